@@ -1,0 +1,49 @@
+"""One visible tree of errors. Each message names the field, the value and the remedy."""
+
+from __future__ import annotations
+
+
+class EcoiaError(Exception):
+    """Base of everything that ecoia raises on purpose.
+
+    Never raised into measured code, except ``UsageError`` where the mistake is written (at decoration).
+    """
+
+
+class UsageError(EcoiaError, ValueError):
+    """A literal in the program is illegal: an unknown phase, a service id with forbidden characters."""
+
+
+class SettingError(EcoiaError, ValueError):
+    """A configured value is illegal. ``name``, ``value`` and ``origin`` say which and where it was written."""
+
+    def __init__(self, name: str, value: object, origin: str, remedy: str) -> None:
+        super().__init__(f"setting '{name}' = {value!r} (from {origin}): {remedy}")
+        self.name, self.value, self.origin, self.remedy = name, value, origin, remedy
+
+
+class CatalogueError(EcoiaError, ValueError):
+    """services.yaml, charter.yaml or targets.yaml is wrong. The message lists file:line, field and remedy."""
+
+
+class FactorError(EcoiaError, LookupError):
+    """No emission factor covers what was asked for."""
+
+
+class JournalError(EcoiaError, OSError):
+    """The journal's home cannot be used (read-only, full, not a folder)."""
+
+
+class DeliveryError(EcoiaError):
+    """The ledger cannot be reached or refuses; what is in the journal stays there."""
+
+
+class InstanceConflictError(DeliveryError):
+    """Two journal homes claim one instance: the second is refused, its records stay in its journal."""
+
+
+class MissingExtraError(EcoiaError, ImportError):
+    """A command needs packages of ``ecoia[report]``."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} needs '{package}', which is not installed here: pip install 'ecoia[report]'")

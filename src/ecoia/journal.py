@@ -1,0 +1,257 @@
+"""The journal: records on local disk, first and always. The truth on a host.
+
+Layout of a home (all text, readable by a person; format in docs/journal.md)::
+
+    home.json                      {"home_id": ..., "created": ...}: what tells two homes apart
+    targets.json                   local ids of tracking URIs; stays on the host
+    journal/2026-11-23/4242-9f3c21.jsonl   one file a process and UTC day; one record a line
+    delivery/                      cursors and the lock of the one helper
+
+A line is eight hexadecimal digits (CRC-32 of the rest), a space, and the record in JSON. Files are only ever
+appended to; a batch is one write and one fsync. A process holds a shared lock on its file while it lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ecoia.errors import JournalError
+from ecoia.periods import utc_day
+from ecoia.records import NewerSchemaError, Record, RecordError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+ANNOUNCE_SHARE = 0.8
+_FULL_CHECK_BATCHES = 32
+
+
+def encode_line(text: str) -> bytes:
+    """A record's line: checksum, space, JSON, newline."""
+    data = text.encode("utf-8")
+    return b"%08x %s\n" % (zlib.crc32(data), data)
+
+
+def decode_line(line: bytes) -> str:
+    """The JSON of a line.
+
+    Raises:
+        ValueError: the checksum does not match.
+    """
+    checksum, _, data = line.rstrip(b"\n").partition(b" ")
+    if len(checksum) != 8 or int(checksum, 16) != zlib.crc32(data):
+        raise ValueError("checksum mismatch")
+    return data.decode("utf-8")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record with the place where it stands: the file's path below ``journal/``, and the offset after its line."""
+
+    record: Record
+    file: str
+    end_offset: int
+
+
+@dataclass
+class Scan:
+    """What reading found. ``corrupt``, ``newer`` and ``torn`` count lines that gave no record; nothing is hidden."""
+
+    entries: list[Entry] = field(default_factory=list)
+    corrupt: int = 0
+    newer: int = 0
+    torn: int = 0
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, in file order."""
+        return [entry.record for entry in self.entries]
+
+
+class Journal:
+    """A journal home.
+
+    Args:
+        home: Folder; created when missing.
+        max_bytes: Size at which appending refuses.
+
+    Raises:
+        JournalError: the folder cannot be created or written; the message says why and the remedy.
+    """
+
+    def __init__(self, home: str | Path, max_bytes: int = 1 << 30) -> None:
+        self.home = Path(home)
+        self.folder = self.home / "journal"
+        self.max_bytes = max_bytes
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.home_id = self._identity()
+        except OSError as error:
+            raise JournalError(
+                f"journal home '{self.home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
+            ) from error
+
+    def _identity(self) -> str:
+        path = self.home / "home.json"
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError) as error:
+            raise JournalError(f"'{path}' is not readable ({error}): restore it, or move this home away") from error
+        # Several processes may be first at once: the link decides, all then read the same file.
+        draft = self.home / f".home-{secrets.token_hex(8)}"
+        draft.write_text(json.dumps({"home_id": uuid.uuid4().hex}) + "\n", encoding="utf-8")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:  # no hard links here
+            if not path.exists():
+                draft.replace(path)
+        draft.unlink(missing_ok=True)
+        return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
+
+    def size_bytes(self) -> int:
+        """Bytes used by the journal's files."""
+        return sum(path.stat().st_size for path in self.folder.glob("*/*.jsonl"))
+
+    def writer(self) -> Writer:
+        """A writer of this process's own file."""
+        return Writer(self)
+
+    def files(self) -> list[str]:
+        """The files, as paths below ``journal/``, oldest day first."""
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.glob("*/*.jsonl"))
+
+    def scan(self, start_offsets: dict[str, int] | None = None) -> Scan:
+        """Read every record from the given offsets (0 where none is given). Never raises on bad lines: it counts them."""
+        scan = Scan()
+        for name in self.files():
+            _scan_file(self.folder / name, name, (start_offsets or {}).get(name, 0), scan)
+        return scan
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the process that writes a file still runs (it holds the file's lock). False where locks are unknown."""
+        if fcntl is None:
+            return False
+        try:
+            with (self.folder / name).open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    return True
+                return False
+        except OSError:
+            return False
+
+
+def _scan_file(path: Path, name: str, offset: int, scan: Scan) -> None:
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            offset += len(line)
+            if not line.endswith(b"\n"):
+                scan.torn += 1
+                return
+            if not line.strip():
+                continue  # written after a torn line, see Writer
+            try:
+                record = Record.from_dict(json.loads(decode_line(line)))
+            except NewerSchemaError:
+                scan.newer += 1
+            except (ValueError, RecordError, AttributeError):
+                scan.corrupt += 1
+            else:
+                scan.entries.append(Entry(record, name, offset))
+
+
+class Writer:
+    """Appends this process's records. Not thread-safe: one thread (the sampler's) writes.
+
+    A failed append raises ``JournalError`` and leaves what was written before untouched; the caller counts the loss.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._name = f"{os.getpid()}-{secrets.token_hex(3)}.jsonl"
+        self._file: IO[bytes] | None = None
+        self._day = ""
+        self._batches = 0
+        self._used_bytes = 0
+        self._torn = False
+
+    @property
+    def used_share(self) -> float:
+        """Share of ``max_bytes`` in use at the last check."""
+        return self._used_bytes / self._journal.max_bytes
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write a batch durably: one write and one fsync for each UTC day in it.
+
+        Raises:
+            JournalError: disk full, read-only, or the size cap reached.
+        """
+        days: dict[str, list[bytes]] = {}
+        for record in records:
+            days.setdefault(utc_day(record.start_utc_ns), []).append(encode_line(record.to_json()))
+        for day, lines in days.items():
+            self._write(day, b"".join(lines))
+
+    def _write(self, day: str, data: bytes) -> None:
+        try:
+            if self._batches % _FULL_CHECK_BATCHES == 0:
+                self._used_bytes = self._journal.size_bytes()
+            self._batches += 1
+            if self._used_bytes + len(data) > self._journal.max_bytes:
+                raise JournalError(
+                    f"journal '{self._journal.home}' is at its cap of {self._journal.max_bytes} bytes: deliver, archive "
+                    "delivered days of journal/, or raise journal_max_mb"
+                )
+            if day != self._day or self._file is None:
+                self._open(day)
+            assert self._file is not None  # noqa: S101 - for the type checker
+            if self._torn:
+                data = b"\n" + data  # close the line that a full disk cut
+            written = os.write(self._file.fileno(), data)
+            self._torn = written != len(data)
+            if self._torn:
+                raise JournalError(f"journal '{self._journal.home}': the disk took {written} of {len(data)} bytes (full?)")
+            os.fsync(self._file.fileno())
+            self._used_bytes += len(data)
+        except JournalError:
+            raise
+        except OSError as error:
+            raise JournalError(f"journal '{self._journal.home}' cannot be written: {error.strerror}") from error
+
+    def _open(self, day: str) -> None:
+        self.close()
+        folder = self._journal.folder / day
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / self._name).open("ab", buffering=0)
+        if fcntl is not None:
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+        self._day = day
+
+    def close(self) -> None:
+        """Close the file and let go of its lock."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._day = ""
+
+
+def iter_records(journals: Iterable[Journal]) -> Iterator[Record]:
+    """Records of several homes, one after the other."""
+    for journal in journals:
+        yield from journal.scan().records

@@ -1,0 +1,99 @@
+"""Time: half-hours, UTC days and the organisation's quarters. All instants are integer UTC nanoseconds.
+
+Half-hours are the grain of the ledger: they align with grid data and with every midnight of the time zones
+in use, hence with quarters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ecoia.errors import UsageError
+from ecoia.units import NANOSECONDS_PER_SECOND
+
+HALF_HOUR_NS = 1800 * NANOSECONDS_PER_SECOND
+DAY_NS = 48 * HALF_HOUR_NS
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_QUARTER = re.compile(r"(\d{4})Q([1-4])")
+
+
+def utc_ns(moment: datetime) -> int:
+    """Nanoseconds since the epoch of an aware datetime, exactly (no float on the way)."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * NANOSECONDS_PER_SECOND + delta.microseconds * 1000
+
+
+def utc_datetime(instant_ns: int) -> datetime:
+    """The aware UTC datetime of an instant, to the microsecond."""
+    return _EPOCH + timedelta(microseconds=instant_ns // 1000)
+
+
+def half_hour_start(instant_ns: int) -> int:
+    """Start of the UTC half-hour that holds an instant."""
+    return instant_ns - instant_ns % HALF_HOUR_NS
+
+
+def utc_day(instant_ns: int) -> str:
+    """The UTC day of an instant as ``2026-11-23``."""
+    return utc_datetime(instant_ns).date().isoformat()
+
+
+def half_hours(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
+    """The pieces into which the half-hour grid cuts ``[start, end)``, in order. One piece when it is empty."""
+    while True:
+        boundary = min(half_hour_start(start_ns) + HALF_HOUR_NS, end_ns)
+        yield start_ns, max(boundary, start_ns)
+        if boundary >= end_ns:
+            return
+        start_ns = boundary
+
+
+@dataclass(frozen=True, order=True)
+class Quarter:
+    """A quarter of a civil year, half-open, in the time zone that the organisation declares."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Quarter:
+        """Read ``2026Q4``.
+
+        Raises:
+            UsageError: ``text`` is not a quarter.
+        """
+        match = _QUARTER.fullmatch(text.strip().upper())
+        if match is None:
+            raise UsageError(f"quarter '{text}' is not readable: write the year, Q and 1 to 4, as in 2026Q4")
+        return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of_date(cls, day: date) -> Quarter:
+        """The quarter that holds a civil day."""
+        return cls(day.year, (day.month - 1) // 3 + 1)
+
+    @classmethod
+    def of_instant(cls, instant_ns: int, timezone: ZoneInfo) -> Quarter:
+        """The quarter that holds an instant, in a time zone."""
+        return cls.of_date(utc_datetime(instant_ns).astimezone(timezone).date())
+
+    def __str__(self) -> str:
+        return f"{self.year}Q{self.number}"
+
+    def shift(self, quarters: int) -> Quarter:
+        """The quarter so many quarters later (earlier when negative)."""
+        year, index = divmod(self.year * 4 + self.number - 1 + quarters, 4)
+        return Quarter(year, index + 1)
+
+    def first_day(self) -> date:
+        """First civil day of the quarter."""
+        return date(self.year, 3 * self.number - 2, 1)
+
+    def bounds_ns(self, timezone: ZoneInfo) -> tuple[int, int]:
+        """First instant of the quarter and first instant of the next one, in UTC nanoseconds."""
+        start, end = self.first_day(), self.shift(1).first_day()
+        return tuple(utc_ns(datetime(d.year, d.month, d.day, tzinfo=timezone)) for d in (start, end))  # type: ignore[return-value]

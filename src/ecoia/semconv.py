@@ -1,0 +1,113 @@
+"""Every name that ecoia writes anywhere: phases, record kinds, metrics, tags, columns. One file owns them.
+
+Each metric says its unit and how it adds up over time: ``sum``, ``last``, or ``recompute`` for ratios
+(sums first, ratio last).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SCHEMA_VERSION = 1
+"""Version of the record; a reader meets newer records with a count, never with a guess."""
+
+COMPONENTS = ("cpu", "gpu", "ram")
+
+PHASES = ("data-preparation", "training", "fine-tuning", "evaluation", "inference")
+
+BOAMPS_TASK_STAGE = {
+    "data-preparation": "dataPreprocessing",
+    "training": "training",
+    "fine-tuning": "finetuning",
+    "evaluation": "evaluation",
+    "inference": "inference",
+}
+"""Phase -> BoAmps ``task.taskStage``. The only place where the two vocabularies meet."""
+
+KIND_SPAN = "span"
+KIND_IDLE = "idle"
+KIND_UNATTRIBUTED = "unattributed"
+KIND_OVERHEAD = "overhead"
+KIND_OUTCOME = "outcome"
+KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
+
+MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
+STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
+
+OUTCOMES = ("ok", "failed", "abandoned")
+SCOPES = ("process", "host")
+
+UNREGISTERED = "unregistered"
+
+LEDGER_EXPERIMENT = "ecoia/ledger"
+VIEW_EXPERIMENT_PREFIX = "ecoia/"
+LEDGER_ARTIFACT = "records.jsonl.gz"
+
+
+class Metric(NamedTuple):
+    """A name written to MLflow, its unit and how it adds up over time."""
+
+    name: str
+    unit: str
+    adds_up: str
+
+
+METRICS = (
+    Metric("ecoia/energy_kwh", "kWh", "sum"),
+    Metric("ecoia/co2e_kg", "kg", "sum"),
+    Metric("ecoia/duration_s", "s", "sum"),
+    Metric("ecoia/units", "1", "sum"),
+    Metric("ecoia/energy/cpu_kwh", "kWh", "sum"),
+    Metric("ecoia/energy/gpu_kwh", "kWh", "sum"),
+    Metric("ecoia/energy/ram_kwh", "kWh", "sum"),
+    Metric("ecoia/hourly/energy_kwh", "kWh", "sum"),
+    Metric("ecoia/hourly/units", "1", "sum"),
+)
+
+TAG_SERVICE = "ecoia.service"
+TAG_PHASE = "ecoia.phase"
+TAG_INSTANCE = "ecoia.instance"
+TAG_METHOD = "ecoia.method"
+TAG_SCHEMA = "ecoia.schema"
+TAG_KIND = "ecoia.kind"
+TAG_DAY = "ecoia.day"
+TAG_SERVICES = "ecoia.services"
+TAG_HOME = "ecoia.home"
+TAG_FACTOR = "ecoia.factor"
+TAG_SIMULATED = "ecoia.simulated"
+TAG_RUN = "ecoia.run"
+TAG_OUTCOME = "ecoia.outcome"
+
+# The records table: one row a ledger row, as aggregation reads it. Energy and counts are integers.
+TABLE_COLUMNS = (
+    "half_hour_utc_ns",
+    "quarter",
+    "kind",
+    "service",
+    "phase",
+    "instance",
+    "run_id",
+    "endpoint",
+    "model_version",
+    "zone",
+    "simulated",
+    "cpu_status",
+    "cpu_method",
+    "gpu_status",
+    "gpu_method",
+    "ram_status",
+    "ram_method",
+    "cpu_microjoules",
+    "gpu_microjoules",
+    "ram_microjoules",
+    "spans",
+    "units_micro",
+    "accepted_micro",
+    "tokens_in",
+    "tokens_out",
+    "cpu_ns",
+    "lost",
+    "outcome",
+    "start_utc_ns",
+    "end_utc_ns",
+)

@@ -1,0 +1,255 @@
+"""Configuration: one table of settings, read leanly by the measuring side and validated aloud by the command line.
+
+Order: built-in default, then ``ecoia.toml`` or ``[tool.ecoia]`` of ``pyproject.toml`` (the nearest of this folder
+and its parents), then ``ECOIA_*``, then arguments. MLflow keeps its own ``MLFLOW_*``.
+
+In measured code an illegal value never raises: the default is kept, the problem is counted and shown
+(``Settings.problems``). On the command line the same problem is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecoia.errors import SettingError
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ZONE = re.compile(r"[A-Z]{3}(-[A-Z0-9]{1,8})?")
+
+
+def slug(text: str) -> str:
+    """``text`` as an id: lower case, what ids cannot hold replaced by a hyphen; never empty."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63] or "unnamed"
+
+
+def is_slug(text: object) -> bool:
+    """Whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first."""
+    return isinstance(text, str) and _SLUG.fullmatch(text) is not None
+
+
+def _zone(value: Any) -> str:
+    if not isinstance(value, str) or _ZONE.fullmatch(value) is None:
+        raise ValueError("write an ISO 3166-1 alpha-3 country code in capitals, e.g. FRA")
+    return value
+
+
+def _pue(value: Any) -> float:
+    number = _number(value)
+    if number < 1:
+        raise ValueError("a PUE is a number of 1 or more (total energy of the building / energy of its IT)")
+    return number
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("write a number") from None
+    if not (number == number and abs(number) != float("inf")):
+        raise ValueError("write a finite number")
+    return number
+
+
+def _positive(value: Any) -> float:
+    number = _number(value)
+    if number <= 0:
+        raise ValueError("write a number above 0")
+    return number
+
+
+def _not_negative(value: Any) -> float:
+    number = _number(value)
+    if number < 0:
+        raise ValueError("write a number of 0 or more")
+    return number
+
+
+def _share(value: Any) -> float:
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise ValueError("write a share between 0 and 1")
+    return number
+
+
+def _timezone(value: Any) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except Exception:  # noqa: BLE001 - zoneinfo raises half a dozen types for a wrong key
+        raise ValueError("write an IANA time zone, e.g. Europe/Paris") from None
+    return str(value)
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("write a folder")
+    return str(Path(value).expanduser().absolute())
+
+
+def _id(value: Any) -> str:
+    if not is_slug(value):
+        raise ValueError("use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. api-emploi-1")
+    return str(value)
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"choose one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def default_home() -> str:
+    """The user's state folder: ``$XDG_STATE_HOME/ecoia`` (on Windows ``%LOCALAPPDATA%\\ecoia``)."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(base) / "ecoia")
+
+
+def default_exit_seconds() -> float:
+    """0.1, or 10 in a Kubernetes pod, whose disk goes with it."""
+    return 10.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, check (raises ``ValueError`` with the remedy), default and meaning."""
+
+    name: str
+    check: Callable[[Any], Any]
+    default: Callable[[], Any]
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"ECOIA_{self.name.upper()}"
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+SETTINGS = (
+    Setting("zone", _zone, _always(None), "where the electricity is used (ISO 3166 alpha-3); none: CO2e is not computed"),
+    Setting("pue", _pue, _always(None), "power usage effectiveness of the site; none: figures are IT only"),
+    Setting("timezone", _timezone, _always("Europe/Paris"), "civil time of the organisation's quarters"),
+    Setting("home", _path, default_home, "folder of the journal"),
+    Setting("catalogue", _path, _always(None), "folder of services.yaml, charter.yaml and targets.yaml"),
+    Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or a dedicated host whole"),
+    Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
+    Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
+    Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
+    Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: sent in the background; manual: by 'ecoia deliver'"),
+    Setting("instance", _id, lambda: slug(socket.gethostname()), "name of this journal among all (host or pod)"),
+    Setting("service", _id, _always(None), "service charged with energy used while nothing runs"),
+    Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and where it came from (``default``, a file's name, a variable, ``argument``)."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is configured. ``values`` by name; ``problems`` are the illegal values met, each replaced by the next best."""
+
+    values: Mapping[str, Value]
+    problems: tuple[SettingError, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name].value
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def raise_problems(self) -> Settings:
+        """Raise the first problem; the command line's way of reading."""
+        for problem in self.problems:
+            raise problem
+        return self
+
+
+def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
+    """The nearest ``ecoia.toml``, or ``pyproject.toml`` with ``[tool.ecoia]``, upwards from ``start``.
+
+    Raises:
+        SettingError: the file is not readable TOML.
+    """
+    folder = start or Path.cwd()
+    for candidate in (folder, *folder.parents):
+        for name in ("ecoia.toml", "pyproject.toml"):
+            path = candidate / name
+            try:
+                data = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            except (OSError, ValueError) as error:
+                if name == "pyproject.toml":
+                    continue  # not ours to judge
+                raise SettingError("ecoia.toml", str(path), str(path), f"not readable as TOML: {error}") from error
+            section = data if name == "ecoia.toml" else data.get("tool", {}).get("ecoia")
+            if isinstance(section, dict):
+                return path, section
+    return None
+
+
+def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
+    """Read every setting. Never raises: what is illegal is listed in ``problems`` and the next best value kept."""
+    problems: list[SettingError] = []
+    origin, section = "", {}
+    try:
+        found = find_file(start)
+    except SettingError as problem:
+        problems.append(problem)
+        found = None
+    except OSError:
+        found = None  # the current folder is gone
+    if found is not None:
+        origin, section = found[0].name, dict(found[1])
+        base = found[0].parent
+        for name in ("home", "catalogue"):
+            if isinstance(section.get(name), str):
+                section[name] = str(base / Path(section[name]).expanduser())  # a file's paths are relative to it
+    known = {setting.name for setting in SETTINGS}
+    for name in section:
+        if name not in known:
+            problems.append(SettingError(name, section[name], origin, f"no such setting; known: {', '.join(sorted(known))}"))
+    values = {}
+    for setting in SETTINGS:
+        values[setting.name] = Value(setting.default(), "default")
+        for source, raw in (
+            (origin, section.get(setting.name)),
+            (setting.variable, os.environ.get(setting.variable) or None),
+            ("argument", (arguments or {}).get(setting.name)),
+        ):
+            if raw is None:
+                continue
+            try:
+                values[setting.name] = Value(setting.check(raw), source)
+            except ValueError as error:
+                problems.append(SettingError(setting.name, raw, source, str(error)))
+    return Settings(values, tuple(problems))
+
+
+def disabled() -> bool:
+    """Whether ``ECOIA_DISABLED`` turns everything off."""
+    return os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")
