@@ -12,6 +12,44 @@ from dataclasses import dataclass
 
 REPORT_SCHEMA = 1
 
+# Every code that the report may hold, so that a renderer can prove that it has a sentence for each.
+REASONS = ("no-data", "not-measured", "no-zone", "no-factor", "no-units", "baseline-missing", "not-computed")
+"""Why a ``Quantity`` has no value. ``no-data``: nothing recorded; ``not-measured``: recorded, but no component gave energy;
+``no-zone``: some or all of the energy has no known zone; ``no-factor``: its zone or year has no emission factor;
+``no-units``: no functional units were given; ``baseline-missing``: the reference quarters are not recorded;
+``not-computed``: this version does not compute the indicator."""
+
+NOTICES = (
+    "no-data",
+    "no-catalogue",
+    "no-zone",
+    "no-factor",
+    "no-pue",
+    "commitment-text-missing",
+    "simulated-history",
+    "stand-ins",
+    "partial-quarter",
+    "idle-not-separated",
+)
+"""Codes of ``QuarterlyReport.notices``, in the order in which they are listed."""
+
+VERDICTS = ("tenu", "non-tenu", "non-concluant")
+VERDICT_REASONS = (
+    "below-value",
+    "deadline-ahead",
+    "horizon-ahead",
+    "no-data",
+    "no-zone",
+    "no-factor",
+    "baseline-missing",
+    "interval-straddles",
+    "simulated",
+    "not-computed",
+)
+"""Why a verdict is not ``tenu``. ``below-value``: the deadline is reached and the value is not; ``deadline-ahead`` and
+``horizon-ahead``: not reached yet, and there is time left; ``simulated``: simulated rows prove nothing; the others as in
+``REASONS``."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -21,7 +59,7 @@ class Quantity:
     unit: str
     low: float | None = None
     high: float | None = None
-    reason: str | None = None  # no-data | no-zone | no-factor | no-units
+    reason: str | None = None  # one of REASONS
 
 
 @dataclass(frozen=True)
@@ -90,11 +128,19 @@ class ServiceEntry:
     energy: Quantity
     co2e: Quantity
     stand_in: bool  # the demo's models stand in for the real service
+    counted_among_generalised: bool = False  # the organisation counts it so, whatever its status
+    scope: str | None = None
+    energy_components_microjoules: int | None = None  # spans and idle of this service; None: nothing recorded
+    idle_microjoules: int = 0  # of which: reserved and idle
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Who is in the denominator. ``share`` is measured registered services / (named + unnamed) in scope."""
+    """Who is in the denominator. ``share`` is measured registered services / (named + unnamed) in scope.
+
+    A service known by declared activity alone is not measured: it is in ``declared``, not in ``measured``.
+    Retired services are in neither part of the ratio.
+    """
 
     measured: int
     named: int
@@ -102,6 +148,7 @@ class Coverage:
     unnamed_approximate: bool
     share: float | None
     unregistered: tuple[str, ...]
+    declared: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,9 +162,14 @@ class TargetVerdict:
     unit: str
     deadline: str | None
     status: str  # proposed | adopted
-    verdict: str
-    reason: str | None
+    verdict: str  # one of VERDICTS
+    reason: str | None  # one of VERDICT_REASONS; None when tenu
     observed: Quantity
+    reduction: float | None = None  # of a trajectory: 0.35 is 35 % less than the baseline ...
+    baseline_quarters: tuple[str, ...] = ()
+    horizon: int | None = None  # ... in this year
+    decision_body: str | None = None  # who adopted it, and when
+    decision_date: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +208,18 @@ class Commitment:
 
 
 @dataclass(frozen=True)
+class Body:
+    """A body of the charter's governance (a committee, the ethics line), by its role, never by a person."""
+
+    id: str
+    name: str
+    role: str | None
+    members: str | None
+    count: int | None
+    contact: str | None
+
+
+@dataclass(frozen=True)
 class QuarterlyReport:
     """What the committees receive, as data."""
 
@@ -181,7 +245,9 @@ class QuarterlyReport:
     pue: float | None
     lost: dict[str, int]  # what could not be recorded, by cause
     simulated: bool
-    notices: tuple[str, ...] = ()  # codes: no-zone, no-pue, commitment-text-missing, no-catalogue, ...
+    notices: tuple[str, ...] = ()  # codes, of NOTICES
+    governance: tuple[Body, ...] = ()
+    register_as_of: str | None = None  # civil day of the register's source
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
