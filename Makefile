@@ -1,0 +1,99 @@
+# Everything starts here, on a machine that has Python 3.11 to 3.13 with its venv module, and make.
+#
+#   make demo         measure three real models, deliver to MLflow, write the quarterly report
+#   make test         the tests
+#   make lint         style, types, layers
+#   make wheel-test   the built wheel: alone, beside MLflow 2.22, and whole
+#   make bench        what a measured call costs, against named peers
+#   make lock         resolve the dependencies again
+#   make clean        remove what make made (the demo's results included)
+#
+# Behind a proxy or on an internal mirror: the usual variables (README, "Behind a proxy").
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The first interpreter that fits; `make demo PYTHON=python3.12` chooses another.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c '$(FITS)' >/dev/null 2>&1 && echo $(p))))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_NO_PROGRESS := 1
+NETWORK := . tools/network.sh;
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+
+.PHONY: demo test lint wheel-test bench lock clean system
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
+	@$(BIN)/python examples/demo/run.py
+
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel-test: $(VENV)/.stamp-dev
+	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
+
+bench: $(VENV)/.stamp-report
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+# One lock for what runs, one for development on top of the same versions, one for the demo's data, one for uv itself.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+lock: $(VENV)/.stamp-uv
+	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --group build -o requirements.lock; \
+	$(COMPILE) --upgrade pyproject.toml --extra report --group build --group dev -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
+	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
+
+clean:
+	rm -rf $(VENV) demo-output dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# --- the machine -----------------------------------------------------------------------------------------------
+
+$(VENV)/.stamp-uv: requirements-uv.lock
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "ecoia needs Python 3.11, 3.12 or 3.13, and found none (looked for python3, python3.13, python3.12, python3.11)." >&2; \
+	  echo "On Debian or Ubuntu: apt-get install python3 python3-venv. Elsewhere: make demo PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@$(PYTHON) -c '$(FITS)' || { echo "PYTHON=$(PYTHON) is $$($(PYTHON) -V 2>&1): ecoia needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "This Python cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Python environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(NETWORK) $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.stamp-report: requirements.lock pyproject.toml $(VENV)/.stamp-uv
+	@echo "Packages of requirements.lock (some 120, once)"
+	@$(NETWORK) $(INSTALL) --require-hashes -r requirements.lock; \
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-report
+	@echo "Packages of requirements-dev.lock"
+	@$(NETWORK) $(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
+	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
+	@touch $@
+
+# What the tests need from the system: a browser that opens the report, and the text layout that draws its PDF.
+APT := apt-get install --yes --no-install-recommends chromium libpango-1.0-0 libpangoft2-1.0-0
+system: $(VENV)/.stamp-uv
+	@if command -v chromium chromium-browser google-chrome >/dev/null && $(BIN)/python -c 'import ctypes as c; c.CDLL("libpango-1.0.so.0"); c.CDLL("libpangoft2-1.0.so.0")' 2>/dev/null; \
+	then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "The tests need Chromium and Pango (libpango, libpangoft2): install them with this system's package manager" >&2; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "The tests need Chromium and Pango, and only root can install them:" >&2; \
+	  echo "  sudo apt-get update && sudo $(APT)" >&2; exit 1; fi; \
+	apt-get update --quiet && DEBIAN_FRONTEND=noninteractive $(APT)

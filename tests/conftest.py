@@ -1,0 +1,49 @@
+"""What every test starts from: a journal home of its own, and no setting of the machine that runs the tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def clean_environment() -> dict[str, str]:
+    """The machine's environment without what steers ecoia or MLflow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ECOIA_", "MLFLOW_"))}
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh ``ECOIA_HOME`` and a folder without ``ecoia.toml`` above it; ``ECOIA_*`` and ``MLFLOW_*`` gone.
+
+    Delivery is ``manual``: no test leaves a helper process behind unless it asks for one.
+    """
+    for name in list(os.environ):
+        if name.startswith(("ECOIA_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("ecoia")
+    home = folder / "home"
+    monkeypatch.setenv("ECOIA_HOME", str(home))
+    monkeypatch.setenv("ECOIA_DELIVERY", "manual")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("DO_NOT_TRACK", "true")
+    work = folder / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    yield home
+
+
+@pytest.fixture
+def home(isolated: Path) -> Path:
+    """The journal home of this test."""
+    return isolated
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout that holds these tests."""
+    return REPOSITORY

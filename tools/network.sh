@@ -1,0 +1,21 @@
+# Sourced by the Makefile: where packages come from. pip and uv read different variables, so whichever is set
+# serves both; what pip.conf says counts as well. Nothing set: each tool's own default.
+#   index:      PIP_INDEX_URL, UV_DEFAULT_INDEX or UV_INDEX_URL, pip.conf
+#   private CA: SSL_CERT_FILE or PIP_CERT
+#   proxy:      HTTPS_PROXY, HTTP_PROXY, NO_PROXY (both tools read them)
+# shellcheck shell=bash
+index="${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-}}}"
+if [ -z "$index" ] && [ -x .venv/bin/python ]; then
+  index="$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)"
+fi
+if [ -n "$index" ]; then
+  export UV_DEFAULT_INDEX="$index" PIP_INDEX_URL="${PIP_INDEX_URL:-$index}"
+  unset UV_INDEX_URL
+fi
+if [ -n "${PIP_EXTRA_INDEX_URL:-}" ] && [ -z "${UV_INDEX:-${UV_EXTRA_INDEX_URL:-}}" ]; then
+  export UV_INDEX="$PIP_EXTRA_INDEX_URL"
+fi
+certificates="${SSL_CERT_FILE:-${PIP_CERT:-}}"
+if [ -n "$certificates" ]; then
+  export SSL_CERT_FILE="$certificates" PIP_CERT="${PIP_CERT:-$certificates}"
+fi

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# The built wheel, not the checkout: (1) alone, without MLflow; (2) beside MLflow 2.22, delivering to it;
+# (3) whole, with the tests. Each in a fresh environment, below a temporary folder, away from the sources.
+# Usage: tools/wheel_test.sh PYTHON   (an environment with uv and build)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+repo="$PWD"
+python="$(realpath -s "$1")"
+uv="$(dirname "$python")/uv"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+step() { printf '\n== %s\n' "$*"; }
+environment() { # NAME PACKAGE...: a fresh environment
+  "$uv" venv --quiet --python "$python" "$work/$1"
+  "$uv" pip install --quiet --python "$work/$1/bin/python" "${@:2}"
+}
+
+step "build"
+"$python" -m build --wheel --no-isolation --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+wheel="$(echo "$work"/dist/ecoia-*.whl)"
+unset ECOIA_HOME ECOIA_DISABLED MLFLOW_TRACKING_URI
+cd "$work"
+
+step "1. the light instrument, alone"
+# The lock only constrains here: what installs is what a user's 'pip install ecoia' resolves.
+environment base --constraint "$repo/requirements.lock" "$wheel"
+ECOIA_HOME="$work/home-base" PATH="$work/base/bin:$PATH" python "$repo/tools/wheel_probe.py" base
+
+step "2. beside MLflow 2.22"
+environment old "$wheel" "mlflow==2.22.*"
+ECOIA_HOME="$work/home-old" MLFLOW_TRACKING_URI="sqlite:///$work/old.db" PATH="$work/old/bin:$PATH" \
+  python "$repo/tools/wheel_probe.py" mlflow2
+
+step "3. the whole, with the tests"
+environment full --require-hashes -r "$repo/requirements-dev.lock"
+"$uv" pip install --quiet --python "$work/full/bin/python" --no-deps "$wheel"
+"$uv" pip install --quiet --python "$work/full/bin/python" --no-deps --require-hashes -r "$repo/requirements-demo.lock"
+# A copy of the tests without the sources beside them: what is imported can only be the wheel.
+mkdir "$work/checkout"
+cp -r "$repo"/{tests,examples,docs,pyproject.toml,README.md,CHANGELOG.md,Makefile} "$work/checkout/"
+cd "$work/checkout"
+"$work/full/bin/python" -m pytest -q -m "not browser and not checkout" -p no:cacheprovider
