@@ -1,0 +1,577 @@
+"""What the organisation says of itself: its AI services, its charter, its targets. Read from three YAML files.
+
+``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
+bodies that keep them alive, ``targets.yaml`` what was promised. Each may be absent. A mistake is named by file,
+line, field and remedy, and every mistake of the folder is reported at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ecoia.errors import CatalogueError, UsageError
+from ecoia.periods import Quarter
+from ecoia.settings import is_slug
+
+SERVICES_FILE, CHARTER_FILE, TARGETS_FILE = "services.yaml", "charter.yaml", "targets.yaml"
+
+INDICATORS = {
+    "energy_components": "kWh",
+    "energy_it": "kWh",
+    "energy": "kWh",
+    "co2e": "kgCO2e",
+    "co2e_operational": "kgCO2e",
+    "co2e_operational_market": "kgCO2e",
+    "co2e_embodied": "kgCO2e",
+    "co2e_api": "kgCO2e",
+    "co2e_constant_factor": "kgCO2e",
+    "water_direct": "L",
+    "water_indirect": "L",
+    "sci": "gCO2e",
+    "training_intensity": "gCO2e",
+    "co2e_per_accepted_outcome": "gCO2e",
+    "idle_rate": "1",
+    "waste_rate": "1",
+    "coverage_services": "1",
+}
+"""What a target may be set on, with its unit (``1``: a share)."""
+
+Status = Literal["generalised", "qualification", "poc", "retired"]
+
+
+def _slug(value: str) -> str:
+    if not is_slug(value):
+        raise ValueError("an id holds lower-case letters, digits, '.', '_' and '-', 63 at most, a letter or digit first")
+    return value
+
+
+def _quarter(value: str) -> str:
+    try:
+        return str(Quarter.parse(value))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _role(value: str) -> str:
+    if "@" in value:
+        raise ValueError("an owner is a role, never a person: write the role (e.g. 'chef de produit IA') without an address")
+    return value
+
+
+def _indicator(value: str) -> str:
+    if value not in INDICATORS:
+        raise ValueError(f"no such indicator; known: {', '.join(INDICATORS)}")
+    return value
+
+
+def _iso_day(value: Any) -> Any:
+    # YAML reads an unquoted day as a date already; anything else must be quoted ISO, never a number of seconds.
+    if isinstance(value, date | str) or value is None:
+        return value
+    raise ValueError("write a day as 2026-11-23")
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+QuarterText = Annotated[str, AfterValidator(_quarter)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Day = Annotated[date, BeforeValidator(_iso_day)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Service(_Model):
+    """A named AI service of the register."""
+
+    id: Slug
+    name: Text
+    audience: Text | None = None
+    purpose: Text | None = None
+    status: Status
+    counted_among_generalised: bool = False
+    functional_unit: Text | None = None
+    scope: Text | None = None
+    owner_role: Annotated[Text, AfterValidator(_role)] | None = None
+    stand_in: bool = False
+    succeeds: Slug | None = None
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> Service:
+        if self.succeeds == self.id:
+            raise ValueError("'succeeds' names this very service: name the one that it replaces, or leave it out")
+        return self
+
+
+class Unnamed(_Model):
+    """Services that exist without being named: they stay in the denominator of coverage."""
+
+    count: Annotated[int, Field(ge=0)] = 0
+    approximate: bool = False
+    status: tuple[Status, ...] = ()
+
+
+class ServicesFile(_Model):
+    """``services.yaml``."""
+
+    as_of: Day | None = None
+    unnamed: Unnamed = Unnamed()
+    services: tuple[Service, ...] = ()
+
+
+class Organisation(_Model):
+    """Who reports."""
+
+    id: Slug
+    name: Text
+    former_name: Text | None = None
+
+
+class CharterCommitment(_Model):
+    """A commitment. ``text`` stays null until the organisation pastes its own wording: ecoia never invents it."""
+
+    number: Annotated[int, Field(ge=1)]
+    id: Slug
+    name: Text
+    text: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
+
+
+class Charter(_Model):
+    """The charter's title and commitments."""
+
+    title: Text
+    commitments: tuple[CharterCommitment, ...] = ()
+
+
+class GovernanceBody(_Model):
+    """A body that keeps the charter alive. ``contact`` is the body's, e.g. a shared mailbox."""
+
+    id: Slug
+    name: Text
+    role: Text | None = None
+    members: Text | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    contact: Text | None = None
+
+
+class CharterFile(_Model):
+    """``charter.yaml``."""
+
+    organisation: Organisation
+    charter: Charter | None = None
+    governance: tuple[GovernanceBody, ...] = ()
+
+
+class Decision(_Model):
+    """Who adopted a target, when, and the SHA-256 of the minutes that say so."""
+
+    body: Slug | None = None
+    date: Day | None = None
+    minutes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class Baseline(_Model):
+    """The reference of a trajectory."""
+
+    quarters: Annotated[tuple[QuarterText, ...], Field(min_length=1)]
+    boundary: Text | None = None
+
+
+class Target(_Model):
+    """What was promised: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory (``baseline``,
+    ``reduction``, ``horizon``)."""
+
+    id: Slug
+    indicator: Annotated[str, AfterValidator(_indicator)]
+    op: Literal[">=", "<="] | None = None
+    value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    deadline: QuarterText | None = None
+    baseline: Baseline | None = None
+    reduction: Share | None = None
+    horizon: Annotated[int, Field(ge=2000, le=2200)] | None = None
+    status: Literal["proposed", "adopted"] = "proposed"
+    decision: Decision | None = None
+    verdict_if_interval_straddles: Literal["inconclusive"] = "inconclusive"
+
+    @property
+    def is_trajectory(self) -> bool:
+        """Whether this is a reduction against a baseline, rather than a threshold."""
+        return self.baseline is not None
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Target:
+        threshold = (self.op, self.value, self.deadline)
+        trajectory = (self.baseline, self.reduction, self.horizon)
+        shapes = tuple(sum(part is not None for part in shape) for shape in (threshold, trajectory))
+        if shapes not in ((3, 0), (0, 3)):
+            raise ValueError("write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)")
+        if self.value is not None and INDICATORS[self.indicator] == "1" and self.value > 1:
+            raise ValueError(f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %")
+        if self.status == "adopted":
+            decision = self.decision or Decision()
+            lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]
+            if lacking:
+                needed = ", ".join(f"decision.{name}" for name in lacking)
+                raise ValueError(f"an adopted target needs its decision: give {needed}, or write status: proposed")
+        return self
+
+
+class Recalculation(_Model):
+    """From which change of a published total on a quarter is recalculated."""
+
+    threshold: Share = 0.05
+
+
+class TargetsFile(_Model):
+    """``targets.yaml``."""
+
+    targets: tuple[Target, ...] = ()
+    recalculation: Recalculation = Recalculation()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The three files together. What a missing file would have said is empty, never invented."""
+
+    register: ServicesFile = field(default_factory=ServicesFile)
+    charter: CharterFile | None = None
+    targets: TargetsFile = field(default_factory=TargetsFile)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The named services, in the register's order."""
+        return self.register.services
+
+    def service(self, service_id: str | None) -> Service | None:
+        """The service of this id; None when it is not registered."""
+        return next((service for service in self.services if service.id == service_id), None)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One mistake, where it is and what to do."""
+
+    file: str
+    line: int
+    path: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.remedy}" if self.path else f"{self.file}:{self.line}: {self.remedy}"
+
+
+_FILES: tuple[tuple[str, type[_Model]], ...] = (
+    (SERVICES_FILE, ServicesFile),
+    (CHARTER_FILE, CharterFile),
+    (TARGETS_FILE, TargetsFile),
+)
+
+# Lists whose items are known by a key: two of one key is a mistake.
+_UNIQUE: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
+    SERVICES_FILE: ((("services",), "id"),),
+    CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
+    TARGETS_FILE: ((("targets",), "id"),),
+}
+
+
+def load(folder: str | Path | None) -> Catalogue:
+    """Read the catalogue of a folder.
+
+    Args:
+        folder: Where ``services.yaml``, ``charter.yaml`` and ``targets.yaml`` are; each may be absent. None: an empty
+            catalogue, in which everything is unregistered.
+
+    Raises:
+        CatalogueError: the folder is missing, or a file is wrong; the message has one line a mistake.
+    """
+    if folder is None:
+        return Catalogue()
+    base = Path(folder)
+    if not base.is_dir():
+        raise CatalogueError(f"catalogue = '{folder}' is not a folder: create it with 'ecoia init', or set another one")
+    problems: list[_Problem] = []
+    parts: dict[str, Any] = {}
+    nodes: dict[str, yaml.Node] = {}
+    for name, model in _FILES:
+        path = base / name
+        if not path.exists():
+            continue
+        node, data, found = _parse(name, path)
+        if not found and node is not None:
+            nodes[name] = node
+            found = [*_duplicates(name, node), *_validate(name, node, data, model, parts)]
+        problems += found
+    if not problems:
+        problems += _unknown_bodies(parts, nodes)
+    if problems:
+        problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise CatalogueError("\n".join([f"{count} in the catalogue '{folder}'", *map(str, problems)]))
+    return Catalogue(
+        parts.get(SERVICES_FILE) or ServicesFile(),
+        parts.get(CHARTER_FILE),
+        parts.get(TARGETS_FILE) or TargetsFile(),
+    )
+
+
+def _parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[_Problem]]:
+    """The node tree (for lines) and the data of a file; an empty file has neither."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node), []
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        return None, None, [_Problem(name, line, "", f"not readable as YAML ({error.problem}): check indentation and quotes")]
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 1
+        return None, None, [_Problem(name, line, "", f"holds a character that YAML forbids ({error.reason}): remove it")]
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return None, None, [_Problem(name, line, "", "not readable as UTF-8: save the file in UTF-8")]
+    except (ValueError, RecursionError, OverflowError) as error:  # e.g. the day 2026-02-31, or a file nested a thousand deep
+        return None, None, [_Problem(name, 1, "", f"holds a value that YAML cannot read ({error}): correct it or quote it")]
+    except OSError as error:
+        return None, None, [_Problem(name, 1, "", f"not readable ({error.strerror}): check its permissions")]
+
+
+def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    return [(str(key.value), key, value) for key, value in node.value]
+
+
+def _child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """The key's node and the value's node one step below; of the last of two equal keys, as YAML reads it."""
+    found: tuple[yaml.Node | None, yaml.Node | None] = (None, None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    for key, key_node, value in _entries(node):
+        if key == step:
+            found = (key_node, value)
+    return found
+
+
+def _line(node: yaml.Node, location: Sequence[int | str]) -> int:
+    """The line (from 1) of a location; of the nearest part above it that exists."""
+    line = node.start_mark.line + 1
+    current: yaml.Node | None = node
+    for step in location:
+        key, current = _child(current, step)
+        if key is None:
+            break
+        line = key.start_mark.line + 1
+    return line
+
+
+def _path(location: Sequence[int | str]) -> str:
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _walk(node: yaml.Node, location: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], yaml.Node]]:
+    yield location, node
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _walk(item, (*location, index))
+    for key, _, value in _entries(node):
+        yield from _walk(value, (*location, key))
+
+
+def _duplicates(name: str, node: yaml.Node) -> Iterator[_Problem]:
+    """Two equal keys in one mapping (YAML would keep the last in silence), two equal ids in one list."""
+    for location, part in _walk(node):
+        seen: dict[str, int] = {}
+        for key, key_node, _ in _entries(part):
+            line = key_node.start_mark.line + 1
+            if key in seen:
+                yield _Problem(name, line, _path((*location, key)), f"written twice, first on line {seen[key]}: keep one")
+            seen.setdefault(key, line)
+    for list_path, key in _UNIQUE[name]:
+        listed: yaml.Node | None = node
+        for step in list_path:
+            listed = _child(listed, step)[1]
+        first: dict[str, int] = {}
+        items = listed.value if isinstance(listed, yaml.SequenceNode) else []
+        for index, item in enumerate(items):
+            key_node, id_node = _child(item, key)
+            if key_node is None or not isinstance(id_node, yaml.ScalarNode):
+                continue
+            line = key_node.start_mark.line + 1
+            text = id_node.value
+            if text in first:
+                where = _path((*list_path, index, key))
+                yield _Problem(name, line, where, f"{text!r} is already used on line {first[text]}: each {key} is used once")
+            first.setdefault(text, line)
+
+
+def _validate(name: str, node: yaml.Node, data: Any, model: type[_Model], parts: dict[str, Any]) -> list[_Problem]:
+    try:
+        parts[name] = model.model_validate(data)
+    except ValidationError as error:
+        return [
+            _Problem(name, _line(node, problem["loc"]), _path(problem["loc"]), _remedy(dict(problem), model))
+            for problem in error.errors(include_url=False)
+        ]
+    return []
+
+
+def _remedy(problem: dict[str, Any], model: type[_Model]) -> str:
+    """What is wrong and what to do, from a pydantic error."""
+    kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "missing":
+        return "missing: add it"
+    if kind == "extra_forbidden":
+        known = _fields_at(model, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"no such field: {hint}known: {', '.join(known)}"
+    if kind == "value_error":
+        said = str(context["error"])
+        return said if isinstance(value, dict) else f"{value!r}: {said}"
+    if kind == "literal_error":
+        return f"{value!r}: choose one of {context['expected'].replace(' or ', ', ')}"
+    if kind == "string_type":
+        return f"{value!r}: write text, between quotes if YAML reads it otherwise"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{_short(value)}: write 'field: value' lines here"
+    if kind == "tuple_type":
+        return f"{_short(value)}: write a list, each item on a line that starts with '- '"
+    if kind == "string_pattern_mismatch":
+        return f"{value!r}: write the 64 hexadecimal digits (lower case) of a SHA-256"
+    return f"{_short(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _fields_at(model: type[_Model], location: Sequence[int | str]) -> list[str]:
+    """The field names that are legal at a location."""
+    current = model
+    for step in location:
+        if isinstance(step, int):
+            continue  # an item of the list whose model is already taken
+        current = _model_in(current.model_fields[step].annotation) or current
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[_Model] | None:
+    """The model inside ``Model | None`` or ``tuple[Model, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, _Model):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_Problem]:
+    """A decision taken by a body that the charter does not know."""
+    charter, targets = parts.get(CHARTER_FILE), parts.get(TARGETS_FILE)
+    if charter is None or targets is None or not charter.governance:
+        return
+    known = [body.id for body in charter.governance]
+    for index, target in enumerate(targets.targets):
+        body = target.decision.body if target.decision else None
+        if body is not None and body not in known:
+            location = ("targets", index, "decision", "body")
+            yield _Problem(
+                TARGETS_FILE,
+                _line(nodes[TARGETS_FILE], location),
+                _path(location),
+                f"{body!r} is not in governance of {CHARTER_FILE}: known: {', '.join(known)}",
+            )
+
+
+def starter_files() -> dict[str, str]:
+    """Commented files to start a catalogue from, by name. They load as they are, and name no service yet."""
+    return {SERVICES_FILE: _STARTER_SERVICES, CHARTER_FILE: _STARTER_CHARTER, TARGETS_FILE: _STARTER_TARGETS}
+
+
+_STARTER_SERVICES = """\
+# Registre des services d'IA de l'organisation : c'est le dénominateur de la couverture.
+# Un service mesuré sans être inscrit ici apparaît dans le rapport comme « non enregistré ».
+
+# Jour auquel le registre est exact (décommenter).
+# as_of: 2026-01-01
+
+# Services qui existent sans être nommés ici (en qualification, en test) : ils restent au dénominateur.
+unnamed: {count: 0, approximate: false, status: [qualification, poc]}
+
+services: []
+# Remplacer « services: [] » par la liste des services. Exemple d'un service :
+# services:
+#   - id: assistant-redaction           # minuscules, chiffres, « . », « _ », « - » ; ne change plus ensuite
+#     name: Assistant de rédaction
+#     audience: conseillers
+#     purpose: propose un premier jet de réponse
+#     status: generalised               # generalised | qualification | poc | retired
+#     functional_unit: réponse proposée # ce qu'est un résultat utile : les intensités sont par unité
+#     scope: national                   # périmètre géographique ou organisationnel (facultatif)
+#     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
+#     succeeds: ancien-assistant        # service remplacé (facultatif)
+"""
+
+_STARTER_CHARTER = """\
+# L'organisation, les engagements de sa charte et les instances qui la font vivre.
+organisation:
+  id: mon-organisation
+  name: Mon organisation
+
+charter:
+  title: Charte pour une IA éthique
+  commitments:
+    # « text » reste vide (null) tant que l'organisation n'y a pas collé son propre texte :
+    # le rapport le signale, et rien n'est rédigé à sa place.
+    - {number: 7, id: impact-environnemental, name: Impact environnemental, text: null}
+
+governance:
+  - id: comite-interne
+    name: Comité interne
+    role: décide des objectifs et suit leur tenue
+  - id: comite-externe
+    name: Comité externe
+    role: recommandations et préconisations
+  - id: ligne-ethique
+    name: Ligne éthique
+    role: répond aux questions sur l'usage des services d'IA
+    # contact: adresse d'une boîte partagée, rappelée sur chaque page du rapport
+"""
+
+_STARTER_TARGETS = """\
+# Objectifs de l'engagement environnemental. « proposed » : proposé. « adopted » : adopté,
+# ce qui demande la décision complète (instance, jour, SHA-256 du procès-verbal).
+
+targets: []
+# Remplacer « targets: [] » par la liste des objectifs. Exemples :
+# targets:
+#   - id: couverture                    # un seuil à une échéance
+#     indicator: coverage_services
+#     op: ">="
+#     value: 0.90
+#     deadline: 2027Q4
+#     status: proposed
+#     decision: {body: comite-interne, date: null, minutes_sha256: null}
+#   - id: trajectoire                   # une réduction par rapport à des trimestres de référence
+#     indicator: co2e_constant_factor
+#     baseline: {quarters: [2027Q1, 2027Q2, 2027Q3, 2027Q4], boundary: v1}
+#     reduction: 0.35
+#     horizon: 2030
+#     status: proposed
+
+# Au-delà de cet écart, un trimestre publié est recalculé (les deux chiffres restent côte à côte).
+recalculation: {threshold: 0.05}
+"""
