@@ -39,6 +39,10 @@ SCOPES = ("process", "host")
 
 UNREGISTERED = "unregistered"
 
+PHASE_UNSPECIFIED = "unspecified"
+SERVICE_UNSPECIFIED = "unspecified"
+"""Where an illegal value met at run time is kept: counted, shown, never dropped."""
+
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"
@@ -77,6 +81,12 @@ TAG_FACTOR = "ecoia.factor"
 TAG_SIMULATED = "ecoia.simulated"
 TAG_RUN = "ecoia.run"
 TAG_OUTCOME = "ecoia.outcome"
+TAG_DIGEST = "ecoia.digest"
+TAG_STEP = "ecoia.step"
+TAG_SHARE_OF = "ecoia.share_of"
+
+RUN_KIND_LEDGER, RUN_KIND_SUPERSEDED, RUN_KIND_VIEW = "ledger", "ledger-superseded", "view"
+"""Values of ``ecoia.kind`` on an MLflow run: a ledger day, its duplicate once merged, a run made to show a view."""
 
 # The records table: one row a ledger row, as aggregation reads it. Energy and counts are integers.
 TABLE_COLUMNS = (

@@ -1,0 +1,93 @@
+"""Who used the energy: pure arithmetic, in integers, so that nothing is lost or made.
+
+Within one reading, the process's claim goes by CPU time:
+
+* each span weighs its own CPU time;
+* *worker* CPU time (threads that carry no span: BLAS, OpenMP, tokenizers) is added to the spans in proportion to
+  their own CPU time (to their time in flight where none has any), for the share of the interval during which a
+  span was in flight; the rest of it is unattributed;
+* CPU time of span-carrying threads outside any span is unattributed;
+* ecoia's own threads are overhead.
+
+GPU energy goes to the spans in flight by the same weights, since it is the spans that drive the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ecoia.semconv import COMPONENTS
+from ecoia.units import split_integer
+
+_COVERAGE_SCALE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the process did over one interval. Times in nanoseconds.
+
+    ``spans`` holds (CPU time, time in flight) of each kind of span; ``coverage`` is the share of the interval
+    during which at least one span was in flight.
+    """
+
+    spans: Sequence[tuple[int, int]]
+    worker_cpu_ns: int
+    outside_cpu_ns: int
+    own_cpu_ns: int
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Microjoules by component for each kind of span, unattributed, and overhead. None where the claim is None."""
+
+    spans: list[dict[str, int | None]]
+    unattributed: dict[str, int | None]
+    overhead: dict[str, int | None]
+
+
+def span_weights(activity: Activity) -> tuple[list[int], int]:
+    """CPU time that each kind of span answers for, its part of the workers' included; and what nobody answers for."""
+    own = [max(cpu_ns, 0) for cpu_ns, _ in activity.spans]
+    basis = own if any(own) else [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
+    scaled = min(max(round(activity.coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
+    covered = activity.worker_cpu_ns * scaled // _COVERAGE_SCALE if any(basis) else 0
+    extra = split_integer(covered, basis)
+    weights = [cpu_ns + more for cpu_ns, more in zip(own, extra, strict=True)]
+    return weights, activity.worker_cpu_ns - covered + activity.outside_cpu_ns
+
+
+def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -> Attribution:
+    """Share out a claim. For each component, spans + unattributed + overhead = claim, exactly.
+
+    Args:
+        claim_microjoules: The process's claim by component; None where it is missing.
+        activity: What the process did meanwhile.
+    """
+    weights, unattributed_ns = span_weights(activity)
+    in_flight = [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
+    result = Attribution([{} for _ in activity.spans], {}, {})
+    for component in COMPONENTS:
+        claim = claim_microjoules.get(component)
+        if claim is None:
+            parts: list[int | None] = [None] * (len(weights) + 2)
+        else:
+            if component == "gpu":
+                parts = list(_split_device(claim, weights, in_flight, activity.coverage))
+            else:
+                # Nobody ran at all: nobody can be charged.
+                all_weights = [*weights, unattributed_ns, activity.own_cpu_ns]
+                parts = list(split_integer(claim, all_weights if any(all_weights) else [*([0] * len(weights)), 1, 0]))
+        for index in range(len(weights)):
+            result.spans[index][component] = parts[index]
+        result.unattributed[component] = parts[-2]
+        result.overhead[component] = parts[-1]
+    return result
+
+
+def _split_device(claim: int, weights: Sequence[int], in_flight: Sequence[int], coverage: float) -> list[int]:
+    basis = weights if any(weights) else in_flight
+    scaled = min(max(round(coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
+    covered = claim * scaled // _COVERAGE_SCALE if any(basis) else 0
+    return [*split_integer(covered, basis), claim - covered, 0]

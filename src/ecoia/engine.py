@@ -1,0 +1,294 @@
+"""The process's bookkeeping: what spans write, thread by thread, and what the sampler reads.
+
+Every counter has one writer, the thread that it belongs to, and only grows, so that the sampler can take
+differences without a lock. Imports next to nothing: a measured program pays for it at ``import ecoia``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections import deque
+from threading import Event, Thread, get_native_id, local
+from time import perf_counter_ns, process_time_ns, thread_time_ns, time_ns
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecoia.tracking import Span
+
+
+class Label:
+    """What is written on a span: service, phase, endpoint, model version. Interned, so that equal labels are one."""
+
+    __slots__ = ("endpoint", "model_version", "phase", "service")
+
+    def __init__(self, service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> None:
+        self.service = service
+        self.phase = phase
+        self.endpoint = endpoint
+        self.model_version = model_version
+
+
+_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
+
+
+def label_of(service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> Label:
+    key = (service, phase, endpoint, model_version)
+    return _labels.setdefault(key, Label(*key))
+
+
+class Counters:
+    """What one thread did under one label and run. Only ever grows, so a reader takes differences.
+
+    ``open_count`` and ``open_start_ns`` (sum of the starts) give the time in flight at any instant:
+    ``wall_ns + open_count * now - open_start_ns``.
+    """
+
+    __slots__ = (
+        "accepted_given", "accepted_micro", "cpu_ns", "ended", "label", "last_failed", "open_count", "open_start_ns",
+        "run", "spans", "units_given", "units_micro", "wall_ns",
+    )  # fmt: skip
+
+    def __init__(self, label: Label, run: Run | None) -> None:
+        self.label = label
+        self.run = run
+        self.cpu_ns = 0
+        self.wall_ns = 0
+        self.open_count = 0
+        self.open_start_ns = 0
+        self.spans = 0
+        self.ended = 0  # outermost spans that ended, and how the last one did
+        self.last_failed = False
+        self.units_micro = 0
+        self.units_given = 0
+        self.accepted_micro = 0
+        self.accepted_given = 0
+
+
+class Run:
+    """The MLflow run that was active where a span started, and where its program tracks."""
+
+    __slots__ = ("run_id", "tracking_uri")
+
+    def __init__(self, run_id: str | None, tracking_uri: str | None) -> None:
+        self.run_id = run_id
+        self.tracking_uri = tracking_uri
+
+
+class ThreadState:
+    """One thread's bookkeeping: the span on top, since when (thread CPU time), and its counters."""
+
+    __slots__ = (
+        "counters",
+        "cover_mark_ns",
+        "cover_ns",
+        "dead_cpu_ns",
+        "generation",
+        "live",
+        "mark_ns",
+        "start_cpu_ns",
+        "tid",
+        "top",
+    )
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.tid = get_native_id()
+        self.start_cpu_ns = thread_time_ns()
+        self.mark_ns = 0
+        self.top: Span | None = None
+        self.live = 0
+        self.cover_mark_ns = 0
+        self.cover_ns = 0
+        self.dead_cpu_ns = -1
+        self.counters: dict[Any, Counters] = {}
+
+
+class _Goodbye:
+    """Dies with its thread, and leaves the thread's last CPU time: the thread's clock cannot be read afterwards."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: ThreadState) -> None:
+        self.state = state
+
+    def __del__(self) -> None:
+        if get_native_id() == self.state.tid:
+            self.state.dead_cpu_ns = thread_time_ns()
+        else:  # collected elsewhere (interpreter shutdown)
+            self.state.dead_cpu_ns = self.state.mark_ns
+
+
+class Baseline:
+    """The clocks and counters at the process's first span: what the time before detection is measured against."""
+
+    __slots__ = ("counters", "process_cpu_ns", "stat_line", "utc_ns", "wall_ns")
+
+    def __init__(self) -> None:
+        self.utc_ns = time_ns()
+        self.wall_ns = perf_counter_ns()
+        self.process_cpu_ns = process_time_ns()
+        self.stat_line = b""
+        self.counters: dict[str, int] = {}
+        try:
+            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read
+                self.stat_line = file.readline()
+        except OSError:
+            return
+        folder = "/sys/class/powercap"
+        try:
+            zones = os.listdir(folder)  # noqa: PTH208 - idem
+        except OSError:
+            return  # no counters on this machine
+        for zone in zones:
+            path = os.path.realpath(f"{folder}/{zone}/energy_uj")
+            try:
+                with open(path, "rb") as file:  # noqa: PTH123 - idem
+                    self.counters[path] = int(file.read())
+            except (OSError, ValueError):
+                continue
+
+
+class Background:
+    """The handle on the sampler thread. The thread imports everything that measuring needs, so the host does not wait."""
+
+    DETECTION_GRACE_SECONDS = 2.0
+    """A program that ends before its meters are found waits for them, rather than lose all that it measured."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.pid = os.getpid()
+        self.baseline = Baseline()
+        self.event = Event()
+        self.ready = Event()
+        self.closed = Event()
+        self.stopping = False
+        self.close_requested = 0
+        self.close_done = 0
+        self.exit_seconds = 0.1
+        self._thread = Thread(target=self._run, args=(engine,), name="ecoia-sampler", daemon=True)
+        self._thread.start()
+
+    def _run(self, engine: Engine) -> None:
+        try:
+            from ecoia.sampler import sample_this_process
+
+            sample_this_process(engine, self)
+        except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
+            engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
+        finally:
+            self.ready.set()
+            self.closed.set()
+
+    def wake(self, *, close_window: bool) -> None:
+        """Let the sampler read now, and close its window if asked."""
+        if close_window:
+            self.close_requested += 1
+        self.event.set()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Close the window and wait until it is in the journal."""
+        if not self._thread.is_alive():
+            return False
+        deadline_ns = perf_counter_ns() + round(timeout_seconds * 1e9)
+        self.closed.clear()
+        self.wake(close_window=True)
+        wanted = self.close_requested
+        while self.close_done < wanted:
+            left = (deadline_ns - perf_counter_ns()) / 1e9
+            if left <= 0 or not self.closed.wait(left):
+                return False
+            if self.close_done < wanted:
+                self.closed.clear()
+                if not self._thread.is_alive():
+                    return False
+        return True
+
+    def stop(self) -> None:
+        """Write what is left and end; called when the process exits. Waits a bounded time."""
+        if os.getpid() != self.pid or self.stopping:
+            return
+        self.stopping = True
+        self.event.set()
+        self.ready.wait(self.DETECTION_GRACE_SECONDS)
+        self._thread.join(max(self.exit_seconds, 0.1) + 0.9)
+
+
+class Engine:
+    """The process's one measuring engine: what all threads share."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.disabled = os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: in a forked child, what the parent measures is the parent's."""
+        self.generation += 1
+        self.local = local()
+        self.threads: list[ThreadState] = []
+        self.events: deque[tuple[Counters, str, Any]] = deque()
+        self.lost: deque[str] = deque(maxlen=100_000)
+        self.background: Background | None = None
+        self._complained = False
+
+    def enter_thread(self) -> ThreadState:
+        """The slow path of a thread's first span."""
+        state = ThreadState(self.generation)
+        self.local.state = state
+        self.local.goodbye = _Goodbye(state)
+        self.threads.append(state)
+        if self.background is None:
+            self._start_background()
+        return state
+
+    def _start_background(self) -> None:
+        try:
+            self.background = Background(self)
+        except RuntimeError:  # no thread can start any more: the interpreter is going down
+            self.lost.append("no-sampler")
+            return
+        atexit.register(self.background.stop)
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:  # its children leave by os._exit, which runs no atexit
+            util.Finalize(None, self.background.stop, exitpriority=-100)
+
+    def complain(self, message: str) -> None:
+        """Say once, on the host's standard error through logging, what is wrong; the host goes on."""
+        if not self._complained:
+            self._complained = True
+            import logging
+
+            logging.getLogger("ecoia").warning("ecoia: %s", message)
+
+
+engine = Engine()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=engine.reset)
+
+
+def lose(cause: str) -> None:
+    """Count something that could not be recorded; it is shown with the next records."""
+    engine.lost.append(cause)
+
+
+def active_run() -> Run:
+    """The active MLflow run and the tracking URI that the program set, read from the module if it is imported.
+
+    Never imports MLflow: a program that does not use it does not get it.
+    """
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is None:
+        return _NO_RUN
+    try:
+        uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        run = mlflow.active_run()
+        return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
+    except Exception:  # noqa: BLE001 - half-imported, or a version that answers otherwise
+        lose("mlflow-run-unread")
+        return _NO_RUN
+
+
+_NO_RUN = Run(None, None)
