@@ -407,11 +407,11 @@ def _duplicates(name: str, node: yaml.Node) -> Iterator[_Problem]:
             listed = _child(listed, step)[1]
         first: dict[str, int] = {}
         items = listed.value if isinstance(listed, yaml.SequenceNode) else []
-        for index, item in enumerate(items):
-            key_node, id_node = _child(item, key)
-            if key_node is None or not isinstance(id_node, yaml.ScalarNode):
+        for index, entry in enumerate(items):
+            id_node = _child(entry, key)[1]
+            if not isinstance(id_node, yaml.ScalarNode):
                 continue
-            line = key_node.start_mark.line + 1
+            line = id_node.start_mark.line + 1
             text = id_node.value
             if text in first:
                 where = _path((*list_path, index, key))

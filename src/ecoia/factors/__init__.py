@@ -63,6 +63,18 @@ class FactorSet:
         """The zones that it covers, sorted."""
         return tuple(sorted(self._by_zone))
 
+    def check(self, zone: str) -> None:
+        """Refuse a zone that is not covered in any year.
+
+        Raises:
+            FactorError: the message names the zone and the remedy.
+        """
+        if zone not in self._by_zone:
+            raise FactorError(
+                f"no emission factor covers zone '{zone}': check the code (ISO 3166 alpha-3, e.g. FRA); "
+                f"{len(self._by_zone)} zones are known: list them with 'ecoia config --zones'"
+            )
+
     def for_zone(self, zone: str, year: int) -> Factor:
         """The factor of a year; where the set has none, of the latest year before it (``Factor.year`` then says so).
 
@@ -71,12 +83,8 @@ class FactorSet:
         Raises:
             FactorError: the zone is not covered, or not yet in that year.
         """
-        years = self._by_zone.get(zone)
-        if years is None:
-            raise FactorError(
-                f"no emission factor covers zone '{zone}' in {year}: check the code (ISO 3166 alpha-3, e.g. FRA); "
-                f"{len(self._by_zone)} zones are known: list them with 'ecoia config --zones'"
-            )
+        self.check(zone)
+        years = self._by_zone[zone]
         usable = [known for known in years if known <= year]
         if not usable:
             raise FactorError(
