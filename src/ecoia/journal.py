@@ -13,8 +13,10 @@ appended to; a batch is one write and one fsync. A process holds a shared lock o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import uuid
 import zlib
@@ -25,7 +27,7 @@ from typing import IO
 
 from ecoia.errors import JournalError
 from ecoia.periods import utc_day
-from ecoia.records import NewerSchemaError, Record, RecordError
+from ecoia.records import NewerSchemaError, Record
 
 try:
     import fcntl
@@ -34,6 +36,7 @@ except ImportError:  # Windows
 
 ANNOUNCE_SHARE = 0.8
 _FULL_CHECK_BATCHES = 32
+_LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
 
 
 def encode_line(text: str) -> bytes:
@@ -49,7 +52,7 @@ def decode_line(line: bytes) -> str:
         ValueError: the checksum does not match.
     """
     checksum, _, data = line.rstrip(b"\n").partition(b" ")
-    if len(checksum) != 8 or int(checksum, 16) != zlib.crc32(data):
+    if checksum != b"%08x" % zlib.crc32(data):
         raise ValueError("checksum mismatch")
     return data.decode("utf-8")
 
@@ -96,6 +99,8 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.home_id = self._identity()
+        except JournalError:
+            raise
         except OSError as error:
             raise JournalError(
                 f"journal home '{self.home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
@@ -107,11 +112,14 @@ class Journal:
             return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError) as error:
-            raise JournalError(f"'{path}' is not readable ({error}): restore it, or move this home away") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalError(f"'{path}' does not give home_id ({error}): restore it, or move this home away") from error
         # Several processes may be first at once: the link decides, all then read the same file.
         draft = self.home / f".home-{secrets.token_hex(8)}"
-        draft.write_text(json.dumps({"home_id": uuid.uuid4().hex}) + "\n", encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(json.dumps({"home_id": uuid.uuid4().hex}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an identity without its text
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -124,7 +132,11 @@ class Journal:
 
     def size_bytes(self) -> int:
         """Bytes used by the journal's files."""
-        return sum(path.stat().st_size for path in self.folder.glob("*/*.jsonl"))
+        total = 0
+        for path in self.folder.glob("*/*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
+                total += path.stat().st_size
+        return total
 
     def writer(self) -> Writer:
         """A writer of this process's own file."""
@@ -137,9 +149,14 @@ class Journal:
     def scan(self, start_offsets: dict[str, int] | None = None) -> Scan:
         """Read every record from the given offsets (0 where none is given). Never raises on bad lines: it counts them."""
         scan = Scan()
-        for name in self.files():
-            _scan_file(self.folder / name, name, (start_offsets or {}).get(name, 0), scan)
+        scan.entries.extend(self.stream(scan, start_offsets))
         return scan
+
+    def stream(self, counts: Scan, start_offsets: dict[str, int] | None = None) -> Iterator[Entry]:
+        """What ``scan`` reads, one entry at a time, for journals larger than memory; bad lines go to ``counts``."""
+        for name in self.files():
+            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
+                yield from _stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
 
     def is_alive(self, name: str) -> bool:
         """Whether the process that writes a file still runs (it holds the file's lock). False where locks are unknown."""
@@ -156,7 +173,7 @@ class Journal:
             return False
 
 
-def _scan_file(path: Path, name: str, offset: int, scan: Scan) -> None:
+def _stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
@@ -166,14 +183,29 @@ def _scan_file(path: Path, name: str, offset: int, scan: Scan) -> None:
                 return
             if not line.strip():
                 continue  # written after a torn line, see Writer
+            text: str | None
             try:
-                record = Record.from_dict(json.loads(decode_line(line)))
-            except NewerSchemaError:
-                scan.newer += 1
-            except (ValueError, RecordError, AttributeError):
+                text = decode_line(line)
+            except ValueError:
                 scan.corrupt += 1
-            else:
-                scan.entries.append(Entry(record, name, offset))
+                text = _neighbour(line)
+            if text is not None:
+                try:
+                    yield Entry(Record.from_dict(json.loads(text)), name, offset)
+                except NewerSchemaError:
+                    scan.newer += 1
+                except (ValueError, AttributeError):
+                    scan.corrupt += 1
+
+
+def _neighbour(line: bytes) -> str | None:
+    """The whole record at the end of a corrupt line: where the newline itself was hit, two lines read as one."""
+    for start in _LINE_START.finditer(line, 1):
+        try:
+            return decode_line(line[start.start() :])
+        except ValueError:
+            continue
+    return None
 
 
 class Writer:
@@ -209,36 +241,49 @@ class Writer:
             self._write(day, b"".join(lines))
 
     def _write(self, day: str, data: bytes) -> None:
+        journal = self._journal
         try:
-            if self._batches % _FULL_CHECK_BATCHES == 0:
-                self._used_bytes = self._journal.size_bytes()
+            if self._batches % _FULL_CHECK_BATCHES == 0 or self._used_bytes + len(data) > journal.max_bytes:
+                self._used_bytes = journal.size_bytes()
             self._batches += 1
-            if self._used_bytes + len(data) > self._journal.max_bytes:
-                raise JournalError(
-                    f"journal '{self._journal.home}' is at its cap of {self._journal.max_bytes} bytes: deliver, archive "
-                    "delivered days of journal/, or raise journal_max_mb"
-                )
-            if day != self._day or self._file is None:
-                self._open(day)
-            assert self._file is not None  # noqa: S101 - for the type checker
-            if self._torn:
-                data = b"\n" + data  # close the line that a full disk cut
-            written = os.write(self._file.fileno(), data)
-            self._torn = written != len(data)
-            if self._torn:
-                raise JournalError(f"journal '{self._journal.home}': the disk took {written} of {len(data)} bytes (full?)")
-            os.fsync(self._file.fileno())
-            self._used_bytes += len(data)
-        except JournalError:
-            raise
+            full = self._used_bytes + len(data) > journal.max_bytes
+            written = 0 if full else self._append(day, data)
         except OSError as error:
-            raise JournalError(f"journal '{self._journal.home}' cannot be written: {error.strerror}") from error
+            raise JournalError(
+                f"journal '{journal.home}' cannot be written ({error.strerror}): make it writable, free space, or set ECOIA_HOME"
+            ) from error
+        if full:
+            raise JournalError(
+                f"journal '{journal.home}' is at its cap of {journal.max_bytes} bytes: deliver, archive "
+                "delivered days of journal/, or raise journal_max_mb"
+            )
+        if self._torn:
+            raise JournalError(
+                f"journal '{journal.home}': the disk took {written} of {len(data)} bytes: free space, or set ECOIA_HOME"
+            )
+
+    def _append(self, day: str, data: bytes) -> int:
+        if day != self._day or self._file is None:
+            self._open(day)
+        assert self._file is not None  # noqa: S101 - for the type checker
+        if self._torn:
+            data = b"\n" + data  # close the line that a full disk cut
+        written = os.write(self._file.fileno(), data)
+        self._torn = written != len(data)
+        self._used_bytes += written
+        if not self._torn:
+            os.fsync(self._file.fileno())
+        return written
 
     def _open(self, day: str) -> None:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / self._name).open("ab", buffering=0)
+        self._file = (folder / self._name).open("a+b", buffering=0)
+        self._torn = False
+        if self._file.seek(0, os.SEEK_END) > 0:  # back on a day that a full disk may have cut
+            self._file.seek(-1, os.SEEK_END)
+            self._torn = self._file.read(1) != b"\n"
         if fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_SH)
         self._day = day

@@ -64,10 +64,10 @@ class Quarter:
         """Read ``2026Q4``.
 
         Raises:
-            UsageError: ``text`` is not a quarter.
+            UsageError: ``text`` is not a quarter, or one that no record can be in.
         """
         match = _QUARTER.fullmatch(text.strip().upper())
-        if match is None:
+        if match is None or not 1970 <= int(match[1]) <= 2261:  # what int64 nanoseconds hold
             raise UsageError(f"quarter '{text}' is not readable: write the year, Q and 1 to 4, as in 2026Q4")
         return cls(int(match[1]), int(match[2]))
 

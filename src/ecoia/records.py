@@ -19,6 +19,8 @@ from ecoia.periods import half_hour_start, half_hours
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, MISSING, SCHEMA_VERSION, STATUSES
 from ecoia.units import from_micro, micro, split_integer
 
+_END_OF_TIME_NS = 1 << 63  # int64 nanoseconds, as tables hold them
+
 
 class RecordError(EcoiaError, ValueError):
     """A record cannot be read: the message names the field."""
@@ -185,12 +187,19 @@ class Record:
                 target=data.get("target"),
                 context=data.get("context", {}),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"record {data.get('record_id')!r}: field {error} is missing or has the wrong shape") from error
         record._check()
         return record
 
     def _check(self) -> None:
+        for name in ("record_id", "instance"):
+            if not isinstance(getattr(self, name), str):
+                raise RecordError(f"record {self.record_id!r}: {name} = {getattr(self, name)!r} is not a text")
+        for name in ("spans", "cpu_ns", "units_micro", "accepted_micro"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 0):
+                raise RecordError(f"record {self.record_id}: {name} = {number!r} is not a count")
         if self.kind not in KINDS:
             raise RecordError(f"record {self.record_id}: kind = {self.kind!r}, known: {', '.join(KINDS)}")
         for component in COMPONENTS:
@@ -199,10 +208,9 @@ class Record:
                 raise RecordError(f"record {self.record_id}: energy_microjoules.{component} = {energy!r} is not a count")
             if self.method[component].status not in STATUSES:
                 raise RecordError(f"record {self.record_id}: method.{component}.status = {self.method[component].status!r}")
-        if type(self.start_utc_ns) is not int or type(self.end_utc_ns) is not int or self.end_utc_ns < self.start_utc_ns:
-            raise RecordError(
-                f"record {self.record_id}: end_utc_ns {self.end_utc_ns!r} before start_utc_ns {self.start_utc_ns!r}"
-            )
+        start, end = self.start_utc_ns, self.end_utc_ns
+        if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
+            raise RecordError(f"record {self.record_id}: start_utc_ns {start!r} and end_utc_ns {end!r} are no interval")
 
 
 def _micro_or_none(number: float | None) -> int | None:
@@ -213,10 +221,13 @@ def split_by_half_hour(record: Record) -> list[Record]:
     """Cut a record at half-hour boundaries, in proportion to time, by largest remainder: the parts add up exactly.
 
     Counts of spans, losses and tokens, which are not spread over time, stay whole in the last part, where the spans ended.
+    An outcome is one event, when its run ends: it is not cut, or one run would count several times.
     """
     pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
     if len(pieces) == 1:
         return [record]
+    if record.kind == KIND_OUTCOME:
+        return [replace(record, start_utc_ns=pieces[-1][0])]
     weights = [end - start for start, end in pieces]
     count = len(pieces)
 
@@ -248,7 +259,20 @@ def split_by_half_hour(record: Record) -> list[Record]:
 
 
 # A row's key: what is not summed.
-ROW_KEY = ("half_hour_utc_ns", "kind", "service", "phase", "instance", "run_id", "endpoint", "model_version", "zone", "scope", "simulated", "declared_source")  # fmt: skip
+ROW_KEY = (
+    "half_hour_utc_ns",
+    "kind",
+    "service",
+    "phase",
+    "instance",
+    "run_id",
+    "endpoint",
+    "model_version",
+    "zone",
+    "scope",
+    "simulated",
+    "declared_source",
+)
 
 Row = dict[str, Any]
 """A ledger row: ROW_KEY, ``method`` {component: {status, name}}, ``energy_microjoules`` {component: int | None},
@@ -276,10 +300,10 @@ def _row_of(record: Record) -> Row:
         "units_micro": record.units_micro,
         "accepted_micro": record.accepted_micro,
         "cpu_ns": record.cpu_ns,
-        "tokens": [
+        "tokens": _sum_tokens(
             {"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out}
             for t in record.tokens
-        ],
+        ),
         "quality": dict(record.quality),
         "lost": dict(record.lost),
         "devices": sorted(record.devices),
@@ -310,6 +334,16 @@ def _sortable(key: tuple[Any, ...]) -> str:
     return json.dumps(key, ensure_ascii=False, default=str)
 
 
+def _sum_tokens(counts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a provider and model, sorted."""
+    summed: dict[tuple[str, str], dict[str, Any]] = {}
+    for count in counts:
+        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
+        known["tokens_in"] += count["tokens_in"]
+        known["tokens_out"] += count["tokens_out"]
+    return [summed[key] for key in sorted(summed)]
+
+
 def _add(total: Row, row: Row) -> None:
     for component in COMPONENTS:
         if total["energy_microjoules"][component] is not None:
@@ -321,12 +355,7 @@ def _add(total: Row, row: Row) -> None:
             total[name] += row[name]
     for cause, count in row["lost"].items():
         total["lost"][cause] = total["lost"].get(cause, 0) + count
-    tokens = {(t["provider"], t["model"]): t for t in total["tokens"]}
-    for t in row["tokens"]:
-        known = tokens.setdefault((t["provider"], t["model"]), {**t, "tokens_in": 0, "tokens_out": 0})
-        known["tokens_in"] += t["tokens_in"]
-        known["tokens_out"] += t["tokens_out"]
-    total["tokens"] = [tokens[key] for key in sorted(tokens)]
+    total["tokens"] = _sum_tokens([*total["tokens"], *row["tokens"]])
     total["devices"] = sorted({*total["devices"], *row["devices"]})
     total["start_utc_ns"] = min(total["start_utc_ns"], row["start_utc_ns"])
     total["end_utc_ns"] = max(total["end_utc_ns"], row["end_utc_ns"])
@@ -344,7 +373,6 @@ def merge_rows(rows: Iterable[Row]) -> list[Row]:
             merged[key] = json.loads(json.dumps(row))
     for row in merged.values():
         row["lost"] = dict(sorted(row["lost"].items()))
-        row["tokens"] = sorted(row["tokens"], key=lambda t: (t["provider"], t["model"]))
     return [merged[key] for key in sorted(merged, key=_sortable)]
 
 

@@ -49,6 +49,8 @@ def _pue(value: Any) -> float:
 
 
 def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError("write a number")  # noqa: TRY004 - a remedy, as in every check
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -80,19 +82,26 @@ def _share(value: Any) -> float:
 
 
 def _timezone(value: Any) -> str:
+    from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
 
     try:
-        ZoneInfo(value)
+        zone = ZoneInfo(value)
     except Exception:  # noqa: BLE001 - zoneinfo raises half a dozen types for a wrong key
         raise ValueError("write an IANA time zone, e.g. Europe/Paris") from None
+    offset = datetime(2026, 1, 1, tzinfo=zone).utcoffset() or timedelta()
+    if offset % timedelta(minutes=30):
+        raise ValueError("midnight must fall on a UTC half-hour, the ledger's grain: a row would straddle two quarters here")
     return str(value)
 
 
 def _path(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("write a folder")
-    return str(Path(value).expanduser().absolute())
+    try:
+        return str(Path(value).expanduser().absolute())
+    except (OSError, RuntimeError) as error:  # the current folder is gone; '~' of nobody
+        raise ValueError(f"write the folder's whole path ({error})") from None
 
 
 def _id(value: Any) -> str:
@@ -111,12 +120,20 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
 
 
 def default_home() -> str:
-    """The user's state folder: ``$XDG_STATE_HOME/ecoia`` (on Windows ``%LOCALAPPDATA%\\ecoia``)."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    else:
-        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(base) / "ecoia")
+    """The user's state folder: ``$XDG_STATE_HOME/ecoia`` (on Windows ``%LOCALAPPDATA%\\ecoia``).
+
+    A user without a home (a container's random uid) gets a folder of its own among the temporary ones.
+    """
+    variable, below = ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_STATE_HOME", ".local/state")
+    base = os.environ.get(variable, "")
+    if Path(base).is_absolute():  # the XDG rule: a relative path is ignored
+        return str(Path(base) / "ecoia")
+    try:
+        return str(Path.home() / below / "ecoia")
+    except RuntimeError:
+        import tempfile
+
+        return str(Path(tempfile.gettempdir()) / f"ecoia-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
 
 
 def default_exit_seconds() -> float:
@@ -149,11 +166,11 @@ SETTINGS = (
     Setting("timezone", _timezone, _always("Europe/Paris"), "civil time of the organisation's quarters"),
     Setting("home", _path, default_home, "folder of the journal"),
     Setting("catalogue", _path, _always(None), "folder of services.yaml, charter.yaml and targets.yaml"),
-    Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or a dedicated host whole"),
+    Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
-    Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: sent in the background; manual: by 'ecoia deliver'"),
+    Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
     Setting("instance", _id, lambda: slug(socket.gethostname()), "name of this journal among all (host or pod)"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
@@ -176,6 +193,8 @@ class Settings:
     problems: tuple[SettingError, ...]
 
     def __getattr__(self, name: str) -> Any:
+        if name == "values" or name.startswith("__"):
+            raise AttributeError(name)  # copying and pickling ask before there are values
         try:
             return self.values[name].value
         except KeyError:
@@ -206,7 +225,8 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
                 if name == "pyproject.toml":
                     continue  # not ours to judge
                 raise SettingError("ecoia.toml", str(path), str(path), f"not readable as TOML: {error}") from error
-            section = data if name == "ecoia.toml" else data.get("tool", {}).get("ecoia")
+            tool = data.get("tool")
+            section = data if name == "ecoia.toml" else tool.get("ecoia") if isinstance(tool, dict) else None
             if isinstance(section, dict):
                 return path, section
     return None
@@ -227,8 +247,9 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
         origin, section = found[0].name, dict(found[1])
         base = found[0].parent
         for name in ("home", "catalogue"):
-            if isinstance(section.get(name), str):
-                section[name] = str(base / Path(section[name]).expanduser())  # a file's paths are relative to it
+            path = section.get(name)
+            if isinstance(path, str) and path and not path.startswith("~"):
+                section[name] = str(base / path)  # a file's paths are relative to it
     known = {setting.name for setting in SETTINGS}
     for name in section:
         if name not in known:
