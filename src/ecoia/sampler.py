@@ -143,7 +143,6 @@ class Recorder:
         settings: What is configured. Illegal values are counted as lost, never raised.
         subject: What is measured.
         meters: One a component at most; a component without one is missing.
-        session_id: Stands for the run where no MLflow run is active.
         pid: The measured process.
         start: The clocks at which measuring began: (UTC ns, monotonic ns, host busy time).
         complain: Says once, in the host's log, what is wrong.
@@ -155,7 +154,6 @@ class Recorder:
         subject: Subject,
         meters: Sequence[Meter],
         *,
-        session_id: str,
         pid: int,
         start: tuple[int, int, BusyTime],
         complain: Any,
@@ -164,7 +162,6 @@ class Recorder:
         self._subject = subject
         self._meters = meters
         self._methods = metering.methods(meters)
-        self._session_id = session_id
         self._pid = pid
         self._complain = complain
         self._context = hardware.context()
@@ -569,9 +566,8 @@ def sample_this_process(engine: Engine, background: Background) -> None:
         settings,
         ThisProcess(engine, baseline, session_id, settings),
         found,
-        session_id=session_id,
         pid=background.pid,
-        start=(baseline.utc_ns, baseline.wall_ns, _busy_time(baseline)),
+        start=(baseline.utc_ns, baseline.wall_ns, baseline_busy_time(baseline)),
         complain=engine.complain,
     )
     background.ready.set()
@@ -597,5 +593,6 @@ def _seconds_to_next(next_reading: float) -> float:
     return max(min(next_reading - time.monotonic(), to_boundary), 0.001)
 
 
-def _busy_time(baseline: Baseline) -> BusyTime:
+def baseline_busy_time(baseline: Baseline) -> BusyTime:
+    """The host's busy time at the baseline; where it was not read (no ``/proc``), now."""
     return hardware.parse_stat(baseline.stat_line) if baseline.stat_line else hardware.host_busy_time()
