@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh ``ECOIA_HOME`` and a folder without ``ecoia.toml`` above it; ``ECOIA_*`` and ``MLFLOW_*`` gone.
 
     Delivery is ``manual``: no test leaves a helper process behind unless it asks for one.
@@ -34,7 +33,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     work = folder / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    yield home
+    return home
 
 
 @pytest.fixture

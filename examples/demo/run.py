@@ -1,0 +1,184 @@
+"""Run the demo: what is not done yet is measured, everything is delivered to MLflow, the quarter's report is written.
+
+Usage: python examples/demo/run.py [FOLDER]   (default: demo-output, in the current folder)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ecoia.journal import Journal
+from ecoia.periods import Quarter, utc_ns
+from ecoia.records import Method, Record
+from ecoia.semconv import ESTIMATED, MISSING
+from ecoia.settings import load
+from ecoia.units import NANOSECONDS_PER_SECOND, micro
+
+HERE = Path(__file__).resolve().parent
+ORGANISATION = HERE.parent / "organisation"
+
+# The services that the demo's models stand in for, and what one of *their* functional units is.
+STAND_INS = {
+    "vadore": "texte de compétence rapproché",
+    "smart-emploi": "indicateur publié",
+    "analyse-cv": "image de chiffre lue",
+}
+STEPS = {
+    "vadore": ["vadore.py"],
+    "smart-emploi-train": ["smart_emploi_train.py"],
+    "smart-emploi-serve": ["smart_emploi_serve.py"],
+    "analyse-cv": ["analyse_cv.py"],
+    "analyse-cv-serve": ["analyse_cv_serve.py"],
+}
+# Measured from outside: the script does not import ecoia.
+MEASURED_FROM_OUTSIDE = {"smart-emploi-train": ("smart-emploi", "training")}
+
+ECOIA = Path(sys.executable).with_name("ecoia")
+console = Console(highlight=False)
+
+
+def prepare(output: Path) -> dict[str, str]:
+    """The folder's settings and catalogue, and the environment of everything that runs in it."""
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HERE / "ecoia.toml", output / "ecoia.toml")
+    shutil.copytree(ORGANISATION, output / "catalogue", dirs_exist_ok=True)
+    register = output / "catalogue" / "services.yaml"
+    content = yaml.safe_load(register.read_text(encoding="utf-8"))
+    for service in content["services"]:
+        if service["id"] in STAND_INS:
+            service["stand_in"] = True
+            service["functional_unit"] = STAND_INS[service["id"]]
+    register.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    # Settings of the shell would lead elsewhere than demo-output/ecoia.toml.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ECOIA_", "MLFLOW_"))}
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{output / 'mlflow.db'}"
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    environment["MLFLOW_LOGGING_LEVEL"] = "WARNING"
+    return environment
+
+
+def run_steps(output: Path, environment: dict[str, str]) -> None:
+    """Each script once. A step that was cut short runs again: what it used until then was used, and stays recorded."""
+    done = output / "done"
+    done.mkdir(exist_ok=True)
+    for number, (name, (script, *arguments)) in enumerate(STEPS.items(), 1):
+        if (done / name).exists():
+            console.print(f"[{number}/{len(STEPS)}] {script}: done before", markup=False)
+            continue
+        command: list[str | Path] = [sys.executable, HERE / script, *arguments]
+        if name in MEASURED_FROM_OUTSIDE:
+            service, phase = MEASURED_FROM_OUTSIDE[name]
+            command = [ECOIA, "run", "--service", service, "--phase", phase, "--", *command]
+        console.print(f"[{number}/{len(STEPS)}] {script}", markup=False)
+        subprocess.run(command, cwd=output, env=environment, check=True)
+        (done / name).touch()
+
+
+def replay_history(output: Path, timezone: ZoneInfo) -> None:
+    """Earlier quarters from the fixture, marked simulated. Ids follow from the content, so a replay changes nothing."""
+    mark = output / "done" / "history"
+    if mark.exists():
+        return
+    now = Quarter.of_date(datetime.now(timezone).date())
+    records = [simulated(entry, now.shift(entry["quarter"]), timezone) for entry in read_history()]
+    writer = Journal(output / "home").writer()
+    writer.append(records)
+    writer.close()
+    mark.touch()
+
+
+def read_history() -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads((HERE / "history.json").read_text(encoding="utf-8"))["records"]
+    return entries
+
+
+def simulated(entry: dict[str, Any], quarter: Quarter, timezone: ZoneInfo) -> Record:
+    """One invented record: ten minutes in the middle of its quarter."""
+    day = quarter.first_day()
+    start = utc_ns(datetime(day.year, day.month + 1, 15, 10, tzinfo=timezone))
+    name = f"ecoia-demo/{quarter}/{entry['service']}/{entry['phase']}"
+    method = Method(ESTIMATED, "simulated")
+    return Record(
+        record_id=str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+        kind="span",
+        service=entry["service"],
+        phase=entry["phase"],
+        instance="demo",
+        pid=0,
+        start_utc_ns=start,
+        end_utc_ns=start + 600 * NANOSECONDS_PER_SECOND,
+        energy_microjoules={"cpu": micro(entry["cpu"]), "gpu": None, "ram": micro(entry["ram"])},
+        method={"cpu": method, "gpu": Method(MISSING, "none"), "ram": method},
+        spans=1,
+        units_micro=None if entry["units"] is None else micro(entry["units"]),
+        zone="FRA",
+        simulated=True,
+    )
+
+
+def show(report: dict[str, Any]) -> None:
+    """What was measured, as the report's data has it."""
+    table = Table(title=f"Energy and CO2e of {report['quarter']}", title_justify="left")
+    for column, justify in (("service", "left"), ("phase", "left"), ("kWh", "right"), ("gCO2e", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("95 % interval, gCO2e", justify="right")
+    table.add_column("method")
+    for result in report["results"]:
+        table.add_row(result["service"], result["phase"], *figures(result["measure"]))
+    table.add_section()
+    table.add_row("all, idle and overhead included", "", *figures(report["totals"]))
+    console.print(table)
+
+
+def figures(measure: dict[str, Any]) -> list[str]:
+    energy, co2e = measure["energy"], measure["co2e"]
+    grams, interval = "not computed", ""
+    if co2e["value"] is not None:
+        grams = f"{co2e['value'] * 1000:.3g}"
+        interval = f"{co2e['low'] * 1000:.2g} to {co2e['high'] * 1000:.2g}"
+    methods = {f"{share['component']} {share['status']}: {share['name']}" for share in measure["methods"]}
+    return ["not measured" if energy["value"] is None else f"{energy['value']:.3g}", grams, interval, "\n".join(sorted(methods))]
+
+
+def main(output: Path) -> None:
+    environment = prepare(output)
+    settings = load(start=output)
+    timezone = ZoneInfo(settings.timezone)
+    console.print("Three small models stand in for three services of the example register (examples/demo/README.md).")
+    run_steps(output, environment)
+    replay_history(output, timezone)
+    subprocess.run([ECOIA, "deliver"], cwd=output, env=environment, check=True)
+    quarter = Quarter.of_date(datetime.now(timezone).date())
+    subprocess.run([ECOIA, "report", "--quarter", str(quarter)], cwd=output, env=environment, check=True)
+
+    page, data = output / f"rapport-{quarter}.html", output / f"rapport-{quarter}.json"
+    console.print()
+    show(json.loads(data.read_text(encoding="utf-8")))
+    console.print("Models are stand-ins; earlier quarters are simulated. No PUE is known: IT only, building not included.")
+    mlflow = Path(sys.executable).with_name("mlflow")
+    for title, text in (
+        ("Report", str(page)),
+        ("Its data", str(data)),
+        ("Local records", f"cd {output} && {ECOIA} journal"),
+        ("MLflow", f"{mlflow} ui --backend-store-uri {environment['MLFLOW_TRACKING_URI']}"),
+        ("", "then open http://127.0.0.1:5000"),
+    ):
+        console.print(f"{title:>14}  {text}", soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output").absolute())
