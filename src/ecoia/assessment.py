@@ -58,14 +58,6 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class FactorUse:
-    """A factor and whether it is of the year in which the energy was used."""
-
-    factor: Factor
-    same_year: bool
-
-
-@dataclass(frozen=True)
 class Impact:
     """What some rows amount to. ``None`` is not computed, never zero; ``reason`` says why there is no CO2e.
 
@@ -82,7 +74,8 @@ class Impact:
     boundary: str
     co2e_kg: float | None
     co2e_interval: Interval | None
-    factors_used: tuple[FactorUse, ...]
+    factors_used: tuple[Factor, ...]
+    factors_not_same_year: frozenset[Factor]  # of those: used for energy of a later year
     reason: str | None  # no-data | not-measured | no-zone | no-factor
     precision_class: int | None
 
@@ -181,8 +174,8 @@ def assess(
     components = {c: _add(sum_ for key, sum_ in sums.items() if key.component == c) for c in COMPONENTS}
     boundary = "it" if pue is None else "site"
     if not sums:
-        reason = "not-measured" if rows else "no-data"
-        return Impact(0, components, None, None, None, None, boundary, None, None, (), reason, None)
+        why = "not-measured" if rows else "no-data"
+        return Impact(0, components, None, None, None, None, boundary, None, None, (), frozenset(), why, None)
     building = 1.0 if pue is None else pue
     total = sum(sums.values())
     parts = [_Part(key, microjoules, building) for key, microjoules in sorted(sums.items())]
@@ -214,7 +207,7 @@ def assess(
         cells = [part.cell(mass, site | {_grid_name(factor)}) for part, factor, mass in zip(parts, grid, kilograms, strict=True)]
         wall = math.fsum(part.wall_factor * mass for part, mass in zip(parts, kilograms, strict=True))
         co2e, variance = bounds(cells, named, co2e_kg, wall)
-    used = {(factor, factor.year == part.key.year) for part, factor in zip(parts, grid, strict=True)} if grid else set()
+    used = {(part.key.year, factor) for part, factor in zip(parts, grid, strict=True)} if grid else set()
     return Impact(
         energy_components_microjoules=total,
         by_component_microjoules=components,
@@ -225,7 +218,8 @@ def assess(
         boundary=boundary,
         co2e_kg=co2e_kg,
         co2e_interval=co2e,
-        factors_used=tuple(FactorUse(factor, same) for factor, same in sorted(used)),
+        factors_used=tuple(sorted({factor for _, factor in used})),
+        factors_not_same_year=frozenset(factor for year, factor in used if factor.year != year),
         reason=reason,
         precision_class=precision_class(variance) if total else None,
     )

@@ -7,7 +7,7 @@ in use, hence with quarters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,6 +50,15 @@ def half_hours(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
         if boundary >= end_ns:
             return
         start_ns = boundary
+
+
+def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
+    """Seconds that some intervals of nanoseconds cover together, each instant once."""
+    covered, until = 0, 0
+    for start, end in sorted(intervals):
+        covered += max(end - max(start, until), 0)
+        until = max(until, end)
+    return covered / NANOSECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, order=True)

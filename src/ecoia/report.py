@@ -8,7 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from ecoia.assessment import Impact, Interval, assess
+from ecoia.factors import Factor, FactorSet
+from ecoia.periods import Quarter, covered_seconds, utc_datetime
+from ecoia.records import Row
+from ecoia.semconv import (
+    COMPONENTS,
+    DECLARED,
+    ESTIMATED,
+    KIND_IDLE,
+    KIND_OUTCOME,
+    KIND_OVERHEAD,
+    KIND_SPAN,
+    KIND_UNATTRIBUTED,
+    MEASURED,
+    OUTCOMES,
+    PHASE_UNSPECIFIED,
+    SERVICE_UNSPECIFIED,
+    UNREGISTERED,
+)
+from ecoia.settings import Settings
+from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Catalogue, Target
 
 REPORT_SCHEMA = 1
 
@@ -44,11 +72,14 @@ VERDICT_REASONS = (
     "baseline-missing",
     "interval-straddles",
     "simulated",
+    "coverage-incomplete",
+    "partial-quarter",
     "not-computed",
 )
 """Why a verdict is not ``tenu``. ``below-value``: the deadline is reached and the value is not; ``deadline-ahead`` and
-``horizon-ahead``: not reached yet, and there is time left; ``simulated``: simulated rows prove nothing; the others as in
-``REASONS``."""
+``horizon-ahead``: not reached yet, and there is time left; ``simulated``: simulated rows prove nothing;
+``coverage-incomplete`` and ``partial-quarter``: what is known is under a cap, but services, components or days are
+not in it; the others as in ``REASONS``."""
 
 
 @dataclass(frozen=True)
@@ -254,3 +285,391 @@ class QuarterlyReport:
     def to_json(self) -> str:
         """The report as indented JSON, keys sorted: equal data gives equal bytes."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True) + "\n"
+
+
+_COMMITMENT = 7
+_ETHICS_LINE = "ligne-ethique"
+_TREND_QUARTERS = 8
+_ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
+
+
+def build_report(
+    rows: Sequence[Row], quarter: Quarter, *, settings: Settings, catalogue: Catalogue, factors: FactorSet
+) -> QuarterlyReport:
+    """The report of one quarter.
+
+    Args:
+        rows: Ledger rows in any order, of this quarter and of those before it (for the trend).
+        quarter: Which one, in the organisation's time zone.
+        settings: ``timezone``, ``zone`` and ``pue`` are used.
+        catalogue: The register, charter and targets; may be empty.
+        factors: Emission factors.
+
+    Raises:
+        FactorError: the zone of the settings has no emission factor; the message says the remedy.
+        MissingExtraError: pandas and narwhals are not installed.
+    """
+    if settings.zone is not None:
+        factors.check(settings.zone)
+    return _Builder(rows, quarter, settings, catalogue, factors).report()
+
+
+class _Builder:
+    """One report in the making: the quarter's rows cut by kind and service, and every factor met on the way."""
+
+    def __init__(
+        self, rows: Sequence[Row], quarter: Quarter, settings: Settings, catalogue: Catalogue, factors: FactorSet
+    ) -> None:
+        from ecoia import aggregation
+
+        self.quarter, self.catalogue, self.factors = quarter, catalogue, factors
+        self.zone: str | None = settings.zone
+        self.pue: float | None = settings.pue
+        self.timezone = ZoneInfo(settings.timezone)
+        self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
+        self.past = [_named(row) for row in rows if row["half_hour_utc_ns"] < self.end_ns]
+        self.rows = [row for row in self.past if row["half_hour_utc_ns"] >= self.start_ns]
+        self.energy_rows = [row for row in self.rows if row["kind"] != KIND_OUTCOME]
+        self.partial = bool(rows) and max(row["end_utc_ns"] for row in rows) < self.end_ns
+        self.simulated = any(row["simulated"] for row in self.rows)
+        self.used: dict[Factor, bool] = {}
+
+        self.phases: dict[tuple[str, str], list[Row]] = {}
+        self.by_service: dict[str, list[Row]] = {}
+        for row in self.energy_rows:
+            if row["kind"] == KIND_SPAN:
+                self.phases.setdefault((row["service"], row["phase"]), []).append(row)
+            if row["service"] is not None and row["kind"] in (KIND_SPAN, KIND_IDLE):
+                self.by_service.setdefault(row["service"], []).append(row)
+        self.outcomes = _latest_outcomes(self.rows)
+        for service, phase, _ in self.outcomes:
+            self.phases.setdefault((service, phase), [])
+            self.by_service.setdefault(service, [])
+
+        frame = aggregation.table(self.energy_rows, self.timezone)
+        self.kinds = {line["kind"]: line["energy_microjoules"] for line in aggregation.records(aggregation.by_kind(frame))}
+        self.statuses = {line["status"]: line["microjoules"] for line in aggregation.records(aggregation.by_status(frame))}
+        self.methods = aggregation.records(aggregation.by_method(frame, "kind", "service", "phase"))
+        self.sums = {(line["service"], line["phase"]): line for line in aggregation.records(aggregation.by_service_phase(frame))}
+        self.runs = aggregation.records(aggregation.by_run(frame))
+
+    def report(self) -> QuarterlyReport:
+        charter = self.catalogue.charter
+        governance = charter.governance if charter else ()
+        commitments = charter.charter.commitments if charter and charter.charter else ()
+        totals = self.measure(self.energy_rows, self.methods)
+        results = tuple(self.phase(service, phase) for service, phase in sorted(self.phases))
+        register = self.register()
+        coverage = self.coverage(register)
+        trend = self.trend()
+        energy = sum(self.statuses.values())
+        last_ns = max((row["end_utc_ns"] for row in self.rows), default=None)
+        report = QuarterlyReport(
+            quarter=str(self.quarter),
+            timezone=self.timezone.key,
+            start_utc=_utc(self.start_ns),
+            end_utc=_utc(self.end_ns),
+            last_record_utc=None if last_ns is None else _utc(last_ns),
+            organisation=charter.organisation.name if charter else "",
+            charter_title=charter.charter.title if charter and charter.charter else None,
+            commitments=tuple(Commitment(c.number, c.id, c.name, c.text) for c in sorted(commitments, key=lambda c: c.number)),
+            ethics_contact=next((body.contact for body in governance if body.id == _ETHICS_LINE), None),
+            totals=totals,
+            energy_by_kind_microjoules={kind: self.kinds[kind] for kind in _ENERGY_KINDS if self.kinds.get(kind) is not None},
+            energy_by_status=(
+                {status: self.statuses.get(status, 0) / energy for status in (MEASURED, ESTIMATED, DECLARED)} if energy else {}
+            ),
+            results=results,
+            register=register,
+            coverage=coverage,
+            targets=tuple(self.verdict(target, coverage, totals) for target in self.catalogue.targets.targets),
+            trend=trend,
+            factors=tuple(_factor_used(factor, same_year) for factor, same_year in sorted(self.used.items())),
+            zones=tuple(sorted({zone for row in self.energy_rows if (zone := row["zone"] or self.zone)})),
+            pue=self.pue,
+            lost=_lost(self.rows),
+            simulated=self.simulated,
+            governance=tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in governance),
+            register_as_of=self.catalogue.register.as_of.isoformat() if self.catalogue.register.as_of else None,
+        )
+        return replace(report, notices=self.notices(report))
+
+    def measure(self, rows: Sequence[Row], methods: Iterable[Mapping[str, Any]]) -> Measure:
+        impact = self.assess(rows)
+        missing = impact.reason if impact.energy_kwh is None else None
+        return Measure(
+            energy_components_microjoules=impact.energy_components_microjoules,
+            by_component_microjoules=dict(impact.by_component_microjoules),
+            energy_components=_quantity(impact.energy_components_kwh, "kWh", impact.energy_components_interval, missing),
+            energy=_quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
+            boundary=impact.boundary,
+            co2e=_quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason),
+            methods=_method_shares(methods),
+            precision_class=impact.precision_class,
+        )
+
+    def assess(self, rows: Sequence[Row]) -> Impact:
+        impact = assess(rows, zone=self.zone, pue=self.pue, factors=self.factors, timezone=self.timezone)
+        for factor in impact.factors_used:
+            self.used[factor] = self.used.get(factor, True) and factor not in impact.factors_not_same_year
+        return impact
+
+    def phase(self, service: str, phase: str) -> PhaseResult:
+        rows = self.phases[service, phase]
+        spans = [m for m in self.methods if (m["kind"], m["service"], m["phase"]) == (KIND_SPAN, service, phase)]
+        measure = self.measure(rows, spans)
+        sums = self.sums.get((service, phase), {})
+        units, accepted = (
+            None if sums.get(name) is None else float(from_micro(sums[name])) for name in ("units_micro", "accepted_micro")
+        )
+        ends = {run: end for (s, p, run), end in self.outcomes.items() if (s, p) == (service, phase)}
+        lost_runs = {run for run, end in ends.items() if end != "ok"}
+        waste = [
+            line["energy_microjoules"] or 0
+            for line in self.runs
+            if (line["service"], line["phase"]) == (service, phase) and line["run_id"] in lost_runs
+        ]
+        entry = self.catalogue.service(service)
+        quality: dict[str, float] = {}
+        for row in sorted(rows, key=_when):
+            quality |= row["quality"]
+        return PhaseResult(
+            service=service,
+            phase=phase,
+            measure=measure,
+            spans=sums.get("spans") or 0,
+            cpu_seconds=(sums.get("cpu_ns") or 0) / NANOSECONDS_PER_SECOND,
+            duration_seconds=covered_seconds((row["start_utc_ns"], row["end_utc_ns"]) for row in rows),
+            units=units,
+            accepted=accepted,
+            energy_per_unit=_per_unit(measure.energy, units),
+            functional_unit=entry.functional_unit if entry else None,
+            runs={end: sum(1 for known in ends.values() if known == end) for end in OUTCOMES},
+            waste_microjoules=sum(waste),
+            quality=dict(sorted(quality.items())),
+            simulated=any(row["simulated"] for row in rows),
+        )
+
+    def register(self) -> tuple[ServiceEntry, ...]:
+        registered = [service.id for service in self.catalogue.services]
+        return tuple(map(self.entry, [*registered, *sorted(self.by_service.keys() - set(registered))]))
+
+    def entry(self, service_id: str) -> ServiceEntry:
+        service = self.catalogue.service(service_id)
+        rows = self.by_service.get(service_id, [])
+        kinds = (KIND_SPAN, KIND_IDLE)
+        measure = self.measure(rows, [m for m in self.methods if m["service"] == service_id and m["kind"] in kinds])
+        statuses = {
+            row["method"][component]["status"]
+            for row in rows
+            for component in COMPONENTS
+            if row["kind"] == KIND_SPAN and row["energy_microjoules"][component] is not None
+        }
+        recorded = measure.energy.value is not None
+        return ServiceEntry(
+            id=service_id,
+            name=service.name if service else service_id,
+            status=service.status if service else UNREGISTERED,
+            registered=service is not None,
+            measured=bool(statuses - {DECLARED}),
+            declared_only=statuses == {DECLARED},
+            audience=service.audience if service else None,
+            purpose=service.purpose if service else None,
+            functional_unit=service.functional_unit if service else None,
+            owner_role=service.owner_role if service else None,
+            energy=measure.energy,
+            co2e=measure.co2e,
+            stand_in=service.stand_in if service else False,
+            counted_among_generalised=service.counted_among_generalised if service else False,
+            scope=service.scope if service else None,
+            energy_components_microjoules=measure.energy_components_microjoules if recorded else None,
+            idle_microjoules=sum(m["microjoules"] for m in self.methods if (m["service"], m["kind"]) == (service_id, KIND_IDLE)),
+        )
+
+    def coverage(self, register: Iterable[ServiceEntry]) -> Coverage:
+        entries = list(register)
+        active = [entry for entry in entries if entry.registered and entry.status != "retired"]
+        unnamed = self.catalogue.register.unnamed
+        measured = sum(entry.measured for entry in active)
+        whole = len(active) + unnamed.count
+        return Coverage(
+            measured=measured,
+            named=len(active),
+            unnamed=unnamed.count,
+            unnamed_approximate=unnamed.approximate,
+            share=measured / whole if whole and self.rows else None,
+            unregistered=tuple(entry.id for entry in entries if not entry.registered),
+            declared=sum(entry.declared_only for entry in active),
+        )
+
+    def trend(self) -> tuple[TrendPoint, ...]:
+        quarters: dict[Quarter, list[Row]] = {}
+        names: dict[int, Quarter] = {}
+        for row in self.past:
+            if row["kind"] != KIND_OUTCOME:
+                half_hour = row["half_hour_utc_ns"]
+                if half_hour not in names:
+                    names[half_hour] = Quarter.of_instant(half_hour, self.timezone)
+                quarters.setdefault(names[half_hour], []).append(row)
+        points = []
+        for quarter in sorted(quarters)[-_TREND_QUARTERS:]:
+            measure = self.measure(quarters[quarter], ())
+            points.append(
+                TrendPoint(str(quarter), measure.energy, measure.co2e, any(row["simulated"] for row in quarters[quarter]))
+            )
+        return tuple(points)
+
+    def verdict(self, target: Target, coverage: Coverage, totals: Measure) -> TargetVerdict:
+        from ecoia.catalogue import INDICATORS
+
+        reason: str | None
+        unit = INDICATORS[target.indicator]
+        if target.baseline is not None:
+            observed, reason = self.trajectory(target.baseline.quarters, target.horizon)
+            verdict = "non-concluant"
+        else:
+            observed = {
+                "coverage_services": Quantity(coverage.share, unit, reason="no-data" if coverage.share is None else None),
+                "energy_components": totals.energy_components,
+                "energy": totals.energy,
+                "co2e_operational": totals.co2e,
+            }.get(target.indicator, Quantity(None, unit, reason="not-computed"))
+            verdict, reason = self.threshold(target, observed, coverage, totals)
+        decision = target.decision
+        return TargetVerdict(
+            id=target.id,
+            indicator=target.indicator,
+            op=target.op,
+            value=target.value,
+            unit=unit,
+            deadline=target.deadline,
+            status=target.status,
+            verdict=verdict,
+            reason=reason,
+            observed=observed,
+            reduction=target.reduction,
+            baseline_quarters=target.baseline.quarters if target.baseline else (),
+            horizon=target.horizon,
+            decision_body=decision.body if decision else None,
+            decision_date=decision.date.isoformat() if decision and decision.date else None,
+        )
+
+    def trajectory(self, baseline: Iterable[str], horizon: int | None) -> tuple[Quantity, str | None]:
+        """Whether the baseline is recorded and the horizon reached; the change itself needs both, and is not computed yet."""
+        recorded = {
+            str(Quarter.of_instant(row["half_hour_utc_ns"], self.timezone))
+            for row in self.past
+            if row["kind"] != KIND_OUTCOME and not row["simulated"]
+        }
+        if not recorded.issuperset(baseline):
+            return Quantity(None, "kgCO2e", reason="baseline-missing"), "baseline-missing"
+        ahead = horizon is not None and self.quarter.year < horizon
+        return Quantity(None, "kgCO2e", reason="not-computed"), "horizon-ahead" if ahead else "not-computed"
+
+    def threshold(self, target: Target, observed: Quantity, coverage: Coverage, totals: Measure) -> tuple[str, str | None]:
+        if observed.value is None or target.value is None or target.deadline is None:
+            return "non-concluant", "no-data" if observed.reason == "not-measured" else observed.reason
+        if self.simulated:
+            return "non-concluant", "simulated"
+        low = observed.value if observed.low is None else observed.low
+        high = observed.value if observed.high is None else observed.high
+        if low < target.value < high:
+            return "non-concluant", "interval-straddles"
+        if not (observed.value >= target.value if target.op == ">=" else observed.value <= target.value):
+            late = self.quarter >= Quarter.parse(target.deadline)
+            return ("non-tenu", "below-value") if late else ("non-concluant", "deadline-ahead")
+        # Under a cap because little was measured is not under a cap: what is not measured is not zero.
+        if target.op == "<=" and target.indicator != "coverage_services":
+            if coverage.share != 1 or any(method.status == "missing" for method in totals.methods):
+                return "non-concluant", "coverage-incomplete"
+            if self.partial:
+                return "non-concluant", "partial-quarter"
+        return "tenu", None
+
+    def notices(self, report: QuarterlyReport) -> tuple[str, ...]:
+        charter = self.catalogue.charter
+        commitments = charter.charter.commitments if charter and charter.charter else ()
+        holds = {
+            "no-data": not self.energy_rows,
+            "no-catalogue": not self.catalogue.services,
+            "no-zone": report.totals.co2e.reason == "no-zone",
+            "no-factor": report.totals.co2e.reason == "no-factor",
+            "no-pue": self.pue is None and bool(self.energy_rows),
+            "commitment-text-missing": any(c.number == _COMMITMENT and not c.text for c in commitments),
+            "simulated-history": any(point.simulated for point in report.trend if point.quarter != report.quarter),
+            "stand-ins": any(entry.stand_in and entry.id in self.by_service for entry in report.register),
+            "partial-quarter": self.partial,
+            "idle-not-separated": bool(self.energy_rows) and KIND_IDLE not in self.kinds,
+        }
+        return tuple(code for code in NOTICES if holds[code])
+
+
+def _named(row: Row) -> Row:
+    """The row, with a service and phase where its kind must have them."""
+    if row["kind"] in (KIND_SPAN, KIND_OUTCOME) and not (row["service"] and row["phase"]):
+        return {**row, "service": row["service"] or SERVICE_UNSPECIFIED, "phase": row["phase"] or PHASE_UNSPECIFIED}
+    return row
+
+
+def _when(row: Row) -> tuple[int, list[str]]:
+    """Order in time; the ids decide between equal ends, so that no order of the rows does."""
+    return row["end_utc_ns"], row["record_ids"]
+
+
+def _latest_outcomes(rows: Iterable[Row]) -> dict[tuple[str, str, str], str]:
+    """How each run of these rows ended: its latest outcome, by service, phase and run."""
+    outcomes: dict[tuple[str, str, str], str] = {}
+    for row in sorted((row for row in rows if row["kind"] == KIND_OUTCOME), key=_when):
+        outcomes[row["service"], row["phase"], row["run_id"] or row["record_ids"][0]] = row["outcome"]
+    return outcomes
+
+
+def _quantity(value: float | None, unit: str, bounds: Interval | None, reason: str | None) -> Quantity:
+    if value is None:
+        return Quantity(None, unit, reason=reason)
+    return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
+
+
+def _per_unit(energy: Quantity, units: float | None) -> Quantity:
+    """Wh per functional unit: the sums first, the ratio last."""
+    if energy.value is None:
+        return Quantity(None, "Wh", reason=energy.reason)
+    if not units:
+        return Quantity(None, "Wh", reason="no-units")
+    value, low, high = (None if number is None else number * 1000 / units for number in (energy.value, energy.low, energy.high))
+    return Quantity(value, "Wh", low, high)
+
+
+def _method_shares(lines: Iterable[Mapping[str, Any]]) -> tuple[MethodShare, ...]:
+    sums: dict[tuple[str, str, str], int] = {}
+    for line in lines:
+        key = (line["component"], line["status"], line["method"])
+        sums[key] = sums.get(key, 0) + line["microjoules"]
+    order = {component: index for index, component in enumerate(COMPONENTS)}
+    return tuple(MethodShare(*key, sums[key]) for key in sorted(sums, key=lambda key: (order[key[0]], *key)))
+
+
+def _lost(rows: Iterable[Row]) -> dict[str, int]:
+    lost: dict[str, int] = {}
+    for row in rows:
+        for cause, count in row["lost"].items():
+            lost[cause] = lost.get(cause, 0) + count
+    return dict(sorted(lost.items()))
+
+
+def _factor_used(factor: Factor, same_year: bool) -> FactorUsed:
+    return FactorUsed(
+        factor.zone,
+        factor.value_g_per_kwh,
+        factor.year,
+        factor.scope,
+        factor.basis,
+        factor.source,
+        factor.licence,
+        factor.factor_set,
+        same_year,
+    )
+
+
+def _utc(instant_ns: int) -> str:
+    return utc_datetime(instant_ns).strftime("%Y-%m-%dT%H:%M:%SZ")

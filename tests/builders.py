@@ -1,0 +1,266 @@
+"""Records and rows to build test data from, and a rich sample report that pages can be drawn from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ecoia import catalogue, settings
+from ecoia.factors import default_factors
+from ecoia.periods import Quarter, utc_ns
+from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
+from ecoia.report import QuarterlyReport, build_report
+from ecoia.settings import Settings, Value
+from ecoia.units import MICROJOULES_PER_KWH, micro
+
+RAPL = Method("measured", "rapl")
+NVML = Method("measured", "nvml")
+LOAD = Method("estimated", "load-model:tdp")
+GENERIC = Method("estimated", "load-model:generic-tdp")
+RAM = Method("estimated", "ram-model")
+DECLARED = Method("declared", "kwh")
+
+MINUTE_NS = 60 * 1_000_000_000
+_ids = itertools.count()
+
+
+def instant(text: str) -> int:
+    """UTC nanoseconds of ``2026-11-23T10:00``."""
+    return utc_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def record(
+    start: str | int = "2026-11-23T10:00",
+    minutes: float = 1,
+    *,
+    cpu: int | None = 0,
+    gpu: int | None = None,
+    ram: int | None = 0,
+    methods: Mapping[str, Method] | None = None,
+    **fields: Any,
+) -> Record:
+    """One record: a minute of inference of ``vadore`` unless told otherwise. ``None`` energy gets the method ``missing``."""
+    start_ns = instant(start) if isinstance(start, str) else start
+    energy = {"cpu": cpu, "gpu": gpu, "ram": ram}
+    default = {"cpu": RAPL, "gpu": NVML, "ram": RAM} | dict(methods or {})
+    values: dict[str, Any] = {
+        "record_id": f"record-{next(_ids):06d}",
+        "kind": "span",
+        "service": "vadore",
+        "phase": "inference",
+        "instance": "host-1",
+        "pid": 1,
+        "start_utc_ns": start_ns,
+        "end_utc_ns": start_ns + int(minutes * MINUTE_NS),
+        "energy_microjoules": energy,
+        "method": {c: NOT_MEASURED if energy[c] is None else default[c] for c in energy},
+        "spans": 1,
+    }
+    return Record(**values | fields)
+
+
+def outcome(start: str, run_id: str, result: str, **fields: Any) -> Record:
+    """How a run ended."""
+    values = {"kind": "outcome", "phase": "training", "run_id": run_id, "outcome": result, "spans": 0}
+    return record(start, 0, cpu=None, ram=None, **values | fields)
+
+
+def make_settings(**values: Any) -> Settings:
+    """The default settings, some replaced."""
+    base = settings.load()
+    changed = {name: Value(value, "argument") for name, value in values.items()}
+    return Settings({**base.values, **changed}, ())
+
+
+def kwh(number: float) -> int:
+    """Microjoules of so many kilowatt-hours."""
+    return round(number * MICROJOULES_PER_KWH)
+
+
+SERVICES = """\
+as_of: 2022-05-10
+unnamed: {count: 20, approximate: true, status: [qualification, poc]}
+services:
+  - {id: gestion-contacts-mails, name: Gestion des contacts via mails A1, status: generalised, functional_unit: mail traité}
+  - {id: recommandations-personnalisees, name: Recommandations personnalisées, audience: demandeurs-d-emploi, status: generalised}
+  - {id: analyse-cv, name: Analyse automatique de CV, status: generalised, functional_unit: CV analysé, stand_in: true}
+  - id: acces-information
+    name: "<script>alert('nom')</script> & Accès"
+    purpose: '"><img src=x onerror=alert(1)>'
+    status: generalised
+  - {id: prediction-pourvoi-30j, name: Prédiction de pourvoi à 30 jours, status: generalised, owner_role: chef de produit IA}
+  - {id: controle-legalite-offres, name: Contrôle automatique de légalité d'une offre, status: generalised}
+  - id: vadore
+    name: VADORE
+    audience: recruteurs
+    status: qualification
+    counted_among_generalised: true
+    functional_unit: rapprochement proposé
+    stand_in: true
+  - {id: smart-emploi, name: Smart emploi / Data emploi, status: generalised, functional_unit: indicateur publié, stand_in: true}
+"""
+
+CHARTER = """\
+organisation: {id: mon-organisation, name: Mon organisation}
+charter:
+  title: Charte pour une IA éthique
+  commitments:
+    - {number: 1, id: finalite-legitimite, name: Finalité et légitimité des algorithmes}
+    - {number: 7, id: impact-environnemental, name: Impact environnemental, text: null}
+governance:
+  - {id: comite-interne, name: Comité interne, role: décide des objectifs}
+  - {id: ligne-ethique, name: Ligne éthique, role: répond aux questions, contact: ethique@organisation.example}
+"""
+
+TARGETS = f"""\
+targets:
+  - {{id: couverture, indicator: coverage_services, op: ">=", value: 0.90, deadline: 2027Q4}}
+  - id: premier-palier
+    indicator: coverage_services
+    op: ">="
+    value: 0.10
+    deadline: 2026Q4
+    status: adopted
+    decision: {{body: comite-interne, date: 2026-09-01, minutes_sha256: "{"0" * 64}"}}
+  - {{id: plafond, indicator: energy_components, op: "<=", value: 20, deadline: 2026Q4}}
+  - id: trajectoire
+    indicator: co2e_constant_factor
+    baseline: {{quarters: [2027Q1, 2027Q2, 2027Q3, 2027Q4], boundary: v1}}
+    reduction: 0.35
+    horizon: 2030
+"""
+
+
+def write_catalogue(folder: Path, **texts: str) -> catalogue.Catalogue:
+    """Write catalogue files (``services=...``) into a folder and load it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return catalogue.load(folder)
+
+
+def sample_catalogue(folder: Path) -> catalogue.Catalogue:
+    """A register of 8 services and 20 unnamed ones, a charter, four targets. One service has a hostile name."""
+    return write_catalogue(folder, services=SERVICES, charter=CHARTER, targets=TARGETS)
+
+
+def sample_records() -> list[Record]:
+    """Three simulated quarters, then 2026Q4: training and inference, a GPU, declared activity, a missing component, idle."""
+    found = []
+    for index, day in enumerate(("2026-01-15", "2026-04-15", "2026-07-15")):
+        found.append(record(f"{day}T08:00", 20, cpu=kwh(9 - index), ram=kwh(1), phase="training", simulated=True, zone="FRA"))
+        found.append(record(f"{day}T09:00", 20, cpu=kwh(4), ram=kwh(1), service="smart-emploi", simulated=True, zone="FRA"))
+    found += [
+        record(
+            "2026-10-05T08:00",
+            25,
+            cpu=kwh(6.2),
+            gpu=kwh(9.4),
+            ram=kwh(0.8),
+            phase="training",
+            run_id="run-1",
+            quality={"accuracy": 0.91},
+        ),
+        record("2026-10-06T08:00", 25, cpu=kwh(1.1), gpu=kwh(2.0), ram=kwh(0.1), phase="training", run_id="run-2"),
+        outcome("2026-10-05T08:26", "run-1", "ok"),
+        outcome("2026-10-06T08:26", "run-2", "failed"),
+        record(
+            "2026-11-23T10:00",
+            29,
+            cpu=kwh(2.5),
+            ram=kwh(0.4),
+            spans=480,
+            units_micro=micro(4800),
+            accepted_micro=micro(3900),
+            cpu_ns=900 * 10**9,
+            lost={"queue-full": 3},
+            tokens=(Tokens("local", "small", 12_000, 900),),
+        ),
+        record(
+            "2026-11-24T10:00",
+            10,
+            cpu=kwh(0.9),
+            ram=kwh(0.1),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            phase="data-preparation",
+        ),
+        record(
+            "2026-11-24T10:30",
+            20,
+            cpu=kwh(1.9),
+            ram=kwh(0.2),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            phase="training",
+            run_id="run-3",
+        ),
+        outcome("2026-11-24T10:50", "run-3", "ok", service="smart-emploi"),
+        record(
+            "2026-11-25T10:00",
+            20,
+            cpu=kwh(0.7),
+            ram=kwh(0.1),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            spans=60,
+            units_micro=micro(60),
+        ),
+        record("2026-11-26T14:00", 20, cpu=kwh(0.5), ram=None, methods={"cpu": GENERIC}, service="acces-information", spans=120),
+        record(
+            "2026-12-01T00:00",
+            29,
+            cpu=kwh(3.0),
+            gpu=None,
+            ram=None,
+            methods={"cpu": DECLARED},
+            service="analyse-cv",
+            spans=0,
+            declared_source="facture de l'hébergeur, décembre 2026",
+        ),
+        record(
+            "2026-11-26T15:00", 5, cpu=kwh(0.05), ram=kwh(0.01), methods={"cpu": GENERIC}, service="prototype-interne", spans=4
+        ),
+        record("2026-11-26T16:00", 25, cpu=kwh(0.3), ram=kwh(0.2), kind="idle", phase=None, spans=0),
+        record("2026-11-26T16:30", 25, cpu=kwh(0.02), ram=kwh(0.01), kind="unattributed", service=None, phase=None, spans=0),
+        record(
+            "2026-11-26T16:30",
+            25,
+            cpu=kwh(0.004),
+            ram=None,
+            kind="overhead",
+            service=None,
+            phase=None,
+            spans=0,
+            lost={"invalid-units": 1},
+        ),
+    ]
+    return found
+
+
+def sample_rows() -> list[Row]:
+    """The sample records as ledger rows."""
+    return fold(sample_records())
+
+
+def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
+    """A report with something of everything: build it in a temporary folder (the catalogue is written there).
+
+    ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless told otherwise.
+    """
+    return build_report(
+        sample_rows(),
+        Quarter(2026, 4),
+        settings=make_settings(**{"zone": "FRA", **values}),
+        catalogue=sample_catalogue(folder),
+        factors=default_factors(),
+    )
+
+
+def in_paris(quarter: Quarter) -> tuple[int, int]:
+    """Bounds of a quarter in Paris."""
+    return quarter.bounds_ns(ZoneInfo("Europe/Paris"))
