@@ -1,0 +1,101 @@
+"""The documentation runs: the README's blocks from top to bottom, its links, and the table of settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ecoia.journal import Journal
+from ecoia.settings import SETTINGS
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(path.read_text(encoding="utf-8")) if name == language]
+
+
+def commands(path: Path) -> list[list[str]]:
+    """Every line of every bash block, split as a shell does, comments left out."""
+    lines = (line for block in blocks(path, "bash") for line in block.splitlines())
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = repository / "README.md"
+    work = Path.cwd()
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
+    (work / "ecoia.toml").write_text('zone = "FRA"\n', encoding="utf-8")
+    for number, block in enumerate(blocks(readme, "python")):
+        script = work / f"block{number}.py"
+        script.write_text(block, encoding="utf-8")
+        subprocess.run([sys.executable, script], check=True, timeout=120)
+    for words in commands(readme):
+        if words[0] == "ecoia":
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+
+    spans = [record for record in Journal(home).scan().records if record.kind == "span"]
+    measured = {(record.service, record.phase) for record in spans}
+    assert measured == {("vadore", "training"), ("vadore", "inference"), ("smart-emploi", "training")}
+    assert sum(record.units_micro or 0 for record in spans) == 199_999 * 1_000_000
+    assert len(list(work.glob("rapport-*.html"))) == len(list(work.glob("rapport-*.json"))) == 1
+
+
+def test_what_the_readme_installs_is_there(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    extras = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    found = commands(repository / "README.md")
+    assert ["make", "demo"] in found
+    for words in found:
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), words
+        elif words[0] == "pip":
+            assert words[1] == "install"
+            assert words[2] == "." or words[2][2:-1] in extras, words
+        else:
+            assert words[0] == "ecoia", words
+    assert "`make test`" in (repository / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs", "examples", "benchmarks"])
+def test_links_between_files_lead_somewhere(repository: Path, name: str) -> None:
+    root = repository / name
+    for page in [root] if root.is_file() else root.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_setting_is_documented_with_its_variable_and_no_other(repository: Path) -> None:
+    text = (repository / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+?) \|", text, re.MULTILINE)
+    assert {(name, variable) for name, variable, _ in rows} == {(setting.name, setting.variable) for setting in SETTINGS}
+    defaults = {name: default for name, _, default in rows}
+    for setting in SETTINGS:
+        default = setting.default()
+        if default is None:
+            assert defaults[setting.name] == "none"
+        elif setting.name not in ("home", "instance"):  # these depend on the machine
+            shown = re.match(r"`(.+?)`", defaults[setting.name])
+            assert shown is not None
+            assert setting.check(shown[1]) == default, setting.name
+
+
+def test_every_command_is_documented(repository: Path) -> None:
+    ecoia = Path(sys.executable).with_name("ecoia")
+    wide = {**os.environ, "COLUMNS": "200"}
+    help_text = subprocess.run([ecoia, "--help"], capture_output=True, text=True, check=True, env=wide).stdout
+    names = set(re.findall(r"^[│|]?\s{1,3}([a-z][a-z-]+)\s{2,}\S", help_text, re.MULTILINE))
+    assert {"run", "report", "deliver", "journal", "doctor", "config"} <= names, help_text
+    documents = [repository / "README.md", *(repository / "docs").glob("*.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in documents)
+    missing = {name for name in names if f"ecoia {name}" not in text}
+    assert not missing
