@@ -152,9 +152,14 @@ class Journal:
         scan.entries.extend(self.stream(scan, start_offsets))
         return scan
 
-    def stream(self, counts: Scan, start_offsets: dict[str, int] | None = None) -> Iterator[Entry]:
-        """What ``scan`` reads, one entry at a time, for journals larger than memory; bad lines go to ``counts``."""
-        for name in self.files():
+    def stream(
+        self, counts: Scan, start_offsets: dict[str, int] | None = None, names: Iterable[str] | None = None
+    ) -> Iterator[Entry]:
+        """What ``scan`` reads, one entry at a time, for journals larger than memory; bad lines go to ``counts``.
+
+        ``names`` limits it to some files.
+        """
+        for name in self.files() if names is None else names:
             with contextlib.suppress(FileNotFoundError):  # archived meanwhile
                 yield from _stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
 

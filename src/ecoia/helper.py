@@ -1,0 +1,120 @@
+"""Starting the one helper process of a journal home, and the locks by which there is only one.
+
+Stdlib only, and nothing here waits: measured processes call ``spawn_helper`` from their background thread. The helper
+is ``ecoia deliver --follow`` (``ecoia.delivery.follow``); MLflow is imported there, never here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+from ecoia.settings import SETTINGS, Settings
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HELPER_LOCK = "helper.lock"
+_LOG_MAX_BYTES = 256 * 1024
+
+
+@contextmanager
+def try_lock(home: Path, name: str) -> Iterator[bool]:
+    """Hold ``delivery/<name>`` while the block runs; yields whether it was free. Never waits. The kernel lets go of
+    it when the process dies."""
+    folder = home / "delivery"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("ab") as file:
+        if fcntl is None:  # records are known by id, so two helpers change no total
+            yield True
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def spawn_helper(settings: Settings) -> bool:
+    """Start the helper of ``settings.home`` unless it runs, is not wanted or could not work. Never raises for a
+    missing program or a full disk: what it would have sent stays in the journal.
+
+    Returns:
+        Whether a process was started.
+    """
+    if settings.delivery != "helper" or not sys.executable or not _has_mlflow():
+        return False
+    home = Path(settings.home).absolute()
+    try:
+        with try_lock(home, HELPER_LOCK) as free:
+            if not free:
+                return False
+        with _log(home) as log:
+            _start_detached(
+                [sys.executable, "-P", "-m", "ecoia", "deliver", "--follow", "--home", str(home)], settings, home, log
+            )
+    except OSError:
+        return False
+    return True
+
+
+def _has_mlflow() -> bool:
+    try:
+        return importlib.util.find_spec("mlflow") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+@contextmanager
+def _log(home: Path) -> Iterator[int]:
+    path = home / "delivery" / "helper.log"
+    too_long = path.exists() and path.stat().st_size > _LOG_MAX_BYTES
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if too_long else 0)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The helper's environment: ours, with every setting made explicit since it works from another folder."""
+    env = {name: value for name, value in os.environ.items() if name != "ECOIA_DISABLED"}
+    for setting in SETTINGS:
+        value = settings.values[setting.name].value
+        if value is not None:
+            env[setting.variable] = str(value)
+    env["ECOIA_HOME"] = str(Path(settings.home).absolute())
+    env["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    env["DO_NOT_TRACK"] = "true"
+    return env
+
+
+def _start_detached(command: list[str], settings: Settings, home: Path, log: int) -> None:
+    shell = shutil.which("sh")
+    if shell is not None:
+        # The shell leaves at once and the helper is nobody's child: the host gets no zombie to reap, and a program that
+        # measures its children does not count ours.
+        command = [shell, "-c", '"$@" &', "sh", *command]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        cwd=home,
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        close_fds=True,
+        start_new_session=True,
+    )
+    # Without a shell the helper is our child: someone has to be there when it ends, and it is not the sampler.
+    Thread(target=process.wait, name="ecoia-helper-reaper", daemon=True).start()

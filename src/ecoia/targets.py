@@ -1,0 +1,126 @@
+"""Where records are to be sent: local ids of MLflow tracking URIs, kept in ``targets.json`` of the journal's home.
+
+A record carries the id only, so that no address leaves the host with it. Stdlib only: measured processes load this.
+Passwords are never written: what is stored has none, and delivery takes them from ``MLFLOW_TRACKING_URI`` where the
+rest of it is the same (or from MLflow's own ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from ecoia.errors import JournalError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_SECRET_PARAMETERS = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
+_SQLITE = "sqlite:///"
+
+
+def public_uri(uri: str) -> str:
+    """``uri`` without credentials: neither ``user:password@`` nor parameters that look like a secret."""
+    parts = urlsplit(uri)
+    if not parts.scheme:
+        return uri
+    netloc = parts.netloc.rpartition("@")[2]
+    query = urlencode([(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not _SECRET_PARAMETERS.search(k)])
+    if netloc == parts.netloc and len(parse_qsl(parts.query, keep_blank_values=True)) == len(parse_qsl(query, True)):
+        return uri  # urlunsplit would drop slashes of sqlite:////...
+    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The database file of a SQLite URI; ``None`` for any other URI and for a database in memory."""
+    scheme, _, rest = uri.partition(":///")
+    if scheme.partition("+")[0] != "sqlite":
+        return None
+    path = unquote(rest.partition("?")[0])
+    return None if path in ("", ":memory:") else Path(path)
+
+
+def absolute_uri(uri: str) -> str:
+    """``uri`` with a relative SQLite path or folder made absolute: the helper works from another folder."""
+    path = sqlite_file(uri)
+    if path is not None:
+        head, _, query = uri.partition("?")
+        prefix = head[: head.index(":///") + 4]
+        return prefix + str(path.absolute()) + (f"?{query}" if query else "")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", uri):
+        if uri.startswith("file:") and not uri.startswith("file:/"):
+            return Path(uri.removeprefix("file:")).absolute().as_uri()
+        return uri
+    return uri if uri.startswith("databricks") else Path(uri).absolute().as_uri()
+
+
+def register_target(home: str | Path, uri: str) -> str:
+    """The local id of a tracking URI, written down when it is new. The same URI always has the same id.
+
+    Args:
+        home: The journal's home.
+        uri: What the program set; a relative SQLite path is taken from the current folder.
+
+    Raises:
+        JournalError: the home cannot be written.
+    """
+    stored = public_uri(absolute_uri(uri))
+    target = hashlib.sha256(stored.encode()).hexdigest()[:12]
+    folder = Path(home)
+    if read_targets(folder).get(target) == stored:
+        return target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _one_writer(folder / ".targets.lock"):
+            write_atomically(folder / "targets.json", json.dumps({**read_targets(folder), target: stored}, indent=2) + "\n")
+    except OSError as error:
+        raise JournalError(
+            f"journal home '{folder}' cannot be written ({error.strerror}): make it writable or set ECOIA_HOME"
+        ) from error
+    return target
+
+
+def read_targets(home: str | Path) -> dict[str, str]:
+    """Every known target: id -> URI without credentials. An unreadable file reads as empty: it is written anew."""
+    try:
+        data = json.loads((Path(home) / "targets.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in data.items()} if isinstance(data, dict) else {}
+
+
+def with_credentials(uri: str) -> str:
+    """``uri``, or ``MLFLOW_TRACKING_URI`` with its credentials where the two are equal without them."""
+    own = os.environ.get("MLFLOW_TRACKING_URI")
+    return own if own and public_uri(absolute_uri(own)) == uri else uri
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file as a whole, durably, readable by its owner only: a kill at any point leaves the old or the new."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_writer(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
