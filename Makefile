@@ -47,7 +47,7 @@ bench: $(VENV)/.stamp-report
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 # One lock for what runs, one for development on top of the same versions, one for the demo's data, one for uv itself.
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --group build --group dev -c requirements.lock -o requirements-dev.lock; \
