@@ -28,7 +28,8 @@ environment base --constraint "$repo/requirements.lock" "$wheel"
 ECOIA_HOME="$work/home-base" PATH="$work/base/bin:$PATH" python "$repo/tools/wheel_probe.py" base
 
 step "2. beside MLflow 2.22"
-environment old "$wheel" "mlflow==2.22.*"
+# MLflow 2.22 admits SQLAlchemy below 3 but does not run on 2.1 (it imports a pool class that 2.1 no longer has).
+environment old "$wheel" "mlflow==2.22.*" "sqlalchemy<2.1"
 ECOIA_HOME="$work/home-old" MLFLOW_TRACKING_URI="sqlite:///$work/old.db" PATH="$work/old/bin:$PATH" \
   python "$repo/tools/wheel_probe.py" mlflow2
 
