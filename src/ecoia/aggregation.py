@@ -98,7 +98,7 @@ def total_by(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
         *(nw.col(name).count().alias(f"{name}_known") for name in added),
     )
     sums = sums.with_columns(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in added)
-    return sums.select(*keys, *added).sort(*keys).to_native()
+    return _sorted(sums.select(*keys, *added), keys)
 
 
 def by_kind(frame: IntoDataFrameT) -> IntoDataFrameT:
@@ -145,14 +145,13 @@ def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
         for component in COMPONENTS
     ]
     joined = nw.concat(parts)
-    return joined.group_by(*names).agg(nw.col("microjoules").sum()).sort(*names).to_native()
+    return _sorted(joined.group_by(*names).agg(nw.col("microjoules").sum()), names)
 
 
 def by_status(frame: IntoDataFrameT) -> IntoDataFrameT:
     """Energy by status: measured, estimated, declared, missing (0)."""
-    methods: IntoDataFrameT = by_method(frame)
-    data = nw.from_native(methods, eager_only=True)
-    return data.group_by("status").agg(nw.col("microjoules").sum()).sort("status").to_native()
+    methods = nw.from_native(by_method(frame), eager_only=True)
+    return _sorted(methods.group_by("status").agg(nw.col("microjoules").sum()), ["status"])
 
 
 def records(frame: IntoDataFrameT) -> list[dict[str, Any]]:
@@ -167,3 +166,8 @@ def _of_energy(frame: IntoDataFrameT) -> IntoDataFrameT:
 
 def _spans(frame: IntoDataFrameT) -> IntoDataFrameT:
     return nw.from_native(frame, eager_only=True).filter(nw.col("kind") == KIND_SPAN).to_native()
+
+
+def _sorted(data: nw.DataFrame[IntoDataFrameT], keys: Sequence[str]) -> IntoDataFrameT:
+    """The native frame, sorted; what pandas keeps as an index is the order in which lines were met, so it goes."""
+    return nw.maybe_reset_index(data.sort(*keys)).to_native()

@@ -126,4 +126,5 @@ def default_factors() -> FactorSet:
             factor_set=f"codecarbon-{release}",
         )
         for zone, entry in table.items()
+        if float(entry["carbon_intensity"]) > 0  # no grid emits nothing over its life cycle: a 0 there is a gap in the source
     )

@@ -1,0 +1,237 @@
+"""Assessment: PUE once, the factor of the zone, and intervals that hold the truth as often as they say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
+from ecoia.assessment import GSD, WALL_FACTOR, Cell, Impact, assess, interval, log_variance, precision_class
+from ecoia.errors import FactorError
+from ecoia.factors import FactorSet
+from ecoia.records import Record, fold
+from test_factors import factor
+
+FACTORS = FactorSet([factor("FRA", 2024, 44.0), factor("FRA", 2026, 40.0), factor("DEU", 2026, 380.0)])
+
+
+def impact(*records: Record, **arguments: Any) -> Impact:
+    """The impact of some records; no zone and no PUE unless told."""
+    return assess(fold(records), **{"zone": None, "pue": None, "factors": FACTORS} | arguments)
+
+
+def test_energy_is_known_without_a_zone_and_co2e_is_not() -> None:
+    found = impact(record(cpu=kwh(2), ram=kwh(1)))
+    assert found.energy_components_microjoules == kwh(3)
+    assert found.by_component_microjoules == {"cpu": kwh(2), "gpu": None, "ram": kwh(1)}
+    assert (found.energy_kwh, found.boundary) == (3.0, "it")
+    assert (found.co2e_kg, found.co2e_interval, found.reason, found.factors_used) == (None, None, "no-zone", ())
+
+
+def test_naming_a_zone_later_computes_what_is_recorded() -> None:
+    found = impact(record(cpu=kwh(2), ram=kwh(1)), zone="FRA")
+    assert found.co2e_kg == pytest.approx(3 * 0.040)
+    assert [(used.zone, used.year) for used in found.factors_used] == [("FRA", 2026)]
+    assert (found.reason, found.factors_not_same_year) == (None, frozenset())
+
+
+def test_pue_is_applied_once_and_to_both() -> None:
+    found = impact(record(cpu=kwh(2), ram=kwh(1)), zone="FRA", pue=1.5)
+    assert (found.energy_components_kwh, found.energy_kwh, found.boundary) == (3.0, 4.5, "site")
+    assert found.co2e_kg == pytest.approx(4.5 * 0.040)
+
+
+def test_a_recorded_zone_wins_over_the_given_one() -> None:
+    found = impact(record(cpu=kwh(1), ram=None, zone="DEU"), record(cpu=kwh(1), ram=None), zone="FRA")
+    assert found.co2e_kg == pytest.approx(0.380 + 0.040)
+    assert [used.zone for used in found.factors_used] == ["DEU", "FRA"]
+
+
+def test_a_part_with_a_zone_is_never_presented_as_the_whole() -> None:
+    found = impact(record(cpu=kwh(1), ram=None, zone="DEU"), record(cpu=kwh(1), ram=None))
+    assert (found.energy_kwh, found.co2e_kg, found.reason) == (2.0, None, "no-zone")
+
+
+def test_a_row_without_energy_needs_no_zone() -> None:
+    found = impact(record(cpu=kwh(1), ram=None, zone="DEU"), record(cpu=None, ram=None))
+    assert found.co2e_kg == pytest.approx(0.380)
+
+
+def test_an_unknown_zone_is_refused_when_given_and_flagged_when_recorded() -> None:
+    with pytest.raises(FactorError, match="FRX"):
+        impact(record(cpu=1), zone="FRX")
+    found = impact(record(cpu=kwh(1), zone="FRX"))
+    assert (found.energy_kwh, found.co2e_kg, found.reason) == (1.0, None, "no-factor")
+    assert impact(record("2023-05-01T10:00", cpu=1), zone="FRA").reason == "no-factor"
+
+
+def test_not_measured_is_not_zero() -> None:
+    missing, nothing, zero = impact(record(cpu=None, ram=None), zone="FRA"), impact(zone="FRA"), impact(record(), zone="FRA")
+    assert (missing.energy_kwh, missing.co2e_kg, missing.reason) == (None, None, "not-measured")
+    assert (nothing.energy_kwh, nothing.co2e_kg, nothing.reason) == (None, None, "no-data")
+    assert (zero.energy_kwh, zero.co2e_kg, zero.energy_interval, zero.precision_class) == (0.0, 0.0, None, None)
+
+
+def test_the_year_is_that_of_civil_time() -> None:
+    last_hour_utc = record("2025-12-31T23:10", cpu=kwh(1), ram=None, zone="FRA")
+    assert impact(last_hour_utc).factors_used[0].year == 2024
+    assert impact(last_hour_utc, timezone=ZoneInfo("Europe/Paris")).factors_used[0].year == 2026
+
+
+def test_an_older_factor_is_marked_and_widens_with_its_age() -> None:
+    widths = {}
+    for day in ("2024-06-01T10:00", "2025-06-01T10:00"):
+        found = impact(record(day, cpu=kwh(1), ram=None), zone="FRA")
+        assert found.co2e_interval is not None
+        widths[day[:4]] = found.co2e_interval.high / found.co2e_interval.low
+        assert bool(found.factors_not_same_year) == (day[:4] == "2025")
+    older = assess(
+        fold([record("2026-06-01T10:00", cpu=kwh(1), ram=None)]),
+        zone="FRA",
+        pue=None,
+        factors=FactorSet([factor("FRA", 2024, 44.0)]),
+    )
+    assert older.co2e_interval is not None
+    assert widths["2024"] < widths["2025"] < older.co2e_interval.high / older.co2e_interval.low
+
+
+def test_one_counter_has_the_interval_of_the_published_formula() -> None:
+    found = impact(record(cpu=kwh(1), ram=None), pue=1.2, zone="FRA")
+    s2 = sum(math.log(GSD[name]) ** 2 for name in ("counters", "own"))
+    assert found.energy_components_interval is not None
+    assert found.energy_components_interval.low == pytest.approx(math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+    assert found.energy_components_interval.high == pytest.approx(math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    s2 += math.log(GSD["pue"]) ** 2
+    assert found.energy_interval is not None
+    assert found.energy_interval.low == pytest.approx(1.2 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+    assert found.energy_interval.high == pytest.approx(1.2 * WALL_FACTOR["cpu"] * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    s2 += math.log(GSD["grid-same-year"]) ** 2
+    assert found.co2e_interval is not None
+    assert found.co2e_interval.low == pytest.approx(0.048 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+
+
+def test_without_calibration_the_upper_bound_takes_in_the_wall_but_not_for_declared_energy() -> None:
+    cpu = impact(record(cpu=kwh(1), ram=None))
+    gpu = impact(record(cpu=None, gpu=kwh(1), ram=None))
+    declared = impact(record(cpu=kwh(1), ram=None, methods={"cpu": DECLARED}))
+    for found, factor_ in ((cpu, 1.61), (gpu, 1.32), (declared, 1.0)):
+        assert found.energy_interval is not None
+        assert found.energy_components_interval is not None
+        assert found.energy_interval.high == pytest.approx(factor_ * found.energy_components_interval.high)
+        assert found.energy_interval.low == found.energy_components_interval.low
+
+
+def test_the_less_is_known_the_wider() -> None:
+    found = [impact(record(cpu=kwh(1), ram=None, methods={"cpu": method})) for method in (RAPL, LOAD, GENERIC)]
+    lows = [one.energy_interval.low for one in found if one.energy_interval]
+    assert lows == sorted(lows, reverse=True)
+    assert [one.precision_class for one in found] == [3, 4, 4]
+
+
+def test_precision_classes_follow_the_relative_half_width() -> None:
+    assert [precision_class(math.log(gsd) ** 2) for gsd in (1.02, 1.10, 1.25, 1.5)] == [1, 2, 3, 4]
+
+
+def brute_force(cells: list[Cell], gsd: dict[str, float], own_gsd: float) -> float:
+    """The published double sum, cell by cell."""
+    variance = 0.0
+    for a in cells:
+        for b in cells:
+            shared = sum(math.log(gsd[name]) ** 2 for name in a.shared & b.shared)
+            shared += math.log(own_gsd) ** 2 if a.own == b.own else 0.0
+            variance += a.mean * b.mean * (math.exp(shared) - 1)
+    return math.log(1 + variance / sum(cell.mean for cell in cells) ** 2)
+
+
+NAMES = {"counters": 1.25, "model": 1.5, "pue": 1.1, "grid": 1.3}
+CELLS = st.lists(
+    st.builds(
+        Cell,
+        st.floats(1e-6, 1e6),
+        st.frozensets(st.sampled_from(sorted(NAMES))),
+        st.sampled_from(["a", "b", "c"]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(cells=CELLS, order=st.randoms(use_true_random=False))
+def test_the_grouped_sum_is_the_double_sum_and_order_changes_nothing(cells: list[Cell], order: Any) -> None:
+    shuffled = list(cells)
+    order.shuffle(shuffled)
+    assert log_variance(cells, NAMES, 1.05) == pytest.approx(brute_force(cells, NAMES, 1.05), rel=1e-9)
+    assert log_variance(shuffled, NAMES, 1.05) == log_variance(cells, NAMES, 1.05)
+
+
+def portfolio(random: np.random.Generator) -> list[Cell]:
+    """28 services, each on one or two methods, at one site, on one of two grids."""
+    cells = []
+    for service in range(28):
+        grid = random.choice(["grid-a", "grid-b"], p=[0.8, 0.2])
+        for component in ("cpu", "gpu")[: random.integers(1, 3)]:
+            method = f"{component}:{random.choice(['counters', 'model', 'generic-model'], p=[0.5, 0.35, 0.15])}"
+            cells.append(Cell(float(random.lognormal(0, 1.2)), frozenset({method, "pue", grid}), str(service)))
+    return cells
+
+
+def test_the_95_percent_interval_holds_the_synthetic_truth_95_times_in_100() -> None:
+    random = np.random.default_rng(20261123)
+    gsd = {f"{component}:{name}": GSD[name] for component in ("cpu", "gpu") for name in ("counters", "model", "generic-model")}
+    gsd |= {"pue": GSD["pue"], "grid-a": GSD["grid-same-year"], "grid-b": GSD["grid-previous-year"]}
+    draws, held, held_naively = 2000, [], []
+    for _ in range(20):
+        cells = portfolio(random)
+        own = {f"own-{cell.own}": GSD["own"] for cell in cells}
+        names = sorted(gsd | own)
+        sigmas = np.log([(gsd | own)[name] for name in names])
+        errors = np.exp(random.normal(-(sigmas**2) / 2, sigmas, size=(draws, len(names))))  # each of mean 1
+        column = {name: index for index, name in enumerate(names)}
+        truth = sum(
+            cell.mean * errors[:, [column[name] for name in (*cell.shared, f"own-{cell.own}")]].prod(axis=1) for cell in cells
+        )
+        total = sum(cell.mean for cell in cells)
+        bounds = interval(total, log_variance(cells, gsd, GSD["own"]))
+        held.append(np.mean((bounds.low <= truth) & (truth <= bounds.high)))
+        independent = [Cell(cell.mean, frozenset(), str(index)) for index, cell in enumerate(cells)]
+        spread = math.exp(math.sqrt(np.mean([sum(math.log(gsd[name]) ** 2 for name in cell.shared) for cell in cells])))
+        naive = interval(total, log_variance(independent, {}, spread))
+        held_naively.append(np.mean((naive.low <= truth) & (truth <= naive.high)))
+    assert 0.93 <= np.mean(held) <= 0.97
+    assert np.mean(held_naively) < 0.85  # what shared errors cost when they are taken as independent
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    energies=st.lists(st.tuples(st.integers(0, 10**13), st.sampled_from(["a", "b"])), min_size=1, max_size=6),
+    order=st.randoms(use_true_random=False),
+)
+def test_splitting_and_shuffling_rows_changes_no_impact(energies: list[tuple[int, str]], order: Any) -> None:
+    whole = [record(cpu=energy, ram=None, service=service) for energy, service in energies]
+    split = []
+    for one in whole:
+        energy = one.energy_microjoules["cpu"]
+        assert energy is not None
+        parts = (energy // 3, energy - energy // 3)
+        split += [record(cpu=part, ram=None, service=one.service) for part in parts]
+    rows = [row for one in split for row in fold([one])]
+    order.shuffle(rows)
+    assert assess(rows, zone="FRA", pue=1.3, factors=FACTORS) == impact(*whole, zone="FRA", pue=1.3)
+
+
+@given(pue=st.floats(1, 3), energy=st.integers(1, 10**15))
+@settings(max_examples=30, deadline=None)
+def test_impact_is_proportional(pue: float, energy: int) -> None:
+    once, twice = (impact(record(cpu=n * energy, ram=None), zone="FRA", pue=pue) for n in (1, 2))
+    assert once.co2e_kg is not None
+    assert once.energy_kwh is not None
+    assert once.energy_components_kwh is not None
+    assert twice.co2e_kg == pytest.approx(2 * once.co2e_kg)
+    assert once.energy_kwh == pytest.approx(pue * once.energy_components_kwh)

@@ -1,0 +1,210 @@
+"""The catalogue: what is right loads, what is wrong is named by file, line, field and remedy."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import sample_catalogue, write_catalogue
+from ecoia import catalogue
+from ecoia.errors import CatalogueError
+
+
+def mistakes(folder: Path, **texts: str) -> list[str]:
+    """The lines of the error that loading these files raises, without its first."""
+    with pytest.raises(CatalogueError) as caught:
+        write_catalogue(folder, **texts)
+    return str(caught.value).splitlines()[1:]
+
+
+def test_no_folder_configured_is_an_empty_catalogue() -> None:
+    empty = catalogue.load(None)
+    assert empty.services == ()
+    assert empty.charter is None
+    assert empty.targets.targets == ()
+    assert empty.service("vadore") is None
+
+
+def test_a_missing_folder_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"nowhere.*ecoia init"):
+        catalogue.load(tmp_path / "nowhere")
+
+
+def test_missing_and_empty_files_are_empty_parts(tmp_path: Path) -> None:
+    assert write_catalogue(tmp_path, services="# nothing yet\n", targets="").services == ()
+
+
+def test_the_published_register_ships_as_the_example(repository: Path) -> None:
+    shipped = catalogue.load(repository / "examples" / "organisation")
+    assert [service.id for service in shipped.services] == [
+        "gestion-contacts-mails",
+        "recommandations-personnalisees",
+        "analyse-cv",
+        "acces-information",
+        "prediction-pourvoi-30j",
+        "controle-legalite-offres",
+        "vadore",
+        "smart-emploi",
+    ]
+    assert not any(service.stand_in for service in shipped.services)
+    assert shipped.register.unnamed == catalogue.Unnamed(count=20, approximate=True, status=("qualification", "poc"))
+    assert shipped.service("vadore") == shipped.services[6]
+    assert shipped.services[6].counted_among_generalised
+    assert shipped.charter is not None
+    assert shipped.charter.charter is not None
+    assert [commitment.number for commitment in shipped.charter.charter.commitments] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(commitment.text is None for commitment in shipped.charter.charter.commitments)
+    assert [target.status for target in shipped.targets.targets] == ["proposed", "proposed"]
+    assert [target.is_trajectory for target in shipped.targets.targets] == [False, True]
+
+
+def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
+    files = catalogue.starter_files()
+    assert sorted(files) == ["charter.yaml", "services.yaml", "targets.yaml"]
+    started = write_catalogue(tmp_path, **{name.removesuffix(".yaml"): text for name, text in files.items()})
+    assert started.services == ()
+    assert started.targets.targets == ()
+    assert started.charter is not None
+
+
+@pytest.mark.parametrize("name", ["services.yaml", "targets.yaml"])
+def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: str) -> None:
+    key = name.removesuffix(".yaml")
+    text = catalogue.starter_files()[name]
+    head, tail = text.split(f"{key}: []\n")
+    lines = [line.removeprefix("# ") if line.startswith(("# " + key, "#   ")) else line for line in tail.splitlines()]
+    loaded = write_catalogue(tmp_path, **{key: "\n".join([*head.splitlines(), *lines])})
+    assert len(loaded.services) + len(loaded.targets.targets) == {"services": 1, "targets": 2}[key]
+
+
+def test_every_mistake_of_the_folder_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        services=(
+            "as_of: 12\n"
+            "unnamed: {count: -1}\n"
+            "services:\n"
+            "  - id: Un service\n"
+            "    name: x\n"
+            "    status: live\n"
+            "    owner: chef de produit\n"
+            "  - id: ok\n"
+            "    name: 12\n"
+            "    owner_role: prenom.nom@organisation.example\n"
+        ),
+        charter="organisation: {id: o, name: [Nom]}\n",
+        targets="targets:\n  - {id: a, indicator: watts}\n",
+    )
+    assert [line.split(": ")[:2] for line in found] == [
+        ["charter.yaml:1", "organisation.name"],
+        ["services.yaml:1", "as_of"],
+        ["services.yaml:2", "unnamed.count"],
+        ["services.yaml:4", "services[0].id"],
+        ["services.yaml:6", "services[0].status"],
+        ["services.yaml:7", "services[0].owner"],
+        ["services.yaml:8", "services[1].status"],
+        ["services.yaml:9", "services[1].name"],
+        ["services.yaml:10", "services[1].owner_role"],
+        ["targets.yaml:2", "targets[0].indicator"],
+    ]
+    by_field = {line.split(": ")[1]: line for line in found}
+    assert "'Un service'" in by_field["services[0].id"]
+    assert "lower-case" in by_field["services[0].id"]
+    assert "'qualification'" in by_field["services[0].status"]
+    assert "did you mean 'owner_role'?" in by_field["services[0].owner"]
+    assert "missing: add it" in by_field["services[1].status"]
+    assert "a role, never a person" in by_field["services[1].owner_role"]
+    assert "coverage_services" in by_field["targets[0].indicator"]
+
+
+def test_duplicate_ids_are_named_with_both_lines(tmp_path: Path) -> None:
+    text = "services:\n  - {id: a, name: A, status: poc}\n  - {id: b, name: B, status: poc}\n  - {id: a, name: C, status: poc}\n"
+    assert mistakes(tmp_path, services=text) == [
+        "services.yaml:4: services[2].id: 'a' is already used on line 2: each id is used once"
+    ]
+
+
+def test_a_key_written_twice_is_not_taken_in_silence(tmp_path: Path) -> None:
+    text = "services:\n  - id: a\n    name: A\n    status: poc\n    status: retired\n"
+    assert mistakes(tmp_path, services=text) == ["services.yaml:5: services[0].status: written twice, first on line 4: keep one"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("services:\n  - {id: a\n    name: b\n", 3, "not readable as YAML"),
+        ("services:\n\t- id: a\n", 2, "not readable as YAML"),
+        ("services: *nowhere\n", 1, "not readable as YAML"),
+        ("services: []\nunnamed: \x07\n", 2, "forbids"),
+        ("as_of: 2026-02-31\n", 1, "cannot read"),
+        ("- a\n- b\n", 1, "write 'field: value' lines"),
+        ("services: 3\n", 1, "write a list"),
+        ("services: [" + "[" * 2000 + "\n", 1, "cannot read"),
+    ],
+)
+def test_unreadable_files_name_the_line_and_do_not_crash(tmp_path: Path, text: str, line: int, said: str) -> None:
+    (found,) = mistakes(tmp_path, services=text)
+    assert found.startswith(f"services.yaml:{line}: ")
+    assert said in found
+
+
+def test_a_file_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "services.yaml").write_bytes("as_of: 2026-01-01\n# \xe9t\xe9\n".encode("latin-1"))
+    with pytest.raises(CatalogueError, match=r"services\.yaml:2: not readable as UTF-8"):
+        catalogue.load(tmp_path)
+
+
+THRESHOLD = 'id: a, indicator: coverage_services, op: ">=", value: 0.9, deadline: 2027Q4'
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("id: a, indicator: energy", "either op, value, deadline"),
+        (THRESHOLD + ", reduction: 0.3", "either op, value, deadline"),
+        ("id: a, indicator: energy, baseline: {quarters: [2027Q1]}, reduction: 1.2, horizon: 2030", "less than 1"),
+        ("id: a, indicator: energy, baseline: {quarters: []}, reduction: 0.2, horizon: 2030", "at least 1"),
+        (THRESHOLD.replace("0.9", "90"), "between 0 and 1"),
+        (THRESHOLD.replace("0.9", ".nan"), "finite"),
+        (THRESHOLD.replace("2027Q4", "2027Q5"), "2026Q4"),
+        (THRESHOLD + ", status: adopted", "decision.body, decision.date, decision.minutes_sha256"),
+        (THRESHOLD + ", status: adopted, decision: {body: c, date: 2026-01-01}", "give decision.minutes_sha256"),
+        (THRESHOLD + ", decision: {minutes_sha256: abc}", "64 hexadecimal digits"),
+    ],
+)
+def test_a_target_that_says_nothing_verifiable_is_refused(tmp_path: Path, target: str, said: str) -> None:
+    (found,) = mistakes(tmp_path, targets=f"targets:\n  - {{{target}}}\n")
+    assert found.startswith("targets.yaml:2: targets[0]")
+    assert said in found
+
+
+def test_a_decision_is_taken_by_a_body_of_the_charter(tmp_path: Path) -> None:
+    charter = "organisation: {id: o, name: O}\ngovernance:\n  - {id: comite-interne, name: Comité interne}\n"
+    target = f"targets:\n  - {{{THRESHOLD}, decision: {{body: comite-intrne}}}}\n"
+    (found,) = mistakes(tmp_path, charter=charter, targets=target)
+    assert found.startswith("targets.yaml:2: targets[0].decision.body: 'comite-intrne' is not in governance")
+
+
+def test_a_service_does_not_succeed_itself(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, services="services:\n  - {id: a, name: A, status: poc, succeeds: a}\n")
+    assert "names this very service" in found
+
+
+def test_an_adopted_target_keeps_its_decision(tmp_path: Path) -> None:
+    adopted = sample_catalogue(tmp_path).targets.targets[1]
+    assert adopted.decision is not None
+    assert (adopted.status, adopted.decision.body) == ("adopted", "comite-interne")
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.characters(codec="utf-8"), max_size=60))
+def test_whatever_a_file_holds_no_error_but_ours_comes_out(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    for name in ("services", "charter", "targets"):
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    with contextlib.suppress(CatalogueError):
+        catalogue.load(folder)
