@@ -1,0 +1,148 @@
+"""What every command shares: how errors are shown, settings read, the journal opened, tables drawn."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ecoia import settings as configuration
+from ecoia.errors import CatalogueError, EcoiaError, FactorError, MissingExtraError, SettingError, UsageError
+from ecoia.journal import Journal, Scan
+from ecoia.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FAILED, WRONG_USE = 1, 2
+_WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, MissingExtraError)
+_JOURNAL_SETTINGS = ("home", "journal_max_mb")
+_PIPED_WIDTH = 200
+
+Home = Annotated[
+    str | None, typer.Option("--home", metavar="FOLDER", help="Folder of the journal.", show_default="the setting 'home'")
+]
+QuarterText = Annotated[
+    str | None, typer.Option("--quarter", metavar="YYYYQn", help="Which quarter, e.g. 2026Q4.", show_default="the current one")
+]
+
+
+class Source(StrEnum):
+    """Where figures are read from."""
+
+    LEDGER = "ledger"
+    JOURNAL = "journal"
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors are one message on stderr and an exit code, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command: exit 2 for a wrong use or configuration, 1 for what could not be done."""
+        try:
+            return super().invoke(ctx)
+        except EcoiaError as error:
+            say(str(error))
+            raise typer.Exit(WRONG_USE if isinstance(error, _WRONG_USE_ERRORS) else FAILED) from error
+        except BrokenPipeError:
+            # The reader has seen enough ('| head'). What is still buffered must not fail at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit from None
+
+
+def say(message: str) -> None:
+    """A message to the person, beside the output."""
+    typer.echo(f"ecoia: {message}", err=True)
+
+
+def load_settings(home: str | None = None, *, needed: Collection[str] | None = None) -> Settings:
+    """The settings. An illegal value is an error; where ``needed`` names the settings that matter, others are only told.
+
+    Raises:
+        SettingError: an illegal value, or an unreadable ``ecoia.toml``.
+    """
+    loaded = configuration.load({"home": home})
+    for problem in loaded.problems:
+        if needed is None or problem.name in {*needed, "ecoia.toml"}:
+            raise problem
+        say(f"{problem} (ignored here)")
+    return loaded
+
+
+def journal_settings(home: str | None) -> Settings:
+    """The settings of a command that only reads or sends the journal."""
+    return load_settings(home, needed=_JOURNAL_SETTINGS)
+
+
+def open_journal(settings: Settings) -> Journal:
+    """The journal of the settings, made when it is not there yet.
+
+    Raises:
+        JournalError: its folder cannot be used.
+    """
+    return Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6))
+
+
+def readable(home: Path) -> bool:
+    """Whether a journal could be in this folder: it, or the nearest folder above it that exists, is one we may enter."""
+    nearest = home
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    return nearest.is_dir() and os.access(nearest, os.R_OK | os.X_OK)
+
+
+def existing_journal(settings: Settings) -> Journal | None:
+    """The journal, or None where nothing was recorded yet (and that is said): looking makes no folder.
+
+    Raises:
+        JournalError: its folder cannot be used.
+    """
+    home = Path(settings.home)
+    if not readable(home) or (home / "home.json").exists():
+        return open_journal(settings)
+    say(f"no journal in '{settings.home}': nothing was recorded there yet ('ecoia doctor' says what would be)")
+    return None
+
+
+def tell_lines_not_read(counts: Scan) -> None:
+    """Say how many journal lines gave no record, and why."""
+    for count, what in (
+        (counts.torn, "torn (cut by a crash or a full disk; what was whole is kept)"),
+        (counts.corrupt, "corrupt (checksum or content is wrong)"),
+        (counts.newer, "of a newer schema (upgrade ecoia to read them)"),
+    ):
+        if count:
+            say(f"{count} journal line{'s' if count > 1 else ''} not read: {what}")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """Draw a table on stdout. In a pipe it is as wide as it needs."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a bracket in a name is no markup
+    console = Console(highlight=False)
+    Console(highlight=False, width=console.width if console.is_terminal else _PIPED_WIDTH).print(table)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number to so many significant digits, never in powers of ten; a dash where there is none."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{min(max(decimals, 0), 15)}f}"

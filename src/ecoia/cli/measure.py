@@ -1,0 +1,145 @@
+"""Commands around the local journal: ``run``, ``journal``, ``declare``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ecoia.cli.common import (
+    Home,
+    existing_journal,
+    journal_settings,
+    load_settings,
+    number,
+    open_journal,
+    say,
+    tell_lines_not_read,
+)
+from ecoia.journal import Entry, Journal, Scan
+from ecoia.periods import utc_datetime
+from ecoia.semconv import COMPONENTS, MISSING, PHASES
+from ecoia.units import kwh
+
+if TYPE_CHECKING:
+    from ecoia.records import Record
+
+_PANEL = "Measure"
+_LINE = "{:<19}  {:>8}  {:<12}  {:<20}  {:<16}  {:>12}  {:>10}  {:<9}  {}"
+
+
+def add_measuring(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("run", rich_help_panel=_PANEL, context_settings={"allow_interspersed_args": False})(run)
+    app.command("journal", rich_help_panel=_PANEL)(journal)
+    app.command("declare", rich_help_panel=_PANEL)(declare)
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="Program and arguments, passed as they are.")],
+    service: Annotated[str, typer.Option("--service", "-s", metavar="ID", help="The AI service that it runs for.")],
+    phase: Annotated[str, typer.Option("--phase", "-p", metavar="PHASE", help=f"One of {', '.join(PHASES)}.")],
+    home: Home = None,
+) -> None:
+    """Measure a command and its children, without touching it.
+
+    Its exit code becomes ours; signals and the terminal are its own. A program in any language is fine.
+
+    [dim]$ ecoia run --service vadore --phase training -- python train.py --epochs 3[/dim]
+    """
+    from ecoia import running
+
+    raise typer.Exit(running.run(command, service=service, phase=phase, settings=load_settings(home, needed=("home",))))
+
+
+def journal(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line: every field of the record.")] = False,
+    home: Home = None,
+) -> None:
+    """List what was recorded on this machine.
+
+    Each record once. Lines that cannot be read are counted on stderr.
+
+    [dim]$ ecoia journal --json | jq .energy_microjoules[/dim]
+    """
+    settings = journal_settings(home)
+    found = existing_journal(settings)
+    if found is None:
+        return
+    counts = Scan()
+    zone = ZoneInfo(settings.timezone)
+    if not as_json:
+        typer.echo(_LINE.format("START", "SECONDS", "KIND", "SERVICE", "PHASE", "ENERGY Wh", "UNITS", "DELIVERED", "METHOD"))
+    for entry, delivered in _entries(found, counts):
+        if as_json:
+            line = json.dumps({**entry.record.to_dict(), "delivered": delivered}, ensure_ascii=False, separators=(",", ":"))
+            typer.echo(line.encode("utf-8", "backslashreplace"))  # JSON is UTF-8, whatever the terminal
+        else:
+            typer.echo(_line(entry.record, delivered, zone))
+    tell_lines_not_read(counts)
+
+
+def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
+    """Each record once, with whether it was delivered."""
+    from ecoia.delivery import is_delivered, read_cursors
+
+    cursors = read_cursors(found)
+    seen: set[str] = set()
+    duplicates = 0
+    for entry in found.stream(counts):
+        if entry.record.record_id in seen:
+            duplicates += 1
+            continue
+        seen.add(entry.record.record_id)
+        yield entry, is_delivered(entry, cursors)
+    if duplicates:
+        say(f"{duplicates} duplicate{'s' if duplicates > 1 else ''} left out")
+
+
+def _line(record: Record, delivered: bool, zone: ZoneInfo) -> str:
+    known = [energy for component in COMPONENTS if (energy := record.energy_microjoules[component]) is not None]
+    methods = [f"{c} {m.status} {m.name}" for c in COMPONENTS if (m := record.method[c]).status != MISSING]
+    return _LINE.format(
+        utc_datetime(record.start_utc_ns).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        f"{(record.end_utc_ns - record.start_utc_ns) / 1e9:.1f}",
+        record.kind if record.outcome is None else record.outcome,
+        record.service or "–",
+        record.phase or "–",
+        number(kwh(sum(known)) * 1000) if known else "–",
+        number(None if record.units_micro is None else record.units_micro / 1e6),
+        "yes" if delivered else "no",
+        ", ".join(methods) or ("–" if record.outcome else "not measured"),
+    ).rstrip()
+
+
+def declare(
+    activity: Annotated[
+        Path, typer.Argument(metavar="ACTIVITY.csv", help="One line an activity; docs/cli.md lists the columns.")
+    ],
+    home: Home = None,
+) -> None:
+    """Enter what cannot be instrumented.
+
+    Declared kWh, or vCPU- and GPU-hours, from a CSV file. Entering a file again changes nothing.
+
+    [dim]$ ecoia declare provider-2026Q4.csv[/dim]
+    """
+    from ecoia import declared
+
+    settings = load_settings(home)
+    records: list[Any] = list(declared.read_activity(activity, settings))
+    target = open_journal(settings)
+    counts = Scan()
+    known = {entry.record.record_id for entry in target.stream(counts)}
+    new = [record for record in records if record.record_id not in known]
+    writer = target.writer()
+    try:
+        writer.append(new)
+    finally:
+        writer.close()
+    tell_lines_not_read(counts)
+    typer.echo(f"{len(new)} new, {len(records) - len(new)} already known: '{activity}' is in the journal '{target.home}'")

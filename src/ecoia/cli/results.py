@@ -1,0 +1,287 @@
+"""Commands that send and show: ``deliver``, ``report``, ``services``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from contextlib import suppress
+from enum import StrEnum
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ecoia.cli.common import (
+    FAILED,
+    Home,
+    QuarterText,
+    Source,
+    existing_journal,
+    journal_settings,
+    load_settings,
+    number,
+    open_journal,
+    print_table,
+    say,
+    tell_lines_not_read,
+)
+from ecoia.errors import EcoiaError, JournalError, UsageError
+from ecoia.journal import Scan
+from ecoia.periods import Quarter
+from ecoia.settings import Settings
+
+if TYPE_CHECKING:
+    from ecoia.records import Row
+    from ecoia.report import Measure, QuarterlyReport, ServiceEntry
+
+_PANEL = "Report"
+_RENDERERS = "ecoia.renderers"
+_ALL_TIME_NS = 1 << 62
+
+
+class Language(StrEnum):
+    """Language of the page."""
+
+    FR = "fr"
+    EN = "en"
+
+
+From = Annotated[Source, typer.Option("--from", help="Read the organisation's ledger, or this machine's journal.")]
+
+
+def add_results(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("report", rich_help_panel=_PANEL)(report)
+    app.command("services", rich_help_panel=_PANEL)(services)
+    app.command("deliver", rich_help_panel=_PANEL)(deliver)
+
+
+def report(
+    quarter: QuarterText = None,
+    source: From = Source.LEDGER,
+    lang: Annotated[Language, typer.Option("--lang", help="Language of the page.")] = Language.FR,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path(),
+    home: Home = None,
+) -> None:
+    """Write the quarter's report, a page and its data.
+
+    The files are rapport-<quarter>.html and rapport-<quarter>.json; a short table is printed.
+
+    [dim]$ ecoia report --quarter 2026Q4 --out reports[/dim]
+    """
+    settings = load_settings(home)
+    built = _build(settings, quarter, source)
+    name = f"rapport-{built.quarter}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        paths = [_replace(out / f"{name}.json", built.to_json())]
+        failures = 0
+        for renderer in sorted(entry_points(group=_RENDERERS), key=lambda entry: entry.name):
+            try:
+                paths.append(_replace(out / f"{name}.{renderer.name}", renderer.load()(built, lang=lang.value)))
+            except (EcoiaError, OSError) as error:
+                failures += 1
+                say(f"the {renderer.name} page was not written: {error}")
+            except Exception as error:  # noqa: BLE001 - a page that fails must not cost the data
+                failures += 1
+                say(f"the {renderer.name} page was not written ({type(error).__name__}: {error}): please report this")
+    except OSError as error:
+        raise EcoiaError(f"'{out}' cannot be written ({error.strerror}): choose another folder with --out") from error
+    _print_results(built)
+    for path in paths:
+        typer.echo(path)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def services(quarter: QuarterText = None, source: From = Source.JOURNAL, home: Home = None) -> None:
+    """List the register with what was measured.
+
+    Measured, declared and not measured stay apart; what runs without being registered is listed too.
+
+    [dim]$ ecoia services --quarter 2026Q4[/dim]
+    """
+    built = _build(load_settings(home), quarter, source)
+    rows = [
+        (entry.id, entry.name, _standing(entry), *_amounts(entry.energy.value, entry.co2e.value), _why(entry))
+        for entry in built.register
+    ]
+    columns = ("service", "name", "standing", f"energy kWh ({_boundary(built.totals)})", "gCO2e", "note")
+    print_table(f"Services, {built.quarter}", columns, rows, right=columns[3:5])
+    coverage = built.coverage
+    unnamed = f"{'about ' if coverage.unnamed_approximate else ''}{coverage.unnamed} unnamed"
+    typer.echo(f"{coverage.measured} measured of {coverage.named} named and {unnamed} services in scope")
+
+
+def deliver(
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until every measured process has ended (the background helper).")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Send what is pending to MLflow.
+
+    Sending twice changes nothing. What cannot be sent stays in the journal, and the exit code is 1.
+
+    [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
+    """
+    from ecoia import delivery
+
+    settings = journal_settings(home)
+    if follow:
+        if not delivery.follow(open_journal(settings), settings):
+            say(f"another helper serves '{settings.home}' already")
+        return
+    found = existing_journal(settings)
+    if found is None:
+        return
+    result = delivery.deliver(found, settings)
+    where = f" to {', '.join(result.targets)}" if result.targets else ""
+    typer.echo(f"{_records(result.delivered)} delivered{where}, {result.pending} pending")
+    for message in (*result.conflicts, *result.problems):
+        say(message)
+    if result.pending or result.conflicts:
+        raise typer.Exit(FAILED)
+
+
+def _build(settings: Settings, quarter_text: str | None, source: Source) -> QuarterlyReport:
+    from ecoia import catalogue, factors
+    from ecoia.report import build_report
+
+    zone = ZoneInfo(settings.timezone)
+    quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
+    register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
+    rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
+    return build_report(rows, quarter, settings=settings, catalogue=register, factors=factors.default_factors())
+
+
+def _journal_rows(settings: Settings) -> list[Row]:
+    from ecoia import delivery
+    from ecoia.records import fold
+
+    found = existing_journal(settings)
+    if found is None:
+        return []
+    try:
+        delivery.close_abandoned(found)
+    except JournalError as error:
+        say(f"runs that were killed cannot be marked as abandoned: {error}")
+    counts = Scan()
+    rows = fold(entry.record for entry in found.stream(counts))
+    tell_lines_not_read(counts)
+    return rows
+
+
+def _ledger_rows(settings: Settings) -> list[Row]:
+    from ecoia.stores.mlflow_store import MlflowStore
+    from ecoia.targets import public_uri
+
+    uri, why = _tracking_uri(settings)
+    store = MlflowStore(uri)
+    if why:
+        say(f"reading the ledger at {public_uri(store.uri)} ({why})")
+    rows = store.read_rows(0, _ALL_TIME_NS)
+    if not rows:
+        say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
+    if store.newer_days:
+        say(f"{store.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
+    _tell_pending(settings)
+    return rows
+
+
+def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
+    """Which store to read, and why where nobody said it."""
+    from ecoia.targets import read_targets
+
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None, None
+    known = sorted(set(read_targets(settings.home).values()))
+    if len(known) > 1:
+        raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
+    if known:
+        return known[0], "where this machine's records go; MLFLOW_TRACKING_URI says another"
+    return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
+
+
+def _tell_pending(settings: Settings) -> None:
+    from ecoia.delivery import is_delivered, read_cursors
+
+    if not (Path(settings.home) / "home.json").exists():
+        return
+    with suppress(JournalError):  # whoever reads the organisation's ledger needs no journal of their own
+        found = open_journal(settings)
+        cursors = read_cursors(found)
+        pending = sum(not is_delivered(entry, cursors) for entry in found.stream(Scan()))
+        if pending:
+            say(f"{_records(pending)} of this machine not delivered yet, hence not in the ledger: 'ecoia deliver'")
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(text.encode("utf-8", "backslashreplace"))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def _print_results(built: QuarterlyReport) -> None:
+    rows = []
+    for result in built.results:
+        name = f"{result.service}{' (simulated)' if result.simulated else ''}"
+        rows.append((name, result.phase, *_measure_cells(result.measure)))
+    rows.append(("everything", "idle and unattributed included", *_measure_cells(built.totals)))
+    columns = ("service", "phase", f"energy kWh ({_boundary(built.totals)})", "95 %", "gCO2e", "95 %", "method")
+    print_table(f"Report of {built.quarter}", columns, rows, right=columns[2:6])
+    if built.totals.co2e.value is None:
+        remedy = " (name where the electricity is used: setting 'zone', e.g. ECOIA_ZONE=FRA)"
+        say(f"CO2e not computed: {built.totals.co2e.reason}{remedy if built.totals.co2e.reason == 'no-zone' else ''}")
+    if built.lost:
+        say("lost and counted: " + ", ".join(f"{cause} {count}" for cause, count in built.lost.items()))
+
+
+def _measure_cells(measure: Measure) -> tuple[str, ...]:
+    energy, co2e = measure.energy, measure.co2e
+    factor = 1000.0  # kg to g
+    return (
+        number(energy.value),
+        _interval(energy.low, energy.high),
+        *(("–", "") if co2e.value is None else (number(co2e.value * factor), _interval(co2e.low, co2e.high, factor))),
+        ", ".join(dict.fromkeys(f"{share.component} {share.status}" for share in measure.methods)),
+    )
+
+
+def _interval(low: float | None, high: float | None, factor: float = 1.0) -> str:
+    return "" if low is None or high is None else f"{number(low * factor)} to {number(high * factor)}"
+
+
+def _boundary(measure: Measure) -> str:
+    return "site" if measure.boundary == "site" else "IT only"
+
+
+def _standing(entry: ServiceEntry) -> str:
+    if not entry.registered:
+        return "unregistered"
+    if entry.declared_only:
+        return "declared"
+    return "measured" if entry.measured else "not measured"
+
+
+def _amounts(energy_kwh: float | None, co2e_kg: float | None) -> tuple[str, str]:
+    return number(energy_kwh), number(None if co2e_kg is None else co2e_kg * 1000)
+
+
+def _why(entry: ServiceEntry) -> str:
+    notes = ["stand-in"] if entry.stand_in else []
+    if entry.energy.value is not None and entry.co2e.value is None:
+        notes.append(f"CO2e: {entry.co2e.reason}")
+    return ", ".join(notes)
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"
