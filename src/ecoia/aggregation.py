@@ -134,7 +134,7 @@ def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
     """
     data = nw.from_native(_of_energy(frame), eager_only=True)
     names = (*keys, "component", "status", "method")
-    parts = [
+    parts: list[nw.DataFrame[IntoDataFrameT]] = [
         data.select(
             *keys,
             nw.lit(component).cast(nw.String).alias("component"),

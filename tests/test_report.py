@@ -1,0 +1,486 @@
+"""The quarter's report: exact, the same bytes whatever the order, and honest about what is not known."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import (
+    CHARTER,
+    DECLARED,
+    RAPL,
+    kwh,
+    make_settings,
+    outcome,
+    record,
+    sample_catalogue,
+    sample_records,
+    sample_report,
+    sample_rows,
+    write_catalogue,
+)
+from ecoia import catalogue as catalogues
+from ecoia.errors import FactorError
+from ecoia.factors import default_factors
+from ecoia.periods import Quarter
+from ecoia.records import Method, Record, fold
+from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterlyReport, build_report
+
+Q4 = Quarter(2026, 4)
+LATER = record("2027-01-05T10:00", cpu=1)  # the quarter was over when this was recorded
+
+
+def report(
+    *records: Record, catalogue: catalogues.Catalogue | None = None, quarter: Quarter = Q4, **values: Any
+) -> QuarterlyReport:
+    """The report of some records; no catalogue and no setting unless given."""
+    return build_report(
+        fold(records),
+        quarter,
+        settings=make_settings(**values),
+        catalogue=catalogue or catalogues.load(None),
+        factors=default_factors(),
+    )
+
+
+def with_targets(folder: Path, *targets: str, services: str = "services: []\n") -> catalogues.Catalogue:
+    """A catalogue with these targets, each written as an inline mapping."""
+    text = "targets:\n" + "".join(f"  - {{{target}}}\n" for target in targets)
+    return write_catalogue(folder, targets=text, services=services)
+
+
+ONE_SERVICE = "services:\n  - {id: vadore, name: VADORE, status: generalised}\n"
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> QuarterlyReport:
+    """The rich sample report."""
+    return sample_report(tmp_path)
+
+
+# -- exactness and determinism ---------------------------------------------------------------------------------------
+
+
+def test_energy_is_the_exact_sum_of_the_quarters_records_of_every_kind(sample: QuarterlyReport) -> None:
+    expected = sum(
+        value
+        for one in sample_records()
+        if not one.simulated  # the simulated ones are of earlier quarters
+        for value in one.energy_microjoules.values()
+        if value is not None
+    )
+    assert sample.totals.energy_components_microjoules == expected
+    assert sum(sample.energy_by_kind_microjoules.values()) == expected
+    assert sum(share.microjoules for share in sample.totals.methods) == expected
+    assert sum(value or 0 for value in sample.totals.by_component_microjoules.values()) == expected
+
+
+def test_services_idle_unattributed_and_overhead_add_up_to_the_total(sample: QuarterlyReport) -> None:
+    kinds = sample.energy_by_kind_microjoules
+    results = sum(result.measure.energy_components_microjoules for result in sample.results)
+    assert results == kinds["span"]
+    entries = [entry for entry in sample.register if entry.energy_components_microjoules is not None]
+    assert sum(entry.energy_components_microjoules or 0 for entry in entries) == kinds["span"] + kinds["idle"]
+    assert sum(entry.idle_microjoules for entry in entries) == kinds["idle"] == kwh(0.5)
+
+
+def test_shuffled_rows_give_the_same_bytes(tmp_path: Path, sample: QuarterlyReport) -> None:
+    catalogue = sample_catalogue(tmp_path)
+    rows = sample_rows()
+    for seed in range(5):
+        random.Random(seed).shuffle(rows)
+        again = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=catalogue, factors=default_factors())
+        assert again.to_json() == sample.to_json()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    energies=st.lists(st.tuples(st.integers(0, 10**13), st.integers(0, 3), st.booleans()), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False),
+)
+def test_any_order_of_any_rows_gives_the_same_bytes(energies: list[tuple[int, int, bool]], order: random.Random) -> None:
+    records = [
+        record(
+            f"2026-1{index % 3}-0{index + 1}T10:00",
+            3,
+            cpu=energy,
+            ram=None,
+            service=f"service-{service}",
+            methods={"cpu": DECLARED if declared else RAPL},
+            quality={"accuracy": index / 10},
+            run_id=f"run-{service}",
+        )
+        for index, (energy, service, declared) in enumerate(energies)
+    ]
+    records += [outcome("2026-11-01T10:00", f"run-{n}", end, service="service-0") for n, end in enumerate(("ok", "failed"))]
+    shuffled = list(records)
+    order.shuffle(shuffled)
+    rows = fold(shuffled)
+    order.shuffle(rows)
+    again = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=catalogues.load(None), factors=default_factors())
+    assert again.to_json() == report(*records, zone="FRA").to_json()
+    assert again.totals.energy_components_microjoules == sum(energy for energy, _, _ in energies)
+
+
+def test_the_report_is_json_without_nan_and_uses_known_codes_only(sample: QuarterlyReport) -> None:
+    data = json.loads(sample.to_json())
+    assert data["totals"]["energy_components_microjoules"] == sample.totals.energy_components_microjoules
+    assert set(sample.notices) <= set(NOTICES)
+    assert {target.verdict for target in sample.targets} <= set(VERDICTS)
+    assert {target.reason for target in sample.targets} <= {None, *VERDICT_REASONS}
+    reasons = set()
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if {"value", "unit", "low", "high", "reason"} == set(value):
+                reasons.add(value["reason"])
+                assert (value["value"] is None) == (value["reason"] is not None)
+            for part in value.values():
+                walk(part)
+        if isinstance(value, list):
+            for part in value:
+                walk(part)
+
+    walk(data)
+    assert reasons <= {None, *REASONS}
+    assert {"no-data", "no-units"} <= reasons
+
+
+def test_importing_the_report_loads_no_pandas() -> None:
+    code = "import sys, ecoia.report; print(sorted({'pandas', 'narwhals', 'pydantic', 'mlflow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# -- what a quarter is -----------------------------------------------------------------------------------------------
+
+
+def test_only_the_quarter_in_civil_time_counts() -> None:
+    records = [
+        record("2026-09-30T21:59", 1, cpu=1),  # 23:59 in Paris on the last day of the third quarter
+        record("2026-09-30T22:00", 1, cpu=20),
+        record("2026-12-31T22:59", 1, cpu=300),
+        record("2026-12-31T23:00", 1, cpu=4000),
+    ]
+    assert report(*records).totals.energy_components_microjoules == 320
+    assert report(*records, timezone="UTC").totals.energy_components_microjoules == 4300
+    found = report(*records)
+    assert (found.start_utc, found.end_utc) == ("2026-09-30T22:00:00Z", "2026-12-31T23:00:00Z")
+    assert found.last_record_utc == "2026-12-31T23:00:00Z"
+
+
+def test_a_quarter_without_data_is_unknown_not_zero(tmp_path: Path) -> None:
+    found = report(record("2026-05-01T10:00", cpu=5), catalogue=sample_catalogue(tmp_path), zone="FRA")
+    assert "no-data" in found.notices
+    assert (found.totals.energy.value, found.totals.energy.reason) == (None, "no-data")
+    assert (found.totals.co2e.value, found.totals.co2e.reason) == (None, "no-data")
+    assert found.totals.by_component_microjoules == {"cpu": None, "gpu": None, "ram": None}
+    assert (found.results, found.energy_by_status, found.energy_by_kind_microjoules) == ((), {}, {})
+    assert (found.coverage.share, found.last_record_utc) == (None, None)
+    assert {target.verdict for target in found.targets} == {"non-concluant"}
+    assert [point.quarter for point in found.trend] == ["2026Q2"]
+    assert report().notices == ("no-data", "no-catalogue")
+
+
+def test_a_quarter_that_was_not_over_says_so() -> None:
+    assert "partial-quarter" in report(record(cpu=1)).notices
+    assert "partial-quarter" not in report(record(cpu=1), LATER).notices
+
+
+# -- what is not known -----------------------------------------------------------------------------------------------
+
+
+def test_without_a_zone_energy_is_shown_and_co2e_is_not() -> None:
+    found = report(record(cpu=kwh(2), ram=None))
+    assert (found.totals.energy.value, found.totals.co2e.value, found.totals.co2e.reason) == (2.0, None, "no-zone")
+    assert {"no-zone", "no-pue"} <= set(found.notices)
+    assert (found.zones, found.factors, found.totals.boundary) == ((), (), "it")
+    named = report(record(cpu=kwh(2), ram=None), zone="FRA", pue=1.5)
+    assert named.totals.co2e.value == pytest.approx(3 * 0.056039)
+    assert (named.zones, named.totals.boundary, named.pue) == (("FRA",), "site", 1.5)
+    assert not {"no-zone", "no-pue"} & set(named.notices)
+    assert [(used.zone, used.year, used.same_year) for used in named.factors] == [("FRA", 2023, False)]
+
+
+def test_a_total_over_known_and_unknown_zones_is_not_computed_but_its_known_service_is() -> None:
+    found = report(record(cpu=kwh(1), zone="FRA"), record(cpu=kwh(1), service="smart-emploi"))
+    assert (found.totals.co2e.value, found.totals.co2e.reason) == (None, "no-zone")
+    co2e = {entry.id: entry.co2e.value for entry in found.register}
+    assert co2e == {"vadore": pytest.approx(0.056039), "smart-emploi": None}
+
+
+def test_an_unknown_zone_in_the_settings_is_refused_and_in_a_record_flagged() -> None:
+    with pytest.raises(FactorError, match="FRX"):
+        report(record(cpu=1), zone="FRX")
+    found = report(record(cpu=kwh(1), zone="FRX"), zone="FRA")
+    assert (found.totals.energy.value, found.totals.co2e.reason) == (1.0, "no-factor")
+    assert "no-factor" in found.notices
+
+
+def test_a_missing_component_is_shown_missing() -> None:
+    found = report(record(cpu=kwh(1), ram=None))
+    shares = {(share.component, share.status): share.microjoules for share in found.totals.methods}
+    assert shares == {("cpu", "measured"): kwh(1), ("gpu", "missing"): 0, ("ram", "missing"): 0}
+    assert found.energy_by_status == {"measured": 1.0, "estimated": 0.0, "declared": 0.0}
+    (entry,) = report(record(cpu=None, ram=None)).register
+    assert (entry.measured, entry.energy.value, entry.energy.reason) == (False, None, "not-measured")
+
+
+def test_idle_that_nothing_separated_is_said() -> None:
+    assert "idle-not-separated" in report(record(cpu=1)).notices
+    idle = record(cpu=1, kind="idle", phase=None)
+    assert "idle-not-separated" not in report(record(cpu=1), idle).notices
+
+
+# -- the register ----------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_unregistered_without_a_catalogue_and_still_reported() -> None:
+    found = report(record(cpu=5, service="b"), record(cpu=7, service="a"))
+    assert [(entry.id, entry.status, entry.registered, entry.measured) for entry in found.register] == [
+        ("a", "unregistered", False, True),
+        ("b", "unregistered", False, True),
+    ]
+    assert found.coverage.unregistered == ("a", "b")
+    assert found.coverage.share is None
+    assert (found.organisation, found.commitments, found.targets) == ("", (), ())
+
+
+def test_the_unnamed_and_the_unmeasured_stay_in_the_denominator(sample: QuarterlyReport) -> None:
+    coverage = sample.coverage
+    assert (coverage.measured, coverage.named, coverage.unnamed, coverage.unnamed_approximate) == (3, 8, 20, True)
+    assert coverage.share == 3 / 28
+    assert coverage.declared == 1
+    assert coverage.unregistered == ("prototype-interne",)
+    entries = {entry.id: entry for entry in sample.register}
+    assert [entry.id for entry in sample.register][-1] == "prototype-interne"
+    assert (entries["analyse-cv"].measured, entries["analyse-cv"].declared_only) == (False, True)
+    silent = entries["gestion-contacts-mails"]
+    assert (silent.measured, silent.energy.value, silent.energy_components_microjoules) == (False, None, None)
+    assert entries["vadore"].counted_among_generalised
+
+
+def test_a_retired_service_is_listed_but_not_counted(tmp_path: Path) -> None:
+    text = ONE_SERVICE + "  - {id: ancien, name: Ancien, status: retired}\n"
+    found = report(record(cpu=1), catalogue=write_catalogue(tmp_path, services=text))
+    assert (found.coverage.named, found.coverage.share) == (1, 1.0)
+    assert [entry.id for entry in found.register] == ["vadore", "ancien"]
+
+
+def test_a_hostile_name_is_kept_as_it_is(sample: QuarterlyReport) -> None:
+    names = {entry.name for entry in sample.register}
+    assert "<script>alert('nom')</script> & Accès" in names
+
+
+def test_commitment_text_is_never_invented(tmp_path: Path, sample: QuarterlyReport) -> None:
+    assert "commitment-text-missing" in sample.notices
+    assert sample.commitments[-1].text is None
+    pasted = write_catalogue(tmp_path / "pasted", charter=CHARTER.replace("text: null", "text: Notre texte."))
+    found = report(record(cpu=1), catalogue=pasted)
+    assert found.commitments[-1].text == "Notre texte."
+    assert "commitment-text-missing" not in found.notices
+    assert found.ethics_contact == "ethique@organisation.example"
+    assert [body.id for body in found.governance] == ["comite-interne", "ligne-ethique"]
+
+
+def test_stand_ins_are_said_only_when_they_were_recorded(tmp_path: Path) -> None:
+    catalogue = sample_catalogue(tmp_path)
+    assert "stand-ins" in report(record(cpu=1), catalogue=catalogue).notices
+    assert "stand-ins" not in report(record(cpu=1, service="acces-information"), catalogue=catalogue).notices
+
+
+# -- results ---------------------------------------------------------------------------------------------------------
+
+
+def test_intensity_is_the_sums_first_and_the_ratio_last() -> None:
+    found = report(
+        record(cpu=kwh(1), ram=None, units_micro=10_000_000, accepted_micro=4_000_000),
+        record(cpu=kwh(2), ram=None, units_micro=2_500_000),
+    )
+    (result,) = found.results
+    assert (result.units, result.accepted, result.spans) == (12.5, 4.0, 2)
+    assert result.energy_per_unit.value == pytest.approx(3000 / 12.5)
+    assert result.energy_per_unit.low is not None
+    assert result.energy_per_unit.low < 3000 / 12.5
+    assert report(record(cpu=1)).results[0].energy_per_unit.reason == "no-units"
+    assert report(record(cpu=1, units_micro=0)).results[0].energy_per_unit.reason == "no-units"
+    assert report(record(cpu=None, ram=None, units_micro=1)).results[0].energy_per_unit.reason == "not-measured"
+
+
+def test_a_run_counts_once_by_its_latest_outcome_and_lost_runs_are_waste() -> None:
+    training = {"phase": "training", "ram": None}
+    found = report(
+        record("2026-11-01T10:00", cpu=10, run_id="a", **training),
+        record("2026-11-01T11:00", cpu=20, run_id="b", **training),
+        record("2026-11-01T12:00", cpu=40, run_id="c", **training),
+        record("2026-11-01T13:00", cpu=80, **training),
+        outcome("2026-11-01T10:30", "a", "failed"),
+        outcome("2026-11-01T10:40", "a", "ok"),
+        outcome("2026-11-01T11:30", "b", "failed"),
+        outcome("2026-11-01T12:30", "c", "abandoned"),
+    )
+    (result,) = found.results
+    assert result.runs == {"ok": 1, "failed": 1, "abandoned": 1}
+    assert result.waste_microjoules == 60
+    assert result.measure.energy_components_microjoules == 150
+
+
+def test_a_run_that_ended_without_energy_is_still_counted() -> None:
+    (result,) = report(outcome("2026-11-01T10:30", "a", "failed")).results
+    assert (result.runs["failed"], result.measure.energy.value, result.measure.energy.reason) == (1, None, "no-data")
+
+
+def test_quality_is_the_last_one_said() -> None:
+    found = report(
+        record("2026-11-02T10:00", cpu=1, quality={"accuracy": 0.9}),
+        record("2026-11-01T10:00", cpu=1, quality={"accuracy": 0.8, "f1": 0.7}),
+    )
+    assert found.results[0].quality == {"accuracy": 0.9, "f1": 0.7}
+
+
+def test_time_covered_counts_each_instant_once() -> None:
+    together = [record("2026-11-01T10:00", 10, cpu=1, instance=name) for name in ("host-1", "host-2")]
+    assert report(*together, record("2026-11-01T12:00", 5, cpu=1)).results[0].duration_seconds == 15 * 60
+
+
+def test_losses_add_up_by_cause(sample: QuarterlyReport) -> None:
+    assert sample.lost == {"invalid-units": 1, "queue-full": 3}
+
+
+def test_precision_is_worse_with_an_older_factor() -> None:
+    known = report(record(cpu=kwh(1), ram=None)).totals
+    with_grid = report(record(cpu=kwh(1), ram=None), zone="FRA").totals
+    assert (known.precision_class, with_grid.precision_class) == (3, 4)
+    assert known.energy.low is not None
+    assert known.energy.high is not None
+    assert known.energy.low < 1 < known.energy.high
+
+
+# -- the trend -------------------------------------------------------------------------------------------------------
+
+
+def test_the_trend_holds_the_quarters_recorded_up_to_the_asked_one_and_flags_the_simulated(sample: QuarterlyReport) -> None:
+    assert [(point.quarter, point.simulated) for point in sample.trend] == [
+        ("2026Q1", True),
+        ("2026Q2", True),
+        ("2026Q3", True),
+        ("2026Q4", False),
+    ]
+    assert [point.energy.value for point in sample.trend[:3]] == pytest.approx([15.0, 14.0, 13.0])
+    assert sample.trend[-1].energy == sample.totals.energy
+    assert sample.trend[-1].co2e == sample.totals.co2e
+    assert not sample.simulated
+    assert "simulated-history" in sample.notices
+
+
+def test_the_trend_stops_at_eight_quarters_and_never_looks_ahead() -> None:
+    records = [record(f"{2024 + n // 4}-{3 * (n % 4) + 2:02d}-10T10:00", cpu=1) for n in range(12)]
+    trend = report(*records, LATER, zone="FRA").trend
+    assert [point.quarter for point in trend] == [str(Quarter(2025, 1).shift(n)) for n in range(8)]
+
+
+def test_a_simulated_quarter_is_simulated_not_history() -> None:
+    found = report(record(cpu=1, simulated=True))
+    assert (found.simulated, found.results[0].simulated) == (True, True)
+    assert "simulated-history" not in found.notices
+
+
+# -- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def verdict(found: QuarterlyReport) -> tuple[str, str | None]:
+    """The verdict and reason of the only target."""
+    (target,) = found.targets
+    return target.verdict, target.reason
+
+
+COVERAGE = 'id: t, indicator: coverage_services, op: ">=", value: 0.5, deadline: 2026Q4'
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "deadline", "expected"),
+    [
+        (1, "2026Q4", ("tenu", None)),
+        (2, "2026Q4", ("non-tenu", "below-value")),
+        (2, "2026Q3", ("non-tenu", "below-value")),
+        (2, "2027Q1", ("non-concluant", "deadline-ahead")),
+    ],
+)
+def test_coverage_is_judged_at_its_deadline(
+    tmp_path: Path, unnamed: int, deadline: str, expected: tuple[str, str | None]
+) -> None:
+    services = f"unnamed: {{count: {unnamed}}}\n{ONE_SERVICE}"
+    catalogue = with_targets(tmp_path, COVERAGE.replace("2026Q4", deadline), services=services)
+    found = report(record(cpu=1), catalogue=catalogue)
+    assert verdict(found) == expected
+    assert found.targets[0].observed.value == 1 / (1 + unnamed)
+
+
+def test_simulated_and_declared_rows_keep_no_promise(tmp_path: Path) -> None:
+    catalogue = with_targets(tmp_path, COVERAGE, services=ONE_SERVICE)
+    assert verdict(report(record(cpu=1, simulated=True), catalogue=catalogue)) == ("non-concluant", "simulated")
+    declared = record(cpu=1, ram=None, methods={"cpu": DECLARED})
+    assert verdict(report(declared, catalogue=catalogue)) == ("non-tenu", "below-value")
+
+
+CAP = 'id: t, indicator: energy, op: "<=", value: 100, deadline: 2026Q4'
+
+
+def test_under_a_cap_counts_only_when_everything_was_measured(tmp_path: Path) -> None:
+    no_gpu = {"gpu": Method("missing", "no-device")}
+    whole = Record(**{**_fields(record(cpu=kwh(1), ram=kwh(1))), "method": {**record(cpu=1).method, **no_gpu}})
+    catalogue = with_targets(tmp_path / "a", CAP, services=ONE_SERVICE)
+    after = Record(**{**_fields(LATER), "method": whole.method})
+    assert verdict(report(whole, after, catalogue=catalogue)) == ("tenu", None)
+    assert verdict(report(whole, catalogue=catalogue)) == ("non-concluant", "partial-quarter")
+    lacking = record(cpu=kwh(1), ram=None)
+    assert verdict(report(lacking, LATER, catalogue=catalogue)) == ("non-concluant", "coverage-incomplete")
+    wider = with_targets(tmp_path / "b", CAP, services="unnamed: {count: 1}\n" + ONE_SERVICE)
+    assert verdict(report(whole, LATER, catalogue=wider)) == ("non-concluant", "coverage-incomplete")
+
+
+def test_over_a_cap_is_over_it_and_near_it_is_not_decided(tmp_path: Path) -> None:
+    catalogue = with_targets(tmp_path, CAP, services=ONE_SERVICE)
+    assert verdict(report(record(cpu=kwh(1000)), LATER, catalogue=catalogue)) == ("non-tenu", "below-value")
+    assert verdict(report(record(cpu=kwh(90)), LATER, catalogue=catalogue)) == ("non-concluant", "interval-straddles")
+
+
+def test_what_is_not_computed_gives_no_verdict(tmp_path: Path) -> None:
+    for index, (indicator, reason) in enumerate((("co2e_operational", "no-zone"), ("water_direct", "not-computed"))):
+        catalogue = with_targets(tmp_path / str(index), CAP.replace("energy", indicator), services=ONE_SERVICE)
+        assert verdict(report(record(cpu=1), LATER, catalogue=catalogue)) == ("non-concluant", reason)
+
+
+def test_a_trajectory_waits_for_its_baseline_then_for_its_horizon(tmp_path: Path) -> None:
+    trajectory = "id: t, indicator: co2e_constant_factor, baseline: {quarters: [2026Q4]}, reduction: 0.35, horizon: 2027"
+    catalogue = with_targets(tmp_path, trajectory)
+    simulated = record(cpu=1, simulated=True)
+    then = {"quarter": Quarter(2027, 1), "catalogue": catalogue}
+    assert verdict(report(record("2026-05-01T10:00", cpu=1), catalogue=catalogue)) == ("non-concluant", "baseline-missing")
+    assert verdict(report(simulated, LATER, **then)) == ("non-concluant", "baseline-missing")
+    assert verdict(report(record(cpu=1), catalogue=catalogue)) == ("non-concluant", "horizon-ahead")
+    assert verdict(report(record(cpu=1), LATER, **then)) == ("non-concluant", "not-computed")
+
+
+def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport) -> None:
+    assert {target.id: (target.verdict, target.reason) for target in sample.targets} == {
+        "couverture": ("non-concluant", "deadline-ahead"),
+        "premier-palier": ("tenu", None),
+        "plafond": ("non-tenu", "below-value"),
+        "trajectoire": ("non-concluant", "baseline-missing"),
+    }
+    adopted = sample.targets[1]
+    assert (adopted.status, adopted.decision_body, adopted.decision_date) == ("adopted", "comite-interne", "2026-09-01")
+    assert math.isclose(sample.targets[3].reduction or 0, 0.35)
+
+
+def _fields(one: Record) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Record.__dataclass_fields__}
