@@ -26,7 +26,7 @@ from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime, utc_day, utc_ns
 from ecoia.records import NOT_MEASURED, Record, Row, fold, merge_rows, split_by_half_hour
 from ecoia.settings import Settings
-from ecoia.stores.mlflow_store import MlflowStore
+from ecoia.stores.mlflow_store import MlflowStore, View
 from ecoia.targets import public_uri, read_targets, sqlite_file, with_credentials, write_atomically
 from ecoia.views import build_view
 
@@ -511,15 +511,17 @@ class _Sender:
         unfinished -= {key for key in shown if final or (key.day and key.day < today)}
         return problems
 
-    def _view(self, rows: list[Row], **options: Any) -> Any:
+    def _view(self, rows: list[Row], outcomes: Iterable[str] = (), **options: Any) -> View | None:
         if self._factors is None:
             self._factors = default_factors()
         spans = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
-        outcomes = [row["outcome"] for row in rows if row["outcome"]]
         return build_view(spans, outcomes, settings=self._settings, factors=self._factors, **options) if spans else None
 
     def _show_on_user_run(self, store: MlflowStore, root: str, rows: list[Row], changed: set[str], *, final: bool) -> list[str]:
-        view = self._view(rows, artifacts=final)
+        ended = {row["run_id"] for row in rows if row["outcome"]}
+        # How a run ended is its own affair: of a search's hundred children some may well have failed.
+        outcomes = [row["outcome"] for row in rows if row["outcome"] and (root not in ended or row["run_id"] == root)]
+        view = self._view(rows, outcomes, artifacts=final)
         if view is None:
             return []
         if not store.write_view(root, view):
@@ -536,7 +538,7 @@ class _Sender:
             ended = [row["outcome"] for row in group if row["outcome"]]
             worst = next((outcome for outcome in reversed(semconv.OUTCOMES) if outcome in ended), None)
             status = _RUN_STATUS[worst] if worst else "FINISHED" if final else None
-            view = self._view(group, artifacts=final, status=status)
+            view = self._view(group, ended, artifacts=final, status=status)
             if view is not None:
                 identity = {semconv.TAG_RUN: run_id, semconv.TAG_SERVICE: service, semconv.TAG_PHASE: phase}
                 start_ns = min(row["start_utc_ns"] for row in group)

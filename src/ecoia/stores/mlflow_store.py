@@ -109,7 +109,7 @@ class MlflowStore:
             raise
         except Exception as error:  # MLflow lets its own, requests', SQLAlchemy's and the storage clients' errors out
             self._opened = None
-            reason = " ".join(str(error).split())[:300]
+            reason = re.sub(r"//[^/\s]*@", "//", " ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
             raise DeliveryError(
                 f"MLflow at '{public_uri(self.uri)}' cannot be used ({type(error).__name__}: {reason}): check that it runs "
                 "and MLFLOW_TRACKING_URI; what is recorded stays in the journal"

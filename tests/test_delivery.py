@@ -1,0 +1,554 @@
+"""From the journal to the ledger and the views: safe to repeat, to interrupt, to reorder."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from conftest import clean_environment
+from ecoia import delivery, helper, settings
+from ecoia.journal import Journal, encode_line
+from ecoia.records import Record, Row, fold
+from ecoia.settings import Settings
+from ecoia.stores.mlflow_store import MlflowStore
+from ecoia.targets import register_target
+from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from record_builders import DAY, NOON_NS, a_record, an_outcome, write
+
+__all__ = ["migrated", "tracking_uri"]  # fixtures
+
+pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
+
+ALL_TIME = (0, 1 << 62)
+numbers = itertools.count()
+FOLLOW = (
+    "import sys; from ecoia import delivery, settings; from ecoia.journal import Journal; "
+    "delivery.follow(Journal(sys.argv[1]), settings.load(), poll_seconds=0.05, give_up_seconds=1)"
+)
+WRITE_AND_STAY = (
+    "import json, sys; from ecoia.journal import Journal; from ecoia.records import Record; "
+    "writer = Journal(sys.argv[1]).writer(); writer.append([Record.from_dict(json.loads(line)) for line in open(sys.argv[2])]); "
+    "print('written', flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def journal(home: Path) -> Journal:
+    return Journal(home)
+
+
+@pytest.fixture
+def target(journal: Journal, tracking_uri: str) -> str:
+    return register_target(journal.home, tracking_uri)
+
+
+def configured(**arguments: Any) -> Settings:
+    return settings.load(arguments).raise_problems()
+
+
+def ledger(uri: str) -> list[Row]:
+    return MlflowStore(uri).read_rows(*ALL_TIME)
+
+
+def api(uri: str) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def view_runs(uri: str, service: str) -> list[Any]:
+    client = api(uri)
+    experiment = client.get_experiment_by_name(f"ecoia/{service}")
+    return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def host(journal: Journal, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts measured processes: each writes some records and lives until it is told to end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*records: Record) -> subprocess.Popen[str]:
+        path = tmp_path / f"records-{len(started)}.jsonl"
+        path.write_text("".join(record.to_json() + "\n" for record in records))
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITE_AND_STAY, str(journal.home), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str, target: str) -> None:
+    records = [a_record(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
+    write(journal, records)
+    result = delivery.deliver(journal, configured())
+    assert (result.delivered, result.pending) == (90, 0)
+    assert (result.conflicts, result.problems, result.targets) == ((), (), (tracking_uri,))
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+    again = delivery.deliver(journal, configured())
+    assert (again.delivered, again.pending) == (0, 0)
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_the_journal_says_what_was_delivered(journal: Journal, tracking_uri: str, target: str) -> None:
+    write(journal, [a_record(target=target, run_id=None), a_record(run_id=None), a_record(target=target, run_id=None)])
+    assert delivery.delivered_offsets(journal) == {}
+    assert delivery.follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
+    entries = journal.scan().entries
+    cursors = delivery.read_cursors(journal)
+    assert [delivery.is_delivered(entry, cursors) for entry in entries] == [True, False, True]
+    assert delivery.delivered_offsets(journal) == {entries[0].file: entries[0].end_offset}
+    assert delivery.deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
+    assert delivery.delivered_offsets(journal) == {entries[0].file: entries[2].end_offset}
+
+
+@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 32), data=st.data())
+def test_shuffled_and_doubled_lines_change_nothing(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path, seed: int, data: st.DataObject
+) -> None:
+    chance = random.Random(seed)
+    instance = f"host-{next(numbers)}"  # a home and an instance of its own for each example
+    records = [
+        a_record(
+            target=target,
+            instance=instance,
+            at=chance.choice([0, 40_000]) + chance.randrange(8_000),
+            seconds=chance.randrange(0, 4000),
+            cpu=chance.choice([None, chance.randrange(10**9)]),
+            phase=chance.choice(["training", "inference"]),
+            run_id=None,
+        )
+        for _ in range(data.draw(st.integers(1, 25)))
+    ]
+    records.append(a_record(target=target, instance=instance, replaces=records[0].record_id, run_id=None))
+    home = Journal(tmp_path / instance)
+    shutil.copy(journal.home / "targets.json", home.home)
+    lines = [encode_line(record.to_json()) for record in records]
+    lines += chance.choices(lines, k=5)
+    chance.shuffle(lines)
+    cut = chance.randrange(len(lines))
+    for name, part in (("1-a", lines[:cut]), ("2-b", lines[cut:])):
+        (home.folder / DAY).mkdir(exist_ok=True)
+        (home.folder / DAY / f"{name}.jsonl").write_bytes(b"".join(part))
+        assert delivery.deliver(home, configured()).pending == 0  # once half-way
+    assert [row for row in ledger(tracking_uri) if row["instance"] == instance] == fold(records)
+
+
+def test_a_correction_reaches_the_ledger_after_what_it_corrects(journal: Journal, tracking_uri: str, target: str) -> None:
+    wrong = a_record(target=target, cpu=9_000_000, run_id=None)
+    write(journal, [wrong, a_record(target=target, at=30, run_id=None)])
+    delivery.deliver(journal, configured())
+    write(journal, [a_record(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
+    delivery.deliver(journal, configured())
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
+    write(journal, [a_record(target=target)])
+    delivery.deliver(journal, configured())
+    before = ledger(tracking_uri)
+    other = Journal(tmp_path / "other")
+    register_target(other.home, tracking_uri)
+    write(other, [a_record(target=target, run_id=None), a_record(target=target, at=86_400, run_id=None)])
+    result = delivery.deliver(other, configured())
+    assert len(result.conflicts) == 1
+    assert journal.home_id in result.conflicts[0]
+    assert other.home_id in result.conflicts[0]
+    assert (result.delivered, result.pending) == (1, 1)  # the other day belongs to nobody else
+    assert [row for row in ledger(tracking_uri) if row["half_hour_utc_ns"] < NOON_NS + 80_000 * 10**9] == before
+
+
+def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
+    write(journal, [a_record(target=target, run_id=None)])
+    newer = a_record(target=target).to_json().replace('"schema":1', '"schema":99', 1)
+    path = journal.folder / journal.files()[0]
+    with path.open("ab") as file:
+        file.write(
+            encode_line(newer) + b"00000000 {}\n" + encode_line(a_record(target=target, at=60, run_id=None).to_json()) + b"torn"
+        )
+    result = delivery.deliver(journal, configured())
+    assert (result.delivered, result.pending) == (2, 0)
+    assert sorted(problem.split(":")[0] for problem in result.problems) == ["1 journal line(s) not read"] * 3
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:
+    write(journal, [a_record(run_id=None)])
+    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert ledger(tracking_uri) == []
+    assert list(Path.cwd().iterdir()) == []
+    assert delivery.deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_a_database_in_memory_is_refused(journal: Journal) -> None:
+    write(journal, [a_record(target=register_target(journal.home, "sqlite:///:memory:"))])
+    result = delivery.deliver(journal, configured())
+    assert result.pending == len(journal.scan().entries)
+    assert "MLFLOW_TRACKING_URI" in result.problems[0]
+
+
+def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
+    write(journal, [a_record(target=target)])
+    delivery.deliver(journal, configured())
+    before = ledger(tracking_uri)
+    client = api(tracking_uri)
+    for run in client.search_runs([client.get_experiment_by_name("ecoia/ledger").experiment_id]):
+        client.delete_run(run.info.run_id)
+    assert ledger(tracking_uri) == []
+    delivery.deliver(journal, configured())
+    assert ledger(tracking_uri) == before
+
+
+# ---------------------------------------------------------------- runs that were left open
+
+
+def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callable[..., subprocess.Popen[str]]) -> None:
+    process = host(a_record(), a_record(at=10), a_record(service="smart-emploi", run_id="r2"), a_record(phase="inference"))
+    assert delivery.close_abandoned(journal) == 0  # it lives
+    process.kill()
+    process.wait()
+    assert delivery.close_abandoned(journal) == 2
+    outcomes = [record for record in journal.scan().records if record.kind == "outcome"]
+    assert sorted((r.service, r.phase, r.run_id, r.outcome) for r in outcomes) == [
+        ("smart-emploi", "training", "r2", "abandoned"),
+        ("vadore", "training", "ecoia-session-1", "abandoned"),
+    ]
+    assert max(r.end_utc_ns for r in outcomes) == a_record(at=10).end_utc_ns
+    assert all(value is None for record in outcomes for value in record.energy_microjoules.values())
+    assert delivery.close_abandoned(journal) == 0
+
+
+def test_a_run_that_said_its_end_is_not_abandoned(journal: Journal) -> None:
+    write(journal, [a_record(), an_outcome("failed", at=10)])
+    write(journal, [a_record(run_id=None)])
+    assert delivery.close_abandoned(journal) == 0
+
+
+def test_a_process_that_goes_on_in_the_next_day_is_alive(journal: Journal) -> None:
+    writer = journal.writer()
+    writer.append([a_record()])
+    writer.append([a_record(at=86_400)])
+    assert delivery.close_abandoned(journal) == 0
+    writer.close()
+    assert delivery.close_abandoned(journal) == 1
+
+
+# ---------------------------------------------------------------- views
+
+
+def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri: str, target: str) -> None:
+    client = api(tracking_uri)
+    root = client.create_run("0").info.run_id
+    child = client.create_run("0", tags={"mlflow.parentRunId": root}).info.run_id
+    write(
+        journal,
+        [
+            a_record(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
+            a_record(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
+            an_outcome(target=target, run_id=root, at=30),
+        ],
+    )
+    delivery.deliver(journal, configured(zone="FRA"))
+    run = client.get_run(root)
+    assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(0.002, rel=1e-6)
+    assert run.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.002)
+    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.002 * 0.05604, rel=1e-4)
+    assert run.data.metrics["ecoia/duration_s"] == 20
+    assert run.data.metrics["ecoia/units"] == 4
+    assert "ecoia/energy/gpu_kwh" not in run.data.metrics
+    expected = {
+        "ecoia.service": "vadore",
+        "ecoia.phase": "training",
+        "ecoia.instance": "host-1",
+        "ecoia.method": "estimated",
+        "ecoia.simulated": "true",
+        "ecoia.outcome": "ok",
+    }
+    assert expected.items() <= run.data.tags.items()
+    assert "FRA" in run.data.tags["ecoia.factor"]
+    assert "no PUE" in run.data.tags["ecoia.factor"]
+    assert client.get_run(child).data.tags["ecoia.share_of"] == root
+    assert "ecoia/energy_kwh" not in client.get_run(child).data.metrics
+    assert {item.path for item in client.list_artifacts(root, "ecoia")} == {"ecoia/breakdown.json", "ecoia/impact.html"}
+    page = Path(client.download_artifacts(root, "ecoia/impact.html")).read_text(encoding="utf-8")
+    assert "Content-Security-Policy" in page
+    assert "<script" not in page
+    assert len(page) < 8000
+    # Again, and once more after a correction downwards.
+    delivery.deliver(journal, configured(zone="FRA"))
+    assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
+    first = journal.scan().records[0]
+    write(journal, [a_record(target=target, run_id=root, cpu=0, replaces=first.record_id)])
+    delivery.deliver(journal, configured(zone="FRA"))
+    assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)
+
+
+def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, target: str) -> None:
+    run_id = api(tracking_uri).create_run("0").info.run_id
+    write(journal, [a_record(target=target, run_id=run_id)])
+    delivery.deliver(journal, configured())
+    run = api(tracking_uri).get_run(run_id)
+    assert "ecoia/co2e_kg" not in run.data.metrics
+    assert "ecoia.factor" not in run.data.tags
+    assert run.data.tags["ecoia.outcome"] == "abandoned"  # nobody said how it ended
+    # Naming one later computes it for what is there already.
+    delivery.deliver(journal, configured(zone="FRA"))
+    assert api(tracking_uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+
+
+def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, target: str) -> None:
+    run_id = api(tracking_uri).create_run("0").info.run_id
+    api(tracking_uri).delete_run(run_id)
+    write(journal, [a_record(target=target, run_id=run_id), an_outcome(target=target, run_id=run_id)])
+    result = delivery.deliver(journal, configured())
+    assert (result.delivered, result.pending) == (2, 0)
+    assert run_id in result.problems[0]
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("ok", "FINISHED"), ("failed", "FAILED"), ("abandoned", "KILLED")])
+def test_a_session_without_a_users_run_has_one_of_its_own(
+    journal: Journal, tracking_uri: str, target: str, outcome: str, status: str
+) -> None:
+    write(journal, [a_record(target=target), an_outcome(outcome, target=target, at=10)])
+    write(journal, [a_record(target=target, run_id="gone" * 8), an_outcome(target=target, run_id="gone" * 8)])
+    for _ in range(2):
+        delivery.deliver(journal, configured())
+    runs = {run.data.tags["ecoia.run"]: run for run in view_runs(tracking_uri, "vadore")}
+    assert set(runs) == {"ecoia-session-1", "gone" * 8}
+    assert len(view_runs(tracking_uri, "vadore")) == 2
+    run = runs["ecoia-session-1"]
+    assert run.info.status == status
+    assert run.data.tags["ecoia.phase"] == "training"
+    assert run.data.tags["ecoia.outcome"] == outcome
+    assert run.data.metrics["ecoia/energy_kwh"] > 0
+
+
+def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracking_uri: str, target: str) -> None:
+    same: dict[str, Any] = {"target": target, "phase": "inference", "run_id": None, "units_micro": 1_000_000}
+    write(journal, [a_record(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
+    for _ in range(2):
+        delivery.deliver(journal, configured())
+    runs = {run.data.tags["ecoia.day"]: run for run in view_runs(tracking_uri, "vadore")}
+    assert len(view_runs(tracking_uri, "vadore")) == 2
+    run = runs[DAY]
+    assert run.data.metrics["ecoia/units"] == 4
+    assert run.info.status == "FINISHED"
+    history = api(tracking_uri).get_metric_history(run.info.run_id, "ecoia/hourly/units")
+    assert [(point.step, point.value) for point in history] == [(12, 2.0), (13, 1.0), (14, 1.0)]
+
+
+def test_the_page_escapes_what_it_shows() -> None:
+    from ecoia.factors import default_factors
+    from ecoia.views import build_view
+
+    rows = fold([a_record(service="<b>", phase="&")])
+    view = build_view(rows, [], settings=configured(), factors=default_factors(), artifacts=True)
+    (page,) = view.artifacts.values()
+    assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
+    assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]
+
+
+# ---------------------------------------------------------------- the helper
+
+
+def test_a_delivery_killed_at_any_call_is_completed_by_the_next(journal: Journal, migrated: Path, tmp_path: Path) -> None:
+    write(journal, [a_record(at=at, run_id=run) for at in (0, 1800, 86_400) for run in ("ecoia-session-1", None)])
+    write(journal, [a_record(phase="inference", units_micro=1_000_000)])
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("kill_at_each_call.py")), str(journal.home), str(migrated), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["wrong"] == [], done.stderr
+    assert told["killed"] > 20
+
+
+def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
+    for day in range(12):
+        write(journal, [a_record(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
+    process = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
+    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), timeout=30)) as database:
+        eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+    assert delivery.deliver(journal, configured()).delivered == 0
+
+
+def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
+    journal: Journal, tracking_uri: str, target: str, host: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = host(a_record(target=target))
+    helping = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
+    eventually(lambda: ledger(tracking_uri))
+    assert not delivery.follow(journal, configured())  # one helper a home
+    assert helping.poll() is None  # the host lives
+    process.kill()
+    assert helping.wait(60) == 0
+    (run,) = view_runs(tracking_uri, "vadore")
+    assert run.data.tags["ecoia.outcome"] == "abandoned"
+    assert run.info.status == "KILLED"
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+    assert delivery.deliver(journal, configured()).delivered == 0
+
+
+def test_no_schema_is_made_while_a_measured_process_lives(
+    journal: Journal, tmp_path: Path, host: Callable[..., subprocess.Popen[str]]
+) -> None:
+    database = tmp_path / "late" / "mlflow.db"
+    process = host(a_record(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
+    result = delivery.deliver(journal, configured())
+    assert (result.delivered, result.pending) == (0, 1)
+    assert "schema" in result.problems[0]
+    assert not database.exists()
+    process.kill()
+    process.wait()
+    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert ledger(f"sqlite:///{database}") == fold(journal.scan().records)
+    assert sorted(path.name for path in database.parent.iterdir()) == ["mlflow.db", "mlruns"]
+
+
+def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Journal, tracking_uri: str, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    write(journal, [a_record(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
+    started = time.monotonic()
+    assert delivery.follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
+    assert time.monotonic() - started < 30
+    assert delivery.delivered_offsets(journal) == {}
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "artifacts")),
+        ],
+        env=clean_environment()
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def healthy() -> bool:
+        assert server.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310 - loopback
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    try:
+        eventually(healthy, seconds=90)
+        run_id = api(uri).create_run("0").info.run_id
+        write(journal, [a_record(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
+        assert delivery.follow(journal, configured(zone="FRA"), poll_seconds=0.01)
+        assert ledger(uri) == fold(journal.scan().records)
+        assert delivery.deliver(journal, configured(zone="FRA")).delivered == 0
+        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+        assert [item.path for item in api(uri).list_artifacts(run_id, "ecoia")] == ["ecoia/breakdown.json", "ecoia/impact.html"]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+# ---------------------------------------------------------------- starting the helper
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A stand-in for the interpreter: notes what it was started with, then stays until told. Its folder is returned."""
+    script = tmp_path / "interpreter"
+    script.write_text(
+        f'#!/bin/sh\necho "$PPID" > {tmp_path}/parent\nenv > {tmp_path}/env\npwd > {tmp_path}/cwd\necho "$@" > {tmp_path}/argv\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return tmp_path
+
+
+def test_the_helper_is_nobodys_child_and_knows_the_settings(home: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOIA_DISABLED", "1")
+    Path("ecoia.toml").write_text('zone = "FRA"\npue = 1.3\n')
+    assert helper.spawn_helper(configured(delivery="helper"))
+    eventually((starts / "argv").exists)
+    eventually(lambda: (starts / "argv").read_text())
+    assert (starts / "argv").read_text().split() == ["-P", "-m", "ecoia", "deliver", "--follow", "--home", str(home)]
+    assert (starts / "cwd").read_text().strip() == str(home)
+    env = dict(line.split("=", 1) for line in (starts / "env").read_text().splitlines() if "=" in line)
+    assert env["ECOIA_ZONE"] == "FRA"
+    assert env["ECOIA_PUE"] == "1.3"
+    assert env["ECOIA_HOME"] == str(home)
+    assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert env["DO_NOT_TRACK"] == "true"
+    assert "ECOIA_DISABLED" not in env
+    import psutil
+
+    eventually(lambda: not psutil.Process().children())
+
+
+def test_no_helper_where_it_is_not_wanted_or_runs(home: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not helper.spawn_helper(configured(delivery="manual"))
+    with helper.try_lock(home, helper.HELPER_LOCK) as free:
+        assert free
+        assert not helper.spawn_helper(configured(delivery="helper"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not helper.spawn_helper(configured(delivery="helper"))
+    assert not (starts / "argv").exists()
+
+
+def test_a_home_that_cannot_be_used_starts_nothing(home: Path, starts: Path) -> None:
+    home.parent.mkdir(exist_ok=True)
+    home.touch()
+    assert not helper.spawn_helper(configured(delivery="helper"))
+
+
+def test_the_helpers_log_is_bounded(home: Path, starts: Path) -> None:
+    (home / "delivery").mkdir(parents=True)
+    (home / "delivery" / "helper.log").write_bytes(b"x" * (300 * 1024))
+    assert helper.spawn_helper(configured(delivery="helper"))
+    assert (home / "delivery" / "helper.log").stat().st_size == 0
