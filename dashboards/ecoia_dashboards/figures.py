@@ -1,0 +1,378 @@
+"""The report's figures, each defined once in Plotly: what it found, what it shows in words, and its data as a table."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from ecoia.report import PhaseResult, Quantity, QuarterlyReport, TrendPoint
+from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING
+from ecoia_dashboards import wording
+from ecoia_dashboards.language import Language
+
+# Colours that stay apart for colour-blind readers and in grey, each at 4.5:1 or more on white; a pattern goes with each.
+PHASE_STYLES = {
+    "training": ("#1f4e79", ""),
+    "inference": ("#b8500c", "/"),
+    "fine-tuning": ("#6f3b96", "\\"),
+    "evaluation": ("#00706a", "x"),
+    "data-preparation": ("#5d6614", "|"),
+    "unspecified": ("#3d3d3d", "+"),
+    "idle": ("#6b7280", "-"),
+}
+STATUS_STYLES = {MEASURED: ("#1f4e79", ""), ESTIMATED: ("#b8500c", "/"), DECLARED: ("#5d6614", "|")}
+_TREND_COLOR = "#1f4e79"
+_INTERVAL_COLOR = "#14181d"
+_NAME_WIDTH = 20
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with what stands beside it.
+
+    ``title`` says the finding, ``alt`` the shape of the data; ``columns`` and ``rows`` are the data, as text; the first
+    column names the row.
+    """
+
+    id: str
+    title: str
+    alt: str
+    figure: go.Figure
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def charts(report: QuarterlyReport, language: Language) -> dict[str, Chart]:
+    """Every figure that the report's data allows, by id: ``services``, ``statuses``, ``trend``."""
+    built = (services(report, language), statuses(report, language), trend(report, language))
+    return {chart.id: chart for chart in built if chart is not None}
+
+
+def service_names(report: QuarterlyReport) -> dict[str, str]:
+    """Service id to the name that readers know; two of one name keep their ids."""
+    names = {entry.id: entry.name for entry in report.register}
+    return {key: name if list(names.values()).count(name) == 1 else f"{name} ({key})" for key, name in names.items()}
+
+
+def services(report: QuarterlyReport, language: Language) -> Chart | None:
+    """Energy of each service, stacked by phase; None where no service has energy."""
+    cells: dict[str, dict[str, float]] = {}
+    simulated = set()
+    for result in report.results:
+        if result.measure.energy.value is not None:
+            row = cells.setdefault(result.service, {})
+            row[result.phase] = row.get(result.phase, 0.0) + result.measure.energy.value
+            if result.simulated:
+                simulated.add(result.service)
+    for entry in report.register:
+        if entry.idle_microjoules and entry.energy.value is not None and entry.energy_components_microjoules:
+            idle = entry.energy.value * entry.idle_microjoules / entry.energy_components_microjoules
+            cells.setdefault(entry.id, {})["idle"] = idle
+    totals = {service: sum(row.values()) for service, row in cells.items()}
+    everything = sum(totals.values())
+    if not everything:
+        return None
+    order = sorted(totals, key=lambda service: (-totals[service], service))
+    phases = _ordered({phase for row in cells.values() for phase in row}, PHASE_STYLES)
+    names = {service: service_names(report).get(service, service) for service in order}
+    labels = {service: _label(names[service], language, simulated=service in simulated) for service in order}
+    unit, size = language.unit_of(totals.values(), "kWh")
+
+    figure = go.Figure(layout={"barmode": "stack"})
+    for phase in phases:
+        figure.add_bar(
+            orientation="h",
+            y=order,
+            x=[cells[service].get(phase, 0.0) / size for service in order],
+            name=language.of(wording.PHASES, phase),
+            marker=_marker(PHASE_STYLES, phase),
+        )
+    figure.add_scatter(
+        mode="text",
+        y=order,
+        x=[totals[service] / size for service in order],
+        text=[language.amount(Quantity(totals[service], "kWh")) for service in order],
+        textposition="middle right",
+        showlegend=False,
+    )
+    _value_axis(figure, "x", max(totals.values()) / size, unit, language, room=1.25)
+    _category_axis(figure, "y", order, [labels[service] for service in order])
+
+    first, amount = order[0], Quantity(totals[order[0]], "kWh")
+    title = language.t(
+        "%(service)s : %(share)s de l’énergie des services",
+        service=names[first],
+        share=language.share(totals[first] / everything),
+    )
+    alt = language.t(
+        "Barres horizontales empilées par phase, %(count)s services du plus grand au plus petit : de %(first)s, %(most)s, "
+        "à %(last)s, %(least)s.",
+        count=language.whole(len(order)),
+        first=names[first],
+        most=language.amount(amount),
+        last=names[order[-1]],
+        least=language.amount(Quantity(totals[order[-1]], "kWh")),
+    )
+    if len(order) == 1:
+        alt = language.t(
+            "Barre horizontale empilée par phase, un seul service : %(first)s, %(most)s.",
+            first=names[first],
+            most=language.amount(amount),
+        )
+    columns = (language.t("Service"), *(language.of(wording.PHASES, phase) for phase in phases), language.t("Total"))
+    rows = tuple(
+        (
+            names[service] + (f" ({language.t('simulé')})" if service in simulated else ""),
+            *(_cell(cells[service].get(phase), language) for phase in phases),
+            language.amount(Quantity(totals[service], "kWh")),
+        )
+        for service in order
+    )
+    return Chart("services", title, alt, figure, columns, rows)
+
+
+def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
+    """How much of the energy is measured, estimated or declared, in all and by service; None without energy."""
+    whole = {status: share for status, share in report.energy_by_status.items() if share > 0}
+    if not whole:
+        return None
+    names = service_names(report)
+    everything = language.t("Ensemble")
+    cells: dict[str, Mapping[str, float]] = {everything: whole}
+    missing: dict[str, str] = {everything: ""}
+    for service in dict.fromkeys(result.service for result in report.results):
+        results = [result for result in report.results if result.service == service]
+        shares = _shares(results)
+        if shares:
+            label = names.get(service, service)
+            # A service may be named like the whole; categories must differ.
+            label = label if label not in cells else f"{label} ({service})"
+            cells[label], missing[label] = shares, _missing(results, language)
+    missing[everything] = _missing(report.results, language)
+    order = list(cells)
+    known = [status for status in STATUS_STYLES if any(status in row for row in cells.values())]
+
+    figure = go.Figure(layout={"barmode": "stack"})
+    for status in known:
+        figure.add_bar(
+            orientation="h",
+            y=order,
+            x=[100 * cells[name].get(status, 0.0) for name in order],
+            name=language.of(wording.STATUSES, status),
+            marker=_marker(STATUS_STYLES, status),
+        )
+    ticks = (0, 25, 50, 75, 100)
+    figure.update_xaxes(range=[0, 100.5], tickvals=ticks, ticktext=[language.share(tick / 100) for tick in ticks])
+    _category_axis(figure, "y", order, [_wrapped(name) for name in order])
+
+    ranked = sorted(whole, key=lambda status: -whole[status])
+    parts = [
+        language.t("%(share)s %(status)s", share=language.share(whole[status]), status=language.of(wording.STATUSES, status))
+        for status in ranked
+    ]
+    title = language.t("Origine de l’énergie : %(parts)s", parts=language.listed(parts))
+    alt = language.t(
+        "Barres horizontales à 100 %%, une pour l’ensemble et une par service. Ensemble : %(parts)s.",
+        parts=language.listed(parts),
+    )
+    columns = (
+        language.t("Service"),
+        *(language.of(wording.STATUSES, status) for status in known),
+        language.of(wording.STATUSES, MISSING),
+    )
+    rows = tuple(
+        (
+            name,
+            *(language.share(cells[name].get(status, 0.0)) for status in known),
+            missing[name] or language.t("rien"),
+        )
+        for name in order
+    )
+    return Chart("statuses", title, alt, figure, columns, rows)
+
+
+def trend(report: QuarterlyReport, language: Language) -> Chart | None:
+    """Energy by quarter with its interval, simulated quarters hatched; None where no quarter has energy."""
+    values = [point.energy.value for point in report.trend if point.energy.value is not None]
+    if not values:
+        return None
+    unit, size = language.unit_of(values, "kWh")
+    order = [point.quarter for point in report.trend]
+    figure = go.Figure(layout={"barmode": "stack"})
+    for simulated, name in ((False, language.t("enregistré")), (True, language.t("simulé"))):
+        points = [point for point in report.trend if point.simulated is simulated]
+        if points:
+            figure.add_bar(
+                x=[point.quarter for point in points],
+                y=[(point.energy.value or 0.0) / size for point in points],
+                name=name,
+                marker={
+                    "color": _TREND_COLOR,
+                    "pattern": {"shape": "/" if simulated else "", "fillmode": "replace" if simulated else "overlay"},
+                },
+            )
+    bounded = [point for point in report.trend if _bounds(point) is not None]
+    if bounded:
+        figure.add_scatter(
+            mode="markers",
+            x=[point.quarter for point in bounded],
+            y=[(point.energy.value or 0.0) / size for point in bounded],
+            error_y={
+                "array": [(_bounds(point) or (0, 0))[1] / size for point in bounded],
+                "arrayminus": [(_bounds(point) or (0, 0))[0] / size for point in bounded],
+            },
+            marker={"color": _INTERVAL_COLOR, "symbol": "diamond"},
+            name=language.t("intervalle à 95 %%"),
+        )
+    tallest = max(max(values), max((point.energy.high or 0.0 for point in bounded), default=0.0))
+    _value_axis(figure, "y", tallest / size, unit, language, room=1.05)
+    labels = [
+        language.quarter(point.quarter).replace("\N{NO-BREAK SPACE}", "<br>")
+        + ("<br>" + language.t("simulé") if point.simulated else "")
+        + ("<br>—" if point.energy.value is None else "")
+        for point in report.trend
+    ]
+    figure.update_xaxes(tickvals=order, ticktext=labels)
+    figure.update_layout(height=250)
+
+    columns = (language.t("Trimestre"), language.t("Énergie"), language.t("Intervalle à 95 %%"), "CO₂e", language.t("Nature"))
+    rows = tuple(
+        (
+            language.quarter(point.quarter),
+            language.amount(point.energy) if point.energy.value is not None else language.of(wording.REASONS, _why(point.energy)),
+            language.interval(point.energy) or "—",
+            language.amount(point.co2e) if point.co2e.value is not None else language.of(wording.REASONS, _why(point.co2e)),
+            language.t("simulé") if point.simulated else language.t("enregistré"),
+        )
+        for point in report.trend
+    )
+    series = language.listed(
+        f"{row[0]} {row[1]}" + (f" ({row[4]})" if point.simulated else "") for row, point in _pairs(rows, report)
+    )
+    alt = language.t("Barres verticales, une par trimestre, avec leur intervalle : %(series)s.", series=series)
+    return Chart("trend", _trend_title(report, language), alt, figure, columns, rows)
+
+
+def _pairs(rows: Sequence[tuple[str, ...]], report: QuarterlyReport) -> Iterable[tuple[tuple[str, ...], TrendPoint]]:
+    return zip(rows, report.trend, strict=True)
+
+
+def _trend_title(report: QuarterlyReport, language: Language) -> str:
+    """The change against the quarter before, and no more than the data can say."""
+    points = {point.quarter: point for point in report.trend}
+    now = points.get(report.quarter)
+    earlier = [point for point in report.trend if point.quarter < report.quarter and point.energy.value]
+    quarter = language.quarter(report.quarter)
+    if now is None or now.energy.value is None:
+        return language.t("%(quarter)s : aucune énergie connue, la tendance s’arrête avant", quarter=quarter)
+    amount = language.amount(now.energy)
+    if "partial-quarter" in report.notices:
+        return language.t("%(quarter)s, inachevé : %(amount)s à ce jour", quarter=quarter, amount=amount)
+    if not earlier:
+        return language.t("%(quarter)s : %(amount)s, premier trimestre connu", quarter=quarter, amount=amount)
+    before = earlier[-1]
+    ratio = now.energy.value / (before.energy.value or math.nan) - 1
+    values = {
+        "quarter": quarter,
+        "before": language.quarter(before.quarter) + (f" ({language.t('simulé')})" if before.simulated else ""),
+        "share": language.share(abs(ratio)),
+        "amount": amount,
+    }
+    if _overlap(now.energy, before.energy):
+        return language.t("%(quarter)s : %(amount)s ; écart avec %(before)s dans la marge d’incertitude", **values)
+    if ratio < 0:
+        return language.t("%(quarter)s : %(share)s de moins qu’en %(before)s", **values)
+    return language.t("%(quarter)s : %(share)s de plus qu’en %(before)s", **values)
+
+
+def _overlap(one: Quantity, other: Quantity) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high
+
+
+def _why(quantity: Quantity) -> str:
+    return quantity.reason or "no-data"
+
+
+def _bounds(point: TrendPoint) -> tuple[float, float] | None:
+    """How far the interval goes below and above the value."""
+    value, low, high = point.energy.value, point.energy.low, point.energy.high
+    return None if value is None or low is None or high is None else (max(0.0, value - low), max(0.0, high - value))
+
+
+def _shares(results: Sequence[PhaseResult]) -> dict[str, float]:
+    sums: dict[str, int] = {}
+    for result in results:
+        for method in result.measure.methods:
+            if method.microjoules:
+                sums[method.status] = sums.get(method.status, 0) + method.microjoules
+    whole = sum(sums.values())
+    return {status: energy / whole for status, energy in sums.items()}
+
+
+def _missing(results: Sequence[PhaseResult], language: Language) -> str:
+    """The components that somewhere have neither meter nor model; a device that is not there is not missing."""
+    components = {
+        method.component
+        for result in results
+        for method in result.measure.methods
+        if method.status == MISSING and method.name != "no-device"
+    }
+    return language.listed(language.of(wording.COMPONENTS, name) for name in _ordered(components, wording.COMPONENTS))
+
+
+def _ordered(found: Iterable[str], known: Mapping[str, object]) -> list[str]:
+    """What was found, in the known order; the unknown last."""
+    rank = {name: place for place, name in enumerate(known)}
+    return sorted(found, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def _marker(styles: Mapping[str, tuple[str, str]], key: str) -> dict[str, object]:
+    color, shape = styles.get(key, ("#3d3d3d", "+"))
+    return {"color": color, "pattern": {"shape": shape}}
+
+
+def _cell(value: float | None, language: Language) -> str:
+    return "—" if value is None else language.amount(Quantity(value, "kWh"))
+
+
+def _wrapped(name: str) -> str:
+    lines = textwrap.wrap(name, _NAME_WIDTH, max_lines=3, placeholder="…") or [name]
+    return "<br>".join(lines)
+
+
+def _label(name: str, language: Language, *, simulated: bool) -> str:
+    return _wrapped(name) + (f"<br>({language.t('simulé')})" if simulated else "")
+
+
+def _value_axis(figure: go.Figure, axis: str, largest: float, unit: str, language: Language, *, room: float) -> None:
+    """Round ticks written in the language, so that the interactive and the static figure say the same."""
+    step = 10.0 ** math.floor(math.log10(largest))
+    for factor in (0.2, 0.25, 0.5, 1, 2):
+        if largest / (step * factor) <= 5:
+            step *= factor
+            break
+    ticks = [step * index for index in range(int(largest * room / step) + 1)]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9) + (1 if f"{step:e}".startswith("2.5") else 0))
+    figure.update_layout(
+        {
+            f"{axis}axis": {
+                "range": [0, largest * room],
+                "tickvals": ticks,
+                "ticktext": [language.fixed(tick, digits) for tick in ticks],
+                "title": {"text": unit},
+            }
+        }
+    )
+
+
+def _category_axis(figure: go.Figure, axis: str, order: Sequence[str], labels: Sequence[str]) -> None:
+    figure.update_layout(
+        {f"{axis}axis": {"tickvals": list(order), "ticktext": list(labels), "autorange": "reversed"}},
+        height=48 + sum(18 + 15 * (1 + label.count("<br>")) for label in labels),
+    )

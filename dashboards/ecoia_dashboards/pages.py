@@ -1,0 +1,329 @@
+"""The quarterly report as one self-contained, accessible HTML page.
+
+No script, no request to anywhere: the style sheet is inline and named by its hash in a strict content security
+policy, the figures are images held in the page. Everything that comes from outside is escaped by Jinja.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ecoia.report import MethodShare, PhaseResult, Quantity, QuarterlyReport, TargetVerdict
+from ecoia.semconv import KINDS, MISSING, STATUSES
+from ecoia_dashboards import svg, wording
+from ecoia_dashboards.figures import charts, service_names
+from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
+
+WIDE_PX, NARROW_PX = 720, 340
+"""Widths at which each figure is drawn: a page and a telephone."""
+
+_BANNERS = ("simulated-history", "stand-ins", "no-data")
+_COMMITMENT = 7
+
+# What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
+_URL_SAFE = "=:/;.()!*?@&+-_"
+
+# Controls, surrogates and non-characters have no place in a page (nor in the SVG's XML); marks of direction can make a
+# text read as another. Each is shown as a replacement character: visible, harmless.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+Data = TypeVar("Data")
+
+
+def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
+    """Write the report as one HTML page.
+
+    Args:
+        report: The quarter's data.
+        lang: Language of the page, one of ``language.LANGUAGES``.
+
+    Returns:
+        The page. Equal reports give equal pages.
+
+    Raises:
+        UsageError: the language is not one of ours.
+    """
+    language = Language(lang)
+    report = _clean(report)
+    environment = _environment(lang)
+    view = _View(report, language)
+    style = environment.get_template("report.css").render(footer=view.footer)
+    # The hash is of the element's exact text.
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("report.html").render(
+        report=report,
+        view=view,
+        style=Markup(style),  # noqa: S704 - our own sheet; its two texts are escaped by _css_string
+        style_hash=digest,
+        lang=lang,
+    )
+
+
+def _clean(data: Data) -> Data:
+    """The same data, its texts without what a page must not hold."""
+    cleaned: Any = data
+    if isinstance(data, str):
+        cleaned = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", data)
+    elif isinstance(data, tuple):
+        cleaned = tuple(map(_clean, data))
+    elif isinstance(data, dict):
+        cleaned = {_clean(key): _clean(value) for key, value in data.items()}
+    elif dataclasses.is_dataclass(data) and not isinstance(data, type):
+        cleaned = dataclasses.replace(data, **{f.name: _clean(getattr(data, f.name)) for f in dataclasses.fields(data)})
+    return cleaned  # type: ignore[no-any-return]
+
+
+@cache
+def _environment(lang: str) -> Environment:
+    language = Language(lang)
+    environment = Environment(
+        loader=PackageLoader("ecoia_dashboards"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["css_string"] = _css_string
+    for name in vars(wording):
+        if name.isupper() and len(name) > 2:
+            environment.globals[name] = getattr(wording, name)
+    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX)
+    return environment
+
+
+def _css_string(text: str) -> Markup:
+    """A CSS string: every character that is no letter or digit is escaped, so nothing can end it."""
+    return Markup('"' + "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in text) + '"')  # noqa: S704
+
+
+class _View:
+    """What the template asks for: choices and formatted texts, so that it holds the page's words and order only."""
+
+    def __init__(self, report: QuarterlyReport, language: Language) -> None:
+        self.report = report
+        self.language = language
+        self.names = service_names(report)
+        self.quarter = language.quarter(report.quarter)
+        self.charts = charts(report, language)
+        self.registered = {entry.id: entry.registered for entry in report.register}
+        self.banners = [code for code in _BANNERS if code in report.notices]
+        self.notices = [code for code in report.notices if code not in _BANNERS]
+        self.commitment = next((c for c in report.commitments if c.number == _COMMITMENT), None)
+        self.measured = [entry for entry in report.register if entry.measured]
+        self.not_measured = [entry for entry in report.register if entry.registered and not entry.measured]
+        self.denominator = report.coverage.named + report.coverage.unnamed
+
+    @property
+    def footer(self) -> str:
+        """What every printed page says at its foot."""
+        parts = [self.report.organisation, self.quarter]
+        if self.report.simulated or "simulated-history" in self.report.notices:
+            parts.append(self.language.t("contient des données simulées"))
+        if "stand-ins" in self.report.notices:
+            parts.append(self.language.t("modèles de démonstration"))
+        if self.report.ethics_contact:
+            parts.append(self.report.ethics_contact)
+        return " · ".join(part for part in parts if part)
+
+    # figures
+
+    def image(self, chart_id: str, width: int) -> str:
+        """A figure as the address of an image that the page itself holds."""
+        drawing = svg.draw(self.charts[chart_id].figure, width)
+        return "data:image/svg+xml," + quote(drawing, safe=_URL_SAFE)
+
+    # words
+
+    def service(self, service_id: str) -> str:
+        """A service's name, or its id when it is not registered."""
+        return self.names.get(service_id, service_id)
+
+    def say(self, sentences: Mapping[str, str], code: str) -> str:
+        """The sentence of a code."""
+        return self.language.of(dict(sentences), code)
+
+    def lost(self, cause: str) -> str:
+        """What was lost, by cause; a cause may name its object after a colon."""
+        head, _, rest = cause.partition(":")
+        said = self.language.of(wording.LOST, head)
+        return f"{said}{self.language.t(' : ')}{rest}" if rest else said
+
+    def method(self, share: MethodShare) -> str:
+        """How energy was obtained, in words; a meter that could not be read keeps its name."""
+        if share.name.endswith(":unread"):
+            return self.language.t(
+                "%(meter)s illisible", meter=self.language.of(wording.METHODS, share.name.removesuffix(":unread"))
+            )
+        return self.language.of(wording.METHODS, share.name)
+
+    def amount(self, quantity: Quantity) -> str:
+        """Value and unit, or why there is none."""
+        if quantity.value is None:
+            return self.language.of(wording.REASONS, quantity.reason or "no-data")
+        return self.language.amount(quantity)
+
+    def interval(self, quantity: Quantity) -> str | None:
+        """Its 95 % interval."""
+        return self.language.interval(quantity)
+
+    def in_kwh(self, quantity: Quantity) -> str | None:
+        """The value in kWh, where it is shown in a smaller unit."""
+        if not quantity.value or self.language.amount(quantity).endswith(NBSP + "kWh"):
+            return None
+        return self.language.with_unit(self.language.number(quantity.value), "kWh")
+
+    def energy(self, microjoules: int) -> str:
+        """Microjoules as a reader wants them."""
+        return self.language.energy(microjoules)
+
+    def energy_or_none(self, microjoules: int | None) -> str | None:
+        """The same; None where nothing was recorded."""
+        return None if microjoules is None else self.energy(microjoules)
+
+    def count(self, number: float) -> str:
+        """Functional units: whole where they are, else with their decimals."""
+        return self.language.plain(number)
+
+    # tables
+
+    def methods(self, result: PhaseResult) -> list[tuple[str, list[tuple[MethodShare, str | None]]]]:
+        """Per component, how its energy was obtained, with the share of each where there are several."""
+        rows = []
+        for component in dict.fromkeys(share.component for share in result.measure.methods):
+            shares = [share for share in result.measure.methods if share.component == component]
+            whole = sum(share.microjoules for share in shares)
+            rows.append(
+                (
+                    component,
+                    [
+                        (
+                            share,
+                            self.language.share(share.microjoules / whole)
+                            if len(shares) > 1 and whole and share.status != MISSING
+                            else None,
+                        )
+                        for share in shares
+                    ],
+                )
+            )
+        return rows
+
+    def statuses(self) -> list[tuple[str, str]]:
+        """Share of the energy by how it is known, in the fixed order, zero included."""
+        shares = self.report.energy_by_status
+        known = [status for status in STATUSES if status != MISSING]
+        return [
+            (status, self.language.share(shares.get(status, 0.0)))
+            for status in (*known, *(s for s in shares if s not in STATUSES))
+            if self.report.totals.energy_components_microjoules
+        ]
+
+    def missing_components(self) -> str:
+        """Components that no service knows or only some do."""
+        found = {
+            share.component
+            for result in self.report.results
+            for share in result.measure.methods
+            if share.status == MISSING and share.name != "no-device"
+        }
+        return self.language.listed(self.language.of(wording.COMPONENTS, name) for name in sorted(found))
+
+    def kinds(self) -> list[tuple[str, int, str]]:
+        """Where the energy went: services, idle, unattributed, overhead. They add up to the total, to the microjoule."""
+        known = self.report.energy_by_kind_microjoules
+        whole = sum(known.values())
+        ordered = [kind for kind in KINDS if kind in known] + [kind for kind in known if kind not in KINDS]
+        return [(kind, known[kind], self.language.share(known[kind] / whole) if whole else "—") for kind in ordered]
+
+    @property
+    def kinds_gap(self) -> int:
+        """What the kinds and the total do not agree on, in microjoules: 0, or an error to be seen."""
+        return self.report.totals.energy_components_microjoules - sum(self.report.energy_by_kind_microjoules.values())
+
+    def aim(self, target: TargetVerdict) -> str:
+        """What a target asks for."""
+        if target.reduction is not None:
+            return self.language.t(
+                "%(share)s de moins en %(year)s que sur %(quarters)s",
+                share=self.language.share(target.reduction),
+                year=target.horizon,
+                quarters=self.language.listed(map(self.language.quarter, target.baseline_quarters)),
+            )
+        if target.value is None:
+            return "—"
+        asked = self.amount(Quantity(target.value, target.unit)) if target.unit == SHARE_UNIT else self.exact(target)
+        if target.op == ">=":
+            return self.language.t("au moins %(value)s", value=asked)
+        if target.op == "<=":
+            return self.language.t("au plus %(value)s", value=asked)
+        return f"{target.op or ''} {asked}".strip()
+
+    def exact(self, target: TargetVerdict) -> str:
+        """A threshold as it was decided: not rounded."""
+        return self.language.with_unit(self.language.plain(target.value or 0.0), target.unit.replace("CO2e", "CO₂e"))
+
+    def runs(self, result: PhaseResult) -> str:
+        """How the runs of a service and phase ended; an outcome without a run is left out."""
+        say, runs = self.language, result.runs
+        found = [
+            say.n("%(count)s réussi", "%(count)s réussis", runs.get("ok", 0)),
+            say.n("%(count)s en échec", "%(count)s en échec", runs.get("failed", 0)),
+            say.n("%(count)s abandonné", "%(count)s abandonnés", runs.get("abandoned", 0)),
+        ]
+        return ", ".join(text for text, code in zip(found, ("ok", "failed", "abandoned"), strict=True) if runs.get(code))
+
+    def actions(self) -> list[str]:
+        """What the committee is asked to decide or to have done, drawn from the data."""
+        say, found = self.language, []
+        proposed = [target for target in self.report.targets if target.status == "proposed"]
+        if proposed:
+            found.append(
+                say.n(
+                    "Adopter, amender ou écarter la cible proposée.",
+                    "Adopter, amender ou écarter les %(count)s cibles proposées.",
+                    len(proposed),
+                )
+            )
+        if self.commitment is not None and self.commitment.text is None:
+            found.append(say.t("Fournir le texte de l’engagement n° 7."))
+        if self.not_measured:
+            found.append(
+                say.n(
+                    "Faire mesurer le service nommé qui ne l’est pas.",
+                    "Faire mesurer les %(count)s services nommés qui ne le sont pas.",
+                    len(self.not_measured),
+                )
+            )
+        if self.report.coverage.unnamed:
+            found.append(
+                say.n(
+                    "Nommer au registre le service qui ne l’est pas encore.",
+                    "Nommer au registre les %(count)s services qui ne le sont pas encore.",
+                    self.report.coverage.unnamed,
+                )
+            )
+        if self.report.coverage.unregistered:
+            found.append(
+                say.n(
+                    "Enregistrer ou arrêter le service mesuré sans être au registre.",
+                    "Enregistrer ou arrêter les %(count)s services mesurés sans être au registre.",
+                    len(self.report.coverage.unregistered),
+                )
+            )
+        if "no-zone" in self.report.notices:
+            found.append(say.t("Indiquer la zone électrique (réglage « zone ») : sans elle, pas de CO₂e."))
+        if "no-pue" in self.report.notices:
+            found.append(say.t("Indiquer le PUE du site (réglage « pue »)."))
+        return found

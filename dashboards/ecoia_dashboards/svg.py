@@ -1,0 +1,218 @@
+"""Static SVG from a Plotly figure, without a browser and with the same bytes every time.
+
+The trace kinds and attributes that our figures use are translated to matplotlib; any other is an error that names it.
+The figure's title is not drawn: the page writes it as text, beside the data table.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ecoia.errors import EcoiaError
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+INK = "#1b1f24"
+GRID = "#d5d9de"
+
+_FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike everywhere; pages fall back to what is like it
+
+# Plotly's pattern shapes, as matplotlib's hatches. Not its dots: each is an outline of its own, 25 kB a figure.
+_HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
+_MARKERS = {"circle": "o", "diamond": "D", "square": "s"}
+_SIDES = {"middle right": ("left", "center", (5, 0)), "top center": ("center", "bottom", (0, 4))}
+_LEGEND_ENTRY_PX = 175
+
+# matplotlib's parameters are global and read while drawing: one drawing at a time, whatever the user's own style says.
+_LOCK = threading.Lock()
+
+
+class UnknownTraceError(EcoiaError, NotImplementedError):
+    """A figure holds a trace or an attribute that has no static drawing."""
+
+
+def draw(figure: go.Figure, width: int) -> str:
+    """Draw a figure as one ``<svg>`` element.
+
+    Args:
+        figure: A Plotly figure; its ``layout.height`` is the drawing's height, in pixels.
+        width: Width of the drawing in pixels.
+
+    Returns:
+        The element, without XML prologue, date or producer: equal figures give equal bytes.
+
+    Raises:
+        UnknownTraceError: the figure holds something that has no static drawing.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with _drawing():
+        columns = max(1, width // _LEGEND_ENTRY_PX)
+        legend_rows = -(-sum(_in_legend(trace) for trace in figure.data) // columns)
+        height = figure.layout.height + 19 * legend_rows
+        # 72 dots an inch: one point of the drawing is one pixel of the page.
+        drawing: Any = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+        drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
+        FigureCanvasSVG(drawing)
+        axes = drawing.add_subplot()
+        _traces(axes, figure)
+        _axes(axes, figure)
+        if legend_rows:
+            handles, labels = axes.get_legend_handles_labels()
+            drawing.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)
+        for artist in drawing.findobj(lambda artist: hasattr(artist, "set_parse_math")):
+            artist.set_parse_math(False)  # a service's name may hold a dollar sign
+        out = io.StringIO()
+        drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :].strip().replace(f"'{_FONT}'", f"'{_FONT}', Verdana, sans-serif")
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    import matplotlib
+
+    parameters = {
+        "svg.hashsalt": "ecoia",
+        "svg.fonttype": "none",  # text, at a tenth of the weight of outlines
+        "font.family": [_FONT],
+        "font.size": 11.5,
+        "hatch.linewidth": 1.4,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.handlelength": 1.6,
+        "legend.handleheight": 1.1,
+    }
+    with _LOCK, matplotlib.rc_context(), warnings.catch_warnings():
+        # Only the layout's estimate of a text's width wants the glyph: the page's own fonts draw it.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(parameters)
+        yield
+
+
+def _in_legend(trace: Any) -> bool:
+    return trace.showlegend is not False
+
+
+def _traces(axes: Any, figure: go.Figure) -> None:
+    categories = _categories(figure)
+    stacked = [0.0] * len(categories)
+    for trace in figure.data:
+        if trace.type == "bar":
+            if figure.layout.barmode != "stack":
+                raise UnknownTraceError(f"barmode {figure.layout.barmode!r} has no static drawing: use 'stack'")
+            _bar(axes, trace, categories, stacked)
+        elif trace.type == "scatter":
+            _scatter(axes, trace, categories, horizontal=_horizontal(figure))
+        else:
+            raise UnknownTraceError(f"trace kind {trace.type!r} has no static drawing: use 'bar' or 'scatter'")
+
+
+def _horizontal(figure: go.Figure) -> bool:
+    return any(trace.type == "bar" and trace.orientation == "h" for trace in figure.data)
+
+
+def _categories(figure: go.Figure) -> list[str]:
+    """The categories in the order of their axis; a figure has one axis of categories, named by ticks, and one of values."""
+    return list((figure.layout.yaxis if _horizontal(figure) else figure.layout.xaxis).tickvals)
+
+
+def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float]) -> None:
+    horizontal = trace.orientation == "h"
+    names, lengths = (trace.y, trace.x) if horizontal else (trace.x, trace.y)
+    hatch, color = _hatch(trace.marker.pattern.shape), trace.marker.color
+    hollow = trace.marker.pattern.fillmode == "replace"
+    style = {
+        "facecolor": "white" if hollow else color,
+        "edgecolor": color if hollow else "white",
+        "linewidth": 1.2,
+        "hatch": hatch,
+    }
+    draw_bars = axes.barh if horizontal else axes.bar
+    places, sizes, starts = [], [], []
+    for name, length in zip(names, lengths, strict=True):
+        place = categories.index(name)
+        if length:
+            places.append(place)
+            sizes.append(length)
+            starts.append(stacked[place])
+            stacked[place] += length
+    edge = {"left": starts} if horizontal else {"bottom": starts}
+    label = trace.name if _in_legend(trace) else "_nolegend_"
+    draw_bars(places, sizes, 0.62, label=label, **edge, **style)
+
+
+def _hatch(shape: str | None) -> str:
+    if (shape or "") not in _HATCHES:
+        raise UnknownTraceError(f"pattern {shape!r} has no static drawing: use one of {', '.join(_HATCHES)}")
+    return _HATCHES[shape or ""]
+
+
+def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bool) -> None:
+    places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
+    xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
+    if trace.mode == "text":
+        if trace.textposition not in _SIDES:
+            raise UnknownTraceError(f"text position {trace.textposition!r} has no static drawing: use {', '.join(_SIDES)}")
+        across, up, offset = _SIDES[trace.textposition]
+        for x, y, text in zip(xs, ys, trace.text, strict=True):
+            axes.annotate(text, (x, y), offset, textcoords="offset points", ha=across, va=up, parse_math=False)
+    elif trace.mode == "markers":
+        errors = {}
+        for name, error in (("xerr", trace.error_x), ("yerr", trace.error_y)):
+            if error.array is not None:
+                errors[name] = [list(error.arrayminus), list(error.array)]
+        axes.errorbar(
+            xs,
+            ys,
+            **errors,
+            fmt=_MARKERS[trace.marker.symbol or "circle"],
+            color=trace.marker.color,
+            markersize=5,
+            markeredgecolor="white",
+            elinewidth=1.4,
+            capsize=4,
+            label=trace.name if _in_legend(trace) else "_nolegend_",
+        )
+    else:
+        raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers' or 'text'")
+
+
+def _axes(axes: Any, figure: go.Figure) -> None:
+    categories = _categories(figure)
+    horizontal = _horizontal(figure)
+    of_categories, of_values = (axes.yaxis, axes.xaxis) if horizontal else (axes.xaxis, axes.yaxis)
+    category_layout = figure.layout.yaxis if horizontal else figure.layout.xaxis
+    value_layout = figure.layout.xaxis if horizontal else figure.layout.yaxis
+    labels = [label.replace("<br>", "\n") for label in category_layout.ticktext]
+    of_categories.set_ticks(range(len(categories)), labels, parse_math=False)
+    of_categories.set_tick_params(length=0)
+    of_values.set_ticks(list(value_layout.tickvals), list(value_layout.ticktext))
+    of_values.set_tick_params(length=0)
+    of_values.grid(visible=True, color=GRID, linewidth=0.8)
+    low, high = value_layout.range
+    middle = (-0.55, len(categories) - 0.45)
+    if horizontal:
+        axes.set_ylim(middle[::-1])  # the first category on top, as it is read
+        axes.set_xlim(low, high)
+        axes.spines["bottom"].set_visible(False)
+    else:
+        axes.set_xlim(middle)
+        axes.set_ylim(low, high)
+        axes.spines["left"].set_visible(False)
+    of_values.set_label_text(value_layout.title.text or "")

@@ -1,0 +1,166 @@
+"""The sentence of every code that a report may hold. Message ids are French; an unknown code is shown as it is."""
+
+from __future__ import annotations
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name by which gettext's tools find messages
+    """Mark a message for extraction; it is translated where it is shown."""
+    return message
+
+
+STATUSES = {
+    "measured": N_("mesuré"),
+    "estimated": N_("estimé"),
+    "declared": N_("déclaré"),
+    "missing": N_("manquant"),
+}
+
+STATUS_MEANINGS = {
+    "measured": N_("lu sur un compteur du matériel"),
+    "estimated": N_("calculé par un modèle, faute de compteur lisible"),
+    "declared": N_("saisi par l’organisation, avec sa source"),
+    "missing": N_("ni lu ni calculé : inconnu, et non pas nul"),
+}
+
+METHODS = {
+    "rapl": N_("compteur du processeur (RAPL)"),
+    "rapl-dram": N_("compteur de la mémoire (RAPL)"),
+    "nvml": N_("compteur de la carte graphique (NVML)"),
+    "amdsmi": N_("compteur de la carte graphique (AMD SMI)"),
+    "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
+    "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
+    "ram-model": N_("modèle de la mémoire"),
+    "kwh": N_("consommation déclarée"),
+    "no-device": N_("aucun appareil de ce type"),
+    "no-driver": N_("appareil présent, pilote absent"),
+    "none": N_("aucun moyen de mesure"),
+}
+
+COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}
+
+PHASES = {
+    "data-preparation": N_("préparation des données"),
+    "training": N_("entraînement"),
+    "fine-tuning": N_("ajustement"),
+    "evaluation": N_("évaluation"),
+    "inference": N_("inférence"),
+    "unspecified": N_("phase non précisée"),
+    "idle": N_("veille réservée"),
+}
+
+KINDS = {
+    "span": N_("exécutions des services"),
+    "idle": N_("veille : capacité réservée, rien ne tournait"),
+    "unattributed": N_("non attribué à un service"),
+    "overhead": N_("ecoia lui-même : la mesure de la mesure"),
+}
+
+SERVICE_STATUSES = {
+    "generalised": N_("généralisé"),
+    "qualification": N_("en qualification"),
+    "poc": N_("expérimentation"),
+    "retired": N_("retiré"),
+    "unregistered": N_("non enregistré"),
+}
+
+REASONS = {
+    "no-data": N_("aucune donnée"),
+    "not-measured": N_("non mesuré"),
+    "no-zone": N_("non calculé : zone inconnue"),
+    "no-factor": N_("non calculé : pas de facteur pour cette zone ou cette année"),
+    "no-units": N_("sans unité fonctionnelle déclarée"),
+    "baseline-missing": N_("période de référence absente"),
+    "not-computed": N_("non calculé par cette version"),
+}
+
+VERDICTS = {"tenu": N_("tenu"), "non-tenu": N_("non tenu"), "non-concluant": N_("non concluant")}
+
+VERDICT_REASONS = {
+    "below-value": N_("l’échéance est passée et la valeur n’est pas atteinte"),
+    "deadline-ahead": N_("la valeur n’est pas atteinte et l’échéance est à venir"),
+    "horizon-ahead": N_("l’horizon est à venir"),
+    "no-data": N_("aucune donnée pour en juger"),
+    "no-zone": N_("le CO₂e n’est pas calculé, faute de zone"),
+    "no-factor": N_("le CO₂e n’est pas calculé, faute de facteur d’émission"),
+    "baseline-missing": N_("la période de référence n’est pas enregistrée"),
+    "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
+    "simulated": N_("des données simulées ne prouvent rien"),
+    "not-computed": N_("cet indicateur n’est pas calculé par cette version"),
+}
+
+TARGET_STATUSES = {"proposed": N_("proposée"), "adopted": N_("adoptée")}
+
+INDICATORS = {
+    "energy_components": N_("énergie des composants"),
+    "energy_it": N_("énergie informatique"),
+    "energy": N_("énergie"),
+    "co2e": N_("CO₂e"),
+    "co2e_operational": N_("CO₂e d’usage"),
+    "co2e_operational_market": N_("CO₂e d’usage, selon les contrats"),
+    "co2e_embodied": N_("CO₂e de fabrication"),
+    "co2e_api": N_("CO₂e des appels à des modèles externes"),
+    "co2e_constant_factor": N_("CO₂e à facteur constant"),
+    "water_direct": N_("eau directe"),
+    "water_indirect": N_("eau indirecte"),
+    "sci": N_("intensité SCI"),
+    "training_intensity": N_("intensité de l’entraînement"),
+    "co2e_per_accepted_outcome": N_("CO₂e par résultat accepté"),
+    "idle_rate": N_("part de la veille"),
+    "waste_rate": N_("part des exécutions perdues"),
+    "coverage_services": N_("couverture des services"),
+}
+
+SCOPES = {"lifecycle": N_("cycle de vie"), "direct": N_("combustion seule")}
+BASES = {"production": N_("mix de production"), "consumption": N_("mix de consommation")}
+
+LOST = {
+    "invalid-service": N_("exécutions dont le service était illisible : comptées sous « unspecified »"),
+    "invalid-phase": N_("exécutions dont la phase était inconnue : comptées sous « unspecified »"),
+    "invalid-endpoint": N_("points d’accès illisibles, laissés de côté"),
+    "invalid-model_version": N_("versions de modèle illisibles, laissées de côté"),
+    "invalid-setting": N_("réglages illégaux, remplacés par leur valeur par défaut"),
+    "invalid-units": N_("unités illisibles ou négatives, laissées de côté"),
+    "invalid-tokens": N_("nombres de jetons illisibles, laissés de côté"),
+    "invalid-quality": N_("valeurs de qualité illisibles, laissées de côté"),
+    "no-sampler": N_("exécutions que rien n’échantillonnait"),
+    "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
+    "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
+    "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
+    "cpu-unread": N_("lectures manquées du compteur du processeur"),
+    "gpu-unread": N_("lectures manquées du compteur de la carte graphique"),
+    "ram-unread": N_("lectures manquées du compteur de la mémoire"),
+}
+
+NOTICES = {
+    "no-data": N_("Aucune donnée n’est enregistrée pour ce trimestre : tout ce qui suit est inconnu, et non pas nul."),
+    "no-catalogue": N_(
+        "Aucun catalogue n’est fourni : tous les services sont « non enregistrés » et la couverture est inconnue. "
+        "« ecoia init » écrit un catalogue à compléter ; le réglage « catalogue » en donne le dossier."
+    ),
+    "no-zone": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : la zone électrique est inconnue et n’est jamais devinée. "
+        "Réglage « zone », par exemple ECOIA_ZONE=FRA ; ce qui est déjà enregistré sera calculé."
+    ),
+    "no-factor": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : aucun facteur d’émission ne couvre sa zone ou son année. "
+        "Vérifier le code de zone (ISO 3166, trois lettres)."
+    ),
+    "no-pue": N_(
+        "Aucun PUE n’est connu : l’énergie est celle de l’informatique seule, hors bâtiment "
+        "(refroidissement, onduleurs, éclairage). Réglage « pue »."
+    ),
+    "commitment-text-missing": N_(
+        "Le texte de l’engagement n° 7 n’est pas fourni : l’organisation le colle dans « charter.yaml ». ecoia ne l’invente pas."
+    ),
+    "simulated-history": N_(
+        "Des trimestres de ce rapport sont simulés, et non mesurés : ils sont hachurés et marqués « simulé »."
+    ),
+    "stand-ins": N_(
+        "Des modèles de démonstration tiennent lieu des vrais services : leurs chiffres ne disent rien de ces services."
+    ),
+    "partial-quarter": N_("Le trimestre n’est pas terminé : les totaux sont ceux connus à ce jour."),
+    "idle-not-separated": N_(
+        "L’énergie de veille n’est pas séparée : aucune référence à vide n’est mesurée sur tout ou partie des machines."
+    ),
+}
+"""Codes of ``QuarterlyReport.notices``."""
