@@ -338,12 +338,24 @@ def test_a_run_that_ended_without_energy_is_still_counted() -> None:
     assert (result.runs["failed"], result.measure.energy.value, result.measure.energy.reason) == (1, None, "no-data")
 
 
-def test_quality_is_the_last_one_said() -> None:
-    found = report(
-        record("2026-11-02T10:00", cpu=1, quality={"accuracy": 0.9}),
-        record("2026-11-01T10:00", cpu=1, quality={"accuracy": 0.8, "f1": 0.7}),
+def test_quality_and_outcomes_are_the_last_ones_said_in_whatever_order_they_are_read() -> None:
+    rows = fold(
+        [
+            record("2026-11-02T10:00", cpu=1, quality={"accuracy": 0.9}, record_id="b", run_id="r"),
+            record("2026-11-02T10:00", cpu=1, quality={"accuracy": 0.5}, record_id="a", run_id="r"),  # the id decides
+            record("2026-11-01T10:00", cpu=1, quality={"accuracy": 0.8, "f1": 0.7}, record_id="c", run_id="r"),
+            outcome("2026-11-02T11:00", "r", "failed", phase="inference", record_id="o-1"),
+            outcome("2026-11-02T11:00", "r", "ok", phase="inference", record_id="o-2"),
+            outcome("2026-11-01T11:00", "r", "abandoned", phase="inference", record_id="o-3"),
+        ]
     )
-    assert found.results[0].quality == {"accuracy": 0.9, "f1": 0.7}
+    for seed in range(6):
+        random.Random(seed).shuffle(rows)
+        (result,) = build_report(
+            rows, Q4, settings=make_settings(), catalogue=catalogues.load(None), factors=default_factors()
+        ).results
+        assert result.quality == {"accuracy": 0.9, "f1": 0.7}
+        assert result.runs == {"ok": 1, "failed": 0, "abandoned": 0}
 
 
 def test_time_covered_counts_each_instant_once() -> None:

@@ -134,7 +134,7 @@ def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
     """
     data = nw.from_native(_of_energy(frame), eager_only=True)
     names = (*keys, "component", "status", "method")
-    parts: list[nw.DataFrame[IntoDataFrameT]] = [
+    parts = [
         data.select(
             *keys,
             nw.lit(component).cast(nw.String).alias("component"),
@@ -144,7 +144,7 @@ def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
         )
         for component in COMPONENTS
     ]
-    joined = nw.concat(parts)
+    joined: nw.DataFrame[IntoDataFrameT] = nw.concat(parts)
     return _sorted(joined.group_by(*names).agg(nw.col("microjoules").sum()), names)
 
 
