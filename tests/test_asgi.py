@@ -12,7 +12,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from ecoia.errors import UsageError
 from ecoia.journal import Journal
 from ecoia.records import Record
 from ecoia_integrations.asgi import PROBES, ImpactMiddleware
@@ -139,8 +138,3 @@ def test_other_connections_and_probes_pass_through_unmeasured() -> None:
         with pytest.raises(StopIteration):
             coroutine.__await__().send(None)
         assert seen[-1] is scope
-
-
-def test_an_illegal_service_raises_where_the_middleware_is_made() -> None:
-    with pytest.raises(UsageError, match="service = 'Analyse CV'"):
-        ImpactMiddleware(lambda *_: None, service="Analyse CV")  # type: ignore[arg-type,return-value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,7 +23,7 @@ def test_every_module_of_the_core_has_its_layer(repository: Path) -> None:
     """A new module without a layer would be free to import anything."""
     contracts = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["ecoia"])
-    named = {name.strip() for layer in layers for name in layer.split("|")}
+    named = {name.strip() for layer in layers for name in re.split(r"[|:]", layer)}
     modules = {path.stem for path in (repository / "src" / "ecoia").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert named == modules - {"__init__", "__pycache__", "testing"}
 

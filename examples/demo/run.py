@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from ecoia.journal import Journal
 from ecoia.periods import Quarter, utc_ns
@@ -130,30 +129,6 @@ def simulated(entry: dict[str, Any], quarter: Quarter, timezone: ZoneInfo) -> Re
     )
 
 
-def show(report: dict[str, Any]) -> None:
-    """What was measured, as the report's data has it."""
-    table = Table(title=f"Energy and CO2e of {report['quarter']}", title_justify="left")
-    for column, justify in (("service", "left"), ("phase", "left"), ("kWh", "right"), ("gCO2e", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    table.add_column("95 % interval, gCO2e", justify="right")
-    table.add_column("method")
-    for result in report["results"]:
-        table.add_row(result["service"], result["phase"], *figures(result["measure"]))
-    table.add_section()
-    table.add_row("all, idle and overhead included", "", *figures(report["totals"]))
-    console.print(table)
-
-
-def figures(measure: dict[str, Any]) -> list[str]:
-    energy, co2e = measure["energy"], measure["co2e"]
-    grams, interval = "not computed", ""
-    if co2e["value"] is not None:
-        grams = f"{co2e['value'] * 1000:.3g}"
-        interval = f"{co2e['low'] * 1000:.2g} to {co2e['high'] * 1000:.2g}"
-    methods = {f"{share['component']} {share['status']}: {share['name']}" for share in measure["methods"]}
-    return ["not measured" if energy["value"] is None else f"{energy['value']:.3g}", grams, interval, "\n".join(sorted(methods))]
-
-
 def main(output: Path) -> None:
     environment = prepare(output)
     settings = load(start=output)
@@ -166,8 +141,6 @@ def main(output: Path) -> None:
     subprocess.run([ECOIA, "report", "--quarter", str(quarter)], cwd=output, env=environment, check=True)
 
     page, data = output / f"rapport-{quarter}.html", output / f"rapport-{quarter}.json"
-    console.print()
-    show(json.loads(data.read_text(encoding="utf-8")))
     console.print("Models are stand-ins; earlier quarters are simulated. No PUE is known: IT only, building not included.")
     mlflow = Path(sys.executable).with_name("mlflow")
     for title, text in (

@@ -38,7 +38,7 @@ def examples(series: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def main() -> None:
     inputs, answers = examples(growth().iloc[:-HELD_OUT_MONTHS])
-    model = RandomForestRegressor(400, min_samples_leaf=2, n_jobs=2, random_state=7).fit(inputs, answers)
+    model = RandomForestRegressor(150, min_samples_leaf=2, n_jobs=2, random_state=7).fit(inputs, answers)
     MODEL.parent.mkdir(exist_ok=True)
     joblib.dump(model, MODEL)
     print(f"smart-emploi: {len(answers)} months of sectors learnt")

@@ -28,9 +28,6 @@ class ImpactMiddleware:
         app: The application to measure.
         service: Id of the service in the catalogue.
         phase: ``inference`` unless the endpoint does something else.
-
-    Raises:
-        UsageError: an illegal service or phase.
     """
 
     def __init__(self, app: Application, *, service: str, phase: str = "inference") -> None:
