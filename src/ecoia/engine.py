@@ -10,7 +10,7 @@ import atexit
 import os
 import sys
 from collections import deque
-from threading import Event, Thread, get_native_id, local
+from threading import Event, Lock, Thread, get_native_id, local
 from time import perf_counter_ns, process_time_ns, thread_time_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -169,8 +169,9 @@ class Background:
         self.stopping = False
         self.close_requested = 0
         self.close_done = 0
+        self.written = True  # whether the last window closed is in the journal
         self.exit_seconds = 0.1
-        self._claim("", self.baseline.process_cpu_ns)
+        claim("", self.baseline.process_cpu_ns)
         self._thread = Thread(target=self._run, args=(engine,), name="ecoia-sampler", daemon=True)
         self._thread.start()
 
@@ -184,15 +185,6 @@ class Background:
         finally:
             self.ready.set()
             self.closed.set()
-
-    def _claim(self, ending: str, number: int) -> None:
-        folder = os.environ.get(CLAIMS_VARIABLE)
-        if folder:
-            try:
-                with open(f"{folder}/{self.pid}{ending}", "w", encoding="ascii") as file:  # noqa: PTH123 - lean
-                    file.write(str(number))
-            except OSError:
-                lose("claim-unwritten")
 
     def wake(self, *, close_window: bool) -> None:
         """Let the sampler read now, and close its window if asked."""
@@ -210,13 +202,11 @@ class Background:
         wanted = self.close_requested
         while self.close_done < wanted:
             left = (deadline_ns - perf_counter_ns()) / 1e9
-            if left <= 0 or not self.closed.wait(left):
+            if left <= 0 or not self._thread.is_alive():
                 return False
-            if self.close_done < wanted:
-                self.closed.clear()
-                if not self._thread.is_alive():
-                    return False
-        return True
+            self.closed.wait(min(left, 0.1))  # not longer: it may end meanwhile
+            self.closed.clear()
+        return self.written
 
     def stop(self) -> None:
         """Write what is left and end; called when the process exits. Waits a bounded time."""
@@ -226,7 +216,7 @@ class Background:
         self.event.set()
         self.ready.wait(self.DETECTION_GRACE_SECONDS)
         self._thread.join(max(self.exit_seconds, 0.1) + 0.9)
-        self._claim(".end", process_time_ns() - self.baseline.process_cpu_ns)
+        claim(".end", process_time_ns() - self.baseline.process_cpu_ns)
 
 
 class Engine:
@@ -240,6 +230,7 @@ class Engine:
     def reset(self) -> None:
         """Start anew: in a forked child, what the parent measures is the parent's."""
         self.generation += 1
+        self._starting = Lock()
         self.local = local()
         self.threads: list[ThreadState] = []
         self.events: deque[tuple[Counters, str, Any]] = deque()
@@ -254,10 +245,13 @@ class Engine:
         self.local.goodbye = _Goodbye(state)
         self.threads.append(state)
         if self.background is None:
-            self._start_background()
+            with self._starting:  # several threads may be first at once
+                if self.background is None:
+                    self._start_background()
         return state
 
     def _start_background(self) -> None:
+        _watch_forks()
         try:
             self.background = Background(self)
         except RuntimeError:  # no thread can start any more: the interpreter is going down
@@ -280,13 +274,43 @@ class Engine:
 engine = Engine()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=engine.reset)
+def _before_fork() -> None:
+    """Let the sampler finish its imports: a child forked in the middle of one would wait for it for ever.
+
+    The lock of a module that is being imported goes to the child locked, and its holder does not.
+    """
+    background = engine.background
+    if background is not None and background.pid == os.getpid():
+        background.ready.wait(Background.DETECTION_GRACE_SECONDS)
+
+
+def _watch_forks() -> None:
+    global _forks_watched
+    if not _forks_watched and hasattr(os, "register_at_fork"):
+        _forks_watched = True
+        # Logging holds its lock over a fork, from before those registered earlier: the sampler must not need it then.
+        import logging  # noqa: F401
+
+        os.register_at_fork(before=_before_fork, after_in_child=lambda: engine.reset())
+
+
+_forks_watched = False
 
 
 def lose(cause: str) -> None:
     """Count something that could not be recorded; it is shown with the next records."""
     engine.lost.append(cause)
+
+
+def claim(ending: str, cpu_ns: int) -> None:
+    """Tell an ``ecoia run`` above this process which CPU time is in records of our own: ``""`` since when, ``.end`` how much."""
+    folder = os.environ.get(CLAIMS_VARIABLE)
+    if folder:
+        try:
+            with open(f"{folder}/{os.getpid()}{ending}", "w", encoding="ascii") as file:  # noqa: PTH123 - lean
+                file.write(str(cpu_ns))
+        except OSError:
+            lose("claim-unwritten")
 
 
 def active_run() -> Run:

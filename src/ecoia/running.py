@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from ecoia import meters as metering
-from ecoia.engine import CLAIMS_VARIABLE, Baseline, engine
+from ecoia.engine import CLAIMS_VARIABLE, Baseline, claim, engine
 from ecoia.errors import UsageError
 from ecoia.sampler import READING_SECONDS, Delta, Key, Look, Recorder, baseline_busy_time
 from ecoia.semconv import PHASES
@@ -54,7 +54,12 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
     if engine.disabled:
         return _finish(_Child(command, None).wait_to_end(lambda: None))
-    with tempfile.TemporaryDirectory(prefix="ecoia-claims-") as claims:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="ecoia-claims-", ignore_cleanup_errors=True)
+    except OSError as error:  # without claims what the command measures itself would be counted twice
+        engine.complain(f"not measured, since there is no folder for temporary files ({error}): set TMPDIR")
+        return _finish(_Child(command, None).wait_to_end(lambda: None))
+    with folder as claims:
         baseline = Baseline()
         child = _Child(command, claims)
         measurement: _Measurement | None = None
@@ -102,11 +107,19 @@ class _Child:
         self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
         self._mask: set[signal.Signals | int] = set()
         if os.name == "posix":
+            # Where SIGCHLD is ignored (inherited so), the kernel throws the command's end and its accounts away.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Blocked here, waited for below; the command starts with the mask that we were given.
             self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, {*self._signals, signal.SIGCHLD}))
         try:
             if os.name == "posix":
-                self.pid = os.posix_spawnp(command[0], list(command), environment, setsigmask=self._mask)
+                self.pid = os.posix_spawnp(
+                    command[0],
+                    list(command),
+                    environment,
+                    setsigmask=self._mask,
+                    setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # ignored by Python, not by who called us
+                )
             else:
                 self._popen = subprocess.Popen(list(command), env=environment)  # noqa: S603 - running it is the point
                 self.pid = self._popen.pid
@@ -139,6 +152,9 @@ class _Child:
                 if info is not None and info.si_signo in self._signals and info.si_code <= 0:
                     os.kill(self.pid, info.si_signo)  # sent by a process; a terminal's (si_code > 0) reached both
         finally:
+            # What came while the command ended was for it (the terminal's Ctrl-C reached both).
+            while signal.sigtimedwait(self._signals, 0) is not None:
+                pass
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
@@ -183,6 +199,7 @@ class ProcessTree:
         self._wall_ns = baseline.wall_ns
         self._own_cpu_ns = baseline.process_cpu_ns
         self._cpu_ns = 0
+        self._start_cpu_ns = baseline.process_cpu_ns
         self._orphans: dict[int, psutil.Process] = {}
         self._orphans_gone_ns = 0
         self._orphan_cpu_ns: dict[int, int] = {}
@@ -229,15 +246,16 @@ class ProcessTree:
         if self._child.cpu_ns is not None:
             total += self._child.cpu_ns
         for file in self._claims.glob("*.end"):
-            self._claimed_ns[int(file.stem)] = int(file.read_text(encoding="ascii"))
+            with suppress(OSError, ValueError):  # being written
+                self._claimed_ns[int(file.stem)] = int(file.read_text(encoding="ascii"))
+        # For an ``ecoia run`` above us, all of this and our own time are in records already, whoever writes them.
+        claim(".end", total + time.process_time_ns() - self._start_cpu_ns)
         return total - sum(self._claimed_ns.values())
 
     def _read_claim(self, pid: int, own_ns: int) -> None:
-        try:
+        with suppress(OSError, ValueError):
             since_ns = int((self._claims / str(pid)).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return
-        self._claimed_ns[pid] = max(own_ns - since_ns, self._claimed_ns.get(pid, 0))
+            self._claimed_ns[pid] = max(own_ns - since_ns, self._claimed_ns.get(pid, 0))
 
     def _living(self) -> dict[int, tuple[int, int]]:
         roots = dict(self._orphans)

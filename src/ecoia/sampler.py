@@ -12,13 +12,15 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import meters as metering
 from ecoia import settings as configuration
 from ecoia.attribution import Activity, attribute
+from ecoia.engine import active_run
 from ecoia.errors import JournalError
+from ecoia.helper import spawn_helper
 from ecoia.journal import ANNOUNCE_SHARE, Journal, Writer
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
@@ -34,6 +36,7 @@ from ecoia.semconv import (
     MISSING,
     SERVICE_UNSPECIFIED,
 )
+from ecoia.targets import register_target
 from ecoia.units import split_integer
 
 if TYPE_CHECKING:
@@ -110,6 +113,7 @@ class _Window:
 
     def __init__(self, start_utc_ns: int) -> None:
         self.start_utc_ns = start_utc_ns
+        self.start_monotonic = time.monotonic()
         self.deltas: dict[Key, Delta] = {}
         self.energy: dict[tuple[str, Key | None], dict[str, int | None]] = {}
         self.cpu_ns: Counter[str] = Counter()
@@ -166,7 +170,6 @@ class Recorder:
         self._complain = complain
         self._context = hardware.context()
         utc_ns, self._wall_ns, self._host = start
-        self._last_utc_ns = utc_ns
         self._window = _Window(utc_ns)
         self._carry = dict.fromkeys(COMPONENTS, 0.0)
         self._reported: dict[Key, bool] = {}
@@ -200,7 +203,11 @@ class Recorder:
 
         claim: dict[str, int | None] = dict.fromkeys(COMPONENTS)
         for meter in self._meters:
-            metered = meter.read(elapsed_ns / 1e9, load)
+            try:
+                metered = meter.read(elapsed_ns / 1e9, load)
+            except Exception as error:  # noqa: BLE001 - one meter that breaks must not take the others with it
+                self._complain(f"{meter.component} meter {meter.method.name}: {type(error).__name__}: {error}")
+                metered = None
             if metered is None:
                 self._window.lost[f"{meter.component}-unread"] += 1
                 continue
@@ -255,23 +262,25 @@ class Recorder:
     # windows
 
     def window_seconds(self) -> float:
-        """Age of the open window."""
-        return (time.time_ns() - self._window.start_utc_ns) / 1e9
+        """Age of the open window, whatever happens to the clock on the wall."""
+        return time.monotonic() - self._window.start_monotonic
 
     def crosses_half_hour(self) -> bool:
         """Whether a half-hour has begun since the window opened."""
         return time.time_ns() >= half_hour_start(self._window.start_utc_ns) + HALF_HOUR_NS
 
-    def close_window(self) -> None:
-        """Write the open window to the journal and open the next one. A failed write is counted and shown."""
-        window = self._window
-        # A clock set back must not make a window end before it starts.
-        end_utc_ns = max(time.time_ns(), self._last_utc_ns)
-        self._last_utc_ns = end_utc_ns
-        records = [*self._unwritten, *self._records(window, end_utc_ns)]
-        self._window = _Window(end_utc_ns)
+    def close_window(self) -> bool:
+        """Write the open window to the journal and open the next one. A failed write is counted and shown.
+
+        Returns:
+            Whether everything so far is in the journal.
+        """
+        now_ns = time.time_ns()
+        # A clock set back must not make a window end before it starts; the next one starts by the corrected clock.
+        records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
+        self._window = _Window(now_ns)
         if not records:
-            return
+            return True
         try:
             if self._writer is None:
                 settings = self._settings
@@ -283,20 +292,22 @@ class Recorder:
             self._unwritten = records[-_MAX_UNWRITTEN:]
             self._window.lost["unwritten-records"] += len(records) - len(self._unwritten)
             self._complain(str(error))
-            return
+            return False
         self._unwritten = []
         if self._writer.used_share >= ANNOUNCE_SHARE:
             self._complain(
                 f"the journal uses {self._writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
             )
-        self._start_helper(records)
+        self._start_helper()
+        return True
 
-    def close(self) -> None:
-        """Last reading, last window."""
+    def close(self) -> bool:
+        """Last reading, last window. Returns what ``close_window`` does."""
         self.read()
-        self.close_window()
+        written = self.close_window()
         if self._writer is not None:
             self._writer.close()
+        return written
 
     def _records(self, window: _Window, end_utc_ns: int) -> list[Record]:
         share = window.claimed / window.metered if window.metered else None
@@ -367,10 +378,6 @@ class Recorder:
 
     def _with_targets(self, records: Sequence[Record]) -> list[Record]:
         """Replace tracking URIs, which may hold paths and hosts, by ids that mean something on this host only."""
-        from dataclasses import replace
-
-        from ecoia.engine import active_run
-
         default = active_run().tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
         return [replace(record, target=self._target_id(record.target or default)) for record in records]
 
@@ -378,17 +385,13 @@ class Recorder:
         if uri is None or self._journal is None:
             return None
         if uri not in self._targets:
-            from ecoia.targets import register_target
-
             self._targets[uri] = register_target(self._journal.home, uri)
         return self._targets[uri]
 
-    def _start_helper(self, records: Sequence[Record]) -> None:
+    def _start_helper(self) -> None:
         if not any(self._targets.values()) or time.monotonic() < self._next_helper_check:
             return
         self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
-        from ecoia.helper import spawn_helper
-
         try:
             spawn_helper(self._settings)
         except OSError as error:
@@ -425,10 +428,11 @@ class ThisProcess:
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
         for state in list(self._engine.threads):
             seen = self._seen.setdefault(id(state), _Seen(state))
+            ended = state.dead_cpu_ns >= 0  # asked first: a thread that ends while it is read is read once more
             thread_delta_ns, spans_delta_ns = seen.advance(wall_ns, self._key, deltas)
             outside_ns += max(thread_delta_ns - spans_delta_ns, 0)
             uncovered *= 1 - min(seen.covered_delta_ns / elapsed_ns, 1.0)
-            if state.dead_cpu_ns >= 0:
+            if ended:
                 self._engine.threads.remove(state)
                 del self._seen[id(state)]
         self._drain_events(deltas)
@@ -577,14 +581,16 @@ def sample_this_process(engine: Engine, background: Background) -> None:
         recorder.read()
         due = recorder.window_seconds() >= settings.flush_seconds or recorder.crosses_half_hour()
         if due or wanted > background.close_done:
-            recorder.close_window()
+            background.written = recorder.close_window()
             background.close_done = wanted
             background.closed.set()
         next_reading = max(next_reading + READING_SECONDS, time.monotonic())
         if background.event.wait(_seconds_to_next(next_reading)):
             background.event.clear()
             next_reading = time.monotonic()
-    recorder.close()
+    wanted = background.close_requested
+    background.written = recorder.close()
+    background.close_done = wanted
 
 
 def _seconds_to_next(next_reading: float) -> float:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from contextvars import ContextVar, Token
-from functools import update_wrapper
+from contextvars import ContextVar
+from functools import partial, update_wrapper
 from time import perf_counter_ns, thread_time_ns
-from types import TracebackType, coroutine
+from types import CodeType, TracebackType, coroutine
 from typing import Any, TypeVar, overload
 
 from ecoia.engine import Counters, Label, ThreadState, active_run, engine, label_of, lose
@@ -29,8 +29,11 @@ Units = float | int | Callable[[Any], float | int] | None
 _LONG_SPAN_NS = 1_000_000_000
 """A span of this length wakes the sampler at its end, so that its figures are soon on disk."""
 
+_MAX_COUNT = 10**15
+"""Counts beyond it are slips (a time stamp in nanoseconds), and would drown every sum."""
+
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
+_CO_GENERATOR, _CO_COROUTINE, _CO_ITERABLE_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
 
 _current: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=None)
@@ -39,15 +42,17 @@ _current: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=Non
 class Span:
     """One execution of instrumented code. What the code says of itself is added through its methods; none raises."""
 
-    __slots__ = ("_counters", "_start_ns", "_state", "_token", "_under", "label", "parent")
+    __slots__ = ("_counters", "_ended", "_here", "_start_ns", "_state", "_top", "_under", "label", "parent")
 
     label: Label
     parent: Span | None
     _state: ThreadState
     _counters: Counters
     _start_ns: int
-    _token: Token[Span | None] | None
+    _ended: bool
     _under: Span | None
+    _top: Span  # of a coroutine or generator between two steps: its innermost open block on the thread,
+    _here: Span | None  # and in the context
 
     @property
     def service(self) -> str | None:
@@ -85,11 +90,11 @@ class Span:
         """Record tokens exchanged with a model. Counts only; no text is kept."""
         try:
             counts = (int(tokens_in), int(tokens_out))
-            names = (str(provider)[:120], str(model)[:120])
+            names = (_text(provider), _text(model))
         except Exception:  # noqa: BLE001 - whatever the host passes must not break it
             lose("invalid-tokens")
             return
-        if min(counts) < 0:
+        if min(counts) < 0 or max(counts) >= _MAX_COUNT:
             lose("invalid-tokens")
             return
         engine.events.append((self._counters, "tokens", (*names, *counts)))
@@ -98,13 +103,14 @@ class Span:
         """Record a quality figure (accuracy, F1, ...) of the run; the last value of a name stands."""
         try:
             number = float(value)
+            name = _text(name)
         except Exception:  # noqa: BLE001 - whatever the host passes must not break it
             lose("invalid-quality")
             return
         if not -1e300 < number < 1e300:  # also false for NaN
             lose("invalid-quality")
             return
-        engine.events.append((self._counters, "quality", (str(name)[:120], number)))
+        engine.events.append((self._counters, "quality", (name, number)))
 
 
 class _NoSpan(Span):
@@ -124,18 +130,24 @@ class _NoSpan(Span):
 
 _NO_SPAN = _NoSpan()
 _NO_SPAN.label = Label(None, PHASE_UNSPECIFIED, None, None)
+_NO_SPAN.parent = None
 
 
 def _checked_count(number: Any) -> int | None:
     try:
         if type(number) is int:
-            return number * 1_000_000 if number >= 0 else None
-        if isinstance(number, bool):
+            return number * 1_000_000 if 0 <= number < _MAX_COUNT else None
+        if isinstance(number, (bool, str, bytes, bytearray)):
             return None
         value = float(number)
-        return round(value * 1_000_000) if 0 <= value < 1e15 else None
+        return round(value * 1_000_000) if 0 <= value < _MAX_COUNT else None
     except Exception:  # noqa: BLE001 - whatever the host passes must not break it
         return None
+
+
+def _text(value: Any) -> str:
+    """What the host calls something, as the journal can hold it: short, and UTF-8."""
+    return str(value)[:120].encode("utf-8", "replace").decode("utf-8")
 
 
 def current() -> Span:
@@ -147,6 +159,13 @@ def current() -> Span:
 
 
 def _start(label: Label) -> Span:
+    span = _begin(label)
+    _resume(span, span._state)
+    return span
+
+
+def _begin(label: Label) -> Span:
+    """Count a new span as in flight, on top of no thread yet."""
     try:
         state: ThreadState = engine.local.state
     except AttributeError:
@@ -154,7 +173,11 @@ def _start(label: Label) -> Span:
     span = Span()
     span.label = label
     span._state = state
+    span._ended = False
     parent = _current.get()
+    # A task outlives the span in which it was made, a forked process what its parent began: neither is inside it.
+    while parent is not None and (parent._ended or parent._state.generation != state.generation):
+        parent = parent.parent
     span.parent = parent
     if label.phase == "inference":  # goes to the day's view run of its service, so no run to look up
         counters = state.counters.get(label)
@@ -163,13 +186,7 @@ def _start(label: Label) -> Span:
     else:
         counters = _counters_of_run(state, label)
     span._counters = counters
-    _resume(span, state)
-    span._start_ns = start_ns = perf_counter_ns()
-    counters.open_start_ns += start_ns
-    counters.open_count += 1
-    if state.live == 0:
-        state.cover_mark_ns = start_ns
-    state.live += 1
+    _open(span, perf_counter_ns())
     return span
 
 
@@ -217,22 +234,52 @@ def _abandon(span: Span) -> None:
         top = top._under
 
 
-def _finish(span: Span, failed: bool) -> None:
-    state = span._state
+def _move(span: Span, state: ThreadState) -> None:
+    """Let a span go on in another thread than it was in: from now on it counts in that thread's counters."""
+    now = perf_counter_ns()
+    _close(span, now)
     counters = span._counters
-    end_ns = perf_counter_ns()
+    run = counters.run
+    key = counters.label if run is None else (counters.label, run.run_id, run.tracking_uri)
+    moved = state.counters.get(key)
+    if moved is None:
+        moved = state.counters[key] = Counters(counters.label, run)
+    span._state, span._counters = state, moved
+    _open(span, now)
+
+
+def _open(span: Span, now_ns: int) -> None:
+    """Count a span as in flight."""
+    state, counters = span._state, span._counters
+    span._start_ns = now_ns
+    counters.open_start_ns += now_ns
+    counters.open_count += 1
+    if state.live == 0:
+        state.cover_mark_ns = now_ns
+    state.live += 1
+
+
+def _close(span: Span, now_ns: int) -> None:
+    """Count a span as no longer in flight."""
+    state, counters = span._state, span._counters
     counters.open_count -= 1
     counters.open_start_ns -= span._start_ns
-    length_ns = end_ns - span._start_ns
-    counters.wall_ns += length_ns
-    counters.spans += 1
+    counters.wall_ns += now_ns - span._start_ns
     state.live -= 1
     if state.live == 0:
-        state.cover_ns += end_ns - state.cover_mark_ns
+        state.cover_ns += now_ns - state.cover_mark_ns
+
+
+def _finish(span: Span, failed: bool) -> None:
+    counters = span._counters
+    end_ns = perf_counter_ns()
+    _close(span, end_ns)
+    span._ended = True
+    counters.spans += 1
     if span.parent is None:
         counters.last_failed = failed
         counters.ended += 1
-        if length_ns > _LONG_SPAN_NS and engine.background is not None:
+        if end_ns - span._start_ns > _LONG_SPAN_NS and engine.background is not None:
             engine.background.wake(close_window=True)
 
 
@@ -268,11 +315,11 @@ class track:  # noqa: N801 - reads as a verb where it is used
         model_version: Version of the model that served.
 
     Raises:
-        UsageError: an illegal value, when decorating, or where it is written as a literal. A value that is only
-            known at run time never raises: it is counted, and what it measured is kept under a corrected id.
+        UsageError: an illegal value, where it is written as a literal. A value that is only known at run time (from
+            the environment, a file) never raises: it is counted, and what it measures is kept under a corrected id.
     """
 
-    __slots__ = ("_label", "_problem", "_units")
+    __slots__ = ("_entered", "_label", "_problem", "_units")
 
     def __init__(
         self,
@@ -284,19 +331,23 @@ class track:  # noqa: N801 - reads as a verb where it is used
         model_version: str | None = None,
     ) -> None:
         self._units = units
+        self._entered: dict[Span, None] = {}  # spans of the blocks that this object opened and that are not left yet
         self._problem = _problem_with(service, phase, units, endpoint, model_version)
         if self._problem is None:
             self._label = label_of(service, phase, endpoint, model_version)
             return
         if _is_literal(self._problem[1], sys._getframe(1)):
             raise UsageError(self._problem[0])
+        lose(self._problem[2])
+        if self._problem[2] == "invalid-units":
+            self._units = None
         from ecoia.settings import slug
 
         self._label = label_of(
             SERVICE_UNSPECIFIED if service is None else slug(str(service)),
-            phase if phase in PHASES else PHASE_UNSPECIFIED,
-            None if endpoint is None else str(endpoint)[:120],
-            None if model_version is None else str(model_version)[:120],
+            phase if isinstance(phase, str) and phase in PHASES else PHASE_UNSPECIFIED,
+            None if endpoint is None else _text(endpoint),
+            None if model_version is None else _text(model_version),
         )
 
     # with, async with
@@ -304,29 +355,49 @@ class track:  # noqa: N801 - reads as a verb where it is used
     def __enter__(self) -> Span:
         if engine.disabled:
             return _NO_SPAN
-        if self._problem is not None:
-            lose(self._problem[2])
         span = _start(self._label)
-        span._token = _current.set(span)
+        _current.set(span)
+        self._entered[span] = None
         return span
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        span = _current.get()
+        span = self._leave()
         if span is None:
-            return  # disabled, or left in another context than it was entered in
-        if span._state is getattr(engine.local, "state", None):
+            return  # disabled
+        same_process = span._state.generation == engine.generation
+        state = getattr(engine.local, "state", None)
+        if not same_process or span._state is state:
             _suspend(span, span._state)
         else:  # entered on one thread, left on another
             _abandon(span)
-        if span._token is not None:
-            try:
-                _current.reset(span._token)
-            except ValueError:  # entered in another context
-                _current.set(span.parent)
-        if span._state.generation == engine.generation:
+            _move(span, state or engine.enter_thread())
+        if same_process:
             _finish(span, kind is not None)
             if self._units is not None and not callable(self._units):
                 span.units(self._units)
+
+    def _leave(self) -> Span | None:
+        """The span of the block that is left: of those that this object opened, the innermost here.
+
+        A suspended generator with a block in it may go on in another context, or be closed there by the collector:
+        then it is the last one opened.
+        """
+        here = span = _current.get()
+        while span is not None and span not in self._entered:
+            span = span.parent
+        try:
+            if span is None:
+                span = self._entered.popitem()[0]
+            else:
+                del self._entered[span]
+        except KeyError:
+            return None
+        if span is here:  # else blocks that interleave: what is innermost stays so
+            outer = span.parent
+            while outer is not None and outer._ended:
+                outer = outer.parent
+            _current.set(outer)
+        return span
 
     async def __aenter__(self) -> Span:
         return self.__enter__()
@@ -347,8 +418,6 @@ class track:  # noqa: N801 - reads as a verb where it is used
 
     def __call__(self, function: Any) -> Any:
         """Decorate. The result has the same signature, kind (function, coroutine, generator) and behaviour."""
-        if self._problem is not None:
-            raise UsageError(self._problem[0])
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(self(function.__func__))
         if isinstance(function, type) or not callable(function):
@@ -362,6 +431,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
             wrapper = self._async_generator_wrapper(function)
         elif flags & _CO_GENERATOR:
             wrapper = self._generator_wrapper(function)
+            if flags & _CO_ITERABLE_COROUTINE:
+                wrapper = coroutine(wrapper)
         else:
             wrapper = self._function_wrapper(function)
         return update_wrapper(wrapper, function)
@@ -394,8 +465,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         label, units = self._label, self._units
 
         async def measured(*args: Any, **kwargs: Any) -> Any:
-            span = _start(label)
-            _suspend(span, span._state)
+            span = _begin_steps(label)
             failed = True
             try:
                 result = await _drive(span, function(*args, **kwargs))
@@ -413,9 +483,9 @@ class track:  # noqa: N801 - reads as a verb where it is used
         label, units = self._label, self._units
 
         def measured(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            span = _start(label)
-            _suspend(span, span._state)
+            span = _begin_steps(label)
             failed = True
+            result = None
             try:
                 result = yield from _steps(span, function(*args, **kwargs))
                 failed = False
@@ -426,7 +496,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 if span._state.generation == engine.generation:
                     _finish(span, failed)
                     if units is not None and not failed:
-                        _give_units(span, units, None)
+                        _give_units(span, units, result)
             return result
 
         return measured
@@ -435,63 +505,61 @@ class track:  # noqa: N801 - reads as a verb where it is used
         label, units = self._label, self._units
 
         async def measured(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            span = _start(label)
-            _suspend(span, span._state)
-            failed = True
             inner = function(*args, **kwargs)
+            span = _begin_steps(label)
+            failed = True
             try:
-                step = inner.asend(None)
+                step = _first_step(inner)
                 while True:
                     try:
                         item = await _drive(span, step)
                     except StopAsyncIteration:
                         break
                     try:
-                        step = inner.asend((yield item))
+                        argument = yield item
                     except GeneratorExit:
                         raise
                     except BaseException as error:  # noqa: BLE001 - handed on to the code that was suspended
                         step = inner.athrow(error)
+                    else:
+                        step = inner.asend(argument)
                 failed = False
             except GeneratorExit:
                 failed = False
                 raise
             finally:
-                await inner.aclose()
-                if span._state.generation == engine.generation:
-                    _finish(span, failed)
-                    if units is not None and not failed:
-                        _give_units(span, units, None)
+                try:
+                    await _drive(span, inner.aclose())
+                finally:
+                    if span._state.generation == engine.generation:
+                        _finish(span, failed)
+                        if units is not None and not failed:
+                            _give_units(span, units, None)
 
         return measured
+
+
+def _begin_steps(label: Label) -> Span:
+    span = _begin(label)
+    span._top = span._here = span
+    return span
 
 
 def _steps(span: Span, inner: Any) -> Generator[Any, Any, Any]:
     """Run a generator or coroutine step by step, each step on top of the thread that runs it, as ``yield from`` would."""
     method, argument = inner.send, None
     while True:
-        state = _state_here(span)
-        _resume(span, state)
-        token = _current.set(span)
         try:
-            item = method(argument)
+            item = _step(span, method, argument)
         except StopIteration as stop:
             return stop.value
         finally:
-            _suspend(span, state)
-            _current.reset(token)
+            argument = None  # an exception handed on must not be kept by a frame of its own traceback
         try:
             argument = yield item
             method = inner.send
         except GeneratorExit:
-            state = _state_here(span)
-            _resume(span, state)
-            token = _current.set(span)
-            try:
-                inner.close()
-            finally:
-                _suspend(span, state)
-                _current.reset(token)
+            _step(span, _closing, inner)
             raise
         except BaseException as error:  # noqa: BLE001 - handed on to the code that was suspended
             method, argument = inner.throw, error
@@ -500,13 +568,69 @@ def _steps(span: Span, inner: Any) -> Generator[Any, Any, Any]:
 _drive = coroutine(_steps)
 
 
+def _closing(inner: Any) -> None:
+    inner.close()
+
+
+def _step(span: Span, method: Callable[[Any], Any], argument: Any) -> Any:
+    """One step of suspended code: its span, and the blocks still open in it, are on the thread for as long as it runs."""
+    state = _state_here(span)
+    _resume(span, state)
+    top = span._top
+    if top is not span:
+        while top._ended and top._under is not None and top is not span:
+            top = top._under
+        state.top = top
+    token = _current.set(span._here)
+    try:
+        return method(argument)
+    finally:
+        span._here = _current.get()
+        _current.reset(token)
+        _lift(span, state)
+
+
+def _lift(span: Span, state: ThreadState) -> None:
+    """Take a span off its thread together with the blocks that are open in it: they go on when it does."""
+    now = thread_time_ns()
+    top = state.top
+    if top is None:
+        return
+    top._counters.cpu_ns += now - state.mark_ns
+    state.mark_ns = now
+    below: Span | None = top
+    while below is not None and below is not span:
+        below = below._under
+    if below is not None:
+        state.top = span._under
+        span._top = top
+
+
 def _state_here(span: Span) -> ThreadState:
     """The state of the thread that runs this step: generators and tasks may move between threads."""
-    try:
-        state: ThreadState = engine.local.state
-    except AttributeError:
+    if span._state.generation != engine.generation:
+        return span._state  # begun before a fork: the parent process's affair
+    state: ThreadState | None = getattr(engine.local, "state", None)
+    if state is None:
         state = engine.enter_thread()
+    if span._state is not state:
+        block = span._top
+        while block is not span and block._under is not None:
+            if not block._ended:
+                _move(block, state)
+            block = block._under
+        _move(span, state)
     return state
+
+
+def _first_step(inner: AsyncGenerator[Any, Any]) -> Any:
+    """Start an async generator unknown to the event loop, which would else close it beside the one that wraps it."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return inner.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _give_units(span: Span, units: Units, result: Any) -> None:
@@ -524,17 +648,11 @@ def _give_units(span: Span, units: Units, result: Any) -> None:
 def _code_flags(function: Any) -> int:
     inner = function
     while True:
-        code = getattr(inner, "__code__", None)
-        if code is not None:
-            return int(code.co_flags)
-        if hasattr(inner, "func"):  # functools.partial
+        if isinstance(inner, partial):
             inner = inner.func
-        elif hasattr(inner, "__func__"):  # bound method
-            inner = inner.__func__
-        else:
-            call = vars(type(inner)).get("__call__")
-            code = getattr(call, "__code__", None)
-            return 0 if code is None else int(code.co_flags)
+            continue
+        code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+        return code.co_flags if isinstance(code, CodeType) else 0
 
 
 def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
@@ -547,7 +665,7 @@ def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_ver
             service,
             "invalid-service",
         )
-    if phase not in PHASES:
+    if not isinstance(phase, str) or phase not in PHASES:
         return f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, "invalid-phase"
     if units is not None and not callable(units) and _checked_count(units) is None:
         return f"units = {units!r}: give a number of 0 or more, or a callable on the result", units, "invalid-units"
@@ -560,7 +678,7 @@ def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_ver
 def _is_literal(value: Any, frame: Any) -> bool:
     """Whether a value stands in the calling code itself (a typing slip) rather than being computed (data)."""
     try:
-        return value in frame.f_code.co_consts
+        return any(type(constant) is type(value) and constant == value for constant in frame.f_code.co_consts)
     except Exception:  # noqa: BLE001 - values with an __eq__ of their own
         return False
 
