@@ -576,6 +576,8 @@ class _ViewKey(NamedTuple):
 def _view_key(row: Row) -> _ViewKey | None:
     if row["kind"] not in (semconv.KIND_SPAN, semconv.KIND_OUTCOME) or not row["service"] or not row["phase"]:
         return None
+    if row["declared_source"]:
+        return None  # nobody watched it run, and a declared quarter would be a run for each of its days
     if row["phase"] != "inference":
         return _ViewKey(row["run_id"]) if row["run_id"] else None
     if row["kind"] == semconv.KIND_OUTCOME:

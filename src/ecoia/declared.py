@@ -1,0 +1,250 @@
+"""Declared activity: what cannot be instrumented, entered from a CSV file as records with status ``declared``.
+
+One row is a service's activity over a period, in kilowatt-hours or in vCPU- and GPU-hours with the power of the
+equipment. Columns (``,`` or ``;`` between them, UTF-8):
+
+====================================  =========================================================================
+``service``, ``phase``                as in ``ecoia.track``
+``start``, ``end``                    dates or ISO 8601 times; without an offset, in the setting ``timezone``. An
+                                      ``end`` that is a date is that day's end: ``2026-10-01,2026-12-31`` is a quarter
+``cpu_kwh``, ``gpu_kwh``, ``ram_kwh``  energy by component; an empty cell is missing, 0 is zero
+``energy_kwh``                        energy that nobody can split: kept under ``cpu``, method ``kwh:undivided``
+``vcpu_hours``, ``watts_per_vcpu``    processor time and power, method ``power-model``
+``gpu_hours``, ``watts_per_gpu``      the same of GPUs
+``units``                             functional units delivered (optional)
+``source``                            where the figures come from (needed)
+====================================  =========================================================================
+
+A row's energy comes one way: by component, undivided, or from hours. Nothing is taken when any row is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from ecoia.errors import UsageError
+from ecoia.periods import utc_ns
+from ecoia.records import Method, Record
+from ecoia.semconv import COMPONENTS, DECLARED, KIND_SPAN, MISSING, PHASES
+from ecoia.settings import Settings, is_slug
+from ecoia.units import MICROJOULES_PER_KWH
+
+_NAMESPACE = uuid.UUID("0b1f4a0e-8a55-5e0f-8f43-3f3a2c1d9e6b")
+_NEEDED = ("service", "phase", "start", "end", "source")
+_BY_COMPONENT = tuple(f"{component}_kwh" for component in COMPONENTS)
+_HOURS = {"cpu": ("vcpu_hours", "watts_per_vcpu"), "gpu": ("gpu_hours", "watts_per_gpu")}
+COLUMNS = (*_NEEDED[:4], *_BY_COMPONENT, "energy_kwh", *_HOURS["cpu"], *_HOURS["gpu"], "units", "source")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MAX_KWH = Decimal(10) ** 6  # a terawatt-hour a row would be a slip of units; also keeps microjoules within 64 bits
+_MAX_UNITS = Decimal(10) ** 12
+
+
+@dataclass
+class _Line:
+    """One line of the file, and what is wrong with it."""
+
+    where: str
+    cells: Mapping[str, str]
+    problems: list[str] = field(default_factory=list)
+
+    def wrong(self, column: str, remedy: str) -> None:
+        self.problems.append(f"{self.where}, column '{column}', value {self.cells.get(column, '')!r}: {remedy}")
+
+    def number(self, column: str, greatest: Decimal) -> Decimal | None:
+        text = self.cells.get(column, "")
+        if not text:
+            return None
+        try:
+            number = Decimal(text.replace(",", "."))
+        except InvalidOperation:
+            self.wrong(column, "write a number, e.g. 12.5")
+            return None
+        if not number.is_finite() or not 0 <= number <= greatest:
+            self.wrong(column, f"write a number from 0 to {greatest:,f}".replace(",", " "))
+            return None
+        return number
+
+
+def read_activity(path: str | Path, settings: Settings) -> list[Record]:
+    """The records of an activity file. Reading the same rows again gives the same records, so declaring twice changes nothing.
+
+    Args:
+        path: The CSV file; its columns are in this module's description.
+        settings: Gives ``instance``, ``timezone`` (of times without an offset) and ``zone``.
+
+    Raises:
+        UsageError: the file or some rows are wrong; the message lists every fault with line, column, value and remedy.
+    """
+    name = Path(path).name
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"activity file '{path}' cannot be read ({error.strerror}): check the path") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"activity file '{path}' is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
+        ) from error
+    header_line = text.partition("\n")[0]
+    delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
+    # Strict: a quote that is never closed would otherwise swallow the rest of the file as one cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    problems: list[str] = []
+    lines: list[_Line] = []
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        problems += _header_problems(name, header)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                where = f"{name}:{reader.line_num}"
+                if len(cells) != len(header):
+                    problems.append(
+                        f"{where}: {len(cells)} cells where the header has {len(header)}: quote cells that hold '{delimiter}'"
+                    )
+                else:
+                    lines.append(_Line(where, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+    except csv.Error as error:
+        problems.append(f"{name}:{reader.line_num}: not readable as CSV ({error}): check its quotes")
+    records: dict[str, Record] = {}
+    if not problems:
+        for line in lines:
+            record = _record(line, settings)
+            if record is not None and record.record_id in records:
+                line.problems.append(
+                    f"{line.where}: says the same as an earlier line: remove one, or tell them apart by 'source'"
+                )
+            elif record is not None:
+                records[record.record_id] = record
+            problems += line.problems
+        if not lines:
+            problems.append(f"{name}: no activity in it: write one line a service, phase and period below the header")
+    if problems:
+        raise UsageError("activity file refused, nothing was taken from it:\n" + "\n".join(problems))
+    return list(records.values())
+
+
+def _header_problems(name: str, header: list[str]) -> list[str]:
+    problems = [f"{name}:1, column '{column}' is missing: add it" for column in _NEEDED if column not in header]
+    unknown = [column for column in header if column not in COLUMNS]
+    problems += [f"{name}:1, column '{column}' is not known: known are {', '.join(COLUMNS)}" for column in unknown]
+    twice = sorted({column for column in header if header.count(column) > 1})
+    return problems + [f"{name}:1, column '{column}' is there twice: keep one" for column in twice]
+
+
+def _record(line: _Line, settings: Settings) -> Record | None:
+    service, phase, source = (line.cells[column] for column in ("service", "phase", "source"))
+    if not is_slug(service):
+        line.wrong("service", "use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. vadore")
+    if phase not in PHASES:
+        line.wrong("phase", f"choose one of {', '.join(PHASES)}")
+    if not source:
+        line.wrong("source", "say where the figures come from, e.g. facture 2026-11")
+    timezone = ZoneInfo(settings.timezone)
+    start, end = _instant(line, "start", timezone, ends=False), _instant(line, "end", timezone, ends=True)
+    if start is not None and end is not None and end <= start:
+        line.wrong("end", f"write an end after the start ({line.cells['start']})")
+    energy, method = _energy(line)
+    units = line.number("units", _MAX_UNITS)
+    if line.problems or start is None or end is None:
+        return None
+    units_micro = None if units is None else int((units * 1_000_000).to_integral_value())
+    content = (
+        service,
+        phase,
+        start,
+        end,
+        source,
+        [energy[c] for c in COMPONENTS],
+        [method[c].name for c in COMPONENTS],
+        units_micro,
+    )
+    return Record(
+        record_id=str(uuid.uuid5(_NAMESPACE, json.dumps(content, ensure_ascii=False))),
+        kind=KIND_SPAN,
+        service=service,
+        phase=phase,
+        instance=settings.instance,
+        pid=0,
+        start_utc_ns=start,
+        end_utc_ns=end,
+        energy_microjoules=energy,
+        method=method,
+        units_micro=units_micro,
+        zone=settings.zone,
+        declared_source=source,
+    )
+
+
+def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int | None:
+    text = line.cells[column]
+    try:
+        if _DATE.fullmatch(text):
+            day = date.fromisoformat(text) + timedelta(days=ends)
+            instant = utc_ns(datetime(day.year, day.month, day.day, tzinfo=timezone))
+        else:
+            moment = datetime.fromisoformat(text)
+            instant = utc_ns(moment if moment.tzinfo else moment.replace(tzinfo=timezone))
+    except (ValueError, OverflowError):
+        line.wrong(column, "write a date (2026-10-01) or a time (2026-10-01T08:00+02:00)")
+        return None
+    if not 0 <= instant < 1 << 63:
+        line.wrong(column, "write a time between 1970 and 2261")
+        return None
+    return instant
+
+
+def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
+    energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+    method = dict.fromkeys(COMPONENTS, Method(MISSING, "none"))
+    given = {column for column in COLUMNS if line.cells.get(column)}
+    ways = {
+        "by component": given & set(_BY_COMPONENT),
+        "undivided": given & {"energy_kwh"},
+        "hours": given & {*_HOURS["cpu"], *_HOURS["gpu"]},
+    }
+    used = [way for way, columns in ways.items() if columns]
+    if not used:
+        line.wrong("energy_kwh", "give energy_kwh, or cpu_kwh, gpu_kwh and ram_kwh, or vcpu_hours with watts_per_vcpu")
+    elif len(used) > 1:
+        line.wrong(
+            sorted(ways[used[1]])[0], f"give the energy one way only: this line also has {', '.join(sorted(ways[used[0]]))}"
+        )
+    elif used == ["undivided"]:
+        # Components are exactly three and an undivided figure belongs to none of them: the method says so, and the two
+        # others are missing, since their share cannot be told.
+        energy["cpu"] = _microjoules(line.number("energy_kwh", _MAX_KWH))
+        method = {
+            "cpu": Method(DECLARED, "kwh:undivided"),
+            "gpu": Method(MISSING, "undivided"),
+            "ram": Method(MISSING, "undivided"),
+        }
+    elif used == ["by component"]:
+        for component in COMPONENTS:
+            energy[component] = _microjoules(line.number(f"{component}_kwh", _MAX_KWH))
+            if f"{component}_kwh" in given:
+                method[component] = Method(DECLARED, "kwh")
+    else:
+        for component, (hours_column, watts_column) in _HOURS.items():
+            hours, watts = line.number(hours_column, _MAX_KWH * 1000), line.number(watts_column, Decimal(100_000))
+            for column, other in ((hours_column, watts_column), (watts_column, hours_column)):
+                if column not in given and other in given:
+                    line.wrong(column, f"give it with {other}")
+            if hours is not None and watts is not None:
+                energy[component] = _microjoules(hours * watts / 1000)
+                method[component] = Method(DECLARED, "power-model")
+                if hours * watts / 1000 > _MAX_KWH:
+                    line.wrong(hours_column, f"hours times watts is more than {_MAX_KWH:f} kWh: check the units")
+    return energy, method
+
+
+def _microjoules(energy_kwh: Decimal | None) -> int | None:
+    return None if energy_kwh is None else int((energy_kwh * MICROJOULES_PER_KWH).to_integral_value())
