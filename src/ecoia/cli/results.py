@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _PANEL = "Report"
 _RENDERERS = "ecoia.renderers"
 _ALL_TIME_NS = 1 << 62
+_NO_DEVICE = "no-device"  # the machine has no such component: nothing is missing
 
 
 class Language(StrEnum):
@@ -252,7 +253,7 @@ def _measure_cells(measure: Measure) -> tuple[str, ...]:
         number(energy.value),
         _interval(energy.low, energy.high),
         *(("–", "") if co2e.value is None else (number(co2e.value * factor), _interval(co2e.low, co2e.high, factor))),
-        ", ".join(dict.fromkeys(f"{share.component} {share.status}" for share in measure.methods)),
+        ", ".join(dict.fromkeys(f"{s.component} {s.status}" for s in measure.methods if s.name != _NO_DEVICE)),
     )
 
 
