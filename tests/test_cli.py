@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from builders import CHARTER, DECLARED, SERVICES, TARGETS, kwh, outcome, record
 from ecoia import catalogue, settings
 from ecoia.cli import app
+from ecoia.declared import COLUMNS
 from ecoia.helper import HELPER_LOCK, try_lock
 from ecoia.journal import Journal, encode_line
 from ecoia.periods import Quarter
@@ -254,6 +255,41 @@ def test_a_terminal_without_accents_still_gets_json(home: Path) -> None:
         run = program(*words, env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
         assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["declared_source"] == "relevé"
+
+
+# ------------------------------------------------------------------------------------------------------------- declare
+
+
+def documented_activity(repository: Path) -> str:
+    text = (repository / "docs" / "cli.md").read_text(encoding="utf-8")
+    return re.findall(r"^```csv\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
+
+
+def test_activity_is_entered_once_however_often_it_is_declared(home: Path, repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "activity.csv"
+    path.write_text(documented_activity(repository), encoding="utf-8")
+    assert ecoia("declare", path).stdout.startswith("2 new, 0 already known")
+    path.write_text(path.read_text() + "chatbot,inference,2026-11-01,2026-11-30,1,,,,relevé\n", encoding="utf-8")
+    assert ecoia("declare", path).stdout.startswith("1 new, 2 already known")
+    lines = [json.loads(line) for line in ecoia("journal", "--json").stdout.splitlines()]
+    assert {line["energy_microjoules"]["cpu"] for line in lines} == {kwh(412.5), kwh(0.096 * 4.5), kwh(1)}
+    assert len(lines) == 3
+    assert {line["method"]["cpu"]["status"] for line in lines} == {"declared"}
+
+
+def test_every_column_of_an_activity_file_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = text.partition("### ecoia declare")[2].partition("\n## ")[0]
+    assert [column for column in COLUMNS if f"`{column}`" not in section] == []
+
+
+def test_a_wrong_activity_file_enters_nothing(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "activity.csv"
+    path.write_text("service,phase,start,end,energy_kwh,source\nvadore,inference,2026-11-01,2026-11-30,-3,x\n")
+    result = ecoia("declare", path)
+    assert result.exit_code == 2
+    assert "activity.csv:2, column 'energy_kwh', value '-3'" in result.stderr
+    assert not home.exists()
 
 
 # -------------------------------------------------------------------------------------------------------------- report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -128,10 +128,10 @@ def declare(
 
     [dim]$ ecoia declare provider-2026Q4.csv[/dim]
     """
-    from ecoia import declared
+    from ecoia.declared import read_activity
 
     settings = load_settings(home)
-    records: list[Any] = list(declared.read_activity(activity, settings))
+    records = read_activity(activity, settings)
     target = open_journal(settings)
     counts = Scan()
     known = {entry.record.record_id for entry in target.stream(counts)}
