@@ -117,7 +117,8 @@ class _Goodbye:
     def __init__(self, state: ThreadState) -> None:
         self.state = state
 
-    def __del__(self) -> None:
+    def __del__(self, get_native_id: Any = get_native_id, thread_time_ns: Any = thread_time_ns) -> None:
+        # Bound above: when the interpreter goes down, this module may be empty already.
         if get_native_id() == self.state.tid:
             self.state.dead_cpu_ns = thread_time_ns()
         else:  # collected elsewhere (interpreter shutdown)

@@ -554,7 +554,7 @@ def _steps(span: Span, inner: Any) -> Generator[Any, Any, Any]:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # an exception handed on must not be kept by a frame of its own traceback
+            argument = None  # no frame of an exception's traceback may hold it: it would live until the collector comes
         try:
             argument = yield item
             method = inner.send
@@ -585,6 +585,7 @@ def _step(span: Span, method: Callable[[Any], Any], argument: Any) -> Any:
     try:
         return method(argument)
     finally:
+        argument = None  # as above
         span._here = _current.get()
         _current.reset(token)
         _lift(span, state)

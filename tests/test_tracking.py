@@ -1,0 +1,1367 @@
+"""``ecoia.track`` on real threads, tasks and generators: who is charged, and that measured code notices nothing.
+
+CPU time is burnt in exact amounts (by the thread's own clock) and read from the counters, so no test depends on the
+machine's speed or load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import gc
+import inspect
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import types
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ecoia
+from ecoia import tracking
+from ecoia.engine import Baseline, Counters, Engine, ThreadState
+from ecoia.errors import UsageError
+from ecoia.journal import Journal
+from ecoia.records import Record
+from ecoia.sampler import Delta, Key, ThisProcess
+from ecoia.semconv import PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.settings import load as load_settings
+
+MILLISECOND = 1_000_000
+SLACK_NS = 4 * MILLISECOND
+"""What the bookkeeping between two clock reads may cost on a slow machine."""
+
+
+class QuietEngine(Engine):
+    """An engine whose sampler does not start: its counters stay where they are."""
+
+    def _start_background(self) -> None:
+        pass
+
+    def every(self, service: str) -> list[Counters]:
+        return [c for state in self.threads for c in list(state.counters.values()) if c.label.service == service]
+
+    def cpu_ns(self, service: str) -> int:
+        return sum(counters.cpu_ns for counters in self.every(service))
+
+    def spans(self, service: str) -> int:
+        return sum(counters.spans for counters in self.every(service))
+
+    def assert_settled(self) -> None:
+        """Every span that began has ended, and no thread has one left on it."""
+        for state in self.threads:
+            assert state.live == 0
+            assert state.top is None
+            for counters in state.counters.values():
+                assert counters.open_count == 0
+                assert counters.open_start_ns == 0
+                assert counters.cpu_ns >= 0
+                assert counters.wall_ns >= 0
+
+
+def quiet(monkeypatch: pytest.MonkeyPatch) -> QuietEngine:
+    engine = QuietEngine()
+    monkeypatch.setattr("ecoia.tracking.engine", engine)
+    monkeypatch.setattr("ecoia.engine.engine", engine)
+    return engine
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
+    yield quiet(monkeypatch)
+    assert tracking._current.get() is None, "a test left a span open in this context"
+
+
+def burn(milliseconds: float) -> None:
+    """Use so much CPU time of this thread."""
+    end_ns = time.thread_time_ns() + round(milliseconds * MILLISECOND)
+    while time.thread_time_ns() < end_ns:
+        pass
+
+
+def assert_about(cpu_ns: int, milliseconds: float) -> None:
+    assert milliseconds * MILLISECOND <= cpu_ns <= milliseconds * MILLISECOND + SLACK_NS
+
+
+# --- who is charged ---------------------------------------------------------------------------------------------
+
+
+def test_a_nested_span_covers_its_parent(engine: QuietEngine) -> None:
+    with ecoia.track(service="outer"):
+        burn(10)
+        with ecoia.track(service="inner"):
+            burn(30)
+        burn(10)
+    assert_about(engine.cpu_ns("outer"), 20)
+    assert_about(engine.cpu_ns("inner"), 30)
+    engine.assert_settled()
+
+
+def test_what_runs_outside_spans_is_nobodys(engine: QuietEngine) -> None:
+    measured = ecoia.track(service="a")(burn)
+    measured(5)
+    burn(30)
+    measured(5)
+    assert_about(engine.cpu_ns("a"), 10)
+
+
+def test_recursion_counts_every_call_and_its_time_once(engine: QuietEngine) -> None:
+    @ecoia.track(service="deep")
+    def descend(depth: int) -> int:
+        burn(1)
+        return 0 if depth == 0 else 1 + descend(depth - 1)
+
+    assert descend(19) == 19
+    assert engine.spans("deep") == 20
+    assert_about(engine.cpu_ns("deep"), 20)
+    assert sum(counters.ended for counters in engine.every("deep")) == 1  # one of them was outermost
+    engine.assert_settled()
+
+
+def test_running_out_of_stack_leaves_nothing_behind(engine: QuietEngine) -> None:
+    @ecoia.track(service="bottomless")
+    def fall() -> None:
+        fall()
+
+    with pytest.raises(RecursionError):
+        fall()
+    engine.assert_settled()
+
+
+def test_eight_threads_of_25_spans_are_200_spans(engine: QuietEngine) -> None:
+    start = threading.Barrier(8)
+
+    @ecoia.track(service="threaded")
+    def work() -> None:
+        burn(0.4)
+
+    def loop() -> None:
+        start.wait()
+        for _ in range(25):
+            work()
+
+    threads = [threading.Thread(target=loop) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.spans("threaded") == 200
+    assert engine.cpu_ns("threaded") >= 200 * 0.4 * MILLISECOND
+    engine.assert_settled()
+
+
+def test_one_object_is_re_entrant_across_threads(engine: QuietEngine) -> None:
+    """200 starts and stops of one shared object, in flight together and in any order."""
+    shared = ecoia.track(service="shared")
+
+    def nest(seed: int) -> None:
+        chance = random.Random(seed)
+        with shared as outer, ecoia.track(service="between"), shared as inner:
+            assert outer is not inner
+            assert ecoia.current() is inner
+            inner.units(1)
+            time.sleep(chance.random() / 100)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(nest, range(100)))
+    assert engine.spans("shared") == 200
+    assert engine.spans("between") == 100
+    assert sum(counters.units_micro for counters in engine.every("shared")) == 100 * 10**6
+    assert not engine.lost
+    assert not shared._entered
+    engine.assert_settled()
+
+
+def test_threads_that_are_first_together_start_one_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two samplers would count everything twice."""
+    started = []
+
+    class SlowEngine(QuietEngine):
+        def _start_background(self) -> None:
+            started.append(threading.get_ident())
+            time.sleep(0.05)  # reading the baseline lets other threads run
+            self.background = object()  # type: ignore[assignment]
+
+    slow = SlowEngine()
+    monkeypatch.setattr("ecoia.tracking.engine", slow)
+    start = threading.Barrier(8)
+
+    def first() -> None:
+        start.wait()
+        with ecoia.track(service="a"):
+            pass
+
+    threads = [threading.Thread(target=first) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 1
+    assert slow.spans("a") == 8
+
+
+# --- coroutines -------------------------------------------------------------------------------------------------
+
+
+def test_a_sleeper_pays_nothing_for_who_computes_meanwhile(engine: QuietEngine) -> None:
+    @ecoia.track(service="sleeper")
+    async def sleep() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+
+    @ecoia.track(service="worker")
+    async def work() -> None:
+        for _ in range(40):
+            burn(5)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(sleep(), work())
+
+    asyncio.run(main())
+    assert_about(engine.cpu_ns("worker"), 200)
+    assert engine.cpu_ns("sleeper") < engine.cpu_ns("worker") / 100
+    engine.assert_settled()
+
+
+def test_many_coroutines_at_once(engine: QuietEngine) -> None:
+    @ecoia.track(service="many", units=1)
+    async def one(number: int) -> int:
+        await asyncio.sleep(0.001 * (number % 3))
+        burn(0.1)
+        await asyncio.sleep(0)
+        return number * 2
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(one(number) for number in range(200)))
+
+    assert asyncio.run(main()) == [number * 2 for number in range(200)]
+    assert engine.spans("many") == 200
+    assert sum(counters.units_micro for counters in engine.every("many")) == 200 * 10**6
+    engine.assert_settled()
+
+
+def test_a_block_inside_a_decorated_coroutine_sleeps_with_it(engine: QuietEngine) -> None:
+    """While the task waits, neither its span nor the block open in it is charged; then the block is innermost again."""
+
+    @ecoia.track(service="task")
+    async def task() -> None:
+        with ecoia.track(service="block") as block:
+            await asyncio.sleep(0)
+            assert ecoia.current() is block
+            burn(10)
+            await asyncio.sleep(0.005)
+            assert ecoia.current() is block
+        assert ecoia.current().service == "task"
+        burn(5)
+
+    @ecoia.track(service="other")
+    async def other() -> None:
+        for _ in range(10):
+            burn(5)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(task(), other())
+
+    asyncio.run(main())
+    assert_about(engine.cpu_ns("block"), 10)
+    assert_about(engine.cpu_ns("task"), 5)
+    assert_about(engine.cpu_ns("other"), 50)
+    assert engine.spans("task") == engine.spans("block") == 1
+    engine.assert_settled()
+
+
+def test_nested_coroutines_are_exclusive(engine: QuietEngine) -> None:
+    @ecoia.track(service="inner")
+    async def inner() -> str:
+        await asyncio.sleep(0)
+        burn(10)
+        return "answer"
+
+    @ecoia.track(service="outer")
+    async def outer() -> str:
+        burn(5)
+        answer = await inner()
+        burn(5)
+        return answer
+
+    assert asyncio.run(outer()) == "answer"
+    assert_about(engine.cpu_ns("outer"), 10)
+    assert_about(engine.cpu_ns("inner"), 10)
+    assert sum(counters.ended for counters in engine.every("inner")) == 0  # not outermost
+    assert sum(counters.ended for counters in engine.every("outer")) == 1
+
+
+def test_cancelling_reaches_the_code_and_counts_as_failed(engine: QuietEngine) -> None:
+    seen = []
+
+    @ecoia.track(service="cancelled")
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append(ecoia.current().service)
+            raise
+
+    async def main() -> None:
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert seen == ["cancelled"]
+    (counters,) = engine.every("cancelled")
+    assert counters.last_failed
+    engine.assert_settled()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=24), st.sets(st.integers(0, 4)))
+def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int], abandoned: set[int]) -> None:
+    """Blocks around awaits, in tasks that go on in any order: each ends once, and nothing stays on the thread."""
+    with pytest.MonkeyPatch.context() as patch:
+        engine = quiet(patch)
+
+        @types.coroutine
+        def pause() -> Any:
+            yield
+
+        async def task(name: str) -> None:
+            with ecoia.track(service=name) as first:
+                await pause()
+                async with ecoia.track(service=name) as second:
+                    await pause()
+                    assert ecoia.current() is second
+                    await pause()
+                await pause()
+                assert ecoia.current() is first
+
+        # Each task in a context of its own, as an event loop runs it.
+        running = {index: (contextvars.copy_context(), task(f"task-{index}")) for index in range(5)}
+
+        def step(index: int) -> None:
+            if index in running:
+                context, coroutine = running[index]
+                try:
+                    context.run(coroutine.send, None)
+                except StopIteration:
+                    del running[index]
+
+        for index in order:
+            step(index)
+        for index in abandoned & set(running):
+            running.pop(index)[1].close()  # in this context, not in the task's
+        while running:
+            step(next(iter(running)))
+        for index in set(range(5)) - abandoned:
+            assert engine.spans(f"task-{index}") == 2
+        engine.assert_settled()
+        assert tracking._current.get() is None
+
+
+def test_generators_with_blocks_that_interleave_in_one_context(engine: QuietEngine) -> None:
+    """Not last in, first out: each block ends its own span, and what is innermost stays so."""
+
+    def hold(name: str) -> Iterator[None]:
+        with ecoia.track(service=name) as span:
+            yield
+            span.units(1)
+
+    first, second = hold("first"), hold("second")
+    next(first)
+    next(second)
+    list(first)
+    assert engine.spans("first") == 1
+    assert engine.spans("second") == 0
+    assert ecoia.current().service == "second"
+    list(second)
+    assert engine.spans("second") == 1
+    assert ecoia.current().service is None
+    engine.assert_settled()
+
+
+def test_a_task_that_outlives_its_maker_is_outermost_itself(engine: QuietEngine) -> None:
+    """Else its failure would never be told, and each task made in a task would keep its ancestors for ever."""
+
+    async def background() -> Any:
+        await asyncio.sleep(0.001)
+        with ecoia.track(service="child", phase="training") as span:
+            return span.parent
+
+    async def main() -> Any:
+        with ecoia.track(service="maker"):
+            task = asyncio.create_task(background())
+        return await task
+
+    assert asyncio.run(main()) is None
+    assert sum(counters.ended for counters in engine.every("child")) == 1
+
+
+def test_work_handed_to_a_thread_knows_its_span(engine: QuietEngine) -> None:
+    def count() -> str | None:
+        ecoia.current().units(3)
+        return ecoia.current().service
+
+    async def main() -> str | None:
+        with ecoia.track(service="handler"):
+            return await asyncio.to_thread(count)
+
+    assert asyncio.run(main()) == "handler"
+    assert sum(counters.units_micro for counters in engine.every("handler")) == 3 * 10**6
+
+
+# --- generators -------------------------------------------------------------------------------------------------
+
+
+def test_a_generator_pays_for_its_steps_only(engine: QuietEngine) -> None:
+    @ecoia.track(service="generator")
+    def produce() -> Iterator[int]:
+        for number in range(5):
+            burn(2)
+            yield number
+
+    with ecoia.track(service="consumer"):
+        for _ in produce():
+            burn(6)
+    assert_about(engine.cpu_ns("generator"), 10)
+    assert_about(engine.cpu_ns("consumer"), 30)
+    engine.assert_settled()
+
+
+def test_generators_answer_as_before(engine: QuietEngine) -> None:
+    log: list[Any] = []
+
+    def talk(first: str) -> Any:
+        try:
+            heard = yield first
+            while heard != "stop":
+                try:
+                    heard = yield f"heard {heard}"
+                except KeyError as error:
+                    log.append(error)
+                    heard = yield "caught"
+            return "result"
+        finally:
+            log.append("closed")
+
+    def conversation(make: Callable[[str], Any]) -> list[Any]:
+        said: list[Any] = []
+        talker = make("hello")
+        said += [next(talker), talker.send("one"), talker.throw(KeyError("k")), talker.send("two")]
+        try:
+            talker.send("stop")
+        except StopIteration as stop:
+            said.append(stop.value)
+        other = make("again")
+        next(other)
+        other.close()
+        with pytest.raises(ValueError, match="out"):
+            (third := make("x"), next(third), third.throw(ValueError("out")))
+        never_started = make("never")
+        never_started.close()
+        return said
+
+    plain = conversation(talk)
+    plain_log, log = [repr(entry) for entry in log], []
+    assert conversation(ecoia.track(service="talk")(talk)) == plain
+    assert [repr(entry) for entry in log] == plain_log
+    assert engine.spans("talk") == 3  # the one that never started did nothing
+    engine.assert_settled()
+
+
+def test_closing_a_generator_is_no_failure(engine: QuietEngine) -> None:
+    @ecoia.track(service="endless", phase="training")
+    def endless() -> Iterator[int]:
+        while True:
+            yield 1
+
+    for _ in endless():
+        break
+    gc.collect()
+    (counters,) = engine.every("endless")
+    assert counters.spans == 1
+    assert not counters.last_failed
+
+
+def test_units_of_a_generator_are_counted_on_what_it_returns(engine: QuietEngine) -> None:
+    @ecoia.track(service="counted", units=len)
+    def produce() -> Any:
+        yield 1
+        return [1, 2, 3]
+
+    list(produce())
+    assert sum(counters.units_micro for counters in engine.every("counted")) == 3 * 10**6
+
+
+def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine) -> None:
+    """As a web framework streams: each step in another worker thread. Its CPU time is its own, not also 'outside'."""
+
+    @ecoia.track(service="stream")
+    def produce() -> Iterator[int]:
+        with ecoia.track(service="inside"):
+            for number in range(6):
+                burn(3)
+                yield number
+
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    stream = produce()
+    seen, threads = [], []
+
+    def one_step() -> None:
+        threads.append(threading.get_ident())
+        seen.append(next(stream, None))
+
+    keep_alive = threading.Event()
+    runners = []
+    for _ in range(7):
+        done = threading.Event()
+
+        def run(done: threading.Event = done) -> None:
+            one_step()
+            done.set()
+            keep_alive.wait(30)  # so that every step has a thread of its own
+
+        runners.append(threading.Thread(target=run))
+        runners[-1].start()
+        assert done.wait(30)
+    look = subject.look(time.perf_counter_ns())
+    keep_alive.set()
+    for runner in runners:
+        runner.join()
+    assert seen == [0, 1, 2, 3, 4, 5, None]
+    assert len(set(threads)) == 7
+    assert_about(engine.cpu_ns("inside"), 18)
+    assert_about(sum(delta.cpu_ns for delta in look.deltas.values()), 18)
+    assert look.outside_cpu_ns < 5 * MILLISECOND
+    assert engine.spans("stream") == engine.spans("inside") == 1
+    engine.assert_settled()
+
+
+def test_a_block_left_on_another_thread_ends_there(engine: QuietEngine) -> None:
+    """A plain generator with a block, stepped by a pool whose threads are in spans of their own: those go on."""
+
+    def stream() -> Iterator[int]:
+        with ecoia.track(service="stream"):
+            yield 1
+            yield 2
+
+    generator = stream()
+    first = threading.Thread(target=contextvars.copy_context().run, args=(next, generator))
+    first.start()
+    first.join()
+    with ecoia.track(service="request"):
+        assert list(generator) == [2]
+        assert ecoia.current().service == "request"
+        assert engine.spans("stream") == 1
+        assert engine.spans("request") == 0
+    assert engine.spans("request") == 1
+    assert list(engine.lost) == ["moved-between-threads"]
+    engine.assert_settled()
+
+
+def test_async_generators_answer_as_before(engine: QuietEngine) -> None:
+    log: list[Any] = []
+
+    async def talk(first: str) -> Any:
+        try:
+            heard = yield first
+            while heard != "stop":
+                await asyncio.sleep(0)
+                try:
+                    heard = yield f"heard {heard}"
+                except KeyError as error:
+                    log.append(repr(error))
+                    heard = yield "caught"
+        finally:
+            await asyncio.sleep(0)
+            log.append("closed")
+
+    async def conversation(make: Callable[[str], Any]) -> list[Any]:
+        said: list[Any] = []
+        talker = make("hello")
+        said += [await anext(talker), await talker.asend("one"), await talker.athrow(KeyError("k")), await talker.asend("two")]
+        with pytest.raises(StopAsyncIteration):
+            await talker.asend("stop")
+        other = make("again")
+        await anext(other)
+        await other.aclose()
+        third = make("x")
+        await anext(third)
+        with pytest.raises(ValueError, match="out"):
+            await third.athrow(ValueError("out"))
+        async for item in (left := make("left")):
+            said.append(item)
+            break
+        await left.aclose()
+        await make("never").aclose()
+        return said
+
+    plain = asyncio.run(conversation(talk))
+    plain_log, log = log, []
+    assert asyncio.run(conversation(ecoia.track(service="talk")(talk))) == plain
+    assert log == plain_log
+    assert engine.spans("talk") == 4
+    engine.assert_settled()
+
+
+def test_an_async_generator_pays_for_its_steps_only(engine: QuietEngine) -> None:
+    @ecoia.track(service="generator")
+    async def produce() -> AsyncIterator[int]:
+        with ecoia.track(service="inside") as inside:
+            for number in range(5):
+                burn(2)
+                await asyncio.sleep(0)
+                assert ecoia.current() is inside
+                yield number
+
+    async def consume() -> None:
+        with ecoia.track(service="consumer") as consumer:
+            async for _ in produce():
+                assert ecoia.current() is consumer
+                burn(6)
+
+    asyncio.run(consume())
+    assert_about(engine.cpu_ns("inside"), 10)
+    assert_about(engine.cpu_ns("consumer"), 30)
+    assert engine.cpu_ns("generator") < SLACK_NS
+    engine.assert_settled()
+
+
+def test_an_async_generator_left_open_is_closed_by_the_loop_in_silence(engine: QuietEngine) -> None:
+    """The loop closes what it knows of at its end; the wrapped generator must not be closed twice at once."""
+    closed = []
+    complaints: list[dict[str, Any]] = []
+
+    @ecoia.track(service="left-open")
+    async def produce() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0.001)
+            closed.append(True)
+
+    async def main() -> list[Any]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        kept = [produce() for _ in range(4)]
+        for generator in kept:
+            await anext(generator)
+        return kept  # alive until the loop ends
+
+    kept = asyncio.run(main())
+    assert complaints == []
+    assert len(closed) == len(kept) == 4
+    assert engine.spans("left-open") == 4
+    engine.assert_settled()
+
+
+def test_wrong_arguments_leave_no_span_open(engine: QuietEngine) -> None:
+    async def coroutine(one: int) -> int:
+        return one
+
+    async def async_generator(one: int) -> AsyncIterator[int]:
+        yield one
+
+    def generator(one: int) -> Iterator[int]:
+        yield one
+
+    track = ecoia.track(service="a")
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        asyncio.run(track(coroutine)())
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        list(track(generator)())
+
+    async def iterate() -> None:
+        async for _ in track(async_generator)():
+            pass
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        asyncio.run(iterate())
+    engine.assert_settled()
+
+
+def test_a_generator_based_coroutine_stays_awaitable(engine: QuietEngine) -> None:
+    @ecoia.track(service="old-style")
+    @types.coroutine
+    def pause() -> Any:
+        yield
+        return "back"
+
+    async def main() -> str:
+        return await pause()
+
+    assert asyncio.run(main()) == "back"
+    assert engine.spans("old-style") == 1
+
+
+# --- exceptions ---------------------------------------------------------------------------------------------------
+
+
+class Custom(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("v"), KeyboardInterrupt(), SystemExit(3), StopIteration(7), Custom(), GeneratorExit()]
+)
+@pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "async generator", "with", "async with"])
+def test_exceptions_come_out_as_they_are(engine: QuietEngine, kind: str, error: BaseException) -> None:
+    def raise_it() -> None:
+        raise error
+
+    def function() -> None:
+        raise_it()
+
+    async def coroutine() -> None:
+        raise_it()
+
+    def generator() -> Iterator[int]:
+        yield 1
+        raise_it()
+
+    async def async_generator() -> AsyncIterator[int]:
+        yield 1
+        raise_it()
+
+    def run(track: Callable[[Any], Any]) -> None:
+        if kind == "function":
+            track(function)()
+        elif kind == "generator":
+            list(track(generator)())
+        elif kind == "with":
+            with ecoia.track(service="a"):
+                raise_it()
+        else:
+
+            async def main() -> None:
+                if kind == "coroutine":
+                    await track(coroutine)()
+                elif kind == "async generator":
+                    async for _ in track(async_generator)():
+                        pass
+                else:
+                    async with ecoia.track(service="a"):
+                        raise_it()
+
+            main_coroutine = main()
+            try:
+                main_coroutine.send(None)
+            finally:
+                main_coroutine.close()
+
+    def outcome(track: Callable[[Any], Any]) -> BaseException:
+        error.__traceback__ = error.__context__ = None
+        try:
+            run(track)
+        except BaseException as caught:  # noqa: BLE001 - compared below
+            return caught
+        raise AssertionError("nothing was raised")
+
+    bare = outcome(lambda function: function)
+    bare_cause = bare.__cause__
+    measured = outcome(ecoia.track(service="a"))
+    assert type(measured) is type(bare)
+    if bare is error:
+        assert measured is error  # the same object
+    else:  # Python turns a StopIteration in a generator into a RuntimeError
+        assert measured.__cause__ is bare_cause is error
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    assert innermost.name == "raise_it"
+    engine.assert_settled()
+    for counters in engine.every("a"):
+        assert counters.last_failed or isinstance(error, GeneratorExit)
+
+
+def test_a_handed_on_exception_is_not_kept_alive(engine: QuietEngine) -> None:
+    """No cycle through our frames: what the host drops is gone at once."""
+
+    class Big(Exception):  # noqa: N818 - no error
+        pass
+
+    @ecoia.track(service="a")
+    def generator() -> Iterator[int]:
+        yield 1
+
+    gc.disable()
+    try:
+        steps = generator()
+        next(steps)
+        error = Big()
+        gone = weakref.ref(error)
+        with contextlib.suppress(Big):
+            steps.throw(error)
+        del error, steps
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# --- what a decorated thing looks like --------------------------------------------------------------------------------
+
+
+async def _coroutine(a: int, *, b: str = "x") -> str:
+    """Doc."""
+    return f"{a}{b}"
+
+
+def _generator(a: int) -> Iterator[int]:
+    yield a
+
+
+async def _async_generator(a: int) -> AsyncIterator[int]:
+    yield a
+
+
+@ecoia.track(service="module-level")
+def module_level(a: int, b: int = 2, *rest: int, c: float = 3.0) -> float:
+    """A documented function."""
+    return a + b + sum(rest) + c
+
+
+@pytest.mark.parametrize("function", [_coroutine, _generator, _async_generator, burn])
+def test_signature_kind_and_name_are_kept(engine: QuietEngine, function: Callable[..., Any]) -> None:
+    measured = ecoia.track(service="a")(function)
+    assert inspect.signature(measured) == inspect.signature(function)
+    for question in (
+        inspect.iscoroutinefunction,
+        asyncio.iscoroutinefunction,
+        inspect.isgeneratorfunction,
+        inspect.isasyncgenfunction,
+    ):
+        assert question(measured) == question(function)
+    assert (measured.__name__, measured.__doc__, measured.__module__) == (
+        function.__name__,
+        function.__doc__,
+        function.__module__,
+    )
+
+
+def test_a_decorated_function_can_be_pickled() -> None:
+    assert pickle.loads(pickle.dumps(module_level)) is module_level  # noqa: S301 - our own bytes
+
+
+def test_methods_of_every_kind(engine: QuietEngine) -> None:
+    class Model:
+        name = "model"
+
+        @ecoia.track(service="a")
+        def method(self, number: int) -> tuple[str, int]:
+            return self.name, number
+
+        @ecoia.track(service="a")
+        @classmethod
+        def outer_class(cls, number: int) -> tuple[type, int]:
+            return cls, number
+
+        @classmethod
+        @ecoia.track(service="a")
+        def inner_class(cls, number: int) -> tuple[type, int]:
+            return cls, number
+
+        @ecoia.track(service="a")
+        @staticmethod
+        def outer_static(number: int) -> int:
+            return number
+
+        @staticmethod
+        @ecoia.track(service="a")
+        def inner_static(number: int) -> int:
+            return number
+
+        @property
+        @ecoia.track(service="a")
+        def value(self) -> int:
+            return 5
+
+    class Child(Model):
+        pass
+
+    child = Child()
+    assert child.method(1) == ("model", 1)
+    assert child.outer_class(2) == Child.outer_class(2) == (Child, 2)
+    assert child.inner_class(3) == (Child, 3)
+    assert child.outer_static(4) == Child.outer_static(4) == child.inner_static(4) == 4
+    assert child.value == 5
+    assert ecoia.track(service="a")(child.method)(6) == ("model", 6)
+    assert engine.spans("a") == 9 + 1  # the bound method is measured twice: as the method, and again
+
+
+def test_callables_that_are_not_functions(engine: QuietEngine) -> None:
+    class Base:
+        async def __call__(self, number: int) -> int:
+            return number
+
+    class Callable_(Base):  # noqa: N801 - inherits its __call__
+        pass
+
+    track = ecoia.track(service="a")
+    assert track(functools.partial(module_level, 1))(1) == 5
+    assert track(functools.partial(functools.partial(module_level, 1), 1))() == 5
+    assert asyncio.run(track(Callable_())(3)) == 3
+    assert asyncio.run(track(functools.partial(_coroutine, 1))(b="y")) == "1y"
+    assert track(len)([1, 2]) == 2
+    assert track(functools.lru_cache(burn))(0.1) is None
+    from unittest.mock import Mock
+
+    assert track(Mock(return_value=8))() == 8  # answers to every attribute
+    assert engine.spans("a") == 7
+
+
+@pytest.mark.parametrize("thing", [dict, object(), 3, "text", None, property(lambda self: 1)])
+def test_what_cannot_be_called_is_refused(thing: Any) -> None:
+    with pytest.raises(UsageError, match=r"decorates functions and methods.*decorate its methods"):
+        ecoia.track(service="a")(thing)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
+def test_results_are_the_same_object(value: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        quiet(patch)
+        assert ecoia.track(service="a")(lambda: value)() is value
+
+
+# --- illegal values ---------------------------------------------------------------------------------------------------
+
+
+def test_a_slip_in_a_literal_raises_where_it_is_written() -> None:
+    with pytest.raises(UsageError, match=r"'Vadore'.*lower-case"):
+
+        @ecoia.track(service="Vadore")
+        def one() -> None: ...
+
+    with pytest.raises(UsageError, match=r"'trainning'.*data-preparation, training"):
+
+        @ecoia.track(service="vadore", phase="trainning")
+        def two() -> None: ...
+
+    with pytest.raises(UsageError, match="units = 'three'"), ecoia.track(service="vadore", units="three"):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(UsageError, match="endpoint = ''"), ecoia.track(service="vadore", endpoint=""):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause", "service", "phase"),
+    [
+        ({"service": "Été Vert"}, "invalid-service", "t-vert", "inference"),
+        ({"service": ""}, "invalid-service", "unnamed", "inference"),
+        ({"service": 12}, "invalid-service", "12", "inference"),
+        ({"service": "x" * 64}, "invalid-service", "x" * 63, "inference"),
+        ({"service": "a", "phase": "Training"}, "invalid-phase", "a", PHASE_UNSPECIFIED),
+        ({"service": "a", "phase": ["training"]}, "invalid-phase", "a", PHASE_UNSPECIFIED),
+        ({"service": "a", "units": -1}, "invalid-units", "a", "inference"),
+        ({"service": "a", "units": True}, "invalid-units", "a", "inference"),
+        ({"service": "a", "endpoint": "/a\n"}, "invalid-endpoint", "a", "inference"),
+        ({"service": "a", "model_version": "\ud800"}, "invalid-model_version", "a", "inference"),
+        ({"service": "a", "model_version": 3}, "invalid-model_version", "a", "inference"),
+    ],
+)
+def test_a_value_of_run_time_never_raises(
+    engine: QuietEngine, arguments: dict[str, Any], cause: str, service: str, phase: str
+) -> None:
+    """From the environment or a file: it is counted, and what it measures is kept, in a block and in a decorator."""
+    with ecoia.track(**arguments) as span:
+        span.units(1)
+    assert ecoia.track(**arguments)(lambda: 5)() == 5
+    assert Counter(engine.lost) == {cause: 2}
+    (counters,) = engine.every(service)
+    assert counters.label.phase == phase
+    assert counters.spans == 2
+    for text in (counters.label.endpoint, counters.label.model_version):
+        json.dumps(text, ensure_ascii=False).encode("utf-8")  # the journal can hold it
+    assert SERVICE_UNSPECIFIED not in {c.label.service for state in engine.threads for c in state.counters.values()}
+
+
+def test_a_number_of_run_time_that_equals_a_literal_is_no_literal(engine: QuietEngine) -> None:
+    values = {"units": bool(os.getpid())}  # True == 1, and a 1 stands in this code
+    with ecoia.track(service="a", **values):
+        assert 1 == 1.0
+    assert Counter(engine.lost) == {"invalid-units": 1}
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no")
+
+    def __int__(self) -> int:
+        raise RuntimeError("no")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize(
+    "wrong", [float("nan"), float("inf"), -1, -0.5, None, "3", b"3", True, [1], Hostile(), 1 + 1j, 10**400, 1e16]
+)
+def test_units_that_are_no_count_are_lost_and_counted(engine: QuietEngine, wrong: Any) -> None:
+    with ecoia.track(service="a") as span:
+        span.units(wrong)
+        span.units(1, accepted=wrong)
+    ecoia.track(service="a", units=lambda _: wrong)(lambda: None)()
+    (counters,) = engine.every("a")
+    assert counters.units_micro == 10**6
+    assert counters.accepted_micro == 0
+    assert counters.accepted_given == 0
+    expected = 2 if wrong is None else 3  # accepted=None says that it is not known
+    assert Counter(engine.lost) == {"invalid-units": expected}
+
+
+def test_units_of_every_kind_of_number_add_up(engine: QuietEngine) -> None:
+    import decimal
+    import fractions
+
+    import numpy as np
+
+    with ecoia.track(service="a") as span:
+        for number in (1, 0, 2.5, np.int64(3), np.float32(0.5), decimal.Decimal("1.25"), fractions.Fraction(3, 4)):
+            span.units(number)
+    span.units(1, accepted=0.5)  # after its end: still the same work's
+    (counters,) = engine.every("a")
+    assert counters.units_micro == 10 * 10**6
+    assert counters.accepted_micro == 500_000
+    assert not engine.lost
+
+
+def test_units_of_a_call(engine: QuietEngine) -> None:
+    def broken(_: Any) -> float:
+        raise KeyError("no such column")
+
+    assert ecoia.track(service="fixed", units=2)(lambda: "x")() == "x"
+    assert ecoia.track(service="counted", units=len)(lambda: [1, 2, 3])() == [1, 2, 3]
+    assert ecoia.track(service="broken", units=broken)(lambda: "x")() == "x"
+    with pytest.raises(ZeroDivisionError):
+        ecoia.track(service="failed", units=2)(lambda: 1 / 0)()
+    units = {name: sum(c.units_micro for c in engine.every(name)) for name in ("fixed", "counted", "broken", "failed")}
+    assert units == {"fixed": 2 * 10**6, "counted": 3 * 10**6, "broken": 0, "failed": 0}
+    assert Counter(engine.lost) == {"invalid-units": 1}
+
+
+def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
+    with ecoia.track(service="a") as span:
+        span.tokens("local", "small", 10, 20)
+        span.tokens("local", "small", -1, 20)
+        span.tokens("local", "small", 10**400, 0)
+        span.tokens("local", Hostile(), 1, 1)  # type: ignore[arg-type]
+        span.tokens("\ud800", "x" * 500, 1, 1)
+        span.quality("accuracy", 0.5)
+        span.quality("accuracy", float("nan"))
+        span.quality(Hostile(), 0.5)  # type: ignore[arg-type]
+    assert Counter(engine.lost) == {"invalid-tokens": 3, "invalid-quality": 2}
+    look = ThisProcess(engine, Baseline(), "s", load_settings()).look(time.perf_counter_ns())
+    (delta,) = look.deltas.values()
+    assert delta.tokens[("local", "small", "in")] == 10
+    assert delta.tokens[("local", "small", "out")] == 20
+    assert delta.tokens[("?", "x" * 120, "in")] == 1
+    assert delta.quality == {"accuracy": 0.5}
+
+
+def test_outside_spans_current_takes_everything_and_keeps_nothing(engine: QuietEngine) -> None:
+    span = ecoia.current()
+    span.units(3)
+    span.tokens("local", "small", 1, 1)
+    span.quality("accuracy", 1)
+    assert (span.service, span.parent) == (None, None)
+    assert engine.threads == []
+    assert not engine.events
+
+
+def test_leaving_what_was_not_entered_does_nothing(engine: QuietEngine) -> None:
+    with ecoia.track(service="a"):
+        ecoia.track(service="b").__exit__(None, None, None)
+        assert ecoia.current().service == "a"
+    engine.assert_settled()
+
+
+# --- what the sampler sees ----------------------------------------------------------------------------------------------
+
+
+def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
+    """Looks taken at any moment, while threads work and end: their sum is what was done, CPU time included."""
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    total: dict[Key, Delta] = {}
+    stop = threading.Event()
+
+    def work(name: str) -> None:
+        for _ in range(40):
+            with ecoia.track(service=name) as span:
+                span.units(2, accepted=1)
+                burn(0.2)
+
+    def look() -> None:
+        found = subject.look(time.perf_counter_ns())
+        assert found.process_cpu_ns >= 0
+        assert 0 <= found.coverage <= 1
+        for key, delta in found.deltas.items():
+            assert delta.cpu_ns >= 0
+            assert delta.in_flight_ns >= 0
+            sums = total.setdefault(key, Delta(units_micro=0, accepted_micro=0))
+            sums.cpu_ns += delta.cpu_ns
+            sums.spans += delta.spans
+            sums.units_micro = (sums.units_micro or 0) + (delta.units_micro or 0)
+            sums.accepted_micro = (sums.accepted_micro or 0) + (delta.accepted_micro or 0)
+            sums.ended += delta.ended
+
+    def watch() -> None:
+        while not stop.is_set():
+            look()
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    # Threads come and go, so that some end between two looks, and some while one is taken.
+    for _ in range(6):
+        threads = [threading.Thread(target=work, args=(f"service-{index % 2}",)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    stop.set()
+    watcher.join()
+    for _ in range(2):  # a thread that has ended is read once more
+        look()
+    assert engine.threads == []
+    assert {key.service: (sums.spans, sums.units_micro, sums.accepted_micro, sums.ended) for key, sums in total.items()} == {
+        "service-0": (480, 960 * 10**6, 480 * 10**6, 480),
+        "service-1": (480, 960 * 10**6, 480 * 10**6, 480),
+    }
+    for sums in total.values():
+        assert 480 * 0.2 * MILLISECOND <= sums.cpu_ns < 480 * 0.6 * MILLISECOND
+
+
+def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecoia.sampler import _Seen
+
+    go, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with ecoia.track(service="a"):
+            pass
+        done.set()
+        go.wait(30)
+        with ecoia.track(service="a"):
+            burn(3)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert done.wait(30)
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    advance = _Seen.advance
+
+    def advance_then_end(self: _Seen, *arguments: Any) -> tuple[int, int]:
+        result = advance(self, *arguments)
+        go.set()
+        thread.join()  # its last span, and its end, fall between the reading and what follows it
+        return result
+
+    monkeypatch.setattr(_Seen, "advance", advance_then_end)
+    first = subject.look(time.perf_counter_ns())
+    second = subject.look(time.perf_counter_ns())
+    assert [sum(delta.spans for delta in look.deltas.values()) for look in (first, second)] == [1, 1]
+    assert_about(sum(delta.cpu_ns for delta in second.deltas.values()), 3)
+    assert engine.threads == []
+
+
+def test_a_span_in_flight_is_seen_before_it_ends(engine: QuietEngine) -> None:
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    with ecoia.track(service="long", phase="training"):
+        burn(5)
+        (middle,) = subject.look(time.perf_counter_ns()).deltas.items()
+        burn(5)
+    (end,) = subject.look(time.perf_counter_ns()).deltas.items()
+    assert middle[0] == end[0]
+    assert middle[0].run_id == "session"  # outside any MLflow run, the process's session stands for it
+    assert (middle[1].spans, end[1].spans) == (0, 1)
+    assert_about(middle[1].cpu_ns, 5)
+    assert_about(end[1].cpu_ns, 5)
+
+
+def test_coverage_is_the_share_of_time_with_a_span(engine: QuietEngine) -> None:
+    with ecoia.track(service="a"):
+        pass
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject.look(time.perf_counter_ns())
+    start_ns = time.perf_counter_ns()
+    with ecoia.track(service="a"):
+        burn(10)
+        assert subject.look(time.perf_counter_ns()).coverage > 0.5
+    covered_ns = time.perf_counter_ns() - start_ns
+    time.sleep(0.05)
+    elapsed_ns = time.perf_counter_ns() - start_ns
+    assert subject.look(time.perf_counter_ns()).coverage <= covered_ns / elapsed_ns
+    assert subject.look(time.perf_counter_ns()).coverage == 0
+
+
+def test_the_state_of_a_thread_goes_with_it(engine: QuietEngine) -> None:
+    seen: list[ThreadState] = []
+
+    def work() -> None:
+        with ecoia.track(service="a"):
+            burn(2)
+        seen.append(engine.local.state)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen[0].dead_cpu_ns >= 2 * MILLISECOND
+
+
+# --- off, forks, children: whole processes ------------------------------------------------------------------------------
+
+
+def run_python(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def recorded(home: Path) -> list[Record]:
+    scan = Journal(home).scan()
+    assert (scan.corrupt, scan.torn, scan.newer) == (0, 0, 0)
+    return scan.records
+
+
+def spans_of(home: Path) -> Counter[str | None]:
+    spans: Counter[str | None] = Counter()
+    for record in recorded(home):
+        spans[record.service] += record.spans
+    return spans
+
+
+def test_disabled_is_a_no_op(home: Path) -> None:
+    program = """
+import threading, ecoia
+def f(): return 5
+assert ecoia.track(service="a")(f) is f
+with ecoia.track(service="a") as span:
+    span.units(1); span.tokens("p", "m", 1, 1); span.quality("q", 1.0)
+    assert ecoia.current().service is None
+@ecoia.track(service="a", units=len)
+async def g(): ...
+assert threading.active_count() == 1
+assert ecoia.flush() is True
+try:
+    ecoia.track(service="Not An Id")
+except ecoia.UsageError:
+    print("still told")
+"""
+    done = run_python(program, ECOIA_DISABLED="1")
+    assert (done.stdout, done.stderr, done.returncode) == ("still told\n", "", 0)
+    assert not home.exists()
+
+
+def test_a_fork_in_the_middle_of_a_span(home: Path) -> None:
+    """The child ends the parent's span in silence, and its own spans are in a file of its own."""
+    program = """
+import os, sys, threading, ecoia
+def items():
+    for i in range(3):
+        yield i
+generator = ecoia.track(service="generator")(items)()
+next(generator)
+with ecoia.track(service="parent", phase="training"):
+    pid = os.fork()
+if pid == 0:
+    list(generator)
+    assert threading.active_count() == 1, "ending what the parent began starts nothing"
+    with ecoia.track(service="child", phase="training") as span:
+        assert span.parent is None
+    sys.exit(0)
+list(generator)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home) == {"parent": 1, "child": 1, "generator": 1, None: 0}
+    assert {record.service: record.outcome for record in recorded(home) if record.kind == "outcome"} == {
+        "parent": "ok",
+        "child": "ok",
+    }
+    files = {entry.file: entry.record.pid for entry in Journal(home).scan().entries}
+    assert len(files) == len(set(files.values())) == 2
+    assert not any(record.lost for record in recorded(home))
+
+
+def test_a_child_forked_at_once_can_import(home: Path) -> None:
+    """A fork while the sampler's thread imports must not leave the child waiting for an import's lock."""
+    program = """
+import os, time, ecoia
+children = []
+for delay in (0.0, 0.03, 0.03):
+    with ecoia.track(service="a"):
+        time.sleep(delay)
+        pid = os.fork()
+        if pid == 0:
+            import codecarbon.core.cpu, psutil, requests
+            os._exit(0)
+        children.append(pid)
+end = time.monotonic() + 20
+while children and time.monotonic() < end:
+    pid, status = os.waitpid(-1, os.WNOHANG)
+    if pid:
+        assert status == 0
+        children.remove(pid)
+    time.sleep(0.01)
+for pid in children:
+    os.kill(pid, 9)
+    print("stuck")
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_spans_of_multiprocessing_children_are_recorded(home: Path, tmp_path: Path, method: str) -> None:
+    (tmp_path / "work.py").write_text(
+        "import ecoia\n@ecoia.track(service='worker', phase='evaluation', units=1)\ndef work(n):\n    return n * n\n",
+        encoding="utf-8",
+    )
+    program = """
+import multiprocessing, sys, ecoia
+sys.path.insert(0, sys.argv[2])
+from work import work
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    with ecoia.track(service="main", phase="evaluation"):
+        pool = context.Pool(2)
+        assert pool.map(work, range(20), chunksize=1) == [n * n for n in range(20)]
+        pool.close()
+        pool.join()
+"""
+    done = run_python(program, method, str(tmp_path))
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    spans = spans_of(home)
+    assert spans["worker"] == 20
+    assert spans["main"] == 1
+    pids = {record.pid for record in recorded(home)}
+    assert 2 <= len(pids) <= 3  # one worker may have done all
