@@ -27,7 +27,7 @@ PHASE_STYLES = {
 STATUS_STYLES = {MEASURED: ("#1f4e79", ""), ESTIMATED: ("#b8500c", "/"), DECLARED: ("#5d6614", "|")}
 _TREND_COLOR = "#1f4e79"
 _INTERVAL_COLOR = "#14181d"
-_NAME_WIDTH = 20
+_NAME_WIDTH, _PHASE_WIDTH = 20, 30  # characters
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def services(report: QuarterlyReport, language: Language) -> Chart | None:
             orientation="h",
             y=order,
             x=[cells[service].get(phase, 0.0) / size for service in order],
-            name=language.of(wording.PHASES, phase),
+            name=textwrap.shorten(language.of(wording.PHASES, phase), _PHASE_WIDTH, placeholder="…"),
             marker=_marker(PHASE_STYLES, phase),
         )
     figure.add_scatter(
@@ -321,7 +321,7 @@ def _missing(results: Sequence[PhaseResult], language: Language) -> str:
         method.component
         for result in results
         for method in result.measure.methods
-        if method.status == MISSING and method.name != "no-device"
+        if method.status == MISSING and method.name not in wording.NOT_LACKING
     }
     return language.listed(language.of(wording.COMPONENTS, name) for name in _ordered(components, wording.COMPONENTS))
 

@@ -136,11 +136,10 @@ class Language:
 
     def share(self, share: float) -> str:
         """A share of 1 as a percentage; what is not zero is never written 0 %."""
-        if 0 < share < 0.001:
-            return "<" + NBSP + str(format_percent(0.001, "#,##0.0" + NBSP + "%", locale=self.locale))
+        sign = "<" + NBSP if 0 < share < 0.001 else ""
         figures = "#,##0.#" if share < 0.1 or 0.99 < share < 1 else "#,##0"
         space = NBSP if self.code == "fr" else ""
-        return str(format_percent(share, f"{figures}{space}%", locale=self.locale))
+        return sign + str(format_percent(0.001 if sign else share, f"{figures}{space}%", locale=self.locale))
 
     def unit_of(self, values: Iterable[float], unit: str) -> tuple[str, float]:
         """The unit in which to write values given in ``unit``, with its size in ``unit``."""
@@ -199,7 +198,7 @@ class Language:
     def day(self, iso: str) -> str:
         """A civil day, ``2026-11-23``, in words."""
         try:
-            return str(format_date(date.fromisoformat(iso), "long", locale=self.locale))
+            return str(format_date(date.fromisoformat(iso), "d MMMM yyyy", locale=self.locale))
         except ValueError:
             return iso
 

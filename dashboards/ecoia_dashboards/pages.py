@@ -27,7 +27,7 @@ from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
 WIDE_PX, NARROW_PX = 720, 340
 """Widths at which each figure is drawn: a page and a telephone."""
 
-_BANNERS = ("simulated-history", "stand-ins", "no-data")
+_BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
 _COMMITMENT = 7
 
 # What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
@@ -118,8 +118,7 @@ class _View:
         self.quarter = language.quarter(report.quarter)
         self.charts = charts(report, language)
         self.registered = {entry.id: entry.registered for entry in report.register}
-        self.banners = [code for code in _BANNERS if code in report.notices]
-        self.notices = [code for code in report.notices if code not in _BANNERS]
+        self.banners = [code for code in _BANNERS if code in report.notices or (code == "simulated" and report.simulated)]
         self.commitment = next((c for c in report.commitments if c.number == _COMMITMENT), None)
         self.measured = [entry for entry in report.register if entry.measured]
         self.not_measured = [entry for entry in report.register if entry.registered and not entry.measured]
@@ -236,7 +235,7 @@ class _View:
             share.component
             for result in self.report.results
             for share in result.measure.methods
-            if share.status == MISSING and share.name != "no-device"
+            if share.status == MISSING and share.name not in wording.NOT_LACKING
         }
         return self.language.listed(self.language.of(wording.COMPONENTS, name) for name in sorted(found))
 

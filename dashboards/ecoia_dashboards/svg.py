@@ -25,9 +25,7 @@ _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike ever
 
 # Plotly's pattern shapes, as matplotlib's hatches. Not its dots: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
-_MARKERS = {"circle": "o", "diamond": "D", "square": "s"}
-_SIDES = {"middle right": ("left", "center", (5, 0)), "top center": ("center", "bottom", (0, 4))}
-_LEGEND_ENTRY_PX = 175
+_LEGEND_ENTRY_PX, _LEGEND_ROW_PX = 175, 19
 
 # matplotlib's parameters are global and read while drawing: one drawing at a time, whatever the user's own style says.
 _LOCK = threading.Lock()
@@ -55,18 +53,26 @@ def draw(figure: go.Figure, width: int) -> str:
 
     with _drawing():
         columns = max(1, width // _LEGEND_ENTRY_PX)
-        legend_rows = -(-sum(_in_legend(trace) for trace in figure.data) // columns)
-        height = figure.layout.height + 19 * legend_rows
+        legend_rows = -(-sum(trace.showlegend is not False for trace in figure.data) // columns)
+        height = figure.layout.height + _LEGEND_ROW_PX * legend_rows
         # 72 dots an inch: one point of the drawing is one pixel of the page.
         drawing: Any = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
         drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
         FigureCanvasSVG(drawing)
         axes = drawing.add_subplot()
-        _traces(axes, figure)
+        entries = _traces(axes, figure)
         _axes(axes, figure)
-        if legend_rows:
-            handles, labels = axes.get_legend_handles_labels()
-            drawing.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)
+        if entries:
+            # Set afterwards: matplotlib leaves out a label that begins with an underscore.
+            legend = drawing.legend(
+                [handle for handle, _ in entries],
+                [str(index) for index in range(len(entries))],
+                loc="outside upper left",
+                ncols=columns,
+                borderaxespad=0.2,
+            )
+            for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
+                text.set_text(label)
         for artist in drawing.findobj(lambda artist: hasattr(artist, "set_parse_math")):
             artist.set_parse_math(False)  # a service's name may hold a dollar sign
         out = io.StringIO()
@@ -105,22 +111,23 @@ def _drawing() -> Iterator[None]:
         yield
 
 
-def _in_legend(trace: Any) -> bool:
-    return trace.showlegend is not False
-
-
-def _traces(axes: Any, figure: go.Figure) -> None:
+def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
+    """Draw every trace; what the legend shows of each, with its name."""
     categories = _categories(figure)
     stacked = [0.0] * len(categories)
+    entries = []
     for trace in figure.data:
         if trace.type == "bar":
             if figure.layout.barmode != "stack":
                 raise UnknownTraceError(f"barmode {figure.layout.barmode!r} has no static drawing: use 'stack'")
-            _bar(axes, trace, categories, stacked)
+            handle = _bar(axes, trace, categories, stacked)
         elif trace.type == "scatter":
-            _scatter(axes, trace, categories, horizontal=_horizontal(figure))
+            handle = _scatter(axes, trace, categories, horizontal=_horizontal(figure))
         else:
             raise UnknownTraceError(f"trace kind {trace.type!r} has no static drawing: use 'bar' or 'scatter'")
+        if trace.showlegend is not False:
+            entries.append((handle, trace.name))
+    return entries
 
 
 def _horizontal(figure: go.Figure) -> bool:
@@ -132,12 +139,14 @@ def _categories(figure: go.Figure) -> list[str]:
     return list((figure.layout.yaxis if _horizontal(figure) else figure.layout.xaxis).tickvals)
 
 
-def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float]) -> None:
+def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float]) -> Any:
+    from matplotlib.patches import Patch
+
     horizontal = trace.orientation == "h"
     names, lengths = (trace.y, trace.x) if horizontal else (trace.x, trace.y)
     hatch, color = _hatch(trace.marker.pattern.shape), trace.marker.color
     hollow = trace.marker.pattern.fillmode == "replace"
-    style = {
+    style: dict[str, Any] = {
         "facecolor": "white" if hollow else color,
         "edgecolor": color if hollow else "white",
         "linewidth": 1.2,
@@ -153,8 +162,8 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
             starts.append(stacked[place])
             stacked[place] += length
     edge = {"left": starts} if horizontal else {"bottom": starts}
-    label = trace.name if _in_legend(trace) else "_nolegend_"
-    draw_bars(places, sizes, 0.62, label=label, **edge, **style)
+    draw_bars(places, sizes, 0.62, **edge, **style)
+    return Patch(**style)
 
 
 def _hatch(shape: str | None) -> str:
@@ -163,34 +172,30 @@ def _hatch(shape: str | None) -> str:
     return _HATCHES[shape or ""]
 
 
-def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bool) -> None:
+def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bool) -> Any:
     places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
     xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
     if trace.mode == "text":
-        if trace.textposition not in _SIDES:
-            raise UnknownTraceError(f"text position {trace.textposition!r} has no static drawing: use {', '.join(_SIDES)}")
-        across, up, offset = _SIDES[trace.textposition]
+        if trace.textposition != "middle right":
+            raise UnknownTraceError(f"text position {trace.textposition!r} has no static drawing: use 'middle right'")
         for x, y, text in zip(xs, ys, trace.text, strict=True):
-            axes.annotate(text, (x, y), offset, textcoords="offset points", ha=across, va=up, parse_math=False)
-    elif trace.mode == "markers":
-        errors = {}
-        for name, error in (("xerr", trace.error_x), ("yerr", trace.error_y)):
-            if error.array is not None:
-                errors[name] = [list(error.arrayminus), list(error.array)]
-        axes.errorbar(
+            axes.annotate(text, (x, y), (5, 0), textcoords="offset points", va="center", parse_math=False)
+        return None
+    if trace.mode == "markers":
+        if trace.marker.symbol != "diamond":
+            raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use 'diamond'")
+        return axes.errorbar(
             xs,
             ys,
-            **errors,
-            fmt=_MARKERS[trace.marker.symbol or "circle"],
+            yerr=[list(trace.error_y.arrayminus), list(trace.error_y.array)],
+            fmt="D",
             color=trace.marker.color,
             markersize=5,
             markeredgecolor="white",
             elinewidth=1.4,
             capsize=4,
-            label=trace.name if _in_legend(trace) else "_nolegend_",
         )
-    else:
-        raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers' or 'text'")
+    raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers' or 'text'")
 
 
 def _axes(axes: Any, figure: go.Figure) -> None:

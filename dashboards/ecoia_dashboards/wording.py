@@ -31,10 +31,16 @@ METHODS = {
     "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
     "ram-model": N_("modèle de la mémoire"),
     "kwh": N_("consommation déclarée"),
+    "kwh:undivided": N_("consommation déclarée, non répartie entre composants"),
+    "undivided": N_("compris dans la consommation déclarée"),
+    "power-model": N_("durée déclarée, puissance de l’équipement"),
     "no-device": N_("aucun appareil de ce type"),
     "no-driver": N_("appareil présent, pilote absent"),
     "none": N_("aucun moyen de mesure"),
 }
+
+NOT_LACKING = ("no-device", "undivided")
+"""Methods of a missing component that lacks nothing: there is no such device, or its energy is in a declared whole."""
 
 COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}
 
@@ -68,7 +74,7 @@ REASONS = {
     "not-measured": N_("non mesuré"),
     "no-zone": N_("non calculé : zone inconnue"),
     "no-factor": N_("non calculé : pas de facteur pour cette zone ou cette année"),
-    "no-units": N_("sans unité fonctionnelle déclarée"),
+    "no-units": N_("aucune unité comptée"),
     "baseline-missing": N_("période de référence absente"),
     "not-computed": N_("non calculé par cette version"),
 }
@@ -85,6 +91,8 @@ VERDICT_REASONS = {
     "baseline-missing": N_("la période de référence n’est pas enregistrée"),
     "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
     "simulated": N_("des données simulées ne prouvent rien"),
+    "coverage-incomplete": N_("ce qui est connu est sous le plafond, mais des services ou des composants n’y sont pas"),
+    "partial-quarter": N_("ce qui est connu est sous le plafond, mais le trimestre n’est pas terminé"),
     "not-computed": N_("cet indicateur n’est pas calculé par cette version"),
 }
 
@@ -124,6 +132,7 @@ LOST = {
     "invalid-quality": N_("valeurs de qualité illisibles, laissées de côté"),
     "no-sampler": N_("exécutions que rien n’échantillonnait"),
     "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
+    "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
     "cpu-unread": N_("lectures manquées du compteur du processeur"),
@@ -155,6 +164,7 @@ NOTICES = {
     "simulated-history": N_(
         "Des trimestres de ce rapport sont simulés, et non mesurés : ils sont hachurés et marqués « simulé »."
     ),
+    "simulated": N_("Ce trimestre contient des données simulées, et non mesurées : elles sont marquées « simulé »."),
     "stand-ins": N_(
         "Des modèles de démonstration tiennent lieu des vrais services : leurs chiffres ne disent rien de ces services."
     ),
@@ -163,4 +173,4 @@ NOTICES = {
         "L’énergie de veille n’est pas séparée : aucune référence à vide n’est mesurée sur tout ou partie des machines."
     ),
 }
-"""Codes of ``QuarterlyReport.notices``."""
+"""Codes of ``QuarterlyReport.notices``, and ``simulated`` for ``QuarterlyReport.simulated``."""

@@ -1,0 +1,315 @@
+"""The page: every figure of the data, every code in words, nothing from outside, nothing unescaped."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import builders
+from ecoia import catalogue, semconv
+from ecoia import report as data
+from ecoia.errors import UsageError
+from ecoia.factors import default_factors
+from ecoia.periods import Quarter
+from ecoia.report import QuarterlyReport, build_report
+from ecoia_dashboards import wording
+from ecoia_dashboards.language import LANGUAGES, catalogue_path
+from ecoia_dashboards.pages import render_report
+
+PAGE_LIMIT_BYTES = 60_000
+
+
+class Page(HTMLParser):
+    """What a page holds: its tags, its words (spaces of every kind made plain), its values."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.parts: list[str] = []
+        self.style = ""
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.parts))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, text: str) -> None:
+        if self.lasttag == "style" and not self.style:
+            self.style = text
+        else:
+            self.parts.append(text)
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
+    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture(scope="module")
+def page(sample: QuarterlyReport) -> Page:
+    return Page(render_report(sample))
+
+
+def bare(**values: object) -> QuarterlyReport:
+    """A report of nothing recorded, without a catalogue."""
+    return build_report(
+        [],
+        Quarter(2026, 4),
+        settings=builders.make_settings(**values),
+        catalogue=catalogue.load(None),
+        factors=default_factors(),
+    )
+
+
+class TestSelfContained:
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    def test_page_is_light(self, sample: QuarterlyReport, lang: str) -> None:
+        assert len(gzip.compress(render_report(sample, lang).encode())) <= PAGE_LIMIT_BYTES
+
+    def test_equal_data_gives_equal_pages(self, sample: QuarterlyReport) -> None:
+        assert render_report(sample) == render_report(dataclasses.replace(sample))
+
+    def test_policy_names_the_only_style_sheet_and_nothing_can_run(self, page: Page) -> None:
+        policy = next(a["content"] for a in page.attributes("meta") if a.get("http-equiv") == "Content-Security-Policy")
+        digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+        assert policy == (f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'")
+        assert not page.attributes("script")
+        assert not [a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)]
+
+    def test_nothing_is_fetched(self, page: Page) -> None:
+        addresses = [a[name] or "" for _, a in page.tags for name in ("src", "srcset", "href") if name in a]
+        assert addresses
+        assert all(address.startswith(("data:", "#")) for address in addresses)
+        assert "url(" not in page.style
+        assert "@import" not in page.style
+
+    def test_images_have_a_text_and_a_table(self, page: Page) -> None:
+        images = page.attributes("img")
+        assert len(images) == 3
+        assert all(len(image["alt"] or "") > 40 for image in images)
+        assert page.text.count("Données de la figure") >= 3
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("codes", "sentences"),
+        [
+            (data.NOTICES, wording.NOTICES),
+            (data.REASONS, wording.REASONS),
+            (data.VERDICTS, wording.VERDICTS),
+            (data.VERDICT_REASONS, wording.VERDICT_REASONS),
+            (semconv.STATUSES, wording.STATUSES),
+            (semconv.STATUSES, wording.STATUS_MEANINGS),
+            (semconv.PHASES, wording.PHASES),
+            (semconv.COMPONENTS, wording.COMPONENTS),
+            (set(semconv.KINDS) - {semconv.KIND_OUTCOME}, wording.KINDS),
+            (catalogue.INDICATORS, wording.INDICATORS),
+        ],
+    )
+    def test_every_code_has_a_sentence(self, codes: tuple[str, ...], sentences: dict[str, str]) -> None:
+        assert set(codes) <= set(sentences)
+
+    def test_an_unknown_code_is_shown_as_it_is(self, sample: QuarterlyReport) -> None:
+        changed = dataclasses.replace(
+            sample,
+            notices=(*sample.notices, "code-of-tomorrow"),
+            lost={"loss-of-tomorrow": 7, "invalid-setting:zone": 2},
+            targets=(dataclasses.replace(sample.targets[0], verdict="verdict-of-tomorrow", reason="reason-of-tomorrow"),),
+            totals=dataclasses.replace(sample.totals, co2e=data.Quantity(None, "kgCO2e", reason="lack-of-tomorrow")),
+        )
+        text = Page(render_report(changed)).text
+        for code in ("code", "loss", "verdict", "reason", "lack"):
+            assert f"{code}-of-tomorrow" in text
+        assert "réglages illégaux, remplacés par leur valeur par défaut : zone" in text
+
+    @pytest.mark.parametrize("lang", [lang for lang in LANGUAGES if lang != "fr"])
+    def test_every_message_is_translated_and_none_is_stale(self, repository: Path, lang: str) -> None:
+        found: set[str | tuple[str, ...]] = {
+            message
+            for _, _, message, _, _ in extract_from_dir(
+                repository / "dashboards" / "ecoia_dashboards",
+                method_map=[("**.py", "python"), ("templates/**.html", "jinja2")],
+                options_map={"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}},
+                keywords={"_": None, "N_": None, "t": None, "n": (1, 2), "ngettext": (1, 2)},
+            )
+        }
+        with catalogue_path(lang).open("rb") as file:
+            messages = [message for message in read_po(file, locale=lang, abort_invalid=True) if message.id]
+        known = {tuple(m.id) if isinstance(m.id, list | tuple) else m.id for m in messages}
+        assert known - found == set()
+        assert found - known == set()
+        for message in messages:
+            ids = message.id if isinstance(message.id, list | tuple) else (message.id,)
+            texts = message.string if isinstance(message.string, list | tuple) else (message.string,)
+            assert all(texts), f"{message.id!r} has no translation"
+            assert not message.fuzzy, message.id
+            for text in texts:
+                assert names(text) == names(ids[-1]) or names(text) == names(ids[0]), f"{message.id!r} and {text!r}"
+
+    def test_english_page_holds_no_french_of_ours(self, sample: QuarterlyReport) -> None:
+        text = Page(render_report(sample, "en")).text
+        with catalogue_path("en").open("rb") as file:
+            french = [m.id for m in read_po(file) if isinstance(m.id, str) and len(m.id) > 12 and m.id != m.string]
+        assert [message for message in french if "%" not in message and message in text] == []
+
+    def test_an_unknown_language_is_refused_with_the_remedy(self, sample: QuarterlyReport) -> None:
+        with pytest.raises(UsageError, match="lang = 'de'.*fr or en"):
+            render_report(sample, "de")
+
+    def test_quarter_and_language_of_the_page(self, sample: QuarterlyReport, page: Page) -> None:
+        english = Page(render_report(sample, "en"))
+        assert page.attributes("html")[0]["lang"] == "fr"
+        assert english.attributes("html")[0]["lang"] == "en"
+        assert "T4 2026" in page.text
+        assert "Q4 2026" not in page.text
+        assert "Q4 2026" in english.text
+        assert "T4 2026" not in english.text
+
+
+def names(message: str) -> set[str]:
+    """The fields that a message fills in."""
+    return set(re.findall(r"%\((\w+)\)s", message))
+
+
+class TestNeverLies:
+    def test_exact_microjoules_add_up_on_the_page(self, sample: QuarterlyReport, page: Page) -> None:
+        values = {attributes["value"] for attributes in page.attributes("data")}
+        assert str(sample.totals.energy_components_microjoules) in values
+        assert {str(part) for part in sample.energy_by_kind_microjoules.values()} <= values
+        assert "Écart inexpliqué" not in page.text
+
+    def test_a_gap_in_the_sums_is_shown(self, sample: QuarterlyReport) -> None:
+        totals = dataclasses.replace(sample.totals, energy_components_microjoules=sample.totals.energy_components_microjoules + 1)
+        assert "Écart inexpliqué" in Page(render_report(dataclasses.replace(sample, totals=totals))).text
+
+    def test_every_computed_number_of_the_data_is_there(self, sample: QuarterlyReport, page: Page) -> None:
+        values = {attributes["value"] for attributes in page.attributes("data")}
+        wanted = [sample.totals.energy, sample.totals.co2e]
+        for result in sample.results:
+            wanted += [result.measure.energy, result.measure.co2e, result.energy_per_unit]
+        for entry in sample.register:
+            wanted += [entry.energy, entry.co2e]
+        wanted += [target.observed for target in sample.targets]
+        assert {str(quantity.value) for quantity in wanted if quantity.value is not None} <= values
+
+    def test_services_not_measured_are_listed_as_such(self, sample: QuarterlyReport, page: Page) -> None:
+        part = page.text.split("Services non mesurés")[1].split("Résultats par service")[0]
+        for entry in sample.register:
+            if entry.registered:
+                assert (entry.name in part) is not entry.measured
+        assert "et 20 services sans nom" in part
+        assert "non enregistré" in page.text
+
+    def test_the_four_statuses_are_words_with_a_shape_each(self, page: Page) -> None:
+        classes = {attributes.get("class") for attributes in page.attributes("span")}
+        for status in semconv.STATUSES:
+            assert f"status {status}" in classes
+            assert f".{status}::before" in page.style
+        for word in ("mesuré", "estimé", "déclaré", "manquant"):
+            assert word in page.text
+
+    def test_the_wording_of_commitment_7_is_never_invented(self, sample: QuarterlyReport, page: Page) -> None:
+        assert "Le texte de l’engagement n° 7 n’est pas fourni" in page.text
+        own = tuple(dataclasses.replace(c, text="Nos propres mots.") if c.number == 7 else c for c in sample.commitments)
+        text = Page(render_report(dataclasses.replace(sample, commitments=own, notices=()))).text
+        assert "Nos propres mots." in text
+        assert "n’est pas fourni" not in text
+
+    def test_simulated_data_and_stand_ins_are_said_on_every_page(self, sample: QuarterlyReport, page: Page) -> None:
+        assert {"simulated-history", "stand-ins"} <= set(sample.notices)
+        assert "⚠ Des trimestres de ce rapport sont simulés" in page.text
+        assert "⚠ Des modèles de démonstration" in page.text
+        foot = re.sub(r"\\([0-9a-f]+) ", lambda match: chr(int(match[1], 16)), page.style)
+        assert "contient des données simulées · modèles de démonstration" in foot
+        assert "ethique@organisation.example" in foot
+
+    def test_a_simulated_quarter_says_so_without_any_notice(self, sample: QuarterlyReport) -> None:
+        page = Page(render_report(dataclasses.replace(sample, simulated=True, notices=())))
+        assert "⚠ Ce trimestre contient des données simulées" in page.text
+
+    def test_a_device_that_is_not_there_is_not_missing(self, sample: QuarterlyReport) -> None:
+        def without(share: data.MethodShare) -> data.MethodShare:
+            return dataclasses.replace(share, name="no-device") if share.status == semconv.MISSING else share
+
+        results = tuple(
+            dataclasses.replace(r, measure=dataclasses.replace(r.measure, methods=tuple(map(without, r.measure.methods))))
+            for r in sample.results
+        )
+        text = Page(render_report(dataclasses.replace(sample, results=results))).text
+        assert "pour tout ou partie ; inconnu" in Page(render_report(sample)).text
+        assert "pour tout ou partie ; inconnu" not in text
+        assert "aucun appareil de ce type" in text
+
+    def test_without_a_zone_co2e_is_not_computed_and_the_remedy_is_named(self, tmp_path: Path) -> None:
+        text = Page(render_report(builders.sample_report(tmp_path, zone=None))).text
+        assert "non calculé" in text
+        assert "ECOIA_ZONE=FRA" in text
+        assert "hors bâtiment" in text
+
+    def test_with_a_pue_the_building_is_included(self, tmp_path: Path) -> None:
+        text = Page(render_report(builders.sample_report(tmp_path, pue=1.3))).text
+        assert "Énergie ( bâtiment compris )" in text.replace("(bâtiment compris)", "( bâtiment compris )")
+        assert "PUE appliqué : 1,30." in text
+
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    def test_nothing_recorded_is_unknown_not_zero(self, lang: str) -> None:
+        page = Page(render_report(bare(), lang))
+        assert not page.attributes("img")
+        assert not re.search(r"\b0([.,]0+)? (kWh|Wh|kgCO₂e)", page.text.split("Microjoules")[0])
+        assert {"fr": "inconnu, et non pas nul", "en": "unknown, not zero"}[lang] in page.text
+
+    def test_no_name_of_a_person_slips_in_through_the_generator(self, page: Page) -> None:
+        assert not [a for a in page.attributes("meta") if a.get("name") in ("author", "generator")]
+
+
+class TestHostileText:
+    HOSTILE = "</style></script><script>alert(1)</script>\"'`${7*7}{{7*7}}\x00\x1b[31m\u202eabc\u2066\ud800\r\n]]>&lt;"
+
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    def test_every_text_of_the_data_may_be_hostile(self, sample: QuarterlyReport, lang: str) -> None:
+        hostile = poisoned(sample, self.HOSTILE)
+        page = Page(render_report(hostile, lang))
+        assert not page.attributes("script")
+        assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.html)
+        page.html.encode("utf-8")
+        assert "{{7*7}}" in page.text
+        assert "49" not in page.text.replace("{{7*7}}", "").split("alert(1)")[1][:20]
+        assert page.style.count("</") == 0
+
+    def test_a_name_cannot_read_as_another_by_marks_of_direction(self, sample: QuarterlyReport) -> None:
+        entry = dataclasses.replace(sample.register[0], name="tnemurtsni\u202e")
+        html = render_report(dataclasses.replace(sample, register=(entry, *sample.register[1:])))
+        assert "tnemurtsni\N{REPLACEMENT CHARACTER}" in html
+
+
+def poisoned(report: QuarterlyReport, hostile: str) -> QuarterlyReport:
+    """The report with a hostile text wherever an organisation or a program could have put one."""
+    replace = dataclasses.replace
+    return replace(
+        report,
+        organisation=hostile,
+        charter_title=hostile,
+        ethics_contact=hostile,
+        commitments=tuple(replace(c, name=hostile, text=hostile) for c in report.commitments),
+        results=tuple(replace(r, functional_unit=hostile, quality={hostile: 1.0}) for r in report.results),
+        register=tuple(replace(e, name=f"{hostile} {e.id}", audience=hostile, scope=hostile) for e in report.register),
+        targets=tuple(replace(t, id=hostile, verdict=hostile, reason=hostile, deadline=hostile) for t in report.targets),
+        factors=tuple(replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile) for f in report.factors),
+        lost={hostile: 1},
+        notices=(hostile,),
+        governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),
+    )
