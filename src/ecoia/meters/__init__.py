@@ -6,8 +6,9 @@ process may claim is attribution's business. Readings are time-stamped by the ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ecoia.records import Method
@@ -46,6 +47,23 @@ class Meter(Protocol):
 
 
 @dataclass(frozen=True)
+class Absence:
+    """Why a component has no meter. ``name`` is what records say, as the name of a missing method."""
+
+    name: str
+    why: str
+    remedy: str | None
+
+
+class Detected(list[Meter]):
+    """The meters of this machine, at most one a component, and why the other components have none."""
+
+    def __init__(self, found: Mapping[str, Meter | Absence]) -> None:
+        super().__init__(each for each in found.values() if not isinstance(each, Absence))
+        self.absent = {component: each for component, each in found.items() if isinstance(each, Absence)}
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What ``ecoia doctor`` says of one component."""
 
@@ -56,8 +74,8 @@ class Diagnosis:
     remedy: str | None
 
 
-def detect(settings: Settings, early_counters: dict[str, int] | None = None) -> list[Meter]:
-    """The best meter of each component on this machine; a component with none is left out.
+def detect(settings: Settings, early_counters: dict[str, int] | None = None, root: Path = Path("/")) -> Detected:
+    """The best meter of each component on this machine. A component that cannot be measured is absent, never an error.
 
     Imports codecarbon (0.2 s), so it runs in the background thread of a measured process.
 
@@ -65,37 +83,36 @@ def detect(settings: Settings, early_counters: dict[str, int] | None = None) -> 
         settings: For site-specific choices.
         early_counters: Counter files read before detection (path -> microjoules), so that the time that
             detection takes is measured too.
+        root: Where ``/proc`` and ``/sys`` are.
     """
     from ecoia.meters import codecarbon_adapter
 
-    return codecarbon_adapter.detect(early_counters or {})
+    return codecarbon_adapter.detect(early_counters or {}, root)
 
 
-def diagnose(settings: Settings) -> list[Diagnosis]:
+def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
     """For each component: the method in use, why, and how to get a better one."""
-    from ecoia.meters import codecarbon_adapter, hardware
+    from ecoia.meters import codecarbon_adapter
 
-    found = {meter.component: meter.method for meter in detect(settings)}
-    reasons = {
+    explain = {
         "cpu": codecarbon_adapter.explain_cpu,
         "gpu": codecarbon_adapter.explain_gpu,
         "ram": codecarbon_adapter.explain_ram,
     }
-    missing_gpu = Method(MISSING, hardware.missing_gpu_name())
+    found = detect(settings, root=root)
     diagnoses = []
-    for component in COMPONENTS:
-        method = found.get(component, missing_gpu if component == "gpu" else Method(MISSING, "none"))
-        why, remedy = reasons[component](method)
+    for component, method in methods(found).items():
+        absence = found.absent.get(component)
+        why, remedy = explain[component](method, root) if absence is None else (absence.why, absence.remedy)
         diagnoses.append(Diagnosis(component, method.status, method.name, why, remedy))
     return diagnoses
 
 
 def methods(meters: Sequence[Meter]) -> dict[str, Method]:
     """The method of each component, missing ones included."""
-    from ecoia.meters import hardware
-
     found = {meter.component: meter.method for meter in meters}
+    absent = meters.absent if isinstance(meters, Detected) else {}
     return {
-        component: found.get(component) or Method(MISSING, hardware.missing_gpu_name() if component == "gpu" else "none")
+        component: found.get(component) or Method(MISSING, absent[component].name if component in absent else "none")
         for component in COMPONENTS
     }

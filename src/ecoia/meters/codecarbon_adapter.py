@@ -5,6 +5,10 @@ What is used: ``core.rapl.RAPLFile`` (reading and wrap), ``core.rapl.find_mirror
 power table. What is not, and why (docs/decisions.md): the tracker; ``IntelRAPL``'s choice of zones, which skips
 nested ``dram`` zones and merges those of several sockets by name; ``TDP``, which loads pandas.
 Tests run this module against the pinned release's real classes on fake trees.
+
+Measuring must not be noticed by its host, and codecarbon notices itself in two ways, both held off by ``_unnoticed``:
+it logs (a handler of its own on import, warnings at each failed reading), and it starts programs (``nvidia-smi`` and
+``rocm-smi`` on import, ``scontrol`` in a Slurm job, where a missing one is an error and a present one asks a server).
 """
 
 from __future__ import annotations
@@ -13,38 +17,108 @@ import csv
 import logging
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecoia.meters import Meter, hardware
+from ecoia.meters import Absence, Detected, Meter, hardware
 from ecoia.records import Method
 from ecoia.semconv import ESTIMATED, MEASURED
 
 RAPL = Method(MEASURED, "rapl")
 RAPL_DRAM = Method(MEASURED, "rapl-dram")
 NVML = Method(MEASURED, "nvml")
+NVML_POWER = Method(MEASURED, "nvml-power")
+"""A GPU without an energy counter: its momentary power, times the time since the last reading."""
+
 GPU_OTHER = Method(MEASURED, "amdsmi")
 LOAD_GENERIC = Method(ESTIMATED, "load-model:generic-tdp")
 LOAD_MODEL = Method(ESTIMATED, "load-model:tdp")
 RAM_MODEL = Method(ESTIMATED, "ram-model")
 
 
+_MOST_WATTS = 10_000
+"""No RAPL zone uses more. A counter that begins again (driver reloaded, machine resumed) looks like a wrap, and the
+energy of a whole range is then asked for one second."""
+
+_ours = threading.local()
+"""Whether this thread is in codecarbon on ecoia's behalf: only then is anything held off, so the host's own use is its own."""
+
+
+def _is_ours() -> bool:
+    return getattr(_ours, "active", False)
+
+
+class _NotOurs(logging.Filter):
+    """Keeps what codecarbon says to ecoia out of the host's log; what it says to the host passes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _is_ours()
+
+
+_not_ours = _NotOurs()
+
+
 @contextmanager
-def _untouched_logging() -> Iterator[None]:
-    """codecarbon's import gives its logger a handler and a level of its own: put the host's back, and keep it quiet."""
-    logger = logging.getLogger("codecarbon")
-    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
-    null = logging.NullHandler()
+def _quietly() -> Iterator[None]:
+    """Around every call into codecarbon. Filters once added stay: a second ``addFilter`` changes nothing."""
+    logging.getLogger("codecarbon").addFilter(_not_ours)
+    before = _is_ours()
+    _ours.active = True
     try:
         yield
     finally:
-        logger.handlers[:] = handlers or [null]
-        logger.setLevel(level)
-        logger.propagate = propagate
+        _ours.active = before
+
+
+@contextmanager
+def _unnoticed() -> Iterator[None]:
+    """Around codecarbon's import and set-up: no line in the host's log, no program started, logging as it was before.
+
+    codecarbon calls ``subprocess.check_output`` while it is being imported, so nothing of its own can be set first,
+    and ``PATH`` belongs to every thread and child of the host. So the function is wrapped for as long as this lasts;
+    the wrapper answers our thread as a program that failed, and passes every other call on. Code that takes hold of
+    the wrapper meanwhile keeps a function that does what the original does. No lock: a process that forks here
+    would hand its child a lock that nobody releases.
+    """
+    logger = logging.getLogger("codecarbon")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    first = "codecarbon" not in sys.modules
+    original = subprocess.check_output
+
+    @wraps(original)
+    def check_output(*args: Any, **kwargs: Any) -> Any:
+        if _is_ours():
+            raise subprocess.CalledProcessError(127, args[0])
+        return original(*args, **kwargs)
+
+    subprocess.check_output = check_output
+    try:
+        with _quietly():
+            yield
+    finally:
+        if subprocess.check_output is check_output:
+            subprocess.check_output = original
+        if first:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
+            _forget_programs()
+
+
+def _forget_programs() -> None:
+    # codecarbon remembers what nvidia-smi and rocm-smi answered; they were never asked, so the host may ask them.
+    nvidia, amd = sys.modules.get("codecarbon.core.gpu_nvidia"), sys.modules.get("codecarbon.core.gpu_amd")
+    if nvidia is not None:
+        nvidia.clear_nvidia_system_cache()
+    if amd is not None:
+        amd.clear_rocm_system_cache()
 
 
 def _microjoules(energy: Any) -> int:
@@ -81,12 +155,15 @@ class RaplMeter:
 
         total = 0
         complete = True
-        for zone in self._zones:
-            zone.delta(Time(seconds=seconds))
-            if zone.sample_skipped:
-                complete = False
-            else:
-                total += _microjoules(zone.energy_delta)
+        with _quietly():
+            for zone in self._zones:
+                zone.delta(Time(seconds=seconds))
+                energy = _microjoules(zone.energy_delta)
+                # A second more, since a counter moves in steps and a reading may follow another at once.
+                if zone.sample_skipped or energy > _MOST_WATTS * (seconds + 1) * 1_000_000:
+                    complete = False
+                else:
+                    total += energy
         return total if complete else None
 
 
@@ -96,24 +173,30 @@ class GpuMeter:
     component = "gpu"
     shared_by_cpu = False
 
-    def __init__(self, gpus: Any, indices: Sequence[int]) -> None:
+    def __init__(self, gpus: Any, chosen: Sequence[Any]) -> None:
+        from codecarbon.core.gpu import NvidiaGPUDevice
+
+        # GPUs of others are never asked again: they cost a call, and one of them failing would hide ours.
+        gpus.devices = list(chosen)
+        gpus.device_count = len(chosen)
         self._gpus = gpus
-        self._indices = frozenset(indices)
-        chosen = [device for device in gpus.devices if device.gpu_index in self._indices]
         self.devices = tuple(_text(device.get_static_details()["uuid"]) for device in chosen)
-        nvidia = all(type(device).__name__ == "NvidiaGPUDevice" for device in chosen)
-        self.method = NVML if nvidia else GPU_OTHER
         gpus.start()
+        nvidia = all(isinstance(device, NvidiaGPUDevice) for device in chosen)
+        counted = all(device.last_energy is not None for device in chosen)
+        self.method = GPU_OTHER if not nvidia else NVML if counted else NVML_POWER
 
     def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``."""
+        """See ``Meter.read``. None when a GPU could not be read; its counter, if it has one, tells the rest later."""
         from codecarbon.core.units import Time
 
-        readings = self._gpus.get_delta(Time(seconds=seconds))
-        chosen = [reading for reading in readings if reading["gpu_index"] in self._indices]
-        if len(chosen) != len(self._indices):
+        with _quietly():
+            readings = self._gpus.get_delta(Time(seconds=seconds))
+        # codecarbon reports 0 for a GPU that answers neither by counter nor by power.
+        unread = any(device._use_power_fallback and device._warned_power_failure for device in self._gpus.devices)
+        if unread or len(readings) != len(self._gpus.devices):
             return None
-        return sum(_microjoules(reading["delta_energy_consumption"]) for reading in chosen)
+        return sum(_microjoules(reading["delta_energy_consumption"]) for reading in readings)
 
 
 class LoadMeter:
@@ -128,7 +211,7 @@ class LoadMeter:
 
         self.method = LOAD_MODEL if known else LOAD_GENERIC
         self._load = _GivenLoad()
-        self._cpu = CPU(output_dir=tempfile.gettempdir(), mode="cpu_load", model=model, tdp=tdp_watts)
+        self._cpu = CPU(output_dir="", mode="cpu_load", model=model, tdp=tdp_watts)
         # Our own reading of /proc/stat, so that the model sees exactly the interval that is charged.
         self._cpu._cpu_load_meter = self._load
         self._cpu.start()
@@ -136,7 +219,8 @@ class LoadMeter:
     def read(self, seconds: float, load: float) -> int | None:
         """See ``Meter.read``."""
         self._load.share = load
-        watts: float = self._cpu._get_power_from_cpu_load().W
+        with _quietly():
+            watts: float = self._cpu._get_power_from_cpu_load().W
         return round(watts * seconds * 1_000_000)
 
 
@@ -190,6 +274,8 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
     ``dram`` zones are found by path, nested or not, so that each socket's counts.
     A package that exists but cannot be read makes the list empty: half of a host is not its energy.
     """
+    # Read rather than asked about: a file may look readable and fail (a hypervisor's, a security module's).
+    counted = hardware.read_counters(root)
     packages: dict[str, Path] = {}
     dram = []
     for file in hardware.energy_counter_files(root):
@@ -201,21 +287,17 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
         elif name == "dram":
             dram.append(file)
     chosen = list(packages.values())
-    if not chosen or not all(os.access(file, os.R_OK) for file in chosen):
+    if not chosen or not all(str(file) in counted for file in chosen):
         return [], []
-    return _without_mirrors(chosen), [file for file in dram if os.access(file, os.R_OK)]
+    # Half of the memory is not the memory either.
+    return _without_mirrors(chosen, counted), dram if all(str(file) in counted for file in dram) else []
 
 
-def _without_mirrors(files: list[Path]) -> list[Path]:
+def _without_mirrors(files: list[Path], counted: dict[str, int]) -> list[Path]:
     from codecarbon.core.rapl import SEQUENTIAL_READ_TOLERANCE_KWH, find_mirrored_counters
     from codecarbon.core.units import Energy
 
-    counters = []
-    for file in files:
-        try:
-            counters.append((str(file), float(Energy.from_ujoules(int(file.read_text(encoding="ascii"))))))
-        except (OSError, ValueError):
-            return []
+    counters = [(str(file), float(Energy.from_ujoules(counted[str(file)]))) for file in files]
     mirrored = find_mirrored_counters(counters, SEQUENTIAL_READ_TOLERANCE_KWH)
     return [file for file in files if str(file) not in mirrored]
 
@@ -270,40 +352,96 @@ def tdp_watts(model: str) -> float | None:
             entry = _words(row["Name"])
             # One word ("EPYC", "255e") is a family or a coincidence, not a model.
             if len(entry) >= 2 and entry <= words and any(char.isdigit() for word in entry for char in word):
-                best.append((len(entry), float(row["TDP"])))
+                watts = _watts(row["TDP"])
+                if watts is not None:
+                    best.append((len(entry), watts))
     if not best:
         return None
     most = max(count for count, _ in best)
-    watts = {value for count, value in best if count == most}
-    return watts.pop() if len(watts) == 1 else None
+    longest = {value for count, value in best if count == most}
+    return longest.pop() if len(longest) == 1 else None
 
 
-def detect(early_counters: dict[str, int], root: Path = hardware.ROOT) -> list[Meter]:
+def _watts(text: str) -> float | None:
+    # The table says "27.29.5" and "0.0" of some old models: that is not known, hence not zero.
+    try:
+        watts = float(text)
+    except ValueError:
+        return None
+    return watts if watts > 0 else None
+
+
+def detect(early_counters: dict[str, int], root: Path = hardware.ROOT) -> Detected:
     """See ``ecoia.meters.detect``."""
-    with _untouched_logging():
-        from codecarbon.core import gpu
-        from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
+    with _unnoticed():
+        cpu = _first(lambda: _rapl("cpu", root, early_counters), lambda: _load_model(root))
+        # DRAM counters without the packages' would mix a measured part with a modelled one for no gain.
+        ram = _first(lambda: _rapl("ram", root, early_counters), lambda: RamMeter(hardware.memory_bytes(root)))
+        gpu = _first(lambda: _gpu(root))
+    return Detected({"cpu": cpu, "gpu": gpu, "ram": ram})
 
-        meters: list[Meter] = []
-        packages, dram = select_zones(root)
-        if packages:
-            meters.append(RaplMeter("cpu", RAPL, packages, early_counters))
-        else:
-            model = hardware.cpu_model(root)
-            watts = tdp_watts(model)
-            generic = DEFAULT_POWER_PER_CORE * hardware.cpu_count()
-            meters.append(LoadMeter(model, generic if watts is None else watts, known=watts is not None))
-        if packages and dram:
-            meters.append(RaplMeter("ram", RAPL_DRAM, dram, early_counters))
-        else:
-            meters.append(RamMeter(hardware.memory_bytes(root)))
-        if gpu.is_gpu_details_available():
-            gpus = gpu.AllGPUDevices()
-            known = [(device.gpu_index, _text(device.get_static_details()["uuid"])) for device in gpus.devices]
-            indices = visible_gpus(known, os.environ.get("CUDA_VISIBLE_DEVICES"))
-            if indices:
-                meters.append(GpuMeter(gpus, indices))
-        return meters
+
+def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
+    """The first way that gives a meter, else what became of the last: a broken component must not cost the others."""
+    absence = Absence("none", "no way of measuring it is known", None)
+    for way in ways:
+        try:
+            found = way()
+        except Exception as error:  # noqa: BLE001 - a driver, a library or a table may fail in any manner
+            absence = Absence(f"failed:{type(error).__name__}", f"asking for it failed: {error}", "repair its driver or library")
+            continue
+        if isinstance(found, Absence):
+            absence = found
+        elif found is not None:
+            return found
+    return absence
+
+
+def _rapl(component: str, root: Path, early_counters: dict[str, int]) -> Meter | None:
+    packages, dram = select_zones(root)
+    if component == "cpu":
+        return RaplMeter("cpu", RAPL, packages, early_counters) if packages else None
+    return RaplMeter("ram", RAPL_DRAM, dram, early_counters) if dram else None
+
+
+def _load_model(root: Path) -> Meter:
+    from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
+
+    model = hardware.cpu_model(root)
+    watts = tdp_watts(model)
+    if watts is None:
+        return LoadMeter(model, DEFAULT_POWER_PER_CORE * hardware.cpu_count(), known=False)
+    return LoadMeter(model, watts * hardware.socket_count(root), known=True)
+
+
+def _gpu(root: Path) -> Meter | Absence:
+    from codecarbon.core import gpu
+
+    gpus = gpu.AllGPUDevices() if gpu.is_gpu_details_available() else None
+    if gpus is None or not gpus.devices:
+        return no_gpu(root)
+    uuids = [_text(device.get_static_details()["uuid"]) for device in gpus.devices]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    known = [(device.gpu_index, uuid) for device, uuid in zip(gpus.devices, uuids, strict=True)]
+    indices = visible_gpus(known, visible)
+    if indices:
+        return GpuMeter(gpus, [device for device in gpus.devices if device.gpu_index in indices])
+    if visible is not None and "MIG-" in visible:
+        return Absence("mig", "the driver tells no energy for a part of a GPU (MIG)", "measure the whole GPU on its host")
+    return Absence("hidden", f"CUDA_VISIBLE_DEVICES={visible!r} hides the {len(gpus.devices)} GPU(s) from this process", None)
+
+
+def no_gpu(root: Path = hardware.ROOT) -> Absence:
+    """Why no GPU driver answers, as far as the PCI bus tells."""
+    name = hardware.missing_gpu_name(root)
+    why, remedy = {
+        "no-device": ("no NVIDIA or AMD GPU on the PCI bus", None),
+        "no-driver": (
+            "a GPU is on the PCI bus but its driver does not answer",
+            "install the vendor's driver (nvidia-smi must work)",
+        ),
+    }.get(name, ("no driver answers and the PCI bus cannot be seen", None))
+    return Absence(name, why, remedy)
 
 
 def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
@@ -311,7 +449,8 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
     if method == RAPL:
         return "the kernel's RAPL counters are readable", None
     files = hardware.energy_counter_files(root)
-    hidden = [file for file in files if not os.access(file, os.R_OK)]
+    readable = hardware.read_counters(root)
+    hidden = [file for file in files if str(file) not in readable]
     if hidden:
         return (
             f"RAPL counters exist but {len(hidden)} of {len(files)} cannot be read by this user",
@@ -329,13 +468,9 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
 
 def explain_gpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
     """Why the GPU is measured so, and how to get better."""
-    if method in (NVML, GPU_OTHER):
-        return "the driver's energy interface answers", None
-    if method.name == "no-device":
-        return "no GPU on the PCI bus", None
-    if method.name == "no-driver":
-        return "a GPU is on the PCI bus but its driver does not answer", "install the vendor's driver (nvidia-smi must work)"
-    return "no driver answers and the PCI bus cannot be seen", None
+    if method == NVML_POWER:
+        return "this GPU has no energy counter: its power is read at each step", None
+    return "the driver's energy interface answers", None
 
 
 def explain_ram(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path("/")
 
-_DISPLAY_CLASSES = ("0x0300", "0x0302", "0x1200")  # VGA, 3D controller, processing accelerator
+_DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other display, processing accelerator
 _GPU_VENDORS = ("0x10de", "0x1002")  # NVIDIA, AMD
 
 
@@ -64,22 +64,50 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
+def socket_count(root: Path = ROOT) -> int:
+    """CPU packages of the host; 1 where the kernel does not tell."""
+    packages = set()
+    for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/physical_package_id"):
+        try:
+            packages.add(int(file.read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue
+    return max(len(packages), 1)
+
+
 def memory_bytes(root: Path = ROOT) -> int:
-    """Memory that is ours to use: the cgroup's limit where there is one, else the host's."""
+    """Memory that is ours to use: the least of the host's and of the limits of our cgroup and those above it."""
     import psutil
 
-    total = int(psutil.virtual_memory().total)
-    for limit in (
-        root / "sys/fs/cgroup/memory.max",
-        root / "sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ):
+    least = int(psutil.virtual_memory().total)
+    for limit in _memory_limit_files(root):
         try:
             text = limit.read_text(encoding="ascii").strip()
         except OSError:
             continue
-        if text.isdigit():  # cgroup v2 writes "max" for no limit
-            return min(total, int(text))
-    return total
+        if text.isdigit():  # cgroup v2 writes "max" for no limit, v1 a number beyond any memory
+            least = min(least, int(text))
+    return least
+
+
+def _memory_limit_files(root: Path) -> list[Path]:
+    mounted = root / "sys/fs/cgroup"
+    # A container sees its own group at the mount; elsewhere (a service, a Slurm job) it is some way below.
+    files = [mounted / "memory.max", mounted / "memory/memory.limit_in_bytes"]
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return files
+    for group in groups:
+        number, _, rest = group.partition(":")
+        controllers, _, path = rest.partition(":")
+        below = Path(path.strip("/"))
+        for folder in (below, *below.parents):
+            if number == "0":
+                files.append(mounted / folder / "memory.max")
+            elif "memory" in controllers.split(","):
+                files.append(mounted / "memory" / folder / "memory.limit_in_bytes")
+    return files
 
 
 def gpu_on_bus(root: Path = ROOT) -> bool | None:
