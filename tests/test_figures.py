@@ -45,11 +45,18 @@ def with_trend(report: QuarterlyReport, *points: TrendPoint, notices: tuple[str,
     return dataclasses.replace(report, trend=points, notices=notices)
 
 
-def contrast(color: str) -> float:
-    """Contrast with white, as WCAG 2 defines it."""
+def luminance(color: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    color = "#" + "".join(c * 2 for c in color[1:]) if len(color) == 4 else color
     parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(color: str, ground: str = "#ffffff") -> float:
+    """Contrast of a colour with its ground."""
+    dark, light = sorted((luminance(color), luminance(ground)))
+    return (light + 0.05) / (dark + 0.05)
 
 
 class TestFigures:
@@ -62,7 +69,7 @@ class TestFigures:
     def test_title_says_the_finding_and_table_and_picture_have_the_same_services(self, report: QuarterlyReport) -> None:
         chart = charts(report, FRENCH)["services"]
         assert chart.title.replace("\xa0", " ") == "VADORE : 76 % de l’énergie des services"
-        assert [row[0] for row in chart.rows][0] == "VADORE"
+        assert chart.rows[0][0] == "VADORE"
         assert len(chart.rows) == len(chart.figure.data[0].y)
         assert all(len(row) == len(chart.columns) for row in chart.rows)
 
@@ -71,13 +78,22 @@ class TestFigures:
         for place in range(len(chart.rows)):
             assert sum(trace.x[place] for trace in chart.figure.data) == pytest.approx(100)
         assert {trace.name for trace in chart.figure.data} == {"measured", "estimated", "declared"}
-        assert dict((row[0], row[-1]) for row in chart.rows)["VADORE"] == "graphics card"
+        assert {row[0]: row[-1] for row in chart.rows}["VADORE"] == "graphics card"
 
     def test_each_style_is_apart_by_pattern_and_legible_on_white(self) -> None:
         for styles in (figures.PHASE_STYLES, figures.STATUS_STYLES):
             patterns = [pattern for _, pattern in styles.values()]
             assert len(set(patterns)) == len(patterns)
             assert all(contrast(color) >= 4.5 for color, _ in styles.values())
+
+    def test_the_style_sheets_colours_are_legible_on_their_grounds(self) -> None:
+        sheet = (Path(figures.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+        colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", sheet))
+        for text in ("ink", "soft", "accent", "link", "good", "bad", "unsure", "warn-ink"):
+            for ground in ("paper", "wash", "warn-wash"):
+                assert contrast(colors[text], colors[ground]) >= 4.5, f"{text} on {ground}"
+        for status, (color, _) in figures.STATUS_STYLES.items():
+            assert colors[status] == color
 
     def test_simulated_quarters_are_hollow_and_say_so(self, report: QuarterlyReport) -> None:
         chart = charts(report, FRENCH)["trend"]

@@ -166,7 +166,7 @@ class TestWords:
         assert [message for message in french if "%" not in message and message in text] == []
 
     def test_an_unknown_language_is_refused_with_the_remedy(self, sample: QuarterlyReport) -> None:
-        with pytest.raises(UsageError, match="lang = 'de'.*fr or en"):
+        with pytest.raises(UsageError, match=r"lang = 'de'.*fr or en"):
             render_report(sample, "de")
 
     def test_quarter_and_language_of_the_page(self, sample: QuarterlyReport, page: Page) -> None:
