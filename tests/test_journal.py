@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -274,6 +276,18 @@ def test_a_home_keeps_its_identity_and_two_homes_differ(tmp_path: Path) -> None:
     assert Journal(tmp_path / "a").home_id == Journal(tmp_path / "a").home_id != Journal(tmp_path / "b").home_id
 
 
+def test_whoever_makes_a_home_first_all_see_one_identity(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for n in range(20):
+            barrier = Barrier(8)
+
+            def identity(_: int, home: Path = tmp_path / str(n), barrier: Barrier = barrier) -> str:
+                barrier.wait()
+                return Journal(home).home_id
+
+            assert len(set(pool.map(identity, range(8)))) == 1
+
+
 def test_a_day_that_cannot_be_written_is_an_error_that_costs_nothing_else(home: Path) -> None:
     journal, _ = filled(home, 2)
     (journal.folder / "2026-11-24").write_text("in the way")
@@ -317,6 +331,9 @@ def test_a_full_disk_is_an_error_and_what_follows_is_readable(home: Path) -> Non
     journal = Journal(home)
     assert sorted(ids(journal)) == ["after", "before", "tomorrow"]
     assert losses(journal.scan()) == (1, 0, 0)
+    before, cut, after = (journal.folder / journal.files()[0]).read_bytes().splitlines()
+    assert len(before + cut) == 999, "what the disk took of it, on a line of its own"
+    assert '"record_id":"after"' in decode_line(after)
 
 
 def test_the_cap_is_announced_then_refuses_then_gives_way_to_archiving(home: Path) -> None:
