@@ -16,7 +16,6 @@ import json
 import os
 import pickle
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -38,10 +37,10 @@ from ecoia import tracking
 from ecoia.engine import Baseline, Counters, Engine, ThreadState
 from ecoia.errors import UsageError
 from ecoia.journal import Journal
-from ecoia.records import Record
 from ecoia.sampler import Delta, Key, ThisProcess
 from ecoia.semconv import PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
+from processes import recorded, run_python, spans_of
 
 MILLISECOND = 1_000_000
 SLACK_NS = 4 * MILLISECOND
@@ -1081,6 +1080,45 @@ def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
     assert delta.quality == {"accuracy": 0.5}
 
 
+def standing_in_for_mlflow(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
+    module = types.ModuleType("mlflow")
+    vars(module).update(functions)
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+
+
+def test_the_run_active_at_the_start_goes_with_the_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from the module that the program imported; inference belongs to its service's day, so never asks."""
+    active: list[str | None] = ["run-1"]
+    asked = []
+
+    def active_run() -> Any:
+        asked.append(active[0])
+        return active[0] and types.SimpleNamespace(info=types.SimpleNamespace(run_id=active[0]))
+
+    standing_in_for_mlflow(
+        monkeypatch, active_run=active_run, is_tracking_uri_set=lambda: True, get_tracking_uri=lambda: "sqlite:///a.db"
+    )
+    train = ecoia.track(service="a", phase="training")(burn)
+    train(0.1)
+    with ecoia.track(service="a", phase="training"):
+        active[0] = None  # ends before the span does
+    train(0.1)
+    ecoia.track(service="a")(burn)(0.1)
+    assert asked == ["run-1", "run-1", None]
+    look = ThisProcess(engine, Baseline(), "session", load_settings()).look(time.perf_counter_ns())
+    assert {(key.phase, key.run_id, key.tracking_uri): delta.spans for key, delta in look.deltas.items()} == {
+        ("training", "run-1", "sqlite:///a.db"): 2,
+        ("training", "session", "sqlite:///a.db"): 1,
+        ("inference", None, None): 1,
+    }
+
+
+def test_a_half_imported_mlflow_is_no_obstacle(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    standing_in_for_mlflow(monkeypatch)
+    assert ecoia.track(service="a", phase="training")(lambda: 5)() == 5
+    assert Counter(engine.lost) == {"mlflow-run-unread": 1}
+
+
 def test_outside_spans_current_takes_everything_and_keeps_nothing(engine: QuietEngine) -> None:
     span = ecoia.current()
     span.units(3)
@@ -1232,30 +1270,6 @@ def test_the_state_of_a_thread_goes_with_it(engine: QuietEngine) -> None:
 
 
 # --- off, forks, children: whole processes ------------------------------------------------------------------------------
-
-
-def run_python(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def recorded(home: Path) -> list[Record]:
-    scan = Journal(home).scan()
-    assert (scan.corrupt, scan.torn, scan.newer) == (0, 0, 0)
-    return scan.records
-
-
-def spans_of(home: Path) -> Counter[str | None]:
-    spans: Counter[str | None] = Counter()
-    for record in recorded(home):
-        spans[record.service] += record.spans
-    return spans
 
 
 def test_disabled_is_a_no_op(home: Path) -> None:

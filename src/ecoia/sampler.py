@@ -290,7 +290,9 @@ class Recorder:
         except JournalError as error:
             # Tried again with the next window; what does not fit in memory is told by the next record that can be written.
             self._unwritten = records[-_MAX_UNWRITTEN:]
-            self._window.lost["unwritten-records"] += len(records) - len(self._unwritten)
+            for dropped in records[:-_MAX_UNWRITTEN]:
+                self._window.lost.update(dropped.lost)
+                self._window.lost["unwritten-records"] += 1
             self._complain(str(error))
             return False
         self._unwritten = []

@@ -1,0 +1,726 @@
+"""From readings to records: exact sums, honest gaps, and a host that notices nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import make_settings
+from ecoia import sampler
+from ecoia.engine import Background, Engine
+from ecoia.errors import SettingError
+from ecoia.journal import Journal
+from ecoia.meters import Meter
+from ecoia.meters.hardware import BusyTime
+from ecoia.periods import HALF_HOUR_NS
+from ecoia.records import Method, Record, fold
+from ecoia.sampler import Delta, Key, Look, Recorder
+from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
+from ecoia.settings import Settings
+from ecoia.testing import FixedMeter, MemorySubject, StepMeter
+from processes import BURN, recorded, run_python, spans_of
+
+SECOND_NS = 1_000_000_000
+TICK_NS = 10_000_000
+START = 1_795_000_000 * SECOND_NS
+VADORE = Key("vadore", "training", "run-1", None, None, None)
+EMPLOI = Key("smart-emploi", "inference", None, "/predict", "v2", None)
+
+
+class Host:
+    """The kernel's account of the host's CPUs, moved on by hand."""
+
+    def __init__(self) -> None:
+        self.busy_ns = 0
+        self.total_ns = 0
+
+    def read(self) -> BusyTime:
+        return BusyTime(self.busy_ns, self.total_ns)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host()
+    monkeypatch.setattr(sampler.hardware, "host_busy_time", host.read)
+    return host
+
+
+def make_recorder(
+    subject: MemorySubject, meters: Iterable[Meter], *, complaints: list[str] | None = None, start: int = START, **values: Any
+) -> Recorder:
+    told: list[str] = [] if complaints is None else complaints
+    return Recorder(
+        make_settings(**values),
+        subject,
+        list(meters),
+        pid=4242,
+        start=(start, time.perf_counter_ns(), BusyTime(0, 0)),
+        complain=told.append,
+    )
+
+
+@pytest.fixture
+def recorder(host: Host) -> Iterator[Callable[..., Recorder]]:
+    """Recorders that are closed when the test is over."""
+    made: list[Recorder] = []
+
+    def make(*arguments: Any, **values: Any) -> Recorder:
+        made.append(make_recorder(*arguments, **values))
+        return made[-1]
+
+    yield make
+    for recording in made:
+        recording.close()
+
+
+def total(records: Iterable[Record], component: str, kind: str | None = None) -> int | None:
+    """Sum of what is there; None where nothing is."""
+    energies = [record.energy_microjoules[component] for record in records if kind in (None, record.kind)]
+    known = [energy for energy in energies if energy is not None]
+    return sum(known) if known else None
+
+
+def one_look(cpu_ns: int = SECOND_NS, *, key: Key = VADORE, **fields: Any) -> Look:
+    delta = Delta(cpu_ns=cpu_ns, in_flight_ns=SECOND_NS, spans=1, ended=1, **fields)
+    return Look(process_cpu_ns=cpu_ns, own_cpu_ns=0, outside_cpu_ns=0, coverage=1.0, deltas={key: delta})
+
+
+# --- exact sums ---------------------------------------------------------------------------------------------------
+
+CPU_NS = st.integers(0, 4 * SECOND_NS)
+READING = st.fixed_dictionaries(
+    {
+        "cpu": st.none() | st.integers(0, 10**9),
+        "gpu": st.none() | st.integers(0, 10**9),
+        "ram": st.none() | st.integers(0, 10**7),
+        "busy_ns": st.integers(0, 16 * SECOND_NS),
+        "spans": st.dictionaries(st.sampled_from([VADORE, EMPLOI]), st.tuples(CPU_NS, CPU_NS)),
+        "more_ns": st.tuples(CPU_NS, CPU_NS, CPU_NS),  # workers, outside, ecoia's own
+        "coverage": st.sampled_from([0.0, 1.0]) | st.floats(0, 1),
+        "close": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(READING, min_size=1, max_size=12), st.sampled_from(["process", "host"]))
+def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dict[str, Any]], scope: str) -> None:
+    """Over many readings, with fractional shares and gaps: no joule twice, none lost, missing never zero."""
+    exact: dict[str, Fraction | None] = dict.fromkeys(COMPONENTS)
+    looks = []
+    for reading in readings:
+        worker_ns, outside_ns, own_ns = reading["more_ns"]
+        process_ns = sum(cpu for cpu, _ in reading["spans"].values()) + worker_ns + outside_ns
+        deltas = {key: Delta(cpu_ns=cpu, in_flight_ns=flight, spans=1) for key, (cpu, flight) in reading["spans"].items()}
+        looks.append(Look(process_ns, own_ns, outside_ns, reading["coverage"], deltas))
+        claimed_ns = process_ns + own_ns
+        share = Fraction(claimed_ns, max(reading["busy_ns"], claimed_ns, TICK_NS)) if scope == "process" else Fraction(1)
+        for component in COMPONENTS:
+            if reading[component] is not None:
+                part = reading[component] * (Fraction(1) if component == "gpu" else share)
+                exact[component] = (exact[component] or 0) + part
+
+    host = Host()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampler.hardware, "host_busy_time", host.read)
+        patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
+        meters = [
+            StepMeter("cpu", [reading["cpu"] for reading in readings]),
+            StepMeter("gpu", [reading["gpu"] for reading in readings], devices=["GPU-1"]),
+            StepMeter("ram", [reading["ram"] for reading in readings], status="estimated"),
+        ]
+        subject = MemorySubject(looks)
+        recording = make_recorder(subject, meters, home=folder, scope=scope)
+        for reading in readings:
+            host.busy_ns += reading["busy_ns"]
+            host.total_ns += max(reading["busy_ns"], 16 * SECOND_NS)
+            recording.read()
+            if reading["close"]:
+                assert recording.close_window()
+        recording.close()  # reads once more, which no meter answers
+        records = recorded(Path(folder))
+
+    for component in COMPONENTS:
+        claimed = total(records, component)
+        if exact[component] is None:
+            assert claimed is None
+        elif claimed is None:
+            assert exact[component] < 1  # windows of zero everywhere write nothing
+        else:
+            # What is below a microjoule waits for the next reading; floats err by much less.
+            assert -Fraction(1, 1000) < exact[component] - claimed < 1 + Fraction(1, 1000)
+    for record in records:
+        for component in COMPONENTS:
+            assert (record.energy_microjoules[component] is None) == (record.method[component].status == MISSING)
+    unread = sum(record.lost.get(f"{component}-unread", 0) for record in records for component in COMPONENTS)
+    assert unread == sum(reading[component] is None for reading in readings for component in COMPONENTS) + 3
+    assert sum(record.spans for record in records) == sum(len(reading["spans"]) for reading in readings)
+    spans_cpu_ns = sum(cpu for reading in readings for cpu, _ in reading["spans"].values())
+    assert sum(record.cpu_ns for record in records if record.kind == KIND_SPAN) == spans_cpu_ns
+    if scope == "host":
+        assert (total(records, "cpu", KIND_IDLE) or 0) <= (total(records, "cpu") or 0)
+
+
+def test_a_share_too_small_for_a_reading_adds_up_over_many(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    """A millionth of 1000 microjoules a reading is nothing each time, and one microjoule after a thousand."""
+    subject = MemorySubject([one_look(cpu_ns=SECOND_NS // 1000)] * 2000)
+    recording = recorder(subject, [StepMeter("cpu", [1000] * 2000)], home=str(tmp_path))
+    for _ in range(2000):
+        host.busy_ns += 1000 * SECOND_NS
+        host.total_ns += 1000 * SECOND_NS
+        recording.read()
+    recording.close_window()
+    assert total(recorded(tmp_path), "cpu") in (1, 2)  # 2 but for the last float
+
+
+def test_a_dedicated_host_sets_idle_apart(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    look = Look(SECOND_NS, 0, 0, 0.25, {VADORE: Delta(cpu_ns=SECOND_NS, in_flight_ns=SECOND_NS)})
+    recording = recorder(
+        MemorySubject([look]), [StepMeter("cpu", [1_000_001])], home=str(tmp_path), scope="host", service="reserver"
+    )
+    host.busy_ns = 8 * SECOND_NS  # others were busy too: a dedicated host claims them
+    recording.close()
+    records = recorded(tmp_path)
+    energies = {record.kind: record.energy_microjoules["cpu"] for record in records if record.kind != KIND_OUTCOME}
+    assert energies == {KIND_SPAN: 250_000, KIND_IDLE: 750_001}
+    assert {record.service for record in records if record.kind == KIND_IDLE} == {"reserver"}
+    assert {record.scope for record in records} == {"host"}
+
+
+def test_a_process_claims_its_share(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    host.busy_ns = host.total_ns = 4 * SECOND_NS
+    recording = recorder(
+        MemorySubject([one_look()]),
+        [StepMeter("cpu", [1_000_000]), StepMeter("gpu", [500], devices=["GPU-1"])],
+        home=str(tmp_path),
+    )
+    recording.close()
+    (record,) = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
+    assert record.energy_microjoules == {"cpu": 250_000, "gpu": 500, "ram": None}
+    assert record.share_claimed == 0.25
+    assert record.devices == ("GPU-1",)
+    assert record.pid == 4242
+
+
+# --- gaps are told ------------------------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_read_is_missing_and_counted(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    recording = recorder(
+        MemorySubject([one_look(), one_look(), one_look()]), [StepMeter("cpu", [None, None, 70])], home=str(tmp_path)
+    )
+    recording.read()
+    recording.read()
+    recording.close_window()
+    recording.close()
+    first, second = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
+    assert first.energy_microjoules["cpu"] is None
+    assert first.method["cpu"] == Method(MISSING, "steps:unread")
+    assert second.energy_microjoules["cpu"] == 70
+    assert second.method["cpu"] == Method("measured", "steps")
+    assert first.method["ram"].status == second.method["gpu"].status == MISSING
+    assert [dict(record.lost) for record in recorded(tmp_path) if record.lost] == [{"cpu-unread": 2}]
+
+
+def test_a_meter_that_breaks_takes_no_other_with_it(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    class BrokenMeter(FixedMeter):
+        def read(self, seconds: float, load: float) -> int | None:
+            raise RuntimeError("driver gone")
+
+    complaints: list[str] = []
+    meters = [BrokenMeter("gpu", 1, devices=["GPU-1"]), StepMeter("cpu", [70])]
+    recording = recorder(MemorySubject([one_look()]), meters, complaints=complaints, home=str(tmp_path))
+    recording.close()
+    assert total(recorded(tmp_path), "cpu") == 70
+    assert total(recorded(tmp_path), "gpu") is None
+    assert complaints == ["gpu meter fixed: RuntimeError: driver gone"]
+
+
+def test_losses_and_illegal_settings_are_in_the_next_record(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path
+) -> None:
+    complaints: list[str] = []
+    subject = MemorySubject()
+    subject.losses.update(["invalid-units", "invalid-units"])
+    base = make_settings(home=str(tmp_path))
+    illegal = Settings(base.values, (SettingError("pue", "0.5", "ECOIA_PUE", "write 1 or more"),))
+    recording = Recorder(
+        illegal, subject, [], pid=1, start=(START, time.perf_counter_ns(), BusyTime(0, 0)), complain=complaints.append
+    )
+    recording.close()
+    (record,) = recorded(tmp_path)
+    assert record.kind == KIND_OVERHEAD
+    assert record.lost == {"invalid-setting:pue": 1, "invalid-units": 2}
+    assert record.energy_microjoules == {"cpu": None, "gpu": None, "ram": None}
+    assert "pue" in complaints[0]
+
+
+def test_nothing_done_writes_nothing(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    recording = recorder(MemorySubject(), [], home=str(tmp_path))
+    recording.close()
+    assert recorded(tmp_path) == []
+
+
+def test_an_outcome_is_told_once_until_it_changes(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    looks = [one_look(), one_look(), one_look(last_failed=True), one_look(last_failed=True), one_look(key=EMPLOI)]
+    recording = recorder(MemorySubject(looks), [], home=str(tmp_path))
+    for _ in looks:
+        recording.read()
+        recording.close_window()
+    outcomes = [record for record in recorded(tmp_path) if record.kind == KIND_OUTCOME]
+    assert [(record.run_id, record.outcome) for record in outcomes] == [("run-1", "ok"), ("run-1", "failed")]
+    assert all(energy is None for record in outcomes for energy in record.energy_microjoules.values())
+
+
+def test_tokens_quality_and_units_arrive(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    look = one_look(
+        units_micro=2_500_000,
+        accepted_micro=0,
+        tokens=Counter({("local", "small", "in"): 10, ("local", "small", "out"): 4}),
+        quality={"accuracy": 0.5},
+    )
+    recording = recorder(MemorySubject([look, one_look()]), [], home=str(tmp_path))
+    recording.read()
+    recording.close_window()
+    recording.close()
+    first, second = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
+    assert (first.units_micro, first.accepted_micro, first.quality) == (2_500_000, 0, {"accuracy": 0.5})
+    assert [(t.provider, t.model, t.tokens_in, t.tokens_out) for t in first.tokens] == [("local", "small", 10, 4)]
+    assert (second.units_micro, second.accepted_micro) == (None, None)  # not given is not zero
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_ends_with_its_half_hour(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boundary = START - START % HALF_HOUR_NS + HALF_HOUR_NS
+    now = [boundary - 5]
+    monkeypatch.setattr(time, "time_ns", lambda: now[0])
+    recording = recorder(MemorySubject([one_look()] * 3), [StepMeter("cpu", [10, 20, 30])], home=str(tmp_path), start=now[0])
+    recording.read()
+    now[0] = boundary - 1
+    assert not recording.crosses_half_hour()
+    assert 0 < sampler._seconds_to_next(time.monotonic() + 1) <= 0.001
+    now[0] = boundary
+    assert recording.crosses_half_hour()
+    recording.read()
+    recording.close_window()
+    assert not recording.crosses_half_hour()
+    now[0] += HALF_HOUR_NS // 2
+    recording.close()
+    rows = [row for row in fold(recorded(tmp_path)) if row["kind"] == KIND_SPAN]
+    assert {row["half_hour_utc_ns"]: row["energy_microjoules"]["cpu"] for row in rows} == {
+        boundary - HALF_HOUR_NS: 30,
+        boundary: 30,
+    }
+
+
+def test_a_clock_set_back_neither_ends_a_window_before_it_starts_nor_delays_it(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [START]
+    monkeypatch.setattr(time, "time_ns", lambda: now[0])
+    recording = recorder(MemorySubject([one_look()] * 4), [StepMeter("cpu", [1, 2, 3, 4])], home=str(tmp_path))
+    for moment in (START + SECOND_NS, START - 3600 * SECOND_NS, START - 3599 * SECOND_NS):
+        recording.read()
+        now[0] = moment
+        assert recording.window_seconds() >= 0
+        recording.close_window()
+    # One hour wrong, then right: what follows is placed by the corrected clock.
+    spans = [
+        (record.start_utc_ns - START, record.end_utc_ns - START) for record in recorded(tmp_path) if record.kind == KIND_SPAN
+    ]
+    assert sorted(spans) == [
+        (-3600 * SECOND_NS, -3599 * SECOND_NS),
+        (0, SECOND_NS),
+        (SECOND_NS, SECOND_NS),
+    ]
+    assert total(recorded(tmp_path), "cpu") == 6
+
+
+def test_the_age_of_a_window_does_not_follow_the_clock_on_the_wall(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = recorder(MemorySubject(), [], home=str(tmp_path))
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # decades back: records must not wait for it to catch up
+    start = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: start + 11)
+    assert recording.window_seconds() >= 10
+
+
+# --- a journal that fails --------------------------------------------------------------------------------------------
+
+
+def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("in the way", encoding="utf-8")
+    complaints: list[str] = []
+    recording = recorder(MemorySubject([one_look()] * 3), [StepMeter("cpu", [1, 2, 4])], complaints=complaints, home=str(home))
+    for _ in range(2):
+        recording.read()
+        assert not recording.close_window()
+    assert all("home" in complaint and "ECOIA_HOME" in complaint for complaint in complaints)
+    home.unlink()
+    recording.read()
+    assert recording.close_window()
+    records = recorded(home)
+    assert total(records, "cpu") == 7
+    assert len({record.record_id for record in records}) == len(records)
+    assert not any(record.lost for record in records)  # nothing was lost after all
+
+
+def test_what_does_not_fit_in_memory_is_told(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler, "_MAX_UNWRITTEN", 2)
+    home = tmp_path / "home"
+    home.write_text("in the way", encoding="utf-8")
+    look = Look(SECOND_NS, 0, 0, 1.0, {EMPLOI: Delta(cpu_ns=SECOND_NS)})
+    recording = recorder(MemorySubject([look] * 7), [StepMeter("cpu", [1, 2, 4, 8, 16, 32, 64])], home=str(home))
+    for _ in range(6):
+        recording.read()
+        recording.close_window()
+    home.unlink()
+    recording.close()
+    records = recorded(home)
+    assert total(records, "cpu") == 32 + 64  # the newest are kept
+    # Five spans, and two records that told of such losses: their counts live on.
+    assert sum(record.lost.get("unwritten-records", 0) for record in records) == 7
+
+
+def test_the_size_cap_is_announced_and_kept(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    cap_mb = 0.02
+    recording = recorder(MemorySubject([one_look()] * 60), [], complaints=complaints, home=str(tmp_path), journal_max_mb=cap_mb)
+    written = []
+    for _ in range(60):
+        recording.read()
+        written.append(recording.close_window())
+    assert written[0]
+    assert not written[-1]
+    assert "of its cap (journal_max_mb)" in complaints[0]  # told from 80 %, before it bites
+    assert "is at its cap of 20000 bytes" in complaints[-1]
+    assert Journal(tmp_path).size_bytes() <= cap_mb * 1e6
+    assert len(recorded(tmp_path)) >= 10
+
+
+# --- the sampler thread ------------------------------------------------------------------------------------------------
+
+
+def test_flush_says_whether_it_is_in_the_journal(home: Path) -> None:
+    program = """
+import os, ecoia
+with ecoia.track(service="a"): pass
+assert ecoia.flush() is True
+home = os.environ["ECOIA_HOME"]
+os.rename(home, home + ".away")
+open(home, "w").close()
+with ecoia.track(service="a"): pass
+print(ecoia.flush())
+"""
+    done = run_python("import ecoia; assert ecoia.flush() is True\n" + program)
+    assert (done.stdout, done.returncode) == ("True\n", 0)  # its file is open: the folder's new name changes nothing
+    home.unlink()
+    done = run_python("import ecoia\nwith ecoia.track(service='a'): pass\nprint(ecoia.flush())", ECOIA_HOME="/proc/ecoia")
+    assert (done.stdout, done.returncode) == ("False\n", 0)
+
+
+def test_flush_from_many_threads_returns_to_all(home: Path) -> None:
+    program = """
+import threading, ecoia
+answers = []
+def work():
+    for _ in range(5):
+        with ecoia.track(service="a"): pass
+        answers.append(ecoia.flush(20))
+threads = [threading.Thread(target=work) for _ in range(6)]
+[t.start() for t in threads]; [t.join() for t in threads]
+assert answers == [True] * 30, answers
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 30
+
+
+def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: Any) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(sampler, "sample_this_process", die)
+    complaints: list[str] = []
+    engine = Engine()
+    monkeypatch.setattr(engine, "complain", complaints.append)
+    background = Background(engine)
+    start = time.monotonic()
+    assert background.flush(20) is False
+    assert time.monotonic() - start < 10
+    assert complaints == ["measuring stopped: RuntimeError: out of luck"]
+
+
+def test_long_spans_are_soon_on_disk(home: Path) -> None:
+    """A second or more: written at its end, not at the end of the window."""
+    program = """
+import os, sys, time, ecoia
+with ecoia.track(service="a"):
+    time.sleep(1.05)
+end = time.monotonic() + 20
+home = os.environ["ECOIA_HOME"]
+from ecoia.journal import Journal
+while not any(record.spans for record in Journal(home).scan().records):
+    assert time.monotonic() < end
+    time.sleep(0.01)
+os._exit(0)
+"""
+    done = run_python(program, ECOIA_FLUSH_SECONDS="3600")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
+# --- whole processes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_short_script_leaves_its_records(home: Path) -> None:
+    done = run_python(
+        f"{BURN}\nimport ecoia\nwith ecoia.track(service='vadore', phase='training') as s:\n    burn(50)\n    s.units(3)\n"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    records = recorded(home)
+    (span,) = [record for record in records if record.kind == KIND_SPAN]
+    assert (span.service, span.phase, span.spans, span.units_micro) == ("vadore", "training", 1, 3_000_000)
+    assert 50_000_000 <= span.cpu_ns < 70_000_000
+    (outcome,) = [record for record in records if record.kind == KIND_OUTCOME]
+    assert (outcome.outcome, outcome.run_id) == ("ok", span.run_id)
+    for component in COMPONENTS:
+        assert (span.energy_microjoules[component] is None) == (span.method[component].status == MISSING)
+    text = json.dumps([record.to_dict() for record in records])
+    assert str(home) not in text
+    assert sys.executable not in text
+
+
+def test_all_cpu_time_is_in_the_records_once(home: Path) -> None:
+    """In spans, beside them and in plain threads: the records' CPU time is the process's, from its first span on."""
+    program = f"""
+import sys, threading
+{BURN}
+import ecoia
+with ecoia.track(service="first"): pass
+start = time.process_time_ns()
+ecoia.flush()
+with ecoia.track(service="a"):
+    burn(200)
+    worker = threading.Thread(target=burn, args=(200,)); worker.start(); worker.join()
+    with ecoia.track(service="b"):
+        burn(100)
+burn(200)
+ecoia.flush()
+print(time.process_time_ns() - start)
+"""
+    done = run_python(program)
+    assert (done.stderr, done.returncode) == ("", 0)
+    spent_ns = int(done.stdout)
+    records = recorded(home)
+    assert 0.95 * spent_ns <= sum(record.cpu_ns for record in records) <= 1.1 * spent_ns + 50_000_000
+    cpu_ms = {service: sum(r.cpu_ns for r in records if r.service == service) / 1e6 for service in ("a", "b")}
+    assert 200 <= cpu_ms["a"] < 230
+    assert 100 <= cpu_ms["b"] < 115
+    unattributed = sum(record.cpu_ns for record in records if record.kind == KIND_UNATTRIBUTED) / 1e6
+    assert 390 <= unattributed < 460  # the worker's and what ran after
+
+
+ENDINGS = {
+    "falls off the end": ("", 0),
+    "exits": ("import sys; sys.exit(7)", 7),
+    "exits with a text": ("import sys; sys.exit('sorry')", 1),
+    "raises": ("raise RuntimeError('mine')", 1),
+    "raises in a thread": ("import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", 0),
+    # Flushed first: Python forgets that an interrupt ended it when anything is compiled after that, as imports do.
+    "interrupts itself": (
+        "import os, signal; ecoia.flush(); os.kill(os.getpid(), signal.SIGINT); time.sleep(30)",
+        -signal.SIGINT,
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_host_ends_as_it_would_without_us(home: Path, ending: str) -> None:
+    code, status = ENDINGS[ending]
+    program = f"{BURN}\nimport ecoia\nwith ecoia.track(service='a'):\n    burn(5)\nprint('answer')\n{code}\n"
+    measured = run_python(program)
+    bare = run_python(program, ECOIA_DISABLED="1")
+    assert measured.returncode == bare.returncode == status
+    assert measured.stdout == bare.stdout == "answer\n"
+    assert measured.stderr == bare.stderr
+    assert spans_of(home)["a"] == 1
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "os._exit"])
+def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
+    end = "os._exit(5)" if how == "os._exit" else "os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
+    program = f"import os, signal, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush()\n{end}\n"
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 5 if how == "os._exit" else -signal.SIGTERM)
+    assert spans_of(home)["a"] == 1
+
+
+def test_kill_9_at_any_moment_leaves_no_bad_line(home: Path) -> None:
+    """Ten processes that flush all the time into one home, killed at random: what flush confirmed is there."""
+    program = """
+import sys, ecoia
+count = 0
+while True:
+    with ecoia.track(service="a") as span:
+        span.units(1)
+    count += 1
+    if ecoia.flush(30):
+        sys.stdout.write(f"{count}\\n"); sys.stdout.flush()
+"""
+    chance = random.Random(20261123)
+    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    confirmed: dict[int, int] = {}
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"  # it measures and writes
+    for process in running:
+        time.sleep(chance.random() / 20)
+        process.kill()
+    for process in running:
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+        confirmed[process.pid] = int(lines[-1]) if lines else 1
+        process.stdout.close()
+        process.wait()
+    scan = Journal(home).scan()
+    assert scan.corrupt == 0
+    assert scan.torn <= 10
+    written: Counter[int] = Counter()
+    for record in scan.records:
+        written[record.pid] += record.spans
+    assert len({record.record_id for record in scan.records}) == len(scan.records)
+    for pid, count in confirmed.items():
+        assert count <= written[pid] <= count + 1
+    assert sum(confirmed.values()) > 20
+
+
+def test_the_host_is_left_as_it_was(home: Path) -> None:
+    """Logging, warnings, signals, hooks, environment, network: as if we were not there."""
+    program = """
+import logging, os, signal, socket, sys, threading, warnings
+network = []
+sys.addaudithook(lambda event, _: event in ("socket.connect", "socket.getaddrinfo", "socket.bind") and network.append(event))
+def facts():
+    loggers = ("", "codecarbon", "ecoia", "urllib3", "py.warnings")
+    return {
+        "logging": [(log.name, log.handlers[:], log.level, log.propagate) for log in map(logging.getLogger, loggers)],
+        "disabled": logging.root.manager.disable,
+        "warnings": (warnings.filters[:], warnings.showwarning),
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.gettrace(), sys.getprofile()),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "timeout": socket.getdefaulttimeout(),
+        "streams": (sys.stdout, sys.stderr, sys.stdin),
+        "interval": sys.getswitchinterval(),
+    }
+handler = logging.StreamHandler(sys.stdout)
+logging.getLogger("codecarbon").addHandler(handler)
+logging.getLogger("codecarbon").setLevel(logging.DEBUG)
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
+before = facts()
+import ecoia
+for _ in range(3):
+    with ecoia.track(service="a", phase="training"): pass
+    assert ecoia.flush()
+after = facts()
+changed = [name for name in before if before[name] != after[name]]
+assert not changed, [(before[name], after[name]) for name in changed]
+assert not network, network
+assert "codecarbon" in sys.modules, "nothing was tried"
+forbidden = {"mlflow", "pandas", "pydantic", "typer", "rich", "requests"} & set(sys.modules)
+assert not forbidden, forbidden
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 3
+    assert sorted(entry.name for entry in Path.cwd().iterdir()) == []
+
+
+def test_importing_ecoia_is_lean() -> None:
+    program = """
+import sys
+import __future__, atexit, collections.abc, contextvars, functools, threading, types, typing
+before = set(sys.modules)
+import ecoia
+print(sorted(set(sys.modules) - before))
+"""
+    done = run_python(program)
+    ours = ["ecoia", "ecoia.engine", "ecoia.errors", "ecoia.semconv", "ecoia.tracking"]
+    assert done.stdout.strip() == str(ours)
+
+
+@pytest.mark.parametrize("below", ["a-file/home", "/proc/ecoia"])
+def test_a_home_that_cannot_be_used_changes_nothing_for_the_host(tmp_path: Path, below: str) -> None:
+    (tmp_path / "a-file").write_text("in the way", encoding="utf-8")
+    home = str(tmp_path / below)
+    program = (
+        "import ecoia, sys\nfor i in range(3):\n    with ecoia.track(service='a'): print(i)\n    ecoia.flush()\nsys.exit(3)\n"
+    )
+    done = run_python(program, ECOIA_HOME=home)
+    assert (done.stdout, done.returncode) == ("0\n1\n2\n", 3)
+    (line,) = done.stderr.splitlines()  # said once
+    assert line.startswith(f"ecoia: journal home '{home}' cannot be used")
+    assert "ECOIA_HOME" in line
+
+
+def test_illegal_settings_are_counted_and_the_host_goes_on(home: Path) -> None:
+    done = run_python(
+        "import ecoia\nwith ecoia.track(service='a'): print('answer')\n",
+        ECOIA_PUE="0.5",
+        ECOIA_ZONE="France",
+        ECOIA_FLUSH_SECONDS="often",
+        ECOIA_SCOPE="universe",
+        ECOIA_SERVICE="Not An Id",
+    )
+    assert (done.stdout, done.returncode) == ("answer\n", 0)
+    assert len(done.stderr.splitlines()) == 1
+    lost: Counter[str] = Counter()
+    for record in recorded(home):
+        lost.update(record.lost)
+    assert lost == {f"invalid-setting:{name}": 1 for name in ("pue", "zone", "flush_seconds", "scope", "service")}
+    assert {record.zone for record in recorded(home)} == {None}
+
+
+def test_illegal_values_of_run_time_are_counted_and_shown(home: Path) -> None:
+    program = """
+import ecoia, os
+service = os.environ["SERVICE"]
+with ecoia.track(service=service) as span:
+    span.units(float("nan"))
+    span.units(-3)
+@ecoia.track(service=service)
+def decorated(): return "answer"
+print(decorated())
+"""
+    done = run_python(program, SERVICE="Mon Service")
+    assert (done.stdout, done.stderr, done.returncode) == ("answer\n", "", 0)
+    lost: Counter[str] = Counter()
+    for record in recorded(home):
+        lost.update(record.lost)
+    assert lost == {"invalid-service": 2, "invalid-units": 2}
+    assert spans_of(home)["mon-service"] == 2
