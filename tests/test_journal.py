@@ -23,6 +23,7 @@ from ecoia.journal import ANNOUNCE_SHARE, Journal, Scan, decode_line, encode_lin
 from ecoia.periods import DAY_NS
 from ecoia.records import Method, Record
 
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 MEASURED = {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")}
 
@@ -100,7 +101,7 @@ def test_streaming_gives_the_same_without_keeping_it(home: Path) -> None:
 
 
 @given(cut=st.integers(1, 10_000))
-@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_torn_last_line_is_counted_and_costs_no_other(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     journal, path = filled(tmp_path_factory.mktemp("torn"), 3)
     data = path.read_bytes()
@@ -167,6 +168,7 @@ def test_infinite_units_in_a_whole_line_are_counted(home: Path) -> None:
 
 
 @given(st.text().filter(lambda text: "\n" not in text))
+@UNHURRIED
 def test_a_line_gives_back_its_text(text: str) -> None:
     assert decode_line(encode_line(text)) == text
 

@@ -26,6 +26,7 @@ from ecoia.records import (
 )
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 COUNT = st.integers(0, 10**15)
@@ -98,6 +99,7 @@ def energy(rows: list[Row], component: str) -> int:
 
 
 @given(records())
+@UNHURRIED
 def test_a_record_survives_the_journal(record: Record) -> None:
     line = record.to_json()
     assert "\n" not in line
@@ -105,6 +107,7 @@ def test_a_record_survives_the_journal(record: Record) -> None:
 
 
 @given(records())
+@UNHURRIED
 def test_cutting_at_half_hours_conserves_everything(record: Record) -> None:
     parts = split_by_half_hour(record)
     for part in parts:
@@ -175,6 +178,7 @@ def test_rows_are_json_and_merging_them_again_changes_nothing(found: list[Record
 
 
 @given(records())
+@UNHURRIED
 def test_tokens_of_one_model_are_counted_once_each(record: Record) -> None:
     rows = fold([record])
     for row in rows:
@@ -185,6 +189,7 @@ def test_tokens_of_one_model_are_counted_once_each(record: Record) -> None:
 
 
 @given(records().filter(lambda r: r.kind == KIND_OUTCOME))
+@UNHURRIED
 def test_one_run_has_one_outcome_however_long_it_was(record: Record) -> None:
     assert [row["outcome"] for row in fold([record])] == [record.outcome]
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ecoia import settings
 from ecoia.errors import SettingError
 
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 LEGAL: dict[str, tuple[str, Any]] = {
     "zone": ("FRA", "FRA"),
     "pue": ("1.4", 1.4),
@@ -137,7 +138,7 @@ def test_a_misspelt_name_is_answered_with_the_known_ones(tmp_path: Path) -> None
 
 
 @given(st.dictionaries(st.sampled_from(sorted(LEGAL)), st.text() | st.floats() | st.booleans() | st.lists(st.integers())))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reading_never_raises_and_never_keeps_an_illegal_value(arguments: dict[str, Any]) -> None:
     loaded = settings.load(arguments)
     for setting in settings.SETTINGS:
@@ -149,6 +150,7 @@ def test_reading_never_raises_and_never_keeps_an_illegal_value(arguments: dict[s
 
 
 @given(st.text())
+@UNHURRIED
 def test_a_slug_is_an_id_and_stays_itself(text: str) -> None:
     assert settings.is_slug(settings.slug(text))
     assert settings.slug(settings.slug(text)) == settings.slug(text)
