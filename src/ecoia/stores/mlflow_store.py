@@ -40,7 +40,6 @@ _ENVIRONMENT = {
 }
 _PAGE = 1000
 _PARENT = "mlflow.parentRunId"
-_RUN_NAME = "mlflow.runName"
 _LOGGED_ARTIFACTS = "mlflow.loggedArtifacts"
 _ARTIFACT_FOLDER = "ecoia"
 BREAKDOWN_ARTIFACT = f"{_ARTIFACT_FOLDER}/breakdown.json"
