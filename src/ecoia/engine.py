@@ -304,7 +304,10 @@ def lose(cause: str) -> None:
 
 
 def claim(ending: str, cpu_ns: int) -> None:
-    """Tell an ``ecoia run`` above this process which CPU time is in records of our own: ``""`` since when, ``.end`` how much."""
+    """Tell an ``ecoia run`` above this process which CPU time is in records of our own.
+
+    ``""``: this process's since then. ``.tree``: idem, with all below it. ``.end``: so much in all, now that it ends.
+    """
     folder = os.environ.get(CLAIMS_VARIABLE)
     if folder:
         try:

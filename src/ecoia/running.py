@@ -61,6 +61,7 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         return _finish(_Child(command, None).wait_to_end(lambda: None))
     with folder as claims:
         baseline = Baseline()
+        claim(".tree", baseline.process_cpu_ns)
         child = _Child(command, claims)
         measurement: _Measurement | None = None
 
@@ -238,7 +239,8 @@ class ProcessTree:
 
     def _tree_cpu_ns(self) -> int:
         """CPU time since the start, of the living and of the waited-for, less what processes claim for themselves."""
-        living = self._living()
+        runs = {int(file.stem): _number(file) for file in self._claims.glob("*.tree")}
+        living = self._living(runs)
         total = self._orphans_gone_ns
         for pid, (own_ns, reaped_ns) in living.items():
             total += own_ns + reaped_ns
@@ -246,18 +248,20 @@ class ProcessTree:
         if self._child.cpu_ns is not None:
             total += self._child.cpu_ns
         for file in self._claims.glob("*.end"):
-            with suppress(OSError, ValueError):  # being written
-                self._claimed_ns[int(file.stem)] = int(file.read_text(encoding="ascii"))
+            pid, claimed_ns = int(file.stem), _number(file)
+            if claimed_ns is not None and not (pid in living and pid in runs):
+                self._claimed_ns[pid] = claimed_ns
         # For an ``ecoia run`` above us, all of this and our own time are in records already, whoever writes them.
         claim(".end", total + time.process_time_ns() - self._start_cpu_ns)
         return total - sum(self._claimed_ns.values())
 
     def _read_claim(self, pid: int, own_ns: int) -> None:
-        with suppress(OSError, ValueError):
-            since_ns = int((self._claims / str(pid)).read_text(encoding="ascii"))
+        since_ns = _number(self._claims / str(pid))
+        if since_ns is not None:
             self._claimed_ns[pid] = max(own_ns - since_ns, self._claimed_ns.get(pid, 0))
 
-    def _living(self) -> dict[int, tuple[int, int]]:
+    def _living(self, runs: dict[int, int | None]) -> dict[int, tuple[int, int]]:
+        """(own CPU time, that of children waited for) by process; of an ``ecoia run`` below us, what it does not measure."""
         roots = dict(self._orphans)
         if self._child.cpu_ns is None:
             with suppress(psutil.NoSuchProcess):
@@ -269,6 +273,10 @@ class ProcessTree:
                     seen[process.pid] = process
             except psutil.Error:
                 continue
+        for pid in runs.keys() & seen.keys():
+            with suppress(psutil.Error):
+                for process in seen[pid].children(recursive=True):
+                    seen.pop(process.pid, None)
         # Whoever was ours and is alive but no longer below a root has lost its parent: it becomes a root itself.
         for pid, process in self._family.items():
             if pid not in seen and pid != self._child.pid and process.is_running():
@@ -282,10 +290,18 @@ class ProcessTree:
                 continue
             own_ns = round((cpu.user + cpu.system) * 1e9)
             reaped_ns = round((getattr(cpu, "children_user", 0.0) + getattr(cpu, "children_system", 0.0)) * 1e9)
-            times[pid] = (own_ns, reaped_ns)
+            times[pid] = (own_ns, reaped_ns) if pid not in runs else (min(own_ns, runs[pid] or 0), 0)
         # Nobody of ours waits for an orphan: when it ends, what was last seen of it is all there is.
         for pid in [pid for pid in self._orphans if pid not in times]:
             self._orphans_gone_ns += self._orphan_cpu_ns.pop(pid, 0)
             del self._orphans[pid]
         self._orphan_cpu_ns = {pid: sum(times[pid]) for pid in self._orphans if pid in times}
         return times
+
+
+def _number(file: Path) -> int | None:
+    """What a process of the tree wrote; None where it did not, or is writing."""
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
