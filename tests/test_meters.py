@@ -137,7 +137,7 @@ def test_each_joule_is_counted_once(tree: PowercapTree) -> None:
     psys.set(500_000 * JOULE)
     mmio.set(3_000 * JOULE)
     cpu = detect(tree)["cpu"]
-    for zone, joules in ((package, 10), (core, 6), (uncore, 1), (psys, 30), (mmio, 10)):
+    for zone, joules in ((package, 10), (core, 6), (uncore, 1), (psys, 30), (mmio, 9)):
         zone.advance(joules * JOULE)
     assert cpu.read(1.0, 0.5) == 10 * JOULE
 
@@ -358,6 +358,7 @@ UNKNOWN = (
     "AMD EPYC Processor (with IBPB)",
     "AMD EPYC 7B13",
     "Neoverse-N1",
+    "Some Vendor 6220",  # "6220" alone is an entry, of another vendor's
     "QEMU Virtual CPU version 2.5+",
     "Intel(R) Celeron(R) CPU 1200MHz",
     "unknown",
