@@ -91,6 +91,12 @@ class Done:
 
 
 @pytest.fixture(scope="module")
+def from_ledger(done: Done) -> bytes:
+    """The report's data, read from the ledger."""
+    return done.report("ledger")
+
+
+@pytest.fixture(scope="module")
 def done(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A program that trained in a run and served from four threads, measured and delivered."""
     folder = tmp_path_factory.mktemp("end-to-end")
@@ -119,15 +125,14 @@ def done(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     return whole
 
 
-def test_the_report_holds_every_microjoule_of_the_journal_whichever_way_it_is_read(done: Done) -> None:
-    from_ledger, from_journal = done.report("ledger"), done.report("journal")
-    assert from_ledger == from_journal
+def test_the_report_holds_every_microjoule_of_the_journal_whichever_way_it_is_read(done: Done, from_ledger: bytes) -> None:
+    assert from_ledger == done.report("journal")
     totals = json.loads(from_ledger)["totals"]
     assert totals["energy_components_microjoules"] == done.journal_microjoules() > 0
 
 
-def test_what_was_done_is_what_is_reported(done: Done) -> None:
-    results = {(r["service"], r["phase"]): r for r in json.loads(done.report("ledger"))["results"]}
+def test_what_was_done_is_what_is_reported(from_ledger: bytes) -> None:
+    results = {(r["service"], r["phase"]): r for r in json.loads(from_ledger)["results"]}
     assert results["vadore", "training"]["spans"] == 1
     assert results["vadore", "training"]["units"] == 10
     assert results["vadore", "evaluation"]["quality"] == {"accuracy": 0.875}
@@ -138,17 +143,15 @@ def test_what_was_done_is_what_is_reported(done: Done) -> None:
     assert energy["vadore", "training"] > energy["analyse-cv", "inference"] > 0
 
 
-def test_delivering_again_and_deleting_the_users_run_change_no_figure(done: Done) -> None:
-    before = done.report("ledger")
+def test_delivering_again_and_deleting_the_users_run_change_no_figure(done: Done, from_ledger: bytes) -> None:
     assert done.ecoia("deliver").returncode == 0
-    assert done.report("ledger") == before
     from mlflow import MlflowClient
 
     client = MlflowClient(done.uri)
     client.delete_run(done.run_id)
     try:
         assert done.ecoia("deliver").returncode == 0
-        assert done.report("ledger") == before
+        assert done.report("ledger") == from_ledger
     finally:
         client.restore_run(done.run_id)
 
@@ -181,8 +184,8 @@ def ui(done: Done) -> Iterator[str]:
 
 
 @pytest.mark.browser
-def test_the_run_page_of_mlflow_shows_the_figures_of_the_report(done: Done, ui: str) -> None:
-    results = json.loads(done.report("ledger"))["results"]
+def test_the_run_page_of_mlflow_shows_the_figures_of_the_report(done: Done, from_ledger: bytes, ui: str) -> None:
+    results = json.loads(from_ledger)["results"]
     run = [r["measure"] for r in results if r["service"] == "vadore"]
     expected = {
         "ecoia/energy_kwh": sum(m["energy_components"]["value"] for m in run),
