@@ -150,7 +150,10 @@ def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
 
-    assert child.wait_to_end(interrupted_reading) == 4
+    try:
+        assert child.wait_to_end(interrupted_reading) == 4
+    except KeyboardInterrupt:  # which would end the tests, not fail this one
+        pytest.fail("the interrupt came through")
 
 
 def test_standard_input_is_the_commands() -> None:
@@ -279,6 +282,14 @@ def test_a_run_within_a_run_is_counted_once(home: Path) -> None:
     assert 0.95 * spent_ms <= within_ms + cpu_ms(home, "vadore") <= spent_ms + 60
 
 
+def test_a_run_says_to_the_one_above_what_it_measures_before_it_begins(tmp_path: Path) -> None:
+    done = run("sh", "-c", 'ls "$1"; expr $ECOIA_CLAIMS : "$1" || true', "sh", str(tmp_path), ECOIA_CLAIMS=str(tmp_path))
+    listed, same_folder = done.stdout.splitlines()
+    assert listed.endswith(".tree")
+    assert same_folder == "0"  # the command says so to us, not to the one above
+    assert int((tmp_path / listed.replace(".tree", ".end")).read_text(encoding="ascii")) > 0
+
+
 def test_a_child_that_is_killed_keeps_what_it_claimed(tmp_path: Path) -> None:
     """A self-measuring process that never says its end: what it was last seen to use stays its own."""
     (tmp_path / "4242").write_text("100", encoding="ascii")
@@ -296,11 +307,13 @@ import os, subprocess, sys
 {BURN}
 role = sys.argv[1]
 if role == "child":                          # starts a middle process, which starts a grandchild
+    burn(40)
     middle = subprocess.Popen([sys.executable, *sys.orig_argv[1:-1], "middle"])
     middle.wait()
     os.write(1, b"o")                        # the grandchild is an orphan now
     os.read(0, 1)
 elif role == "middle":
+    burn(40)
     grandchild = subprocess.Popen([sys.executable, *sys.orig_argv[1:-1], "grandchild"], stdin=subprocess.DEVNULL)
     os.read(0, 1)                            # until told to leave
     os._exit(0)
@@ -314,58 +327,112 @@ else:
 """
 
 
-@pytest.mark.usefixtures("mask")
-def test_an_orphaned_grandchild_stays_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    monkeypatch.setenv("GATE", str(gate))
-    claims = tmp_path / "claims"
-    claims.mkdir()
-    to_child, from_test = os.pipe()
-    to_test, from_child = os.pipe()
-    saved = [os.dup(0), os.dup(1)]
-    os.dup2(to_child, 0)
-    os.dup2(from_child, 1)
-    try:
-        baseline = Baseline()
-        child = running._Child([sys.executable, "-c", FAMILY, "child"], str(claims))
-    finally:
-        os.dup2(saved[0], 0)
-        os.dup2(saved[1], 1)
-        for descriptor in (*saved, to_child, from_child):
-            os.close(descriptor)
-    tree = running.ProcessTree(child, claims, Key("a", "training", None, None, None, None), baseline)
+class Family:
+    """The three generations, seen by a ``ProcessTree`` whenever the test looks."""
 
-    def look_ms() -> float:
-        return tree.look(time.perf_counter_ns()).process_cpu_ns / 1e6
+    def __init__(self, folder: Path) -> None:
+        self.claims = folder / "claims"
+        self.claims.mkdir()
+        self._gate = folder / "gate"
+        os.mkfifo(self._gate)
+        os.environ["GATE"] = str(self._gate)
+        to_child, self._to_child = os.pipe()
+        self._from_child, from_child = os.pipe()
+        saved = [os.dup(0), os.dup(1)]
+        os.dup2(to_child, 0)
+        os.dup2(from_child, 1)
+        try:
+            baseline = Baseline()
+            self.child = running._Child([sys.executable, "-c", FAMILY, "child"], str(self.claims))
+        finally:
+            os.dup2(saved[0], 0)
+            os.dup2(saved[1], 1)
+            for descriptor in (*saved, to_child, from_child):
+                os.close(descriptor)
+        self.tree = running.ProcessTree(self.child, self.claims, Key("a", "training", None, None, None, None), baseline)
 
-    def pass_gate() -> None:
-        with gate.open("w"):
+    def hear(self) -> bytes:
+        return os.read(self._from_child, 1)
+
+    def tell(self) -> None:
+        os.write(self._to_child, b"x")
+
+    def pass_gate(self) -> None:
+        with self._gate.open("w"):
             pass
 
-    assert os.read(to_test, 1) == b"1"
-    first_ms = look_ms()  # three interpreters, and 100 ms
-    assert first_ms >= 90
-    os.write(from_test, b"x")
-    assert os.read(to_test, 1) == b"o"
-    middle_ms = look_ms()
-    pass_gate()
-    assert os.read(to_test, 1) == b"2"
-    burnt_ms = look_ms()  # as an orphan
-    assert 180 <= burnt_ms < 300
-    orphan = next(iter(tree._orphans.values()))
-    pass_gate()
-    while orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE:
+    def look_ms(self) -> float:
+        return self.tree.look(time.perf_counter_ns()).process_cpu_ns / 1e6
+
+    def close(self) -> None:
+        assert self.child.wait_to_end(lambda: None) == 0
+        for descriptor in (self._to_child, self._from_child):
+            os.close(descriptor)
+
+
+@pytest.fixture
+def family(mask: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Family]:
+    monkeypatch.setenv("GATE", "")
+    family = Family(tmp_path)
+    yield family
+    if family.child.cpu_ns is None:  # the test failed half-way
+        for process in (*family.tree._orphans.values(), *psutil.Process().children(recursive=True)):
+            process.kill()
+        family.child.wait_to_end(lambda: None)
+
+
+def wait_for_end(process: psutil.Process) -> None:
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.001)
-    gone_ms = look_ms()
-    os.write(from_test, b"x")
-    assert child.wait_to_end(lambda: None) == 0
-    tree.ended = True
-    last = tree.look(time.perf_counter_ns())
-    assert child.cpu_ns is not None
-    all_ms = first_ms + middle_ms + burnt_ms + gone_ms + last.process_cpu_ns / 1e6
-    assert all_ms >= child.cpu_ns / 1e6 + 280  # what the child waited for, and the orphan
+
+
+def test_an_orphaned_grandchild_stays_ours(family: Family) -> None:
+    assert family.hear() == b"1"
+    all_ms = family.look_ms()  # three interpreters, and 100 ms
+    assert all_ms >= 90
+    family.tell()
+    assert family.hear() == b"o"
+    all_ms += family.look_ms()
+    family.pass_gate()
+    assert family.hear() == b"2"
+    burnt_ms = family.look_ms()  # as an orphan
+    assert 180 <= burnt_ms < 300
+    (orphan,) = family.tree._orphans.values()
+    family.pass_gate()
+    wait_for_end(orphan)
+    all_ms += burnt_ms + family.look_ms()
+    family.tell()
+    family.close()
+    family.tree.ended = True
+    last = family.tree.look(time.perf_counter_ns())
+    all_ms += last.process_cpu_ns / 1e6
+    assert family.child.cpu_ns is not None
+    assert all_ms >= family.child.cpu_ns / 1e6 + 280  # what the child waited for, and the orphan
     (delta,) = last.deltas.values()
     assert (delta.spans, delta.ended, delta.last_failed) == (1, 1, False)
-    for descriptor in (from_test, to_test):
-        os.close(descriptor)
+
+
+def test_what_a_run_below_us_measures_is_not_ours_at_any_moment(family: Family) -> None:
+    """The middle process says that it measures its tree: neither it nor the grandchild counts here, nor do they after its end."""
+    assert family.hear() == b"1"
+    (middle,) = psutil.Process(family.child.pid).children()
+    (grandchild,) = middle.children()
+    (family.claims / f"{middle.pid}.tree").write_text("0", encoding="ascii")
+    all_ms = family.look_ms()
+    family.pass_gate()
+    assert family.hear() == b"2"
+    (family.claims / f"{middle.pid}.end").write_text(str(500_000_000), encoding="ascii")  # so far; it still runs
+    all_ms += family.look_ms()
+    assert family.tree._tree_cpu_ns() > 0  # what it has measured so far is not in our sum, so not to be taken off
+    times = middle.cpu_times()
+    (family.claims / f"{middle.pid}.end").write_text(str(round((times.user + times.system) * 1e9)), encoding="ascii")
+    family.tell()
+    assert family.hear() == b"o"
+    all_ms += family.look_ms()
+    family.pass_gate()
+    wait_for_end(grandchild)
+    all_ms += family.look_ms()
+    own = psutil.Process(family.child.pid).cpu_times()
+    assert abs(all_ms - 1000 * (own.user + own.system)) <= 20.1  # the child alone, to the kernel's ticks
+    family.tell()
+    family.close()

@@ -511,18 +511,24 @@ def test_units_of_a_generator_are_counted_on_what_it_returns(engine: QuietEngine
     assert sum(counters.units_micro for counters in engine.every("counted")) == 3 * 10**6
 
 
-def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine) -> None:
+@pytest.mark.parametrize("service", ["stream", "inside"])
+def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, service: str) -> None:
     """As a web framework streams: each step in another worker thread. Its CPU time is its own, not also 'outside'."""
 
-    @ecoia.track(service="stream")
     def produce() -> Iterator[int]:
+        for number in range(6):
+            burn(3)
+            yield number
+
+    @ecoia.track(service="stream")
+    def produce_inside() -> Iterator[int]:
         with ecoia.track(service="inside"):
-            for number in range(6):
-                burn(3)
-                yield number
+            yield from produce()
+
+    streaming = produce_inside if service == "inside" else ecoia.track(service="stream")(produce)
 
     subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    stream = produce()
+    stream = streaming()
     seen, threads = [], []
 
     def one_step() -> None:
@@ -548,10 +554,10 @@ def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine) -
         runner.join()
     assert seen == [0, 1, 2, 3, 4, 5, None]
     assert len(set(threads)) == 7
-    assert_about(engine.cpu_ns("inside"), 18)
+    assert_about(engine.cpu_ns(service), 18)
     assert_about(sum(delta.cpu_ns for delta in look.deltas.values()), 18)
     assert look.outside_cpu_ns < 5 * MILLISECOND
-    assert engine.spans("stream") == engine.spans("inside") == 1
+    assert engine.spans("stream") == engine.spans(service) == 1
     engine.assert_settled()
 
 
