@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from ecoia.report import PhaseResult, Quantity, QuarterlyReport, TrendPoint
-from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING
+from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
 
@@ -321,7 +321,7 @@ def _missing(results: Sequence[PhaseResult], language: Language) -> str:
         method.component
         for result in results
         for method in result.measure.methods
-        if method.status == MISSING and method.name not in wording.NOT_LACKING
+        if method.status == MISSING and method.name not in NOT_LACKING
     }
     return language.listed(language.of(wording.COMPONENTS, name) for name in _ordered(components, wording.COMPONENTS))
 

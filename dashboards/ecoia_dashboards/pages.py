@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ecoia.report import MethodShare, PhaseResult, Quantity, QuarterlyReport, TargetVerdict
-from ecoia.semconv import KINDS, MISSING, STATUSES
+from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.figures import charts, service_names
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
@@ -235,7 +235,7 @@ class _View:
             share.component
             for result in self.report.results
             for share in result.measure.methods
-            if share.status == MISSING and share.name not in wording.NOT_LACKING
+            if share.status == MISSING and share.name not in NOT_LACKING
         }
         return self.language.listed(self.language.of(wording.COMPONENTS, name) for name in sorted(found))
 

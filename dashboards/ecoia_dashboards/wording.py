@@ -39,7 +39,6 @@ METHODS = {
     "none": N_("aucun moyen de mesure"),
 }
 
-NOT_LACKING = ("no-device", "undivided")
 """Methods of a missing component that lacks nothing: there is no such device, or its energy is in a declared whole."""
 
 COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}

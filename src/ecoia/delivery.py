@@ -21,19 +21,17 @@ from typing import Any, NamedTuple
 from ecoia import semconv
 from ecoia.errors import DeliveryError, EcoiaError
 from ecoia.factors import FactorSet, default_factors
-from ecoia.helper import HELPER_LOCK, try_lock
+from ecoia.helper import ALL_TARGETS, CURSORS, HELPER_LOCK, read_cursors_of, try_lock
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime, utc_day, utc_ns
 from ecoia.records import NOT_MEASURED, Record, Row, fold, merge_rows, split_by_half_hour
 from ecoia.settings import Settings
-from ecoia.stores.mlflow_store import MlflowStore, View
+from ecoia.stores.mlflow_store import MlflowStore, View, keep_telemetry_off
 from ecoia.targets import public_uri, read_targets, sqlite_file, with_credentials, write_atomically
 from ecoia.views import build_view
 
 _DELIVERY_LOCK = "lock"
-_CURSORS = "cursors.json"
 _ROOTS = "roots.json"
-_ALL = "*"
 _LOCK_WAIT_SECONDS = 60.0
 _BATCH = 5000
 _ABANDONED = uuid.UUID("6f0f6a52-3c1e-5d0b-9a77-6b6f0a0d7c11")
@@ -105,8 +103,7 @@ def follow(
     Returns:
         False: another helper serves this home.
     """
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # our own process: the measured program's choice is its own
-    os.environ["DO_NOT_TRACK"] = "true"
+    keep_telemetry_off()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(10)
     helper = _Helper(journal, settings, poll_seconds, flush_seconds, give_up_seconds)
@@ -123,7 +120,7 @@ def follow(
 
 def delivered_offsets(journal: Journal) -> dict[str, int]:
     """File -> offset up to which every record was delivered, to whatever store each was meant for."""
-    return {name: cursor.get(_ALL, 0) for name, cursor in _read_cursors(journal.home).items()}
+    return {name: cursor.get(ALL_TARGETS, 0) for name, cursor in read_cursors_of(journal.home).items()}
 
 
 def is_delivered(entry: Entry, cursors: Mapping[str, Mapping[str, int]]) -> bool:
@@ -133,7 +130,7 @@ def is_delivered(entry: Entry, cursors: Mapping[str, Mapping[str, int]]) -> bool
 
 def read_cursors(journal: Journal) -> dict[str, dict[str, int]]:
     """File -> target id ("" for none) -> offset up to which that target's records were delivered."""
-    return _read_cursors(journal.home)
+    return read_cursors_of(journal.home)
 
 
 def close_abandoned(journal: Journal) -> int:
@@ -221,16 +218,6 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
     return outcomes, {key: record for key, record in last.items() if key not in closed}
 
 
-def _read_cursors(home: Path) -> dict[str, dict[str, int]]:
-    try:
-        data = json.loads((home / "delivery" / _CURSORS).read_text(encoding="utf-8"))
-        if data["schema"] == semconv.SCHEMA_VERSION:  # a newer ecoia reads lines that this one had to leave
-            return {str(name): {str(k): int(v) for k, v in cursor.items()} for name, cursor in data["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    return {}
-
-
 @contextlib.contextmanager
 def _pass_lock(home: Path) -> Iterator[None]:
     """One delivery of a home at a time, which makes one writer a ledger day."""
@@ -278,7 +265,7 @@ class _Book:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.cursors = _read_cursors(journal.home)
+        self.cursors = read_cursors_of(journal.home)
         self._replaced: set[str] = set()
         self._forget()
 
@@ -355,10 +342,10 @@ class _Book:
         for name, ends in self.ends.items():
             cursor = {target: open_from.get((name, target), end) for target, end in ends.items()}
             blocked = [open_from[name, target] for target in ends if (name, target) in open_from]
-            cursor[_ALL] = min(blocked, default=max(ends.values()))
+            cursor[ALL_TARGETS] = min(blocked, default=max(ends.values()))
             self.cursors[name] = cursor
         write_atomically(
-            self.journal.home / "delivery" / _CURSORS,
+            self.journal.home / "delivery" / CURSORS,
             json.dumps({"schema": semconv.SCHEMA_VERSION, "files": self.cursors}, separators=(",", ":")) + "\n",
         )
         return delivered

@@ -7,15 +7,18 @@ is ``ecoia deliver --follow`` (``ecoia.delivery.follow``); MLflow is imported th
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
 
 try:
@@ -24,6 +27,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 HELPER_LOCK = "helper.lock"
+CURSORS = "cursors.json"
+ALL_TARGETS = "*"
 _LOG_MAX_BYTES = 256 * 1024
 
 
@@ -43,6 +48,31 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
+    """Journal file -> target id (``ALL_TARGETS`` for whichever) -> offset up to which its records were delivered."""
+    try:
+        data = json.loads((home / "delivery" / CURSORS).read_text(encoding="utf-8"))
+        if data["schema"] == SCHEMA_VERSION:  # a newer ecoia reads lines that this one had to leave
+            return {str(name): {str(k): int(v) for k, v in cursor.items()} for name, cursor in data["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return {}
+
+
+def await_delivery(home: Path, file: str, size_bytes: int, seconds: float) -> bool:
+    """Wait for the helper to have delivered a journal file up to a size. For a pod, whose disk goes with it.
+
+    Returns:
+        Whether it was delivered in time.
+    """
+    until = time.monotonic() + seconds
+    while read_cursors_of(home).get(file, {}).get(ALL_TARGETS, 0) < size_bytes:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def spawn_helper(settings: Settings) -> bool:

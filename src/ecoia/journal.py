@@ -164,9 +164,11 @@ class Journal:
                 yield from _stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
 
     def is_alive(self, name: str) -> bool:
-        """Whether the process that writes a file still runs (it holds the file's lock). False where locks are unknown."""
+        """Whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""
         if fcntl is None:
-            return False
+            import psutil
+
+            return psutil.pid_exists(int(name.rpartition("/")[2].partition("-")[0]))
         try:
             with (self.folder / name).open("rb") as file:
                 try:
@@ -227,6 +229,8 @@ class Writer:
         self._batches = 0
         self._used_bytes = 0
         self._torn = False
+        self.position = ("", 0)
+        """(Journal file, its size) after the last append."""
 
     @property
     def used_share(self) -> float:
@@ -278,6 +282,7 @@ class Writer:
         self._used_bytes += written
         if not self._torn:
             os.fsync(self._file.fileno())
+        self.position = (f"{day}/{self._name}", os.fstat(self._file.fileno()).st_size)
         return written
 
     def _open(self, day: str) -> None:
@@ -299,9 +304,3 @@ class Writer:
             self._file.close()
             self._file = None
             self._day = ""
-
-
-def iter_records(journals: Iterable[Journal]) -> Iterator[Record]:
-    """Records of several homes, one after the other."""
-    for journal in journals:
-        yield from journal.scan().records

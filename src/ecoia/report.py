@@ -28,6 +28,7 @@ from ecoia.semconv import (
     KIND_UNATTRIBUTED,
     MEASURED,
     MISSING,
+    NOT_LACKING,
     OUTCOMES,
     PHASE_UNSPECIFIED,
     SERVICE_UNSPECIFIED,
@@ -291,7 +292,6 @@ class QuarterlyReport:
 _COMMITMENT = 7
 _ETHICS_LINE = "ligne-ethique"
 _TREND_QUARTERS = 8
-_NO_DEVICE = "no-device"  # the machine has no such component: nothing is missing
 _ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
 
 
@@ -582,7 +582,7 @@ class _Builder:
             return ("non-tenu", "below-value") if late else ("non-concluant", "deadline-ahead")
         # Under a cap because little was measured is not under a cap: what is not measured is not zero.
         if target.op == "<=" and target.indicator != "coverage_services":
-            if coverage.share != 1 or any(m.status == MISSING and m.name != _NO_DEVICE for m in totals.methods):
+            if coverage.share != 1 or any(m.status == MISSING and m.name not in NOT_LACKING for m in totals.methods):
                 return "non-concluant", "coverage-incomplete"
             if self.partial:
                 return "non-concluant", "partial-quarter"

@@ -28,6 +28,7 @@ from ecoia.sampler import READING_SECONDS, Delta, Key, Look, Recorder, baseline_
 from ecoia.semconv import PHASES
 from ecoia.settings import Settings, is_slug
 
+_WAITS_FOR_SIGNALS = hasattr(signal, "sigtimedwait")  # Linux; macOS and Windows poll, and leave signals to the terminal
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -107,13 +108,13 @@ class _Child:
             environment[CLAIMS_VARIABLE] = claims
         self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
         self._mask: set[signal.Signals | int] = set()
-        if os.name == "posix":
+        if _WAITS_FOR_SIGNALS:
             # Where SIGCHLD is ignored (inherited so), the kernel throws the command's end and its accounts away.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Blocked here, waited for below; the command starts with the mask that we were given.
             self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, {*self._signals, signal.SIGCHLD}))
         try:
-            if os.name == "posix":
+            if _WAITS_FOR_SIGNALS:
                 self.pid = os.posix_spawnp(
                     command[0],
                     list(command),
@@ -125,7 +126,7 @@ class _Child:
                 self._popen = subprocess.Popen(list(command), env=environment)  # noqa: S603 - running it is the point
                 self.pid = self._popen.pid
         except OSError as error:
-            if os.name == "posix":
+            if _WAITS_FOR_SIGNALS:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             raise UsageError(f"'{command[0]}' cannot be started: {error.strerror}") from error
         self.cpu_ns: int | None = None
@@ -133,7 +134,7 @@ class _Child:
 
     def wait_to_end(self, each_reading: Callable[[], None]) -> int:
         """Wait, calling ``each_reading`` about once a second; returns the exit code, or minus the signal's number."""
-        if os.name != "posix":
+        if not _WAITS_FOR_SIGNALS:
             while True:
                 each_reading()
                 try:

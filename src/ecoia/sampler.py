@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import meters as metering
@@ -20,7 +21,7 @@ from ecoia import settings as configuration
 from ecoia.attribution import Activity, attribute
 from ecoia.engine import active_run
 from ecoia.errors import JournalError
-from ecoia.helper import spawn_helper
+from ecoia.helper import await_delivery, spawn_helper
 from ecoia.journal import ANNOUNCE_SHARE, Journal, Writer
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
@@ -311,6 +312,15 @@ class Recorder:
             self._writer.close()
         return written
 
+    def await_delivery(self) -> None:
+        """Give the helper ``exit_seconds`` to send what was just written. Short ones are not worth a look."""
+        settings = self._settings
+        if self._writer is None or not any(self._targets.values()):
+            return
+        if settings.delivery == "helper" and settings.exit_seconds >= 1:
+            file, size_bytes = self._writer.position
+            await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
+
     def _records(self, window: _Window, end_utc_ns: int) -> list[Record]:
         share = window.claimed / window.metered if window.metered else None
         devices = tuple(device for meter in self._meters for device in meter.devices)
@@ -593,6 +603,7 @@ def sample_this_process(engine: Engine, background: Background) -> None:
     wanted = background.close_requested
     background.written = recorder.close()
     background.close_done = wanted
+    recorder.await_delivery()
 
 
 def _seconds_to_next(next_reading: float) -> float:

@@ -34,6 +34,9 @@ KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
 
+NOT_LACKING = ("no-device", "undivided")
+"""Names of ``missing`` methods that leave nothing out: the machine has no such component, or its energy is in another."""
+
 OUTCOMES = ("ok", "failed", "abandoned")
 SCOPES = ("process", "host")
 

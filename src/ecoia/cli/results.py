@@ -31,6 +31,7 @@ from ecoia.cli.common import (
 from ecoia.errors import EcoiaError, JournalError, UsageError
 from ecoia.journal import Scan
 from ecoia.periods import Quarter
+from ecoia.semconv import NOT_LACKING
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 _PANEL = "Report"
 _RENDERERS = "ecoia.renderers"
 _ALL_TIME_NS = 1 << 62
-_NO_DEVICE = "no-device"  # the machine has no such component: nothing is missing
 
 
 class Language(StrEnum):
@@ -130,7 +130,9 @@ def deliver(
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
     from ecoia import delivery
+    from ecoia.stores.mlflow_store import keep_telemetry_off
 
+    keep_telemetry_off()
     settings = journal_settings(home)
     if follow:
         if not delivery.follow(open_journal(settings), settings):
@@ -177,9 +179,10 @@ def _journal_rows(settings: Settings) -> list[Row]:
 
 
 def _ledger_rows(settings: Settings) -> list[Row]:
-    from ecoia.stores.mlflow_store import MlflowStore
+    from ecoia.stores.mlflow_store import MlflowStore, keep_telemetry_off
     from ecoia.targets import public_uri
 
+    keep_telemetry_off()
     uri, why = _tracking_uri(settings)
     store = MlflowStore(uri)
     if why:
@@ -253,7 +256,7 @@ def _measure_cells(measure: Measure) -> tuple[str, ...]:
         number(energy.value),
         _interval(energy.low, energy.high),
         *(("–", "") if co2e.value is None else (number(co2e.value * factor), _interval(co2e.low, co2e.high, factor))),
-        ", ".join(dict.fromkeys(f"{s.component} {s.status}" for s in measure.methods if s.name != _NO_DEVICE)),
+        ", ".join(dict.fromkeys(f"{s.component} {s.status}" for s in measure.methods if s.name not in NOT_LACKING)),
     )
 
 

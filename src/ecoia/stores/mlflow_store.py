@@ -65,6 +65,12 @@ class View:
     status: str | None = None
 
 
+def keep_telemetry_off() -> None:
+    """For processes of our own: MLflow would call home. A measured program's choice is its own, and is not touched."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+
+
 class MlflowStore:
     """One MLflow tracking store.
 
