@@ -135,6 +135,7 @@ class TestWords:
             assert f"{code}-of-tomorrow" in text
         assert "réglages illégaux, remplacés par leur valeur par défaut : zone" in text
 
+    @pytest.mark.checkout
     @pytest.mark.parametrize("lang", [lang for lang in LANGUAGES if lang != "fr"])
     def test_every_message_is_translated_and_none_is_stale(self, repository: Path, lang: str) -> None:
         found: set[str | tuple[str, ...]] = {
