@@ -698,7 +698,9 @@ def test_illegal_settings_are_counted_and_the_host_goes_on(home: Path) -> None:
         ECOIA_SERVICE="Not An Id",
     )
     assert (done.stdout, done.returncode) == ("answer\n", 0)
-    assert len(done.stderr.splitlines()) == 1
+    told = done.stderr.splitlines()
+    assert len(told) == 5, "each fault once"
+    assert all(any(f"ECOIA_{name}" in line for line in told) for name in ("PUE", "ZONE", "FLUSH_SECONDS", "SCOPE", "SERVICE"))
     lost: Counter[str] = Counter()
     for record in recorded(home):
         lost.update(record.lost)

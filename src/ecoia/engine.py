@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ecoia.tracking import Span
 
 
+_MAX_COMPLAINTS = 10
 CLAIMS_VARIABLE = "ECOIA_CLAIMS"
 """Set by ``ecoia run`` for its command: a folder in which a process that measures itself says since when."""
 
@@ -237,7 +238,7 @@ class Engine:
         self.events: deque[tuple[Counters, str, Any]] = deque()
         self.lost: deque[str] = deque(maxlen=100_000)
         self.background: Background | None = None
-        self._complained = False
+        self._complained: set[str] = set()
 
     def enter_thread(self) -> ThreadState:
         """The slow path of a thread's first span."""
@@ -264,9 +265,9 @@ class Engine:
             util.Finalize(None, self.background.stop, exitpriority=-100)
 
     def complain(self, message: str) -> None:
-        """Say once, on the host's standard error through logging, what is wrong; the host goes on."""
-        if not self._complained:
-            self._complained = True
+        """Say once, through the host's logging, what is wrong; the host goes on. A few things, not a stream of them."""
+        if message not in self._complained and len(self._complained) < _MAX_COMPLAINTS:
+            self._complained.add(message)
             import logging
 
             logging.getLogger("ecoia").warning("ecoia: %s", message)
