@@ -86,14 +86,16 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
 	@touch $@
 
-# What the tests need from the system: a browser that opens the report, and the text layout that draws its PDF.
-APT := apt-get install --yes --no-install-recommends chromium libpango-1.0-0 libpangoft2-1.0-0
+# What the tests need from the system: a browser that opens the report (driven by a program that wants libatomic), the
+# text layout that draws its PDF, and a compiler for the fake graphics card's library.
+APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev
+LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
 system: $(VENV)/.stamp-uv
-	@if command -v chromium chromium-browser google-chrome >/dev/null && $(BIN)/python -c 'import ctypes as c; c.CDLL("libpango-1.0.so.0"); c.CDLL("libpangoft2-1.0.so.0")' 2>/dev/null; \
+	@if command -v chromium >/dev/null && command -v gcc >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null; \
 	then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "The tests need Chromium and Pango (libpango, libpangoft2): install them with this system's package manager" >&2; exit 1; fi; \
+	  echo "The tests need Chromium, gcc, Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
 	if [ "$$(id -u)" != 0 ]; then \
-	  echo "The tests need Chromium and Pango, and only root can install them:" >&2; \
+	  echo "The tests need Chromium, gcc, Pango and libatomic, and only root can install them:" >&2; \
 	  echo "  sudo apt-get update && sudo $(APT)" >&2; exit 1; fi; \
 	apt-get update --quiet && DEBIAN_FRONTEND=noninteractive $(APT)

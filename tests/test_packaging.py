@@ -136,11 +136,14 @@ def test_missing_system_packages_are_installed_by_root_and_named_to_others(machi
     asked = (machine / "asked").read_text(encoding="utf-8").splitlines() if (machine / "asked").exists() else []
     if user == 0:
         assert done.returncode == 0, done.stderr
-        assert asked == ["update --quiet", "install --yes --no-install-recommends chromium libpango-1.0-0 libpangoft2-1.0-0"]
+        assert asked == [
+            "update --quiet",
+            "install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev",
+        ]
     else:
         assert done.returncode != 0
         assert not asked
-        command = "sudo apt-get install --yes --no-install-recommends chromium libpango-1.0-0 libpangoft2-1.0-0"
+        command = "sudo apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev"
         assert command in done.stderr
 
 
