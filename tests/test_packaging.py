@@ -133,18 +133,18 @@ def test_missing_system_packages_are_installed_by_root_and_named_to_others(machi
     program(machine, "id", f"echo {user}")
     program(machine, "apt-get", 'echo "$@" >> asked')
     done = make(machine, "system")
+    install = "install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev"
     asked = (machine / "asked").read_text(encoding="utf-8").splitlines() if (machine / "asked").exists() else []
     if user == 0:
         assert done.returncode == 0, done.stderr
         assert asked == [
             "update --quiet",
-            "install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev",
+            install,
         ]
     else:
         assert done.returncode != 0
         assert not asked
-        command = "sudo apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev"
-        assert command in done.stderr
+        assert f"sudo apt-get {install}" in done.stderr
 
 
 def test_the_installed_metadata_tells_the_version_licence_and_renderer(repository: Path) -> None:

@@ -553,7 +553,8 @@ ENDINGS = {
     # Flushed first: Python forgets that an interrupt ended it when anything is compiled after that, as imports do.
     "interrupts itself": (
         # What started the tests may ignore interrupts (a shell's background job does), and children inherit that.
-        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); ecoia.flush(); os.kill(os.getpid(), signal.SIGINT); time.sleep(30)",
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); ecoia.flush(); "
+        "os.kill(os.getpid(), signal.SIGINT); time.sleep(30)",
         -signal.SIGINT,
     ),
 }
