@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecoia import semconv
 from ecoia.errors import DeliveryError
-from ecoia.periods import DAY_NS, HALF_HOUR_NS
+from ecoia.periods import DAY_NS, HALF_HOUR_NS, covered_seconds
 from ecoia.records import Record, Row, fold
 from ecoia.stores.ledger import decode_day, encode_day, merge_day, union
-from ecoia.stores.mlflow_store import MlflowStore, View, covered_seconds
+from ecoia.stores.mlflow_store import MlflowStore, View
 from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
 from record_builders import DAY, NOON_NS, SECOND_NS, a_record
 
@@ -307,3 +308,10 @@ def test_a_day_file_reads_back_and_is_the_same_every_time(records: list[Record])
 def test_covered_time_counts_each_instant_once() -> None:
     assert covered_seconds([]) == 0
     assert covered_seconds([(0, 4 * SECOND_NS), (2 * SECOND_NS, 3 * SECOND_NS), (8 * SECOND_NS, 9 * SECOND_NS)]) == 5
+
+
+def test_every_name_that_is_written_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "mlflow.md").read_text(encoding="utf-8")
+    tags = [value for name, value in vars(semconv).items() if name.startswith("TAG_")]
+    missing = [name for name in (*(metric.name for metric in semconv.METRICS), *tags) if f"`{name}`" not in text]
+    assert not missing

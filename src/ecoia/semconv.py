@@ -59,18 +59,14 @@ class Metric(NamedTuple):
     adds_up: str
 
 
-METRICS = (
-    Metric("ecoia/energy_kwh", "kWh", "sum"),
-    Metric("ecoia/co2e_kg", "kg", "sum"),
-    Metric("ecoia/duration_s", "s", "sum"),
-    Metric("ecoia/units", "1", "sum"),
-    Metric("ecoia/energy/cpu_kwh", "kWh", "sum"),
-    Metric("ecoia/energy/gpu_kwh", "kWh", "sum"),
-    Metric("ecoia/energy/ram_kwh", "kWh", "sum"),
-    Metric("ecoia/hourly/energy_kwh", "kWh", "sum"),
-    Metric("ecoia/hourly/units", "1", "sum"),
-)
-
+ENERGY = Metric("ecoia/energy_kwh", "kWh", "sum")
+ENERGY_OF = {component: Metric(f"ecoia/energy/{component}_kwh", "kWh", "sum") for component in COMPONENTS}
+CO2E = Metric("ecoia/co2e_kg", "kg", "sum")
+DURATION = Metric("ecoia/duration_s", "s", "sum")
+UNITS = Metric("ecoia/units", "1", "sum")
+HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
+HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
+METRICS = (ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, HOURLY_ENERGY, HOURLY_UNITS)
 TAG_SERVICE = "ecoia.service"
 TAG_PHASE = "ecoia.phase"
 TAG_INSTANCE = "ecoia.instance"

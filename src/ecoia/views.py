@@ -16,7 +16,7 @@ from ecoia.assessment import assess
 from ecoia.factors import FactorSet
 from ecoia.records import Row
 from ecoia.settings import Settings
-from ecoia.stores.mlflow_store import PAGE_ARTIFACT, View, covered_seconds
+from ecoia.stores.mlflow_store import PAGE_ARTIFACT, View, energy_totals
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
 
 _HOUR_NS = 3600 * NANOSECONDS_PER_SECOND
@@ -44,22 +44,11 @@ def method_of(rows: Iterable[Row]) -> str:
 
 def totals(rows: Sequence[Row], settings: Settings, factors: FactorSet) -> tuple[dict[str, float], dict[str, str]]:
     """Metrics and factor tags of the sum of some rows."""
-    energy: dict[str, int] = {}
-    for row in rows:
-        for component in semconv.COMPONENTS:
-            if row["energy_microjoules"][component] is not None:
-                energy[component] = energy.get(component, 0) + row["energy_microjoules"][component]
-    metrics = {f"ecoia/energy/{component}_kwh": kwh(energy[component]) for component in semconv.COMPONENTS if component in energy}
-    if energy:
-        metrics["ecoia/energy_kwh"] = kwh(sum(energy.values()))
-    metrics["ecoia/duration_s"] = covered_seconds((row["start_utc_ns"], row["end_utc_ns"]) for row in rows)
-    units = [row["units_micro"] for row in rows if row["units_micro"] is not None]
-    if units:
-        metrics["ecoia/units"] = float(from_micro(sum(units)))
+    metrics = energy_totals(rows)
     impact = assess(rows, zone=settings.zone, pue=settings.pue, factors=factors, timezone=ZoneInfo(settings.timezone))
-    if impact.co2e_kg is None or not energy:
+    if impact.co2e_kg is None or semconv.ENERGY.name not in metrics:
         return metrics, {}
-    metrics["ecoia/co2e_kg"] = impact.co2e_kg
+    metrics[semconv.CO2E.name] = impact.co2e_kg
     used = [f"{f.zone} {f.year}: {f.value_g_per_kwh:g} g/kWh {f.scope}" for f in impact.factors_used]
     site = "no PUE (IT only)" if settings.pue is None else f"PUE {settings.pue:g}"
     return metrics, {semconv.TAG_FACTOR: "; ".join([*used, site])}
@@ -129,8 +118,8 @@ def _hours(rows: Sequence[Row], day_start_ns: int, until_ns: int) -> dict[str, d
         if row["units_micro"] is not None:
             units[hour] = units.get(hour, 0) + row["units_micro"]
     return {
-        "ecoia/hourly/energy_kwh": {hour: kwh(energy[hour]) for hour in sorted(energy)},
-        "ecoia/hourly/units": {hour: float(from_micro(units[hour])) for hour in sorted(units)},
+        semconv.HOURLY_ENERGY.name: {hour: kwh(energy[hour]) for hour in sorted(energy)},
+        semconv.HOURLY_UNITS.name: {hour: float(from_micro(units[hour])) for hour in sorted(units)},
     }
 
 

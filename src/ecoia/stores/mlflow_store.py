@@ -25,12 +25,12 @@ from typing import Any
 
 from ecoia import semconv
 from ecoia.errors import DeliveryError, EcoiaError, InstanceConflictError, MissingExtraError
-from ecoia.periods import DAY_NS, utc_day, utc_ns
+from ecoia.periods import DAY_NS, covered_seconds, utc_day, utc_ns
 from ecoia.records import Record, Row
 from ecoia.settings import is_slug
 from ecoia.stores.ledger import decode_day, digest, encode_day, merge_day, union
 from ecoia.targets import public_uri, sqlite_file
-from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
+from ecoia.units import from_micro, kwh
 
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -289,7 +289,7 @@ class MlflowStore:
                 self._client.log_artifact(run_id, str(path))
             services = sorted({row["service"] for row in merged if row["service"]})
             # The digest comes last: as long as it is not this one, the day is written again.
-            self._log(run_id, _day_totals(merged), {**tags, semconv.TAG_SERVICES: ",".join(services)[:_TAG_MAX]}, step=0)
+            self._log(run_id, energy_totals(merged), {**tags, semconv.TAG_SERVICES: ",".join(services)[:_TAG_MAX]}, step=0)
             self._client.set_terminated(run_id, status="FINISHED", end_time=_day_start_ms(day) + DAY_NS // 1_000_000)
             self._log(run_id, {}, {semconv.TAG_DIGEST: digest(merged)}, step=0)
         for duplicate in runs[1:]:
@@ -507,31 +507,20 @@ def _day_range(first_day: str, last_day: str) -> list[str]:
     ]
 
 
-def _day_totals(rows: Iterable[Row]) -> dict[str, float]:
-    energy = dict.fromkeys(semconv.COMPONENTS, 0)
-    present: set[str] = set()
-    units, spans = None, []
+def energy_totals(rows: Sequence[Row]) -> dict[str, float]:
+    """Energy, time and units of some rows, by the names of ``semconv``. A component that is missing everywhere is left out."""
+    energy: dict[str, int] = {}
     for row in rows:
         for component in semconv.COMPONENTS:
             if row["energy_microjoules"][component] is not None:
-                energy[component] += row["energy_microjoules"][component]
-                present.add(component)
-        if row["units_micro"] is not None:
-            units = (units or 0) + row["units_micro"]
-        spans.append((row["start_utc_ns"], row["end_utc_ns"]))
-    totals = {f"ecoia/energy/{component}_kwh": kwh(energy[component]) for component in semconv.COMPONENTS if component in present}
-    totals["ecoia/energy_kwh"] = kwh(sum(energy.values()))
-    totals["ecoia/duration_s"] = covered_seconds(spans)
-    if units is not None:
-        totals["ecoia/units"] = float(from_micro(units))
+                energy[component] = energy.get(component, 0) + row["energy_microjoules"][component]
+    totals = {
+        semconv.ENERGY_OF[component].name: kwh(energy[component]) for component in semconv.COMPONENTS if component in energy
+    }
+    if energy:
+        totals[semconv.ENERGY.name] = kwh(sum(energy.values()))
+    totals[semconv.DURATION.name] = covered_seconds((row["start_utc_ns"], row["end_utc_ns"]) for row in rows)
+    units = [row["units_micro"] for row in rows if row["units_micro"] is not None]
+    if units:
+        totals[semconv.UNITS.name] = float(from_micro(sum(units)))
     return totals
-
-
-def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
-    """Seconds that some intervals of nanoseconds cover together, each instant once."""
-    covered, until = 0, None
-    for start, end in sorted(intervals):
-        start = start if until is None else max(start, until)
-        covered += max(end - start, 0)
-        until = end if until is None else max(until, end)
-    return covered / NANOSECONDS_PER_SECOND
