@@ -268,6 +268,12 @@ def test_the_unnamed_and_the_unmeasured_stay_in_the_denominator(sample: Quarterl
     assert entries["vadore"].counted_among_generalised
 
 
+def test_a_simulated_quarter_measures_nobody(tmp_path: Path) -> None:
+    found = report(record(cpu=1, simulated=True), catalogue=write_catalogue(tmp_path, services=ONE_SERVICE))
+    assert (found.coverage.measured, found.coverage.share) == (0, 0.0)
+    assert found.simulated
+
+
 def test_a_retired_service_is_listed_but_not_counted(tmp_path: Path) -> None:
     text = ONE_SERVICE + "  - {id: ancien, name: Ancien, status: retired}\n"
     found = report(record(cpu=1), catalogue=write_catalogue(tmp_path, services=text))

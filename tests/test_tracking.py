@@ -1003,6 +1003,17 @@ def test_a_number_of_run_time_that_equals_a_literal_is_no_literal(engine: QuietE
     assert Counter(engine.lost) == {"invalid-units": 1}
 
 
+def test_a_constant_elsewhere_in_the_code_does_not_make_a_value_of_run_time_a_literal(engine: QuietEngine) -> None:
+    def serve(count: int) -> None:
+        if count == -1:  # the same constant, in the same code
+            pass
+        with ecoia.track(service="a", units=count):
+            pass
+
+    serve(int("-1"))
+    assert Counter(engine.lost) == {"invalid-units": 1}
+
+
 class Hostile:
     """Raises whatever is asked of it."""
 
@@ -1385,3 +1396,48 @@ if __name__ == "__main__":
     assert spans["main"] == 1
     pids = {record.pid for record in recorded(home)}
     assert 2 <= len(pids) <= 3  # one worker may have done all
+
+
+class TestBlocksInTasks:
+    """A block around an ``await``: each task's steps are its own, whoever entered last."""
+
+    @pytest.mark.parametrize("lazy_enters_last", [True, False])
+    def test_a_block_that_waits_is_not_charged_for_the_one_that_works(self, home: Path, lazy_enters_last: bool) -> None:
+        done = run_python(
+            f"""
+import asyncio, time, ecoia
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end: pass
+async def busy():
+    async with ecoia.track(service="busy"):
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            burn(0.06)
+async def lazy():
+    with ecoia.track(service="lazy"):
+        await asyncio.sleep(0.6)
+async def parent():
+    async with ecoia.track(service="parent"):
+        await asyncio.create_task(child())
+async def child():
+    await asyncio.sleep(0)
+    burn(0.1)
+async def main():
+    await asyncio.sleep(0)
+    first, last = (busy(), lazy()) if {lazy_enters_last} else (lazy(), busy())
+    tasks = [asyncio.create_task(first)]
+    await asyncio.sleep(0.005)
+    tasks.append(asyncio.create_task(last))
+    await asyncio.gather(*tasks)
+    await parent()
+asyncio.run(main())
+""",
+        )
+        assert done.returncode == 0, done.stderr
+        cpu: dict[str | None, int] = {}
+        for record in recorded(home):
+            cpu[record.service] = cpu.get(record.service, 0) + record.cpu_ns
+        assert cpu["busy"] > 0.25e9
+        assert cpu["lazy"] < 0.02 * cpu["busy"]
+        assert cpu["parent"] > 0.08e9, "a task made inside a block works for it"

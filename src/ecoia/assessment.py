@@ -188,7 +188,6 @@ def assess(
         return Interval(interval(value, variance).low, interval(wall, variance).high), variance
 
     named = dict(gsd)
-    named |= {part.method: gsd[part.method_class] for part in parts}
     site = frozenset() if pue is None else frozenset({"pue"})
     components_kwh, energy_kwh = kwh(total), kwh(total) * building
     wall = math.fsum(part.energy_kwh * part.wall_factor for part in parts)
@@ -259,16 +258,12 @@ class _Part:
         return method_class(self.key.status, self.key.name)
 
     @property
-    def method(self) -> str:
-        return f"{self.key.component}:{self.method_class}"
-
-    @property
     def wall_factor(self) -> float:
         # What a bill or an inventory says is not a component's counter: its own deviation is all there is.
         return 1.0 if self.key.status == DECLARED else WALL_FACTOR[self.key.component]
 
     def cell(self, mean: float, errors: frozenset[str]) -> Cell:
-        return Cell(mean, errors | {self.method}, f"{self.key.service}\n{self.key.phase}")
+        return Cell(mean, errors | {self.method_class}, f"{self.key.service}\n{self.key.phase}")
 
 
 def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo) -> dict[_Key, int]:

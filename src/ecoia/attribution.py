@@ -40,11 +40,16 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Microjoules by component for each kind of span, unattributed, and overhead. None where the claim is None."""
+    """Microjoules by component for each kind of span, unattributed, and overhead. None where the claim is None.
+
+    ``cpu_ns`` is the CPU time that each kind of span answers for, its part of the workers' included.
+    """
 
     spans: list[dict[str, int | None]]
     unattributed: dict[str, int | None]
     overhead: dict[str, int | None]
+    cpu_ns: list[int]
+    unattributed_cpu_ns: int
 
 
 def span_weights(activity: Activity) -> tuple[list[int], int]:
@@ -67,7 +72,7 @@ def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -
     """
     weights, unattributed_ns = span_weights(activity)
     in_flight = [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
-    result = Attribution([{} for _ in activity.spans], {}, {})
+    result = Attribution([{} for _ in activity.spans], {}, {}, weights, unattributed_ns)
     for component in COMPONENTS:
         claim = claim_microjoules.get(component)
         if claim is None:

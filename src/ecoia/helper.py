@@ -82,7 +82,8 @@ def spawn_helper(settings: Settings) -> bool:
     Returns:
         Whether a process was started.
     """
-    if settings.delivery != "helper" or not sys.executable or not _has_mlflow():
+    # In a frozen program, sys.executable is that program.
+    if settings.delivery != "helper" or not sys.executable or getattr(sys, "frozen", False) or not _has_mlflow():
         return False
     home = Path(settings.home).absolute()
     try:

@@ -380,8 +380,10 @@ def fold(records: Iterable[Record]) -> list[Row]:
     """Ledger rows of a set of records: duplicates dropped by id, replaced records left out, half-hours never straddled."""
     unique: dict[str, Record] = {}
     for record in records:
-        unique.setdefault(record.record_id, record)
-    replaced = {record.replaces for record in unique.values() if record.replaces}
+        known = unique.setdefault(record.record_id, record)
+        if known is not record and known != record:  # one id, two contents: the same one stands in whatever order
+            unique[record.record_id] = min(known, record, key=Record.to_json)
+    replaced = {record.replaces for record in unique.values() if record.replaces and record.replaces != record.record_id}
     return merge_rows(
         _row_of(part) for record in unique.values() if record.record_id not in replaced for part in split_by_half_hour(record)
     )

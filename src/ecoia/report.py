@@ -465,7 +465,8 @@ class _Builder:
             row["method"][component]["status"]
             for row in rows
             for component in COMPONENTS
-            if row["kind"] == KIND_SPAN and row["energy_microjoules"][component] is not None
+            # A simulated quarter measures nobody.
+            if row["kind"] == KIND_SPAN and row["energy_microjoules"][component] is not None and not row["simulated"]
         }
         recorded = measure.energy.value is not None
         return ServiceEntry(

@@ -227,6 +227,7 @@ class ProcessTree:
             outside_cpu_ns=0,
             coverage=1.0,
             deltas={self._key: delta},
+            devices_claimed=bool(self._claimed_ns),
         )
         self._wall_ns, self._own_cpu_ns, self._cpu_ns = wall_ns, own_ns, cpu_ns
         return look
@@ -234,6 +235,11 @@ class ProcessTree:
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
         lost: Counter[str] = Counter()
+        if self.ended:
+            # A process that claimed its CPU time and was killed, or became another program: its last window is nowhere.
+            unended = [pid for pid in self._claimed_ns if not (self._claims / f"{pid}.end").exists()]
+            if unended:
+                lost["claimed-and-not-written"] = len(unended)
         while engine.lost:
             lost[engine.lost.popleft()] += 1
         return lost

@@ -40,6 +40,11 @@ from ecoia.semconv import (
 from ecoia.targets import register_target
 from ecoia.units import split_integer
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from ecoia.engine import Background, Baseline, Counters, Engine, ThreadState
     from ecoia.settings import Settings
@@ -89,6 +94,7 @@ class Look:
     outside_cpu_ns: int
     coverage: float
     deltas: dict[Key, Delta]
+    devices_claimed: bool = False  # by a process that is measured inside this subject, and claims the same devices
 
 
 class Subject(Protocol):
@@ -179,6 +185,12 @@ class Recorder:
         self._targets: dict[str, str | None] = {}
         self._unwritten: list[Record] = []
         self._next_helper_check = 0.0
+        self._host_lock = _take_host(settings) if settings.scope == "host" else None
+        self._whole = self._host_lock is not None
+        self._host_is_taken = settings.scope == "host" and not self._whole
+        if self._host_is_taken:
+            self._window.lost["host-scope-taken"] += 1
+            complain("scope = host: another process of this home claims the whole host already, so this one claims nothing")
         for problem in settings.problems:
             self._window.lost[f"invalid-setting:{problem.name}"] += 1
             complain(str(problem))
@@ -198,7 +210,7 @@ class Recorder:
         busy_ns = max(busy_ns, claimed_cpu_ns)
         total_ns = max(total_ns, busy_ns, elapsed_ns if total_ns <= 0 else 0)
         load = min(busy_ns / total_ns, 1.0) if total_ns > 0 else 0.0
-        whole = self._settings.scope == "host"
+        whole = self._whole
         share = 1.0 if whole else min(claimed_cpu_ns / max(busy_ns, _HOST_TICK_NS), 1.0)
         self._wall_ns, self._host = wall_ns, host
 
@@ -212,7 +224,10 @@ class Recorder:
             if metered is None:
                 self._window.lost[f"{meter.component}-unread"] += 1
                 continue
-            exact = self._carry[meter.component] + (metered * share if meter.shared_by_cpu else metered)
+            if self._host_is_taken:
+                continue  # all of it is in the claim of another process
+            claimable = share if meter.shared_by_cpu else float(whole or not look.devices_claimed)
+            exact = self._carry[meter.component] + metered * claimable
             claim[meter.component] = int(exact)
             self._carry[meter.component] = exact - int(exact)
             if meter.shared_by_cpu:
@@ -252,12 +267,12 @@ class Recorder:
                 coverage=look.coverage,
             ),
         )
-        for key, energy in zip(keys, attribution.spans, strict=True):
+        for key, energy, cpu_ns in zip(keys, attribution.spans, attribution.cpu_ns, strict=True):
             self._window.add_energy(KIND_SPAN, key, energy)
-            self._window.add_delta(key, look.deltas[key])
+            self._window.add_delta(key, replace(look.deltas[key], cpu_ns=cpu_ns))
         self._window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         self._window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
-        self._window.cpu_ns[KIND_UNATTRIBUTED] += worker_cpu_ns + look.outside_cpu_ns
+        self._window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
         self._window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
 
     # windows
@@ -310,6 +325,9 @@ class Recorder:
         written = self.close_window()
         if self._writer is not None:
             self._writer.close()
+        if self._host_lock is not None:
+            os.close(self._host_lock)
+            self._host_lock = None
         return written
 
     def await_delivery(self) -> None:
@@ -408,6 +426,23 @@ class Recorder:
             spawn_helper(self._settings)
         except OSError as error:
             self._complain(f"the delivery helper cannot be started ({error}); 'ecoia deliver' sends what is in the journal")
+
+
+def _take_host(settings: Settings) -> int | None:
+    """The right to claim a dedicated host whole, held until this descriptor is closed; None when another process has it."""
+    folder = Path(settings.home)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / "host-scope.lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError:
+        return None  # no journal can be written there either, and that is told
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            return None
+    return file
 
 
 def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:

@@ -270,6 +270,53 @@ def _close(span: Span, now_ns: int) -> None:
         state.cover_ns += now_ns - state.cover_mark_ns
 
 
+_tasks_followed = False
+
+
+def _follow_tasks() -> None:
+    """From the first block in a running event loop on, charge each step of a task to the block that the task is in.
+
+    A decorated coroutine is driven step by step by us. A block around an ``await`` is not: between its two ends other
+    tasks run. asyncio runs every step through ``Handle._run``, with the context of its task, which says whose it is.
+    Loops that do not (uvloop) leave the block charged for what runs between its ends and is nobody else's.
+    """
+    global _tasks_followed
+    events = sys.modules.get("asyncio.events")
+    if events is None or events._get_running_loop() is None:
+        return
+    _tasks_followed = True
+    run = events.Handle._run
+
+    def _run(handle: Any) -> None:
+        state: ThreadState | None = getattr(engine.local, "state", None)
+        if state is None:
+            run(handle)
+            return
+        before = state.top
+        span = handle._context.get(_current)
+        while span is not None and (span._ended or span._state is not state):
+            span = span.parent
+        _put_on_top(span, state)
+        try:
+            run(handle)
+        finally:
+            while before is not None and before._ended:
+                before = before._under
+            _put_on_top(before, state)
+
+    events.Handle._run = _run
+
+
+def _put_on_top(span: Span | None, state: ThreadState) -> None:
+    """Charge what ran until now to the span on top, and what runs from now on to this one."""
+    now = thread_time_ns()
+    top = state.top
+    if top is not None:
+        top._counters.cpu_ns += now - state.mark_ns
+    state.top = span
+    state.mark_ns = now
+
+
 def _finish(span: Span, failed: bool) -> None:
     counters = span._counters
     end_ns = perf_counter_ns()
@@ -355,6 +402,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
     def __enter__(self) -> Span:
         if engine.disabled:
             return _NO_SPAN
+        if not _tasks_followed:
+            _follow_tasks()
         span = _start(self._label)
         _current.set(span)
         self._entered[span] = None
@@ -678,10 +727,24 @@ def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_ver
 
 def _is_literal(value: Any, frame: Any) -> bool:
     """Whether a value stands in the calling code itself (a typing slip) rather than being computed (data)."""
+    import dis  # on the way to an error only
+
     try:
-        return any(type(constant) is type(value) and constant == value for constant in frame.f_code.co_consts)
+        code = frame.f_code
+        first, last, left, right = list(code.co_positions())[frame.f_lasti // 2]
+        for step in dis.get_instructions(code):
+            if step.opname == "LOAD_CONST" and type(step.argval) is type(value) and step.argval == value:
+                place = step.positions
+                if None in (first, last, left, right) or place is None or None in place:
+                    return True  # compiled without positions
+                if (first, left) <= (place.lineno, place.col_offset) and (place.end_lineno, place.end_col_offset) <= (
+                    last,
+                    right,
+                ):
+                    return True
     except Exception:  # noqa: BLE001 - values with an __eq__ of their own
         return False
+    return False
 
 
 def flush(timeout_seconds: float = 5.0) -> bool:
