@@ -26,6 +26,7 @@ METHODS = {
     "rapl": N_("compteur du processeur (RAPL)"),
     "rapl-dram": N_("compteur de la mémoire (RAPL)"),
     "nvml": N_("compteur de la carte graphique (NVML)"),
+    "nvml-power": N_("puissance de la carte graphique, lue chaque seconde (NVML)"),
     "amdsmi": N_("compteur de la carte graphique (AMD SMI)"),
     "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
     "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
@@ -36,10 +37,11 @@ METHODS = {
     "power-model": N_("durée déclarée, puissance de l’équipement"),
     "no-device": N_("aucun appareil de ce type"),
     "no-driver": N_("appareil présent, pilote absent"),
+    "hidden": N_("appareil que le processus ne peut pas utiliser"),
+    "mig": N_("partie d’une carte graphique, sans compteur propre"),
+    "simulated": N_("simulé"),
     "none": N_("aucun moyen de mesure"),
 }
-
-"""Methods of a missing component that lacks nothing: there is no such device, or its energy is in a declared whole."""
 
 COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}
 
@@ -133,6 +135,8 @@ LOST = {
     "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
+    "claimed-and-not-written": N_("processus tués ou remplacés avant d’avoir écrit leurs derniers chiffres"),
+    "host-scope-taken": N_("processus sans énergie propre : un autre compte déjà toute la machine"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
     "cpu-unread": N_("lectures manquées du compteur du processeur"),
     "gpu-unread": N_("lectures manquées du compteur de la carte graphique"),
