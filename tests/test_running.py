@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,7 +149,8 @@ def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
     def interrupted_reading() -> None:
         while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGINT)
+        # To this thread: the libraries of other tests left threads in this process that do not block interrupts.
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     try:
         assert child.wait_to_end(interrupted_reading) == 4
