@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import clean_environment
-from ecoia import delivery, helper, settings
+from ecoia import delivery, semconv, helper, settings
 from ecoia.journal import Journal, encode_line
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows
@@ -219,6 +219,18 @@ def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_u
     assert [row for row in ledger(tracking_uri) if row["half_hour_utc_ns"] < NOON_NS + 80_000 * 10**9] == before
 
 
+def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
+    write(journal, [a_record(target=target, phase="inference", run_id=None)])
+    delivery.deliver(journal, configured())
+    other = Journal(tmp_path / "other")
+    register_target(other.home, tracking_uri)
+    write(other, [a_record(target=target, phase="inference", run_id=None, service="of-the-other-home")])
+    assert len(delivery.deliver(other, configured()).conflicts) == 1
+    from mlflow import MlflowClient
+
+    assert MlflowClient(tracking_uri).get_experiment_by_name("ecoia/of-the-other-home") is None
+
+
 def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
     write(journal, [a_record(target=target, run_id=None)])
     newer = a_record(target=target).to_json().replace('"schema":1', '"schema":99', 1)
@@ -339,7 +351,8 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     # Again, and once more after a correction downwards.
     delivery.deliver(journal, configured(zone="FRA"))
     assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
-    first = journal.scan().records[0]
+    # Files are read in the order of their random names: delivery itself wrote one, for the child that left no outcome.
+    (first,) = [record for record in journal.scan().records if record.run_id == root and record.kind == semconv.KIND_SPAN]
     write(journal, [a_record(target=target, run_id=root, cpu=0, replaces=first.record_id)])
     delivery.deliver(journal, configured(zone="FRA"))
     assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)

@@ -387,6 +387,7 @@ class _Sender:
         self._roots = _Roots(journal.home / "delivery" / _ROOTS)
         self._factors: FactorSet | None = None
         self._changed: dict[str | None, set[_ViewKey]] = {}
+        self._refused: set[tuple[str, str]] = set()  # (instance, day) that another home owns
         self._unfinished: dict[str | None, set[_ViewKey]] = {}  # shown, but their end is still to come
         self.failed = False
         """Whether a store did not answer in the last sending."""
@@ -457,6 +458,7 @@ class _Sender:
         rows = (row for key in dirty for row in book.days.get(key, []))
         self._changed.setdefault(uri, set()).update(key for row in rows if (key := _view_key(row)) is not None)
         book.dirty -= dirty
+        self._refused = (self._refused - {(key.instance, key.day) for key in dirty}) | refused.keys()
         return refused
 
     def _send_views(self, store: MlflowStore, uri: str | None, targets: set[str], *, final: bool) -> list[str]:
@@ -464,7 +466,7 @@ class _Sender:
         problems: list[str] = []
         by_key: dict[_ViewKey, list[Row]] = {}
         for day, rows in self._book.days.items():
-            if day.target in targets:
+            if day.target in targets and (day.instance, day.day) not in self._refused:  # no view of what the ledger refuses
                 for row in rows:
                     view_key = _view_key(row)
                     if view_key is not None:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -46,6 +47,8 @@ catalogue = "."
 # Fuseau des trimestres de l'organisation.
 # timezone = "Europe/Paris"
 """
+
+_ROOM_BYTES = 1_000_000  # a window of records is some kilobytes
 
 
 def add_installation(app: typer.Typer) -> None:
@@ -146,6 +149,11 @@ def _catalogue(settings: Settings) -> Iterator[Check]:
         yield Check(State.OK, "catalogue", f"{settings.catalogue}: {count} named service{'' if count == 1 else 's'}")
 
 
+def _check_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < _ROOM_BYTES:
+        raise JournalError(f"the disk of '{folder}' is full: free space, or set ECOIA_HOME")
+
+
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia import delivery
     from ecoia.helper import HELPER_LOCK, try_lock
@@ -155,6 +163,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
         nearest = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
         if not readable(home) or not os.access(nearest, os.W_OK):
             raise JournalError(f"'{home}' cannot be made in '{nearest}': make that writable, or set ECOIA_HOME")
+        _check_room(nearest)
         yield Check(State.OK, "journal", f"{home}: nothing recorded yet")
         return
     found = open_journal(settings)
@@ -162,6 +171,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
         tempfile.TemporaryFile(dir=found.folder).close()
     except OSError as error:
         raise JournalError(f"'{home}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
+    _check_room(found.folder)
     size, cap = found.size_bytes(), found.max_bytes
     state = State.OK if size < ANNOUNCE_SHARE * cap else State.NOTE if size < cap else State.BROKEN
     remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"

@@ -245,8 +245,9 @@ class MlflowStore:
                 if owners:
                     conflicts[day] = InstanceConflictError(
                         f"instance '{instance}' on {day} belongs to journal home {', '.join(sorted(map(str, owners)))}, and home "
-                        f"{home_id} claims it too: give one of the two another name (setting 'instance', ECOIA_INSTANCE); "
-                        "nothing was overwritten"
+                        f"{home_id} claims it too: nothing was overwritten. Give one of the two another name for what it "
+                        "records from now on (setting 'instance', ECOIA_INSTANCE); what is recorded stays in its journal, "
+                        "and '--from journal' reads it"
                     )
                 else:
                     self._upsert_day(experiment, instance, day, home_id, rows, runs, records)
