@@ -606,3 +606,10 @@ def test_the_settings_that_init_offers_are_legal_when_uncommented(tmp_path: Path
     (tmp_path / "ecoia.toml").write_text(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
     loaded = settings.load(start=tmp_path).raise_problems()
     assert (loaded.zone, loaded.pue, loaded.timezone) == ("FRA", 1.4, "Europe/Paris")
+
+
+def test_a_malformed_settings_file_does_not_stop_the_command_that_is_run(home: Path) -> None:
+    Path("ecoia.toml").write_text("zone = FRA\n", encoding="utf-8")
+    done = program("run", "--service", "a", "--phase", "training", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert "not readable as TOML" in done.stderr

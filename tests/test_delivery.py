@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import clean_environment
-from ecoia import delivery, semconv, helper, settings
+from ecoia import delivery, helper, semconv, settings
 from ecoia.journal import Journal, encode_line
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows

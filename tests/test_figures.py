@@ -237,4 +237,4 @@ class TestLanguage:
         assert FRENCH.amount(Quantity(0.0005, "kgCO2e")) == "500\xa0mgCO₂e"
         assert FRENCH.interval(Quantity(0.5, "kWh", 0.25, 1.5)) == "250 à 1\u202f500\xa0Wh"
         assert FRENCH.n("%(count)s essai", "%(count)s essais", 0) == "0 essai"
-        assert FRENCH.moment("2026-12-31T23:30:00+00:00", "Europe/Paris") == "1 janvier 2027 00:30"
+        assert FRENCH.moment("2026-12-31T23:30:00+00:00", "Europe/Paris") == "1er janvier 2027 00:30"

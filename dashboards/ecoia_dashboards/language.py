@@ -198,7 +198,7 @@ class Language:
     def day(self, iso: str) -> str:
         """A civil day, ``2026-11-23``, in words."""
         try:
-            return str(format_date(date.fromisoformat(iso), "d MMMM yyyy", locale=self.locale))
+            return self._first(str(format_date(date.fromisoformat(iso), "d MMMM yyyy", locale=self.locale)))
         except ValueError:
             return iso
 
@@ -209,7 +209,11 @@ class Language:
         except ValueError:
             return iso
         zone = ZoneInfo(timezone)
-        return str(format_datetime(moment.astimezone(zone), "d MMMM yyyy HH:mm", tzinfo=zone, locale=self.locale))
+        return self._first(str(format_datetime(moment.astimezone(zone), "d MMMM yyyy HH:mm", tzinfo=zone, locale=self.locale)))
+
+    def _first(self, text: str) -> str:
+        """French counts the first of a month: 1er, then 2, 3..."""
+        return f"1er{text[1:]}" if self.code == "fr" and text.startswith("1 ") else text
 
 
 def _decimals_for(number: float, figures: int) -> int:

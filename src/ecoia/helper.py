@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+from ecoia.errors import JournalError
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
 
@@ -37,8 +38,12 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
     """Hold ``delivery/<name>`` while the block runs; yields whether it was free. Never waits. The kernel lets go of
     it when the process dies."""
     folder = home / "delivery"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("ab") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / name).open("ab")
+    except OSError as error:
+        raise JournalError(f"'{folder}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
+    with opened as file:
         if fcntl is None:  # records are known by id, so two helpers change no total
             yield True
             return

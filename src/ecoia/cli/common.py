@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USE = 1, 2
 _WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, MissingExtraError)
-_JOURNAL_SETTINGS = ("home", "journal_max_mb")
+_JOURNAL_SETTINGS = ("home", "journal_max_mb", "ecoia.toml")
 _PIPED_WIDTH = 200
 
 Home = Annotated[
@@ -70,7 +70,7 @@ def load_settings(home: str | None = None, *, needed: Collection[str] | None = N
     """
     loaded = configuration.load({"home": home})
     for problem in loaded.problems:
-        if needed is None or problem.name in {*needed, "ecoia.toml"}:
+        if needed is None or problem.name in needed:
             raise problem
         say(f"{problem} (ignored here)")
     return loaded
