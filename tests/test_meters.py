@@ -64,7 +64,7 @@ def test_a_steady_counter_is_read_to_the_microjoule(tree: PowercapTree) -> None:
     (package,) = socket_with(tree, 0, 1_000)
     cpu = detect(tree)["cpu"]
     assert cpu.method == Method("measured", "rapl")
-    assert cpu.shared_by_cpu
+    assert cpu.domain == "host"
     assert cpu.read(1.0, 0.5) == 0
     package.advance(65_432_101)
     assert cpu.read(1.0, 0.5) == 65_432_101
@@ -530,7 +530,7 @@ def gpu():
 
 fake.show([FakeGpu(FIRST, energy_millijoules=5_000_000), FakeGpu(SECOND, energy_millijoules=100)])
 meter, told["method"] = gpu()
-told["devices"], told["shared"] = meter.devices, meter.shared_by_cpu
+told["devices"], told["shared"] = meter.devices, meter.domain != "devices"
 fake.show([FakeGpu(FIRST, energy_millijoules=5_123_456), FakeGpu(SECOND, energy_millijoules=1_101)])
 told["counted"] = [meter.read(1.0, 0.5), meter.read(1.0, 0.5)]
 

@@ -80,6 +80,7 @@ class Record:
     cpu_ns: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
+    shared_devices: tuple[str, ...] = ()  # of these, claimed whole although others used them too
     scope: str = "process"
     share_claimed: float | None = None
     reserved_share: float = 0.0
@@ -120,6 +121,7 @@ class Record:
             "cpu_ns": self.cpu_ns,
             "lost": dict(self.lost),
             "devices": list(self.devices),
+            "shared_devices": list(self.shared_devices),
             "scope": self.scope,
             "share_claimed": self.share_claimed,
             "reserved_share": self.reserved_share,
@@ -175,6 +177,7 @@ class Record:
                 cpu_ns=data.get("cpu_ns", 0),
                 lost=data.get("lost", {}),
                 devices=tuple(data.get("devices", ())),
+                shared_devices=tuple(data.get("shared_devices", ())),
                 scope=data.get("scope", "process"),
                 share_claimed=data.get("share_claimed"),
                 reserved_share=data.get("reserved_share", 0.0),
@@ -276,7 +279,7 @@ ROW_KEY = (
 
 Row = dict[str, Any]
 """A ledger row: ROW_KEY, ``method`` {component: {status, name}}, ``energy_microjoules`` {component: int | None},
-``spans, units_micro, accepted_micro, cpu_ns, tokens, quality, lost, devices, outcome, start_utc_ns, end_utc_ns,
+``spans, units_micro, accepted_micro, cpu_ns, tokens, quality, lost, devices, shared_devices, outcome, start_utc_ns, end_utc_ns,
 record_ids`` (sorted)."""
 
 
@@ -307,6 +310,7 @@ def _row_of(record: Record) -> Row:
         "quality": dict(record.quality),
         "lost": dict(record.lost),
         "devices": sorted(record.devices),
+        "shared_devices": sorted(record.shared_devices),
         "outcome": record.outcome,
         "start_utc_ns": record.start_utc_ns,
         "end_utc_ns": record.end_utc_ns,
@@ -356,7 +360,8 @@ def _add(total: Row, row: Row) -> None:
     for cause, count in row["lost"].items():
         total["lost"][cause] = total["lost"].get(cause, 0) + count
     total["tokens"] = _sum_tokens([*total["tokens"], *row["tokens"]])
-    total["devices"] = sorted({*total["devices"], *row["devices"]})
+    for name in ("devices", "shared_devices"):
+        total[name] = sorted({*total[name], *row.get(name, ())})
     total["start_utc_ns"] = min(total["start_utc_ns"], row["start_utc_ns"])
     total["end_utc_ns"] = max(total["end_utc_ns"], row["end_utc_ns"])
     total["record_ids"] = sorted({*total["record_ids"], *row["record_ids"]})

@@ -23,7 +23,7 @@ from ecoia.engine import active_run
 from ecoia.errors import JournalError
 from ecoia.helper import await_delivery, spawn_helper
 from ecoia.journal import ANNOUNCE_SHARE, Journal, Writer
-from ecoia.meters import Meter, hardware
+from ecoia.meters import DEVICES, Meter, hardware
 from ecoia.meters.hardware import BusyTime
 from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.records import Method, Record, Tokens
@@ -127,6 +127,7 @@ class _Window:
         self.claimed = 0
         self.metered = 0
         self.lost: Counter[str] = Counter()
+        self.shared_devices: set[str] = set()
 
     def add_energy(self, kind: str, key: Key | None, energy: Mapping[str, int | None]) -> None:
         total = self.energy.setdefault((kind, key), dict.fromkeys(COMPONENTS))
@@ -226,14 +227,17 @@ class Recorder:
                 continue
             if self._host_is_taken:
                 continue  # all of it is in the claim of another process
-            claimable = share if meter.shared_by_cpu else float(whole or not look.devices_claimed)
+            claimable = share if meter.domain != DEVICES else float(whole or not look.devices_claimed)
             exact = self._carry[meter.component] + metered * claimable
             claim[meter.component] = int(exact)
             self._carry[meter.component] = exact - int(exact)
-            if meter.shared_by_cpu:
+            if meter.domain != DEVICES:
                 self._window.metered += metered
                 self._window.claimed += int(exact)
 
+        for meter in self._meters:
+            self._window.lost.update(meter.lost())
+            self._window.shared_devices.update(meter.shared_devices)
         if whole:
             claim = self._set_idle_apart(claim, look.coverage)
         self._share_out(claim, look)
@@ -365,6 +369,7 @@ class Recorder:
                 endpoint=key.endpoint if key else None,
                 model_version=key.model_version if key else None,
                 devices=devices if energy["gpu"] else (),
+                shared_devices=tuple(sorted(window.shared_devices)) if energy["gpu"] else (),
                 scope=self._settings.scope,
                 share_claimed=None if share is None else round(share, 6),
                 reserved_share=self._settings.reserved_share,

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
+from ecoia.meters import DEVICES, HOST, Meter
 from ecoia.records import Method
 from ecoia.sampler import Look
 from ecoia.semconv import MEASURED
 
 
-class FixedMeter:
+class FixedMeter(Meter):
     """A meter of a host (or device) that always draws the same power.
 
     Args:
@@ -31,7 +32,7 @@ class FixedMeter:
         self.component = component
         self.method = Method(status, "fixed")
         self.devices = tuple(devices)
-        self.shared_by_cpu = not self.devices
+        self.domain = DEVICES if self.devices else HOST
         self._watts = watts
 
     def read(self, seconds: float, load: float) -> int | None:
@@ -39,7 +40,7 @@ class FixedMeter:
         return round(self._watts * seconds * 1e6)
 
 
-class StepMeter:
+class StepMeter(Meter):
     """A meter that gives one reading after the other, then none.
 
     Args:
@@ -55,7 +56,7 @@ class StepMeter:
         self.component = component
         self.method = Method(status, "steps")
         self.devices = tuple(devices)
-        self.shared_by_cpu = not self.devices
+        self.domain = DEVICES if self.devices else HOST
         self._readings = deque(readings)
 
     def read(self, seconds: float, load: float) -> int | None:

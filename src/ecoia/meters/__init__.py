@@ -6,6 +6,7 @@ process may claim is attribution's business. Readings are time-stamped by the ca
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from ecoia.settings import Settings
 
 
+HOST, GROUP, DEVICES = "host", "group", "devices"
+"""Whose energy a meter reads: the whole host's; our control group's part of it; devices that the process holds."""
+
+
 class Meter(Protocol):
-    """The energy of one component of the host."""
+    """The energy of one component. Implementations inherit, and say what differs from the defaults."""
 
     component: str
     """One of ``semconv.COMPONENTS``."""
@@ -27,23 +32,32 @@ class Meter(Protocol):
     method: Method
     """How the figures are obtained; constant over the meter's life."""
 
-    devices: tuple[str, ...]
+    domain: str = HOST
+    """What a reading covers, hence what the process may claim of it: its share of the CPU time of the ``HOST`` or of the
+    control ``GROUP``, or the whole of its own ``DEVICES``."""
+
+    devices: tuple[str, ...] = ()
     """Ids of the devices read, where devices can be shared between processes (GPU); else empty."""
 
-    shared_by_cpu: bool
-    """Whether a process claims its CPU-time share of the reading (CPU, RAM) or the whole (its devices)."""
+    shared_devices: tuple[str, ...] = ()
+    """Of ``devices``, those that others used as well since the last reading and whose energy is in ours all the same: the
+    driver does not tell the parts. Whoever adds up claims may count them once only."""
 
     def read(self, seconds: float, load: float) -> int | None:
         """Energy since the last reading.
 
         Args:
             seconds: Time since the last reading, on a monotonic clock.
-            load: Busy share of the host's CPUs over that time, 0 to 1 (models need it, counters do not).
+            load: Busy share of the domain's CPUs over that time, 0 to 1 (models need it, counters do not).
 
         Returns:
             Integer microjoules, or None when it could not be read: that energy is then missing, not zero.
         """
         ...
+
+    def lost(self) -> Counter[str]:
+        """What could not be told since the last call, or only by inference, by cause (``cpu-counter-reset``, ...)."""
+        return Counter()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecoia.meters import Absence, Detected, Meter, hardware
+from ecoia.meters import DEVICES, Absence, Detected, Meter, hardware
 from ecoia.records import Method
 from ecoia.semconv import ESTIMATED, MEASURED
 
@@ -129,11 +129,8 @@ def _microjoules(energy: Any) -> int:
     return round(counted)
 
 
-class RaplMeter:
+class RaplMeter(Meter):
     """Sum of RAPL zones, each read and corrected for wrap by codecarbon's ``RAPLFile``."""
-
-    devices: tuple[str, ...] = ()
-    shared_by_cpu = True
 
     def __init__(self, component: str, method: Method, files: Sequence[Path], early_counters: dict[str, int]) -> None:
         from codecarbon.core.rapl import RAPLFile
@@ -167,11 +164,11 @@ class RaplMeter:
         return total if complete else None
 
 
-class GpuMeter:
+class GpuMeter(Meter):
     """Sum of the GPUs visible to the process, read by codecarbon through NVML or AMD SMI."""
 
     component = "gpu"
-    shared_by_cpu = False
+    domain = DEVICES
 
     def __init__(self, gpus: Any, chosen: Sequence[Any]) -> None:
         from codecarbon.core.gpu import NvidiaGPUDevice
@@ -199,12 +196,10 @@ class GpuMeter:
         return sum(_microjoules(reading["delta_energy_consumption"]) for reading in readings)
 
 
-class LoadMeter:
+class LoadMeter(Meter):
     """codecarbon's load model of the CPU: 10 % of the thermal design power at rest, a cubic of the load above."""
 
     component = "cpu"
-    devices: tuple[str, ...] = ()
-    shared_by_cpu = True
 
     def __init__(self, model: str, tdp_watts: float, known: bool) -> None:
         from codecarbon.external.hardware import CPU
@@ -237,13 +232,11 @@ class _GivenLoad:
         """Nothing to reset: the load is given at each reading."""
 
 
-class RamMeter:
+class RamMeter(Meter):
     """codecarbon's RAM model: watts by number of modules, from the memory that is ours to use."""
 
     component = "ram"
     method = RAM_MODEL
-    devices: tuple[str, ...] = ()
-    shared_by_cpu = True
 
     def __init__(self, memory_bytes: int) -> None:
         from codecarbon.external.ram import RAM
