@@ -6,7 +6,8 @@
 """
 
 from ecoia.errors import EcoiaError, UsageError
-from ecoia.tracking import Span, current, flush, track
+from ecoia.spans import Span
+from ecoia.tracking import current, flush, track
 
 __all__ = ["EcoiaError", "Span", "UsageError", "__version__", "current", "flush", "track"]
 

@@ -10,12 +10,13 @@ import atexit
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from threading import Event, Lock, Thread, get_native_id, local
 from time import perf_counter_ns, process_time_ns, thread_time_ns, time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from ecoia.tracking import Span
+    from ecoia.spans import Span
 
 
 _MAX_COMPLAINTS = 10
@@ -35,24 +36,30 @@ class Label:
         self.model_version = model_version
 
 
-_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
+known_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
+"""Labels of arguments that were found legal."""
+
+_corrected_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
 
 
-def label_of(service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> Label:
+def label_of(
+    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+) -> Label:
+    """The one label of these arguments. ``corrected``: put in place of illegal ones, which stay illegal."""
     key = (service, phase, endpoint, model_version)
-    return _labels.setdefault(key, Label(*key))
+    return (_corrected_labels if corrected else known_labels).setdefault(key, Label(*key))
 
 
 class Counters:
     """What one thread did under one label and run. Only ever grows, so a reader takes differences.
 
-    ``open_count`` and ``open_start_ns`` (sum of the starts) give the time in flight at any instant:
-    ``wall_ns + open_count * now - open_start_ns``.
+    ``wall_ns`` is time on top of the thread, of calls. Open spans can be suspended: each takes its start off
+    ``flight_ns`` and adds its end, so that ``flight_ns + open_count * now`` is their time in flight at any instant.
     """
 
     __slots__ = (
-        "accepted_given", "accepted_micro", "cpu_ns", "ended", "label", "last_failed", "open_count", "open_start_ns",
-        "run", "spans", "units_given", "units_micro", "wall_ns",
+        "accepted_given", "accepted_micro", "cpu_ns", "ended", "flight_ns", "label", "last_failed", "open_count", "run",
+        "spans", "units_given", "units_micro", "wall_ns",
     )  # fmt: skip
 
     def __init__(self, label: Label, run: Run | None) -> None:
@@ -60,10 +67,10 @@ class Counters:
         self.run = run
         self.cpu_ns = 0
         self.wall_ns = 0
+        self.flight_ns = 0
         self.open_count = 0
-        self.open_start_ns = 0
         self.spans = 0
-        self.ended = 0  # outermost spans that ended, and how the last one did
+        self.ended = 0  # outermost spans of a run that ended, and how the last one did
         self.last_failed = False
         self.units_micro = 0
         self.units_given = 0
@@ -82,27 +89,23 @@ class Run:
 
 
 class ThreadState:
-    """One thread's bookkeeping: the span on top, since when (thread CPU time), and its counters."""
+    """One thread's bookkeeping: the span on top, since when (its CPU time, and the time), and its counters.
+
+    The thread is *covered* while a span is on top of it or one that began on it is in flight (``live`` of them).
+    """
 
     __slots__ = (
-        "counters",
-        "cover_mark_ns",
-        "cover_ns",
-        "dead_cpu_ns",
-        "generation",
-        "live",
-        "mark_ns",
-        "start_cpu_ns",
-        "tid",
-        "top",
-    )
+        "counters", "cover_mark_ns", "cover_ns", "cpu_mark_ns", "dead_cpu_ns", "generation", "live", "start_cpu_ns", "tid",
+        "top", "wall_mark_ns",
+    )  # fmt: skip
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
         self.tid = get_native_id()
         self.start_cpu_ns = thread_time_ns()
-        self.mark_ns = 0
         self.top: Span | None = None
+        self.cpu_mark_ns = 0
+        self.wall_mark_ns = 0
         self.live = 0
         self.cover_mark_ns = 0
         self.cover_ns = 0
@@ -123,7 +126,7 @@ class _Goodbye:
         if get_native_id() == self.state.tid:
             self.state.dead_cpu_ns = thread_time_ns()
         else:  # collected elsewhere (interpreter shutdown)
-            self.state.dead_cpu_ns = self.state.mark_ns
+            self.state.dead_cpu_ns = self.state.cpu_mark_ns
 
 
 class Baseline:
@@ -224,6 +227,9 @@ class Background:
 class Engine:
     """The process's one measuring engine: what all threads share."""
 
+    followers: ClassVar[list[Callable[[], None]]] = []
+    """What looks for ways in which work is handed on that are not followed yet (``ecoia.carrying``)."""
+
     def __init__(self) -> None:
         self.generation = 0
         self.disabled = os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")
@@ -246,11 +252,20 @@ class Engine:
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
         self.threads.append(state)
+        self.follow()
         if self.background is None:
             with self._starting:  # several threads may be first at once
                 if self.background is None:
                     self._start_background()
         return state
+
+    def follow(self) -> None:
+        """Follow work that is handed on, as far as what hands it on is imported by now."""
+        for follower in self.followers:
+            try:
+                follower()
+            except Exception:  # noqa: BLE001 - a version of a library that is made otherwise
+                lose("pool-not-followed")
 
     def _start_background(self) -> None:
         _watch_forks()

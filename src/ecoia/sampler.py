@@ -548,10 +548,14 @@ class _Seen:
         state = self.state
         top, mark_ns, thread_ns = self._consistent_top()
         running = top._counters if top is not None else None
+        called = running if top is not None and top.is_call else None
+        call_ns = max(wall_ns - state.wall_mark_ns, 0)
         spans_delta_ns = 0
         for counters in list(state.counters.values()):
             cpu_ns = counters.cpu_ns + (max(thread_ns - mark_ns, 0) if counters is running else 0)
-            in_flight_ns = counters.wall_ns + counters.open_count * wall_ns - counters.open_start_ns
+            in_flight_ns = counters.wall_ns + counters.flight_ns + counters.open_count * wall_ns
+            if counters is called:
+                in_flight_ns += call_ns
             now = (
                 cpu_ns,
                 in_flight_ns,
@@ -583,7 +587,7 @@ class _Seen:
             if ended:
                 delta.ended += ended
                 delta.last_failed = counters.last_failed
-        covered_ns = state.cover_ns + (max(wall_ns - state.cover_mark_ns, 0) if state.live else 0)
+        covered_ns = state.cover_ns + (max(wall_ns - state.cover_mark_ns, 0) if state.live or top is not None else 0)
         self.covered_delta_ns = max(covered_ns - self._covered_ns, 0)
         self._covered_ns = max(covered_ns, self._covered_ns)
         thread_delta_ns = max(thread_ns - self._thread_cpu_ns, 0)
@@ -594,9 +598,9 @@ class _Seen:
         """(span on top, its mark, the thread's CPU clock), read again if the thread switched meanwhile."""
         state = self.state
         for _ in range(4):
-            top, mark_ns = state.top, state.mark_ns
+            top, mark_ns = state.top, state.cpu_mark_ns
             thread_ns = self._thread_clock()
-            if state.top is top and state.mark_ns == mark_ns:
+            if state.top is top and state.cpu_mark_ns == mark_ns:
                 return top, mark_ns, thread_ns
         return None, 0, max(thread_ns, self._thread_cpu_ns)
 
@@ -608,7 +612,7 @@ class _Seen:
             # Linux's CPU clock of a thread by its id; unlike pthread_getcpuclockid it is safe for a thread that died.
             return time.clock_gettime_ns((~state.tid << 3) | 6)
         except (OSError, AttributeError, OverflowError):
-            return max(self._thread_cpu_ns, state.mark_ns)
+            return max(self._thread_cpu_ns, state.cpu_mark_ns)
 
 
 def sample_this_process(engine: Engine, background: Background) -> None:
@@ -629,6 +633,7 @@ def sample_this_process(engine: Engine, background: Background) -> None:
     background.ready.set()
     next_reading = time.monotonic()
     while not background.stopping:
+        engine.follow()
         wanted = background.close_requested
         recorder.read()
         due = recorder.window_seconds() >= settings.flush_seconds or recorder.crosses_half_hour()

@@ -1,0 +1,123 @@
+"""Work that a span hands on stays its own: to thread pools, and to the tasks of an event loop.
+
+A pool's thread, or the next step of a task, knows nothing of the span for which it works. So what hands work over is
+followed: ``ThreadPoolExecutor.submit`` (hence ``run_in_executor`` and ``asyncio.to_thread``), anyio's worker threads
+(hence FastAPI's and Starlette's), and the steps of asyncio's tasks. Each goes on to do exactly what it did; outside
+spans, nothing is added. What is handed over in another way is shared out as the process's residual.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from ecoia.engine import Engine, ThreadState, engine
+from ecoia.spans import CallSpan, Span, counters_like, in_context, innermost, leave, put_on_top, start_call
+
+_followed: set[str] = set()
+
+
+def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call a function on a pool's thread, on behalf of a span that began elsewhere: its CPU time is the span's."""
+    if span._state.generation != engine.generation:  # handed over before a fork
+        return function(*args, **kwargs)
+    state: ThreadState | None = getattr(engine.local, "state", None)
+    if state is None:
+        state = engine.enter_thread()
+    piece = CallSpan()  # stands for the span on this thread: the same counters' label, no span more
+    start_call(piece, state, counters_like(state, span._counters))
+    piece.parent = span
+    try:
+        return function(*args, **kwargs)
+    finally:
+        leave(piece, state)
+        piece._ended = True
+
+
+def follow_pools() -> None:
+    """Follow what hands work to threads. Called where a thread has its first span, and now and then by the sampler."""
+    from concurrent.futures import thread
+
+    if "pools" not in _followed:
+        _followed.add("pools")
+        thread.ThreadPoolExecutor.submit = _carried_submit(thread.ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    if "anyio" not in _followed and "anyio" in sys.modules:
+        _followed.add("anyio")
+        _follow_anyio()
+
+
+def _carried_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(submit)
+    def carried(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        span = innermost()
+        if span is None:
+            return submit(self, fn, *args, **kwargs)
+        return submit(self, carry, span, fn, *args, **kwargs)
+
+    return carried
+
+
+def _follow_anyio() -> None:
+    try:
+        from anyio._backends._asyncio import AsyncIOBackend
+
+        original = AsyncIOBackend.run_sync_in_worker_thread.__func__
+    except (ImportError, AttributeError):  # another version: its threads are the process's residual
+        return
+
+    @wraps(original)
+    async def run_sync_in_worker_thread(cls: Any, func: Any, args: Any, *more: Any, **named: Any) -> Any:
+        span = innermost()
+        if span is not None:
+            func = partial(carry, span, func)
+        return await original(cls, func, args, *more, **named)
+
+    AsyncIOBackend.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
+
+
+def follow_tasks() -> None:
+    """From the first block in a running event loop on, charge each step of a task to the block that the task is in.
+
+    A decorated coroutine is driven step by step by us. A block around an ``await`` is not: between its two ends other
+    tasks run. asyncio runs every step through ``Handle._run``, with the context of its task, which says whose it is.
+    Loops that do not (uvloop) leave the block charged for what runs between its ends and is nobody else's.
+    """
+    if "tasks" in _followed:
+        return
+    events = sys.modules.get("asyncio.events")
+    if events is None or events._get_running_loop() is None:
+        return
+    _followed.add("tasks")
+    handles = events.Handle
+    run = handles._run
+
+    @wraps(run)
+    def _run(handle: Any) -> None:
+        state: ThreadState | None = getattr(engine.local, "state", None)
+        if state is None:
+            run(handle)
+            return
+        before = state.top
+        span = handle._context.get(in_context)
+        while span is not None and (span._ended or span._state is not state):
+            span = span.parent
+        if span is None:  # in no block: it is part of the call that runs the loop, if there is one
+            span = before
+            while span is not None and not span.is_call:
+                span = span._under
+        if span is not before:
+            put_on_top(span, state)
+        try:
+            run(handle)
+        finally:
+            while before is not None and before._ended:
+                before = before._under
+            if state.top is not before:
+                put_on_top(before, state)
+
+    handles._run = _run
+
+
+Engine.followers.append(follow_pools)

@@ -1,0 +1,367 @@
+"""Spans, and the bookkeeping that they do on the measured thread: the hot path.
+
+It takes no lock, does no I/O and imports nothing: two pairs of clock reads (wall, thread CPU) and some additions to
+counters that only this thread writes. The sampler thread reads the counters now and then and takes differences;
+everything else is its business.
+
+Time is exclusive: on each thread, the CPU time since the last switch goes to the span on top, and a nested span covers
+its parent. There are two kinds. A *call* (``CallSpan``) runs on one thread from its start to its end, so the thread
+alone says which is innermost. An *open* span (a block, a coroutine, a generator) can be suspended while others run: it
+counts as in flight until it ends, and the context (``contextvars``) says to whom it belongs.
+
+``track``'s wrappers write out some of these steps in place, since a call costs as much as the step.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter_ns, thread_time_ns
+from typing import Any
+
+from ecoia.engine import Counters, Label, Run, ThreadState, active_run, engine, lose
+
+LONG_SPAN_NS = 1_000_000_000
+"""A span of this length wakes the sampler at its end, so that its figures are soon on disk."""
+
+MAX_COUNT = 10**15
+"""Counts beyond it are slips (a time stamp in nanoseconds), and would drown every sum."""
+
+in_context: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=None)
+"""The innermost open span of this context (task, thread). Calls are not in it: the thread has them on top."""
+
+
+class Span:
+    """One execution of instrumented code. What the code says of itself is added through its methods; none raises."""
+
+    __slots__ = ("_counters", "_ended", "_here", "_start_ns", "_state", "_top", "_under", "parent")
+
+    is_call = False
+
+    parent: Span | None
+    _state: ThreadState
+    _counters: Counters
+    _start_ns: int
+    _ended: bool
+    _under: Span | None
+    _top: Span  # of a coroutine or generator between two steps: its innermost open span on the thread,
+    _here: Span | None  # and in the context
+
+    @property
+    def label(self) -> Label:
+        """What is written on it."""
+        return self._counters.label
+
+    @property
+    def service(self) -> str | None:
+        """The service's id."""
+        return self._counters.label.service
+
+    @property
+    def phase(self) -> str:
+        """The phase, one of ``semconv.PHASES``."""
+        return self._counters.label.phase
+
+    def units(self, delivered: float, accepted: float | None = None) -> None:
+        """Add functional units delivered (and, of them, accepted). NaN and negative numbers are counted as lost.
+
+        Args:
+            delivered: Functional units, 0 or more; adds up when called again. Kept to the millionth.
+            accepted: Of these, how many were accepted by whoever they were for.
+        """
+        counters = self._counters
+        if type(delivered) is int and 0 <= delivered < MAX_COUNT:
+            counters.units_micro += delivered * 1_000_000
+            counters.units_given += 1
+        else:
+            count = checked_count(delivered)
+            if count is None:
+                lose("invalid-units")
+            else:
+                counters.units_micro += count
+                counters.units_given += 1
+        if accepted is not None:
+            count = checked_count(accepted)
+            if count is None:
+                lose("invalid-units")
+            else:
+                counters.accepted_micro += count
+                counters.accepted_given += 1
+
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+        """Record tokens exchanged with a model. Counts only; no text is kept."""
+        try:
+            counts = (int(tokens_in), int(tokens_out))
+            names = (short_text(provider), short_text(model))
+        except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+            lose("invalid-tokens")
+            return
+        if min(counts) < 0 or max(counts) >= MAX_COUNT:
+            lose("invalid-tokens")
+            return
+        engine.events.append((self._counters, "tokens", (*names, *counts)))
+
+    def quality(self, name: str, value: float) -> None:
+        """Record a quality figure (accuracy, F1, ...) of the run; the last value of a name stands."""
+        try:
+            number = float(value)
+            name = short_text(name)
+        except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+            lose("invalid-quality")
+            return
+        if not -1e300 < number < 1e300:  # also false for NaN
+            lose("invalid-quality")
+            return
+        engine.events.append((self._counters, "quality", (name, number)))
+
+
+class CallSpan(Span):
+    """A span that starts and ends on one thread without being suspended: a call of a function."""
+
+    __slots__ = ()
+
+    is_call = True
+
+
+class NoSpan(Span):
+    """Stands in when ecoia is off: takes everything, keeps nothing."""
+
+    __slots__ = ()
+
+    def units(self, delivered: float, accepted: float | None = None) -> None:
+        """Nothing."""
+
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+        """Nothing."""
+
+    def quality(self, name: str, value: float) -> None:
+        """Nothing."""
+
+
+def checked_count(number: Any) -> int | None:
+    """A count in integer millionths; None for what is no count."""
+    try:
+        if type(number) is int:
+            return number * 1_000_000 if 0 <= number < MAX_COUNT else None
+        if isinstance(number, (bool, str, bytes, bytearray)):
+            return None
+        value = float(number)
+        return round(value * 1_000_000) if 0 <= value < MAX_COUNT else None
+    except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+        return None
+
+
+def short_text(value: Any) -> str:
+    """What the host calls something, as the journal can hold it: short, and UTF-8."""
+    return str(value)[:120].encode("utf-8", "replace").decode("utf-8")
+
+
+# --- whose it is -------------------------------------------------------------------------------------------------
+
+
+def innermost() -> Span | None:
+    """The innermost span of this thread or task; None outside any."""
+    state: ThreadState | None = getattr(engine.local, "state", None)
+    if state is not None and state.top is not None and state.top.is_call:
+        return state.top
+    return in_context.get()
+
+
+def enclosing(state: ThreadState) -> Span | None:
+    """The span in which a new one begins on this thread: the innermost that has not ended and is this process's.
+
+    A task outlives the span in which it was made, a forked process what its parent began: neither is inside it.
+    """
+    span = state.top
+    if span is None or not span.is_call:
+        span = in_context.get()
+    while span is not None and (span._ended or span._state.generation != state.generation):
+        span = span.parent
+    return span
+
+
+def counters_for(state: ThreadState, label: Label) -> Counters:
+    """This thread's counters of a label, and of the MLflow run that is active here.
+
+    Inference goes to the day's view of its service, whatever run is active: no run to look up.
+    """
+    run = None if label.phase == "inference" else active_run()
+    return _counters(state, label, run)
+
+
+def counters_like(state: ThreadState, counters: Counters) -> Counters:
+    """This thread's counters of the same label and run as another thread's."""
+    return _counters(state, counters.label, counters.run)
+
+
+def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
+    key = label if run is None else (label, run.run_id, run.tracking_uri)
+    counters = state.counters.get(key)
+    if counters is None:
+        counters = state.counters[key] = Counters(label, run)
+    return counters
+
+
+# --- switching a thread's top --------------------------------------------------------------------------------------
+
+
+def put_on_top(span: Span | None, state: ThreadState) -> None:
+    """Charge what ran until now to the span on top, and what runs from now on to this one.
+
+    ``live`` spans and those on top make the time covered; see ``ThreadState``.
+    """
+    top = state.top
+    wall_ns = perf_counter_ns()
+    cpu_ns = thread_time_ns()
+    if top is not None:
+        counters = top._counters
+        counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+        if top.is_call:
+            counters.wall_ns += wall_ns - state.wall_mark_ns
+        if span is None and not state.live:
+            state.cover_ns += wall_ns - state.cover_mark_ns
+    elif not state.live:
+        state.cover_mark_ns = wall_ns
+    state.top = span
+    state.cpu_mark_ns = cpu_ns
+    state.wall_mark_ns = wall_ns
+
+
+def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
+    """Begin a span that will not be suspended. ``wrapping.wrap_function`` writes this out."""
+    span._state = state
+    span._counters = counters
+    span._ended = False
+    span.parent = span._under = state.top
+    put_on_top(span, state)
+    span._start_ns = state.wall_mark_ns
+
+
+def end_call(span: Span, state: ThreadState, failed: bool) -> None:
+    """End it. No deeper in calls than ``start_call``, so that where the stack runs out it does so before the start."""
+    if state.top is span:
+        put_on_top(span._under, state)
+    else:
+        leave(span, state)
+    end(span, perf_counter_ns(), failed)
+
+
+def leave(span: Span, state: ThreadState) -> None:
+    """Take a span off its thread, wherever on it it stands: blocks that interleave end in any order."""
+    top = state.top
+    if top is span:
+        put_on_top(span._under, state)
+        return
+    if top is not None:
+        put_on_top(top, state)
+    unlink(span, state)
+
+
+def unlink(span: Span, state: ThreadState) -> None:
+    """Take a span out from under others, without touching any clock."""
+    above = state.top
+    while above is not None:
+        if above._under is span:
+            above._under = span._under
+            return
+        above = above._under
+
+
+# --- open spans ----------------------------------------------------------------------------------------------------
+
+
+def begin(label: Label) -> Span:
+    """An open span: in flight from now on, on top of no thread yet."""
+    try:
+        state: ThreadState = engine.local.state
+    except AttributeError:
+        state = engine.enter_thread()
+    counters = state.counters.get(label)
+    if counters is None or label.phase != "inference":
+        counters = counters_for(state, label)
+    span = Span()
+    span._state = state
+    span._counters = counters
+    span._ended = False
+    span.parent = None if state.top is None and in_context.get() is None else enclosing(state)
+    span._start_ns = now_ns = perf_counter_ns()
+    counters.flight_ns -= now_ns  # open_flight, written out
+    counters.open_count += 1
+    if not state.live and state.top is None:
+        state.cover_mark_ns = now_ns
+    state.live += 1
+    return span
+
+
+def open_flight(span: Span, now_ns: int) -> None:
+    """Count an open span as in flight on its thread."""
+    state, counters = span._state, span._counters
+    counters.flight_ns -= now_ns
+    counters.open_count += 1
+    if not state.live and state.top is None:
+        state.cover_mark_ns = now_ns
+    state.live += 1
+
+
+def close_flight(span: Span, now_ns: int) -> None:
+    """Count it as no longer in flight there."""
+    state, counters = span._state, span._counters
+    counters.open_count -= 1
+    counters.flight_ns += now_ns
+    state.live -= 1
+    if not state.live and state.top is None:
+        state.cover_ns += now_ns - state.cover_mark_ns
+
+
+def move(span: Span, state: ThreadState) -> None:
+    """Let a span go on in another thread than it was in: from now on it counts in that thread's counters."""
+    now_ns = perf_counter_ns()
+    if not span.is_call:
+        close_flight(span, now_ns)
+    span._state, span._counters = state, counters_like(state, span._counters)
+    if not span.is_call:
+        open_flight(span, now_ns)
+
+
+def abandon(span: Span) -> None:
+    """Take a span off a thread that is not this one; the CPU time since its last switch is nobody's."""
+    lose("moved-between-threads")
+    state = span._state
+    if state.top is span:
+        state.top = span._under
+    else:
+        unlink(span, state)
+
+
+def finish(span: Span, failed: bool) -> None:
+    """End an open span."""
+    state, counters = span._state, span._counters
+    end_ns = perf_counter_ns()
+    counters.open_count -= 1  # close_flight, written out
+    counters.flight_ns += end_ns
+    state.live -= 1
+    if not state.live and state.top is None:
+        state.cover_ns += end_ns - state.cover_mark_ns
+    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
+        end(span, end_ns, failed)
+    else:
+        span._ended = True
+        counters.spans += 1
+
+
+def end(span: Span, end_ns: int, failed: bool) -> None:
+    """What the end of every span counts."""
+    counters = span._counters
+    span._ended = True
+    counters.spans += 1
+    if counters.run is not None and span.parent is None:
+        counters.last_failed = failed
+        counters.ended += 1
+    if end_ns - span._start_ns > LONG_SPAN_NS:
+        wake_sampler()
+
+
+def wake_sampler() -> None:
+    """Let the figures of a long span be on disk soon."""
+    background = engine.background
+    if background is not None:
+        background.wake(close_window=True)
