@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ecoia.spans import in_context
+from quiet_engine import QuietEngine, quiet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -46,3 +50,10 @@ def home(isolated: Path) -> Path:
 def repository() -> Path:
     """The checkout that holds these tests."""
     return REPOSITORY
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
+    """In place of the process's engine, one that only counts."""
+    yield quiet(monkeypatch)
+    assert in_context.get() is None, "a test left a span open in this context"

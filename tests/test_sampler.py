@@ -675,8 +675,8 @@ import ecoia
 print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
-    ours = ["ecoia", "ecoia.engine", "ecoia.errors", "ecoia.semconv", "ecoia.tracking"]
-    assert done.stdout.strip() == str(ours)
+    modules = ("carrying", "engine", "errors", "semconv", "spans", "tracking", "wrapping")
+    assert done.stdout.strip() == str(["ecoia", *(f"ecoia.{name}" for name in modules)])
 
 
 @pytest.mark.parametrize("below", ["a-file/home", "/proc/ecoia"])

@@ -34,70 +34,14 @@ from hypothesis import strategies as st
 
 import ecoia
 from ecoia import spans
-from ecoia.engine import Baseline, Counters, Engine, ThreadState
+from ecoia.engine import Baseline, ThreadState
 from ecoia.errors import UsageError
 from ecoia.journal import Journal
 from ecoia.sampler import Delta, Key, ThisProcess
 from ecoia.semconv import PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
 from processes import recorded, run_python, spans_of
-
-MILLISECOND = 1_000_000
-SLACK_NS = 4 * MILLISECOND
-"""What the bookkeeping between two clock reads may cost on a slow machine."""
-
-
-class QuietEngine(Engine):
-    """An engine whose sampler does not start: its counters stay where they are."""
-
-    def _start_background(self) -> None:
-        pass
-
-    def every(self, service: str) -> list[Counters]:
-        return [c for state in self.threads for c in list(state.counters.values()) if c.label.service == service]
-
-    def cpu_ns(self, service: str) -> int:
-        return sum(counters.cpu_ns for counters in self.every(service))
-
-    def spans(self, service: str) -> int:
-        return sum(counters.spans for counters in self.every(service))
-
-    def assert_settled(self) -> None:
-        """Every span that began has ended, and no thread has one left on it."""
-        for state in self.threads:
-            assert state.live == 0
-            assert state.top is None
-            for counters in state.counters.values():
-                assert counters.open_count == 0
-                assert counters.flight_ns >= 0
-                assert counters.cpu_ns >= 0
-                assert counters.wall_ns >= 0
-
-
-def quiet(monkeypatch: pytest.MonkeyPatch) -> QuietEngine:
-    engine = QuietEngine()
-    for module in ("tracking", "wrapping", "spans", "carrying"):
-        monkeypatch.setattr(f"ecoia.{module}.engine", engine)
-    monkeypatch.setattr("ecoia.engine.engine", engine)
-    return engine
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
-    yield quiet(monkeypatch)
-    assert spans.in_context.get() is None, "a test left a span open in this context"
-
-
-def burn(milliseconds: float) -> None:
-    """Use so much CPU time of this thread."""
-    end_ns = time.thread_time_ns() + round(milliseconds * MILLISECOND)
-    while time.thread_time_ns() < end_ns:
-        pass
-
-
-def assert_about(cpu_ns: int, milliseconds: float) -> None:
-    assert milliseconds * MILLISECOND <= cpu_ns <= milliseconds * MILLISECOND + SLACK_NS
-
+from quiet_engine import MILLISECOND, SLACK_NS, QuietEngine, assert_about, burn, quiet
 
 # --- who is charged ---------------------------------------------------------------------------------------------
 

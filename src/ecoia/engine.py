@@ -53,20 +53,19 @@ def label_of(
 class Counters:
     """What one thread did under one label and run. Only ever grows, so a reader takes differences.
 
-    ``wall_ns`` is time on top of the thread, of calls. Open spans can be suspended: each takes its start off
-    ``flight_ns`` and adds its end, so that ``flight_ns + open_count * now`` is their time in flight at any instant.
+    Each open span takes its start off ``flight_ns`` and adds its end, so that ``flight_ns + open_count * now`` is their
+    time in flight at any instant. A call is in flight while it is on top of its thread.
     """
 
     __slots__ = (
         "accepted_given", "accepted_micro", "cpu_ns", "ended", "flight_ns", "label", "last_failed", "open_count", "run",
-        "spans", "units_given", "units_micro", "wall_ns",
+        "spans", "units_given", "units_micro",
     )  # fmt: skip
 
     def __init__(self, label: Label, run: Run | None) -> None:
         self.label = label
         self.run = run
         self.cpu_ns = 0
-        self.wall_ns = 0
         self.flight_ns = 0
         self.open_count = 0
         self.spans = 0
@@ -89,14 +88,14 @@ class Run:
 
 
 class ThreadState:
-    """One thread's bookkeeping: the span on top, since when (its CPU time, and the time), and its counters.
+    """One thread's bookkeeping: the span on top, since when (its CPU time), and its counters.
 
     The thread is *covered* while a span is on top of it or one that began on it is in flight (``live`` of them).
     """
 
     __slots__ = (
         "counters", "cover_mark_ns", "cover_ns", "cpu_mark_ns", "dead_cpu_ns", "generation", "live", "start_cpu_ns", "tid",
-        "top", "wall_mark_ns",
+        "top",
     )  # fmt: skip
 
     def __init__(self, generation: int) -> None:
@@ -105,7 +104,6 @@ class ThreadState:
         self.start_cpu_ns = thread_time_ns()
         self.top: Span | None = None
         self.cpu_mark_ns = 0
-        self.wall_mark_ns = 0
         self.live = 0
         self.cover_mark_ns = 0
         self.cover_ns = 0

@@ -541,6 +541,7 @@ class _Seen:
         self.covered_delta_ns = 0
         self._thread_cpu_ns = state.start_cpu_ns
         self._covered_ns = 0
+        self._wall_ns = 0
         self._numbers: dict[int, tuple[int, ...]] = {}
 
     def advance(self, wall_ns: int, key_of: Any, deltas: dict[Key, Delta]) -> tuple[int, int]:
@@ -548,14 +549,11 @@ class _Seen:
         state = self.state
         top, mark_ns, thread_ns = self._consistent_top()
         running = top._counters if top is not None else None
-        called = running if top is not None and top.is_call else None
-        call_ns = max(wall_ns - state.wall_mark_ns, 0)
+        call = top if top is not None and top.is_call else None
         spans_delta_ns = 0
         for counters in list(state.counters.values()):
             cpu_ns = counters.cpu_ns + (max(thread_ns - mark_ns, 0) if counters is running else 0)
-            in_flight_ns = counters.wall_ns + counters.flight_ns + counters.open_count * wall_ns
-            if counters is called:
-                in_flight_ns += call_ns
+            in_flight_ns = counters.flight_ns + counters.open_count * wall_ns
             now = (
                 cpu_ns,
                 in_flight_ns,
@@ -587,6 +585,10 @@ class _Seen:
             if ended:
                 delta.ended += ended
                 delta.last_failed = counters.last_failed
+        if call is not None:  # in flight since it began, or since the last reading; it may have no CPU time yet
+            in_flight = wall_ns - max(call._start_ns, self._wall_ns)
+            deltas.setdefault(key_of(call._counters), Delta()).in_flight_ns += max(in_flight, 0)
+        self._wall_ns = wall_ns
         covered_ns = state.cover_ns + (max(wall_ns - state.cover_mark_ns, 0) if state.live or top is not None else 0)
         self.covered_delta_ns = max(covered_ns - self._covered_ns, 0)
         self._covered_ns = max(covered_ns, self._covered_ns)

@@ -205,35 +205,28 @@ def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
 
 
 def put_on_top(span: Span | None, state: ThreadState) -> None:
-    """Charge what ran until now to the span on top, and what runs from now on to this one.
-
-    ``live`` spans and those on top make the time covered; see ``ThreadState``.
-    """
+    """Charge what ran until now to the span on top, and what runs from now on to this one."""
     top = state.top
-    wall_ns = perf_counter_ns()
+    if not state.live and (top is None) is not (span is None):  # begins or ends to be covered
+        if top is None:
+            state.cover_mark_ns = perf_counter_ns()
+        else:
+            state.cover_ns += perf_counter_ns() - state.cover_mark_ns
     cpu_ns = thread_time_ns()
     if top is not None:
-        counters = top._counters
-        counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-        if top.is_call:
-            counters.wall_ns += wall_ns - state.wall_mark_ns
-        if span is None and not state.live:
-            state.cover_ns += wall_ns - state.cover_mark_ns
-    elif not state.live:
-        state.cover_mark_ns = wall_ns
+        top._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
     state.top = span
     state.cpu_mark_ns = cpu_ns
-    state.wall_mark_ns = wall_ns
 
 
 def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
-    """Begin a span that will not be suspended. ``wrapping.wrap_function`` writes this out."""
+    """Begin a span that will not be suspended. ``wrapping`` and ``tracking`` write this out where nothing is on top."""
     span._state = state
     span._counters = counters
     span._ended = False
     span.parent = span._under = state.top
+    span._start_ns = perf_counter_ns()
     put_on_top(span, state)
-    span._start_ns = state.wall_mark_ns
 
 
 def end_call(span: Span, state: ThreadState, failed: bool) -> None:

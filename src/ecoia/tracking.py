@@ -25,7 +25,6 @@ from ecoia.spans import (
     begin,
     checked_count,
     counters_for,
-    end,
     end_call,
     finish,
     in_context,
@@ -145,7 +144,6 @@ class track:  # noqa: N801 - reads as a verb where it is used
         span._start_ns = start_ns = perf_counter_ns()
         if not state.live:
             state.cover_mark_ns = start_ns
-        state.wall_mark_ns = start_ns
         state.top = span
         state.cpu_mark_ns = thread_time_ns()
         return span
@@ -178,7 +176,6 @@ class track:  # noqa: N801 - reads as a verb where it is used
             counters = span._counters
             state.top = None
             counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-            counters.wall_ns += end_ns - state.wall_mark_ns
             if not state.live:
                 state.cover_ns += end_ns - state.cover_mark_ns
             span._ended = True

@@ -86,7 +86,6 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
             span._start_ns = start_ns = perf_counter_ns()
             if not state.live:
                 state.cover_mark_ns = start_ns
-            state.wall_mark_ns = start_ns
             state.top = span
             state.cpu_mark_ns = thread_time_ns()
         try:
@@ -105,7 +104,6 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
             end_ns = perf_counter_ns()
             state.top = None
             counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-            counters.wall_ns += end_ns - state.wall_mark_ns
             if not state.live:
                 state.cover_ns += end_ns - state.cover_mark_ns
             span._ended = True
@@ -148,22 +146,21 @@ def _wrap_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], label: La
         else:
             put_on_top(span, state)
         try:
-            try:
-                item = inner.send(None)
-            finally:
-                if state.top is span and under is None:  # _leave_step, written out
-                    span._counters.cpu_ns += thread_time_ns() - state.cpu_mark_ns
-                    state.top = None
-                    span._top, span._here = span, in_context.get()
-                    in_context.reset(token)
-                else:
-                    _leave_step(span, state, token)
+            item = inner.send(None)
         except StopIteration as stop:
+            if state.top is span and under is None:  # _leave_step, written out
+                span._counters.cpu_ns += thread_time_ns() - state.cpu_mark_ns
+                state.top = None
+                in_context.reset(token)
+            else:
+                _leave_step(span, state, token)
             result = stop.value
         except BaseException:
+            _leave_step(span, state, token)
             finish(span, True)
             raise
         else:
+            _leave_step(span, state, token)
             try:
                 result = await _drive_on(span, inner, item)
             except BaseException:
