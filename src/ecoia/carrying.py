@@ -38,14 +38,24 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 
 def follow_pools() -> None:
     """Follow what hands work to threads. Called where a thread has its first span, and now and then by the sampler."""
-    from concurrent.futures import thread
-
     if "pools" not in _followed:
+        from concurrent.futures.thread import ThreadPoolExecutor
+
         _followed.add("pools")
-        thread.ThreadPoolExecutor.submit = _carried_submit(thread.ThreadPoolExecutor.submit)  # type: ignore[method-assign]
-    if "anyio" not in _followed and "anyio" in sys.modules:
+        ThreadPoolExecutor.submit = _carried_submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    if "anyio" not in _followed and _uses_anyio():
         _followed.add("anyio")
         _follow_anyio()
+
+
+def _uses_anyio() -> bool:
+    # In a loop, what anyio imports at its first use is imported a little earlier; elsewhere nobody may ever want it.
+    return "anyio._backends._asyncio" in sys.modules or ("anyio" in sys.modules and _in_loop())
+
+
+def _in_loop() -> bool:
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
 
 
 def _carried_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,21 +70,19 @@ def _carried_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _follow_anyio() -> None:
-    try:
-        from anyio._backends._asyncio import AsyncIOBackend
+    from anyio._backends import _asyncio
 
-        original = AsyncIOBackend.run_sync_in_worker_thread.__func__
-    except (ImportError, AttributeError):  # another version: its threads are the process's residual
-        return
+    backend: Any = _asyncio.AsyncIOBackend
+    run = backend.run_sync_in_worker_thread.__func__
 
-    @wraps(original)
-    async def run_sync_in_worker_thread(cls: Any, func: Any, args: Any, *more: Any, **named: Any) -> Any:
+    @wraps(run)
+    async def carried(cls: Any, func: Any, args: Any, *more: Any, **named: Any) -> Any:
         span = innermost()
         if span is not None:
             func = partial(carry, span, func)
-        return await original(cls, func, args, *more, **named)
+        return await run(cls, func, args, *more, **named)
 
-    AsyncIOBackend.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
+    backend.run_sync_in_worker_thread = classmethod(carried)
 
 
 def follow_tasks() -> None:
@@ -86,11 +94,10 @@ def follow_tasks() -> None:
     """
     if "tasks" in _followed:
         return
-    events = sys.modules.get("asyncio.events")
-    if events is None or events._get_running_loop() is None:
+    if not _in_loop():
         return
     _followed.add("tasks")
-    handles = events.Handle
+    handles: Any = sys.modules["asyncio.events"].Handle
     run = handles._run
 
     @wraps(run)
