@@ -19,6 +19,8 @@ ACTIVITIES = st.builds(
     outside_cpu_ns=NANOSECONDS,
     own_cpu_ns=NANOSECONDS,
     coverage=st.sampled_from([0.0, 1.0]) | st.floats(-0.5, 1.5),
+    room_cpu_ns=NANOSECONDS,
+    background_cpu_ns=NANOSECONDS,
 )
 
 
@@ -55,7 +57,7 @@ def test_waiting_is_free_while_another_computes(claim: dict[str, int | None], ac
 
 @given(CLAIMS, ACTIVITIES)
 def test_worker_threads_outside_every_span_are_nobodys(claim: dict[str, int | None], activity: Activity) -> None:
-    bare = replace(activity, coverage=0.0)
+    bare = replace(activity, coverage=0.0, room_cpu_ns=0)
     weights, unattributed_ns = span_weights(bare)
     assert weights == [cpu_ns for cpu_ns, _ in bare.spans]
     assert unattributed_ns == bare.worker_cpu_ns + bare.outside_cpu_ns
@@ -95,19 +97,48 @@ def test_the_order_of_spans_moves_a_microjoule_at_most(claim: dict[str, int | No
 def test_workers_follow_the_span_that_computes() -> None:
     """10 s of BLAS threads beside a span of 1 s and one that waits: the first pays, the second does not."""
     activity = Activity(
-        spans=[(10**9, 2 * 10**9), (0, 10 * 10**9)], worker_cpu_ns=10**10, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0
+        spans=[(10**9, 2 * 10**9), (0, 10 * 10**9)],
+        worker_cpu_ns=10**10,
+        outside_cpu_ns=0,
+        own_cpu_ns=0,
+        coverage=1.0,
+        room_cpu_ns=10**10,
     )
     assert attribute({"cpu": 11_000_000, "gpu": None, "ram": None}, activity).spans[0]["cpu"] == 11_000_000
 
 
 def test_workers_follow_time_in_flight_where_no_span_computes() -> None:
-    activity = Activity(spans=[(0, 1), (0, 3)], worker_cpu_ns=10**9, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0)
+    activity = Activity(
+        spans=[(0, 1), (0, 3)], worker_cpu_ns=10**9, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=10**9
+    )
     spans = attribute({"cpu": 400, "gpu": 400, "ram": None}, activity).spans
     assert [span["cpu"] for span in spans] == [100, 300]
     assert [span["gpu"] for span in spans] == [100, 300]
 
 
 def test_where_nobody_ran_nobody_is_charged() -> None:
-    idle = Activity(spans=[(0, 5)], worker_cpu_ns=0, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0)
+    idle = Activity(spans=[(0, 5)], worker_cpu_ns=0, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=0)
     result = attribute({"cpu": 7, "gpu": None, "ram": 3}, idle)
     assert result.unattributed == {"cpu": 7, "gpu": None, "ram": 3}
+
+
+@given(ACTIVITIES)
+def test_workers_are_charged_no_more_than_they_did_and_than_the_cpus_could_do(activity: Activity) -> None:
+    weights, _ = span_weights(activity)
+    charged_ns = sum(weights) - sum(cpu_ns for cpu_ns, _ in activity.spans)
+    assert 0 <= charged_ns <= min(activity.worker_cpu_ns, activity.room_cpu_ns)
+    assert charged_ns <= max(activity.worker_cpu_ns - activity.background_cpu_ns, 0)
+
+
+def test_short_spans_keep_their_blas_threads_and_not_the_background() -> None:
+    """0.1 s of spans in a second, on 4 CPUs: 0.3 s of workers are theirs, the half CPU that runs all the time is not."""
+    activity = Activity(
+        spans=[(10**8, 10**8)],
+        worker_cpu_ns=3 * 10**8 + 45 * 10**7,
+        outside_cpu_ns=0,
+        own_cpu_ns=0,
+        coverage=0.1,
+        room_cpu_ns=4 * 10**8,
+        background_cpu_ns=45 * 10**7,
+    )
+    assert span_weights(activity) == ([4 * 10**8], 45 * 10**7)

@@ -3,9 +3,10 @@
 Within one reading, the process's claim goes by CPU time:
 
 * each span weighs its own CPU time;
-* *worker* CPU time (threads that carry no span: BLAS, OpenMP, tokenizers) is added to the spans in proportion to
-  their own CPU time (to their time in flight where none has any), for the share of the interval during which a
-  span was in flight; the rest of it is unattributed;
+* *worker* CPU time (threads that carry no span: BLAS, OpenMP, tokenizers; processes that the spans started) is added to
+  the spans in proportion to their own CPU time (to their time in flight where none has any). Not all of it, where spans
+  were in flight for a part of the interval only: what such threads use while there is no span at all is taken off, and
+  more than the CPUs can do in the time with spans cannot be theirs. The rest is unattributed;
 * CPU time of span-carrying threads outside any span is unattributed;
 * ecoia's own threads are overhead.
 
@@ -28,7 +29,8 @@ class Activity:
     """What the process did over one interval. Times in nanoseconds.
 
     ``spans`` holds (CPU time, time in flight) of each kind of span; ``coverage`` is the share of the interval
-    during which at least one span was in flight.
+    during which at least one span was in flight, ``room_cpu_ns`` what the CPUs could do in that time, and
+    ``background_cpu_ns`` what workers are known to use in the rest of it.
     """
 
     spans: Sequence[tuple[int, int]]
@@ -36,6 +38,8 @@ class Activity:
     outside_cpu_ns: int
     own_cpu_ns: int
     coverage: float
+    room_cpu_ns: int
+    background_cpu_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,11 @@ def span_weights(activity: Activity) -> tuple[list[int], int]:
     """CPU time that each kind of span answers for, its part of the workers' included; and what nobody answers for."""
     own = [max(cpu_ns, 0) for cpu_ns, _ in activity.spans]
     basis = own if any(own) else [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
-    scaled = min(max(round(activity.coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
-    covered = activity.worker_cpu_ns * scaled // _COVERAGE_SCALE if any(basis) else 0
-    extra = split_integer(covered, basis)
+    workers = activity.worker_cpu_ns
+    shared = max(min(workers - activity.background_cpu_ns, activity.room_cpu_ns), 0) if any(basis) else 0
+    extra = split_integer(shared, basis)
     weights = [cpu_ns + more for cpu_ns, more in zip(own, extra, strict=True)]
-    return weights, activity.worker_cpu_ns - covered + activity.outside_cpu_ns
+    return weights, workers - shared + activity.outside_cpu_ns
 
 
 def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -> Attribution:

@@ -186,6 +186,8 @@ class Recorder:
         self._targets: dict[str, str | None] = {}
         self._unwritten: list[Record] = []
         self._next_helper_check = 0.0
+        self._cpus = hardware.cpu_count()
+        self._background_cpus = 0.0
         self._host_lock = _take_host(settings) if settings.scope == "host" else None
         self._whole = self._host_lock is not None
         self._host_is_taken = settings.scope == "host" and not self._whole
@@ -240,7 +242,7 @@ class Recorder:
             self._window.shared_devices.update(meter.shared_devices)
         if whole:
             claim = self._set_idle_apart(claim, look.coverage)
-        self._share_out(claim, look)
+        self._share_out(claim, look, elapsed_ns)
         self._window.lost.update(self._subject.lost())
 
     def _set_idle_apart(self, claim: Mapping[str, int | None], coverage: float) -> dict[str, int | None]:
@@ -257,10 +259,13 @@ class Recorder:
         self._window.add_energy(KIND_IDLE, None, idle)
         return active
 
-    def _share_out(self, claim: Mapping[str, int | None], look: Look) -> None:
+    def _share_out(self, claim: Mapping[str, int | None], look: Look, elapsed_ns: int) -> None:
         keys = list(look.deltas)
         spans_cpu_ns = sum(delta.cpu_ns for delta in look.deltas.values())
         worker_cpu_ns = max(look.process_cpu_ns - spans_cpu_ns - look.outside_cpu_ns, 0)
+        coverage = min(max(look.coverage, 0.0), 1.0)
+        if coverage == 0 and elapsed_ns > 0:  # no span at all: what workers use now is not for any
+            self._background_cpus = worker_cpu_ns / elapsed_ns
         attribution = attribute(
             claim,
             Activity(
@@ -268,7 +273,10 @@ class Recorder:
                 worker_cpu_ns=worker_cpu_ns,
                 outside_cpu_ns=look.outside_cpu_ns,
                 own_cpu_ns=look.own_cpu_ns,
-                coverage=look.coverage,
+                coverage=coverage,
+                # Covered to the end of both readings, workers' clocks may still be a little ahead of the wall's.
+                room_cpu_ns=worker_cpu_ns if coverage == 1 else round(coverage * elapsed_ns * self._cpus),
+                background_cpu_ns=round((1 - coverage) * elapsed_ns * self._background_cpus),
             ),
         )
         for key, energy, cpu_ns in zip(keys, attribution.spans, attribution.cpu_ns, strict=True):
