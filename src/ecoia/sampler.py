@@ -54,6 +54,9 @@ READING_SECONDS = 1.0
 
 _HELPER_CHECK_SECONDS = 60.0
 _MAX_UNWRITTEN = 10_000
+_CLOCK_STEP_NS = 1_000_000_000
+"""A window whose length differs by more between the clock on the wall and the monotonic one has seen a step."""
+
 _HOST_TICK_NS = 10_000_000
 """Grain of the host's busy time. A share cannot be told more finely than this."""
 
@@ -304,7 +307,7 @@ class Recorder:
             Whether everything so far is in the journal.
         """
         now_ns = time.time_ns()
-        # A clock set back must not make a window end before it starts; the next one starts by the corrected clock.
+        self._place(self._window, now_ns)
         records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
         self._window = _Window(now_ns)
         if not records:
@@ -330,6 +333,14 @@ class Recorder:
             )
         self._start_helper()
         return True
+
+    def _place(self, window: _Window, end_utc_ns: int) -> None:
+        """Where the clock on the wall was set, or the machine slept, a window is as long as it was, and ends now."""
+        elapsed_ns = round(self.window_seconds() * 1e9)
+        stepped_ns = end_utc_ns - window.start_utc_ns - elapsed_ns
+        if abs(stepped_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # clocks are steered by up to 0.05 %
+            window.start_utc_ns = max(end_utc_ns - elapsed_ns, 0)
+            window.lost["clock-step"] += 1
 
     def close(self) -> bool:
         """Last reading, last window. Returns what ``close_window`` does."""
