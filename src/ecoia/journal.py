@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
@@ -115,7 +114,7 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise JournalError(f"'{path}' does not give home_id ({error}): restore it, or move this home away") from error
         # Several processes may be first at once: the link decides, all then read the same file.
-        draft = self.home / f".home-{secrets.token_hex(8)}"
+        draft = self.home / f".home-{os.urandom(8).hex()}"
         with draft.open("w", encoding="utf-8") as file:
             file.write(json.dumps({"home_id": uuid.uuid4().hex}) + "\n")
             file.flush()
@@ -223,7 +222,7 @@ class Writer:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._name = f"{os.getpid()}-{secrets.token_hex(3)}.jsonl"
+        self._name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
         self._file: IO[bytes] | None = None
         self._day = ""
         self._batches = 0

@@ -7,11 +7,9 @@ rest of it is the same (or from MLflow's own ``MLFLOW_TRACKING_USERNAME`` and ``
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +71,8 @@ def register_target(home: str | Path, uri: str) -> str:
     Raises:
         JournalError: the home cannot be written.
     """
+    import hashlib  # brings OpenSSL, 3 MB: not for those who have no URI
+
     stored = public_uri(absolute_uri(uri))
     target = hashlib.sha256(stored.encode()).hexdigest()[:12]
     folder = Path(home)
@@ -106,7 +106,7 @@ def with_credentials(uri: str) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file as a whole, durably, readable by its owner only: a kill at any point leaves the old or the new."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
