@@ -14,7 +14,7 @@ NANOSECONDS = st.one_of(st.just(0), st.integers(0, 10**11))
 CLAIMS = st.fixed_dictionaries({component: st.none() | st.integers(0, 10**12) for component in COMPONENTS})
 ACTIVITIES = st.builds(
     Activity,
-    spans=st.lists(st.tuples(NANOSECONDS, NANOSECONDS), max_size=8),
+    spans=st.lists(st.tuples(NANOSECONDS, NANOSECONDS, NANOSECONDS), max_size=8),
     worker_cpu_ns=NANOSECONDS,
     outside_cpu_ns=NANOSECONDS,
     own_cpu_ns=NANOSECONDS,
@@ -47,9 +47,9 @@ def test_a_component_that_nobody_claims_is_missing(claim: dict[str, int | None],
 @given(CLAIMS, ACTIVITIES)
 def test_waiting_is_free_while_another_computes(claim: dict[str, int | None], activity: Activity) -> None:
     result = attribute(claim, activity)
-    if any(cpu_ns for cpu_ns, _ in activity.spans):
-        for (cpu_ns, _), energy in zip(activity.spans, result.spans, strict=True):
-            if cpu_ns == 0:
+    if any(cpu_ns for cpu_ns, _, _ in activity.spans):
+        for (cpu_ns, _, recent_ns), energy in zip(activity.spans, result.spans, strict=True):
+            if cpu_ns == recent_ns == 0:
                 assert not energy["cpu"]
                 assert not energy["ram"]
                 assert not energy["gpu"]
@@ -59,7 +59,7 @@ def test_waiting_is_free_while_another_computes(claim: dict[str, int | None], ac
 def test_worker_threads_outside_every_span_are_nobodys(claim: dict[str, int | None], activity: Activity) -> None:
     bare = replace(activity, coverage=0.0, room_cpu_ns=0)
     weights, unattributed_ns = span_weights(bare)
-    assert weights == [cpu_ns for cpu_ns, _ in bare.spans]
+    assert weights == [cpu_ns for cpu_ns, _, _ in bare.spans]
     assert unattributed_ns == bare.worker_cpu_ns + bare.outside_cpu_ns
     assert not any(span["gpu"] for span in attribute(claim, bare).spans)
 
@@ -67,7 +67,7 @@ def test_worker_threads_outside_every_span_are_nobodys(claim: dict[str, int | No
 @given(ACTIVITIES)
 def test_cpu_time_is_neither_lost_nor_made(activity: Activity) -> None:
     weights, unattributed_ns = span_weights(activity)
-    spent_ns = sum(cpu_ns for cpu_ns, _ in activity.spans) + activity.worker_cpu_ns + activity.outside_cpu_ns
+    spent_ns = sum(cpu_ns for cpu_ns, _, _ in activity.spans) + activity.worker_cpu_ns + activity.outside_cpu_ns
     assert sum(weights) + unattributed_ns == spent_ns
 
 
@@ -97,7 +97,7 @@ def test_the_order_of_spans_moves_a_microjoule_at_most(claim: dict[str, int | No
 def test_workers_follow_the_span_that_computes() -> None:
     """10 s of BLAS threads beside a span of 1 s and one that waits: the first pays, the second does not."""
     activity = Activity(
-        spans=[(10**9, 2 * 10**9), (0, 10 * 10**9)],
+        spans=[(10**9, 2 * 10**9, 0), (0, 10 * 10**9, 0)],
         worker_cpu_ns=10**10,
         outside_cpu_ns=0,
         own_cpu_ns=0,
@@ -107,9 +107,18 @@ def test_workers_follow_the_span_that_computes() -> None:
     assert attribute({"cpu": 11_000_000, "gpu": None, "ram": None}, activity).spans[0]["cpu"] == 11_000_000
 
 
+def test_threads_that_spin_on_after_a_call_are_its_own_not_the_sleepers() -> None:
+    activity = Activity(
+        spans=[(0, 0, 10**9), (1000, 10**9, 0)], worker_cpu_ns=3 * 10**7, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0,
+        room_cpu_ns=10**9,
+    )  # fmt: skip
+    weights, _ = span_weights(activity)
+    assert weights[1] < 0.005 * weights[0]
+
+
 def test_workers_follow_time_in_flight_where_no_span_computes() -> None:
     activity = Activity(
-        spans=[(0, 1), (0, 3)], worker_cpu_ns=10**9, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=10**9
+        spans=[(0, 1, 0), (0, 3, 0)], worker_cpu_ns=10**9, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=10**9
     )
     spans = attribute({"cpu": 400, "gpu": 400, "ram": None}, activity).spans
     assert [span["cpu"] for span in spans] == [100, 300]
@@ -117,7 +126,7 @@ def test_workers_follow_time_in_flight_where_no_span_computes() -> None:
 
 
 def test_where_nobody_ran_nobody_is_charged() -> None:
-    idle = Activity(spans=[(0, 5)], worker_cpu_ns=0, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=0)
+    idle = Activity(spans=[(0, 5, 0)], worker_cpu_ns=0, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=0)
     result = attribute({"cpu": 7, "gpu": None, "ram": 3}, idle)
     assert result.unattributed == {"cpu": 7, "gpu": None, "ram": 3}
 
@@ -125,7 +134,7 @@ def test_where_nobody_ran_nobody_is_charged() -> None:
 @given(ACTIVITIES)
 def test_workers_are_charged_no_more_than_they_did_and_than_the_cpus_could_do(activity: Activity) -> None:
     weights, _ = span_weights(activity)
-    charged_ns = sum(weights) - sum(cpu_ns for cpu_ns, _ in activity.spans)
+    charged_ns = sum(weights) - sum(cpu_ns for cpu_ns, _, _ in activity.spans)
     assert 0 <= charged_ns <= min(activity.worker_cpu_ns, activity.room_cpu_ns)
     assert charged_ns <= max(activity.worker_cpu_ns - activity.background_cpu_ns, 0)
 
@@ -133,7 +142,7 @@ def test_workers_are_charged_no_more_than_they_did_and_than_the_cpus_could_do(ac
 def test_short_spans_keep_their_blas_threads_and_not_the_background() -> None:
     """0.1 s of spans in a second, on 4 CPUs: 0.3 s of workers are theirs, the half CPU that runs all the time is not."""
     activity = Activity(
-        spans=[(10**8, 10**8)],
+        spans=[(10**8, 10**8, 0)],
         worker_cpu_ns=3 * 10**8 + 45 * 10**7,
         outside_cpu_ns=0,
         own_cpu_ns=0,

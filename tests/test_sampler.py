@@ -61,7 +61,12 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def make_recorder(
-    subject: MemorySubject, meters: Iterable[Meter], *, complaints: list[str] | None = None, start: int = START, **values: Any
+    subject: MemorySubject,
+    meters: Iterable[Meter],
+    *,
+    complaints: list[str] | None = None,
+    start: int | None = None,
+    **values: Any,
 ) -> Recorder:
     told: list[str] = [] if complaints is None else complaints
     return Recorder(
@@ -69,7 +74,7 @@ def make_recorder(
         subject,
         list(meters),
         pid=4242,
-        start=(start, time.perf_counter_ns(), BusyTime(0, 0)),
+        start=(time.time_ns() if start is None else start, time.perf_counter_ns(), BusyTime(0, 0)),
         complain=told.append,
     )
 
@@ -262,7 +267,7 @@ def test_losses_and_illegal_settings_are_in_the_next_record(
     base = make_settings(home=str(tmp_path))
     illegal = Settings(base.values, (SettingError("pue", "0.5", "ECOIA_PUE", "write 1 or more"),))
     recording = Recorder(
-        illegal, subject, [], pid=1, start=(START, time.perf_counter_ns(), BusyTime(0, 0)), complain=complaints.append
+        illegal, subject, [], pid=1, start=(time.time_ns(), time.perf_counter_ns(), BusyTime(0, 0)), complain=complaints.append
     )
     recording.close()
     (record,) = recorded(tmp_path)
@@ -359,8 +364,8 @@ def test_the_age_of_a_window_does_not_follow_the_clock_on_the_wall(
 ) -> None:
     recording = recorder(MemorySubject(), [], home=str(tmp_path))
     monkeypatch.setattr(time, "time_ns", lambda: 0)  # decades back: records must not wait for it to catch up
-    start = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: start + 11)
+    start_ns = time.perf_counter_ns()
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: start_ns + 11 * SECOND_NS)
     assert recording.window_seconds() >= 10
 
 

@@ -4,7 +4,8 @@ Within one reading, the process's claim goes by CPU time:
 
 * each span weighs its own CPU time;
 * *worker* CPU time (threads that carry no span: BLAS, OpenMP, tokenizers; processes that the spans started) is added to
-  the spans in proportion to their own CPU time (to their time in flight where none has any). Not all of it, where spans
+  the spans in proportion to their own CPU time, of this interval and, fading, of those before (BLAS threads spin on after
+  a call); to their time in flight where none has any. Not all of it, where spans
   were in flight for a part of the interval only: what such threads use while there is no span at all is taken off, and
   more than the CPUs can do in the time with spans cannot be theirs. The rest is unattributed;
 * CPU time of span-carrying threads outside any span is unattributed;
@@ -28,12 +29,12 @@ _COVERAGE_SCALE = 1_000_000
 class Activity:
     """What the process did over one interval. Times in nanoseconds.
 
-    ``spans`` holds (CPU time, time in flight) of each kind of span; ``coverage`` is the share of the interval
+    ``spans`` holds (CPU time, time in flight, recent CPU time) of each kind of span; ``coverage`` is the share of the interval
     during which at least one span was in flight, ``room_cpu_ns`` what the CPUs could do in that time, and
     ``background_cpu_ns`` what workers are known to use in the rest of it.
     """
 
-    spans: Sequence[tuple[int, int]]
+    spans: Sequence[tuple[int, int, int]]
     worker_cpu_ns: int
     outside_cpu_ns: int
     own_cpu_ns: int
@@ -58,8 +59,10 @@ class Attribution:
 
 def span_weights(activity: Activity) -> tuple[list[int], int]:
     """CPU time that each kind of span answers for, its part of the workers' included; and what nobody answers for."""
-    own = [max(cpu_ns, 0) for cpu_ns, _ in activity.spans]
-    basis = own if any(own) else [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
+    own = [max(cpu_ns, 0) for cpu_ns, _, _ in activity.spans]
+    basis = [cpu_ns + max(recent_ns, 0) for cpu_ns, (_, _, recent_ns) in zip(own, activity.spans, strict=True)]
+    if not any(basis):
+        basis = [max(in_flight_ns, 0) for _, in_flight_ns, _ in activity.spans]
     workers = activity.worker_cpu_ns
     shared = max(min(workers - activity.background_cpu_ns, activity.room_cpu_ns), 0) if any(basis) else 0
     extra = split_integer(shared, basis)
@@ -75,7 +78,7 @@ def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -
         activity: What the process did meanwhile.
     """
     weights, unattributed_ns = span_weights(activity)
-    in_flight = [max(in_flight_ns, 0) for _, in_flight_ns in activity.spans]
+    in_flight = [max(in_flight_ns, 0) for _, in_flight_ns, _ in activity.spans]
     result = Attribution([{} for _ in activity.spans], {}, {}, weights, unattributed_ns)
     for component in COMPONENTS:
         claim = claim_microjoules.get(component)

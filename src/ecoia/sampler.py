@@ -7,6 +7,7 @@ to the journal. Readings are time-stamped and never assumed periodic.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -54,6 +55,9 @@ READING_SECONDS = 1.0
 
 _HELPER_CHECK_SECONDS = 60.0
 _MAX_UNWRITTEN = 10_000
+_RECENT_NS = 1_000_000_000
+"""For about so long, what a span computed says whose the threads are that work on after it (BLAS spins for a while)."""
+
 _CLOCK_STEP_NS = 1_000_000_000
 """A window whose length differs by more between the clock on the wall and the monotonic one has seen a step."""
 
@@ -86,6 +90,9 @@ class Delta:
     last_failed: bool = False
     tokens: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     quality: dict[str, float] = field(default_factory=dict)
+
+
+_NOTHING = Delta()
 
 
 @dataclass
@@ -121,9 +128,9 @@ def _sum(left: int | None, right: int | None) -> int | None:
 class _Window:
     """What readings add up to until it is written: exact integers, by kind and key."""
 
-    def __init__(self, start_utc_ns: int) -> None:
+    def __init__(self, start_utc_ns: int, start_wall_ns: int) -> None:
         self.start_utc_ns = start_utc_ns
-        self.start_monotonic = time.monotonic()
+        self.start_wall_ns = start_wall_ns
         self.deltas: dict[Key, Delta] = {}
         self.energy: dict[tuple[str, Key | None], dict[str, int | None]] = {}
         self.cpu_ns: Counter[str] = Counter()
@@ -181,7 +188,7 @@ class Recorder:
         self._complain = complain
         self._context = hardware.context()
         utc_ns, self._wall_ns, self._host = start
-        self._window = _Window(utc_ns)
+        self._window = _Window(utc_ns, self._wall_ns)
         self._carry = dict.fromkeys(COMPONENTS, 0.0)
         self._reported: dict[Key, bool] = {}
         self._journal: Journal | None = None
@@ -191,6 +198,7 @@ class Recorder:
         self._next_helper_check = 0.0
         self._cpus = hardware.cpu_count()
         self._background_cpus = 0.0
+        self._recent_cpu_ns: dict[Key, float] = {}
         self._host_lock = _take_host(settings) if settings.scope == "host" else None
         self._whole = self._host_lock is not None
         self._host_is_taken = settings.scope == "host" and not self._whole
@@ -267,12 +275,19 @@ class Recorder:
         spans_cpu_ns = sum(delta.cpu_ns for delta in look.deltas.values())
         worker_cpu_ns = max(look.process_cpu_ns - spans_cpu_ns - look.outside_cpu_ns, 0)
         coverage = min(max(look.coverage, 0.0), 1.0)
+        recent = {key: cpu_ns * math.exp(-elapsed_ns / _RECENT_NS) for key, cpu_ns in self._recent_cpu_ns.items()}
+        if worker_cpu_ns:
+            keys += [key for key in recent if key not in look.deltas]
+        deltas = [look.deltas.get(key, _NOTHING) for key in keys]
         if coverage == 0 and elapsed_ns > 0:  # no span at all: what workers use now is not for any
             self._background_cpus = worker_cpu_ns / elapsed_ns
         attribution = attribute(
             claim,
             Activity(
-                spans=[(look.deltas[key].cpu_ns, look.deltas[key].in_flight_ns) for key in keys],
+                spans=[
+                    (delta.cpu_ns, delta.in_flight_ns, round(recent.get(key, 0.0)))
+                    for key, delta in zip(keys, deltas, strict=True)
+                ],
                 worker_cpu_ns=worker_cpu_ns,
                 outside_cpu_ns=look.outside_cpu_ns,
                 own_cpu_ns=look.own_cpu_ns,
@@ -284,17 +299,20 @@ class Recorder:
         )
         for key, energy, cpu_ns in zip(keys, attribution.spans, attribution.cpu_ns, strict=True):
             self._window.add_energy(KIND_SPAN, key, energy)
-            self._window.add_delta(key, replace(look.deltas[key], cpu_ns=cpu_ns))
+            self._window.add_delta(key, replace(look.deltas.get(key, _NOTHING), cpu_ns=cpu_ns))
         self._window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         self._window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
         self._window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
         self._window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+        for key, delta in look.deltas.items():
+            recent[key] = recent.get(key, 0.0) + delta.cpu_ns
+        self._recent_cpu_ns = {key: cpu_ns for key, cpu_ns in recent.items() if cpu_ns >= 1000}
 
     # windows
 
     def window_seconds(self) -> float:
         """Age of the open window, whatever happens to the clock on the wall."""
-        return time.monotonic() - self._window.start_monotonic
+        return (time.perf_counter_ns() - self._window.start_wall_ns) / 1e9
 
     def crosses_half_hour(self) -> bool:
         """Whether a half-hour has begun since the window opened."""
@@ -309,7 +327,7 @@ class Recorder:
         now_ns = time.time_ns()
         self._place(self._window, now_ns)
         records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
-        self._window = _Window(now_ns)
+        self._window = _Window(now_ns, time.perf_counter_ns())
         if not records:
             return True
         try:
