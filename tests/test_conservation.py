@@ -14,9 +14,9 @@ MILLISECOND = 1_000_000
 BLAS = """
 import time, numpy
 matrix = numpy.random.default_rng(1).random((700, 700))
-def multiply(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end: matrix @ matrix
+def multiply(cpu_seconds):
+    end = time.process_time() + cpu_seconds
+    while time.process_time() < end: matrix @ matrix
 import ecoia
 {body}
 assert ecoia.flush()
@@ -26,8 +26,8 @@ assert ecoia.flush()
 @pytest.mark.parametrize(
     "body",
     [
-        "with ecoia.track(service='blas'): multiply(2.5)",
-        "for _ in range(12):\n    with ecoia.track(service='blas'): multiply(0.1)\n    time.sleep(0.1)",
+        "with ecoia.track(service='blas'): multiply(3)",
+        "for _ in range(15):\n    with ecoia.track(service='blas'): multiply(0.2)\n    time.sleep(0.1)",
     ],
     ids=["one long span", "short spans with pauses"],
 )
@@ -45,14 +45,16 @@ def test_the_threads_of_blas_are_the_spans(home: Path, body: str) -> None:
 def test_beside_blas_a_sleeper_gets_next_to_nothing(home: Path) -> None:
     body = """
 import threading
-asleep = threading.Event()
+asleep, done = threading.Event(), threading.Event()
 def sleep():
     with ecoia.track(service='sleeper'):
         asleep.set()
-        time.sleep(2.5)
+        done.wait(60)
+        time.sleep(0.3)
 sleeper = threading.Thread(target=sleep)
 sleeper.start(); asleep.wait()
 with ecoia.track(service='blas'): multiply(2)
+done.set()
 sleeper.join()
 """
     done = run_python(BLAS.format(body=body), OPENBLAS_NUM_THREADS="2")

@@ -255,6 +255,7 @@ class Engine:
             with self._starting:  # several threads may be first at once
                 if self.background is None:
                     self._start_background()
+        state.start_cpu_ns = thread_time_ns()  # what was done until here is ours, not the thread's
         return state
 
     def follow(self) -> None:
