@@ -1,4 +1,4 @@
-"""Meters on faithful fakes: a powercap tree as the kernel's, an NVML library that pynvml loads, codecarbon's real classes.
+"""Meters on a powercap tree as the kernel's, and codecarbon's real classes. GPUs have a file of their own.
 
 This machine need not have any of the hardware; what that leaves unchecked stands in docs/measurement.md.
 """
@@ -29,10 +29,10 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from ecoia import meters
-from ecoia.meters import Detected, Method, codecarbon_adapter, hardware
-from ecoia.meters.codecarbon_adapter import LoadMeter, RamMeter, RaplMeter, select_zones, tdp_watts, visible_gpus
+from ecoia.meters import Detected, Method, codecarbon_adapter, hardware, nvml
+from ecoia.meters.codecarbon_adapter import LoadMeter, RamMeter, RaplMeter, select_zones, tdp_watts
 from ecoia.settings import load
-from ecoia.testing_hardware import PowercapTree, PowercapZone, add_pci_device, build_fake_nvml
+from ecoia.testing_hardware import PowercapTree, PowercapZone
 
 JOULE = 1_000_000
 
@@ -462,216 +462,6 @@ def test_guest_time_is_inside_user_time() -> None:
     assert hardware.parse_stat(b"cpu  1000 100 200 5000\n").total_ns == 6300 * tick_ns
 
 
-# --- GPU -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("device_class", "vendor", "name"),
-    [
-        ("0x030200", "0x10de", "no-driver"),  # NVIDIA accelerator
-        ("0x030000", "0x10de", "no-driver"),  # NVIDIA with a screen
-        ("0x038000", "0x1002", "no-driver"),  # AMD Instinct MI200
-        ("0x120000", "0x1002", "no-driver"),  # AMD Instinct MI300
-        ("0x040300", "0x10de", "no-device"),  # the card's sound
-        ("0x030000", "0x8086", "no-device"),  # graphics inside the CPU, whose package is measured
-    ],
-)
-def test_a_gpu_without_driver_is_told_from_no_gpu(tmp_path: Path, device_class: str, vendor: str, name: str) -> None:
-    assert hardware.gpu_on_bus(tmp_path) is None
-    add_pci_device(tmp_path, "0000:00:01.0", device_class="0x060000", vendor="0x8086")
-    assert hardware.gpu_on_bus(tmp_path) is False
-    add_pci_device(tmp_path, "0000:00:05.0", device_class=device_class, vendor=vendor)
-    assert hardware.gpu_on_bus(tmp_path) is (name == "no-driver")
-    absence = codecarbon_adapter.no_gpu(tmp_path)
-    assert absence.name == name
-    assert (absence.remedy is not None) is (name == "no-driver")
-
-
-GPUS = [(0, "GPU-aaaa1111-0000"), (1, "GPU-aaaa2222-0000"), (2, "GPU-bbbb3333-0000")]
-
-
-@pytest.mark.parametrize(
-    ("visible", "chosen"),
-    [
-        (None, [0, 1, 2]),
-        ("", []),
-        ("1", [1]),
-        ("2, 0", [2, 0]),
-        ("GPU-bbbb3333-0000", [2]),
-        ("GPU-bbbb", [2]),
-        ("GPU-aaaa", []),  # two begin so
-        ("0,7,1", [0]),
-        ("0,-1,1", [0]),
-        ("1,GPU-cccc,0", [1]),
-        ("1,1", [1]),
-        ("MIG-GPU-bbbb3333-0000/1/0", [2]),
-    ],
-)
-def test_cuda_visible_devices(visible: str | None, chosen: list[int]) -> None:
-    assert visible_gpus(GPUS, visible) == chosen
-
-
-_GPU_PROGRAM = """
-import json, logging, os, sys, time
-from pathlib import Path
-from ecoia import meters
-from ecoia.meters import codecarbon_adapter
-from ecoia.testing_hardware import FakeGpu, FakeNvml
-
-logging.basicConfig(level=logging.DEBUG)
-fake = FakeNvml(Path(sys.argv[1]), Path(sys.argv[1]) / "gpus")
-FIRST, SECOND = "GPU-11111111-aaaa", "GPU-22222222-bbbb"
-told = {}
-
-def gpu():
-    found = codecarbon_adapter.detect({}, Path(sys.argv[2]))
-    method = meters.methods(found)["gpu"]
-    return next((meter for meter in found if meter.component == "gpu"), None), [method.status, method.name]
-
-fake.show([FakeGpu(FIRST, energy_millijoules=5_000_000), FakeGpu(SECOND, energy_millijoules=100)])
-meter, told["method"] = gpu()
-told["devices"], told["shared"] = meter.devices, meter.domain != "devices"
-fake.show([FakeGpu(FIRST, energy_millijoules=5_123_456), FakeGpu(SECOND, energy_millijoules=1_101)])
-told["counted"] = [meter.read(1.0, 0.5), meter.read(1.0, 0.5)]
-
-# The counter goes backwards: the power is integrated for that reading. The other GPU used 1 J meanwhile.
-fake.show([FakeGpu(FIRST, energy_millijoules=10, power_milliwatts=50_000), FakeGpu(SECOND, energy_millijoules=2_101)])
-told["backwards"] = meter.read(2.0, 0.5)
-
-# No answer at all, then again: nothing is invented meanwhile, and the counter tells what was used.
-fake.show([FakeGpu(FIRST, energy_millijoules=None, power_milliwatts=None), FakeGpu(SECOND, energy_millijoules=2_101)])
-told["silent"] = meter.read(1.0, 0.5)
-fake.show([FakeGpu(FIRST, energy_millijoules=7_010), FakeGpu(SECOND, energy_millijoules=2_101)])
-told["again"] = meter.read(1.0, 0.5)
-
-# Read between two looks at the clock, a live counter stands between what they allow.
-fake.show([FakeGpu(FIRST, energy_millijoules=10_000, drift_milliwatts=300_000)])
-meter, _ = gpu()
-t0 = time.perf_counter(); meter.read(1.0, 0.5); t1 = time.perf_counter()
-while time.perf_counter() < t1 + 0.2: pass
-t2 = time.perf_counter(); used = meter.read(1.0, 0.5); t3 = time.perf_counter()
-told["live"] = [300e6 * (t2 - t1) * 0.999 - 2000, used, 300e6 * (t3 - t0) * 1.001 + 2000]
-
-told["visible"] = {}
-def use(first, second):
-    fake.show([FakeGpu(FIRST, energy_millijoules=first), FakeGpu(SECOND, energy_millijoules=second)])
-for visible in ("1", SECOND, "GPU-2222", "0,9,1", "1,0", "", "9", "MIG-3f-9"):
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible
-    use(0, 0)
-    meter, method = gpu()
-    use(1, 10)
-    told["visible"][visible] = [method, meter and list(meter.devices), meter and meter.read(1.0, 0.5)]
-
-# Somebody else's GPU that stops answering is not our loss.
-os.environ["CUDA_VISIBLE_DEVICES"] = "0"
-use(0, 0)
-meter, _ = gpu()
-fake.show([FakeGpu(FIRST, energy_millijoules=3), FakeGpu(SECOND, lost=True)])
-told["other lost"] = meter.read(1.0, 0.5)
-del os.environ["CUDA_VISIBLE_DEVICES"]
-
-fake.show([FakeGpu(FIRST, energy_millijoules=None, power_milliwatts=250_000)])
-meter, method = gpu()
-told["no counter"] = [method, meter.read(2.0, 0.5)]
-fake.show([FakeGpu(FIRST, energy_millijoules=None, power_milliwatts=None)])
-told["no counter, no power"] = meter.read(2.0, 0.5)
-
-fake.show([FakeGpu(FIRST), FakeGpu(SECOND, lost=True)])
-found = codecarbon_adapter.detect({}, Path(sys.argv[2]))
-told["lost"] = [sorted(meter.component for meter in found), found.absent["gpu"].name, found.absent["gpu"].why]
-
-fake.show([])
-told["none"] = gpu()[1]
-print(json.dumps(told))
-"""
-
-
-@pytest.fixture(scope="module")
-def gpus_told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a fresh process says that loads the fake driver through pynvml, as it would load the real one."""
-    fake = build_fake_nvml(tmp_path_factory.mktemp("nvml"))
-    root = tmp_path_factory.mktemp("root")
-    add_pci_device(root, "0000:01:00.0", device_class="0x030200", vendor="0x10de")
-    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    environment["LD_LIBRARY_PATH"] = str(fake.folder)
-    done = subprocess.run(
-        [sys.executable, "-c", _GPU_PROGRAM, str(fake.folder), str(root)], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    told["log"] = done.stderr
-    return told
-
-
-def test_two_gpus_are_read_by_their_counters(gpus_told: dict[str, Any]) -> None:
-    assert gpus_told["method"] == ["measured", "nvml"]
-    assert gpus_told["devices"] == ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
-    assert gpus_told["shared"] is False
-    assert gpus_told["counted"] == [(123_456 + 1_001) * 1_000, 0]
-
-
-def test_a_gpu_counter_that_goes_backwards_is_bridged_by_power(gpus_told: dict[str, Any]) -> None:
-    assert gpus_told["backwards"] == pytest.approx((50 * 2 + 1) * JOULE, rel=1e-5)
-
-
-def test_a_gpu_that_does_not_answer_is_unread_not_zero_and_its_counter_catches_up(gpus_told: dict[str, Any]) -> None:
-    assert gpus_told["silent"] is None
-    assert gpus_told["again"] == 7 * JOULE
-
-
-def test_a_live_gpu_is_followed(gpus_told: dict[str, Any]) -> None:
-    least, used, most = gpus_told["live"]
-    assert least <= used <= most
-    assert used >= 50 * JOULE
-
-
-@pytest.mark.parametrize(
-    ("visible", "method", "devices", "millijoules"),
-    [
-        ("1", ["measured", "nvml"], ["GPU-22222222-bbbb"], 10),
-        ("GPU-22222222-bbbb", ["measured", "nvml"], ["GPU-22222222-bbbb"], 10),
-        ("GPU-2222", ["measured", "nvml"], ["GPU-22222222-bbbb"], 10),
-        ("0,9,1", ["measured", "nvml"], ["GPU-11111111-aaaa"], 1),
-        ("1,0", ["measured", "nvml"], ["GPU-11111111-aaaa", "GPU-22222222-bbbb"], 11),
-        ("", ["missing", "hidden"], None, None),
-        ("9", ["missing", "hidden"], None, None),
-        ("MIG-3f-9", ["missing", "mig"], None, None),
-    ],
-)
-def test_only_gpus_that_the_process_can_use_are_read(
-    gpus_told: dict[str, Any], visible: str, method: list[str], devices: list[str] | None, millijoules: int | None
-) -> None:
-    energy = None if millijoules is None else millijoules * 1_000
-    assert gpus_told["visible"][visible] == [method, devices, energy]
-
-
-def test_a_gpu_of_others_that_fails_costs_us_nothing(gpus_told: dict[str, Any]) -> None:
-    assert gpus_told["other lost"] == 3_000
-
-
-def test_a_gpu_without_counter_is_read_by_its_power_and_labelled_so(gpus_told: dict[str, Any]) -> None:
-    method, energy = gpus_told["no counter"]
-    assert method == ["measured", "nvml-power"]
-    assert energy == pytest.approx(500 * JOULE, rel=1e-5)
-    assert gpus_told["no counter, no power"] is None
-
-
-def test_a_lost_gpu_leaves_the_others_components_and_says_what_failed(gpus_told: dict[str, Any]) -> None:
-    components, name, why = gpus_told["lost"]
-    assert components == ["cpu", "ram"]
-    assert name.startswith("failed:NVMLError")
-    assert "GPU is lost" in why
-
-
-def test_a_driver_that_shows_no_gpu_while_the_bus_does(gpus_told: dict[str, Any]) -> None:
-    assert gpus_told["none"] == ["missing", "no-driver"]
-
-
-def test_reading_says_nothing_in_the_hosts_log(gpus_told: dict[str, Any]) -> None:
-    """The program logs everything from DEBUG up, and codecarbon had much to say."""
-    assert "codecarbon" not in gpus_told["log"]
-
-
 # --- what one broken part costs ------------------------------------------------------------------------------------
 
 
@@ -680,11 +470,8 @@ def _raise(*_: object, **__: object) -> Any:
 
 
 def test_a_failing_gpu_layer_leaves_the_gpu_missing(monkeypatch: pytest.MonkeyPatch, tree: PowercapTree) -> None:
-    from codecarbon.core import gpu
-
     socket_with(tree, 0, 1_000)
-    monkeypatch.setattr(gpu, "is_gpu_details_available", lambda: True)
-    monkeypatch.setattr(gpu, "AllGPUDevices", _raise)
+    monkeypatch.setattr(nvml, "detect_gpu", _raise)
     found = meters.detect(load(), root=tree.root)
     assert [meter.component for meter in found] == ["cpu", "ram"]
     assert meters.methods(found)["gpu"] == Method("missing", "failed:RuntimeError")
@@ -827,7 +614,7 @@ def test_what_is_used_of_codecarbon_exists(tmp_path: Path) -> None:
         rapl: "RAPLFile find_mirrored_counters SEQUENTIAL_READ_TOLERANCE_KWH",
         units: "Energy Time",
         cpu: "DEFAULT_POWER_PER_CORE",
-        gpu: "AllGPUDevices NvidiaGPUDevice is_gpu_details_available",
+        gpu: "AllGPUDevices AMDGPUDevice is_gpu_details_available",
         gpu_nvidia: "clear_nvidia_system_cache is_nvidia_system",
         gpu_amd: "clear_rocm_system_cache is_rocm_system",
         gpu_device.GPUDevice: "start delta get_static_details last_energy _read_power_watts",

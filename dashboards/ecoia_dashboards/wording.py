@@ -26,7 +26,8 @@ METHODS = {
     "rapl": N_("compteur du processeur (RAPL)"),
     "rapl-dram": N_("compteur de la mémoire (RAPL)"),
     "nvml": N_("compteur de la carte graphique (NVML)"),
-    "nvml-power": N_("puissance de la carte graphique, lue chaque seconde (NVML)"),
+    "nvml-power": N_("puissance de la carte graphique, lue dix fois par seconde (NVML)"),
+    "nvml-mig-share": N_("part d’une carte graphique, selon ses tranches de calcul (NVML)"),
     "amdsmi": N_("compteur de la carte graphique (AMD SMI)"),
     "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
     "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
@@ -140,6 +141,7 @@ LOST = {
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
     "cpu-unread": N_("lectures manquées du compteur du processeur"),
     "gpu-unread": N_("lectures manquées du compteur de la carte graphique"),
+    "gpu-counter-reset": N_("remises à zéro du compteur de la carte graphique, relayées par sa puissance"),
     "ram-unread": N_("lectures manquées du compteur de la mémoire"),
 }
 

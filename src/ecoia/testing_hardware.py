@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,54 +125,105 @@ def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) 
 
 
 @dataclass(frozen=True)
-class FakeGpu:
-    """One GPU as the fake driver shows it."""
+class FakeProcess:
+    """A process that has a GPU, or an instance of one, open."""
+
+    pid: int
+    graphics: bool = False
+    """By a graphics context; else by a compute context."""
+
+
+@dataclass(frozen=True)
+class FakeSample:
+    """How busy a process kept a GPU, as the driver noted at one moment."""
+
+    pid: int
+    timestamp_us: int
+    percent: int
+
+
+@dataclass(frozen=True)
+class FakeInstance:
+    """A part of a divided GPU (MIG)."""
 
     uuid: str
-    name: str = "Fake H100"
+    gpu_instance: int = 1
+    compute_instance: int = 0
+    compute_slices: int = 1
+    """0: the driver does not tell."""
+
+    processes: tuple[FakeProcess, ...] = ()
+
+
+@dataclass(frozen=True)
+class FakeGpu:
+    """One GPU as the fake driver shows it. What is None is not supported."""
+
+    uuid: str
     energy_millijoules: int | None = 0
-    """The counter; None: this model has none (older than Volta)."""
+    """The counter; none in models older than Volta."""
 
     power_milliwatts: int | None = 0
-    """The momentary power; None: it cannot be read."""
+    """The momentary power."""
 
     drift_milliwatts: int = 0
     """The counter grows by this power from the moment it was written: a live GPU, without a writer beside it."""
 
-    lost: bool = False
-    """Fallen off the bus: the driver gives no handle."""
+    update_milliseconds: int = 100
+    """The counter moves in steps of this time, as a real one does."""
+
+    error: int = 0
+    """The code of every call about it: 15 is a GPU that fell off the bus, 4 one that this process may not use."""
+
+    processes: tuple[FakeProcess, ...] | None = ()
+    samples: tuple[FakeSample, ...] | None = ()
+    most_instances: int = 0
+    """In how many parts it can be divided; 0: MIG is off."""
+
+    instances: tuple[FakeInstance, ...] = ()
 
 
 class FakeNvml:
     """A compiled ``libnvidia-ml.so.1`` and the file that drives it.
 
-    Attributes:
+    Args:
         folder: Put it first in ``LD_LIBRARY_PATH`` of a new process.
-        gpus_file: One line a GPU; every call reads it again.
     """
 
-    def __init__(self, folder: Path, gpus_file: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.gpus_file = gpus_file
+        self.state_file = folder / "state"
 
-    def show(self, gpus: Sequence[FakeGpu]) -> None:
-        """Let the driver show these GPUs from now on."""
-        lines = [
-            "\t".join(
-                (
-                    gpu.uuid,
-                    gpu.name,
-                    str(-1 if gpu.energy_millijoules is None else gpu.energy_millijoules),
-                    str(-1 if gpu.power_milliwatts is None else gpu.power_milliwatts),
-                    str(gpu.drift_milliwatts),
-                    str(int(gpu.lost)),
-                )
+    def show(self, *gpus: FakeGpu, error: int = 0, generation: int = 0) -> None:
+        """Let the driver show these GPUs from now on.
+
+        Args:
+            gpus: In the driver's order.
+            error: The code of every call: 9 is a driver that is not loaded.
+            generation: Of the driver: handles and initialisations of another one are void, as after a reload.
+        """
+        lines = [f"driver {error} {generation}"]
+        instances = 0
+        for number, gpu in enumerate(gpus):
+            lines.append(
+                f"gpu {gpu.uuid} {_or_none(gpu.energy_millijoules)} {_or_none(gpu.power_milliwatts)} {gpu.drift_milliwatts}"
+                f" {gpu.update_milliseconds} {gpu.error} {gpu.most_instances} {int(gpu.processes is not None)}"
+                f" {int(gpu.samples is not None)}"
             )
-            for gpu in gpus
-        ]
-        fresh = self.gpus_file.with_suffix(".new")
+            lines += [f"process {number} -1 {each.pid} {int(each.graphics)}" for each in gpu.processes or ()]
+            lines += [f"sample {number} {each.pid} {each.timestamp_us} {each.percent}" for each in gpu.samples or ()]
+            for part in gpu.instances:
+                ids = f"{part.gpu_instance} {part.compute_instance}"
+                lines.append(f"instance {number} {part.uuid} {ids} {part.compute_slices}")
+                lines += [f"process {number} {instances} {each.pid} {int(each.graphics)}" for each in part.processes]
+                instances += 1
+        fresh = self.state_file.with_suffix(".new")
         fresh.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-        fresh.replace(self.gpus_file)
+        fresh.replace(self.state_file)
+
+
+def _or_none(number: int | None) -> int:
+    return -1 if number is None else number
 
 
 def build_fake_nvml(folder: Path) -> FakeNvml:
@@ -186,211 +236,14 @@ def build_fake_nvml(folder: Path) -> FakeNvml:
     if compiler is None:
         raise FileNotFoundError("the fake NVML library needs a C compiler: install gcc (Debian: apt-get install gcc libc6-dev)")
     folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "fake_nvml.c"
-    gpus_file = folder / "gpus"
-    source.write_text(_SOURCE, encoding="ascii")
+    fake = FakeNvml(folder)
+    library = folder / "libnvidia-ml.so.1"
+    state = f'-DSTATE_FILE="{fake.state_file}"'
     subprocess.run(  # noqa: S603 - our own source, a compiler of the system
-        [
-            compiler,
-            "-shared",
-            "-fPIC",
-            "-O1",
-            f'-DGPUS_FILE="{gpus_file}"',
-            "-o",
-            str(folder / "libnvidia-ml.so.1"),
-            str(source),
-        ],
-        check=True,
+        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", state, "-o", str(library), str(_SOURCE)], check=True
     )
-    fake = FakeNvml(folder, gpus_file)
-    fake.show([])
+    fake.show()
     return fake
 
 
-# Signatures and return codes as NVIDIA's NVML reference describes them; a handle is the GPU's number plus one.
-_SOURCE = r"""
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-
-enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, UNSUPPORTED = 3, NO_PERMISSION = 4, TOO_SMALL = 7, LOST = 15, UNKNOWN = 999 };
-enum { MOST = 16 };
-
-typedef void *Device;
-typedef struct { unsigned long long total, free, used; } Memory;
-typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } Memory2;
-typedef struct { unsigned int gpu, memory; } Utilization;
-typedef struct { char uuid[96], name[96]; long long energy_mj, power_mw, drift_mw; int lost; } Gpu;
-
-static int users;
-
-static int read_gpus(Gpu *gpus) {
-    FILE *file = fopen(GPUS_FILE, "r");
-    struct stat facts;
-    struct timespec now;
-    int count = 0;
-    if (!file) return -1;
-    fstat(fileno(file), &facts);
-    clock_gettime(CLOCK_REALTIME, &now);
-    double age_s = (double)(now.tv_sec - facts.st_mtim.tv_sec) + 1e-9 * (double)(now.tv_nsec - facts.st_mtim.tv_nsec);
-    while (count < MOST && fscanf(file, " %95[^\t]\t%95[^\t]\t%lld\t%lld\t%lld\t%d", gpus[count].uuid, gpus[count].name,
-                                  &gpus[count].energy_mj, &gpus[count].power_mw, &gpus[count].drift_mw, &gpus[count].lost) == 6) {
-        if (gpus[count].energy_mj >= 0) gpus[count].energy_mj += (long long)(age_s * (double)gpus[count].drift_mw);
-        count++;
-    }
-    fclose(file);
-    return count;
-}
-
-static int find(Device device, Gpu *found) {
-    Gpu gpus[MOST];
-    int count;
-    size_t number = (size_t)device;
-    if (!users) return UNINITIALIZED;
-    count = read_gpus(gpus);
-    if (count < 0) return UNKNOWN;
-    if (number < 1 || number > (size_t)count) return INVALID;
-    *found = gpus[number - 1];
-    return found->lost ? LOST : OK;
-}
-
-static int put(char *where, unsigned int room, const char *text) {
-    if (strlen(text) + 1 > room) return TOO_SMALL;
-    strcpy(where, text);
-    return OK;
-}
-
-int nvmlInitWithFlags(unsigned int flags) { (void)flags; users++; return OK; }
-int nvmlInit_v2(void) { users++; return OK; }
-int nvmlShutdown(void) { if (!users) return UNINITIALIZED; users--; return OK; }
-
-const char *nvmlErrorString(int code) {
-    switch (code) {
-    case OK: return "Success";
-    case UNINITIALIZED: return "Uninitialized";
-    case INVALID: return "Invalid Argument";
-    case UNSUPPORTED: return "Not Supported";
-    case NO_PERMISSION: return "Insufficient Permissions";
-    case TOO_SMALL: return "Insufficient Size";
-    case LOST: return "GPU is lost";
-    default: return "Unknown Error";
-    }
-}
-
-int nvmlSystemGetDriverVersion(char *version, unsigned int room) { return put(version, room, "999.99"); }
-int nvmlSystemGetNVMLVersion(char *version, unsigned int room) { return put(version, room, "13.999.99"); }
-
-int nvmlDeviceGetCount_v2(unsigned int *count) {
-    Gpu gpus[MOST];
-    int found = users ? read_gpus(gpus) : -1;
-    if (!users) return UNINITIALIZED;
-    if (found < 0) return UNKNOWN;
-    *count = (unsigned int)found;
-    return OK;
-}
-
-int nvmlDeviceGetHandleByIndex_v2(unsigned int index, Device *device) {
-    Gpu gpu;
-    int code = find((Device)((size_t)index + 1), &gpu);
-    if (code == OK) *device = (Device)((size_t)index + 1);
-    return code;
-}
-
-int nvmlDeviceGetIndex(Device device, unsigned int *index) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) *index = (unsigned int)((size_t)device - 1);
-    return code;
-}
-
-int nvmlDeviceGetName(Device device, char *name, unsigned int room) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    return code == OK ? put(name, room, gpu.name) : code;
-}
-
-int nvmlDeviceGetUUID(Device device, char *uuid, unsigned int room) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    return code == OK ? put(uuid, room, gpu.uuid) : code;
-}
-
-int nvmlDeviceGetTotalEnergyConsumption(Device device, unsigned long long *millijoules) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code != OK) return code;
-    if (gpu.energy_mj < 0) return UNSUPPORTED;
-    *millijoules = (unsigned long long)gpu.energy_mj;
-    return OK;
-}
-
-int nvmlDeviceGetPowerUsage(Device device, unsigned int *milliwatts) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code != OK) return code;
-    if (gpu.power_mw < 0) return NO_PERMISSION;
-    *milliwatts = (unsigned int)gpu.power_mw;
-    return OK;
-}
-
-int nvmlDeviceGetEnforcedPowerLimit(Device device, unsigned int *milliwatts) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) *milliwatts = 700000;
-    return code;
-}
-
-int nvmlDeviceGetPowerManagementLimit(Device device, unsigned int *milliwatts) {
-    return nvmlDeviceGetEnforcedPowerLimit(device, milliwatts);
-}
-
-int nvmlDeviceGetMemoryInfo(Device device, Memory *memory) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) { memory->total = 80ull << 30; memory->used = 1ull << 30; memory->free = 79ull << 30; }
-    return code;
-}
-
-int nvmlDeviceGetMemoryInfo_v2(Device device, Memory2 *memory) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) { memory->total = 80ull << 30; memory->reserved = 0; memory->used = 1ull << 30; memory->free = 79ull << 30; }
-    return code;
-}
-
-int nvmlDeviceGetTemperature(Device device, int sensor, unsigned int *celsius) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    (void)sensor;
-    if (code == OK) *celsius = 45;
-    return code;
-}
-
-int nvmlDeviceGetUtilizationRates(Device device, Utilization *share) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) { share->gpu = 50; share->memory = 10; }
-    return code;
-}
-
-int nvmlDeviceGetComputeMode(Device device, int *mode) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    if (code == OK) *mode = 0;
-    return code;
-}
-
-/* No process: the first call, which asks for the size, succeeds. */
-int nvmlDeviceGetComputeRunningProcesses_v3(Device device, unsigned int *count, void *list) {
-    Gpu gpu;
-    int code = find(device, &gpu);
-    (void)list;
-    if (code == OK) *count = 0;
-    return code;
-}
-
-int nvmlDeviceGetGraphicsRunningProcesses_v3(Device device, unsigned int *count, void *list) {
-    return nvmlDeviceGetComputeRunningProcesses_v3(device, count, list);
-}
-"""
+_SOURCE = Path(__file__).with_name("testing_nvml.c")

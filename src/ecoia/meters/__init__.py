@@ -36,6 +36,9 @@ class Meter(Protocol):
     """What a reading covers, hence what the process may claim of it: its share of the CPU time of the ``HOST`` or of the
     control ``GROUP``, or the whole of its own ``DEVICES``."""
 
+    reading_seconds: float = 1.0
+    """How often it wants to be read: a momentary power more often than a counter."""
+
     devices: tuple[str, ...] = ()
     """Ids of the devices read, where devices can be shared between processes (GPU); else empty."""
 

@@ -1,8 +1,8 @@
 """The one place that knows codecarbon: its counter readers and its models, behind our ``Meter`` protocol.
 
-What is used: ``core.rapl.RAPLFile`` (reading and wrap), ``core.rapl.find_mirrored_counters``,
-``core.gpu.AllGPUDevices``, ``external.hardware.CPU`` (load model), ``external.ram.RAM`` (RAM model) and the CPU
-power table. What is not, and why (docs/decisions.md): the tracker; ``IntelRAPL``'s choice of zones, which skips
+What is used: ``core.rapl.RAPLFile`` (reading and wrap), ``core.rapl.find_mirrored_counters``, ``core.gpu.AllGPUDevices``
+(AMD's devices; NVIDIA's are read by ``nvml``), ``external.hardware.CPU`` (load model), ``external.ram.RAM`` (RAM model) and
+the CPU power table. What is not, and why (docs/decisions.md): the tracker; ``IntelRAPL``'s choice of zones, which skips
 nested ``dram`` zones and merges those of several sockets by name; ``TDP``, which loads pandas.
 Tests run this module against the pinned release's real classes on fake trees.
 
@@ -20,24 +20,20 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecoia.meters import DEVICES, Absence, Detected, Meter, hardware
+from ecoia.meters import DEVICES, Absence, Detected, Meter, hardware, nvml
 from ecoia.records import Method
 from ecoia.semconv import ESTIMATED, MEASURED
 
 RAPL = Method(MEASURED, "rapl")
 RAPL_DRAM = Method(MEASURED, "rapl-dram")
-NVML = Method(MEASURED, "nvml")
-NVML_POWER = Method(MEASURED, "nvml-power")
-"""A GPU without an energy counter: its momentary power, times the time since the last reading."""
-
-GPU_OTHER = Method(MEASURED, "amdsmi")
+AMDSMI = Method(MEASURED, "amdsmi")
 LOAD_GENERIC = Method(ESTIMATED, "load-model:generic-tdp")
 LOAD_MODEL = Method(ESTIMATED, "load-model:tdp")
 RAM_MODEL = Method(ESTIMATED, "ram-model")
@@ -164,24 +160,20 @@ class RaplMeter(Meter):
         return total if complete else None
 
 
-class GpuMeter(Meter):
-    """Sum of the GPUs visible to the process, read by codecarbon through NVML or AMD SMI."""
+class AmdMeter(Meter):
+    """Sum of the AMD GPUs visible to the process, read by codecarbon through AMD SMI."""
 
     component = "gpu"
     domain = DEVICES
+    method = AMDSMI
 
     def __init__(self, gpus: Any, chosen: Sequence[Any]) -> None:
-        from codecarbon.core.gpu import NvidiaGPUDevice
-
         # GPUs of others are never asked again: they cost a call, and one of them failing would hide ours.
         gpus.devices = list(chosen)
         gpus.device_count = len(chosen)
         self._gpus = gpus
-        self.devices = tuple(_text(device.get_static_details()["uuid"]) for device in chosen)
+        self.devices = tuple(str(device.get_static_details()["uuid"]) for device in chosen)
         gpus.start()
-        nvidia = all(isinstance(device, NvidiaGPUDevice) for device in chosen)
-        counted = all(device.last_energy is not None for device in chosen)
-        self.method = GPU_OTHER if not nvidia else NVML if counted else NVML_POWER
 
     def read(self, seconds: float, load: float) -> int | None:
         """See ``Meter.read``. None when a GPU could not be read; its counter, if it has one, tells the rest later."""
@@ -248,10 +240,6 @@ class RamMeter(Meter):
         return round(self._watts * seconds * 1_000_000)
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def _zone_name(file: Path) -> str:
     try:
         return (file.parent / "name").read_text(encoding="ascii").strip().lower()
@@ -293,33 +281,6 @@ def _without_mirrors(files: list[Path], counted: dict[str, int]) -> list[Path]:
     counters = [(str(file), float(Energy.from_ujoules(counted[str(file)]))) for file in files]
     mirrored = find_mirrored_counters(counters, SEQUENTIAL_READ_TOLERANCE_KWH)
     return [file for file in files if str(file) not in mirrored]
-
-
-def visible_gpus(devices: Sequence[tuple[int, str]], visible: str | None) -> list[int]:
-    """Indices of the GPUs that ``CUDA_VISIBLE_DEVICES`` lets the process use.
-
-    Args:
-        devices: (index, uuid) of each GPU of the host.
-        visible: The variable: indices, ``GPU-<uuid>`` (a unique beginning is enough), ``MIG-...``; None: all.
-            As in CUDA, an entry that names nothing ends the list.
-    """
-    if visible is None:
-        return [index for index, _ in devices]
-    chosen = []
-    for raw in visible.split(","):
-        entry = raw.strip()
-        matches = [
-            index
-            for index, uuid in devices
-            if entry == str(index)
-            or (entry.startswith("GPU-") and uuid.startswith(entry))
-            or (entry.startswith("MIG-GPU-") and uuid in entry)
-        ]
-        if len(matches) != 1:
-            break
-        if matches[0] not in chosen:
-            chosen.append(matches[0])
-    return chosen
 
 
 _NOISE = re.compile(r"\(r\)|\(tm\)|\bcpu\b|\bprocessor\b|@.*$|\d+-core\b|\bwith radeon.*$", re.IGNORECASE)
@@ -370,8 +331,14 @@ def detect(early_counters: dict[str, int], root: Path = hardware.ROOT) -> Detect
         cpu = _first(lambda: _rapl("cpu", root, early_counters), lambda: _load_model(root))
         # DRAM counters without the packages' would mix a measured part with a modelled one for no gain.
         ram = _first(lambda: _rapl("ram", root, early_counters), lambda: RamMeter(hardware.memory_bytes(root)))
-        gpu = _first(lambda: _gpu(root))
-    return Detected({"cpu": cpu, "gpu": gpu, "ram": ram})
+    gpu_found = _first(lambda: gpu(root, _family))
+    return Detected({"cpu": cpu, "gpu": gpu_found, "ram": ram})
+
+
+def _family() -> list[int]:
+    import psutil
+
+    return [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
 
 
 def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
@@ -407,21 +374,33 @@ def _load_model(root: Path) -> Meter:
     return LoadMeter(model, watts * hardware.socket_count(root), known=True)
 
 
-def _gpu(root: Path) -> Meter | Absence:
-    from codecarbon.core import gpu
+def gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence:
+    """The meter of the GPUs that this process can use: NVIDIA's where there is a driver of theirs, else AMD's.
 
-    gpus = gpu.AllGPUDevices() if gpu.is_gpu_details_available() else None
-    if gpus is None or not gpus.devices:
-        return no_gpu(root)
-    uuids = [_text(device.get_static_details()["uuid"]) for device in gpus.devices]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    known = [(device.gpu_index, uuid) for device, uuid in zip(gpus.devices, uuids, strict=True)]
-    indices = visible_gpus(known, visible)
-    if indices:
-        return GpuMeter(gpus, [device for device in gpus.devices if device.gpu_index in indices])
-    if visible is not None and "MIG-" in visible:
-        return Absence("mig", "the driver tells no energy for a part of a GPU (MIG)", "measure the whole GPU on its host")
-    return Absence("hidden", f"CUDA_VISIBLE_DEVICES={visible!r} hides the {len(gpus.devices)} GPU(s) from this process", None)
+    Args:
+        root: Where ``/proc`` and ``/sys`` are.
+        pids: The ids of the measured processes, now: a GPU that others use as well is shared out by process.
+    """
+    return nvml.detect_gpu(root, pids) or _amd_gpu(root) or no_gpu(root)
+
+
+def _amd_gpu(root: Path) -> Meter | Absence | None:
+    # codecarbon costs 16 MiB and 0.2 s, and it reads AMD GPUs through this package only.
+    if hardware.gpu_on_bus(root, (hardware.AMD,)) is False or find_spec("amdsmi") is None:
+        return None
+    with _unnoticed():
+        from codecarbon.core.gpu import AllGPUDevices, AMDGPUDevice, is_gpu_details_available
+
+        gpus = AllGPUDevices() if is_gpu_details_available() else None
+        devices = [] if gpus is None else [device for device in gpus.devices if isinstance(device, AMDGPUDevice)]
+        if not devices:
+            return None
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # HIP honours it, too
+        numbered = [nvml.Gpu(str(number)) for number in range(len(devices))]
+        usable = [int(gpu.uuid) for gpu, _ in nvml.visible_devices(numbered, visible)]
+        if not usable:
+            return Absence("hidden", f"CUDA_VISIBLE_DEVICES is {visible!r}: it hides the {len(devices)} GPU(s)", None)
+        return AmdMeter(gpus, [devices[index] for index in usable])
 
 
 def no_gpu(root: Path = hardware.ROOT) -> Absence:
@@ -431,7 +410,7 @@ def no_gpu(root: Path = hardware.ROOT) -> Absence:
         "no-device": ("no NVIDIA or AMD GPU on the PCI bus", None),
         "no-driver": (
             "a GPU is on the PCI bus but its driver does not answer",
-            "install the vendor's driver (nvidia-smi must work)",
+            "install the vendor's driver (nvidia-smi must work; of AMD, the Python package amdsmi too)",
         ),
     }.get(name, ("no driver answers and the PCI bus cannot be seen", None))
     return Absence(name, why, remedy)
@@ -461,8 +440,13 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
 
 def explain_gpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
     """Why the GPU is measured so, and how to get better."""
-    if method == NVML_POWER:
-        return "this GPU has no energy counter: its power is read at each step", None
+    if method == nvml.NVML_POWER:
+        return "a GPU has no energy counter: its momentary power is read ten times a second", None
+    if method == nvml.NVML_MIG_SHARE:
+        return (
+            "a part of a GPU (MIG) has no counter: its share of the compute slices is taken of the whole GPU's energy",
+            "measure the whole GPU on its host",
+        )
     return "the driver's energy interface answers", None
 
 

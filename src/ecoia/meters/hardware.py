@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
 
 _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other display, processing accelerator
-_GPU_VENDORS = ("0x10de", "0x1002")  # NVIDIA, AMD
+NVIDIA, AMD = "0x10de", "0x1002"  # as vendors on the PCI bus
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _memory_limit_files(root: Path) -> list[Path]:
     return files
 
 
-def gpu_on_bus(root: Path = ROOT) -> bool | None:
-    """Whether the PCI bus shows a GPU of a known vendor; None where the bus cannot be seen."""
+def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> bool | None:
+    """Whether the PCI bus shows a GPU of these vendors; None where the bus cannot be seen."""
     bus = root / "sys/bus/pci/devices"
     try:
         devices = list(bus.iterdir())
@@ -123,7 +124,7 @@ def gpu_on_bus(root: Path = ROOT) -> bool | None:
             vendor = (device / "vendor").read_text(encoding="ascii").strip()
         except OSError:
             continue
-        if device_class in _DISPLAY_CLASSES and vendor in _GPU_VENDORS:
+        if device_class in _DISPLAY_CLASSES and vendor in vendors:
             return True
     return False
 
