@@ -18,7 +18,7 @@ from ecoia import meters
 from ecoia.meters import codecarbon_adapter, hardware
 from ecoia.meters.nvml import Gpu, Instance, UnclearError, visible_devices
 from ecoia.testing_hardware import FakeNvml, add_pci_device, build_fake_nvml
-from processes import run_python
+from processes import recorded, run_python
 
 JOULE = 1_000_000
 
@@ -255,10 +255,12 @@ meter = gpu()
 told["devices"] = meter.devices
 fake.show(counted(A, 9, error=4), counted(B, 2))
 told["read"] = read(meter)
+fake.show(counted(A, 9, error=4), counted(B, 2, error=4))
+told["none"] = gpu().name
 """,
         CUDA_VISIBLE_DEVICES="0",
     )
-    assert told == {"devices": ["GPU-22222222-bbbb"], "read": 2_000}
+    assert told == {"devices": ["GPU-22222222-bbbb"], "read": 2_000, "none": "hidden"}
 
 
 # --- devices that fail ---------------------------------------------------------------------------------------------
@@ -450,11 +452,10 @@ told["each"] = [claim / (1000 * counter) for claim in claims]
 
 def test_ours_is_our_part_of_the_utilisation_and_the_last_one_lasts_until_the_next_sample(on_gpus: OnGpus) -> None:
     told = on_gpus("""
-both = (FakeProcess(ME), FakeProcess(OTHER))
-seen = (FakeSample(ME, 5, 100), FakeSample(OTHER, 5, 100))
+both = (FakeProcess(ME), FakeProcess(OTHER, graphics=True))
+seen = (FakeSample(ME, 5, 100),)
 fake.show(counted(A, 0, processes=both, samples=seen))
 meter = gpu()
-told["at rest"] = []
 def use(millijoules, *samples):
     fake.show(counted(A, millijoules, processes=both, samples=seen + samples))
     return read(meter)
@@ -781,6 +782,24 @@ else:
     )
     method = "hidden" if devices is None else "amdsmi"
     assert told == {"method": method, "devices": devices, "used": used, "silent": None, "domain": "devices"}
+
+
+def test_a_measured_process_has_the_energy_of_its_gpu_in_its_records(on_gpus: OnGpus, home: Path) -> None:
+    told = on_gpus("""
+import ecoia
+fake.show(counted(A, 5, drift_milliwatts=200_000), counted(B, 5))
+os.environ["CUDA_VISIBLE_DEVICES"] = "0"
+begun = time.perf_counter()
+with ecoia.track(service="vadore", phase="training"):
+    while time.perf_counter() < begun + 2.5:
+        sum(range(1000))
+told["joules"] = 200 * (time.perf_counter() - begun)
+""")
+    records = [record for record in recorded(home) if record.energy_microjoules["gpu"]]
+    assert {record.devices for record in records} == {("GPU-11111111-aaaa",)}
+    assert {record.method["gpu"].name for record in records} == {"nvml"}
+    used = sum(record.energy_microjoules["gpu"] or 0 for record in records) / JOULE
+    assert 0.3 * told["joules"] < used < told["joules"] + 200, "what came before detection and after the end is not known here"
 
 
 def test_a_driver_that_shows_no_gpu_while_the_bus_does_is_no_driver(on_gpus: OnGpus) -> None:

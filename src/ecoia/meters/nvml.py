@@ -153,9 +153,12 @@ def detect_gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absen
 
 
 def _choose(nvml: Any, root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence | None:
-    gpus = _shown_gpus(nvml)
-    if not gpus:
+    count = nvml.nvmlDeviceGetCount()
+    if count == 0:
         return None
+    gpus = _shown_gpus(nvml, count)
+    if not gpus:
+        return Absence("hidden", f"the driver lets this process open none of the {count} GPU(s): they are another job's", None)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     named = "is not set" if visible is None else f"is {visible!r}"
     try:
@@ -208,9 +211,9 @@ def _sees_all_processes(root: Path) -> bool:
         return False
 
 
-def _shown_gpus(nvml: Any) -> list[Gpu]:
+def _shown_gpus(nvml: Any, count: int) -> list[Gpu]:
     gpus = []
-    for index in range(nvml.nvmlDeviceGetCount()):
+    for index in range(count):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
         except nvml.NVMLError_NoPermission:
@@ -424,7 +427,11 @@ class _Users:
         self._busy_ns = 0
 
     def start(self, handle: Any) -> None:
-        """Forget the samples of the time before."""
+        """Ask once in vain: what was sampled before is none of ours.
+
+        The bindings look a function up under a lock the first time. A fork waits for detection, so better now than later.
+        """
+        self._holders(handle)
         self._samples(handle)
 
     def weights(self, handle: Any, now_ns: int) -> tuple[int, int]:
