@@ -23,7 +23,11 @@ class SettingError(EcoiaError, ValueError):
 
 
 class CatalogueError(EcoiaError, ValueError):
-    """services.yaml, charter.yaml or targets.yaml is wrong. The message lists file:line, field and remedy."""
+    """A file of the catalogue is wrong. The message lists file:line, field and remedy."""
+
+
+class WattmeterError(EcoiaError, ValueError):
+    """The file of the setting ``wattmeter`` cannot be used. The message names the line, the value and the remedy."""
 
 
 class FactorError(EcoiaError, LookupError):

@@ -97,11 +97,11 @@ def _timezone(value: Any) -> str:
 
 def _path(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("write a folder")
+        raise ValueError("write a path")
     try:
         return str(Path(value).expanduser().absolute())
     except (OSError, RuntimeError) as error:  # the current folder is gone; '~' of nobody
-        raise ValueError(f"write the folder's whole path ({error})") from None
+        raise ValueError(f"write the whole path ({error})") from None
 
 
 def _id(value: Any) -> str:
@@ -165,7 +165,8 @@ SETTINGS = (
     Setting("pue", _pue, _always(None), "power usage effectiveness of the site; none: figures are IT only"),
     Setting("timezone", _timezone, _always("Europe/Paris"), "civil time of the organisation's quarters"),
     Setting("home", _path, default_home, "folder of the journal"),
-    Setting("catalogue", _path, _always(None), "folder of services.yaml, charter.yaml and targets.yaml"),
+    Setting("catalogue", _path, _always(None), "folder of services.yaml, charter.yaml, targets.yaml and calibration.yaml"),
+    Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
@@ -246,7 +247,7 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
     if found is not None:
         origin, section = found[0].name, dict(found[1])
         base = found[0].parent
-        for name in ("home", "catalogue"):
+        for name in ("home", "catalogue", "wattmeter"):
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
                 section[name] = str(base / path)  # a file's paths are relative to it

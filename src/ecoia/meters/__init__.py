@@ -102,6 +102,10 @@ def detect(settings: Settings, early_counters: dict[str, int] | None = None, roo
             detection takes is measured too.
         root: Where ``/proc`` and ``/sys`` are.
     """
+    if settings.wattmeter:
+        from ecoia.meters import wattmeter
+
+        return wattmeter.detect(settings.wattmeter)
     from ecoia.meters import codecarbon_adapter
 
     return codecarbon_adapter.detect(early_counters or {}, root)
@@ -120,7 +124,14 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
     diagnoses = []
     for component, method in methods(found).items():
         absence = found.absent.get(component)
-        why, remedy = explain[component](method, root) if absence is None else (absence.why, absence.remedy)
+        if absence is not None:
+            why, remedy = absence.why, absence.remedy
+        elif settings.wattmeter:
+            from ecoia.meters import wattmeter
+
+            why, remedy = wattmeter.explain(settings.wattmeter)
+        else:
+            why, remedy = explain[component](method, root)
         diagnoses.append(Diagnosis(component, method.status, method.name, why, remedy))
     return diagnoses
 

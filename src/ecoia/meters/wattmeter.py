@@ -1,0 +1,372 @@
+"""An external wattmeter or PDU as a meter: power at the plug, read from a file that something else writes.
+
+Two forms, told apart by their first character:
+
+* CSV with the header ``time,watts``: ISO 8601 times with an offset, or epoch seconds. ``;`` may stand for ``,``, and then
+  decimals may have a comma. A line counts once its newline is written.
+* The JSON of a Prometheus range query (``/api/v1/query_range``; ``matrix`` or ``vector``) with exactly one series, in watts.
+
+The file may be finished or still growing: it is read again when its size or time of change is another, and of a CSV that
+grew only the new lines are read.
+
+**The rule.** The power of a sample holds until the next one. The power of the last one holds for three median intervals,
+60 s at least, for the time being: later samples settle what was said so, and what was said too much is taken off the next
+readings, which are never negative. After that a reading gives nothing until a sample comes, which then tells the energy
+since. So readings add up to the integral of the samples, however both are spaced.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from ecoia.errors import WattmeterError
+from ecoia.meters import Absence, Detected, Meter
+from ecoia.periods import utc_ns
+from ecoia.records import Method
+from ecoia.semconv import COMPONENTS, MEASURED
+from ecoia.units import NANOSECONDS_PER_SECOND
+
+WATTMETER = Method(MEASURED, "wattmeter:undivided")
+
+_HEADER = ["time", "watts"]
+_MOST_WATTS = 100_000
+_SHORTEST_HOLD_NS = 60 * NANOSECONDS_PER_SECOND
+_INTERVALS = 100
+"""The median is that of so many of the latest intervals between samples."""
+_CLOCK_STEP_NS = 2 * NANOSECONDS_PER_SECOND
+"""Clocks that differ by more over one reading: the one on the wall was set, or the machine slept."""
+_END_OF_TIME_NS = 1 << 63
+
+Sample = tuple[int, int]
+"""UTC nanoseconds, microwatts. Energy is counted in their product, exactly."""
+
+
+class WattmeterMeter(Meter):
+    """The whole machine at the plug, hence in place of a meter of each component.
+
+    Args:
+        path: The file.
+        clock: The clock on the wall, in UTC nanoseconds: samples are placed by it.
+
+    Raises:
+        WattmeterError: the file cannot be read, is wrong, or holds no sample; the message names line, value and remedy.
+    """
+
+    component = "cpu"
+    method = WATTMETER
+
+    def __init__(self, path: str | Path, clock: Callable[[], int] = time.time_ns) -> None:
+        self._file = _SampleFile(Path(path))
+        self._clock = clock
+        self._samples = _Samples(self._file.news())
+        self._now_ns: int | None = None
+        self._start_ns = 0
+        self._told = 0  # of the energy since the start, in microwatts x nanoseconds: what readings have given
+        self._lost: Counter[str] = Counter()
+        if not self._samples:
+            raise WattmeterError(f"{path}: holds no sample yet: start what writes it first, and end each line with a newline")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the last sample is too old for the present."""
+        return self._clock() > self._samples.held_until_ns
+
+    def read(self, seconds: float, load: float) -> int | None:
+        """See ``Meter.read``. None while the file says nothing of the present.
+
+        Raises:
+            WattmeterError: what the file holds now is wrong; once repaired, it tells what was used meanwhile.
+        """
+        now_ns = self._follow_clock(round(seconds * NANOSECONDS_PER_SECOND))
+        self._lost["wattmeter-gap"] += self._samples.extend(self._file.news())
+        if not self._samples.first_ns < now_ns <= self._samples.held_until_ns:
+            return None
+        if self._start_ns < self._samples.first_ns:
+            self._lost["wattmeter-gap"] += 1
+            self._start_ns = self._samples.first_ns
+        owed = self._samples.energy(self._start_ns, now_ns) - self._told
+        microjoules = max(owed // NANOSECONDS_PER_SECOND, 0)
+        self._told += microjoules * NANOSECONDS_PER_SECOND
+        self._settle(now_ns)
+        return microjoules
+
+    def lost(self) -> Counter[str]:
+        """See ``Meter.lost``. ``wattmeter-gap``: a silence longer than the hold, bridged by the power before it, or before the
+        first sample; ``wattmeter-clock-step``: what the two sides of a set clock owed each other is dropped."""
+        lost, self._lost = +self._lost, Counter()
+        return lost
+
+    def _follow_clock(self, elapsed_ns: int) -> int:
+        before_ns, self._now_ns = self._now_ns, self._clock()
+        stepped = before_ns is not None and abs(self._now_ns - before_ns - elapsed_ns) > _CLOCK_STEP_NS
+        if before_ns is None or stepped:
+            # The first reading begins with the process, which was there before its meters were found.
+            self._start_ns, self._told = self._now_ns - elapsed_ns, 0
+            self._lost["wattmeter-clock-step"] += stepped
+        return self._now_ns
+
+    def _settle(self, now_ns: int) -> None:
+        """Forget what no later sample can change, so that memory does not grow with time."""
+        settled_ns = self._samples.latest_ns(now_ns)
+        if settled_ns > self._start_ns:
+            self._told -= self._samples.energy(self._start_ns, settled_ns)
+            self._start_ns = settled_ns
+        self._samples.forget_before(settled_ns)
+
+
+class _Samples:
+    """Samples in the order of time, and the power that they say at each instant."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._times: list[int] = []
+        self._powers: list[int] = []
+        self._intervals: deque[int] = deque(maxlen=_INTERVALS)
+        self.extend(samples)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    @property
+    def first_ns(self) -> int:
+        return self._times[0]
+
+    @property
+    def held_until_ns(self) -> int:
+        """How long the last sample's power holds for the time being."""
+        return self._times[-1] + self._hold_ns()
+
+    def _hold_ns(self) -> int:
+        intervals = sorted(self._intervals)
+        return max(3 * intervals[len(intervals) // 2], _SHORTEST_HOLD_NS) if intervals else _SHORTEST_HOLD_NS
+
+    def extend(self, samples: Iterable[Sample]) -> int:
+        """Add those that are later than what is known; returns how many silences longer than the hold they end."""
+        gaps = 0
+        for instant_ns, power in samples:
+            if self._times:
+                interval_ns = instant_ns - self._times[-1]
+                if interval_ns <= 0:
+                    continue  # a file that was written anew repeats what it said
+                gaps += interval_ns > self._hold_ns()
+                self._intervals.append(interval_ns)
+            self._times.append(instant_ns)
+            self._powers.append(power)
+        return gaps
+
+    def energy(self, start_ns: int, end_ns: int) -> int:
+        """The integral over ``[start, end)``, in microwatts x nanoseconds; nothing before the first sample."""
+        total = 0
+        index = max(bisect_right(self._times, start_ns) - 1, 0)
+        while index < len(self._times) and self._times[index] < end_ns:
+            until_ns = self._times[index + 1] if index + 1 < len(self._times) else end_ns
+            total += self._powers[index] * (min(until_ns, end_ns) - max(self._times[index], start_ns))
+            index += 1
+        return total
+
+    def latest_ns(self, now_ns: int) -> int:
+        """When the sample in force was taken."""
+        return self._times[max(bisect_right(self._times, now_ns) - 1, 0)]
+
+    def forget_before(self, instant_ns: int) -> None:
+        count = bisect_right(self._times, instant_ns) - 1
+        if count > 0:
+            del self._times[:count], self._powers[:count]
+
+
+class _SampleFile:
+    """What was not yet read of a file that grows, or is written anew, or rests."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._problem: WattmeterError | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._offset = 0
+        self._lines = 0
+        self._last_line = b""
+        self._last_ns = -1
+        self._delimiter = ""
+
+    def news(self) -> list[Sample]:
+        """The samples that stand in it since the last call; earlier ones again where it was written anew.
+
+        Raises:
+            WattmeterError: see ``WattmeterMeter``. Raised again until the file changes.
+        """
+        try:
+            status = self._path.stat()
+            look = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if look == self._seen:
+                if self._problem is not None:
+                    raise self._problem.with_traceback(None)  # else each raise makes its traceback longer
+                return []
+            self._seen, self._problem = look, None
+            return self._read()
+        except OSError as error:
+            self._seen = None
+            raise WattmeterError(f"{self._path}: cannot be read ({error.strerror}): check the setting 'wattmeter'") from error
+        except WattmeterError as error:
+            self._problem = error
+            raise
+
+    def _read(self) -> list[Sample]:
+        with self._path.open("rb") as file:
+            file.seek(self._offset - len(self._last_line))
+            if file.read(len(self._last_line)) != self._last_line:  # another file by this name, or written anew
+                self._begin()
+                file.seek(0)
+            data = file.read()
+        if self._offset == 0 and data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+            return self._in_order(_prometheus(self._path.name, data))
+        return self._csv(data[: data.rfind(b"\n") + 1])
+
+    def _csv(self, data: bytes) -> list[Sample]:
+        """The samples of whole lines. Nothing is taken as read before all of it proved right."""
+        if not data:
+            return []
+        try:
+            lines = data.decode("utf-8-sig" if self._offset == 0 else "utf-8").split("\n")[:-1]
+        except UnicodeDecodeError as error:
+            line = self._lines + 1 + error.object.count(b"\n", 0, error.start)
+            raise WattmeterError(
+                f"{self._path.name}:{line}: not readable as UTF-8: write 'time,watts' lines of plain text"
+            ) from error
+        delimiter, first = self._delimiter, self._lines
+        if first == 0:
+            delimiter = _delimiter(f"{self._path.name}:1", lines[0])
+
+        def cells() -> Iterator[tuple[str, str, str]]:
+            for number, line in enumerate(lines, first + 1):
+                parts = [part.strip() for part in line.split(delimiter)]
+                if number == 1 or parts == [""]:
+                    continue
+                where = f"{self._path.name}:{number}"
+                if len(parts) != len(_HEADER):
+                    raise WattmeterError(f"{where}: {line!r}: write a time, '{delimiter}' and watts")
+                yield where, *(part.replace(",", ".") for part in parts)  # type: ignore[misc]
+
+        samples = self._in_order(cells())
+        self._offset += len(data)
+        self._lines += len(lines)
+        self._last_line = data[data.rfind(b"\n", 0, -1) + 1 :]
+        self._delimiter = delimiter
+        self._last_ns = samples[-1][0] if samples else self._last_ns
+        return samples
+
+    def _in_order(self, cells: Iterable[tuple[str, str, str]]) -> list[Sample]:
+        samples: list[Sample] = []
+        last_ns = self._last_ns
+        for where, time_text, watts_text in cells:
+            instant_ns = _instant_ns(where, time_text)
+            if instant_ns <= last_ns:
+                how = "is there twice: keep one" if instant_ns == last_ns else "is before the one above: sort by time"
+                raise WattmeterError(f"{where}: time {time_text!r} {how}")
+            samples.append((instant_ns, _microwatts(where, watts_text)))
+            last_ns = instant_ns
+        return samples
+
+
+def _delimiter(where: str, header: str) -> str:
+    for delimiter in (",", ";"):
+        if [name.strip().lower() for name in header.split(delimiter)] == _HEADER:
+            return delimiter
+    remedy = "begin with the header 'time,watts' (or 'time;watts'), or give the JSON of a Prometheus range query"
+    raise WattmeterError(f"{where}: {header[:60]!r}: {remedy}")
+
+
+def _instant_ns(where: str, text: str) -> int:
+    try:
+        seconds = Decimal(text)
+    except InvalidOperation:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = datetime.min
+        if moment.tzinfo is None:
+            raise WattmeterError(f"{where}: time {text!r}: write 2026-10-01T08:00:00+02:00, or epoch seconds") from None
+        instant_ns = utc_ns(moment)
+    else:
+        # Compared before it is made an integer: one of a billion digits would take for ever.
+        in_range = seconds.is_finite() and 0 <= seconds < _END_OF_TIME_NS // NANOSECONDS_PER_SECOND
+        instant_ns = int(seconds * NANOSECONDS_PER_SECOND) if in_range else -1
+    if not 0 <= instant_ns < _END_OF_TIME_NS:
+        raise WattmeterError(f"{where}: time {text!r}: write a time between 1970 and 2261 (epoch seconds, not milliseconds)")
+    return instant_ns
+
+
+def _microwatts(where: str, text: str) -> int:
+    try:
+        watts = Decimal(text)
+    except InvalidOperation:
+        raise WattmeterError(f"{where}: watts {text!r}: write a number, e.g. 182.5") from None
+    if not watts.is_finite():
+        raise WattmeterError(f"{where}: watts {text!r}: leave the line out where there is no reading")
+    if not 0 <= watts <= _MOST_WATTS:
+        raise WattmeterError(f"{where}: watts {text!r}: write the watts of one machine, 0 to {_MOST_WATTS}")
+    return round(watts * 1_000_000)
+
+
+def _prometheus(name: str, data: bytes) -> Iterator[tuple[str, str, str]]:
+    """(Where, time, watts) of each value of the only series."""
+    try:
+        answer = json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
+        if answer.get("status") != "success":
+            raise WattmeterError(f"{name}: Prometheus answered {answer.get('error') or answer.get('status')!r}: repair the query")
+        kind, series = answer["data"]["resultType"], answer["data"]["result"]
+        if kind not in ("matrix", "vector"):
+            raise WattmeterError(f"{name}: resultType {kind!r}: ask for a series of time (matrix, or a vector)")
+        if len(series) != 1:
+            raise WattmeterError(f"{name}: {_told_apart(series)}: narrow the query to the one that feeds this machine")
+        values = series[0]["values"] if kind == "matrix" else [series[0]["value"]]
+        pairs = [(str(instant), str(watts)) for instant, watts in values]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, WattmeterError):
+            raise
+        raise WattmeterError(
+            f"{name}: not the JSON of a Prometheus range query ({type(error).__name__}: {error}): save what /api/v1/query_range "
+            "answers, under another name first, then rename it"
+        ) from error
+    for number, (instant, watts) in enumerate(pairs, 1):
+        yield f"{name}: value {number} of the series", instant, watts
+
+
+def _told_apart(series: list[dict[str, Any]]) -> str:
+    if not series:
+        return "no series in it"
+    names = [", ".join(f"{key}={value!r}" for key, value in sorted(one.get("metric", {}).items())) for one in series]
+    return f"{len(series)} series ({'; '.join(f'{{{each}}}' for each in names)})"
+
+
+# --- detection ---------------------------------------------------------------------------------------------------------
+
+
+def detect(path: str) -> Detected:
+    """See ``ecoia.meters.detect``. A file that cannot be used is told, never replaced by another method in silence."""
+    try:
+        meter = WattmeterMeter(path)
+    except WattmeterError as error:
+        import logging
+
+        logging.getLogger("ecoia").warning("ecoia: %s", error)
+        unreadable = Absence("wattmeter-unreadable", str(error), "repair the file, or unset the setting 'wattmeter'")
+        return Detected(dict.fromkeys(COMPONENTS, unreadable))
+    inside = Absence("undivided", "the wattmeter reads the whole machine, this part of it included", None)
+    return Detected({"cpu": meter, "gpu": inside, "ram": inside})
+
+
+def explain(path: str) -> tuple[str, str | None]:
+    """What ``ecoia doctor`` says of a wattmeter that can be used: why the CPU is measured so, and what to repair."""
+    why = f"the setting 'wattmeter' names '{path}': the whole machine at the plug"
+    if WattmeterMeter(path).is_silent:
+        return f"{why}; its last sample is too old to say anything of the present", "start what writes it"
+    return why, None
