@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
+from ecoia import catalogue
 from ecoia.assessment import GSD, WALL_FACTOR, Cell, Impact, assess, interval, log_variance, precision_class
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet
-from ecoia.records import Record, fold
+from ecoia.records import Method, Record, fold
 from test_factors import factor
 
 FACTORS = FactorSet([factor("FRA", 2024, 44.0), factor("FRA", 2026, 40.0), factor("DEU", 2026, 380.0)])
@@ -235,3 +237,150 @@ def test_impact_is_proportional(pue: float, energy: int) -> None:
     assert once.energy_components_kwh is not None
     assert twice.co2e_kg == pytest.approx(2 * once.co2e_kg)
     assert once.energy_kwh == pytest.approx(pue * once.energy_components_kwh)
+
+
+# --- calibration at the wall ------------------------------------------------------------------------------------------
+
+WATTMETER = Method("measured", "wattmeter:undivided")
+
+
+def calibration(component: str = "cpu", wall_factor: float = 1.42, **fields: Any) -> catalogue.Calibration:
+    """A calibration; ``start`` stands for ``from``."""
+    given = {"component": component, "wall_factor": wall_factor, "source": "PV 12", "date": date(2026, 6, 15)}
+    return catalogue.Calibration.model_validate(given | {("from" if k == "start" else k): v for k, v in fields.items()})
+
+
+def test_the_wall_factor_then_the_pue_and_the_raw_energy_stays() -> None:
+    found = impact(record(cpu=kwh(2), ram=kwh(1)), pue=1.5, zone="FRA", calibrations=[calibration()])
+    assert found.energy_components_microjoules == kwh(3)
+    assert found.energy_components_kwh == 3.0
+    assert found.energy_kwh == pytest.approx((2 * 1.42 + 1) * 1.5)
+    assert found.co2e_kg == pytest.approx((2 * 1.42 + 1) * 1.5 * 0.040)
+    assert found.energy_at_wall_microjoules == kwh(2)
+    assert found.calibrations_used == (calibration(),)
+    assert found.energy_components_interval == impact(record(cpu=kwh(2), ram=kwh(1))).energy_components_interval
+
+
+def test_a_factor_of_one_changes_no_value_but_says_that_this_is_the_wall() -> None:
+    without = impact(record(cpu=kwh(2), ram=None), pue=1.5, zone="FRA")
+    found = impact(record(cpu=kwh(2), ram=None), pue=1.5, zone="FRA", calibrations=[calibration(wall_factor=1)])
+    assert (found.energy_kwh, found.co2e_kg) == (without.energy_kwh, without.co2e_kg)
+    assert found.energy_interval is not None
+    assert without.energy_interval is not None
+    assert found.energy_interval.high < without.energy_interval.high / WALL_FACTOR["cpu"], "no published factor, a smaller GSD"
+    assert found.energy_interval.low > without.energy_interval.low
+
+
+@pytest.mark.parametrize(("gsd", "expected"), [(None, GSD["calibration"]), (1.05, 1.05)])
+def test_calibrated_counters_have_the_spread_of_the_calibration(gsd: float | None, expected: float) -> None:
+    found = impact(record(cpu=kwh(1), ram=None), calibrations=[calibration(gsd=gsd)])
+    s2 = math.log(expected) ** 2 + math.log(GSD["own"]) ** 2
+    assert found.energy_interval is not None
+    assert found.energy_interval.low == pytest.approx(1.42 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+    assert found.energy_interval.high == pytest.approx(1.42 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+
+
+def test_a_calibrated_model_stays_a_model() -> None:
+    model = impact(record(cpu=kwh(1), ram=None, methods={"cpu": LOAD}), calibrations=[calibration(wall_factor=1)])
+    bare = impact(record(cpu=kwh(1), ram=None, methods={"cpu": LOAD}))
+    assert model.energy_interval is not None
+    assert bare.energy_interval is not None
+    assert model.energy_interval.low < bare.energy_interval.low
+
+
+def test_what_was_declared_or_read_at_the_plug_is_calibrated_by_nobody() -> None:
+    for method, at_wall in ((DECLARED, 0), (WATTMETER, kwh(1))):
+        found = impact(record(cpu=kwh(1), ram=None, methods={"cpu": method}), calibrations=[calibration()])
+        assert (found.energy_kwh, found.calibrations_used, found.energy_at_wall_microjoules) == (1.0, (), at_wall)
+
+
+def test_a_wattmeter_is_the_narrowest_and_needs_no_wall() -> None:
+    found = impact(record(cpu=kwh(1), ram=None, methods={"cpu": WATTMETER}))
+    s2 = math.log(1.02) ** 2 + math.log(GSD["own"]) ** 2
+    assert found.energy_interval is not None
+    assert found.energy_interval.high == pytest.approx(math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert found.energy_interval == found.energy_components_interval
+
+
+def test_a_calibration_holds_for_its_instances_and_civil_days() -> None:
+    paris = ZoneInfo("Europe/Paris")
+    only = calibration(instances=["gpu-0*"], start=date(2026, 7, 1), until=date(2027, 1, 1), wall_factor=2)
+
+    def factor_of(start: str, instance: str = "gpu-01", component: str = "cpu") -> float | None:
+        energy = {"cpu": None, "gpu": None, "ram": None, component: kwh(1)}
+        return impact(record(start, instance=instance, **energy), timezone=paris, calibrations=[only]).energy_kwh
+
+    assert factor_of("2026-06-30T21:59") == 1
+    assert factor_of("2026-06-30T22:00") == 2, "midnight in Paris"
+    assert factor_of("2026-12-31T22:59") == 2
+    assert factor_of("2026-12-31T23:00") == 1, "half-open"
+    assert factor_of("2026-08-01T12:00", instance="gpu-1") == 1
+    assert factor_of("2026-08-01T12:00", component="gpu") == 1
+
+
+CALIBRATED_ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 10**13),
+        st.none() | st.integers(0, 10**13),
+        st.sampled_from(["gpu-01", "gpu-02", "api"]),
+        st.sampled_from(["2026-06-30T21:30", "2026-06-30T22:00", "2026-12-31T23:00"]),
+        st.sampled_from([RAPL, LOAD, DECLARED, WATTMETER]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+CALIBRATIONS = st.fixed_dictionaries(
+    {"cpu": st.floats(0.8, 5), "gpu": st.floats(0.8, 5), "until": st.none() | st.just(date(2026, 7, 1))}
+).map(
+    lambda given: [
+        calibration("cpu", given["cpu"], instances=["gpu-0?"], until=given["until"]),
+        calibration("gpu", given["gpu"], gsd=1.05),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells=CALIBRATED_ROWS, calibrations=CALIBRATIONS, order=st.randoms(use_true_random=False))
+def test_whatever_is_calibrated_raw_microjoules_stay_and_splitting_rows_changes_nothing(
+    cells: list[tuple[int, int | None, str, str, Method]], calibrations: list[catalogue.Calibration], order: Any
+) -> None:
+    whole, split = [], []
+    for cpu, gpu, instance, start, method in cells:
+        fields: dict[str, Any] = {"instance": instance, "ram": None, "methods": {"cpu": method}}
+        whole.append(record(start, cpu=cpu, gpu=gpu, **fields))
+        split.append(record(start, cpu=cpu // 3, gpu=None if gpu is None else gpu // 5, **fields))
+        split.append(record(start, cpu=cpu - cpu // 3, gpu=None if gpu is None else gpu - gpu // 5, **fields))
+    rows = [row for one in split for row in fold([one])]
+    order.shuffle(rows)
+    arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.3, "factors": FACTORS, "timezone": ZoneInfo("Europe/Paris")}
+    found = assess(rows, calibrations=calibrations, **arguments)
+    assert found == assess(fold(whole), calibrations=calibrations, **arguments)
+    assert found == assess(rows, calibrations=[*calibrations, calibration("ram", 3)], **arguments), "others' calibrations"
+
+    raw = assess(rows, **arguments)
+    assert found.energy_components_microjoules == raw.energy_components_microjoules
+    assert found.by_component_microjoules == raw.by_component_microjoules
+    assert found.energy_components_interval == raw.energy_components_interval
+    at_wall = expected = 0.0
+    for cpu, gpu, instance, start, method in cells:
+        cpu_factor = calibrations[0].wall_factor
+        day = datetime.fromisoformat(start + "+00:00").astimezone(ZoneInfo("Europe/Paris")).date()
+        covered = instance != "api" and method in (RAPL, LOAD) and (calibrations[0].until or date.max) > day
+        expected += cpu * (cpu_factor if covered else 1) + (gpu or 0) * calibrations[1].wall_factor
+        at_wall += cpu * (covered or method == WATTMETER) + (gpu or 0)
+    assert found.energy_at_wall_microjoules == at_wall
+    assert found.energy_kwh == pytest.approx(1.3 * expected / kwh(1), rel=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(energy=st.integers(1, 10**15), wall_factor=st.floats(0.8, 2.5))
+def test_impact_is_proportional_to_the_wall_factor(energy: int, wall_factor: float) -> None:
+    once, twice = (
+        impact(record(cpu=energy, ram=None), zone="FRA", pue=1.3, calibrations=[calibration(wall_factor=n * wall_factor)])
+        for n in (1, 2)
+    )
+    for name in ("energy_kwh", "co2e_kg"):
+        assert getattr(twice, name) == pytest.approx(2 * getattr(once, name), rel=1e-12)
+    for name in ("energy_interval", "co2e_interval"):
+        assert getattr(twice, name).high == pytest.approx(2 * getattr(once, name).high, rel=1e-12)
+    assert twice.energy_components_microjoules == once.energy_components_microjoules == energy

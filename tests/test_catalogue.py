@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -60,25 +61,27 @@ def test_the_published_register_ships_as_the_example(repository: Path) -> None:
     assert all(commitment.text is None for commitment in shipped.charter.charter.commitments)
     assert [target.status for target in shipped.targets.targets] == ["proposed", "proposed"]
     assert [target.is_trajectory for target in shipped.targets.targets] == [False, True]
+    assert shipped.calibrations == (), "nobody's measurement is invented"
 
 
 def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     files = catalogue.starter_files()
-    assert sorted(files) == ["charter.yaml", "services.yaml", "targets.yaml"]
+    assert sorted(files) == ["calibration.yaml", "charter.yaml", "services.yaml", "targets.yaml"]
     started = write_catalogue(tmp_path, **{name.removesuffix(".yaml"): text for name, text in files.items()})
     assert started.services == ()
     assert started.targets.targets == ()
+    assert started.calibrations == ()
     assert started.charter is not None
 
 
-@pytest.mark.parametrize("name", ["services.yaml", "targets.yaml"])
-def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: str) -> None:
-    key = name.removesuffix(".yaml")
-    text = catalogue.starter_files()[name]
+@pytest.mark.parametrize(("name", "key"), [("services", "services"), ("targets", "targets"), ("calibration", "calibrations")])
+def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: str, key: str) -> None:
+    text = catalogue.starter_files()[f"{name}.yaml"]
     head, tail = text.split(f"{key}: []\n")
     lines = [line.removeprefix("# ") if line.startswith(("# " + key, "#   ")) else line for line in tail.splitlines()]
-    loaded = write_catalogue(tmp_path, **{key: "\n".join([*head.splitlines(), *lines])})
-    assert len(loaded.services) + len(loaded.targets.targets) == {"services": 1, "targets": 2}[key]
+    loaded = write_catalogue(tmp_path, **{name: "\n".join([*head.splitlines(), *lines])})
+    count = len(loaded.services) + len(loaded.targets.targets) + len(loaded.calibrations)
+    assert count == {"services": 1, "targets": 2, "calibrations": 1}[key]
 
 
 def test_every_mistake_of_the_folder_is_told_at_once_with_its_line(tmp_path: Path) -> None:
@@ -208,3 +211,76 @@ def test_whatever_a_file_holds_no_error_but_ours_comes_out(tmp_path_factory: pyt
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     with contextlib.suppress(CatalogueError):
         catalogue.load(folder)
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+CALIBRATION = "component: cpu, wall_factor: 1.42, source: PV 12, date: 2026-06-15"
+
+
+def calibrations(*entries: str) -> str:
+    return "calibrations:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (CALIBRATION.replace("cpu", "disk"), "component: 'disk': choose one of 'cpu', 'gpu', 'ram'"),
+        (CALIBRATION.replace("1.42", "142"), "wall_factor: 142: write energy at the wall / energy of the component as measured"),
+        (CALIBRATION.replace("1.42", "0.5"), "wall_factor: 0.5: write energy at the wall"),
+        (CALIBRATION.replace("1.42", ".nan"), "wall_factor"),
+        (CALIBRATION + ", gsd: 0.9", "gsd: 0.9"),
+        (CALIBRATION + ", instances: []", "instances: empty"),
+        (CALIBRATION + ', instances: ["GPU 1"]', "instances[0]: 'GPU 1': write an instance's name"),
+        (CALIBRATION + ", from: 2027-01-01, until: 2027-01-01", "a day after 'from'"),
+        (CALIBRATION + ", from: 12", "from: 12: write a day as 2026-11-23"),
+        (CALIBRATION + ", form: 2027-01-01", "form: no such field: did you mean 'from'?"),
+        (CALIBRATION.replace(", source: PV 12", ""), "source: missing"),
+        (CALIBRATION.replace(", date: 2026-06-15", ""), "date: missing"),
+    ],
+)
+def test_a_calibration_that_is_no_measurement_is_refused(tmp_path: Path, entry: str, said: str) -> None:
+    (found,) = mistakes(tmp_path, calibration=calibrations(entry))
+    assert found.startswith("calibration.yaml:2: calibrations[0]")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ("", "", True),
+        ("", ", instances: api-1", True),
+        (', instances: ["gpu-0*"]', ', instances: ["gpu-1*", "*-07"]', True),
+        (', instances: ["gpu-0*"]', ', instances: ["gpu-1*", "api-?"]', False),
+        (', instances: ["a?c"]', ", instances: abc", True),
+        (', instances: ["a?c"]', ", instances: ac", False),
+        (", until: 2026-07-01", ", from: 2026-07-01", False),
+        (", until: 2026-07-02", ", from: 2026-07-01", True),
+    ],
+)
+def test_two_calibrations_that_could_both_hold_are_refused(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
+    text = calibrations(CALIBRATION + first, CALIBRATION.replace("cpu", "gpu"), CALIBRATION + second)
+    if overlap:
+        (found,) = mistakes(tmp_path, calibration=text)
+        assert found.startswith("calibration.yaml:4: calibrations[2]: 'cpu' is calibrated on line 2 already")
+    else:
+        assert len(write_catalogue(tmp_path, calibration=text).calibrations) == 3
+
+
+NAMES = st.text("ab-", min_size=1, max_size=5)
+PATTERNS = st.text("ab*?", min_size=1, max_size=5)
+
+
+@given(one=PATTERNS, other=PATTERNS, name=NAMES)
+@settings(max_examples=300, deadline=None)
+def test_a_name_that_fits_two_patterns_makes_them_overlap(one: str, other: str, name: str) -> None:
+    a, b = (
+        catalogue.Calibration(component="cpu", wall_factor=1, instances=(each,), source="x", date=date(2026, 1, 1))
+        for each in (one, other)
+    )
+    day = date(2026, 5, 1)
+    if a.covers("cpu", name, day) and b.covers("cpu", name, day):
+        assert a.overlaps(b)
+    if not a.overlaps(b):
+        assert not b.overlaps(a)
+    assert a.overlaps(a)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ecoia.report import MethodShare, PhaseResult, Quantity, QuarterlyReport, TargetVerdict
+from ecoia.report import CalibrationUsed, MethodShare, PhaseResult, Quantity, QuarterlyReport, TargetVerdict
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.figures import charts, service_names
@@ -195,7 +195,34 @@ class _View:
         """Functional units: whole where they are, else with their decimals."""
         return self.language.plain(number)
 
+    @property
+    def wall(self) -> str:
+        """How much of the energy is known at the plug, calibrated or read there: ``whole``, ``part`` or ``none``."""
+        totals = self.report.totals
+        if not totals.energy_at_wall_microjoules:
+            return "none"
+        return "whole" if totals.energy_at_wall_microjoules == totals.energy_components_microjoules else "part"
+
+    @property
+    def wall_share(self) -> str:
+        """That part, of what the components' meters gave."""
+        totals = self.report.totals
+        return self.language.share(totals.energy_at_wall_microjoules / totals.energy_components_microjoules)
+
     # tables
+
+    def validity(self, calibration: CalibrationUsed) -> str:
+        """From when until when a calibration holds."""
+        day = self.language.day
+        if calibration.from_day and calibration.until_day:
+            return self.language.t(
+                "du %(start)s au %(end)s exclu", start=day(calibration.from_day), end=day(calibration.until_day)
+            )
+        if calibration.from_day:
+            return self.language.t("depuis le %(start)s", start=day(calibration.from_day))
+        if calibration.until_day:
+            return self.language.t("jusqu’au %(end)s exclu", end=day(calibration.until_day))
+        return self.language.t("sans limite")
 
     def methods(self, result: PhaseResult) -> list[tuple[str, list[tuple[MethodShare, str | None]]]]:
         """Per component, how its energy was obtained, with the share of each where there are several."""

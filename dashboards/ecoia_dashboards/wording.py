@@ -34,7 +34,9 @@ METHODS = {
     "ram-model": N_("modèle de la mémoire"),
     "kwh": N_("consommation déclarée"),
     "kwh:undivided": N_("consommation déclarée, non répartie entre composants"),
-    "undivided": N_("compris dans la consommation déclarée"),
+    "wattmeter:undivided": N_("wattmètre à la prise : la machine entière, non répartie entre composants"),
+    "wattmeter-unreadable": N_("fichier du wattmètre inutilisable"),
+    "undivided": N_("compris dans un chiffre non réparti"),
     "power-model": N_("durée déclarée, puissance de l’équipement"),
     "no-device": N_("aucun appareil de ce type"),
     "no-driver": N_("appareil présent, pilote absent"),
@@ -143,6 +145,8 @@ LOST = {
     "gpu-unread": N_("lectures manquées du compteur de la carte graphique"),
     "gpu-counter-reset": N_("remises à zéro du compteur de la carte graphique, relayées par sa puissance"),
     "ram-unread": N_("lectures manquées du compteur de la mémoire"),
+    "wattmeter-gap": N_("silences du wattmètre, comblés par la puissance qui les précède"),
+    "wattmeter-clock-step": N_("changements d’heure de la machine, autour desquels le wattmètre n’a pu être suivi"),
 }
 
 NOTICES = {

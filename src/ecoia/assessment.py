@@ -1,11 +1,11 @@
 """From energy to impact: building, grid, uncertainty. Energy is a measurement and never changes; this may be computed again.
 
-    energy = energy_components x wall factor (1: no site is calibrated) x PUE (where known)
+    energy = energy_components x wall factor (where the site is calibrated, else 1) x PUE (where known)
     co2e   = sum over zones and years of energy x emission factor
 
 **Uncertainty.** A quantity is a sum of cells c_i (a service and phase, a component, a method, a zone). Cells share
-unknown multiplicative errors f: their method class, the site's PUE, the grid factor; and each service and phase has
-its own. With 1 + r_f^2 = exp(ln^2 GSD_f),
+unknown multiplicative errors f: their method class, their calibration, the site's PUE, the grid factor; and each service
+and phase has its own. With 1 + r_f^2 = exp(ln^2 GSD_f),
 
     Var = sum_ij c_i c_j (prod over shared f of (1 + r_f^2) - 1),   s^2 = ln(1 + Var / C^2),
     95 % interval = C exp(-s^2 / 2 +- 1.96 s).
@@ -18,7 +18,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, date, tzinfo
+from typing import TYPE_CHECKING
 
 from ecoia.errors import FactorError
 from ecoia.factors import Factor, FactorSet
@@ -27,8 +28,13 @@ from ecoia.records import Row
 from ecoia.semconv import COMPONENTS, DECLARED, MEASURED
 from ecoia.units import kwh
 
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Calibration
+
 GSD: Mapping[str, float] = {
+    "wattmeter": 1.02,  # a wattmeter or PDU at the plug
     "counters": 1.25,  # RAPL, NVML and other hardware counters, not calibrated at the wall
+    "calibration": 1.10,  # a wall factor of the site whose own spread is not given
     "model": 1.5,  # a load or memory model of known hardware
     "generic-model": 2.0,  # a load model that does not even know the processor: wider than TDP's 1.5, by our judgement
     "declared": 1.5,  # activity data entered by hand: no better than a model, by our judgement
@@ -45,6 +51,7 @@ WALL_FACTOR: Mapping[str, float] = {"cpu": 1.61, "gpu": 1.32, "ram": 1.61}
 The comparison gave 1.61 on machines without a GPU, where components are processor and memory, so memory has the processor's.
 """
 
+_NOT_CALIBRATED = ("declared", "wattmeter")
 _Z95 = 1.96
 _PRECISION = ((0.10, 1), (0.25, 2), (0.50, 3))
 
@@ -61,7 +68,8 @@ class Interval:
 class Impact:
     """What some rows amount to. ``None`` is not computed, never zero; ``reason`` says why there is no CO2e.
 
-    ``energy_components_microjoules`` is the exact sum. ``energy_kwh`` has the PUE applied where one is known
+    ``energy_components_microjoules`` is the exact sum, before any factor; ``energy_at_wall_microjoules`` the part of it that is
+    calibrated, or was read at the plug. ``energy_kwh`` has the wall factors applied, and the PUE where one is known
     (``boundary`` ``site``), else is IT energy (``it``). An interval is None where the quantity is None or 0.
     """
 
@@ -78,6 +86,8 @@ class Impact:
     factors_not_same_year: frozenset[Factor]  # of those: used for energy of a later year
     reason: str | None  # no-data | not-measured | no-zone | no-factor
     precision_class: int | None
+    energy_at_wall_microjoules: int = 0
+    calibrations_used: tuple[Calibration, ...] = ()  # in the order given
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ def method_class(status: str, name: str) -> str:
     if status == DECLARED:
         return "declared"
     if status == MEASURED:
-        return "counters"
+        return "wattmeter" if name.startswith("wattmeter") else "counters"
     return "generic-model" if "generic" in name else "model"
 
 
@@ -149,6 +159,7 @@ def assess(
     pue: float | None,
     factors: FactorSet,
     timezone: tzinfo = UTC,
+    calibrations: Sequence[Calibration] = (),
     gsd: Mapping[str, float] = GSD,
 ) -> Impact:
     """Energy and CO2e of some rows, with their 95 % intervals.
@@ -158,7 +169,9 @@ def assess(
         zone: Where the electricity was used, for rows that did not record it themselves. None: not known.
         pue: Power usage effectiveness of the site. None: not known, so figures are IT only.
         factors: Emission factors.
-        timezone: Civil time in which a row's year is taken.
+        timezone: Civil time in which a row's year and day are taken.
+        calibrations: Wall factors of the site, of which at most one covers a component of an instance on a day. They apply
+            to counters and models, not to what was declared or read at the plug.
         gsd: Geometric standard deviations, by the names of ``GSD``.
 
     Returns:
@@ -170,7 +183,7 @@ def assess(
     """
     if zone is not None:
         factors.check(zone)
-    sums = _sums(rows, zone, timezone)
+    sums = _sums(rows, zone, timezone, calibrations)
     components = {c: _add(sum_ for key, sum_ in sums.items() if key.component == c) for c in COMPONENTS}
     boundary = "it" if pue is None else "site"
     if not sums:
@@ -178,7 +191,10 @@ def assess(
         return Impact(0, components, None, None, None, None, boundary, None, None, (), frozenset(), why, None)
     building = 1.0 if pue is None else pue
     total = sum(sums.values())
-    parts = [_Part(key, microjoules, building) for key, microjoules in sorted(sums.items())]
+    parts = [
+        _Part(key, microjoules, building, calibrations[key.calibration] if key.calibration >= 0 else None)
+        for key, microjoules in sorted(sums.items())
+    ]
 
     def bounds(cells: list[Cell], named: Mapping[str, float], value: float, wall: float) -> tuple[Interval | None, float]:
         if value == 0:
@@ -188,10 +204,14 @@ def assess(
         return Interval(interval(value, variance).low, interval(wall, variance).high), variance
 
     named = dict(gsd)
+    for part in parts:
+        if part.calibration is not None:
+            named[part.calibration_name] = part.calibration.gsd or gsd["calibration"]
     site = frozenset() if pue is None else frozenset({"pue"})
-    components_kwh, energy_kwh = kwh(total), kwh(total) * building
-    wall = math.fsum(part.energy_kwh * part.wall_factor for part in parts)
-    raw, _ = bounds([part.cell(part.components_kwh, frozenset()) for part in parts], named, components_kwh, components_kwh)
+    components_kwh = kwh(total)
+    energy_kwh = _energy_kwh(parts, building)
+    wall = math.fsum(part.energy_kwh * part.wall_bias for part in parts)
+    raw, _ = bounds([part.raw_cell() for part in parts], named, components_kwh, components_kwh)
     energy, variance = bounds([part.cell(part.energy_kwh, site) for part in parts], named, energy_kwh, wall)
 
     grid, reason = _grid(parts, factors)
@@ -204,7 +224,7 @@ def assess(
         kilograms = [part.energy_kwh * factor.value_g_per_kwh / 1000 for part, factor in zip(parts, grid, strict=True)]
         co2e_kg = math.fsum(kilograms)
         cells = [part.cell(mass, site | {_grid_name(factor)}) for part, factor, mass in zip(parts, grid, kilograms, strict=True)]
-        wall = math.fsum(part.wall_factor * mass for part, mass in zip(parts, kilograms, strict=True))
+        wall = math.fsum(part.wall_bias * mass for part, mass in zip(parts, kilograms, strict=True))
         co2e, variance = bounds(cells, named, co2e_kg, wall)
     used = {(part.key.year, factor) for part, factor in zip(parts, grid, strict=True)} if grid else set()
     return Impact(
@@ -221,6 +241,8 @@ def assess(
         factors_not_same_year=frozenset(factor for year, factor in used if factor.year != year),
         reason=reason,
         precision_class=precision_class(variance) if total else None,
+        energy_at_wall_microjoules=sum(part.microjoules for part in parts if part.at_wall),
+        calibrations_used=tuple(calibrations[index] for index in sorted({key.calibration for key in sums} - {-1})),
     )
 
 
@@ -235,6 +257,7 @@ class _Key:
     name: str
     zone: str
     year: int
+    calibration: int  # its place among those given; -1: none
 
 
 @dataclass(frozen=True)
@@ -244,52 +267,97 @@ class _Part:
     key: _Key
     microjoules: int
     building: float
+    calibration: Calibration | None
 
     @property
     def components_kwh(self) -> float:
         return kwh(self.microjoules)
 
     @property
+    def wall_factor(self) -> float:
+        return 1.0 if self.calibration is None else self.calibration.wall_factor
+
+    @property
     def energy_kwh(self) -> float:
-        return kwh(self.microjoules) * self.building
+        return kwh(self.microjoules) * self.wall_factor * self.building
 
     @property
     def method_class(self) -> str:
         return method_class(self.key.status, self.key.name)
 
     @property
-    def wall_factor(self) -> float:
+    def at_wall(self) -> bool:
+        return self.calibration is not None or self.method_class == "wattmeter"
+
+    @property
+    def wall_bias(self) -> float:
+        """By how much the truth may be higher for want of a calibration."""
         # What a bill or an inventory says is not a component's counter: its own deviation is all there is.
-        return 1.0 if self.key.status == DECLARED else WALL_FACTOR[self.key.component]
+        return 1.0 if self.at_wall or self.key.status == DECLARED else WALL_FACTOR[self.key.component]
+
+    @property
+    def calibration_name(self) -> str:
+        return f"calibration:{self.key.calibration}"
+
+    def raw_cell(self) -> Cell:
+        """The energy of the component itself, whatever the wall."""
+        return self._cell(self.components_kwh, {self.method_class})
 
     def cell(self, mean: float, errors: frozenset[str]) -> Cell:
-        return Cell(mean, errors | {self.method_class}, f"{self.key.service}\n{self.key.phase}")
+        if self.calibration is None:
+            return self._cell(mean, {*errors, self.method_class})
+        # The counter's error is in the calibration's; a model keeps its own beside it, as its load is not that of the campaign.
+        model = {self.method_class} - {"counters"}
+        return self._cell(mean, {*errors, *model, self.calibration_name})
+
+    def _cell(self, mean: float, errors: Iterable[str]) -> Cell:
+        return Cell(mean, frozenset(errors), f"{self.key.service}\n{self.key.phase}")
 
 
-def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo) -> dict[_Key, int]:
+def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo, calibrations: Sequence[Calibration]) -> dict[_Key, int]:
     """Exact energy by cell; what is missing is in no cell."""
-    plain: dict[tuple[str, str, str, str, str, str, int], int] = {}
-    years: dict[int, int] = {}
+    plain: dict[tuple[str, str, str, str, str, str, int, int], int] = {}
+    days: dict[int, date] = {}
+    in_force: dict[tuple[str, str, date], int] = {}
+
+    def calibration(component: str, instance: str, day: date) -> int:
+        where = (component, instance, day)
+        if where not in in_force:
+            found = (index for index, each in enumerate(calibrations) if each.covers(*where))
+            in_force[where] = next(found, -1)
+        return in_force[where]
+
     for row in rows:
         half_hour = row["half_hour_utc_ns"]
-        if half_hour not in years:
-            years[half_hour] = utc_datetime(half_hour).astimezone(timezone).year
+        if half_hour not in days:
+            days[half_hour] = utc_datetime(half_hour).astimezone(timezone).date()
+        day = days[half_hour]
         for component in COMPONENTS:
             microjoules = row["energy_microjoules"][component]
             if microjoules is None:
                 continue
-            method = row["method"][component]
+            status, name = row["method"][component]["status"], row["method"][component]["name"]
+            calibrated = calibrations and method_class(status, name) not in _NOT_CALIBRATED
             key = (
                 row["service"] or "",
                 row["phase"] or "",
                 component,
-                method["status"],
-                method["name"],
+                status,
+                name,
                 row["zone"] or zone or "",
-                years[half_hour],
+                day.year,
+                calibration(component, row["instance"], day) if calibrated else -1,
             )
             plain[key] = plain.get(key, 0) + microjoules
     return {_Key(*key): microjoules for key, microjoules in plain.items()}
+
+
+def _energy_kwh(parts: Sequence[_Part], building: float) -> float:
+    """At the wall, then PUE. Integers are added up as such, so that without a calibration it is their exact sum x PUE."""
+    sums: dict[float, int] = {}
+    for part in parts:
+        sums[part.wall_factor] = sums.get(part.wall_factor, 0) + part.microjoules
+    return math.fsum(kwh(microjoules) * wall_factor for wall_factor, microjoules in sums.items()) * building
 
 
 def _add(numbers: Iterable[int]) -> int | None:

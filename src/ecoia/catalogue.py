@@ -1,17 +1,21 @@
-"""What the organisation says of itself: its AI services, its charter, its targets. Read from three YAML files.
+"""What the organisation says of itself: its AI services, charter, targets and calibrations. Read from four YAML files.
 
 ``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
-bodies that keep them alive, ``targets.yaml`` what was promised. Each may be absent. A mistake is named by file,
-line, field and remedy, and every mistake of the folder is reported at once.
+bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall. Each
+may be absent. A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +27,7 @@ from ecoia.periods import Quarter
 from ecoia.settings import is_slug
 
 SERVICES_FILE, CHARTER_FILE, TARGETS_FILE = "services.yaml", "charter.yaml", "targets.yaml"
+CALIBRATION_FILE = "calibration.yaml"
 
 INDICATORS = {
     "energy_components": "kWh",
@@ -78,6 +83,19 @@ def _iso_day(value: Any) -> Any:
     if isinstance(value, date | str) or value is None:
         return value
     raise ValueError("write a day as 2026-11-23")
+
+
+_PATTERN = re.compile(r"[a-z0-9._*?-]{1,63}")
+
+
+def _pattern(value: str) -> str:
+    if _PATTERN.fullmatch(value) is None:
+        raise ValueError("write an instance's name, with '*' for any characters and '?' for one, e.g. \"gpu-0*\"")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
@@ -239,13 +257,74 @@ class TargetsFile(_Model):
     recalculation: Recalculation = Recalculation()
 
 
+class Calibration(_Model):
+    """What was measured of one component: its energy at the wall over the energy that its meter gave.
+
+    ``instances`` are names or patterns (``*``, ``?``); ``from`` and ``until`` civil days in the organisation's time zone,
+    half-open. ``gsd`` is the geometric standard deviation of the measurement.
+    """
+
+    component: Literal["cpu", "gpu", "ram"]
+    wall_factor: Annotated[float, Field(ge=0.8, le=5, allow_inf_nan=False)]
+    gsd: Annotated[float, Field(ge=1, le=3, allow_inf_nan=False)] | None = None
+    instances: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)] = (
+        "*",
+    )
+    start: Annotated[Day | None, Field(alias="from")] = None
+    until: Day | None = None
+    source: Text
+    date: Day
+
+    @model_validator(mode="after")
+    def _some_days(self) -> Calibration:
+        if self.start is not None and self.until is not None and self.until <= self.start:
+            raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
+        return self
+
+    def covers(self, component: str, instance: str, day: Day) -> bool:
+        """Whether it holds for a component of an instance on a civil day."""
+        return (
+            component == self.component
+            and (self.start or date.min) <= day < (self.until or date.max)
+            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
+        )
+
+    def overlaps(self, other: Calibration) -> bool:
+        """Whether both could hold for one component of one instance on one day."""
+        return (
+            self.component == other.component
+            and (self.start or date.min) < (other.until or date.max)
+            and (other.start or date.min) < (self.until or date.max)
+            and any(_meet(a, b) for a in self.instances for b in other.instances)
+        )
+
+
+@cache
+def _meet(a: str, b: str) -> bool:
+    """Whether some name fits both patterns."""
+    if not a or not b:
+        return not (a or b).strip("*")
+    if a[0] == "*":
+        return _meet(a[1:], b) or _meet(a, b[1:])
+    if b[0] == "*":
+        return _meet(b, a)
+    return (a[0] == b[0] or "?" in (a[0], b[0])) and _meet(a[1:], b[1:])
+
+
+class CalibrationFile(_Model):
+    """``calibration.yaml``."""
+
+    calibrations: tuple[Calibration, ...] = ()
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """The three files together. What a missing file would have said is empty, never invented."""
+    """The four files together. What a missing file would have said is empty, never invented."""
 
     register: ServicesFile = field(default_factory=ServicesFile)
     charter: CharterFile | None = None
     targets: TargetsFile = field(default_factory=TargetsFile)
+    calibrations: tuple[Calibration, ...] = ()
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -274,6 +353,7 @@ _FILES: tuple[tuple[str, type[_Model]], ...] = (
     (SERVICES_FILE, ServicesFile),
     (CHARTER_FILE, CharterFile),
     (TARGETS_FILE, TargetsFile),
+    (CALIBRATION_FILE, CalibrationFile),
 )
 
 # Lists whose items are known by a key: two of one key is a mistake.
@@ -281,6 +361,7 @@ _UNIQUE: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     SERVICES_FILE: ((("services",), "id"),),
     CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
     TARGETS_FILE: ((("targets",), "id"),),
+    CALIBRATION_FILE: (),
 }
 
 
@@ -288,8 +369,7 @@ def load(folder: str | Path | None) -> Catalogue:
     """Read the catalogue of a folder.
 
     Args:
-        folder: Where ``services.yaml``, ``charter.yaml`` and ``targets.yaml`` are; each may be absent. None: an empty
-            catalogue, in which everything is unregistered.
+        folder: Where the four files are; each may be absent. None: an empty catalogue, in which everything is unregistered.
 
     Raises:
         CatalogueError: the folder is missing, or a file is wrong; the message has one line a mistake.
@@ -312,7 +392,7 @@ def load(folder: str | Path | None) -> Catalogue:
             found = [*_duplicates(name, node), *_validate(name, node, data, model, parts)]
         problems += found
     if not problems:
-        problems += _unknown_bodies(parts, nodes)
+        problems += [*_unknown_bodies(parts, nodes), *_overlaps(parts, nodes)]
     if problems:
         problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
@@ -321,6 +401,7 @@ def load(folder: str | Path | None) -> Catalogue:
         parts.get(SERVICES_FILE) or ServicesFile(),
         parts.get(CHARTER_FILE),
         parts.get(TARGETS_FILE) or TargetsFile(),
+        (parts.get(CALIBRATION_FILE) or CalibrationFile()).calibrations,
     )
 
 
@@ -426,6 +507,7 @@ def _validate(name: str, node: yaml.Node, data: Any, model: type[_Model], parts:
         return [
             _Problem(name, _line(node, problem["loc"]), _path(problem["loc"]), _remedy(dict(problem), model))
             for problem in error.errors(include_url=False)
+            if problem["type"] != "too_short" or not problem["input"]  # a list all of whose items are wrong, told one by one
         ]
     return []
 
@@ -453,6 +535,10 @@ def _remedy(problem: dict[str, Any], model: type[_Model]) -> str:
         return f"{_short(value)}: write a list, each item on a line that starts with '- '"
     if kind == "string_pattern_mismatch":
         return f"{value!r}: write the 64 hexadecimal digits (lower case) of a SHA-256"
+    if kind == "too_short":
+        return "empty: write at least 1 item, or leave it out"
+    if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][-1] == "wall_factor":
+        return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
     return f"{_short(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
@@ -468,7 +554,7 @@ def _fields_at(model: type[_Model], location: Sequence[int | str]) -> list[str]:
         if isinstance(step, int):
             continue  # an item of the list whose model is already taken
         current = _model_in(current.model_fields[step].annotation) or current
-    return list(current.model_fields)
+    return [info.alias or name for name, info in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[_Model] | None:
@@ -496,9 +582,30 @@ def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Itera
             )
 
 
+def _overlaps(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_Problem]:
+    """Two calibrations that could both hold: nothing would say which."""
+    listed = parts[CALIBRATION_FILE].calibrations if CALIBRATION_FILE in parts else ()
+    for (i, first), (j, second) in itertools.combinations(enumerate(listed), 2):
+        if first.overlaps(second):
+            node = nodes[CALIBRATION_FILE]
+            line = _line(node, ("calibrations", i, "component"))
+            yield _Problem(
+                CALIBRATION_FILE,
+                _line(node, ("calibrations", j, "component")),
+                _path(("calibrations", j)),
+                f"{second.component!r} is calibrated on line {line} already, for some of the same instances and days: "
+                "end one with 'until' before the other's 'from', or part their 'instances'",
+            )
+
+
 def starter_files() -> dict[str, str]:
     """Commented files to start a catalogue from, by name. They load as they are, and name no service yet."""
-    return {SERVICES_FILE: _STARTER_SERVICES, CHARTER_FILE: _STARTER_CHARTER, TARGETS_FILE: _STARTER_TARGETS}
+    return {
+        SERVICES_FILE: _STARTER_SERVICES,
+        CHARTER_FILE: _STARTER_CHARTER,
+        TARGETS_FILE: _STARTER_TARGETS,
+        CALIBRATION_FILE: _STARTER_CALIBRATION,
+    }
 
 
 _STARTER_SERVICES = """\
@@ -574,4 +681,21 @@ targets: []
 
 # Au-delà de cet écart, un trimestre publié est recalculé (les deux chiffres restent côte à côte).
 recalculation: {threshold: 0.05}
+"""
+
+_STARTER_CALIBRATION = """\
+# Étalonnage du site : ce qu'un wattmètre a mesuré à la prise, rapporté à l'énergie que donne le compteur du composant.
+# Appliqué au calcul du rapport seulement ; ce qui est enregistré ne change pas. N'écrire ici que des mesures faites.
+
+calibrations: []
+# Remplacer « calibrations: [] » par la liste des mesures. Exemple (valeurs à remplacer par celles de la campagne) :
+# calibrations:
+#   - component: cpu                    # cpu | gpu | ram
+#     wall_factor: 1.42                 # énergie à la prise / énergie du composant ; entre 0.8 et 5
+#     gsd: 1.05                         # dispersion de cette mesure (facultatif)
+#     instances: ["gpu-0*"]             # noms, avec « * » et « ? » (facultatif : toutes)
+#     from: 2026-07-01                  # premier jour où elle vaut (facultatif)
+#     until: 2027-01-01                 # premier jour où elle ne vaut plus (facultatif)
+#     source: "Campagne de mesure, wattmètre X, PV n° 12"
+#     date: 2026-06-15                  # jour de la mesure
 """

@@ -38,7 +38,7 @@ from ecoia.settings import Settings
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Catalogue, Target
+    from ecoia.catalogue import Calibration, Catalogue, Target
 
 REPORT_SCHEMA = 1
 
@@ -110,8 +110,9 @@ class Measure:
     """Energy and its impact for one cell (a service and phase, a service, or everything).
 
     ``energy_components_microjoules`` is the exact sum of what the journal holds, before any factor.
-    ``energy`` is ``energy_components`` x wall factor x PUE; ``boundary`` says which of the two were applied:
-    ``site`` (PUE applied) or ``it`` (no PUE known: hors bâtiment).
+    ``energy`` is ``energy_components`` x wall factor x PUE. ``boundary`` says whether a PUE was applied: ``site``, or ``it``
+    (none known: hors bâtiment). ``energy_at_wall_microjoules`` is the part of the sum that is calibrated or was read at the
+    plug; where it is not the whole, power supplies, fans, disks and network are left out of the rest.
     """
 
     energy_components_microjoules: int
@@ -122,6 +123,7 @@ class Measure:
     co2e: Quantity
     methods: tuple[MethodShare, ...]
     precision_class: int | None  # 1 to 4, of co2e where computed, else of energy
+    energy_at_wall_microjoules: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,20 @@ class FactorUsed:
 
 
 @dataclass(frozen=True)
+class CalibrationUsed:
+    """A wall factor of the site that was applied, with what a reader needs to find the measurement again."""
+
+    component: str
+    wall_factor: float
+    gsd: float | None
+    instances: tuple[str, ...]
+    from_day: str | None  # half-open civil days in the report's time zone
+    until_day: str | None
+    source: str
+    measured_on: str
+
+
+@dataclass(frozen=True)
 class TrendPoint:
     """One quarter of the trend. ``simulated``: replayed from a fixture, not measured."""
 
@@ -280,6 +296,7 @@ class QuarterlyReport:
     simulated: bool
     notices: tuple[str, ...] = ()  # codes, of NOTICES
     governance: tuple[Body, ...] = ()
+    calibrations: tuple[CalibrationUsed, ...] = ()
     register_as_of: str | None = None  # civil day of the register's source
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
@@ -304,7 +321,7 @@ def build_report(
         rows: Ledger rows in any order, of this quarter and of those before it (for the trend).
         quarter: Which one, in the organisation's time zone.
         settings: ``timezone``, ``zone`` and ``pue`` are used.
-        catalogue: The register, charter and targets; may be empty.
+        catalogue: The register, charter, targets and calibrations; may be empty.
         factors: Emission factors.
 
     Raises:
@@ -335,6 +352,7 @@ class _Builder:
         self.partial = bool(rows) and max(row["end_utc_ns"] for row in rows) < self.end_ns
         self.simulated = any(row["simulated"] for row in self.rows)
         self.used: dict[Factor, bool] = {}
+        self.calibrated: set[Calibration] = set()
 
         self.phases: dict[tuple[str, str], list[Row]] = {}
         self.by_service: dict[str, list[Row]] = {}
@@ -392,6 +410,7 @@ class _Builder:
             lost=_lost(self.rows),
             simulated=self.simulated,
             governance=tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in governance),
+            calibrations=tuple(_calibration_used(each) for each in self.catalogue.calibrations if each in self.calibrated),
             register_as_of=self.catalogue.register.as_of.isoformat() if self.catalogue.register.as_of else None,
         )
         return replace(report, notices=self.notices(report))
@@ -408,10 +427,19 @@ class _Builder:
             co2e=_quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason),
             methods=_method_shares(methods),
             precision_class=impact.precision_class,
+            energy_at_wall_microjoules=impact.energy_at_wall_microjoules,
         )
 
     def assess(self, rows: Sequence[Row]) -> Impact:
-        impact = assess(rows, zone=self.zone, pue=self.pue, factors=self.factors, timezone=self.timezone)
+        impact = assess(
+            rows,
+            zone=self.zone,
+            pue=self.pue,
+            factors=self.factors,
+            timezone=self.timezone,
+            calibrations=self.catalogue.calibrations,
+        )
+        self.calibrated.update(impact.calibrations_used)
         for factor in impact.factors_used:
             self.used[factor] = self.used.get(factor, True) and factor not in impact.factors_not_same_year
         return impact
@@ -671,6 +699,19 @@ def _factor_used(factor: Factor, same_year: bool) -> FactorUsed:
         factor.licence,
         factor.factor_set,
         same_year,
+    )
+
+
+def _calibration_used(calibration: Calibration) -> CalibrationUsed:
+    return CalibrationUsed(
+        component=calibration.component,
+        wall_factor=calibration.wall_factor,
+        gsd=calibration.gsd,
+        instances=calibration.instances,
+        from_day=calibration.start.isoformat() if calibration.start else None,
+        until_day=calibration.until.isoformat() if calibration.until else None,
+        source=calibration.source,
+        measured_on=calibration.date.isoformat(),
     )
 
 

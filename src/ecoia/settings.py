@@ -27,7 +27,7 @@ _ZONE = re.compile(r"[A-Z]{3}(-[A-Z0-9]{1,8})?")
 
 def slug(text: str) -> str:
     """``text`` as an id: lower case, what ids cannot hold replaced by a hyphen; never empty."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63] or "unnamed"
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63].rstrip("-._") or "unnamed"
 
 
 def is_slug(text: object) -> bool:

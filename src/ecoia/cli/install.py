@@ -9,13 +9,15 @@ import platform
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -23,8 +25,11 @@ from ecoia import settings as configuration
 from ecoia.cli.common import FAILED, Home, number, open_journal, print_table, readable, say
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.journal import ANNOUNCE_SHARE, Scan
-from ecoia.semconv import MISSING
+from ecoia.semconv import COMPONENTS, MISSING
 from ecoia.settings import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from ecoia.catalogue import Calibration
 
 _PANEL = "Set up"
 _CONNECT_SECONDS = 3.0
@@ -35,7 +40,7 @@ _CONFIGURATION = """\
 # Réglages d'ecoia. Lus depuis ce dossier et ceux qui sont au-dessous ; ECOIA_<NOM> les remplace, un argument aussi.
 # « ecoia config » montre chaque valeur et son origine, « ecoia doctor » ce qui sera mesuré.
 
-# Registre, charte et cibles : les fichiers YAML de ce dossier.
+# Registre, charte, cibles et étalonnage : les fichiers YAML de ce dossier.
 catalogue = "."
 
 # Où l'électricité est consommée (ISO 3166 alpha-3). Sans zone, l'énergie est relevée et les émissions ne sont pas calculées.
@@ -145,8 +150,28 @@ def _catalogue(settings: Settings) -> Iterator[Check]:
     if settings.catalogue is None:
         yield Check(State.NOTE, "catalogue", "none: every service is unregistered", "'ecoia init' writes one to fill in")
     else:
-        count = len(catalogue.load(settings.catalogue).services)
+        found = catalogue.load(settings.catalogue)
+        count = len(found.services)
         yield Check(State.OK, "catalogue", f"{settings.catalogue}: {count} named service{'' if count == 1 else 's'}")
+        yield from _calibrations(settings, found.calibrations)
+
+
+def _calibrations(settings: Settings, calibrations: Sequence[Calibration]) -> Iterator[Check]:
+    """Which wall factors reports apply to the energy that this instance uses today."""
+    if settings.wattmeter:
+        return  # at the plug already
+    today = datetime.now(ZoneInfo(settings.timezone)).date()
+    lacking = []
+    for component in COMPONENTS:
+        found = next((each for each in calibrations if each.covers(component, settings.instance, today)), None)
+        if found is None:
+            lacking.append(component)
+        else:
+            what = f"{component} x {found.wall_factor:g} in reports. {found.source}, {found.date.isoformat()}"
+            yield Check(State.OK, "calibration", what)
+    if lacking:
+        what = f"none for {', '.join(lacking)}: reports leave out power supplies, fans, disks and network"
+        yield Check(State.NOTE, "calibration", what, "measure at the plug: calibration.yaml of the catalogue, or a wattmeter")
 
 
 def _check_room(folder: Path) -> None:
