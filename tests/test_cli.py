@@ -517,6 +517,27 @@ def test_the_doctor_says_what_each_component_uses_and_why(organisation: Path, mo
         assert re.search(rf"^ok +{what}", result.stdout, re.MULTILINE), what
 
 
+def test_the_doctor_says_which_calibration_reports_apply_to_this_machine(
+    organisation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ecoia("doctor").stdout
+    assert re.search(r"note +calibration +none for cpu, gpu, ram: .*\n +-> .*calibration\.yaml", found)
+    (organisation / "calibration.yaml").write_text(
+        "calibrations:\n"
+        "  - {component: cpu, wall_factor: 1.42, instances: [gpu-0*], source: PV n° 12, date: 2026-06-15}\n"
+        "  - {component: gpu, wall_factor: 1.2, instances: [gpu-0*], until: 2020-01-01, source: PV n° 1, date: 2019-06-15}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("ECOIA_INSTANCE", "gpu-07")
+    found = ecoia("doctor").stdout
+    assert re.search(r"ok +calibration +cpu x 1\.42 in reports\. PV n° 12, 2026-06-15", found)
+    assert "none for gpu, ram:" in found
+    monkeypatch.setenv("ECOIA_WATTMETER", str(tmp_path / "pdu.csv"))
+    found = ecoia("doctor").stdout
+    assert re.search(r"note +cpu +missing: wattmeter-unreadable\. .*pdu\.csv.*\n +-> repair the file", found)
+    assert "calibration" not in found
+
+
 def test_the_doctor_counts_what_is_pending_and_lost(journal: Journal) -> None:
     torn(journal)
     with try_lock(journal.home, HELPER_LOCK):
@@ -587,7 +608,8 @@ def test_the_zones_are_listed() -> None:
 def test_init_writes_what_loads_and_never_overwrites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "org"
     assert ecoia("init", folder).exit_code == 0
-    assert sorted(p.name for p in folder.iterdir()) == ["charter.yaml", "ecoia.toml", "services.yaml", "targets.yaml"]
+    files = ["calibration.yaml", "charter.yaml", "ecoia.toml", "services.yaml", "targets.yaml"]
+    assert sorted(p.name for p in folder.iterdir()) == files
     loaded = settings.load(start=folder).raise_problems()
     assert catalogue.load(loaded.catalogue).services == ()
     written = {path: path.read_text() for path in folder.iterdir()}

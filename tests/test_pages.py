@@ -20,12 +20,29 @@ from ecoia import report as data
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.periods import Quarter
+from ecoia.records import fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
 from ecoia_dashboards.pages import render_report
 
 PAGE_LIMIT_BYTES = 60_000
+
+
+def calibrated(folder: Path, *components: str) -> QuarterlyReport:
+    """3 kWh of a processor and 1 of memory, some of them calibrated at the wall."""
+    entries = "".join(
+        f"  - {{component: {component}, wall_factor: 1.42, gsd: 1.05, instances: [host-*], from: 2026-07-01, until: 2027-01-01,"
+        ' source: "Campagne <b>, PV n° 12", date: 2026-06-15}\n'
+        for component in components
+    )
+    return build_report(
+        fold([builders.record(cpu=builders.kwh(3), ram=builders.kwh(1))]),
+        Quarter(2026, 4),
+        settings=builders.make_settings(),
+        catalogue=builders.write_catalogue(folder, calibration=f"calibrations:\n{entries}" if entries else ""),
+        factors=default_factors(),
+    )
 
 
 class Page(HTMLParser):
@@ -265,6 +282,45 @@ class TestNeverLies:
         assert "Énergie ( bâtiment compris )" in text.replace("(bâtiment compris)", "( bâtiment compris )")
         assert "PUE appliqué : 1,30." in text
 
+    @pytest.mark.parametrize(
+        ("components", "label", "limit"),
+        [
+            ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "aucun facteur de prise n’est appliqué"),
+            (
+                "cpu",
+                "À la prise (étalonnage du site ou wattmètre) pour 75 % de l’énergie des composants ; le reste hors",
+                "pas étalonnés",
+            ),
+            ("cpu ram", "wattmètre) : alimentation, ventilation, disques et réseau des serveurs compris", None),
+        ],
+    )
+    def test_power_supplies_are_out_until_all_energy_is_calibrated(
+        self, tmp_path: Path, components: str, label: str, limit: str | None
+    ) -> None:
+        built = calibrated(tmp_path, *components.split())
+        for lang in LANGUAGES:
+            text = Page(render_report(built, lang)).text
+            assert ("PV n° 12" in text) == bool(components)
+        text = Page(render_report(built)).text
+        assert label in text
+        limits = text.split("Ce qui n’est pas compté")[1]
+        assert (limit in limits) if limit else "ventilation" not in limits.split("Annexes")[0]
+
+    def test_a_calibration_is_shown_with_its_source_date_machines_and_days(self, tmp_path: Path) -> None:
+        page = Page(render_report(calibrated(tmp_path, "cpu")))
+        table = page.text.split("Facteurs de prise, avec leur source")[1].split("Période et méthode")[0]
+        for part in (
+            "processeur",
+            "1,42",
+            "dispersion 1,05",
+            "host-*",
+            "du 1er juillet 2026 au 1er janvier 2027 exclu",
+            "15 juin 2026",
+        ):
+            assert part in table, part
+        assert "Campagne <b>, PV n° 12" in table
+        assert "Aucun étalonnage n’est appliqué" in Page(render_report(calibrated(tmp_path))).text
+
     @pytest.mark.parametrize("lang", LANGUAGES)
     def test_nothing_recorded_is_unknown_not_zero(self, lang: str) -> None:
         page = Page(render_report(bare(), lang))
@@ -310,6 +366,7 @@ def poisoned(report: QuarterlyReport, hostile: str) -> QuarterlyReport:
         register=tuple(replace(e, name=f"{hostile} {e.id}", audience=hostile, scope=hostile) for e in report.register),
         targets=tuple(replace(t, id=hostile, verdict=hostile, reason=hostile, deadline=hostile) for t in report.targets),
         factors=tuple(replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile) for f in report.factors),
+        calibrations=(data.CalibrationUsed(hostile, 1.42, 1.05, (hostile,), "2026-07-01", None, hostile, "2026-06-15"),),
         lost={hostile: 1},
         notices=(hostile,),
         governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),

@@ -502,3 +502,29 @@ def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport
 
 def _fields(one: Record) -> dict[str, Any]:
     return {name: getattr(one, name) for name in Record.__dataclass_fields__}
+
+
+# -- calibration -----------------------------------------------------------------------------------------------------
+
+
+def test_the_calibrations_that_applied_are_in_the_data_and_the_others_are_not(tmp_path: Path) -> None:
+    entry = '- {component: cpu, wall_factor: %s, instances: ["%s"], from: %s, until: %s, source: PV 12, date: 2026-06-15}'
+    entries = [
+        entry % (1.5, "host-*", "2026-07-01", "2026-11-01"),
+        entry % (2, "host-*", "2026-11-01", "2027-01-01"),
+        entry % (3, "other", "2026-07-01", "2027-01-01"),
+    ]
+    catalogue = write_catalogue(tmp_path, calibration="calibrations:\n" + "".join(f"  {each}\n" for each in entries))
+    records = [record("2026-10-05T10:00", cpu=kwh(2), ram=None), record("2026-11-05T10:00", cpu=kwh(1), ram=kwh(1))]
+    built = report(*records, LATER, catalogue=catalogue, zone="FRA", pue=1.2)
+    assert [(used.wall_factor, used.from_day, used.until_day) for used in built.calibrations] == [
+        (1.5, "2026-07-01", "2026-11-01"),
+        (2, "2026-11-01", "2027-01-01"),
+    ]
+    (shown, _) = json.loads(built.to_json())["calibrations"]
+    assert (shown["source"], shown["measured_on"], shown["instances"]) == ("PV 12", "2026-06-15", ["host-*"])
+    assert built.totals.energy.value == pytest.approx(1.2 * (2 * 1.5 + 1 * 2 + 1))
+    assert built.totals.energy_components_microjoules == kwh(4)
+    assert built.totals.energy_at_wall_microjoules == kwh(3)
+    assert built.totals.energy_components == report(*records, LATER).totals.energy_components
+    assert report(*records, LATER, zone="FRA").calibrations == ()
