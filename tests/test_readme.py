@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ecoia import catalogue
 from ecoia.journal import Journal
+from ecoia.meters.wattmeter import WattmeterMeter
 from ecoia.settings import SETTINGS
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,6 +50,15 @@ def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkey
     assert measured == {("vadore", "training"), ("vadore", "inference"), ("smart-emploi", "training")}
     assert sum(record.units_micro or 0 for record in spans) == 199_999 * 1_000_000
     assert len(list(work.glob("rapport-*.html"))) == len(list(work.glob("rapport-*.json"))) == 1
+
+
+def test_the_examples_for_whoever_tests_run(repository: Path, home: Path) -> None:
+    found = blocks(repository / "docs" / "testing.md", "python")
+    assert found
+    for number, block in enumerate(found):
+        script = Path.cwd() / f"block{number}.py"
+        script.write_text(block, encoding="utf-8")
+        subprocess.run([sys.executable, "-W", "error", script], check=True, timeout=120)
 
 
 def test_what_the_readme_installs_is_there(repository: Path) -> None:
@@ -87,6 +98,15 @@ def test_every_setting_is_documented_with_its_variable_and_no_other(repository: 
             shown = re.match(r"`(.+?)`", defaults[setting.name])
             assert shown is not None
             assert setting.check(shown[1]) == default, setting.name
+
+
+def test_the_files_that_the_configuration_shows_are_legal(repository: Path, tmp_path: Path) -> None:
+    page = repository / "docs" / "configuration.md"
+    (calibration,), (samples,) = blocks(page, "yaml"), blocks(page, "csv")
+    (tmp_path / "calibration.yaml").write_text(calibration, encoding="utf-8")
+    assert len(catalogue.load(tmp_path).calibrations) == 1
+    (tmp_path / "w.csv").write_text(samples, encoding="utf-8")
+    assert WattmeterMeter(tmp_path / "w.csv").is_silent
 
 
 def test_every_command_is_documented(repository: Path) -> None:

@@ -381,14 +381,17 @@ def merge_rows(rows: Iterable[Row]) -> list[Row]:
     return [merged[key] for key in sorted(merged, key=_sortable)]
 
 
-def fold(records: Iterable[Record]) -> list[Row]:
-    """Ledger rows of a set of records: duplicates dropped by id, replaced records left out, half-hours never straddled."""
+def in_force(records: Iterable[Record]) -> list[Record]:
+    """Each record once: duplicates dropped by id, and those left out that another one replaces."""
     unique: dict[str, Record] = {}
     for record in records:
         known = unique.setdefault(record.record_id, record)
         if known is not record and known != record:  # one id, two contents: the same one stands in whatever order
             unique[record.record_id] = min(known, record, key=Record.to_json)
     replaced = {record.replaces for record in unique.values() if record.replaces and record.replaces != record.record_id}
-    return merge_rows(
-        _row_of(part) for record in unique.values() if record.record_id not in replaced for part in split_by_half_hour(record)
-    )
+    return [record for record in unique.values() if record.record_id not in replaced]
+
+
+def fold(records: Iterable[Record]) -> list[Row]:
+    """Ledger rows of the records in force; half-hours are never straddled."""
+    return merge_rows(_row_of(part) for record in in_force(records) for part in split_by_half_hour(record))

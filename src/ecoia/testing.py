@@ -1,6 +1,7 @@
-"""Stand-ins for what cannot be had in a test: meters that give what they are told, a subject that did what it is told.
+"""Stand-ins for what cannot be had in a test: meters, hardware, a subject that did what it is told.
 
-Public, for the tests of whoever builds on ecoia.
+Public, for the tests of whoever builds on ecoia (docs/testing.md). ``PowercapTree`` and ``build_fake_nvml`` are hardware that
+the real meters read; ``FixedMeter``, ``StepMeter`` and ``ReplayMeter`` stand in place of a meter.
 
 >>> meter = FixedMeter("cpu", watts=10)
 >>> meter.read(seconds=0.5, load=1.0)
@@ -11,11 +12,39 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from pathlib import Path
 
+from ecoia.errors import UsageError
+from ecoia.journal import Journal
 from ecoia.meters import DEVICES, HOST, Meter
-from ecoia.records import Method
+from ecoia.records import Method, Record, in_force
 from ecoia.sampler import Look
-from ecoia.semconv import MEASURED
+from ecoia.semconv import COMPONENTS, KIND_OUTCOME, MEASURED, MISSING
+from ecoia.testing_hardware import (
+    DRAM_RANGE_UJ,
+    PACKAGE_RANGE_UJ,
+    FakeGpu,
+    FakeNvml,
+    PowercapTree,
+    PowercapZone,
+    add_pci_device,
+    build_fake_nvml,
+)
+
+__all__ = [
+    "DRAM_RANGE_UJ",
+    "PACKAGE_RANGE_UJ",
+    "FakeGpu",
+    "FakeNvml",
+    "FixedMeter",
+    "MemorySubject",
+    "PowercapTree",
+    "PowercapZone",
+    "ReplayMeter",
+    "StepMeter",
+    "add_pci_device",
+    "build_fake_nvml",
+]
 
 
 class FixedMeter(Meter):
@@ -62,6 +91,48 @@ class StepMeter(Meter):
     def read(self, seconds: float, load: float) -> int | None:
         """See ``Meter.read``."""
         return self._readings.popleft() if self._readings else None
+
+
+class ReplayMeter(StepMeter):
+    """A meter that gives again what was recorded of a component: one reading for each interval of the records, in order.
+
+    The readings are the recorded integers, those of one interval added up; their sum is what the journal holds. A record is a
+    process's claim already, so whoever replays it claims it whole.
+
+    Args:
+        records: Records, or the home of a journal.
+        component: One of ``semconv.COMPONENTS``.
+
+    Raises:
+        UsageError: the component is unknown, or its energy was obtained in several ways; the message names them.
+    """
+
+    intervals: tuple[tuple[int, int], ...]
+    """(Start, end) of each reading to come, in UTC nanoseconds."""
+
+    def __init__(self, records: Iterable[Record] | str | Path, component: str) -> None:
+        if component not in COMPONENTS:
+            raise UsageError(f"component '{component}' is not known: choose one of {', '.join(COMPONENTS)}")
+        listed = Journal(records).scan().records if isinstance(records, str | Path) else records
+        energy: dict[tuple[int, int], int | None] = {}
+        methods: set[Method] = set()
+        devices: set[str] = set()
+        for record in in_force(listed):
+            if record.kind == KIND_OUTCOME:
+                continue
+            interval = (record.start_utc_ns, record.end_utc_ns)
+            known, more = energy.get(interval), record.energy_microjoules[component]
+            energy[interval] = more if known is None else known + (more or 0)
+            if more is not None:
+                methods.add(record.method[component])
+                devices.update(record.devices if component == "gpu" else ())
+        if len(methods) > 1:
+            found = ", ".join(sorted(f"{method.status} {method.name}" for method in methods))
+            raise UsageError(f"component '{component}' was obtained in several ways ({found}): replay the records of one of them")
+        self.intervals = tuple(sorted(energy))
+        super().__init__(component, [energy[interval] for interval in self.intervals], devices=sorted(devices))
+        self.method = methods.pop() if methods else Method(MISSING, "none")
+        self.domain = DEVICES
 
 
 class MemorySubject:
