@@ -231,6 +231,20 @@ def test_memory_holds_what_is_not_settled_yet_and_no_more(tmp_path: Path) -> Non
     assert len(meter._samples) == 1
 
 
+def test_a_file_that_repeats_itself_changes_nothing(tmp_path: Path) -> None:
+    samples = [(0, 10), (30, 10), (60, 10)]
+    file = write(tmp_path / "w.json", prometheus(samples))
+    clock = Clock()
+    meter = WattmeterMeter(file, clock)
+    for second in range(1, 121):
+        fresh = write(tmp_path / "w.new", prometheus(samples) + " " * second)
+        fresh.replace(file)
+        clock.seconds = second
+        assert meter.read(1, 0) == 10_000_000
+    clock.seconds = 150
+    assert meter.read(30, 0) == 300_000_000, "the hold is still that of the samples' own interval"
+
+
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +332,7 @@ ONE = csv([(0, 1)])
         (ONE + "yesterday,2\n", ["w:3", "'yesterday'", "epoch seconds"]),
         (ONE + f"{T0 + 1}000,2\n", ["w:3", "milliseconds"]),
         (ONE + "1e999999999,2\n", ["w:3", "1970"]),
+        (ONE + "NaN,2\n", ["w:3", "'NaN'", "1970"]),
         ("{", ["not the JSON of a Prometheus range query", "rename"]),
         ("{}", ["Prometheus answered None"]),
         ('{"status": "error", "error": "bad query"}', ["'bad query'", "repair the query"]),
