@@ -360,7 +360,11 @@ def test_whatever_is_calibrated_raw_microjoules_stay_and_splitting_rows_changes_
     raw = assess(rows, **arguments)
     assert found.energy_components_microjoules == raw.energy_components_microjoules
     assert found.by_component_microjoules == raw.by_component_microjoules
-    assert found.energy_components_interval == raw.energy_components_interval
+    # A day of a calibration cuts a cell in two, which may change the last digit of a float.
+    for bounds, same in ((found.energy_components_interval, raw.energy_components_interval),):
+        assert (bounds is None) == (same is None)
+        if bounds is not None and same is not None:
+            assert (bounds.low, bounds.high) == pytest.approx((same.low, same.high), rel=1e-12)
     at_wall = expected = 0.0
     for cpu, gpu, instance, start, method in cells:
         cpu_factor = calibrations[0].wall_factor
