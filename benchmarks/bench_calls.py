@@ -1,0 +1,258 @@
+"""What a measured call costs the thread that makes it, and its whole process: function, block, coroutine.
+
+Every round of a process times each variant in turn, the bare call among them; processes of ours and of the peer take
+turns too. Times are of the thread's CPU clock, but where the sampler's share is to be counted in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from harness import CODECARBON_IMPORT, Effort, Figure, Finished, Line, figure, interleave, over, run
+
+_TIMING = """
+from itertools import repeat
+from time import perf_counter_ns, thread_time_ns, process_time_ns
+
+def nothing():
+    pass
+
+def cost_ns(function, calls):
+    start = thread_time_ns()
+    for _ in repeat(None, calls):
+        function()
+    return (thread_time_ns() - start) / calls
+
+def time_in_turns(variants, rounds):
+    for function, calls in variants.values():
+        cost_ns(function, calls)
+    for _ in range(rounds):
+        for name, (function, calls) in variants.items():
+            result.setdefault(name, []).append(cost_ns(function, calls))
+"""
+
+_OURS = (
+    _TIMING
+    + """
+import ecoia
+
+label = dict(service="bench", phase="inference")
+decorated = ecoia.track(**label)(nothing)
+once = ecoia.track(**label)
+
+def block():
+    with once as span:
+        span.units(1)
+
+def block_made_each_time():
+    with ecoia.track(**label) as span:
+        span.units(1)
+
+def clocks_wall():
+    perf_counter_ns(); perf_counter_ns()
+
+def clocks_cpu():
+    thread_time_ns(); thread_time_ns()
+
+def wrap(function):
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+def wrap_in_clocks(function):
+    def wrapper(*args, **kwargs):
+        start, start_cpu = perf_counter_ns(), thread_time_ns()
+        value = function(*args, **kwargs)
+        thread_time_ns() - start_cpu, perf_counter_ns() - start
+        return value
+    return wrapper
+
+decorated()
+ecoia.flush(60)  # the meters are found
+time_in_turns({
+    "bare": (nothing, 10 * calls),
+    "decorated": (decorated, calls),
+    "block": (block, calls),
+    "block_made_each_time": (block_made_each_time, calls),
+    "clocks_wall": (clocks_wall, calls),
+    "clocks_cpu": (clocks_cpu, calls),
+    "wrapper": (wrap(nothing), calls),
+    "wrapper_and_clocks": (wrap_in_clocks(nothing), calls),
+}, rounds)
+"""
+)
+
+_PEER = (
+    _TIMING
+    + CODECARBON_IMPORT
+    + """
+from itertools import count
+decorated = track_emissions(offline=True, **offline)(nothing)
+numbers = count()
+tracker = OfflineEmissionsTracker(**offline)
+
+def task():
+    name = str(next(numbers))
+    tracker.start_task(name)
+    nothing()
+    tracker.stop_task(name)
+
+def block():
+    with OfflineEmissionsTracker(**offline):
+        nothing()
+
+decorated()
+time_in_turns({
+    "bare": (nothing, 10 * calls), "decorated": (decorated, calls), "task": (task, calls), "block": (block, calls)
+}, rounds)
+tracker.stop()
+"""
+)
+
+_PROCESS = """
+def process_ns_per_call(function, calls, finish):
+    start = process_time_ns()
+    for _ in repeat(None, calls):
+        function()
+    finish()
+    return (process_time_ns() - start) / calls
+
+decorated()
+finish()
+for _ in range(rounds):
+    result.setdefault("bare", []).append(process_ns_per_call(nothing, calls, lambda: None))
+    result.setdefault("decorated", []).append(process_ns_per_call(decorated, calls, finish))
+"""
+
+_OURS_PROCESS = _TIMING + "import ecoia\ndecorated = ecoia.track(service='bench')(nothing)\nfinish = ecoia.flush\n" + _PROCESS
+_PEER_PROCESS = (
+    _TIMING
+    + CODECARBON_IMPORT
+    + "decorated = track_emissions(offline=True, **offline)(nothing)\nfinish = lambda: None\n"
+    + _PROCESS
+)
+
+_ASYNC = """
+import asyncio
+
+async def plain():
+    pass
+
+async def suspended():
+    await asyncio.sleep(0)
+
+async def await_cost_ns(function, calls):
+    start = thread_time_ns()
+    for _ in repeat(None, calls):
+        await function()
+    return (thread_time_ns() - start) / calls
+
+async def main():
+    variants = {
+        "bare": plain, "measured": decorate(plain), "bare_suspended": suspended, "measured_suspended": decorate(suspended)
+    }
+    for number in range(rounds + 1):  # the first one warms up
+        for name, function in variants.items():
+            cost = await await_cost_ns(function, calls)
+            if number:
+                result.setdefault(name, []).append(cost)
+
+asyncio.run(main())
+"""
+
+_OURS_ASYNC = (
+    _TIMING
+    + """
+import ecoia
+decorate = ecoia.track(service="bench", phase="inference")
+decorate(nothing)()
+ecoia.flush(60)
+"""
+    + _ASYNC
+)
+_PEER_ASYNC = _TIMING + CODECARBON_IMPORT + "decorate = track_emissions(offline=True, **offline)\ndecorate(nothing)()\n" + _ASYNC
+
+
+def _over_bare(runs: list[Finished], name: str, bare: str = "bare") -> Figure:
+    pairs = [pair for each in runs for pair in zip(each.result[name], each.result[bare], strict=True)]
+    return over([a for a, _ in pairs], [b for _, b in pairs], scale=1e-3)
+
+
+def calls(effort: Effort) -> Iterator[Line]:
+    """Function and block, thread CPU; and the floor below them."""
+    many = 20_000 if effort.rounds > 1 else 2_000
+    runs = interleave(
+        effort,
+        effort.processes // 4 or 1,
+        {
+            "ours": partial(run, _OURS, calls=many, rounds=2 * effort.rounds),
+            "peer": partial(run, _PEER, calls=20 if effort.rounds > 1 else 2, rounds=2 * effort.rounds),
+        },
+    )
+    ours, peer = runs["ours"], runs["peer"]
+    yield Line(
+        "decorated call, thread CPU over a bare call",
+        "µs", _over_bare(ours, "decorated"), 1.5,
+        _over_bare(peer, "decorated"), "@track_emissions", facts={"bare_ns": figure(ours, "bare").median},
+    )  # fmt: skip
+    yield Line(
+        "the same, against a task",
+        "µs", _over_bare(ours, "decorated"), 1.5,
+        _over_bare(peer, "task"), "start_task and stop_task",
+    )  # fmt: skip
+    yield Line(
+        "with tracker as span: span.units(1), object made once",
+        "µs", _over_bare(ours, "block"), 2.5,
+        _over_bare(peer, "task"), "start_task and stop_task",
+    )  # fmt: skip
+    yield Line(
+        "with ecoia.track(...) as span: span.units(1), made each time",
+        "µs", _over_bare(ours, "block_made_each_time"), 2.5,
+        _over_bare(peer, "block"), "with OfflineEmissionsTracker(...)",
+    )  # fmt: skip
+    for name, what in (
+        ("clocks_wall", "floor: perf_counter_ns, twice"),
+        ("clocks_cpu", "floor: thread_time_ns, twice"),
+        ("wrapper", "floor: a wrapper that does nothing"),
+        ("wrapper_and_clocks", "floor: a wrapper that reads both clocks twice"),
+    ):
+        yield Line(what, "µs", _over_bare(ours, name))
+
+
+def process_calls(effort: Effort) -> Iterator[Line]:
+    """The decorated call again, in CPU time of the whole process: sampler, readings and writing counted in."""
+    many = 400_000 if effort.rounds > 1 else 2_000
+    runs = interleave(
+        effort,
+        effort.processes // 4 or 1,
+        {
+            "ours": partial(run, _OURS_PROCESS, calls=many, rounds=effort.rounds),
+            "peer": partial(run, _PEER_PROCESS, calls=many // 4_000 or 1, rounds=effort.rounds),
+        },
+    )
+    yield Line(
+        "decorated call, process CPU over a bare call",
+        "µs", _over_bare(runs["ours"], "decorated"), 2.5,
+        _over_bare(runs["peer"], "decorated"), "@track_emissions",
+        note=f"sampler and one journal write per {many} calls counted in",
+    )  # fmt: skip
+
+
+def async_calls(effort: Effort) -> Iterator[Line]:
+    """A decorated coroutine function, each step charged with its time on the CPU."""
+    runs = interleave(
+        effort,
+        effort.processes // 4 or 1,
+        {
+            "ours": partial(run, _OURS_ASYNC, calls=20_000 if effort.rounds > 1 else 1_000, rounds=2 * effort.rounds),
+            "peer": partial(run, _PEER_ASYNC, calls=20 if effort.rounds > 1 else 2, rounds=2 * effort.rounds),
+        },
+    )
+    note = "the peer's decorator measures the making of the coroutine, and nothing of what it does"
+    for suffix, how in (("", "without suspension"), ("_suspended", "suspended once")):
+        ours, peer = (_over_bare(runs[who], f"measured{suffix}", f"bare{suffix}") for who in ("ours", "peer"))
+        yield Line(
+            f"decorated async call, {how}, thread CPU over a bare await",
+            "µs", ours, 2.5, peer, "@track_emissions on async def", note=note,
+        )  # fmt: skip
