@@ -4,7 +4,7 @@
 #   make test         the tests
 #   make lint         style, types, layers
 #   make wheel-test   the built wheel: alone, beside MLflow 2.22, and whole
-#   make bench        what a measured call costs, against named peers
+#   make bench        what measuring costs, against targets and a named peer (some of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
 #   make clean        remove what make made (the demo's results included)
 #
@@ -44,7 +44,7 @@ wheel-test: $(VENV)/.stamp-dev
 	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
 
 bench: $(VENV)/.stamp-report
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
 # One lock for what runs, one for development on top of the same versions, one for the demo's data, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -55,7 +55,7 @@ lock: $(VENV)/.stamp-uv
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo-output bench-results.json dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- the machine -----------------------------------------------------------------------------------------------
 

@@ -174,7 +174,7 @@ ecoia.flush(60)
 _PEER_ASYNC = _TIMING + CODECARBON_IMPORT + "decorate = track_emissions(offline=True, **offline)\ndecorate(nothing)()\n" + _ASYNC
 
 
-def _over_bare(runs: list[Finished], name: str, bare: str = "bare") -> Figure:
+def _over_bare(runs: list[Finished], name: str, bare: str = "bare") -> Figure | None:
     pairs = [pair for each in runs for pair in zip(each.result[name], each.result[bare], strict=True)]
     return over([a for a, _ in pairs], [b for _, b in pairs], scale=1e-3)
 
@@ -184,7 +184,7 @@ def calls(effort: Effort) -> Iterator[Line]:
     many = 20_000 if effort.rounds > 1 else 2_000
     runs = interleave(
         effort,
-        effort.processes // 4 or 1,
+        effort.few,
         {
             "ours": partial(run, _OURS, calls=many, rounds=2 * effort.rounds),
             "peer": partial(run, _PEER, calls=20 if effort.rounds > 1 else 2, rounds=2 * effort.rounds),
@@ -222,10 +222,10 @@ def calls(effort: Effort) -> Iterator[Line]:
 
 def process_calls(effort: Effort) -> Iterator[Line]:
     """The decorated call again, in CPU time of the whole process: sampler, readings and writing counted in."""
-    many = 400_000 if effort.rounds > 1 else 2_000
+    many = 300_000 if effort.rounds > 1 else 2_000
     runs = interleave(
         effort,
-        effort.processes // 4 or 1,
+        effort.few,
         {
             "ours": partial(run, _OURS_PROCESS, calls=many, rounds=effort.rounds),
             "peer": partial(run, _PEER_PROCESS, calls=many // 4_000 or 1, rounds=effort.rounds),
@@ -243,7 +243,7 @@ def async_calls(effort: Effort) -> Iterator[Line]:
     """A decorated coroutine function, each step charged with its time on the CPU."""
     runs = interleave(
         effort,
-        effort.processes // 4 or 1,
+        effort.few,
         {
             "ours": partial(run, _OURS_ASYNC, calls=20_000 if effort.rounds > 1 else 1_000, rounds=2 * effort.rounds),
             "peer": partial(run, _PEER_ASYNC, calls=20 if effort.rounds > 1 else 2, rounds=2 * effort.rounds),

@@ -93,11 +93,10 @@ def exact(effort: Effort) -> Iterator[Line]:
     """Eight threads, four busy and four asleep, on counters whose energy is known, of a host that is all ours."""
     seconds = max(effort.seconds / 2, 0.5)
     here = str(Path(__file__).parent)
-    rounds = effort.processes // 4 or 1
     scope = {"ECOIA_SCOPE": "host"}
     runs = interleave(
         effort,
-        rounds,
+        effort.few,
         {
             "ours": partial(run, _OURS_HALVES, benchmarks=here, seconds=seconds, environment=scope, after=_energy_of),
             "peer": partial(run, _PEER_HALVES, seconds=seconds),

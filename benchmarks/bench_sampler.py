@@ -51,10 +51,12 @@ def children():
     return len(found)
 
 def watch(seconds):
-    work(min(seconds, 1))
-    before_us, start = beside_us(), perf_counter()
-    work(seconds)
-    result["share_percent"] = (beside_us() - before_us) / (perf_counter() - start) / 1e4
+    work(0.5)
+    result["share_percent"] = []
+    for _ in range(seconds):
+        before_us, start = beside_us(), perf_counter()
+        work(1)
+        result["share_percent"].append((beside_us() - before_us) / (perf_counter() - start) / 1e4)
     result["threads"] = len(os.listdir("/proc/self/task")) - 1
     result["children"] = children()
 """
@@ -86,6 +88,20 @@ tracker = OfflineEmissionsTracker(**offline, **({} if every is None else {"measu
 tracker.start()
 watch(seconds)
 tracker.stop()
+"""
+)
+
+_FLOOR = (
+    _BUSY
+    + """
+import threading, time
+
+def wake():
+    while True:
+        time.sleep(every)
+
+threading.Thread(target=wake, daemon=True).start()
+watch(seconds)
 """
 )
 
@@ -189,11 +205,12 @@ def busy(effort: Effort) -> Iterator[Line]:
     default = {"seconds": effort.seconds, "every": None}
     runs = interleave(
         effort,
-        effort.processes // 4 or 1,
+        effort.few,
         {
             "models": partial(run, _OURS, root=None, **ten_hertz),
             "counters": partial(run_on_counters, _OURS, **ten_hertz),
             "models_default": partial(run, _OURS, root=None, **default),
+            "floor": partial(run, _FLOOR, **ten_hertz),
             "peer": partial(run, _PEER, **ten_hertz),
             "peer_default": partial(run, _PEER, **default),
         },
@@ -204,17 +221,12 @@ def busy(effort: Effort) -> Iterator[Line]:
     for name, what, target, beside, beside_what in (
         ("models", "own CPU at 10 Hz, this machine's meters", 0.25, peer, peer_what),
         ("counters", "own CPU at 10 Hz, counters of two sockets and memory", 0.25, peer, peer_what),
-        (
-            "models_default",
-            "own CPU at the default rate",
-            None,
-            peer_default,
-            "default rate: 15 s, load every second",
-        ),
+        ("models_default", "own CPU at the default rate", None, peer_default, "default rate: 15 s, load every second"),
     ):
         ours = runs[name]
         yield Line(what, "% of a core", _share_with_writes(ours), target, beside, beside_what, note=note,
                    facts=_facts(ours))  # fmt: skip
+    yield Line("floor: a thread that wakes at 10 Hz and does nothing", "% of a core", figure(runs["floor"], "share_percent"))
     yield Line(
         "threads of its own", "", figure(runs["models"], "threads"), 1, figure(runs["peer"], "threads"), peer_what,
     )  # fmt: skip
@@ -226,12 +238,15 @@ def busy(effort: Effort) -> Iterator[Line]:
     )  # fmt: skip
 
 
-def _share_with_writes(runs: list[Finished]) -> Figure:
-    return Figure.of([each.result["share_percent"] + each.result["write_us"] / _FLUSH_SECONDS / 1e4 for each in runs])
+def _share_with_writes(runs: list[Finished]) -> Figure | None:
+    return Figure.of(
+        [share + each.result["write_us"] / _FLUSH_SECONDS / 1e4 for each in runs for share in each.result["share_percent"]]
+    )
 
 
 def _facts(runs: list[Finished]) -> Mapping[str, float]:
-    return {"reading_percent": figure(runs, "share_percent").median, "write_ms": figure(runs, "write_us", 1e-3).median}
+    reading, write = figure(runs, "share_percent"), figure(runs, "write_us", 1e-3)
+    return {"reading_percent": reading.median, "write_ms": write.median}
 
 
 def memory(effort: Effort) -> Iterator[Line]:
@@ -239,7 +254,7 @@ def memory(effort: Effort) -> Iterator[Line]:
     seconds = min(effort.seconds, 1.2)
     runs = interleave(
         effort,
-        effort.processes // 4 or 1,
+        effort.few,
         {
             "bare": partial(run, _BARE_MEMORY),
             "counters": partial(run_on_counters, _OURS_MEMORY, seconds=seconds),
@@ -268,6 +283,6 @@ def flat(effort: Effort) -> Iterator[Line]:
     )
     yield Line(
         f"growth of memory over {effort.spans:.0e} spans", "bytes a span", figure(runs["ours"], "bytes_per_span"), 1,
-        figure(runs["peer"], "bytes_per_span"), "{tasks} tasks",
+        figure(runs["peer"], "bytes_per_span"), f"{tasks} tasks",
         note="a page of 4 kB more or less is noise; a list or a counter kept for each span would be 8 bytes and more",
     )  # fmt: skip

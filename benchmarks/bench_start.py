@@ -127,9 +127,7 @@ def imports(effort: Effort) -> Iterator[Line]:
 
 def first_region(effort: Effort) -> Iterator[Line]:
     """From entering the first span of a process to having left it, nothing done inside; imports are over."""
-    runs = interleave(
-        effort, max(effort.processes // 2, 1), {"ours": partial(run, _OURS_FIRST), "peer": partial(run, _PEER_FIRST)}
-    )
+    runs = interleave(effort, effort.rounds, {"ours": partial(run, _OURS_FIRST), "peer": partial(run, _PEER_FIRST)})
     yield Line(
         "first region of a process, cold, wall",
         "ms", figure(runs["ours"], "wall_ms"), 10, figure(runs["peer"], "wall_ms"), "tracker, start, stop",
@@ -183,5 +181,5 @@ def _cpu(runs: Sequence[Finished]) -> list[float]:
     return [each.cpu_seconds for each in runs]
 
 
-def _resident_over(runs: Sequence[Finished], bare: Sequence[Finished]) -> Figure:
+def _resident_over(runs: Sequence[Finished], bare: Sequence[Finished]) -> Figure | None:
     return over([each.result["resident_mib"] for each in runs], [each.result["resident_mib"] for each in bare])

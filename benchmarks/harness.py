@@ -35,15 +35,16 @@ class Effort:
     """How much work to put into the figures."""
 
     rounds: int = 5  # in each process
-    processes: int = 15  # of what is over in a moment (import); a quarter of it of what takes seconds
-    seconds: float = 4.0  # of what has to be watched for a while
+    processes: int = 15  # of what is over in a moment: import
+    few: int = 2  # of what takes seconds, and gives several values each
+    seconds: int = 3  # for which a busy process is watched
     spans: int = 1_000_000
     peers: bool = True  # without them the columns of the peer stay empty
 
     @classmethod
     def quick(cls) -> Effort:
         """Enough to see that every benchmark runs; the figures mean nothing."""
-        return cls(rounds=1, processes=1, seconds=0.3, spans=20_000)
+        return cls(rounds=1, processes=1, few=1, seconds=1, spans=20_000)
 
 
 @dataclass(frozen=True)
