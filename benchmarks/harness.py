@@ -145,7 +145,7 @@ def run(
         TimeoutExpired: It did not end in time; killed.
         CalledProcessError: It failed; a note holds its text and what it said.
     """
-    with tempfile.TemporaryDirectory(prefix="ecoia-bench-") as folder_name:
+    with tempfile.TemporaryDirectory(prefix="ecoia-bench-", ignore_cleanup_errors=True) as folder_name:
         folder = Path(folder_name)
         work, home, said, complained = folder / "work", folder / "home", folder / "stdout", folder / "stderr"
         work.mkdir()
@@ -208,14 +208,18 @@ def _await_end(pid: int, timeout_seconds: float, beside: Callable[[], object] | 
 
 
 def _end_helpers(home: Path) -> None:
-    """End the delivery helper that a program left behind: the one that names this program's journal home."""
+    """End the delivery helper that a program left behind: what names this program's journal home in its environment."""
     wanted = f"ECOIA_HOME={home}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
-        except OSError:
-            continue  # somebody else's, or gone
+    found = True
+    while found:  # one that is being started may show only when the one that starts it is gone
+        found = False
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(folder.name), signal.SIGKILL)
+                    found = True
+            except OSError:
+                continue  # somebody else's, or gone
 
 
 def interleave(effort: Effort, rounds: int, variants: Mapping[str, Callable[[], Finished]]) -> dict[str, list[Finished]]:
@@ -257,7 +261,8 @@ def resident_mib():
 READING_EVERY = """
 def read_every(seconds):
     import ecoia.sampler
-    ecoia.sampler.READING_SECONDS /= ecoia.sampler.READING_SECONDS / seconds  # fails where there is no such name
+    assert hasattr(ecoia.sampler, "READING_SECONDS"), "the interval of readings is set elsewhere now"
+    ecoia.sampler.READING_SECONDS = seconds
 """
 """Source of ``read_every(seconds)``: the one place that knows how the sampler's interval is changed."""
 

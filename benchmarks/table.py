@@ -58,9 +58,8 @@ def _number(value: float) -> str:
 
 
 def _notes(lines: list[Mapping[str, Any]]) -> Iterator[str]:
-    for line in lines:
-        if line["note"]:
-            yield f"- {line['what']}: {line['note']}."
+    for note in dict.fromkeys(line["note"] for line in lines if line["note"]):
+        yield f"- {'; '.join(line['what'] for line in lines if line['note'] == note)}: {note}."
 
 
 if __name__ == "__main__":

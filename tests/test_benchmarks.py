@@ -1,0 +1,57 @@
+"""The benchmarks run, on whatever machine; what they say of time is asserted nowhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    """The JSON and the table of a quick run."""
+    results = Path("results.json").absolute()
+    done = subprocess.run(
+        [sys.executable, str(repository / "benchmarks"), "--quick", *arguments, "--output", str(results)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(results.read_text(encoding="utf-8")), done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
+def test_every_benchmark_runs_and_its_line_stands_in_the_documentation(repository: Path) -> None:
+    results, table = run_benchmarks(repository, "--no-peers")
+    documented = (repository / "docs/performance.md").read_text(encoding="utf-8")
+    assert results["lines"]
+    for line in results["lines"]:
+        assert line["ours"]["rounds"] > 0
+        assert line["peer"] is None
+        assert f"| {line['what']} " in table
+        assert f"| {line['what']} " in documented
+    drawn = subprocess.run(
+        [sys.executable, str(repository / "benchmarks/table.py"), "results.json"], capture_output=True, text=True, check=True
+    )
+    assert drawn.stdout == table
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
+def test_a_line_says_whether_its_target_is_met_and_how_the_peer_does(repository: Path) -> None:
+    results, _ = run_benchmarks(repository, "--only", "calls", "exact")
+    for line in results["lines"]:
+        ours, target, peer = line["ours"]["median"], line["target"], line["peer"]
+        if target is None:
+            assert line["verdict"] is None
+            continue
+        met = ours == target if line["exact"] else ours <= target
+        assert line["verdict"] == ("met" if met else "not met")
+        assert line["ratio"] == (pytest.approx(peer["median"] / ours) if ours > 0 else None)
+    assert {line["what"]: line["verdict"] for line in results["lines"] if line["exact"]} == {
+        "sum of all records over what the counters counted, eight threads": "met"
+    }
