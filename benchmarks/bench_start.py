@@ -104,8 +104,7 @@ def imports(effort: Effort) -> Iterator[Line]:
             "peer_bare": partial(run, _IMPORT.format(statement="pass")),
             "peer": partial(run, _IMPORT.format(statement="import codecarbon")),
         }
-        for warm_up in variants.values():  # and compile
-            warm_up()
+        interleave(effort, 1, variants)  # compiles, and fills the file cache
         runs = interleave(effort, effort.processes, variants)
     ours, bare, peer, peer_bare = runs["ours"], runs["bare"], runs["peer"], runs["peer_bare"]
     yield Line(
