@@ -1316,33 +1316,6 @@ for pid in children:
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_the_spans_of_multiprocessing_children_are_recorded(home: Path, tmp_path: Path, method: str) -> None:
-    (tmp_path / "work.py").write_text(
-        "import ecoia\n@ecoia.track(service='worker', phase='evaluation', units=1)\ndef work(n):\n    return n * n\n",
-        encoding="utf-8",
-    )
-    program = """
-import multiprocessing, sys, ecoia
-sys.path.insert(0, sys.argv[2])
-from work import work
-if __name__ == "__main__":
-    context = multiprocessing.get_context(sys.argv[1])
-    with ecoia.track(service="main", phase="evaluation"):
-        pool = context.Pool(2)
-        assert pool.map(work, range(20), chunksize=1) == [n * n for n in range(20)]
-        pool.close()
-        pool.join()
-"""
-    done = run_python(program, method, str(tmp_path))
-    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
-    spans = spans_of(home)
-    assert spans["worker"] == 20
-    assert spans["main"] == 1
-    pids = {record.pid for record in recorded(home)}
-    assert 2 <= len(pids) <= 3  # one worker may have done all
-
-
 class TestBlocksInTasks:
     """A block around an ``await``: each task's steps are its own, whoever entered last."""
 

@@ -45,6 +45,9 @@ class ImpactMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection. Web sockets and lifespan messages pass through."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _written_first(send))
+            return
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
@@ -53,6 +56,20 @@ class ImpactMiddleware:
         if measured is None:
             measured = self._by_endpoint[endpoint] = self._measured(endpoint)
         await measured(scope, receive, send)
+
+
+def _written_first(send: Send) -> Send:
+    """Before the application says that it has shut down, what was measured is written.
+
+    uvicorn then ends itself by the signal that it was told to end with, which runs no exit handler of Python's.
+    """
+
+    async def written(message: MutableMapping[str, Any]) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            ecoia.flush()  # no request is left that would wait for it
+        await send(message)
+
+    return written
 
 
 def _route_template(scope: Scope) -> str | None:
