@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import socket
@@ -442,7 +441,7 @@ def snapshot():
         "warnings": [str(f) for f in warnings.filters] + [warnings.showwarning.__module__],
         "gc": (gc.isenabled(), gc.get_threshold(), len(gc.callbacks), gc.get_freeze_count()),
         "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_AS)],
-        "process": (os.getcwd(), os.getpriority(os.PRIO_PROCESS, 0), sorted(os.sched_getaffinity(0)), os.getpgid(0) == os.getpgrp()),
+        "process": (os.getcwd(), os.getpriority(os.PRIO_PROCESS, 0), sorted(os.sched_getaffinity(0)), os.getpgrp()),
         "umask": os.umask(0o027),
         "environment": sorted(name for name in os.environ if name != "ECOIA_DISABLED"),
         "paths": (sys.path, len(sys.meta_path), len(sys.path_hooks)),
@@ -513,7 +512,7 @@ raise RuntimeError("the host's own")
 
 
 def test_what_a_program_set_up_for_itself_is_as_without_us(home: Path) -> None:
-    """Signals, hooks, forks, logging, warnings, random numbers, asyncio's debug mode: compared with a run that is not measured."""
+    """Signals, hooks, forks, logging, warnings, random numbers, asyncio's debug mode: compared with an unmeasured run."""
 
     def said(**environment: str) -> tuple[list[str], str, int]:
         done = run_python(SNAPSHOT, **environment)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -575,54 +573,6 @@ def test_a_host_ends_as_it_would_without_us(home: Path, ending: str) -> None:
     assert measured.stdout == bare.stdout == "answer\n"
     assert measured.stderr == bare.stderr
     assert spans_of(home)["a"] == 1
-
-
-@pytest.mark.parametrize("how", ["SIGTERM", "os._exit"])
-def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
-    end = "os._exit(5)" if how == "os._exit" else "os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
-    program = f"import os, signal, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush()\n{end}\n"
-    done = run_python(program)
-    assert (done.stdout, done.stderr, done.returncode) == ("", "", 5 if how == "os._exit" else -signal.SIGTERM)
-    assert spans_of(home)["a"] == 1
-
-
-def test_kill_9_at_any_moment_leaves_no_bad_line(home: Path) -> None:
-    """Ten processes that flush all the time into one home, killed at random: what flush confirmed is there."""
-    program = """
-import sys, ecoia
-count = 0
-while True:
-    with ecoia.track(service="a") as span:
-        span.units(1)
-    count += 1
-    if ecoia.flush(30):
-        sys.stdout.write(f"{count}\\n"); sys.stdout.flush()
-"""
-    chance = random.Random(20261123)
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(10)]
-    confirmed: dict[int, int] = {}
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "1\n"  # it measures and writes
-    for process in running:
-        time.sleep(chance.random() / 20)
-        process.kill()
-    for process in running:
-        assert process.stdout is not None
-        lines = process.stdout.read().splitlines()
-        confirmed[process.pid] = int(lines[-1]) if lines else 1
-        process.stdout.close()
-        process.wait()
-    scan = Journal(home).scan()
-    assert scan.corrupt == 0
-    assert scan.torn <= 10
-    written: Counter[int] = Counter()
-    for record in scan.records:
-        written[record.pid] += record.spans
-    assert len({record.record_id for record in scan.records}) == len(scan.records)
-    for pid, count in confirmed.items():
-        assert count <= written[pid] <= count + 1
-    assert sum(confirmed.values()) > 20
 
 
 def test_the_host_is_left_as_it_was(home: Path) -> None:

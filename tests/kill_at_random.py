@@ -1,0 +1,132 @@
+"""Run by test_kills: programs that measure all the time are killed at random moments, eight at once, on one home.
+
+Each tells through a pipe how many units ``ecoia.flush`` has confirmed, and through shared memory how many it has done.
+One of ten is an interpreter of its own, which is killed while it starts, too; the others are forks of this one, so that
+a thousand take minutes. Prints one JSON object a kill.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import ecoia
+
+THREADS = 3
+AT_ONCE = 8
+AFRESH = 10
+"""One program of so many is a new interpreter."""
+
+LIFE_SECONDS = 2.0
+"""The longest that a program lives."""
+
+
+def measure(memory_file: str, pipe: int, flushes: bool) -> None:
+    """Measure on some threads for ever. Programs that do not flush themselves leave it to the sampler's windows."""
+    with Path(memory_file).open("r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)
+
+    def work(number: int) -> None:
+        done = 0
+        while True:
+            with ecoia.track(service="killed", endpoint=f"/{number}") as span:
+                sum(range(2000))
+                span.units(1)
+            done += 1
+            memory[8 * number : 8 * number + 8] = done.to_bytes(8, "little")
+            time.sleep(0.004)
+
+    for number in range(THREADS):
+        threading.Thread(target=work, args=(number,), daemon=True).start()
+    while True:
+        before = units_in(memory)
+        if flushes and ecoia.flush():
+            os.write(pipe, b"%d\n" % before)
+        time.sleep(0.02)
+
+
+def units_in(memory: mmap.mmap | bytes) -> int:
+    """Units done so far; a thread's number is written after the span has ended."""
+    return sum(int.from_bytes(memory[8 * number : 8 * number + 8], "little") for number in range(THREADS))
+
+
+@dataclass
+class Program:
+    """One that runs, and when it will be killed."""
+
+    pid: int
+    start_utc_ns: int
+    kill_at: float
+    flushes: bool
+    afresh: bool
+    memory: Path
+    pipe: int
+
+    def kill(self) -> dict[str, int | bool]:
+        """Kill it, and tell what it had said."""
+        os.kill(self.pid, signal.SIGKILL)
+        killed_utc_ns = time.time_ns()
+        assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL, "it ended by itself"
+        with os.fdopen(self.pipe, "rb") as pipe:
+            confirmed = [int(line) for line in pipe if line.endswith(b"\n")]
+        return {
+            "pid": self.pid,
+            "flushes": self.flushes,
+            "afresh": self.afresh,
+            "start_utc_ns": self.start_utc_ns,
+            "killed_utc_ns": killed_utc_ns,
+            "confirmed": confirmed[-1] if confirmed else 0,
+            "done": units_in(self.memory.read_bytes()),
+        }
+
+
+def start(number: int, folder: Path, chance: random.Random) -> Program:
+    """Start the so manieth program."""
+    memory = folder / f"memory-{number}"
+    memory.write_bytes(bytes(8 * THREADS))
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    flushes, afresh = bool(number % 2), number % AFRESH == 0
+    start_utc_ns = time.time_ns()
+    if afresh:
+        arguments = [sys.executable, __file__, "measure", str(memory), str(write), str(int(flushes))]
+        pid = os.posix_spawn(sys.executable, arguments, os.environ)
+    else:
+        pid = os.fork()
+        if pid == 0:
+            measure(str(memory), write, flushes)
+    os.close(write)
+    return Program(pid, start_utc_ns, time.monotonic() + chance.uniform(0, LIFE_SECONDS), flushes, afresh, memory, read)
+
+
+def main(folder: str, kills: int, seed: int) -> None:
+    """Keep some programs running until so many were killed."""
+    with ecoia.track(service="killer"):  # the meters' modules are loaded once for all forks
+        pass
+    ecoia.flush()
+    chance = random.Random(seed)
+    running: list[Program] = []
+    number = 0
+    while number < kills or running:
+        while number < kills and len(running) < AT_ONCE:
+            running.append(start(number, Path(folder), chance))
+            number += 1
+        program = min(running, key=lambda program: program.kill_at)
+        running.remove(program)
+        time.sleep(max(program.kill_at - time.monotonic(), 0))  # any moment is as good: no outcome hangs on it
+        print(json.dumps(program.kill()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "measure":
+        measure(sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1")
+    else:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

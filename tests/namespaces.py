@@ -1,0 +1,35 @@
+"""Programs in Linux namespaces of their own: a disk that fills, a network that goes nowhere."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+def in_namespaces(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``unshare`` with these arguments, as root of the new namespaces where we are not root already."""
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return subprocess.run(
+        ["unshare", *as_root, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@functools.cache
+def why_not() -> str:
+    """Why this machine gives us no namespaces; empty where it does."""
+    if shutil.which("unshare") is None:
+        return "no unshare (util-linux)"
+    done = in_namespaces("--mount", "--net", "--pid", "--fork", "--mount-proc", "mount", "-t", "tmpfs", "none", "/mnt")
+    return done.stderr.strip() if done.returncode else ""
+
+
+needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=f"needs namespaces, which root may make: {why_not()}")
