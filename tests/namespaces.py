@@ -10,12 +10,15 @@ import subprocess
 import pytest
 
 
-def in_namespaces(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``unshare`` with these arguments, as root of the new namespaces where we are not root already."""
+def in_namespaces(*arguments: str, only: dict[str, str] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``unshare`` with these arguments, as root of the new namespaces where we are not root already.
+
+    The environment is ours and some more variables, or ``only`` what is given.
+    """
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return subprocess.run(
         ["unshare", *as_root, *arguments],
-        env={**os.environ, **environment},
+        env={**(os.environ if only is None else only), **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +21,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import clean_environment
 from ecoia import delivery, helper, semconv, settings
 from ecoia.journal import Journal, encode_line
 from ecoia.periods import utc_day
@@ -32,7 +28,7 @@ from ecoia.records import Record, Row, fold, merge_rows
 from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import MlflowStore
 from ecoia.targets import register_target
-from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
 from record_builders import DAY, NOON_NS, a_record, an_outcome, write
 
 __all__ = ["migrated", "tracking_uri"]  # fixtures
@@ -487,37 +483,14 @@ def test_no_schema_is_made_while_a_measured_process_lives(
 
 
 def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Journal, tracking_uri: str, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     uri = f"http://127.0.0.1:{port}"
     write(journal, [a_record(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
     started = time.monotonic()
     assert delivery.follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
     assert time.monotonic() - started < 30
     assert delivery.delivered_offsets(journal) == {}
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "artifacts")),
-        ],
-        env=clean_environment()
-        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-    def healthy() -> bool:
-        assert server.poll() is None, "the server ended"
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310 - loopback
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    try:
-        eventually(healthy, seconds=90)
+    with mlflow_server(tracking_uri, port, tmp_path / "artifacts"):
         run_id = api(uri).create_run("0").info.run_id
         write(journal, [a_record(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
         assert delivery.follow(journal, configured(zone="FRA"), poll_seconds=0.01)
@@ -525,9 +498,6 @@ def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Jo
         assert delivery.deliver(journal, configured(zone="FRA")).delivered == 0
         assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
         assert [item.path for item in api(uri).list_artifacts(run_id, "ecoia")] == ["ecoia/breakdown.json", "ecoia/impact.html"]
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
 
 
 # ---------------------------------------------------------------- starting the helper
