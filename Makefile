@@ -4,6 +4,7 @@
 #   make test         the tests
 #   make lint         style, types, layers
 #   make wheel-test   the built wheel: alone, beside MLflow 2.22, and whole
+#   make soak         the longest tests at full length: a thousand kills, ten million spans (some ten minutes)
 #   make bench        what measuring costs, against targets and a named peer (some of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
 #   make clean        remove what make made (the demo's results included)
@@ -25,7 +26,7 @@ export UV_NO_PROGRESS := 1
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test lint wheel-test bench lock clean system
+.PHONY: demo test soak lint wheel-test bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -33,6 +34,10 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.stamp-dev system
+	SOAK_KILLS=1000 SOAK_SPANS=10000000 $(BIN)/python -m pytest --capture=no \
+	  -k "killed_at_any_moment or does_not_grow" tests/test_kills.py tests/test_hosts.py
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .
@@ -87,14 +92,15 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@touch $@
 
 # What the tests need from the system: a browser that opens the report (driven by a program that wants libatomic), the
-# text layout that draws its PDF, and a compiler for the fake graphics card's library.
-APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev
+# text layout that draws its PDF, a compiler for the fake graphics card's library, and for root, who may make them, ip:
+# it lays out networks that go nowhere.
+APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2
 LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
 system: $(VENV)/.stamp-uv
-	@if command -v chromium >/dev/null && command -v gcc >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null; \
-	then exit 0; fi; \
+	@if command -v chromium >/dev/null && command -v gcc >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
+	{ command -v ip >/dev/null || [ "$$(id -u)" != 0 ]; }; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "The tests need Chromium, gcc, Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
+	  echo "The tests need Chromium, gcc, ip (iproute2), Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
 	if [ "$$(id -u)" != 0 ]; then \
 	  echo "The tests need Chromium, gcc, Pango and libatomic, and only root can install them:" >&2; \
 	  echo "  sudo apt-get update && sudo $(APT)" >&2; exit 1; fi; \
