@@ -41,9 +41,10 @@ def measure(memory_file: str, pipe: int, flushes: bool) -> None:
                 sum(range(2000))
                 span.units(1)
             done += 1
-            memory[8 * number : 8 * number + 8] = done.to_bytes(8, "little")
+            tell(memory, number, done)
             time.sleep(0.004)
 
+    tell(memory, THREADS, time.time_ns())
     for number in range(THREADS):
         threading.Thread(target=work, args=(number,), daemon=True).start()
     while True:
@@ -53,9 +54,19 @@ def measure(memory_file: str, pipe: int, flushes: bool) -> None:
         time.sleep(0.02)
 
 
+def tell(memory: mmap.mmap, place: int, number: int) -> None:
+    """Leave a number where it outlives the process: at its own place each thread's units, after them the begin."""
+    memory[8 * place : 8 * place + 8] = number.to_bytes(8, "little")
+
+
+def told(memory: mmap.mmap | bytes, place: int) -> int:
+    """What was left at a place; 0 for nothing."""
+    return int.from_bytes(memory[8 * place : 8 * place + 8], "little")
+
+
 def units_in(memory: mmap.mmap | bytes) -> int:
-    """Units done so far; a thread's number is written after the span has ended."""
-    return sum(int.from_bytes(memory[8 * number : 8 * number + 8], "little") for number in range(THREADS))
+    """Units done so far; a thread tells its own after the span has ended."""
+    return sum(told(memory, number) for number in range(THREADS))
 
 
 @dataclass
@@ -63,7 +74,6 @@ class Program:
     """One that runs, and when it will be killed."""
 
     pid: int
-    start_utc_ns: int
     kill_at: float
     flushes: bool
     afresh: bool
@@ -77,25 +87,25 @@ class Program:
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL, "it ended by itself"
         with os.fdopen(self.pipe, "rb") as pipe:
             confirmed = [int(line) for line in pipe if line.endswith(b"\n")]
+        memory = self.memory.read_bytes()
         return {
             "pid": self.pid,
             "flushes": self.flushes,
             "afresh": self.afresh,
-            "start_utc_ns": self.start_utc_ns,
+            "begin_utc_ns": told(memory, THREADS),
             "killed_utc_ns": killed_utc_ns,
             "confirmed": confirmed[-1] if confirmed else 0,
-            "done": units_in(self.memory.read_bytes()),
+            "done": units_in(memory),
         }
 
 
 def start(number: int, folder: Path, chance: random.Random) -> Program:
     """Start the so manieth program."""
     memory = folder / f"memory-{number}"
-    memory.write_bytes(bytes(8 * THREADS))
+    memory.write_bytes(bytes(8 * (THREADS + 1)))
     read, write = os.pipe()
     os.set_inheritable(write, True)
     flushes, afresh = bool(number % 2), number % AFRESH == 0
-    start_utc_ns = time.time_ns()
     if afresh:
         arguments = [sys.executable, __file__, "measure", str(memory), str(write), str(int(flushes))]
         pid = os.posix_spawn(sys.executable, arguments, os.environ)
@@ -104,7 +114,7 @@ def start(number: int, folder: Path, chance: random.Random) -> Program:
         if pid == 0:
             measure(str(memory), write, flushes)
     os.close(write)
-    return Program(pid, start_utc_ns, time.monotonic() + chance.uniform(0, LIFE_SECONDS), flushes, afresh, memory, read)
+    return Program(pid, time.monotonic() + chance.uniform(0, LIFE_SECONDS), flushes, afresh, memory, read)
 
 
 def main(folder: str, kills: int, seed: int) -> None:

@@ -8,13 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,13 +21,6 @@ from processes import BURN, recorded, run_python, spans_of
 
 SPANS = int(os.environ.get("SOAK_SPANS", "300000"))
 """Spans over which memory is watched; ``make soak`` asks for ten million."""
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
 
 
 # --- servers -----------------------------------------------------------------------------------------------------------
@@ -141,12 +133,10 @@ def test_every_request_that_gunicorn_answers_is_a_span(home: Path, serve: Callab
     """Over workers that are replaced after so many requests, a reload in the middle, and a stop."""
     server = serve(WSGI, *GUNICORN, "--max-requests", "40", *(["--preload"] if preload else []))
     answered = server.answered(200)
-    before, _ = requests_recorded(home)
     server.process.send_signal(signal.SIGHUP)
     answered += server.answered(100)
     server.stop()
     spans, processes = requests_recorded(home)
-    assert before < spans, "workers wrote while the server ran, and at their end"
     assert processes >= 5
     assert answered >= 200
     # The warm-up: once in the master, or once in each process that imported the application.
@@ -156,8 +146,14 @@ def test_every_request_that_gunicorn_answers_is_a_span(home: Path, serve: Callab
 
 @pytest.mark.parametrize(
     "command",
-    [UVICORN, (*GUNICORN, "--worker-class", "uvicorn.workers.UvicornWorker")],
-    ids=["uvicorn", "gunicorn with uvicorn's workers"],
+    [
+        pytest.param(UVICORN, id="uvicorn"),
+        pytest.param(
+            (*GUNICORN, "--worker-class", "uvicorn.workers.UvicornWorker"),
+            id="gunicorn with uvicorn's workers",
+            marks=pytest.mark.skipif(find_spec("uvicorn.workers") is None, reason="this uvicorn has no workers for gunicorn"),
+        ),
+    ],
 )
 def test_every_request_that_uvicorn_answers_is_a_span(home: Path, serve: Callable[..., Server], command: tuple[str, ...]) -> None:
     server = serve(ASGI, *command)
@@ -408,8 +404,9 @@ for name in ("SIGTERM", "SIGINT", "SIGCHLD", "SIGALRM", "SIGUSR1"):
     signal.signal(getattr(signal, name), handler)
 signal.set_wakeup_fd(writer.fileno())
 faulthandler.enable(file=sys.stdout)
+forks = []
 for when in ("before", "after_in_parent", "after_in_child"):
-    os.register_at_fork(**{when: lambda when=when: print("fork:", when, flush=True)})
+    os.register_at_fork(**{when: lambda when=when: forks.append(when)})
 def hook(*arguments): print("hook:", arguments[-1] if isinstance(arguments[-1], str) else "thread or main", flush=True)
 sys.excepthook = threading.excepthook = hook
 atexit.register(print, "the host's own exit handler")
@@ -465,8 +462,8 @@ def region():
     warnings.warn("of the host")
     pid = os.fork()
     if pid == 0:
-        os._exit(7)
-    print("child:", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        os._exit(7 if forks[-2:] == ["before", "after_in_child"] else 1)
+    print("forks:", forks, "child:", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
         os.kill(os.getpid(), getattr(signal, name))
     until = time.monotonic() + 30
@@ -516,13 +513,13 @@ def test_what_a_program_set_up_for_itself_is_as_without_us(home: Path) -> None:
 
     def said(**environment: str) -> tuple[list[str], str, int]:
         done = run_python(SNAPSHOT, **environment)
-        # Durations differ; and where debug mode shows how a callback came about, one frame is ours.
-        lines = [line.partition(" took ")[0] for line in done.stdout.splitlines() if not line.startswith("  ")]
-        return lines, done.stderr, done.returncode
+        lines = done.stdout.splitlines()
+        assert any("Executing" in line for line in lines), "debug mode has something to tell"
+        # How often it tells so depends on the machine; and where it shows how a callback came about, one frame is ours.
+        return [line for line in lines if not line.startswith(("  ", "asyncio WARNING Executing"))], done.stderr, done.returncode
 
     measured, bare = said(), said(ECOIA_DISABLED="1")
     assert measured == bare
-    assert any("Executing" in line for line in measured[0]), "debug mode had something to tell"
     assert measured[2] == 1
     assert spans_of(home)["host"] == 4
 
@@ -530,12 +527,9 @@ def test_what_a_program_set_up_for_itself_is_as_without_us(home: Path) -> None:
 # --- many at once, and for long ----------------------------------------------------------------------------------------
 
 CROWD = """
-import random, sys, threading, time
-from contextlib import ExitStack
+import random, threading, time
 import ecoia
-chance = random.Random(20261125)
 together = threading.Barrier(40)
-peak, ended = [], []
 def work(seed):
     chance = random.Random(seed)
     blocks = [ecoia.track(service=f"crowd-{chance.randrange(3)}", phase="evaluation") for _ in range(5)]
@@ -551,7 +545,6 @@ threads = [threading.Thread(target=work, args=(seed,)) for seed in range(40)]
 for thread in threads: thread.start()
 while any(thread.is_alive() for thread in threads):
     assert ecoia.flush()  # windows open and close meanwhile
-for thread in threads: thread.join()
 """
 
 
