@@ -104,6 +104,7 @@ import json, os, sys, time
 from pathlib import Path
 from ecoia import meters
 from ecoia.meters import codecarbon_adapter, nvml
+from ecoia.settings import load
 from ecoia.testing_hardware import FakeGpu, FakeInstance, FakeNvml, FakeProcess, FakeSample
 
 fake, root = FakeNvml(Path(sys.argv[1])), Path(sys.argv[2])
@@ -384,7 +385,7 @@ told["again"] = [read(meter), read(meter)]
 def test_a_gpu_lost_from_the_beginning_is_missing_for_who_uses_it_only(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(counted(A, 0), counted(B, 0, error=15))
-found = codecarbon_adapter.detect({}, root)
+found = meters.detect(load(), root=root)
 told["both"] = [sorted(meter.component for meter in found), found.absent["gpu"].name, found.absent["gpu"].why]
 os.environ["CUDA_VISIBLE_DEVICES"] = "0"
 meter = gpu()
@@ -392,7 +393,7 @@ fake.show(counted(A, 3), counted(B, 0, error=15))
 told["first"] = [meter.devices, read(meter)]
 os.environ["CUDA_VISIBLE_DEVICES"] = "1"
 fake.show(counted(A, 3), powered(B, None))
-told["mute"] = codecarbon_adapter.detect({}, root).absent["gpu"].name
+told["mute"] = meters.detect(load(), root=root).absent["gpu"].name
 """)
     components, name, why = told["both"]
     assert components == ["cpu", "ram"]
@@ -803,7 +804,7 @@ told["joules"] = 200 * (time.perf_counter() - begun)
 
 
 def test_a_driver_that_shows_no_gpu_while_the_bus_does_is_no_driver(on_gpus: OnGpus) -> None:
-    told = on_gpus('told["gpu"] = meters.methods(codecarbon_adapter.detect({}, root))["gpu"].name')
+    told = on_gpus('told["gpu"] = meters.methods(meters.detect(load(), root=root))["gpu"].name')
     assert told["gpu"] == "no-driver"
 
 

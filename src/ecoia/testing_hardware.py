@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 PACKAGE_RANGE_UJ = 262_143_328_850
 """``max_energy_range_uj`` of a package on common Intel and AMD machines: a busy one wraps in tens of minutes."""
@@ -28,6 +32,9 @@ class PowercapZone:
         self._tree = tree
         self._children = 0
         self._counter_uj = 0
+        self._shown = True
+        self._mode = 0o444
+        self._lock = threading.Lock()
         path.mkdir()
         (path / "name").write_text(f"{name}\n", encoding="ascii")
         (path / "max_energy_range_uj").write_text(f"{range_uj}\n", encoding="ascii")
@@ -42,24 +49,63 @@ class PowercapZone:
         """Where the counter is read."""
         return self.path / "energy_uj"
 
+    @property
+    def counter_uj(self) -> int:
+        """The count, whether it can be read or not."""
+        return self._counter_uj
+
     def set(self, counter_uj: int) -> None:
-        """Show this count. Readers beside see the old or the new one, never half of it."""
-        self._counter_uj = counter_uj
-        fresh = self.path / ".energy_uj"
-        fresh.write_text(f"{counter_uj}\n", encoding="ascii")
-        fresh.replace(self.energy_file)
+        """Let the counter stand here. Readers beside see the old or the new count, never half of it."""
+        with self._lock:
+            self._counter_uj = counter_uj
+            self._show()
 
     def advance(self, energy_uj: int) -> None:
         """Use this much energy; past the range the count begins again."""
         self.set((self._counter_uj + energy_uj) % self.range_uj)
 
     def lose(self) -> None:
-        """The counter can no longer be read (permission withdrawn, module unloaded)."""
-        self.energy_file.unlink(missing_ok=True)
+        """The file is gone (module unloaded); what is used is counted all the same."""
+        with self._lock:
+            self._shown = False
+            self.energy_file.unlink(missing_ok=True)
 
     def find(self) -> None:
-        """The counter can be read again."""
-        self.set(self._counter_uj)
+        """The file is back."""
+        with self._lock:
+            self._shown = True
+            self._show()
+
+    def forbid(self) -> None:
+        """Nobody but root may read the counter. The kernel lets who has it open read on; here everybody is shut out."""
+        with self._lock:
+            self._mode = 0o000
+            self._show()
+
+    def allow(self) -> None:
+        """Everybody may read the counter."""
+        with self._lock:
+            self._mode = 0o444
+            self._show()
+
+    def constrain(self, max_watts: float, *, name: str = "long_term") -> None:
+        """Show a power limit, as zones do that can be limited: ``constraint_<n>_name``, ``_max_power_uw``, ..."""
+        number = len(list(self.path.glob("constraint_*_name")))
+        for what, text in (
+            ("name", name),
+            ("max_power_uw", str(round(max_watts * 1e6))),
+            ("power_limit_uw", str(round(max_watts * 1e6))),
+            ("time_window_us", "999424"),
+        ):
+            (self.path / f"constraint_{number}_{what}").write_text(f"{text}\n", encoding="ascii")
+
+    def _show(self) -> None:
+        if not self._shown:
+            return
+        fresh = self.path / ".energy_uj"
+        fresh.write_text(f"{self._counter_uj}\n", encoding="ascii")
+        fresh.chmod(self._mode)
+        fresh.replace(self.energy_file)
 
     def add(self, name: str, range_uj: int = PACKAGE_RANGE_UJ) -> PowercapZone:
         """Nest a zone in this one: ``core``, ``uncore``, ``dram``."""
@@ -111,6 +157,84 @@ class PowercapTree:
         (folder / "subsystem").symlink_to(os.path.relpath(self.class_folder, folder))
         if folder.parent != self.devices_folder:
             (folder / "device").symlink_to(os.path.relpath(folder.parent, folder))
+
+
+class PowercapLoad:
+    """Uses energy, live: a thread that advances counters every millisecond or so, and knows by how much.
+
+    Each step uses the same energy, so a thread that comes late uses less and never too much at once: in ``seconds``, its
+    own time, the power is what was asked for, however busy the machine is.
+
+    >>> with PowercapLoad({package: 150.0}) as load:  # doctest: +SKIP
+    ...     ...
+    >>> load.used_uj(package)  # doctest: +SKIP
+
+    Args:
+        watts: The power of each zone. Zones with the same counter behind them (mirrored dies) are given as one tuple.
+        step_seconds: Time between two steps, at least.
+        speed: How much faster than ours its time runs. Read beside ``still`` then, with ``seconds``.
+    """
+
+    def __init__(
+        self,
+        watts: Mapping[PowercapZone | tuple[PowercapZone, ...], float],
+        *,
+        step_seconds: float = 0.001,
+        speed: float = 1.0,
+    ) -> None:
+        self._watts = {zones if isinstance(zones, tuple) else (zones,): power for zones, power in watts.items()}
+        self._used_uj = {zones[0]: 0 for zones in self._watts}
+        self._step_seconds = step_seconds
+        self._speed = speed
+        self._steps = 0
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="powercap-load", daemon=True)
+
+    def __enter__(self) -> PowercapLoad:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def seconds(self) -> float:
+        """Its own time since it began."""
+        with self._lock:
+            return self._steps * self._step_seconds * self._speed
+
+    def used_uj(self, *zones: PowercapZone) -> int:
+        """What these zones used so far (of mirrors: name the first), all at one instant."""
+        with self._lock:
+            return sum(self._used_uj[zone] for zone in zones)
+
+    def still(self) -> AbstractContextManager[object]:
+        """While this is held nothing is used, so that several things are read at one instant."""
+        return self._lock
+
+    def draw(self, zone: PowercapZone, watts: float) -> None:
+        """From now on the zone draws this power."""
+        with self._lock:
+            zones = next(zones for zones in self._watts if zones[0] is zone)
+            self._watts[zones] = watts
+
+    def reset(self, zone: PowercapZone) -> int:
+        """The zone begins again at zero (driver reloaded, machine resumed). Returns what it had used."""
+        with self._lock:
+            zone.set(0)
+            return self._used_uj[zone]
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._step_seconds):
+            with self._lock:
+                self._steps += 1
+                for zones, watts in self._watts.items():
+                    step_uj = int(watts * self._step_seconds * self._speed * 1e6)
+                    self._used_uj[zones[0]] += step_uj
+                    for zone in zones:
+                        zone.advance(step_uj)
 
 
 def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands about this installation: ``doctor``, ``config``, ``init``."""
+"""Commands about this installation: ``doctor``, ``baseline``, ``config``, ``init``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia import settings as configuration
-from ecoia.cli.common import FAILED, Home, number, open_journal, print_table, readable, say
+from ecoia.cli.common import FAILED, Home, load_settings, number, open_journal, print_table, readable, say
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
@@ -59,6 +59,7 @@ _ROOM_BYTES = 1_000_000  # a window of records is some kilobytes
 def add_installation(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("doctor", rich_help_panel=_PANEL)(doctor)
+    app.command("baseline", rich_help_panel=_PANEL)(baseline)
     app.command("config", rich_help_panel=_PANEL)(config)
     app.command("init", rich_help_panel=_PANEL)(init)
 
@@ -118,6 +119,24 @@ def _meters(settings: Settings) -> Iterator[Check]:
     for found in meters.diagnose(settings):
         state = State.NOTE if found.remedy or found.status == MISSING else State.OK
         yield Check(state, found.component, f"{found.status}: {found.name}. {found.why}", found.remedy)
+
+
+def _idle(settings: Settings) -> Iterator[Check]:
+    from ecoia import meters
+    from ecoia.meters import idle
+
+    remedy = "'ecoia baseline' on a quiet host measures it"
+    found = idle.stored(settings.home)
+    if found is None:
+        yield Check(State.NOTE, "idle", "the machine's power at rest was not measured", remedy)
+        return
+    watts = idle.load(settings.home, meters.detect(settings))
+    for component, power in found.components.items():
+        said = f"{component} {number(power.watts)} W ({power.status}: {power.method}, {found.utc[:10]})"
+        if component in watts:
+            yield Check(State.OK, "idle", said)
+        else:
+            yield Check(State.NOTE, "idle", f"{said} is of another machine or method, so it is not used", remedy)
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
@@ -262,6 +281,7 @@ def _versions(settings: Settings) -> Iterator[Check]:
 
 _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "meters": _meters,
+    "idle": _idle,
     "settings": _settings,
     "zone": _impact,
     "catalogue": _catalogue,
@@ -269,6 +289,44 @@ _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "mlflow": _tracking,
     "versions": _versions,
 }
+
+
+# ----------------------------------------------------------------------------------------------------------- baseline
+
+
+def baseline(
+    seconds: Annotated[float, typer.Option("--seconds", metavar="N", min=2, help="How long to measure.")] = 60,
+    home: Home = None,
+) -> None:
+    """Measure what this machine draws at rest, and keep it.
+
+    Nothing else may run meanwhile: on a host with a load above 5 % nothing is stored.
+
+    [dim]$ ecoia baseline --seconds 60[/dim]
+    """
+    from ecoia import meters
+    from ecoia.meters import idle
+
+    settings = load_settings(home, needed=("home", "ecoia.toml"))
+    say(f"reading the meters for {seconds:.0f} s; leave the machine alone")
+    found = idle.measure(meters.detect(settings), seconds)
+    path = idle.store(settings.home, found)
+    rows = [
+        (
+            component,
+            number(power.watts),
+            number(power.min_watts),
+            number(power.max_watts),
+            number(power.gsd),
+            f"{power.status}: {power.method}",
+        )
+        for component, power in found.components.items()
+    ]
+    columns = ("component", "W", "least", "most", "GSD", "method")
+    print_table(f"At rest, load {found.load:.1%}", columns, rows, right=("W", "least", "most", "GSD"))
+    for component, count in found.unread.items():
+        say(f"{component}: {count} reading{'s' if count > 1 else ''} failed, so nothing is stored of it")
+    say(f"stored in {path}")
 
 
 # ------------------------------------------------------------------------------------------------------------- config

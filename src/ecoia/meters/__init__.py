@@ -6,8 +6,9 @@ process may claim is attribution's business. Readings are time-stamped by the ca
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -91,24 +92,59 @@ class Diagnosis:
     remedy: str | None
 
 
-def detect(settings: Settings, early_counters: dict[str, int] | None = None, root: Path = Path("/")) -> Detected:
+def detect(
+    settings: Settings,
+    early_counters: dict[str, int] | None = None,
+    root: Path = Path("/"),
+    pids: Callable[[], Collection[int]] | None = None,
+) -> Detected:
     """The best meter of each component on this machine. A component that cannot be measured is absent, never an error.
 
-    Imports codecarbon (0.2 s), so it runs in the background thread of a measured process.
+    codecarbon (16 MiB, 0.2 s) is loaded where a model or one of its GPU readers is needed, and only there. So this runs in
+    the background thread of a measured process.
 
     Args:
         settings: For site-specific choices.
         early_counters: Counter files read before detection (path -> microjoules), so that the time that
             detection takes is measured too.
         root: Where ``/proc`` and ``/sys`` are.
+        pids: Tells, at each reading, which processes are ours (devices can be shared with others'); None: this one.
     """
     if settings.wattmeter:
         from ecoia.meters import wattmeter
 
         return wattmeter.detect(settings.wattmeter)
-    from ecoia.meters import codecarbon_adapter
+    from ecoia.meters import codecarbon_adapter, rapl
 
-    return codecarbon_adapter.detect(early_counters or {}, root)
+    ours = pids or _this_process
+
+    return Detected(
+        {
+            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root)),
+            "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours)),
+            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root)),
+        }
+    )
+
+
+def _this_process() -> Collection[int]:
+    return (os.getpid(),)
+
+
+def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
+    """The first way that gives a meter, else what became of the last: a broken component must not cost the others."""
+    absence = Absence("none", "no way of measuring it is known", None)
+    for way in ways:
+        try:
+            found = way()
+        except Exception as error:  # noqa: BLE001 - a driver, a library or a table may fail in any manner
+            absence = Absence(f"failed:{type(error).__name__}", f"asking for it failed: {error}", "repair its driver or library")
+            continue
+        if isinstance(found, Absence):
+            absence = found
+        elif found is not None:
+            return found
+    return absence
 
 
 def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:

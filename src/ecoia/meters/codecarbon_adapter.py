@@ -1,10 +1,10 @@
-"""The one place that knows codecarbon: its counter readers and its models, behind our ``Meter`` protocol.
+"""The one place that knows codecarbon: its models of CPU and RAM and its GPU readers, behind our ``Meter`` protocol.
 
-What is used: ``core.rapl.RAPLFile`` (reading and wrap), ``core.rapl.find_mirrored_counters``, ``core.gpu.AllGPUDevices``
-(AMD's devices; NVIDIA's are read by ``nvml``), ``external.hardware.CPU`` (load model), ``external.ram.RAM`` (RAM model) and
-the CPU power table. What is not, and why (docs/decisions.md): the tracker; ``IntelRAPL``'s choice of zones, which skips
-nested ``dram`` zones and merges those of several sockets by name; ``TDP``, which loads pandas.
-Tests run this module against the pinned release's real classes on fake trees.
+What is used: ``core.gpu.AllGPUDevices`` (AMD's devices; NVIDIA's are read by ``nvml``), ``external.hardware.CPU`` (load
+model), ``external.ram.RAM`` (RAM model) and the CPU power table. What is not, and why (docs/decisions.md): the tracker; the
+RAPL readers; ``TDP``, which loads pandas.
+codecarbon itself is loaded by whoever asks for a model or a GPU, never by this module.
+Tests run it against the pinned release's real classes.
 
 Measuring must not be noticed by its host, and codecarbon notices itself in two ways, both held off by ``_unnoticed``:
 it logs (a handler of its own on import, warnings at each failed reading), and it starts programs (``nvidia-smi`` and
@@ -27,21 +27,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecoia.meters import DEVICES, Absence, Detected, Meter, hardware, nvml
+from ecoia.meters import DEVICES, GROUP, HOST, Absence, Meter, hardware, nvml
+from ecoia.meters.rapl import RAPL, RAPL_DRAM
 from ecoia.records import Method
 from ecoia.semconv import ESTIMATED, MEASURED
 
-RAPL = Method(MEASURED, "rapl")
-RAPL_DRAM = Method(MEASURED, "rapl-dram")
 AMDSMI = Method(MEASURED, "amdsmi")
 LOAD_GENERIC = Method(ESTIMATED, "load-model:generic-tdp")
 LOAD_MODEL = Method(ESTIMATED, "load-model:tdp")
 RAM_MODEL = Method(ESTIMATED, "ram-model")
 
 
-_MOST_WATTS = 10_000
-"""No RAPL zone uses more. A counter that begins again (driver reloaded, machine resumed) looks like a wrap, and the
-energy of a whole range is then asked for one second."""
+_STEP_NS = 1_000_000_000
+"""The load model is not linear in the load, so what it gives depends on the step; this one, however it is read."""
 
 _ours = threading.local()
 """Whether this thread is in codecarbon on ecoia's behalf: only then is anything held off, so the host's own use is its own."""
@@ -86,6 +84,7 @@ def _unnoticed() -> Iterator[None]:
     logger = logging.getLogger("codecarbon")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     first = "codecarbon" not in sys.modules
+    remembered = {cache for cache in _program_caches() if cache.cache_info().currsize}
     original = subprocess.check_output
 
     @wraps(original)
@@ -105,16 +104,16 @@ def _unnoticed() -> Iterator[None]:
             logger.handlers[:] = handlers
             logger.setLevel(level)
             logger.propagate = propagate
-            _forget_programs()
+        # codecarbon remembers what nvidia-smi and rocm-smi answered; they were never asked, so the host may ask them.
+        for cache in _program_caches():
+            if cache not in remembered:
+                cache.cache_clear()
 
 
-def _forget_programs() -> None:
-    # codecarbon remembers what nvidia-smi and rocm-smi answered; they were never asked, so the host may ask them.
+def _program_caches() -> list[Any]:
     nvidia, amd = sys.modules.get("codecarbon.core.gpu_nvidia"), sys.modules.get("codecarbon.core.gpu_amd")
-    if nvidia is not None:
-        nvidia.clear_nvidia_system_cache()
-    if amd is not None:
-        amd.clear_rocm_system_cache()
+    caches = (getattr(nvidia, "is_nvidia_system", None), getattr(amd, "is_rocm_system", None))
+    return [cache for cache in caches if cache is not None]
 
 
 def _microjoules(energy: Any) -> int:
@@ -123,41 +122,6 @@ def _microjoules(energy: Any) -> int:
 
     counted: float = energy.kWh / Energy.JOULES_TO_KWH * 1_000_000
     return round(counted)
-
-
-class RaplMeter(Meter):
-    """Sum of RAPL zones, each read and corrected for wrap by codecarbon's ``RAPLFile``."""
-
-    def __init__(self, component: str, method: Method, files: Sequence[Path], early_counters: dict[str, int]) -> None:
-        from codecarbon.core.rapl import RAPLFile
-        from codecarbon.core.units import Energy
-
-        self.component = component
-        self.method = method
-        self._zones = []
-        for file in files:
-            zone = RAPLFile(name=file.parent.name, path=str(file), max_path=str(file.parent / "max_energy_range_uj"))
-            zone.start()
-            if str(file) in early_counters:
-                zone.last_energy = Energy.from_ujoules(early_counters[str(file)])
-            self._zones.append(zone)
-
-    def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``. None when any zone could not be read: a sum without a socket is not the host's energy."""
-        from codecarbon.core.units import Time
-
-        total = 0
-        complete = True
-        with _quietly():
-            for zone in self._zones:
-                zone.delta(Time(seconds=seconds))
-                energy = _microjoules(zone.energy_delta)
-                # A second more, since a counter moves in steps and a reading may follow another at once.
-                if zone.sample_skipped or energy > _MOST_WATTS * (seconds + 1) * 1_000_000:
-                    complete = False
-                else:
-                    total += energy
-        return total if complete else None
 
 
 class AmdMeter(Meter):
@@ -189,26 +153,63 @@ class AmdMeter(Meter):
 
 
 class LoadMeter(Meter):
-    """codecarbon's load model of the CPU: 10 % of the thermal design power at rest, a cubic of the load above."""
+    """codecarbon's load model of the CPU: 10 % of the thermal design power at rest, a cubic of the load above.
+
+    Integrated in steps of one second of its own, however it is read. A reading within a step gives what the step has come to
+    so far, its end settles it. What was given too much is taken off what follows, never off what was given.
+
+    Args:
+        model: The CPU's name.
+        tdp_watts: Its thermal design power, of all sockets; of our part where ``domain`` is ``GROUP``.
+        known: Whether the power table names it.
+        domain: What the load and the power are of.
+    """
 
     component = "cpu"
 
-    def __init__(self, model: str, tdp_watts: float, known: bool) -> None:
+    def __init__(self, model: str, tdp_watts: float, known: bool, domain: str = HOST) -> None:
         from codecarbon.external.hardware import CPU
 
         self.method = LOAD_MODEL if known else LOAD_GENERIC
+        self.domain = domain
         self._load = _GivenLoad()
         self._cpu = CPU(output_dir="", mode="cpu_load", model=model, tdp=tdp_watts)
         # Our own reading of /proc/stat, so that the model sees exactly the interval that is charged.
         self._cpu._cpu_load_meter = self._load
         self._cpu.start()
+        self._step_ns = 0
+        self._busy_ns = 0.0
+        self._settled_uj = 0.0
+        self._given_uj = 0
 
     def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``."""
+        """See ``Meter.read``. A late reading is cut into steps at its mean load."""
+        left_ns = round(seconds * 1e9)
+        while left_ns > 0:
+            # Whole steps of one load are alike: a process that was stopped for a day costs no loop of a day.
+            whole = left_ns // _STEP_NS if self._step_ns == 0 else 0
+            if whole:
+                self._settled_uj += self._watts(load) * whole * 1e6
+                left_ns -= whole * _STEP_NS
+                continue
+            part_ns = min(left_ns, _STEP_NS - self._step_ns)
+            self._step_ns += part_ns
+            self._busy_ns += load * part_ns
+            left_ns -= part_ns
+            if self._step_ns == _STEP_NS:
+                self._settled_uj += self._step_uj()
+                self._step_ns, self._busy_ns = 0, 0.0
+        energy_uj = max(round(self._settled_uj + self._step_uj()) - self._given_uj, 0)
+        self._given_uj += energy_uj
+        return energy_uj
+
+    def _step_uj(self) -> float:
+        return self._watts(self._busy_ns / self._step_ns) * self._step_ns / 1e3 if self._step_ns else 0.0
+
+    def _watts(self, load: float) -> float:
         self._load.share = load
         with _quietly():
-            watts: float = self._cpu._get_power_from_cpu_load().W
-        return round(watts * seconds * 1_000_000)
+            return float(self._cpu._get_power_from_cpu_load().W)
 
 
 class _GivenLoad:
@@ -225,62 +226,20 @@ class _GivenLoad:
 
 
 class RamMeter(Meter):
-    """codecarbon's RAM model: watts by number of modules, from the memory that is ours to use."""
+    """codecarbon's RAM model: watts by number of modules, from the memory of the domain."""
 
     component = "ram"
     method = RAM_MODEL
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, domain: str = HOST) -> None:
         from codecarbon.external.ram import RAM
 
+        self.domain = domain
         self._watts = float(RAM()._calculate_ram_power(memory_bytes / 2**30))
 
     def read(self, seconds: float, load: float) -> int | None:
         """See ``Meter.read``."""
         return round(self._watts * seconds * 1_000_000)
-
-
-def _zone_name(file: Path) -> str:
-    try:
-        return (file.parent / "name").read_text(encoding="ascii").strip().lower()
-    except OSError:
-        return ""
-
-
-def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
-    """The counters to add up: (package zones, dram zones), each counted once.
-
-    ``psys`` holds the packages and is left out; ``core`` and ``uncore`` are inside the package; a package shown
-    by both the MSR and the MMIO interface is taken once (MSR); dies that mirror one counter are taken once;
-    ``dram`` zones are found by path, nested or not, so that each socket's counts.
-    A package that exists but cannot be read makes the list empty: half of a host is not its energy.
-    """
-    # Read rather than asked about: a file may look readable and fail (a hypervisor's, a security module's).
-    counted = hardware.read_counters(root)
-    packages: dict[str, Path] = {}
-    dram = []
-    for file in hardware.energy_counter_files(root):
-        name = _zone_name(file)
-        if name.startswith("package"):
-            mmio = "mmio" in str(file)
-            if name not in packages or not mmio:
-                packages[name] = file
-        elif name == "dram":
-            dram.append(file)
-    chosen = list(packages.values())
-    if not chosen or not all(str(file) in counted for file in chosen):
-        return [], []
-    # Half of the memory is not the memory either.
-    return _without_mirrors(chosen, counted), dram if all(str(file) in counted for file in dram) else []
-
-
-def _without_mirrors(files: list[Path], counted: dict[str, int]) -> list[Path]:
-    from codecarbon.core.rapl import SEQUENTIAL_READ_TOLERANCE_KWH, find_mirrored_counters
-    from codecarbon.core.units import Energy
-
-    counters = [(str(file), float(Energy.from_ujoules(counted[str(file)]))) for file in files]
-    mirrored = find_mirrored_counters(counters, SEQUENTIAL_READ_TOLERANCE_KWH)
-    return [file for file in files if str(file) not in mirrored]
 
 
 _NOISE = re.compile(r"\(r\)|\(tm\)|\bcpu\b|\bprocessor\b|@.*$|\d+-core\b|\bwith radeon.*$", re.IGNORECASE)
@@ -325,53 +284,27 @@ def _watts(text: str) -> float | None:
     return watts if watts > 0 else None
 
 
-def detect(early_counters: dict[str, int], root: Path = hardware.ROOT) -> Detected:
-    """See ``ecoia.meters.detect``."""
-    with _unnoticed():
-        cpu = _first(lambda: _rapl("cpu", root, early_counters), lambda: _load_model(root))
-        # DRAM counters without the packages' would mix a measured part with a modelled one for no gain.
-        ram = _first(lambda: _rapl("ram", root, early_counters), lambda: RamMeter(hardware.memory_bytes(root)))
-    gpu_found = _first(lambda: gpu(root, _family))
-    return Detected({"cpu": cpu, "gpu": gpu_found, "ram": ram})
-
-
-def _family() -> list[int]:
-    import psutil
-
-    return [os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))]
-
-
-def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
-    """The first way that gives a meter, else what became of the last: a broken component must not cost the others."""
-    absence = Absence("none", "no way of measuring it is known", None)
-    for way in ways:
-        try:
-            found = way()
-        except Exception as error:  # noqa: BLE001 - a driver, a library or a table may fail in any manner
-            absence = Absence(f"failed:{type(error).__name__}", f"asking for it failed: {error}", "repair its driver or library")
-            continue
-        if isinstance(found, Absence):
-            absence = found
-        elif found is not None:
-            return found
-    return absence
-
-
-def _rapl(component: str, root: Path, early_counters: dict[str, int]) -> Meter | None:
-    packages, dram = select_zones(root)
-    if component == "cpu":
-        return RaplMeter("cpu", RAPL, packages, early_counters) if packages else None
-    return RaplMeter("ram", RAPL_DRAM, dram, early_counters) if dram else None
-
-
-def _load_model(root: Path) -> Meter:
+@_unnoticed()
+def load_meter(root: Path = hardware.ROOT) -> LoadMeter:
+    """The load model of the host's CPU; in a control group with a quota, of the part of it that the group may use."""
     from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
 
     model = hardware.cpu_model(root)
-    watts = tdp_watts(model)
-    if watts is None:
-        return LoadMeter(model, DEFAULT_POWER_PER_CORE * hardware.cpu_count(), known=False)
-    return LoadMeter(model, watts * hardware.socket_count(root), known=True)
+    known_watts = tdp_watts(model)
+    host_watts = (
+        DEFAULT_POWER_PER_CORE * hardware.cpu_count() if known_watts is None else known_watts * hardware.socket_count(root)
+    )
+    share = hardware.reserved_share(root)
+    if share is None:
+        return LoadMeter(model, host_watts, known_watts is not None)
+    return LoadMeter(model, host_watts * share, known_watts is not None, GROUP)
+
+
+@_unnoticed()
+def ram_meter(root: Path = hardware.ROOT) -> RamMeter:
+    """The model of the host's memory; in a control group with a limit, of as much memory as the limit."""
+    limit_bytes = hardware.control_group(root).memory_bytes
+    return RamMeter(hardware.host_memory_bytes()) if limit_bytes is None else RamMeter(limit_bytes, GROUP)
 
 
 def gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence:
@@ -430,6 +363,9 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
         )
     model = hardware.cpu_model(root)
     why = f"no RAPL counters under {hardware.powercap_folder(root)} (a virtual machine or container hides them)"
+    share = hardware.reserved_share(root)
+    if share is not None:
+        why += f"; the control group's quota is {share:.1%} of the host, which is what is modelled"
     if method == LOAD_MODEL:
         return f"{why}; power is modelled from the load and the thermal design power of '{model}'", "measure on the physical host"
     return (
@@ -454,4 +390,5 @@ def explain_ram(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
     """Why RAM is measured so, and how to get better."""
     if method == RAPL_DRAM:
         return "the kernel shows DRAM counters", None
-    return "no DRAM counters: power is modelled from the size of the memory", None
+    of = "the memory" if hardware.control_group(root).memory_bytes is None else "the control group's memory limit"
+    return f"no DRAM counters: power is modelled from the size of {of}", None

@@ -76,39 +76,137 @@ def socket_count(root: Path = ROOT) -> int:
     return max(len(packages), 1)
 
 
-def memory_bytes(root: Path = ROOT) -> int:
-    """Memory that is ours to use: the least of the host's and of the limits of our cgroup and those above it."""
+def host_memory_bytes() -> int:
+    """Memory of the host."""
     import psutil
 
-    least = int(psutil.virtual_memory().total)
-    for limit in _memory_limit_files(root):
+    return int(psutil.virtual_memory().total)
+
+
+def memory_bytes(root: Path = ROOT) -> int:
+    """Memory that is ours to use: the least of the host's and of the limits of our control group and those above it."""
+    return control_group(root).memory_bytes or host_memory_bytes()
+
+
+def reserved_share(root: Path = ROOT) -> float | None:
+    """The part of the host's CPUs that our control group may use at most, 0 to 1; None where nothing limits it."""
+    cpus = control_group(root).cpus
+    return None if cpus is None else cpus / cpu_count()
+
+
+@dataclass(frozen=True)
+class ControlGroup:
+    """A control group: what it and those above it, as far as they can be seen, may use of the host at most.
+
+    Attributes:
+        cpus: CPUs' worth of time (a quota), None where it may use all of the host's.
+        memory_bytes: Memory, None where it may use all of the host's.
+        usage_file: Where the kernel counts the CPU time of the group that carries the limit (of CPU, else of memory),
+            or of the outermost that can be seen where nothing is limited; None where there is none.
+    """
+
+    cpus: float | None
+    memory_bytes: int | None
+    usage_file: Path | None
+
+    def cpu_usage_ns(self) -> int | None:
+        """CPU time of that group since it was made, in nanoseconds over all CPUs; None where it cannot be read."""
+        if self.usage_file is None:
+            return None
         try:
-            text = limit.read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():  # cgroup v2 writes "max" for no limit, v1 a number beyond any memory
-            least = min(least, int(text))
-    return least
+            text = self.usage_file.read_text(encoding="ascii")
+            if self.usage_file.name != "cpu.stat":
+                return int(text)
+            return int(next(line for line in text.splitlines() if line.startswith("usage_usec ")).split()[1]) * 1000
+        except (OSError, ValueError, StopIteration):
+            return None
 
 
-def _memory_limit_files(root: Path) -> list[Path]:
-    mounted = root / "sys/fs/cgroup"
-    # A container sees its own group at the mount; elsewhere (a service, a Slurm job) it is some way below.
-    files = [mounted / "memory.max", mounted / "memory/memory.limit_in_bytes"]
+def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None = None) -> ControlGroup:
+    """The control group of this process, of another, or at a path; versions 1, 2 and both at once.
+
+    Args:
+        root: Where ``/proc`` and ``/sys`` are.
+        pid: Another process.
+        path: The group itself, as ``/proc/<pid>/cgroup`` writes it (``/system.slice/job.service``).
+    """
+    paths = _group_paths(root, pid) if path is None else {}
+    cpu, usage, memory = (_group_folders(root, controller, paths, path) for controller in ("cpu", "cpuacct", "memory"))
+    quotas = [(quota, place) for place, folder in cpu if (quota := _quota_cpus(folder)) is not None and quota < cpu_count()]
+    limits = [(limit, place) for place, folder in memory if (limit := _memory_limit(folder)) is not None]
+    if limits:
+        limits = [(limit, place) for limit, place in limits if limit < host_memory_bytes()]
+    counted = {place: file for place, folder in usage if (file := _usage_file(folder)) is not None}
+    cpus, cpu_carrier = min(quotas, default=(None, None))
+    least_bytes, memory_carrier = min(limits, default=(None, None))
+    outermost = min(counted, key=len, default=None)
+    carrier = next((place for place in (cpu_carrier, memory_carrier, outermost) if place is not None), None)
+    return ControlGroup(cpus, least_bytes, None if carrier is None else counted.get(carrier))
+
+
+def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
+    """The process's group in each hierarchy: controller -> path, version 2 under ``""``."""
+    paths: dict[str, str] = {}
+    file = root / "proc" / ("self" if pid is None else str(pid)) / "cgroup"
     try:
-        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+        text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return files
-    for group in groups:
-        number, _, rest = group.partition(":")
+        return paths
+    for line in text.splitlines():
+        _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        below = Path(path.strip("/"))
-        for folder in (below, *below.parents):
-            if number == "0":
-                files.append(mounted / folder / "memory.max")
-            elif "memory" in controllers.split(","):
-                files.append(mounted / "memory" / folder / "memory.limit_in_bytes")
-    return files
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    return paths
+
+
+def _group_folders(root: Path, controller: str, paths: dict[str, str], path: str | None) -> list[tuple[str, Path]]:
+    """The group's folder and those above it, inside out: (path in the hierarchy, folder)."""
+    mounted = root / "sys/fs/cgroup"
+    found = []
+    # A container sees its own group where the hierarchy is mounted; elsewhere (a service, a Slurm job) it is some way below.
+    tops = [(mounted, ""), (mounted / "unified", ""), (mounted / controller, controller)]
+    if (mounted / "cgroup.controllers").exists():
+        tops = tops[:1]  # version 2 alone: a folder named after a controller is only a group
+    for top, name in tops:
+        group = (paths.get(name, "") if path is None else path).strip("/")
+        # "..": a group outside of our namespace, so of its hierarchy only the top can be seen.
+        below = Path() if ".." in group.split("/") else Path(group)
+        for each in (below, *(parent for parent in below.parents if parent != below)):
+            if (top / each).is_dir():
+                found.append(("" if each == Path() else str(each), top / each))
+    return found
+
+
+def _quota_cpus(folder: Path) -> float | None:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
+        cpus = int(quota) / int(period)  # "max" and -1: no quota
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+    return cpus if cpus > 0 else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            return int((folder / name).read_text(encoding="ascii"))  # "max", or a number beyond any memory: no limit
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _usage_file(folder: Path) -> Path | None:
+    if (folder / "cpuacct.usage").exists():
+        return folder / "cpuacct.usage"
+    try:
+        # Version 1 has a cpu.stat too, of throttling only.
+        return folder / "cpu.stat" if "usage_usec" in (folder / "cpu.stat").read_text(encoding="ascii") else None
+    except OSError:
+        return None
 
 
 def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> bool | None:
@@ -160,8 +258,11 @@ def read_counters(root: Path = ROOT) -> dict[str, int]:
     return counters
 
 
-def context() -> dict[str, object]:
-    """Hardware and software facts for a record: no path, no argument, no user."""
+def context(root: Path = ROOT) -> dict[str, object]:
+    """Hardware and software facts for a record: no path, no argument, no user.
+
+    ``cpu_count`` and ``memory_bytes`` are what our control group may use, so what it was that did the work.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -170,10 +271,13 @@ def context() -> dict[str, object]:
         codecarbon = "absent"
     from ecoia import __version__
 
+    group = control_group(root)
     return {
-        "cpu_model": cpu_model(),
-        "cpu_count": cpu_count(),
-        "memory_bytes": memory_bytes(),
+        "cpu_model": cpu_model(root),
+        "cpu_count": group.cpus or cpu_count(),
+        "memory_bytes": group.memory_bytes or host_memory_bytes(),
+        "host_cpu_count": cpu_count(),
+        "host_memory_bytes": host_memory_bytes(),
         "os": platform.system(),
         "python": platform.python_version(),
         "ecoia": __version__,

@@ -1,0 +1,273 @@
+"""RAPL: the kernel's energy counters of CPU packages and memory, read from its powercap tree. Standard library only.
+
+A counter tells its place on a circle, not how often it went round. What is added to it here is that number of rounds:
+from the time that passed and the power that is possible, else from the power seen before, and then it is said.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ecoia.meters import Meter, hardware
+from ecoia.records import Method
+from ecoia.semconv import MEASURED
+
+RAPL = Method(MEASURED, "rapl")
+RAPL_DRAM = Method(MEASURED, "rapl-dram")
+
+MOST_WATTS = 2_000.0
+"""No socket, and no socket's memory, draws more, where the zone does not tell its own most."""
+
+_OVER_THE_MOST = 3.0
+"""``constraint_*_max_power_uw`` is a thermal figure; a processor that may boost draws up to two or three times of it."""
+
+_STEP_SECONDS = 0.01
+"""Counters move in steps of about a millisecond, so two readings close together may be a step apart."""
+
+_DOUBTFUL_PART = 10
+"""A counter that fell has wrapped, without doubt, if all that can have been used is less than this part of its range."""
+
+_KNOWN_SECONDS = 0.1
+_MEMORY_SECONDS = 10.0
+"""Power is known once seen for so long (a hundred steps), and is the mean of about so long."""
+
+_MIRROR_UJ = 1_000_000
+_MIRROR_PART = 1e-6
+"""Two counts of one counter, read one after the other, differ by no more than the greater of these."""
+
+
+class RaplMeter(Meter):
+    """The sum of RAPL zones, in integer microjoules.
+
+    The kernel counts modulo 2³² units of hardware and shows as range the largest count, so a wrap corrected by
+    ``max_energy_range_uj`` is one unit short: 61 µJ of 262 kJ.
+
+    Args:
+        component: ``cpu`` or ``ram``.
+        method: How records name it.
+        files: The ``energy_uj`` of each zone.
+        early_counters: Counts read before (path -> microjoules): the first reading begins there.
+
+    Raises:
+        OSError, ValueError: a zone cannot be read now.
+    """
+
+    def __init__(
+        self, component: str, method: Method, files: Sequence[Path], early_counters: Mapping[str, int] | None = None
+    ) -> None:
+        early = early_counters or {}
+        self.component = component
+        self.method = method
+        self._zones = [_Zone(file, early.get(str(file))) for file in files]
+        self._carried_uj = 0
+        self._lost: Counter[str] = Counter()
+
+    def read(self, seconds: float, load: float) -> int | None:
+        """See ``Meter.read``. None unless every zone was read: a sum without a socket is not the host's energy.
+
+        What the other zones used is kept, and given when the sum is complete again.
+        """
+        complete = True
+        for zone in self._zones:
+            energy_uj = zone.read(seconds)
+            if zone.doubt is not None:
+                self._lost[f"{self.component}-{zone.doubt}"] += 1
+            if energy_uj is None:
+                complete = False
+            else:
+                self._carried_uj += energy_uj
+        if not complete:
+            return None
+        energy_uj, self._carried_uj = self._carried_uj, 0
+        return energy_uj
+
+    def lost(self) -> Counter[str]:
+        """See ``Meter.lost``: ``<component>-counter-reset``, ``<component>-wraps-inferred``."""
+        lost, self._lost = self._lost, Counter()
+        return lost
+
+
+class _Zone:
+    """One counter: where it stood, when, and what power it showed."""
+
+    def __init__(self, file: Path, early_uj: int | None) -> None:
+        self._descriptor: int | None = None  # first: a zone that cannot be read is taken down too
+        self._identity = (0, 0)
+        self.doubt: str | None = None
+        """What is not certain of the last reading: ``counter-reset``, ``wraps-inferred``."""
+
+        self._file = str(file)
+        self._range_uj = _number(file.parent / "max_energy_range_uj") or 0
+        self._most_watts = _most_watts(file.parent)
+        self._read_ns = time.perf_counter_ns()
+        count_uj = self._count()
+        self._count_uj = count_uj if early_uj is None else early_uj
+        self._seconds = 0.0
+        self._seen_uj = 0.0
+        self._seen_seconds = 0.0
+
+    def __del__(self) -> None:
+        self._close()
+
+    def read(self, seconds: float) -> int | None:
+        """Microjoules since the last reading that succeeded; None when the counter cannot be read, or tells nothing."""
+        self.doubt = None
+        self._seconds += seconds
+        before_ns = time.perf_counter_ns()
+        try:
+            count_uj = self._count()
+        except (OSError, ValueError):
+            return None
+        # A counter is read later than the clock, by whatever stopped this thread between the two.
+        late = (time.perf_counter_ns() - before_ns) / 1e9
+        elapsed = max(self._seconds, (before_ns - self._read_ns) / 1e9)
+        energy_uj = self._energy(count_uj, elapsed, self._most_watts * (elapsed + late + _STEP_SECONDS) * 1e6)
+        self._count_uj, self._read_ns, self._seconds = count_uj, before_ns, 0.0
+        if energy_uj is not None and self.doubt is None:
+            self._remember(energy_uj, elapsed)
+        return energy_uj
+
+    def _energy(self, count_uj: int, seconds: float, most_uj: float) -> int | None:
+        least_uj = count_uj - self._count_uj
+        fell = least_uj < 0
+        if fell:
+            least_uj += self._range_uj
+        possible = 0 <= least_uj <= most_uj  # with no more than this one wrap
+        more_wraps = int((most_uj - least_uj) // self._range_uj) if possible and self._range_uj else 0
+        reset = fell and count_uj <= most_uj and (not possible or most_uj * _DOUBTFUL_PART > self._range_uj)
+        if possible and not more_wraps and not reset:
+            return least_uj
+        if not possible:
+            # It began again at zero, so what it shows was used since, at the least; or it tells nothing at all.
+            self.doubt = "counter-reset"
+            return count_uj if reset else None
+        self.doubt = "wraps-inferred"
+        if self._seen_seconds < _KNOWN_SECONDS:
+            return None
+        expected_uj = self._seen_uj / self._seen_seconds * seconds
+        wraps = min(max(round((expected_uj - least_uj) / (self._range_uj or 1)), 0), more_wraps)
+        energy_uj = least_uj + wraps * self._range_uj
+        if reset and abs(count_uj - expected_uj) < abs(energy_uj - expected_uj):
+            self.doubt = "counter-reset"
+            return count_uj
+        return energy_uj
+
+    def _remember(self, energy_uj: int, seconds: float) -> None:
+        fade = _MEMORY_SECONDS / max(self._seen_seconds + seconds, _MEMORY_SECONDS)
+        self._seen_uj = (self._seen_uj + energy_uj) * fade
+        self._seen_seconds = (self._seen_seconds + seconds) * fade
+
+    def _count(self) -> int:
+        """The counter, through a descriptor that stays open: cheaper, and a permission withdrawn later is no loss."""
+        facts = self._facts()
+        # The kernel answers ENODEV once a zone is gone. A file that stands for one (a container's, a test's) answers for
+        # ever, so one that was unlinked or replaced is let go.
+        if facts is None or facts.st_nlink == 0:
+            self._close()
+            self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+            opened = os.fstat(self._descriptor)
+            self._identity = (opened.st_dev, opened.st_ino)
+        try:
+            return int(os.pread(self._descriptor, 32, 0))  # type: ignore[arg-type] # opened above if it was None
+        except (OSError, ValueError):
+            self._close()
+            raise
+
+    def _facts(self) -> os.stat_result | None:
+        """The file behind our descriptor; None where the number is not ours: who becomes a daemon closes them all."""
+        if self._descriptor is None:
+            return None
+        try:
+            facts = os.fstat(self._descriptor)
+        except OSError:
+            return None
+        return facts if (facts.st_dev, facts.st_ino) == self._identity else None
+
+    def _close(self) -> None:
+        if self._facts() is not None:
+            os.close(self._descriptor)  # type: ignore[arg-type] # it has facts
+        self._descriptor = None
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _most_watts(zone: Path) -> float:
+    told_uw = [_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")]
+    return _OVER_THE_MOST * max(told_uw) / 1e6 if any(told_uw) else MOST_WATTS
+
+
+def meter(component: str, root: Path = hardware.ROOT, early_counters: Mapping[str, int] | None = None) -> RaplMeter | None:
+    """The meter of ``cpu`` or ``ram``; None where its zones are not all there to read.
+
+    DRAM counters without the packages' would mix a measured part with a modelled one for no gain.
+    """
+    packages, dram = select_zones(root)
+    method, zones = (RAPL, packages) if component == "cpu" else (RAPL_DRAM, dram)
+    return RaplMeter(component, method, zones, early_counters) if zones else None
+
+
+def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
+    """The counters to add up: (package zones, dram zones), each counted once.
+
+    ``psys`` holds the packages and is left out; ``core`` and ``uncore`` are inside the package; a package shown
+    by both the MSR and the MMIO interface is taken once (MSR); dies that mirror one counter are taken once;
+    ``dram`` zones are found by path, nested or not, so that each socket's counts.
+    A package that exists but cannot be read makes the list empty: half of a host is not its energy.
+    """
+    # Read rather than asked about: a file may look readable and fail (a hypervisor's, a security module's).
+    counted = hardware.read_counters(root)
+    packages: dict[str, Path] = {}
+    dram: dict[tuple[str, str], Path] = {}
+    for file in hardware.energy_counter_files(root):
+        name = _zone_name(file)
+        mmio = "mmio" in str(file)
+        if name.startswith("package"):
+            if name not in packages or not mmio:
+                packages[name] = file
+        elif name == "dram":
+            above = _zone_name(file.parent)
+            key = (above, "") if above else ("", str(file))
+            if key not in dram or not mmio:
+                dram[key] = file
+    if not packages or not all(str(file) in counted for file in packages.values()):
+        return [], []
+    memory = list(dram.values())
+    # Half of the memory is not the memory either.
+    return _without_mirrors(packages, counted), memory if all(str(file) in counted for file in memory) else []
+
+
+def _zone_name(file: Path) -> str:
+    try:
+        return (file.parent / "name").read_text(encoding="ascii").strip().lower()
+    except OSError:
+        return ""
+
+
+def _without_mirrors(packages: Mapping[str, Path], counted: Mapping[str, int]) -> list[Path]:
+    """The packages, and of dies that all show their package's one counter, one (codecarbon's issue 1274: 137 W for 68).
+
+    Sockets are never taken for each other: booted together and idle alike, theirs can stand within a joule too.
+    """
+    kept: dict[str, tuple[str, int]] = {}
+    for name, file in packages.items():
+        package, _, _ = name.partition("-die-")
+        count = counted[str(file)]
+        if not any(package == other and _one_counter(count, known) for other, known in kept.values()):
+            kept[name] = (package, count)
+    return [packages[name] for name in kept]
+
+
+def _one_counter(first_uj: int, second_uj: int) -> bool:
+    """Whether two counts, read at nearly the same instant, are of one counter. A count of 0 tells nothing."""
+    if first_uj <= 0 or second_uj <= 0:
+        return False
+    return abs(first_uj - second_uj) <= max(_MIRROR_UJ, _MIRROR_PART * max(first_uj, second_uj))
