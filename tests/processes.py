@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from ecoia.journal import Journal
@@ -40,3 +42,11 @@ def spans_of(home: Path) -> Counter[str | None]:
     for record in recorded(home):
         spans[record.service] += record.spans
     return spans
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for a condition, not for a time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)

@@ -20,7 +20,7 @@ import typer
 from typer.testing import CliRunner
 
 from builders import CHARTER, DECLARED, SERVICES, TARGETS, kwh, outcome, record
-from ecoia import catalogue, settings
+from ecoia import catalogue, settings, watching
 from ecoia.cli import app
 from ecoia.declared import COLUMNS
 from ecoia.helper import HELPER_LOCK, try_lock
@@ -176,6 +176,26 @@ def test_run_names_a_program_that_cannot_be_started() -> None:
     result = ecoia("run", "-s", "vadore", "-p", "training", "--", "no-such-program")
     assert result.exit_code == 2
     assert "'no-such-program' cannot be started" in result.stderr
+
+
+# --------------------------------------------------------------------------------------------------------------- watch
+
+
+def test_watch_passes_on_what_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(watching, "watch", lambda **options: asked.append(options))
+    assert ecoia("watch", "--pid", 42, "--service", "vadore", "--seconds", "0.5").exit_code == 0
+    assert ecoia("watch", "--unit", "api", "-s", "vadore", "-p", "evaluation").exit_code == 0
+    given = [{name: value for name, value in options.items() if name != "settings" and value is not None} for options in asked]
+    assert given == [
+        {"service": "vadore", "phase": "inference", "pid": 42, "seconds": 0.5},
+        {"service": "vadore", "phase": "evaluation", "unit": "api"},
+    ]
+
+
+def test_watch_refuses_what_it_cannot_watch() -> None:
+    result = ecoia("watch", "--service", "vadore")
+    assert (result.exit_code, result.stderr) == (2, "ecoia: no target given: name one of --pid, --cgroup and --unit\n")
 
 
 def test_a_wrong_setting_is_told_and_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:

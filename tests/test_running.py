@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,9 +17,8 @@ import psutil
 import pytest
 
 from ecoia import running
-from ecoia.engine import Baseline, Engine
 from ecoia.errors import UsageError
-from ecoia.sampler import Key
+from ecoia.processes import Descendants
 from ecoia.semconv import KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN
 from ecoia.settings import load as load_settings
 from processes import BURN, recorded
@@ -144,7 +142,7 @@ def test_the_command_has_our_terminal_and_its_ctrl_c() -> None:
 @pytest.mark.usefixtures("mask")
 def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
     """Ctrl-C reaches the command and us; when it has ended by then, its figures and exit code still count."""
-    child = running._Child(["sh", "-c", "exit 4"], None)
+    child = running._Child(["sh", "-c", "exit 4"])
 
     def interrupted_reading() -> None:
         while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
@@ -183,8 +181,8 @@ def test_what_cannot_run_is_said_in_one_line(command: list[str], service: str, p
 
 
 def test_disabled_runs_the_command_and_nothing_else(home: Path) -> None:
-    done = run("sh", "-c", "env | grep -c ECOIA_CLAIMS; exit 5", ECOIA_DISABLED="1")
-    assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 5)
+    done = run("sh", "-c", "echo answer; exit 5", ECOIA_DISABLED="1")
+    assert (done.stdout, done.stderr, done.returncode) == ("answer\n", "", 5)
     assert not home.exists()
 
 
@@ -193,24 +191,6 @@ def test_a_home_that_cannot_be_used_changes_nothing_for_the_command() -> None:
     assert (done.stdout, done.returncode) == ("answer\n", 5)
     assert "cannot be used" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.mark.usefixtures("mask")
-def test_without_a_temporary_folder_the_command_runs_unmeasured(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not measured rather than perhaps counted twice; and said."""
-
-    def no_room(**_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    complaints: list[str] = []
-    engine = Engine()
-    monkeypatch.setattr(engine, "complain", complaints.append)
-    monkeypatch.setattr(running, "engine", engine)
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", no_room)
-    assert running.run(["sh", "-c", "exit 6"], service="a", phase="training", settings=load_settings()) == 6
-    assert len(complaints) == 1
-    assert "not measured" in complaints[0]
-    assert not home.exists()
 
 
 def test_the_run_of_mlflow_is_the_commands(home: Path) -> None:
@@ -284,26 +264,6 @@ def test_a_run_within_a_run_is_counted_once(home: Path) -> None:
     assert 0.95 * spent_ms <= within_ms + cpu_ms(home, "vadore") <= spent_ms + 60
 
 
-def test_a_run_says_to_the_one_above_what_it_measures_before_it_begins(tmp_path: Path) -> None:
-    done = run("sh", "-c", 'ls "$1"; expr $ECOIA_CLAIMS : "$1" || true', "sh", str(tmp_path), ECOIA_CLAIMS=str(tmp_path))
-    listed, same_folder = done.stdout.splitlines()
-    assert listed.endswith(".tree")
-    assert same_folder == "0"  # the command says so to us, not to the one above
-    assert int((tmp_path / listed.replace(".tree", ".end")).read_text(encoding="ascii")) > 0
-
-
-def test_a_child_that_is_killed_keeps_what_it_claimed(tmp_path: Path) -> None:
-    """A self-measuring process that never says its end: what it was last seen to use stays its own."""
-    (tmp_path / "4242").write_text("100", encoding="ascii")
-    (tmp_path / "77.end").write_text("", encoding="ascii")  # being written
-    tree = running.ProcessTree.__new__(running.ProcessTree)
-    tree._claims, tree._claimed_ns = tmp_path, {}
-    tree._read_claim(4242, 600)
-    tree._read_claim(4242, 300)
-    tree._read_claim(5, 300)
-    assert tree._claimed_ns == {4242: 500}
-
-
 FAMILY = f"""
 import os, subprocess, sys
 {BURN}
@@ -330,11 +290,9 @@ else:
 
 
 class Family:
-    """The three generations, seen by a ``ProcessTree`` whenever the test looks."""
+    """The three generations, and what is below this process whenever the test looks."""
 
     def __init__(self, folder: Path) -> None:
-        self.claims = folder / "claims"
-        self.claims.mkdir()
         self._gate = folder / "gate"
         os.mkfifo(self._gate)
         os.environ["GATE"] = str(self._gate)
@@ -344,14 +302,13 @@ class Family:
         os.dup2(to_child, 0)
         os.dup2(from_child, 1)
         try:
-            baseline = Baseline()
-            self.child = running._Child([sys.executable, "-c", FAMILY, "child"], str(self.claims))
+            self.below = Descendants()
+            self.child = running._Child([sys.executable, "-c", FAMILY, "child"])
         finally:
             os.dup2(saved[0], 0)
             os.dup2(saved[1], 1)
             for descriptor in (*saved, to_child, from_child):
                 os.close(descriptor)
-        self.tree = running.ProcessTree(self.child, self.claims, Key("a", "training", None, None, None, None), baseline)
 
     def hear(self) -> bytes:
         return os.read(self._from_child, 1)
@@ -364,10 +321,11 @@ class Family:
             pass
 
     def look_ms(self) -> float:
-        return self.tree.look(time.perf_counter_ns()).process_cpu_ns / 1e6
+        return self.below.advance() / 1e6
 
     def close(self) -> None:
         assert self.child.wait_to_end(lambda: None) == 0
+        self.child.pid = 0
         for descriptor in (self._to_child, self._from_child):
             os.close(descriptor)
 
@@ -377,9 +335,9 @@ def family(mask: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("GATE", "")
     family = Family(tmp_path)
     yield family
-    if family.child.cpu_ns is None:  # the test failed half-way
-        for process in (*family.tree._orphans.values(), *psutil.Process().children(recursive=True)):
-            process.kill()
+    if family.child.pid:  # the test failed half-way
+        for pid in family.below.pids() - {os.getpid()}:
+            os.kill(pid, signal.SIGKILL)
         family.child.wait_to_end(lambda: None)
 
 
@@ -391,50 +349,25 @@ def wait_for_end(process: psutil.Process) -> None:
 def test_an_orphaned_grandchild_stays_ours(family: Family) -> None:
     assert family.hear() == b"1"
     all_ms = family.look_ms()  # three interpreters, and 100 ms
-    assert all_ms >= 90
+    assert all_ms >= 180
+    child = psutil.Process(family.child.pid)
+    (middle,) = child.children()
+    (orphan,) = middle.children()
     family.tell()
     assert family.hear() == b"o"
     all_ms += family.look_ms()
+    assert orphan.pid in family.below.pids()
     family.pass_gate()
     assert family.hear() == b"2"
     burnt_ms = family.look_ms()  # as an orphan
     assert 180 <= burnt_ms < 300
-    (orphan,) = family.tree._orphans.values()
     family.pass_gate()
     wait_for_end(orphan)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    family.tell()
+    family.close()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     all_ms += burnt_ms + family.look_ms()
-    family.tell()
-    family.close()
-    family.tree.ended = True
-    last = family.tree.look(time.perf_counter_ns())
-    all_ms += last.process_cpu_ns / 1e6
-    assert family.child.cpu_ns is not None
-    assert all_ms >= family.child.cpu_ns / 1e6 + 280  # what the child waited for, and the orphan
-    (delta,) = last.deltas.values()
-    assert (delta.spans, delta.ended, delta.last_failed) == (1, 1, False)
-
-
-def test_what_a_run_below_us_measures_is_not_ours_at_any_moment(family: Family) -> None:
-    """The middle process says that it measures its tree: neither it nor the grandchild counts here, nor do they after its end."""
-    assert family.hear() == b"1"
-    (middle,) = psutil.Process(family.child.pid).children()
-    (grandchild,) = middle.children()
-    (family.claims / f"{middle.pid}.tree").write_text("0", encoding="ascii")
-    all_ms = family.look_ms()
-    family.pass_gate()
-    assert family.hear() == b"2"
-    (family.claims / f"{middle.pid}.end").write_text(str(500_000_000), encoding="ascii")  # so far; it still runs
-    all_ms += family.look_ms()
-    assert family.tree._tree_cpu_ns() > 0  # what it has measured so far is not in our sum, so not to be taken off
-    times = middle.cpu_times()
-    (family.claims / f"{middle.pid}.end").write_text(str(round((times.user + times.system) * 1e9)), encoding="ascii")
-    family.tell()
-    assert family.hear() == b"o"
-    all_ms += family.look_ms()
-    family.pass_gate()
-    wait_for_end(grandchild)
-    all_ms += family.look_ms()
-    own = psutil.Process(family.child.pid).cpu_times()
-    assert abs(all_ms - 1000 * (own.user + own.system)) <= 20.1  # the child alone, to the kernel's ticks
-    family.tell()
-    family.close()
+    waited_ms = 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert all_ms >= waited_ms + 280  # what the child waited for, and the orphan
+    assert family.below.pids() == {os.getpid()}

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 _MAX_COMPLAINTS = 10
-CLAIMS_VARIABLE = "ECOIA_CLAIMS"
-"""Set by ``ecoia run`` for its command: a folder in which a process that measures itself says since when."""
 
 
 class Label:
@@ -166,6 +164,8 @@ class Background:
     def __init__(self, engine: Engine) -> None:
         self.pid = os.getpid()
         self.baseline = Baseline()
+        from ecoia.processes import Claim, Descendants
+
         self.event = Event()
         self.ready = Event()
         self.closed = Event()
@@ -174,18 +174,23 @@ class Background:
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
         self.exit_seconds = 0.1
-        claim("", self.baseline.process_cpu_ns)
+        # Said at once, not by the thread, which may have to wait long for its turn: meanwhile others would count it too.
+        self.descendants = Descendants()
+        self.claim = Claim(self.baseline.process_cpu_ns + self.descendants.total_ns)
         self._thread = Thread(target=self._run, args=(engine,), name="ecoia-sampler", daemon=True)
         self._thread.start()
 
     def _run(self, engine: Engine) -> None:
         try:
+            from ecoia.processes import sweep
             from ecoia.sampler import sample_this_process
 
+            sweep()
             sample_this_process(engine, self)
         except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
             engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
         finally:
+            self.claim.end()
             self.ready.set()
             self.closed.set()
 
@@ -219,7 +224,6 @@ class Background:
         self.event.set()
         self.ready.wait(self.DETECTION_GRACE_SECONDS)
         self._thread.join(max(self.exit_seconds, 0.1) + 0.9)
-        claim(".end", process_time_ns() - self.baseline.process_cpu_ns)
 
 
 class Engine:
@@ -316,20 +320,6 @@ _forks_watched = False
 def lose(cause: str) -> None:
     """Count something that could not be recorded; it is shown with the next records."""
     engine.lost.append(cause)
-
-
-def claim(ending: str, cpu_ns: int) -> None:
-    """Tell an ``ecoia run`` above this process which CPU time is in records of our own.
-
-    ``""``: this process's since then. ``.tree``: idem, with all below it. ``.end``: so much in all, now that it ends.
-    """
-    folder = os.environ.get(CLAIMS_VARIABLE)
-    if folder:
-        try:
-            with open(f"{folder}/{os.getpid()}{ending}", "w", encoding="ascii") as file:  # noqa: PTH123 - lean
-                file.write(str(cpu_ns))
-        except OSError:
-            lose("claim-unwritten")
 
 
 def active_run() -> Run:

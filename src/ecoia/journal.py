@@ -160,7 +160,7 @@ class Journal:
         """
         for name in self.files() if names is None else names:
             with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                yield from _stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
+                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
 
     def is_alive(self, name: str) -> bool:
         """Whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""
@@ -179,7 +179,8 @@ class Journal:
             return False
 
 
-def _stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
+def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
+    """Records of one file from an offset on; ``name`` is what the entries give as their file."""
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
@@ -222,7 +223,7 @@ class Writer:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+        self.name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
         self._file: IO[bytes] | None = None
         self._day = ""
         self._batches = 0
@@ -281,14 +282,14 @@ class Writer:
         self._used_bytes += written
         if not self._torn:
             os.fsync(self._file.fileno())
-        self.position = (f"{day}/{self._name}", os.fstat(self._file.fileno()).st_size)
+        self.position = (f"{day}/{self.name}", os.fstat(self._file.fileno()).st_size)
         return written
 
     def _open(self, day: str) -> None:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / self._name).open("a+b", buffering=0)
+        self._file = (folder / self.name).open("a+b", buffering=0)
         self._torn = False
         if self._file.seek(0, os.SEEK_END) > 0:  # back on a day that a full disk may have cut
             self._file.seek(-1, os.SEEK_END)

@@ -48,6 +48,7 @@ except ImportError:  # Windows
 
 if TYPE_CHECKING:
     from ecoia.engine import Background, Baseline, Counters, Engine, ThreadState
+    from ecoia.processes import Claim, Descendants
     from ecoia.settings import Settings
 
 READING_SECONDS = 1.0
@@ -168,6 +169,7 @@ class Recorder:
         pid: The measured process.
         start: The clocks at which measuring began: (UTC ns, monotonic ns, host busy time).
         complain: Says once, in the host's log, what is wrong.
+        claim: Is told how much CPU time is in the journal, so that whoever measures from above or outside leaves it out.
     """
 
     def __init__(
@@ -179,8 +181,10 @@ class Recorder:
         pid: int,
         start: tuple[int, int, BusyTime],
         complain: Any,
+        claim: Claim | None = None,
     ) -> None:
         self._settings = settings
+        self._claim = claim
         self._subject = subject
         self._meters = meters
         self._methods = metering.methods(meters)
@@ -335,6 +339,8 @@ class Recorder:
                 settings = self._settings
                 self._journal = Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6))
                 self._writer = self._journal.writer()
+                if self._claim is not None:
+                    self._claim.writes_to(str(self._journal.folder), self._writer.name)
             self._writer.append(self._with_targets(records))
         except JournalError as error:
             # Tried again with the next window; what does not fit in memory is told by the next record that can be written.
@@ -345,6 +351,9 @@ class Recorder:
             self._complain(str(error))
             return False
         self._unwritten = []
+        day, _, _ = self._writer.position[0].partition("/")
+        if self._claim is not None and not self._claim.add(sum(r.cpu_ns for r in records), day, self._writer.position[1]):
+            self._window.lost["claim-unwritten"] += 1
         if self._writer.used_share >= ANNOUNCE_SHARE:
             self._complain(
                 f"the journal uses {self._writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
@@ -364,6 +373,8 @@ class Recorder:
         """Last reading, last window. Returns what ``close_window`` does."""
         self.read()
         written = self.close_window()
+        if self._claim is not None:
+            self._claim.end()
         if self._writer is not None:
             self._writer.close()
         if self._host_lock is not None:
@@ -496,9 +507,17 @@ def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:
 
 
 class ThisProcess:
-    """The process that ecoia runs in: its spans, thread by thread."""
+    """The process that ecoia runs in: its spans, thread by thread, and the processes below it that measure nothing."""
 
-    def __init__(self, engine: Engine, baseline: Baseline, session_id: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        baseline: Baseline,
+        session_id: str,
+        settings: Settings,
+        descendants: Descendants | None = None,
+    ) -> None:
+        self._descendants = descendants
         self._engine = engine
         self._session_id = session_id
         self._settings = settings
@@ -509,8 +528,6 @@ class ThisProcess:
 
     def look(self, wall_ns: int) -> Look:
         """See ``Subject.look``."""
-        process_ns = time.process_time_ns()
-        own_ns = time.thread_time_ns()
         deltas: dict[Key, Delta] = {}
         outside_ns = 0
         uncovered = 1.0
@@ -524,9 +541,13 @@ class ThisProcess:
             if ended:
                 self._engine.threads.remove(state)
                 del self._seen[id(state)]
+        # After the threads: a thread that worked on meanwhile must not seem to have done more than the process.
+        process_ns = time.process_time_ns()
+        own_ns = time.thread_time_ns()
         self._drain_events(deltas)
+        below_ns = self._descendants.advance() if self._descendants is not None else 0
         look = Look(
-            process_cpu_ns=max(process_ns - self._process_cpu_ns - (own_ns - self._own_cpu_ns), 0),
+            process_cpu_ns=max(process_ns - self._process_cpu_ns - (own_ns - self._own_cpu_ns), 0) + below_ns,
             own_cpu_ns=own_ns - self._own_cpu_ns,
             outside_cpu_ns=outside_ns,
             coverage=1 - uncovered,
@@ -659,15 +680,16 @@ def sample_this_process(engine: Engine, background: Background) -> None:
     settings = configuration.load()
     background.exit_seconds = settings.exit_seconds
     baseline = background.baseline
-    found = metering.detect(settings, baseline.counters)
+    found = metering.detect(settings, baseline.counters, pids=background.descendants.pids)
     session_id = f"ecoia-{uuid.uuid4().hex[:16]}"
     recorder = Recorder(
         settings,
-        ThisProcess(engine, baseline, session_id, settings),
+        ThisProcess(engine, baseline, session_id, settings, background.descendants),
         found,
         pid=background.pid,
         start=(baseline.utc_ns, baseline.wall_ns, baseline_busy_time(baseline)),
         complain=engine.complain,
+        claim=background.claim,
     )
     background.ready.set()
     next_reading = time.monotonic()

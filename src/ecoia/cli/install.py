@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PANEL = "Set up"
 _CONNECT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_OTHER_VARIABLES = ("ECOIA_DISABLED", "ECOIA_CLAIMS")
+_OTHER_VARIABLES = ("ECOIA_DISABLED",)
 
 _CONFIGURATION = """\
 # Réglages d'ecoia. Lus depuis ce dossier et ceux qui sont au-dessous ; ECOIA_<NOM> les remplace, un argument aussi.

@@ -1,4 +1,4 @@
-"""Commands around the local journal: ``run``, ``journal``, ``declare``."""
+"""Commands around the local journal: ``run``, ``watch``, ``journal``, ``declare``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ _LINE = "{:<19}  {:>8}  {:<12}  {:<20}  {:<16}  {:>12}  {:>10}  {:<9}  {}"
 def add_measuring(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("run", rich_help_panel=_PANEL, context_settings={"allow_interspersed_args": False})(run)
+    app.command("watch", rich_help_panel=_PANEL)(watch)
     app.command("journal", rich_help_panel=_PANEL)(journal)
     app.command("declare", rich_help_panel=_PANEL)(declare)
 
@@ -54,6 +55,27 @@ def run(
     from ecoia import running
 
     raise typer.Exit(running.run(command, service=service, phase=phase, settings=load_settings(home, needed=("home",))))
+
+
+def watch(
+    service: Annotated[str, typer.Option("--service", "-s", metavar="ID", help="The AI service that it works for.")],
+    phase: Annotated[str, typer.Option("--phase", "-p", metavar="PHASE", help=f"One of {', '.join(PHASES)}.")] = "inference",
+    pid: Annotated[int | None, typer.Option("--pid", metavar="N", help="A process, with all below it.")] = None,
+    cgroup: Annotated[str | None, typer.Option("--cgroup", metavar="PATH", help="A control group.")] = None,
+    unit: Annotated[str | None, typer.Option("--unit", metavar="NAME", help="A systemd unit, also when it restarts.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", metavar="N", help="How long at most.")] = None,
+    home: Home = None,
+) -> None:
+    """Measure what already runs, from outside: a process and all below it, a control group or a systemd unit.
+
+    Until it ends, or SIGTERM or Ctrl-C comes. What it contains that measures itself is left to itself.
+
+    [dim]$ ecoia watch --unit inference-api --service vadore[/dim]
+    """
+    from ecoia import watching
+
+    settings = load_settings(home, needed=("home",))
+    watching.watch(service=service, phase=phase, settings=settings, pid=pid, cgroup=cgroup, unit=unit, seconds=seconds)
 
 
 def journal(

@@ -1,0 +1,261 @@
+"""``ecoia watch``: measure what already runs, from outside: a process and all below it, a control group, a systemd unit.
+
+What is watched is not touched and need not be Python. Processes in it that measure themselves are left out, by their
+claims (``ecoia.processes``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from ecoia.engine import Baseline, engine
+from ecoia.errors import UsageError
+from ecoia.processes import (
+    Claim,
+    ControlGroup,
+    Descendants,
+    ProcessTree,
+    ancestors_of,
+    cpu_usage_ns,
+    measuring_ancestor,
+    notice_of,
+    own_folder,
+    read_process,
+)
+from ecoia.running import Measurement
+from ecoia.sampler import READING_SECONDS, Key
+from ecoia.semconv import PHASES
+from ecoia.settings import Settings, is_slug
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CGROUP_MOUNT = Path("/sys/fs/cgroup")
+_UNIT_TYPES = (".service", ".scope", ".slice")
+
+
+def watch(
+    *,
+    service: str,
+    phase: str,
+    settings: Settings,
+    pid: int | None = None,
+    cgroup: str | None = None,
+    unit: str | None = None,
+    seconds: float | None = None,
+    mount: Path = CGROUP_MOUNT,
+) -> None:
+    """Measure until the target ends, SIGTERM or SIGINT comes, or the time is over.
+
+    Args:
+        service: Id of the service it works for.
+        phase: One of ``semconv.PHASES``.
+        settings: What is configured.
+        pid: A process, measured with all below it.
+        cgroup: A control group: its folder, or its path below the mount.
+        unit: Name of a systemd unit; when it restarts, measuring goes on.
+        seconds: How long at most; None for no limit.
+        mount: Where control groups are mounted.
+
+    Raises:
+        UsageError: an illegal argument, a target that does not exist, that is measured already, or that we are part of.
+    """
+    if not is_slug(service):
+        raise UsageError(f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
+    if phase not in PHASES:
+        raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"seconds = {seconds:g}: give more than 0, or leave it out to watch until the target ends")
+    if engine.disabled:
+        raise UsageError("ECOIA_DISABLED is set, so that nothing would be measured: unset it")
+    given = [name for name, value in (("--pid", pid), ("--cgroup", cgroup), ("--unit", unit)) if value is not None]
+    if len(given) != 1:
+        raise UsageError(f"{' and '.join(given) or 'no target'} given: name one of --pid, --cgroup and --unit")
+    baseline = Baseline()
+    target: ProcessTree | ControlGroup
+    if pid is not None:
+        target = _process(pid)
+        taken = _alone(f"process {pid}", [])
+    else:
+        folder = _group(cgroup, mount) if cgroup is not None else _the_unit(str(unit), mount)
+        target = group = _Unit(unit, mount, folder) if unit is not None else ControlGroup(str(folder))
+        _refuse_measured_above(group)
+        taken = _alone(str(folder), _related(folder, mount))
+    with taken:
+        _measure(target, pid or os.getpid(), Key(service, phase, None, None, None, None), baseline, settings, seconds)
+
+
+def _measure(
+    target: ProcessTree | ControlGroup, pid: int, key: Key, baseline: Baseline, settings: Settings, seconds: float | None
+) -> None:
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        claim = Claim(baseline.process_cpu_ns + Descendants().total_ns)
+        measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while target.alive():
+            measurement.read()
+            left = READING_SECONDS if deadline is None else min(READING_SECONDS, deadline - time.monotonic())
+            if left <= 0 or stop.wait(left):
+                break
+        measurement.close(ended=not target.alive())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- processes -------------------------------------------------------------------------------------------------------------
+
+
+def _process(pid: int) -> ProcessTree:
+    facts = read_process(pid) if pid > 0 else None
+    if facts is None or not facts.running:
+        raise UsageError(f"pid = {pid}: no such process, or it is hidden from this user: see 'ps -ef', or be root")
+    if Path("/proc/self").exists() and Path(f"/proc/{pid}") not in Path("/proc").iterdir():  # found there, but not listed
+        raise UsageError(f"pid = {pid}: this is a thread: give the id of its process ('ps -eLf' shows both)")
+    us = os.getpid()
+    above_us = {above for above, _ in ancestors_of(us)}
+    if pid == us or pid in above_us or us in {above for above, _ in ancestors_of(pid)}:
+        raise UsageError(f"pid = {pid}: we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'")
+    notice = notice_of(pid, facts.start)
+    if notice is not None and notice.measures(facts):
+        raise UsageError(f"pid = {pid}: it measures itself and all below it: there is nothing to add, do not watch it")
+    above = measuring_ancestor(pid)
+    if above is not None:
+        raise UsageError(f"pid = {pid}: process {above} above it measures it already: do not watch it, or watch {above}'s parent")
+    return ProcessTree(pid)
+
+
+# --- control groups --------------------------------------------------------------------------------------------------------
+
+
+class _Unit(ControlGroup):
+    """The control group of a systemd unit; another one each time that the unit starts again."""
+
+    def __init__(self, name: str, mount: Path, folder: Path) -> None:
+        self._name = name
+        self._mount = mount
+        super().__init__(str(folder))
+
+    def alive(self) -> bool:
+        """A unit may always start again."""
+        return True
+
+    def advance(self) -> int:
+        """See ``Family.advance``."""
+        more_ns = super().advance()
+        if not super().alive():
+            found = _unit_folders(self._name, self._mount)
+            if found:  # made since the last look, so all that it used counts
+                super().__init__(str(found[0]))
+                more_ns += self.total_ns
+        return more_ns
+
+
+def _group(path: str, mount: Path) -> Path:
+    """The folder of a control group, in a hierarchy that accounts for CPU time."""
+    below = path.strip("/")
+    folders = [Path(path)] if Path(path).is_absolute() else []
+    folders += [hierarchy / below for hierarchy in _hierarchies(mount)]
+    there = [folder for folder in folders if folder.is_dir()]
+    for folder in there:
+        if cpu_usage_ns(str(folder)) is not None:
+            return folder.resolve()
+    if not [folder for folder in there if (folder / "cgroup.procs").exists()]:
+        raise UsageError(f"cgroup = {path!r}: no such control group below '{mount}': /proc/PID/cgroup names that of a process")
+    raise UsageError(
+        f"cgroup = {path!r}: no CPU time can be read there: give its path in the cpuacct hierarchy, or be a user who may read it"
+    )
+
+
+def _hierarchies(mount: Path) -> list[Path]:
+    """Where control groups account for CPU time: version 2 alone; or beside version 1; or version 1."""
+    if (mount / "cgroup.controllers").exists():
+        return [mount]
+    return [mount / name for name in ("unified", "cpu,cpuacct", "cpuacct") if (mount / name).is_dir()]
+
+
+def _unit_folders(name: str, mount: Path) -> list[Path]:
+    """The control groups of this name: of the system's unit, and of users' units, wherever their slices nest."""
+    wanted = name if name.endswith(_UNIT_TYPES) else f"{name}.service"
+    for hierarchy in _hierarchies(mount):
+        found = [
+            Path(folder) / wanted
+            for folder, below, _ in os.walk(hierarchy)
+            if wanted in below and cpu_usage_ns(f"{folder}/{wanted}") is not None
+        ]
+        if found:
+            return sorted(found)
+    return []
+
+
+def _the_unit(name: str, mount: Path) -> Path:
+    found = _unit_folders(name, mount)
+    if not found:
+        raise UsageError(
+            f"unit = {name!r}: no such unit runs here (nothing below '{mount}' is named so): 'systemctl status' lists them"
+        )
+    if len(found) > 1:
+        raise UsageError(f"unit = {name!r}: several run: give one as --cgroup: {', '.join(map(str, found))}")
+    return found[0].resolve()
+
+
+def _refuse_measured_above(group: ControlGroup) -> None:
+    inside = group.members()
+    for pid in group.pids():
+        above = measuring_ancestor(pid)
+        if above is not None and above not in inside:
+            raise UsageError(f"cgroup = '{group.folder}': its process {pid} is measured already, by process {above} above it")
+
+
+# --- one watcher a target ----------------------------------------------------------------------------------------------------
+
+
+def _related(folder: Path, mount: Path) -> list[str]:
+    """Groups that share processes with this one: those above and below it."""
+    above = [str(parent) for parent in folder.parents if parent.is_relative_to(mount.resolve())]
+    return above + [f"{parent}/{name}" for parent, below, _ in os.walk(folder) for name in below]
+
+
+@contextmanager
+def _alone(target: str, related: list[str]) -> Iterator[None]:
+    """Hold a target: two that watch the same processes would count them twice."""
+    folder = own_folder(make=True)
+    if folder is None or fcntl is None:
+        engine.complain(f"no folder for notices, so nobody can tell whether '{target}' is watched twice")
+        yield
+        return
+    files = {name: Path(folder, f"watched+{hashlib.sha256(name.encode()).hexdigest()[:16]}") for name in (target, *related)}
+    for name, file in files.items():
+        if name != target and file.exists() and _is_held(file):
+            raise UsageError(f"'{target}' shares processes with '{name}', which is watched already: end that 'ecoia watch' first")
+    with files[target].open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"'{target}' is watched already: end that 'ecoia watch' first") from error
+        yield
+
+
+def _is_held(file: Path) -> bool:
+    with file.open("a") as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

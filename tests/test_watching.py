@@ -1,0 +1,386 @@
+"""``ecoia watch`` beside real processes and real control groups: what it measures, what it leaves, when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecoia import processes, watching
+from ecoia.errors import UsageError
+from ecoia.processes import cpu_usage_ns, notice_of, read_process
+from ecoia.records import Record
+from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN
+from ecoia.settings import load as load_settings
+from processes import BURN, recorded, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups, and exact accounts, are Linux's")
+
+APART = "import os; from ecoia import processes; processes._folder_of = lambda *_: os.environ['CLAIMS']\n"
+"""Claims in a folder of the test: in this process, which is above all, other tests may measure."""
+
+WATCHER = (
+    f"{APART}import json, sys; from ecoia import settings, watching\n"
+    "print('watching', flush=True)\n"
+    "watching.watch(service='vadore', phase='inference', settings=settings.load(), **json.loads(sys.argv[1]))"
+)
+SERVICE = f"""
+import subprocess, sys
+{BURN}
+print("up", flush=True)
+for line in sys.stdin:                       # a number of milliseconds of work, here and as much in a child
+    burn(int(line))
+    subprocess.run([sys.executable, "-S", "-c", {BURN!r} + f"burn({{int(line)}})"])
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAIMS", str(tmp_path / "claims"))
+    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
+
+
+class Process:
+    """A program that answers line by line."""
+
+    def __init__(self, *command: str, before: Callable[[], None] | None = None) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ECOIA_FLUSH_SECONDS": "1"},
+            preexec_fn=before,
+        )
+        self.pid = self.process.pid
+
+    def ask(self, line: str | None = None) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if line is not None:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        wait_until(lambda: Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").split()[2] == "S")  # its time is booked
+        return answer
+
+    def end(self) -> int:
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def start(*command: str, **options: Any) -> Process:
+        started.append(Process(*command, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+        process.process.communicate()
+
+
+def spans(home: Path) -> list[Record]:
+    return [record for record in recorded(home) if record.kind == KIND_SPAN]
+
+
+def span_ms(home: Path) -> float:
+    return sum(record.cpu_ns for record in spans(home)) / 1e6
+
+
+def measures(pid: int) -> bool:
+    facts = read_process(pid)
+    return facts is not None and notice_of(pid, facts.start) is not None
+
+
+@pytest.fixture
+def watch(start: Callable[..., Process]) -> Callable[..., Process]:
+    def watch(**options: object) -> Process:
+        watcher = start(sys.executable, "-W", "error", "-c", WATCHER, json.dumps(options))
+        wait_until(lambda: measures(watcher.pid) or watcher.process.poll() is not None)
+        assert watcher.process.poll() is None
+        return watcher
+
+    return watch
+
+
+@pytest.fixture
+def service(start: Callable[..., Process]) -> Process:
+    service = start(sys.executable, "-c", SERVICE)
+    assert service.ask() == "up"
+    return service
+
+
+def attempt(**options: Any) -> None:
+    watching.watch(**{"service": "vadore", "phase": "inference", "settings": load_settings(), "seconds": 0.01, **options})
+
+
+# --- a process and what is below it ----------------------------------------------------------------------------------------
+
+
+def test_a_running_process_and_its_children_are_measured(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    before_ms = used_ms(service.pid)
+    watcher = watch(pid=service.pid)
+    assert service.ask("150") == "done"
+    after_ms = used_ms(service.pid)
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    (span,) = {(record.service, record.phase, record.run_id, record.pid, record.spans) for record in spans(home)}
+    assert span == ("vadore", "inference", None, service.pid, 0)
+    assert abs(span_ms(home) - (after_ms - before_ms)) <= 20.1  # the ticks in which the kernel tells of waited-for children
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}
+
+
+def used_ms(pid: int) -> float:
+    facts = read_process(pid)
+    assert facts is not None
+    return (facts.own_ns + facts.reaped_ns) / 1e6
+
+
+def test_watching_ends_with_what_is_watched(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    watcher = watch(pid=service.pid)
+    assert service.ask("100") == "done"
+    service.end()
+    assert watcher.end() == 0
+    assert sum(record.spans for record in spans(home)) == 1
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}  # how it ended, its parent knows
+
+
+def test_watching_ends_after_the_time_given(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    assert watch(pid=service.pid, seconds=0.2).end() == 0
+    assert service.process.poll() is None
+    assert sum(record.spans for record in recorded(home)) == 0
+
+
+# --- control groups, as the kernel keeps them ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def groups() -> Iterator[Callable[[str], Path]]:
+    """Makes real control groups, gone afterwards."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        for hierarchy in watching._hierarchies(watching.CGROUP_MOUNT):
+            folder = hierarchy / name
+            try:
+                folder.mkdir(parents=True)
+            except OSError:
+                continue
+            made.append(folder)
+            return folder
+        pytest.skip("no control group can be made here")
+
+    yield make
+    for folder in reversed(made):
+        if folder.exists():
+            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text(encoding="ascii"))
+            folder.rmdir()
+
+
+def member_of(folder: Path) -> Callable[[], None]:
+    """Run in a child before its program: it begins in the group."""
+    file = str(folder / "cgroup.procs")
+    return lambda: Path(file).write_text("0", encoding="ascii") and None
+
+
+SELF_MEASURING = f"""
+{APART}import sys
+{BURN}
+import ecoia
+print("up", flush=True)
+for line in sys.stdin:
+    burn(int(line))                          # before its first span: for the one who watches
+    with ecoia.track(service="inner"): burn(int(line))
+    print("done", flush=True)
+"""
+
+
+def test_a_control_group_is_measured_without_what_measures_itself(
+    home: Path, groups: Callable[[str], Path], start: Callable[..., Process], watch: Callable[..., Process]
+) -> None:
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    inner = folder / "inner"
+    inner.mkdir()
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(inner))
+    try:
+        assert (plain.ask(), itself.ask()) == ("up", "up")
+        before_ns = cpu_usage_ns(str(folder))
+        watcher = watch(cgroup=str(folder))
+        assert plain.ask("100") == "done"
+        assert itself.ask("150") == "done"
+        plain.end()
+        itself.end()  # what it used after its last record is the watcher's
+        after_ns = cpu_usage_ns(str(folder))
+        watcher.process.send_signal(signal.SIGINT)
+        assert watcher.end() == 0
+    finally:
+        itself.process.kill()
+        itself.process.wait()
+        wait_until(lambda: not (inner / "cgroup.procs").read_text(encoding="ascii"))
+        inner.rmdir()
+    assert before_ns is not None
+    assert after_ns is not None
+    own_ms = sum(record.cpu_ns for record in recorded(home) if record.pid == watcher.pid and record.kind == KIND_OVERHEAD) / 1e6
+    all_ms = sum(record.cpu_ns for record in recorded(home)) / 1e6 - own_ms
+    inner_ms = sum(record.cpu_ns for record in spans(home) if record.service == "inner") / 1e6
+    assert 150 <= inner_ms < 200
+    assert 0.99 * (after_ns - before_ns) / 1e6 <= all_ms <= 1.005 * (after_ns - before_ns) / 1e6
+
+
+def test_a_unit_is_found_by_name_and_followed_through_its_restart(
+    home: Path, groups: Callable[[str], Path], start: Callable[..., Process], watch: Callable[..., Process]
+) -> None:
+    above = groups(f"ecoia-{os.getpid()}.slice")
+    unit = above / f"ecoia-test-{os.getpid()}.service"
+    unit.mkdir()
+    used_ns = 0
+    try:
+        first = start(sys.executable, "-c", SERVICE, before=member_of(unit))
+        assert first.ask() == "up"
+        used_ns -= cpu_usage_ns(str(unit)) or 0
+        watcher = watch(unit=f"ecoia-test-{os.getpid()}")
+        assert first.ask("100") == "done"
+        first.end()
+        written = len(recorded(home))
+        wait_until(lambda: len(recorded(home)) > written)  # a window was written since
+        used_ns += cpu_usage_ns(str(unit)) or 0
+        unit.rmdir()
+        unit.mkdir()
+        second = start(sys.executable, "-c", SERVICE, before=member_of(unit))
+        assert (second.ask(), second.ask("100")) == ("up", "done")
+        second.end()
+        used_ns += cpu_usage_ns(str(unit)) or 0
+        watcher.process.send_signal(signal.SIGTERM)
+        assert watcher.end() == 0
+    finally:
+        unit.rmdir()
+    assert 0.99 * used_ns / 1e6 <= span_ms(home) <= 1.005 * used_ns / 1e6
+    assert sum(record.spans for record in recorded(home)) == 0
+
+
+def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) -> None:
+    """The kernel's files laid out as systemd lays them: version 2, and version 1 with its controllers apart."""
+    for mount, hierarchy, file, text in (
+        ("two", "", "cpu.stat", "usage_usec 1500\nuser_usec 1000\n"),
+        ("one", "cpu,cpuacct", "cpuacct.usage", "1500000\n"),
+    ):
+        below = tmp_path / mount / hierarchy
+        unit = below / "system.slice" / "system-vadore.slice" / "vadore@1.service"
+        user = below / "user.slice" / "user-1000.slice" / "user@1000.service" / "app.slice" / "notebook.service"
+        for folder in (unit, user):
+            folder.mkdir(parents=True)
+            (folder / file).write_text(text, encoding="ascii")
+        if not hierarchy:
+            (below / "cgroup.controllers").touch()
+        assert watching._the_unit("vadore@1", tmp_path / mount) == unit
+        assert watching._the_unit("notebook.service", tmp_path / mount) == user
+        assert cpu_usage_ns(str(unit)) == 1_500_000
+        assert watching._group("/system.slice/system-vadore.slice/vadore@1.service", tmp_path / mount) == unit
+        other = below / "system.slice" / "notebook.service"
+        other.mkdir()
+        (other / file).write_text(text, encoding="ascii")
+        with pytest.raises(UsageError, match="several run: give one as --cgroup"):
+            watching._the_unit("notebook", tmp_path / mount)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "no target given: name one of --pid, --cgroup and --unit"),
+        ({"pid": 1, "unit": "a"}, "--pid and --unit given: name one"),
+        ({"pid": 0}, "pid = 0: no such process"),
+        ({"pid": 2**22 + 1}, "pid = 4194305: no such process"),
+        ({"pid": os.getpid()}, f"pid = {os.getpid()}: we would watch ourselves"),
+        ({"pid": os.getppid()}, "we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'"),
+        ({"cgroup": "no/such"}, "cgroup = 'no/such': no such control group below"),
+        ({"cgroup": "/"}, None),
+        ({"unit": "no-such"}, "unit = 'no-such': no such unit runs here"),
+        ({"pid": 1, "seconds": 0}, "seconds = 0: give more than 0"),
+        ({"pid": 1, "service": "No Id"}, "service = 'No Id': use lower-case"),
+        ({"pid": 1, "phase": "use"}, "phase = 'use': choose one of"),
+    ],
+)
+def test_what_cannot_be_watched_is_said_in_one_line(
+    options: dict[str, Any], message: str | None, tmp_path: Path, home: Path
+) -> None:
+    if message is None:
+        (tmp_path / "cgroup.procs").touch()
+        (tmp_path / "cgroup.controllers").touch()
+        options, message = {"cgroup": "/", "mount": tmp_path}, "cgroup = '/': no CPU time can be read there: give its path in"
+    with pytest.raises(UsageError) as refused:
+        attempt(**options)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not home.exists()
+
+
+def test_a_thread_is_not_a_process() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UsageError, match=r"this is a thread: give the id of its process"):
+        attempt(pid=pool.submit(threading.get_native_id).result())
+
+
+def refusal(**options: object) -> str:
+    """What a watcher beside us says, rather than one that is above what it watches."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHER, json.dumps({"seconds": 0.01, **options})],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stderr.rstrip().rpartition("\n")[2]
+
+
+def test_a_target_is_watched_once(service: Process, watch: Callable[..., Process]) -> None:
+    watcher = watch(pid=service.pid)
+    assert "is watched already" in refusal(pid=service.pid)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    assert refusal(pid=service.pid) == ""
+
+
+def test_groups_that_share_processes_are_watched_once(groups: Callable[[str], Path], watch: Callable[..., Process]) -> None:
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    inner = groups(f"ecoia-test-{os.getpid()}/inner")
+    watch(cgroup=str(inner))
+    assert "shares processes with" in refusal(cgroup=str(folder))
+
+
+RUNNER = (
+    f"{APART}import sys; from ecoia import running, settings\n"
+    "running.run(sys.argv[1:], service='a', phase='training', settings=settings.load())"
+)
+
+
+def test_what_measures_itself_or_is_measured_from_above_is_not_watched(
+    start: Callable[..., Process], groups: Callable[[str], Path], home: Path
+) -> None:
+    itself = start(sys.executable, "-c", SELF_MEASURING)
+    assert (itself.ask(), itself.ask("1")) == ("up", "done")
+    assert f"pid = {itself.pid}: it measures itself" in refusal(pid=itself.pid)
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    above = start(sys.executable, "-c", RUNNER, sys.executable, "-c", "import os; print(os.getpid(), flush=True); input()")
+    pid = int(above.ask())
+    (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+    assert f"pid = {pid}: process {above.pid} above it measures it already" in refusal(pid=pid)
+    assert f"its process {pid} is measured already, by process {above.pid} above it" in refusal(cgroup=str(folder))
+    above.end()
