@@ -260,9 +260,9 @@ def resident_mib():
 
 READING_EVERY = """
 def read_every(seconds):
-    import ecoia.sampler
-    assert hasattr(ecoia.sampler, "READING_SECONDS"), "the interval of readings is set elsewhere now"
-    ecoia.sampler.READING_SECONDS = seconds
+    import ecoia.recording
+    assert hasattr(ecoia.recording, "READING_SECONDS"), "the interval of readings is set elsewhere now"
+    ecoia.recording.READING_SECONDS = seconds
 """
 """Source of ``read_every(seconds)``: the one place that knows how the sampler's interval is changed."""
 

@@ -18,7 +18,7 @@ import anyio.to_thread
 import pytest
 
 import ecoia
-from ecoia.engine import Baseline
+from ecoia.baseline import Baseline
 from ecoia.sampler import ThisProcess
 from ecoia.settings import load as load_settings
 from quiet_engine import MILLISECOND, QuietEngine, assert_about, burn

@@ -800,7 +800,8 @@ told["joules"] = 200 * (time.perf_counter() - begun)
     assert {record.devices for record in records} == {("GPU-11111111-aaaa",)}
     assert {record.method["gpu"].name for record in records} == {"nvml"}
     used = sum(record.energy_microjoules["gpu"] or 0 for record in records) / JOULE
-    assert 0.3 * told["joules"] < used < told["joules"] + 200, "what came before detection and after the end is not known here"
+    # The counter moves every 100 ms, and is first read as soon as the sampler's thread has its turn.
+    assert told["joules"] - 0.6 * 200 < used < told["joules"] + 200
 
 
 def test_a_driver_that_shows_no_gpu_while_the_bus_does_is_no_driver(on_gpus: OnGpus) -> None:

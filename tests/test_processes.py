@@ -251,7 +251,7 @@ def test_a_process_that_becomes_another_program_measures_no_more(home: Path, chi
 
 def test_a_process_whose_measuring_broke_is_measured_from_above(home: Path, child: Callable[..., Child]) -> None:
     below = Descendants()
-    broken = "import ecoia.sampler\ndef fail(*_): raise OSError\necoia.sampler.sample_this_process = fail\n"
+    broken = "import ecoia.sampler\ndef fail(*_): raise OSError\necoia.sampler.Sampling = fail\n"
     inner = child(f"{BURN}{broken}with ecoia.track(): pass\necoia.flush()\nburn(100)\n{READY}", stderr=subprocess.DEVNULL)
     assert below.advance() >= 100_000_000
     assert inner.pid in below.pids()

@@ -324,7 +324,7 @@ class Family:
         return self.below.advance() / 1e6
 
     def close(self) -> None:
-        assert self.child.wait_to_end(lambda: None) == 0
+        assert self.child.wait_to_end(lambda: 1.0) == 0
         self.child.pid = 0
         for descriptor in (self._to_child, self._from_child):
             os.close(descriptor)
@@ -338,7 +338,7 @@ def family(mask: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     if family.child.pid:  # the test failed half-way
         for pid in family.below.pids() - {os.getpid()}:
             os.kill(pid, signal.SIGKILL)
-        family.child.wait_to_end(lambda: None)
+        family.child.wait_to_end(lambda: 0.01)
 
 
 def wait_for_end(process: psutil.Process) -> None:

@@ -19,15 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_settings
-from ecoia import sampler
 from ecoia.engine import Background, Engine
 from ecoia.errors import SettingError
 from ecoia.journal import Journal
-from ecoia.meters import Meter
+from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
 from ecoia.periods import HALF_HOUR_NS
+from ecoia.recording import Delta, Key, Look, Recorder
 from ecoia.records import Method, Record, fold
-from ecoia.sampler import Delta, Key, Look, Recorder
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
 from ecoia.testing import FixedMeter, MemorySubject, StepMeter
@@ -54,7 +53,7 @@ class Host:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host()
-    monkeypatch.setattr(sampler.hardware, "host_busy_time", host.read)
+    monkeypatch.setattr(hardware, "host_busy_time", host.read)
     return host
 
 
@@ -140,7 +139,7 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
 
     host = Host()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampler.hardware, "host_busy_time", host.read)
+        patch.setattr(hardware, "host_busy_time", host.read)
         patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
         meters = [
             StepMeter("cpu", [reading["cpu"] for reading in readings]),
@@ -318,15 +317,13 @@ def test_a_window_ends_with_its_half_hour(
     boundary = START - START % HALF_HOUR_NS + HALF_HOUR_NS
     now = [boundary - 5]
     monkeypatch.setattr(time, "time_ns", lambda: now[0])
-    recording = recorder(MemorySubject([one_look()] * 3), [StepMeter("cpu", [10, 20, 30])], home=str(tmp_path), start=now[0])
+    recording = recorder(MemorySubject([one_look()] * 4), [StepMeter("cpu", [10, 5, 15, 30])], home=str(tmp_path), start=now[0])
     recording.read()
     now[0] = boundary - 1
-    assert not recording.crosses_half_hour()
-    assert 0 < sampler._seconds_to_next(time.monotonic() + 1) <= 0.001
+    assert recording.step() == 0.001, "a reading, and the next as soon as the half-hour ends"
     now[0] = boundary
     assert recording.crosses_half_hour()
-    recording.read()
-    recording.close_window()
+    recording.step()
     assert not recording.crosses_half_hour()
     now[0] += HALF_HOUR_NS // 2
     recording.close()
@@ -391,7 +388,7 @@ def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder]
 def test_what_does_not_fit_in_memory_is_told(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampler, "_MAX_UNWRITTEN", 2)
+    monkeypatch.setattr("ecoia.recording._MAX_UNWRITTEN", 2)
     home = tmp_path / "home"
     home.write_text("in the way", encoding="utf-8")
     look = Look(SECOND_NS, 0, 0, 1.0, {EMPLOI: Delta(cpu_ns=SECOND_NS)})
@@ -465,7 +462,7 @@ def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: py
     def die(*_: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(sampler, "sample_this_process", die)
+    monkeypatch.setattr("ecoia.sampler.Sampling", die)
     complaints: list[str] = []
     engine = Engine()
     monkeypatch.setattr(engine, "complain", complaints.append)
@@ -627,7 +624,7 @@ import ecoia
 print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
-    modules = ("carrying", "engine", "errors", "semconv", "spans", "tracking", "wrapping")
+    modules = ("baseline", "carrying", "engine", "errors", "semconv", "spans", "tracking", "wrapping")
     assert done.stdout.strip() == str(["ecoia", *(f"ecoia.{name}" for name in modules)])
 
 

@@ -18,8 +18,8 @@ from ecoia import testing, testing_hardware
 from ecoia.errors import UsageError
 from ecoia.journal import Journal
 from ecoia.meters.hardware import BusyTime
+from ecoia.recording import Look, Recorder
 from ecoia.records import NOT_MEASURED, Method, Record, in_force
-from ecoia.sampler import Look, Recorder
 from ecoia.semconv import COMPONENTS
 from ecoia.testing import MemorySubject, ReplayMeter
 from processes import recorded

@@ -37,7 +37,8 @@ from ecoia import spans
 from ecoia.engine import Baseline, ThreadState
 from ecoia.errors import UsageError
 from ecoia.journal import Journal
-from ecoia.sampler import Delta, Key, ThisProcess
+from ecoia.recording import Delta, Key
+from ecoia.sampler import ThisProcess
 from ecoia.semconv import PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
 from processes import recorded, run_python, spans_of

@@ -12,10 +12,13 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock, Thread, get_native_id, local
-from time import perf_counter_ns, process_time_ns, thread_time_ns, time_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ecoia.baseline import Baseline
+
 if TYPE_CHECKING:
+    from ecoia.sampler import Sampling
     from ecoia.spans import Span
 
 
@@ -125,34 +128,23 @@ class _Goodbye:
             self.state.dead_cpu_ns = self.state.cpu_mark_ns
 
 
-class Baseline:
-    """The clocks and counters at the process's first span: what the time before detection is measured against."""
-
-    __slots__ = ("counters", "process_cpu_ns", "stat_line", "utc_ns", "wall_ns")
+class Bell:
+    """Wakes the one thread that waits for it. A lock, since ``threading.Event`` costs several times as much to wait for."""
 
     def __init__(self) -> None:
-        self.utc_ns = time_ns()
-        self.wall_ns = perf_counter_ns()
-        self.process_cpu_ns = process_time_ns()
-        self.stat_line = b""
-        self.counters: dict[str, int] = {}
-        try:
-            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read
-                self.stat_line = file.readline()
-        except OSError:
-            return
-        folder = "/sys/class/powercap"
-        try:
-            zones = os.listdir(folder)  # noqa: PTH208 - idem
-        except OSError:
-            return  # no counters on this machine
-        for zone in zones:
-            path = os.path.realpath(f"{folder}/{zone}/energy_uj")
-            try:
-                with open(path, "rb") as file:  # noqa: PTH123 - idem
-                    self.counters[path] = int(file.read())
-            except (OSError, ValueError):
-                continue
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Let the next, or the present, ``wait`` return at once."""
+        try:  # noqa: SIM105 - contextlib is not loaded for this
+            self._lock.release()
+        except RuntimeError:
+            pass  # it rings already
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it rang within so many seconds."""
+        return self._lock.acquire(timeout=seconds)
 
 
 class Background:
@@ -161,36 +153,50 @@ class Background:
     DETECTION_GRACE_SECONDS = 2.0
     """A program that ends before its meters are found waits for them, rather than lose all that it measured."""
 
+    PARKING_GRACE_SECONDS = 0.5
+    """A fork waits so long at most for the sampler, which may be writing to a slow disk."""
+
     def __init__(self, engine: Engine) -> None:
         self.pid = os.getpid()
         self.baseline = Baseline()
-        from ecoia.processes import Claim, Descendants
+        from ecoia.processes import Claim, Descendants  # after the baseline, so that loading it is ours
 
-        self.event = Event()
+        self.bell = Bell()
         self.ready = Event()
         self.closed = Event()
         self.stopping = False
+        self.parked = False
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
         self.exit_seconds = 0.1
+        self.sampling: Sampling | None = None
         # Said at once, not by the thread, which may have to wait long for its turn: meanwhile others would count it too.
         self.descendants = Descendants()
         self.claim = Claim(self.baseline.process_cpu_ns + self.descendants.total_ns)
-        self._thread = Thread(target=self._run, args=(engine,), name="ecoia-sampler", daemon=True)
+        self._engine = engine
+        self._start()
+
+    def _start(self) -> None:
+        self._thread = Thread(target=self._run, name="ecoia-sampler", daemon=True)
         self._thread.start()
 
-    def _run(self, engine: Engine) -> None:
+    def _run(self) -> None:
         try:
-            from ecoia.processes import sweep
-            from ecoia.sampler import sample_this_process
+            if self.sampling is None:
+                self.baseline.read_gpus()
+                from ecoia.processes import sweep
+                from ecoia.sampler import Sampling
 
-            sweep()
-            sample_this_process(engine, self)
+                sweep()
+                self.sampling = Sampling(self._engine, self)
+                self.ready.set()
+            self.sampling.run()
         except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
-            engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
-        finally:
+            self._engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
+            self.stopping = True
             self.claim.end()
+        finally:
             self.ready.set()
             self.closed.set()
 
@@ -198,7 +204,7 @@ class Background:
         """Let the sampler read now, and close its window if asked."""
         if close_window:
             self.close_requested += 1
-        self.event.set()
+        self.bell.ring()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Close the window and wait until it is in the journal."""
@@ -216,12 +222,31 @@ class Background:
             self.closed.clear()
         return self.written
 
+    def park(self) -> None:
+        """End the thread for the time of a fork: a child made beside it would inherit whatever lock it holds.
+
+        While it is importing, it cannot be parked, but waited for: the lock of a module goes to the child locked.
+        Python 3.12 and later warn of forks beside threads.
+        """
+        if os.getpid() == self.pid and not self.stopping:
+            self.ready.wait(self.DETECTION_GRACE_SECONDS)
+            self.parked = True
+            self.bell.ring()
+            self._thread.join(self.PARKING_GRACE_SECONDS)
+
+    def unpark(self) -> None:
+        """Go on after a fork, in the parent."""
+        if self.parked and os.getpid() == self.pid:
+            self.parked = False
+            if not self._thread.is_alive() and not self.stopping:
+                self._start()
+
     def stop(self) -> None:
         """Write what is left and end; called when the process exits. Waits a bounded time."""
         if os.getpid() != self.pid or self.stopping:
             return
         self.stopping = True
-        self.event.set()
+        self.bell.ring()
         self.ready.wait(self.DETECTION_GRACE_SECONDS)
         self._thread.join(max(self.exit_seconds, 0.1) + 0.9)
 
@@ -295,13 +320,20 @@ engine = Engine()
 
 
 def _before_fork() -> None:
-    """Let the sampler finish its imports: a child forked in the middle of one would wait for it for ever.
+    if engine.background is not None:
+        engine.background.park()
 
-    The lock of a module that is being imported goes to the child locked, and its holder does not.
-    """
+
+def _after_fork_here() -> None:
+    if engine.background is not None:
+        engine.background.unpark()
+
+
+def _after_fork_in_child() -> None:
     background = engine.background
-    if background is not None and background.pid == os.getpid():
-        background.ready.wait(Background.DETECTION_GRACE_SECONDS)
+    if background is not None and background.sampling is not None:
+        background.sampling.let_go()
+    engine.reset()
 
 
 def _watch_forks() -> None:
@@ -311,7 +343,7 @@ def _watch_forks() -> None:
         # Logging holds its lock over a fork, from before those registered earlier: the sampler must not need it then.
         import logging  # noqa: F401
 
-        os.register_at_fork(before=_before_fork, after_in_child=lambda: engine.reset())
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_in_child)
 
 
 _forks_watched = False

@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ecoia import meters as metering
-from ecoia.engine import Baseline, engine
+from ecoia.baseline import Baseline
+from ecoia.engine import engine
 from ecoia.errors import UsageError
 from ecoia.processes import Claim, Descendants, Family
-from ecoia.sampler import READING_SECONDS, Delta, Key, Look, Recorder, baseline_busy_time
+from ecoia.recording import READING_SECONDS, Delta, Key, Look, Recorder, busy_time_at
 from ecoia.semconv import PHASES
 from ecoia.settings import Settings, is_slug
 
@@ -50,7 +51,7 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     if phase not in PHASES:
         raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
     if engine.disabled:
-        return _finish(_Child(command).wait_to_end(lambda: None))
+        return _finish(_Child(command).wait_to_end(lambda: READING_SECONDS))
     baseline = Baseline()
     descendants = Descendants()
     claim = Claim(baseline.process_cpu_ns + descendants.total_ns)
@@ -61,18 +62,19 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         raise
     measurement: Measurement | None = None
 
-    def read() -> None:
+    def step() -> float:
         nonlocal measurement
         try:
             if measurement is None:
                 run_id = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
                 key = Key(service, phase, run_id, None, None, None)
                 measurement = Measurement(descendants, key, pid=child.pid, baseline=baseline, claim=claim, settings=settings)
-            measurement.read()
+            return measurement.step()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with us, the command goes on
             engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
+            return READING_SECONDS
 
-    status = child.wait_to_end(read)
+    status = child.wait_to_end(step)
     if measurement is not None:
         try:
             measurement.close(ended=True, failed=status != 0)
@@ -124,24 +126,27 @@ class _Child:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             raise UsageError(f"'{command[0]}' cannot be started: {error.strerror}") from error
 
-    def wait_to_end(self, each_reading: Callable[[], None]) -> int:
-        """Wait, calling ``each_reading`` about once a second; returns the exit code, or minus the signal's number."""
+    def wait_to_end(self, step: Callable[[], float]) -> int:
+        """Wait, calling ``step`` whenever the seconds that it answers are over.
+
+        Returns:
+            The exit code, or minus the signal's number.
+        """
         if not _WAITS_FOR_SIGNALS:
             while True:
-                each_reading()
                 try:
-                    return self._popen.wait(READING_SECONDS)
+                    return self._popen.wait(step())
                 except subprocess.TimeoutExpired:
                     continue
                 except KeyboardInterrupt:
                     continue  # the console sent it to the command as well
         try:
             while True:
-                each_reading()
+                wait_seconds = step()
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
                 if pid:
                     return os.waitstatus_to_exitcode(status)
-                info = signal.sigtimedwait({*self._signals, signal.SIGCHLD}, READING_SECONDS)
+                info = signal.sigtimedwait({*self._signals, signal.SIGCHLD}, wait_seconds)
                 if info is not None and info.si_signo in self._signals and info.si_code <= 0:
                     os.kill(self.pid, info.si_signo)  # sent by a process; a terminal's (si_code > 0) reached both
         finally:
@@ -205,22 +210,19 @@ class Measurement:
 
     def __init__(self, processes: Family, key: Key, *, pid: int, baseline: Baseline, claim: Claim, settings: Settings) -> None:
         self._subject = Outside(processes, key, baseline)
-        self._settings = settings
         self._recorder = Recorder(
             settings,
             self._subject,
             metering.detect(settings, baseline.counters, pids=processes.pids),
             pid=pid,
-            start=(baseline.utc_ns, baseline.wall_ns, baseline_busy_time(baseline)),
+            start=(baseline.utc_ns, baseline.wall_ns, busy_time_at(baseline)),
             complain=engine.complain,
             claim=claim,
         )
 
-    def read(self) -> None:
-        """One reading; and a window, where one is due."""
-        self._recorder.read()
-        if self._recorder.window_seconds() >= self._settings.flush_seconds or self._recorder.crosses_half_hour():
-            self._recorder.close_window()
+    def step(self) -> float:
+        """See ``Recorder.step``."""
+        return self._recorder.step()
 
     def close(self, *, ended: bool, failed: bool = False) -> None:
         """The last reading and window; ``ended`` when what was measured has ended, and ``failed`` how."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from ecoia.errors import UsageError
 from ecoia.journal import Journal
 from ecoia.meters import DEVICES, HOST, Meter
+from ecoia.recording import Look
 from ecoia.records import Method, Record, in_force
-from ecoia.sampler import Look
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, MEASURED, MISSING
 from ecoia.testing_hardware import (
     DRAM_RANGE_UJ,

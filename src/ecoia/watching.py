@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from ecoia.engine import Baseline, engine
+from ecoia.baseline import Baseline
+from ecoia.engine import engine
 from ecoia.errors import UsageError
 from ecoia.processes import (
     Claim,
@@ -30,8 +31,8 @@ from ecoia.processes import (
     own_folder,
     read_process,
 )
+from ecoia.recording import Key
 from ecoia.running import Measurement
-from ecoia.sampler import READING_SECONDS, Key
 from ecoia.semconv import PHASES
 from ecoia.settings import Settings, is_slug
 
@@ -109,8 +110,9 @@ def _measure(
         measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings)
         deadline = None if seconds is None else time.monotonic() + seconds
         while target.alive():
-            measurement.read()
-            left = READING_SECONDS if deadline is None else min(READING_SECONDS, deadline - time.monotonic())
+            left = measurement.step()
+            if deadline is not None:
+                left = min(left, deadline - time.monotonic())
             if left <= 0 or stop.wait(left):
                 break
         measurement.close(ended=not target.alive())

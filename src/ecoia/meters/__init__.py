@@ -105,7 +105,7 @@ def detect(
 
     Args:
         settings: For site-specific choices.
-        early_counters: Counter files read before detection (path -> microjoules), so that the time that
+        early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules), so that the time that
             detection takes is measured too.
         root: Where ``/proc`` and ``/sys`` are.
         pids: Tells, at each reading, which processes are ours (devices can be shared with others'); None: this one.
@@ -121,7 +121,7 @@ def detect(
     return Detected(
         {
             "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root)),
-            "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours)),
+            "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours, early_counters)),
             "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root)),
         }
     )

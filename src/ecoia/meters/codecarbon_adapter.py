@@ -20,7 +20,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
@@ -307,14 +307,15 @@ def ram_meter(root: Path = hardware.ROOT) -> RamMeter:
     return RamMeter(hardware.host_memory_bytes()) if limit_bytes is None else RamMeter(limit_bytes, GROUP)
 
 
-def gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence:
+def gpu(root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None) -> Meter | Absence:
     """The meter of the GPUs that this process can use: NVIDIA's where there is a driver of theirs, else AMD's.
 
     Args:
         root: Where ``/proc`` and ``/sys`` are.
         pids: The ids of the measured processes, now: a GPU that others use as well is shared out by process.
+        early_counters: See ``ecoia.meters.detect``.
     """
-    return nvml.detect_gpu(root, pids) or _amd_gpu(root) or no_gpu(root)
+    return nvml.detect_gpu(root, pids, early_counters) or _amd_gpu(root) or no_gpu(root)
 
 
 def _amd_gpu(root: Path) -> Meter | Absence | None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path("/")
 
@@ -18,8 +19,7 @@ _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other
 NVIDIA, AMD = "0x10de", "0x1002"  # as vendors on the PCI bus
 
 
-@dataclass(frozen=True)
-class BusyTime:
+class BusyTime(NamedTuple):
     """CPU time of the whole host since boot, in nanoseconds over all CPUs."""
 
     busy_ns: int
@@ -29,8 +29,12 @@ class BusyTime:
 def host_busy_time(root: Path = ROOT) -> BusyTime:
     """Read ``/proc/stat`` (10 ms grain); elsewhere ask psutil."""
     if sys.platform == "linux":
-        with (root / "proc/stat").open("rb") as file:
-            return parse_stat(file.readline())
+        # Once a second for ever, so as cheap as it can be; not through a file kept open, which the host may close.
+        descriptor = os.open(f"{root}/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return parse_stat(os.read(descriptor, 512))
+        finally:
+            os.close(descriptor)
     import psutil
 
     times = psutil.cpu_times()
@@ -39,12 +43,15 @@ def host_busy_time(root: Path = ROOT) -> BusyTime:
     return BusyTime(round((total_s - idle_s) * 1e9), round(total_s * 1e9))
 
 
-def parse_stat(line: bytes) -> BusyTime:
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 10_000_000
+
+
+def parse_stat(text: bytes) -> BusyTime:
     """Read the first line of ``/proc/stat``. Guest time is inside user time, so not added again."""
-    user, nice, system, idle, iowait, irq, softirq, steal = ([int(field) for field in line.split()[1:]] + [0] * 8)[:8]
-    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    fields = text.partition(b"\n")[0].split(None, 9)[1:9]
+    user, nice, system, idle, iowait, irq, softirq, steal = [*map(int, fields), *(0,) * (8 - len(fields))]
     busy = user + nice + system + irq + softirq
-    return BusyTime(busy * tick_ns, (busy + idle + iowait + steal) * tick_ns)
+    return BusyTime(busy * _TICK_NS, (busy + idle + iowait + steal) * _TICK_NS)
 
 
 def cpu_model(root: Path = ROOT) -> str:

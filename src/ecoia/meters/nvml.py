@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,12 +124,15 @@ def _only_instance(gpu: Gpu) -> list[tuple[Gpu, Instance | None]]:
     return [(gpu, instance) for instance in gpu.instances]
 
 
-def detect_gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence | None:
+def detect_gpu(
+    root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None
+) -> Meter | Absence | None:
     """A meter of the NVIDIA GPUs that this process can use; None where there is no driver or it shows no GPU.
 
     Args:
         root: Where ``/proc`` is: it tells whether every process of the host is seen under its own id.
         pids: The ids of the measured processes, now.
+        early_counters: Counters read before detection (GPU's id -> microjoules), so that the time it takes is measured too.
 
     Raises:
         pynvml.NVMLError: NVML is there and fails, or a GPU that the process can use does not answer.
@@ -144,7 +147,7 @@ def detect_gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absen
         return None
     found: Meter | Absence | None = None
     try:
-        found = _choose(pynvml, root, pids)
+        found = _choose(pynvml, root, pids, early_counters or {})
     finally:
         if not isinstance(found, NvmlMeter):
             with suppress(pynvml.NVMLError):
@@ -152,7 +155,9 @@ def detect_gpu(root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absen
     return found
 
 
-def _choose(nvml: Any, root: Path, pids: Callable[[], Collection[int]]) -> Meter | Absence | None:
+def _choose(
+    nvml: Any, root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int]
+) -> Meter | Absence | None:
     count = nvml.nvmlDeviceGetCount()
     if count == 0:
         return None
@@ -180,7 +185,7 @@ def _choose(nvml: Any, root: Path, pids: Callable[[], Collection[int]]) -> Meter
             raise gpu.error
         users = _Users(nvml, pids, sees_all)
         try:
-            parts.append(_Part(nvml, gpu.uuid, instance.uuid if instance else None, users))
+            parts.append(_Part(nvml, gpu.uuid, instance.uuid if instance else None, users, early_counters.get(gpu.uuid)))
         except nvml.NVMLError as error:
             if instance is None:
                 raise
@@ -330,7 +335,7 @@ class _UnreadError(Exception):
 class _Part:
     """One GPU, or one instance of a divided GPU: what our processes used of it since it was last asked."""
 
-    def __init__(self, nvml: Any, uuid: str, instance: str | None, users: _Users) -> None:
+    def __init__(self, nvml: Any, uuid: str, instance: str | None, users: _Users, early_microjoules: int | None) -> None:
         self.name = instance or uuid
         self.resets = 0
         self._nvml = nvml
@@ -352,6 +357,8 @@ class _Part:
         self._power: tuple[int, int] | None = None
         try:
             self._millijoules = nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)
+            if early_microjoules is not None:
+                self._millijoules = min(self._millijoules, early_microjoules // 1000)
             self.counted = True
         except nvml.NVMLError_NotSupported:
             self._power = (self._asked_ns, nvml.nvmlDeviceGetPowerUsage(self._gpu))

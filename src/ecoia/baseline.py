@@ -1,0 +1,70 @@
+"""The clocks and counters at the process's first span: what the time before the meters are found is measured against."""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter_ns, process_time_ns, time_ns
+from typing import Any
+
+
+class Baseline:
+    """See the module. ``counters`` holds microjoules by counter file, and by id of the GPU."""
+
+    __slots__ = ("_nvml", "counters", "process_cpu_ns", "stat_line", "utc_ns", "wall_ns")
+
+    def __init__(self) -> None:
+        self.utc_ns = time_ns()
+        self.wall_ns = perf_counter_ns()
+        self.process_cpu_ns = process_time_ns()
+        self.stat_line = b""
+        self.counters: dict[str, int] = {}
+        self._nvml: Any = None
+        try:
+            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read
+                self.stat_line = file.readline()
+        except OSError:
+            return
+        folder = "/sys/class/powercap"
+        try:
+            zones = os.listdir(folder)  # noqa: PTH208 - idem
+        except OSError:
+            return  # no counters on this machine
+        for zone in zones:
+            path = os.path.realpath(f"{folder}/{zone}/energy_uj")
+            try:
+                with open(path, "rb") as file:  # noqa: PTH123 - idem
+                    self.counters[path] = int(file.read())
+            except (OSError, ValueError):
+                continue
+
+    def read_gpus(self) -> None:
+        """Read the energy counters of NVIDIA's GPUs, where there are any. Not on the host's path: the driver takes its time.
+
+        Through ctypes alone: the bindings, and the meters, take seconds to load beside a busy interpreter. NVML stays
+        initialised until ``end_early``, as letting go of it and asking for it again can take a second.
+        """
+        import ctypes
+
+        try:
+            nvml = ctypes.CDLL("libnvidia-ml.so.1")
+            if nvml.nvmlInit_v2() != 0:
+                return
+            self._nvml = nvml
+            count = ctypes.c_uint()
+            nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
+            for index in range(count.value):
+                device, uuid, millijoules = ctypes.c_void_p(), ctypes.create_string_buffer(96), ctypes.c_ulonglong()
+                if (
+                    nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device)) == 0
+                    and nvml.nvmlDeviceGetUUID(device, uuid, 96) == 0
+                    and nvml.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)) == 0
+                ):
+                    self.counters[uuid.value.decode("ascii")] = millijoules.value * 1000
+        except (OSError, AttributeError, UnicodeError):  # no driver, or one that is older than these functions
+            return
+
+    def end_early(self) -> None:
+        """The meters are found: NVML is theirs to hold."""
+        nvml, self._nvml = self._nvml, None
+        if nvml is not None:
+            nvml.nvmlShutdown()

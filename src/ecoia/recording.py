@@ -1,0 +1,475 @@
+"""Turns readings into records in the journal, window by window.
+
+One ``Recorder`` serves every subject: this process (``ecoia.sampler``), or others seen from outside (``ecoia.running``).
+A *reading* is one look at the subject and at all meters; a *window* is what lies between two writings to the journal.
+Readings are time-stamped and never assumed periodic.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ecoia import meters as metering
+from ecoia.attribution import Activity, attribute
+from ecoia.claiming import Claimant, Claimed
+from ecoia.engine import active_run
+from ecoia.errors import JournalError
+from ecoia.helper import await_delivery, spawn_helper
+from ecoia.journal import ANNOUNCE_SHARE, Journal, Writer
+from ecoia.meters import Meter, hardware
+from ecoia.meters.hardware import BusyTime
+from ecoia.periods import HALF_HOUR_NS, half_hour_start
+from ecoia.records import Method, Record, Tokens
+from ecoia.semconv import (
+    COMPONENTS,
+    KIND_IDLE,
+    KIND_OUTCOME,
+    KIND_OVERHEAD,
+    KIND_SPAN,
+    KIND_UNATTRIBUTED,
+    MISSING,
+)
+from ecoia.targets import register_target
+from ecoia.units import split_integer
+
+if TYPE_CHECKING:
+    from ecoia.baseline import Baseline
+    from ecoia.processes import Claim
+    from ecoia.settings import Settings
+
+READING_SECONDS = 1.0
+"""Ample for counters, whose wraps take minutes; meters that see momentary power only are sampled more often."""
+
+_HELPER_CHECK_SECONDS = 60.0
+_MAX_UNWRITTEN = 10_000
+_RECENT_NS = 1_000_000_000
+"""For about so long, what a span computed says whose the threads are that work on after it (BLAS spins for a while)."""
+
+_CLOCK_STEP_NS = 1_000_000_000
+"""A window whose length differs by more between the clock on the wall and the monotonic one has seen a step."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is not summed within a process: one record a window for each."""
+
+    service: str | None
+    phase: str
+    run_id: str | None
+    endpoint: str | None
+    model_version: str | None
+    tracking_uri: str | None
+
+
+@dataclass
+class Delta:
+    """What one kind of span did since the last reading."""
+
+    cpu_ns: int = 0
+    in_flight_ns: int = 0
+    spans: int = 0
+    units_micro: int | None = None
+    accepted_micro: int | None = None
+    ended: int = 0
+    last_failed: bool = False
+    tokens: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    quality: dict[str, float] = field(default_factory=dict)
+
+
+_NOTHING = Delta()
+
+
+@dataclass
+class Look:
+    """One look at a subject: what it did since the last look."""
+
+    process_cpu_ns: int
+    own_cpu_ns: int
+    outside_cpu_ns: int
+    coverage: float
+    deltas: dict[Key, Delta]
+    devices_claimed: bool = False  # by a process that is measured inside this subject, and claims the same devices
+
+
+class Subject(Protocol):
+    """What is measured: this process, or others seen from outside."""
+
+    def look(self, wall_ns: int) -> Look:
+        """What it did since the last call."""
+        ...
+
+    def lost(self) -> Counter[str]:
+        """What could not be recorded since the last call, by cause."""
+        ...
+
+
+def add_known(left: int | None, right: int | None) -> int | None:
+    """The sum of what is not missing; None where all is."""
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right
+
+
+class _Window:
+    """What readings add up to until it is written: exact integers, by kind and key."""
+
+    def __init__(self, start_utc_ns: int, start_wall_ns: int) -> None:
+        self.start_utc_ns = start_utc_ns
+        self.start_wall_ns = start_wall_ns
+        self.deltas: dict[Key, Delta] = {}
+        self.energy: dict[tuple[str, Key | None], dict[str, int | None]] = {}
+        self.cpu_ns: Counter[str] = Counter()
+        self.claimed = 0
+        self.metered = 0
+        self.lost: Counter[str] = Counter()
+        self.shared_devices: set[str] = set()
+
+    def add_energy(self, kind: str, key: Key | None, energy: Mapping[str, int | None]) -> None:
+        total = self.energy.setdefault((kind, key), dict.fromkeys(COMPONENTS))
+        for component in COMPONENTS:
+            total[component] = add_known(total[component], energy[component])
+
+    def add_delta(self, key: Key, delta: Delta) -> None:
+        total = self.deltas.setdefault(key, Delta())
+        total.cpu_ns += delta.cpu_ns
+        total.in_flight_ns += delta.in_flight_ns
+        total.spans += delta.spans
+        total.units_micro = add_known(total.units_micro, delta.units_micro)
+        total.accepted_micro = add_known(total.accepted_micro, delta.accepted_micro)
+        if delta.ended:
+            total.ended += delta.ended
+            total.last_failed = delta.last_failed
+        total.tokens.update(delta.tokens)
+        total.quality.update(delta.quality)
+
+
+class Recorder:
+    """Turns readings into records in the journal. Used by one thread.
+
+    Args:
+        settings: What is configured. Illegal values are counted as lost, never raised.
+        subject: What is measured.
+        meters: One a component at most; a component without one is missing.
+        pid: The measured process.
+        start: The clocks at which measuring began: (UTC ns, monotonic ns, host busy time).
+        complain: Says once, in the host's log, what is wrong.
+        claim: Is told how much CPU time is in the journal, so that whoever measures from above or outside leaves it out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        subject: Subject,
+        meters: Sequence[Meter],
+        *,
+        pid: int,
+        start: tuple[int, int, BusyTime],
+        complain: Any,
+        claim: Claim | None = None,
+    ) -> None:
+        self._settings = settings
+        self._claim = claim
+        self._subject = subject
+        self._meters = meters
+        self._methods = metering.methods(meters)
+        self._pid = pid
+        self._complain = complain
+        self._context = hardware.context()
+        utc_ns, self._wall_ns, host = start
+        self._claimant = Claimant(settings, meters, (self._wall_ns, host), complain)
+        self._window = _Window(utc_ns, self._wall_ns)
+        self._reported: dict[Key, bool] = {}
+        self._journal: Journal | None = None
+        self._writer: Writer | None = None
+        self._targets: dict[str, str | None] = {}
+        self._unwritten: list[Record] = []
+        self._next_helper_check = 0.0
+        self._next_reading = 0.0
+        self._sampling_seconds = min((meter.reading_seconds for meter in meters), default=READING_SECONDS)
+        self._background_cpus = 0.0
+        self._recent_cpu_ns: dict[Key, float] = {}
+        self.written = True
+        """Whether the last window that was closed is in the journal."""
+
+        for problem in settings.problems:
+            self._window.lost[f"invalid-setting:{problem.name}"] += 1
+            complain(str(problem))
+
+    # readings
+
+    def read(self) -> None:
+        """One reading: share out the energy since the last one."""
+        wall_ns = time.perf_counter_ns()
+        look = self._subject.look(wall_ns)
+        elapsed_ns, self._wall_ns = wall_ns - self._wall_ns, wall_ns
+        claimant, window = self._claimant, self._window
+        claim = claimant.claim(wall_ns, look.process_cpu_ns + look.own_cpu_ns, devices=not look.devices_claimed)
+        window.metered += claim.metered_microjoules
+        window.claimed += claim.claimed_microjoules
+        window.shared_devices |= claimant.shared_devices
+        window.lost.update(claimant.lost)
+        window.lost.update(self._subject.lost())
+        claimant.lost.clear()
+        claimant.shared_devices.clear()
+        if claimant.whole:
+            self._set_waiting_apart(claim, look.coverage)
+        if any(claim.idle.values()):
+            window.add_energy(KIND_IDLE, None, claim.idle)
+        self._share_out(claim.active, look, elapsed_ns)
+
+    def _set_waiting_apart(self, claim: Claimed, coverage: float) -> None:
+        """On a dedicated host without a baseline, what is used while no span is in flight is idle: it waits for the service."""
+        busy_parts = round(min(max(coverage, 0.0), 1.0) * 1_000_000)
+        for component, energy in claim.active.items():
+            if energy is not None and claim.idle[component] is None:
+                claim.active[component], claim.idle[component] = split_integer(energy, [busy_parts, 1_000_000 - busy_parts])
+
+    def _share_out(self, claim: Mapping[str, int | None], look: Look, elapsed_ns: int) -> None:
+        keys = list(look.deltas)
+        spans_cpu_ns = sum(delta.cpu_ns for delta in look.deltas.values())
+        worker_cpu_ns = max(look.process_cpu_ns - spans_cpu_ns - look.outside_cpu_ns, 0)
+        coverage = min(max(look.coverage, 0.0), 1.0)
+        recent = {key: cpu_ns * math.exp(-elapsed_ns / _RECENT_NS) for key, cpu_ns in self._recent_cpu_ns.items()}
+        if worker_cpu_ns:
+            keys += [key for key in recent if key not in look.deltas]
+        deltas = [look.deltas.get(key, _NOTHING) for key in keys]
+        if coverage == 0 and elapsed_ns > 0:  # no span at all: what workers use now is not for any
+            self._background_cpus = worker_cpu_ns / elapsed_ns
+        attribution = attribute(
+            claim,
+            Activity(
+                spans=[
+                    (delta.cpu_ns, delta.in_flight_ns, round(recent.get(key, 0.0)))
+                    for key, delta in zip(keys, deltas, strict=True)
+                ],
+                worker_cpu_ns=worker_cpu_ns,
+                outside_cpu_ns=look.outside_cpu_ns,
+                own_cpu_ns=look.own_cpu_ns,
+                coverage=coverage,
+                # Covered to the end of both readings, workers' clocks may still be a little ahead of the wall's.
+                room_cpu_ns=worker_cpu_ns if coverage == 1 else round(coverage * elapsed_ns * self._claimant.cpus),
+                background_cpu_ns=round((1 - coverage) * elapsed_ns * self._background_cpus),
+            ),
+        )
+        for key, energy, cpu_ns in zip(keys, attribution.spans, attribution.cpu_ns, strict=True):
+            self._window.add_energy(KIND_SPAN, key, energy)
+            self._window.add_delta(key, replace(look.deltas.get(key, _NOTHING), cpu_ns=cpu_ns))
+        self._window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
+        self._window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
+        self._window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
+        self._window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+        for key, delta in look.deltas.items():
+            recent[key] = recent.get(key, 0.0) + delta.cpu_ns
+        self._recent_cpu_ns = {key: cpu_ns for key, cpu_ns in recent.items() if cpu_ns >= 1000}
+
+    # windows
+
+    def step(self, *, close: bool = False) -> float:
+        """Do what is due: a sample of momentary power, a reading, the end of a window.
+
+        Args:
+            close: End the window now.
+
+        Returns:
+            Seconds until something is due again.
+        """
+        now = time.monotonic()
+        close = close or self.window_seconds() >= self._settings.flush_seconds or self.crosses_half_hour()
+        if close or now >= self._next_reading:
+            self.read()
+            if close:
+                self.written = self.close_window()
+            if now >= self._next_reading:  # timed from the last one; where that is long ago, from now
+                self._next_reading = max(self._next_reading + READING_SECONDS, now)
+        else:
+            self._claimant.sample()
+        to_half_hour = (HALF_HOUR_NS - time.time_ns() % HALF_HOUR_NS) / 1e9
+        to_flush = float(self._settings.flush_seconds) - self.window_seconds()
+        return max(min(self._next_reading - time.monotonic(), self._sampling_seconds, to_flush, to_half_hour), 0.001)
+
+    def window_seconds(self) -> float:
+        """Age of the open window, whatever happens to the clock on the wall."""
+        return (time.perf_counter_ns() - self._window.start_wall_ns) / 1e9
+
+    def crosses_half_hour(self) -> bool:
+        """Whether a half-hour has begun since the window opened."""
+        return time.time_ns() >= half_hour_start(self._window.start_utc_ns) + HALF_HOUR_NS
+
+    def close_window(self) -> bool:
+        """Write the open window to the journal and open the next one. A failed write is counted and shown.
+
+        Returns:
+            Whether everything so far is in the journal.
+        """
+        now_ns = time.time_ns()
+        self._place(self._window, now_ns)
+        records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
+        self._window = _Window(now_ns, time.perf_counter_ns())
+        if not records:
+            return True
+        try:
+            if self._writer is None:
+                settings = self._settings
+                self._journal = Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6))
+                self._writer = self._journal.writer()
+                if self._claim is not None:
+                    self._claim.writes_to(str(self._journal.folder), self._writer.name)
+            self._writer.append(self._with_targets(records))
+        except JournalError as error:
+            # Tried again with the next window; what does not fit in memory is told by the next record that can be written.
+            self._unwritten = records[-_MAX_UNWRITTEN:]
+            for dropped in records[:-_MAX_UNWRITTEN]:
+                self._window.lost.update(dropped.lost)
+                self._window.lost["unwritten-records"] += 1
+            self._complain(str(error))
+            return False
+        self._unwritten = []
+        day, _, _ = self._writer.position[0].partition("/")
+        if self._claim is not None and not self._claim.add(sum(r.cpu_ns for r in records), day, self._writer.position[1]):
+            self._window.lost["claim-unwritten"] += 1
+        if self._writer.used_share >= ANNOUNCE_SHARE:
+            self._complain(
+                f"the journal uses {self._writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
+            )
+        self._start_helper()
+        return True
+
+    def _place(self, window: _Window, end_utc_ns: int) -> None:
+        """Where the clock on the wall was set, or the machine slept, a window is as long as it was, and ends now."""
+        elapsed_ns = round(self.window_seconds() * 1e9)
+        stepped_ns = end_utc_ns - window.start_utc_ns - elapsed_ns
+        if abs(stepped_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # clocks are steered by up to 0.05 %
+            window.start_utc_ns = max(end_utc_ns - elapsed_ns, 0)
+            window.lost["clock-step"] += 1
+
+    def close(self) -> bool:
+        """Last reading, last window. Returns what ``close_window`` does."""
+        self.read()
+        written = self.close_window()
+        if self._claim is not None:
+            self._claim.end()
+        self.let_go()
+        return written
+
+    def let_go(self) -> None:
+        """Close its files; in a forked child the parent's, whose locks would else outlive it."""
+        if self._writer is not None:
+            self._writer.close()
+        self._claimant.let_go()
+
+    def await_delivery(self) -> None:
+        """Give the helper ``exit_seconds`` to send what was just written. Short ones are not worth a look."""
+        settings = self._settings
+        if self._writer is None or not any(self._targets.values()):
+            return
+        if settings.delivery == "helper" and settings.exit_seconds >= 1:
+            file, size_bytes = self._writer.position
+            await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
+
+    def _records(self, window: _Window, end_utc_ns: int) -> list[Record]:
+        share = window.claimed / window.metered if window.metered else None
+        devices = tuple(device for meter in self._meters for device in meter.devices)
+
+        def record(kind: str, key: Key | None, energy: Mapping[str, int | None], **more: Any) -> Record:
+            return Record(
+                record_id=str(uuid.uuid4()),
+                kind=kind,
+                service=key.service if key else (self._settings.service if kind == KIND_IDLE else None),
+                phase=key.phase if key else None,
+                instance=self._settings.instance,
+                pid=self._pid,
+                start_utc_ns=window.start_utc_ns,
+                end_utc_ns=end_utc_ns,
+                energy_microjoules=energy,
+                # A window in which a component could never be read has no energy for it: missing, not zero.
+                method={
+                    component: Method(MISSING, f"{self._methods[component].name}:unread")
+                    if energy[component] is None and self._methods[component].status != MISSING
+                    else self._methods[component]
+                    for component in COMPONENTS
+                },
+                run_id=key.run_id if key else None,
+                endpoint=key.endpoint if key else None,
+                model_version=key.model_version if key else None,
+                devices=devices if energy["gpu"] else (),
+                shared_devices=tuple(sorted(window.shared_devices)) if energy["gpu"] else (),
+                scope=self._settings.scope,
+                share_claimed=None if share is None else round(share, 6),
+                reserved_share=round(self._claimant.reserved_share, 6),
+                idle_separated=self._claimant.idle_separated,
+                zone=self._settings.zone,
+                target=key.tracking_uri if key else None,
+                context=self._context,
+                **more,
+            )
+
+        records = []
+        for key, delta in window.deltas.items():
+            energy = window.energy[(KIND_SPAN, key)]
+            if not (delta.spans or delta.cpu_ns or delta.in_flight_ns or delta.units_micro or any(energy.values())):
+                continue
+            records.append(
+                record(
+                    KIND_SPAN,
+                    key,
+                    energy,
+                    spans=delta.spans,
+                    units_micro=delta.units_micro,
+                    accepted_micro=delta.accepted_micro,
+                    cpu_ns=delta.cpu_ns,
+                    tokens=_tokens(delta.tokens),
+                    quality=delta.quality,
+                )
+            )
+        for (kind, key_or_none), energy in window.energy.items():
+            lost = dict(window.lost) if kind == KIND_OVERHEAD else {}
+            if kind != KIND_SPAN and key_or_none is None and (any(energy.values()) or lost):
+                records.append(record(kind, None, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
+        for key, delta in window.deltas.items():
+            if delta.ended and key.run_id is not None and self._reported.get(key) is not delta.last_failed:
+                self._reported[key] = delta.last_failed
+                nothing: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+                outcome = "failed" if delta.last_failed else "ok"
+                records.append(record(KIND_OUTCOME, key, nothing, outcome=outcome))
+        return records
+
+    # where it goes
+
+    def _with_targets(self, records: Sequence[Record]) -> list[Record]:
+        """Replace tracking URIs, which may hold paths and hosts, by ids that mean something on this host only."""
+        default = active_run().tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+        return [replace(record, target=self._target_id(record.target or default)) for record in records]
+
+    def _target_id(self, uri: str | None) -> str | None:
+        if uri is None or self._journal is None:
+            return None
+        if uri not in self._targets:
+            self._targets[uri] = register_target(self._journal.home, uri)
+        return self._targets[uri]
+
+    def _start_helper(self) -> None:
+        if not any(self._targets.values()) or time.monotonic() < self._next_helper_check:
+            return
+        self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
+        try:
+            spawn_helper(self._settings)
+        except OSError as error:
+            self._complain(f"the delivery helper cannot be started ({error}); 'ecoia deliver' sends what is in the journal")
+
+
+def busy_time_at(baseline: Baseline) -> BusyTime:
+    """The host's busy time at the baseline; where it was not read (no ``/proc``), now."""
+    return hardware.parse_stat(baseline.stat_line) if baseline.stat_line else hardware.host_busy_time()
+
+
+def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:
+    models = sorted({(provider, model) for provider, model, _ in counts})
+    return tuple(Tokens(p, m, counts[(p, m, "in")], counts[(p, m, "out")]) for p, m in models)
