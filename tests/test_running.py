@@ -144,14 +144,15 @@ def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
     """Ctrl-C reaches the command and us; when it has ended by then, its figures and exit code still count."""
     child = running._Child(["sh", "-c", "exit 4"])
 
-    def interrupted_reading() -> None:
+    def interrupted_step() -> float:
         while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.001)
         # To this thread: the libraries of other tests left threads in this process that do not block interrupts.
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        return 1.0
 
     try:
-        assert child.wait_to_end(interrupted_reading) == 4
+        assert child.wait_to_end(interrupted_step) == 4
     except KeyboardInterrupt:  # which would end the tests, not fail this one
         pytest.fail("the interrupt came through")
 
