@@ -8,8 +8,8 @@ from functools import partial
 from harness import (
     CODECARBON_IMPORT,
     ON_ROOT,
-    READING_EVERY,
     RESIDENT,
+    SAMPLE_EVERY,
     Effort,
     Figure,
     Finished,
@@ -63,12 +63,12 @@ def watch(seconds):
 
 _OURS = (
     _BUSY
-    + READING_EVERY
+    + SAMPLE_EVERY
     + ON_ROOT
     + """
 import ecoia
 if every is not None:
-    read_every(every)
+    sample_every(every)
 if root is not None:
     measure_on(root)
 with ecoia.track(service="bench", phase="inference"):
@@ -207,9 +207,9 @@ def busy(effort: Effort) -> Iterator[Line]:
         effort,
         effort.few,
         {
-            "models": partial(run, _OURS, root=None, **ten_hertz),
             "counters": partial(run_on_counters, _OURS, **ten_hertz),
-            "models_default": partial(run, _OURS, root=None, **default),
+            "counters_default": partial(run_on_counters, _OURS, **default),
+            "models": partial(run, _OURS, root=None, **default),
             "floor": partial(run, _FLOOR, **ten_hertz),
             "peer": partial(run, _PEER, **ten_hertz),
             "peer_default": partial(run, _PEER, **default),
@@ -217,15 +217,16 @@ def busy(effort: Effort) -> Iterator[Line]:
     )
     peer, peer_default = figure(runs["peer"], "share_percent"), figure(runs["peer_default"], "share_percent")
     peer_what = "measure_power_secs=0.1"
-    note = "one write to the journal every 10 s counted in"
-    for name, what, target, beside, beside_what in (
-        ("models", "own CPU at 10 Hz, this machine's meters", 0.25, peer, peer_what),
-        ("counters", "own CPU at 10 Hz, counters of two sockets and memory", 0.25, peer, peer_what),
-        ("models_default", "own CPU at the default rate", None, peer_default, "default rate: 15 s, load every second"),
+    peer_default_what = "default rate: 15 s, load every second"
+    note = "at 10 Hz the meters are read ten times a second, and shared out once; a write to the journal every 10 s is counted in"
+    ours = ("counters", "counters_default", "models")
+    for name, what, beside, beside_what in (
+        ("counters", "own CPU, counters of two sockets and memory at 10 Hz", peer, peer_what),
+        ("counters_default", "own CPU, the same at the default rate of 1 Hz", peer_default, peer_default_what),
+        ("models", "own CPU, this machine's meters at 1 Hz", peer_default, peer_default_what),
     ):
-        ours = runs[name]
-        yield Line(what, "% of a core", _share_with_writes(ours), target, beside, beside_what, note=note,
-                   facts=_facts(ours))  # fmt: skip
+        yield Line(what, "% of a core", _share_with_writes(runs[name]), 0.25, beside, beside_what, note=note,
+                   facts=_facts(runs[name]))  # fmt: skip
     yield Line("floor: a thread that wakes at 10 Hz and does nothing", "% of a core", figure(runs["floor"], "share_percent"))
     yield Line(
         "threads of its own", "", figure(runs["models"], "threads"), 1, figure(runs["peer"], "threads"), peer_what,
@@ -234,7 +235,7 @@ def busy(effort: Effort) -> Iterator[Line]:
     yield Line(
         "programs started for measuring", "", figure(started["ours"], "started"), 0, figure(started["peer"], "started"),
         "tracker, start, stop",
-        facts={"children_alive_while_measuring": max(each.result["children"] for each in runs["models"] + runs["counters"])},
+        facts={"children_alive_while_measuring": max(each.result["children"] for name in ours for each in runs[name])},
     )  # fmt: skip
 
 

@@ -258,13 +258,13 @@ def resident_mib():
 """
 """Source of ``resident_mib()``: what of this process is in memory, shared pages included."""
 
-READING_EVERY = """
-def read_every(seconds):
-    import ecoia.recording
-    assert hasattr(ecoia.recording, "READING_SECONDS"), "the interval of readings is set elsewhere now"
-    ecoia.recording.READING_SECONDS = seconds
+SAMPLE_EVERY = """
+def sample_every(seconds):
+    from ecoia.meters.rapl import RaplMeter
+    assert hasattr(RaplMeter, "reading_seconds"), "how often a meter is read is told elsewhere now"
+    RaplMeter.reading_seconds = seconds
 """
-"""Source of ``read_every(seconds)``: the one place that knows how the sampler's interval is changed."""
+"""Source of ``sample_every(seconds)``: the one place that knows how counters are read more often than once a second."""
 
 ON_ROOT = """
 def measure_on(root):

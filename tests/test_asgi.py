@@ -66,7 +66,7 @@ def stop_when_told():
 
 threading.Thread(target=stop_when_told, daemon=True).start()
 server.run(sockets=[listener])
-assert ecoia.flush()
+assert ecoia.flush(60)
 """
 
 

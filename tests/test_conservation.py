@@ -19,7 +19,7 @@ def multiply(cpu_seconds):
     while time.process_time() < end: matrix @ matrix
 import ecoia
 {body}
-assert ecoia.flush()
+assert ecoia.flush(60)
 """
 
 
@@ -115,7 +115,7 @@ async def main():
     await asyncio.gather(*sleepers)
 
 asyncio.run(main())
-assert ecoia.flush()
+assert ecoia.flush(60)
 """
 )
 

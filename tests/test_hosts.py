@@ -281,7 +281,7 @@ def test_coroutines():
 
 def test_output(capfd, caplog, recwarn):
     work(1)
-    assert ecoia.flush()
+    assert ecoia.flush(60)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
     assert not recwarn
@@ -544,7 +544,7 @@ def work(seed):
 threads = [threading.Thread(target=work, args=(seed,)) for seed in range(40)]
 for thread in threads: thread.start()
 while any(thread.is_alive() for thread in threads):
-    assert ecoia.flush()  # windows open and close meanwhile
+    assert ecoia.flush(60)  # windows open and close meanwhile
 """
 
 
@@ -574,7 +574,7 @@ for part in range(parts + 1):
         call()
     thread = threading.Thread(target=call)  # threads come and go
     thread.start(); thread.join()
-    assert ecoia.flush()
+    assert ecoia.flush(60)
     print(part * (spans // parts), resident_kib(), flush=True)
 """
 

@@ -145,7 +145,9 @@ SUDDEN = {
 @pytest.mark.parametrize("how", SUDDEN)
 def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
     end, status = SUDDEN[how]
-    done = run_python(f"import os, signal, sys, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush()\n{end}\n")
+    done = run_python(
+        f"import os, signal, sys, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush(60)\n{end}\n"
+    )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", status)
     assert spans_of(home)["a"] == 1
 
@@ -158,7 +160,7 @@ generator = ecoia.track(service="a")(lambda: (yield))()
 thread = threading.Thread(target=threading.Event().wait, daemon=True)
 thread.start()
 if sys.argv[1] == "flushed":
-    assert ecoia.flush()
+    assert ecoia.flush(60)
 """
 
 
@@ -180,14 +182,14 @@ def some(n, kinds=1):
     for i in range(n):
         with ecoia.track(service="a", endpoint=f"/{i % kinds}") as span: span.units(1)
 some(3)
-assert ecoia.flush() is True
+assert ecoia.flush(60) is True
 with open(ballast, "wb", buffering=0) as file:
     try:
         while True: file.write(bytes(4096))
     except OSError as error:
         print(error.strerror)
 some(10, kinds=10)
-assert ecoia.flush() is False
+assert ecoia.flush(60) is False
 some(int(sys.argv[1]), kinds=int(sys.argv[1]))
 assert ecoia.flush(60) is False
 print("the host goes on")

@@ -300,7 +300,7 @@ def test_a_claim_that_cannot_be_written_is_counted_and_the_program_goes_on(home:
     done = run_python(program)
     assert (done.stdout, done.stderr) == ("on\n", "")
     # It is told with the window after the one that could not be deducted.
-    done = run_python(f"{program}\nassert ecoia.flush()\nwith ecoia.track(): pass")
+    done = run_python(f"{program}\nassert ecoia.flush(60)\nwith ecoia.track(): pass")
     assert sum(record.lost.get("claim-unwritten", 0) for record in recorded(home)) >= 1
 
 

@@ -427,14 +427,14 @@ def test_flush_says_whether_it_is_in_the_journal(home: Path) -> None:
     program = """
 import os, ecoia
 with ecoia.track(service="a"): pass
-assert ecoia.flush() is True
+assert ecoia.flush(60) is True
 home = os.environ["ECOIA_HOME"]
 os.rename(home, home + ".away")
 open(home, "w").close()
 with ecoia.track(service="a"): pass
 print(ecoia.flush())
 """
-    done = run_python("import ecoia; assert ecoia.flush() is True\n" + program)
+    done = run_python("import ecoia; assert ecoia.flush(60) is True\n" + program)
     assert (done.stdout, done.returncode) == ("True\n", 0)  # its file is open: the folder's new name changes nothing
     home.unlink()
     done = run_python("import ecoia\nwith ecoia.track(service='a'): pass\nprint(ecoia.flush())", ECOIA_HOME="/proc/ecoia")
@@ -600,7 +600,7 @@ before = facts()
 import ecoia
 for _ in range(3):
     with ecoia.track(service="a", phase="training"): pass
-    assert ecoia.flush()
+    assert ecoia.flush(60)
 after = facts()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, [(before[name], after[name]) for name in changed]

@@ -1246,7 +1246,7 @@ with ecoia.track(service="a") as span:
 @ecoia.track(service="a", units=len)
 async def g(): ...
 assert threading.active_count() == 1
-assert ecoia.flush() is True
+assert ecoia.flush(60) is True
 try:
     ecoia.track(service="Not An Id")
 except ecoia.UsageError:

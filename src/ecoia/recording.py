@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 READING_SECONDS = 1.0
 """Ample for counters, whose wraps take minutes; meters that see momentary power only are sampled more often."""
 
+_READING_NS = round(READING_SECONDS * 1e9)
+
 _HELPER_CHECK_SECONDS = 60.0
 _MAX_UNWRITTEN = 10_000
 _RECENT_NS = 1_000_000_000
@@ -121,9 +123,11 @@ def add_known(left: int | None, right: int | None) -> int | None:
 class _Window:
     """What readings add up to until it is written: exact integers, by kind and key."""
 
-    def __init__(self, start_utc_ns: int, start_wall_ns: int) -> None:
+    def __init__(self, start_utc_ns: int, start_wall_ns: int, flush_ns: int) -> None:
         self.start_utc_ns = start_utc_ns
         self.start_wall_ns = start_wall_ns
+        self.due_ns = start_wall_ns + flush_ns
+        self.half_hour_ends_ns = half_hour_start(start_utc_ns) + HALF_HOUR_NS
         self.deltas: dict[Key, Delta] = {}
         self.energy: dict[tuple[str, Key | None], dict[str, int | None]] = {}
         self.cpu_ns: Counter[str] = Counter()
@@ -185,15 +189,16 @@ class Recorder:
         self._context = hardware.context()
         utc_ns, self._wall_ns, host = start
         self._claimant = Claimant(settings, meters, (self._wall_ns, host), complain)
-        self._window = _Window(utc_ns, self._wall_ns)
+        self._flush_ns = round(settings.flush_seconds * 1e9)
+        self._window = _Window(utc_ns, self._wall_ns, self._flush_ns)
         self._reported: dict[Key, bool] = {}
         self._journal: Journal | None = None
         self._writer: Writer | None = None
         self._targets: dict[str, str | None] = {}
         self._unwritten: list[Record] = []
         self._next_helper_check = 0.0
-        self._next_reading = 0.0
-        self._sampling_seconds = min((meter.reading_seconds for meter in meters), default=READING_SECONDS)
+        self._next_reading_ns = 0
+        self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)
         self._background_cpus = 0.0
         self._recent_cpu_ns: dict[Key, float] = {}
         self.written = True
@@ -281,19 +286,20 @@ class Recorder:
         Returns:
             Seconds until something is due again.
         """
-        now = time.monotonic()
-        close = close or self.window_seconds() >= self._settings.flush_seconds or self.crosses_half_hour()
-        if close or now >= self._next_reading:
+        now_ns, window = time.perf_counter_ns(), self._window
+        close = close or now_ns >= window.due_ns or self.crosses_half_hour()
+        if close or now_ns >= self._next_reading_ns:
             self.read()
             if close:
                 self.written = self.close_window()
-            if now >= self._next_reading:  # timed from the last one; where that is long ago, from now
-                self._next_reading = max(self._next_reading + READING_SECONDS, now)
+                window = self._window
+            if now_ns >= self._next_reading_ns:  # timed from the last one; where that is long ago, from now
+                self._next_reading_ns = max(self._next_reading_ns, now_ns - _READING_NS) + _READING_NS
         else:
             self._claimant.sample()
-        to_half_hour = (HALF_HOUR_NS - time.time_ns() % HALF_HOUR_NS) / 1e9
-        to_flush = float(self._settings.flush_seconds) - self.window_seconds()
-        return max(min(self._next_reading - time.monotonic(), self._sampling_seconds, to_flush, to_half_hour), 0.001)
+        to_half_hour_ns = window.half_hour_ends_ns - time.time_ns()
+        to_next_ns = min(self._next_reading_ns, window.due_ns) - time.perf_counter_ns()
+        return max(min(to_next_ns, self._sampling_ns, to_half_hour_ns) / 1e9, 0.001)
 
     def window_seconds(self) -> float:
         """Age of the open window, whatever happens to the clock on the wall."""
@@ -301,7 +307,7 @@ class Recorder:
 
     def crosses_half_hour(self) -> bool:
         """Whether a half-hour has begun since the window opened."""
-        return time.time_ns() >= half_hour_start(self._window.start_utc_ns) + HALF_HOUR_NS
+        return time.time_ns() >= self._window.half_hour_ends_ns
 
     def close_window(self) -> bool:
         """Write the open window to the journal and open the next one. A failed write is counted and shown.
@@ -312,7 +318,7 @@ class Recorder:
         now_ns = time.time_ns()
         self._place(self._window, now_ns)
         records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
-        self._window = _Window(now_ns, time.perf_counter_ns())
+        self._window = _Window(now_ns, time.perf_counter_ns(), self._flush_ns)
         if not records:
             return True
         try:

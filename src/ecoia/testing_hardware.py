@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ class PowercapZone:
         self._counter_uj = 0
         self._shown = True
         self._mode = 0o444
+        self._shape = (0, 0)
         self._lock = threading.Lock()
         path.mkdir()
         (path / "name").write_text(f"{name}\n", encoding="ascii")
@@ -102,10 +103,17 @@ class PowercapZone:
     def _show(self) -> None:
         if not self._shown:
             return
+        text = f"{self._counter_uj}\n".encode("ascii")
+        if (len(text), self._mode) == self._shape:
+            # The same file goes on, as the kernel's does; a write of the same length is seen whole or not at all.
+            with suppress(OSError), self.energy_file.open("r+b", buffering=0) as file:  # only root may write what all may read
+                file.write(text)
+                return
         fresh = self.path / ".energy_uj"
-        fresh.write_text(f"{self._counter_uj}\n", encoding="ascii")
+        fresh.write_bytes(text)
         fresh.chmod(self._mode)
         fresh.replace(self.energy_file)
+        self._shape = (len(text), self._mode)
 
     def add(self, name: str, range_uj: int = PACKAGE_RANGE_UJ) -> PowercapZone:
         """Nest a zone in this one: ``core``, ``uncore``, ``dram``."""
