@@ -32,8 +32,11 @@ assert ecoia.flush(60)
     ids=["one long span", "short spans with pauses"],
 )
 def test_the_threads_of_blas_are_the_spans(home: Path, body: str) -> None:
-    """Two threads, one of which carries no span: at least 99 % of what the process used is attributed."""
-    done = run_python(BLAS.format(body=body), OPENBLAS_NUM_THREADS="2")
+    """Two threads, one of which carries no span: at least 99 % of what the process used is attributed.
+
+    The pauses are pauses: BLAS's threads would spin on for a while, and where no span is left that is nobody's.
+    """
+    done = run_python(BLAS.format(body=body), OPENBLAS_NUM_THREADS="2", OPENBLAS_THREAD_TIMEOUT="4")
     assert (done.returncode, done.stderr) == (0, "")
     cpu_ns: Counter[str] = Counter()
     for record in recorded(home):

@@ -206,6 +206,38 @@ def test_a_dedicated_host_sets_idle_apart(recorder: Callable[..., Recorder], hos
     assert {record.scope for record in records} == {"host"}
 
 
+def test_threads_that_spin_between_spans_are_no_background(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading without a span right after one: its workers spin for the span. Long after it they are of no span."""
+    now_ns = [time.perf_counter_ns()]
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns[0])
+
+    def busy(coverage: float) -> Look:
+        deltas = {VADORE: Delta(cpu_ns=SECOND_NS // 10, in_flight_ns=SECOND_NS // 10, spans=1)} if coverage else {}
+        return Look(SECOND_NS // 10 * bool(coverage) + SECOND_NS // 5, 0, 0, coverage, deltas)
+
+    def span_cpu_ns() -> int:
+        return sum(record.cpu_ns for record in recorded(tmp_path) if record.kind == KIND_SPAN)
+
+    looks = [busy(0.4), busy(0), busy(0.4), busy(0), busy(0), busy(0), busy(0.4)]
+    recording = recorder(MemorySubject(looks), [StepMeter("cpu", [10**6] * 7)], home=str(tmp_path))
+
+    def read(times: int) -> int:
+        before = span_cpu_ns()
+        for _ in range(times):
+            now_ns[0] += SECOND_NS
+            host.busy_ns += 2 * SECOND_NS
+            host.total_ns += 2 * SECOND_NS
+            recording.read()
+        recording.close_window()
+        return (span_cpu_ns() - before) // 1_000_000
+
+    assert read(1) == 100 + 200
+    assert read(2) == 100 + 200, "what the workers used without a span is taken for background"
+    assert read(4) == 100 + 200 - 120, "what they use without spans, in the 0.6 s without, is not the span's"
+
+
 def test_a_process_claims_its_share(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     host.busy_ns = host.total_ns = 4 * SECOND_NS
     recording = recorder(

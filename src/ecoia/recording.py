@@ -55,6 +55,9 @@ _MAX_UNWRITTEN = 10_000
 _RECENT_NS = 1_000_000_000
 """For about so long, what a span computed says whose the threads are that work on after it (BLAS spins for a while)."""
 
+_SETTLING_NS = 2_000_000_000
+"""So long after the last span, what threads outside spans use has nothing to do with it."""
+
 _CLOCK_STEP_NS = 1_000_000_000
 """A window whose length differs by more between the clock on the wall and the monotonic one has seen a step."""
 
@@ -200,6 +203,7 @@ class Recorder:
         self._next_reading_ns = 0
         self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)
         self._background_cpus = 0.0
+        self._covered_ns = self._wall_ns
         self._recent_cpu_ns: dict[Key, float] = {}
         self.written = True
         """Whether the last window that was closed is in the journal."""
@@ -246,8 +250,10 @@ class Recorder:
         if worker_cpu_ns:
             keys += [key for key in recent if key not in look.deltas]
         deltas = [look.deltas.get(key, _NOTHING) for key in keys]
-        if coverage == 0 and elapsed_ns > 0:  # no span at all: what workers use now is not for any
-            self._background_cpus = worker_cpu_ns / elapsed_ns
+        if coverage > 0:
+            self._covered_ns = self._wall_ns
+        elif self._wall_ns - elapsed_ns - self._covered_ns >= _SETTLING_NS:
+            self._background_cpus = worker_cpu_ns / elapsed_ns  # without any span, so not for any
         attribution = attribute(
             claim,
             Activity(
