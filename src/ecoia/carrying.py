@@ -37,12 +37,14 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 
 
 def follow_pools() -> None:
-    """Follow what hands work to threads. Called where a thread has its first span, and now and then by the sampler."""
-    if "pools" not in _followed:
-        from concurrent.futures.thread import ThreadPoolExecutor
+    """Follow what hands work to threads, as far as it is imported: nobody gets a pool who has none.
 
+    Called where a thread has its first span, and about once a second by the sampler.
+    """
+    executor: Any = getattr(sys.modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None)
+    if executor is not None and "pools" not in _followed:
+        executor.submit = _carried_submit(executor.submit)
         _followed.add("pools")
-        ThreadPoolExecutor.submit = _carried_submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
     if "anyio" not in _followed and _uses_anyio():
         _followed.add("anyio")
         _follow_anyio()
