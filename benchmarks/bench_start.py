@@ -171,7 +171,7 @@ def exits(effort: Effort) -> Iterator[Line]:
                note=note)  # fmt: skip
     yield Line("exit, connection refused, wall", "ms", over(ends["refused"], ends["off"], 1e3), 100)
     yield Line(
-        "exit of a script that ends before its meters are found, wall", "ms", over(ends["short"], ends["short_off"], 1e3), 100,
+        "exit of a script that ends before its meters are found, wall", "ms", over(ends["short"], ends["short_off"], 1e3),
         note="it waits for its meters rather than lose all that it measured: 2 s at most",
     )  # fmt: skip
 
