@@ -181,7 +181,8 @@ def run(
 
 
 def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    steering = ("ECOIA_", "MLFLOW_", "CODECARBON_")
+    # Without a bytecode cache every import would compile its sources first, which nobody's second run does.
+    steering = ("ECOIA_", "MLFLOW_", "CODECARBON_", "PYTHONDONTWRITEBYTECODE")
     env = {
         name: value
         for name, value in os.environ.items()
