@@ -29,8 +29,8 @@ KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 """Programs to kill; ``make soak`` asks for a thousand."""
 
 SEED = int(os.environ.get("SOAK_SEED", "20261125"))
-WINDOW_SECONDS = 1.0
-"""``flush_seconds`` is set below it, but windows close at readings, which are a second apart."""
+WINDOW_SECONDS = 0.5
+"""``flush_seconds`` is 0.2; a write takes its time, and the interpreter's turn comes late on a busy machine."""
 
 
 # --- kill -9 -------------------------------------------------------------------------------------------------------------
@@ -84,7 +84,8 @@ def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is
 
     deliveries = killed_deliveries(tracking_uri, KILLS // 50)
     result = delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri)
-    assert (result.pending, result.conflicts, result.problems) == (0, (), ())
+    told = (f"{scan.torn} journal line(s) not read: torn",) if scan.torn else ()
+    assert (result.pending, result.conflicts, result.problems) == (0, (), told)
     rows = MlflowStore(tracking_uri).read_rows(0, 1 << 62)
     assert rows == fold(Journal(home).scan().records)
     assert delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri).delivered == 0
