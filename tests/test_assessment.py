@@ -39,8 +39,8 @@ def test_energy_is_known_without_a_zone_and_co2e_is_not() -> None:
 def test_naming_a_zone_later_computes_what_is_recorded() -> None:
     found = impact(record(cpu=kwh(2), ram=kwh(1)), zone="FRA")
     assert found.co2e_kg == pytest.approx(3 * 0.040)
-    assert [(used.zone, used.year) for used in found.factors_used] == [("FRA", 2026)]
-    assert (found.reason, found.factors_not_same_year) == (None, frozenset())
+    assert [(used.use.zone, used.use.year, used.use.age_years) for used in found.factors_used] == [("FRA", 2026, 0)]
+    assert found.reason is None
 
 
 def test_pue_is_applied_once_and_to_both() -> None:
@@ -52,7 +52,7 @@ def test_pue_is_applied_once_and_to_both() -> None:
 def test_a_recorded_zone_wins_over_the_given_one() -> None:
     found = impact(record(cpu=kwh(1), ram=None, zone="DEU"), record(cpu=kwh(1), ram=None), zone="FRA")
     assert found.co2e_kg == pytest.approx(0.380 + 0.040)
-    assert [used.zone for used in found.factors_used] == ["DEU", "FRA"]
+    assert [used.use.zone for used in found.factors_used] == ["DEU", "FRA"]
 
 
 def test_a_part_with_a_zone_is_never_presented_as_the_whole() -> None:
@@ -82,8 +82,10 @@ def test_not_measured_is_not_zero() -> None:
 
 def test_the_year_is_that_of_civil_time() -> None:
     last_hour_utc = record("2025-12-31T23:10", cpu=kwh(1), ram=None, zone="FRA")
-    assert impact(last_hour_utc).factors_used[0].year == 2024
-    assert impact(last_hour_utc, timezone=ZoneInfo("Europe/Paris")).factors_used[0].year == 2026
+    assert impact(last_hour_utc).factors_used[0].use.year == 2024
+    paris = ZoneInfo("Europe/Paris")
+    there = FactorSet([factor("FRA", year, 40.0, timezone=paris) for year in (2024, 2026)], timezone=paris)
+    assert impact(last_hour_utc, factors=there, timezone=paris).factors_used[0].use.year == 2026
 
 
 def test_an_older_factor_is_marked_and_widens_with_its_age() -> None:
@@ -92,7 +94,7 @@ def test_an_older_factor_is_marked_and_widens_with_its_age() -> None:
         found = impact(record(day, cpu=kwh(1), ram=None), zone="FRA")
         assert found.co2e_interval is not None
         widths[day[:4]] = found.co2e_interval.high / found.co2e_interval.low
-        assert bool(found.factors_not_same_year) == (day[:4] == "2025")
+        assert [used.use.age_years for used in found.factors_used] == [int(day[:4] == "2025")]
     older = assess(
         fold([record("2026-06-01T10:00", cpu=kwh(1), ram=None)]),
         zone="FRA",

@@ -66,7 +66,14 @@ def test_the_published_register_ships_as_the_example(repository: Path) -> None:
 
 def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     files = catalogue.starter_files()
-    assert sorted(files) == ["calibration.yaml", "charter.yaml", "services.yaml", "targets.yaml"]
+    assert sorted(files) == [
+        "calibration.yaml",
+        "charter.yaml",
+        "contracts.yaml",
+        "factors.yaml",
+        "services.yaml",
+        "targets.yaml",
+    ]
     started = write_catalogue(tmp_path, **{name.removesuffix(".yaml"): text for name, text in files.items()})
     assert started.services == ()
     assert started.targets.targets == ()

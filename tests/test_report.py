@@ -204,7 +204,7 @@ def test_without_a_zone_energy_is_shown_and_co2e_is_not() -> None:
     assert {"no-zone", "no-pue"} <= set(found.notices)
     assert (found.zones, found.factors, found.totals.boundary) == ((), (), "it")
     named = report(record(cpu=kwh(2), ram=None), zone="FRA", pue=1.5)
-    assert named.totals.co2e.value == pytest.approx(3 * 0.056039)
+    assert named.totals.co2e.value == pytest.approx(3 * 0.04144)
     assert (named.zones, named.totals.boundary, named.pue) == (("FRA",), "site", 1.5)
     assert not {"no-zone", "no-pue"} & set(named.notices)
     assert [(used.zone, used.year, used.same_year) for used in named.factors] == [("FRA", 2023, False)]
@@ -214,7 +214,7 @@ def test_a_total_over_known_and_unknown_zones_is_not_computed_but_its_known_serv
     found = report(record(cpu=kwh(1), zone="FRA"), record(cpu=kwh(1), service="smart-emploi"))
     assert (found.totals.co2e.value, found.totals.co2e.reason) == (None, "no-zone")
     co2e = {entry.id: entry.co2e.value for entry in found.register}
-    assert co2e == {"vadore": pytest.approx(0.056039), "smart-emploi": None}
+    assert co2e == {"vadore": pytest.approx(0.04144), "smart-emploi": None}
 
 
 def test_an_unknown_zone_in_the_settings_is_refused_and_in_a_record_flagged() -> None:

@@ -18,7 +18,16 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ecoia.report import CalibrationUsed, MethodShare, PhaseResult, Quantity, QuarterlyReport, TargetVerdict
+from ecoia.report import (
+    CalibrationUsed,
+    ContractUsed,
+    FactorUsed,
+    MethodShare,
+    PhaseResult,
+    Quantity,
+    QuarterlyReport,
+    TargetVerdict,
+)
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.figures import charts, service_names
@@ -211,18 +220,20 @@ class _View:
 
     # tables
 
-    def validity(self, calibration: CalibrationUsed) -> str:
-        """From when until when a calibration holds."""
+    def validity(self, used: CalibrationUsed | ContractUsed) -> str:
+        """From when until when a calibration or a contract holds."""
         day = self.language.day
-        if calibration.from_day and calibration.until_day:
-            return self.language.t(
-                "du %(start)s au %(end)s exclu", start=day(calibration.from_day), end=day(calibration.until_day)
-            )
-        if calibration.from_day:
-            return self.language.t("depuis le %(start)s", start=day(calibration.from_day))
-        if calibration.until_day:
-            return self.language.t("jusqu’au %(end)s exclu", end=day(calibration.until_day))
+        if used.from_day and used.until_day:
+            return self.language.t("du %(start)s au %(end)s exclu", start=day(used.from_day), end=day(used.until_day))
+        if used.from_day:
+            return self.language.t("depuis le %(start)s", start=day(used.from_day))
+        if used.until_day:
+            return self.language.t("jusqu’au %(end)s exclu", end=day(used.until_day))
         return self.language.t("sans limite")
+
+    def varies(self, factor: FactorUsed) -> bool:
+        """Whether a factor is a mean of several."""
+        return factor.least_g_per_kwh != factor.greatest_g_per_kwh
 
     def methods(self, result: PhaseResult) -> list[tuple[str, list[tuple[MethodShare, str | None]]]]:
         """Per component, how its energy was obtained, with the share of each where there are several."""

@@ -78,6 +78,9 @@ REASONS = {
     "not-measured": N_("non mesuré"),
     "no-zone": N_("non calculé : zone inconnue"),
     "no-factor": N_("non calculé : pas de facteur pour cette zone ou cette année"),
+    "factor-gap": N_("non calculé : le jeu de facteurs a un trou, qu’aucune règle ne comble"),
+    "no-contract": N_("aucun contrat déclaré"),
+    "contract-scope": N_("non calculé : un contrat n’a pas la portée des facteurs utilisés"),
     "no-units": N_("aucune unité comptée"),
     "baseline-missing": N_("période de référence absente"),
     "not-computed": N_("non calculé par cette version"),
@@ -92,6 +95,9 @@ VERDICT_REASONS = {
     "no-data": N_("aucune donnée pour en juger"),
     "no-zone": N_("le CO₂e n’est pas calculé, faute de zone"),
     "no-factor": N_("le CO₂e n’est pas calculé, faute de facteur d’émission"),
+    "factor-gap": N_("le CO₂e n’est pas calculé, faute de facteur d’émission à certaines heures"),
+    "no-contract": N_("aucun contrat d’électricité n’est déclaré"),
+    "contract-scope": N_("un contrat d’électricité n’a pas la portée des facteurs utilisés"),
     "baseline-missing": N_("la période de référence n’est pas enregistrée"),
     "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
     "simulated": N_("des données simulées ne prouvent rien"),
@@ -124,6 +130,13 @@ INDICATORS = {
 
 SCOPES = {"lifecycle": N_("cycle de vie"), "direct": N_("combustion seule")}
 BASES = {"production": N_("mix de production"), "consumption": N_("mix de consommation")}
+
+FILLS = {
+    "previous": N_("par la dernière valeur qui le précède"),
+    "mean": N_("par la moyenne de ce qui est connu du trimestre"),
+    "annual": N_("par la moyenne de ce qui est connu de l’année"),
+}
+"""How a gap in the emission factors is filled."""
 
 LOST = {
     "invalid-service": N_("exécutions dont le service était illisible : comptées sous « unspecified »"),
@@ -170,6 +183,14 @@ NOTICES = {
     "no-factor": N_(
         "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : aucun facteur d’émission ne couvre sa zone ou son année. "
         "Vérifier le code de zone (ISO 3166, trois lettres)."
+    ),
+    "factor-gap": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : le jeu de facteurs d’émission n’a pas de valeur aux heures "
+        "où elle a été utilisée. « ecoia factors use » permet de choisir une règle de comblement, ou un autre jeu."
+    ),
+    "factor-gap-filled": N_(
+        "Le jeu de facteurs d’émission n’a pas de valeur à certaines heures : elles sont comblées par la règle choisie "
+        "(annexes, « Facteurs d’émission utilisés »)."
     ),
     "no-pue": N_(
         "Aucun PUE n’est connu : l’énergie est celle de l’informatique seule, hors bâtiment "

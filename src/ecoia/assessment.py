@@ -1,7 +1,8 @@
 """From energy to impact: building, grid, uncertainty. Energy is a measurement and never changes; this may be computed again.
 
     energy = energy_components x wall factor (where the site is calibrated, else 1) x PUE (where known)
-    co2e   = sum over zones and years of energy x emission factor
+    co2e   = sum over half-hours of energy x emission factor of the zone then; beside it, never in a total, the same with the
+             factors of the contracts that cover a part (market-based)
 
 **Uncertainty.** A quantity is a sum of cells c_i (a service and phase, a component, a method, a zone). Cells share
 unknown multiplicative errors f: their method class, their calibration, the site's PUE, the grid factor; and each service
@@ -22,14 +23,15 @@ from datetime import UTC, date, tzinfo
 from typing import TYPE_CHECKING
 
 from ecoia.errors import FactorError
-from ecoia.factors import Factor, FactorSet
+from ecoia.factors import FactorSet, FactorUse
+from ecoia.factors.model import micrograms
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import COMPONENTS, DECLARED, MEASURED
-from ecoia.units import kwh
+from ecoia.units import MICROJOULES_PER_KWH, kwh
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Calibration
+    from ecoia.catalogue import Calibration, Contract
 
 GSD: Mapping[str, float] = {
     "wattmeter": 1.02,  # a wattmeter or PDU at the plug
@@ -41,6 +43,7 @@ GSD: Mapping[str, float] = {
     "pue": 1.10,  # a PUE that the site declares
     "grid-same-year": 1.10,
     "grid-previous-year": 1.30,
+    "grid-filled": 1.30,  # a gap filled by a rule, beside the factor's own: no better than another year's, by our judgement
     "own": 1.05,  # what one service and phase deviates on its own, by our judgement
 }
 """Geometric standard deviations of each source of error."""
@@ -64,6 +67,28 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, order=True)
+class AppliedFactor:
+    """Emission factors of one zone, year and source over the energy that they were applied to.
+
+    ``value_g_per_kwh`` is their mean weighted by that energy; ``least`` and ``greatest`` what half-hours had.
+    """
+
+    use: FactorUse
+    value_g_per_kwh: float
+    least_g_per_kwh: float
+    greatest_g_per_kwh: float
+
+
+@dataclass(frozen=True, order=True)
+class FactorGap:
+    """Energy of half-hours that no factor of the zone covers: its share of the whole, and the rule that filled it, if any."""
+
+    zone: str
+    filled: str  # empty: not filled, so CO2e is not computed
+    share: float
+
+
 @dataclass(frozen=True)
 class Impact:
     """What some rows amount to. ``None`` is not computed, never zero; ``reason`` says why there is no CO2e.
@@ -82,12 +107,16 @@ class Impact:
     boundary: str
     co2e_kg: float | None
     co2e_interval: Interval | None
-    factors_used: tuple[Factor, ...]
-    factors_not_same_year: frozenset[Factor]  # of those: used for energy of a later year
-    reason: str | None  # no-data | not-measured | no-zone | no-factor
+    factors_used: tuple[AppliedFactor, ...]
+    reason: str | None  # no-data | not-measured | no-zone | no-factor | factor-gap
     precision_class: int | None
     energy_at_wall_microjoules: int = 0
     calibrations_used: tuple[Calibration, ...] = ()  # in the order given
+    factor_gaps: tuple[FactorGap, ...] = ()
+    co2e_market_kg: float | None = None
+    co2e_market_interval: Interval | None = None
+    market_reason: str | None = "no-contract"  # why there is none: no-contract | contract-scope, or ``reason``
+    contracts_used: tuple[Contract, ...] = ()  # in the order given
 
 
 @dataclass(frozen=True)
@@ -160,6 +189,7 @@ def assess(
     factors: FactorSet,
     timezone: tzinfo = UTC,
     calibrations: Sequence[Calibration] = (),
+    contracts: Sequence[Contract] = (),
     gsd: Mapping[str, float] = GSD,
 ) -> Impact:
     """Energy and CO2e of some rows, with their 95 % intervals.
@@ -168,32 +198,34 @@ def assess(
         rows: Ledger rows, in any order.
         zone: Where the electricity was used, for rows that did not record it themselves. None: not known.
         pue: Power usage effectiveness of the site. None: not known, so figures are IT only.
-        factors: Emission factors.
-        timezone: Civil time in which a row's year and day are taken.
+        factors: Emission factors of one scope and basis.
+        timezone: Civil time in which a row's day is taken.
         calibrations: Wall factors of the site, of which at most one covers a component of an instance on a day. They apply
             to counters and models, not to what was declared or read at the plug.
+        contracts: Contracted electricity, covering all of a use together at most. What none covers has the factor of its zone.
         gsd: Geometric standard deviations, by the names of ``GSD``.
 
     Returns:
-        The impact. Where part of the energy has no zone (or its zone no factor), CO2e is None for the whole: a part is
-        never presented as the sum.
+        The impact. Where part of the energy has no zone (or its zone no factor, or there is a gap that no rule fills), CO2e is
+        None for the whole: a part is never presented as the sum.
 
     Raises:
-        FactorError: ``zone`` is not a zone of ``factors``.
+        FactorError: ``zone`` is not a zone of ``factors``, or they hold several scopes or bases.
     """
     if zone is not None:
         factors.check(zone)
-    sums = _sums(rows, zone, timezone, calibrations)
-    components = {c: _add(sum_ for key, sum_ in sums.items() if key.component == c) for c in COMPONENTS}
+    grid, market = _Grid(factors), _Market(contracts)
+    sums = _sums(rows, zone, timezone, calibrations, grid, market)
+    components = {c: _add(sum_.microjoules for key, sum_ in sums.items() if key.component == c) for c in COMPONENTS}
     boundary = "it" if pue is None else "site"
     if not sums:
         why = "not-measured" if rows else "no-data"
-        return Impact(0, components, None, None, None, None, boundary, None, None, (), frozenset(), why, None)
+        return Impact(0, components, None, None, None, None, boundary, None, None, (), why, None, market_reason=why)
     building = 1.0 if pue is None else pue
-    total = sum(sums.values())
+    total = sum(sum_.microjoules for sum_ in sums.values())
     parts = [
-        _Part(key, microjoules, building, calibrations[key.calibration] if key.calibration >= 0 else None)
-        for key, microjoules in sorted(sums.items())
+        _Part(key, sum_, building, calibrations[key.calibration] if key.calibration >= 0 else None)
+        for key, sum_ in sorted(sums.items(), key=lambda item: item[0])
     ]
 
     def bounds(cells: list[Cell], named: Mapping[str, float], value: float, wall: float) -> tuple[Interval | None, float]:
@@ -214,19 +246,29 @@ def assess(
     raw, _ = bounds([part.raw_cell() for part in parts], named, components_kwh, components_kwh)
     energy, variance = bounds([part.cell(part.energy_kwh, site) for part in parts], named, energy_kwh, wall)
 
-    grid, reason = _grid(parts, factors)
+    uses, reason = _grid(parts, grid)
     co2e_kg: float | None = None
     co2e: Interval | None = None
-    if grid is not None:
-        # Errors of one zone and factor year are one error; over several years, as wide as the longest gap makes it.
-        for part, factor in zip(parts, grid, strict=True):
-            named[_grid_name(factor)] = max(named.get(_grid_name(factor), 1.0), _grid_gsd(part.key.year - factor.year, gsd))
-        kilograms = [part.energy_kwh * factor.value_g_per_kwh / 1000 for part, factor in zip(parts, grid, strict=True)]
+    market_kg: float | None = None
+    market_co2e: Interval | None = None
+    market_reason = reason or market.reason(factors)
+    if uses is not None:
+        for use in grid.uses:
+            # Errors of one set, zone and year are one error; used in several years, as wide as the longest gap makes it.
+            named[_grid_name(use)] = max(named.get(_grid_name(use), 1.0), _grid_gsd(use.age_years, gsd))
+        kilograms = [part.kilograms(part.sum.grid) for part in parts]
         co2e_kg = math.fsum(kilograms)
-        cells = [part.cell(mass, site | {_grid_name(factor)}) for part, factor, mass in zip(parts, grid, kilograms, strict=True)]
+        cells = [part.cell(mass, site | _grid_errors(use)) for part, use, mass in zip(parts, uses, kilograms, strict=True)]
         wall = math.fsum(part.wall_bias * mass for part, mass in zip(parts, kilograms, strict=True))
         co2e, variance = bounds(cells, named, co2e_kg, wall)
-    used = {(part.key.year, factor) for part, factor in zip(parts, grid, strict=True)} if grid else set()
+        if market_reason is None:
+            contracted = [part.kilograms(part.sum.contracted) for part in parts]
+            rest = [part.kilograms(part.sum.rest) for part in parts]
+            market_kg = math.fsum((*contracted, *rest))
+            cells = [part.cell(mass, site) for part, mass in zip(parts, contracted, strict=True)]
+            cells += [part.cell(mass, site | _grid_errors(use)) for part, use, mass in zip(parts, uses, rest, strict=True)]
+            wall = math.fsum(part.wall_bias * mass for part, mass in zip((*parts, *parts), (*contracted, *rest), strict=True))
+            market_co2e, _ = bounds(cells, named, market_kg, wall)
     return Impact(
         energy_components_microjoules=total,
         by_component_microjoules=components,
@@ -237,12 +279,16 @@ def assess(
         boundary=boundary,
         co2e_kg=co2e_kg,
         co2e_interval=co2e,
-        factors_used=tuple(sorted({factor for _, factor in used})),
-        factors_not_same_year=frozenset(factor for year, factor in used if factor.year != year),
+        factors_used=grid.applied(parts) if uses is not None else (),
         reason=reason,
         precision_class=precision_class(variance) if total else None,
         energy_at_wall_microjoules=sum(part.microjoules for part in parts if part.at_wall),
         calibrations_used=tuple(calibrations[index] for index in sorted({key.calibration for key in sums} - {-1})),
+        factor_gaps=grid.gaps(parts, total),
+        co2e_market_kg=market_kg,
+        co2e_market_interval=market_co2e,
+        market_reason=market_reason,
+        contracts_used=market.used,
     )
 
 
@@ -256,8 +302,20 @@ class _Key:
     status: str
     name: str
     zone: str
-    year: int
+    grid: int  # the place of its factors' use among those of ``_Grid``, or why there is none
     calibration: int  # its place among those given; -1: none
+
+
+class _Sum:
+    """Exact sums of a cell: its energy, and the energy x factor of its half-hours, in microjoule-picograms per kWh.
+
+    ``contracted`` and ``rest`` part the market-based sum in what contracts cover and what they do not.
+    """
+
+    __slots__ = ("contracted", "grid", "microjoules", "rest")
+
+    def __init__(self) -> None:
+        self.microjoules = self.grid = self.contracted = self.rest = 0
 
 
 @dataclass(frozen=True)
@@ -265,9 +323,17 @@ class _Part:
     """A cell of energy, before it is given its errors."""
 
     key: _Key
-    microjoules: int
+    sum: _Sum
     building: float
     calibration: Calibration | None
+
+    @property
+    def microjoules(self) -> int:
+        return self.sum.microjoules
+
+    def kilograms(self, sum_: int) -> float:
+        """The kilograms of one of the sums, at the wall and with the building."""
+        return sum_ / _PER_KILOGRAM * self.wall_factor * self.building
 
     @property
     def components_kwh(self) -> float:
@@ -314,9 +380,108 @@ class _Part:
         return Cell(mean, frozenset(errors), f"{self.key.service}\n{self.key.phase}")
 
 
-def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo, calibrations: Sequence[Calibration]) -> dict[_Key, int]:
-    """Exact energy by cell; what is missing is in no cell."""
-    plain: dict[tuple[str, str, str, str, str, str, int, int], int] = {}
+_PPM = 1_000_000
+_PER_KILOGRAM = MICROJOULES_PER_KWH * 10**6 * _PPM * 1000
+_NO_ZONE, _NO_FACTOR, _GAP = -1, -2, -3
+
+
+class _Grid:
+    """What the electricity of each half-hour emits: looked up once a zone and half-hour."""
+
+    def __init__(self, factors: FactorSet) -> None:
+        self._factors = factors
+        self._places: dict[FactorUse, int] = {}
+        self._found: dict[tuple[str, int], tuple[int, int]] = {}
+        self._bounds: dict[int, tuple[int, int]] = {}
+
+    @property
+    def uses(self) -> tuple[FactorUse, ...]:
+        return tuple(self._places)
+
+    def at(self, zone: str, half_hour: int) -> tuple[int, int]:
+        """The place of the use among ``uses``, and its factor in micrograms per kWh; or why there is none, and 0."""
+        where = (zone, half_hour)
+        if where not in self._found:
+            self._found[where] = self._look_up(zone, half_hour)
+        return self._found[where]
+
+    def _look_up(self, zone: str, half_hour: int) -> tuple[int, int]:
+        if not zone:
+            return _NO_ZONE, 0
+        try:
+            found = self._factors.at(zone, half_hour)
+        except FactorError:
+            return _NO_FACTOR, 0  # a zone that a record carries: it stays recorded, and the report flags it
+        if found is None:
+            return _GAP, 0
+        use, value = found
+        place = self._places.setdefault(use, len(self._places))
+        least, greatest = self._bounds.get(place, (value, value))
+        self._bounds[place] = min(least, value), max(greatest, value)
+        return place, value
+
+    def applied(self, parts: Sequence[_Part]) -> tuple[AppliedFactor, ...]:
+        found = []
+        for use, place in self._places.items():
+            least, greatest = (value / 1e6 for value in self._bounds[place])
+            energy = sum(part.sum.microjoules for part in parts if part.key.grid == place)
+            mass = sum(part.sum.grid for part in parts if part.key.grid == place)
+            mean = mass / (energy * _PPM * 10**6) if energy else least
+            found.append(AppliedFactor(use, least if least == greatest else mean, least, greatest))
+        return tuple(sorted(found))
+
+    def gaps(self, parts: Sequence[_Part], total: int) -> tuple[FactorGap, ...]:
+        """Shares of the energy that no factor covers, by zone."""
+        uses, sums = self.uses, dict[tuple[str, str], int]()
+        for part in parts:
+            place = part.key.grid
+            if place == _GAP or (place >= 0 and uses[place].filled):
+                key = part.key.zone, uses[place].filled if place >= 0 else ""
+                sums[key] = sums.get(key, 0) + part.microjoules
+        return tuple(FactorGap(*key, microjoules / total if total else 0.0) for key, microjoules in sorted(sums.items()))
+
+
+class _Market:
+    """What contracts say of the electricity of an instance in a zone on a day."""
+
+    def __init__(self, contracts: Sequence[Contract]) -> None:
+        self._contracts = contracts
+        self._found: dict[tuple[str, str, date], tuple[int, int]] = {}
+        self._used: set[int] = set()
+
+    def at(self, zone: str, instance: str, day: date) -> tuple[int, int]:
+        """Contracted emissions per kWh of the whole use, in picograms; and the share that no contract covers, in millionths."""
+        where = (zone, instance, day)
+        if where not in self._found:
+            covering = [index for index, each in enumerate(self._contracts) if each.covers(*where)]
+            self._used.update(covering)
+            shares = {index: round(self._contracts[index].share * _PPM) for index in covering}
+            contracted = sum(share * micrograms(self._contracts[index].gco2e_per_kwh) for index, share in shares.items())
+            self._found[where] = contracted, max(_PPM - sum(shares.values()), 0)
+        return self._found[where]
+
+    @property
+    def used(self) -> tuple[Contract, ...]:
+        return tuple(self._contracts[index] for index in sorted(self._used))
+
+    def reason(self, factors: FactorSet) -> str | None:
+        """Why there is no market-based figure: nothing is covered, or a contract has another scope than the grid's factors."""
+        if not self._used:
+            return "no-contract"
+        scopes = {scope for scope, _ in factors.pairs}
+        return None if all(each.scope in scopes for each in self.used) else "contract-scope"
+
+
+def _sums(
+    rows: Iterable[Row],
+    zone: str | None,
+    timezone: tzinfo,
+    calibrations: Sequence[Calibration],
+    grid: _Grid,
+    market: _Market,
+) -> dict[_Key, _Sum]:
+    """Exact sums by cell; what is missing is in no cell."""
+    plain: dict[tuple[str, str, str, str, str, str, int, int], _Sum] = {}
     days: dict[int, date] = {}
     in_force: dict[tuple[str, str, date], int] = {}
 
@@ -332,6 +497,9 @@ def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo, calibrations:
         if half_hour not in days:
             days[half_hour] = utc_datetime(half_hour).astimezone(timezone).date()
         day = days[half_hour]
+        used_in = row["zone"] or zone or ""
+        place, value = grid.at(used_in, half_hour)
+        contracted, uncovered = market.at(used_in, row["instance"], day)
         for component in COMPONENTS:
             microjoules = row["energy_microjoules"][component]
             if microjoules is None:
@@ -344,12 +512,18 @@ def _sums(rows: Iterable[Row], zone: str | None, timezone: tzinfo, calibrations:
                 component,
                 status,
                 name,
-                row["zone"] or zone or "",
-                day.year,
+                used_in,
+                place,
                 calibration(component, row["instance"], day) if calibrated else -1,
             )
-            plain[key] = plain.get(key, 0) + microjoules
-    return {_Key(*key): microjoules for key, microjoules in plain.items()}
+            sum_ = plain.get(key)
+            if sum_ is None:
+                sum_ = plain[key] = _Sum()
+            sum_.microjoules += microjoules
+            sum_.grid += microjoules * value * _PPM
+            sum_.contracted += microjoules * contracted
+            sum_.rest += microjoules * value * uncovered
+    return {_Key(*key): sum_ for key, sum_ in plain.items()}
 
 
 def _energy_kwh(parts: Sequence[_Part], building: float) -> float:
@@ -366,18 +540,21 @@ def _add(numbers: Iterable[int]) -> int | None:
     return sum(listed) if listed else None
 
 
-def _grid(parts: Sequence[_Part], factors: FactorSet) -> tuple[list[Factor] | None, str | None]:
-    """One factor a part; else None and why."""
-    if any(not part.key.zone for part in parts):
-        return None, "no-zone"
-    try:
-        return [factors.for_zone(part.key.zone, part.key.year) for part in parts], None
-    except FactorError:
-        return None, "no-factor"  # a zone that a record carries: it stays recorded, and the report flags it
+def _grid(parts: Sequence[_Part], grid: _Grid) -> tuple[list[FactorUse] | None, str | None]:
+    """One use of factors a part; else None and why."""
+    places = {part.key.grid for part in parts}
+    for place, reason in ((_NO_ZONE, "no-zone"), (_NO_FACTOR, "no-factor"), (_GAP, "factor-gap")):
+        if place in places:
+            return None, reason
+    return [grid.uses[part.key.grid] for part in parts], None
 
 
-def _grid_name(factor: Factor) -> str:
-    return f"grid:{factor.zone}:{factor.year}"
+def _grid_errors(use: FactorUse) -> set[str]:
+    return {_grid_name(use), "grid-filled"} if use.filled else {_grid_name(use)}
+
+
+def _grid_name(use: FactorUse) -> str:
+    return f"grid:{use.zone}:{use.factor_set}:{use.year}"
 
 
 def _grid_gsd(years: int, gsd: Mapping[str, float]) -> float:

@@ -1,8 +1,9 @@
-"""What the organisation says of itself: its AI services, charter, targets and calibrations. Read from four YAML files.
+"""What the organisation says of itself: its AI services, charter, targets, calibrations and electricity. Read from YAML files.
 
 ``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
-bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall. Each
-may be absent. A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
+bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall,
+``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted. Each may be absent. A
+mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import difflib
 import itertools
 import re
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
@@ -24,10 +25,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ecoia.errors import CatalogueError, UsageError
 from ecoia.periods import Quarter
-from ecoia.settings import is_slug
+from ecoia.settings import is_slug, is_zone
 
 SERVICES_FILE, CHARTER_FILE, TARGETS_FILE = "services.yaml", "charter.yaml", "targets.yaml"
 CALIBRATION_FILE = "calibration.yaml"
+FACTORS_FILE, CONTRACTS_FILE = "factors.yaml", "contracts.yaml"
 
 INDICATORS = {
     "energy_components": "kWh",
@@ -317,14 +319,79 @@ class CalibrationFile(_Model):
     calibrations: tuple[Calibration, ...] = ()
 
 
+class FactorsFile(_Model):
+    """``factors.yaml``: the set of emission factors in use, its one scope and basis, and how a gap in it is filled, if at all."""
+
+    use: Slug = "default"
+    scope: Literal["direct", "lifecycle"] | None = None
+    basis: Literal["production", "consumption"] | None = None
+    fill: Literal["previous", "mean", "annual"] | None = None
+
+
+def _zone(value: str) -> str:
+    if is_zone(value):
+        return value
+    raise ValueError("write an ISO 3166-1 alpha-3 country code in capitals, e.g. FRA")
+
+
+class Contract(_Model):
+    """Electricity that a supplier sold as its own: what a kilowatt-hour of it emits, and what part of the use it covers.
+
+    ``instances`` are names or patterns (``*``, ``?``); ``from`` and ``until`` civil days in the organisation's time zone,
+    half-open. ``evidence`` is what shows it (guarantees of origin cancelled, a certificate), never the contract's price.
+    """
+
+    supplier: Text
+    gco2e_per_kwh: Annotated[float, Field(ge=0, le=2000, allow_inf_nan=False)]
+    scope: Literal["direct", "lifecycle"]
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    zone: Annotated[str, AfterValidator(_zone)]
+    instances: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)] = (
+        "*",
+    )
+    start: Annotated[Day, Field(alias="from")]
+    until: Day
+    evidence: Text
+
+    @model_validator(mode="after")
+    def _some_days(self) -> Contract:
+        if self.until <= self.start:
+            raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
+        return self
+
+    def covers(self, zone: str, instance: str, day: Day) -> bool:
+        """Whether it holds for what an instance uses in a zone on a civil day."""
+        return (
+            zone == self.zone
+            and self.start <= day < self.until
+            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
+        )
+
+    def meets(self, other: Contract) -> bool:
+        """Whether the other could hold for some instance in the zone on this one's first day."""
+        return (
+            self.zone == other.zone
+            and other.start <= self.start < other.until
+            and any(_meet(a, b) for a in self.instances for b in other.instances)
+        )
+
+
+class ContractsFile(_Model):
+    """``contracts.yaml``."""
+
+    contracts: tuple[Contract, ...] = ()
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """The four files together. What a missing file would have said is empty, never invented."""
+    """The files together. What a missing file would have said is empty, never invented."""
 
     register: ServicesFile = field(default_factory=ServicesFile)
     charter: CharterFile | None = None
     targets: TargetsFile = field(default_factory=TargetsFile)
     calibrations: tuple[Calibration, ...] = ()
+    factors: FactorsFile = field(default_factory=FactorsFile)
+    contracts: tuple[Contract, ...] = ()
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -354,6 +421,8 @@ _FILES: tuple[tuple[str, type[_Model]], ...] = (
     (CHARTER_FILE, CharterFile),
     (TARGETS_FILE, TargetsFile),
     (CALIBRATION_FILE, CalibrationFile),
+    (FACTORS_FILE, FactorsFile),
+    (CONTRACTS_FILE, ContractsFile),
 )
 
 # Lists whose items are known by a key: two of one key is a mistake.
@@ -362,6 +431,8 @@ _UNIQUE: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
     TARGETS_FILE: ((("targets",), "id"),),
     CALIBRATION_FILE: (),
+    FACTORS_FILE: (),
+    CONTRACTS_FILE: (),
 }
 
 
@@ -369,7 +440,7 @@ def load(folder: str | Path | None) -> Catalogue:
     """Read the catalogue of a folder.
 
     Args:
-        folder: Where the four files are; each may be absent. None: an empty catalogue, in which everything is unregistered.
+        folder: Where the files are; each may be absent. None: an empty catalogue, in which everything is unregistered.
 
     Raises:
         CatalogueError: the folder is missing, or a file is wrong; the message has one line a mistake.
@@ -379,10 +450,35 @@ def load(folder: str | Path | None) -> Catalogue:
     base = Path(folder)
     if not base.is_dir():
         raise CatalogueError(f"catalogue = '{folder}' is not a folder: create it with 'ecoia init', or set another one")
+    parts = _read(base, _FILES)
+    return Catalogue(
+        parts.get(SERVICES_FILE) or ServicesFile(),
+        parts.get(CHARTER_FILE),
+        parts.get(TARGETS_FILE) or TargetsFile(),
+        (parts.get(CALIBRATION_FILE) or CalibrationFile()).calibrations,
+        parts.get(FACTORS_FILE) or FactorsFile(),
+        (parts.get(CONTRACTS_FILE) or ContractsFile()).contracts,
+    )
+
+
+def factors_chosen(folder: str | Path | None) -> FactorsFile:
+    """``factors.yaml`` alone: which emission factors are in use, whatever the other files say.
+
+    Raises:
+        CatalogueError: the file is wrong.
+    """
+    if folder is None:
+        return FactorsFile()
+    found: FactorsFile | None = _read(Path(folder), ((FACTORS_FILE, FactorsFile),)).get(FACTORS_FILE)
+    return found or FactorsFile()
+
+
+def _read(base: Path, files: Iterable[tuple[str, type[_Model]]]) -> dict[str, Any]:
+    """The contents of some files of a folder, each that is there by its name."""
     problems: list[_Problem] = []
     parts: dict[str, Any] = {}
     nodes: dict[str, yaml.Node] = {}
-    for name, model in _FILES:
+    for name, model in files:
         path = base / name
         if not path.exists():
             continue
@@ -392,17 +488,12 @@ def load(folder: str | Path | None) -> Catalogue:
             found = [*_duplicates(name, node), *_validate(name, node, data, model, parts)]
         problems += found
     if not problems:
-        problems += [*_unknown_bodies(parts, nodes), *_overlaps(parts, nodes)]
+        problems += [*_unknown_bodies(parts, nodes), *_overlaps(parts, nodes), *_oversold(parts, nodes)]
     if problems:
         problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise CatalogueError("\n".join([f"{count} in the catalogue '{folder}'", *map(str, problems)]))
-    return Catalogue(
-        parts.get(SERVICES_FILE) or ServicesFile(),
-        parts.get(CHARTER_FILE),
-        parts.get(TARGETS_FILE) or TargetsFile(),
-        (parts.get(CALIBRATION_FILE) or CalibrationFile()).calibrations,
-    )
+        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *map(str, problems)]))
+    return parts
 
 
 def _parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[_Problem]]:
@@ -598,6 +689,22 @@ def _overlaps(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_P
             )
 
 
+def _oversold(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_Problem]:
+    """Contracts that together could cover more than everything."""
+    listed = parts[CONTRACTS_FILE].contracts if CONTRACTS_FILE in parts else ()
+    for index, contract in enumerate(listed):
+        together = sum(other.share for other in listed if contract.meets(other))
+        if together > 1 + 1e-9:
+            location = ("contracts", index, "share")
+            yield _Problem(
+                CONTRACTS_FILE,
+                _line(nodes[CONTRACTS_FILE], location),
+                _path(location),
+                f"{contract.share:g}: contracts of {contract.zone} on {contract.start.isoformat()} cover {together:g} of the use "
+                "together: shares add up to 1 at most; lower them, or part their periods or 'instances'",
+            )
+
+
 def starter_files() -> dict[str, str]:
     """Commented files to start a catalogue from, by name. They load as they are, and name no service yet."""
     return {
@@ -605,6 +712,8 @@ def starter_files() -> dict[str, str]:
         CHARTER_FILE: _STARTER_CHARTER,
         TARGETS_FILE: _STARTER_TARGETS,
         CALIBRATION_FILE: _STARTER_CALIBRATION,
+        FACTORS_FILE: _STARTER_FACTORS,
+        CONTRACTS_FILE: _STARTER_CONTRACTS,
     }
 
 
@@ -698,4 +807,31 @@ calibrations: []
 #     until: 2027-01-01                 # premier jour où elle ne vaut plus (facultatif)
 #     source: "Campagne de mesure, wattmètre X, PV n° 12"
 #     date: 2026-06-15                  # jour de la mesure
+"""
+
+_STARTER_FACTORS = """\
+# Facteurs d'émission de l'électricité : le jeu utilisé, un seul à la fois. « ecoia factors list » donne les jeux connus,
+# « ecoia factors import » en ajoute un, « ecoia factors use » écrit ce fichier.
+
+use: default
+# scope: lifecycle                    # lifecycle | direct ; à choisir si le jeu contient les deux
+# basis: production                   # production | consumption ; de même
+# fill: previous                      # previous | mean | annual ; sans cette ligne, un trou n'est pas comblé
+"""
+
+_STARTER_CONTRACTS = """\
+# Contrats d'électricité : le CO2e « selon les contrats » est montré à côté, jamais à la place ni dans un total.
+
+contracts: []
+# Remplacer « contracts: [] » par la liste des contrats. Exemple (valeurs à remplacer par celles du contrat) :
+# contracts:
+#   - supplier: Fournisseur
+#     gco2e_per_kwh: 6                  # de l'électricité du contrat
+#     scope: lifecycle                  # celle des facteurs utilisés : lifecycle | direct
+#     share: 0.6                        # part de la consommation couverte
+#     zone: FRA
+#     instances: ["gpu-0*"]             # noms, avec « * » et « ? » (facultatif : toutes)
+#     from: 2026-01-01                  # premier jour
+#     until: 2027-01-01                 # premier jour où il ne vaut plus
+#     evidence: "Garanties d'origine annulées, attestation n° 12"
 """

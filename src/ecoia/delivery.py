@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from ecoia import semconv
 from ecoia.errors import DeliveryError, EcoiaError
-from ecoia.factors import FactorSet, default_factors
+from ecoia.factors import FactorSet, default_factors, in_use
 from ecoia.helper import ALL_TARGETS, CURSORS, HELPER_LOCK, read_cursors_of, try_lock
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime, utc_day, utc_ns
@@ -376,6 +377,16 @@ def _plan(journal: Journal, targets: Iterable[str], default: str | None, *, by_h
     return plan
 
 
+def _factors_in_use(settings: Settings) -> FactorSet:
+    """Those of the report, so that a run's page and the report agree; the catalogue is read only where it chooses."""
+    timezone = ZoneInfo(settings.timezone)
+    if settings.catalogue is None or not (Path(settings.catalogue) / "factors.yaml").exists():
+        return default_factors(timezone)
+    from ecoia.catalogue import factors_chosen  # costs pydantic, which the helper does without otherwise
+
+    return in_use(factors_chosen(settings.catalogue), settings.catalogue, timezone)
+
+
 class _Sender:
     """Sends what a book holds. Lives as long as the helper: views whose writing failed are tried again."""
 
@@ -502,7 +513,7 @@ class _Sender:
 
     def _view(self, rows: list[Row], outcomes: Iterable[str] = (), **options: Any) -> View | None:
         if self._factors is None:
-            self._factors = default_factors()
+            self._factors = _factors_in_use(self._settings)
         spans = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
         return build_view(spans, outcomes, settings=self._settings, factors=self._factors, **options) if spans else None
 

@@ -34,6 +34,10 @@ class FactorError(EcoiaError, LookupError):
     """No emission factor covers what was asked for."""
 
 
+class FactorFileError(EcoiaError, ValueError):
+    """A file of emission factors cannot be used. The message has one line a mistake: file:line, field, value and remedy."""
+
+
 class JournalError(EcoiaError, OSError):
     """The journal's home cannot be used (read-only, full, not a folder)."""
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from ecoia.assessment import Impact, Interval, assess
-from ecoia.factors import Factor, FactorSet
+from ecoia.assessment import AppliedFactor, FactorGap, Impact, Interval, assess
+from ecoia.factors import FactorSet, FactorUse
 from ecoia.periods import Quarter, covered_seconds, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import (
@@ -38,14 +38,27 @@ from ecoia.settings import Settings
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Calibration, Catalogue, Target
+    from ecoia.catalogue import Calibration, Catalogue, Contract, Target
 
 REPORT_SCHEMA = 1
 
 # Every code that the report may hold, so that a renderer can prove that it has a sentence for each.
-REASONS = ("no-data", "not-measured", "no-zone", "no-factor", "no-units", "baseline-missing", "not-computed")
+REASONS = (
+    "no-data",
+    "not-measured",
+    "no-zone",
+    "no-factor",
+    "factor-gap",
+    "no-contract",
+    "contract-scope",
+    "no-units",
+    "baseline-missing",
+    "not-computed",
+)
 """Why a ``Quantity`` has no value. ``no-data``: nothing recorded; ``not-measured``: recorded, but no component gave energy;
 ``no-zone``: some or all of the energy has no known zone; ``no-factor``: its zone or year has no emission factor;
+``factor-gap``: half-hours of it have none, and no rule fills the gap; ``no-contract``: no contract covers any of it;
+``contract-scope``: a contract counts another scope than the factors in use, and the two are not mixed;
 ``no-units``: no functional units were given; ``baseline-missing``: the reference quarters are not recorded;
 ``not-computed``: this version does not compute the indicator."""
 
@@ -54,6 +67,8 @@ NOTICES = (
     "no-catalogue",
     "no-zone",
     "no-factor",
+    "factor-gap",
+    "factor-gap-filled",
     "no-pue",
     "commitment-text-missing",
     "simulated-history",
@@ -71,6 +86,9 @@ VERDICT_REASONS = (
     "no-data",
     "no-zone",
     "no-factor",
+    "factor-gap",
+    "no-contract",
+    "contract-scope",
     "baseline-missing",
     "interval-straddles",
     "simulated",
@@ -124,6 +142,7 @@ class Measure:
     methods: tuple[MethodShare, ...]
     precision_class: int | None  # 1 to 4, of co2e where computed, else of energy
     energy_at_wall_microjoules: int = 0
+    co2e_operational_market: Quantity = Quantity(None, "kgCO2e", reason="no-contract")  # beside co2e, never in a total
 
 
 @dataclass(frozen=True)
@@ -209,7 +228,12 @@ class TargetVerdict:
 
 @dataclass(frozen=True)
 class FactorUsed:
-    """An emission factor with everything a reader needs to find it again."""
+    """Emission factors of a zone and year with everything a reader needs to find them again.
+
+    ``value_g_per_kwh`` is the factor; where it varies within the year, the mean over the energy, between ``least`` and
+    ``greatest``. ``retrieved_on`` is a civil day, None where the source is read in place. ``filled`` names the rule when these
+    are the values that fill a gap.
+    """
 
     zone: str
     value_g_per_kwh: float
@@ -220,6 +244,38 @@ class FactorUsed:
     licence: str
     factor_set: str
     same_year: bool
+    least_g_per_kwh: float
+    greatest_g_per_kwh: float
+    release: str
+    retrieved_on: str | None = None
+    filled: str | None = None
+
+
+@dataclass(frozen=True)
+class FactorSetInUse:
+    """The set of emission factors that the organisation chose, its one scope and basis, and its rule for gaps."""
+
+    id: str
+    version: str
+    title: str
+    scope: str
+    basis: str
+    fill: str | None
+
+
+@dataclass(frozen=True)
+class ContractUsed:
+    """Contracted electricity that covers a part of the quarter's energy, with what shows it."""
+
+    supplier: str
+    gco2e_per_kwh: float
+    scope: str
+    share: float
+    zone: str
+    instances: tuple[str, ...]
+    from_day: str  # half-open civil days in the report's time zone
+    until_day: str
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -298,6 +354,9 @@ class QuarterlyReport:
     governance: tuple[Body, ...] = ()
     calibrations: tuple[CalibrationUsed, ...] = ()
     register_as_of: str | None = None  # civil day of the register's source
+    factor_set: FactorSetInUse | None = None
+    factor_gaps: tuple[FactorGap, ...] = ()
+    contracts: tuple[ContractUsed, ...] = ()
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
@@ -351,7 +410,7 @@ class _Builder:
         self.energy_rows = [row for row in self.rows if row["kind"] != KIND_OUTCOME]
         self.partial = bool(rows) and max(row["end_utc_ns"] for row in rows) < self.end_ns
         self.simulated = any(row["simulated"] for row in self.rows)
-        self.used: dict[Factor, bool] = {}
+        self.used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
         self.calibrated: set[Calibration] = set()
 
         self.phases: dict[tuple[str, str], list[Row]] = {}
@@ -377,7 +436,8 @@ class _Builder:
         charter = self.catalogue.charter
         governance = charter.governance if charter else ()
         commitments = charter.charter.commitments if charter and charter.charter else ()
-        totals = self.measure(self.energy_rows, self.methods)
+        whole = self.assess(self.energy_rows)  # first: its means are those that the report gives of factors that vary
+        totals = _measure(whole, self.methods)
         results = tuple(self.phase(service, phase) for service, phase in sorted(self.phases))
         register = self.register()
         coverage = self.coverage(register)
@@ -404,7 +464,7 @@ class _Builder:
             coverage=coverage,
             targets=tuple(self.verdict(target, coverage, totals) for target in self.catalogue.targets.targets),
             trend=trend,
-            factors=tuple(_factor_used(factor, same_year) for factor, same_year in sorted(self.used.items())),
+            factors=tuple(_factor_used(*self.used[use]) for use in sorted(self.used)),
             zones=tuple(sorted({zone for row in self.energy_rows if (zone := row["zone"] or self.zone)})),
             pue=self.pue,
             lost=_lost(self.rows),
@@ -412,23 +472,14 @@ class _Builder:
             governance=tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in governance),
             calibrations=tuple(_calibration_used(each) for each in self.catalogue.calibrations if each in self.calibrated),
             register_as_of=self.catalogue.register.as_of.isoformat() if self.catalogue.register.as_of else None,
+            factor_set=_factor_set_in_use(self.factors),
+            factor_gaps=whole.factor_gaps,
+            contracts=tuple(_contract_used(contract) for contract in whole.contracts_used),
         )
         return replace(report, notices=self.notices(report))
 
     def measure(self, rows: Sequence[Row], methods: Iterable[Mapping[str, Any]]) -> Measure:
-        impact = self.assess(rows)
-        missing = impact.reason if impact.energy_kwh is None else None
-        return Measure(
-            energy_components_microjoules=impact.energy_components_microjoules,
-            by_component_microjoules=dict(impact.by_component_microjoules),
-            energy_components=_quantity(impact.energy_components_kwh, "kWh", impact.energy_components_interval, missing),
-            energy=_quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
-            boundary=impact.boundary,
-            co2e=_quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason),
-            methods=_method_shares(methods),
-            precision_class=impact.precision_class,
-            energy_at_wall_microjoules=impact.energy_at_wall_microjoules,
-        )
+        return _measure(self.assess(rows), methods)
 
     def assess(self, rows: Sequence[Row]) -> Impact:
         impact = assess(
@@ -438,10 +489,13 @@ class _Builder:
             factors=self.factors,
             timezone=self.timezone,
             calibrations=self.catalogue.calibrations,
+            contracts=self.catalogue.contracts,
         )
         self.calibrated.update(impact.calibrations_used)
-        for factor in impact.factors_used:
-            self.used[factor] = self.used.get(factor, True) and factor not in impact.factors_not_same_year
+        for applied in impact.factors_used:
+            key = replace(applied.use, age_years=0)
+            first, same_year = self.used.get(key, (applied, True))
+            self.used[key] = first, same_year and applied.use.age_years == 0
         return impact
 
     def phase(self, service: str, phase: str) -> PhaseResult:
@@ -564,6 +618,7 @@ class _Builder:
                 "energy_components": totals.energy_components,
                 "energy": totals.energy,
                 "co2e_operational": totals.co2e,
+                "co2e_operational_market": totals.co2e_operational_market,
             }.get(target.indicator, Quantity(None, unit, reason="not-computed"))
             verdict, reason = self.threshold(target, observed, coverage, totals)
         decision = target.decision
@@ -625,6 +680,8 @@ class _Builder:
             "no-catalogue": not self.catalogue.services,
             "no-zone": report.totals.co2e.reason == "no-zone",
             "no-factor": report.totals.co2e.reason == "no-factor",
+            "factor-gap": any(not gap.filled for gap in report.factor_gaps),
+            "factor-gap-filled": any(gap.filled for gap in report.factor_gaps),
             "no-pue": self.pue is None and bool(self.energy_rows),
             "commitment-text-missing": any(c.number == _COMMITMENT and not c.text for c in commitments),
             "simulated-history": any(point.simulated for point in report.trend if point.quarter != report.quarter),
@@ -633,6 +690,22 @@ class _Builder:
             "idle-not-separated": bool(self.energy_rows) and KIND_IDLE not in self.kinds,
         }
         return tuple(code for code in NOTICES if holds[code])
+
+
+def _measure(impact: Impact, methods: Iterable[Mapping[str, Any]]) -> Measure:
+    missing = impact.reason if impact.energy_kwh is None else None
+    return Measure(
+        energy_components_microjoules=impact.energy_components_microjoules,
+        by_component_microjoules=dict(impact.by_component_microjoules),
+        energy_components=_quantity(impact.energy_components_kwh, "kWh", impact.energy_components_interval, missing),
+        energy=_quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
+        boundary=impact.boundary,
+        co2e=_quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason),
+        methods=_method_shares(methods),
+        precision_class=impact.precision_class,
+        energy_at_wall_microjoules=impact.energy_at_wall_microjoules,
+        co2e_operational_market=_quantity(impact.co2e_market_kg, "kgCO2e", impact.co2e_market_interval, impact.market_reason),
+    )
 
 
 def _named(row: Row) -> Row:
@@ -688,17 +761,44 @@ def _lost(rows: Iterable[Row]) -> dict[str, int]:
     return dict(sorted(lost.items()))
 
 
-def _factor_used(factor: Factor, same_year: bool) -> FactorUsed:
+def _factor_used(applied: AppliedFactor, same_year: bool) -> FactorUsed:
+    use = applied.use
     return FactorUsed(
-        factor.zone,
-        factor.value_g_per_kwh,
-        factor.year,
-        factor.scope,
-        factor.basis,
-        factor.source,
-        factor.licence,
-        factor.factor_set,
-        same_year,
+        zone=use.zone,
+        value_g_per_kwh=applied.value_g_per_kwh,
+        year=use.year,
+        scope=use.scope,
+        basis=use.basis,
+        source=use.source,
+        licence=use.licence,
+        factor_set=use.factor_set,
+        same_year=same_year,
+        least_g_per_kwh=applied.least_g_per_kwh,
+        greatest_g_per_kwh=applied.greatest_g_per_kwh,
+        release=use.release,
+        retrieved_on=use.retrieved_on or None,
+        filled=use.filled or None,
+    )
+
+
+def _factor_set_in_use(factors: FactorSet) -> FactorSetInUse | None:
+    if len(factors.pairs) != 1:
+        return None  # an empty set, which nothing can be computed with
+    scope, basis = factors.pairs[0]
+    return FactorSetInUse(factors.id, factors.version, factors.title, scope, basis, factors.fill)
+
+
+def _contract_used(contract: Contract) -> ContractUsed:
+    return ContractUsed(
+        supplier=contract.supplier,
+        gco2e_per_kwh=contract.gco2e_per_kwh,
+        scope=contract.scope,
+        share=contract.share,
+        zone=contract.zone,
+        instances=contract.instances,
+        from_day=contract.start.isoformat(),
+        until_day=contract.until.isoformat(),
+        evidence=contract.evidence,
     )
 
 

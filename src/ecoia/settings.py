@@ -35,10 +35,15 @@ def is_slug(text: object) -> bool:
     return isinstance(text, str) and _SLUG.fullmatch(text) is not None
 
 
+def is_zone(text: object) -> bool:
+    """Whether ``text`` can be a zone: ISO 3166-1 alpha-3, with a part of the country after a hyphen if need be."""
+    return isinstance(text, str) and _ZONE.fullmatch(text) is not None
+
+
 def _zone(value: Any) -> str:
-    if not isinstance(value, str) or _ZONE.fullmatch(value) is None:
+    if not is_zone(value):
         raise ValueError("write an ISO 3166-1 alpha-3 country code in capitals, e.g. FRA")
-    return value
+    return str(value)
 
 
 def _pue(value: Any) -> float:
@@ -165,7 +170,7 @@ SETTINGS = (
     Setting("pue", _pue, _always(None), "power usage effectiveness of the site; none: figures are IT only"),
     Setting("timezone", _timezone, _always("Europe/Paris"), "civil time of the organisation's quarters"),
     Setting("home", _path, default_home, "folder of the journal"),
-    Setting("catalogue", _path, _always(None), "folder of services.yaml, charter.yaml, targets.yaml and calibration.yaml"),
+    Setting("catalogue", _path, _always(None), "folder of services.yaml and the other files that 'ecoia init' writes"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),

@@ -49,7 +49,7 @@ def totals(rows: Sequence[Row], settings: Settings, factors: FactorSet) -> tuple
     if impact.co2e_kg is None or semconv.ENERGY.name not in metrics:
         return metrics, {}
     metrics[semconv.CO2E.name] = impact.co2e_kg
-    used = [f"{f.zone} {f.year}: {f.value_g_per_kwh:g} g/kWh {f.scope}" for f in impact.factors_used]
+    used = [f"{f.use.zone} {f.use.year}: {f.value_g_per_kwh:.4g} g/kWh {f.use.scope}" for f in impact.factors_used]
     site = "no PUE (IT only)" if settings.pue is None else f"PUE {settings.pue:g}"
     return metrics, {semconv.TAG_FACTOR: "; ".join([*used, site])}
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ecoia.cli.common import Commands
+from ecoia.cli.factors import add_factors
 from ecoia.cli.install import add_installation
 from ecoia.cli.measure import add_measuring
 from ecoia.cli.results import add_results
@@ -48,6 +49,7 @@ def _ecoia(
 
 add_measuring(app)
 add_results(app)
+add_factors(app)
 add_installation(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import sys
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -14,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from ecoia import settings as configuration
-from ecoia.errors import CatalogueError, EcoiaError, FactorError, MissingExtraError, SettingError, UsageError
+from ecoia.errors import CatalogueError, EcoiaError, FactorError, FactorFileError, MissingExtraError, SettingError, UsageError
 from ecoia.journal import Journal, Scan
 from ecoia.settings import Settings
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FAILED, WRONG_USE = 1, 2
-_WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, MissingExtraError)
+_WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, FactorFileError, MissingExtraError)
 _JOURNAL_SETTINGS = ("home", "journal_max_mb", "ecoia.toml")
 _PIPED_WIDTH = 200
 
@@ -120,6 +121,17 @@ def tell_lines_not_read(counts: Scan) -> None:
     ):
         if count:
             say(f"{count} journal line{'s' if count > 1 else ''} not read: {what}")
+
+
+def replace_file(path: Path, text: str) -> Path:
+    """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(text.encode("utf-8", "backslashreplace"))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:

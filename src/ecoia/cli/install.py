@@ -30,6 +30,7 @@ from ecoia.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from ecoia.catalogue import Calibration
+    from ecoia.factors import FactorSet
 
 _PANEL = "Set up"
 _CONNECT_SECONDS = 3.0
@@ -40,7 +41,7 @@ _CONFIGURATION = """\
 # Réglages d'ecoia. Lus depuis ce dossier et ceux qui sont au-dessous ; ECOIA_<NOM> les remplace, un argument aussi.
 # « ecoia config » montre chaque valeur et son origine, « ecoia doctor » ce qui sera mesuré.
 
-# Registre, charte, cibles et étalonnage : les fichiers YAML de ce dossier.
+# Registre, charte, cibles, étalonnage, facteurs d'émission et contrats : les fichiers YAML de ce dossier.
 catalogue = "."
 
 # Où l'électricité est consommée (ISO 3166 alpha-3). Sans zone, l'énergie est relevée et les émissions ne sont pas calculées.
@@ -150,17 +151,30 @@ def _settings(settings: Settings) -> Iterator[Check]:
 
 
 def _impact(settings: Settings) -> Iterator[Check]:
-    from ecoia.factors import default_factors
-
+    factors = _factors(settings)
     if settings.zone is None:
         yield Check(State.NOTE, "zone", "none: CO2e is not computed", "name it: setting 'zone', e.g. ECOIA_ZONE=FRA")
     else:
-        default_factors().check(settings.zone)
+        factors.check(settings.zone)
         yield Check(State.OK, "zone", f"{settings.zone}, covered by emission factors")
+    yield Check(State.OK, "factors", _said(factors))
     if settings.pue is None:
         yield Check(State.NOTE, "pue", "none: figures are IT only", "ask who runs the building: setting 'pue'")
     else:
         yield Check(State.OK, "pue", f"{settings.pue}")
+
+
+def _factors(settings: Settings) -> FactorSet:
+    from ecoia import catalogue, factors
+
+    choice = catalogue.factors_chosen(settings.catalogue)
+    return factors.in_use(choice, settings.catalogue, ZoneInfo(settings.timezone))
+
+
+def _said(factors: FactorSet) -> str:
+    gaps = "gaps are not filled" if factors.fill is None else f"gaps are filled: {factors.fill}"
+    pair = ", ".join(factors.pairs[0]) if factors.pairs else "empty"
+    return f"{factors.id} ({factors.title}; {pair}; version {factors.version}); {gaps}"
 
 
 def _catalogue(settings: Settings) -> Iterator[Check]:
@@ -342,9 +356,7 @@ def config(
     [dim]$ ecoia config --json | jq .zone[/dim]
     """
     if zones:
-        from ecoia.factors import default_factors
-
-        known = default_factors().zones()
+        known = _factors(load_settings(home)).zones()
         typer.echo(json.dumps(known) if as_json else "\n".join(known))
         return
     loaded = configuration.load({"home": home})
@@ -356,6 +368,10 @@ def config(
         value = loaded.values[setting.name]
         rows.append((setting.name, "–" if value.value is None else str(value.value), value.origin, setting.meaning))
     print_table("Settings", ("name", "value", "from", "meaning"), rows)
+    try:
+        typer.echo(f"Emission factors in use: {_said(_factors(loaded))}")
+    except EcoiaError as error:
+        say(str(error))
     for problem in loaded.problems:
         say(str(problem))
     for name, like in _unknown_variables().items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from contextlib import suppress
 from enum import StrEnum
@@ -25,6 +24,7 @@ from ecoia.cli.common import (
     number,
     open_journal,
     print_table,
+    replace_file,
     say,
     tell_lines_not_read,
 )
@@ -78,11 +78,11 @@ def report(
     name = f"rapport-{built.quarter}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        paths = [_replace(out / f"{name}.json", built.to_json())]
+        paths = [replace_file(out / f"{name}.json", built.to_json())]
         failures = 0
         for renderer in sorted(entry_points(group=_RENDERERS), key=lambda entry: entry.name):
             try:
-                paths.append(_replace(out / f"{name}.{renderer.name}", renderer.load()(built, lang=lang.value)))
+                paths.append(replace_file(out / f"{name}.{renderer.name}", renderer.load()(built, lang=lang.value)))
             except (EcoiaError, OSError) as error:
                 failures += 1
                 say(f"the {renderer.name} page was not written: {error}")
@@ -157,8 +157,9 @@ def _build(settings: Settings, quarter_text: str | None, source: Source) -> Quar
     zone = ZoneInfo(settings.timezone)
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
     register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
+    in_use = factors.in_use(register.factors, settings.catalogue, zone)
     rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
-    return build_report(rows, quarter, settings=settings, catalogue=register, factors=factors.default_factors())
+    return build_report(rows, quarter, settings=settings, catalogue=register, factors=in_use)
 
 
 def _journal_rows(settings: Settings) -> list[Row]:
@@ -221,17 +222,6 @@ def _tell_pending(settings: Settings) -> None:
         pending = sum(not is_delivered(entry, cursors) for entry in found.stream(Scan()))
         if pending:
             say(f"{_records(pending)} of this machine not delivered yet, hence not in the ledger: 'ecoia deliver'")
-
-
-def _replace(path: Path, text: str) -> Path:
-    """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(text.encode("utf-8", "backslashreplace"))
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
 
 
 def _print_results(built: QuarterlyReport) -> None:

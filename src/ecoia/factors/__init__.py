@@ -1,130 +1,91 @@
-"""Emission factors of electricity: dated, sourced, by zone. Sources disagree, so one set is used and named, never mixed.
+"""Emission factors of electricity: versioned, dated, sourced, licensed. One set is in use and named; sources are never mixed.
 
-The table is read in place from the installed codecarbon: nothing is copied into ecoia, and codecarbon itself is not
-imported (that costs 210 ms and resets its logger).
+``model``: what a factor and a set are. ``builtin``: what is there without an import. ``files``: the normalised form, kept in
+the catalogue's folder ``factors``. ``importers``: what publishers give.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date
-from functools import cache
+from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import Protocol
 
 from ecoia.errors import FactorError
+from ecoia.factors import files
+from ecoia.factors.builtin import BUILT_IN, DEFAULT, codecarbon_factors, default_factors, ember_factors
+from ecoia.factors.model import BASES, FILLS, SCOPES, Factor, FactorSet, FactorUse
 
-_CODECARBON_TABLE = Path("data", "private_infra", "global_energy_mix.json")
+__all__ = [
+    "BASES",
+    "BUILT_IN",
+    "DEFAULT",
+    "FILLS",
+    "FOLDER",
+    "SCOPES",
+    "Choice",
+    "Factor",
+    "FactorSet",
+    "FactorUse",
+    "codecarbon_factors",
+    "default_factors",
+    "ember_factors",
+    "imported",
+    "in_use",
+    "load",
+]
+
+FOLDER = "factors"
+"""Where the catalogue keeps imported sets, one normalised file each, named by the set's id."""
 
 
-@dataclass(frozen=True, order=True)
-class Factor:
-    """What a kilowatt-hour used in a zone emits, in gCO2e, over a validity interval (both days included).
+class Choice(Protocol):
+    """Which set is in use, and how (the catalogue's ``factors.yaml``)."""
 
-    ``scope``: ``lifecycle`` (fuel, plants, upstream) or ``direct`` (combustion). ``basis``: ``production`` or
-    ``consumption`` mix. ``release`` is the edition in which it was found.
+    @property
+    def use(self) -> str: ...
+    @property
+    def scope(self) -> str | None: ...
+    @property
+    def basis(self) -> str | None: ...
+    @property
+    def fill(self) -> str | None: ...
+
+
+def in_use(choice: Choice, catalogue: str | Path | None, timezone: tzinfo) -> FactorSet:
+    """The set that an organisation chose, in its one scope and basis.
+
+    Raises:
+        FactorError: there is no such set, or it leaves a choice that was not made.
+        FactorFileError: its file is wrong.
     """
-
-    zone: str
-    value_g_per_kwh: float
-    year: int
-    valid_from: date
-    valid_to: date
-    scope: str
-    basis: str
-    source: str
-    licence: str
-    release: str
-    factor_set: str
+    return load(choice.use, catalogue, timezone).choose(choice.scope, choice.basis, fill=choice.fill)
 
 
-class FactorSet:
-    """Factors of one source.
+def imported(catalogue: str | Path | None) -> dict[str, Path]:
+    """The imported sets of a catalogue's folder: their files by id, sorted."""
+    folder = None if catalogue is None else Path(catalogue) / FOLDER
+    if folder is None or not folder.is_dir():
+        return {}
+    return {path.stem: path for path in sorted(folder.glob(f"*{files.SUFFIX}")) if not path.name.startswith(".")}
+
+
+def load(set_id: str, catalogue: str | Path | None = None, timezone: tzinfo = UTC) -> FactorSet:
+    """A set by its id: one that is built in, or one that was imported.
 
     Args:
-        factors: Any number of zones and years, one factor a zone and year.
+        set_id: Its id.
+        catalogue: The catalogue's folder, if any.
+        timezone: Civil time in which days and years begin.
 
     Raises:
-        ValueError: two factors of one zone and year.
+        FactorError: there is no such set.
+        FactorFileError: its file is wrong.
     """
-
-    def __init__(self, factors: Iterable[Factor]) -> None:
-        self._by_zone: dict[str, dict[int, Factor]] = {}
-        for factor in factors:
-            years = self._by_zone.setdefault(factor.zone, {})
-            if factor.year in years:
-                raise ValueError(f"two factors for zone {factor.zone!r} in {factor.year}: a factor set holds one")
-            years[factor.year] = factor
-
-    def zones(self) -> tuple[str, ...]:
-        """The zones that it covers, sorted."""
-        return tuple(sorted(self._by_zone))
-
-    def check(self, zone: str) -> None:
-        """Refuse a zone that is not covered in any year.
-
-        Raises:
-            FactorError: the message names the zone and the remedy.
-        """
-        if zone not in self._by_zone:
-            raise FactorError(
-                f"no emission factor covers zone '{zone}': check the code (ISO 3166 alpha-3, e.g. FRA); "
-                f"{len(self._by_zone)} zones are known: list them with 'ecoia config --zones'"
-            )
-
-    def for_zone(self, zone: str, year: int) -> Factor:
-        """The factor of a year; where the set has none, of the latest year before it (``Factor.year`` then says so).
-
-        A later year's factor is never used for an earlier year.
-
-        Raises:
-            FactorError: the zone is not covered, or not yet in that year.
-        """
-        self.check(zone)
-        years = self._by_zone[zone]
-        usable = [known for known in years if known <= year]
-        if not usable:
-            raise FactorError(
-                f"no emission factor covers zone '{zone}' in {year}: the earliest known is of {min(years)}; "
-                "energy is kept, CO2e of that year is not computed"
-            )
-        return years[max(usable)]
-
-
-@cache
-def default_factors() -> FactorSet:
-    """The table that the installed codecarbon carries: one latest year a country (France: 2023, 56.04 g/kWh).
-
-    The file names no source. codecarbon's maintainers generate it from Our World in Data's energy data set, whose
-    ``carbon_intensity_elec`` (lifecycle, of what is generated in the country) comes from Ember, under CC BY 4.0.
-
-    Raises:
-        FactorError: codecarbon or its table is not there.
-    """
-    spec = importlib.util.find_spec("codecarbon")  # finds, does not run, the package
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = next((found for folder in folders if (found := Path(folder) / _CODECARBON_TABLE).is_file()), None)
-    if path is None:
-        raise FactorError("the emission factors that codecarbon carries were not found: reinstall it (pip install 'codecarbon')")
-    release = importlib.metadata.version("codecarbon")
-    table = json.loads(path.read_text(encoding="utf-8"))
-    return FactorSet(
-        Factor(
-            zone=zone,
-            value_g_per_kwh=float(entry["carbon_intensity"]),
-            year=int(entry["year"]),
-            valid_from=date(int(entry["year"]), 1, 1),
-            valid_to=date(int(entry["year"]), 12, 31),
-            scope="lifecycle",
-            basis="production",
-            source="Our World in Data, from Ember (yearly electricity data), as carried by codecarbon",
-            licence="CC BY 4.0",
-            release=f"codecarbon {release}",
-            factor_set=f"codecarbon-{release}",
+    if set_id in BUILT_IN:
+        return BUILT_IN[set_id](timezone)
+    known = imported(catalogue)
+    if set_id not in known:
+        raise FactorError(
+            f"no factor set '{set_id}': known are {', '.join((*BUILT_IN, *known))}; 'ecoia factors import' brings another"
         )
-        for zone, entry in table.items()
-        if float(entry["carbon_intensity"]) > 0  # no grid emits nothing over its life cycle: a 0 there is a gap in the source
-    )
+    return files.read(known[set_id], timezone)

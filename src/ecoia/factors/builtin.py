@@ -1,0 +1,90 @@
+"""The sets that need no import: codecarbon's table, read in place; a few figures of Ember; and the two as the default."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from pathlib import Path
+
+from ecoia.factors.files import parse
+from ecoia.factors.model import LIFECYCLE, PRODUCTION, Factor, FactorSet
+from ecoia.factors.zones import codecarbon_table
+from ecoia.periods import utc_ns
+
+DEFAULT, CODECARBON, EMBER = "default", "codecarbon", "ember"
+
+_EMBER_TABLE = "ember.csv"
+
+
+@cache
+def default_factors(timezone: tzinfo = UTC) -> FactorSet:
+    """Ember's figures for the zones of our own table, codecarbon's for all others.
+
+    A zone's years come from one edition. Ember revises its past (France 2023: 56.04 g/kWh in the edition that codecarbon
+    3.3.2 carries, 53.26 two editions later), and a change between two editions would look like the grid's.
+
+    Args:
+        timezone: Civil time in which years begin and end.
+
+    Raises:
+        FactorError: codecarbon or its table is not there.
+    """
+    ours, others = ember_factors(timezone), codecarbon_factors(timezone)
+    return FactorSet(
+        (*ours.factors, *(factor for factor in others.factors if factor.zone not in ours.zones())),
+        id=DEFAULT,
+        version=f"ember {ours.version}, codecarbon {others.version}",
+        title=f"Ember {ours.version} for {', '.join(ours.zones())}; codecarbon {others.version} for the other zones",
+        timezone=timezone,
+    )
+
+
+@cache
+def ember_factors(timezone: tzinfo = UTC) -> FactorSet:
+    """Our own small table. Its file names source, edition and licence."""
+    return parse(Path(__file__).with_name(_EMBER_TABLE).read_bytes(), _EMBER_TABLE, timezone)
+
+
+@cache
+def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
+    """The table that the installed codecarbon carries: one latest year a country (France: 2023, 56.04 g/kWh).
+
+    It is read in place: nothing is copied into ecoia, and codecarbon itself is not imported (that costs 210 ms and resets its
+    logger). The file names no source. codecarbon's maintainers generate it from Our World in Data's energy data set, whose
+    ``carbon_intensity_elec`` (lifecycle, of what is generated in the country) comes from Ember, under CC BY 4.0.
+
+    Raises:
+        FactorError: codecarbon or its table is not there.
+    """
+    release = importlib.metadata.version("codecarbon")
+    return FactorSet(
+        (
+            Factor(
+                zone=zone,
+                start_utc_ns=_new_year(int(entry["year"]), timezone),
+                end_utc_ns=_new_year(int(entry["year"]) + 1, timezone),
+                value_g_per_kwh=float(entry["carbon_intensity"]),
+                scope=LIFECYCLE,
+                basis=PRODUCTION,
+                source="Our World in Data, from Ember (yearly electricity data), as carried by codecarbon",
+                licence="CC BY 4.0",
+                release=f"codecarbon {release}",
+                factor_set=f"codecarbon-{release}",
+            )
+            for zone, entry in codecarbon_table().items()
+            if float(entry["carbon_intensity"]) > 0  # no grid emits nothing over its life cycle: a 0 there is a gap in the source
+        ),
+        id=CODECARBON,
+        version=release,
+        title="The latest year of each country, as carried by codecarbon",
+        timezone=timezone,
+    )
+
+
+def _new_year(year: int, timezone: tzinfo) -> int:
+    return utc_ns(datetime(year, 1, 1, tzinfo=timezone))
+
+
+BUILT_IN = {DEFAULT: default_factors, CODECARBON: codecarbon_factors, EMBER: ember_factors}
+"""By id: what gives the set, in a time zone."""
