@@ -262,8 +262,8 @@ def assess(
         wall = math.fsum(part.wall_bias * mass for part, mass in zip(parts, kilograms, strict=True))
         co2e, variance = bounds(cells, named, co2e_kg, wall)
         if market_reason is None:
-            contracted = [part.kilograms(part.sum.contracted) for part in parts]
-            rest = [part.kilograms(part.sum.rest) for part in parts]
+            contracted = [part.kilograms(part.sum.contracted, _PPM) for part in parts]
+            rest = [part.kilograms(part.sum.rest, _PPM) for part in parts]
             market_kg = math.fsum((*contracted, *rest))
             cells = [part.cell(mass, site) for part, mass in zip(parts, contracted, strict=True)]
             cells += [part.cell(mass, site | _grid_errors(use)) for part, use, mass in zip(parts, uses, rest, strict=True)]
@@ -307,9 +307,9 @@ class _Key:
 
 
 class _Sum:
-    """Exact sums of a cell: its energy, and the energy x factor of its half-hours, in microjoule-picograms per kWh.
+    """Exact sums of a cell: its energy, and the energy x factor of its half-hours, in microjoule-micrograms per kWh.
 
-    ``contracted`` and ``rest`` part the market-based sum in what contracts cover and what they do not.
+    ``contracted`` and ``rest`` part the market-based sum in what contracts cover and what they do not, in millionths of that.
     """
 
     __slots__ = ("contracted", "grid", "microjoules", "rest")
@@ -331,9 +331,9 @@ class _Part:
     def microjoules(self) -> int:
         return self.sum.microjoules
 
-    def kilograms(self, sum_: int) -> float:
-        """The kilograms of one of the sums, at the wall and with the building."""
-        return sum_ / _PER_KILOGRAM * self.wall_factor * self.building
+    def kilograms(self, sum_: int, per: int = 1) -> float:
+        """The kilograms of one of the sums (of ``per`` parts of one), at the wall and with the building."""
+        return sum_ / (_PER_KILOGRAM * per) * self.wall_factor * self.building
 
     @property
     def components_kwh(self) -> float:
@@ -381,7 +381,7 @@ class _Part:
 
 
 _PPM = 1_000_000
-_PER_KILOGRAM = MICROJOULES_PER_KWH * 10**6 * _PPM * 1000
+_PER_KILOGRAM = MICROJOULES_PER_KWH * _PPM * 1000  # in micrograms
 _NO_ZONE, _NO_FACTOR, _GAP = -1, -2, -3
 
 
@@ -426,7 +426,7 @@ class _Grid:
             least, greatest = (value / 1e6 for value in self._bounds[place])
             energy = sum(part.sum.microjoules for part in parts if part.key.grid == place)
             mass = sum(part.sum.grid for part in parts if part.key.grid == place)
-            mean = mass / (energy * _PPM * 10**6) if energy else least
+            mean = mass / (energy * _PPM) if energy else least
             found.append(AppliedFactor(use, least if least == greatest else mean, least, greatest))
         return tuple(sorted(found))
 
@@ -449,8 +449,10 @@ class _Market:
         self._found: dict[tuple[str, str, date], tuple[int, int]] = {}
         self._used: set[int] = set()
 
-    def at(self, zone: str, instance: str, day: date) -> tuple[int, int]:
+    def at(self, zone: str, instance: str, day: date) -> tuple[int, int] | None:
         """Contracted emissions per kWh of the whole use, in picograms; and the share that no contract covers, in millionths."""
+        if not self._contracts:
+            return None
         where = (zone, instance, day)
         if where not in self._found:
             covering = [index for index, each in enumerate(self._contracts) if each.covers(*where)]
@@ -499,16 +501,17 @@ def _sums(
         day = days[half_hour]
         used_in = row["zone"] or zone or ""
         place, value = grid.at(used_in, half_hour)
-        contracted, uncovered = market.at(used_in, row["instance"], day)
+        covered = market.at(used_in, row["instance"], day)
+        service, phase, energy, methods = row["service"] or "", row["phase"] or "", row["energy_microjoules"], row["method"]
         for component in COMPONENTS:
-            microjoules = row["energy_microjoules"][component]
+            microjoules = energy[component]
             if microjoules is None:
                 continue
-            status, name = row["method"][component]["status"], row["method"][component]["name"]
+            status, name = methods[component]["status"], methods[component]["name"]
             calibrated = calibrations and method_class(status, name) not in _NOT_CALIBRATED
             key = (
-                row["service"] or "",
-                row["phase"] or "",
+                service,
+                phase,
                 component,
                 status,
                 name,
@@ -520,9 +523,10 @@ def _sums(
             if sum_ is None:
                 sum_ = plain[key] = _Sum()
             sum_.microjoules += microjoules
-            sum_.grid += microjoules * value * _PPM
-            sum_.contracted += microjoules * contracted
-            sum_.rest += microjoules * value * uncovered
+            sum_.grid += microjoules * value
+            if covered is not None:
+                sum_.contracted += microjoules * covered[0]
+                sum_.rest += microjoules * value * covered[1]
     return {_Key(*key): sum_ for key, sum_ in plain.items()}
 
 
