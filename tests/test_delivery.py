@@ -322,7 +322,7 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     run = client.get_run(root)
     assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(0.002, rel=1e-6)
     assert run.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.002)
-    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.002 * 0.05604, rel=1e-4)
+    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.002 * 0.04144, rel=1e-4)
     assert run.data.metrics["ecoia/duration_s"] == 20
     assert run.data.metrics["ecoia/units"] == 4
     assert "ecoia/energy/gpu_kwh" not in run.data.metrics
