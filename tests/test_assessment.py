@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 from ecoia import catalogue
-from ecoia.assessment import GSD, WALL_FACTOR, Cell, Impact, assess, interval, log_variance, precision_class
+from ecoia.assessment import GSD, WALL_FACTOR, Cell, FactorGap, Impact, assess, interval, log_variance, precision_class
 from ecoia.errors import FactorError
-from ecoia.factors import FactorSet
-from ecoia.records import Method, Record, fold
-from test_factors import factor
+from ecoia.factors import FactorSet, codecarbon_factors
+from ecoia.records import Method, Record, Row, fold
+from test_factors import factor, half_hourly
 
 FACTORS = FactorSet([factor("FRA", 2024, 44.0), factor("FRA", 2026, 40.0), factor("DEU", 2026, 380.0)])
 
@@ -390,3 +390,154 @@ def test_impact_is_proportional_to_the_wall_factor(energy: int, wall_factor: flo
     for name in ("energy_interval", "co2e_interval"):
         assert getattr(twice, name).high == pytest.approx(2 * getattr(once, name).high, rel=1e-12)
     assert twice.energy_components_microjoules == once.energy_components_microjoules == energy
+
+
+# --- factors that vary, gaps, contracts -------------------------------------------------------------------------------
+
+HALF_HOURS = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [10.0, 20.0, None, 40.0]), id="series")
+
+
+def test_each_half_hour_has_the_factor_of_its_time() -> None:
+    found = impact(
+        record("2026-11-23T10:05", cpu=kwh(1), ram=None),
+        record("2026-11-23T10:35", cpu=kwh(2), ram=None),
+        record("2026-11-23T11:45", cpu=kwh(1), ram=None),
+        zone="FRA",
+        pue=1.5,
+        factors=HALF_HOURS,
+    )
+    assert found.co2e_kg == pytest.approx(1.5 * (10 + 2 * 20 + 40) / 1000)
+    (applied,) = found.factors_used
+    assert (applied.value_g_per_kwh, applied.least_g_per_kwh, applied.greatest_g_per_kwh) == (22.5, 10.0, 40.0)
+    assert (applied.use.varies, applied.use.year, applied.use.age_years) == (True, 2026, 0)
+
+
+def test_factors_of_one_set_and_year_are_one_error() -> None:
+    # Were each half-hour's factor an error of its own, four of them would average out.
+    one = impact(record(cpu=kwh(4), ram=None), zone="FRA", factors=FactorSet([factor("FRA", 2026, 20.0)]))
+    series = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [20.0] * 4))
+    four = impact(
+        *(record(f"2026-11-23T1{n // 2}:{n % 2 * 3}1", cpu=kwh(1), ram=None) for n in range(4)), zone="FRA", factors=series
+    )
+    assert four.co2e_interval == one.co2e_interval
+
+
+def test_a_gap_is_reported_with_its_share_and_not_filled_by_itself() -> None:
+    records = [record("2026-11-23T10:05", cpu=kwh(3), ram=None), record("2026-11-23T11:05", cpu=kwh(1), ram=None)]
+    found = impact(*records, zone="FRA", factors=HALF_HOURS)
+    assert (found.co2e_kg, found.reason, found.energy_kwh) == (None, "factor-gap", 4.0)
+    assert found.factor_gaps == (FactorGap("FRA", "", 0.25),)
+    filled = impact(*records, zone="FRA", factors=HALF_HOURS.choose(fill="previous"))
+    assert filled.co2e_kg == pytest.approx((3 * 10 + 20) / 1000)
+    assert filled.factor_gaps == (FactorGap("FRA", "previous", 0.25),)
+    assert [(used.use.filled, used.value_g_per_kwh) for used in filled.factors_used] == [("", 10.0), ("previous", 20.0)]
+
+
+def test_a_filled_gap_is_less_sure() -> None:
+    known = impact(record("2026-11-23T10:35", cpu=kwh(1), ram=None), zone="FRA", factors=HALF_HOURS)
+    filled = impact(record("2026-11-23T11:05", cpu=kwh(1), ram=None), zone="FRA", factors=HALF_HOURS.choose(fill="previous"))
+    assert known.co2e_kg == filled.co2e_kg
+    assert known.co2e_interval is not None
+    assert filled.co2e_interval is not None
+    assert filled.co2e_interval.high > known.co2e_interval.high
+    assert filled.co2e_interval.low < known.co2e_interval.low
+
+
+VARYING = st.lists(st.floats(1, 2000).map(lambda value: round(value, 6)), min_size=4, max_size=4)
+ENERGIES = st.lists(st.tuples(st.integers(0, 10**13), st.integers(0, 3)), min_size=1, max_size=6)
+
+
+def rows_of(energies: list[tuple[int, int]], parts: int = 1) -> list[Row]:
+    """Rows of some half-hours, each record cut in so many."""
+    rows = []
+    for energy, half_hour in energies:
+        start = f"2026-11-23T1{half_hour // 2}:{half_hour % 2 * 3}0"
+        pieces = [energy // parts] * (parts - 1)
+        for piece in (*pieces, energy - sum(pieces)):
+            rows += fold([record(start, cpu=piece, ram=None)])
+    return rows
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=VARYING, energies=ENERGIES, parts=st.integers(2, 4), order=st.randoms(use_true_random=False))
+def test_splitting_windows_and_order_change_nothing_where_factors_vary(
+    values: list[float], energies: list[tuple[int, int]], parts: int, order: Any
+) -> None:
+    factors = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [*values]))
+    split = rows_of(energies, parts)
+    order.shuffle(split)
+    arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.3, "factors": factors, "contracts": [contract(share=0.3)]}
+    found = assess(split, **arguments)
+    assert found == assess(rows_of(energies), **arguments)
+    expected = math.fsum(energy / kwh(1) * values[half_hour] for energy, half_hour in energies) * 1.3 / 1000
+    assert found.co2e_kg == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=VARYING, energies=ENERGIES, times=st.floats(0.5, 1))
+def test_a_factor_scales_linearly(values: list[float], energies: list[tuple[int, int]], times: float) -> None:
+    once, scaled = (
+        assess(rows_of(energies), zone="FRA", pue=1.3, factors=FactorSet(half_hourly("FRA", "2026-11-23T10:00", [*each])))
+        for each in (values, [times * value for value in values])
+    )
+    assert once.co2e_kg is not None
+    assert scaled.co2e_kg == pytest.approx(times * once.co2e_kg, rel=1e-5)
+
+
+def test_the_same_energy_and_zone_emit_what_codecarbon_itself_computes() -> None:
+    from codecarbon.core.emissions import Emissions
+    from codecarbon.core.units import Energy
+    from codecarbon.external.geography import GeoMetadata
+    from codecarbon.input import DataSource
+
+    theirs = Emissions(DataSource())
+    for zone in ("FRA", "DEU", "BEL", "ESP", "POL", "IND"):
+        place = GeoMetadata(country_iso_code=zone, country_name=zone)
+        expected = theirs.get_private_infra_emissions(Energy.from_energy(kWh=12.5), place)
+        ours = impact(record("2023-06-01T10:00", cpu=kwh(12.5), ram=None), zone=zone, pue=1.0, factors=codecarbon_factors())
+        assert ours.co2e_kg == pytest.approx(expected, rel=1e-6)
+
+
+def contract(share: float = 1.0, value: float = 6.0, **fields: Any) -> catalogue.Contract:
+    """A contract of 2026; ``start`` stands for ``from``."""
+    said = {"supplier": "S", "scope": "lifecycle", "zone": "FRA", "from": date(2026, 1, 1), "until": date(2027, 1, 1)}
+    said |= {"gco2e_per_kwh": value, "share": share, "evidence": "GO n° 12"}
+    return catalogue.Contract.model_validate(said | {("from" if k == "start" else k): v for k, v in fields.items()})
+
+
+def test_market_based_stands_beside_and_changes_nothing_else() -> None:
+    energy = record(cpu=kwh(10), ram=None)
+    bare = impact(energy, zone="FRA", pue=1.2)
+    found = impact(energy, zone="FRA", pue=1.2, contracts=[contract(0.5, 6.0), contract(0.2, 0.0)])
+    assert found.co2e_market_kg == pytest.approx(12 * (0.5 * 6 + 0.2 * 0 + 0.3 * 40) / 1000)
+    assert (found.co2e_kg, found.co2e_interval, found.energy_kwh) == (bare.co2e_kg, bare.co2e_interval, bare.energy_kwh)
+    assert (bare.co2e_market_kg, bare.market_reason) == (None, "no-contract")
+    assert len(found.contracts_used) == 2
+    assert found.co2e_market_interval is not None
+    assert found.co2e_market_interval.low < found.co2e_market_kg < found.co2e_market_interval.high
+
+
+def test_a_contract_covers_its_zone_instances_and_civil_days() -> None:
+    paris = ZoneInfo("Europe/Paris")
+    only = contract(instances=["gpu-*"], start=date(2026, 7, 1))
+    factors = FactorSet([factor("FRA", 2026, 40.0, timezone=paris), factor("DEU", 2026, 380.0, timezone=paris)])
+
+    def market(start: str, instance: str = "gpu-1", zone: str = "FRA") -> float | None:
+        found = record(start, cpu=kwh(1), ram=None, instance=instance, zone=zone)
+        return impact(found, timezone=paris, contracts=[only], factors=factors).co2e_market_kg
+
+    assert market("2026-06-30T22:00") == pytest.approx(0.006)
+    assert market("2026-06-30T21:59") is None, "the day before, in Paris"
+    assert market("2026-08-01T12:00", instance="cpu-1") is None
+    assert market("2026-08-01T12:00", zone="DEU") is None
+
+
+def test_a_contract_of_another_scope_is_not_mixed() -> None:
+    found = impact(record(cpu=kwh(1), ram=None), zone="FRA", contracts=[contract(0.5, scope="direct")])
+    assert (found.co2e_market_kg, found.market_reason) == (None, "contract-scope")
+    assert found.co2e_kg == pytest.approx(0.040)
+
+
+def test_without_a_location_there_is_no_market_either() -> None:
+    found = impact(record(cpu=kwh(1), ram=None), contracts=[contract()])
+    assert (found.co2e_market_kg, found.market_reason) == (None, "no-zone")

@@ -291,3 +291,70 @@ def test_a_name_that_fits_two_patterns_makes_them_overlap(one: str, other: str, 
     if not a.overlaps(b):
         assert not b.overlaps(a)
     assert a.overlaps(a)
+
+
+# --- factors and contracts --------------------------------------------------------------------------------------------
+
+CONTRACT = (
+    "supplier: S, gco2e_per_kwh: 6, scope: lifecycle, share: 0.6, zone: FRA, from: 2026-01-01, until: 2027-01-01, evidence: GO 12"
+)
+
+
+def contracts(*entries: str) -> str:
+    return "contracts:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
+
+
+def test_which_factors_are_in_use_is_said_once(tmp_path: Path) -> None:
+    assert catalogue.load(None).factors.use == "default"
+    found = write_catalogue(tmp_path, factors="use: rte-2025\nscope: direct\nbasis: production\nfill: previous\n")
+    assert found.factors == catalogue.factors_chosen(tmp_path)
+    assert (found.factors.use, found.factors.scope, found.factors.fill) == ("rte-2025", "direct", "previous")
+    said = mistakes(tmp_path, factors="use: RTE 2025\nscope: both\nfill: zero\n")
+    assert [line.split(": ")[:2] for line in said] == [
+        ["factors.yaml:1", "use"],
+        ["factors.yaml:2", "scope"],
+        ["factors.yaml:3", "fill"],
+    ]
+
+
+def test_the_factors_in_use_are_known_whatever_other_files_say(tmp_path: Path) -> None:
+    (tmp_path / "services.yaml").write_text("services: 12\n")
+    assert catalogue.factors_chosen(tmp_path).use == "default"
+    assert catalogue.factors_chosen(None).use == "default"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (CONTRACT.replace("kwh: 6", "kwh: 6000"), "gco2e_per_kwh: 6000"),
+        (CONTRACT.replace("kwh: 6", "kwh: -1"), "gco2e_per_kwh: -1"),
+        (CONTRACT.replace("0.6", "60"), "share: 60"),
+        (CONTRACT.replace("0.6", "0"), "share: 0"),
+        (CONTRACT.replace("FRA", "France"), "zone: 'France': write an ISO 3166-1 alpha-3"),
+        (CONTRACT.replace("scope: lifecycle, ", ""), "scope: missing"),
+        (CONTRACT.replace(", evidence: GO 12", ""), "evidence: missing"),
+        (CONTRACT.replace("2027-01-01", "2026-01-01"), "a day after 'from'"),
+    ],
+)
+def test_a_contract_that_shows_nothing_is_refused(tmp_path: Path, entry: str, said: str) -> None:
+    (found,) = mistakes(tmp_path, contracts=contracts(entry))
+    assert found.startswith("contracts.yaml:2: contracts[0]")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("second", "oversold"),
+    [
+        (CONTRACT, True),
+        (CONTRACT.replace("0.6", "0.4"), False),
+        (CONTRACT.replace("FRA", "DEU"), False),
+        (CONTRACT.replace("2026-01-01", "2026-06-01"), True),
+        (CONTRACT.replace("until: 2027-01-01", "until: 2028-01-01").replace("from: 2026-01-01", "from: 2027-01-01"), False),
+        (CONTRACT + ", instances: [api-1]", True),
+    ],
+)
+def test_contracts_that_cover_more_than_everything_are_refused(tmp_path: Path, second: str, oversold: bool) -> None:
+    if oversold:
+        assert "cover 1.2 of the use together" in mistakes(tmp_path, contracts=contracts(CONTRACT, second))[-1]
+    else:
+        assert len(write_catalogue(tmp_path, contracts=contracts(CONTRACT, second)).contracts) == 2

@@ -30,17 +30,22 @@ from builders import (
 )
 from ecoia import catalogue as catalogues
 from ecoia.errors import FactorError
-from ecoia.factors import default_factors
+from ecoia.factors import FactorSet, default_factors
 from ecoia.periods import Quarter
 from ecoia.records import Method, Record, fold
 from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterlyReport, build_report
+from test_factors import factor, half_hourly
 
 Q4 = Quarter(2026, 4)
 LATER = record("2027-01-05T10:00", cpu=1)  # the quarter was over when this was recorded
 
 
 def report(
-    *records: Record, catalogue: catalogues.Catalogue | None = None, quarter: Quarter = Q4, **values: Any
+    *records: Record,
+    catalogue: catalogues.Catalogue | None = None,
+    quarter: Quarter = Q4,
+    factors: FactorSet | None = None,
+    **values: Any,
 ) -> QuarterlyReport:
     """The report of some records; no catalogue and no setting unless given."""
     return build_report(
@@ -48,7 +53,7 @@ def report(
         quarter,
         settings=make_settings(**values),
         catalogue=catalogue or catalogues.load(None),
-        factors=default_factors(),
+        factors=factors or default_factors(),
     )
 
 
@@ -207,7 +212,7 @@ def test_without_a_zone_energy_is_shown_and_co2e_is_not() -> None:
     assert named.totals.co2e.value == pytest.approx(3 * 0.04144)
     assert (named.zones, named.totals.boundary, named.pue) == (("FRA",), "site", 1.5)
     assert not {"no-zone", "no-pue"} & set(named.notices)
-    assert [(used.zone, used.year, used.same_year) for used in named.factors] == [("FRA", 2023, False)]
+    assert [(used.zone, used.year, used.same_year) for used in named.factors] == [("FRA", 2025, False)]
 
 
 def test_a_total_over_known_and_unknown_zones_is_not_computed_but_its_known_service_is() -> None:
@@ -528,3 +533,60 @@ def test_the_calibrations_that_applied_are_in_the_data_and_the_others_are_not(tm
     assert built.totals.energy_at_wall_microjoules == kwh(3)
     assert built.totals.energy_components == report(*records, LATER).totals.energy_components
     assert report(*records, LATER, zone="FRA").calibrations == ()
+
+
+# -- factors and contracts -------------------------------------------------------------------------------------------
+
+
+def series(fill: str | None = None) -> FactorSet:
+    """Half-hours of a morning, one of them unknown."""
+    found = half_hourly("FRA", "2026-11-23T10:00", [10.0, 20.0, None, 40.0], retrieved_on="2026-11-25")
+    return FactorSet(found, id="rte", version="v1", title="RTE").choose(fill=fill)
+
+
+def test_factors_that_vary_are_one_line_with_their_mean_and_bounds() -> None:
+    records = [record("2026-11-23T10:05", cpu=kwh(3), ram=None), record("2026-11-23T10:35", cpu=kwh(1), ram=None)]
+    built = report(*records, LATER, zone="FRA", factors=series())
+    (used,) = built.factors
+    assert (used.value_g_per_kwh, used.least_g_per_kwh, used.greatest_g_per_kwh) == (12.5, 10.0, 20.0)
+    assert (used.year, used.same_year, used.filled, used.retrieved_on) == (2026, True, None, "2026-11-25")
+    assert built.factor_set is not None
+    assert (built.factor_set.id, built.factor_set.version, built.factor_set.scope) == ("rte", "v1", "lifecycle")
+    assert built.totals.co2e.value == pytest.approx(0.05)
+    assert not {"factor-gap", "factor-gap-filled"} & set(built.notices)
+
+
+@pytest.mark.parametrize(("fill", "notice"), [(None, "factor-gap"), ("previous", "factor-gap-filled")])
+def test_a_gap_is_in_the_data_with_its_share_and_its_rule(tmp_path: Path, fill: str | None, notice: str) -> None:
+    records = [record("2026-11-23T10:05", cpu=kwh(3), ram=None), record("2026-11-23T11:05", cpu=kwh(1), ram=None)]
+    targets = with_targets(tmp_path, 'id: t, indicator: co2e_operational, op: "<=", value: 1, deadline: 2026Q4')
+    built = report(*records, LATER, zone="FRA", factors=series(fill), catalogue=targets)
+    (gap,) = json.loads(built.to_json())["factor_gaps"]
+    assert gap == {"zone": "FRA", "filled": fill or "", "share": 0.25}
+    assert notice in built.notices
+    if fill is None:
+        assert (built.totals.co2e.value, built.totals.co2e.reason) == (None, "factor-gap")
+        assert (built.targets[0].verdict, built.targets[0].reason) == ("non-concluant", "factor-gap")
+    else:
+        assert [(used.filled, used.value_g_per_kwh) for used in built.factors] == [(None, 10.0), ("previous", 20.0)]
+
+
+def test_a_factor_of_another_year_stays_one_line_over_the_trend() -> None:
+    records = [record("2025-11-23T10:05", cpu=kwh(1), ram=None), record("2026-11-23T10:05", cpu=kwh(1), ram=None)]
+    built = report(*records, LATER, zone="FRA", factors=FactorSet([factor("FRA", 2025, 41.0)]))
+    assert [(used.year, used.same_year) for used in built.factors] == [(2025, False)]
+
+
+def test_market_based_is_beside_and_in_no_total(tmp_path: Path) -> None:
+    entry = "supplier: S, gco2e_per_kwh: 6, scope: lifecycle, share: 0.5, zone: FRA, from: 2026-01-01, until: 2027-01-01, evidence: GO"
+    other = entry.replace("2026-01-01", "2020-01-01").replace("2027-01-01", "2021-01-01")
+    catalogue = write_catalogue(tmp_path, contracts=f"contracts:\n  - {{{entry}}}\n  - {{{other}}}\n")
+    energy = record("2026-11-23T10:05", cpu=kwh(10), ram=None)
+    factors = FactorSet([factor("FRA", 2026, 40.0)])
+    built = report(energy, LATER, zone="FRA", factors=factors, catalogue=catalogue)
+    bare = report(energy, LATER, zone="FRA", factors=factors)
+    assert built.totals.co2e == bare.totals.co2e
+    assert built.totals.co2e_operational_market.value == pytest.approx(10 * (0.5 * 6 + 0.5 * 40) / 1000)
+    assert [(used.supplier, used.from_day) for used in built.contracts] == [("S", "2026-01-01")], "only what covered something"
+    assert bare.totals.co2e_operational_market.reason == "no-contract"
+    assert built.trend == bare.trend

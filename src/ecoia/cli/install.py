@@ -356,7 +356,7 @@ def config(
     [dim]$ ecoia config --json | jq .zone[/dim]
     """
     if zones:
-        known = _factors(load_settings(home)).zones()
+        known = _factors(configuration.load({"home": home})).zones()
         typer.echo(json.dumps(known) if as_json else "\n".join(known))
         return
     loaded = configuration.load({"home": home})
