@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ecoia import catalogue, settings
-from ecoia.factors import default_factors
-from ecoia.periods import Quarter, utc_ns
+from ecoia.factors import Factor, FactorSet, default_factors
+from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
 from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia.settings import Settings, Value
@@ -258,6 +258,29 @@ def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
         settings=make_settings(**{"zone": "FRA", **values}),
         catalogue=sample_catalogue(folder),
         factors=default_factors(),
+    )
+
+
+def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyReport:
+    """4 kWh under factors of three half-hours, a quarter of it in a gap; half of the electricity is contracted."""
+    first = instant("2026-11-23T10:00")
+    said = ("direct", "production", "RTE, eCO2mix", "Licence Ouverte 2.0 (Etalab)", "v1", "rte", "2026-11-25")
+    factors = [
+        Factor("FRA", first + n * HALF_HOUR_NS, first + (n + 1) * HALF_HOUR_NS, value, *said)
+        for n, value in ((0, 10.0), (1, 20.0), (3, 40.0))
+    ]
+    contract = (
+        'supplier: "Fournisseur <b>", gco2e_per_kwh: 6, scope: direct, share: 0.5, zone: FRA, evidence: "GO n° 12", '
+        "from: 2026-01-01, until: 2027-01-01"
+    )
+    return build_report(
+        fold(
+            [record(f"2026-11-23T{time}", cpu=kwh(used), ram=None) for time, used in (("10:05", 2), ("10:35", 1), ("11:05", 1))]
+        ),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(folder, services=SERVICES, contracts=f"contracts:\n  - {{{contract}}}\n"),
+        factors=FactorSet(factors, id="rte", version="v1", title="RTE").choose(fill=fill),
     )
 
 

@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 import builders
 from ecoia import catalogue, semconv
 from ecoia import report as data
+from ecoia.assessment import FactorGap
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.periods import Quarter
@@ -306,6 +307,34 @@ class TestNeverLies:
         limits = text.split("Ce qui n’est pas compté")[1]
         assert (limit in limits) if limit else "ventilation" not in limits.split("Annexes")[0]
 
+    def test_factors_gaps_and_contracts_are_shown_with_source_share_and_evidence(self, tmp_path: Path) -> None:
+        built = builders.varying_report(tmp_path)
+        page = Page(render_report(built))
+        summary, annexes = page.text.split("Verdicts")[0], page.text.split("Facteurs d’émission utilisés")[-1]
+        assert "selon les contrats d’électricité, à côté et dans aucun total" in summary
+        assert "moyenne sur l’énergie" in summary
+        for part in (
+            "moyenne sur l’énergie, de 10,00 à 20,00",
+            "trou comblé par la dernière valeur qui le précède",
+            "relevé le 25 novembre 2026",
+            "Jeu de facteurs choisi : rte, version v1 (combustion seule, mix de production)",
+            "c’est une étude de sensibilité, et non un inventaire",
+            "FRA : 25 % de l’énergie a été utilisée à des heures sans facteur. Le trou est comblé",
+            "Fournisseur <b>",
+            "GO n° 12",
+            "50 %",
+            "du 1er janvier 2026 au 1er janvier 2027 exclu",
+        ):
+            assert part in annexes, part
+        english = Page(render_report(built, "en")).text
+        assert "by the electricity contracts, beside it and in no total" in english
+        assert "25% of the energy was used at hours that have no factor" in english
+
+    def test_a_gap_that_nothing_fills_says_why_there_is_no_co2e(self, tmp_path: Path) -> None:
+        text = Page(render_report(builders.varying_report(tmp_path, fill=None))).text
+        assert "le jeu de facteurs a un trou, qu’aucune règle ne comble" in text
+        assert "Le trou n’est pas comblé : aucun CO₂e n’est calculé pour le tout." in text
+
     def test_a_calibration_is_shown_with_its_source_date_machines_and_days(self, tmp_path: Path) -> None:
         page = Page(render_report(calibrated(tmp_path, "cpu")))
         table = page.text.split("Facteurs de prise, avec leur source")[1].split("Période et méthode")[0]
@@ -365,8 +394,13 @@ def poisoned(report: QuarterlyReport, hostile: str) -> QuarterlyReport:
         results=tuple(replace(r, functional_unit=hostile, quality={hostile: 1.0}) for r in report.results),
         register=tuple(replace(e, name=f"{hostile} {e.id}", audience=hostile, scope=hostile) for e in report.register),
         targets=tuple(replace(t, id=hostile, verdict=hostile, reason=hostile, deadline=hostile) for t in report.targets),
-        factors=tuple(replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile) for f in report.factors),
+        factors=tuple(
+            replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile, filled=hostile) for f in report.factors
+        ),
         calibrations=(data.CalibrationUsed(hostile, 1.42, 1.05, (hostile,), "2026-07-01", None, hostile, "2026-06-15"),),
+        factor_set=data.FactorSetInUse(hostile, hostile, hostile, hostile, hostile, hostile),
+        factor_gaps=(FactorGap(hostile, hostile, 0.5),),
+        contracts=(data.ContractUsed(hostile, 6, hostile, 0.5, hostile, (hostile,), "2026-01-01", "2027-01-01", hostile),),
         lost={hostile: 1},
         notices=(hostile,),
         governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),

@@ -578,7 +578,9 @@ def test_a_factor_of_another_year_stays_one_line_over_the_trend() -> None:
 
 
 def test_market_based_is_beside_and_in_no_total(tmp_path: Path) -> None:
-    entry = "supplier: S, gco2e_per_kwh: 6, scope: lifecycle, share: 0.5, zone: FRA, from: 2026-01-01, until: 2027-01-01, evidence: GO"
+    entry = (
+        "supplier: S, gco2e_per_kwh: 6, scope: lifecycle, share: 0.5, zone: FRA, evidence: G, from: 2026-01-01, until: 2027-01-01"
+    )
     other = entry.replace("2026-01-01", "2020-01-01").replace("2027-01-01", "2021-01-01")
     catalogue = write_catalogue(tmp_path, contracts=f"contracts:\n  - {{{entry}}}\n  - {{{other}}}\n")
     energy = record("2026-11-23T10:05", cpu=kwh(10), ram=None)

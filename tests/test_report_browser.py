@@ -164,3 +164,20 @@ def test_first_printed_page_is_the_synthesis(page: Page, files: dict[str, Path],
     second = page.evaluate("getComputedStyle(document.getElementById('engagement').closest('section')).breakBefore")
     assert second == "page"
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page: Page, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "rapport.html"
+    path.write_text(render_report(builders.varying_report(tmp_path / "catalogue")), encoding="utf-8")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(path.as_uri())
+    text = visible_text(page)
+    for said in (
+        "selon les contrats d’électricité, à côté et dans aucun total",
+        "25 % de l’énergie a été utilisée à des heures sans",
+    ):
+        assert plain(said) in text
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    results = Axe().run(page, options={"runOnly": RULES})
+    assert results.violations_count == 0, results.generate_report()
