@@ -422,6 +422,17 @@ def test_factors_of_one_set_and_year_are_one_error() -> None:
     assert four.co2e_interval == one.co2e_interval
 
 
+def test_a_factor_used_in_its_year_and_later_is_one_error_as_wide_as_its_age_makes_it() -> None:
+    factors = FactorSet([factor("FRA", 2025, 40.0)])
+    later = impact(record("2026-06-01T10:00", cpu=kwh(2), ram=None), zone="FRA", factors=factors)
+    days = ("2025-06-01T10:00", "2026-06-01T10:00")
+    both = impact(*(record(day, cpu=kwh(1), ram=None) for day in days), zone="FRA", factors=factors)
+    assert [used.use.age_years for used in both.factors_used] == [0, 1]
+    assert both.co2e_interval is not None
+    assert later.co2e_interval is not None
+    assert (both.co2e_interval.low, both.co2e_interval.high) == pytest.approx((later.co2e_interval.low, later.co2e_interval.high))
+
+
 def test_a_gap_is_reported_with_its_share_and_not_filled_by_itself() -> None:
     records = [record("2026-11-23T10:05", cpu=kwh(3), ram=None), record("2026-11-23T11:05", cpu=kwh(1), ram=None)]
     found = impact(*records, zone="FRA", factors=HALF_HOURS)

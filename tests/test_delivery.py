@@ -409,6 +409,23 @@ def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracki
     assert [(point.step, point.value) for point in history] == [(12, 2.0), (13, 1.0), (14, 1.0)]
 
 
+def test_views_show_the_factors_that_the_organisation_chose(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "organisation"
+    (folder / "factors").mkdir(parents=True)
+    said = "# source: S\n# licence: CC0-1.0\n# scope: lifecycle\n# basis: production\n# retrieved_on: 2026-11-25\n"
+    table = "zone,start,end,gco2e_per_kwh\nFRA,2026-01-01,2027-01-01,100\n"
+    (folder / "factors" / "ours.csv").write_text(said + table, encoding="utf-8")
+    (folder / "factors.yaml").write_text("use: ours\n", encoding="utf-8")
+    root = api(tracking_uri).create_run("0").info.run_id
+    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    delivery.deliver(journal, configured(zone="FRA", catalogue=str(folder)))
+    run = api(tracking_uri).get_run(root)
+    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.001 * 0.1, rel=1e-4)
+    assert run.data.tags["ecoia.factor"].startswith("FRA 2026: 100 g/kWh lifecycle")
+
+
 def test_the_page_escapes_what_it_shows() -> None:
     from ecoia.factors import default_factors
     from ecoia.views import build_view
