@@ -124,6 +124,18 @@ def test_bounds_are_on_half_hours() -> None:
         FactorSet([a_factor("FRA", 0, HALF_HOUR_NS + 1, 1.0)])
 
 
+def test_a_set_as_of_a_year_has_its_factors_at_any_time() -> None:
+    yearly = FactorSet([factor("FRA", 2021, 60.0), factor("FRA", 2024, 44.0)])
+    for moment in ("2020-01-01T00:00", "2024-06-01T00:00", "2030-06-01T00:00"):
+        assert value_at(yearly.of_year(2024), "FRA", moment) == 44.0
+        found = yearly.of_year(2023).at("FRA", instant(moment))
+        assert found is not None
+        assert (found[0].year, found[0].age_years, found[1]) == (2021, 2, 60_000_000), "the latest before the year asked for"
+    varying = FactorSet(half_hourly("FRA", "2025-06-01T00:00", [10.0, 20.0, None]))
+    assert value_at(varying.of_year(2025), "FRA", "2026-01-01T00:00") == 15.0
+    assert value_at(varying.of_year(2024), "FRA", "2026-01-01T00:00") is None
+
+
 # -------------------------------------------------------------------------------------------------------- scope and basis
 
 MIXED = [

@@ -111,6 +111,7 @@ class FactorSet:
         timezone: Civil time of the years and quarters in which gaps are filled.
         fill: The rule for gaps, one of ``FILLS``. None: a gap stays a gap, and CO2e of its energy is not computed.
         others: Scopes and bases by zone that were left out by ``choose``.
+        frozen: The year whose factors apply at any time (``of_year``).
 
     Raises:
         ValueError: two factors of one zone, scope and basis at one instant, or bounds that are not on half-hours.
@@ -126,8 +127,10 @@ class FactorSet:
         timezone: tzinfo = UTC,
         fill: str | None = None,
         others: Mapping[str, tuple[Pair, ...]] | None = None,
+        frozen: int | None = None,
     ) -> None:
         self.id, self.version, self.title, self.timezone, self.fill = id, version, title, timezone, fill
+        self._frozen = frozen
         self.factors = tuple(sorted(factors))
         self._others = dict(others or {})
         self._series: dict[Pair, dict[str, list[Factor]]] = {}
@@ -186,6 +189,14 @@ class FactorSet:
         named = {"id": self.id, "version": self.version, "title": self.title}
         return FactorSet(kept, **named, timezone=self.timezone, fill=fill, others=others)
 
+    def of_year(self, year: int) -> FactorSet:
+        """The set as it stood in a civil year, whatever the time of the energy: for CO2e at constant factor.
+
+        A zone whose factors vary has their mean over that year.
+        """
+        named = {"id": self.id, "version": self.version, "title": self.title}
+        return FactorSet(self.factors, **named, timezone=self.timezone, fill=self.fill, others=self._others, frozen=year)
+
     def check(self, zone: str) -> None:
         """Refuse a zone that is not covered at any time.
 
@@ -217,6 +228,12 @@ class FactorSet:
         """
         self.check(zone)
         series = self._series[self._pair()][zone]
+        if self._frozen is not None:
+            start, end = self._quarters(Quarter(self._frozen, 1), Quarter(self._frozen + 1, 1))
+            if not self._yearly[zone]:
+                value = self.mean(zone, start, end)
+                return None if value is None else (self._use(series[0], self._frozen, 0, ""), micrograms(value))
+            half_hour_utc_ns = start
         place = bisect_right(self._starts[self._pair()][zone], half_hour_utc_ns) - 1
         before = series[place] if place >= 0 else None
         if before is not None and half_hour_utc_ns < before.end_utc_ns:
@@ -269,9 +286,11 @@ class FactorSet:
         """The quarter or the year of a day, as the rule has it."""
         if self.fill == "mean":
             first = Quarter.of_date(day)
-            last = first.shift(1)
-        else:
-            first, last = Quarter(day.year, 1), Quarter(day.year + 1, 1)
+            return self._quarters(first, first.shift(1))
+        return self._quarters(Quarter(day.year, 1), Quarter(day.year + 1, 1))
+
+    def _quarters(self, first: Quarter, last: Quarter) -> tuple[int, int]:
+        """The beginnings of two quarters."""
         start, end = (datetime.combine(q.first_day(), datetime.min.time(), self.timezone) for q in (first, last))
         return utc_ns(start), utc_ns(end)
 
