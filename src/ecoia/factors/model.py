@@ -186,16 +186,29 @@ class FactorSet:
                 for zone in self._series[pair]:
                     others[zone] = (*others.get(zone, ()), pair)
         kept = (factor for factor in self.factors if factor.pair == found[0])
-        named = {"id": self.id, "version": self.version, "title": self.title}
-        return FactorSet(kept, **named, timezone=self.timezone, fill=fill, others=others)
+        return self._part(kept, fill, others, None)
+
+    def _part(
+        self, factors: Iterable[Factor], fill: str | None, others: Mapping[str, tuple[Pair, ...]], frozen: int | None
+    ) -> FactorSet:
+        """Some of its factors, under its name."""
+        return FactorSet(
+            factors,
+            id=self.id,
+            version=self.version,
+            title=self.title,
+            timezone=self.timezone,
+            fill=fill,
+            others=others,
+            frozen=frozen,
+        )
 
     def of_year(self, year: int) -> FactorSet:
         """The set as it stood in a civil year, whatever the time of the energy: for CO2e at constant factor.
 
         A zone whose factors vary has their mean over that year.
         """
-        named = {"id": self.id, "version": self.version, "title": self.title}
-        return FactorSet(self.factors, **named, timezone=self.timezone, fill=self.fill, others=self._others, frozen=year)
+        return self._part(self.factors, self.fill, self._others, year)
 
     def check(self, zone: str) -> None:
         """Refuse a zone that is not covered at any time.
