@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from builders import make_settings
 from ecoia.claiming import Claimant, Claimed
-from ecoia.meters import DEVICES, GROUP, Meter, hardware, idle
+from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle
 from ecoia.meters.hardware import BusyTime
 from ecoia.records import Method, Record
 from ecoia.testing import FixedMeter, PowercapTree, PowercapZone, StepMeter
@@ -173,15 +173,15 @@ def test_a_baseline_of_another_machine_is_not_used_and_said(machine: Machine, tm
     assert one.lost["idle-baseline-stale"] == 1
 
 
-# --- control groups --------------------------------------------------------------------------------------------------
+# --- the host's load -------------------------------------------------------------------------------------------------
 
 
-class GroupMeter(FixedMeter):
-    """A model of the group's part of the host; remembers the load that it was told."""
+class LoadMeter(FixedMeter):
+    """Remembers the load that it was told."""
 
-    def __init__(self, component: str, watts: float) -> None:
+    def __init__(self, component: str, watts: float, domain: str = HOST) -> None:
         super().__init__(component, watts, status="estimated")
-        self.domain = GROUP
+        self.domain = domain
         self.loads: list[float] = []
 
     def read(self, seconds: float, load: float) -> int | None:
@@ -189,10 +189,29 @@ class GroupMeter(FixedMeter):
         return super().read(seconds, load)
 
 
+@pytest.mark.parametrize("readings_a_second", [1, 30, 1000])
+def test_share_and_load_are_the_same_however_often_they_are_read(
+    machine: Machine, tmp_path: Path, readings_a_second: int
+) -> None:
+    """The host's time is counted in ticks of 10 ms: a program that flushes after each request reads more often than that."""
+    meter = LoadMeter("cpu", 80)
+    one = claimant(machine, [meter], home=str(tmp_path))
+    step_ns = SECOND_NS // readings_a_second
+    claimed = 0
+    for number in range(1, 10 * readings_a_second + 1):
+        machine.pass_time(step_ns / 1e9, 4 * step_ns / 1e9)  # four CPUs of eight are busy, one of them with us
+        claimed += one.claim(number * step_ns, step_ns).active["cpu"] or 0
+    assert claimed / 1e6 == pytest.approx(200, rel=0.02)
+    assert sum(meter.loads) / len(meter.loads) == pytest.approx(0.5, rel=0.02)
+
+
+# --- control groups --------------------------------------------------------------------------------------------------
+
+
 def test_a_model_of_the_groups_part_is_claimed_by_the_share_of_the_group(machine: Machine, tmp_path: Path) -> None:
     """A container of 2 CPUs on a busy host of 8: its memory is its own, not an eighth of it."""
     usage = machine.limit(cpus=2)
-    ram, cpu = GroupMeter("ram", 4), FixedMeter("cpu", 80)
+    ram, cpu = LoadMeter("ram", 4, GROUP), FixedMeter("cpu", 80)
     one = claimant(machine, [cpu, ram], home=str(tmp_path))
     machine.pass_time(1, 8)
     usage.write_text("usage_usec 1000000\n")

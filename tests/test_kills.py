@@ -153,6 +153,49 @@ def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
     assert spans_of(home)["a"] == 1
 
 
+DAEMON = """
+import os, ecoia
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+os.closerange(3, 256)
+theirs = [open(f"theirs-{number}", "w+b") for number in range(20)]  # under the numbers that were ours
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+assert not any(os.fstat(file.fileno()).st_size for file in theirs), "a record in a file of the host's"
+for file in theirs: file.close()  # an error where we closed it
+with ecoia.track(service="a"): pass
+"""
+
+
+@pytest.mark.parametrize("scope", ["process", "host"])
+def test_a_host_that_closes_every_descriptor_gets_no_record_into_its_files(home: Path, scope: str) -> None:
+    done = run_python(DAEMON, ECOIA_SCOPE=scope)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 3
+
+
+NO_DESCRIPTORS = """
+import resource, time, ecoia
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+before = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+with ecoia.track(service="a"): pass
+ecoia.flush(60)
+resource.setrlimit(resource.RLIMIT_NOFILE, before)
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+"""
+
+
+def test_a_host_that_is_out_of_descriptors_for_a_while_is_measured_on(home: Path) -> None:
+    done = run_python(NO_DESCRIPTORS)
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert "measuring stopped" not in done.stderr
+    assert spans_of(home)["a"] == 3
+    assert sum(record.lost.get("host-load-unread", 0) for record in recorded(home)) >= 1
+
+
 FORGOTTEN = """
 import sys, threading, ecoia
 block = ecoia.track(service="a")

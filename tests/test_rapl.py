@@ -422,11 +422,11 @@ def test_a_host_that_closes_every_descriptor_keeps_its_own(tree: PowercapTree, t
     """Who becomes a daemon does; the number of our descriptor may then be that of a file of the host's."""
     (package,) = socket_with(tree, 0, 1_000)
     cpu = meter_of(package)
-    ours = cpu._zones[0]._descriptor
+    ours = cpu._zones[0]._open
     assert ours is not None
-    os.close(ours)
+    os.close(ours.number)
     theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT)
-    assert theirs == ours, "the lowest free number"
+    assert theirs == ours.number, "the lowest free number"
     package.advance(4 * JOULE)
     assert cpu.read(1.0, 0.5) == 4 * JOULE
     del cpu

@@ -154,6 +154,7 @@ LOST = {
     "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
+    "host-load-unread": N_("lectures manquées de la charge de la machine, supposée constante"),
     "host-scope-taken": N_("processus sans énergie propre : un autre compte déjà toute la machine"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
     "cpu-wraps-inferred": N_("lectures du processeur où le nombre de tours du compteur est déduit de la puissance précédente"),

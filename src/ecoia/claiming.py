@@ -17,6 +17,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from ecoia.descriptors import HeldFile
 from ecoia.meters import DEVICES, GROUP, Meter, hardware, idle
 from ecoia.meters.hardware import BusyTime
 from ecoia.semconv import COMPONENTS
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _HOST_TICK_NS = 10_000_000
 """Grain of the host's busy time. A share cannot be told more finely than this."""
+
+_VIEW_NS = 500_000_000
+"""So long at least is looked back at the host, however often it is read: within a few ticks, nothing can be told of it."""
 
 
 @dataclass
@@ -59,7 +63,9 @@ class Claimant:
     ) -> None:
         self._meters = meters
         self._complain = complain
-        self._wall_ns, self._host = start
+        self._wall_ns, host = start
+        self._looks = [(self._wall_ns, host)]
+        self._cpus_busy = (float(hardware.cpu_count()), float(hardware.cpu_count()))  # of all: who knows nothing claims least
         self._group = hardware.control_group(root)
         self._in_group = any(meter.domain == GROUP for meter in meters)
         self._group_cpu_ns = self._group.cpu_usage_ns()
@@ -75,7 +81,7 @@ class Claimant:
         quota_share = hardware.reserved_share(root)
         self.reserved_share: float = settings.reserved_share if quota_share is None else quota_share
         self._home = Path(settings.home)
-        self._locks: dict[str, int] = {}
+        self._locks: dict[str, HeldFile] = {}
         self.whole = settings.scope == "host" and self._has("host-scope.lock")
         self._nothing = settings.scope == "host" and not self.whole
         if self._nothing:
@@ -104,7 +110,7 @@ class Claimant:
             devices: Whether its devices are its own to claim.
         """
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
-        load, share, group_load, group_share = self._shares(elapsed_ns, cpu_ns)
+        load, share, group_load, group_share = self._shares(wall_ns, elapsed_ns, cpu_ns)
         claim = Claimed()
         for meter in self._meters:
             component = meter.component
@@ -138,21 +144,38 @@ class Claimant:
         self._wall_ns = wall_ns
         return claim
 
-    def _shares(self, elapsed_ns: int, cpu_ns: int) -> tuple[float, float, float, float]:
+    def _shares(self, wall_ns: int, elapsed_ns: int, cpu_ns: int) -> tuple[float, float, float, float]:
         """Load and share of it: of the host, and of the control group."""
-        host, before = hardware.host_busy_time(), self._host
-        self._host = host
+        busy_ns, total_ns = self._host_time(wall_ns, elapsed_ns)
         # The kernel counts the host in ticks and us in nanoseconds: never less than we know was used.
-        busy_ns = max(host.busy_ns - before.busy_ns, cpu_ns)
-        total_ns = max(host.total_ns - before.total_ns, busy_ns)
-        load = min(busy_ns / (total_ns or elapsed_ns), 1.0)
-        share = min(cpu_ns / max(busy_ns, _HOST_TICK_NS), 1.0)
+        busy_ns = max(busy_ns, cpu_ns)
+        load = min(busy_ns / max(total_ns, busy_ns, 1), 1.0)
+        share = min(cpu_ns / (busy_ns or 1), 1.0)
         now_ns, group_before_ns = self._group.cpu_usage_ns() if self._in_group else None, self._group_cpu_ns
         self._group_cpu_ns = now_ns
         if now_ns is None or group_before_ns is None:
             return load, share, load, share
         group_ns = max(now_ns - group_before_ns, cpu_ns)
         return load, share, min(group_ns / (self.cpus * elapsed_ns), 1.0), cpu_ns / group_ns if group_ns else 0.0
+
+    def _host_time(self, wall_ns: int, elapsed_ns: int) -> tuple[float, float]:
+        """CPU time that the host used, and could use, since the last reading."""
+        looks = self._looks
+        while len(looks) > 1 and wall_ns - looks[1][0] >= _VIEW_NS:
+            del looks[0]
+        began_ns, before = looks[0]
+        try:
+            now = hardware.host_busy_time()
+        except OSError:  # no descriptor is left for us: the host goes on as it did
+            self.lost["host-load-unread"] += 1
+        else:
+            view_ns = max(wall_ns - began_ns, 1)
+            total_ns = now.total_ns - before.total_ns or hardware.cpu_count() * view_ns
+            self._cpus_busy = max(now.busy_ns - before.busy_ns, _HOST_TICK_NS) / view_ns, total_ns / view_ns
+            if wall_ns - looks[-1][0] >= _VIEW_NS:
+                looks.append((wall_ns, now))
+        busy, all_cpus = self._cpus_busy
+        return busy * elapsed_ns, all_cpus * elapsed_ns
 
     def _read(self, meter: Meter, elapsed_ns: int, load: float) -> int | None:
         try:
@@ -169,23 +192,20 @@ class Claimant:
 
     def _has(self, name: str) -> bool:
         """Whether a right that one process of the home may have is ours: tried again each time, as its holder may have ended."""
-        if name in self._locks:
+        held = self._locks.get(name)
+        if held is not None and held.facts() is not None:
             return True
         try:
             self._home.mkdir(parents=True, exist_ok=True)
-            file = os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o600)
+            file = HeldFile(self._home / name, os.O_WRONLY | os.O_CREAT)
+            if fcntl is not None:
+                fcntl.flock(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return False  # no journal can be written there either, and that is told
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(file)
-                return False
+            return False  # another process has it; or no journal can be written there either, and that is told
         self._locks[name] = file
         return True
 
     def let_go(self) -> None:
         """Give up what one process of the home may have; in a forked child, close the parent's files."""
         while self._locks:
-            os.close(self._locks.popitem()[1])
+            self._locks.popitem()[1].close()

@@ -22,8 +22,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
+from ecoia.descriptors import HeldFile
 from ecoia.errors import JournalError
 from ecoia.periods import utc_day
 from ecoia.records import NewerSchemaError, Record
@@ -224,7 +224,7 @@ class Writer:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
-        self._file: IO[bytes] | None = None
+        self._file: HeldFile | None = None
         self._day = ""
         self._batches = 0
         self._used_bytes = 0
@@ -272,31 +272,32 @@ class Writer:
             )
 
     def _append(self, day: str, data: bytes) -> int:
-        if day != self._day or self._file is None:
-            self._open(day)
-        assert self._file is not None  # noqa: S101 - for the type checker
+        file = self._file
+        if file is None or day != self._day or file.facts() is None:
+            file = self._open(day)
         if self._torn:
             data = b"\n" + data  # close the line that a full disk cut
-        written = os.write(self._file.fileno(), data)
+        written = os.write(file.number, data)
         self._torn = written != len(data)
         self._used_bytes += written
         if not self._torn:
-            os.fsync(self._file.fileno())
-        self.position = (f"{day}/{self.name}", os.fstat(self._file.fileno()).st_size)
+            os.fsync(file.number)
+        self.position = (f"{day}/{self.name}", os.fstat(file.number).st_size)
         return written
 
-    def _open(self, day: str) -> None:
+    def _open(self, day: str) -> HeldFile:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / self.name).open("a+b", buffering=0)
+        file = HeldFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         self._torn = False
-        if self._file.seek(0, os.SEEK_END) > 0:  # back on a day that a full disk may have cut
-            self._file.seek(-1, os.SEEK_END)
-            self._torn = self._file.read(1) != b"\n"
+        if os.lseek(file.number, 0, os.SEEK_END) > 0:  # back on a day that a full disk may have cut
+            os.lseek(file.number, -1, os.SEEK_END)
+            self._torn = os.read(file.number, 1) != b"\n"
         if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_SH)
-        self._day = day
+            fcntl.flock(file.number, fcntl.LOCK_SH)
+        self._file, self._day = file, day
+        return file
 
     def close(self) -> None:
         """Close the file and let go of its lock."""

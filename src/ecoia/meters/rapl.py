@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ecoia.descriptors import HeldFile
 from ecoia.meters import Meter, hardware
 from ecoia.records import Method
 from ecoia.semconv import MEASURED
@@ -95,8 +96,7 @@ class _Zone:
     """One counter: where it stood, when, and what power it showed."""
 
     def __init__(self, file: Path, early_uj: int | None) -> None:
-        self._descriptor: int | None = None  # first: a zone that cannot be read is taken down too
-        self._identity = (0, 0)
+        self._open: HeldFile | None = None
         self.doubt: str | None = None
         """What is not certain of the last reading: ``counter-reset``, ``wraps-inferred``."""
 
@@ -109,9 +109,6 @@ class _Zone:
         self._seconds = 0.0
         self._seen_uj = 0.0
         self._seen_seconds = 0.0
-
-    def __del__(self) -> None:
-        self._close()
 
     def read(self, seconds: float) -> int | None:
         """Microjoules since the last reading that succeeded; None when the counter cannot be read, or tells nothing."""
@@ -163,34 +160,16 @@ class _Zone:
 
     def _count(self) -> int:
         """The counter, through a descriptor that stays open: cheaper, and a permission withdrawn later is no loss."""
-        facts = self._facts()
+        facts = None if self._open is None else self._open.facts()
         # The kernel answers ENODEV once a zone is gone. A file that stands for one (a container's, a test's) answers for
         # ever, so one that was unlinked or replaced is let go.
-        if facts is None or facts.st_nlink == 0:
-            self._close()
-            self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-            opened = os.fstat(self._descriptor)
-            self._identity = (opened.st_dev, opened.st_ino)
+        if self._open is None or facts is None or facts.st_nlink == 0:
+            self._open = HeldFile(self._file, os.O_RDONLY)
         try:
-            return int(os.pread(self._descriptor, 32, 0))  # type: ignore[arg-type] # opened above if it was None
+            return int(os.pread(self._open.number, 32, 0))
         except (OSError, ValueError):
-            self._close()
+            self._open = None
             raise
-
-    def _facts(self) -> os.stat_result | None:
-        """The file behind our descriptor; None where the number is not ours: who becomes a daemon closes them all."""
-        if self._descriptor is None:
-            return None
-        try:
-            facts = os.fstat(self._descriptor)
-        except OSError:
-            return None
-        return facts if (facts.st_dev, facts.st_ino) == self._identity else None
-
-    def _close(self) -> None:
-        if self._facts() is not None:
-            os.close(self._descriptor)  # type: ignore[arg-type] # it has facts
-        self._descriptor = None
 
 
 def _number(file: Path) -> int | None:
