@@ -44,12 +44,12 @@ ILLEGAL: dict[str, list[Any]] = {
     "wattmeter": ["", 12],
     "scope": ["machine"],
     "reserved_share": ["1.1", "-0.1", "nan"],
-    "flush_seconds": ["0", "-3", "soon"],
-    "exit_seconds": ["-1"],
+    "flush_seconds": ["0", "-3", "soon", "1e300"],
+    "exit_seconds": ["-1", "1e10"],
     "delivery": ["pigeon"],
     "instance": ["API Emploi", "-x", "x" * 64, "é"],
     "service": ["a/b", ""],
-    "journal_max_mb": ["0"],
+    "journal_max_mb": ["0", "1e305"],
 }
 
 

@@ -22,6 +22,9 @@ from typing import Any
 from ecoia.errors import SettingError
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_MOST = 1e9
+"""More than any share, cost or time that makes sense, and few enough nanoseconds for every clock."""
+
 _ZONE = re.compile(r"[A-Z]{3}(-[A-Z0-9]{1,8})?")
 
 
@@ -60,8 +63,8 @@ def _number(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError("write a number") from None
-    if not (number == number and abs(number) != float("inf")):
-        raise ValueError("write a finite number")
+    if not abs(number) <= _MOST:  # nor is NaN
+        raise ValueError(f"write a finite number, {_MOST:,.0f} at most")
     return number
 
 
