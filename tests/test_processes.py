@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ecoia import processes
 from ecoia.processes import Claim, Descendants, notice_of, own_folder, read_process, sweep
 from ecoia.semconv import KIND_SPAN
+from namespaces import in_namespaces, needs_namespaces
 from processes import BURN, recorded, run_python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's exact accounts are Linux's")
@@ -350,6 +351,33 @@ def test_the_claim_of_a_process_in_a_container_is_found(home: Path, child: Calla
     assert 60 <= first_ms < 400
     inner.ask("200")
     assert below.advance() / 1e6 < 20  # the one in between, which waits
+
+
+FOREIGN = f"""
+import subprocess, sys, time
+{BURN}
+import ecoia
+with ecoia.track(service="a"):
+    burn(100)
+    subprocess.run([sys.executable, "-S", "-c", {BURN + "burn(200)"!r}])
+    below = subprocess.Popen([sys.executable, "-S", "-c", {BURN + "burn(200); print(flush=True); input()"!r}],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    below.stdout.readline()
+    assert ecoia.flush(60)
+    below.kill(); below.communicate()
+"""
+
+
+@needs_namespaces
+@pytest.mark.parametrize("mount", [(), ("--mount-proc",)], ids=["the host's /proc", "a /proc of its own"])
+def test_in_a_namespace_of_process_ids_nobody_elses_time_is_ours(home: Path, mount: tuple[str, ...]) -> None:
+    """The first process there is number 1; in the host's /proc, number 1 has every process below it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = in_namespaces("--pid", "--fork", *mount, sys.executable, "-W", "error", "-c", FOREIGN)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    used_ms = 1000 * (after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime)
+    assert 470 <= sum(record.cpu_ns for record in recorded(home)) / 1e6 <= used_ms + 20
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may become another user")

@@ -42,6 +42,26 @@ class Facts:
         self.running = running  # not a zombie
 
 
+_ids = (0, 0)  # our process id, and the one in /proc
+
+
+def listed_pid() -> int:
+    """Our id in ``/proc``: another one than system calls know where it was mounted outside of our namespace; 0 for none.
+
+    ``unshare --pid`` alone makes such a process, and some sandboxes do: there, ``/proc/1`` may be all of the host.
+    """
+    global _ids
+    pid = os.getpid()
+    if not _LINUX:
+        return pid
+    if _ids[0] != pid:
+        try:
+            _ids = (pid, int(os.readlink("/proc/self")))  # noqa: PTH115 - lean
+        except (OSError, ValueError):
+            _ids = (pid, 0)
+    return _ids[1]
+
+
 def read_process(pid: int) -> Facts | None:
     """What the kernel says of a process, or None where there is none, or it is hidden."""
     if not _LINUX:
@@ -51,10 +71,12 @@ def read_process(pid: int) -> Facts | None:
         return None
     fields = text[text.rindex(b")") + 2 :].split()
     tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    try:
-        own_ns = time.clock_gettime_ns((~pid << 3) | 2)  # the CPU clock of the process with this id
-    except OSError:
-        own_ns = (int(fields[11]) + int(fields[12])) * tick_ns
+    own_ns = (int(fields[11]) + int(fields[12])) * tick_ns
+    if listed_pid() == os.getpid():  # else system calls know it by another id
+        try:
+            own_ns = time.clock_gettime_ns((~pid << 3) | 2)  # the CPU clock of the process with this id
+        except OSError:
+            pass  # ended meanwhile
     return Facts(
         start=int(fields[19]),
         parent=int(fields[1]),
@@ -158,9 +180,9 @@ class Claim:
 
     def __init__(self, since_ns: int) -> None:
         self._pid = os.getpid()
-        facts = read_process(self._pid)
+        facts = read_process(listed_pid())
         self._name = _name(self._pid, facts.start if facts else 0)
-        above = ",".join(_name(*key) for key in ancestors_of(self._pid))
+        above = ",".join(_name(*key) for key in ancestors_of(listed_pid()))
         self._said = f"{since_ns} {facts.image if facts else 0} {above or '-'}"
         self._written_ns = 0
         self._written_to = "- 0"
@@ -595,7 +617,7 @@ class Descendants(Family):
     """What this process started, and what those started. Without children, looking costs a microsecond."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._pid = listed_pid()
         facts = read_process(self._pid)
         self._key = (self._pid, facts.start if facts else 0)
         self._reaped_ns = 0
@@ -609,7 +631,7 @@ class Descendants(Family):
 
     def pids(self) -> set[int]:
         """This process and its living descendants that do not measure themselves, as of the last look."""
-        return {self._pid} | super().pids()
+        return {os.getpid()} | super().pids()
 
     def _look(self) -> dict[int, Facts]:
         return _below(_children(self._pid)) if _has_children() else {}

@@ -26,6 +26,7 @@ from ecoia.processes import (
     ProcessTree,
     ancestors_of,
     cpu_usage_ns,
+    listed_pid,
     measuring_ancestor,
     notice_of,
     own_folder,
@@ -130,7 +131,7 @@ def _process(pid: int) -> ProcessTree:
         raise UsageError(f"pid = {pid}: no such process, or it is hidden from this user: see 'ps -ef', or be root")
     if Path("/proc/self").exists() and Path(f"/proc/{pid}") not in Path("/proc").iterdir():  # found there, but not listed
         raise UsageError(f"pid = {pid}: this is a thread: give the id of its process ('ps -eLf' shows both)")
-    us = os.getpid()
+    us = listed_pid()
     above_us = {above for above, _ in ancestors_of(us)}
     if pid == us or pid in above_us or us in {above for above, _ in ancestors_of(pid)}:
         raise UsageError(f"pid = {pid}: we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'")
