@@ -315,6 +315,16 @@ def test_nothing_done_writes_nothing(recorder: Callable[..., Recorder], host: Ho
     assert recorded(tmp_path) == []
 
 
+@pytest.mark.parametrize("meters", [[], [StepMeter("cpu", [0, 0])]], ids=["all missing", "no energy yet"])
+def test_cpu_time_is_recorded_whatever_becomes_of_its_energy(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, meters: list[Meter]
+) -> None:
+    """What is in no record, a process above that measures would take for its own."""
+    recording = recorder(MemorySubject([Look(7, 5, 2, 0.0, {})]), meters, home=str(tmp_path))
+    recording.close()
+    assert {record.kind: record.cpu_ns for record in recorded(tmp_path)} == {KIND_UNATTRIBUTED: 7, KIND_OVERHEAD: 5}
+
+
 def test_an_outcome_is_told_once_until_it_changes(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     looks = [one_look(), one_look(), one_look(last_failed=True), one_look(last_failed=True), one_look(key=EMPLOI)]
     recording = recorder(MemorySubject(looks), [], home=str(tmp_path))

@@ -71,12 +71,13 @@ def read_process(pid: int) -> Facts | None:
         return None
     fields = text[text.rindex(b")") + 2 :].split()
     tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    own_ns = (int(fields[11]) + int(fields[12])) * tick_ns
-    if listed_pid() == os.getpid():  # else system calls know it by another id
-        try:
-            own_ns = time.clock_gettime_ns((~pid << 3) | 2)  # the CPU clock of the process with this id
-        except OSError:
-            pass  # ended meanwhile
+    try:
+        # The CPU clock of the process with this id, if system calls know it by the same.
+        own_ns = time.clock_gettime_ns((~pid << 3) | 2) if listed_pid() == os.getpid() else None
+    except OSError:
+        own_ns = None
+    if own_ns is None:
+        own_ns = (int(fields[11]) + int(fields[12])) * tick_ns
     return Facts(
         start=int(fields[19]),
         parent=int(fields[1]),

@@ -443,7 +443,8 @@ class Recorder:
             )
         for (kind, key_or_none), energy in window.energy.items():
             lost = dict(window.lost) if kind == KIND_OVERHEAD else {}
-            if kind != KIND_SPAN and key_or_none is None and (any(energy.values()) or lost):
+            # CPU time in no record would be taken again, by whoever measures above: also where its energy is missing.
+            if kind != KIND_SPAN and key_or_none is None and (any(energy.values()) or window.cpu_ns[kind] or lost):
                 records.append(record(kind, None, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
         for key, delta in window.deltas.items():
             if delta.ended and key.run_id is not None and self._reported.get(key) is not delta.last_failed:
