@@ -358,6 +358,59 @@ def test_a_target_is_watched_once(service: Process, watch: Callable[..., Process
     assert refusal(pid=service.pid) == ""
 
 
+PARENT = f"""{APART}
+import subprocess, sys
+below = subprocess.Popen([sys.executable, "-S", "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+below.stdout.readline()
+print(below.pid, flush=True)
+for line in sys.stdin:
+    if line == "measure\\n":
+        import ecoia
+        ecoia.track(service="parent").__enter__()
+    else:
+        below.stdin.write(line); below.stdin.flush()
+        below.stdout.readline()
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def parent(start: Callable[..., Process]) -> tuple[Process, int]:
+    """A process, and the id of one below it that works on demand."""
+    parent = start(sys.executable, "-c", PARENT, SERVICE)
+    return parent, int(parent.ask())
+
+
+def test_trees_and_groups_that_share_processes_are_watched_once(
+    groups: Callable[[str], Path], parent: tuple[Process, int], watch: Callable[..., Process]
+) -> None:
+    above, below = parent
+    watcher = watch(pid=above.pid)
+    assert f"'pid {below}' shares processes with 'pid {above.pid}'" in refusal(pid=below)
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    (folder / "cgroup.procs").write_text(str(below), encoding="ascii")
+    assert f"shares processes with 'pid {above.pid}', which is watched already" in refusal(cgroup=str(folder))
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    watch(cgroup=str(folder))
+    assert f"'pid {above.pid}' shares processes with 'cgroup {folder}'" in refusal(pid=above.pid)
+
+
+def test_what_a_process_above_begins_to_measure_is_left_to_it(
+    home: Path, parent: tuple[Process, int], watch: Callable[..., Process]
+) -> None:
+    above, below = parent
+    watcher = watch(pid=below)
+    assert above.ask("measure") == "done"
+    assert above.ask("400") == "done"  # twice: in the process below, and in one below that
+    above.end()
+    watcher.end()
+    watched_ms = sum(record.cpu_ns for record in spans(home) if record.service == "vadore") / 1e6
+    measured_ms = sum(record.cpu_ns for record in spans(home) if record.service == "parent") / 1e6
+    assert watched_ms < 100
+    assert measured_ms > 700
+
+
 def test_groups_that_share_processes_are_watched_once(groups: Callable[[str], Path], watch: Callable[..., Process]) -> None:
     folder = groups(f"ecoia-test-{os.getpid()}")
     inner = groups(f"ecoia-test-{os.getpid()}/inner")

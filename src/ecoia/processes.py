@@ -677,7 +677,14 @@ class ProcessTree(Family):
         self.pid = pid
         facts = read_process(pid)
         self._start = facts.start if facts else None
+        self._measured_above = False
         super().__init__()
+
+    def advance(self) -> int:
+        """See ``Family.advance``. Nothing while a process above measures: it answers for all of them."""
+        more_ns = super().advance()
+        before, self._measured_above = self._measured_above, measuring_ancestor(self.pid) is not None
+        return 0 if before or self._measured_above else more_ns
 
     def alive(self) -> bool:
         """Whether the process at the top has not ended."""

@@ -87,13 +87,11 @@ def watch(
     target: ProcessTree | ControlGroup
     if pid is not None:
         target = _process(pid)
-        taken = _alone(f"process {pid}", [])
     else:
         folder = _group(cgroup, mount) if cgroup is not None else _the_unit(str(unit), mount)
         target = group = _Unit(unit, mount, folder) if unit is not None else ControlGroup(str(folder))
         _refuse_measured_above(group)
-        taken = _alone(str(folder), _related(folder, mount))
-    with taken:
+    with _alone(target):
         _measure(target, pid or os.getpid(), Key(service, phase, None, None, None, None), baseline, settings, seconds)
 
 
@@ -229,30 +227,44 @@ def _refuse_measured_above(group: ControlGroup) -> None:
 # --- one watcher a target ----------------------------------------------------------------------------------------------------
 
 
-def _related(folder: Path, mount: Path) -> list[str]:
-    """Groups that share processes with this one: those above and below it."""
-    above = [str(parent) for parent in folder.parents if parent.is_relative_to(mount.resolve())]
-    return above + [f"{parent}/{name}" for parent, below, _ in os.walk(folder) for name in below]
-
-
 @contextmanager
-def _alone(target: str, related: list[str]) -> Iterator[None]:
+def _alone(target: ProcessTree | ControlGroup) -> Iterator[None]:
     """Hold a target: two that watch the same processes would count them twice."""
+    said = f"cgroup {target.folder}" if isinstance(target, ControlGroup) else f"pid {target.pid}"
     folder = own_folder(make=True)
     if folder is None or fcntl is None:
-        engine.complain(f"no folder for notices, so nobody can tell whether '{target}' is watched twice")
+        engine.complain(f"no folder for notices, so nobody can tell whether '{said}' is watched twice")
         yield
         return
-    files = {name: Path(folder, f"watched+{hashlib.sha256(name.encode()).hexdigest()[:16]}") for name in (target, *related)}
-    for name, file in files.items():
-        if name != target and file.exists() and _is_held(file):
-            raise UsageError(f"'{target}' shares processes with '{name}', which is watched already: end that 'ecoia watch' first")
-    with files[target].open("a") as held:
+    file = Path(folder, f"watched+{hashlib.sha256(said.encode()).hexdigest()[:16]}")
+    with file.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"'{target}' is watched already: end that 'ecoia watch' first") from error
+            raise UsageError(f"'{said}' is watched already: end that 'ecoia watch' first") from error
+        file.write_text(said, encoding="utf-8")
+        # Held first, then compared: of two that begin together, one at least sees the other.
+        for other in Path(folder).glob("watched+*"):
+            if other != file and _is_held(other) and _shares(target, other.read_text(encoding="utf-8")):
+                raise UsageError(
+                    f"'{said}' shares processes with '{other.read_text(encoding='utf-8')}', which is watched already: "
+                    "end that 'ecoia watch' first"
+                )
         yield
+
+
+def _shares(target: ProcessTree | ControlGroup, said: str) -> bool:
+    """Whether a process can be in both: in trees one of which holds the other, or in groups of which one is in the other."""
+    kind, _, name = said.partition(" ")
+    if kind == "pid":
+        other: ProcessTree | ControlGroup = ProcessTree(int(name))
+    else:
+        other = ControlGroup(name)
+        if isinstance(target, ControlGroup) and (
+            Path(name) in Path(target.folder).parents or Path(target.folder) in Path(name).parents
+        ):
+            return True
+    return bool(target.members() & other.members())
 
 
 def _is_held(file: Path) -> bool:
