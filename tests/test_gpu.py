@@ -172,7 +172,7 @@ told["shared"], told["lost"] = meter.shared_devices, meter.lost()
     assert told["devices"] == ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
     assert (told["domain"], told["seconds"]) == ("devices", 1.0)
     assert told["read"] == [(123_456 + 1_001) * 1_000, 0]
-    assert (told["shared"], told["lost"]) == ([], {})
+    assert (told["shared"], told["lost"]) == (["GPU-11111111-aaaa", "GPU-22222222-bbbb"], {}), "nobody holds them"
 
 
 def test_a_live_gpu_is_followed_to_one_step_of_its_counter(on_gpus: OnGpus) -> None:
@@ -515,7 +515,7 @@ told["lost"] = meter.lost()
     assert told["no samples"] == [1_000, ["GPU-11111111-aaaa"]]
     assert told["alone again"] == [1_000, []]
     assert told["no list"] == [1_000, ["GPU-11111111-aaaa"]]
-    assert told["nobody"] == [1_000, []]
+    assert told["nobody"] == [1_000, ["GPU-11111111-aaaa"]], "eight such processes would claim it eight times"
     assert told["kept"] == [[None, []], [2_000, ["GPU-11111111-aaaa"]]], "the mark goes with the energy"
     assert told["lost"] == {}
 

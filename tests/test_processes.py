@@ -238,7 +238,29 @@ def test_what_a_process_below_measures_is_not_ours_until_it_is_killed(home: Path
     inner.process.wait()
     assert 180 <= below.advance() / 1e6 < 300  # what it had not written
     assert below.advance() == 0
+    assert not below.claimed
+
+
+def test_devices_are_left_to_a_process_below_as_long_as_it_measures(home: Path, child: Callable[..., Child]) -> None:
+    """What the next program of a script does with the GPU is ours again."""
+    below = Descendants()
+    assert not below.claimed
+    inner = child(MEASURING)
+    below.advance()
     assert below.claimed
+    inner.process.kill()
+    inner.process.wait()
+    below.advance()
+    assert below.claimed, "until it ended"
+    below.advance()
+    assert not below.claimed
+    run_python("import ecoia\nwith ecoia.track(): pass")
+    below.advance()
+    assert below.claimed, "between two looks"
+    plain = child(READY)
+    below.advance()
+    assert not below.claimed
+    assert plain.pid in below.pids()
 
 
 def test_a_process_that_becomes_another_program_measures_no_more(home: Path, child: Callable[..., Child]) -> None:

@@ -412,9 +412,12 @@ class Family:
         self._settled_ns = 0
         self._lost_ns = 0
         self._measuring: set[Key] = set()
+        self.claimed = False
+        """Whether a process of the family measured itself, as of the last look or since the one before."""
         self.total_ns = 0
         self.total_ns = self._unclaimed_ns()
         """CPU time of the family that nobody in it claims. Where it starts means nothing; it never goes backwards."""
+        self.claimed = bool(self._measuring)  # who ended before is no matter
 
     def advance(self) -> int:
         """CPU time in ns since the last call that nobody in the family claims."""
@@ -429,11 +432,6 @@ class Family:
     def members(self) -> set[int]:
         """All living processes of the family, as of the last look."""
         return set(self._members)
-
-    @property
-    def claimed(self) -> bool:
-        """Whether a process of the family measures, or did."""
-        return bool(self._notices or self._settled_ns)
 
     # what differs by kind of family
 
@@ -453,7 +451,9 @@ class Family:
 
     def _unclaimed_ns(self) -> int:
         gross_ns = self._gross_ns()
+        measured, known = bool(self._measuring), self._notices.keys() | ()
         self._refresh()
+        self.claimed = measured or bool(self._measuring or self._notices.keys() - known)
         below: dict[int, list[_Member]] = {}
         for member in self._members.values():
             below.setdefault(member.adopter, []).append(member)
@@ -627,6 +627,7 @@ class Descendants(Family):
 
     def _unclaimed_ns(self) -> int:
         if not self._members and _reaped_by_us() == self._reaped_ns and not _has_children():
+            self.claimed = False
             return self.total_ns
         return super()._unclaimed_ns()
 

@@ -417,7 +417,8 @@ class _Users:
     """Who uses a device, and which part of it is ours.
 
     By the driver's utilisation samples since the last answer; of a device at rest, by the number of processes that hold
-    it. Nobody on the list is nobody known to share: then the device is ours as a whole, at rest or not.
+    it. Nobody on the list is nobody known to share: then the device is ours as a whole, and marked, since any other process
+    that measures says the same.
     """
 
     def __init__(self, nvml: Any, pids: Callable[[], Collection[int]], sees_all: bool) -> None:
@@ -455,7 +456,8 @@ class _Users:
         current = frozenset(self._pids()) if known else frozenset()
         ours = self._ours | current  # one that ended since we last asked was ours, too
         self._ours = current
-        self.untold = False
+        # Nobody at all: it rests, and whoever may use it and measures claims it like us; or the list is kept from us.
+        self.untold = not known
         if holders is not None and known <= ours:
             return 1, 1
         if holders is None or samples is None or not (self._sees_all or known & ours):
