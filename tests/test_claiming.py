@@ -173,6 +173,18 @@ def test_a_baseline_of_another_machine_is_not_used_and_said(machine: Machine, tm
     assert one.lost["idle-baseline-stale"] == 1
 
 
+def test_after_readings_that_failed_the_idle_energy_of_all_that_time_is_set_apart(machine: Machine, tmp_path: Path) -> None:
+    """A counter goes on while it cannot be read, so does the machine's rest."""
+    meters = [StepMeter("cpu", [None, None, 90_000_000])]
+    at_rest(machine, tmp_path, meters, cpu=10)
+    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.5)
+    for second in (1, 2, 3):
+        machine.pass_time(1, 4)
+        claim = one.claim(second * SECOND_NS, SECOND_NS)
+    assert (joules(claim.active), joules(claim.idle)) == (15, 15)  # a quarter of 60 J, and half of 30 J
+    one.let_go()
+
+
 # --- the host's load -------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,7 @@ class Claimant:
         self._fast = [meter for meter in meters if meter.reading_seconds < 1]
         self._sampled: dict[str, list[int | None]] = {}
         self._sampled_ns: dict[str, int] = {}
+        self._unread_ns: dict[str, int] = {}
         self._carry: dict[tuple[str, str], float] = {}
         self._idle_watts = idle.load(settings.home, meters, root)
         self.lost.update(self._idle_watts.lost)
@@ -121,10 +122,13 @@ class Claimant:
             known = [each for each in readings if each is not None]
             if len(known) < len(readings):
                 self.lost[f"{component}-unread"] += len(readings) - len(known)
+            rest_ns = elapsed_ns + self._unread_ns.pop(component, 0)
+            if not known and meter not in self._fast:  # a counter goes on, and tells of that time when it is read again
+                self._unread_ns[component] = rest_ns
             if not known or self._nothing:
                 continue  # missing; or all of it is in the claim of another process
             metered = sum(known)
-            idle_uj = min(round(self._idle_watts.get(component, 0.0) * elapsed_ns / 1000), metered)
+            idle_uj = min(round(self._idle_watts.get(component, 0.0) * rest_ns / 1000), metered)
             if self.whole or meter.domain == DEVICES:
                 active_part = idle_part = float(self.whole or devices)
             else:
