@@ -249,7 +249,7 @@ def in_folder(folder: str, files: dict[str, str]) -> dict[str, str]:
 def test_memory_is_what_the_control_group_allows(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
     lay_out(tmp_path, files)
     assert hardware.control_group(tmp_path).memory_bytes == limit
-    assert hardware.memory_bytes(tmp_path) == (limit or psutil.virtual_memory().total)
+    assert hardware.context(tmp_path)["memory_bytes"] == (limit or psutil.virtual_memory().total)
     ram = detect(tmp_path)["ram"]
     assert ram.domain == (HOST if limit is None else GROUP)
     assert ram.read(1.0, 0.5) == RamMeter(limit or psutil.virtual_memory().total).read(1.0, 0.5)
@@ -340,7 +340,7 @@ def test_a_quota_is_found_with_the_time_of_the_group_that_carries_it(
     tmp_path: Path, files: dict[str, str], share: float | None, usage_ns: int | None
 ) -> None:
     group = hardware.control_group(lay_out(tmp_path, files))
-    assert hardware.reserved_share(tmp_path) == share
+    assert group.share == share
     assert group.cpus == (None if share is None else share * CPUS)
     assert group.cpu_usage_ns() == usage_ns
 

@@ -145,6 +145,31 @@ def test_a_running_process_and_its_children_are_measured(home: Path, service: Pr
     assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}
 
 
+LIMITED = (
+    "import sys, json; from ecoia.meters import hardware\n"
+    "target = json.loads(sys.argv[1])\n"
+    "def control_group(root=None, *, pid=None, path=None):\n"
+    "    ours = pid is None and path is None\n"
+    "    return hardware.ControlGroup(0.1 if ours else 1.5, None, None)\n"
+    "hardware.control_group = control_group\n"
+)
+
+
+def test_the_limits_are_those_of_what_is_watched_and_not_the_watchers(home: Path, service: Process) -> None:
+    """A host's agent has a quota of its own, which says nothing of a service of many CPUs."""
+    watcher = LIMITED + WATCHER
+    done = subprocess.run(
+        [sys.executable, "-c", watcher, json.dumps({"pid": service.pid, "seconds": 1.2})],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    cpus = os.cpu_count() or 1
+    assert {record.reserved_share for record in recorded(home)} == {round(1.5 / cpus, 6)}
+    assert {record.context["cpu_count"] for record in recorded(home)} == {1.5}
+
+
 def used_ms(pid: int) -> float:
     facts = read_process(pid)
     assert facts is not None

@@ -56,17 +56,24 @@ class Claimant:
         start: The clock and the host's busy time at which measuring began: (monotonic ns, busy time).
         complain: Says once, in the host's log, what is wrong.
         root: Where ``/proc`` and ``/sys`` are.
+        group: The control group of what is measured; else ours.
     """
 
     def __init__(
-        self, settings: Settings, meters: Sequence[Meter], start: tuple[int, BusyTime], complain: Any, root: Path = hardware.ROOT
+        self,
+        settings: Settings,
+        meters: Sequence[Meter],
+        start: tuple[int, BusyTime],
+        complain: Any,
+        root: Path = hardware.ROOT,
+        group: hardware.ControlGroup | None = None,
     ) -> None:
         self._meters = meters
         self._complain = complain
         self._wall_ns, host = start
         self._looks = [(self._wall_ns, host)]
         self._cpus_busy = (float(hardware.cpu_count()), float(hardware.cpu_count()))  # of all: who knows nothing claims least
-        self._group = hardware.control_group(root)
+        self._group = group or hardware.control_group(root)
         self._in_group = any(meter.domain == GROUP for meter in meters)
         self._group_cpu_ns = self._group.cpu_usage_ns()
         self.cpus = self._group.cpus or hardware.cpu_count()
@@ -77,10 +84,10 @@ class Claimant:
         self._sampled_ns: dict[str, int] = {}
         self._unread_ns: dict[str, int] = {}
         self._carry: dict[tuple[str, str], float] = {}
-        self._idle_watts = idle.load(settings.home, meters, root)
+        self._idle_watts = idle.load(settings.home, meters, root, self._group)
         self.lost.update(self._idle_watts.lost)
-        quota_share = hardware.reserved_share(root)
-        self.reserved_share: float = settings.reserved_share if quota_share is None else quota_share
+        share = self._group.share
+        self.reserved_share: float = settings.reserved_share if share is None else share
         self._home = Path(settings.home)
         self._locks: dict[str, HeldFile] = {}
         self.whole = settings.scope == "host" and self._has("host-scope.lock")

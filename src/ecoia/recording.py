@@ -169,6 +169,7 @@ class Recorder:
         start: The clocks at which measuring began: (UTC ns, monotonic ns, host busy time).
         complain: Says once, in the host's log, what is wrong.
         claim: Is told how much CPU time is in the journal, so that whoever measures from above or outside leaves it out.
+        group: The subject's control group; else ours.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class Recorder:
         start: tuple[int, int, BusyTime],
         complain: Any,
         claim: Claim | None = None,
+        group: hardware.ControlGroup | None = None,
     ) -> None:
         self._settings = settings
         self._claim = claim
@@ -189,9 +191,9 @@ class Recorder:
         self._methods = metering.methods(meters)
         self._pid = pid
         self._complain = complain
-        self._context = hardware.context()
+        self._context = hardware.context(group=group)
         utc_ns, self._wall_ns, host = start
-        self._claimant = Claimant(settings, meters, (self._wall_ns, host), complain)
+        self._claimant = Claimant(settings, meters, (self._wall_ns, host), complain, group=group)
         self._flush_ns = round(settings.flush_seconds * 1e9)
         self._window = _Window(utc_ns, self._wall_ns, self._flush_ns)
         self._reported: dict[Key, bool] = {}

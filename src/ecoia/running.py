@@ -20,6 +20,7 @@ from ecoia import meters as metering
 from ecoia.baseline import Baseline
 from ecoia.engine import engine
 from ecoia.errors import UsageError
+from ecoia.meters.hardware import ControlGroup
 from ecoia.processes import Claim, Descendants, Family
 from ecoia.recording import READING_SECONDS, Delta, Key, Look, Recorder, busy_time_at
 from ecoia.semconv import PHASES
@@ -206,18 +207,30 @@ class Measurement:
         baseline: The clocks at which measuring began.
         claim: Ours.
         settings: What is configured.
+        group: Their control group; else ours.
     """
 
-    def __init__(self, processes: Family, key: Key, *, pid: int, baseline: Baseline, claim: Claim, settings: Settings) -> None:
+    def __init__(
+        self,
+        processes: Family,
+        key: Key,
+        *,
+        pid: int,
+        baseline: Baseline,
+        claim: Claim,
+        settings: Settings,
+        group: ControlGroup | None = None,
+    ) -> None:
         self._subject = Outside(processes, key, baseline)
         self._recorder = Recorder(
             settings,
             self._subject,
-            metering.detect(settings, baseline.counters, pids=processes.pids),
+            metering.detect(settings, baseline.counters, pids=processes.pids, group=group),
             pid=pid,
             start=(baseline.utc_ns, baseline.wall_ns, busy_time_at(baseline)),
             complain=engine.complain,
             claim=claim,
+            group=group,
         )
 
     def step(self) -> float:

@@ -19,6 +19,7 @@ from types import FrameType
 from ecoia.baseline import Baseline
 from ecoia.engine import engine
 from ecoia.errors import UsageError
+from ecoia.meters import hardware
 from ecoia.processes import (
     Claim,
     ControlGroup,
@@ -87,16 +88,24 @@ def watch(
     target: ProcessTree | ControlGroup
     if pid is not None:
         target = _process(pid)
+        limits = hardware.control_group(pid=pid)
     else:
         folder = _group(cgroup, mount) if cgroup is not None else _the_unit(str(unit), mount)
         target = group = _Unit(unit, mount, folder) if unit is not None else ControlGroup(str(folder))
         _refuse_measured_above(group)
+        limits = hardware.control_group(path=_below_its_hierarchy(folder, mount))
     with _alone(target):
-        _measure(target, pid or os.getpid(), Key(service, phase, None, None, None, None), baseline, settings, seconds)
+        _measure(target, pid or os.getpid(), Key(service, phase, None, None, None, None), baseline, settings, limits, seconds)
 
 
 def _measure(
-    target: ProcessTree | ControlGroup, pid: int, key: Key, baseline: Baseline, settings: Settings, seconds: float | None
+    target: ProcessTree | ControlGroup,
+    pid: int,
+    key: Key,
+    baseline: Baseline,
+    settings: Settings,
+    limits: hardware.ControlGroup,
+    seconds: float | None,
 ) -> None:
     stop = threading.Event()
 
@@ -106,7 +115,7 @@ def _measure(
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         claim = Claim(baseline.process_cpu_ns + Descendants().total_ns)
-        measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings)
+        measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings, group=limits)
         deadline = None if seconds is None else time.monotonic() + seconds
         while target.alive():
             left = measurement.step()
@@ -189,6 +198,14 @@ def _hierarchies(mount: Path) -> list[Path]:
     if (mount / "cgroup.controllers").exists():
         return [mount]
     return [mount / name for name in ("unified", "cpu,cpuacct", "cpuacct") if (mount / name).is_dir()]
+
+
+def _below_its_hierarchy(folder: Path, mount: Path) -> str:
+    """Where a group is, as the kernel writes it: the same in each hierarchy."""
+    for hierarchy in _hierarchies(mount):
+        if folder.is_relative_to(hierarchy.resolve()):
+            return f"/{folder.relative_to(hierarchy.resolve())}"
+    return str(folder)
 
 
 def _unit_folders(name: str, mount: Path) -> list[Path]:

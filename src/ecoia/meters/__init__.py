@@ -17,6 +17,7 @@ from ecoia.records import Method
 from ecoia.semconv import COMPONENTS, MISSING
 
 if TYPE_CHECKING:
+    from ecoia.meters.hardware import ControlGroup
     from ecoia.settings import Settings
 
 
@@ -97,6 +98,7 @@ def detect(
     early_counters: dict[str, int] | None = None,
     root: Path = Path("/"),
     pids: Callable[[], Collection[int]] | None = None,
+    group: ControlGroup | None = None,
 ) -> Detected:
     """The best meter of each component on this machine. A component that cannot be measured is absent, never an error.
 
@@ -109,6 +111,7 @@ def detect(
             detection takes is measured too.
         root: Where ``/proc`` and ``/sys`` are.
         pids: Tells, at each reading, which processes are ours (devices can be shared with others'); None: this one.
+        group: The control group of what is measured, of which models are; None: ours.
     """
     if settings.wattmeter:
         from ecoia.meters import wattmeter
@@ -120,9 +123,9 @@ def detect(
 
     return Detected(
         {
-            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root)),
+            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root, group)),
             "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours, early_counters)),
-            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root)),
+            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root, group)),
         }
     )
 

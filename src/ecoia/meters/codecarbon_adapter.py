@@ -285,7 +285,7 @@ def _watts(text: str) -> float | None:
 
 
 @_unnoticed()
-def load_meter(root: Path = hardware.ROOT) -> LoadMeter:
+def load_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> LoadMeter:
     """The load model of the host's CPU; in a control group with a quota, of the part of it that the group may use."""
     from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
 
@@ -294,16 +294,16 @@ def load_meter(root: Path = hardware.ROOT) -> LoadMeter:
     host_watts = (
         DEFAULT_POWER_PER_CORE * hardware.cpu_count() if known_watts is None else known_watts * hardware.socket_count(root)
     )
-    share = hardware.reserved_share(root)
+    share = (group or hardware.control_group(root)).share
     if share is None:
         return LoadMeter(model, host_watts, known_watts is not None)
     return LoadMeter(model, host_watts * share, known_watts is not None, GROUP)
 
 
 @_unnoticed()
-def ram_meter(root: Path = hardware.ROOT) -> RamMeter:
+def ram_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> RamMeter:
     """The model of the host's memory; in a control group with a limit, of as much memory as the limit."""
-    limit_bytes = hardware.control_group(root).memory_bytes
+    limit_bytes = (group or hardware.control_group(root)).memory_bytes
     return RamMeter(hardware.host_memory_bytes()) if limit_bytes is None else RamMeter(limit_bytes, GROUP)
 
 
@@ -364,7 +364,7 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
         )
     model = hardware.cpu_model(root)
     why = f"no RAPL counters under {hardware.powercap_folder(root)} (a virtual machine or container hides them)"
-    share = hardware.reserved_share(root)
+    share = hardware.control_group(root).share
     if share is not None:
         why += f"; the control group's quota is {share:.1%} of the host, which is what is modelled"
     if method == LOAD_MODEL:

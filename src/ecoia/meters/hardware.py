@@ -90,17 +90,6 @@ def host_memory_bytes() -> int:
     return int(psutil.virtual_memory().total)
 
 
-def memory_bytes(root: Path = ROOT) -> int:
-    """Memory that is ours to use: the least of the host's and of the limits of our control group and those above it."""
-    return control_group(root).memory_bytes or host_memory_bytes()
-
-
-def reserved_share(root: Path = ROOT) -> float | None:
-    """The part of the host's CPUs that our control group may use at most, 0 to 1; None where nothing limits it."""
-    cpus = control_group(root).cpus
-    return None if cpus is None else cpus / cpu_count()
-
-
 @dataclass(frozen=True)
 class ControlGroup:
     """A control group: what it and those above it, as far as they can be seen, may use of the host at most.
@@ -115,6 +104,11 @@ class ControlGroup:
     cpus: float | None
     memory_bytes: int | None
     usage_file: Path | None
+
+    @property
+    def share(self) -> float | None:
+        """The part of the host's CPUs that it may use at most, 0 to 1; None where nothing limits it."""
+        return None if self.cpus is None else self.cpus / cpu_count()
 
     def cpu_usage_ns(self) -> int | None:
         """CPU time of that group since it was made, in nanoseconds over all CPUs; None where it cannot be read."""
@@ -265,10 +259,10 @@ def read_counters(root: Path = ROOT) -> dict[str, int]:
     return counters
 
 
-def context(root: Path = ROOT) -> dict[str, object]:
+def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
     """Hardware and software facts for a record: no path, no argument, no user.
 
-    ``cpu_count`` and ``memory_bytes`` are what our control group may use, so what it was that did the work.
+    ``cpu_count`` and ``memory_bytes`` are what the control group (else ours) may use, so what it was that did the work.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -278,7 +272,7 @@ def context(root: Path = ROOT) -> dict[str, object]:
         codecarbon = "absent"
     from ecoia import __version__
 
-    group = control_group(root)
+    group = group or control_group(root)
     return {
         "cpu_model": cpu_model(root),
         "cpu_count": group.cpus or cpu_count(),

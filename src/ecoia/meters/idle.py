@@ -123,8 +123,8 @@ def measure(meters: Sequence[Meter], seconds: float, root: Path = hardware.ROOT)
     )
 
 
-def _machine(root: Path) -> dict[str, Any]:
-    facts = hardware.context(root)
+def _machine(root: Path, group: hardware.ControlGroup | None = None) -> dict[str, Any]:
+    facts = hardware.context(root, group)
     return {name: facts[name] for name in ("cpu_count", "memory_bytes", "host_cpu_count", "host_memory_bytes", "os")}
 
 
@@ -190,13 +190,16 @@ def stored(home: str | Path) -> IdleBaseline | None:
         raise JournalError(f"'{path}' cannot be read ({type(error).__name__}: {error}): {remedy}") from error
 
 
-def load(home: str | Path, meters: Sequence[Meter], root: Path = hardware.ROOT) -> IdleWatts:
+def load(
+    home: str | Path, meters: Sequence[Meter], root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None
+) -> IdleWatts:
     """The watts at rest of each component that is still measured as it was when they were stored. Never raises.
 
     Args:
         home: The journal's home.
         meters: The present ones.
         root: Where ``/proc`` and ``/sys`` are.
+        group: The control group of what is measured; else ours.
 
     Returns:
         Component -> watts. ``lost`` counts ``idle-baseline-stale`` for each component that is measured otherwise now or was
@@ -209,7 +212,7 @@ def load(home: str | Path, meters: Sequence[Meter], root: Path = hardware.ROOT) 
         return IdleWatts({}, Counter({"idle-baseline-unreadable": 1}))
     watts = {}
     if baseline is not None:
-        same = baseline.cpu_model == hardware.cpu_model(root) and baseline.machine == _machine(root)
+        same = baseline.cpu_model == hardware.cpu_model(root) and baseline.machine == _machine(root, group)
         for meter in meters:
             power = baseline.components.get(meter.component)
             if power is None:
