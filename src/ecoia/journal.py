@@ -2,7 +2,7 @@
 
 Layout of a home (all text, readable by a person; format in docs/journal.md)::
 
-    home.json                      {"home_id": ..., "created": ...}: what tells two homes apart
+    home.json                      {"home_id": ...}: what tells two homes apart
     targets.json                   local ids of tracking URIs; stays on the host
     journal/2026-11-23/4242-9f3c21.jsonl   one file a process and UTC day; one record a line
     delivery/                      cursors and the lock of the one helper
