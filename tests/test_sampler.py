@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -501,6 +502,34 @@ assert answers == [True] * 30, answers
     done = run_python(program)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
     assert spans_of(home)["a"] == 30
+
+
+def test_a_fork_that_is_over_before_the_sampler_could_end_leaves_it_running(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It saw the fork begin, and was writing to a slow disk while it passed."""
+    monkeypatch.setattr(Background, "PARKING_GRACE_SECONDS", 0.01)
+    engine = Engine()
+    background = Background(engine)
+    background.ready.wait(60)
+    assert background.sampling is not None
+    real, seen, go_on, again = background.sampling.run, threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        if seen.is_set():
+            again.set()
+        real()
+        seen.set()
+        go_on.wait(60)
+
+    monkeypatch.setattr(background.sampling, "run", slow)
+    background.park()
+    background._thread.join(60)
+    background.unpark()  # a thread whose run is slow from here on
+    background.park()
+    assert seen.wait(60)
+    background.unpark()
+    go_on.set()
+    assert again.wait(60), "nothing is measured any more"
+    background.stop()
 
 
 def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,8 @@ class Background:
         self.closed = Event()
         self.stopping = False
         self.parked = False
+        self._running = True  # until the thread has seen that it is to end; changed under the lock
+        self._turn = Lock()
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
@@ -191,7 +193,12 @@ class Background:
                 sweep()
                 self.sampling = Sampling(self._engine, self)
                 self.ready.set()
-            self.sampling.run()
+            while True:
+                self.sampling.run()
+                with self._turn:
+                    if self.stopping or self.parked:  # else the fork was over before we saw it begin
+                        self._running = False
+                        return
         except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
             self._engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
             self.stopping = True
@@ -237,8 +244,10 @@ class Background:
     def unpark(self) -> None:
         """Go on after a fork, in the parent."""
         if self.parked and os.getpid() == self.pid:
-            self.parked = False
-            if not self._thread.is_alive() and not self.stopping:
+            with self._turn:
+                self.parked = False
+                ended, self._running = not self._running, True
+            if ended and not self.stopping:
                 self._start()
 
     def stop(self) -> None:
