@@ -130,7 +130,8 @@ def test_processes_of_one_home_reserve_once_and_the_next_takes_over(machine: Mac
 
     assert idle_of_each(1) == [2.5, 0, 0]
     workers.pop(0).let_go()
-    assert idle_of_each(2) == [2.5, 0]
+    assert idle_of_each(2) == [0, 0], "who ended has claimed a part of this second"
+    assert idle_of_each(3) == [2.5, 0]
     workers[0].let_go()
     workers[1].let_go()
 

@@ -90,6 +90,8 @@ class Claimant:
         self.reserved_share: float = settings.reserved_share if share is None else share
         self._home = Path(settings.home)
         self._locks: dict[str, HeldFile] = {}
+        self._reserves = bool(self._idle_watts) and (self._in_group or self.reserved_share > 0)
+        self._idle_is_ours = self._reserves and self._has("idle.lock")
         self.whole = settings.scope == "host" and self._has("host-scope.lock")
         self._nothing = settings.scope == "host" and not self.whole
         if self._nothing:
@@ -118,6 +120,9 @@ class Claimant:
             devices: Whether its devices are its own to claim.
         """
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
+        # Ours since the last reading: who had it until then has claimed a part of this one.
+        was_ours, self._idle_is_ours = self._idle_is_ours, self._reserves and self._has("idle.lock")
+        idle_is_ours = was_ours and self._idle_is_ours
         load, share, group_load, group_share = self._shares(wall_ns, elapsed_ns, cpu_ns)
         claim = Claimed()
         for meter in self._meters:
@@ -142,7 +147,7 @@ class Claimant:
                 active_part = group_share if in_group else share
                 # What a group's model covers is the group's, so all of its idle energy is.
                 reserved = 1.0 if in_group else self.reserved_share
-                idle_part = reserved if idle_uj and reserved and self._has("idle.lock") else 0.0
+                idle_part = reserved if idle_is_ours else 0.0
             claim.active[component] = self._whole_microjoules(component, "active", (metered - idle_uj) * active_part)
             if component in self._idle_watts:
                 claim.idle[component] = self._whole_microjoules(component, "idle", idle_uj * idle_part)
