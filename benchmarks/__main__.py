@@ -21,6 +21,7 @@ from typing import Any
 
 import bench_calls
 import bench_exact
+import bench_interval
 import bench_sampler
 import bench_start
 from harness import Effort, Line
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "exit": bench_start.exits,
     "flat": bench_sampler.flat,
     "exact": bench_exact.exact,
+    "interval": bench_interval.interval,
 }
 
 

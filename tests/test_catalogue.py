@@ -70,25 +70,33 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
         "calibration.yaml",
         "charter.yaml",
         "contracts.yaml",
+        "equipment.yaml",
         "factors.yaml",
         "services.yaml",
+        "sites.yaml",
         "targets.yaml",
     ]
     started = write_catalogue(tmp_path, **{name.removesuffix(".yaml"): text for name, text in files.items()})
     assert started.services == ()
     assert started.targets.targets == ()
-    assert started.calibrations == ()
+    assert (started.calibrations, started.sites, started.equipment) == ((), (), ())
     assert started.charter is not None
 
 
-@pytest.mark.parametrize(("name", "key"), [("services", "services"), ("targets", "targets"), ("calibration", "calibrations")])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("services", "services"), ("targets", "targets"), ("calibration", "calibrations"), ("sites", "sites"),
+        ("equipment", "equipment"),
+    ],
+)  # fmt: skip
 def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: str, key: str) -> None:
     text = catalogue.starter_files()[f"{name}.yaml"]
     head, tail = text.split(f"{key}: []\n")
     lines = [line.removeprefix("# ") if line.startswith(("# " + key, "#   ")) else line for line in tail.splitlines()]
     loaded = write_catalogue(tmp_path, **{name: "\n".join([*head.splitlines(), *lines])})
-    count = len(loaded.services) + len(loaded.targets.targets) + len(loaded.calibrations)
-    assert count == {"services": 1, "targets": 2, "calibrations": 1}[key]
+    lists = (loaded.services, loaded.targets.targets, loaded.calibrations, loaded.sites, loaded.equipment)
+    assert sum(map(len, lists)) == {"targets": 2}.get(key, 1)
 
 
 def test_every_mistake_of_the_folder_is_told_at_once_with_its_line(tmp_path: Path) -> None:
@@ -291,6 +299,115 @@ def test_a_name_that_fits_two_patterns_makes_them_overlap(one: str, other: str, 
     if not a.overlaps(b):
         assert not b.overlaps(a)
     assert a.overlaps(a)
+
+
+def test_every_mistake_of_sites_equipment_and_outcomes_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.csv").write_text(
+        "service,quarter,accepted,source\n"
+        "Un service,2026Q5,-3,\n"
+        "vadore,2026Q4,12\n"
+        "vadore,2026Q4,12.5,enquête\n"
+        "vadore,2026Q4,13,enquête\n",
+        encoding="utf-8",
+    )
+    found = mistakes(
+        tmp_path,
+        sites=(
+            "sites:\n"
+            "  - id: a\n"
+            "    instances: []\n"
+            "    zone: fr\n"
+            "    pue:\n"
+            "      - {value: 0.9, quality: measured, source: s, date: 2026-01-01}\n"
+            "      - {value: 1.2, quality: exact, source: s, date: 2026-01-01}\n"
+            "    wue:\n"
+            "      - {value: -1, quality: measured, source: s, date: 2026-01-01, until: 2026-01-01, from: 2026-01-02}\n"
+        ),
+        equipment=(
+            "equipment:\n"
+            "  - id: server\n"
+            "    co2e_kg: -5\n"
+            "    reserved_share: 1.5\n"
+            "    instances: [host-1]\n"
+            "    from: 2026-01-01\n"
+            "    source: s\n"
+            "    date: 2026-01-01\n"
+        ),
+    )
+    for where, said in (
+        ("equipment.yaml:2: equipment[0].life_years", "add the expected life in years"),
+        ("equipment.yaml:3: equipment[0].co2e_kg", "-5"),
+        ("equipment.yaml:4: equipment[0].reserved_share", "1.5"),
+        ("outcomes.csv:2: accepted", "'-3': write a count of 0 or more"),
+        ("outcomes.csv:2: quarter", "2026Q5"),
+        ("outcomes.csv:2: service", "'Un service'"),
+        ("outcomes.csv:2: source", "say where the count comes from"),
+        ("outcomes.csv:3: line", "3 cells: write 4"),
+        ("outcomes.csv:5: quarter", "already on line 4"),
+        ("sites.yaml:3: sites[0].instances", "write at least 1 item"),
+        ("sites.yaml:4: sites[0].zone", "'fr': write an ISO 3166-1 alpha-3"),
+        (
+            "sites.yaml:6: sites[0].pue[0].value",
+            "0.9: a PUE is energy of the building / energy of its IT",
+        ),
+        ("sites.yaml:7: sites[0].pue[1].quality", "'exact': choose one of"),
+        ("sites.yaml:9: sites[0].wue[0].value", "-1"),
+    ):
+        assert any(line.startswith(where) and said in line for line in found), (where, found)
+
+
+def test_an_instance_is_in_one_site_and_a_site_has_one_figure_a_day(tmp_path: Path) -> None:
+    figure = "quality: declared, source: s, date: 2026-01-01"
+    found = mistakes(
+        tmp_path,
+        sites=(
+            "sites:\n"
+            "  - id: a\n"
+            "    instances: ['gpu-*']\n"
+            f"    pue: [{{value: 1.2, until: 2026-07-01, {figure}}}, {{value: 1.3, from: 2026-06-30, {figure}}}]\n"
+            "  - id: b\n"
+            "    instances: ['*-01']\n"
+        ),
+    )
+    assert any("sites[0].pue[1]" in line and "end one with 'until'" in line for line in found), found
+    assert any(line.startswith("sites.yaml:6: sites[1].instances") and "an instance is in one site" in line for line in found), (
+        found
+    )
+    first, second = (f"{{value: 1.2, {name}: 2026-07-01, {figure}}}" for name in ("until", "from"))
+    apart = f"sites: [{{id: a, instances: a, pue: [{first}, {second}]}}]"
+    assert len(write_catalogue(tmp_path / "apart", sites=apart).sites[0].pue) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("service,quarter,count,source\nvadore,2026Q4,1,s\n", "outcomes.csv:1: header"),
+        ('service,quarter,accepted,source\n"vadore,2026Q4,1,s\n', "outcomes.csv:2: line"),
+        ("service,quarter,accepted,source\nvadore,2026Q4,beaucoup,s\n", "outcomes.csv:2: accepted"),
+    ],
+)
+def test_an_outcomes_file_that_cannot_be_read_names_the_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "outcomes.csv").write_text(text, encoding="utf-8")
+    assert any(line.startswith(said) for line in mistakes(tmp_path))
+
+
+def test_outcomes_may_be_written_by_a_french_spreadsheet(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.csv").write_text(
+        "﻿service;quarter;accepted;source\r\nvadore;2026q4;12,5;enquête\r\n\r\n", encoding="utf-8"
+    )
+    assert write_catalogue(tmp_path).outcomes == (catalogue.Outcomes("vadore", "2026Q4", 12.5, "enquête"),)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("indicator: sci", "sci is per unit of one service: add 'service' with its id"),
+        ("indicator: energy, service: vadore", "energy is judged for all services: leave 'service' out"),
+    ],
+)
+def test_a_target_is_of_one_service_where_it_counts_units(tmp_path: Path, entry: str, said: str) -> None:
+    found = mistakes(tmp_path, targets=f"targets: [{{id: t, {entry}, op: '<=', value: 1, deadline: 2026Q4}}]")
+    assert any(said in line for line in found), found
 
 
 # --- factors and contracts --------------------------------------------------------------------------------------------

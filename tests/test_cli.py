@@ -628,7 +628,7 @@ def test_the_zones_are_listed() -> None:
 def test_init_writes_what_loads_and_never_overwrites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "org"
     assert ecoia("init", folder).exit_code == 0
-    files = ["calibration", "charter", "contracts", "ecoia.toml", "factors", "services", "targets"]
+    files = ["calibration", "charter", "contracts", "ecoia.toml", "equipment", "factors", "services", "sites", "targets"]
     assert sorted(p.name.removesuffix(".yaml") for p in folder.iterdir()) == files
     loaded = settings.load(start=folder).raise_problems()
     assert catalogue.load(loaded.catalogue).services == ()

@@ -163,7 +163,7 @@ class Nature:
 
     def co2e(self, at_wall: list[Draws]) -> Draws:
         """Kilograms, from the true energy of each cell at the wall."""
-        pue = PUE * (1 + spread(GSD["pue"]) * self.triangular())
+        pue = PUE * (1 + spread(GSD["pue-declared"]) * self.triangular())
         grams = {
             "FRA": 40 * (1 + spread(GSD["grid-same-year"]) * self.uniform()),
             "DEU": 380 * (1 + spread(GSD["grid-previous-year"]) * self.skewed()),

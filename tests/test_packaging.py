@@ -45,7 +45,8 @@ def test_locks_pin_and_hash_everything_and_name_no_place(repository: Path, lock:
 def test_locks_hold_what_pyproject_asks_for(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
-    asked = names(project["project"]["dependencies"]) | names(project["project"]["optional-dependencies"]["report"])
+    extras = project["project"]["optional-dependencies"]
+    asked = names(project["project"]["dependencies"]) | names(extras["report"]) | names(extras["api"])
     report, dev = pins(repository / LOCKS[0]), pins(repository / LOCKS[1])
     assert asked | names(groups["build"]) <= report.keys()
     assert names(groups["dev"]) <= dev.keys()

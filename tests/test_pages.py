@@ -15,13 +15,13 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import builders
-from ecoia import catalogue, semconv
+from ecoia import catalogue, hosted, semconv
 from ecoia import report as data
 from ecoia.assessment import FactorGap
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.periods import Quarter
-from ecoia.records import fold
+from ecoia.records import Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
@@ -42,6 +42,38 @@ def calibrated(folder: Path, *components: str) -> QuarterlyReport:
         Quarter(2026, 4),
         settings=builders.make_settings(),
         catalogue=builders.write_catalogue(folder, calibration=f"calibrations:\n{entries}" if entries else ""),
+        factors=default_factors(),
+    )
+
+
+SITES = """\
+sites:
+  - id: centre-1
+    name: Centre <b>1
+    instances: ["host-*"]
+    pue: [{value: 1.35, quality: declared, from: 2026-01-01, source: Contrat X, date: 2026-01-15}]
+    wue: [{value: 0.25, quality: measured, source: Relevé, date: 2026-01-15}]
+"""
+EQUIPMENT = """\
+equipment:
+  - id: serveur-1
+    co2e_kg: 1461
+    life_years: 4
+    reserved_share: 0.5
+    instances: [host-1]
+    from: 2026-01-01
+    source: Fiche carbone
+    date: 2025-11-03
+"""
+
+
+def declared(folder: Path, *tokens: Tokens) -> QuarterlyReport:
+    """A site without a water factor, a server, and tokens of a model."""
+    return build_report(
+        fold([builders.record(cpu=builders.kwh(4), ram=None, tokens=tokens), builders.record("2027-01-05T10:00", cpu=0)]),
+        Quarter(2026, 4),
+        settings=builders.make_settings(zone="FRA", timezone="UTC"),
+        catalogue=builders.write_catalogue(folder, sites=SITES, equipment=EQUIPMENT),
         factors=default_factors(),
     )
 
@@ -135,6 +167,10 @@ class TestWords:
             (semconv.COMPONENTS, wording.COMPONENTS),
             (set(semconv.KINDS) - {semconv.KIND_OUTCOME}, wording.KINDS),
             (catalogue.INDICATORS, wording.INDICATORS),
+            (hosted.STANDINGS, wording.STANDINGS),
+            (hosted.WHY_UNMEASURED, wording.WHY_UNMEASURED),
+            (("measured", "declared", "default"), wording.QUALITIES),
+            (("pue", "wue", "water_factor"), wording.FIGURES),
         ],
     )
     def test_every_code_has_a_sentence(self, codes: tuple[str, ...], sentences: dict[str, str]) -> None:
@@ -349,6 +385,47 @@ class TestNeverLies:
             assert part in table, part
         assert "Campagne <b>, PV n° 12" in table
         assert "Aucun étalonnage n’est appliqué" in Page(render_report(calibrated(tmp_path))).text
+
+    def test_use_making_hosted_models_and_water_stand_apart_with_their_sources(self, tmp_path: Path) -> None:
+        built = declared(tmp_path, Tokens("openai", "gpt-4o", 5, 400_000))
+        page = Page(render_report(built))
+        values = {attributes["value"] for attributes in page.attributes("data")}
+        parts = built.footprint
+        shown = [parts.co2e, parts.co2e_operational, parts.co2e_embodied, parts.co2e_api, parts.water_direct]
+        assert {str(quantity.value) for quantity in shown} <= values
+        assert "non calculé : facteur d’eau inconnu" in page.text
+        annexes = page.text.split("7. Annexes")[1]
+        for text in (
+            "Centre <b>1",
+            "Contrat X",
+            "Fiche carbone",
+            "1 461 kgCO₂e",
+            "4 ans",
+            "46,0 kgCO₂e",
+            "non publiée",
+            "EcoLogits 0.",
+        ):
+            assert text in annexes, text
+        assert "PUE : celui de chaque site" in page.text
+
+    def test_an_estimate_by_tokens_claims_two_figures_at_most(self, tmp_path: Path) -> None:
+        built = declared(tmp_path, Tokens("openai", "gpt-4o", 5, 400_000_000))
+        assert built.footprint.co2e_api.value is not None
+        exact = built.footprint.co2e_api.value
+        rounded = float(f"{exact:.1e}")
+        assert 100 < exact != rounded
+        text = Page(render_report(built)).text
+        assert f"{rounded:.0f} kgCO₂e" in text
+        assert f"{exact:.0f} kgCO₂e" not in text
+
+    def test_what_has_no_estimate_or_is_metered_is_listed(self, tmp_path: Path) -> None:
+        calls = (Tokens("local", "m", 5, 4), Tokens("mistralai", "mistral-large-latest", 5, 4))
+        text = Page(render_report(declared(tmp_path, *calls))).text
+        assert "laissé de côté : l’appareil est déjà mesuré" in text
+        assert "nom de modèle qui change de sens (« latest »)" in text
+        limits = text.split("Ce qui n’est pas compté")[1].split("Annexes")[0]
+        assert "Des appels à des modèles externes, listés en annexe" in limits
+        assert "La fabrication des équipements" not in limits
 
     @pytest.mark.parametrize("lang", LANGUAGES)
     def test_nothing_recorded_is_unknown_not_zero(self, lang: str) -> None:

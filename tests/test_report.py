@@ -477,7 +477,7 @@ def test_over_a_cap_is_over_it_and_near_it_is_not_decided(tmp_path: Path) -> Non
 
 
 def test_what_is_not_computed_gives_no_verdict(tmp_path: Path) -> None:
-    for index, (indicator, reason) in enumerate((("co2e_operational", "no-zone"), ("water_direct", "not-computed"))):
+    for index, (indicator, reason) in enumerate((("co2e_operational", "no-zone"), ("water_direct", "no-wue"))):
         catalogue = with_targets(tmp_path / str(index), CAP.replace("energy", indicator), services=ONE_SERVICE)
         assert verdict(report(record(cpu=1), LATER, catalogue=catalogue)) == ("non-concluant", reason)
 

@@ -39,6 +39,7 @@ _LADDERS = {
     "kWh": (("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6), ("µWh", 1e-9)),
     "Wh": (("kWh", 1e3), ("Wh", 1.0), ("mWh", 1e-3), ("µWh", 1e-6)),
     "kgCO2e": (("kgCO₂e", 1.0), ("gCO₂e", 1e-3), ("mgCO₂e", 1e-6), ("µgCO₂e", 1e-9)),
+    "L": (("m³", 1e3), ("L", 1.0), ("mL", 1e-3)),
     "gCO2e": (("kgCO₂e", 1e3), ("gCO₂e", 1.0), ("mgCO₂e", 1e-3), ("µgCO₂e", 1e-6)),
 }
 SHARE_UNIT = "1"
@@ -149,23 +150,23 @@ class Language:
             return next(step for step in ladder if step[1] == 1.0)
         return next((step for step in ladder if largest >= step[1] * 0.9995), ladder[-1])
 
-    def amount(self, quantity: Quantity) -> str:
+    def amount(self, quantity: Quantity, figures: int = 3) -> str:
         """``412 Wh``: the value of a quantity that has one, in the unit that its size calls for."""
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not an amount")
         if quantity.unit == SHARE_UNIT:
             return self.share(quantity.value)
         unit, size = self.unit_of([quantity.value], quantity.unit)
-        return self.with_unit(self.number(quantity.value / size), unit)
+        return self.with_unit(self.number(quantity.value / size, figures), unit)
 
-    def interval(self, quantity: Quantity) -> str | None:
+    def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
         """``310 à 523 Wh``, in the unit of the value; None when there is no interval."""
         if quantity.value is None or quantity.low is None or quantity.high is None:
             return None
         if quantity.unit == SHARE_UNIT:
             return self.t("%(low)s à %(high)s", low=self.share(quantity.low), high=self.share(quantity.high))
         unit, size = self.unit_of([quantity.value], quantity.unit)
-        low, high = (self.number(bound / size) for bound in (quantity.low, quantity.high))
+        low, high = (self.number(bound / size, figures) for bound in (quantity.low, quantity.high))
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def energy(self, microjoules: int) -> str:

@@ -18,15 +18,19 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.report import (
     CalibrationUsed,
     ContractUsed,
+    EquipmentUsed,
     FactorUsed,
+    FigureUsed,
     MethodShare,
     PhaseResult,
     Quantity,
     QuarterlyReport,
     TargetVerdict,
+    TokensUsed,
 )
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
@@ -38,6 +42,7 @@ WIDE_PX, NARROW_PX = 720, 340
 
 _BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
 _COMMITMENT = 7
+_FIGURES = 3  # significant, of a number as the page writes it
 
 # What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
 _URL_SAFE = "=:/;.()!*?@&+-_"
@@ -76,6 +81,16 @@ def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
         style_hash=digest,
         lang=lang,
     )
+
+
+def _rounded(quantity: Quantity, figures: int) -> Quantity:
+    """An estimate that claims fewer figures than numbers are written with: what is beyond is dropped, zeros included."""
+    if figures >= _FIGURES:
+        return quantity
+    value, low, high = (
+        None if number is None else float(f"{number:.{figures - 1}e}") for number in (quantity.value, quantity.low, quantity.high)
+    )
+    return dataclasses.replace(quantity, value=value, low=low, high=high)
 
 
 def _clean(data: Data) -> Data:
@@ -176,15 +191,35 @@ class _View:
             )
         return self.language.of(wording.METHODS, share.name)
 
-    def amount(self, quantity: Quantity) -> str:
+    def amount(self, quantity: Quantity, figures: int = 3) -> str:
         """Value and unit, or why there is none."""
         if quantity.value is None:
             return self.language.of(wording.REASONS, quantity.reason or "no-data")
-        return self.language.amount(quantity)
+        return self.language.amount(_rounded(quantity, figures), figures)
 
-    def interval(self, quantity: Quantity) -> str | None:
+    def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
         """Its 95 % interval."""
-        return self.language.interval(quantity)
+        return self.language.interval(_rounded(quantity, figures), figures)
+
+    def tokens(self, use: TokensUsed) -> str:
+        """The range of an estimate by tokens, to two figures; else what becomes of them."""
+        if use.central_kg is None:
+            return self.language.of(wording.STANDINGS, use.standing)
+        quantity = Quantity(use.central_kg, "kgCO2e", use.low_kg, use.high_kg)
+        return f"{self.amount(quantity, 2)} ({self.interval(quantity, 2)})"
+
+    def made(self, micrograms: int) -> str:
+        """Embodied impact kept in micrograms."""
+        return self.amount(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+
+    def borne(self, item: EquipmentUsed) -> list[tuple[str, str]]:
+        """Who bears what of a piece of equipment."""
+        nobody = self.language.t("aucun service")
+        return [(self.service(id_) if id_ else nobody, self.made(part)) for id_, part in item.by_service_micrograms.items()]
+
+    def precision(self) -> list[tuple[str, str]]:
+        """Share of the known CO2e by class."""
+        return [(rank, self.language.share(share)) for rank, share in self.report.precision.items()]
 
     def in_kwh(self, quantity: Quantity) -> str | None:
         """The value in kWh, where it is shown in a smaller unit."""
@@ -220,8 +255,8 @@ class _View:
 
     # tables
 
-    def validity(self, used: CalibrationUsed | ContractUsed) -> str:
-        """From when until when a calibration or a contract holds."""
+    def validity(self, used: CalibrationUsed | ContractUsed | FigureUsed | EquipmentUsed) -> str:
+        """From when until when something holds."""
         day = self.language.day
         if used.from_day and used.until_day:
             return self.language.t("du %(start)s au %(end)s exclu", start=day(used.from_day), end=day(used.until_day))
@@ -362,5 +397,12 @@ class _View:
         if "no-zone" in self.report.notices:
             found.append(say.t("Indiquer la zone électrique (réglage « zone ») : sans elle, pas de CO₂e."))
         if "no-pue" in self.report.notices:
-            found.append(say.t("Indiquer le PUE du site (réglage « pue »)."))
+            found.append(say.t("Indiquer le PUE de chaque site (réglage « pue », ou « sites.yaml »)."))
+        if self.report.instances_without_equipment:
+            found.append(
+                say.t(
+                    "Décrire les machines qui ne sont pas dans « equipment.yaml » : %(names)s.",
+                    names=self.language.listed(self.report.instances_without_equipment),
+                )
+            )
         return found

@@ -84,6 +84,44 @@ REASONS = {
     "no-units": N_("aucune unité comptée"),
     "baseline-missing": N_("période de référence absente"),
     "not-computed": N_("non calculé par cette version"),
+    "no-equipment": N_("non calculé : aucun équipement déclaré"),
+    "equipment-incomplete": N_("non calculé : des machines ne sont pas décrites"),
+    "no-calls": N_("aucun appel enregistré"),
+    "calls-unmeasured": N_("non calculé : des modèles sans estimation"),
+    "no-wue": N_("non calculé : WUE inconnu"),
+    "no-water-factor": N_("non calculé : facteur d’eau inconnu"),
+    "no-reference": N_("non calculé : aucune période de référence"),
+    "no-training": N_("aucun entraînement enregistré"),
+    "no-lifetime": N_("non calculé : durée de vie du modèle non déclarée"),
+    "no-accepted": N_("aucun résultat accepté compté"),
+    "no-outcomes": N_("issue des exécutions inconnue"),
+    "idle-not-separated": N_("veille non séparée"),
+}
+
+STANDINGS = {
+    "estimated": N_("estimé"),
+    "metered": N_("laissé de côté : l’appareil est déjà mesuré"),
+    "unmeasured": N_("non mesuré"),
+}
+
+WHY_UNMEASURED = {
+    "no-ecologits": N_("EcoLogits n’est pas installé (pip install 'ecoia[api]')"),
+    "drifting-name": N_("nom de modèle qui change de sens (« latest ») : nommer la version"),
+    "unknown-model": N_("modèle ou fournisseur inconnu d’EcoLogits"),
+    "input-only": N_("aucun jeton produit : EcoLogits ne modélise que la génération"),
+    "not-metered": N_("modèle hébergé par l’organisation, sur un appareil sans mesure"),
+}
+
+QUALITIES = {
+    "measured": N_("mesuré"),
+    "declared": N_("déclaré par l’exploitant"),
+    "default": N_("valeur générique"),
+}
+
+FIGURES = {
+    "pue": N_("PUE (énergie du bâtiment / énergie informatique)"),
+    "wue": N_("WUE (L sur place par kWh informatique)"),
+    "water_factor": N_("facteur d’eau du mix (L par kWh d’électricité)"),
 }
 
 VERDICTS = {"tenu": N_("tenu"), "non-tenu": N_("non tenu"), "non-concluant": N_("non concluant")}
@@ -104,6 +142,19 @@ VERDICT_REASONS = {
     "coverage-incomplete": N_("ce qui est connu est sous le plafond, mais des services ou des composants n’y sont pas"),
     "partial-quarter": N_("ce qui est connu est sous le plafond, mais le trimestre n’est pas terminé"),
     "not-computed": N_("cet indicateur n’est pas calculé par cette version"),
+    "no-units": N_("aucune unité n’est comptée"),
+    "no-equipment": N_("aucun équipement n’est déclaré"),
+    "equipment-incomplete": N_("des machines ne sont pas décrites parmi les équipements"),
+    "no-calls": N_("aucun appel à un modèle externe n’est enregistré"),
+    "calls-unmeasured": N_("des appels à des modèles externes n’ont pas d’estimation"),
+    "no-wue": N_("le WUE de tout ou partie des sites est inconnu"),
+    "no-water-factor": N_("le facteur d’eau de tout ou partie des sites est inconnu"),
+    "no-reference": N_("aucune cible ne nomme de trimestres de référence"),
+    "no-training": N_("aucun entraînement n’est enregistré"),
+    "no-lifetime": N_("la durée de vie du modèle, en unités, n’est pas déclarée"),
+    "no-accepted": N_("aucun résultat accepté n’est compté"),
+    "no-outcomes": N_("l’issue des exécutions d’entraînement est inconnue"),
+    "idle-not-separated": N_("la veille n’est pas séparée du reste"),
 }
 
 TARGET_STATUSES = {"proposed": N_("proposée"), "adopted": N_("adoptée")}
@@ -194,8 +245,8 @@ NOTICES = {
         "(annexes, « Facteurs d’émission utilisés »)."
     ),
     "no-pue": N_(
-        "Aucun PUE n’est connu : l’énergie est celle de l’informatique seule, hors bâtiment "
-        "(refroidissement, onduleurs, éclairage). Réglage « pue »."
+        "Le PUE de tout ou partie de l’énergie est inconnu : elle est alors celle de l’informatique seule, hors bâtiment "
+        "(refroidissement, onduleurs, éclairage). Réglage « pue », ou fichier « sites.yaml » du catalogue."
     ),
     "commitment-text-missing": N_(
         "Le texte de l’engagement n° 7 n’est pas fourni : l’organisation le colle dans « charter.yaml ». ecoia ne l’invente pas."

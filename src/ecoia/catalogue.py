@@ -1,14 +1,17 @@
-"""What the organisation says of itself: its AI services, charter, targets, calibrations and electricity. Read from YAML files.
+"""What the organisation says of itself: services, charter, targets, electricity, sites, equipment. Read from a folder of files.
 
 ``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
 bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall,
-``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted. Each may be absent. A
-mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
+``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted, ``sites.yaml`` the
+buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted. Each may be
+absent. A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
 """
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 import itertools
 import re
 import typing
@@ -29,6 +32,7 @@ from ecoia.settings import is_slug, is_zone
 
 SERVICES_FILE, CHARTER_FILE, TARGETS_FILE = "services.yaml", "charter.yaml", "targets.yaml"
 CALIBRATION_FILE = "calibration.yaml"
+SITES_FILE, EQUIPMENT_FILE, OUTCOMES_FILE = "sites.yaml", "equipment.yaml", "outcomes.csv"
 FACTORS_FILE, CONTRACTS_FILE = "factors.yaml", "contracts.yaml"
 
 INDICATORS = {
@@ -51,6 +55,10 @@ INDICATORS = {
     "coverage_services": "1",
 }
 """What a target may be set on, with its unit (``1``: a share)."""
+
+PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
+"""Those that only a service has: each counts in its own unit."""
+_OF_ALL = ("energy_components", "energy", "coverage_services")
 
 Status = Literal["generalised", "qualification", "poc", "retired"]
 
@@ -100,11 +108,18 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _zone(value: str) -> str:
+    if is_zone(value):
+        return value
+    raise ValueError("write an ISO 3166-1 alpha-3 country code in capitals, e.g. FRA")
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
 QuarterText = Annotated[str, AfterValidator(_quarter)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Day = Annotated[date, BeforeValidator(_iso_day)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)]
 
 
 class _Model(BaseModel):
@@ -112,7 +127,11 @@ class _Model(BaseModel):
 
 
 class Service(_Model):
-    """A named AI service of the register."""
+    """A named AI service of the register.
+
+    ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
+    these its training is amortised.
+    """
 
     id: Slug
     name: Text
@@ -121,6 +140,7 @@ class Service(_Model):
     status: Status
     counted_among_generalised: bool = False
     functional_unit: Text | None = None
+    lifetime_units: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     scope: Text | None = None
     owner_role: Annotated[Text, AfterValidator(_role)] | None = None
     stand_in: bool = False
@@ -209,10 +229,11 @@ class Baseline(_Model):
 
 class Target(_Model):
     """What was promised: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory (``baseline``,
-    ``reduction``, ``horizon``)."""
+    ``reduction``, ``horizon``); of all services, or of one."""
 
     id: Slug
     indicator: Annotated[str, AfterValidator(_indicator)]
+    service: Slug | None = None
     op: Literal[">=", "<="] | None = None
     value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     deadline: QuarterText | None = None
@@ -237,6 +258,10 @@ class Target(_Model):
             raise ValueError("write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)")
         if self.value is not None and INDICATORS[self.indicator] == "1" and self.value > 1:
             raise ValueError(f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %")
+        if self.indicator in PER_SERVICE and self.service is None:
+            raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
+        if self.indicator in _OF_ALL and self.service is not None:
+            raise ValueError(f"{self.indicator} is judged for all services: leave 'service' out")
         if self.status == "adopted":
             decision = self.decision or Decision()
             lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]
@@ -269,9 +294,7 @@ class Calibration(_Model):
     component: Literal["cpu", "gpu", "ram"]
     wall_factor: Annotated[float, Field(ge=0.8, le=5, allow_inf_nan=False)]
     gsd: Annotated[float, Field(ge=1, le=3, allow_inf_nan=False)] | None = None
-    instances: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)] = (
-        "*",
-    )
+    instances: Patterns = ("*",)
     start: Annotated[Day | None, Field(alias="from")] = None
     until: Day | None = None
     source: Text
@@ -328,12 +351,6 @@ class FactorsFile(_Model):
     fill: Literal["previous", "mean", "annual"] | None = None
 
 
-def _zone(value: str) -> str:
-    if is_zone(value):
-        return value
-    raise ValueError("write an ISO 3166-1 alpha-3 country code in capitals, e.g. FRA")
-
-
 class Contract(_Model):
     """Electricity that a supplier sold as its own: what a kilowatt-hour of it emits, and what part of the use it covers.
 
@@ -346,9 +363,7 @@ class Contract(_Model):
     scope: Literal["direct", "lifecycle"]
     share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
     zone: Annotated[str, AfterValidator(_zone)]
-    instances: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)] = (
-        "*",
-    )
+    instances: Patterns = ("*",)
     start: Annotated[Day, Field(alias="from")]
     until: Day
     evidence: Text
@@ -382,6 +397,116 @@ class ContractsFile(_Model):
     contracts: tuple[Contract, ...] = ()
 
 
+class SiteFigure(_Model):
+    """A figure of a site over some civil days (half-open, in the organisation's time zone), with where it comes from."""
+
+    value: float
+    quality: Literal["measured", "declared", "default"]
+    start: Annotated[Day | None, Field(alias="from")] = None
+    until: Day | None = None
+    source: Text
+    date: Day
+
+    @property
+    def days(self) -> tuple[Day, Day]:
+        """First day on which it holds, and first on which it no longer does."""
+        return self.start or date.min, self.until or date.max
+
+    @model_validator(mode="after")
+    def _some_days(self) -> SiteFigure:
+        if self.days[1] <= self.days[0]:
+            raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
+        return self
+
+
+class Pue(SiteFigure):
+    """Power usage effectiveness: energy of the building / energy of its IT equipment."""
+
+    value: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)]
+
+
+class WaterFigure(SiteFigure):
+    """Litres consumed per kWh: of IT energy (WUE), or of electricity (water factor of the mix)."""
+
+    value: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class Site(_Model):
+    """A building, and which instances are in it."""
+
+    id: Slug
+    name: Text | None = None
+    instances: Patterns
+    zone: Annotated[str, AfterValidator(_zone)] | None = None
+    pue: tuple[Pue, ...] = ()
+    wue: tuple[WaterFigure, ...] = ()
+    water_factor: tuple[WaterFigure, ...] = ()
+
+    def holds(self, instance: str) -> bool:
+        """Whether an instance is in it."""
+        return any(fnmatchcase(instance, pattern) for pattern in self.instances)
+
+    def at(self, day: Day, index: int) -> tuple[int, int, int, int]:
+        """``index`` (its own place among sites), then the places of the PUE, WUE and water factor of a day; -1: none."""
+
+        def found(figures: Sequence[SiteFigure]) -> int:
+            return next((at for at, figure in enumerate(figures) if figure.days[0] <= day < figure.days[1]), -1)
+
+        return index, found(self.pue), found(self.wue), found(self.water_factor)
+
+
+class SitesFile(_Model):
+    """``sites.yaml``."""
+
+    sites: tuple[Site, ...] = ()
+
+
+class Equipment(_Model):
+    """A machine, or a device in it, with the footprint of its making (the manufacturer's, where there is one).
+
+    ``reserved_share`` is the part of it that is there for AI services. ``devices`` are ids as records carry them; with none the
+    entry is the machine. It is amortised over ``life_years`` from the day ``from``, and no further than ``until``.
+    """
+
+    id: Slug
+    name: Text | None = None
+    co2e_kg: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+    life_years: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
+    reserved_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    instances: Patterns
+    devices: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    start: Annotated[Day, Field(alias="from")]
+    until: Day | None = None
+    source: Text
+    date: Day
+
+    @model_validator(mode="after")
+    def _some_days(self) -> Equipment:
+        if self.until is not None and self.until <= self.start:
+            raise ValueError("'until' is the first day on which it is no longer used: write a day after 'from'")
+        return self
+
+    def on(self, instance: str) -> bool:
+        """Whether an instance runs on it."""
+        return any(fnmatchcase(instance, pattern) for pattern in self.instances)
+
+
+class EquipmentFile(_Model):
+    """``equipment.yaml``."""
+
+    equipment: tuple[Equipment, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """A line of ``outcomes.csv``: how many results of a service were accepted in a quarter, and who says so."""
+
+    service: str
+    quarter: str
+    accepted: float
+    source: str
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The files together. What a missing file would have said is empty, never invented."""
@@ -392,6 +517,9 @@ class Catalogue:
     calibrations: tuple[Calibration, ...] = ()
     factors: FactorsFile = field(default_factory=FactorsFile)
     contracts: tuple[Contract, ...] = ()
+    sites: tuple[Site, ...] = ()
+    equipment: tuple[Equipment, ...] = ()
+    outcomes: tuple[Outcomes, ...] = ()
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -421,6 +549,8 @@ _FILES: tuple[tuple[str, type[_Model]], ...] = (
     (CHARTER_FILE, CharterFile),
     (TARGETS_FILE, TargetsFile),
     (CALIBRATION_FILE, CalibrationFile),
+    (SITES_FILE, SitesFile),
+    (EQUIPMENT_FILE, EquipmentFile),
     (FACTORS_FILE, FactorsFile),
     (CONTRACTS_FILE, ContractsFile),
 )
@@ -431,6 +561,8 @@ _UNIQUE: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
     TARGETS_FILE: ((("targets",), "id"),),
     CALIBRATION_FILE: (),
+    SITES_FILE: ((("sites",), "id"),),
+    EQUIPMENT_FILE: ((("equipment",), "id"),),
     FACTORS_FILE: (),
     CONTRACTS_FILE: (),
 }
@@ -458,6 +590,9 @@ def load(folder: str | Path | None) -> Catalogue:
         (parts.get(CALIBRATION_FILE) or CalibrationFile()).calibrations,
         parts.get(FACTORS_FILE) or FactorsFile(),
         (parts.get(CONTRACTS_FILE) or ContractsFile()).contracts,
+        (parts.get(SITES_FILE) or SitesFile()).sites,
+        (parts.get(EQUIPMENT_FILE) or EquipmentFile()).equipment,
+        parts[OUTCOMES_FILE],
     )
 
 
@@ -487,8 +622,12 @@ def _read(base: Path, files: Iterable[tuple[str, type[_Model]]]) -> dict[str, An
             nodes[name] = node
             found = [*_duplicates(name, node), *_validate(name, node, data, model, parts)]
         problems += found
+    if files is _FILES:
+        parts[OUTCOMES_FILE], found = _read_outcomes(base / OUTCOMES_FILE)
+        problems += found
     if not problems:
-        problems += [*_unknown_bodies(parts, nodes), *_overlaps(parts, nodes), *_oversold(parts, nodes)]
+        problems += [*_unknown_bodies(parts, nodes), *_overlaps(parts, nodes)]
+        problems += [*_oversold(parts, nodes), *_site_overlaps(parts, nodes)]
     if problems:
         problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
@@ -606,6 +745,8 @@ def _validate(name: str, node: yaml.Node, data: Any, model: type[_Model], parts:
 def _remedy(problem: dict[str, Any], model: type[_Model]) -> str:
     """What is wrong and what to do, from a pydantic error."""
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "missing" and problem["loc"][-1] == "life_years":
+        return "missing: add the expected life in years, as your accounts or the maker have it; nothing is amortised without"
     if kind == "missing":
         return "missing: add it"
     if kind == "extra_forbidden":
@@ -630,6 +771,8 @@ def _remedy(problem: dict[str, Any], model: type[_Model]) -> str:
         return "empty: write at least 1 item, or leave it out"
     if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][-1] == "wall_factor":
         return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
+    if kind == "greater_than_equal" and "pue" in problem["loc"]:
+        return f"{value!r}: a PUE is energy of the building / energy of its IT equipment: write 1 or more"
     return f"{_short(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 
@@ -705,6 +848,101 @@ def _oversold(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_P
             )
 
 
+def _site_overlaps(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[_Problem]:
+    """An instance in two sites, or two figures for one day of a site: nothing would say which."""
+    sites = parts[SITES_FILE].sites if SITES_FILE in parts else ()
+    for (i, first), (j, second) in itertools.combinations(enumerate(sites), 2):
+        if any(_meet(a, b) for a in first.instances for b in second.instances):
+            line = _line(nodes[SITES_FILE], ("sites", i, "instances"))
+            where = ("sites", j, "instances")
+            yield _Problem(
+                SITES_FILE,
+                _line(nodes[SITES_FILE], where),
+                _path(where),
+                f"{list(second.instances)!r} takes in instances of site {first.id!r} (line {line}): an instance is in one site, "
+                "part the patterns",
+            )
+    for index, site in enumerate(sites):
+        for name in ("pue", "wue", "water_factor"):
+            for (i, first), (j, second) in itertools.combinations(enumerate(getattr(site, name)), 2):
+                if first.days[0] < second.days[1] and second.days[0] < first.days[1]:
+                    line = _line(nodes[SITES_FILE], ("sites", index, name, i))
+                    figure = ("sites", index, name, j)
+                    yield _Problem(
+                        SITES_FILE,
+                        _line(nodes[SITES_FILE], figure),
+                        _path(figure),
+                        f"{second.value!r} holds on days of line {line} too: end one with 'until' before the other's 'from'",
+                    )
+
+
+_OUTCOME_COLUMNS = ("service", "quarter", "accepted", "source")
+
+
+def _read_outcomes(path: Path) -> tuple[tuple[Outcomes, ...], list[_Problem]]:
+    """``outcomes.csv``: one line a service and quarter."""
+    if not path.exists():
+        return (), []
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return (), [_Problem(path.name, line, "", "not readable as UTF-8: save the file in UTF-8")]
+    except OSError as error:
+        return (), [_Problem(path.name, 1, "", f"not readable ({error.strerror}): check its permissions")]
+    header = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in header else ",")
+    found: dict[tuple[str, str], tuple[int, Outcomes]] = {}
+    problems: list[_Problem] = []
+    columns: list[str] = []
+    try:
+        for cells in reader:
+            if not columns:
+                columns = [cell.strip() for cell in cells]
+                if sorted(columns) != sorted(_OUTCOME_COLUMNS):
+                    remedy = f"{', '.join(columns)!r}: write the columns {', '.join(_OUTCOME_COLUMNS)}, each once"
+                    return (), [_Problem(path.name, 1, "header", remedy)]
+            elif any(cell.strip() for cell in cells):
+                line = reader.line_num
+                if len(cells) != len(columns):
+                    problems.append(
+                        _Problem(path.name, line, "line", f"{len(cells)} cells: write {len(columns)}, as in the header")
+                    )
+                    continue
+                outcome, wrong = _outcome(dict(zip(columns, map(str.strip, cells), strict=True)))
+                problems += [_Problem(path.name, line, column, remedy) for column, remedy in wrong]
+                if outcome is not None:
+                    key = (outcome.service, outcome.quarter)
+                    if key in found:
+                        remedy = f"{outcome.quarter!r} of {outcome.service!r} is already on line {found[key][0]}: keep one line"
+                        problems.append(_Problem(path.name, line, "quarter", remedy))
+                    found.setdefault(key, (line, outcome))
+    except csv.Error as error:
+        problems.append(_Problem(path.name, max(reader.line_num, 1), "", f"not readable as CSV ({error}): check quotes"))
+    return tuple(outcome for _, outcome in found.values()), problems
+
+
+def _outcome(cells: dict[str, str]) -> tuple[Outcomes | None, list[tuple[str, str]]]:
+    """A line, or every column that is wrong with its remedy."""
+    wrong: list[tuple[str, str]] = []
+    quarter, accepted = cells["quarter"], 0.0
+    if not is_slug(cells["service"]):
+        wrong.append(("service", f"{cells['service']!r}: write the id of a service, e.g. vadore"))
+    try:
+        quarter = str(Quarter.parse(quarter))
+    except UsageError as error:
+        wrong.append(("quarter", str(error)))
+    try:
+        accepted = float(cells["accepted"].replace(",", "."))
+    except ValueError:
+        accepted = -1.0
+    if not 0 <= accepted < 1e15:
+        wrong.append(("accepted", f"{cells['accepted']!r}: write a count of 0 or more, without spaces"))
+    if not cells["source"]:
+        wrong.append(("source", "empty: say where the count comes from, e.g. 'enquête 2026-12'"))
+    return (None if wrong else Outcomes(cells["service"], quarter, accepted, cells["source"])), wrong
+
+
 def starter_files() -> dict[str, str]:
     """Commented files to start a catalogue from, by name. They load as they are, and name no service yet."""
     return {
@@ -712,6 +950,8 @@ def starter_files() -> dict[str, str]:
         CHARTER_FILE: _STARTER_CHARTER,
         TARGETS_FILE: _STARTER_TARGETS,
         CALIBRATION_FILE: _STARTER_CALIBRATION,
+        SITES_FILE: _STARTER_SITES,
+        EQUIPMENT_FILE: _STARTER_EQUIPMENT,
         FACTORS_FILE: _STARTER_FACTORS,
         CONTRACTS_FILE: _STARTER_CONTRACTS,
     }
@@ -736,6 +976,7 @@ services: []
 #     purpose: propose un premier jet de réponse
 #     status: generalised               # generalised | qualification | poc | retired
 #     functional_unit: réponse proposée # ce qu'est un résultat utile : les intensités sont par unité
+#     lifetime_units: 2000000           # unités que le modèle rendra avant d'être remplacé : amortit l'entraînement (facultatif)
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
 #     succeeds: ancien-assistant        # service remplacé (facultatif)
@@ -834,4 +1075,42 @@ contracts: []
 #     from: 2026-01-01                  # premier jour
 #     until: 2027-01-01                 # premier jour où il ne vaut plus
 #     evidence: "Garanties d'origine annulées, attestation n° 12"
+"""
+
+_STARTER_SITES = """\
+# Les bâtiments : quelles machines y sont, et leur PUE, WUE et facteur d'eau, chacun avec sa période, sa source et sa qualité.
+# Sans PUE, l'énergie d'un site reste « hors bâtiment » ; sans WUE ni facteur d'eau, l'eau n'est pas calculée.
+
+sites: []
+# Remplacer « sites: [] » par la liste des sites. Exemple (valeurs à remplacer par celles du site) :
+# sites:
+#   - id: centre-1
+#     name: Centre de calcul n° 1
+#     instances: ["gpu-0*"]             # noms, avec « * » et « ? » ; une machine n'est que dans un site
+#     zone: FRA                         # zone électrique (facultatif)
+#     pue:                              # énergie du bâtiment / énergie informatique ; 1 ou plus
+#       - {value: 1.35, quality: declared, from: 2026-01-01, until: 2027-01-01, source: "Contrat X", date: 2026-01-15}
+#     wue:                              # litres consommés sur place par kWh informatique
+#       - {value: 0.25, quality: measured, source: "Relevé de compteur", date: 2026-01-15}
+#     water_factor:                     # litres consommés par kWh d'électricité, en amont
+#       - {value: 3.5, quality: default, source: "Étude Y", date: 2026-01-15}
+#     # quality : measured (relevé) | declared (annoncé par l'exploitant) | default (valeur générique)
+"""
+
+_STARTER_EQUIPMENT = """\
+# Les équipements et l'empreinte de leur fabrication : celle du fabricant d'abord, toujours avec sa source et son jour.
+
+equipment: []
+# Remplacer « equipment: [] » par la liste des équipements. Exemple (valeurs à remplacer par celles du fabricant) :
+# equipment:
+#   - id: serveur-1
+#     name: Serveur à 8 cartes
+#     co2e_kg: 3000                     # fabrication et transport, d'un seul exemplaire, en kgCO2e
+#     life_years: 5                     # durée de vie attendue
+#     reserved_share: 1                 # part réservée aux services d'IA ; au plus 1
+#     instances: ["gpu-01"]             # ce qui tourne dessus, avec « * » et « ? »
+#     from: 2026-01-01                  # premier jour d'usage
+#     until: 2031-01-01                 # premier jour où il n'est plus utilisé (facultatif)
+#     source: "Fiche carbone du fabricant, modèle Z"
+#     date: 2025-11-03
 """

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ecoia.assessment import AppliedFactor, FactorGap, Impact, Interval, assess
+from ecoia.embodied import Bearer, amortised_micrograms
 from ecoia.factors import FactorSet, FactorUse
+from ecoia.hosted import Hypotheses
+from ecoia.impacts import TRAINING_PHASES, Known, Period, intensity, sci
 from ecoia.periods import Quarter, covered_seconds, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import (
@@ -38,7 +41,7 @@ from ecoia.settings import Settings
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Calibration, Catalogue, Contract, Target
+    from ecoia.catalogue import Calibration, Catalogue, Contract, Site, SiteFigure, Target
 
 REPORT_SCHEMA = 1
 
@@ -54,13 +57,30 @@ REASONS = (
     "no-units",
     "baseline-missing",
     "not-computed",
+    "no-equipment",
+    "equipment-incomplete",
+    "no-calls",
+    "calls-unmeasured",
+    "no-wue",
+    "no-water-factor",
+    "no-reference",
+    "no-training",
+    "no-lifetime",
+    "no-accepted",
+    "no-outcomes",
+    "idle-not-separated",
 )
 """Why a ``Quantity`` has no value. ``no-data``: nothing recorded; ``not-measured``: recorded, but no component gave energy;
 ``no-zone``: some or all of the energy has no known zone; ``no-factor``: its zone or year has no emission factor;
 ``factor-gap``: half-hours of it have none, and no rule fills the gap; ``no-contract``: no contract covers any of it;
 ``contract-scope``: a contract counts another scope than the factors in use, and the two are not mixed;
 ``no-units``: no functional units were given; ``baseline-missing``: the reference quarters are not recorded;
-``not-computed``: this version does not compute the indicator."""
+``not-computed``: this version does not compute the indicator; ``no-equipment`` and ``equipment-incomplete``: none, or not all, of
+the machines are in ``equipment.yaml``; ``no-calls``: no call to a hosted model was recorded; ``calls-unmeasured``: some were,
+of a model that has no estimate; ``no-wue`` and ``no-water-factor``: some of the energy has none; ``no-reference``: no target
+names reference quarters; ``no-training``: none was recorded; ``no-lifetime``: the service declares no ``lifetime_units``;
+``no-accepted``: no accepted outcome was counted; ``no-outcomes``: nothing says how training runs ended;
+``idle-not-separated``: no idle energy is set apart."""
 
 NOTICES = (
     "no-data",
@@ -80,15 +100,10 @@ NOTICES = (
 
 VERDICTS = ("tenu", "non-tenu", "non-concluant")
 VERDICT_REASONS = (
+    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
     "below-value",
     "deadline-ahead",
     "horizon-ahead",
-    "no-data",
-    "no-zone",
-    "no-factor",
-    "factor-gap",
-    "no-contract",
-    "contract-scope",
     "baseline-missing",
     "interval-straddles",
     "simulated",
@@ -128,9 +143,10 @@ class Measure:
     """Energy and its impact for one cell (a service and phase, a service, or everything).
 
     ``energy_components_microjoules`` is the exact sum of what the journal holds, before any factor.
-    ``energy`` is ``energy_components`` x wall factor x PUE. ``boundary`` says whether a PUE was applied: ``site``, or ``it``
-    (none known: hors bâtiment). ``energy_at_wall_microjoules`` is the part of the sum that is calibrated or was read at the
-    plug; where it is not the whole, power supplies, fans, disks and network are left out of the rest.
+    ``energy`` is ``energy_components`` x wall factor x PUE. ``boundary`` says whether a PUE was applied: ``site``, ``part`` (to
+    some of it), or ``it`` (none known: hors bâtiment). ``co2e`` is that of use (``co2e_operational``): its sum with making
+    and hosted models is in ``Footprint``. ``energy_at_wall_microjoules`` is the part of the sum that is calibrated or was read
+    at the plug; where it is not the whole, power supplies, fans, disks and network are left out of the rest.
     """
 
     energy_components_microjoules: int
@@ -224,6 +240,7 @@ class TargetVerdict:
     horizon: int | None = None  # ... in this year
     decision_body: str | None = None  # who adopted it, and when
     decision_date: str | None = None
+    service: str | None = None  # of one service only
 
 
 @dataclass(frozen=True)
@@ -293,6 +310,105 @@ class CalibrationUsed:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """The parts of the impact and their sum, of one service or of everything. Water is consumption, and never one number."""
+
+    energy_it: Quantity
+    co2e: Quantity
+    co2e_operational: Quantity
+    co2e_embodied: Quantity
+    co2e_api: Quantity
+    co2e_constant_factor: Quantity
+    water_direct: Quantity
+    water_indirect: Quantity
+    idle_rate: Quantity
+    waste_rate: Quantity
+
+
+@dataclass(frozen=True)
+class ServiceFootprint:
+    """A service's parts and intensities, each in its own unit: services are not ranked by them.
+
+    ``sci_training`` is the part of ``sci`` that is training amortised, of ``training_quarter``. ``accepted_source`` is None
+    where the count was recorded with the work.
+    """
+
+    service: str
+    footprint: Footprint
+    functional_unit: str | None
+    sci: Quantity
+    sci_training: Quantity
+    training_quarter: str | None
+    training_intensity: Quantity
+    accepted: float | None
+    accepted_source: str | None
+    co2e_per_accepted_outcome: Quantity
+
+
+@dataclass(frozen=True)
+class SiteResult:
+    """Energy at a site; ``id`` None: of what is in no site. ``boundary`` as in ``Measure``."""
+
+    id: str | None
+    name: str | None
+    zone: str | None
+    energy_it: Quantity
+    energy: Quantity
+    boundary: str
+
+
+@dataclass(frozen=True)
+class FigureUsed:
+    """A PUE, WUE or water factor that was applied. ``kind``: pue | wue | water_factor; water in L/kWh."""
+
+    site: str
+    kind: str
+    value: float
+    quality: str  # measured | declared | default
+    from_day: str | None
+    until_day: str | None
+    source: str
+    dated: str
+
+
+@dataclass(frozen=True)
+class EquipmentUsed:
+    """A piece of equipment and what of its making falls on the quarter."""
+
+    id: str
+    name: str | None
+    co2e_kg: float
+    life_years: float
+    reserved_share: float
+    instances: tuple[str, ...]
+    devices: tuple[str, ...]
+    from_day: str
+    until_day: str | None
+    source: str
+    dated: str
+    quarter_micrograms: int
+    by_service_micrograms: dict[str, int]  # "" : borne by no service
+
+
+@dataclass(frozen=True)
+class TokensUsed:
+    """Tokens exchanged with a model. ``standing``: estimated, metered (a device of ours: left out), unmeasured (``reason``)."""
+
+    service: str | None
+    phase: str
+    provider: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+    rows: int
+    standing: str
+    reason: str | None
+    low_kg: float | None
+    central_kg: float | None
+    high_kg: float | None
+
+
+@dataclass(frozen=True)
 class TrendPoint:
     """One quarter of the trend. ``simulated``: replayed from a fixture, not measured."""
 
@@ -345,14 +461,25 @@ class QuarterlyReport:
     coverage: Coverage
     targets: tuple[TargetVerdict, ...]
     trend: tuple[TrendPoint, ...]
+    footprint: Footprint
+    services: tuple[ServiceFootprint, ...]
+    precision: dict[str, float]  # share of the known co2e by class
     factors: tuple[FactorUsed, ...]
     zones: tuple[str, ...]
-    pue: float | None
+    pue: float | None  # of what is in no site
     lost: dict[str, int]  # what could not be recorded, by cause
     simulated: bool
     notices: tuple[str, ...] = ()  # codes, of NOTICES
     governance: tuple[Body, ...] = ()
     calibrations: tuple[CalibrationUsed, ...] = ()
+    sites: tuple[SiteResult, ...] = ()
+    site_figures: tuple[FigureUsed, ...] = ()
+    equipment: tuple[EquipmentUsed, ...] = ()
+    instances_without_equipment: tuple[str, ...] = ()
+    tokens: tuple[TokensUsed, ...] = ()
+    model_hypotheses: tuple[Hypotheses, ...] = ()
+    reference_year: int | None = None  # of the grid factors of co2e_constant_factor
+    reference_factors: tuple[FactorUsed, ...] = ()
     register_as_of: str | None = None  # civil day of the register's source
     factor_set: FactorSetInUse | None = None
     factor_gaps: tuple[FactorGap, ...] = ()
@@ -380,15 +507,16 @@ def build_report(
         rows: Ledger rows in any order, of this quarter and of those before it (for the trend).
         quarter: Which one, in the organisation's time zone.
         settings: ``timezone``, ``zone`` and ``pue`` are used.
-        catalogue: The register, charter, targets and calibrations; may be empty.
+        catalogue: The register, charter, targets, calibrations, sites, equipment and outcomes; may be empty.
         factors: Emission factors.
 
     Raises:
-        FactorError: the zone of the settings has no emission factor; the message says the remedy.
+        FactorError: the zone of the settings or of a site has no emission factor; the message says the remedy.
         MissingExtraError: pandas and narwhals are not installed.
     """
-    if settings.zone is not None:
-        factors.check(settings.zone)
+    for zone in (settings.zone, *(site.zone for site in catalogue.sites)):
+        if zone is not None:
+            factors.check(zone)
     return _Builder(rows, quarter, settings, catalogue, factors).report()
 
 
@@ -408,10 +536,13 @@ class _Builder:
         self.past = [_named(row) for row in rows if row["half_hour_utc_ns"] < self.end_ns]
         self.rows = [row for row in self.past if row["half_hour_utc_ns"] >= self.start_ns]
         self.energy_rows = [row for row in self.rows if row["kind"] != KIND_OUTCOME]
-        self.partial = bool(rows) and max(row["end_utc_ns"] for row in rows) < self.end_ns
+        self.last_ns = max((row["end_utc_ns"] for row in rows), default=self.end_ns)
+        self.partial = self.last_ns < self.end_ns
         self.simulated = any(row["simulated"] for row in self.rows)
         self.used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
         self.calibrated: set[Calibration] = set()
+        self.figures: set[tuple[str, SiteFigure]] = set()
+        self.in_site: dict[str, Site | None] = {}
 
         self.phases: dict[tuple[str, str], list[Row]] = {}
         self.by_service: dict[str, list[Row]] = {}
@@ -432,16 +563,35 @@ class _Builder:
         self.sums = {(line["service"], line["phase"]): line for line in aggregation.records(aggregation.by_service_phase(frame))}
         self.runs = aggregation.records(aggregation.by_run(frame))
 
+        self.quarters: dict[Quarter, list[Row]] = {}
+        names: dict[int, Quarter] = {}
+        for row in self.past:
+            if row["kind"] != KIND_OUTCOME:
+                half_hour = row["half_hour_utc_ns"]
+                if half_hour not in names:
+                    names[half_hour] = Quarter.of_instant(half_hour, self.timezone)
+                self.quarters.setdefault(names[half_hour], []).append(row)
+        self.periods: dict[Quarter, Period] = {}
+        self.period = self.period_of(quarter)
+        baselines = [target.baseline for target in catalogue.targets.targets if target.baseline is not None]
+        self.reference_year = Quarter.parse(baselines[0].quarters[0]).year if baselines else None
+        self.reference_used: set[AppliedFactor] = set()
+        self.reference = factors.of_year(self.reference_year) if self.reference_year else factors
+        self.constant = self.period.under(self.assess_constant) if self.reference_year else None
+
     def report(self) -> QuarterlyReport:
         charter = self.catalogue.charter
         governance = charter.governance if charter else ()
         commitments = charter.charter.commitments if charter and charter.charter else ()
-        whole = self.assess(self.energy_rows)  # first: its means are those that the report gives of factors that vary
-        totals = _measure(whole, self.methods)
+        self.whole = self.assess(self.energy_rows)
+        totals = _measure(self.whole, self.methods)
         results = tuple(self.phase(service, phase) for service, phase in sorted(self.phases))
         register = self.register()
         coverage = self.coverage(register)
         trend = self.trend()
+        footprint = self.footprint(None)
+        services = tuple(map(self.service_footprint, sorted(self.by_service)))
+        sites = self.sites()
         energy = sum(self.statuses.values())
         last_ns = max((row["end_utc_ns"] for row in self.rows), default=None)
         report = QuarterlyReport(
@@ -462,46 +612,268 @@ class _Builder:
             results=results,
             register=register,
             coverage=coverage,
-            targets=tuple(self.verdict(target, coverage, totals) for target in self.catalogue.targets.targets),
+            targets=tuple(
+                self.verdict(target, coverage, totals, footprint, services) for target in self.catalogue.targets.targets
+            ),
             trend=trend,
+            footprint=footprint,
+            services=services,
+            precision=self.period.precision(),
             factors=tuple(_factor_used(*self.used[use]) for use in sorted(self.used)),
-            zones=tuple(sorted({zone for row in self.energy_rows if (zone := row["zone"] or self.zone)})),
-            pue=self.pue,
+            zones=tuple(sorted({zone for row in self.energy_rows if (zone := self.zone_of(row))})),
+            pue=self.pue if not self.catalogue.sites or any(site.id is None for site in sites) else None,
             lost=_lost(self.rows),
             simulated=self.simulated,
             governance=tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in governance),
             calibrations=tuple(_calibration_used(each) for each in self.catalogue.calibrations if each in self.calibrated),
+            sites=sites,
+            site_figures=self.figures_used(),
+            equipment=self.equipment(),
+            instances_without_equipment=self.period.instances_without_equipment if self.catalogue.equipment else (),
+            tokens=self.tokens(),
+            model_hypotheses=self.hypotheses(),
+            reference_year=self.reference_year,
+            reference_factors=tuple(
+                _factor_used(applied, same_year=applied.use.year == self.reference_year)
+                for applied in sorted(self.reference_used)
+            ),
             register_as_of=self.catalogue.register.as_of.isoformat() if self.catalogue.register.as_of else None,
             factor_set=_factor_set_in_use(self.factors),
-            factor_gaps=whole.factor_gaps,
-            contracts=tuple(_contract_used(contract) for contract in whole.contracts_used),
+            factor_gaps=self.whole.factor_gaps,
+            contracts=tuple(_contract_used(contract) for contract in self.whole.contracts_used),
         )
         return replace(report, notices=self.notices(report))
 
-    def measure(self, rows: Sequence[Row], methods: Iterable[Mapping[str, Any]]) -> Measure:
-        return _measure(self.assess(rows), methods)
-
     def assess(self, rows: Sequence[Row]) -> Impact:
-        impact = assess(
-            rows,
-            zone=self.zone,
-            pue=self.pue,
-            factors=self.factors,
-            timezone=self.timezone,
-            calibrations=self.catalogue.calibrations,
-            contracts=self.catalogue.contracts,
-        )
+        impact = self.assess_under(self.factors, rows)
         self.calibrated.update(impact.calibrations_used)
+        self.figures.update(impact.figures_used)
         for applied in impact.factors_used:
             key = replace(applied.use, age_years=0)
             first, same_year = self.used.get(key, (applied, True))
             self.used[key] = first, same_year and applied.use.age_years == 0
         return impact
 
+    def assess_constant(self, rows: Sequence[Row]) -> Impact:
+        """At the grid factors of the reference year."""
+        impact = self.assess_under(self.reference, rows)
+        self.reference_used.update(impact.factors_used)
+        return impact
+
+    def assess_under(self, factors: FactorSet, rows: Sequence[Row]) -> Impact:
+        return assess(
+            rows,
+            zone=self.zone,
+            pue=self.pue,
+            factors=factors,
+            timezone=self.timezone,
+            calibrations=self.catalogue.calibrations,
+            sites=self.catalogue.sites,
+            contracts=self.catalogue.contracts,
+        )
+
+    def site_of(self, instance: str) -> Site | None:
+        if instance not in self.in_site:
+            self.in_site[instance] = next((site for site in self.catalogue.sites if site.holds(instance)), None)
+        return self.in_site[instance]
+
+    def zone_of(self, row: Row) -> str | None:
+        site = self.site_of(row["instance"])
+        zone: str | None = row["zone"] or (site.zone if site else None) or self.zone
+        return zone
+
+    def period_of(self, quarter: Quarter) -> Period:
+        if quarter not in self.periods:
+            start_ns, end_ns = quarter.bounds_ns(self.timezone)
+            self.periods[quarter] = Period(
+                self.quarters.get(quarter, []),
+                start_ns,
+                min(end_ns, self.last_ns),  # of a quarter that is not over, what is known to date
+                assess=self.assess,
+                equipment=self.catalogue.equipment,
+                timezone=self.timezone,
+            )
+        return self.periods[quarter]
+
+    def footprint(self, service: str | None) -> Footprint:
+        """Of a service, or of everything."""
+        period = self.period
+        bearers = period.bearers(lambda bearer: service is None or bearer[0] == service)
+        split = period.split(bearers)
+        constant = Known(None, "no-reference")
+        if self.constant is not None:
+            constant = Known.total((period.operational(bearers, self.constant), split.embodied, split.api))
+        return Footprint(
+            energy_it=_known(period.energy_it(bearers), "kWh"),
+            co2e=_known(split.total, "kgCO2e"),
+            co2e_operational=_known(split.operational, "kgCO2e"),
+            co2e_embodied=_known(split.embodied, "kgCO2e"),
+            co2e_api=_known(split.api, "kgCO2e"),
+            co2e_constant_factor=_known(constant, "kgCO2e"),
+            water_direct=_known(period.water(bearers, direct=True), "L"),
+            water_indirect=_known(period.water(bearers, direct=False), "L"),
+            idle_rate=self.idle_rate(bearers),
+            waste_rate=self.waste_rate(service, bearers),
+        )
+
+    def idle_rate(self, bearers: Sequence[Bearer]) -> Quantity:
+        idle = [bearer for bearer in bearers if bearer[1] == KIND_IDLE]
+        energy = self.period.energy_microjoules(bearers)
+        if not idle or not energy:
+            return Quantity(None, "1", reason="idle-not-separated" if energy else "no-data")
+        return Quantity(self.period.energy_microjoules(idle) / energy, "1")
+
+    def waste_rate(self, service: str | None, bearers: Sequence[Bearer]) -> Quantity:
+        energy = self.period.energy_microjoules(bearer for bearer in bearers if _is_training(bearer))
+        ends = {key: end for key, end in self.outcomes.items() if service in (None, key[0]) and key[1] in TRAINING_PHASES}
+        if not energy or not ends:
+            return Quantity(None, "1", reason="no-outcomes" if energy else "no-training")
+        lost = sum(
+            line["energy_microjoules"] or 0
+            for line in self.runs
+            if ends.get((line["service"], line["phase"], line["run_id"]), "ok") != "ok"
+        )
+        return Quantity(lost / energy, "1")
+
+    def service_footprint(self, service: str) -> ServiceFootprint:
+        period, entry = self.period, self.catalogue.service(service)
+        footprint = self.footprint(service)
+        serving = period.bearers(lambda bearer: bearer[0] == service and not _is_training(bearer))
+        made = period.bearers(lambda bearer: bearer[0] == service and _is_training(bearer))
+        trained, training = self.latest_training(service)
+        per_unit, amortised = sci(
+            period.split(serving).total, self.count(serving, "units_micro"), training, entry.lifetime_units if entry else None
+        )
+        whole = period.split(period.bearers(lambda bearer: bearer[0] == service)).total
+        stated = next((o for o in self.catalogue.outcomes if (o.service, o.quarter) == (service, str(self.quarter))), None)
+        accepted = self.count([*serving, *made], "accepted_micro") if stated is None else stated.accepted
+        this = period.split(made).total if made else Known(None, "no-training")
+        return ServiceFootprint(
+            service=service,
+            footprint=footprint,
+            functional_unit=entry.functional_unit if entry else None,
+            sci=_known(per_unit, "gCO2e"),
+            sci_training=_known(amortised, "gCO2e"),
+            training_quarter=None if trained is None else str(trained),
+            training_intensity=_known(intensity(this, self.count(made, "units_micro"), "no-units") if made else this, "gCO2e"),
+            accepted=accepted,
+            accepted_source=None if stated is None else stated.source,
+            co2e_per_accepted_outcome=_known(intensity(whole, accepted, "no-accepted"), "gCO2e"),
+        )
+
+    def latest_training(self, service: str) -> tuple[Quarter | None, Known | None]:
+        """CO2e of the training of the model in service: that of the latest quarter in which there was any."""
+        for quarter in sorted(self.quarters, reverse=True):
+            if any(row["service"] == service and row["phase"] in TRAINING_PHASES for row in self.quarters[quarter]):
+                period = self.period_of(quarter)
+                made = period.bearers(lambda bearer: bearer[0] == service and _is_training(bearer))
+                if made:
+                    return quarter, period.split(made).total
+        return None, None
+
+    def count(self, bearers: Iterable[Bearer], column: str) -> float | None:
+        """Units of some services and phases; None where none was counted."""
+        found = [
+            row[column]
+            for bearer in bearers
+            for row in self.period.rows.get(bearer, ())
+            if row["kind"] == KIND_SPAN and row[column] is not None
+        ]
+        return float(from_micro(sum(found))) if found else None
+
+    def sites(self) -> tuple[SiteResult, ...]:
+        """Energy by site, in the catalogue's order, then what is in none."""
+        groups: dict[str | None, list[Row]] = {}
+        for row in self.energy_rows if self.catalogue.sites else ():
+            site = self.site_of(row["instance"])
+            groups.setdefault(site.id if site else None, []).append(row)
+        results = []
+        for site in (*self.catalogue.sites, None):
+            rows = groups.get(site.id if site else None)
+            if rows is None:
+                continue
+            impact = self.assess(rows)
+            missing = impact.reason if impact.energy_kwh is None else None
+            results.append(
+                SiteResult(
+                    id=site.id if site else None,
+                    name=site.name if site else None,
+                    zone=(site.zone if site else None) or self.zone,
+                    energy_it=_known(Known(impact.energy_it, missing), "kWh"),
+                    energy=_quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
+                    boundary=impact.boundary,
+                )
+            )
+        return tuple(results)
+
+    def figures_used(self) -> tuple[FigureUsed, ...]:
+        return tuple(
+            FigureUsed(
+                site=site.id,
+                kind=kind,
+                value=figure.value,
+                quality=figure.quality,
+                from_day=figure.start.isoformat() if figure.start else None,
+                until_day=figure.until.isoformat() if figure.until else None,
+                source=figure.source,
+                dated=figure.date.isoformat(),
+            )
+            for site in self.catalogue.sites
+            for kind, figures in (("pue", site.pue), ("wue", site.wue), ("water_factor", site.water_factor))
+            for figure in figures
+            if (site.id, figure) in self.figures
+        )
+
+    def equipment(self) -> tuple[EquipmentUsed, ...]:
+        end_ns = min(self.end_ns, self.last_ns)
+        used = []
+        for item in self.catalogue.equipment:
+            borne: dict[str, int] = {}
+            for part in self.period.embodied:
+                if part.equipment == item.id:
+                    borne[part.bearer[0] or ""] = borne.get(part.bearer[0] or "", 0) + part.micrograms
+            used.append(
+                EquipmentUsed(
+                    id=item.id,
+                    name=item.name,
+                    co2e_kg=item.co2e_kg,
+                    life_years=item.life_years,
+                    reserved_share=item.reserved_share,
+                    instances=item.instances,
+                    devices=item.devices,
+                    from_day=item.start.isoformat(),
+                    until_day=item.until.isoformat() if item.until else None,
+                    source=item.source,
+                    dated=item.date.isoformat(),
+                    quarter_micrograms=amortised_micrograms(item, self.start_ns, end_ns, self.timezone),
+                    by_service_micrograms=dict(sorted(borne.items())),
+                )
+            )
+        return tuple(used)
+
+    def hypotheses(self) -> tuple[Hypotheses, ...]:
+        found = {use.hypotheses for use in self.period.uses if use.hypotheses}
+        return tuple(sorted(found, key=lambda each: (each.provider, each.model)))
+
+    def tokens(self) -> tuple[TokensUsed, ...]:
+        used = []
+        for use in self.period.uses:
+            found, millions = use.hypotheses, use.tokens_out / 1_000_000
+            bounds = (None, None, None) if found is None else (found.low_kg, found.central_kg, found.high_kg)
+            low, central, high = (None if kg is None else kg * millions for kg in bounds)
+            service, phase = use.bearer
+            used.append(
+                TokensUsed(
+                    service, phase, use.provider, use.model, use.tokens_in, use.tokens_out, use.rows,
+                    use.standing, use.reason, low, central, high,
+                )
+            )  # fmt: skip
+        return tuple(used)
+
     def phase(self, service: str, phase: str) -> PhaseResult:
         rows = self.phases[service, phase]
         spans = [m for m in self.methods if (m["kind"], m["service"], m["phase"]) == (KIND_SPAN, service, phase)]
-        measure = self.measure(rows, spans)
+        measure = _measure(self.period.impacts.get((service, phase)) or self.assess(rows), spans)
         sums = self.sums.get((service, phase), {})
         units, accepted = (
             None if sums.get(name) is None else float(from_micro(sums[name])) for name in ("units_micro", "accepted_micro")
@@ -542,7 +914,7 @@ class _Builder:
         service = self.catalogue.service(service_id)
         rows = self.by_service.get(service_id, [])
         kinds = (KIND_SPAN, KIND_IDLE)
-        measure = self.measure(rows, [m for m in self.methods if m["service"] == service_id and m["kind"] in kinds])
+        measure = _measure(self.assess(rows), [m for m in self.methods if m["service"] == service_id and m["kind"] in kinds])
         statuses = {
             row["method"][component]["status"]
             for row in rows
@@ -588,23 +960,21 @@ class _Builder:
         )
 
     def trend(self) -> tuple[TrendPoint, ...]:
-        quarters: dict[Quarter, list[Row]] = {}
-        names: dict[int, Quarter] = {}
-        for row in self.past:
-            if row["kind"] != KIND_OUTCOME:
-                half_hour = row["half_hour_utc_ns"]
-                if half_hour not in names:
-                    names[half_hour] = Quarter.of_instant(half_hour, self.timezone)
-                quarters.setdefault(names[half_hour], []).append(row)
         points = []
-        for quarter in sorted(quarters)[-_TREND_QUARTERS:]:
-            measure = self.measure(quarters[quarter], ())
-            points.append(
-                TrendPoint(str(quarter), measure.energy, measure.co2e, any(row["simulated"] for row in quarters[quarter]))
-            )
+        for quarter in sorted(self.quarters)[-_TREND_QUARTERS:]:
+            rows = self.quarters[quarter]
+            measure = _measure(self.whole if quarter == self.quarter else self.assess(rows), ())
+            points.append(TrendPoint(str(quarter), measure.energy, measure.co2e, any(row["simulated"] for row in rows)))
         return tuple(points)
 
-    def verdict(self, target: Target, coverage: Coverage, totals: Measure) -> TargetVerdict:
+    def verdict(
+        self,
+        target: Target,
+        coverage: Coverage,
+        totals: Measure,
+        footprint: Footprint,
+        services: Iterable[ServiceFootprint],
+    ) -> TargetVerdict:
         from ecoia.catalogue import INDICATORS
 
         reason: str | None
@@ -613,13 +983,8 @@ class _Builder:
             observed, reason = self.trajectory(target.baseline.quarters, target.horizon)
             verdict = "non-concluant"
         else:
-            observed = {
-                "coverage_services": Quantity(coverage.share, unit, reason="no-data" if coverage.share is None else None),
-                "energy_components": totals.energy_components,
-                "energy": totals.energy,
-                "co2e_operational": totals.co2e,
-                "co2e_operational_market": totals.co2e_operational_market,
-            }.get(target.indicator, Quantity(None, unit, reason="not-computed"))
+            service = next((each for each in services if each.service == target.service), None)
+            observed = _observed(target.indicator, target.service, coverage, totals, footprint, service)
             verdict, reason = self.threshold(target, observed, coverage, totals)
         decision = target.decision
         return TargetVerdict(
@@ -638,6 +1003,7 @@ class _Builder:
             horizon=target.horizon,
             decision_body=decision.body if decision else None,
             decision_date=decision.date.isoformat() if decision and decision.date else None,
+            service=target.service,
         )
 
     def trajectory(self, baseline: Iterable[str], horizon: int | None) -> tuple[Quantity, str | None]:
@@ -682,7 +1048,7 @@ class _Builder:
             "no-factor": report.totals.co2e.reason == "no-factor",
             "factor-gap": any(not gap.filled for gap in report.factor_gaps),
             "factor-gap-filled": any(gap.filled for gap in report.factor_gaps),
-            "no-pue": self.pue is None and bool(self.energy_rows),
+            "no-pue": report.totals.boundary != "site" and bool(self.energy_rows),
             "commitment-text-missing": any(c.number == _COMMITMENT and not c.text for c in commitments),
             "simulated-history": any(point.simulated for point in report.trend if point.quarter != report.quarter),
             "stand-ins": any(entry.stand_in and entry.id in self.by_service for entry in report.register),
@@ -732,6 +1098,43 @@ def _quantity(value: float | None, unit: str, bounds: Interval | None, reason: s
     if value is None:
         return Quantity(None, unit, reason=reason)
     return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
+
+
+def _known(known: Known, unit: str) -> Quantity:
+    """What is known, with its interval; where nothing was there to be counted, no value, for that reason."""
+    estimate = known.estimate
+    if estimate is None or known.reason is not None:
+        return Quantity(None, unit, reason=known.reason or "no-data")
+    return _quantity(estimate.value, unit, estimate.interval, None)
+
+
+def _is_training(bearer: Bearer) -> bool:
+    return bearer[1] in TRAINING_PHASES
+
+
+def _observed(
+    indicator: str,
+    asked: str | None,
+    coverage: Coverage,
+    totals: Measure,
+    footprint: Footprint,
+    service: ServiceFootprint | None,
+) -> Quantity:
+    """Where an indicator stands, for a service if one is ``asked`` for."""
+    from ecoia.catalogue import INDICATORS
+
+    unit = INDICATORS[indicator]
+    if asked is not None and service is None:
+        return Quantity(None, unit, reason="no-data")
+    parts = footprint if service is None else service.footprint
+    of_all = {
+        "coverage_services": Quantity(coverage.share, unit, reason="no-data" if coverage.share is None else None),
+        "energy_components": totals.energy_components,
+        "energy": totals.energy,
+        "co2e_operational_market": totals.co2e_operational_market,
+    }
+    found: Quantity | None = of_all.get(indicator) if asked is None else getattr(service, indicator, None)
+    return found or getattr(parts, indicator, None) or Quantity(None, unit, reason="not-computed")
 
 
 def _per_unit(energy: Quantity, units: float | None) -> Quantity:

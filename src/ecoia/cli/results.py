@@ -255,7 +255,7 @@ def _interval(low: float | None, high: float | None, factor: float = 1.0) -> str
 
 
 def _boundary(measure: Measure) -> str:
-    return "site" if measure.boundary == "site" else "IT only"
+    return {"site": "site", "part": "site in part"}.get(measure.boundary, "IT only")
 
 
 def _standing(entry: ServiceEntry) -> str:

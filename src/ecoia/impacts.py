@@ -1,0 +1,254 @@
+"""Every part of the impact of a period, by who bears it: use, making, hosted models, water; and the ratios drawn from them.
+
+    co2e              = co2e_operational + co2e_embodied + co2e_api
+    sci               = (O + M of inference + training x R / lifetime units) / R
+    training_intensity        = co2e of training / R'
+    co2e_per_accepted_outcome = co2e / accepted outcomes
+    idle_rate         = idle energy / all energy
+    waste_rate        = energy of failed or abandoned training runs / energy of training
+    precision         = share of co2e by class
+
+Parts are sums of cells, so a sum of parts shares their errors (see ``assessment``). Sums come first, ratios last. A part that
+is not known makes the whole unknown: what is known of it is never presented as the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ecoia.assessment import GSD, Cell, Estimate, Impact
+from ecoia.embodied import MICROGRAMS_PER_KG, Bearer, Part, bearer_of, embodied_parts, without_equipment
+from ecoia.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
+from ecoia.records import Row
+from ecoia.semconv import KIND_OUTCOME, PHASES
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Equipment
+
+TRAINING_PHASES = frozenset(PHASES) - {"inference"}
+"""Phases that make a model. Everything else of a service, its reserved idle included, is inference: serving it."""
+
+_NOTHING = Estimate((), GSD, 0.0)
+
+
+@dataclass(frozen=True)
+class Known:
+    """An estimate, or the reason (a code) why there is none; both where nothing was there to be counted."""
+
+    estimate: Estimate | None
+    reason: str | None = None
+
+    @staticmethod
+    def total(parts: Iterable[Known]) -> Known:
+        """The sum; unknown as soon as a part is, for the first reason."""
+        estimates, reasons = [], []
+        for part in parts:
+            if part.estimate is None:
+                return part
+            estimates.append(part.estimate)
+            reasons.append(part.reason)
+        empty = next((reason for reason in reasons if reason), "no-data") if all(reasons) else None
+        return Known(Estimate.total(estimates), empty)
+
+    def scaled(self, factor: float) -> Known:
+        """The same, times a number."""
+        return self if self.estimate is None else Known(self.estimate.scaled(factor), self.reason)
+
+
+@dataclass(frozen=True)
+class Split:
+    """CO2e in kg, by where it comes from."""
+
+    operational: Known
+    embodied: Known
+    api: Known
+
+    @property
+    def total(self) -> Known:
+        """The sum, with the errors that its parts share."""
+        return Known.total((self.operational, self.embodied, self.api))
+
+
+class Period:
+    """What a period's rows amount to, found once by bearer: any group of bearers is then a sum.
+
+    Args:
+        rows: The period's ledger rows, in any order.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it, or after the last record of one that is not over.
+        assess: The impact of some rows at the quarter's factors.
+        equipment: What the services run on.
+        timezone: Civil time in which days of use are taken.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        start_ns: int,
+        end_ns: int,
+        *,
+        assess: Callable[[Sequence[Row]], Impact],
+        equipment: Sequence[Equipment],
+        timezone: tzinfo,
+    ) -> None:
+        self._bounds, self._timezone, self._equipment, self._assess = (start_ns, end_ns), timezone, equipment, assess
+        self.rows: dict[Bearer, list[Row]] = {}
+        for row in rows:
+            if row["kind"] != KIND_OUTCOME:
+                self.rows.setdefault(bearer_of(row), []).append(row)
+        self.impacts = {bearer: assess(self.rows[bearer]) for bearer in sorted(self.rows, key=_order)}
+        self.embodied: list[Part] = embodied_parts(
+            [row for rows in self.rows.values() for row in rows], equipment, start_ns, end_ns, timezone
+        )
+        self.uses: list[TokenUse] = token_uses(row for rows in self.rows.values() for row in rows)
+        self._lacking = {
+            bearer: bool(without_equipment(rows, equipment, start_ns, end_ns, timezone)) for bearer, rows in self.rows.items()
+        }
+
+        self._micrograms: dict[Bearer, int] = {}
+        for part in self.embodied:
+            self._micrograms[part.bearer] = self._micrograms.get(part.bearer, 0) + part.micrograms
+        self._bearers = sorted({*self.rows, *self._micrograms}, key=_order)
+
+    @cached_property
+    def instances_without_equipment(self) -> tuple[str, ...]:
+        """Instances with energy whose machine is not described, sorted."""
+        rows = [row for rows in self.rows.values() for row in rows]
+        return tuple(sorted(without_equipment(rows, self._equipment, *self._bounds, self._timezone)))
+
+    def bearers(self, keep: Callable[[Bearer], bool]) -> list[Bearer]:
+        """Those of the period that ``keep`` holds for, those of embodied parts alone included."""
+        return [bearer for bearer in self._bearers if keep(bearer)]
+
+    def split(self, bearers: Sequence[Bearer]) -> Split:
+        """Use, making and hosted models of some bearers."""
+        return Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
+
+    def operational(self, bearers: Sequence[Bearer], impacts: dict[Bearer, Impact]) -> Known:
+        """CO2e of use, by the impacts given: this period's, or those under other factors."""
+        return self._sum(bearers, impacts, lambda impact: impact.operational, lambda impact: impact.reason)
+
+    def under(self, factors_assess: Callable[[Sequence[Row]], Impact]) -> dict[Bearer, Impact]:
+        """The impacts of the same rows by another assessment."""
+        return {bearer: factors_assess(rows) for bearer, rows in self.rows.items()}
+
+    def energy_it(self, bearers: Sequence[Bearer]) -> Known:
+        """Energy at the wall, before the building, in kWh."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy_it, lambda impact: impact.reason)
+
+    def water(self, bearers: Sequence[Bearer], *, direct: bool) -> Known:
+        """Litres consumed on site, or upstream by the electricity."""
+        code = "no-wue" if direct else "no-water-factor"
+        return self._sum(
+            bearers, self.impacts, lambda impact: impact.water_direct if direct else impact.water_indirect, lambda _: code
+        )
+
+    def energy_microjoules(self, bearers: Iterable[Bearer]) -> int:
+        """Exact energy of components."""
+        return sum(self.impacts[bearer].energy_components_microjoules for bearer in bearers if bearer in self.impacts)
+
+    def precision(self) -> dict[str, float]:
+        """Share of the known co2e by precision class, "1" to "4". Classes are never averaged; empty where nothing is known."""
+        parts = [impact.operational for impact in self.impacts.values()]
+        parts += [self._made(bearer) for bearer in self.bearers(lambda _: True)]
+        parts += [_hosted([use]) for use in self.uses if use.standing == ESTIMATED]
+        sums: dict[str, float] = {}
+        for part in parts:
+            if part is not None and part.precision_class is not None:
+                sums[str(part.precision_class)] = sums.get(str(part.precision_class), 0.0) + part.value
+        whole = sum(sums[name] for name in sorted(sums))
+        return {name: sums[name] / whole for name in sorted(sums)}
+
+    def _sum(
+        self,
+        bearers: Sequence[Bearer],
+        impacts: dict[Bearer, Impact],
+        take: Callable[[Impact], Estimate | None],
+        why: Callable[[Impact], str | None],
+    ) -> Known:
+        parts = []
+        for bearer in bearers:
+            if bearer not in impacts:
+                continue  # embodied alone: nothing was used
+            impact = impacts[bearer]
+            estimate = take(impact)
+            if estimate is not None:
+                parts.append(Known(estimate))
+            elif impact.energy_kwh is not None:
+                parts.append(Known(None, why(impact)))
+        # Rows without any energy (a count, an unread counter) add nothing to rows that have some; alone they are not measured.
+        return Known.total(parts) if parts else Known(None, "not-measured" if bearers else "no-data")
+
+    def _made(self, bearer: Bearer) -> Estimate:
+        return _one(
+            self._micrograms.get(bearer, 0) / MICROGRAMS_PER_KG,
+            "embodied",
+            GSD["embodied"],
+            f"{bearer[0]}\n{bearer[1]}\nembodied",
+        )
+
+    def _embodied(self, bearers: Sequence[Bearer]) -> Known:
+        if not bearers:
+            return Known(None, "no-data")
+        if not self._equipment:
+            return Known(None, "no-equipment")
+        if any(self._lacking.get(bearer) for bearer in bearers):
+            return Known(None, "equipment-incomplete")
+        return Known(Estimate.total(self._made(bearer) for bearer in bearers))
+
+    def _api(self, bearers: Sequence[Bearer]) -> Known:
+        wanted = set(bearers)
+        uses = [use for use in self.uses if use.bearer in wanted]
+        if any(use.standing == UNMEASURED for use in uses):
+            return Known(None, "calls-unmeasured")
+        estimated = [use for use in uses if use.standing == ESTIMATED]
+        return Known(_hosted(estimated)) if estimated else Known(_NOTHING, "no-calls")
+
+
+def sci(serving: Known, units: float | None, training: Known | None, lifetime_units: float | None) -> tuple[Known, Known]:
+    """The SCI in gCO2e per functional unit, and the part of it that is training amortised.
+
+    Args:
+        serving: O + M of inference, in kgCO2e (hosted models included).
+        units: R, functional units delivered in the period.
+        training: CO2e in kg of the training of the model in service. None: none was ever recorded.
+        lifetime_units: Functional units that the model delivers before it is replaced, as declared.
+    """
+    if not units:
+        return Known(None, "no-units"), Known(None, "no-units")
+    if training is None:
+        return serving.scaled(1000 / units), Known(_NOTHING, "no-training")
+    if lifetime_units is None:
+        return Known(None, "no-lifetime"), Known(None, "no-lifetime")
+    amortised = training.scaled(units / lifetime_units)
+    return Known.total((serving, amortised)).scaled(1000 / units), amortised.scaled(1000 / units)
+
+
+def intensity(co2e: Known, count: float | None, reason: str) -> Known:
+    """GCO2e per unit of something counted; unknown for ``reason`` where there is none of it."""
+    return co2e.scaled(1000 / count) if count else Known(None, reason)
+
+
+def _hosted(uses: Iterable[TokenUse]) -> Estimate:
+    """The sum of some estimates: the model's error is shared by all who call it."""
+    parts = []
+    for use in uses:
+        if use.hypotheses is None or use.central_kg is None:
+            continue
+        gsd = GSD["api-open" if use.hypotheses.architecture_published else "api-closed"]
+        owner = f"{use.bearer[0]}\n{use.bearer[1]}\napi"
+        parts.append(_one(use.central_kg, f"api:{use.provider}:{use.model}", gsd, owner))
+    return Estimate.total(parts)
+
+
+def _one(value: float, error: str, gsd: float, owner: str) -> Estimate:
+    """A sum of one cell."""
+    return Estimate((Cell(value, frozenset({error}), owner),), {**GSD, error: gsd}, value)
+
+
+def _order(bearer: Bearer) -> tuple[str, str]:
+    return bearer[0] or "", bearer[1]

@@ -1,0 +1,142 @@
+"""The worked examples of docs/method.md: each is what its arithmetic gives, and what ecoia computes."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from builders import kwh, make_settings, outcome, record, write_catalogue
+from ecoia.assessment import GSD, Cell, interval, log_variance
+from ecoia.catalogue import INDICATORS
+from ecoia.factors import FactorSet
+from ecoia.hosted import ESTIMATED, Hypotheses, TokenUse
+from ecoia.periods import Quarter
+from ecoia.records import fold
+from ecoia.report import QuarterlyReport, build_report
+from ecoia.units import micro
+from test_factors import factor
+
+pytestmark = pytest.mark.checkout
+
+EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = ([\d.]+)(?: (?:kWh|kg|g|L))?$", re.MULTILINE)
+FUNCTIONS = {"exp": math.exp, "ln": math.log, "sqrt": math.sqrt}
+CATALOGUE = {
+    "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000}]",
+    "calibration": "calibrations: [{component: cpu, wall_factor: 1.25, source: s, date: 2026-01-01}]",
+    "sites": """\
+sites:
+  - id: site
+    instances: "server"
+    zone: FRA
+    pue: [{value: 1.5, quality: measured, source: s, date: 2026-01-01}]
+    wue: [{value: 0.5, quality: measured, source: s, date: 2026-01-01}]
+    water_factor: [{value: 3, quality: default, source: s, date: 2026-01-01}]
+""",
+    "equipment": """\
+equipment:
+  - id: server
+    co2e_kg: 1461
+    life_years: 4
+    reserved_share: 0.5
+    instances: server
+    from: 2026-01-01
+    source: s
+    date: 2025-12-01
+""",
+    "targets": "targets: [{id: t, indicator: co2e, baseline: {quarters: [2024Q1]}, reduction: 0.3, horizon: 2030}]",
+}
+
+
+@pytest.fixture
+def examples(repository: Path) -> dict[str, tuple[str, float]]:
+    """Each example's arithmetic and result, by its name."""
+    text = (repository / "docs" / "method.md").read_text(encoding="utf-8")
+    return {name: (expression, float(result)) for name, expression, result in EXAMPLE.findall(text)}
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> QuarterlyReport:
+    """The organisation of the page's first table."""
+    at = {"service": "assistant", "instance": "server", "ram": None}
+    records = [
+        record("2026-11-05T10:00", 20, cpu=kwh(8), **{**at, "ram": kwh(2)}, units_micro=micro(4000), accepted_micro=micro(3000)),
+        record("2026-11-05T11:00", 20, cpu=kwh(2), kind="idle", phase=None, **at),
+        record("2026-11-05T12:00", 20, cpu=kwh(3), phase="training", run_id="good", units_micro=micro(40), **at),
+        record("2026-11-05T13:00", 20, cpu=kwh(1), phase="training", run_id="bad", units_micro=micro(10), **at),
+        outcome("2026-11-05T12:20", "good", "ok", service="assistant"),
+        outcome("2026-11-05T13:20", "bad", "failed", service="assistant"),
+        record("2027-01-05T10:00", cpu=0, **at),
+    ]
+    return build_report(
+        fold(records),
+        Quarter(2026, 4),
+        settings=make_settings(timezone="UTC"),
+        catalogue=write_catalogue(tmp_path, **CATALOGUE),
+        factors=FactorSet([factor("FRA", 2024, 50.0), factor("FRA", 2026, 40.0)]),
+    )
+
+
+def by_hand(expression: str) -> float:
+    """What a line's arithmetic gives."""
+    assert re.fullmatch(r"[\d.()×/+\-^ explnsqrt]+", expression), expression
+    return float(eval(expression.replace("×", "*").replace("^", "**"), {"__builtins__": {}}, FUNCTIONS))  # noqa: S307
+
+
+def test_each_example_is_what_its_arithmetic_gives(examples: dict[str, tuple[str, float]]) -> None:
+    assert len(examples) >= 24
+    for name, (expression, result) in examples.items():
+        assert by_hand(expression) == pytest.approx(result, rel=1e-5), f"{name}: {expression}"
+
+
+def test_each_indicator_has_an_example_and_ecoia_computes_it(
+    examples: dict[str, tuple[str, float]], built: QuarterlyReport
+) -> None:
+    elsewhere = {"coverage_services", "co2e_operational_market", "co2e_api"}
+    (service,) = built.services
+    for name in sorted(set(INDICATORS) - elsewhere):
+        holder = next(part for part in (service, built.footprint, built.totals) if hasattr(part, name) and name != "service")
+        found = built.totals.energy if name == "energy" else getattr(holder, name)
+        assert found.value == pytest.approx(examples[name][1], rel=1e-6), name
+    (server,) = built.equipment
+    assert server.quarter_micrograms == pytest.approx(46e9)
+    parts = {part: examples[f"embodied of {part}"][1] for part in ("inference", "idle", "training")}
+    assert sum(parts.values()) == 46
+    assert examples["M of inference and idle"][1] == (parts["inference"] + parts["idle"]) * 1000
+    assert service.sci_training.value == pytest.approx(examples["training"][1] / 100_000)
+
+
+def test_the_estimate_by_tokens_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    low, high = 0.6, 1.0
+    found = Hypotheses("openai", "m", "0.11.3", "USA", "70", "70", True, low, (low + high) / 2, high)
+    use = TokenUse(("a", "inference"), "openai", "m", 10, 500_000, 1, ESTIMATED, None, found)
+    assert use.central_kg == pytest.approx(examples["co2e_api"][1])
+
+
+def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    cells = [Cell(mean, frozenset({"counters"}), owner) for mean, owner in ((3.0, "a"), (1.0, "b"))]
+    log_var = log_variance(cells, GSD, GSD["own"])
+    assert log_var == pytest.approx(examples["s²"][1], rel=1e-4)
+    bounds = interval(4, log_var)
+    assert (bounds.low, bounds.high) == pytest.approx((examples["low"][1], examples["high"][1]), rel=1e-4)
+
+
+def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> None:
+    text = (repository / "docs" / "method.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| ([^|]+?) \| [^|]+ \| ([^|]+?) \|$", text, re.MULTILINE))
+    expected = {
+        "wattmeter at the plug": ["wattmeter"],
+        "counters (RAPL, NVML)": ["counters"],
+        "load model of known hardware; of unknown": ["model", "generic-model"],
+        "declared activity": ["declared"],
+        "PUE measured, declared, default": ["pue-measured", "pue-declared", "pue-default"],
+        "grid factor of the year; of a year before": ["grid-same-year", "grid-previous-year"],
+        "making of equipment": ["embodied"],
+        "WUE; water factor": ["water"],
+        "hosted model, architecture published; not": ["api-open", "api-closed"],
+        "own": ["own"],
+    }
+    for row, names in expected.items():
+        assert [float(number) for number in re.findall(r"[\d.]+", table[row])] == [GSD[name] for name in names], row
