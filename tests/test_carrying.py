@@ -6,6 +6,7 @@ CPU time is burnt in exact amounts by the clock of the thread that does the work
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ import ecoia
 from ecoia.baseline import Baseline
 from ecoia.sampler import ThisProcess
 from ecoia.settings import load as load_settings
+from ecoia.spans import Span
 from quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
 
 
@@ -99,6 +101,24 @@ def test_work_submitted_by_a_call_is_its_own_even_after_it_has_ended(engine: Qui
             future.result()
     assert_about(engine.cpu_ns("submitter"), 20)
     assert engine.spans("submitter") == 1
+    engine.assert_settled()
+
+
+def test_work_that_hands_itself_on_for_ever_keeps_nothing(engine: QuietEngine) -> None:
+    done = threading.Event()
+
+    def again(left: int) -> None:
+        if left:
+            pool.submit(again, left - 1)
+        else:
+            done.alive = sum(isinstance(thing, Span) for thing in gc.get_objects())  # type: ignore[attr-defined]
+            done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with ecoia.track(service="a"):
+            pool.submit(again, 500)
+        assert done.wait(30)
+    assert done.alive < 50  # type: ignore[attr-defined]
     engine.assert_settled()
 
 

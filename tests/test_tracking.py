@@ -33,6 +33,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ecoia
+from ecoia import engine as engine_module
 from ecoia import spans
 from ecoia.engine import Baseline, ThreadState
 from ecoia.errors import UsageError
@@ -131,6 +132,188 @@ def test_one_object_is_re_entrant_across_threads(engine: QuietEngine) -> None:
     assert not engine.lost
     assert not shared._entered
     engine.assert_settled()
+
+
+@pytest.mark.parametrize("switch_seconds", [1e-6, 5e-3])
+def test_threads_that_share_an_object_never_take_one_anothers_blocks(engine: QuietEngine, switch_seconds: float) -> None:
+    shared = ecoia.track(service="shared")
+
+    def loop(repeats: int) -> None:
+        for _ in range(repeats):
+            with shared, shared as span:
+                span.units(1)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(switch_seconds)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(loop, [1000] * 8))
+    finally:
+        sys.setswitchinterval(before)
+    assert engine.spans("shared") == 16_000
+    assert sum(counters.units_micro for counters in engine.every("shared")) == 8000 * 10**6
+    assert not engine.lost
+    engine.assert_settled()
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises, as KeyboardInterrupt."""
+
+
+@ecoia.track(service="call")
+def _call() -> None:
+    """Nothing."""
+
+
+@ecoia.track(service="run", phase="training")
+def _call_of_run() -> None:
+    """Nothing."""
+
+
+@ecoia.track(service="around")
+def _nested_call() -> None:
+    _call()
+
+
+@ecoia.track(service="generator")
+def _generate() -> Iterator[int]:
+    yield 1
+    yield 2
+
+
+@ecoia.track(service="coroutine")
+async def _await() -> None:
+    await asyncio.sleep(0)
+
+
+def _block() -> None:
+    with ecoia.track(service="block"):
+        pass
+
+
+def _nested_block() -> None:
+    with ecoia.track(service="block"):
+        _block()
+
+
+def _open_block() -> None:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ecoia.track(service="open"))
+
+
+def _steps_of_a_coroutine() -> None:
+    task = _await()
+    with contextlib.suppress(StopIteration):
+        while True:
+            task.send(None)
+
+
+FORMS: dict[str, Callable[[], object]] = {
+    "call": _call,
+    "call of a run": _call_of_run,
+    "nested call": _nested_call,
+    "block": _block,
+    "nested block": _nested_block,
+    "open block": _open_block,
+    "generator": lambda: list(_generate()),
+    "coroutine": _steps_of_a_coroutine,
+}
+
+
+def at_each_clock_read(
+    monkeypatch: pytest.MonkeyPatch, form: Callable[[], object], handle: Callable[[], object]
+) -> Iterator[None]:
+    """Run a form again and again, each time with a signal handler called after another one of its reads of a clock."""
+    left = [-1]
+
+    def handled(clock: Callable[[], int]) -> Callable[[], int]:
+        def read() -> int:
+            now_ns = clock()
+            left[0] -= 1
+            if left[0] == 0:
+                handle()
+            return now_ns
+
+        return read
+
+    for module in ("tracking", "wrapping", "spans"):
+        for clock in (time.perf_counter_ns, time.thread_time_ns):
+            monkeypatch.setattr(f"ecoia.{module}.{clock.__name__}", handled(clock))
+    form()  # the thread's first span
+    reads = 0
+    while left[0] <= 0:
+        reads += 1
+        left[0] = reads
+        with contextlib.suppress(Interrupt):
+            form()
+        if left[0] <= 0:
+            yield
+    assert reads > 4
+
+
+@pytest.mark.filterwarnings("ignore:coroutine '_await' was never awaited")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("form", FORMS)
+def test_an_exception_of_a_signal_handler_leaves_no_span_behind(
+    engine: QuietEngine, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    def interrupt() -> None:
+        raise Interrupt
+
+    began_ns = time.perf_counter_ns()
+    for _ in at_each_clock_read(monkeypatch, FORMS[form], interrupt):
+        engine.assert_settled()
+        assert spans.in_context.get() is None
+        assert spans.innermost() is None
+    assert sum(state.cover_ns for state in engine.threads) <= time.perf_counter_ns() - began_ns
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_signal_handler_that_uses_spans_disturbs_none(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    handled = 0
+
+    @ecoia.track(service="handler")
+    def handle() -> None:
+        nonlocal handled
+        handled += 1
+
+    for _ in at_each_clock_read(monkeypatch, FORMS[form], handle):
+        engine.assert_settled()
+    assert engine.spans("handler") == handled >= 4
+
+
+def test_what_a_step_used_survives_a_signal_handler_at_its_end(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    @ecoia.track(service="handler")
+    def handle() -> None:
+        burn(1)
+
+    clock = time.thread_time_ns
+
+    def read() -> int:
+        now_ns = clock()
+        if armed:
+            armed.clear()
+            handle()
+        return now_ns
+
+    armed: list[bool] = []
+    monkeypatch.setattr("ecoia.wrapping.thread_time_ns", read)
+
+    @ecoia.track(service="coroutine")
+    async def work() -> None:
+        burn(20)
+        armed.append(True)
+
+    @ecoia.track(service="generator")
+    def generate() -> Iterator[None]:
+        burn(20)
+        armed.append(True)
+        yield
+
+    asyncio.run(work())
+    list(generate())
+    for service in ("coroutine", "generator"):
+        assert engine.cpu_ns(service) >= 15 * MILLISECOND
 
 
 def test_threads_that_are_first_together_start_one_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,6 +542,27 @@ def test_a_task_that_outlives_its_maker_is_outermost_itself(engine: QuietEngine)
 
     assert asyncio.run(main()) is None
     assert sum(counters.ended for counters in engine.every("child")) == 1
+
+
+def test_a_task_that_outlives_the_block_above_it_charges_it_no_more(engine: QuietEngine) -> None:
+    async def outlive(entered: asyncio.Event, left: asyncio.Event) -> None:
+        with ecoia.track(service="task"):
+            entered.set()
+            await left.wait()
+        burn(10)  # in no block
+
+    async def main() -> None:
+        entered, left = asyncio.Event(), asyncio.Event()
+        with ecoia.track(service="maker"):
+            task = asyncio.create_task(outlive(entered, left))
+            await entered.wait()
+        left.set()
+        await task
+
+    asyncio.run(main())
+    assert engine.cpu_ns("maker") < 5 * MILLISECOND
+    assert engine.cpu_ns("task") < 5 * MILLISECOND
+    engine.assert_settled()
 
 
 def test_work_handed_to_a_thread_knows_its_span(engine: QuietEngine) -> None:
@@ -1076,6 +1280,45 @@ def test_the_run_active_at_the_start_goes_with_the_span(engine: QuietEngine, mon
     }
 
 
+def test_the_outermost_span_of_a_run_tells_its_end_whatever_is_around_it(engine: QuietEngine) -> None:
+    """A request may train a model, or have one trained by a pool after it is answered."""
+
+    @ecoia.track(service="a", phase="evaluation")
+    def evaluate() -> None:
+        """Part of the run."""
+
+    @ecoia.track(service="a", phase="training")
+    def train() -> None:
+        evaluate()
+
+    def ended() -> tuple[int, int]:
+        counters = engine.every("a")
+        return tuple(sum(c.ended for c in counters if c.label.phase == phase) for phase in ("training", "evaluation"))  # type: ignore[return-value]
+
+    @ecoia.track(service="request")
+    def request() -> None:
+        train()
+
+    @ecoia.track(service="request")
+    async def answer() -> None:
+        train()
+
+    request()
+    assert ended() == (1, 0)
+    asyncio.run(answer())
+    assert ended() == (2, 0)
+    go = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+
+        @ecoia.track(service="request")
+        def submit() -> None:
+            pool.submit(lambda: go.wait(30) and train())
+
+        submit()
+        go.set()
+    assert ended() == (3, 0)
+
+
 def test_a_half_imported_mlflow_is_no_obstacle(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     standing_in_for_mlflow(monkeypatch)
     assert ecoia.track(service="a", phase="training")(lambda: 5)() == 5
@@ -1155,6 +1398,52 @@ def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
         assert 480 * 0.2 * MILLISECOND <= sums.cpu_ns < 480 * 0.6 * MILLISECOND
 
 
+def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) -> None:
+    """Whatever it does between two reads of one look, all looks together hold its CPU time once."""
+    work_meanwhile = [False]
+
+    class Watched(dict[Any, Any]):
+        def values(self) -> Any:
+            if work_meanwhile[0]:
+                ecoia.track(service="other")(burn)(10)
+            return super().values()
+
+    began_ns = time.thread_time_ns()
+    with ecoia.track(service="a"):
+        burn(5)
+    (state,) = engine.threads
+    state.counters = Watched(state.counters)
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    looks = []
+    for work_meanwhile[0] in (False, True, False, True, False):
+        looks.append(subject.look(time.perf_counter_ns()))
+    found_ns = sum(look.outside_cpu_ns + sum(delta.cpu_ns for delta in look.deltas.values()) for look in looks)
+    assert found_ns <= time.thread_time_ns() - began_ns + SLACK_NS
+    assert sum(delta.cpu_ns for look in looks for key, delta in look.deltas.items() if key.service == "other") >= 20 * MILLISECOND
+
+
+def test_a_span_that_ends_during_a_look_is_read_once(engine: QuietEngine) -> None:
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    end_meanwhile = [False]
+    block = ecoia.track(service="a")
+
+    class Watched(dict[Any, Any]):
+        def values(self) -> Any:
+            if end_meanwhile[0]:
+                end_meanwhile[0] = False
+                block.__exit__(None, None, None)
+            return super().values()
+
+    with ecoia.track(service="a"):
+        pass
+    (state,) = engine.threads
+    state.counters = Watched(state.counters)
+    block.__enter__()
+    burn(10)
+    end_meanwhile[0] = True
+    assert_about(sum(delta.cpu_ns for delta in subject.look(time.perf_counter_ns()).deltas.values()), 10)
+
+
 def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     from ecoia.sampler import _Seen
 
@@ -1174,7 +1463,7 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
     subject = ThisProcess(engine, Baseline(), "session", load_settings())
     advance = _Seen.advance
 
-    def advance_then_end(self: _Seen, *arguments: Any) -> tuple[int, int]:
+    def advance_then_end(self: _Seen, *arguments: Any) -> int:
         result = advance(self, *arguments)
         go.set()
         thread.join()  # its last span, and its end, fall between the reading and what follows it
@@ -1287,6 +1576,61 @@ assert os.waitpid(pid, 0)[1] == 0
     files = {entry.file: entry.record.pid for entry in Journal(home).scan().entries}
     assert len(files) == len(set(files.values())) == 2
     assert not any(record.lost for record in recorded(home))
+
+
+FORKING_THREADS = """
+import os, sys, threading
+beside = lambda: engine.background is not None and engine.background._thread.is_alive()
+seen = threading.local()
+os.register_at_fork(before=lambda: setattr(seen, "beside", "engine" in globals() and beside()))  # the earliest is called last
+import ecoia
+from ecoia.engine import engine
+block = ecoia.track(service="a")
+with block: pass
+assert ecoia.flush(60)
+found = []
+def fork():
+    for _ in range(25):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        found.append(seen.beside)
+        os.waitpid(child, 0)
+threads = [threading.Thread(target=fork) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(found) == 100 and not any(found), sum(found)
+with block: pass
+assert ecoia.flush(60), "measuring goes on"
+"""
+
+
+def test_forks_of_several_threads_at_once_find_no_thread_of_ours(home: Path) -> None:
+    done = run_python("import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n" + FORKING_THREADS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_of(home)["a"] == 2
+
+
+def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the child would inherit, locked, the lock of a module that is being imported."""
+    starting, go, forked = threading.Event(), threading.Event(), threading.Event()
+
+    def start() -> None:
+        starting.set()
+        assert go.wait(30)
+
+    monkeypatch.setattr(engine, "_start_background", start)
+    monkeypatch.setattr("ecoia.engine.Background.PARKING_GRACE_SECONDS", 30)
+    first = threading.Thread(target=_call)
+    first.start()
+    assert starting.wait(30)
+    forking = threading.Thread(target=lambda: (engine_module._before_fork(), forked.set()))
+    forking.start()
+    assert not forked.wait(0.05)
+    go.set()
+    assert forked.wait(30)
+    first.join()
+    forking.join()
 
 
 def test_a_child_forked_at_once_can_import(home: Path) -> None:

@@ -14,7 +14,7 @@ from functools import partial, wraps
 from typing import Any
 
 from ecoia.engine import Engine, ThreadState, engine
-from ecoia.spans import CallSpan, Span, counters_like, in_context, innermost, leave, put_on_top, start_call
+from ecoia.spans import Piece, Span, counters_like, in_context, innermost, leave, put_on_top, start_call
 
 _followed: set[str] = set()
 
@@ -26,7 +26,7 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     state: ThreadState | None = getattr(engine.local, "state", None)
     if state is None:
         state = engine.enter_thread()
-    piece = CallSpan()  # stands for the span on this thread: the same counters' label, no span more
+    piece = Piece()
     start_call(piece, state, counters_like(state, span._counters))
     piece.parent = span
     try:
@@ -36,6 +36,13 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
         piece._ended = True
 
 
+def _whole(span: Span | None) -> Span | None:
+    """The span for which a piece works. Else work that hands itself on for ever would drag all its pieces along."""
+    while type(span) is Piece:
+        span = span.parent
+    return span
+
+
 def follow_pools() -> None:
     """Follow what hands work to threads, as far as it is imported: nobody gets a pool who has none.
 
@@ -43,8 +50,8 @@ def follow_pools() -> None:
     """
     executor: Any = getattr(sys.modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None)
     if executor is not None and "pools" not in _followed:
-        executor.submit = _carried_submit(executor.submit)
         _followed.add("pools")
+        executor.submit = _carried_submit(executor.submit)
     if "anyio" not in _followed and _uses_anyio():
         _followed.add("anyio")
         _follow_anyio()
@@ -63,7 +70,7 @@ def _in_loop() -> bool:
 def _carried_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(submit)
     def carried(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        span = innermost()
+        span = _whole(innermost())
         if span is None:
             return submit(self, fn, *args, **kwargs)
         return submit(self, carry, span, fn, *args, **kwargs)
@@ -79,7 +86,7 @@ def _follow_anyio() -> None:
 
     @wraps(run)
     async def carried(cls: Any, func: Any, args: Any, *more: Any, **named: Any) -> Any:
-        span = innermost()
+        span = _whole(innermost())
         if span is not None:
             func = partial(carry, span, func)
         return await run(cls, func, args, *more, **named)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
-from threading import Event, Lock, Thread, get_native_id, local
+from threading import Event, Lock, RLock, Thread, get_native_id, local
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -165,9 +165,9 @@ class Background:
         self.ready = Event()
         self.closed = Event()
         self.stopping = False
-        self.parked = False
-        self._running = True  # until the thread has seen that it is to end; changed under the lock
-        self._turn = Lock()
+        self._turn = RLock()  # held to begin or end a fork, and by the thread to decide whether it ends
+        self._forks = 0  # under way, by several threads
+        self._running = False
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
@@ -179,9 +179,16 @@ class Background:
         self._engine = engine
         self._start()
 
+    @property
+    def parked(self) -> bool:
+        """Whether a fork is under way."""
+        return self._forks > 0
+
     def _start(self) -> None:
-        self._thread = Thread(target=self._run, name="ecoia-sampler", daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._run, name="ecoia-sampler", daemon=True)
+        thread.start()
+        self._thread = thread
+        self._running = True
 
     def _run(self) -> None:
         try:
@@ -195,8 +202,8 @@ class Background:
                 self.ready.set()
             while True:
                 self.sampling.run()
-                with self._turn:
-                    if self.stopping or self.parked:  # else the fork was over before we saw it begin
+                with self._turn:  # the fork may be over
+                    if self.stopping or self.parked:
                         self._running = False
                         return
         except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
@@ -235,20 +242,26 @@ class Background:
         While it is importing, it cannot be parked, but waited for: the lock of a module goes to the child locked.
         Python 3.12 and later warn of forks beside threads.
         """
-        if os.getpid() == self.pid and not self.stopping:
-            self.ready.wait(self.DETECTION_GRACE_SECONDS)
-            self.parked = True
+        if os.getpid() == self.pid:
+            if not self.stopping:
+                self.ready.wait(self.DETECTION_GRACE_SECONDS)
+            with self._turn:
+                self._forks += 1
+                thread = self._thread
             self.bell.ring()
-            self._thread.join(self.PARKING_GRACE_SECONDS)
+            thread.join(0 if self.stopping else self.PARKING_GRACE_SECONDS)
 
     def unpark(self) -> None:
         """Go on after a fork, in the parent."""
-        if self.parked and os.getpid() == self.pid:
+        if os.getpid() == self.pid:
             with self._turn:
-                self.parked = False
-                ended, self._running = not self._running, True
-            if ended and not self.stopping:
-                self._start()
+                self._forks = max(self._forks - 1, 0)  # the first span may have come after this fork had begun
+                if self.parked or self._running or self.stopping:
+                    return
+                try:
+                    self._start()
+                except RuntimeError:  # the host has used up its threads: the next fork tries again
+                    self._engine.lost.append("no-sampler")
 
     def stop(self) -> None:
         """Write what is left and end; called when the process exits. Waits a bounded time."""
@@ -287,13 +300,16 @@ class Engine:
         state = ThreadState(self.generation)
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
-        self.threads.append(state)
-        self.follow()
         if self.background is None:
             with self._starting:  # several threads may be first at once
                 if self.background is None:
+                    _watch_forks()
+                    self.follow()
                     self._start_background()
+        else:
+            self.follow()
         state.start_cpu_ns = thread_time_ns()  # what was done until here is ours, not the thread's
+        self.threads.append(state)
         return state
 
     def follow(self) -> None:
@@ -304,8 +320,12 @@ class Engine:
             except Exception:  # noqa: BLE001 - a version of a library that is made otherwise
                 lose("pool-not-followed")
 
+    def wait_for_start(self) -> None:
+        """Let no fork come while another thread imports what measuring needs: its child could never import that."""
+        if self._starting.acquire(timeout=Background.PARKING_GRACE_SECONDS):
+            self._starting.release()
+
     def _start_background(self) -> None:
-        _watch_forks()
         try:
             self.background = Background(self)
         except RuntimeError:  # no thread can start any more: the interpreter is going down
@@ -329,6 +349,7 @@ engine = Engine()
 
 
 def _before_fork() -> None:
+    engine.wait_for_start()
     if engine.background is not None:
         engine.background.park()
 

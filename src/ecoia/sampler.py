@@ -52,8 +52,7 @@ class ThisProcess:
         for state in list(self._engine.threads):
             seen = self._seen.setdefault(id(state), _Seen(state))
             ended = state.dead_cpu_ns >= 0  # asked first: a thread that ends while it is read is read once more
-            thread_delta_ns, spans_delta_ns = seen.advance(wall_ns, self._key, deltas)
-            outside_ns += max(thread_delta_ns - spans_delta_ns, 0)
+            outside_ns += seen.advance(wall_ns, self._key, deltas)
             uncovered *= 1 - min(seen.covered_delta_ns / elapsed_ns, 1.0)
             if ended:
                 self._engine.threads.remove(state)
@@ -115,19 +114,20 @@ class _Seen:
         self.state = state
         self.covered_delta_ns = 0
         self._thread_cpu_ns = state.start_cpu_ns
+        self._outside_ns = 0
         self._covered_ns = 0
         self._wall_ns = 0
         self._numbers: dict[int, tuple[int, ...]] = {}
 
-    def advance(self, wall_ns: int, key_of: Any, deltas: dict[Key, Delta]) -> tuple[int, int]:
-        """Add what is new to ``deltas``; returns (CPU time of the thread, of it in spans) since the last call."""
+    def advance(self, wall_ns: int, key_of: Any, deltas: dict[Key, Delta]) -> int:
+        """Add what is new to ``deltas``; returns the CPU time that the thread used outside spans since the last call."""
         state = self.state
-        top, mark_ns, thread_ns = self._consistent_top()
+        top, running_cpu_ns, thread_ns = self._consistent_top()
         running = top._counters if top is not None else None
         call = top if top is not None and top.is_call else None
         spans_delta_ns = 0
         for counters in list(state.counters.values()):
-            cpu_ns = counters.cpu_ns + (max(thread_ns - mark_ns, 0) if counters is running else 0)
+            cpu_ns = running_cpu_ns if counters is running else counters.cpu_ns
             in_flight_ns = counters.flight_ns + counters.open_count * wall_ns
             now = (
                 cpu_ns,
@@ -164,21 +164,26 @@ class _Seen:
             in_flight = wall_ns - max(call._start_ns, self._wall_ns)
             deltas.setdefault(key_of(call._counters), Delta()).in_flight_ns += max(in_flight, 0)
         self._wall_ns = wall_ns
-        covered_ns = state.cover_ns + (max(wall_ns - state.cover_mark_ns, 0) if state.live or top is not None else 0)
+        covered_ns = state.cover_ns + (max(wall_ns - state.cover_mark_ns, 0) if state.live or state.top is not None else 0)
         self.covered_delta_ns = max(covered_ns - self._covered_ns, 0)
         self._covered_ns = max(covered_ns, self._covered_ns)
         thread_delta_ns = max(thread_ns - self._thread_cpu_ns, 0)
         self._thread_cpu_ns = max(thread_ns, self._thread_cpu_ns)
-        return thread_delta_ns, spans_delta_ns
+        # A thread that worked on while its counters were read has more in spans than its clock said: owed to the next.
+        self._outside_ns += thread_delta_ns - spans_delta_ns
+        outside_ns = max(self._outside_ns, 0)
+        self._outside_ns -= outside_ns
+        return outside_ns
 
     def _consistent_top(self) -> tuple[Any, int, int]:
-        """(span on top, its mark, the thread's CPU clock), read again if the thread switched meanwhile."""
+        """(span on top, its counters' CPU time until now, the thread's clock), read again if the thread switched meanwhile."""
         state = self.state
         for _ in range(4):
             top, mark_ns = state.top, state.cpu_mark_ns
+            cpu_ns = top._counters.cpu_ns if top is not None else 0
             thread_ns = self._thread_clock()
             if state.top is top and state.cpu_mark_ns == mark_ns:
-                return top, mark_ns, thread_ns
+                return top, cpu_ns + max(thread_ns - mark_ns, 0), thread_ns
         return None, 0, max(thread_ns, self._thread_cpu_ns)
 
     def _thread_clock(self) -> int:

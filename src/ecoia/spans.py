@@ -10,6 +10,10 @@ alone says which is innermost. An *open* span (a block, a coroutine, a generator
 counts as in flight until it ends, and the context (``contextvars``) says to whom it belongs.
 
 ``track``'s wrappers write out some of these steps in place, since a call costs as much as the step.
+
+A signal handler may use spans too, or raise, in the middle of any step, and another thread may come in between. The
+interpreter lets them in at calls, loops' ends and nowhere else: so each step reads its clocks first, and calls nothing
+from its first change to its last.
 """
 
 from __future__ import annotations
@@ -122,6 +126,20 @@ class CallSpan(Span):
     is_call = True
 
 
+class BlockSpan(CallSpan):
+    """A block in code that cannot be suspended. It says which object opened it, which several threads may share."""
+
+    __slots__ = ("_opener",)
+
+    _opener: Any
+
+
+class Piece(CallSpan):
+    """What a pool's thread does for a span that began elsewhere, its parent: the same label, and no span more."""
+
+    __slots__ = ()
+
+
 class NoSpan(Span):
     """Stands in when ecoia is off: takes everything, keeps nothing."""
 
@@ -208,15 +226,20 @@ def put_on_top(span: Span | None, state: ThreadState) -> None:
     """Charge what ran until now to the span on top, and what runs from now on to this one."""
     top = state.top
     if not state.live and (top is None) is not (span is None):  # begins or ends to be covered
+        now_ns = perf_counter_ns()
+        cpu_ns = thread_time_ns()
         if top is None:
-            state.cover_mark_ns = perf_counter_ns()
+            state.cover_mark_ns = now_ns
         else:
-            state.cover_ns += perf_counter_ns() - state.cover_mark_ns
-    cpu_ns = thread_time_ns()
+            state.cover_ns += now_ns - state.cover_mark_ns
+    else:
+        cpu_ns = thread_time_ns()
+    if cpu_ns < state.cpu_mark_ns:  # after the clock was read, a signal handler had spans, which are charged
+        cpu_ns = state.cpu_mark_ns
     if top is not None:
         top._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-    state.top = span
     state.cpu_mark_ns = cpu_ns
+    state.top = span
 
 
 def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
@@ -235,14 +258,22 @@ def end_call(span: Span, state: ThreadState, failed: bool) -> None:
         put_on_top(span._under, state)
     else:
         leave(span, state)
-    end(span, perf_counter_ns(), failed)
+    end_ns = perf_counter_ns()
+    counters = span._counters
+    span._ended = True
+    counters.spans += 1
+    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
+        tell_end(span, end_ns, failed)
 
 
 def leave(span: Span, state: ThreadState) -> None:
     """Take a span off its thread, wherever on it it stands: blocks that interleave end in any order."""
     top = state.top
     if top is span:
-        put_on_top(span._under, state)
+        under = span._under
+        while under is not None and under._ended:  # a task outlives the block under which it began its own
+            under = under._under
+        put_on_top(under, state)
         return
     if top is not None:
         put_on_top(top, state)
@@ -334,23 +365,57 @@ def finish(span: Span, failed: bool) -> None:
     state.live -= 1
     if not state.live and state.top is None:
         state.cover_ns += end_ns - state.cover_mark_ns
-    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
-        end(span, end_ns, failed)
-    else:
-        span._ended = True
-        counters.spans += 1
-
-
-def end(span: Span, end_ns: int, failed: bool) -> None:
-    """What the end of every span counts."""
-    counters = span._counters
     span._ended = True
     counters.spans += 1
-    if counters.run is not None and span.parent is None:
+    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
+        tell_end(span, end_ns, failed)
+
+
+def finish_anyhow(span: Span, failed: bool) -> None:
+    """End an open span out of which an exception comes: maybe a signal handler's, from the middle of a step of ours."""
+    state = span._state
+    on_thread = state.top
+    while on_thread is not None and on_thread is not span:
+        on_thread = on_thread._under
+    if on_thread is not None:
+        leave(span, state)
+    if in_context.get() is span:
+        in_context.set(open_around(span))
+    if not span._ended:
+        finish(span, failed)
+
+
+def open_around(span: Span) -> Span | None:
+    """The innermost open span around this one that has not ended."""
+    outer = span.parent
+    while outer is not None and (outer._ended or outer.is_call):
+        outer = outer.parent
+    return outer
+
+
+def tell_end(span: Span, end_ns: int, failed: bool) -> None:
+    """The end of a span that belongs to a run, or was long."""
+    counters = span._counters
+    if counters.run is not None and _is_outermost(span, counters.run):
         counters.last_failed = failed
         counters.ended += 1
     if end_ns - span._start_ns > LONG_SPAN_NS:
         wake_sampler()
+
+
+def _is_outermost(span: Span, run: Run) -> bool:
+    """Whether no other span of its run is around it. One of another run, or of none (a request that trains), may be."""
+    outer = span.parent
+    while outer is not None:
+        of = outer._counters.run
+        if (
+            of is not None
+            and (of.run_id, of.tracking_uri) == (run.run_id, run.tracking_uri)
+            and not (outer._ended or type(outer) is Piece)
+        ):
+            return False
+        outer = outer.parent
+    return True
 
 
 def wake_sampler() -> None:

@@ -18,7 +18,7 @@ from ecoia.errors import UsageError
 from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
 from ecoia.spans import (
     LONG_SPAN_NS,
-    CallSpan,
+    BlockSpan,
     NoSpan,
     Span,
     abandon,
@@ -27,10 +27,12 @@ from ecoia.spans import (
     counters_for,
     end_call,
     finish,
+    finish_anyhow,
     in_context,
     innermost,
     leave,
     move,
+    open_around,
     put_on_top,
     short_text,
     start_call,
@@ -88,7 +90,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         model_version: str | None = None,
     ) -> None:
         self._units = units
-        self._entered: list[Span] = []  # spans of the blocks that this object opened and that are not left yet
+        self._entered: list[Span] = []  # open spans of the blocks that this object opened and that are not left yet
         if units is None:
             try:
                 self._label = known_labels[service, phase, endpoint, model_version]  # checked before
@@ -131,8 +133,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
         counters = state.counters.get(label)
         if counters is None or counters.run is not None:
             counters = counters_for(state, label)
-        span = CallSpan()
-        self._entered.append(span)
+        span = BlockSpan()
+        span._opener = self
         top = state.top
         if top is not None:
             start_call(span, state, counters)
@@ -142,52 +144,65 @@ class track:  # noqa: N801 - reads as a verb where it is used
         span._ended = False
         span.parent = span._under = None
         span._start_ns = start_ns = perf_counter_ns()
+        cpu_ns = thread_time_ns()
         if not state.live:
             state.cover_mark_ns = start_ns
+        state.cpu_mark_ns = cpu_ns
         state.top = span
-        state.cpu_mark_ns = thread_time_ns()
         return span
 
     def _enter_open(self) -> Span:
         """A block that can be suspended, since the code around it can: others run between its ends."""
         follow_tasks()
         span = begin(self._label)
-        span._under = span._state.top
-        put_on_top(span, span._state)
-        in_context.set(span)
-        self._entered.append(span)
+        try:
+            span._under = span._state.top
+            put_on_top(span, span._state)
+            in_context.set(span)
+            self._entered.append(span)
+        except BaseException:
+            finish_anyhow(span, True)
+            raise
         return span
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        state: ThreadState | None = getattr(engine.local, "state", None)
-        entered = self._entered
-        span = entered[-1] if entered else None
-        if span is None or state is None or state.top is not span or not span.is_call:
-            span = self._leave_any(state, kind is not None)
+        try:
+            state: ThreadState = engine.local.state
+            span = state.top
+        except AttributeError:
+            span = None
+        if type(span) is not BlockSpan or span._opener is not self:
+            span = self._leave_any(kind is not None)
             if span is None:
                 return
-        elif span._under is not None or span._counters.run is not None:
-            entered.pop()
-            end_call(span, state, kind is not None)
         else:
-            cpu_ns = thread_time_ns()  # spans.end_call, written out
-            end_ns = perf_counter_ns()
-            entered.pop()
-            counters = span._counters
-            state.top = None
-            counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-            if not state.live:
-                state.cover_ns += end_ns - state.cover_mark_ns
-            span._ended = True
-            counters.spans += 1
-            if end_ns - span._start_ns > LONG_SPAN_NS:
-                wake_sampler()
+            try:
+                if span._under is not None or span._counters.run is not None:
+                    end_call(span, state, kind is not None)
+                else:
+                    cpu_ns = thread_time_ns()  # spans.end_call, written out
+                    end_ns = perf_counter_ns()
+                    counters = span._counters
+                    state.top = None
+                    if cpu_ns > state.cpu_mark_ns:
+                        counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+                    if not state.live:
+                        state.cover_ns += end_ns - state.cover_mark_ns
+                    span._ended = True
+                    counters.spans += 1
+                    if end_ns - span._start_ns > LONG_SPAN_NS:
+                        wake_sampler()
+            except BaseException:  # a signal handler's, from the middle of the lines above
+                if not span._ended:
+                    end_call(span, state, True)
+                raise
         units = self._units
         if units is not None and not callable(units):
             span.units(units)
 
-    def _leave_any(self, state: ThreadState | None, failed: bool) -> Span | None:
+    def _leave_any(self, failed: bool) -> Span | None:
         """End a block that is not simply the innermost on its thread; None where there is nothing to count."""
+        state: ThreadState | None = getattr(engine.local, "state", None)
         span = self._find(state)
         if span is None or span._state.generation != engine.generation:
             return None  # ecoia is off; or the block began before a fork, and is the parent process's affair
@@ -197,9 +212,13 @@ class track:  # noqa: N801 - reads as a verb where it is used
             move(span, state)
         if span.is_call:
             end_call(span, state, failed)
-        else:
+            return span
+        try:
             leave(span, state)
             finish(span, failed)
+        except BaseException:
+            finish_anyhow(span, True)
+            raise
         return span
 
     def _find(self, state: ThreadState | None) -> Span | None:
@@ -212,10 +231,15 @@ class track:  # noqa: N801 - reads as a verb where it is used
         here = span = in_context.get()
         while span is not None and span not in entered:
             span = span.parent
-        if span is None and state is not None:
-            span = state.top
+        if span is None:
+            span = self._call_on(state)
+            if span is not None:
+                return span
+            span = None if state is None else state.top
             while span is not None and span not in entered:
                 span = span._under
+        if span is None and not entered:  # a block that was entered on another thread
+            return next(filter(None, map(self._call_on, list(engine.threads))), None)
         try:
             if span is None:
                 span = entered.pop()
@@ -224,10 +248,14 @@ class track:  # noqa: N801 - reads as a verb where it is used
         except (IndexError, ValueError):
             return None
         if span is here:  # else blocks that interleave: what is innermost stays so
-            outer = span.parent
-            while outer is not None and (outer._ended or outer.is_call):
-                outer = outer.parent
-            in_context.set(outer)
+            in_context.set(open_around(span))
+        return span
+
+    def _call_on(self, state: ThreadState | None) -> Span | None:
+        """The innermost block in code that cannot be suspended that this object opened on a thread."""
+        span = None if state is None else state.top
+        while span is not None and not (type(span) is BlockSpan and span._opener is self):
+            span = span._under
         return span
 
     async def __aenter__(self) -> Span:

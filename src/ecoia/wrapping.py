@@ -22,6 +22,7 @@ from ecoia.spans import (
     counters_for,
     end_call,
     finish,
+    finish_anyhow,
     in_context,
     move,
     put_on_top,
@@ -84,32 +85,35 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
             span._ended = False
             span.parent = span._under = None
             span._start_ns = start_ns = perf_counter_ns()
+            cpu_ns = thread_time_ns()
             if not state.live:
                 state.cover_mark_ns = start_ns
+            state.cpu_mark_ns = cpu_ns
             state.top = span
-            state.cpu_mark_ns = thread_time_ns()
         try:
             result = function(*args, **kwargs)
-        except BaseException:
-            try:
-                end_call(span, state, True)
-            except RecursionError:  # the stack has no room for it: what this call used is nobody's
-                state.top = top
-                engine.lost += ("stack-full",)
+            if top is not None or of_run or state.top is not span:
+                end_call(span, state, False)
+            else:
+                cpu_ns = thread_time_ns()
+                end_ns = perf_counter_ns()
+                state.top = None
+                if cpu_ns > state.cpu_mark_ns:  # else a signal handler had spans meanwhile
+                    counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+                if not state.live:
+                    state.cover_ns += end_ns - state.cover_mark_ns
+                span._ended = True
+                counters.spans += 1
+                if end_ns - start_ns > LONG_SPAN_NS:
+                    wake_sampler()
+        except BaseException:  # the function's; or a signal handler's, from the middle of the lines above
+            if not span._ended:
+                try:
+                    end_call(span, state, True)
+                except RecursionError:  # the stack has no room for it: what this call used is nobody's
+                    state.top = top
+                    engine.lost += ("stack-full",)
             raise
-        if top is not None or of_run or state.top is not span:
-            end_call(span, state, False)
-        else:
-            cpu_ns = thread_time_ns()
-            end_ns = perf_counter_ns()
-            state.top = None
-            counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-            if not state.live:
-                state.cover_ns += end_ns - state.cover_mark_ns
-            span._ended = True
-            counters.spans += 1
-            if end_ns - start_ns > LONG_SPAN_NS:
-                wake_sampler()
         if units is not None:
             _give_units(span, units, result)
         return result
@@ -136,37 +140,38 @@ def _wrap_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], label: La
     async def measured(*args: Any, **kwargs: Any) -> Any:
         inner = function(*args, **kwargs)
         span = begin(label)
-        # The first step here, since many calls have no other: a generator to drive them would cost as much again.
-        state = span._state
-        token = in_context.set(span)
-        span._under = under = state.top
-        if under is None:  # put_on_top, written out; being in flight, it is covered
-            state.top = span
-            state.cpu_mark_ns = thread_time_ns()
-        else:
-            put_on_top(span, state)
         try:
-            item = inner.send(None)
-        except StopIteration as stop:
-            if state.top is span and under is None:  # _leave_step, written out
-                span._counters.cpu_ns += thread_time_ns() - state.cpu_mark_ns
-                state.top = None
-                in_context.reset(token)
+            # The first step here, since many calls have no other: a generator to drive them would cost as much again.
+            state = span._state
+            token = in_context.set(span)
+            span._under = under = state.top
+            if under is None:  # put_on_top, written out; being in flight, it is covered
+                state.cpu_mark_ns = thread_time_ns()
+                state.top = span
+            else:
+                put_on_top(span, state)
+            try:
+                item = inner.send(None)
+            except StopIteration as stop:
+                if state.top is span and under is None:  # _leave_step, written out
+                    cpu_ns = thread_time_ns()
+                    if cpu_ns > state.cpu_mark_ns:
+                        span._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+                    state.top = None
+                    in_context.reset(token)
+                else:
+                    _leave_step(span, state, token)
+                result = stop.value
+            except BaseException:
+                _leave_step(span, state, token)
+                raise
             else:
                 _leave_step(span, state, token)
-            result = stop.value
-        except BaseException:
-            _leave_step(span, state, token)
-            finish(span, True)
-            raise
-        else:
-            _leave_step(span, state, token)
-            try:
                 result = await _drive_on(span, inner, item)
-            except BaseException:
-                finish(span, True)
-                raise
-        finish(span, False)
+            finish(span, False)
+        except BaseException:
+            finish_anyhow(span, True)
+            raise
         if units is not None:
             _give_units(span, units, result)
         return result
@@ -182,11 +187,13 @@ def _wrap_generator(function: Callable[..., Generator[Any, Any, Any]], label: La
         try:
             result = yield from _steps(span, function(*args, **kwargs))
             failed = False
+            finish(span, False)
         except GeneratorExit:
             failed = False  # the consumer has enough: not a failure
             raise
         finally:
-            finish(span, failed)
+            if not span._ended:
+                finish_anyhow(span, failed)
             if units is not None and not failed:
                 _give_units(span, units, result)
         return result
@@ -222,7 +229,7 @@ def _wrap_async_generator(function: Callable[..., AsyncGenerator[Any, Any]], lab
             try:
                 await _drive(span, inner.aclose())
             finally:
-                finish(span, failed)
+                finish_anyhow(span, failed)
                 if units is not None and not failed:
                     _give_units(span, units, None)
 
@@ -285,16 +292,17 @@ def _enter_step(span: Span) -> tuple[ThreadState, Token[Span | None]]:
     state = span._state
     if getattr(engine.local, "state", None) is not state:
         state = _state_here(span)
+    token = in_context.set(span._here)
     span._under = under = state.top
     top = span._top
     if under is None and top is span:  # put_on_top, written out for the common case; being in flight, it is covered
-        state.top = span
         state.cpu_mark_ns = thread_time_ns()
+        state.top = span
     else:
         while top._ended and top._under is not None and top is not span:
             top = top._under
         put_on_top(top, state)
-    return state, in_context.set(span._here)
+    return state, token
 
 
 def _leave_step(span: Span, state: ThreadState, token: Token[Span | None]) -> None:
@@ -303,7 +311,9 @@ def _leave_step(span: Span, state: ThreadState, token: Token[Span | None]) -> No
     in_context.reset(token)
     top = state.top
     if top is span and span._under is None:
-        span._counters.cpu_ns += thread_time_ns() - state.cpu_mark_ns
+        cpu_ns = thread_time_ns()
+        if cpu_ns > state.cpu_mark_ns:
+            span._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
         state.top = None
         span._top = span
         return
