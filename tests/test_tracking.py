@@ -156,6 +156,43 @@ def test_threads_that_share_an_object_never_take_one_anothers_blocks(engine: Qui
     engine.assert_settled()
 
 
+def test_greenlets_that_interleave_on_one_thread_leave_nothing_behind(engine: QuietEngine) -> None:
+    """Each has a stack of its own: calls and steps end in any order. Who is charged is then a matter of chance."""
+    greenlet = pytest.importorskip("greenlet")
+    main = greenlet.getcurrent()
+
+    @ecoia.track(service="call")
+    def call(deeper: int) -> None:
+        main.switch()
+        if deeper:
+            call(deeper - 1)
+        main.switch()
+
+    def block() -> None:
+        with ecoia.track(service="block"):
+            call(1)
+
+    @ecoia.track(service="generator")
+    def generate() -> Iterator[None]:
+        yield
+        main.switch()
+        yield
+
+    def consume() -> None:
+        for _ in generate():
+            main.switch()
+
+    chance = random.Random(1)
+    alive = [greenlet.greenlet(body) for body in (lambda: call(2), block, consume) for _ in range(40)]
+    while alive:
+        one = chance.choice(alive)
+        one.switch()
+        if one.dead:
+            alive.remove(one)
+    assert {name: engine.spans(name) for name in ("call", "block", "generator")} == {"call": 200, "block": 40, "generator": 40}
+    engine.assert_settled()
+
+
 class Interrupt(BaseException):
     """What a signal handler raises, as KeyboardInterrupt."""
 

@@ -27,6 +27,7 @@ from ecoia.spans import (
     move,
     put_on_top,
     start_call,
+    unlink,
     wake_sampler,
 )
 
@@ -318,11 +319,16 @@ def _leave_step(span: Span, state: ThreadState, token: Token[Span | None]) -> No
         span._top = span
         return
     below = top
+    foreign = False  # only another stack of this thread (a greenlet) can have left a call, or another's step, above
     while below is not None and below is not span:
+        foreign = foreign or below.is_call or hasattr(below, "_top")
         below = below._under
-    if below is None:
+    if below is None or foreign:
         if top is not None:
             put_on_top(top, state)
+        if foreign:
+            unlink(span, state)
+            span._top = span
         return
     span._top = top if top is not None else span
     put_on_top(span._under, state)
