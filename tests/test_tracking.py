@@ -1118,6 +1118,18 @@ def test_callables_that_are_not_functions(engine: QuietEngine) -> None:
     assert engine.spans("a") == 7
 
 
+def test_a_callable_object_keeps_its_methods(engine: QuietEngine) -> None:
+    @ecoia.track(service="a")
+    @functools.lru_cache
+    def square(number: int) -> int:
+        return number * number
+
+    assert [square(3), square(3)] == [9, 9]
+    assert square.cache_info().hits == 1
+    square.cache_clear()
+    assert square.cache_info().currsize == 0
+
+
 @pytest.mark.parametrize("thing", [dict, object(), 3, "text", None, property(lambda self: 1)])
 def test_what_cannot_be_called_is_refused(thing: Any) -> None:
     with pytest.raises(UsageError, match=r"decorates functions and methods.*decorate its methods"):

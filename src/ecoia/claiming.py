@@ -72,7 +72,8 @@ class Claimant:
         self._complain = complain
         self._wall_ns, host = start
         self._looks = [(self._wall_ns, host)]
-        self._cpus_busy = (float(hardware.cpu_count()), float(hardware.cpu_count()))  # of all: who knows nothing claims least
+        # Busy and whole CPU time, over how long. At first all is busy: who knows nothing claims least.
+        self._seen_ns = (hardware.cpu_count(), hardware.cpu_count(), 1)
         self._group = group or hardware.control_group(root)
         self._in_group = any(meter.domain == GROUP for meter in meters)
         self._group_cpu_ns = self._group.cpu_usage_ns()
@@ -174,7 +175,7 @@ class Claimant:
         group_ns = max(now_ns - group_before_ns, cpu_ns)
         return load, share, min(group_ns / (self.cpus * elapsed_ns), 1.0), cpu_ns / group_ns if group_ns else 0.0
 
-    def _host_time(self, wall_ns: int, elapsed_ns: int) -> tuple[float, float]:
+    def _host_time(self, wall_ns: int, elapsed_ns: int) -> tuple[int, int]:
         """CPU time that the host used, and could use, since the last reading."""
         looks = self._looks
         while len(looks) > 1 and wall_ns - looks[1][0] >= _VIEW_NS:
@@ -187,11 +188,11 @@ class Claimant:
         else:
             view_ns = max(wall_ns - began_ns, 1)
             total_ns = now.total_ns - before.total_ns or hardware.cpu_count() * view_ns
-            self._cpus_busy = max(now.busy_ns - before.busy_ns, _HOST_TICK_NS) / view_ns, total_ns / view_ns
+            self._seen_ns = max(now.busy_ns - before.busy_ns, _HOST_TICK_NS), total_ns, view_ns
             if wall_ns - looks[-1][0] >= _VIEW_NS:
                 looks.append((wall_ns, now))
-        busy, all_cpus = self._cpus_busy
-        return busy * elapsed_ns, all_cpus * elapsed_ns
+        busy_ns, total_ns, view_ns = self._seen_ns
+        return busy_ns * elapsed_ns // view_ns, total_ns * elapsed_ns // view_ns
 
     def _read(self, meter: Meter, elapsed_ns: int, load: float) -> int | None:
         try:

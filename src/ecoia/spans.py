@@ -181,7 +181,9 @@ def innermost() -> Span | None:
     state: ThreadState | None = getattr(engine.local, "state", None)
     if state is not None and state.top is not None and state.top.is_call:
         return state.top
-    return in_context.get()
+    span = in_context.get()
+    # In a forked child, what the parent began is the parent's.
+    return None if span is None or span._state.generation != engine.generation else span
 
 
 def enclosing(state: ThreadState) -> Span | None:

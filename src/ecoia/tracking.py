@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from sys import _getframe
 from time import perf_counter_ns, thread_time_ns
-from types import TracebackType
+from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
 from typing import Any, TypeVar, overload
 
 from ecoia.carrying import follow_tasks
@@ -283,7 +283,21 @@ class track:  # noqa: N801 - reads as a verb where it is used
             raise UsageError(f"ecoia.track decorates functions and methods, not {function!r}: decorate its methods")
         if engine.disabled:
             return function
-        return update_wrapper(wrap(function, self._label, self._units), function)
+        wrapped = update_wrapper(wrap(function, self._label, self._units), function)
+        if not isinstance(function, (FunctionType, BuiltinFunctionType, MethodType)):
+            _lend_methods(function, wrapped)
+        return wrapped
+
+
+def _lend_methods(function: Any, wrapped: Any) -> None:
+    """What else a callable object can do, its wrapper can: ``cache_info`` of an ``lru_cache``, ``reduce`` of a ufunc."""
+    for kind in type(function).__mro__[:-1]:
+        for name, member in vars(kind).items():
+            if not name.startswith("_") and callable(member) and name not in vars(wrapped):
+                try:
+                    setattr(wrapped, name, getattr(function, name))
+                except Exception:  # noqa: BLE001, S112 - whatever its descriptors do
+                    continue
 
 
 def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
