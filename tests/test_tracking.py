@@ -80,6 +80,27 @@ def test_recursion_counts_every_call_and_its_time_once(engine: QuietEngine) -> N
     engine.assert_settled()
 
 
+def test_what_is_said_of_a_call_after_its_end_is_still_its_services(engine: QuietEngine) -> None:
+    """Spans of calls are used again: whoever kept one says it of the same service, never of another."""
+    kept: list[Any] = []
+
+    @ecoia.track(service="kept")
+    def keep() -> None:
+        kept.append(ecoia.current())
+
+    @ecoia.track(service="other")
+    def other() -> None:
+        kept[-1].units(2)
+
+    for _ in range(3):
+        keep()
+        other()
+    assert sum(counters.units_micro for counters in engine.every("kept")) == 6 * 10**6
+    assert sum(counters.units_micro for counters in engine.every("other")) == 0
+    assert (engine.spans("kept"), engine.spans("other")) == (3, 3)
+    engine.assert_settled()
+
+
 def test_running_out_of_stack_leaves_nothing_behind(engine: QuietEngine) -> None:
     @ecoia.track(service="bottomless")
     def fall() -> None:

@@ -19,7 +19,7 @@ from ecoia.baseline import Baseline
 
 if TYPE_CHECKING:
     from ecoia.sampler import Sampling
-    from ecoia.spans import Span
+    from ecoia.spans import CallSpan, Span
 
 
 _MAX_COMPLAINTS = 10
@@ -60,7 +60,7 @@ class Counters:
 
     __slots__ = (
         "accepted_given", "accepted_micro", "cpu_ns", "ended", "flight_ns", "label", "last_failed", "open_count", "run",
-        "spans", "units_given", "units_micro",
+        "spans", "spare", "units_given", "units_micro",
     )  # fmt: skip
 
     def __init__(self, label: Label, run: Run | None) -> None:
@@ -76,6 +76,9 @@ class Counters:
         self.units_given = 0
         self.accepted_micro = 0
         self.accepted_given = 0
+        self.spare: CallSpan | None = (
+            None  # a call's span that is over: the next one's, since making one costs as much as using it
+        )
 
 
 class Run:

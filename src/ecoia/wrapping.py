@@ -76,15 +76,21 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
         counters = state.counters.get(label)
         if counters is None or of_run:
             counters = counters_for(state, label)
-        span = CallSpan()
         top = state.top
         if top is not None:
+            span = CallSpan()
             start_call(span, state, counters)
         else:
-            span._state = state
-            span._counters = counters
+            spare = counters.spare  # an earlier call's, of the same label on the same thread
+            if spare is None:
+                span = CallSpan()
+                span._state = state
+                span._counters = counters
+                span.parent = span._under = None
+            else:
+                span = spare
+                counters.spare = None
             span._ended = False
-            span.parent = span._under = None
             span._start_ns = start_ns = perf_counter_ns()
             cpu_ns = thread_time_ns()
             if not state.live:
@@ -105,6 +111,7 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
                     state.cover_ns += end_ns - state.cover_mark_ns
                 span._ended = True
                 counters.spans += 1
+                counters.spare = span
                 if end_ns - start_ns > LONG_SPAN_NS:
                     wake_sampler()
         except BaseException:  # the function's; or a signal handler's, from the middle of the lines above
