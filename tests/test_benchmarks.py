@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], str]:
     """The JSON and the table of a quick run."""

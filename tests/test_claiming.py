@@ -25,6 +25,8 @@ from ecoia.records import Method, Record
 from ecoia.testing import FixedMeter, PowercapTree, PowercapZone, StepMeter
 from processes import BURN, recorded
 
+pytestmark = pytest.mark.long
+
 SECOND_NS = 1_000_000_000
 CPUS = 8
 

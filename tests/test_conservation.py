@@ -9,6 +9,8 @@ import pytest
 
 from processes import BURN, recorded, run_python
 
+pytestmark = pytest.mark.long
+
 MILLISECOND = 1_000_000
 
 BLAS = """

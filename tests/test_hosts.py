@@ -19,6 +19,8 @@ import pytest
 
 from processes import BURN, recorded, run_python, spans_of
 
+pytestmark = pytest.mark.long
+
 SPANS = int(os.environ.get("SOAK_SPANS", "300000"))
 """Spans over which memory is watched; ``make soak`` asks for ten million."""
 

@@ -25,6 +25,8 @@ from processes import recorded, run_python, spans_of
 
 __all__ = ["migrated", "tracking_uri"]  # fixtures
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 """Programs to kill; ``make soak`` asks for a thousand."""
 

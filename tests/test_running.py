@@ -23,6 +23,8 @@ from ecoia.semconv import KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN
 from ecoia.settings import load as load_settings
 from processes import BURN, recorded
 
+pytestmark = pytest.mark.long
+
 RUNNER = (
     sys.executable,
     "-c",

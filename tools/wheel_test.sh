@@ -41,5 +41,5 @@ environment full --require-hashes -r "$repo/requirements-dev.lock"
 mkdir "$work/checkout"
 cp -r "$repo"/{tests,examples,docs,benchmarks,pyproject.toml,Makefile,*.md} "$work/checkout/"
 cd "$work/checkout"
-# What runs against stores and browsers is tested from the checkout; here it would only test MLflow twice.
-"$work/full/bin/python" -m pytest -q -m "not browser and not mlflow and not checkout" -p no:cacheprovider
+# What runs against stores and browsers, and what takes long, is tested from the checkout; here it would only be done twice.
+"$work/full/bin/python" -m pytest -q -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider
