@@ -169,6 +169,7 @@ class TestWords:
             (catalogue.INDICATORS, wording.INDICATORS),
             (hosted.STANDINGS, wording.STANDINGS),
             (hosted.WHY_UNMEASURED, wording.WHY_UNMEASURED),
+            (doublecounting.DOUBLES, wording.DOUBLES),
             (("measured", "declared", "default"), wording.QUALITIES),
             (("pue", "wue", "water_factor"), wording.FIGURES),
         ],

@@ -42,6 +42,7 @@ METHODS = {
     "no-driver": N_("appareil présent, pilote absent"),
     "hidden": N_("appareil que le processus ne peut pas utiliser"),
     "mig": N_("partie d’une carte graphique, sans compteur propre"),
+    "claimed-twice": N_("compté chez un autre processus, qui revendique le même appareil"),
     "simulated": N_("simulé"),
     "none": N_("aucun moyen de mesure"),
 }
@@ -123,6 +124,13 @@ FIGURES = {
     "wue": N_("WUE (L sur place par kWh informatique)"),
     "water_factor": N_("facteur d’eau du mix (L par kWh d’électricité)"),
 }
+
+DOUBLES = {
+    "copy": N_("enregistrements présents deux fois"),
+    "host": N_("machine entière, revendiquée deux fois"),
+    "device": N_("carte graphique entière, revendiquée deux fois"),
+}
+"""What was counted twice, by kind."""
 
 VERDICTS = {"tenu": N_("tenu"), "non-tenu": N_("non tenu"), "non-concluant": N_("non concluant")}
 

@@ -280,7 +280,12 @@ ROW_KEY = (
 Row = dict[str, Any]
 """A ledger row: ROW_KEY, ``method`` {component: {status, name}}, ``energy_microjoules`` {component: int | None},
 ``spans, units_micro, accepted_micro, cpu_ns, tokens, quality, lost, devices, shared_devices, outcome, start_utc_ns, end_utc_ns,
-record_ids`` (sorted)."""
+record_ids`` (sorted). ``pid`` is there where a process claims a device or the host whole, else None."""
+
+
+def _claims_whole(record: Record) -> bool:
+    """Whether another process may claim the same energy: only then do rows tell processes apart."""
+    return bool(record.shared_devices) or record.scope == "host"
 
 
 def _row_of(record: Record) -> Row:
@@ -311,6 +316,7 @@ def _row_of(record: Record) -> Row:
         "lost": dict(record.lost),
         "devices": sorted(record.devices),
         "shared_devices": sorted(record.shared_devices),
+        "pid": record.pid if _claims_whole(record) else None,
         "outcome": record.outcome,
         "start_utc_ns": record.start_utc_ns,
         "end_utc_ns": record.end_utc_ns,
@@ -319,7 +325,10 @@ def _row_of(record: Record) -> Row:
 
 
 def row_key(row: Row) -> tuple[Any, ...]:
-    """What makes two rows the same: ROW_KEY and the three methods. Outcomes and quality are never summed, so stay apart by id."""
+    """What makes two rows the same: ROW_KEY and the three methods. Outcomes and quality are never summed, so stay apart by id.
+
+    Neither are claims of several processes on the whole of something.
+    """
     apart = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
     methods = tuple((row["method"][c]["status"], row["method"][c]["name"]) for c in COMPONENTS)
     # Missing energy and zero energy never meet in one row: that would turn one into the other.
@@ -331,6 +340,7 @@ def row_key(row: Row) -> tuple[Any, ...]:
         row["units_micro"] is None,
         row["accepted_micro"] is None,
         apart,
+        (row.get("pid"), *row.get("shared_devices", ())),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ecoia.assessment import AppliedFactor, FactorGap, Impact, Interval, assess
+from ecoia.doublecounting import ListedRefusal, listed, refuse_doubles
 from ecoia.embodied import Bearer, amortised_micrograms
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.hosted import Hypotheses
@@ -484,6 +485,7 @@ class QuarterlyReport:
     factor_set: FactorSetInUse | None = None
     factor_gaps: tuple[FactorGap, ...] = ()
     contracts: tuple[ContractUsed, ...] = ()
+    doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: what was left out of every total, and what was kept
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
@@ -533,7 +535,9 @@ class _Builder:
         self.pue: float | None = settings.pue
         self.timezone = ZoneInfo(settings.timezone)
         self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
-        self.past = [_named(row) for row in rows if row["half_hour_utc_ns"] < self.end_ns]
+        past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
+        self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))
+        self.past = [_named(row) for row in past]
         self.rows = [row for row in self.past if row["half_hour_utc_ns"] >= self.start_ns]
         self.energy_rows = [row for row in self.rows if row["kind"] != KIND_OUTCOME]
         self.last_ns = max((row["end_utc_ns"] for row in rows), default=self.end_ns)
@@ -641,6 +645,7 @@ class _Builder:
             factor_set=_factor_set_in_use(self.factors),
             factor_gaps=self.whole.factor_gaps,
             contracts=tuple(_contract_used(contract) for contract in self.whole.contracts_used),
+            doubles=self.doubles,
         )
         return replace(report, notices=self.notices(report))
 

@@ -37,6 +37,9 @@ STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
 NOT_LACKING = ("no-device", "undivided")
 """Names of ``missing`` methods that leave nothing out: the machine has no such component, or its energy is in another."""
 
+CLAIMED_TWICE = "claimed-twice"
+"""Name of the ``missing`` method of energy that another process claims as well, and that is counted there."""
+
 OUTCOMES = ("ok", "failed", "abandoned")
 SCOPES = ("process", "host")
 

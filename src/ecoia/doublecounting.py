@@ -1,0 +1,247 @@
+"""Claims that must not be added: found among ledger rows before anything is added up, refused, and listed.
+
+Three things are counted twice unless somebody looks:
+
+- **copy**: one record in rows of several places (a home that was copied under another instance name, one declared activity
+  entered on two hosts). It counts once, in the row that holds the most records.
+- **host**: two processes that each claim one whole instance (``scope = "host"``), from two homes.
+- **device**: two processes that each claim one device whole, as nothing tells their parts (``shared_devices`` of the record).
+
+Of hosts and devices, within a half-hour, claims are taken from the greatest to the smallest, and one that meets a claim
+already taken, on the same device and in the same time, is refused. So the claims that are left never overlap: the device is
+counted at most once at any time. The greatest stays because each claims the same whole, so a smaller one has seen less of it.
+Energy of a device that is not marked is the disjoint part of who used it: it adds up, and is never refused here.
+
+What is refused becomes missing, not zero. A row that also read other devices loses its whole GPU energy, since no row tells
+it by device: the total is then a lower bound.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecoia.periods import HALF_HOUR_NS, utc_datetime
+from ecoia.records import Row
+from ecoia.semconv import CLAIMED_TWICE, COMPONENTS, MISSING
+
+COPY, HOST, DEVICE = "copy", "host", "device"
+DOUBLES = (COPY, HOST, DEVICE)
+_IDS = 10
+
+Claimant = tuple[str, Any]
+"""Instance and process id; None: a record of a time when rows did not tell it."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What one claimant is refused in one half-hour, and the claim that was kept in its place."""
+
+    kind: str  # one of DOUBLES
+    what: tuple[str, ...]  # ids of the devices; the instance; of a copy nothing
+    half_hour_utc_ns: int
+    instance: str
+    services: tuple[str, ...]
+    record_ids: tuple[str, ...]
+    microjoules: int  # left out
+    kept_instance: str
+    kept_services: tuple[str, ...]
+    kept_microjoules: int
+
+
+@dataclass(frozen=True)
+class ListedRefusal:
+    """Refusals that differ only in when. ``record_ids`` are the first of ``records``."""
+
+    kind: str
+    what: tuple[str, ...]
+    instance: str
+    services: tuple[str, ...]
+    kept_instance: str
+    kept_services: tuple[str, ...]
+    from_utc: str
+    until_utc: str
+    half_hours: int
+    records: int
+    record_ids: tuple[str, ...]
+    microjoules: int
+    kept_microjoules: int
+
+
+@dataclass
+class _Claim:
+    claimant: Claimant
+    rows: list[int]
+    things: set[str]
+    microjoules: int
+    start_utc_ns: int
+    end_utc_ns: int
+
+    def meets(self, other: _Claim) -> bool:
+        in_time = self.start_utc_ns < other.end_utc_ns and other.start_utc_ns < self.end_utc_ns
+        return in_time and not self.things.isdisjoint(other.things)
+
+
+def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
+    """Rows of which every part may be added, and what was refused.
+
+    Args:
+        rows: Ledger rows in any order, of any instances. None is changed.
+
+    Returns:
+        The rows in the order given, without copies, energy that is refused missing (method ``claimed-twice``); refusals, sorted.
+    """
+    kept, copies = _each_record_once(rows)
+    whole = [index for index, row in enumerate(kept) if row["scope"] == "host" and row.get("pid") is not None]
+    kept, hosts = _greatest_claims(kept, whole, HOST, COMPONENTS, lambda row: (row["instance"],))
+    marked = [index for index, row in enumerate(kept) if row.get("shared_devices")]
+    kept, devices = _greatest_claims(kept, marked, DEVICE, ("gpu",), lambda row: row["shared_devices"])
+    return kept, sorted([*copies, *hosts, *devices], key=_order)
+
+
+def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
+    """Refusals as a report lists them: one line for those of the same claims, however long they went on."""
+    groups: dict[tuple[Any, ...], list[Refusal]] = {}
+    for one in refusals:
+        key = (one.kind, one.what, one.instance, one.services, one.kept_instance, one.kept_services)
+        groups.setdefault(key, []).append(one)
+    lines = []
+    for key in sorted(groups):
+        group = groups[key]
+        ids = sorted({record_id for one in group for record_id in one.record_ids})
+        half_hours = {one.half_hour_utc_ns for one in group}
+        lines.append(
+            ListedRefusal(
+                *key,
+                from_utc=_utc(min(half_hours)),
+                until_utc=_utc(max(half_hours) + HALF_HOUR_NS),
+                half_hours=len(half_hours),
+                records=len(ids),
+                record_ids=tuple(ids[:_IDS]),
+                microjoules=sum(one.microjoules for one in group),
+                kept_microjoules=sum(one.kept_microjoules for one in group),
+            )
+        )
+    return lines
+
+
+def _each_record_once(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
+    counted: defaultdict[int, set[str]] = defaultdict(set)
+    doubled = set()  # half-hours
+    for row in rows:
+        seen, ids = counted[row["half_hour_utc_ns"]], row["record_ids"]
+        if not seen.isdisjoint(ids):
+            doubled.add(row["half_hour_utc_ns"])
+        seen.update(ids)
+    if not doubled:
+        return list(rows), []
+    where: dict[tuple[int, str], Row] = {}
+    left_out = set()
+    refusals = []
+    inside = [index for index, row in enumerate(rows) if row["half_hour_utc_ns"] in doubled]
+    for index in sorted(inside, key=lambda index: (-len(rows[index]["record_ids"]), _instance_first(rows[index]))):
+        row = rows[index]
+        half_hour = row["half_hour_utc_ns"]
+        kept = next((where[half_hour, each] for each in row["record_ids"] if (half_hour, each) in where), None)
+        if kept is None:
+            where.update(dict.fromkeys(((half_hour, each) for each in row["record_ids"]), row))
+            continue
+        left_out.add(index)
+        refusals.append(
+            Refusal(
+                COPY,
+                (),
+                half_hour,
+                row["instance"],
+                _services([row]),
+                tuple(row["record_ids"]),
+                _energy(row, COMPONENTS),
+                kept["instance"],
+                _services([kept]),
+                _energy(kept, COMPONENTS),
+            )
+        )
+    return [row for index, row in enumerate(rows) if index not in left_out], refusals
+
+
+def _greatest_claims(
+    rows: list[Row], claiming: Iterable[int], kind: str, components: Sequence[str], things_of: Callable[[Row], Iterable[str]]
+) -> tuple[list[Row], list[Refusal]]:
+    claims: dict[int, dict[Claimant, _Claim]] = {}
+    for index in claiming:
+        row = rows[index]
+        energy = _energy(row, components)
+        if not energy:
+            continue
+        claimant = (row["instance"], row.get("pid"))
+        known = claims.setdefault(row["half_hour_utc_ns"], {})
+        claim = known.setdefault(claimant, _Claim(claimant, [], set(), 0, row["start_utc_ns"], row["end_utc_ns"]))
+        claim.rows.append(index)
+        claim.things.update(things_of(row))
+        claim.microjoules += energy
+        claim.start_utc_ns = min(claim.start_utc_ns, row["start_utc_ns"])
+        claim.end_utc_ns = max(claim.end_utc_ns, row["end_utc_ns"])
+    result = list(rows)
+    refusals = []
+    for half_hour, known in claims.items():
+        taken: list[_Claim] = []
+        for claim in sorted(known.values(), key=lambda claim: (-claim.microjoules, _ids(rows, claim))):
+            stronger = next((each for each in taken if each.meets(claim)), None)
+            if stronger is None:
+                taken.append(claim)
+                continue
+            for index in claim.rows:
+                result[index] = _without(rows[index], components)
+            refusals.append(
+                Refusal(
+                    kind,
+                    tuple(sorted(claim.things & stronger.things)),
+                    half_hour,
+                    claim.claimant[0],
+                    _services(rows[index] for index in claim.rows),
+                    _ids(rows, claim),
+                    claim.microjoules,
+                    stronger.claimant[0],
+                    _services(rows[index] for index in stronger.rows),
+                    stronger.microjoules,
+                )
+            )
+    return result, refusals
+
+
+def _without(row: Row, components: Sequence[str]) -> Row:
+    """The row with the energy of some components missing; what had none stays as it is."""
+    claimed = [component for component in components if row["energy_microjoules"][component] is not None]
+    return {
+        **row,
+        "energy_microjoules": {**row["energy_microjoules"], **dict.fromkeys(claimed)},
+        "method": {**row["method"], **{component: {"status": MISSING, "name": CLAIMED_TWICE} for component in claimed}},
+    }
+
+
+def _energy(row: Row, components: Sequence[str]) -> int:
+    return sum(row["energy_microjoules"][component] or 0 for component in components)
+
+
+def _services(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Who the energy was for: services, else kinds."""
+    return tuple(sorted({row["service"] or row["kind"] for row in rows}))
+
+
+def _ids(rows: Sequence[Row], claim: _Claim) -> tuple[str, ...]:
+    return tuple(sorted({record_id for index in claim.rows for record_id in rows[index]["record_ids"]}))
+
+
+def _instance_first(row: Row) -> tuple[str, str]:
+    return row["instance"], json.dumps(row, sort_keys=True)
+
+
+def _order(refusal: Refusal) -> tuple[Any, ...]:
+    return refusal.half_hour_utc_ns, refusal.kind, refusal.what, refusal.instance, refusal.record_ids
+
+
+def _utc(instant_ns: int) -> str:
+    return utc_datetime(instant_ns).strftime("%Y-%m-%dT%H:%M:%SZ")
