@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import builders
-from ecoia import catalogue, hosted, semconv
+from ecoia import catalogue, doublecounting, hosted, semconv
 from ecoia import report as data
 from ecoia.assessment import FactorGap
 from ecoia.errors import UsageError
@@ -151,6 +151,28 @@ class TestSelfContained:
         assert len(images) == 3
         assert all(len(image["alt"] or "") > 40 for image in images)
         assert page.text.count("Données de la figure") >= 3
+
+
+class TestDoubles:
+    def test_what_was_claimed_twice_is_listed_with_what_was_kept(self, tmp_path: Path) -> None:
+        claim = {"cpu": 0, "ram": 0, "devices": ("GPU-<b>a",), "shared_devices": ("GPU-<b>a",)}
+        left_out = builders.record(gpu=builders.kwh(2), pid=1, service="analyse-cv", **claim)
+        kept = builders.record(gpu=builders.kwh(3), pid=2, **claim)
+        report = build_report(
+            fold([left_out, kept]),
+            Quarter(2026, 4),
+            settings=builders.make_settings(timezone="UTC"),
+            catalogue=builders.write_catalogue(tmp_path),
+            factors=default_factors(),
+        )
+        text = Page(render_report(report)).text
+        assert "Ce qui était compté deux fois" in text
+        assert "carte graphique entière, revendiquée deux fois : GPU-<b>a" in text
+        assert f"1 : {left_out.record_id}" in text
+        assert "host-1 : vadore" in text
+
+    def test_where_nothing_is_claimed_twice_the_page_says_nothing_of_it(self, page: Page) -> None:
+        assert "compté deux fois" not in page.text
 
 
 class TestWords:

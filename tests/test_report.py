@@ -592,3 +592,32 @@ def test_market_based_is_beside_and_in_no_total(tmp_path: Path) -> None:
     assert [(used.supplier, used.from_day) for used in built.contracts] == [("S", "2026-01-01")], "only what covered something"
     assert bare.totals.co2e_operational_market.reason == "no-contract"
     assert built.trend == bare.trend
+
+
+# -- nothing counted twice -------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_two_processes_claim_whole_is_in_every_total_once_and_the_refusal_is_listed() -> None:
+    claim: dict[str, Any] = {"cpu": 0, "ram": 0, "devices": ("GPU-a",), "shared_devices": ("GPU-a",)}
+    earlier = [record("2026-08-03T10:00", gpu=kwh(1), pid=pid, **claim) for pid in (1, 2)]
+    left_out = record(gpu=kwh(2), pid=1, service="analyse-cv", **claim)
+    found = report(*earlier, left_out, record(gpu=kwh(3), pid=2, **claim), zone="FRA")
+    assert found.totals.energy_components_microjoules == kwh(3)
+    assert [point.energy.value for point in found.trend] == [pytest.approx(1), pytest.approx(3)]
+    assert {each.service: each.footprint.energy_it.value for each in found.services}["analyse-cv"] in (None, 0)
+    (line,) = found.doubles  # of this quarter
+    assert (line.kind, line.what, line.microjoules, line.kept_microjoules) == ("device", ("GPU-a",), kwh(2), kwh(3))
+    assert line.record_ids == (left_out.record_id,)
+    assert json.loads(found.to_json())["doubles"][0]["kept_services"] == ["vadore"]
+
+
+def test_under_a_cap_with_energy_refused_is_not_under_a_cap(tmp_path: Path) -> None:
+    cap = with_targets(
+        tmp_path,
+        'id: plafond, indicator: energy_components, op: "<=", value: 20, deadline: 2026Q4',
+        services=ONE_SERVICE,
+    )
+    claim: dict[str, Any] = {"cpu": 0, "ram": 0, "devices": ("GPU-a",), "shared_devices": ("GPU-a",)}
+    alone, both = ([record(gpu=kwh(1), pid=pid, **claim) for pid in pids] for pids in ((1,), (1, 2)))
+    assert report(*alone, LATER, catalogue=cap).targets[0].verdict == "tenu"
+    assert report(*both, LATER, catalogue=cap).targets[0].reason == "coverage-incomplete"
