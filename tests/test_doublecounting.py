@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from builders import MINUTE_NS, instant, record
 from ecoia.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
 from ecoia.semconv import COMPONENTS
+from ecoia.stores.ledger import union
 
 TEN = instant("2026-11-23T10:00")
 
@@ -102,6 +104,14 @@ def test_a_copied_home_counts_once() -> None:
     assert {one.kind for one in refusals} == {COPY}
     assert sum(one.microjoules for one in refusals) == 12
     assert sorted(record_id for one in refusals for record_id in one.record_ids) == sorted(r.record_id for r in records)
+
+
+def test_one_declared_activity_entered_on_two_hosts_comes_out_of_the_ledger_twice_and_counts_once() -> None:
+    one = record(TEN, cpu=5, record_id="declared-1")
+    rows = union([fold([one]), fold([one]), fold([replace(one, instance="host-2")])])
+    kept, refusals = refuse_doubles(rows)
+    assert energy_of(kept) == 5
+    assert [(line.instance, line.kept_instance) for line in refusals] == [("host-2", "host-1")]
 
 
 def test_the_list_of_records_is_bounded_and_their_number_is_told() -> None:

@@ -81,20 +81,21 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
 
 
 def union(days: Iterable[Sequence[Row]]) -> list[Row]:
-    """Rows of several day files, each record once: a row whose records a fuller row already counts is left out.
+    """Rows of several day files, each record of an instance once: a row whose records a fuller row already counts is left out.
 
-    Two files can hold the same records when a delivery was cut short, or when one declared activity was entered on two
-    hosts. Files of one delivery never overlap in part; where they do all the same, the fuller row stands.
+    Two files can hold the same records when a delivery was cut short. Files of one delivery never overlap in part; where they
+    do all the same, the fuller row stands. Of one record under two instances both rows are given: that is nobody's retry, so
+    ``doublecounting`` refuses one and says so.
     """
     rows = [row for day in days for row in day]
-    counts = [(row["half_hour_utc_ns"], record_id) for row in rows for record_id in row["record_ids"]]
+    counts = [(row["instance"], row["half_hour_utc_ns"], record_id) for row in rows for record_id in row["record_ids"]]
     if len(set(counts)) == len(counts):
         return merge_rows(rows)
     rows.sort(key=lambda row: (-len(row["record_ids"]), json.dumps(row, sort_keys=True)))
-    counted: dict[int, set[str]] = {}
+    counted: dict[tuple[str, int], set[str]] = {}
     kept = []
     for row in rows:
-        seen = counted.setdefault(row["half_hour_utc_ns"], set())
+        seen = counted.setdefault((row["instance"], row["half_hour_utc_ns"]), set())
         if seen.isdisjoint(row["record_ids"]):
             seen.update(row["record_ids"])
             kept.append(row)

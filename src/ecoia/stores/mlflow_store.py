@@ -312,7 +312,7 @@ class MlflowStore:
         raise AssertionError
 
     def read_rows(self, start_ns: int, end_ns: int) -> list[Row]:
-        """The ledger's rows whose half-hour starts in ``[start_ns, end_ns)``, of every instance, each record once.
+        """The ledger's rows whose half-hour starts in ``[start_ns, end_ns)``, of every instance, each record of an instance once.
 
         Reading makes nothing: where there is no database or no ledger there are no rows.
 
