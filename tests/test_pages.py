@@ -175,6 +175,18 @@ class TestDoubles:
         assert "compté deux fois" not in page.text
 
 
+class TestInventory:
+    def test_each_part_of_the_total_has_its_scope_and_item(self, page: Page) -> None:
+        for text in (
+            "Place dans un bilan d’émissions",
+            "scope 2",
+            "émissions indirectes liées à la consommation d’électricité",
+            "scope 3, catégorie 2",
+            "exploitant non déclaré, supposé être l’organisation",
+        ):
+            assert text in page.text
+
+
 class TestWords:
     @pytest.mark.parametrize(
         ("codes", "sentences"),
@@ -192,6 +204,9 @@ class TestWords:
             (hosted.STANDINGS, wording.STANDINGS),
             (hosted.WHY_UNMEASURED, wording.WHY_UNMEASURED),
             (doublecounting.DOUBLES, wording.DOUBLES),
+            (data.INVENTORY_ITEMS, wording.INVENTORY_ITEMS),
+            (data.ASSUMPTIONS, wording.ASSUMPTIONS),
+            (("own", "hosted"), wording.OPERATED),
             (("measured", "declared", "default"), wording.QUALITIES),
             (("pue", "wue", "water_factor"), wording.FIGURES),
         ],

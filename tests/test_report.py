@@ -621,3 +621,44 @@ def test_under_a_cap_with_energy_refused_is_not_under_a_cap(tmp_path: Path) -> N
     alone, both = ([record(gpu=kwh(1), pid=pid, **claim) for pid in pids] for pids in ((1,), (1, 2)))
     assert report(*alone, LATER, catalogue=cap).targets[0].verdict == "tenu"
     assert report(*both, LATER, catalogue=cap).targets[0].reason == "coverage-incomplete"
+
+
+# -- place in an inventory -------------------------------------------------------------------------------------------
+
+
+def test_electricity_of_a_hosted_site_is_a_service_bought_and_the_lines_add_up_to_the_total(tmp_path: Path) -> None:
+    pue = "pue: [{value: 1.5, quality: declared, source: s, date: 2026-01-01}]"
+    sites = "".join(f"  - {{id: {who}, instances: [{who}], operated: {who}, {pue}}}\n" for who in ("own", "hosted"))
+    equipment = (
+        "equipment:\n  - {id: all, co2e_kg: 1461, life_years: 4, reserved_share: 1, instances: ['*'], from: 2026-01-01, "
+        "source: s, date: 2026-01-01}\n"
+    )
+    register = write_catalogue(tmp_path, sites=f"sites:\n{sites}", equipment=equipment)
+    used = [record(cpu=kwh(number), instance=name) for number, name in ((1, "own"), (2, "hosted"), (4, "elsewhere"))]
+    found = report(*used, LATER, catalogue=register, zone="FRA", pue=1.5)
+    lines = {(line.part, line.operated): line for line in found.inventory}
+    electricity = [lines["co2e_operational", who] for who in ("own", "hosted", None)]
+    assert [(line.ghg_scope, line.ghg_category, line.item) for line in electricity] == [
+        (2, None, "electricity"),
+        (3, 1, "services"),
+        (2, None, "electricity"),
+    ]
+    own, hosted, unsaid = (line.co2e.value or 0.0 for line in electricity)
+    assert (hosted / own, unsaid / own) == (pytest.approx(2), pytest.approx(4))
+    assert ["operated-not-said" in line.assumptions for line in electricity] == [False, False, True]
+    made, called = lines["co2e_embodied", None], lines["co2e_api", None]
+    assert (made.ghg_scope, made.ghg_category, made.item) == (3, 2, "capital-goods")
+    assert (called.ghg_scope, called.ghg_category, called.item) == (3, 1, "services")
+    known = [line.co2e.value or 0.0 for line in found.inventory]
+    assert sum(known) == pytest.approx(found.footprint.co2e.value)
+    assert json.loads(found.to_json())["inventory"][-1]["part"] == "co2e_api"
+
+
+def test_factors_of_combustion_alone_hold_nothing_upstream() -> None:
+    assert "upstream-included" in report(record(cpu=kwh(1)), zone="FRA").inventory[0].assumptions
+    combustion = FactorSet([factor("FRA", 2026, scope="direct")], id="f", version="1")
+    assert report(record(cpu=kwh(1)), zone="FRA", factors=combustion).inventory[0].assumptions == ("operated-not-said",)
+
+
+def test_a_quarter_without_data_has_its_lines_without_figures() -> None:
+    assert {line.part: line.co2e.value for line in report().inventory}["co2e_operational"] is None

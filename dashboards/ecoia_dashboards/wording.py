@@ -132,6 +132,23 @@ DOUBLES = {
 }
 """What was counted twice, by kind."""
 
+INVENTORY_ITEMS = {
+    "electricity": N_("émissions indirectes liées à la consommation d’électricité"),
+    "capital-goods": N_("immobilisations de biens"),
+    "services": N_("achats de services"),
+}
+"""Items of the regulatory French inventory (BEGES)."""
+
+OPERATED = {"own": N_("exploité par l’organisation"), "hosted": N_("exploité par un hébergeur")}
+
+ASSUMPTIONS = {
+    "operated-not-said": N_("exploitant non déclaré, supposé être l’organisation (« operated » dans « sites.yaml »)"),
+    "upstream-included": N_(
+        "facteurs en cycle de vie : l’amont de l’électricité y est compris, que le GHG Protocol place en scope 3, catégorie 3"
+    ),
+    "equipment-owned": N_("machines supposées achetées par l’organisation"),
+}
+
 VERDICTS = {"tenu": N_("tenu"), "non-tenu": N_("non tenu"), "non-concluant": N_("non concluant")}
 
 VERDICT_REASONS = {

@@ -432,11 +432,12 @@ class WaterFigure(SiteFigure):
 
 
 class Site(_Model):
-    """A building, and which instances are in it."""
+    """A building, and which instances are in it. ``operated``: by the organisation itself (``own``), or by who hosts it."""
 
     id: Slug
     name: Text | None = None
     instances: Patterns
+    operated: Literal["own", "hosted"] | None = None
     zone: Annotated[str, AfterValidator(_zone)] | None = None
     pue: tuple[Pue, ...] = ()
     wue: tuple[WaterFigure, ...] = ()
@@ -1088,6 +1089,7 @@ sites: []
 #     name: Centre de calcul n° 1
 #     instances: ["gpu-0*"]             # noms, avec « * » et « ? » ; une machine n'est que dans un site
 #     zone: FRA                         # zone électrique (facultatif)
+#     operated: own                     # own (par l'organisation) | hosted (par un hébergeur)
 #     pue:                              # énergie du bâtiment / énergie informatique ; 1 ou plus
 #       - {value: 1.35, quality: declared, from: 2026-01-01, until: 2027-01-01, source: "Contrat X", date: 2026-01-15}
 #     wue:                              # litres consommés sur place par kWh informatique

@@ -118,6 +118,15 @@ VERDICT_REASONS = (
 not in it; the others as in ``REASONS``."""
 
 
+ASSUMPTIONS = ("operated-not-said", "upstream-included", "equipment-owned")
+"""What an ``InventoryLine`` supposes. ``operated-not-said``: the organisation runs the site; ``upstream-included``: the factors
+are of the life cycle, and what is upstream of electricity (scope 3, category 3) is not told apart; ``equipment-owned``: the
+organisation bought the machines."""
+
+_INVENTORY: dict[str, tuple[int, int | None]] = {"electricity": (2, None), "capital-goods": (3, 2), "services": (3, 1)}
+INVENTORY_ITEMS = tuple(_INVENTORY)
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A number with its unit and 95 % interval. ``value`` None: not computed, for the ``reason`` (a code)."""
@@ -410,6 +419,23 @@ class TokensUsed:
 
 
 @dataclass(frozen=True)
+class InventoryLine:
+    """Where a part of the total goes in an organisation's inventory.
+
+    ``item`` is the regulatory French one (BEGES): ``electricity``, ``capital-goods`` or ``services``. ``operated`` is of the
+    sites that a line of electricity is of: ``own``, ``hosted``, None where nothing says.
+    """
+
+    part: str  # an indicator: co2e_operational | co2e_embodied | co2e_api
+    operated: str | None
+    co2e: Quantity
+    ghg_scope: int
+    ghg_category: int | None  # of scope 3
+    item: str
+    assumptions: tuple[str, ...] = ()  # codes, of ASSUMPTIONS
+
+
+@dataclass(frozen=True)
 class TrendPoint:
     """One quarter of the trend. ``simulated``: replayed from a fixture, not measured."""
 
@@ -486,6 +512,7 @@ class QuarterlyReport:
     factor_gaps: tuple[FactorGap, ...] = ()
     contracts: tuple[ContractUsed, ...] = ()
     doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: what was left out of every total, and what was kept
+    inventory: tuple[InventoryLine, ...] = ()  # footprint.co2e by scope and item
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
@@ -646,6 +673,7 @@ class _Builder:
             factor_gaps=self.whole.factor_gaps,
             contracts=tuple(_contract_used(contract) for contract in self.whole.contracts_used),
             doubles=self.doubles,
+            inventory=self.inventory(footprint),
         )
         return replace(report, notices=self.notices(report))
 
@@ -810,6 +838,26 @@ class _Builder:
                 )
             )
         return tuple(results)
+
+    def inventory(self, footprint: Footprint) -> tuple[InventoryLine, ...]:
+        """The parts of the footprint by scope and item: electricity by who runs the site, making, hosted models."""
+        groups: dict[str | None, list[Row]] = {}
+        for row in self.energy_rows:
+            site = self.site_of(row["instance"])
+            groups.setdefault(site.operated if site else None, []).append(row)
+        upstream = ("upstream-included",) if any(scope == "lifecycle" for scope, _ in self.factors.pairs) else ()
+        lines = []
+        for operated in sorted(groups, key=str) or [None]:
+            co2e = footprint.co2e_operational
+            if len(groups) > 1:
+                impact = self.assess(groups[operated])
+                co2e = _quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason)
+            supposed = upstream if operated else ("operated-not-said", *upstream)
+            item, supposed = ("services", ()) if operated == "hosted" else ("electricity", supposed)
+            lines.append(InventoryLine("co2e_operational", operated, co2e, *_INVENTORY[item], item, supposed))
+        for part, item, supposed in (("co2e_embodied", "capital-goods", ("equipment-owned",)), ("co2e_api", "services", ())):
+            lines.append(InventoryLine(part, None, getattr(footprint, part), *_INVENTORY[item], item, supposed))
+        return tuple(lines)
 
     def figures_used(self) -> tuple[FigureUsed, ...]:
         return tuple(
