@@ -6,6 +6,7 @@ import copy
 import itertools
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,19 @@ def test_hosts_of_one_device_under_two_instance_names_are_one_device() -> None:
     rows, refusals = refused(whole(gpu=60, pid=1, instance="pod-1"), whole(gpu=100, pid=1, instance="pod-2"))
     assert gpu_total(rows) == 100
     assert [(one.instance, one.kept_instance) for one in refusals] == [("pod-1", "pod-2")]
+
+
+def test_the_example_of_the_method_comes_out_as_its_page_says(repository: Path) -> None:
+    joules = 1_000_000
+    rows, (refusal,) = refused(
+        whole(0, 10, gpu=60_000 * joules, pid=1),
+        whole(0, 10, gpu=30_000 * joules, pid=1, service="analyse-cv"),
+        whole(5, 10, gpu=80_000 * joules, pid=2),
+        whole(20, 10, gpu=50_000 * joules, pid=3),
+    )
+    assert (gpu_total(rows), refusal.microjoules) == (140_000 * joules, 80_000 * joules)
+    page = (repository / "docs" / "method.md").read_text(encoding="utf-8")
+    assert "Kept: 60 + 30 + 50 = 140 kJ. Refused: 80 kJ" in page
 
 
 def test_a_record_that_crosses_a_half_hour_is_refused_on_both_sides() -> None:
