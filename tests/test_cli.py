@@ -29,6 +29,7 @@ from ecoia.periods import Quarter
 from ecoia.records import Record
 from ecoia.settings import SETTINGS
 from ecoia.targets import register_target
+from ecoia.units import micro
 from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
 
 __all__ = ["migrated", "tracking_uri"]
@@ -504,6 +505,23 @@ def test_following_ends_when_nothing_is_left_and_there_is_one_helper(home: Path)
 
 
 # ------------------------------------------------------------------------------------------------------------ services
+
+
+def test_project_tells_a_year_or_what_lacks(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(journal.home, record("2026-11-23T12:00", cpu=kwh(2), ram=None, service="poc", units_micro=micro(400)))
+    asked = ("project", "--service", "poc", "--quarter", QUARTER, "--from", "journal", "--units-per-year")
+    refused = ecoia(*asked, "100000")
+    assert refused.exit_code == 2
+    assert "ECOIA_ZONE=FRA" in refused.stderr
+    monkeypatch.setenv("ECOIA_ZONE", "FRA")
+    shown = ecoia(*asked, "100000")
+    assert shown.exit_code == 0
+    assert "poc: 100,000 a year, from 400 measured" in shown.stdout
+    assert "energy a year (IT only)" in shown.stdout
+    assert "idle-not-separated" in shown.stdout
+    assert json.loads(ecoia(*asked, "100000", "--json").stdout)["energy"]["value"] == pytest.approx(500)
+    wrong = ecoia(*asked, "0")
+    assert (wrong.exit_code, "--units-per-year 0 is no volume" in wrong.stderr) == (2, True)
 
 
 def test_services_keep_measured_unmeasured_and_unregistered_apart(

@@ -133,8 +133,34 @@ class TestFigures:
         assert chart.rows[0][1] == "aucune donnée"
         assert "—" in svg.draw(chart.figure, 720)
 
+    def test_a_change_is_drawn_from_one_total_to_the_other_each_bar_where_the_one_before_ended(
+        self, report: QuarterlyReport
+    ) -> None:
+        (known,) = (each for each in report.changes if each.total is not None)
+        assert known.total is not None
+        terms = {"volume": 5_000_000_000, "intensity": -4_000_000_000, "factor": 1_000_000_000, "exit": -7_000_000_000}
+        whole = dataclasses.replace(
+            known.total.explained, reference_micrograms=6_000_000_000, quarter_micrograms=1_000_000_000, terms=terms
+        )
+        change = dataclasses.replace(known, total=dataclasses.replace(known.total, explained=whole))
+        chart = charts(dataclasses.replace(report, changes=(change,)), FRENCH)["change"]
+        bars = {
+            name: (base, base + length)
+            for trace in chart.figure.data
+            if trace.type == "bar"
+            for name, base, length in zip(trace.y, trace.base, trace.x, strict=True)
+        }
+        order = ["2026Q3", "volume", "factor", "exit", "intensity", "2026Q4"]
+        assert [bars[name] for name in order] == [(0, 6), (6, 11), (11, 12), (5, 12), (1, 5), (0, 1)]
+        assert [len(row) for row in chart.rows] == [2] * len(order)
+        assert chart.rows[1][1].replace("\xa0", " ") == "+ 5,00 kgCO₂e"
+        assert chart.rows[3][1].replace("\xa0", " ") == "\N{MINUS SIGN} 7,00 kgCO₂e"
+        assert "services disparus" in chart.title
+        drawing = svg.draw(chart.figure, 720)
+        assert well_formed(drawing)
+
     def test_nothing_recorded_gives_no_figure(self, report: QuarterlyReport) -> None:
-        empty = dataclasses.replace(report, results=(), register=(), trend=(), energy_by_status={})
+        empty = dataclasses.replace(report, results=(), register=(), trend=(), energy_by_status={}, changes=())
         assert charts(empty, FRENCH) == {}
 
     @given(st.floats(1e-9, 1e9))

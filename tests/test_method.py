@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 from builders import kwh, make_settings, outcome, record, write_catalogue
-from ecoia.assessment import GSD, Cell, interval, log_variance
-from ecoia.catalogue import INDICATORS
+from ecoia.assessment import GSD, Cell, Estimate, interval, log_variance
+from ecoia.catalogue import INDICATORS, load
+from ecoia.change import Account, Activity, change_interval, decompose, log_ratio_variance
 from ecoia.factors import FactorSet
 from ecoia.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.periods import Quarter
+from ecoia.projection import project
 from ecoia.records import fold
 from ecoia.report import QuarterlyReport, build_report
+from ecoia.trajectory import Trajectory
 from ecoia.units import micro
 from test_factors import factor
 
 pytestmark = pytest.mark.checkout
 
-EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = ([\d.]+)(?: (?:kWh|kg|g|L))?$", re.MULTILINE)
-FUNCTIONS = {"exp": math.exp, "ln": math.log, "sqrt": math.sqrt}
+EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|kg|g|L))?$", re.MULTILINE)
+FUNCTIONS = {"exp": math.exp, "erf": math.erf, "ln": math.log, "sqrt": math.sqrt}
 CATALOGUE = {
     "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000}]",
     "calibration": "calibrations: [{component: cpu, wall_factor: 1.25, source: s, date: 2026-01-01}]",
@@ -81,12 +84,12 @@ def built(tmp_path: Path) -> QuarterlyReport:
 
 def by_hand(expression: str) -> float:
     """What a line's arithmetic gives."""
-    assert re.fullmatch(r"[\d.()×/+\-^ explnsqrt]+", expression), expression
+    assert re.fullmatch(r"[\d.()×/+\-^ explnsqrtf]+", expression), expression
     return float(eval(expression.replace("×", "*").replace("^", "**"), {"__builtins__": {}}, FUNCTIONS))  # noqa: S307
 
 
 def test_each_example_is_what_its_arithmetic_gives(examples: dict[str, tuple[str, float]]) -> None:
-    assert len(examples) >= 24
+    assert len(examples) >= 37
     for name, (expression, result) in examples.items():
         assert by_hand(expression) == pytest.approx(result, rel=1e-5), f"{name}: {expression}"
 
@@ -121,6 +124,49 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
     assert log_var == pytest.approx(examples["s²"][1], rel=1e-4)
     bounds = interval(4, log_var)
     assert (bounds.low, bounds.high) == pytest.approx((examples["low"][1], examples["high"][1]), rel=1e-4)
+
+
+def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    before, now = Activity(4000, 8.0, 12.0, 600_000_000), Activity(6000, 9.0, 12.6, 504_000_000)
+    (found,) = decompose({"a": Account({"serving": before})}, {"a": Account({"serving": now})})
+    assert {name: part / 1e6 for name, part in found.terms.items()} == {
+        name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")
+    }
+    assert found.micrograms / 1e6 == examples["change of use"][1]
+    assert found.absorbed_gain is True
+
+
+def one_cell(mean: float, *errors: str) -> Estimate:
+    return Estimate((Cell(mean, frozenset(errors), "a"),), {**GSD, **dict.fromkeys(("grid 2025", "grid 2026"), 1.10)}, mean)
+
+
+def test_the_interval_of_a_change_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    now, before = one_cell(504, "counters", "grid 2026"), one_cell(600, "counters", "grid 2025")
+    assert log_ratio_variance(now, before) == pytest.approx(examples["variance of the change"][1], rel=1e-4)
+    bounds = change_interval(now, before)
+    assert bounds is not None
+    assert (bounds.low, bounds.high) == pytest.approx((examples["least change"][1], examples["greatest change"][1]), rel=1e-4)
+
+
+def test_the_trajectory_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    path = Trajectory(one_cell(10, "counters"), year=2024, horizon=2028, reduction=0.4)
+    assert path.budget(2026) == pytest.approx(examples["budget of 2026"][1])
+    quarters = [one_cell(8.5, "counters")] * 4
+    assert path.overrun_probability(2026, quarters, quarters) == pytest.approx(examples["probability of overrun"][1], rel=1e-4)
+
+
+def test_the_projection_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    rows = fold([record("2026-11-05T10:00", cpu=kwh(2), ram=None, units_micro=micro(400), zone="FRA")])
+    found = project(
+        rows,
+        "vadore",
+        100_000,
+        Quarter(2026, 4),
+        settings=make_settings(pue=1.5),
+        catalogue=load(None),
+        factors=FactorSet([factor("FRA", 2026, 40.0)]),
+    )
+    assert found.energy.value == pytest.approx(examples["projection"][1])
 
 
 def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> None:

@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import builders
-from ecoia import catalogue, doublecounting, hosted, semconv
+from ecoia import catalogue, change, doublecounting, hosted, semconv
 from ecoia import report as data
 from ecoia.assessment import FactorGap
 from ecoia.errors import UsageError
@@ -148,9 +148,9 @@ class TestSelfContained:
 
     def test_images_have_a_text_and_a_table(self, page: Page) -> None:
         images = page.attributes("img")
-        assert len(images) == 3
+        assert len(images) == 4
         assert all(len(image["alt"] or "") > 40 for image in images)
-        assert page.text.count("Données de la figure") >= 3
+        assert page.text.count("Données de la figure") >= 4
 
 
 class TestDoubles:
@@ -209,6 +209,8 @@ class TestWords:
             (("own", "hosted"), wording.OPERATED),
             (("measured", "declared", "default"), wording.QUALITIES),
             (("pue", "wue", "water_factor"), wording.FIGURES),
+            (change.TERMS, wording.TERMS),
+            ([against for against, _ in data.COMPARED], wording.COMPARED),
         ],
     )
     def test_every_code_has_a_sentence(self, codes: tuple[str, ...], sentences: dict[str, str]) -> None:
@@ -275,6 +277,54 @@ class TestWords:
 def names(message: str) -> set[str]:
     """The fields that a message fills in."""
     return set(re.findall(r"%\((\w+)\)s", message))
+
+
+class TestChange:
+    def test_every_term_and_change_is_on_the_page_to_the_microgram(self, sample: QuarterlyReport, page: Page) -> None:
+        values = {attributes["value"] for attributes in page.attributes("data")}
+        (known,) = (each for each in sample.changes if each.total is not None)
+        assert known.total is not None
+        for line in (*known.services, known.total):
+            assert str(line.explained.micrograms) in values
+            assert {str(part) for part in line.explained.terms.values()} <= values
+        assert str(known.total.relative.value) in values
+        assert "Pourquoi le CO₂e n’est pas celui du trimestre précédent, T3 2026 simulé" in page.text
+        assert "un an avant, T4 2025 période de référence absente" in page.text
+
+    def test_a_gain_that_volume_absorbed_is_named_without_a_cause(self, sample: QuarterlyReport, page: Page) -> None:
+        assert "gain unitaire absorbé par le volume" not in page.text
+        (known,) = (each for each in sample.changes if each.total is not None)
+        line = dataclasses.replace(
+            known.services[0], explained=dataclasses.replace(known.services[0].explained, absorbed_gain=True)
+        )
+        report = dataclasses.replace(sample, changes=(dataclasses.replace(known, services=(line,)),))
+        text = Page(render_report(report)).text
+        assert "gain unitaire absorbé par le volume" in text
+        assert "Rien n’est dit de la cause" in text
+
+    def test_a_trajectory_shows_its_budget_and_how_likely_it_is_to_be_overrun(self, sample: QuarterlyReport) -> None:
+        state = data.BudgetState(
+            year=2027,
+            budget=data.Quantity(34.0, "kWh"),
+            spent=data.Quantity(17.0, "kWh", 15.0, 19.0),
+            consumed=data.Quantity(0.5, "1"),
+            distance=data.Quantity(-3.0, "kWh"),
+            overrun_probability=data.Quantity(None, "1", reason="too-few-quarters"),
+        )
+        target = dataclasses.replace(sample.targets[0], budget=state)
+        page = Page(render_report(dataclasses.replace(sample, targets=(target,))))
+        text = page.text.replace("\xa0", " ")
+        row = text.split("Budget de l’année, sur la trajectoire de chaque cible")[-1].split("Les engagements")[0]
+        for said in (
+            ", 2027",
+            "34,0 kWh",
+            "17,0 kWh 15,0 à 19,0 kWh",
+            "50 %",
+            "\N{MINUS SIGN} 3,00 kWh",
+            "trop peu de trimestres",
+        ):
+            assert said in row
+        assert "Probabilité de dépassement" not in Page(render_report(sample)).text
 
 
 class TestNeverLies:

@@ -7,6 +7,7 @@ import math
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from builders import (
     CHARTER,
     DECLARED,
+    LOAD,
     RAPL,
     kwh,
     make_settings,
@@ -33,7 +35,8 @@ from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, default_factors
 from ecoia.periods import Quarter
 from ecoia.records import Method, Record, fold
-from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterlyReport, build_report
+from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterChange, QuarterlyReport, build_report
+from ecoia.units import micro
 from test_factors import factor, half_hourly
 
 Q4 = Quarter(2026, 4)
@@ -483,14 +486,84 @@ def test_what_is_not_computed_gives_no_verdict(tmp_path: Path) -> None:
 
 
 def test_a_trajectory_waits_for_its_baseline_then_for_its_horizon(tmp_path: Path) -> None:
-    trajectory = "id: t, indicator: co2e_constant_factor, baseline: {quarters: [2026Q4]}, reduction: 0.35, horizon: 2027"
+    trajectory = "id: t, indicator: co2e_operational, baseline: {quarters: [2026Q4]}, reduction: 0.35, horizon: 2027"
     catalogue = with_targets(tmp_path, trajectory)
     simulated = record(cpu=1, simulated=True)
     then = {"quarter": Quarter(2027, 1), "catalogue": catalogue}
     assert verdict(report(record("2026-05-01T10:00", cpu=1), catalogue=catalogue)) == ("non-concluant", "baseline-missing")
     assert verdict(report(simulated, LATER, **then)) == ("non-concluant", "baseline-missing")
-    assert verdict(report(record(cpu=1), catalogue=catalogue)) == ("non-concluant", "horizon-ahead")
-    assert verdict(report(record(cpu=1), LATER, **then)) == ("non-concluant", "not-computed")
+    assert verdict(report(record(cpu=1), catalogue=catalogue, zone="FRA")) == ("non-concluant", "horizon-ahead")
+    assert verdict(report(record(cpu=1), LATER, **then, zone="FRA")) == ("non-concluant", "horizon-ahead")
+    at_last = {"quarter": Quarter(2027, 4), "catalogue": catalogue}
+    assert verdict(report(record(cpu=1), LATER, **at_last)) == ("non-concluant", "no-zone")
+    assert verdict(report(record(cpu=1), LATER, **at_last, zone="FRA")) == ("non-concluant", "too-few-quarters")
+
+
+def four_quarters(*energies: float, **fields: Any) -> list[Record]:
+    """A baseline of 10 kWh in each quarter of 2026, what was used in each of 2027, and something later."""
+    days = [f"{year}-{month}-05T10:00" for year in (2026, 2027) for month in ("02", "05", "08", "11")]
+    used = zip(days, (10, 10, 10, 10, *energies), strict=False)
+    return [
+        *(record(day, cpu=kwh(energy), gpu=0, **fields) for day, energy in used),
+        record("2028-01-05T10:00", cpu=0),
+    ]
+
+
+TRAJECTORY = "id: t, indicator: energy, baseline: {quarters: [2026Q1, 2026Q2, 2026Q3, 2026Q4]}, reduction: 0.3, horizon: 2027"
+
+
+@pytest.mark.parametrize(
+    ("energies", "expected"),
+    [
+        ((5, 5, 5, 5), ("tenu", None)),
+        ((10, 10, 10, 9), ("non-tenu", "below-value")),
+        ((7, 7, 7, 7.1), ("non-concluant", "interval-straddles")),
+        ((5, 5, 5), ("non-concluant", "too-few-quarters")),
+    ],
+)
+def test_a_trajectory_is_judged_by_the_interval_of_the_change(
+    tmp_path: Path, energies: tuple[float, ...], expected: tuple[str, str | None]
+) -> None:
+    catalogue = with_targets(tmp_path, TRAJECTORY, services=ONE_SERVICE)
+    built = report(*four_quarters(*energies), catalogue=catalogue, quarter=Quarter(2027, 4))
+    assert verdict(built) == expected
+    (target,) = built.targets
+    low, high, value = target.observed.low, target.observed.high, target.observed.value
+    assert value == pytest.approx(sum(energies) / len(energies) / 10 - 1)
+    assert low < value < high
+    assert high - low < 0.35, "the counters' error is in both"
+    simulated = report(
+        *four_quarters(*energies[:-1], 5), record("2027-11-05T10:00", cpu=1, simulated=True),
+        catalogue=catalogue, quarter=Quarter(2027, 4),
+    )  # fmt: skip
+    assert verdict(simulated)[1] in ("simulated", "too-few-quarters")
+
+
+def test_the_year_is_compared_with_its_budget_and_the_path_to_date(tmp_path: Path) -> None:
+    longer = TRAJECTORY.replace("2027", "2028")
+    catalogue = with_targets(tmp_path, longer, services=ONE_SERVICE)
+    (target,) = report(*four_quarters(9, 8), catalogue=catalogue, quarter=Quarter(2027, 2)).targets
+    state = target.budget
+    assert (target.verdict, target.reason) == ("non-concluant", "horizon-ahead")
+    assert state is not None
+    assert (state.year, state.budget.value) == (2027, pytest.approx(40 * 0.85))
+    assert state.spent.value == 17
+    assert state.spent.low is not None
+    assert state.consumed.value == pytest.approx(17 / 34)
+    assert state.distance.value == pytest.approx(0)
+    assert 0.5 < state.overrun_probability.value < 1, "the quarters ahead are expected to be like the last four"
+    skipped = report(
+        *four_quarters(9)[:4], record("2027-05-05T10:00", cpu=kwh(8), ram=None), catalogue=catalogue, quarter=Quarter(2027, 2)
+    )
+    state = skipped.targets[0].budget
+    assert state is not None
+    assert {state.spent.reason, state.distance.reason, state.overrun_probability.reason} == {"too-few-quarters"}
+
+
+def test_what_does_not_add_up_has_no_trajectory(tmp_path: Path) -> None:
+    target = "id: t, indicator: idle_rate, baseline: {quarters: [2026Q4]}, reduction: 0.3, horizon: 2026"
+    catalogue = with_targets(tmp_path, target)
+    assert verdict(report(record(cpu=1), LATER, catalogue=catalogue)) == ("non-concluant", "not-computed")
 
 
 def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport) -> None:
@@ -662,3 +735,83 @@ def test_factors_of_combustion_alone_hold_nothing_upstream() -> None:
 
 def test_a_quarter_without_data_has_its_lines_without_figures() -> None:
     assert {line.part: line.co2e.value for line in report().inventory}["co2e_operational"] is None
+
+
+GRIDS = FactorSet([factor("FRA", 2025, 50.0), factor("FRA", 2026, 40.0), factor("FRA", 2027, 40.0)])
+
+
+def changed(*records: Record, **values: Any) -> dict[str, QuarterChange]:
+    """The changes of 2026Q4 by what it is compared with."""
+    values = {"zone": "FRA", "factors": GRIDS} | values
+    return {each.against: each for each in report(*records, LATER, **values).changes}
+
+
+def worked(start: str, energy: float, units: float | None = None, **fields: Any) -> Record:
+    counted = None if units is None else micro(units)
+    return record(start, cpu=kwh(energy), ram=None, units_micro=counted, **fields)
+
+
+def test_a_change_is_explained_against_the_quarter_before_and_the_year_before() -> None:
+    found = changed(worked("2025-11-05T10:00", 8, 4000), worked("2026-08-05T10:00", 8, 4000), worked("2026-11-05T10:00", 8, 4000))
+    before, year = found["previous-quarter"], found["year-before"]
+    assert (before.reference, year.reference) == ("2026Q3", "2025Q4")
+    assert before.total is not None
+    assert before.total.explained.terms == {}
+    assert before.total.relative.value == 0
+    assert year.total is not None
+    assert year.total.explained.terms == {"factor": -80_000_000}
+    (line,) = year.services
+    assert line.explained.service == "vadore"
+    assert line.relative.value == pytest.approx(-0.2)
+    assert line.relative.low < -0.2 < line.relative.high
+    spreads = [(1 + each.total.relative.high) / (1 + each.total.relative.low) for each in (before, year) if each.total]
+    assert spreads[0] < spreads[1], "one factor for both quarters is surer than two"
+    assert year.parts == ("operational", "api")  # no equipment: making is in neither
+
+
+def test_terms_of_a_report_add_up_whatever_changed(tmp_path: Path) -> None:
+    records = [
+        worked("2025-11-05T10:00", 8, 4000),
+        worked("2025-11-05T11:00", 1, service="gone"),
+        worked("2025-11-06T11:00", 1, service="bot"),
+        worked("2026-11-05T10:00", 10, 9000),
+        worked("2026-11-05T12:00", 3, phase="training"),
+        worked("2026-11-05T11:00", 2, service="come"),
+        worked("2026-11-06T11:00", 3, service="bot", methods={"cpu": LOAD}),
+        worked("2026-11-06T12:00", 1, service=None, phase=None, kind="unattributed"),
+    ]
+    built = report(*records, LATER, zone="FRA", factors=GRIDS)
+    year = next(each for each in built.changes if each.against == "year-before")
+    assert year.total is not None
+    by_service = {line.explained.service: dict(line.explained.terms) for line in year.services}
+    assert by_service["gone"] == {"exit": -50_000_000}
+    assert by_service["come"] == {"entry": 80_000_000}
+    assert by_service["bot"] == {"method": 70_000_000}
+    assert by_service[None] == {"energy": 40_000_000}
+    assert by_service["vadore"].keys() == {"volume", "intensity", "factor", "energy"}
+    assert by_service["vadore"]["energy"] == 120_000_000, "the training is counted in no unit"
+    assert {line.explained.service: line.explained.absorbed_gain for line in year.services}["vadore"] is True
+    whole = year.total.explained
+    assert sum(whole.terms.values()) == whole.micrograms == sum(line.explained.micrograms for line in year.services)
+    assert whole.quarter_micrograms == round(built.footprint.co2e_operational.value * 1e9)
+
+
+def test_a_renamed_service_is_one(tmp_path: Path) -> None:
+    services = "services: [{id: old, name: O, status: retired}, {id: new, name: N, status: generalised, succeeds: old}]"
+    found = changed(
+        worked("2025-11-05T10:00", 8, service="old"),
+        worked("2026-11-05T10:00", 8, service="new"),
+        catalogue=write_catalogue(tmp_path, services=services),
+    )
+    (line,) = found["year-before"].services
+    assert (line.explained.service, dict(line.explained.terms)) == ("new", {"factor": -80_000_000})
+    assert line.relative.value == pytest.approx(-0.2)
+
+
+def test_a_change_that_cannot_be_computed_says_why() -> None:
+    now, before = worked("2026-11-05T10:00", 8), worked("2026-08-05T10:00", 8)
+    assert {each.reason for each in changed(now).values()} == {"baseline-missing"}
+    found = changed(now, before, zone=None)["previous-quarter"]
+    assert (found.total, found.reason) == (None, "no-zone")
+    assert changed(before)["previous-quarter"].reason == "no-data"
+    assert changed(now, replace(before, simulated=True))["previous-quarter"].simulated

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.report import PhaseResult, Quantity, QuarterlyReport, TrendPoint
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording
@@ -26,6 +27,7 @@ PHASE_STYLES = {
 }
 STATUS_STYLES = {MEASURED: ("#1f4e79", ""), ESTIMATED: ("#b8500c", "/"), DECLARED: ("#5d6614", "|")}
 _TREND_COLOR = "#1f4e79"
+CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#00706a", "\\")}
 _INTERVAL_COLOR = "#14181d"
 _NAME_WIDTH, _PHASE_WIDTH = 20, 30  # characters
 
@@ -47,8 +49,8 @@ class Chart:
 
 
 def charts(report: QuarterlyReport, language: Language) -> dict[str, Chart]:
-    """Every figure that the report's data allows, by id: ``services``, ``statuses``, ``trend``."""
-    built = (services(report, language), statuses(report, language), trend(report, language))
+    """Every figure that the report's data allows, by id: ``services``, ``statuses``, ``trend``, ``change``."""
+    built = (services(report, language), statuses(report, language), trend(report, language), change(report, language))
     return {chart.id: chart for chart in built if chart is not None}
 
 
@@ -255,6 +257,76 @@ def trend(report: QuarterlyReport, language: Language) -> Chart | None:
     )
     alt = language.t("Barres verticales, une par trimestre, avec leur intervalle : %(series)s.", series=series)
     return Chart("trend", _trend_title(report, language), alt, figure, columns, rows)
+
+
+def change(report: QuarterlyReport, language: Language) -> Chart | None:
+    """From the CO2e of a reference to that of the quarter, term by term; of the same quarter a year before where it is known."""
+    known = [each for each in report.changes if each.total is not None and each.total.explained.terms]
+    if not known:
+        return None
+    found = min(known, key=lambda each: each.against != "year-before")
+    whole = found.total.explained if found.total else None
+    if whole is None:
+        return None
+    # What adds comes first, so that no bar begins below nothing.
+    terms = sorted(whole.terms.items(), key=lambda term: (term[1] < 0, -abs(term[1])))
+    ends = (found.reference, report.quarter)
+    order = [ends[0], *(name for name, _ in terms), ends[1]]
+    spans = {ends[0]: (0, whole.reference_micrograms), ends[1]: (0, whole.quarter_micrograms)}
+    running = whole.reference_micrograms
+    for name, micrograms in terms:
+        spans[name] = (min(running, running + micrograms), abs(micrograms))
+        running += micrograms
+    kilograms = {name: (start / MICROGRAMS_PER_KG, length / MICROGRAMS_PER_KG) for name, (start, length) in spans.items()}
+    largest = max(start + length for start, length in kilograms.values())
+    unit, size = language.unit_of([largest], "kgCO2e")
+
+    figure = go.Figure(layout={"barmode": "stack"})
+    kinds = {"whole": list(ends), "more": [n for n, part in terms if part > 0], "less": [n for n, part in terms if part < 0]}
+    labels = {"whole": language.t("total"), "more": language.t("en plus"), "less": language.t("en moins")}
+    for kind, names in kinds.items():
+        if names:
+            figure.add_bar(
+                orientation="h",
+                y=names,
+                x=[kilograms[name][1] / size for name in names],
+                base=[kilograms[name][0] / size for name in names],
+                name=labels[kind],
+                marker=_marker(CHANGE_STYLES, kind),
+            )
+    signed = dict(terms)
+    texts = {name: _mass(signed[name], language) for name in signed}
+    texts |= {end: language.amount(Quantity(kilograms[end][1], "kgCO2e")) for end in ends}
+    figure.add_scatter(
+        mode="text",
+        y=order,
+        x=[sum(kilograms[name]) / size for name in order],
+        text=[texts[name] for name in order],
+        textposition="middle right",
+        showlegend=False,
+    )
+    _value_axis(figure, "x", largest / size, unit, language, room=1.25)
+    said = {name: language.of(wording.TERMS, name) for name in signed}
+    said |= {ends[0]: language.quarter(ends[0]), ends[1]: language.quarter(ends[1])}
+    _category_axis(figure, "y", order, [_wrapped(said[name]) for name in order])
+
+    amounts = {"before": said[ends[0]], "now": said[ends[1]], "change": _mass(whole.micrograms, language)}
+    greatest = max(terms, key=lambda term: abs(term[1]))[0]
+    title = language.t("De %(before)s à %(now)s : %(change)s ; premier motif : %(term)s", **amounts, term=said[greatest])
+    if found.simulated:
+        title += f" ({language.t('simulé')})"
+    alt = language.t(
+        "Barres horizontales en cascade, de %(before)s à %(now)s : %(series)s.",
+        series=language.listed(f"{said[name]} {texts[name]}" for name in order),
+        before=amounts["before"],
+        now=amounts["now"],
+    )
+    columns = (language.t("Motif"), "CO₂e")
+    return Chart("change", title, alt, figure, columns, tuple((said[name], texts[name]) for name in order))
+
+
+def _mass(micrograms: int, language: Language) -> str:
+    return language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
 
 
 def _pairs(rows: Sequence[tuple[str, ...]], report: QuarterlyReport) -> Iterable[tuple[tuple[str, ...], TrendPoint]]:

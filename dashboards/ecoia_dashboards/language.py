@@ -138,7 +138,7 @@ class Language:
     def share(self, share: float) -> str:
         """A share of 1 as a percentage; what is not zero is never written 0 %."""
         sign = "<" + NBSP if 0 < share < 0.001 else ""
-        figures = "#,##0.#" if share < 0.1 or 0.99 < share < 1 else "#,##0"
+        figures = "#,##0.#" if abs(share) < 0.1 or 0.99 < share < 1 else "#,##0"
         space = NBSP if self.code == "fr" else ""
         return sign + str(format_percent(0.001 if sign else share, f"{figures}{space}%", locale=self.locale))
 
@@ -168,6 +168,11 @@ class Language:
         unit, size = self.unit_of([quantity.value], quantity.unit)
         low, high = (self.number(bound / size, figures) for bound in (quantity.low, quantity.high))
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
+
+    def change(self, quantity: Quantity) -> str:
+        """``+ 12 g``: a value that has one, with its sign."""
+        sign = "" if not quantity.value else "+" + NBSP if quantity.value > 0 else "\N{MINUS SIGN}" + NBSP
+        return sign + self.amount(Quantity(abs(quantity.value or 0.0), quantity.unit))
 
     def energy(self, microjoules: int) -> str:
         """Energy kept in microjoules, as a reader wants it."""

@@ -28,6 +28,7 @@ from ecoia.report import (
     MethodShare,
     PhaseResult,
     Quantity,
+    QuarterChange,
     QuarterlyReport,
     TargetVerdict,
     TokensUsed,
@@ -211,6 +212,30 @@ class _View:
     def made(self, micrograms: int) -> str:
         """Embodied impact kept in micrograms."""
         return self.amount(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+
+    def changed(self, micrograms: int) -> str:
+        """A change of as many micrograms, with its sign."""
+        return self.language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+
+    def compared(self, change: QuarterChange) -> str:
+        """What a change is against."""
+        return self.language.t(
+            wording.COMPARED.get(change.against, change.against), quarter=self.language.quarter(change.reference)
+        )
+
+    def listed_parts(self, change: QuarterChange) -> str:
+        """The parts of the CO2e that are in a change."""
+        return self.language.listed(self.language.of(wording.PARTS, part) for part in change.parts)
+
+    @property
+    def absorbed(self) -> bool:
+        """Whether some service's gain is absorbed by its volume."""
+        return any(line.explained.absorbed_gain for change in self.report.changes for line in change.services)
+
+    def terms(self, change: QuarterChange) -> list[str]:
+        """The terms that some service has."""
+        lines = [*change.services, *([change.total] if change.total else [])]
+        return [name for name in wording.TERMS if any(name in line.explained.terms for line in lines)]
 
     def borne(self, item: EquipmentUsed) -> list[tuple[str, str]]:
         """Who bears what of a piece of equipment."""

@@ -154,13 +154,15 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
     }
     draw_bars = axes.barh if horizontal else axes.bar
     places, sizes, starts = [], [], []
-    for name, length in zip(names, lengths, strict=True):
+    bases = [None] * len(names) if trace.base is None else trace.base
+    for name, length, base in zip(names, lengths, bases, strict=True):
         place = categories.index(name)
         if length:
             places.append(place)
             sizes.append(length)
-            starts.append(stacked[place])
-            stacked[place] += length
+            starts.append(stacked[place] if base is None else base)  # a bar with a base of its own stands in no stack
+            if base is None:
+                stacked[place] += length
     edge = {"left": starts} if horizontal else {"bottom": starts}
     draw_bars(places, sizes, 0.62, **edge, **style)
     return Patch(**style)

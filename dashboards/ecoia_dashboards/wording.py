@@ -97,6 +97,7 @@ REASONS = {
     "no-accepted": N_("aucun résultat accepté compté"),
     "no-outcomes": N_("issue des exécutions inconnue"),
     "idle-not-separated": N_("veille non séparée"),
+    "too-few-quarters": N_("trop peu de trimestres enregistrés"),
 }
 
 STANDINGS = {
@@ -180,7 +181,30 @@ VERDICT_REASONS = {
     "no-accepted": N_("aucun résultat accepté n’est compté"),
     "no-outcomes": N_("l’issue des exécutions d’entraînement est inconnue"),
     "idle-not-separated": N_("la veille n’est pas séparée du reste"),
+    "too-few-quarters": N_("les quatre derniers trimestres ne sont pas tous enregistrés"),
 }
+
+COMPARED = {
+    "previous-quarter": N_("Pourquoi le CO₂e n’est pas celui du trimestre précédent, %(quarter)s"),
+    "year-before": N_("Pourquoi le CO₂e n’est pas celui du même trimestre un an avant, %(quarter)s"),
+}
+
+PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("appels à des modèles externes")}
+
+TERMS = {
+    "volume": N_("volume : unités rendues"),
+    "intensity": N_("énergie informatique par unité"),
+    "energy": N_("énergie informatique sans unités comptées"),
+    "pue": N_("bâtiment (PUE)"),
+    "factor": N_("réseau électrique (facteur d’émission)"),
+    "embodied": N_("fabrication des équipements"),
+    "api": N_("appels à des modèles externes"),
+    "entry": N_("services apparus"),
+    "exit": N_("services disparus"),
+    "method": N_("mesure faite autrement"),
+    "correction": N_("correction de ce qui était publié"),
+}
+"""What a change is made of."""
 
 TARGET_STATUSES = {"proposed": N_("proposée"), "adopted": N_("adoptée")}
 

@@ -176,11 +176,22 @@ class Cell:
     own: str
 
 
-def log_variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float) -> float:
+def log_variance(cells: Sequence[Cell], gsd: Mapping[str, float], own_gsd: float) -> float:
     """s^2 of a sum of cells, as in the module's formula.
 
     Args:
         cells: Parts with non-negative means; their sum is above 0.
+        gsd: Geometric standard deviation of each shared error, by name.
+        own_gsd: Geometric standard deviation of every own error.
+    """
+    return math.log1p(variance(cells, gsd, own_gsd) / math.fsum(cell.mean for cell in cells) ** 2)
+
+
+def variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float) -> float:
+    """Var of a sum of cells, as in the module's formula.
+
+    Args:
+        cells: Parts, of any sign.
         gsd: Geometric standard deviation of each shared error, by name.
         own_gsd: Geometric standard deviation of every own error.
     """
@@ -215,8 +226,7 @@ def log_variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float
     weights = [math.exp(log) * own for log in logs]
     for means in owners.values():
         terms += products(means, weights)
-    whole = math.fsum(mean for means in groups.values() for mean in means)
-    return math.log1p(math.fsum(terms) / whole**2)
+    return math.fsum(terms)
 
 
 def interval(value: float, log_var: float) -> Interval:

@@ -136,9 +136,17 @@ class Period:
         """The impacts of the same rows by another assessment."""
         return {bearer: factors_assess(rows) for bearer, rows in self.rows.items()}
 
+    def energy_components(self, bearers: Sequence[Bearer]) -> Known:
+        """Energy of components, before any factor, in kWh."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy_components, lambda impact: impact.reason)
+
     def energy_it(self, bearers: Sequence[Bearer]) -> Known:
         """Energy at the wall, before the building, in kWh."""
         return self._sum(bearers, self.impacts, lambda impact: impact.energy_it, lambda impact: impact.reason)
+
+    def energy(self, bearers: Sequence[Bearer]) -> Known:
+        """Energy at the wall, with the building where known, in kWh."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy, lambda impact: impact.reason)
 
     def water(self, bearers: Sequence[Bearer], *, direct: bool) -> Known:
         """Litres consumed on site, or upstream by the electricity."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from ecoia.assessment import AppliedFactor, FactorGap, Impact, Interval, assess
+from ecoia.assessment import AppliedFactor, Estimate, FactorGap, Impact, Interval, assess
+from ecoia.change import Explained, accounts, change_interval, decompose, successors, total
 from ecoia.doublecounting import ListedRefusal, listed, refuse_doubles
 from ecoia.embodied import Bearer, amortised_micrograms
 from ecoia.factors import FactorSet, FactorUse
@@ -39,6 +40,7 @@ from ecoia.semconv import (
     UNREGISTERED,
 )
 from ecoia.settings import Settings
+from ecoia.trajectory import QUARTERS_NEEDED, Trajectory
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -70,6 +72,7 @@ REASONS = (
     "no-accepted",
     "no-outcomes",
     "idle-not-separated",
+    "too-few-quarters",
 )
 """Why a ``Quantity`` has no value. ``no-data``: nothing recorded; ``not-measured``: recorded, but no component gave energy;
 ``no-zone``: some or all of the energy has no known zone; ``no-factor``: its zone or year has no emission factor;
@@ -81,7 +84,7 @@ the machines are in ``equipment.yaml``; ``no-calls``: no call to a hosted model 
 of a model that has no estimate; ``no-wue`` and ``no-water-factor``: some of the energy has none; ``no-reference``: no target
 names reference quarters; ``no-training``: none was recorded; ``no-lifetime``: the service declares no ``lifetime_units``;
 ``no-accepted``: no accepted outcome was counted; ``no-outcomes``: nothing says how training runs ended;
-``idle-not-separated``: no idle energy is set apart."""
+``idle-not-separated``: no idle energy is set apart; ``too-few-quarters``: quarters that are needed are not recorded."""
 
 NOTICES = (
     "no-data",
@@ -98,6 +101,9 @@ NOTICES = (
     "idle-not-separated",
 )
 """Codes of ``QuarterlyReport.notices``, in the order in which they are listed."""
+
+COMPARED = (("previous-quarter", 1), ("year-before", 4))
+"""What the quarter is compared with, and how many quarters earlier that is."""
 
 VERDICTS = ("tenu", "non-tenu", "non-concluant")
 VERDICT_REASONS = (
@@ -232,6 +238,22 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class BudgetState:
+    """Where the year stands on a trajectory. ``budget`` is what ``year`` may use, a quarter of it each quarter.
+
+    ``spent`` is what its quarters used to date, ``consumed`` that as a share of the budget, ``distance`` that less what was
+    to be used by then: below 0 is under the path.
+    """
+
+    year: int
+    budget: Quantity
+    spent: Quantity
+    consumed: Quantity
+    distance: Quantity
+    overrun_probability: Quantity
+
+
+@dataclass(frozen=True)
 class TargetVerdict:
     """A target and where it stands. ``verdict``: tenu | non-tenu | non-concluant; ``reason`` a code, evidence in figures."""
 
@@ -251,6 +273,7 @@ class TargetVerdict:
     decision_body: str | None = None  # who adopted it, and when
     decision_date: str | None = None
     service: str | None = None  # of one service only
+    budget: BudgetState | None = None  # of a trajectory whose baseline is known
 
 
 @dataclass(frozen=True)
@@ -446,6 +469,31 @@ class TrendPoint:
 
 
 @dataclass(frozen=True)
+class ChangeLine:
+    """The change of a service, or of all: its terms in micrograms, and how many times less or more, C / C0 - 1."""
+
+    explained: Explained
+    relative: Quantity
+
+
+@dataclass(frozen=True)
+class QuarterChange:
+    """Why the quarter's CO2e is not that of ``reference``. ``against``: previous-quarter | year-before.
+
+    ``parts`` are those of the CO2e that are known in both quarters, and nothing else is in it. ``total`` None: not computed, for
+    the ``reason``. A service that goes on under a new name is there under the new one.
+    """
+
+    against: str
+    reference: str
+    simulated: bool = False  # one of the two quarters, in part or whole
+    parts: tuple[str, ...] = ()  # operational, embodied, api
+    total: ChangeLine | None = None
+    services: tuple[ChangeLine, ...] = ()  # service None: what no service bears
+    reason: str | None = None  # one of REASONS
+
+
+@dataclass(frozen=True)
 class Commitment:
     """A commitment of the charter; ``text`` None until the organisation pastes its own wording."""
 
@@ -513,6 +561,7 @@ class QuarterlyReport:
     contracts: tuple[ContractUsed, ...] = ()
     doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: what was left out of every total, and what was kept
     inventory: tuple[InventoryLine, ...] = ()  # footprint.co2e by scope and item
+    changes: tuple[QuarterChange, ...] = ()
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
@@ -524,6 +573,7 @@ class QuarterlyReport:
 _COMMITMENT = 7
 _ETHICS_LINE = "ligne-ethique"
 _TREND_QUARTERS = 8
+_PARTS = ("operational", "embodied", "api")
 _ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
 
 
@@ -609,6 +659,7 @@ class _Builder:
         self.reference_used: set[AppliedFactor] = set()
         self.reference = factors.of_year(self.reference_year) if self.reference_year else factors
         self.constant = self.period.under(self.assess_constant) if self.reference_year else None
+        self.constants = {quarter: self.constant} if self.constant is not None else {}
 
     def report(self) -> QuarterlyReport:
         charter = self.catalogue.charter
@@ -674,6 +725,7 @@ class _Builder:
             contracts=tuple(_contract_used(contract) for contract in self.whole.contracts_used),
             doubles=self.doubles,
             inventory=self.inventory(footprint),
+            changes=tuple(self.change(against, self.quarter.shift(-quarters)) for against, quarters in COMPARED),
         )
         return replace(report, notices=self.notices(report))
 
@@ -1020,6 +1072,42 @@ class _Builder:
             points.append(TrendPoint(str(quarter), measure.energy, measure.co2e, any(row["simulated"] for row in rows)))
         return tuple(points)
 
+    def change(self, against: str, reference: Quarter) -> QuarterChange:
+        """Against another quarter, in the parts that both know."""
+        simulated = any(row["simulated"] for quarter in (reference, self.quarter) for row in self.quarters.get(quarter, ()))
+        found = QuarterChange(against, str(reference), simulated)
+        if reference not in self.quarters or self.quarter not in self.quarters:
+            return replace(found, reason="no-data" if reference in self.quarters else "baseline-missing")
+        periods = (self.period, self.period_of(reference))
+        splits = [period.split(period.bearers(lambda _: True)) for period in periods]
+        unknown = next((split.operational for split in splits if split.operational.estimate is None), None)
+        if unknown is not None:
+            return replace(found, reason=unknown.reason or "no-data")
+        parts = [part for part in _PARTS if all(getattr(split, part).estimate is not None for split in splits)]
+        names = successors(self.catalogue.services)
+
+        def line(explained: Explained, keep: Callable[[Bearer], bool]) -> ChangeLine:
+            ends = []
+            for period in periods:
+                split = period.split(period.bearers(keep))
+                estimates = [getattr(split, part).estimate for part in parts]
+                ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
+            return ChangeLine(explained, _relative(*ends))
+
+        now, before = (
+            accounts(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods
+        )  # fmt: skip
+        services = decompose(before, now)
+        return replace(
+            found,
+            parts=tuple(parts),
+            total=line(total(services), lambda _: True),
+            services=tuple(
+                line(each, lambda bearer, service=each.service: names.get(bearer[0] or "", bearer[0]) == service)  # type: ignore[misc]
+                for each in services
+            ),
+        )
+
     def verdict(
         self,
         target: Target,
@@ -1032,9 +1120,9 @@ class _Builder:
 
         reason: str | None
         unit = INDICATORS[target.indicator]
+        budget: BudgetState | None = None
         if target.baseline is not None:
-            observed, reason = self.trajectory(target.baseline.quarters, target.horizon)
-            verdict = "non-concluant"
+            verdict, reason, observed, budget = self.trajectory(target, target.baseline.quarters, coverage, totals)
         else:
             service = next((each for each in services if each.service == target.service), None)
             observed = _observed(target.indicator, target.service, coverage, totals, footprint, service)
@@ -1057,19 +1145,95 @@ class _Builder:
             decision_body=decision.body if decision else None,
             decision_date=decision.date.isoformat() if decision and decision.date else None,
             service=target.service,
+            budget=budget,
         )
 
-    def trajectory(self, baseline: Iterable[str], horizon: int | None) -> tuple[Quantity, str | None]:
-        """Whether the baseline is recorded and the horizon reached; the change itself needs both, and is not computed yet."""
-        recorded = {
-            str(Quarter.of_instant(row["half_hour_utc_ns"], self.timezone))
-            for row in self.past
-            if row["kind"] != KIND_OUTCOME and not row["simulated"]
+    def trajectory(
+        self, target: Target, baseline: Sequence[str], coverage: Coverage, totals: Measure
+    ) -> tuple[str, str | None, Quantity, BudgetState | None]:
+        """Verdict, reason, the change of the last four quarters against the baseline, and where the year stands."""
+        inconclusive = "non-concluant"
+        measured = {quarter for quarter, rows in self.quarters.items() if not all(row["simulated"] for row in rows)}
+        references = [Quarter.parse(text) for text in baseline]
+        if not measured.issuperset(references):
+            return inconclusive, "baseline-missing", Quantity(None, "1", reason="baseline-missing"), None
+        last = [quarter for quarter in (self.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if quarter in measured]
+        spent = [quarter for quarter in last if quarter.year == self.quarter.year]
+        before, now = (self.mean_level(target, quarters) for quarters in (references, last))
+        for known in (before, now):
+            if known.estimate is None:
+                why = "no-data" if known.reason == "not-measured" else known.reason
+                return inconclusive, why, Quantity(None, "1", reason=known.reason), None
+        if before.estimate is None or now.estimate is None or target.reduction is None or target.horizon is None:
+            raise AssertionError("a trajectory has all of its parts")
+        observed = _relative(now.estimate, before.estimate)
+        path = Trajectory(before.estimate, max(references).year, target.horizon, target.reduction)
+        budget = self.budget(target, path, spent, last)
+        if observed.value is None:
+            return inconclusive, observed.reason, observed, budget
+        if self.quarter < Quarter(target.horizon, 4):
+            return inconclusive, "horizon-ahead", observed, budget
+        if len(last) < QUARTERS_NEEDED:
+            return inconclusive, "too-few-quarters", observed, budget
+        if any(row["simulated"] for quarter in (*references, *last) for row in self.quarters[quarter]):
+            return inconclusive, "simulated", observed, budget
+        low, high = (observed.value if bound is None else bound for bound in (observed.low, observed.high))
+        if low < -target.reduction < high:
+            return inconclusive, "interval-straddles", observed, budget
+        if observed.value > -target.reduction:
+            return "non-tenu", "below-value", observed, budget
+        return *self.unless_incomplete(coverage, totals), observed, budget
+
+    def budget(self, target: Target, path: Trajectory, spent: Sequence[Quarter], last: Sequence[Quarter]) -> BudgetState:
+        from ecoia.catalogue import INDICATORS
+
+        unit, year = INDICATORS[target.indicator], self.quarter.year
+        budget = Quantity(path.budget(year), unit)
+        lacking = Quantity(None, unit, reason="too-few-quarters")
+        if len(spent) < self.quarter.number:
+            share = replace(lacking, unit="1")
+            return BudgetState(year, budget, lacking, share, lacking, share)
+        known = [self.level(target, quarter).estimate for quarter in spent]
+        used = [estimate for estimate in known if estimate is not None]
+        recent = [estimate for quarter in last if (estimate := self.level(target, quarter).estimate) is not None]
+        total_used = Estimate.total(used)
+        probability = path.overrun_probability(year, used, recent)
+        return BudgetState(
+            year=year,
+            budget=budget,
+            spent=_known(Known(total_used), unit),
+            consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
+            distance=Quantity(total_used.value - (budget.value or 0.0) * self.quarter.number / 4, unit),
+            overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
+        )
+
+    def mean_level(self, target: Target, quarters: Sequence[Quarter]) -> Known:
+        """Where an indicator stood, on average of some quarters."""
+        if not quarters:
+            return Known(None, "no-data")
+        return Known.total(self.level(target, quarter) for quarter in quarters).scaled(1 / len(quarters))
+
+    def level(self, target: Target, quarter: Quarter) -> Known:
+        """Where an indicator that adds up stood in a quarter."""
+        period = self.period_of(quarter)
+        bearers = period.bearers(lambda bearer: target.service in (None, bearer[0]))
+        split = period.split(bearers)
+        if target.indicator == "co2e_constant_factor":
+            if quarter not in self.constants:
+                self.constants[quarter] = period.under(lambda rows: self.assess_under(self.reference, rows))
+            return Known.total((period.operational(bearers, self.constants[quarter]), split.embodied, split.api))
+        found: dict[str, Callable[[], Known]] = {
+            "energy_components": lambda: period.energy_components(bearers),
+            "energy_it": lambda: period.energy_it(bearers),
+            "energy": lambda: period.energy(bearers),
+            "co2e": lambda: split.total,
+            "co2e_operational": lambda: split.operational,
+            "co2e_embodied": lambda: split.embodied,
+            "co2e_api": lambda: split.api,
+            "water_direct": lambda: period.water(bearers, direct=True),
+            "water_indirect": lambda: period.water(bearers, direct=False),
         }
-        if not recorded.issuperset(baseline):
-            return Quantity(None, "kgCO2e", reason="baseline-missing"), "baseline-missing"
-        ahead = horizon is not None and self.quarter.year < horizon
-        return Quantity(None, "kgCO2e", reason="not-computed"), "horizon-ahead" if ahead else "not-computed"
+        return found.get(target.indicator, lambda: Known(None, "not-computed"))()
 
     def threshold(self, target: Target, observed: Quantity, coverage: Coverage, totals: Measure) -> tuple[str, str | None]:
         if observed.value is None or target.value is None or target.deadline is None:
@@ -1085,11 +1249,14 @@ class _Builder:
             return ("non-tenu", "below-value") if late else ("non-concluant", "deadline-ahead")
         # Under a cap because little was measured is not under a cap: what is not measured is not zero.
         if target.op == "<=" and target.indicator != "coverage_services":
-            if coverage.share != 1 or any(m.status == MISSING and m.name not in NOT_LACKING for m in totals.methods):
-                return "non-concluant", "coverage-incomplete"
-            if self.partial:
-                return "non-concluant", "partial-quarter"
+            return self.unless_incomplete(coverage, totals)
         return "tenu", None
+
+    def unless_incomplete(self, coverage: Coverage, totals: Measure) -> tuple[str, str | None]:
+        """Kept, unless something is not in what is known."""
+        if coverage.share != 1 or any(m.status == MISSING and m.name not in NOT_LACKING for m in totals.methods):
+            return "non-concluant", "coverage-incomplete"
+        return ("non-concluant", "partial-quarter") if self.partial else ("tenu", None)
 
     def notices(self, report: QuarterlyReport) -> tuple[str, ...]:
         charter = self.catalogue.charter
@@ -1188,6 +1355,13 @@ def _observed(
     }
     found: Quantity | None = of_all.get(indicator) if asked is None else getattr(service, indicator, None)
     return found or getattr(parts, indicator, None) or Quantity(None, unit, reason="not-computed")
+
+
+def _relative(now: Estimate, before: Estimate) -> Quantity:
+    """C / C0 - 1."""
+    if not before.value:
+        return Quantity(None, "1", reason="baseline-missing")
+    return _quantity(now.value / before.value - 1, "1", change_interval(now, before), None)
 
 
 def _per_unit(energy: Quantity, units: float | None) -> Quantity:

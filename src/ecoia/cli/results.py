@@ -1,14 +1,15 @@
-"""Commands that send and show: ``deliver``, ``report``, ``services``."""
+"""Commands that send and show: ``deliver``, ``report``, ``services``, ``project``."""
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import suppress
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -35,8 +36,10 @@ from ecoia.semconv import NOT_LACKING
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
+    from ecoia.catalogue import Catalogue
+    from ecoia.factors import FactorSet
     from ecoia.records import Row
-    from ecoia.report import Measure, QuarterlyReport, ServiceEntry
+    from ecoia.report import Measure, Quantity, QuarterlyReport, ServiceEntry
 
 _PANEL = "Report"
 _RENDERERS = "ecoia.renderers"
@@ -57,6 +60,7 @@ def add_results(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("report", rich_help_panel=_PANEL)(report)
     app.command("services", rich_help_panel=_PANEL)(services)
+    app.command("project", rich_help_panel=_PANEL)(project)
     app.command("deliver", rich_help_panel=_PANEL)(deliver)
 
 
@@ -117,6 +121,53 @@ def services(quarter: QuarterText = None, source: From = Source.JOURNAL, home: H
     typer.echo(f"{coverage.measured} measured of {coverage.named} named and {unnamed} services in scope")
 
 
+def project(
+    service: Annotated[str, typer.Option("--service", metavar="ID", help="Id of the service that was measured.")],
+    units_per_year: Annotated[float, typer.Option("--units-per-year", metavar="N", help="Functional units planned a year.")],
+    quarter: QuarterText = None,
+    source: From = Source.LEDGER,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    home: Home = None,
+) -> None:
+    """Tell a year of general use from an experiment.
+
+    Energy and CO2e of inference at a planned volume, with their interval. The experiment's idle energy is stated apart.
+
+    [dim]$ ecoia project --service assistant --units-per-year 2000000 --quarter 2026Q4[/dim]
+    """
+    from ecoia.projection import project as compute
+
+    if not 0 < units_per_year < math.inf:
+        raise UsageError(f"--units-per-year {units_per_year:g} is no volume: write a number above 0, e.g. 2000000")
+    settings = load_settings(home)
+    inputs = _inputs(settings, quarter, source)
+    found = compute(
+        inputs.rows,
+        service,
+        units_per_year,
+        inputs.quarter,
+        settings=settings,
+        catalogue=inputs.catalogue,
+        factors=inputs.factors,
+    )
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+        return
+    unit, where = found.functional_unit or "unit", _BOUNDARIES.get(found.boundary, "IT only")
+    rows = [
+        (f"energy per {unit} ({where})", *_cells(found.energy_per_unit, "Wh")),
+        (f"energy a year ({where})", *_cells(found.energy, "kWh")),
+        ("CO2e of use a year", *_cells(found.co2e, "kg")),
+        (f"idle of the experiment, in {found.quarter}, not projected", *_cells(found.idle, "kWh")),
+    ]
+    simulated = " (simulated)" if found.simulated else ""
+    title = (
+        f"{service}{simulated}: {number(units_per_year)} a year, from {number(found.units_measured)} measured in {found.quarter}"
+    )
+    print_table(title, ("", "value", "95 %", "unit"), rows, right=("value", "95 %"))
+    say("the interval is that of the measurement: it does not say whether general use is like the experiment")
+
+
 def deliver(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until every measured process has ended (the background helper).")
@@ -150,16 +201,30 @@ def deliver(
         raise typer.Exit(FAILED)
 
 
-def _build(settings: Settings, quarter_text: str | None, source: Source) -> QuarterlyReport:
+class _Inputs(NamedTuple):
+    rows: list[Row]
+    quarter: Quarter
+    catalogue: Catalogue
+    factors: FactorSet
+
+
+def _inputs(settings: Settings, quarter_text: str | None, source: Source) -> _Inputs:
+    """What figures are computed from."""
     from ecoia import catalogue, factors
-    from ecoia.report import build_report
 
     zone = ZoneInfo(settings.timezone)
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
     register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
     in_use = factors.in_use(register.factors, settings.catalogue, zone)
     rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
-    return build_report(rows, quarter, settings=settings, catalogue=register, factors=in_use)
+    return _Inputs(rows, quarter, register, in_use)
+
+
+def _build(settings: Settings, quarter_text: str | None, source: Source) -> QuarterlyReport:
+    from ecoia.report import build_report
+
+    inputs = _inputs(settings, quarter_text, source)
+    return build_report(inputs.rows, inputs.quarter, settings=settings, catalogue=inputs.catalogue, factors=inputs.factors)
 
 
 def _journal_rows(settings: Settings) -> list[Row]:
@@ -254,8 +319,15 @@ def _interval(low: float | None, high: float | None, factor: float = 1.0) -> str
     return "" if low is None or high is None else f"{number(low * factor)} to {number(high * factor)}"
 
 
+_BOUNDARIES = {"site": "site", "part": "site in part"}
+
+
 def _boundary(measure: Measure) -> str:
-    return {"site": "site", "part": "site in part"}.get(measure.boundary, "IT only")
+    return _BOUNDARIES.get(measure.boundary, "IT only")
+
+
+def _cells(quantity: Quantity, unit: str) -> tuple[str, str, str]:
+    return number(quantity.value), _interval(quantity.low, quantity.high), unit if quantity.reason is None else quantity.reason
 
 
 def _standing(entry: ServiceEntry) -> str:
