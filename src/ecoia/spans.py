@@ -302,7 +302,7 @@ def begin(label: Label) -> Span:
     except AttributeError:
         state = engine.enter_thread()
     counters = state.counters.get(label)
-    if counters is None or label.phase != "inference":
+    if counters is None:  # always so for a phase that belongs to runs: those are kept by run
         counters = counters_for(state, label)
     span = Span()
     span._state = state

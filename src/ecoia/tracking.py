@@ -129,10 +129,9 @@ class track:  # noqa: N801 - reads as a verb where it is used
             state: ThreadState = engine.local.state
         except AttributeError:
             state = engine.enter_thread()
-        label = self._label
-        counters = state.counters.get(label)
-        if counters is None or counters.run is not None:
-            counters = counters_for(state, label)
+        counters = state.counters.get(self._label)
+        if counters is None:  # always so for a phase that belongs to runs: those are kept by run
+            counters = counters_for(state, self._label)
         span = BlockSpan()
         span._opener = self
         top = state.top
@@ -144,10 +143,9 @@ class track:  # noqa: N801 - reads as a verb where it is used
         span._ended = False
         span.parent = span._under = None
         span._start_ns = start_ns = perf_counter_ns()
-        cpu_ns = thread_time_ns()
         if not state.live:
             state.cover_mark_ns = start_ns
-        state.cpu_mark_ns = cpu_ns
+        state.cpu_mark_ns = thread_time_ns()
         state.top = span
         return span
 

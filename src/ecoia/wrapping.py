@@ -74,7 +74,7 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
         except AttributeError:
             state = engine.enter_thread()
         counters = state.counters.get(label)
-        if counters is None or of_run:
+        if counters is None:  # always so for a phase that belongs to runs: those are kept by run
             counters = counters_for(state, label)
         top = state.top
         if top is not None:
@@ -92,21 +92,20 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
                 counters.spare = None
             span._ended = False
             span._start_ns = start_ns = perf_counter_ns()
-            cpu_ns = thread_time_ns()
             if not state.live:
                 state.cover_mark_ns = start_ns
-            state.cpu_mark_ns = cpu_ns
+            state.cpu_mark_ns = thread_time_ns()
             state.top = span
         try:
             result = function(*args, **kwargs)
             if top is not None or of_run or state.top is not span:
                 end_call(span, state, False)
             else:
-                cpu_ns = thread_time_ns()
+                used_ns = thread_time_ns() - state.cpu_mark_ns
                 end_ns = perf_counter_ns()
                 state.top = None
-                if cpu_ns > state.cpu_mark_ns:  # else a signal handler had spans meanwhile
-                    counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+                if used_ns > 0:  # else a signal handler had spans meanwhile
+                    counters.cpu_ns += used_ns
                 if not state.live:
                     state.cover_ns += end_ns - state.cover_mark_ns
                 span._ended = True
@@ -162,9 +161,9 @@ def _wrap_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], label: La
                 item = inner.send(None)
             except StopIteration as stop:
                 if state.top is span and under is None:  # _leave_step, written out
-                    cpu_ns = thread_time_ns()
-                    if cpu_ns > state.cpu_mark_ns:
-                        span._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
+                    used_ns = thread_time_ns() - state.cpu_mark_ns
+                    if used_ns > 0:
+                        span._counters.cpu_ns += used_ns
                     state.top = None
                     in_context.reset(token)
                 else:
