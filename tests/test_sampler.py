@@ -780,3 +780,22 @@ def test_devices_that_a_process_inside_claims_are_not_claimed_again(recorder: Ca
     one.read()
     assert one.close_window()
     assert total(recorded(tmp_path), "gpu") == 0
+
+
+def test_a_python_without_ctypes_is_measured_too(home: Path) -> None:
+    """Some are built so. The GPUs' early counters are read through it, and nothing else may depend on them."""
+    program = """
+import sys
+sys.modules["ctypes"] = None
+import ecoia.meters
+from ecoia.testing import FixedMeter
+ecoia.meters.detect = lambda *_, **__: ecoia.meters.Detected({"cpu": FixedMeter("cpu", 10)})
+import ecoia
+with ecoia.track(service="a"):
+    sum(range(100_000))
+assert ecoia.flush(60)
+"""
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_of(home)["a"] == 1
+    assert total(recorded(home), "cpu")

@@ -256,10 +256,6 @@ class _View:
         """Microjoules as a reader wants them."""
         return self.language.energy(microjoules)
 
-    def energy_or_none(self, microjoules: int | None) -> str | None:
-        """The same; None where nothing was recorded."""
-        return None if microjoules is None else self.energy(microjoules)
-
     def count(self, number: float) -> str:
         """Functional units: whole where they are, else with their decimals."""
         return self.language.plain(number)

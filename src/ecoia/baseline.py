@@ -43,9 +43,9 @@ class Baseline:
         Through ctypes alone: the bindings, and the meters, take seconds to load beside a busy interpreter. NVML stays
         initialised until ``end_early``, as letting go of it and asking for it again can take a second.
         """
-        import ctypes
-
         try:
+            import ctypes
+
             nvml = ctypes.CDLL("libnvidia-ml.so.1")
             if nvml.nvmlInit_v2() != 0:
                 return
@@ -60,7 +60,7 @@ class Baseline:
                     and nvml.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)) == 0
                 ):
                     self.counters[uuid.value.decode("ascii")] = millijoules.value * 1000
-        except (OSError, AttributeError, UnicodeError):  # no driver, or one that is older than these functions
+        except (ImportError, OSError, AttributeError, UnicodeError):  # a Python without ctypes; no driver, or an older one
             return
 
     def end_early(self) -> None:
