@@ -14,15 +14,13 @@ from hypothesis import strategies as st
 
 from ecoia.assessment import GSD, Cell, Estimate
 from ecoia.catalogue import Service
-from ecoia.change import TERMS, Account, Activity, change_interval, decompose, log_ratio_variance, successors, total
+from ecoia.change import TERMS, Account, Use, change_interval, decompose, log_ratio_variance, successors, total
 
-OLD = Activity(
-    units_micro=4_000_000, energy_it_kwh=8.0, energy_kwh=12.0, micrograms=600_000, method=frozenset({"cpu measured rapl"})
-)
+OLD = Use(units_micro=4_000_000, energy_it_kwh=8.0, energy_kwh=12.0, micrograms=600_000, method=frozenset({"cpu measured rapl"}))
 
 amounts = st.one_of(st.just(0), st.integers(1, 10**13))
 activities = st.builds(
-    Activity,
+    Use,
     units_micro=st.one_of(st.none(), amounts),
     energy_it_kwh=st.floats(1e-6, 1e6),
     energy_kwh=st.floats(1e-6, 1e6),
@@ -40,11 +38,11 @@ quarters = st.dictionaries(
 )
 
 
-def serving(activity: Activity) -> dict[str | None, Account]:
+def serving(activity: Use) -> dict[str | None, Account]:
     return {"a": Account({"serving": activity})}
 
 
-def terms(before: Activity, now: Activity) -> dict[str, int]:
+def terms(before: Use, now: Use) -> dict[str, int]:
     (explained,) = decompose(serving(before), serving(now))
     return dict(explained.terms)
 
@@ -70,7 +68,7 @@ def test_exchanging_the_quarters_flips_every_sign(before: Any, now: Any) -> None
 
 
 recorded = st.builds(
-    Activity,
+    Use,
     units_micro=st.integers(1, 10**13),
     energy_it_kwh=st.floats(1e-3, 1e6),
     energy_kwh=st.floats(1e-3, 1e6),
@@ -79,7 +77,7 @@ recorded = st.builds(
 
 
 @given(recorded, recorded)
-def test_the_terms_of_one_activity_add_up_and_flip(before: Activity, now: Activity) -> None:
+def test_the_terms_of_one_activity_add_up_and_flip(before: Use, now: Use) -> None:
     forth = terms(before, now)
     assert sum(forth.values()) == now.micrograms - before.micrograms
     assert forth == {name: -part for name, part in terms(now, before).items()}
@@ -89,7 +87,7 @@ def test_the_terms_of_one_activity_add_up_and_flip(before: Activity, now: Activi
             assert (forth[name] > 0) is more, name
 
 
-def _pue(activity: Activity) -> float:
+def _pue(activity: Use) -> float:
     return activity.energy_kwh / activity.energy_it_kwh
 
 

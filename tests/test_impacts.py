@@ -24,7 +24,8 @@ from builders import (
     record,
     write_catalogue,
 )
-from ecoia.assessment import GSD, Estimate, assess
+from ecoia.activity import Activity
+from ecoia.assessment import GSD, Estimate, Knowledge, assess
 from ecoia.catalogue import Catalogue, Equipment
 from ecoia.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_parts
 from ecoia.factors import FactorSet
@@ -132,7 +133,7 @@ def test_without_sites_the_setting_is_the_pue_as_declared() -> None:
 def test_a_pue_widens_the_interval_by_its_quality(tmp_path: Path, quality: str, gsd: float) -> None:
     sites = f"sites: [{{id: a, instances: '*', pue: [{{value: 1.2, quality: {quality}, source: s, date: 2026-01-01}}]}}]"
     cat = write_catalogue(tmp_path, sites=sites)
-    found = assess(fold([record(cpu=kwh(1), ram=None)]), zone=None, pue=None, factors=FACTORS, sites=cat.sites)
+    found = assess(fold([record(cpu=kwh(1), ram=None)]), Knowledge(factors=FACTORS, sites=cat.sites))
     s2 = sum(math.log(each) ** 2 for each in (GSD["counters"], GSD["own"], gsd))
     assert found.energy_interval is not None
     assert found.energy_interval.low == pytest.approx(1.2 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
@@ -196,13 +197,14 @@ def test_whoever_uses_it_the_parts_add_up_and_neither_order_nor_splitting_change
         split += [record("2026-11-05T10:00", cpu=part, **fields) for part in (energy // 3, energy - energy // 3)]
     rows = [row for one in split for row in fold([one])]
     order.shuffle(rows)
-    parts = embodied_parts(rows, items, START, END, UTC)
-    assert parts == embodied_parts(fold(whole), items, START, END, UTC)
+    strands = Activity.of(rows).strands
+    parts = embodied_parts(strands, items, START, END, UTC)
+    assert parts == embodied_parts(Activity.of(fold(whole)).strands, items, START, END, UTC)
     for item in items:
         borne = sum(part.micrograms for part in parts if part.equipment == item.id)
         assert borne == amortised_micrograms(item, START, END, UTC)
     twice = [item.model_copy(update={"co2e_kg": 2 * item.co2e_kg}) for item in items]
-    for once, double in zip(parts, embodied_parts(rows, twice, START, END, UTC), strict=True):
+    for once, double in zip(parts, embodied_parts(strands, twice, START, END, UTC), strict=True):
         assert double.micrograms == pytest.approx(2 * once.micrograms, abs=4)
 
 
@@ -211,7 +213,7 @@ def test_it_is_borne_by_use_and_reservation_and_what_nobody_used_by_nobody() -> 
         record("2026-11-05T10:00", cpu=kwh(2), ram=kwh(1), service="vadore"),
         record("2026-11-05T10:00", cpu=kwh(1), ram=None, service="analyse-cv", kind="idle", phase=None),
     ]
-    parts = embodied_parts(fold(used), [equipment()], START, END, UTC)
+    parts = embodied_parts(Activity.of(fold(used)).strands, [equipment()], START, END, UTC)
     assert {part.bearer: part.micrograms / MICROGRAMS_PER_KG for part in parts} == {
         ("analyse-cv", "idle"): pytest.approx(92 / 2 / 4),
         ("vadore", "inference"): pytest.approx(92 / 2 * 3 / 4),
@@ -229,7 +231,7 @@ def test_a_device_is_borne_by_those_who_used_it() -> None:
             record("2026-11-05T10:00", cpu=kwh(9), service="no-card"),
         ]
     )
-    assert {part.bearer[0] for part in embodied_parts(rows, [card], START, END, UTC)} == {"vadore"}
+    assert {part.bearer[0] for part in embodied_parts(Activity.of(rows).strands, [card], START, END, UTC)} == {"vadore"}
 
 
 def test_without_equipment_or_with_a_machine_left_out_embodied_and_the_sum_are_unknown(tmp_path: Path) -> None:
@@ -443,8 +445,8 @@ def test_parts_that_share_an_error_are_wider_together_than_if_they_were_apart(tm
 def test_a_sum_of_estimates_has_the_interval_of_its_cells() -> None:
     works = (record(cpu=kwh(1), ram=kwh(1)), record(cpu=kwh(2), ram=None, service="b"))
     arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.2, "factors": FACTORS}
-    both = assess(fold(works), **arguments)
-    parts = [assess(fold([work]), **arguments).operational for work in works]
+    both = assess(fold(works), Knowledge(**arguments))
+    parts = [assess(fold([work]), Knowledge(**arguments)).operational for work in works]
     assert None not in parts
     total = Estimate.total([part for part in parts if part])
     assert both.operational is not None

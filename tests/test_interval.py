@@ -24,7 +24,7 @@ import pytest
 from numpy.typing import NDArray
 
 from builders import GENERIC, LOAD, NVML, RAPL, kwh, record
-from ecoia.assessment import GSD, WALL_FACTOR, Impact, Interval, assess, method_class
+from ecoia.assessment import GSD, WALL_FACTOR, Impact, Interval, Knowledge, assess, method_class
 from ecoia.catalogue import Calibration
 from ecoia.factors import FactorSet
 from ecoia.records import Method, Row, fold
@@ -181,7 +181,7 @@ def covered(bounds: Interval | None, truth: Draws) -> tuple[float, float, float]
 
 
 def impact(cells: list[Cell], *, calibrations: list[Calibration]) -> Impact:
-    return assess(rows_of(cells), zone=None, pue=PUE, factors=FACTORS, calibrations=calibrations)
+    return assess(rows_of(cells), Knowledge(pue=PUE, factors=FACTORS, calibrations=calibrations))
 
 
 def over_portfolios(what: str, shape: str) -> tuple[float, list[float]]:

@@ -11,7 +11,7 @@ import pytest
 from builders import kwh, make_settings, outcome, record, write_catalogue
 from ecoia.assessment import GSD, Cell, Estimate, interval, log_variance
 from ecoia.catalogue import INDICATORS, load
-from ecoia.change import Account, Activity, change_interval, decompose, log_ratio_variance
+from ecoia.change import Account, Use, change_interval, decompose, log_ratio_variance
 from ecoia.factors import FactorSet
 from ecoia.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.periods import Quarter
@@ -127,7 +127,7 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
 
 
 def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
-    before, now = Activity(4000, 8.0, 12.0, 600_000_000), Activity(6000, 9.0, 12.6, 504_000_000)
+    before, now = Use(4000, 8.0, 12.0, 600_000_000), Use(6000, 9.0, 12.6, 504_000_000)
     (found,) = decompose({"a": Account({"serving": before})}, {"a": Account({"serving": now})})
     assert {name: part / 1e6 for name, part in found.terms.items()} == {
         name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")

@@ -20,12 +20,16 @@ So errors in common do not average out, as they would if cells were taken as ind
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, tzinfo
+from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import compress
+from operator import mul
+from typing import TYPE_CHECKING, NamedTuple
 
+from ecoia.activity import Activity, Bearer, Strand
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.factors.model import micrograms
@@ -288,12 +292,13 @@ class Estimate:
     def total(estimates: Iterable[Estimate]) -> Estimate:
         """The sum of some, with the errors that they share."""
         parts = list(estimates)
-        named: dict[str, float] = dict(GSD)
+        named: dict[str, float] = {}
         for part in parts:
-            for name, value in part.gsd.items():  # an error met with two widths is as wide as the wider
-                named[name] = max(named[name], value) if name in named and name not in GSD else value
+            if part.cells:
+                for name, value in part.gsd.items():  # an error met with two widths is as wide as the wider
+                    named[name] = max(named.get(name, value), value)
         cells = tuple(cell for part in parts for cell in part.cells)
-        return Estimate(cells, named, math.fsum(part.upper_mean for part in parts))
+        return Estimate(cells, named or GSD, math.fsum(part.upper_mean for part in parts))
 
 
 def method_class(status: str, name: str) -> str:
@@ -305,22 +310,11 @@ def method_class(status: str, name: str) -> str:
     return "generic-model" if "generic" in name else "model"
 
 
-def assess(
-    rows: Sequence[Row],
-    *,
-    zone: str | None,
-    pue: float | None,
-    factors: FactorSet,
-    timezone: tzinfo = UTC,
-    calibrations: Sequence[Calibration] = (),
-    sites: Sequence[Site] = (),
-    contracts: Sequence[Contract] = (),
-    gsd: Mapping[str, float] = GSD,
-) -> Impact:
-    """Energy and CO2e of some rows, with their 95 % intervals.
+@dataclass(frozen=True)
+class Knowledge:
+    """What energy is assessed with.
 
     Args:
-        rows: Ledger rows, in any order.
         zone: Where the electricity was used, for rows that did not record it themselves. None: not known.
         pue: Power usage effectiveness of what is in none of ``sites``, as declared. None: not known, so figures are IT only.
         factors: Emission factors of one scope and basis.
@@ -332,85 +326,158 @@ def assess(
         contracts: Contracted electricity, covering all of a use together at most. What none covers has the factor of its zone.
         gsd: Geometric standard deviations, by the names of ``GSD``.
 
-    Returns:
-        The impact. Where part of the energy has no zone (or its zone no factor, or there is a gap that no rule fills), CO2e is
-        None for the whole: a part is never presented as the sum.
-
     Raises:
         FactorError: ``zone`` is not a zone of ``factors``, or they hold several scopes or bases.
     """
-    if zone is not None:
-        factors.check(zone)
-    grid, market = _Grid(factors), _Market(contracts)
-    sums = _sums(rows, zone, timezone, calibrations, sites, grid, market)
-    components = {c: _add(sum_.microjoules for key, sum_ in sums.items() if key.component == c) for c in COMPONENTS}
-    if not sums:
-        why = "not-measured" if rows else "no-data"
-        boundary = "it" if pue is None else "site"
-        return Impact(0, components, None, None, boundary, (), why, market_reason=why)
-    total = sum(sum_.microjoules for sum_ in sums.values())
-    parts = [
-        _Part(key, sum_, calibrations[key.calibration] if key.calibration >= 0 else None, _surroundings(key, sites, pue))
-        for key, sum_ in sorted(sums.items(), key=lambda item: item[0])
-    ]
-    with_pue = sum(part.place.pue is not None for part in parts)
-    boundary = "it" if with_pue == 0 else "site" if with_pue == len(parts) else "part"
 
-    named = dict(gsd)
-    for part in parts:
-        named[part.place.pue_name] = gsd[f"pue-{part.place.pue_quality}"]
-        if part.calibration is not None:
-            named[part.calibration_name] = part.calibration.gsd or gsd["calibration"]
+    factors: FactorSet
+    zone: str | None = None
+    pue: float | None = None
+    timezone: tzinfo = UTC
+    calibrations: Sequence[Calibration] = ()
+    sites: Sequence[Site] = ()
+    contracts: Sequence[Contract] = ()
+    gsd: Mapping[str, float] = field(default_factory=lambda: GSD)
 
-    def estimate(means: Sequence[float], errors: Sequence[Iterable[str]]) -> Estimate:
-        cells = tuple(part.cell(mean, shared) for part, mean, shared in zip(parts, means, errors, strict=True))
-        # Without a calibration the truth may be higher by the published wall factor.
-        upper = math.fsum(part.wall_bias * mean for part, mean in zip(parts, means, strict=True))
-        return Estimate(cells, named, upper)
+    def __post_init__(self) -> None:
+        """Refuse a zone without a factor."""
+        if self.zone is not None:
+            self.factors.check(self.zone)
 
-    building = [part.building_errors for part in parts]
-    components_kwh = kwh(total)
-    uses, reason = _grid(parts, grid)
-    co2e: Estimate | None = None
-    by_contracts: Estimate | None = None
-    market_reason = reason or market.reason(factors)
-    if uses is not None:
-        for use in grid.uses:
-            # Errors of one set, zone and year are one error; used in several years, as wide as the longest gap makes it.
-            named[_grid_name(use)] = max(named.get(_grid_name(use), 1.0), _grid_gsd(use.age_years, gsd))
-        with_grid = [(*errors, *_grid_errors(use)) for errors, use in zip(building, uses, strict=True)]
-        co2e = estimate([part.kilograms(part.sum.grid) for part in parts], with_grid)
-        if market_reason is None:
-            contracted = estimate([part.kilograms(part.sum.contracted, _PPM) for part in parts], building)
-            rest = estimate([part.kilograms(part.sum.rest, _PPM) for part in parts], with_grid)
-            by_contracts = Estimate((*contracted.cells, *rest.cells), named, contracted.upper_mean + rest.upper_mean)
-    return Impact(
-        energy_components_microjoules=total,
-        by_component_microjoules=components,
-        energy_components_kwh=components_kwh,
-        energy_kwh=_energy_kwh(parts),
-        boundary=boundary,
-        factors_used=grid.applied(parts) if uses is not None else (),
-        reason=reason,
-        energy_at_wall_microjoules=sum(part.microjoules for part in parts if part.at_wall),
-        calibrations_used=tuple(calibrations[index] for index in sorted({key.calibration for key in sums} - {-1})),
-        energy_components=Estimate(tuple(part.raw_cell() for part in parts), named, components_kwh),
-        energy_it=estimate([part.energy_it_kwh for part in parts], [()] * len(parts)),
-        energy=estimate([part.energy_kwh for part in parts], building),
-        operational=co2e,
-        water_direct=_water(parts, named, gsd, direct=True),
-        water_indirect=_water(parts, named, gsd, direct=False),
-        figures_used=_figures_used({key.place for key in sums}, sites),
-        factor_gaps=grid.gaps(parts, total),
-        market=by_contracts,
-        market_reason=market_reason,
-        contracts_used=market.used,
-    )
+    def site_of(self, instance: str) -> Site | None:
+        """The site that holds an instance."""
+        return next((site for site in self.sites if site.holds(instance)), None)
 
 
-@dataclass(frozen=True, order=True)
+def assess(rows: Iterable[Row], known: Knowledge) -> Impact:
+    """Energy and CO2e of some ledger rows in any order, with their 95 % intervals."""
+    return Assessment(Activity.of(rows).strands, known).impact()
+
+
+class Assessment:
+    """What some activity amounts to, cell by cell: the impact of any part of it is then a sum.
+
+    Args:
+        strands: The activity.
+        known: What it is assessed with.
+    """
+
+    def __init__(self, strands: Iterable[Strand], known: Knowledge) -> None:
+        self._known = known
+        self._grid, self._market = _Grid(known.factors), _Market(known.contracts)
+        places = _Places(known, self._grid, self._market)
+        sums: dict[_Key, _Sum] = {}
+        self._seen: set[tuple[Bearer, int]] = set()
+        for strand in strands:
+            self._seen.add((strand.bearer, places.site(strand.instance)))
+            places.add(strand, sums)
+        self._parts: dict[tuple[Bearer, int], list[_Part]] = {}
+        for key in sorted(sums):
+            calibration = known.calibrations[key.calibration] if key.calibration >= 0 else None
+            part = _Part(key, sums[key], calibration, _surroundings(key, known.sites, known.pue))
+            self._parts.setdefault(((key.service or None, key.phase), key.place[0]), []).append(part)
+
+    @property
+    def bearers(self) -> set[Bearer]:
+        """Who did something, with or without energy."""
+        return {bearer for bearer, _ in self._seen}
+
+    @property
+    def sites(self) -> set[Site | None]:
+        """Where something was done; None: in no site."""
+        return {self._site(index) for _, index in self._seen}
+
+    @cached_property
+    def by_bearer(self) -> dict[Bearer, Impact]:
+        """The impact of each bearer, by service and phase."""
+        wheres: dict[Bearer, list[tuple[Bearer, int]]] = {}
+        for where in self._seen:
+            wheres.setdefault(where[0], []).append(where)
+        ordered = sorted(wheres, key=lambda bearer: (bearer[0] or "", bearer[1]))
+        return {bearer: self._of(wheres[bearer]) for bearer in ordered}
+
+    def impact(self, keep: Callable[[Bearer, Site | None], bool] = lambda bearer, site: True) -> Impact:
+        """What a part amounts to: that of the bearers, at the sites, for which ``keep`` holds.
+
+        Where part of the energy has no zone (or its zone no factor, or there is a gap that no rule fills), CO2e is None for the
+        whole: a part is never presented as the sum.
+        """
+        return self._of([where for where in self._seen if keep(where[0], self._site(where[1]))])
+
+    def _of(self, wheres: Sequence[tuple[Bearer, int]]) -> Impact:
+        parts = sorted((part for where in wheres for part in self._parts.get(where, ())), key=lambda part: part.key)
+        return self._impact(parts, bool(wheres))
+
+    def _site(self, index: int) -> Site | None:
+        return self._known.sites[index] if index >= 0 else None
+
+    def _impact(self, parts: list[_Part], seen: bool) -> Impact:
+        known, gsd = self._known, self._known.gsd
+        components = {c: _add(part.microjoules for part in parts if part.key.component == c) for c in COMPONENTS}
+        if not parts:
+            why = "not-measured" if seen else "no-data"
+            boundary = "it" if known.pue is None else "site"
+            return Impact(0, components, None, None, boundary, (), why, market_reason=why)
+        total = sum(part.microjoules for part in parts)
+        with_pue = sum(part.place.pue is not None for part in parts)
+        boundary = "it" if with_pue == 0 else "site" if with_pue == len(parts) else "part"
+
+        named = dict(gsd)
+        for part in parts:
+            named[part.place.pue_name] = gsd[f"pue-{part.place.pue_quality}"]
+            if part.calibration is not None:
+                named[part.calibration_name] = part.calibration.gsd or gsd["calibration"]
+
+        def estimate(means: Sequence[float], errors: Sequence[Iterable[str]]) -> Estimate:
+            cells = tuple(part.cell(mean, shared) for part, mean, shared in zip(parts, means, errors, strict=True))
+            # Without a calibration the truth may be higher by the published wall factor.
+            upper = math.fsum(part.wall_bias * mean for part, mean in zip(parts, means, strict=True))
+            return Estimate(cells, named, upper)
+
+        building = [part.building_errors for part in parts]
+        components_kwh = kwh(total)
+        uses, reason = _grid(parts, self._grid)
+        contracts = sorted({index for part in parts for index in part.key.contracts})
+        co2e: Estimate | None = None
+        by_contracts: Estimate | None = None
+        market_reason = reason or self._market.reason(contracts, known.factors)
+        if uses is not None:
+            for use in uses:
+                # Errors of one set, zone and year are one error; used in several years, as wide as the longest gap makes it.
+                named[_grid_name(use)] = max(named.get(_grid_name(use), 1.0), _grid_gsd(use.age_years, gsd))
+            with_grid = [(*errors, *_grid_errors(use)) for errors, use in zip(building, uses, strict=True)]
+            co2e = estimate([part.kilograms(part.sum.grid) for part in parts], with_grid)
+            if market_reason is None:
+                contracted = estimate([part.kilograms(part.sum.contracted, _PPM) for part in parts], building)
+                rest = estimate([part.kilograms(part.sum.rest, _PPM) for part in parts], with_grid)
+                by_contracts = Estimate((*contracted.cells, *rest.cells), named, contracted.upper_mean + rest.upper_mean)
+        return Impact(
+            energy_components_microjoules=total,
+            by_component_microjoules=components,
+            energy_components_kwh=components_kwh,
+            energy_kwh=_energy_kwh(parts),
+            boundary=boundary,
+            factors_used=self._grid.applied(parts) if uses is not None else (),
+            reason=reason,
+            energy_at_wall_microjoules=sum(part.microjoules for part in parts if part.at_wall),
+            calibrations_used=tuple(known.calibrations[index] for index in sorted({p.key.calibration for p in parts} - {-1})),
+            energy_components=Estimate(tuple(part.raw_cell() for part in parts), named, components_kwh),
+            energy_it=estimate([part.energy_it_kwh for part in parts], [()] * len(parts)),
+            energy=estimate([part.energy_kwh for part in parts], building),
+            operational=co2e,
+            water_direct=_water(parts, named, gsd, direct=True),
+            water_indirect=_water(parts, named, gsd, direct=False),
+            figures_used=_figures_used({part.key.place for part in parts}, known.sites),
+            factor_gaps=self._grid.gaps(parts, total),
+            market=by_contracts,
+            market_reason=market_reason,
+            contracts_used=tuple(known.contracts[index] for index in contracts),
+        )
+
+
+@dataclass(frozen=True, order=True, slots=True)
 class _Key:
-    """What the energy of a cell has in common. ``zone`` is empty where none is known."""
+    """What the energy of a cell has in common. ``service`` and ``zone`` are empty where none is known."""
 
     service: str
     phase: str
@@ -421,6 +488,7 @@ class _Key:
     grid: int  # the place of its factors' use among those of ``_Grid``, or why there is none
     calibration: int  # its place among those given; -1: none
     place: tuple[int, int, int, int]  # the site's place among those given, then those of its PUE, WUE and water factor; -1: none
+    contracts: tuple[int, ...]  # the places of those that cover a part
 
 
 _NOWHERE = (-1, -1, -1, -1)
@@ -461,6 +529,16 @@ class _Sum:
 
     def __init__(self) -> None:
         self.microjoules = self.grid = self.contracted = self.rest = 0
+
+    def add(self, microjoules: Sequence[int], micrograms_per_kwh: Sequence[int], contracts: tuple[int, int] | None) -> None:
+        """Add what some half-hours used, each with its factor. Without contracts all is of the grid."""
+        energy = sum(microjoules)
+        grid = sum(map(mul, microjoules, micrograms_per_kwh))
+        contracted, rest_ppm = contracts or (0, _PPM)
+        self.microjoules += energy
+        self.grid += grid
+        self.contracted += energy * contracted
+        self.rest += grid * rest_ppm
 
 
 @dataclass(frozen=True)
@@ -579,7 +657,10 @@ class _Grid:
 
     def applied(self, parts: Sequence[_Part]) -> tuple[AppliedFactor, ...]:
         found = []
+        met = {part.key.grid for part in parts}
         for use, place in self._places.items():
+            if place not in met:
+                continue
             least, greatest = (value / 1e6 for value in self._bounds[place])
             energy = sum(part.sum.microjoules for part in parts if part.key.grid == place)
             mass = sum(part.sum.grid for part in parts if part.key.grid == place)
@@ -603,98 +684,135 @@ class _Market:
 
     def __init__(self, contracts: Sequence[Contract]) -> None:
         self._contracts = contracts
-        self._found: dict[tuple[str, str, date], tuple[int, int]] = {}
-        self._used: set[int] = set()
+        self._shares = [round(each.share * _PPM) for each in contracts]
 
-    def at(self, zone: str, instance: str, day: date) -> tuple[int, int] | None:
+    def covering(self, zone: str, instance: str, day: date) -> tuple[int, ...]:
+        """The places of the contracts that cover a part."""
+        return tuple(index for index, each in enumerate(self._contracts) if each.covers(zone, instance, day))
+
+    def terms(self, covering: Iterable[int]) -> tuple[int, int]:
         """Contracted emissions per kWh of the whole use, in picograms; and the share that no contract covers, in millionths."""
-        if not self._contracts:
-            return None
-        where = (zone, instance, day)
-        if where not in self._found:
-            covering = [index for index, each in enumerate(self._contracts) if each.covers(*where)]
-            self._used.update(covering)
-            shares = {index: round(self._contracts[index].share * _PPM) for index in covering}
-            contracted = sum(share * micrograms(self._contracts[index].gco2e_per_kwh) for index, share in shares.items())
-            self._found[where] = contracted, max(_PPM - sum(shares.values()), 0)
-        return self._found[where]
+        shares = {index: self._shares[index] for index in covering}
+        contracted = sum(share * micrograms(self._contracts[index].gco2e_per_kwh) for index, share in shares.items())
+        return contracted, max(_PPM - sum(shares.values()), 0)
 
-    @property
-    def used(self) -> tuple[Contract, ...]:
-        return tuple(self._contracts[index] for index in sorted(self._used))
-
-    def reason(self, factors: FactorSet) -> str | None:
+    def reason(self, used: Sequence[int], factors: FactorSet) -> str | None:
         """Why there is no market-based figure: nothing is covered, or a contract has another scope than the grid's factors."""
-        if not self._used:
+        if not used:
             return "no-contract"
         scopes = {scope for scope, _ in factors.pairs}
-        return None if all(each.scope in scopes for each in self.used) else "contract-scope"
+        return None if all(self._contracts[index].scope in scopes for index in used) else "contract-scope"
 
 
-def _sums(
-    rows: Iterable[Row],
-    zone: str | None,
-    timezone: tzinfo,
-    calibrations: Sequence[Calibration],
-    sites: Sequence[Site],
-    grid: _Grid,
-    market: _Market,
-) -> dict[_Key, _Sum]:
-    """Exact sums by cell; what is missing is in no cell."""
-    plain: dict[tuple[str, str, str, str, str, str, int, int, tuple[int, int, int, int]], _Sum] = {}
-    places: dict[tuple[str, date], tuple[int, int, int, int]] = {}
-    days: dict[int, date] = {}
-    in_force: dict[tuple[str, str, date], int] = {}
+class _Moment(NamedTuple):
+    """What stands around an instance in a half-hour, but for the value of its emission factor."""
 
-    def calibration(component: str, instance: str, day: date) -> int:
-        where = (component, instance, day)
-        if where not in in_force:
-            found = (index for index, each in enumerate(calibrations) if each.covers(*where))
-            in_force[where] = next(found, -1)
-        return in_force[where]
+    grid: int
+    place: tuple[int, int, int, int]
+    contracts: tuple[int, ...]
+    calibrations: tuple[int, ...]  # by component; -1: none
 
-    def site_place(instance: str, day: date) -> tuple[int, int, int, int]:
-        where = (instance, day)
-        if where not in places:
-            places[where] = next((site.at(day, index) for index, site in enumerate(sites) if site.holds(instance)), _NOWHERE)
-        return places[where]
 
-    for row in rows:
-        half_hour = row["half_hour_utc_ns"]
-        if half_hour not in days:
-            days[half_hour] = utc_datetime(half_hour).astimezone(timezone).date()
-        day = days[half_hour]
-        at = site_place(row["instance"], day) if sites else _NOWHERE
-        used_in = row["zone"] or (sites[at[0]].zone if at[0] >= 0 else None) or zone or ""
-        place, value = grid.at(used_in, half_hour)
-        covered = market.at(used_in, row["instance"], day)
-        service, phase, energy, methods = row["service"] or "", row["phase"] or "", row["energy_microjoules"], row["method"]
-        for component in COMPONENTS:
-            microjoules = energy[component]
-            if microjoules is None:
-                continue
-            status, name = methods[component]["status"], methods[component]["name"]
-            calibrated = calibrations and method_class(status, name) not in _NOT_CALIBRATED
-            key = (
-                service,
-                phase,
-                component,
-                status,
-                name,
-                used_in,
-                place,
-                calibration(component, row["instance"], day) if calibrated else -1,
-                at,
+class _Times(dict[int, _Moment]):
+    """The moments of the half-hours of one zone and of instances that are all alike, and the factors' values beside them."""
+
+    def __init__(self, places: _Places, zone: str, instance: str) -> None:
+        super().__init__()
+        self.values_micrograms: dict[int, int] = {}
+        self._places, self._zone, self._instance = places, zone, instance
+
+    def __missing__(self, half_hour: int) -> _Moment:
+        moment, value = self._places.look_up(self._zone, self._instance, half_hour)
+        self.values_micrograms[half_hour] = value
+        self[half_hour] = moment
+        return moment
+
+
+class _Places:
+    """Where energy was used and what is known of it there: looked up once for all instances that are alike."""
+
+    def __init__(self, known: Knowledge, grid: _Grid, market: _Market) -> None:
+        self._known, self._grid, self._market = known, grid, market
+        self._alike: dict[str, tuple[int, tuple[bool, ...]]] = {}
+        self._times: dict[tuple[str, tuple[int, tuple[bool, ...]]], _Times] = {}
+        self._days: dict[int, date] = {}
+        self._moments: dict[tuple[str, tuple[int, tuple[bool, ...]], date, int], _Moment] = {}
+
+    def site(self, instance: str) -> int:
+        """The place of its site among those known; -1: none."""
+        return self._group(instance)[0]
+
+    def _group(self, instance: str) -> tuple[int, tuple[bool, ...]]:
+        """Instances of one site that the same calibrations and contracts name are alike."""
+        found = self._alike.get(instance)
+        if found is None:
+            known = self._known
+            site = next((index for index, each in enumerate(known.sites) if each.holds(instance)), -1)
+            patterns = [each.instances for each in known.calibrations] + [each.instances for each in known.contracts]
+            named = tuple(any(fnmatchcase(instance, pattern) for pattern in each) for each in patterns)
+            found = self._alike[instance] = site, named
+        return found
+
+    def look_up(self, zone: str, instance: str, half_hour: int) -> tuple[_Moment, int]:
+        """What holds in a half-hour, and the factor in micrograms per kWh."""
+        known = self._known
+        day = self._days.get(half_hour)
+        if day is None:
+            day = self._days[half_hour] = utc_datetime(half_hour).astimezone(known.timezone).date()
+        grid, value = self._grid.at(zone, half_hour)
+        group = self._group(instance)
+        key = zone, group, day, grid
+        moment = self._moments.get(key)
+        if moment is None:
+            site = group[0]
+            calibrations = tuple(
+                next((index for index, each in enumerate(known.calibrations) if each.covers(c, instance, day)), -1)
+                for c in COMPONENTS
             )
-            sum_ = plain.get(key)
-            if sum_ is None:
-                sum_ = plain[key] = _Sum()
-            sum_.microjoules += microjoules
-            sum_.grid += microjoules * value
-            if covered is not None:
-                sum_.contracted += microjoules * covered[0]
-                sum_.rest += microjoules * value * covered[1]
-    return {_Key(*key): sum_ for key, sum_ in plain.items()}
+            place = known.sites[site].at(day, site) if site >= 0 else _NOWHERE
+            moment = _Moment(grid, place, self._market.covering(zone, instance, day), calibrations)
+            self._moments[key] = moment
+        return moment, value
+
+    def add(self, strand: Strand, sums: dict[_Key, _Sum]) -> None:
+        """Add a strand's energy to exact sums by cell; what is missing is in no cell."""
+        site = self.site(strand.instance)
+        zone = strand.zone or (self._known.sites[site].zone if site >= 0 else None) or self._known.zone or ""
+        where = zone, self._group(strand.instance)
+        times = self._times.get(where)
+        if times is None:
+            times = self._times[where] = _Times(self, zone, strand.instance)
+        half_hours = strand.half_hours_utc_ns
+        moments = list(map(times.__getitem__, half_hours))
+        values = list(map(times.values_micrograms.__getitem__, half_hours))
+        met = set(moments)
+        for component, (status, name), energy, number in zip(
+            COMPONENTS, strand.methods, strand.microjoules, range(len(COMPONENTS)), strict=True
+        ):
+            if energy is None:
+                continue
+            calibrated = method_class(status, name) not in _NOT_CALIBRATED
+            for moment in met:
+                # Most strands meet one moment; others are taken apart by it.
+                at = None if len(met) == 1 else [each == moment for each in moments]
+                microjoules = energy if at is None else list(compress(energy, at))
+                factors = values if at is None else list(compress(values, at))
+                key = _Key(
+                    strand.bearer[0] or "",
+                    strand.bearer[1],
+                    component,
+                    status,
+                    name,
+                    zone,
+                    moment.grid,
+                    moment.calibrations[number] if calibrated else -1,
+                    moment.place,
+                    moment.contracts,
+                )
+                sum_ = sums.get(key)
+                if sum_ is None:
+                    sum_ = sums[key] = _Sum()
+                sum_.add(microjoules, factors, self._market.terms(moment.contracts) if moment.contracts else None)
 
 
 def _energy_kwh(parts: Sequence[_Part]) -> float:

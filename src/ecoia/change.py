@@ -25,8 +25,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ecoia.activity import Bearer
 from ecoia.assessment import Cell, Estimate, Interval, variance
-from ecoia.embodied import MICROGRAMS_PER_KG, Bearer
+from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.impacts import TRAINING_PHASES, Known, Period
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
@@ -43,7 +44,7 @@ _Z95 = 1.96
 
 
 @dataclass(frozen=True)
-class Activity:
+class Use:
     """What a service did in a quarter, in one way: serving, or making its models.
 
     ``units_micro`` None: not counted. ``method`` is all that must be equal for two quarters to be measured the same way.
@@ -60,7 +61,7 @@ class Activity:
 class Account:
     """A service's CO2e of a quarter, in micrograms, by what it did; making and hosted models apart."""
 
-    activities: Mapping[str, Activity] = field(default_factory=dict)
+    activities: Mapping[str, Use] = field(default_factory=dict)
     embodied_micrograms: int = 0
     api_micrograms: int = 0
 
@@ -183,17 +184,17 @@ def successors(services: Iterable[Service]) -> dict[str, str]:
     return names
 
 
-def _activity(period: Period, bearers: list[Bearer]) -> Activity | None:
+def _activity(period: Period, bearers: list[Bearer]) -> Use | None:
     energy, energy_it = period.energy(bearers).estimate, period.energy_it(bearers).estimate
     if energy is None or energy_it is None:
         return None
-    rows = [row for bearer in bearers for row in period.rows.get(bearer, ())]
-    units = [row["units_micro"] for row in rows if row["kind"] == KIND_SPAN and row["units_micro"] is not None]
+    strands = [strand for bearer in bearers for strand in period.strands.get(bearer, ())]
+    units = [strand.units_micro for strand in strands if strand.kind == KIND_SPAN and strand.units_micro is not None]
     method = {
-        f"{component} {row['method'][component]['status']} {row['method'][component]['name']}"
-        for row in rows
-        for component in COMPONENTS
-        if row["energy_microjoules"][component] is not None
+        f"{component} {status} {name}"
+        for strand in strands
+        for component, (status, name), known in zip(COMPONENTS, strand.methods, strand.microjoules, strict=True)
+        if known is not None
     }
     for impact in (period.impacts[bearer] for bearer in bearers if bearer in period.impacts):
         method |= {f"boundary {impact.boundary}"} if impact.energy_kwh is not None else set()
@@ -201,7 +202,7 @@ def _activity(period: Period, bearers: list[Bearer]) -> Activity | None:
     if any(bearer[1] == KIND_IDLE for bearer in bearers):
         method.add("idle")  # energy that is set apart only where power at rest is known
     use = period.operational(bearers, period.impacts)
-    return Activity(sum(units) if units else None, energy_it.value, energy.value, _micrograms(use), frozenset(method))
+    return Use(sum(units) if units else None, energy_it.value, energy.value, _micrograms(use), frozenset(method))
 
 
 def _micrograms(known: Known) -> int:
@@ -223,7 +224,7 @@ def _explain(service: str | None, before: Account | None, now: Account | None) -
     return Explained(service, old.micrograms, new.micrograms, _not_zero(terms), absorbed)
 
 
-def _of_use(before: Activity | None, now: Activity | None) -> dict[str, int]:
+def _of_use(before: Use | None, now: Use | None) -> dict[str, int]:
     """The terms of one activity's CO2e of use."""
     if before is None or now is None:
         return {"energy": (now.micrograms if now else 0) - (before.micrograms if before else 0)}
@@ -241,7 +242,7 @@ def _of_use(before: Activity | None, now: Activity | None) -> dict[str, int]:
     return terms
 
 
-def _nothing(before: Activity, now: Activity) -> str:
+def _nothing(before: Use, now: Use) -> str:
     """The term that a change from or to nothing is: of what there was none."""
     nothing, something = (now, before) if before.micrograms else (before, now)
     if nothing.energy_kwh * something.micrograms >= something.energy_kwh:
@@ -251,7 +252,7 @@ def _nothing(before: Activity, now: Activity) -> str:
     return "intensity" if nothing.units_micro else "volume"
 
 
-def _logarithms(one: Activity, other: Activity) -> dict[str, float]:
+def _logarithms(one: Use, other: Use) -> dict[str, float]:
     """Ln of each factor of ``one``; units are a factor where both count some."""
     energy_it, energy = math.log(one.energy_it_kwh), math.log(one.energy_kwh)
     rest = {"pue": energy - energy_it, "factor": math.log(one.micrograms) - energy}
@@ -269,7 +270,7 @@ def _logarithmic_mean(one: int, other: int) -> float:
     return (high - low) / math.log1p(ratio)
 
 
-def _absorbed(before: Activity | None, now: Activity | None) -> bool | None:
+def _absorbed(before: Use | None, now: Use | None) -> bool | None:
     if before is None or now is None or before.method != now.method or not before.units_micro or not now.units_micro:
         return None
     less_a_unit = now.energy_it_kwh * before.units_micro < before.energy_it_kwh * now.units_micro

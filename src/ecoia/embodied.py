@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from itertools import compress
 from typing import TYPE_CHECKING
 
+from ecoia.activity import Bearer, Strand
 from ecoia.periods import DAY_NS, utc_ns
-from ecoia.records import Row
-from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, KIND_UNATTRIBUTED
+from ecoia.semconv import COMPONENTS, KIND_UNATTRIBUTED
 from ecoia.units import split_integer
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -30,9 +31,6 @@ YEAR_NS = DAY_NS * 1461 // 4
 """A year of 365.25 days."""
 MICROGRAMS_PER_KG = 1_000_000_000
 
-Bearer = tuple[str | None, str]
-"""A service and phase; a service and ``idle``; None and the record's kind, for what no service bears."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -41,13 +39,6 @@ class Part:
     equipment: str
     bearer: Bearer
     micrograms: int
-
-
-def bearer_of(row: Row) -> Bearer:
-    """Who bears what a row says."""
-    if row["service"] is None or row["kind"] not in (KIND_SPAN, KIND_IDLE):
-        return None, row["kind"]
-    return row["service"], row["phase"] if row["kind"] == KIND_SPAN else KIND_IDLE
 
 
 def in_use_ns(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> tuple[int, int]:
@@ -68,12 +59,12 @@ def amortised_micrograms(item: Equipment, start_ns: int, end_ns: int, timezone: 
 
 
 def embodied_parts(
-    rows: Sequence[Row], equipment: Iterable[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
+    strands: Sequence[Strand], equipment: Iterable[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
 ) -> list[Part]:
     """What each bearer bears of each piece over a period.
 
     Args:
-        rows: The period's ledger rows, in any order.
+        strands: The period's activity.
         equipment: The pieces.
         start_ns: First instant of the period, UTC nanoseconds.
         end_ns: First instant after it.
@@ -86,10 +77,9 @@ def embodied_parts(
             continue
         window = in_use_ns(item, start_ns, end_ns, timezone)
         energy: dict[Bearer, int] = {}
-        for row in rows:
-            if window[0] <= row["half_hour_utc_ns"] < window[1] and row["kind"] != KIND_OUTCOME and _uses(row, item):
-                bearer = bearer_of(row)
-                energy[bearer] = energy.get(bearer, 0) + _energy(row, item)
+        for strand in strands:
+            if _uses(strand, item):
+                energy[strand.bearer] = energy.get(strand.bearer, 0) + _energy(strand, item, window)
         used = {bearer: microjoules for bearer, microjoules in energy.items() if microjoules} or {(None, KIND_UNATTRIBUTED): 1}
         bearers = sorted(used, key=_order)
         shares = split_integer(micrograms, [used[bearer] for bearer in bearers])
@@ -98,32 +88,40 @@ def embodied_parts(
 
 
 def without_equipment(
-    rows: Iterable[Row], equipment: Sequence[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
+    strands: Iterable[Strand], equipment: Sequence[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
 ) -> set[str]:
     """Instances with energy whose machine is not described at that time: embodied impact there is unknown, not zero."""
     machines = [(item, in_use_ns(item, start_ns, end_ns, timezone)) for item in equipment if not item.devices]
     lacking = set()
-    for row in rows:
-        if row["instance"] in lacking or all(energy is None for energy in row["energy_microjoules"].values()):
+    for strand in strands:
+        if strand.instance in lacking or all(energy is None for energy in strand.microjoules):
             continue
-        if not any(_described(item, row, start, end) for item, (start, end) in machines):
-            lacking.add(row["instance"])
+        described = [(item, *window) for item, window in machines if item.on(strand.instance)]
+        if not all(any(_describes(*each, half_hour) for each in described) for half_hour in strand.half_hours_utc_ns):
+            lacking.add(strand.instance)
     return lacking
 
 
-def _described(item: Equipment, row: Row, start_ns: int, end_ns: int) -> bool:
-    """Whether a row's machine is this piece, then or once it was past its life and fully amortised."""
-    past_life = row["half_hour_utc_ns"] >= end_ns and item.until is None
-    return item.on(row["instance"]) and (start_ns <= row["half_hour_utc_ns"] < end_ns or past_life)
+def _describes(item: Equipment, start_ns: int, end_ns: int, half_hour_utc_ns: int) -> bool:
+    """Whether a half-hour's machine is this piece, then or once it was past its life and fully amortised."""
+    return start_ns <= half_hour_utc_ns < end_ns or (half_hour_utc_ns >= end_ns and item.until is None)
 
 
-def _uses(row: Row, item: Equipment) -> bool:
-    return item.on(row["instance"]) and (not item.devices or not set(item.devices).isdisjoint(row["devices"]))
+def _uses(strand: Strand, item: Equipment) -> bool:
+    return item.on(strand.instance) and (not item.devices or not set(item.devices).isdisjoint(strand.devices))
 
 
-def _energy(row: Row, item: Equipment) -> int:
+def _energy(strand: Strand, item: Equipment, window: tuple[int, int]) -> int:
+    """What a strand used of a piece while it was in use."""
     counted = ("gpu",) if item.devices else COMPONENTS
-    return sum(row["energy_microjoules"][component] or 0 for component in counted)
+    start, end = window
+    inside = [start <= half_hour < end for half_hour in strand.half_hours_utc_ns]
+    whole = all(inside)
+    return sum(
+        sum(energy if whole else compress(energy, inside))
+        for component, energy in zip(COMPONENTS, strand.microjoules, strict=True)
+        if component in counted and energy is not None
+    )
 
 
 def _order(bearer: Bearer) -> tuple[str, str]:

@@ -15,11 +15,11 @@ import importlib.metadata
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ecoia.embodied import Bearer, bearer_of
+from ecoia.activity import Bearer, bearer_of
 from ecoia.records import Row
 
 SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "transformers")
@@ -27,6 +27,7 @@ SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "tr
 
 _OPEN_WEIGHTS = "huggingface_hub"
 _TOKENS = 1_000_000
+_IDS = 10
 
 ESTIMATED, METERED, UNMEASURED = "estimated", "metered", "unmeasured"
 STANDINGS = (ESTIMATED, METERED, UNMEASURED)
@@ -61,7 +62,10 @@ class Hypotheses:
 
 @dataclass(frozen=True)
 class TokenUse:
-    """Tokens of one bearer with one model, and what becomes of them: ``standing``, and ``reason`` where unmeasured."""
+    """Tokens of one bearer with one model, and what becomes of them: ``standing``, and ``reason`` where unmeasured.
+
+    ``record_ids`` are the first of the records that they are on, sorted.
+    """
 
     bearer: Bearer
     provider: str
@@ -72,6 +76,7 @@ class TokenUse:
     standing: str
     reason: str | None
     hypotheses: Hypotheses | None
+    record_ids: tuple[str, ...] = ()
 
     @property
     def central_kg(self) -> float | None:
@@ -82,17 +87,19 @@ class TokenUse:
 def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
     """Tokens by bearer, provider, model and whether they run on a metered device of ours, sorted."""
     sums: dict[tuple[str, str, str, str, bool], list[int]] = {}
+    ids: dict[tuple[str, str, str, str, bool], set[str]] = {}
     for row in rows:
         service, phase = bearer_of(row)
         for tokens in row["tokens"]:
             provider = tokens["provider"].lower()
             key = (service or "", phase, provider, tokens["model"], _metered(provider, row))
             known = sums.setdefault(key, [0, 0, 0])
+            ids.setdefault(key, set()).update(row["record_ids"])
             for index, number in enumerate((tokens["tokens_in"], tokens["tokens_out"], 1)):
                 known[index] += number
     return [
-        _use((service or None, phase), provider, model, metered, *sums[service, phase, provider, model, metered])
-        for service, phase, provider, model, metered in sorted(sums)
+        replace(_use((key[0] or None, key[1]), *key[2:], *sums[key]), record_ids=tuple(sorted(ids[key])[:_IDS]))
+        for key in sorted(sums)
     ]
 
 

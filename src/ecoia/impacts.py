@@ -14,17 +14,16 @@ is not known makes the whole unknown: what is known of it is never presented as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ecoia.assessment import GSD, Cell, Estimate, Impact
-from ecoia.embodied import MICROGRAMS_PER_KG, Bearer, Part, bearer_of, embodied_parts, without_equipment
+from ecoia.activity import Activity, Bearer, Strand
+from ecoia.assessment import GSD, Assessment, Cell, Estimate, Impact, Knowledge
+from ecoia.embodied import MICROGRAMS_PER_KG, Part, embodied_parts, without_equipment
 from ecoia.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
-from ecoia.records import Row
-from ecoia.semconv import KIND_OUTCOME, PHASES
+from ecoia.semconv import PHASES
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Equipment
@@ -74,51 +73,49 @@ class Split:
 
 
 class Period:
-    """What a period's rows amount to, found once by bearer: any group of bearers is then a sum.
+    """What a period's activity amounts to, found once by bearer: any group of bearers is then a sum.
 
     Args:
-        rows: The period's ledger rows, in any order.
+        activity: What was done in the period.
         start_ns: First instant of the period, UTC nanoseconds.
         end_ns: First instant after it, or after the last record of one that is not over.
-        assess: The impact of some rows at the quarter's factors.
+        known: What energy is assessed with.
         equipment: What the services run on.
-        timezone: Civil time in which days of use are taken.
     """
 
     def __init__(
-        self,
-        rows: Sequence[Row],
-        start_ns: int,
-        end_ns: int,
-        *,
-        assess: Callable[[Sequence[Row]], Impact],
-        equipment: Sequence[Equipment],
-        timezone: tzinfo,
+        self, activity: Activity, start_ns: int, end_ns: int, *, known: Knowledge, equipment: Sequence[Equipment]
     ) -> None:
-        self._bounds, self._timezone, self._equipment, self._assess = (start_ns, end_ns), timezone, equipment, assess
-        self.rows: dict[Bearer, list[Row]] = {}
-        for row in rows:
-            if row["kind"] != KIND_OUTCOME:
-                self.rows.setdefault(bearer_of(row), []).append(row)
-        self.impacts = {bearer: assess(self.rows[bearer]) for bearer in sorted(self.rows, key=_order)}
-        self.embodied: list[Part] = embodied_parts(
-            [row for rows in self.rows.values() for row in rows], equipment, start_ns, end_ns, timezone
-        )
-        self.uses: list[TokenUse] = token_uses(row for rows in self.rows.values() for row in rows)
-        self._lacking = {
-            bearer: bool(without_equipment(rows, equipment, start_ns, end_ns, timezone)) for bearer, rows in self.rows.items()
-        }
-
+        self.activity = activity
+        self._bounds, self._equipment, self._known = (start_ns, end_ns), equipment, known
+        self.assessment = Assessment(activity.strands, known)
+        self.impacts = self.assessment.by_bearer
+        self.strands: dict[Bearer, list[Strand]] = {}
+        for strand in activity.strands:
+            self.strands.setdefault(strand.bearer, []).append(strand)
+        self.embodied: list[Part] = embodied_parts(activity.strands, equipment, start_ns, end_ns, known.timezone)
+        self.uses: list[TokenUse] = token_uses(activity.token_rows)
         self._micrograms: dict[Bearer, int] = {}
         for part in self.embodied:
             self._micrograms[part.bearer] = self._micrograms.get(part.bearer, 0) + part.micrograms
-        self._bearers = sorted({*self.rows, *self._micrograms}, key=_order)
+        self._bearers = sorted({*self.strands, *self._micrograms}, key=_order)
+
+    @cached_property
+    def whole(self) -> Impact:
+        """The impact of all of it."""
+        return self.assessment.impact()
 
     @cached_property
     def instances_without_equipment(self) -> tuple[str, ...]:
         """Instances with energy whose machine is not described, sorted."""
-        rows = [row for rows in self.rows.values() for row in rows]
-        return tuple(sorted(without_equipment(rows, self._equipment, *self._bounds, self._timezone)))
+        return tuple(sorted(set().union(*self._without_equipment.values())))
+
+    @cached_property
+    def _without_equipment(self) -> dict[Bearer, set[str]]:
+        return {
+            bearer: without_equipment(strands, self._equipment, *self._bounds, self._known.timezone)
+            for bearer, strands in self.strands.items()
+        }
 
     def bearers(self, keep: Callable[[Bearer], bool]) -> list[Bearer]:
         """Those of the period that ``keep`` holds for, those of embodied parts alone included."""
@@ -128,13 +125,13 @@ class Period:
         """Use, making and hosted models of some bearers."""
         return Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
 
-    def operational(self, bearers: Sequence[Bearer], impacts: dict[Bearer, Impact]) -> Known:
+    def operational(self, bearers: Sequence[Bearer], impacts: Mapping[Bearer, Impact]) -> Known:
         """CO2e of use, by the impacts given: this period's, or those under other factors."""
         return self._sum(bearers, impacts, lambda impact: impact.operational, lambda impact: impact.reason)
 
-    def under(self, factors_assess: Callable[[Sequence[Row]], Impact]) -> dict[Bearer, Impact]:
-        """The impacts of the same rows by another assessment."""
-        return {bearer: factors_assess(rows) for bearer, rows in self.rows.items()}
+    def under(self, known: Knowledge) -> Assessment:
+        """The same activity, assessed with something else."""
+        return Assessment(self.activity.strands, known)
 
     def energy_components(self, bearers: Sequence[Bearer]) -> Known:
         """Energy of components, before any factor, in kWh."""
@@ -163,7 +160,7 @@ class Period:
         """Share of the known co2e by precision class, "1" to "4". Classes are never averaged; empty where nothing is known."""
         parts = [impact.operational for impact in self.impacts.values()]
         parts += [self._made(bearer) for bearer in self.bearers(lambda _: True)]
-        parts += [_hosted([use]) for use in self.uses if use.standing == ESTIMATED]
+        parts += [_hosted([use], self._known.gsd) for use in self.uses if use.standing == ESTIMATED]
         sums: dict[str, float] = {}
         for part in parts:
             if part is not None and part.precision_class is not None:
@@ -174,7 +171,7 @@ class Period:
     def _sum(
         self,
         bearers: Sequence[Bearer],
-        impacts: dict[Bearer, Impact],
+        impacts: Mapping[Bearer, Impact],
         take: Callable[[Impact], Estimate | None],
         why: Callable[[Impact], str | None],
     ) -> Known:
@@ -192,19 +189,16 @@ class Period:
         return Known.total(parts) if parts else Known(None, "not-measured" if bearers else "no-data")
 
     def _made(self, bearer: Bearer) -> Estimate:
-        return _one(
-            self._micrograms.get(bearer, 0) / MICROGRAMS_PER_KG,
-            "embodied",
-            GSD["embodied"],
-            f"{bearer[0]}\n{bearer[1]}\nembodied",
-        )
+        gsd = self._known.gsd
+        micrograms = self._micrograms.get(bearer, 0)
+        return _one(micrograms / MICROGRAMS_PER_KG, "embodied", gsd["embodied"], f"{bearer[0]}\n{bearer[1]}\nembodied", gsd)
 
     def _embodied(self, bearers: Sequence[Bearer]) -> Known:
         if not bearers:
             return Known(None, "no-data")
         if not self._equipment:
             return Known(None, "no-equipment")
-        if any(self._lacking.get(bearer) for bearer in bearers):
+        if any(self._without_equipment.get(bearer) for bearer in bearers):
             return Known(None, "equipment-incomplete")
         return Known(Estimate.total(self._made(bearer) for bearer in bearers))
 
@@ -214,7 +208,7 @@ class Period:
         if any(use.standing == UNMEASURED for use in uses):
             return Known(None, "calls-unmeasured")
         estimated = [use for use in uses if use.standing == ESTIMATED]
-        return Known(_hosted(estimated)) if estimated else Known(_NOTHING, "no-calls")
+        return Known(_hosted(estimated, self._known.gsd)) if estimated else Known(_NOTHING, "no-calls")
 
 
 def sci(serving: Known, units: float | None, training: Known | None, lifetime_units: float | None) -> tuple[Known, Known]:
@@ -241,21 +235,21 @@ def intensity(co2e: Known, count: float | None, reason: str) -> Known:
     return co2e.scaled(1000 / count) if count else Known(None, reason)
 
 
-def _hosted(uses: Iterable[TokenUse]) -> Estimate:
+def _hosted(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
     """The sum of some estimates: the model's error is shared by all who call it."""
     parts = []
     for use in uses:
         if use.hypotheses is None or use.central_kg is None:
             continue
-        gsd = GSD["api-open" if use.hypotheses.architecture_published else "api-closed"]
+        spread = gsd["api-open" if use.hypotheses.architecture_published else "api-closed"]
         owner = f"{use.bearer[0]}\n{use.bearer[1]}\napi"
-        parts.append(_one(use.central_kg, f"api:{use.provider}:{use.model}", gsd, owner))
+        parts.append(_one(use.central_kg, f"api:{use.provider}:{use.model}", spread, owner, gsd))
     return Estimate.total(parts)
 
 
-def _one(value: float, error: str, gsd: float, owner: str) -> Estimate:
+def _one(value: float, error: str, spread: float, owner: str, gsd: Mapping[str, float]) -> Estimate:
     """A sum of one cell."""
-    return Estimate((Cell(value, frozenset({error}), owner),), {**GSD, error: gsd}, value)
+    return Estimate((Cell(value, frozenset({error}), owner),), {**gsd, error: spread}, value)
 
 
 def _order(bearer: Bearer) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from zoneinfo import ZoneInfo
 
-from ecoia.assessment import Estimate, Impact, assess
+from ecoia.assessment import Estimate, Knowledge, assess
 from ecoia.catalogue import Catalogue
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
@@ -80,24 +80,14 @@ def project(
             f"service '{service}' has no inference recorded in {quarter}: measure its experiment, or name its --quarter"
         )
 
-    def assessed(some: Sequence[Row]) -> Impact:
-        return assess(
-            some,
-            zone=settings.zone,
-            pue=settings.pue,
-            factors=factors,
-            timezone=timezone,
-            calibrations=catalogue.calibrations,
-            sites=catalogue.sites,
-        )
-
+    known = Knowledge(factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites)
     counted = [row["units_micro"] for row in work if row["units_micro"] is not None]
     if not sum(counted):
         raise UsageError(
             f"service '{service}' counted no units in {quarter}: count them (span.units, or column 'units' of a declaration), "
             "then measure again"
         )
-    impact = assessed(work)
+    impact = assess(work, known)
     if impact.energy is None or not impact.energy.value:
         raise UsageError(f"no energy was measured of service '{service}' in {quarter}: 'ecoia doctor' says what lacks a meter")
     if impact.operational is None:
@@ -108,7 +98,7 @@ def project(
             f"{remedy.get(reason, 'choose emission factors that cover it with ecoia factors use')}"
         )
     units = float(from_micro(sum(counted)))
-    idle = assessed([row for row in mine if row["kind"] == KIND_IDLE]).energy
+    idle = assess([row for row in mine if row["kind"] == KIND_IDLE], known).energy
     entry = catalogue.service(service)
     times = units_per_year / units
     return Projection(

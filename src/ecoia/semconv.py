@@ -40,7 +40,8 @@ NOT_LACKING = ("no-device", "undivided")
 CLAIMED_TWICE = "claimed-twice"
 """Name of the ``missing`` method of energy that another process claims as well, and that is counted there."""
 
-OUTCOMES = ("ok", "failed", "abandoned")
+ABANDONED = "abandoned"
+OUTCOMES = ("ok", "failed", ABANDONED)
 SCOPES = ("process", "host")
 
 UNREGISTERED = "unregistered"

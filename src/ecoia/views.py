@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ecoia import semconv
-from ecoia.assessment import assess
+from ecoia.assessment import Knowledge, assess
 from ecoia.factors import FactorSet
 from ecoia.records import Row
 from ecoia.settings import Settings
@@ -45,7 +45,7 @@ def method_of(rows: Iterable[Row]) -> str:
 def totals(rows: Sequence[Row], settings: Settings, factors: FactorSet) -> tuple[dict[str, float], dict[str, str]]:
     """Metrics and factor tags of the sum of some rows."""
     metrics = energy_totals(rows)
-    impact = assess(rows, zone=settings.zone, pue=settings.pue, factors=factors, timezone=ZoneInfo(settings.timezone))
+    impact = assess(rows, Knowledge(factors, settings.zone, settings.pue, ZoneInfo(settings.timezone)))
     if impact.co2e_kg is None or semconv.ENERGY.name not in metrics:
         return metrics, {}
     metrics[semconv.CO2E.name] = impact.co2e_kg

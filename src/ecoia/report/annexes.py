@@ -1,0 +1,188 @@
+"""What the figures rest on: factors, contracts, calibrations, sites, equipment, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ecoia.assessment import AppliedFactor
+from ecoia.embodied import amortised_micrograms
+from ecoia.factors import FactorSet, FactorUse
+from ecoia.hosted import Hypotheses
+from ecoia.report.context import Context
+from ecoia.report.model import (
+    CalibrationUsed,
+    ContractUsed,
+    EquipmentUsed,
+    FactorSetInUse,
+    FactorUsed,
+    FigureUsed,
+    TokensUsed,
+)
+
+
+def factors_used(context: Context) -> tuple[FactorUsed, ...]:
+    """Every factor that a figure of the report rests on, those of the trend's quarters included."""
+    used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
+    for period in context.assessed:
+        for applied in period.whole.factors_used:
+            key = replace(applied.use, age_years=0)
+            first, same_year = used.get(key, (applied, True))
+            used[key] = first, same_year and applied.use.age_years == 0
+    return tuple(_factor_used(*used[use]) for use in sorted(used))
+
+
+def reference_factors(context: Context) -> tuple[FactorUsed, ...]:
+    """Those of the reference year, as applied to the quarter."""
+    reference = context.constant(context.quarter)
+    applied = reference.impact().factors_used if reference else ()
+    return tuple(_factor_used(each, same_year=each.use.year == context.reference_year) for each in sorted(applied))
+
+
+def _factor_used(applied: AppliedFactor, same_year: bool) -> FactorUsed:
+    use = applied.use
+    return FactorUsed(
+        zone=use.zone,
+        value_g_per_kwh=applied.value_g_per_kwh,
+        year=use.year,
+        scope=use.scope,
+        basis=use.basis,
+        source=use.source,
+        licence=use.licence,
+        factor_set=use.factor_set,
+        same_year=same_year,
+        least_g_per_kwh=applied.least_g_per_kwh,
+        greatest_g_per_kwh=applied.greatest_g_per_kwh,
+        release=use.release,
+        retrieved_on=use.retrieved_on or None,
+        filled=use.filled or None,
+    )
+
+
+def factor_set_in_use(factors: FactorSet) -> FactorSetInUse | None:
+    """The set that was chosen; None of an empty one, which nothing can be computed with."""
+    if len(factors.pairs) != 1:
+        return None
+    scope, basis = factors.pairs[0]
+    return FactorSetInUse(factors.id, factors.version, factors.title, scope, basis, factors.fill)
+
+
+def contracts_used(context: Context) -> tuple[ContractUsed, ...]:
+    """The contracts that cover a part of the quarter's energy."""
+    return tuple(
+        ContractUsed(
+            supplier=contract.supplier,
+            gco2e_per_kwh=contract.gco2e_per_kwh,
+            scope=contract.scope,
+            share=contract.share,
+            zone=contract.zone,
+            instances=contract.instances,
+            from_day=contract.start.isoformat(),
+            until_day=contract.until.isoformat(),
+            evidence=contract.evidence,
+        )
+        for contract in context.period.whole.contracts_used
+    )
+
+
+def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
+    """The wall factors that a figure rests on, in the catalogue's order."""
+    applied = {each for period in context.assessed for each in period.whole.calibrations_used}
+    return tuple(
+        CalibrationUsed(
+            component=each.component,
+            wall_factor=each.wall_factor,
+            gsd=each.gsd,
+            instances=each.instances,
+            from_day=each.start.isoformat() if each.start else None,
+            until_day=each.until.isoformat() if each.until else None,
+            source=each.source,
+            measured_on=each.date.isoformat(),
+        )
+        for each in context.catalogue.calibrations
+        if each in applied
+    )
+
+
+def site_figures(context: Context) -> tuple[FigureUsed, ...]:
+    """Every PUE, WUE and water factor that a figure rests on, in the catalogue's order."""
+    applied = {each for period in context.assessed for each in period.whole.figures_used}
+    return tuple(
+        FigureUsed(
+            site=site.id,
+            kind=kind,
+            value=figure.value,
+            quality=figure.quality,
+            from_day=figure.start.isoformat() if figure.start else None,
+            until_day=figure.until.isoformat() if figure.until else None,
+            source=figure.source,
+            dated=figure.date.isoformat(),
+        )
+        for site in context.catalogue.sites
+        for kind, figures in (("pue", site.pue), ("wue", site.wue), ("water_factor", site.water_factor))
+        for figure in figures
+        if (site.id, figure) in applied
+    )
+
+
+def equipment_used(context: Context) -> tuple[EquipmentUsed, ...]:
+    """Each piece of equipment and what of its making falls on the quarter."""
+    end_ns = min(context.end_ns, context.last_ns)
+    used = []
+    for item in context.catalogue.equipment:
+        borne: dict[str, int] = {}
+        for part in context.period.embodied:
+            if part.equipment == item.id:
+                borne[part.bearer[0] or ""] = borne.get(part.bearer[0] or "", 0) + part.micrograms
+        used.append(
+            EquipmentUsed(
+                id=item.id,
+                name=item.name,
+                co2e_kg=item.co2e_kg,
+                life_years=item.life_years,
+                reserved_share=item.reserved_share,
+                instances=item.instances,
+                devices=item.devices,
+                from_day=item.start.isoformat(),
+                until_day=item.until.isoformat() if item.until else None,
+                source=item.source,
+                dated=item.date.isoformat(),
+                quarter_micrograms=amortised_micrograms(item, context.start_ns, end_ns, context.timezone),
+                by_service_micrograms=dict(sorted(borne.items())),
+            )
+        )
+    return tuple(used)
+
+
+def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
+    """Tokens by bearer and model, and what becomes of them."""
+    used = []
+    for use in context.period.uses:
+        found, millions = use.hypotheses, use.tokens_out / 1_000_000
+        bounds = (None, None, None) if found is None else (found.low_kg, found.central_kg, found.high_kg)
+        low, central, high = (None if kg is None else kg * millions for kg in bounds)
+        service, phase = use.bearer
+        used.append(
+            TokensUsed(
+                service=service,
+                phase=phase,
+                provider=use.provider,
+                model=use.model,
+                tokens_in=use.tokens_in,
+                tokens_out=use.tokens_out,
+                rows=use.rows,
+                standing=use.standing,
+                reason=use.reason,
+                low_kg=low,
+                central_kg=central,
+                high_kg=high,
+                record_ids=use.record_ids,
+            )
+        )
+    return tuple(used)
+
+
+def hypotheses(context: Context) -> tuple[Hypotheses, ...]:
+    """What the estimates of hosted models rest on, by provider and model."""
+    found: Iterable[Hypotheses] = {use.hypotheses for use in context.period.uses if use.hypotheses}
+    return tuple(sorted(found, key=lambda each: (each.provider, each.model)))

@@ -1,0 +1,57 @@
+"""Why the quarter is not like the one before and that of the year before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ecoia.activity import Bearer
+from ecoia.assessment import Estimate
+from ecoia.change import Explained, accounts, decompose, successors, total
+from ecoia.periods import Quarter
+from ecoia.report.context import Context
+from ecoia.report.model import COMPARED, ChangeLine, QuarterChange
+from ecoia.report.quantities import relative
+
+_PARTS = ("operational", "embodied", "api")
+
+
+def changes(context: Context) -> tuple[QuarterChange, ...]:
+    """Against each quarter of ``COMPARED``."""
+    return tuple(_change(context, against, context.quarter.shift(-quarters)) for against, quarters in COMPARED)
+
+
+def _change(context: Context, against: str, reference: Quarter) -> QuarterChange:
+    """Against another quarter, in the parts that both know."""
+    simulated = any(context.activity_of(quarter).simulated for quarter in (reference, context.quarter))
+    found = QuarterChange(against, str(reference), simulated)
+    recorded = context.quarters
+    if reference not in recorded or context.quarter not in recorded:
+        return replace(found, reason="no-data" if reference in recorded else "baseline-missing")
+    periods = (context.period, context.period_of(reference))
+    splits = [period.split(period.bearers(lambda _: True)) for period in periods]
+    unknown = next((split.operational for split in splits if split.operational.estimate is None), None)
+    if unknown is not None:
+        return replace(found, reason=unknown.reason or "no-data")
+    parts = [part for part in _PARTS if all(getattr(split, part).estimate is not None for split in splits)]
+    names = successors(context.catalogue.services)
+
+    def line(explained: Explained, keep: Callable[[Bearer], bool]) -> ChangeLine:
+        ends = []
+        for period in periods:
+            split = period.split(period.bearers(keep))
+            estimates = [getattr(split, part).estimate for part in parts]
+            ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
+        return ChangeLine(explained, relative(*ends))
+
+    now, before = (accounts(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods)
+    services = decompose(before, now)
+    return replace(
+        found,
+        parts=tuple(parts),
+        total=line(total(services), lambda _: True),
+        services=tuple(
+            line(each, lambda bearer, service=each.service: names.get(bearer[0] or "", bearer[0]) == service)  # type: ignore[misc]
+            for each in services
+        ),
+    )

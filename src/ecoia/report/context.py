@@ -1,0 +1,141 @@
+"""What every part of a report is drawn from: the activity of each quarter, and what it is assessed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ecoia.activity import Activity, Bearer, by_quarter
+from ecoia.assessment import Assessment, Impact, Knowledge
+from ecoia.doublecounting import listed, refuse_doubles
+from ecoia.factors import FactorSet
+from ecoia.impacts import TRAINING_PHASES, Known, Period, Split
+from ecoia.periods import DAY_NS, Quarter
+from ecoia.records import Row
+from ecoia.semconv import ABANDONED, KIND_SPAN
+from ecoia.settings import Settings
+from ecoia.units import from_micro
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Catalogue
+
+ABANDONED_AFTER_NS = 7 * DAY_NS
+"""A run without an end and without a record for so long was abandoned."""
+
+
+class Context:
+    """The quarters up to that of the report.
+
+    Args:
+        rows: Ledger rows in any order.
+        quarter: That of the report.
+        settings: ``timezone``, ``zone`` and ``pue`` are used.
+        catalogue: What the organisation says of itself.
+        factors: Emission factors.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], quarter: Quarter, settings: Settings, catalogue: Catalogue, factors: FactorSet
+    ) -> None:
+        self.quarter, self.catalogue = quarter, catalogue
+        self.timezone = ZoneInfo(settings.timezone)
+        self.known = Knowledge(
+            factors, settings.zone, settings.pue, self.timezone, catalogue.calibrations, catalogue.sites, catalogue.contracts
+        )
+        self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
+        self.last_ns = max((row["end_utc_ns"] for row in rows), default=self.end_ns)
+        self.partial = self.last_ns < self.end_ns
+        past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
+        self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))
+        self._activities = by_quarter(past, self.timezone)
+        self._periods: dict[Quarter, Period] = {}
+        self._constant: dict[Quarter, Assessment] = {}
+        baselines = [target.baseline for target in catalogue.targets.targets if target.baseline is not None]
+        self.reference_year = Quarter.parse(baselines[0].quarters[0]).year if baselines else None
+
+    @property
+    def quarters(self) -> list[Quarter]:
+        """Those of which energy was asked for, in order."""
+        return [quarter for quarter, activity in self._activities.items() if activity.strands]
+
+    @property
+    def assessed(self) -> list[Period]:
+        """The quarters that a figure was drawn from, that of the report first."""
+        return [self._periods[quarter] for quarter in sorted(self._periods, reverse=True)]
+
+    @property
+    def activity(self) -> Activity:
+        """That of the report's quarter."""
+        return self.activity_of(self.quarter)
+
+    def activity_of(self, quarter: Quarter) -> Activity:
+        """That of a quarter."""
+        return self._activities.get(quarter) or Activity()
+
+    @property
+    def period(self) -> Period:
+        """The report's quarter."""
+        return self.period_of(self.quarter)
+
+    def period_of(self, quarter: Quarter) -> Period:
+        """A quarter, assessed."""
+        if quarter not in self._periods:
+            start_ns, end_ns = quarter.bounds_ns(self.timezone)
+            self._periods[quarter] = Period(
+                self.activity_of(quarter),
+                start_ns,
+                min(end_ns, self.last_ns),  # of a quarter that is not over, what is known to date
+                known=self.known,
+                equipment=self.catalogue.equipment,
+            )
+        return self._periods[quarter]
+
+    def constant(self, quarter: Quarter) -> Assessment | None:
+        """A quarter at the grid factors of the reference year; None where no target names one."""
+        if self.reference_year is None:
+            return None
+        if quarter not in self._constant:
+            reference = replace(self.known, factors=self.known.factors.of_year(self.reference_year))
+            self._constant[quarter] = self.period_of(quarter).under(reference)
+        return self._constant[quarter]
+
+    def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> Known:
+        """CO2e of some bearers at the factors of the reference year; making and hosted models are what they are."""
+        reference = self.constant(quarter)
+        if reference is None:
+            return Known(None, "no-reference")
+        return Known.total((self.period_of(quarter).operational(bearers, reference.by_bearer), split.embodied, split.api))
+
+    @cached_property
+    def services(self) -> list[str]:
+        """Those of which the quarter has a record, sorted."""
+        named = {bearer[0] for bearer in self.period.strands} | {service for service, _ in self.activity.works}
+        return sorted(service for service in named if service is not None)
+
+    @cached_property
+    def outcomes(self) -> dict[tuple[str, str, str], str]:
+        """How each run of the quarter ended. One that nobody ended, and that went silent, was abandoned."""
+        activity = self.activity
+        silent = {
+            run: ABANDONED
+            for run, last_ns in activity.run_last_utc_ns.items()
+            if run[1] in TRAINING_PHASES and run not in activity.outcomes and last_ns < self.last_ns - ABANDONED_AFTER_NS
+        }
+        return activity.outcomes | silent
+
+    def impact_of(self, service: str) -> Impact:
+        """The impact of a service's work and reserved idle."""
+        return self.period.assessment.impact(lambda bearer, _: bearer[0] == service)
+
+    def count(self, bearers: Sequence[Bearer], column: str) -> float | None:
+        """``units_micro`` or ``accepted_micro`` of some services and phases, as units; None where none was counted."""
+        found = [
+            number
+            for bearer in bearers
+            for strand in self.period.strands.get(bearer, ())
+            if strand.kind == KIND_SPAN and (number := getattr(strand, column)) is not None
+        ]
+        return float(from_micro(sum(found))) if found else None

@@ -1,0 +1,76 @@
+"""From estimates to what a report shows: values with unit, interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ecoia.activity import Strand
+from ecoia.assessment import Estimate, Impact, Interval
+from ecoia.change import change_interval
+from ecoia.impacts import Known
+from ecoia.periods import utc_datetime
+from ecoia.report.model import Measure, MethodShare, Quantity
+from ecoia.semconv import COMPONENTS
+
+
+def quantity(value: float | None, unit: str, bounds: Interval | None, reason: str | None) -> Quantity:
+    """A value with its interval; the reason where there is none."""
+    if value is None:
+        return Quantity(None, unit, reason=reason)
+    return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
+
+
+def shown(known: Known, unit: str) -> Quantity:
+    """What is known, with its interval; where nothing was there to be counted, no value, for that reason."""
+    estimate = known.estimate
+    if estimate is None or known.reason is not None:
+        return Quantity(None, unit, reason=known.reason or "no-data")
+    return quantity(estimate.value, unit, estimate.interval, None)
+
+
+def measure(impact: Impact, strands: Iterable[Strand]) -> Measure:
+    """The energy and CO2e of use of some strands."""
+    missing = impact.reason if impact.energy_kwh is None else None
+    return Measure(
+        energy_components_microjoules=impact.energy_components_microjoules,
+        by_component_microjoules=dict(impact.by_component_microjoules),
+        energy_components=quantity(impact.energy_components_kwh, "kWh", impact.energy_components_interval, missing),
+        energy=quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
+        boundary=impact.boundary,
+        co2e=quantity(impact.co2e_kg, "kgCO2e", impact.co2e_interval, impact.reason),
+        methods=method_shares(strands),
+        precision_class=impact.precision_class,
+        energy_at_wall_microjoules=impact.energy_at_wall_microjoules,
+        co2e_operational_market=quantity(impact.co2e_market_kg, "kgCO2e", impact.co2e_market_interval, impact.market_reason),
+    )
+
+
+def method_shares(strands: Iterable[Strand]) -> tuple[MethodShare, ...]:
+    """Energy by component and by how it was obtained; 0 where all of it is missing."""
+    sums: dict[tuple[int, str, str], int] = {}
+    for strand in strands:
+        for index, ((status, name), microjoules) in enumerate(zip(strand.methods, strand.known_microjoules, strict=True)):
+            sums[index, status, name] = sums.get((index, status, name), 0) + (microjoules or 0)
+    return tuple(MethodShare(COMPONENTS[index], status, name, sums[index, status, name]) for index, status, name in sorted(sums))
+
+
+def relative(now: Estimate, before: Estimate) -> Quantity:
+    """C / C0 - 1."""
+    if not before.value:
+        return Quantity(None, "1", reason="baseline-missing")
+    return quantity(now.value / before.value - 1, "1", change_interval(now, before), None)
+
+
+def per_unit(energy: Quantity, units: float | None) -> Quantity:
+    """Wh per functional unit: the sums first, the ratio last."""
+    if energy.value is None:
+        return Quantity(None, "Wh", reason=energy.reason)
+    if not units:
+        return Quantity(None, "Wh", reason="no-units")
+    value, low, high = (None if number is None else number * 1000 / units for number in (energy.value, energy.low, energy.high))
+    return Quantity(value, "Wh", low, high)
+
+
+def utc(instant_ns: int) -> str:
+    """An instant as text."""
+    return utc_datetime(instant_ns).strftime("%Y-%m-%dT%H:%M:%SZ")

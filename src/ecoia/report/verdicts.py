@@ -1,0 +1,201 @@
+"""Where each target stands: thresholds at a deadline, trajectories against a baseline, and the budget of the year."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ecoia.assessment import Estimate
+from ecoia.impacts import Known
+from ecoia.periods import Quarter
+from ecoia.report.context import Context
+from ecoia.report.model import BudgetState, Coverage, Footprint, Measure, Quantity, ServiceFootprint, TargetVerdict
+from ecoia.report.quantities import relative, shown
+from ecoia.semconv import MISSING, NOT_LACKING
+from ecoia.trajectory import QUARTERS_NEEDED, Trajectory
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Target
+
+_OPEN = "non-concluant"
+
+
+class Judge:
+    """Judges the targets by the figures of the report.
+
+    Args:
+        context: The quarters.
+        coverage: Of the services in scope.
+        totals: Of everything.
+        footprint: Of everything.
+        services: Of each service.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        coverage: Coverage,
+        totals: Measure,
+        footprint: Footprint,
+        services: Iterable[ServiceFootprint],
+    ) -> None:
+        self._context, self._coverage, self._totals, self._footprint = context, coverage, totals, footprint
+        self._services = {each.service: each for each in services}
+
+    def verdict(self, target: Target) -> TargetVerdict:
+        """Where a target stands."""
+        from ecoia.catalogue import INDICATORS
+
+        reason: str | None
+        budget: BudgetState | None = None
+        if target.baseline is not None:
+            verdict, reason, observed, budget = self._trajectory(target, target.baseline.quarters)
+        else:
+            observed = self._observed(target)
+            verdict, reason = self._threshold(target, observed)
+        decision = target.decision
+        return TargetVerdict(
+            id=target.id,
+            indicator=target.indicator,
+            op=target.op,
+            value=target.value,
+            unit=INDICATORS[target.indicator],
+            deadline=target.deadline,
+            status=target.status,
+            verdict=verdict,
+            reason=reason,
+            observed=observed,
+            reduction=target.reduction,
+            baseline_quarters=target.baseline.quarters if target.baseline else (),
+            horizon=target.horizon,
+            decision_body=decision.body if decision else None,
+            decision_date=decision.date.isoformat() if decision and decision.date else None,
+            service=target.service,
+            budget=budget,
+        )
+
+    def _observed(self, target: Target) -> Quantity:
+        """Where an indicator stands, for a service if one is asked for."""
+        from ecoia.catalogue import INDICATORS
+
+        unit, share = INDICATORS[target.indicator], self._coverage.share
+        service = self._services.get(target.service or "")
+        if target.service is not None and service is None:
+            return Quantity(None, unit, reason="no-data")
+        parts = self._footprint if service is None else service.footprint
+        of_all = {
+            "coverage_services": Quantity(share, unit, reason="no-data" if share is None else None),
+            "energy_components": self._totals.energy_components,
+            "energy": self._totals.energy,
+            "co2e_operational_market": self._totals.co2e_operational_market,
+        }
+        found: Quantity | None = (
+            of_all.get(target.indicator) if target.service is None else getattr(service, target.indicator, None)
+        )
+        return found or getattr(parts, target.indicator, None) or Quantity(None, unit, reason="not-computed")
+
+    def _threshold(self, target: Target, observed: Quantity) -> tuple[str, str | None]:
+        if observed.value is None or target.value is None or target.deadline is None:
+            return _OPEN, "no-data" if observed.reason == "not-measured" else observed.reason
+        if self._context.activity.simulated:
+            return _OPEN, "simulated"
+        low = observed.value if observed.low is None else observed.low
+        high = observed.value if observed.high is None else observed.high
+        if low < target.value < high:
+            return _OPEN, "interval-straddles"
+        if not (observed.value >= target.value if target.op == ">=" else observed.value <= target.value):
+            late = self._context.quarter >= Quarter.parse(target.deadline)
+            return ("non-tenu", "below-value") if late else (_OPEN, "deadline-ahead")
+        # Under a cap because little was measured is not under a cap: what is not measured is not zero.
+        if target.op == "<=" and target.indicator != "coverage_services":
+            return self._unless_incomplete()
+        return "tenu", None
+
+    def _unless_incomplete(self) -> tuple[str, str | None]:
+        """Kept, unless something is not in what is known."""
+        lacking = any(m.status == MISSING and m.name not in NOT_LACKING for m in self._totals.methods)
+        if self._coverage.share != 1 or lacking:
+            return _OPEN, "coverage-incomplete"
+        return (_OPEN, "partial-quarter") if self._context.partial else ("tenu", None)
+
+    def _trajectory(self, target: Target, baseline: Sequence[str]) -> tuple[str, str | None, Quantity, BudgetState | None]:
+        """Verdict, reason, the change of the last four quarters against the baseline, and where the year stands."""
+        context = self._context
+        measured = {q for q in context.quarters if not all(strand.simulated for strand in context.activity_of(q).strands)}
+        references = [Quarter.parse(text) for text in baseline]
+        if not measured.issuperset(references):
+            return _OPEN, "baseline-missing", Quantity(None, "1", reason="baseline-missing"), None
+        last = [q for q in (context.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if q in measured]
+        before, now = (self._mean_level(target, quarters) for quarters in (references, last))
+        for known in (before, now):
+            if known.estimate is None:
+                why = "no-data" if known.reason == "not-measured" else known.reason
+                return _OPEN, why, Quantity(None, "1", reason=known.reason), None
+        if before.estimate is None or now.estimate is None or target.reduction is None or target.horizon is None:
+            raise AssertionError("a trajectory has all of its parts")
+        observed = relative(now.estimate, before.estimate)
+        budget = self._budget(target, Trajectory(before.estimate, max(references).year, target.horizon, target.reduction), last)
+        if observed.value is None:
+            return _OPEN, observed.reason, observed, budget
+        if context.quarter < Quarter(target.horizon, 4):
+            return _OPEN, "horizon-ahead", observed, budget
+        if len(last) < QUARTERS_NEEDED:
+            return _OPEN, "too-few-quarters", observed, budget
+        if any(context.activity_of(quarter).simulated for quarter in (*references, *last)):
+            return _OPEN, "simulated", observed, budget
+        low, high = (observed.value if bound is None else bound for bound in (observed.low, observed.high))
+        if low < -target.reduction < high:
+            return _OPEN, "interval-straddles", observed, budget
+        if observed.value > -target.reduction:
+            return "non-tenu", "below-value", observed, budget
+        return *self._unless_incomplete(), observed, budget
+
+    def _budget(self, target: Target, path: Trajectory, last: Sequence[Quarter]) -> BudgetState:
+        from ecoia.catalogue import INDICATORS
+
+        unit, quarter = INDICATORS[target.indicator], self._context.quarter
+        spent = [each for each in last if each.year == quarter.year]
+        budget = Quantity(path.budget(quarter.year), unit)
+        lacking = Quantity(None, unit, reason="too-few-quarters")
+        if len(spent) < quarter.number:
+            share = Quantity(None, "1", reason="too-few-quarters")
+            return BudgetState(quarter.year, budget, lacking, share, lacking, share)
+        used, recent = (
+            [estimate for each in quarters if (estimate := self._level(target, each).estimate) is not None]
+            for quarters in (spent, last)
+        )
+        total_used = Estimate.total(used)
+        probability = path.overrun_probability(quarter.year, used, recent)
+        return BudgetState(
+            year=quarter.year,
+            budget=budget,
+            spent=shown(Known(total_used), unit),
+            consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
+            distance=Quantity(total_used.value - (budget.value or 0.0) * quarter.number / 4, unit),
+            overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
+        )
+
+    def _mean_level(self, target: Target, quarters: Sequence[Quarter]) -> Known:
+        """Where an indicator stood, on average of some quarters."""
+        if not quarters:
+            return Known(None, "no-data")
+        return Known.total(self._level(target, quarter) for quarter in quarters).scaled(1 / len(quarters))
+
+    def _level(self, target: Target, quarter: Quarter) -> Known:
+        """Where an indicator that adds up stood in a quarter."""
+        period = self._context.period_of(quarter)
+        bearers = period.bearers(lambda bearer: target.service in (None, bearer[0]))
+        split = period.split(bearers)
+        found: dict[str, Callable[[], Known]] = {
+            "energy_components": lambda: period.energy_components(bearers),
+            "energy_it": lambda: period.energy_it(bearers),
+            "energy": lambda: period.energy(bearers),
+            "co2e": lambda: split.total,
+            "co2e_operational": lambda: split.operational,
+            "co2e_embodied": lambda: split.embodied,
+            "co2e_api": lambda: split.api,
+            "co2e_constant_factor": lambda: self._context.at_constant_factor(quarter, bearers, split),
+            "water_direct": lambda: period.water(bearers, direct=True),
+            "water_indirect": lambda: period.water(bearers, direct=False),
+        }
+        return found.get(target.indicator, lambda: Known(None, "not-computed"))()
