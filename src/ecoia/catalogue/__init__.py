@@ -1,0 +1,66 @@
+"""What the organisation says of itself: services, charter, targets, electricity, sites, equipment. Read from a folder of files.
+
+``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
+bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall,
+``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted, ``sites.yaml`` the
+buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted. Each may be
+absent. A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
+"""
+
+from __future__ import annotations
+
+from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
+from ecoia.catalogue.charter import CHARTER_FILE, Charter, CharterCommitment, CharterFile, GovernanceBody, Organisation
+from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
+from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.loading import Catalogue, factors_chosen, load
+from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
+from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, Unnamed
+from ecoia.catalogue.sites import SITES_FILE, Pue, Site, SiteFigure, SitesFile, WaterFigure
+from ecoia.catalogue.starter import starter_files
+from ecoia.catalogue.targets import INDICATORS, PER_SERVICE, TARGETS_FILE, Baseline, Decision, Recalculation, Target, TargetsFile
+
+__all__ = [
+    "CALIBRATION_FILE",
+    "CHARTER_FILE",
+    "CONTRACTS_FILE",
+    "EQUIPMENT_FILE",
+    "FACTORS_FILE",
+    "INDICATORS",
+    "OUTCOMES_FILE",
+    "PER_SERVICE",
+    "SERVICES_FILE",
+    "SITES_FILE",
+    "TARGETS_FILE",
+    "Baseline",
+    "Calibration",
+    "CalibrationFile",
+    "Catalogue",
+    "Charter",
+    "CharterCommitment",
+    "CharterFile",
+    "Contract",
+    "ContractsFile",
+    "Decision",
+    "Equipment",
+    "EquipmentFile",
+    "FactorsFile",
+    "GovernanceBody",
+    "Organisation",
+    "Outcomes",
+    "Pue",
+    "Recalculation",
+    "Service",
+    "ServicesFile",
+    "Site",
+    "SiteFigure",
+    "SitesFile",
+    "Status",
+    "Target",
+    "TargetsFile",
+    "Unnamed",
+    "WaterFigure",
+    "factors_chosen",
+    "load",
+    "starter_files",
+]

@@ -1,0 +1,59 @@
+"""``calibration.yaml``: what was measured at the wall."""
+
+from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ecoia.catalogue.fields import Day, Model, Patterns, Text, meet
+
+CALIBRATION_FILE = "calibration.yaml"
+
+
+class Calibration(Model):
+    """What was measured of one component: its energy at the wall over the energy that its meter gave.
+
+    ``instances`` are names or patterns (``*``, ``?``); ``from`` and ``until`` civil days in the organisation's time zone,
+    half-open. ``gsd`` is the geometric standard deviation of the measurement.
+    """
+
+    component: Literal["cpu", "gpu", "ram"]
+    wall_factor: Annotated[float, Field(ge=0.8, le=5, allow_inf_nan=False)]
+    gsd: Annotated[float, Field(ge=1, le=3, allow_inf_nan=False)] | None = None
+    instances: Patterns = ("*",)
+    start: Annotated[Day | None, Field(alias="from")] = None
+    until: Day | None = None
+    source: Text
+    date: Day
+
+    @model_validator(mode="after")
+    def _some_days(self) -> Calibration:
+        if self.start is not None and self.until is not None and self.until <= self.start:
+            raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
+        return self
+
+    def covers(self, component: str, instance: str, day: Day) -> bool:
+        """Whether it holds for a component of an instance on a civil day."""
+        return (
+            component == self.component
+            and (self.start or date.min) <= day < (self.until or date.max)
+            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
+        )
+
+    def overlaps(self, other: Calibration) -> bool:
+        """Whether both could hold for one component of one instance on one day."""
+        return (
+            self.component == other.component
+            and (self.start or date.min) < (other.until or date.max)
+            and (other.start or date.min) < (self.until or date.max)
+            and any(meet(a, b) for a in self.instances for b in other.instances)
+        )
+
+
+class CalibrationFile(Model):
+    """``calibration.yaml``."""
+
+    calibrations: tuple[Calibration, ...] = ()

@@ -1,0 +1,134 @@
+"""The catalogue as a whole, and how it is read from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecoia.catalogue import checks
+from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
+from ecoia.catalogue.charter import CHARTER_FILE, CharterFile
+from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
+from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.fields import Model
+from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
+from ecoia.catalogue.problems import Problem
+from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile
+from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
+from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
+from ecoia.catalogue.yaml_files import Unique, duplicates, parse, validate
+from ecoia.errors import CatalogueError
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The files together. What a missing file would have said is empty, never invented."""
+
+    register: ServicesFile = field(default_factory=ServicesFile)
+    charter: CharterFile | None = None
+    targets: TargetsFile = field(default_factory=TargetsFile)
+    calibrations: tuple[Calibration, ...] = ()
+    factors: FactorsFile = field(default_factory=FactorsFile)
+    contracts: tuple[Contract, ...] = ()
+    sites: tuple[Site, ...] = ()
+    equipment: tuple[Equipment, ...] = ()
+    outcomes: tuple[Outcomes, ...] = ()
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The named services, in the register's order."""
+        return self.register.services
+
+    def service(self, service_id: str | None) -> Service | None:
+        """The service of this id; None when it is not registered."""
+        return next((service for service in self.services if service.id == service_id), None)
+
+
+_FILES: tuple[tuple[str, type[Model]], ...] = (
+    (SERVICES_FILE, ServicesFile),
+    (CHARTER_FILE, CharterFile),
+    (TARGETS_FILE, TargetsFile),
+    (CALIBRATION_FILE, CalibrationFile),
+    (SITES_FILE, SitesFile),
+    (EQUIPMENT_FILE, EquipmentFile),
+    (FACTORS_FILE, FactorsFile),
+    (CONTRACTS_FILE, ContractsFile),
+)
+
+_UNIQUE: dict[str, Unique] = {
+    SERVICES_FILE: ((("services",), "id"),),
+    CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
+    TARGETS_FILE: ((("targets",), "id"),),
+    SITES_FILE: ((("sites",), "id"),),
+    EQUIPMENT_FILE: ((("equipment",), "id"),),
+}
+
+
+def load(folder: str | Path | None) -> Catalogue:
+    """Read the catalogue of a folder.
+
+    Args:
+        folder: Where the files are; each may be absent. None: an empty catalogue, in which everything is unregistered.
+
+    Raises:
+        CatalogueError: the folder is missing, or a file is wrong; the message has one line a mistake.
+    """
+    if folder is None:
+        return Catalogue()
+    base = Path(folder)
+    if not base.is_dir():
+        raise CatalogueError(f"catalogue = '{folder}' is not a folder: create it with 'ecoia init', or set another one")
+    parts = _read(base, _FILES)
+    return Catalogue(
+        parts.get(SERVICES_FILE) or ServicesFile(),
+        parts.get(CHARTER_FILE),
+        parts.get(TARGETS_FILE) or TargetsFile(),
+        (parts.get(CALIBRATION_FILE) or CalibrationFile()).calibrations,
+        parts.get(FACTORS_FILE) or FactorsFile(),
+        (parts.get(CONTRACTS_FILE) or ContractsFile()).contracts,
+        (parts.get(SITES_FILE) or SitesFile()).sites,
+        (parts.get(EQUIPMENT_FILE) or EquipmentFile()).equipment,
+        parts[OUTCOMES_FILE],
+    )
+
+
+def factors_chosen(folder: str | Path | None) -> FactorsFile:
+    """``factors.yaml`` alone: which emission factors are in use, whatever the other files say.
+
+    Raises:
+        CatalogueError: the file is wrong.
+    """
+    if folder is None:
+        return FactorsFile()
+    found: FactorsFile | None = _read(Path(folder), ((FACTORS_FILE, FactorsFile),)).get(FACTORS_FILE)
+    return found or FactorsFile()
+
+
+def _read(base: Path, files: Iterable[tuple[str, type[Model]]]) -> dict[str, Any]:
+    """The contents of some files of a folder, each that is there by its name."""
+    problems: list[Problem] = []
+    parts: dict[str, Any] = {}
+    nodes: dict[str, yaml.Node] = {}
+    for name, model in files:
+        path = base / name
+        if not path.exists():
+            continue
+        node, data, found = parse(name, path)
+        if not found and node is not None:
+            nodes[name] = node
+            found = [*duplicates(name, node, _UNIQUE.get(name, ())), *validate(name, node, data, model, parts)]
+        problems += found
+    if files is _FILES:
+        parts[OUTCOMES_FILE], found = read_outcomes(base / OUTCOMES_FILE)
+        problems += found
+    if not problems:
+        problems += checks.across(parts, nodes)
+    if problems:
+        problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *map(str, problems)]))
+    return parts

@@ -1,0 +1,56 @@
+"""``services.yaml``: who is in the denominator of coverage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ecoia.catalogue.fields import Day, Model, Role, Slug, Text
+
+SERVICES_FILE = "services.yaml"
+
+Status = Literal["generalised", "qualification", "poc", "retired"]
+
+
+class Service(Model):
+    """A named AI service of the register.
+
+    ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
+    these its training is amortised.
+    """
+
+    id: Slug
+    name: Text
+    audience: Text | None = None
+    purpose: Text | None = None
+    status: Status
+    counted_among_generalised: bool = False
+    functional_unit: Text | None = None
+    lifetime_units: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    scope: Text | None = None
+    owner_role: Role | None = None
+    stand_in: bool = False
+    succeeds: Slug | None = None
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> Service:
+        if self.succeeds == self.id:
+            raise ValueError("'succeeds' names this very service: name the one that it replaces, or leave it out")
+        return self
+
+
+class Unnamed(Model):
+    """Services that exist without being named: they stay in the denominator of coverage."""
+
+    count: Annotated[int, Field(ge=0)] = 0
+    approximate: bool = False
+    status: tuple[Status, ...] = ()
+
+
+class ServicesFile(Model):
+    """``services.yaml``."""
+
+    as_of: Day | None = None
+    unnamed: Unnamed = Unnamed()
+    services: tuple[Service, ...] = ()

@@ -1,0 +1,79 @@
+"""``sites.yaml``: the buildings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone
+
+SITES_FILE = "sites.yaml"
+
+
+class SiteFigure(Model):
+    """A figure of a site over some civil days (half-open, in the organisation's time zone), with where it comes from."""
+
+    value: float
+    quality: Literal["measured", "declared", "default"]
+    start: Annotated[Day | None, Field(alias="from")] = None
+    until: Day | None = None
+    source: Text
+    date: Day
+
+    @property
+    def days(self) -> tuple[Day, Day]:
+        """First day on which it holds, and first on which it no longer does."""
+        return self.start or date.min, self.until or date.max
+
+    @model_validator(mode="after")
+    def _some_days(self) -> SiteFigure:
+        if self.days[1] <= self.days[0]:
+            raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
+        return self
+
+
+class Pue(SiteFigure):
+    """Power usage effectiveness: energy of the building / energy of its IT equipment."""
+
+    value: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)]
+
+
+class WaterFigure(SiteFigure):
+    """Litres consumed per kWh: of IT energy (WUE), or of electricity (water factor of the mix)."""
+
+    value: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class Site(Model):
+    """A building, and which instances are in it. ``operated``: by the organisation itself (``own``), or by who hosts it."""
+
+    id: Slug
+    name: Text | None = None
+    instances: Patterns
+    operated: Literal["own", "hosted"] | None = None
+    zone: Zone | None = None
+    pue: tuple[Pue, ...] = ()
+    wue: tuple[WaterFigure, ...] = ()
+    water_factor: tuple[WaterFigure, ...] = ()
+
+    def holds(self, instance: str) -> bool:
+        """Whether an instance is in it."""
+        return any(fnmatchcase(instance, pattern) for pattern in self.instances)
+
+    def at(self, day: Day, index: int) -> tuple[int, int, int, int]:
+        """``index`` (its own place among sites), then the places of the PUE, WUE and water factor of a day; -1: none."""
+
+        def found(figures: Sequence[SiteFigure]) -> int:
+            return next((at for at, figure in enumerate(figures) if figure.days[0] <= day < figure.days[1]), -1)
+
+        return index, found(self.pue), found(self.wue), found(self.water_factor)
+
+
+class SitesFile(Model):
+    """``sites.yaml``."""
+
+    sites: tuple[Site, ...] = ()

@@ -1,0 +1,114 @@
+"""``targets.yaml``: what was promised."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ecoia.catalogue.fields import Day, Model, QuarterText, Share, Slug, Text
+
+TARGETS_FILE = "targets.yaml"
+
+INDICATORS = {
+    "energy_components": "kWh",
+    "energy_it": "kWh",
+    "energy": "kWh",
+    "co2e": "kgCO2e",
+    "co2e_operational": "kgCO2e",
+    "co2e_operational_market": "kgCO2e",
+    "co2e_embodied": "kgCO2e",
+    "co2e_api": "kgCO2e",
+    "co2e_constant_factor": "kgCO2e",
+    "water_direct": "L",
+    "water_indirect": "L",
+    "sci": "gCO2e",
+    "training_intensity": "gCO2e",
+    "co2e_per_accepted_outcome": "gCO2e",
+    "idle_rate": "1",
+    "waste_rate": "1",
+    "coverage_services": "1",
+}
+"""What a target may be set on, with its unit (``1``: a share)."""
+
+PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
+"""Those that only a service has: each counts in its own unit."""
+_OF_ALL = ("energy_components", "energy", "coverage_services")
+
+
+def _indicator(value: str) -> str:
+    if value not in INDICATORS:
+        raise ValueError(f"no such indicator; known: {', '.join(INDICATORS)}")
+    return value
+
+
+class Decision(Model):
+    """Who adopted a target, when, and the SHA-256 of the minutes that say so."""
+
+    body: Slug | None = None
+    date: Day | None = None
+    minutes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class Baseline(Model):
+    """The reference of a trajectory."""
+
+    quarters: Annotated[tuple[QuarterText, ...], Field(min_length=1)]
+    boundary: Text | None = None
+
+
+class Target(Model):
+    """What was promised: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory (``baseline``,
+    ``reduction``, ``horizon``); of all services, or of one."""
+
+    id: Slug
+    indicator: Annotated[str, AfterValidator(_indicator)]
+    service: Slug | None = None
+    op: Literal[">=", "<="] | None = None
+    value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    deadline: QuarterText | None = None
+    baseline: Baseline | None = None
+    reduction: Share | None = None
+    horizon: Annotated[int, Field(ge=2000, le=2200)] | None = None
+    status: Literal["proposed", "adopted"] = "proposed"
+    decision: Decision | None = None
+    verdict_if_interval_straddles: Literal["inconclusive"] = "inconclusive"
+
+    @property
+    def is_trajectory(self) -> bool:
+        """Whether this is a reduction against a baseline, rather than a threshold."""
+        return self.baseline is not None
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Target:
+        threshold = (self.op, self.value, self.deadline)
+        trajectory = (self.baseline, self.reduction, self.horizon)
+        shapes = tuple(sum(part is not None for part in shape) for shape in (threshold, trajectory))
+        if shapes not in ((3, 0), (0, 3)):
+            raise ValueError("write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)")
+        if self.value is not None and INDICATORS[self.indicator] == "1" and self.value > 1:
+            raise ValueError(f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %")
+        if self.indicator in PER_SERVICE and self.service is None:
+            raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
+        if self.indicator in _OF_ALL and self.service is not None:
+            raise ValueError(f"{self.indicator} is judged for all services: leave 'service' out")
+        if self.status == "adopted":
+            decision = self.decision or Decision()
+            lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]
+            if lacking:
+                needed = ", ".join(f"decision.{name}" for name in lacking)
+                raise ValueError(f"an adopted target needs its decision: give {needed}, or write status: proposed")
+        return self
+
+
+class Recalculation(Model):
+    """From which change of a published total on a quarter is recalculated."""
+
+    threshold: Share = 0.05
+
+
+class TargetsFile(Model):
+    """``targets.yaml``."""
+
+    targets: tuple[Target, ...] = ()
+    recalculation: Recalculation = Recalculation()
