@@ -69,6 +69,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     assert sorted(files) == [
         "calibration.yaml",
         "charter.yaml",
+        "committees.yaml",
         "contracts.yaml",
         "equipment.yaml",
         "factors.yaml",
@@ -80,6 +81,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     assert started.services == ()
     assert started.targets.targets == ()
     assert (started.calibrations, started.sites, started.equipment) == ((), (), ())
+    assert started.committees == catalogue.CommitteesFile()
     assert started.charter is not None
 
 
@@ -475,3 +477,119 @@ def test_contracts_that_cover_more_than_everything_are_refused(tmp_path: Path, s
         assert "cover 1.2 of the use together" in mistakes(tmp_path, contracts=contracts(CONTRACT, second))[-1]
     else:
         assert len(write_catalogue(tmp_path, contracts=contracts(CONTRACT, second)).contracts) == 2
+
+
+REGISTER = "services:\n  - {id: vadore, name: VADORE, status: poc}\n"
+BODIES = "organisation: {id: o, name: O}\ngovernance:\n  - {id: comite-externe, name: Comité externe}\n"
+
+
+def test_the_commented_examples_of_the_committees_are_valid(tmp_path: Path) -> None:
+    text = catalogue.starter_files()["committees.yaml"]
+    for key in ("recommendations", "decisions", "actions", "comments", "ties"):
+        text = text.replace(f"{key}: []\n", "").replace(f"# Remplacer « {key}: [] »", "# ")
+        text = text.replace(f"# {key}:\n", f"{key}:\n")
+    text = "\n".join(line.removeprefix("# ") if line.startswith("#   ") else line for line in text.splitlines())
+    committees = write_catalogue(tmp_path, committees=text).committees
+    assert committees.actions[0].answers == committees.decisions[0].id
+    assert committees.decisions[0].answers == committees.recommendations[0].id
+    assert (len(committees.comments), len(committees.ties)) == (1, 1)
+
+
+def test_what_committees_say_names_what_exists_and_nobody(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        services=REGISTER,
+        charter=BODIES + "charter: {title: C, commitments: [{number: 7, id: e, name: E}]}\n",
+        committees=(
+            "recommendations:\n"
+            "  - {id: r1, quarter: 2026Q4, body: extrene, text: t}\n"
+            "  - {id: r2, quarter: 2026Q4, body: comite-externe, service: vadoré, text: t}\n"
+            "  - {id: r3, quarter: 2026Q4, body: comite-externe, text: voir prenom.nom@organisation.example}\n"
+            "actions:\n"
+            "  - {id: a1, quarter: 2026Q4, text: t, role: r, due: 2026Q3}\n"
+            "  - {id: a2, quarter: 2026Q4, text: t, role: r, due: 2027Q1, state: done}\n"
+        ),
+        evaluations="answers:\n  - {service: vadore, quarter: 2026Q4, question: besoin, answer: met}\n",
+    )
+    assert [line.split(": ")[:2] for line in found] == [
+        ["committees.yaml:3", "recommendations[1].service"],
+        ["committees.yaml:4", "recommendations[2].text"],
+        ["committees.yaml:6", "actions[0]"],
+        ["committees.yaml:7", "actions[1]"],
+        ["evaluations.yaml:2", "answers[0].question"],
+    ]
+    assert "no person is named here" in found[1]
+    assert "known: besoin-ecrit" in found[4]
+    found = mistakes(
+        tmp_path,
+        committees=(
+            "recommendations:\n"
+            "  - {id: r1, quarter: 2026Q4, body: extrene, text: t}\n"
+            "  - {id: r2, quarter: 2026Q4, body: comite-externe, service: smart, text: t}\n"
+            "decisions:\n  - {id: d1, quarter: 2026Q4, body: comite-externe, answers: r9, text: t}\n"
+            "comments:\n  - {quarter: 2026Q4, section: annexes, text: t}\n  - {quarter: 2026q4, section: annexes, text: u}\n"
+            "ties:\n  - {quarter: 2026Q4, commitment: 4, text: t}\n"
+        ),
+        evaluations="answers: []\n",
+    )
+    assert found == [
+        "committees.yaml:2: recommendations[0].body: 'extrene' is not in governance of charter.yaml: known: comite-externe",
+        "committees.yaml:3: recommendations[1].service: 'smart' is not in services.yaml: register it there (a project has status "
+        "poc), or correct it",
+        "committees.yaml:5: decisions[0].answers: 'r9' is the id of no recommendation: known: r1, r2",
+        "committees.yaml:8: comments[1].section: 'annexes' of '2026q4' is already used on line 7: each quarter and section is "
+        "used once",
+        "committees.yaml:10: ties[0].commitment: 4 is no commitment of charter.yaml: known: 7",
+    ]
+
+
+def test_an_action_is_followed_from_quarter_to_quarter(tmp_path: Path) -> None:
+    committees = write_catalogue(
+        tmp_path,
+        committees=(
+            "actions:\n"
+            "  - {id: a1, quarter: 2026Q4, text: t, role: r, due: 2027Q1, state: done, closed: 2027Q3}\n"
+            "  - {id: a2, quarter: 2027Q2, text: t, role: r, due: 2027Q4}\n"
+        ),
+    ).committees
+    first, second = committees.actions
+    quarters = ("2026Q3", "2026Q4", "2027Q1", "2027Q2", "2027Q3", "2027Q4")
+    assert [first.state_at(q) for q in quarters] == [None, "under-way", "under-way", "under-way", "done", "done"]
+    assert [first.late_at(q) for q in quarters] == [False, False, False, True, False, False]
+    assert [len(committees.of(q).actions) for q in quarters] == [0, 1, 1, 2, 2, 1]
+    assert second.state_at("2028Q1") == "planned"
+    assert second.late_at("2028Q1")
+
+
+def test_the_last_answer_of_a_self_assessment_holds(tmp_path: Path) -> None:
+    loaded = write_catalogue(
+        tmp_path,
+        services=REGISTER,
+        evaluations=(
+            "answers:\n"
+            "  - {service: vadore, quarter: 2027Q1, question: sans-ia, answer: met}\n"
+            "  - {service: vadore, quarter: 2026Q4, question: sans-ia, answer: open, comment: à comparer}\n"
+        ),
+    )
+    assert loaded.evaluation("vadore", "2026Q3") == {}
+    assert loaded.evaluation("vadore", "2026Q4")["sans-ia"].answer == "open"
+    assert loaded.evaluation("vadore", "2027Q2")["sans-ia"].answer == "met"
+    assert loaded.evaluation("smart", "2027Q2") == {}
+
+
+def test_units_by_region_are_read_and_every_wrong_cell_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "regions.csv"
+    path.write_text("region;service;quarter;units;source\nBretagne;vadore;2026q4;120,5;suivi\n", encoding="utf-8")
+    assert catalogue.load(tmp_path).regions == (catalogue.RegionUnits("Bretagne", "vadore", "2026Q4", 120.5, "suivi"),)
+    path.write_text(
+        "region,service,quarter,units,source\nBretagne,vadore,2026Q4,1,s\nBretagne,vadore,2026Q4,2,s\n,Va,Q4,-1,\n",
+        encoding="utf-8",
+    )
+    assert [line.split(": ")[:2] for line in mistakes(tmp_path)] == [
+        ["regions.csv:3", "quarter"],
+        ["regions.csv:4", "quarter"],
+        ["regions.csv:4", "region"],
+        ["regions.csv:4", "service"],
+        ["regions.csv:4", "source"],
+        ["regions.csv:4", "units"],
+    ]

@@ -3,18 +3,32 @@
 ``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
 bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall,
 ``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted, ``sites.yaml`` the
-buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted. Each may be
-absent. A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
+buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted,
+``regions.csv`` where their units were delivered, ``committees.yaml`` what was recommended, decided, undertaken and commented,
+``evaluations.yaml`` how project managers answered the self-assessment. Each may be absent.
+A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
 """
 
 from __future__ import annotations
 
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, Charter, CharterCommitment, CharterFile, GovernanceBody, Organisation
+from ecoia.catalogue.committees import (
+    CLOSED,
+    COMMITTEES_FILE,
+    Action,
+    CommitteeDecision,
+    CommitteesFile,
+    Recommendation,
+    SectionComment,
+    Tie,
+)
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
 from ecoia.catalogue.loading import Catalogue, factors_chosen, load
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
+from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits
 from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, Unnamed
 from ecoia.catalogue.sites import SITES_FILE, Pue, Site, SiteFigure, SitesFile, WaterFigure
 from ecoia.catalogue.starter import starter_files
@@ -23,15 +37,23 @@ from ecoia.catalogue.targets import INDICATORS, PER_SERVICE, TARGETS_FILE, Basel
 __all__ = [
     "CALIBRATION_FILE",
     "CHARTER_FILE",
+    "CLOSED",
+    "COMMITTEES_FILE",
     "CONTRACTS_FILE",
     "EQUIPMENT_FILE",
+    "EVALUATIONS_FILE",
     "FACTORS_FILE",
     "INDICATORS",
     "OUTCOMES_FILE",
     "PER_SERVICE",
+    "QUESTIONS",
+    "REGIONS_FILE",
     "SERVICES_FILE",
     "SITES_FILE",
     "TARGETS_FILE",
+    "THEMES",
+    "Action",
+    "Answer",
     "Baseline",
     "Calibration",
     "CalibrationFile",
@@ -39,17 +61,23 @@ __all__ = [
     "Charter",
     "CharterCommitment",
     "CharterFile",
+    "CommitteeDecision",
+    "CommitteesFile",
     "Contract",
     "ContractsFile",
     "Decision",
     "Equipment",
     "EquipmentFile",
+    "EvaluationsFile",
     "FactorsFile",
     "GovernanceBody",
     "Organisation",
     "Outcomes",
     "Pue",
     "Recalculation",
+    "Recommendation",
+    "RegionUnits",
+    "SectionComment",
     "Service",
     "ServicesFile",
     "Site",
@@ -58,6 +86,7 @@ __all__ = [
     "Status",
     "Target",
     "TargetsFile",
+    "Tie",
     "Unnamed",
     "WaterFigure",
     "factors_chosen",

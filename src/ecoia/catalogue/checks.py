@@ -10,36 +10,95 @@ import yaml
 
 from ecoia.catalogue.calibration import CALIBRATION_FILE
 from ecoia.catalogue.charter import CHARTER_FILE
+from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE
+from ecoia.catalogue.evaluations import EVALUATIONS_FILE
 from ecoia.catalogue.fields import meet
-from ecoia.catalogue.problems import Problem, path_of
+from ecoia.catalogue.problems import Problem
+from ecoia.catalogue.register import SERVICES_FILE
 from ecoia.catalogue.sites import SITES_FILE
 from ecoia.catalogue.targets import TARGETS_FILE
 from ecoia.catalogue.yaml_files import line_of
 
 
 def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """Every such contradiction, once each file is right in itself."""
-    for check in (_unknown_bodies, _overlapping_calibrations, _oversold_contracts, _overlapping_sites):
+    """Every such contradiction, of the files that are right in themselves."""
+    for check in (
+        _unknown_bodies,
+        _unknown_services,
+        _unknown_answers,
+        _overlapping_calibrations,
+        _oversold_contracts,
+        _overlapping_sites,
+    ):
         yield from check(parts, nodes)
 
 
 def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """A decision taken by a body that the charter does not know."""
-    charter, targets = parts.get(CHARTER_FILE), parts.get(TARGETS_FILE)
-    if charter is None or targets is None or not charter.governance:
+    """A committee that the charter does not know."""
+    charter = parts.get(CHARTER_FILE)
+    if charter is None or not charter.governance:
         return
     known = [body.id for body in charter.governance]
-    for index, target in enumerate(targets.targets):
-        body = target.decision.body if target.decision else None
+    said = [
+        (TARGETS_FILE, ("targets", index, "decision", "body"), target.decision.body)
+        for index, target in _listed(parts, TARGETS_FILE, "targets")
+        if target.decision
+    ] + [
+        (COMMITTEES_FILE, (key, index, "body"), each.body)
+        for key in ("recommendations", "decisions")
+        for index, each in _listed(parts, COMMITTEES_FILE, key)
+    ]
+    for file, location, body in said:
         if body is not None and body not in known:
-            location = ("targets", index, "decision", "body")
-            yield Problem(
-                TARGETS_FILE,
-                line_of(nodes[TARGETS_FILE], location),
-                path_of(location),
-                f"{body!r} is not in governance of {CHARTER_FILE}: known: {', '.join(known)}",
-            )
+            remedy = f"{body!r} is not in governance of {CHARTER_FILE}: known: {', '.join(known)}"
+            yield Problem(file, line_of(nodes[file], location), location, remedy)
+
+
+def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """What is said of a service that the register does not hold: no page would show it."""
+    if SERVICES_FILE not in parts:
+        return
+    known = [service.id for service in parts[SERVICES_FILE].services]
+    for file, keys in (
+        (COMMITTEES_FILE, ("recommendations", "decisions", "actions", "ties")),
+        (EVALUATIONS_FILE, ("answers",)),
+    ):
+        for key in keys:
+            for index, each in _listed(parts, file, key):
+                if each.service is not None and each.service not in known:
+                    location = (key, index, "service")
+                    remedy = (
+                        f"{each.service!r} is not in {SERVICES_FILE}: register it there (a project has status poc), or correct it"
+                    )
+                    yield Problem(file, line_of(nodes[file], location), location, remedy)
+
+
+def _unknown_answers(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """A decision or an action that answers nothing that was said; a commitment that the charter does not have."""
+    recommended = [each.id for _, each in _listed(parts, COMMITTEES_FILE, "recommendations")]
+    decided = [each.id for _, each in _listed(parts, COMMITTEES_FILE, "decisions")]
+    for key, known, what in (
+        ("decisions", recommended, "recommendation"),
+        ("actions", [*recommended, *decided], "recommendation or decision"),
+    ):
+        for index, each in _listed(parts, COMMITTEES_FILE, key):
+            if each.answers is not None and each.answers not in known:
+                location: tuple[int | str, ...] = (key, index, "answers")
+                remedy = f"{each.answers!r} is the id of no {what}: known: {', '.join(known) or 'none'}"
+                yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
+    charter = parts.get(CHARTER_FILE)
+    numbers = [each.number for each in charter.charter.commitments] if charter and charter.charter else []
+    for index, tie in _listed(parts, COMMITTEES_FILE, "ties"):
+        if numbers and tie.commitment not in numbers:
+            location = ("ties", index, "commitment")
+            remedy = f"{tie.commitment} is no commitment of {CHARTER_FILE}: known: {', '.join(map(str, numbers))}"
+            yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
+
+
+def _listed(parts: dict[str, Any], file: str, key: str) -> list[tuple[int, Any]]:
+    """The items of a list of a file, with their place; none where the file is absent or wrong."""
+    return list(enumerate(getattr(parts[file], key))) if file in parts else []
 
 
 def _overlapping_calibrations(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
@@ -52,7 +111,7 @@ def _overlapping_calibrations(parts: dict[str, Any], nodes: dict[str, yaml.Node]
             yield Problem(
                 CALIBRATION_FILE,
                 line_of(node, ("calibrations", j, "component")),
-                path_of(("calibrations", j)),
+                ("calibrations", j),
                 f"{second.component!r} is calibrated on line {line} already, for some of the same instances and days: "
                 "end one with 'until' before the other's 'from', or part their 'instances'",
             )
@@ -68,7 +127,7 @@ def _oversold_contracts(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> I
             yield Problem(
                 CONTRACTS_FILE,
                 line_of(nodes[CONTRACTS_FILE], location),
-                path_of(location),
+                location,
                 f"{contract.share:g}: contracts of {contract.zone} on {contract.start.isoformat()} cover {together:g} of the use "
                 "together: shares add up to 1 at most; lower them, or part their periods or 'instances'",
             )
@@ -84,7 +143,7 @@ def _overlapping_sites(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> It
             yield Problem(
                 SITES_FILE,
                 line_of(nodes[SITES_FILE], where),
-                path_of(where),
+                where,
                 f"{list(second.instances)!r} takes in instances of site {first.id!r} (line {line}): an instance is in one site, "
                 "part the patterns",
             )
@@ -97,6 +156,6 @@ def _overlapping_sites(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> It
                     yield Problem(
                         SITES_FILE,
                         line_of(nodes[SITES_FILE], figure),
-                        path_of(figure),
+                        figure,
                         f"{second.value!r} holds on days of line {line} too: end one with 'until' before the other's 'from'",
                     )

@@ -12,11 +12,14 @@ import yaml
 from ecoia.catalogue import checks
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, CharterFile
+from ecoia.catalogue.committees import COMMITTEES_FILE, CommitteesFile
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem
+from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits, read_regions
 from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile
 from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
 from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
@@ -37,6 +40,9 @@ class Catalogue:
     sites: tuple[Site, ...] = ()
     equipment: tuple[Equipment, ...] = ()
     outcomes: tuple[Outcomes, ...] = ()
+    regions: tuple[RegionUnits, ...] = ()
+    committees: CommitteesFile = field(default_factory=CommitteesFile)
+    answers: tuple[Answer, ...] = ()
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -46,6 +52,11 @@ class Catalogue:
     def service(self, service_id: str | None) -> Service | None:
         """The service of this id; None when it is not registered."""
         return next((service for service in self.services if service.id == service_id), None)
+
+    def evaluation(self, service_id: str, quarter: str) -> dict[str, Answer]:
+        """The answers to a service's self-assessment by question: of each, the last given in the quarter or before it."""
+        given = sorted((a for a in self.answers if a.service == service_id and a.quarter <= quarter), key=lambda a: a.quarter)
+        return {answer.question: answer for answer in given}
 
 
 _FILES: tuple[tuple[str, type[Model]], ...] = (
@@ -57,14 +68,21 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (EQUIPMENT_FILE, EquipmentFile),
     (FACTORS_FILE, FactorsFile),
     (CONTRACTS_FILE, ContractsFile),
+    (COMMITTEES_FILE, CommitteesFile),
+    (EVALUATIONS_FILE, EvaluationsFile),
 )
 
 _UNIQUE: dict[str, Unique] = {
-    SERVICES_FILE: ((("services",), "id"),),
-    CHARTER_FILE: ((("charter", "commitments"), "id"), (("charter", "commitments"), "number"), (("governance",), "id")),
-    TARGETS_FILE: ((("targets",), "id"),),
-    SITES_FILE: ((("sites",), "id"),),
-    EQUIPMENT_FILE: ((("equipment",), "id"),),
+    SERVICES_FILE: ((("services",), ("id",)),),
+    CHARTER_FILE: ((("charter", "commitments"), ("id",)), (("charter", "commitments"), ("number",)), (("governance",), ("id",))),
+    TARGETS_FILE: ((("targets",), ("id",)),),
+    SITES_FILE: ((("sites",), ("id",)),),
+    EQUIPMENT_FILE: ((("equipment",), ("id",)),),
+    COMMITTEES_FILE: (
+        *(((key,), ("id",)) for key in ("recommendations", "decisions", "actions")),
+        (("comments",), ("quarter", "section")),
+    ),
+    EVALUATIONS_FILE: ((("answers",), ("service", "quarter", "question")),),
 }
 
 
@@ -82,7 +100,7 @@ def load(folder: str | Path | None) -> Catalogue:
     base = Path(folder)
     if not base.is_dir():
         raise CatalogueError(f"catalogue = '{folder}' is not a folder: create it with 'ecoia init', or set another one")
-    parts = _read(base, _FILES)
+    parts = _read(base, _FILES, tables=True)
     return Catalogue(
         parts.get(SERVICES_FILE) or ServicesFile(),
         parts.get(CHARTER_FILE),
@@ -93,7 +111,15 @@ def load(folder: str | Path | None) -> Catalogue:
         (parts.get(SITES_FILE) or SitesFile()).sites,
         (parts.get(EQUIPMENT_FILE) or EquipmentFile()).equipment,
         parts[OUTCOMES_FILE],
+        parts[REGIONS_FILE],
+        parts.get(COMMITTEES_FILE) or CommitteesFile(),
+        (parts.get(EVALUATIONS_FILE) or EvaluationsFile()).answers,
     )
+
+
+def problems_of(folder: Path) -> list[Problem]:
+    """Every mistake of the catalogue of a folder, in the order of its files."""
+    return _contents(folder, _FILES, tables=True)[1]
 
 
 def factors_chosen(folder: str | Path | None) -> FactorsFile:
@@ -108,8 +134,16 @@ def factors_chosen(folder: str | Path | None) -> FactorsFile:
     return found or FactorsFile()
 
 
-def _read(base: Path, files: Iterable[tuple[str, type[Model]]]) -> dict[str, Any]:
+def _read(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool = False) -> dict[str, Any]:
     """The contents of some files of a folder, each that is there by its name."""
+    parts, problems = _contents(base, files, tables=tables)
+    if problems:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *map(str, problems)]))
+    return parts
+
+
+def _contents(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool) -> tuple[dict[str, Any], list[Problem]]:
     problems: list[Problem] = []
     parts: dict[str, Any] = {}
     nodes: dict[str, yaml.Node] = {}
@@ -122,13 +156,9 @@ def _read(base: Path, files: Iterable[tuple[str, type[Model]]]) -> dict[str, Any
             nodes[name] = node
             found = [*duplicates(name, node, _UNIQUE.get(name, ())), *validate(name, node, data, model, parts)]
         problems += found
-    if files is _FILES:
-        parts[OUTCOMES_FILE], found = read_outcomes(base / OUTCOMES_FILE)
-        problems += found
-    if not problems:
-        problems += checks.across(parts, nodes)
-    if problems:
-        problems.sort(key=lambda problem: (problem.file, problem.line, problem.path))
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *map(str, problems)]))
-    return parts
+    if tables:
+        for name, read in ((OUTCOMES_FILE, read_outcomes), (REGIONS_FILE, read_regions)):
+            parts[name], found = read(base / name)
+            problems += found
+    problems += checks.across(parts, nodes)
+    return parts, sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path))

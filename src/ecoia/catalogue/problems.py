@@ -17,18 +17,19 @@ class Problem:
 
     file: str
     line: int
-    path: str
+    location: tuple[int | str, ...]
     remedy: str
+
+    @property
+    def path(self) -> str:
+        """The location as people write it: ``targets[2].decision.body``; empty for the file itself."""
+        text = ""
+        for step in self.location:
+            text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        return text
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.path}: {self.remedy}" if self.path else f"{self.file}:{self.line}: {self.remedy}"
-
-
-def path_of(location: Sequence[int | str]) -> str:
-    text = ""
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
 
 
 def remedy_of(problem: dict[str, Any], model: type[Model]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ecoia.catalogue.calibration import CALIBRATION_FILE
 from ecoia.catalogue.charter import CHARTER_FILE
+from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE
 from ecoia.catalogue.equipment import EQUIPMENT_FILE
 from ecoia.catalogue.register import SERVICES_FILE
@@ -22,6 +23,7 @@ def starter_files() -> dict[str, str]:
         EQUIPMENT_FILE: _STARTER_EQUIPMENT,
         FACTORS_FILE: _STARTER_FACTORS,
         CONTRACTS_FILE: _STARTER_CONTRACTS,
+        COMMITTEES_FILE: _STARTER_COMMITTEES,
     }
 
 
@@ -182,4 +184,47 @@ equipment: []
 #     until: 2031-01-01                 # premier jour où il n'est plus utilisé (facultatif)
 #     source: "Fiche carbone du fabricant, modèle Z"
 #     date: 2025-11-03
+"""
+
+_STARTER_COMMITTEES = """\
+# Ce que les comités ont recommandé et décidé, ce qui est entrepris, et ce que l'organisation dit à côté des chiffres.
+# « ecoia workbook » écrit un classeur qui remplit ce fichier sans l'ouvrir. Des rôles et des instances, jamais une personne.
+
+recommendations: []
+# Remplacer « recommendations: [] » par la liste des recommandations. Exemple :
+# recommendations:
+#   - id: r-2026q4-1
+#     quarter: 2026Q4
+#     body: comite-externe              # une instance de charter.yaml
+#     service: assistant-redaction      # facultatif : sans lui, tous les services
+#     text: Comparer un modèle plus petit avant la généralisation.
+
+decisions: []
+# decisions:
+#   - id: d-2026q4-1
+#     quarter: 2026Q4
+#     body: comite-interne
+#     date: 2026-12-10                  # facultatif
+#     answers: r-2026q4-1               # recommandation à laquelle elle répond (facultatif)
+#     text: La comparaison est faite avant le prochain comité.
+#     minutes_sha256: null              # SHA-256 du procès-verbal (facultatif)
+
+actions: []
+# actions:
+#   - id: a-2026q4-1
+#     quarter: 2026Q4                   # trimestre où elle est ouverte
+#     text: Mesurer deux modèles sur le même jeu d'essai
+#     role: chef de produit IA          # qui la porte : un rôle
+#     due: 2027Q1
+#     answers: d-2026q4-1               # recommandation ou décision (facultatif)
+#     state: planned                    # planned | under-way | done | dropped
+#     closed: null                      # trimestre où elle est faite ou abandonnée
+
+comments: []
+# comments:
+#   - {quarter: 2026Q4, section: evolution, text: La hausse vient d'un réentraînement prévu.}
+
+ties: []
+# ties:
+#   - {quarter: 2026Q4, commitment: 3, text: Le modèle réduit a été vérifié sans perte d'équité.}
 """

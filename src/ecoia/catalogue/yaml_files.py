@@ -10,10 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from ecoia.catalogue.fields import Model
-from ecoia.catalogue.problems import Problem, path_of, remedy_of
+from ecoia.catalogue.problems import Problem, remedy_of
 
-Unique = tuple[tuple[tuple[str, ...], str], ...]
-"""Lists whose items are known by a key, each with that key: two of one key is a mistake."""
+Unique = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+"""Lists whose items are known by some keys, each with those keys: two that agree in all is a mistake."""
 
 
 def parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[Problem]]:
@@ -26,17 +26,17 @@ def parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        return None, None, [Problem(name, line, "", f"not readable as YAML ({error.problem}): check indentation and quotes")]
+        return None, None, [Problem(name, line, (), f"not readable as YAML ({error.problem}): check indentation and quotes")]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 1
-        return None, None, [Problem(name, line, "", f"holds a character that YAML forbids ({error.reason}): remove it")]
+        return None, None, [Problem(name, line, (), f"holds a character that YAML forbids ({error.reason}): remove it")]
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        return None, None, [Problem(name, line, "", "not readable as UTF-8: save the file in UTF-8")]
+        return None, None, [Problem(name, line, (), "not readable as UTF-8: save the file in UTF-8")]
     except (ValueError, RecursionError, OverflowError) as error:  # e.g. the day 2026-02-31, or a file nested a thousand deep
-        return None, None, [Problem(name, 1, "", f"holds a value that YAML cannot read ({error}): correct it or quote it")]
+        return None, None, [Problem(name, 1, (), f"holds a value that YAML cannot read ({error}): correct it or quote it")]
     except OSError as error:
-        return None, None, [Problem(name, 1, "", f"not readable ({error.strerror}): check its permissions")]
+        return None, None, [Problem(name, 1, (), f"not readable ({error.strerror}): check its permissions")]
 
 
 def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
@@ -45,7 +45,7 @@ def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
     return [(str(key.value), key, value) for key, value in node.value]
 
 
-def _child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
+def child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
     """The key's node and the value's node one step below; of the last of two equal keys, as YAML reads it."""
     found: tuple[yaml.Node | None, yaml.Node | None] = (None, None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
@@ -61,7 +61,7 @@ def line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
     line = node.start_mark.line + 1
     current: yaml.Node | None = node
     for step in location:
-        key, current = _child(current, step)
+        key, current = child(current, step)
         if key is None:
             break
         line = key.start_mark.line + 1
@@ -84,24 +84,27 @@ def duplicates(name: str, node: yaml.Node, unique: Unique) -> Iterator[Problem]:
         for key, key_node, _ in _entries(part):
             line = key_node.start_mark.line + 1
             if key in seen:
-                yield Problem(name, line, path_of((*location, key)), f"written twice, first on line {seen[key]}: keep one")
+                yield Problem(name, line, (*location, key), f"written twice, first on line {seen[key]}: keep one")
             seen.setdefault(key, line)
-    for list_path, key in unique:
+    for list_path, keys in unique:
         listed: yaml.Node | None = node
         for step in list_path:
-            listed = _child(listed, step)[1]
-        first: dict[str, int] = {}
+            listed = child(listed, step)[1]
+        first: dict[tuple[str, ...], int] = {}
         items = listed.value if isinstance(listed, yaml.SequenceNode) else []
         for index, entry in enumerate(items):
-            id_node = _child(entry, key)[1]
-            if not isinstance(id_node, yaml.ScalarNode):
+            found = [child(entry, key)[1] for key in keys]
+            scalars = [each for each in found if isinstance(each, yaml.ScalarNode)]
+            if len(scalars) < len(keys):
                 continue
-            line = id_node.start_mark.line + 1
-            text = id_node.value
-            if text in first:
-                where = path_of((*list_path, index, key))
-                yield Problem(name, line, where, f"{text!r} is already used on line {first[text]}: each {key} is used once")
-            first.setdefault(text, line)
+            texts = tuple(each.value.strip().upper() for each in scalars)  # a quarter may be written 2026q4
+            line = scalars[-1].start_mark.line + 1
+            if texts in first:
+                said = " of ".join(repr(each.value) for each in reversed(scalars))
+                where: tuple[int | str, ...] = (*list_path, index, keys[-1])
+                once = f"each {' and '.join(keys)} is used once"
+                yield Problem(name, line, where, f"{said} is already used on line {first[texts]}: {once}")
+            first.setdefault(texts, line)
 
 
 def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: dict[str, Any]) -> list[Problem]:
@@ -109,7 +112,7 @@ def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: d
         parts[name] = model.model_validate(data)
     except ValidationError as error:
         return [
-            Problem(name, line_of(node, problem["loc"]), path_of(problem["loc"]), remedy_of(dict(problem), model))
+            Problem(name, line_of(node, problem["loc"]), problem["loc"], remedy_of(dict(problem), model))
             for problem in error.errors(include_url=False)
             if problem["type"] != "too_short" or not problem["input"]  # a list all of whose items are wrong, told one by one
         ]

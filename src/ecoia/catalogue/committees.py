@@ -1,0 +1,136 @@
+"""``committees.yaml``: what the committees said and decided, who acts on it, and what is said beside a quarter's figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ecoia.catalogue.fields import Day, Model, QuarterText, Role, Slug, Text
+
+COMMITTEES_FILE = "committees.yaml"
+
+Section = Literal[
+    "synthese",
+    "engagement",
+    "perimetre",
+    "resultats",
+    "evolution",
+    "trajectoire",
+    "sobriete",
+    "autres-engagements",
+    "incertitudes",
+    "recommandations",
+    "annexes",
+]
+"""The parts of the report that can carry a comment, in its order."""
+
+State = Literal["planned", "under-way", "done", "dropped"]
+CLOSED: tuple[State, ...] = ("done", "dropped")
+
+
+def _unnamed(value: str) -> str:
+    if "@" in value:
+        raise ValueError("no person is named here: write roles and bodies, without an address")
+    return value
+
+
+Said = Annotated[Text, AfterValidator(_unnamed)]
+"""A text that committees and readers see: no address in it."""
+
+
+class Recommendation(Model):
+    """What a committee recommends, of one service or project, or of all (``service`` None)."""
+
+    id: Slug
+    quarter: QuarterText
+    body: Slug
+    service: Slug | None = None
+    text: Said
+
+
+class CommitteeDecision(Model):
+    """What a committee decided. ``answers`` is the recommendation that it answers, if any."""
+
+    id: Slug
+    quarter: QuarterText
+    body: Slug
+    date: Day | None = None
+    service: Slug | None = None
+    answers: Slug | None = None
+    text: Said
+    minutes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class Action(Model):
+    """What was undertaken: by which role, until when, and what became of it.
+
+    ``quarter`` is when it was opened, ``closed`` when it was done or dropped. ``answers`` is a recommendation or a decision.
+    """
+
+    id: Slug
+    quarter: QuarterText
+    text: Said
+    role: Role
+    due: QuarterText
+    service: Slug | None = None
+    answers: Slug | None = None
+    state: State = "planned"
+    closed: QuarterText | None = None
+    note: Said | None = None
+
+    @model_validator(mode="after")
+    def _one_story(self) -> Action:
+        if (self.state in CLOSED) != (self.closed is not None):
+            raise ValueError("'closed' is the quarter in which it was done or dropped: give it with those states, and no other")
+        for name, value in (("due", self.due), ("closed", self.closed)):
+            if value is not None and value < self.quarter:
+                raise ValueError(f"'{name}' {value} is before 'quarter' {self.quarter}, in which it was opened: correct one")
+        return self
+
+    def state_at(self, quarter: str) -> State | None:
+        """What its state was at the end of a quarter; None before it was opened."""
+        if quarter < self.quarter:
+            return None
+        return "under-way" if self.closed is not None and quarter < self.closed else self.state
+
+    def late_at(self, quarter: str) -> bool:
+        """Whether it was still open at the end of a quarter that lies after the one in which it was due."""
+        return self.state_at(quarter) not in (None, *CLOSED) and self.due < quarter
+
+
+class SectionComment(Model):
+    """What the organisation says beside the figures of a part of the report."""
+
+    quarter: QuarterText
+    section: Section
+    text: Said
+
+
+class Tie(Model):
+    """How the environmental commitment meets another one of the charter, in a quarter."""
+
+    quarter: QuarterText
+    commitment: Annotated[int, Field(ge=1)]
+    service: Slug | None = None
+    text: Said
+
+
+class CommitteesFile(Model):
+    """``committees.yaml``."""
+
+    recommendations: tuple[Recommendation, ...] = ()
+    decisions: tuple[CommitteeDecision, ...] = ()
+    actions: tuple[Action, ...] = ()
+    comments: tuple[SectionComment, ...] = ()
+    ties: tuple[Tie, ...] = ()
+
+    def of(self, quarter: str) -> CommitteesFile:
+        """What belongs to one quarter: said or decided in it; of the actions, those that were open in it or closed in it."""
+        return CommitteesFile(
+            recommendations=tuple(each for each in self.recommendations if each.quarter == quarter),
+            decisions=tuple(each for each in self.decisions if each.quarter == quarter),
+            actions=tuple(each for each in self.actions if each.quarter <= quarter <= (each.closed or quarter)),
+            comments=tuple(each for each in self.comments if each.quarter == quarter),
+            ties=tuple(each for each in self.ties if each.quarter == quarter),
+        )

@@ -1,0 +1,141 @@
+"""Changing a YAML file of the catalogue where its data changes, and nowhere else: comments and what is not shown stay."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from ecoia.catalogue.yaml_files import child
+
+_WIDTH = 120
+
+
+class Entry(NamedTuple):
+    """An item of a list as it shall be: the one that has this ``place`` now, as it is or with new ``data``; or a new one."""
+
+    place: int | None
+    data: dict[str, Any] | None
+
+
+def with_list(text: str, path: Sequence[str], entries: Sequence[Entry]) -> str:
+    """The text of a file with the items of one list changed.
+
+    Items that stay keep their lines, comments included; those that change keep the comments above them. Where the file is
+    written in a way that cannot be changed in part (anchors, everything on one line), it is written anew, without comments.
+
+    Args:
+        text: The file; may be empty.
+        path: Where the list is, e.g. ``("charter", "commitments")``. It need not be there yet.
+        entries: The items of the list, in their order.
+    """
+    old = _at(yaml.safe_load(text), path) or []
+    items = [old[entry.place] if entry.data is None and entry.place is not None else entry.data for entry in entries]
+    return _replaced(text, path, items, lambda node, start: _list_text(text, node, start, entries, 2 * len(path)))
+
+
+def with_value(text: str, path: Sequence[str], value: Any) -> str:
+    """The text of a file with one value changed, which is then written on one line."""
+    return _replaced(text, path, value, lambda *_: _inline(value))
+
+
+def comments(text: str) -> int:
+    """How many lines of a file are comments."""
+    return sum(line.lstrip().startswith("#") for line in text.splitlines())
+
+
+def _replaced(text: str, path: Sequence[str], value: Any, write: Callable[[yaml.Node | None, int], str | None]) -> str:
+    wanted = _with(yaml.safe_load(text), path, value)
+    node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    key: yaml.Node | None = None
+    for step in path:
+        key, node = child(node, step)
+    start, end = _span(text, key, node) if key is not None and node is not None else (0, 0)
+    written, new = write(node, start), ""
+    if written is not None and node is not None:
+        new = f"{text[:start].rstrip(' ')}{written}{text[end:]}"
+    elif written is not None and len(path) == 1:
+        new = f"{text.rstrip()}\n\n{path[0]}:{written}\n".lstrip("\n")
+    return next(text for text in (new, _dump(wanted), yaml.safe_dump(wanted)) if _reads_as(text, wanted))
+
+
+def _reads_as(text: str, data: Any) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == data)
+    except (yaml.YAMLError, ValueError):
+        return False
+
+
+def _span(text: str, key: yaml.Node, node: yaml.Node) -> tuple[int, int]:
+    """Where a value begins and ends: a list in block form takes whole lines, from the end of its key's."""
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        return _line_end(text, key), _line_end(text, node)
+    return node.start_mark.index, _end(node)
+
+
+def _line_end(text: str, node: yaml.Node) -> int:
+    """The end of the line on which the content of a node ends."""
+    found = text.find("\n", len(text[: _end(node)].rstrip()))  # a text in block form ends at what follows it
+    return len(text) if found < 0 else found
+
+
+def _end(node: yaml.Node) -> int:
+    """Where the content of a node ends: the mark of a block is where the next one begins."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        return max(map(_end, children))
+    return int(node.end_mark.index)
+
+
+def _list_text(text: str, node: yaml.Node | None, start: int, entries: Sequence[Entry], indent: int) -> str | None:
+    """What follows ``key:``: the list as a block. Items that stay, and comments above items, are the file's own text."""
+    if not entries:
+        return " []"
+    chunks: list[tuple[str, str]] = []  # what stands above an item, and the item
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style:
+        indent = node.start_mark.column
+        at = start + 1
+        for item in node.value:
+            dash = text.rfind("-", 0, item.start_mark.index + 1)
+            begin, end = text.rfind("\n", 0, dash) + 1, _line_end(text, item)
+            chunks.append((text[at:begin], text[begin:end]))
+            at = end + 1
+    written = []
+    for entry in entries:
+        above, own = chunks[entry.place] if entry.place is not None and entry.place < len(chunks) else ("", "")
+        if entry.data is None and not own:
+            return None  # an item of a list that is written on one line: all of it is written anew
+        written.append(above + (own if entry.data is None else _item(entry.data, indent)))
+    return "\n" + "\n".join(written)
+
+
+def _item(data: dict[str, Any], indent: int) -> str:
+    dumped = _dump([data]).rstrip("\n")
+    return "\n".join(" " * indent + line if line else line for line in dumped.split("\n"))
+
+
+def _inline(value: Any) -> str:
+    dumped = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, sort_keys=False, width=10**6)
+    return " " + dumped.removesuffix("\n").removesuffix("\n...")
+
+
+def _dump(data: Any) -> str:
+    return str(yaml.safe_dump(data, allow_unicode=True, default_flow_style=False, sort_keys=False, width=_WIDTH))
+
+
+def _at(data: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        data = data.get(step) if isinstance(data, dict) else None
+    return data
+
+
+def _with(data: Any, path: Sequence[str], value: Any) -> Any:
+    whole = copy.deepcopy(data) if isinstance(data, dict) else {}
+    part = whole
+    for step in path[:-1]:
+        part[step] = part.get(step) or {}
+        part = part[step]
+    part[path[-1]] = value
+    return whole

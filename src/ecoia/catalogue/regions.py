@@ -1,0 +1,41 @@
+"""``regions.csv``: units delivered by region, by which a quarter's figures are apportioned to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecoia.catalogue.csv_files import Wrong, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.problems import Problem
+
+REGIONS_FILE = "regions.csv"
+REGION_COLUMNS = ("region", "service", "quarter", "units", "source")
+
+
+@dataclass(frozen=True)
+class RegionUnits:
+    """A line of ``regions.csv``: how many functional units of a service a region had in a quarter, and who says so."""
+
+    region: str
+    service: str
+    quarter: str
+    units: float
+    source: str
+
+
+def read_regions(path: Path) -> tuple[tuple[RegionUnits, ...], list[Problem]]:
+    """``regions.csv``: one line a region, service and quarter."""
+    return read_csv(path, REGION_COLUMNS, _region, lambda each: (each.quarter, each.service, each.region))
+
+
+def _region(cells: dict[str, str], wrong: Wrong) -> RegionUnits:
+    region = cells["region"]
+    if not 0 < len(region) <= 200 or "@" in region:
+        wrong.append(("region", f"{region!r}: write the name of a region, without an address, e.g. Bourgogne-Franche-Comté"))
+    return RegionUnits(
+        region,
+        service_of(cells, wrong),
+        quarter_of(cells, wrong),
+        count_of(cells, "units", wrong),
+        source_of(cells, wrong),
+    )
