@@ -20,6 +20,8 @@ Bearer = tuple[str | None, str]
 Work = tuple[str, str]
 """A service and phase that ran."""
 
+_END_OF_TIME_NS = (1 << 63) - 1
+
 
 @dataclass(slots=True)
 class Strand:
@@ -92,6 +94,11 @@ def by_quarter(rows: Iterable[Row], timezone: ZoneInfo) -> dict[Quarter, Activit
             reader = at[half_hour] = readers.setdefault(quarter, _Reader())
         reader.add(row)
     return {quarter: readers[quarter].activity() for quarter in sorted(readers)}
+
+
+def last_utc_ns(rows: Iterable[Row]) -> int:
+    """When the last record ended; the end of time where there is none."""
+    return max((row["end_utc_ns"] for row in rows), default=_END_OF_TIME_NS)
 
 
 def bearer_of(row: Row) -> Bearer:

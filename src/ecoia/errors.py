@@ -50,6 +50,10 @@ class InstanceConflictError(DeliveryError):
     """Two journal homes claim one instance: the second is refused, its records stay in its journal."""
 
 
+class PublicationError(EcoiaError, ValueError):
+    """A published quarter cannot be read, differs from what was published, or cannot be published."""
+
+
 class MissingExtraError(EcoiaError, ImportError):
     """A command needs packages of ``ecoia[report]``."""
 

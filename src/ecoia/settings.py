@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ecoia.errors import SettingError
 
@@ -214,6 +214,17 @@ class Settings:
         for problem in self.problems:
             raise problem
         return self
+
+
+class Surroundings(Protocol):
+    """What settings say of where energy is used: all that figures need of them."""
+
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def zone(self) -> str | None: ...
+    @property
+    def pue(self) -> float | None: ...
 
 
 def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:

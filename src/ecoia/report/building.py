@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ecoia.activity import last_utc_ns
 from ecoia.factors import FactorSet
 from ecoia.periods import Quarter
+from ecoia.recalculation import Recalculation
 from ecoia.records import Row
 from ecoia.report import annexes, services, sites
 from ecoia.report.changes import changes
@@ -24,7 +26,7 @@ from ecoia.semconv import (
     KIND_UNATTRIBUTED,
     MEASURED,
 )
-from ecoia.settings import Settings
+from ecoia.settings import Surroundings
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
@@ -35,7 +37,15 @@ _ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
 
 
 def build_report(
-    rows: Sequence[Row], quarter: Quarter, *, settings: Settings, catalogue: Catalogue, factors: FactorSet
+    rows: Sequence[Row],
+    quarter: Quarter,
+    *,
+    settings: Surroundings,
+    catalogue: Catalogue,
+    factors: FactorSet,
+    known_until_ns: int | None = None,
+    published_micrograms: Mapping[str, Mapping[str, int]] | None = None,
+    restatements: Sequence[Recalculation] = (),
 ) -> QuarterlyReport:
     """The report of one quarter.
 
@@ -45,6 +55,9 @@ def build_report(
         settings: ``timezone``, ``zone`` and ``pue`` are used.
         catalogue: The register, charter, targets, calibrations, sites, equipment and outcomes; may be empty.
         factors: Emission factors.
+        known_until_ns: Until when records were known, UTC nanoseconds. None: until the last of ``rows`` ended.
+        published_micrograms: What was last published of quarters before, by quarter and part of CO2e.
+        restatements: Published quarters that were computed again since the last report, in any order.
 
     Raises:
         FactorError: the zone of the settings or of a site has no emission factor; the message says the remedy.
@@ -52,7 +65,8 @@ def build_report(
     for zone in (settings.zone, *(site.zone for site in catalogue.sites)):
         if zone is not None:
             factors.check(zone)
-    context = Context(rows, quarter, settings, catalogue, factors)
+    until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
+    context = Context(rows, quarter, settings, catalogue, factors, until_ns)
     charter = catalogue.charter
     governance = charter.governance if charter else ()
     commitments = charter.charter.commitments if charter and charter.charter else ()
@@ -66,7 +80,7 @@ def build_report(
     judge = Judge(context, coverage, totals, footprint, of_services)
     kinds = services.energy_by_kind(context)
     # What is listed of factors and figures in use is that of every quarter looked at, so these come first.
-    trend, changed = services.trend(context), changes(context)
+    trend, changed = services.trend(context), changes(context, published_micrograms or {})
     targets = tuple(judge.verdict(target) for target in catalogue.targets.targets)
     report = QuarterlyReport(
         quarter=str(quarter),
@@ -111,6 +125,8 @@ def build_report(
         doubles=context.doubles,
         inventory=sites.inventory(context, footprint),
         changes=changed,
+        restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
+        published_micrograms={quarter: dict(parts) for quarter, parts in sorted((published_micrograms or {}).items())},
     )
     return replace(report, notices=_notices(context, report))
 

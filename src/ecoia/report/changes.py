@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ecoia.activity import Bearer
@@ -16,12 +16,16 @@ from ecoia.report.quantities import relative
 _PARTS = ("operational", "embodied", "api")
 
 
-def changes(context: Context) -> tuple[QuarterChange, ...]:
-    """Against each quarter of ``COMPARED``."""
-    return tuple(_change(context, against, context.quarter.shift(-quarters)) for against, quarters in COMPARED)
+def changes(context: Context, published: Mapping[str, Mapping[str, int]]) -> tuple[QuarterChange, ...]:
+    """Against each quarter of ``COMPARED``, from what was published of it (micrograms by part) where it was."""
+    found = []
+    for against, quarters in COMPARED:
+        reference = context.quarter.shift(-quarters)
+        found.append(_change(context, against, reference, published.get(str(reference), {})))
+    return tuple(found)
 
 
-def _change(context: Context, against: str, reference: Quarter) -> QuarterChange:
+def _change(context: Context, against: str, reference: Quarter, published: Mapping[str, int]) -> QuarterChange:
     """Against another quarter, in the parts that both know."""
     simulated = any(context.activity_of(quarter).simulated for quarter in (reference, context.quarter))
     found = QuarterChange(against, str(reference), simulated)
@@ -49,9 +53,15 @@ def _change(context: Context, against: str, reference: Quarter) -> QuarterChange
     return replace(
         found,
         parts=tuple(parts),
-        total=line(total(services), lambda _: True),
+        total=line(total(services, _sum(published, parts)), lambda _: True),
         services=tuple(
             line(each, lambda bearer, service=each.service: names.get(bearer[0] or "", bearer[0]) == service)  # type: ignore[misc]
             for each in services
         ),
     )
+
+
+def _sum(published: Mapping[str, int], parts: Sequence[str]) -> int | None:
+    """What was published of some parts; None where not all of them were."""
+    names = [f"co2e_{part}" for part in parts]
+    return sum(published[name] for name in names) if all(name in published for name in names) else None

@@ -16,7 +16,7 @@ from ecoia.impacts import TRAINING_PHASES, Known, Period, Split
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row
 from ecoia.semconv import ABANDONED, KIND_SPAN
-from ecoia.settings import Settings
+from ecoia.settings import Surroundings
 from ecoia.units import from_micro
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -35,10 +35,17 @@ class Context:
         settings: ``timezone``, ``zone`` and ``pue`` are used.
         catalogue: What the organisation says of itself.
         factors: Emission factors.
+        known_until_ns: When the last record ended, of whatever quarter.
     """
 
     def __init__(
-        self, rows: Sequence[Row], quarter: Quarter, settings: Settings, catalogue: Catalogue, factors: FactorSet
+        self,
+        rows: Sequence[Row],
+        quarter: Quarter,
+        settings: Surroundings,
+        catalogue: Catalogue,
+        factors: FactorSet,
+        known_until_ns: int,
     ) -> None:
         self.quarter, self.catalogue = quarter, catalogue
         self.timezone = ZoneInfo(settings.timezone)
@@ -46,7 +53,7 @@ class Context:
             factors, settings.zone, settings.pue, self.timezone, catalogue.calibrations, catalogue.sites, catalogue.contracts
         )
         self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
-        self.last_ns = max((row["end_utc_ns"] for row in rows), default=self.end_ns)
+        self.last_ns = known_until_ns
         self.partial = self.last_ns < self.end_ns
         past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
         self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))

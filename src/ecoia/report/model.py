@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ecoia.assessment import FactorGap
 from ecoia.change import Explained
 from ecoia.doublecounting import ListedRefusal
 from ecoia.hosted import Hypotheses
+from ecoia.recalculation import Recalculation
 
 REPORT_SCHEMA = 1
 
@@ -481,6 +482,17 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Seal:
+    """What a published report prints of its seal, for the minutes: ``head`` is the SHA-256 of its manifest."""
+
+    name: str
+    published_on: str
+    head: str
+    previous: str | None
+    previous_head: str | None
+
+
+@dataclass(frozen=True)
 class QuarterlyReport:
     """What the committees receive, as data."""
 
@@ -527,6 +539,9 @@ class QuarterlyReport:
     doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: what was left out of every total, and what was kept
     inventory: tuple[InventoryLine, ...] = ()  # footprint.co2e by scope and item
     changes: tuple[QuarterChange, ...] = ()
+    restatements: tuple[Recalculation, ...] = ()  # published quarters computed again, with the bridge
+    published_micrograms: dict[str, dict[str, int]] = field(default_factory=dict)  # by quarter and part, as published
+    seal: Seal | None = None  # of a published one only, where it is printed
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
