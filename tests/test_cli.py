@@ -361,10 +361,11 @@ def test_a_page_that_fails_costs_neither_the_data_nor_the_other_page(journal: Jo
     (package / "broken-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
     (package / "broken-1.dist-info" / "entry_points.txt").write_text("[ecoia.renderers]\nbrk = broken:render\n")
     (package / "broken.py").write_text("def render(report, lang): return 1 / 0\n")
-    words = ("report", "--quarter", QUARTER, "--from", "journal", "--out", tmp_path / "out")
-    run = program(*words, env={**os.environ, "PYTHONPATH": str(package)})
+    words = ("report", "--quarter", QUARTER, "--from", "journal", "--format", "brk,html,json", "--out", tmp_path / "out")
+    paths = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
+    run = program(*words, env={**os.environ, "PYTHONPATH": paths})
     assert run.returncode == 1
-    assert "the brk page was not written (ZeroDivisionError" in run.stderr
+    assert "the brk report was not written (ZeroDivisionError" in run.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"rapport-{QUARTER}.html", f"rapport-{QUARTER}.json"]
 
 

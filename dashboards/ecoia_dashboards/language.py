@@ -125,7 +125,7 @@ class Language:
 
     def number(self, number: float, figures: int = 3) -> str:
         """A number with so many significant figures; digits before the decimal mark are never dropped."""
-        return self.fixed(number, _decimals_for(number, figures))
+        return self.fixed(number, decimals_for(number, figures))
 
     def fixed(self, number: float, decimals: int) -> str:
         """A number with so many decimals."""
@@ -222,7 +222,7 @@ class Language:
         return f"1er{text[1:]}" if self.code == "fr" and text.startswith("1 ") else text
 
 
-def _decimals_for(number: float, figures: int) -> int:
+def decimals_for(number: float, figures: int) -> int:
     if number == 0 or not math.isfinite(number):
         return 0
     rounded = float(f"{number:.{figures - 1}e}")  # 9.996 has two decimals at three figures, not three

@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,6 +33,7 @@ from ecoia.report import (
 )
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.figures import charts, service_names
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
 
@@ -47,12 +46,6 @@ _FIGURES = 3  # significant, of a number as the page writes it
 
 # What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
 _URL_SAFE = "=:/;.()!*?@&+-_"
-
-# Controls, surrogates and non-characters have no place in a page (nor in the SVG's XML); marks of direction can make a
-# text read as another. Each is shown as a replacement character: visible, harmless.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
-Data = TypeVar("Data")
 
 
 def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
@@ -69,7 +62,7 @@ def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
         UsageError: the language is not one of ours.
     """
     language = Language(lang)
-    report = _clean(report)
+    report = clean(report)
     environment = _environment(lang)
     view = _View(report, language)
     style = environment.get_template("report.css").render(footer=view.footer)
@@ -92,20 +85,6 @@ def _rounded(quantity: Quantity, figures: int) -> Quantity:
         None if number is None else float(f"{number:.{figures - 1}e}") for number in (quantity.value, quantity.low, quantity.high)
     )
     return dataclasses.replace(quantity, value=value, low=low, high=high)
-
-
-def _clean(data: Data) -> Data:
-    """The same data, its texts without what a page must not hold."""
-    cleaned: Any = data
-    if isinstance(data, str):
-        cleaned = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", data)
-    elif isinstance(data, tuple):
-        cleaned = tuple(map(_clean, data))
-    elif isinstance(data, dict):
-        cleaned = {_clean(key): _clean(value) for key, value in data.items()}
-    elif dataclasses.is_dataclass(data) and not isinstance(data, type):
-        cleaned = dataclasses.replace(data, **{f.name: _clean(getattr(data, f.name)) for f in dataclasses.fields(data)})
-    return cleaned  # type: ignore[no-any-return]
 
 
 @cache

@@ -6,7 +6,8 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,15 +124,35 @@ def tell_lines_not_read(counts: Scan) -> None:
             say(f"{count} journal line{'s' if count > 1 else ''} not read: {what}")
 
 
-def replace_file(path: Path, text: str) -> Path:
+def replace_file(path: Path, content: str | bytes) -> Path:
     """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        draft.write_bytes(text.encode("utf-8", "backslashreplace"))
+        draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr for steps that take time, where a terminal can show it: call it with the name of each as it begins."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        begun = -1
+
+        def begin(step: str) -> None:
+            nonlocal begun
+            begun += 1
+            bar.update(task, description=step, completed=begun)
+
+        yield begin
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,11 +25,12 @@ from ecoia.cli.common import (
     number,
     open_journal,
     print_table,
-    replace_file,
+    progress,
     say,
     tell_lines_not_read,
 )
-from ecoia.errors import EcoiaError, JournalError, UsageError
+from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
+from ecoia.errors import JournalError, UsageError
 from ecoia.journal import Scan
 from ecoia.periods import Quarter
 from ecoia.semconv import NOT_LACKING
@@ -42,12 +43,11 @@ if TYPE_CHECKING:
     from ecoia.report import Measure, Quantity, QuarterlyReport, ServiceEntry
 
 _PANEL = "Report"
-_RENDERERS = "ecoia.renderers"
 _ALL_TIME_NS = 1 << 62
 
 
 class Language(StrEnum):
-    """Language of the page."""
+    """Language of what people read."""
 
     FR = "fr"
     EN = "en"
@@ -67,38 +67,28 @@ def add_results(app: typer.Typer) -> None:
 def report(
     quarter: QuarterText = None,
     source: From = Source.LEDGER,
-    lang: Annotated[Language, typer.Option("--lang", help="Language of the page.")] = Language.FR,
+    lang: Annotated[Language, typer.Option("--lang", help="Language of what people read.")] = Language.FR,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help="Which files, e.g. html,pdf,xlsx,csv,parquet,json.")
+    ] = DEFAULT_FORMATS,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path(),
     home: Home = None,
 ) -> None:
     """Write the quarter's report, a page and its data.
 
-    The files are rapport-<quarter>.html and rapport-<quarter>.json; a short table is printed.
+    The files are rapport-<quarter>.html, rapport-<quarter>.json and so on, by --format; a short table is printed.
 
-    [dim]$ ecoia report --quarter 2026Q4 --out reports[/dim]
+    [dim]$ ecoia report --quarter 2026Q4 --format html,pdf,xlsx,json --out reports[/dim]
     """
     settings = load_settings(home)
-    built = _build(settings, quarter, source)
-    name = f"rapport-{built.quarter}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        paths = [replace_file(out / f"{name}.json", built.to_json())]
-        failures = 0
-        for renderer in sorted(entry_points(group=_RENDERERS), key=lambda entry: entry.name):
-            try:
-                paths.append(replace_file(out / f"{name}.{renderer.name}", renderer.load()(built, lang=lang.value)))
-            except (EcoiaError, OSError) as error:
-                failures += 1
-                say(f"the {renderer.name} page was not written: {error}")
-            except Exception as error:  # noqa: BLE001 - a page that fails must not cost the data
-                failures += 1
-                say(f"the {renderer.name} page was not written ({type(error).__name__}: {error}): please report this")
-    except OSError as error:
-        raise EcoiaError(f"'{out}' cannot be written ({error.strerror}): choose another folder with --out") from error
+    chosen = chosen_formats(formats)
+    with progress(2 + len(chosen)) as begin:
+        built = _build(settings, quarter, source, begin)
+        paths, failed = write_formats(built, chosen, lang.value, out, started=begin)
     _print_results(built)
     for path in paths:
         typer.echo(path)
-    if failures:
+    if failed:
         raise typer.Exit(FAILED)
 
 
@@ -220,10 +210,14 @@ def _inputs(settings: Settings, quarter_text: str | None, source: Source) -> _In
     return _Inputs(rows, quarter, register, in_use)
 
 
-def _build(settings: Settings, quarter_text: str | None, source: Source) -> QuarterlyReport:
+def _build(
+    settings: Settings, quarter_text: str | None, source: Source, begin: Callable[[str], None] = lambda _: None
+) -> QuarterlyReport:
     from ecoia.report import build_report
 
+    begin("reading")
     inputs = _inputs(settings, quarter_text, source)
+    begin("computing")
     return build_report(inputs.rows, inputs.quarter, settings=settings, catalogue=inputs.catalogue, factors=inputs.factors)
 
 

@@ -1,0 +1,61 @@
+"""The report's tables as CSV, twice: for people who read French, and for programs anywhere.
+
+``fr/<table>.csv`` has ``;`` between cells, a decimal comma, French headings and words, and a mark of UTF-8 at its start: a
+French spreadsheet opens it by a double click. ``international/<table>.csv`` has ``,``, a decimal point, ids and codes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from ecoia.report import QuarterlyReport
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.tables import Cell, tables
+
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file.
+_LIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
+    """Every table in both forms, by ``<form>/<table>.csv``. Equal reports give equal bytes."""
+    french = Language("fr")
+    found = {}
+    for table in tables(report):
+        columns = table.columns
+        headings = [column.heading(french) for column in columns]
+        said = ([column.said(cell, french) for column, cell in zip(columns, row, strict=True)] for row in table.rows)
+        flags = {True: french.t("oui"), False: french.t("non")}
+        found[f"fr/{table.id}.csv"] = BYTE_ORDER_MARK + _written(
+            [headings, *said], ";", lambda number: number.replace(".", ","), flags
+        )
+        found[f"international/{table.id}.csv"] = _written(
+            [[column.id for column in columns], *table.rows], ",", str, {True: "true", False: "false"}
+        )
+    return found
+
+
+def _written(rows: Iterable[Iterable[Cell]], separator: str, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=separator)
+    for row in rows:
+        writer.writerow([_cell(cell, number, flags) for cell in row])
+    return out.getvalue()
+
+
+def _cell(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return flags[cell]
+    if isinstance(cell, int | float):
+        return number(format(Decimal(repr(cell)), "f"))  # every digit, never a power of ten
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = ",".join(cell) if isinstance(cell, tuple) else str(cell)
+    return f"'{text}" if text.startswith(_LIVE) else text

@@ -1,0 +1,58 @@
+"""The report's tables as Parquet, one file a table: typed columns, with the unit and title of each in its metadata.
+
+Metadata of a column: ``unit`` (``1``: a share), or ``unit_column`` where each line has its own; ``title_fr`` and ``title_en``.
+Metadata of a file: ``ecoia.table``, ``ecoia.quarter``, ``ecoia.method_version`` and ``ecoia.schema``.
+"""
+
+from __future__ import annotations
+
+import io
+
+from ecoia.report import QuarterlyReport
+from ecoia_dashboards.language import LANGUAGES, Language
+from ecoia_dashboards.tables import DAY, FLAG, INTEGER, MOMENT, NUMBER, Cell, Column, Table, tables
+
+
+def render_parquet(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:
+    """Every table, by ``<table>.parquet``. Equal reports give equal bytes."""
+    about = {
+        "ecoia.quarter": report.quarter,
+        "ecoia.method_version": report.method_version,
+        "ecoia.schema": str(report.schema),
+    }
+    return {f"{table.id}.parquet": _written(table, about) for table in tables(report)}
+
+
+def _written(table: Table, about: dict[str, str]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = {
+        NUMBER: pa.float64(),
+        INTEGER: pa.int64(),
+        FLAG: pa.bool_(),
+        DAY: pa.date32(),
+        MOMENT: pa.timestamp("ms", tz="UTC"),
+    }
+    schema = pa.schema(
+        [pa.field(column.id, types.get(column.kind, pa.string()), metadata=_said(column)) for column in table.columns],
+        metadata={"ecoia.table": table.id, **about},
+    )
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
+    arrays = [pa.array(map(_plain, cells), field.type) for cells, field in zip(columns, schema, strict=True)]
+    out = io.BytesIO()
+    parquet.write_table(pa.table(arrays, schema=schema), out)
+    return out.getvalue()
+
+
+def _said(column: Column) -> dict[str, str]:
+    said = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
+    if column.unit:
+        said["unit"] = column.unit
+    if column.unit_column:
+        said["unit_column"] = column.unit_column
+    return said
+
+
+def _plain(cell: Cell) -> Cell:
+    return ",".join(cell) if isinstance(cell, tuple) else cell

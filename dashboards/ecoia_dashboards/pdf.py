@@ -1,0 +1,194 @@
+"""The report's page as a PDF for screen readers and archives: PDF/UA-1 and PDF/A-3a, the data attached.
+
+Made from the same HTML by WeasyPrint, with fonts that matplotlib carries: a machine without fonts draws the same. Nothing is
+fetched from anywhere. Dates are those of the data and the file's id is their hash, so equal reports give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ecoia.errors import EcoiaError, MissingExtraError
+from ecoia.report import QuarterlyReport
+from ecoia_dashboards.pages import render_report
+
+SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
+
+_VARIANT = "pdf/a-3a"  # tagged, with what is attached; PDF/UA-1 is told beside
+
+_FACES = (
+    ("DejaVu Sans", "normal", "DejaVuSans.ttf"),
+    ("DejaVu Sans", "bold", "DejaVuSans-Bold.ttf"),
+    ("DejaVu Sans Mono", "normal", "DejaVuSansMono.ttf"),
+)
+
+_XMP = """\
+<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/" pdfaid:part="3" pdfaid:conformance="A"/>
+<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/" pdfuaid:part="1"/>
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{title}</rdf:li></rdf:Alt></dc:title>
+<dc:language><rdf:Bag><rdf:li>{lang}</rdf:li></rdf:Bag></dc:language>
+</rdf:Description>
+<rdf:Description rdf:about="" xmlns:pdf="http://ns.adobe.com/pdf/1.3/" pdf:Producer="{producer}"/>
+<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreateDate="{moment}" xmp:ModifyDate="{moment}"/>
+<rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/"
+ xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">
+<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">
+<pdfaSchema:schema>PDF/UA identification</pdfaSchema:schema>
+<pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>
+<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix>
+<pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">
+<pdfaProperty:name>part</pdfaProperty:name>
+<pdfaProperty:valueType>Integer</pdfaProperty:valueType>
+<pdfaProperty:category>internal</pdfaProperty:category>
+<pdfaProperty:description>Part of ISO 14289 to which the document conforms</pdfaProperty:description>
+</rdf:li></rdf:Seq></pdfaSchema:property>
+</rdf:li></rdf:Bag></pdfaExtension:schemas>
+</rdf:Description>
+</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="r"?>"""
+"""What the file says that it is. PDF/A knows no PDF/UA, so the schema of its identification is described, too."""
+
+
+def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
+    """Write the report as one PDF; ``rapport-<quarter>.json`` is attached to it.
+
+    Equal reports give equal bytes, with the same WeasyPrint and Pango.
+
+    Raises:
+        MissingExtraError: WeasyPrint is not installed.
+        EcoiaError: Pango, which is the system's, is not there.
+        UsageError: the language is not one of ours.
+    """
+    weasyprint = _weasyprint()
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher
+
+    html = render_report(report, lang)
+    data = report.to_json().encode("utf-8", "backslashreplace")
+    moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC)
+    fonts = FontConfiguration()
+    # What the page holds and the fonts beside matplotlib: nothing else is opened.
+    held, ours = URLFetcher(allowed_protocols={"data"}), URLFetcher(allowed_protocols={"file"})
+    sheet = weasyprint.CSS(string=_sheet(), font_config=fonts, url_fetcher=ours)
+    document = weasyprint.HTML(string=html, url_fetcher=held).render(font_config=fonts, stylesheets=[sheet], pdf_variant=_VARIANT)
+    attached = weasyprint.Attachment(
+        string=data,
+        name=f"rapport-{report.quarter}.json",
+        description=document.metadata.title,
+        created=moment,
+        modified=moment,
+        relationship="Data",
+    )
+    document.metadata.created = document.metadata.modified = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    pdf: bytes = document.write_pdf(
+        pdf_variant=_VARIANT,
+        pdf_identifier=hashlib.sha256(lang.encode() + data).hexdigest()[:32].encode(),
+        attachments=[attached],
+        finisher=_finish,
+    )
+    return pdf
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint
+    except ImportError as error:
+        raise MissingExtraError("the PDF", "weasyprint", extra="pdf") from error
+    except OSError as error:
+        raise EcoiaError(
+            f"the PDF needs Pango, which is not on this system ({error}): apt-get install {SYSTEM_PACKAGES}; "
+            "elsewhere, this system's packages of Pango 1.44 or later"
+        ) from error
+    return weasyprint
+
+
+def _sheet() -> str:
+    """The fonts and what differs from the page's own sheet."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    faces = "".join(
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; src: url("{(folder / file).as_uri()}"); }}\n'
+        for family, weight, file in _FACES
+    )
+    return faces + (Path(__file__).parent / "templates" / "pdf.css").read_text(encoding="utf-8")
+
+
+def _finish(document: Any, pdf: Any) -> None:
+    """What WeasyPrint leaves to do before the file is written."""
+    objects = {item.reference: item for item in pdf.objects}
+    _identify(document, pdf, objects)
+    root = objects[pdf.catalog["StructTreeRoot"]]
+    known = _mend(objects[root["K"][0]], objects)
+    _name_headings(pdf, root)
+    _set_margins_apart(pdf, objects, known)
+    for item in pdf.objects:
+        if getattr(item, "extra", {}).get("Subtype") == "/Form":
+            item.extra.pop("Group", None)  # nothing of ours is transparent, and Chrome cuts the first letter of a group
+
+
+def _identify(document: Any, pdf: Any, objects: dict[bytes, Any]) -> None:
+    """Say PDF/UA beside PDF/A, and the language of the title."""
+    described = objects[pdf.catalog["Metadata"]]
+    said = {
+        "title": document.metadata.title,
+        "lang": document.metadata.lang,
+        "producer": pdf.info["Producer"].string,
+        "moment": document.metadata.created,
+    }
+    described.stream = [_XMP.format(**{key: escape(value, {'"': "&quot;"}) for key, value in said.items()}).encode()]
+    described.compress = False
+
+
+def _mend(element: Any, objects: dict[bytes, Any], above: str = "") -> set[bytes]:
+    """Give the structure the forms that the standard allows. Returns every element that can be reached.
+
+    A list holds items only: of a ``dl`` whose groups are ``div``, each group is a list. A caption is a table's. A heading of a
+    table says what it heads.
+    """
+    kind = element["S"]
+    children = [objects[child] for child in element["K"] if isinstance(child, bytes)]
+    children = [child for child in children if child.get("Type") == "/StructElem"]
+    if kind == "/L" and any(child["S"] == "/Div" for child in children):
+        element["S"] = "/Div"
+        for child in children:
+            child["S"] = "/L"
+    elif kind == "/Caption" and above != "/Table":
+        element["S"] = "/P"
+    elif kind == "/TR":
+        for child in children:
+            if child["S"] == "/TH":
+                child["A"]["Scope"] = "/Column" if above == "/THead" else "/Row"
+    return {element.reference}.union(*(_mend(child, objects, kind) for child in children))
+
+
+def _name_headings(pdf: Any, root: Any) -> None:
+    """List the elements that have a name: cells name the headings that they are under."""
+    import pydyf
+
+    elements = [item for item in pdf.objects if isinstance(item, pydyf.Dictionary) and "ID" in item]
+    named = sorted((element["ID"].string.encode(), element["ID"], element.reference) for element in elements)
+    names = [part for _, name, reference in named for part in (name, reference)]
+    root["IDTree"] = pydyf.Dictionary({"Names": pydyf.Array(names)})
+
+
+def _set_margins_apart(pdf: Any, objects: dict[bytes, Any], known: set[bytes]) -> None:
+    """Mark the running foot of each page, which is in no element that can be reached, as what it is: no content."""
+    numbers = objects[objects[pdf.catalog["StructTreeRoot"]]["ParentTree"]]["Nums"]
+    pages = [item for item in pdf.objects if isinstance(item, dict) and item.get("Type") == "/Page"]
+    for page in pages:
+        elements = numbers[2 * page["StructParents"] + 1]
+        stream = objects[page["Contents"]].stream
+        for place, item in enumerate(stream):
+            if isinstance(item, dict) and "MCID" in item and elements[item["MCID"]] not in known:
+                elements[item["MCID"]] = "null"
+                stream[place - 1 : place + 1] = ["/Artifact", b"<</Type /Pagination /Subtype /Footer>>"]
