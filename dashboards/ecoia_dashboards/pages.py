@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ecoia.embodied import MICROGRAMS_PER_KG
+from ecoia.recalculation import Recalculation
 from ecoia.report import (
     CalibrationUsed,
     ContractUsed,
@@ -201,6 +202,21 @@ class _View:
         return self.language.t(
             wording.COMPARED.get(change.against, change.against), quarter=self.language.quarter(change.reference)
         )
+
+    def causes_head(self) -> list[tuple[str, str]]:
+        """A column for each cause of a recalculation."""
+        return [(self.language.of(wording.CAUSES, cause), "num") for cause in wording.CAUSES]
+
+    def restated(self, it: Recalculation) -> str:
+        """How many times less or more a recalculated quarter is, against the threshold from which it is restated."""
+        relative = self.language.change(Quantity(it.relative, SHARE_UNIT))
+        return self.language.t(
+            "%(relative)s, seuil %(threshold)s", relative=relative, threshold=self.language.share(it.threshold)
+        )
+
+    def named_parts(self, parts: Iterable[str]) -> str:
+        """Some parts of the CO2e, by their indicator's name."""
+        return self.language.listed(self.language.of(wording.INDICATORS, part) for part in parts)
 
     def listed_parts(self, change: QuarterChange) -> str:
         """The parts of the CO2e that are in a change."""

@@ -313,3 +313,11 @@ NOTICES = {
     ),
 }
 """Codes of ``QuarterlyReport.notices``, and ``simulated`` for ``QuarterlyReport.simulated``."""
+
+CAUSES = {
+    "method": N_("méthode"),
+    "correction": N_("relevés corrigés"),
+    "boundary": N_("périmètre"),
+    "factor": N_("facteurs d’émission"),
+}
+"""Why a published quarter is not what it was (``recalculation.CAUSES``)."""

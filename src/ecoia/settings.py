@@ -174,6 +174,7 @@ SETTINGS = (
     Setting("timezone", _timezone, _always("Europe/Paris"), "civil time of the organisation's quarters"),
     Setting("home", _path, default_home, "folder of the journal"),
     Setting("catalogue", _path, _always(None), "folder of services.yaml and the other files that 'ecoia init' writes"),
+    Setting("publications", _path, _always(None), "folder of the quarters that 'ecoia publish' froze"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
@@ -266,7 +267,7 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
     if found is not None:
         origin, section = found[0].name, dict(found[1])
         base = found[0].parent
-        for name in ("home", "catalogue", "wattmeter"):
+        for name in ("home", "catalogue", "publications", "wattmeter"):
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
                 section[name] = str(base / path)  # a file's paths are relative to it

@@ -11,6 +11,7 @@ from ecoia.cli.common import Commands
 from ecoia.cli.factors import add_factors
 from ecoia.cli.install import add_installation
 from ecoia.cli.measure import add_measuring
+from ecoia.cli.publish import add_publishing
 from ecoia.cli.results import add_results
 
 __all__ = ["app", "main"]
@@ -49,6 +50,7 @@ def _ecoia(
 
 add_measuring(app)
 add_results(app)
+add_publishing(app)
 add_factors(app)
 add_installation(app)
 

@@ -36,11 +36,21 @@ QuarterText = Annotated[
 ]
 
 
+class Language(StrEnum):
+    """Language of what people read."""
+
+    FR = "fr"
+    EN = "en"
+
+
 class Source(StrEnum):
     """Where figures are read from."""
 
     LEDGER = "ledger"
     JOURNAL = "journal"
+
+
+From = Annotated[Source, typer.Option("--from", help="Read the organisation's ledger, or this machine's journal.")]
 
 
 class Commands(TyperGroup):
@@ -179,3 +189,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{value:,.{min(max(decimals, 0), 15)}f}"
+
+
+def counted_records(count: int) -> str:
+    """How many records, in words."""
+    return f"{count} record{'' if count == 1 else 's'}"

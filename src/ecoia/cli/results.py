@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecoia.cli.common import (
     FAILED,
+    From,
     Home,
+    Language,
     QuarterText,
     Source,
+    counted_records,
     existing_journal,
     journal_settings,
     load_settings,
@@ -27,33 +25,18 @@ from ecoia.cli.common import (
     print_table,
     progress,
     say,
-    tell_lines_not_read,
 )
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
-from ecoia.errors import JournalError, UsageError
-from ecoia.journal import Scan
-from ecoia.periods import Quarter
+from ecoia.cli.reading import build, read
+from ecoia.errors import UsageError
 from ecoia.semconv import NOT_LACKING
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
-    from ecoia.catalogue import Catalogue
-    from ecoia.factors import FactorSet
-    from ecoia.records import Row
     from ecoia.report import Measure, Quantity, QuarterlyReport, ServiceEntry
 
 _PANEL = "Report"
 _ALL_TIME_NS = 1 << 62
-
-
-class Language(StrEnum):
-    """Language of what people read."""
-
-    FR = "fr"
-    EN = "en"
-
-
-From = Annotated[Source, typer.Option("--from", help="Read the organisation's ledger, or this machine's journal.")]
 
 
 def add_results(app: typer.Typer) -> None:
@@ -130,12 +113,12 @@ def project(
     if not 0 < units_per_year < math.inf:
         raise UsageError(f"--units-per-year {units_per_year:g} is no volume: write a number above 0, e.g. 2000000")
     settings = load_settings(home)
-    inputs = _inputs(settings, quarter, source)
+    inputs, found_quarter = read(settings, quarter, source)
     found = compute(
         inputs.rows,
         service,
         units_per_year,
-        inputs.quarter,
+        found_quarter,
         settings=settings,
         catalogue=inputs.catalogue,
         factors=inputs.factors,
@@ -184,103 +167,20 @@ def deliver(
         return
     result = delivery.deliver(found, settings)
     where = f" to {', '.join(result.targets)}" if result.targets else ""
-    typer.echo(f"{_records(result.delivered)} delivered{where}, {result.pending} pending")
+    typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):
         say(message)
     if result.pending or result.conflicts:
         raise typer.Exit(FAILED)
 
 
-class _Inputs(NamedTuple):
-    rows: list[Row]
-    quarter: Quarter
-    catalogue: Catalogue
-    factors: FactorSet
-
-
-def _inputs(settings: Settings, quarter_text: str | None, source: Source) -> _Inputs:
-    """What figures are computed from."""
-    from ecoia import catalogue, factors
-
-    zone = ZoneInfo(settings.timezone)
-    quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
-    register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
-    in_use = factors.in_use(register.factors, settings.catalogue, zone)
-    rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
-    return _Inputs(rows, quarter, register, in_use)
-
-
 def _build(
     settings: Settings, quarter_text: str | None, source: Source, begin: Callable[[str], None] = lambda _: None
 ) -> QuarterlyReport:
-    from ecoia.report import build_report
-
     begin("reading")
-    inputs = _inputs(settings, quarter_text, source)
+    inputs, quarter = read(settings, quarter_text, source)
     begin("computing")
-    return build_report(inputs.rows, inputs.quarter, settings=settings, catalogue=inputs.catalogue, factors=inputs.factors)
-
-
-def _journal_rows(settings: Settings) -> list[Row]:
-    from ecoia import delivery
-    from ecoia.records import fold
-
-    found = existing_journal(settings)
-    if found is None:
-        return []
-    try:
-        delivery.close_abandoned(found)
-    except JournalError as error:
-        say(f"runs that were killed cannot be marked as abandoned: {error}")
-    counts = Scan()
-    rows = fold(entry.record for entry in found.stream(counts))
-    tell_lines_not_read(counts)
-    return rows
-
-
-def _ledger_rows(settings: Settings) -> list[Row]:
-    from ecoia.stores.mlflow_store import MlflowStore, keep_telemetry_off
-    from ecoia.targets import public_uri
-
-    keep_telemetry_off()
-    uri, why = _tracking_uri(settings)
-    store = MlflowStore(uri)
-    if why:
-        say(f"reading the ledger at {public_uri(store.uri)} ({why})")
-    rows = store.read_rows(0, _ALL_TIME_NS)
-    if not rows:
-        say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
-    if store.newer_days:
-        say(f"{store.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
-    _tell_pending(settings)
-    return rows
-
-
-def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
-    """Which store to read, and why where nobody said it."""
-    from ecoia.targets import read_targets
-
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return None, None
-    known = sorted(set(read_targets(settings.home).values()))
-    if len(known) > 1:
-        raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
-    if known:
-        return known[0], "where this machine's records go; MLFLOW_TRACKING_URI says another"
-    return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
-
-
-def _tell_pending(settings: Settings) -> None:
-    from ecoia.delivery import is_delivered, read_cursors
-
-    if not (Path(settings.home) / "home.json").exists():
-        return
-    with suppress(JournalError):  # whoever reads the organisation's ledger needs no journal of their own
-        found = open_journal(settings)
-        cursors = read_cursors(found)
-        pending = sum(not is_delivered(entry, cursors) for entry in found.stream(Scan()))
-        if pending:
-            say(f"{_records(pending)} of this machine not delivered yet, hence not in the ledger: 'ecoia deliver'")
+    return build(inputs, quarter, settings)
 
 
 def _print_results(built: QuarterlyReport) -> None:
@@ -341,7 +241,3 @@ def _why(entry: ServiceEntry) -> str:
     if entry.energy.value is not None and entry.co2e.value is None:
         notes.append(f"CO2e: {entry.co2e.reason}")
     return ", ".join(notes)
-
-
-def _records(count: int) -> str:
-    return f"{count} record{'' if count == 1 else 's'}"

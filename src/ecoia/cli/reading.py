@@ -1,0 +1,130 @@
+"""What figures are computed from, as the command line finds it: the ledger or the journal, the catalogue, the factors in use."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ecoia.cli.common import Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
+from ecoia.errors import JournalError, UsageError
+from ecoia.journal import Scan
+from ecoia.periods import Quarter
+from ecoia.settings import Settings
+
+if TYPE_CHECKING:
+    from ecoia.inputs import Inputs
+    from ecoia.publication import Published
+    from ecoia.records import Row
+    from ecoia.report import QuarterlyReport
+
+_ALL_TIME_NS = 1 << 62
+
+
+def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
+    """The inputs of a quarter's figures, and the quarter: the present one unless told."""
+    from ecoia import catalogue, factors
+    from ecoia.inputs import Inputs
+
+    zone = ZoneInfo(settings.timezone)
+    quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
+    register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
+    in_use = factors.in_use(register.factors, settings.catalogue, zone)
+    rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
+    return Inputs.of(rows, register, in_use, settings), quarter
+
+
+def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyReport:
+    """The report of a quarter, with what was published of the quarters before it."""
+    from ecoia.report import build_report
+
+    published, restatements = {}, []
+    for each in chain_of(settings):
+        if Quarter.parse(each.quarter) < quarter:
+            from ecoia.recalculation import published_micrograms
+
+            published[each.quarter] = published_micrograms(each.report())
+            restatements += [bridge for bridge in [each.recalculation()] if bridge]
+    return build_report(
+        inputs.rows,
+        quarter,
+        settings=settings,
+        catalogue=inputs.catalogue,
+        factors=inputs.factors,
+        published_micrograms=published,
+        restatements=restatements,
+    )
+
+
+def chain_of(settings: Settings) -> list[Published]:
+    """What the organisation published, in order; nothing where no folder is set."""
+    if settings.publications is None:
+        return []
+    from ecoia.publication import publications
+
+    return publications(Path(settings.publications))
+
+
+def _journal_rows(settings: Settings) -> list[Row]:
+    from ecoia import delivery
+    from ecoia.records import fold
+
+    found = existing_journal(settings)
+    if found is None:
+        return []
+    try:
+        delivery.close_abandoned(found)
+    except JournalError as error:
+        say(f"runs that were killed cannot be marked as abandoned: {error}")
+    counts = Scan()
+    rows = fold(entry.record for entry in found.stream(counts))
+    tell_lines_not_read(counts)
+    return rows
+
+
+def _ledger_rows(settings: Settings) -> list[Row]:
+    from ecoia.stores.mlflow_store import MlflowStore, keep_telemetry_off
+    from ecoia.targets import public_uri
+
+    keep_telemetry_off()
+    uri, why = _tracking_uri(settings)
+    store = MlflowStore(uri)
+    if why:
+        say(f"reading the ledger at {public_uri(store.uri)} ({why})")
+    rows = store.read_rows(0, _ALL_TIME_NS)
+    if not rows:
+        say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
+    if store.newer_days:
+        say(f"{store.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
+    _tell_pending(settings)
+    return rows
+
+
+def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
+    """Which store to read, and why where nobody said it."""
+    from ecoia.targets import read_targets
+
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None, None
+    known = sorted(set(read_targets(settings.home).values()))
+    if len(known) > 1:
+        raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
+    if known:
+        return known[0], "where this machine's records go; MLFLOW_TRACKING_URI says another"
+    return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
+
+
+def _tell_pending(settings: Settings) -> None:
+    from ecoia.delivery import is_delivered, read_cursors
+
+    if not (Path(settings.home) / "home.json").exists():
+        return
+    with suppress(JournalError):  # whoever reads the organisation's ledger needs no journal of their own
+        found = open_journal(settings)
+        cursors = read_cursors(found)
+        pending = sum(not is_delivered(entry, cursors) for entry in found.stream(Scan()))
+        if pending:
+            say(f"{counted_records(pending)} of this machine not delivered yet, hence not in the ledger: 'ecoia deliver'")
