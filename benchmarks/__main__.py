@@ -22,6 +22,7 @@ from typing import Any
 import bench_calls
 import bench_exact
 import bench_interval
+import bench_report
 import bench_sampler
 import bench_start
 from harness import Effort, Line
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "flat": bench_sampler.flat,
     "exact": bench_exact.exact,
     "interval": bench_interval.interval,
+    "report": bench_report.report,
 }
 
 

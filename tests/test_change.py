@@ -211,7 +211,7 @@ def test_an_error_in_common_cancels_and_the_interval_of_the_reverse_is_the_rever
     assert found.low <= factor - 1 + 1e-9
     assert found.high >= factor - 1 - 1e-9
     assert (1 + found.low) * (1 + back.high) == pytest.approx(1)
-    common = estimate([replace(cell, shared=frozenset({"grid"}), own="a") for cell in parts])
+    common = estimate([cell._replace(shared=frozenset({"grid"}), own="a") for cell in parts])
     own_alone = math.sqrt(2 * math.exp(math.log(1.3) ** 2) * math.expm1(math.log(GSD["own"]) ** 2))
     assert math.sqrt(log_ratio_variance(common, common)) == pytest.approx(own_alone)
 

@@ -171,8 +171,7 @@ class Impact:
         return known.precision_class if known else None
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A part of a sum: its mean, the names of the errors that it shares, and whose own error it has."""
 
     mean: float
@@ -372,9 +371,9 @@ class Assessment:
             self._seen.add((strand.bearer, places.site(strand.instance)))
             places.add(strand, sums)
         self._parts: dict[tuple[Bearer, int], list[_Part]] = {}
-        for key in sorted(sums):
+        for order, key in enumerate(sorted(sums)):
             calibration = known.calibrations[key.calibration] if key.calibration >= 0 else None
-            part = _Part(key, sums[key], calibration, _surroundings(key, known.sites, known.pue))
+            part = _Part(key, sums[key], calibration, _surroundings(key, known.sites, known.pue), order)
             self._parts.setdefault(((key.service or None, key.phase), key.place[0]), []).append(part)
 
     @property
@@ -405,7 +404,7 @@ class Assessment:
         return self._of([where for where in self._seen if keep(where[0], self._site(where[1]))])
 
     def _of(self, wheres: Sequence[tuple[Bearer, int]]) -> Impact:
-        parts = sorted((part for where in wheres for part in self._parts.get(where, ())), key=lambda part: part.key)
+        parts = sorted((part for where in wheres for part in self._parts.get(where, ())), key=lambda part: part.order)
         return self._impact(parts, bool(wheres))
 
     def _site(self, index: int) -> Site | None:
@@ -549,6 +548,7 @@ class _Part:
     sum: _Sum
     calibration: Calibration | None
     place: _Surroundings
+    order: int  # its place among all, by key
 
     @property
     def microjoules(self) -> int:
@@ -600,19 +600,26 @@ class _Part:
     def calibration_name(self) -> str:
         return f"calibration:{self.key.calibration}"
 
+    @cached_property
+    def own(self) -> str:
+        """Whose own error it has."""
+        return f"{self.key.service}\n{self.key.phase}"
+
+    @cached_property
+    def _errors(self) -> tuple[str, ...]:
+        if self.calibration is None:
+            return (self.method_class,)
+        # The counter's error is in the calibration's; a model keeps its own beside it, as its load is not that of the campaign.
+        model = () if self.method_class == "counters" else (self.method_class,)
+        return (*model, self.calibration_name)
+
     def raw_cell(self) -> Cell:
         """The energy of the component itself, whatever the wall."""
-        return self._cell(self.components_kwh, {self.method_class})
+        return Cell(self.components_kwh, frozenset((self.method_class,)), self.own)
 
     def cell(self, mean: float, errors: Iterable[str]) -> Cell:
-        if self.calibration is None:
-            return self._cell(mean, {*errors, self.method_class})
-        # The counter's error is in the calibration's; a model keeps its own beside it, as its load is not that of the campaign.
-        model = {self.method_class} - {"counters"}
-        return self._cell(mean, {*errors, *model, self.calibration_name})
-
-    def _cell(self, mean: float, errors: Iterable[str]) -> Cell:
-        return Cell(mean, frozenset(errors), f"{self.key.service}\n{self.key.phase}")
+        """A part of a sum at the wall, with errors of what it was multiplied by."""
+        return Cell(mean, frozenset((*self._errors, *errors)), self.own)
 
 
 _PPM = 1_000_000

@@ -123,14 +123,20 @@ def recalculate(
     quarter = Quarter.parse(published["quarter"])
     timezone = frozen.settings.timezone
     then, today = recorded or (Recorded(frozen, timezone), Recorded(now, timezone))
-    # From what was published to what it is now, one cause at a time.
-    levels = {
-        "published": _published(published),
-        "method": _level(then, quarter, frozen.catalogue, frozen.factors, frozen.settings),
-        "correction": _level(today, quarter, frozen.catalogue, frozen.factors, frozen.settings),
-        "boundary": _level(today, quarter, now.catalogue, frozen.factors, now.settings),
-        "factor": _level(today, quarter, now.catalogue, now.factors, now.settings),
+    # From what was published to what it is now, one cause at a time; a step that replaces nothing is the step before.
+    steps = {
+        "method": (then, frozen.catalogue, frozen.factors, frozen.settings),
+        "correction": (today, frozen.catalogue, frozen.factors, frozen.settings),
+        "boundary": (today, now.catalogue, frozen.factors, now.settings),
+        "factor": (today, now.catalogue, now.factors, now.settings),
     }
+    levels = {"published": _published(published)}
+    computed: dict[tuple[int, ...], Level] = {}
+    for cause, step in steps.items():
+        key = tuple(map(id, step))
+        if key not in computed:
+            computed[key] = _level(quarter, *step)
+        levels[cause] = computed[key]
     known = {name: _parts(level) for name, level in levels.items()}
     parts = [part for part in PARTS if all(part in each for each in known.values())]
     names = sorted({service for level in levels.values() for service in level}, key=lambda name: (name is not None, name or ""))
@@ -187,7 +193,7 @@ def _value(quantity: Mapping[str, Any]) -> float | None:
     return value
 
 
-def _level(recorded: Recorded, quarter: Quarter, catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Level:
+def _level(quarter: Quarter, recorded: Recorded, catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Level:
     start_ns, end_ns = quarter.bounds_ns(recorded.timezone)
     known = Knowledge(
         factors, settings.zone, settings.pue, recorded.timezone, catalogue.calibrations, catalogue.sites, catalogue.contracts
