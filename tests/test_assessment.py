@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 from ecoia import catalogue
-from ecoia.assessment import GSD, WALL_FACTOR, Cell, FactorGap, Impact, Knowledge, assess, interval, log_variance, precision_class
+from ecoia.assessment import WALL_FACTOR, Cell, FactorGap, Impact, Knowledge, assess, interval, log_variance, precision_class
+from ecoia.deviations import GSD
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, codecarbon_factors
 from ecoia.records import Method, Record, Row, fold
@@ -206,8 +207,8 @@ def test_the_95_percent_interval_holds_the_synthetic_truth_95_times_in_100() -> 
         spread = math.exp(math.sqrt(np.mean([sum(math.log(gsd[name]) ** 2 for name in cell.shared) for cell in cells])))
         naive = interval(total, log_variance(independent, {}, spread))
         held_naively.append(np.mean((naive.low <= truth) & (truth <= naive.high)))
-    assert 0.93 <= np.mean(held) <= 0.97
-    assert np.mean(held_naively) < 0.85  # what shared errors cost when they are taken as independent
+    assert 0.94 <= np.mean(held) <= 0.97
+    assert 0.66 <= np.mean(held_naively) <= 0.72  # what shared errors cost when they are taken as independent
 
 
 @settings(max_examples=30, deadline=None)

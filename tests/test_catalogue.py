@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from builders import sample_catalogue, write_catalogue
 from ecoia import catalogue
+from ecoia.deviations import GSD
 from ecoia.errors import CatalogueError
 
 
@@ -73,6 +75,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
         "contracts.yaml",
         "equipment.yaml",
         "factors.yaml",
+        "method.yaml",
         "services.yaml",
         "sites.yaml",
         "targets.yaml",
@@ -82,6 +85,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     assert started.targets.targets == ()
     assert (started.calibrations, started.sites, started.equipment) == ((), (), ())
     assert started.committees == catalogue.CommitteesFile()
+    assert started.method == catalogue.MethodFile()
     assert started.charter is not None
 
 
@@ -593,3 +597,55 @@ def test_units_by_region_are_read_and_every_wrong_cell_is_named(tmp_path: Path) 
         ["regions.csv:4", "source"],
         ["regions.csv:4", "units"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "gsd: {countrs: 1.2}\nbecause: s",
+            "method.yaml:1: gsd.countrs: 'countrs': no such source of error: did you mean 'counters'?",
+        ),
+        ("gsd:\n  own: 0.9\nbecause: s", "method.yaml:2: gsd.own: 0.9: write a geometric standard deviation, from 1"),
+        ("gsd:\n  own: 11\nbecause: s", "method.yaml:2: gsd.own: 11: write a geometric standard deviation, from 1"),
+        ("gsd: {own: 1.2}", "method.yaml:1: deviations are changed: add 'because' with the source and the date"),
+    ],
+)
+def test_a_deviation_that_is_none_is_named_with_line_and_remedy(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(CatalogueError, match=re.escape(expected)):
+        write_catalogue(tmp_path, method=text)
+
+
+def test_deviations_are_those_of_the_method_but_where_others_are_chosen(tmp_path: Path) -> None:
+    assert catalogue.load(None).gsd == GSD
+    assert write_catalogue(tmp_path, method="gsd: {own: 1.2}\nbecause: s").gsd == {**GSD, "own": 1.2}
+
+
+@pytest.mark.parametrize("indicator", sorted(set(catalogue.INDICATORS) - set(catalogue.ADDS_UP)))
+def test_a_trajectory_on_what_does_not_add_up_is_refused_with_the_remedy(tmp_path: Path, indicator: str) -> None:
+    service = ", service: a" if indicator in catalogue.PER_SERVICE else ""
+    target = f"id: t, indicator: {indicator}{service}, baseline: {{quarters: [2026Q4]}}, reduction: 0.3, horizon: 2030"
+    (mistake,) = mistakes(tmp_path, targets=f"targets:\n  - {{{target}}}\n")
+    assert f"targets[0]: {indicator} is a ratio and does not add up over quarters" in mistake
+    assert "write op, value, deadline (a threshold), or set the trajectory on one of energy_components, energy_it" in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("use: [km-tgv, km-tgv]", "equivalences.yaml:1: use: ['km-tgv', 'km-tgv']: the same equivalence twice: name each once"),
+        ("use: [km-tgv, km-voiture-thermique, km-tgv]", "equivalences.yaml:1: use: 3 equivalences: keep 2 at most"),
+        (
+            "use:\n- km-tgv\n- km-avion",
+            "equivalences.yaml:3: use[1]: 'km-avion': no such equivalence; known: km-",
+        ),
+    ],
+)
+def test_an_equivalence_that_is_not_known_or_one_too_many_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    (mistake,) = mistakes(tmp_path, equivalences=text)
+    assert mistake.startswith(expected)
+
+
+def test_no_day_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, services="services:\n  - {id: a, name: A, status: poc, instance_days: 0}\n")
+    assert mistake.startswith("services.yaml:2: services[0].instance_days: 0: write on how many days it runs in a full quarter")

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.assessment import GSD, Cell, Estimate
+from ecoia.assessment import Cell, Estimate
 from ecoia.catalogue import Service
 from ecoia.change import TERMS, Account, Use, change_interval, decompose, log_ratio_variance, successors, total
+from ecoia.deviations import GSD
 
 OLD = Use(units_micro=4_000_000, energy_it_kwh=8.0, energy_kwh=12.0, micrograms=600_000, method=frozenset({"cpu measured rapl"}))
 

@@ -26,7 +26,7 @@ from ecoia.declared import COLUMNS
 from ecoia.helper import HELPER_LOCK, try_lock
 from ecoia.journal import Journal, encode_line
 from ecoia.periods import Quarter
-from ecoia.records import Record
+from ecoia.records import Record, Tokens
 from ecoia.settings import SETTINGS
 from ecoia.targets import register_target
 from ecoia.units import micro
@@ -332,6 +332,37 @@ def test_the_report_is_a_page_and_its_data_and_sums_are_exact(
     assert "vadore" in result.stdout
     assert "energy kWh (IT only)" in result.stdout
     assert "1 journal line not read: torn" in result.stderr
+
+
+def test_what_was_counted_twice_is_told_with_where_it_is_listed(home: Path, tmp_path: Path) -> None:
+    claim = {"scope": "host", "ram": None}
+    fill(
+        home,
+        record("2026-11-23T10:00", cpu=kwh(2), pid=1, **claim),
+        record("2026-11-23T10:00", cpu=kwh(1), pid=2, **claim),
+        record("2026-11-23T11:00", cpu=kwh(1), tokens=(Tokens("local", "small", 10, 10),)),
+    )
+    result = ecoia("report", "--quarter", QUARTER, "--from", "journal", "--out", tmp_path)
+    assert "2 claims were refused as counted already" in result.stderr
+    assert "'doubles' and 'tokens' of the JSON" in result.stderr
+    data = report_of(tmp_path)
+    assert len(data["doubles"]) == 1
+    assert [use["standing"] for use in data["tokens"]] == ["metered"]
+
+
+def test_where_nothing_was_counted_twice_nothing_is_said_of_it(journal: Journal, tmp_path: Path) -> None:
+    assert "refused" not in ecoia("report", "--quarter", QUARTER, "--from", "journal", "--out", tmp_path).stderr
+
+
+def test_a_service_that_is_recorded_on_too_few_days_is_told_so(
+    journal: Journal, organisation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (organisation / "services.yaml").write_text(
+        "services: [{id: vadore, name: V, status: poc, instance_days: 50}]\n", encoding="utf-8"
+    )
+    result = ecoia("services", "--quarter", QUARTER)
+    assert "part: 2%" in result.stdout
+    assert "0 measured of 1 named" in result.stdout
 
 
 def test_the_quarter_is_the_current_one_and_the_page_speaks_english_on_request(
@@ -643,7 +674,7 @@ def test_the_zones_are_listed() -> None:
 def test_init_writes_what_loads_and_never_overwrites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "org"
     assert ecoia("init", folder).exit_code == 0
-    files = ["calibration", "charter", "contracts", "ecoia.toml", "equipment", "factors", "services", "sites", "targets"]
+    files = sorted([*(name.removesuffix(".yaml") for name in catalogue.starter_files()), "ecoia.toml"])
     assert sorted(p.name.removesuffix(".yaml") for p in folder.iterdir()) == files
     loaded = settings.load(start=folder).raise_problems()
     assert catalogue.load(loaded.catalogue).services == ()

@@ -25,8 +25,9 @@ from builders import (
     write_catalogue,
 )
 from ecoia.activity import Activity
-from ecoia.assessment import GSD, Estimate, Knowledge, assess
+from ecoia.assessment import Estimate, Knowledge, assess
 from ecoia.catalogue import Catalogue, Equipment
+from ecoia.deviations import GSD
 from ecoia.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_parts
 from ecoia.factors import FactorSet
 from ecoia.hosted import hypotheses, token_uses

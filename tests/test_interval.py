@@ -24,8 +24,9 @@ import pytest
 from numpy.typing import NDArray
 
 from builders import GENERIC, LOAD, NVML, RAPL, kwh, record
-from ecoia.assessment import GSD, WALL_FACTOR, Impact, Interval, Knowledge, assess, method_class
+from ecoia.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess, method_class
 from ecoia.catalogue import Calibration
+from ecoia.deviations import GSD
 from ecoia.factors import FactorSet
 from ecoia.records import Method, Row, fold
 from test_factors import factor

@@ -18,6 +18,7 @@ import builders
 from ecoia import catalogue, change, doublecounting, hosted, semconv
 from ecoia import report as data
 from ecoia.assessment import FactorGap
+from ecoia.deviations import GSD
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.periods import Quarter
@@ -154,6 +155,44 @@ class TestSelfContained:
 
 
 class TestDoubles:
+    def test_deviations_are_listed_and_those_that_were_changed_have_their_reason(self, tmp_path: Path, page: Page) -> None:
+        assert page.text.count("changée") == 0
+        assert "Toutes sont celles de la méthode" in page.text
+        chosen = builders.write_catalogue(tmp_path, method='gsd: {own: 1.07}\nbecause: "PV <b> n° 12"')
+        changed = Page(
+            render_report(
+                build_report(
+                    fold([builders.record(cpu=1)]),
+                    Quarter(2026, 4),
+                    settings=builders.make_settings(),
+                    catalogue=chosen,
+                    factors=default_factors(),
+                )
+            )
+        )
+        assert changed.text.count("changée") == 1
+        assert "1,07" in changed.text
+        assert "PV <b> n° 12" in changed.text
+
+    def test_equivalences_are_there_on_request_only_with_value_source_and_date(self, tmp_path: Path, page: Page) -> None:
+        assert "TGV" not in page.text
+        (tmp_path / "equivalences.yaml").write_text("use: [km-voiture-thermique, km-tgv]", encoding="utf-8")
+        built = declared(tmp_path)
+        summary, annexes = Page(render_report(built)).text.split("7. Annexes", 1)
+        assert "TGV" not in summary
+        car, train = built.equivalences
+        assert built.footprint.co2e.value is not None
+        assert built.footprint.co2e.low is not None
+        assert (car.of, train.of) == ("co2e", "co2e")
+        for each, kg_per_km in ((car, 0.1422534), (train, 0.00293)):
+            assert each.quantity.value == pytest.approx(built.footprint.co2e.value / kg_per_km, rel=1e-6)
+            assert each.quantity.low == pytest.approx(built.footprint.co2e.low / kg_per_km, rel=1e-6)
+        text = annexes.split("Équivalences, demandées")[1].split("Incertitudes types")[0]
+        assert text.count("ADEME, Impact CO2 (impactco2.fr), 1er juillet 2026") == 2
+        assert "0,142 kgCO₂e par km" in text
+        assert "0,00293 kgCO₂e par km" in text
+        assert "d’un voyageur en TGV, traction et fabrication" in text
+
     def test_what_was_claimed_twice_is_listed_with_what_was_kept(self, tmp_path: Path) -> None:
         claim = {"cpu": 0, "ram": 0, "devices": ("GPU-<b>a",), "shared_devices": ("GPU-<b>a",)}
         left_out = builders.record(gpu=builders.kwh(2), pid=1, service="analyse-cv", **claim)
@@ -202,6 +241,8 @@ class TestWords:
             (set(semconv.KINDS) - {semconv.KIND_OUTCOME}, wording.KINDS),
             (catalogue.INDICATORS, wording.INDICATORS),
             (hosted.STANDINGS, wording.STANDINGS),
+            (GSD, wording.DEVIATIONS),
+            (catalogue.EQUIVALENCES, wording.EQUIVALENCES),
             (hosted.WHY_UNMEASURED, wording.WHY_UNMEASURED),
             (doublecounting.DOUBLES, wording.DOUBLES),
             (data.INVENTORY_ITEMS, wording.INVENTORY_ITEMS),
@@ -508,9 +549,13 @@ class TestNeverLies:
 
     def test_what_has_no_estimate_or_is_metered_is_listed(self, tmp_path: Path) -> None:
         calls = (Tokens("local", "m", 5, 4), Tokens("mistralai", "mistral-large-latest", 5, 4))
-        text = Page(render_report(declared(tmp_path, *calls))).text
+        built = declared(tmp_path, *calls)
+        text = Page(render_report(built)).text
+        assert [len(use.record_ids) for use in built.tokens] == [1, 1]
         assert "laissé de côté : l’appareil est déjà mesuré" in text
         assert "nom de modèle qui change de sens (« latest »)" in text
+        listed = text.split("Appels à des modèles, par jetons")[1]
+        assert all(f"{use.records} : {record_id}" in listed for use in built.tokens for record_id in use.record_ids)
         limits = text.split("Ce qui n’est pas compté")[1].split("Annexes")[0]
         assert "Des appels à des modèles externes, listés en annexe" in limits
         assert "La fabrication des équipements" not in limits

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ from builders import (
 from ecoia import catalogue as catalogues
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, default_factors
-from ecoia.periods import Quarter
+from ecoia.periods import DAY_NS, HALF_HOUR_NS, Quarter
 from ecoia.records import Method, Record, fold
 from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterChange, QuarterlyReport, build_report
 from ecoia.units import micro
@@ -164,6 +165,16 @@ def test_the_report_is_json_without_nan_and_uses_known_codes_only(sample: Quarte
     assert {"no-data", "no-units"} <= reasons
 
 
+def test_an_equivalence_of_a_part_says_so_and_of_nothing_says_why(tmp_path: Path) -> None:
+    chosen = write_catalogue(tmp_path, equivalences="use: [km-tgv]")
+    (part,) = report(record(cpu=kwh(1), zone="FRA"), catalogue=chosen).equivalences
+    assert (part.of, part.quantity.unit) == ("co2e_operational", "km"), "no equipment is described"
+    assert part.quantity.low < part.quantity.value < part.quantity.high
+    (unknown,) = report(record(cpu=kwh(1)), catalogue=chosen).equivalences
+    assert (unknown.quantity.value, unknown.quantity.reason) == (None, "no-zone")
+    assert report(record(cpu=kwh(1), zone="FRA")).equivalences == ()
+
+
 def test_importing_the_report_loads_no_pandas() -> None:
     code = "import sys, ecoia.report; print(sorted({'pandas', 'narwhals', 'pydantic', 'mlflow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -288,6 +299,78 @@ def test_a_retired_service_is_listed_but_not_counted(tmp_path: Path) -> None:
     found = report(record(cpu=1), catalogue=write_catalogue(tmp_path, services=text))
     assert (found.coverage.named, found.coverage.share) == (1, 1.0)
     assert [entry.id for entry in found.register] == ["vadore", "ancien"]
+
+
+def daily(days: int, instance: str = "host-1", **fields: Any) -> list[Record]:
+    """A minute of work on each of the first days of the quarter, at ten in the morning."""
+    first = record("2026-10-01T10:00").start_utc_ns
+    return [record(first + day * DAY_NS, cpu=kwh(1), instance=instance, **fields) for day in range(days)]
+
+
+def covered_on(folder: Path, declared: float | None, *records: Record) -> QuarterlyReport:
+    said = "" if declared is None else f", instance_days: {declared}"
+    services = f"services:\n  - {{id: vadore, name: VADORE, status: generalised{said}}}\n"
+    return report(*records, catalogue=write_catalogue(folder, services=services))
+
+
+@pytest.mark.parametrize(
+    ("days", "instances", "declared", "measured"),
+    [(92, 1, 92, True), (74, 1, 92, True), (73, 1, 92, False), (92, 1, 184, False), (74, 2, 184, True), (60, 1, 66, True)],
+)
+def test_a_service_is_measured_from_80_percent_of_its_declared_instance_days_on(
+    tmp_path: Path, days: int, instances: int, declared: float, measured: bool
+) -> None:
+    records = [each for number in range(instances) for each in daily(days, f"host-{number}")]
+    found = covered_on(tmp_path, declared, *records, LATER)
+    (entry,) = found.register
+    assert (entry.instance_days, entry.instance_days_declared) == (days * instances, declared)
+    assert entry.covered == pytest.approx(days * instances / declared)
+    assert entry.measured == measured
+    assert (found.coverage.measured, found.coverage.share) == (int(measured), float(measured))
+    assert found.coverage.partly == (() if measured else ("vadore",))
+    assert found.coverage.undeclared_days == ()
+    assert entry.energy.value is not None, "what was recorded is in the totals all the same"
+
+
+def test_a_quarter_that_is_not_over_is_asked_for_the_days_that_have_begun(tmp_path: Path) -> None:
+    (entry,) = covered_on(tmp_path, 92, *daily(23)).register
+    assert (entry.instance_days, entry.instance_days_declared, entry.covered) == (23, pytest.approx(23), 1)
+    assert entry.measured
+
+
+def test_where_nothing_is_declared_a_service_counts_at_once_and_the_report_says_so(tmp_path: Path) -> None:
+    found = covered_on(tmp_path, None, *daily(1), LATER)
+    (entry,) = found.register
+    assert (entry.measured, entry.instance_days, entry.covered) == (True, 1, None)
+    assert found.coverage.undeclared_days == ("vadore",)
+
+
+def test_an_instance_day_counts_once_in_civil_time_and_reserved_idle_counts(tmp_path: Path) -> None:
+    found = covered_on(
+        tmp_path,
+        None,
+        record("2026-11-05T23:10", cpu=1),  # the 6th in Paris
+        record("2026-11-06T08:00", cpu=1, phase="training"),
+        record("2026-11-07T08:00", cpu=1, kind="idle", phase=None),
+        record("2026-11-08T08:00", cpu=1, simulated=True),
+        record("2026-11-09T08:00", cpu=1, ram=None, methods={"cpu": DECLARED}),
+        record("2026-11-10T08:00", cpu=None, ram=None),
+        record("2026-11-11T08:00", cpu=1, kind="unattributed", service=None, phase=None),
+    )
+    assert found.register[0].instance_days == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 91 * 48 - 1), st.sampled_from("abc")), min_size=1, max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_instance_days_are_those_of_the_records_in_whatever_order(moments: list[tuple[int, str]], order: random.Random) -> None:
+    first = Q4.bounds_ns(ZoneInfo("UTC"))[0]
+    records = [record(first + slot * HALF_HOUR_NS, 1, cpu=1, instance=instance) for slot, instance in moments]
+    order.shuffle(records)
+    (entry,) = report(*records, timezone="UTC").register
+    assert entry.instance_days == len({(slot // 48, instance) for slot, instance in moments})
 
 
 def test_a_hostile_name_is_kept_as_it_is(sample: QuarterlyReport) -> None:
@@ -561,10 +644,109 @@ def test_the_year_is_compared_with_its_budget_and_the_path_to_date(tmp_path: Pat
     assert {state.spent.reason, state.distance.reason, state.overrun_probability.reason} == {"too-few-quarters"}
 
 
-def test_what_does_not_add_up_has_no_trajectory(tmp_path: Path) -> None:
-    target = "id: t, indicator: idle_rate, baseline: {quarters: [2026Q4]}, reduction: 0.3, horizon: 2026"
-    catalogue = with_targets(tmp_path, target)
-    assert verdict(report(record(cpu=1), LATER, catalogue=catalogue)) == ("non-concluant", "not-computed")
+LATE = """\
+services:
+  - {id: vadore, name: VADORE, status: generalised}
+  - {id: late, name: Late, status: generalised, since: 2026-06-01}
+"""
+
+
+def late_counted(folder: Path, services: str, indicator: str = "energy", **files: str) -> Any:
+    """The target's verdict: 10 kWh a quarter since 2026; in 2027 another service, of 4 kWh at first, then of 8."""
+    records = [*four_quarters(10, 10, 10, 10, zone="FRA")]
+    records += [
+        record(f"2027-{month}-06T10:00", cpu=kwh(energy), gpu=0, service="late", zone="FRA")
+        for month, energy in (("02", 4), ("05", 8), ("08", 8), ("11", 8))
+    ]
+    target = f"targets:\n  - {{{TRAJECTORY.replace('energy', indicator)}}}\n"
+    catalogue = write_catalogue(folder, targets=target, services=services, **files)
+    return report(
+        *records,
+        catalogue=catalogue,
+        quarter=Quarter(2027, 4),
+        factors=FactorSet([factor("FRA", year, value) for year, value in ((2026, 50.0), (2027, 40.0), (2028, 40.0))]),
+    ).targets[0]
+
+
+def test_a_service_that_existed_at_the_baseline_and_was_counted_later_is_added_to_it_by_estimate(tmp_path: Path) -> None:
+    found = late_counted(tmp_path, LATE)
+    assert [(each.service, each.quarter, each.taken_from) for each in found.additions] == [
+        ("late", quarter, "2027Q1") for quarter in ("2026Q2", "2026Q3", "2026Q4")
+    ]
+    assert [each.share for each in found.additions] == [30 / 91, 1, 1]
+    assert [each.quantity.value for each in found.additions] == [pytest.approx(4 * 30 / 91), 4, 4]
+    assert found.observed.value == pytest.approx((40 + 28) / (40 + 8 + 4 * 30 / 91) - 1)
+    assert found.budget.budget.value == pytest.approx((40 + 8 + 4 * 30 / 91) * 0.7)
+    wider = late_counted(tmp_path / "wider", LATE, method="gsd: {backcast: 3}\nbecause: s")
+    assert wider.additions[1].quantity.high > found.additions[1].quantity.high
+    apart = late_counted(tmp_path / "apart", LATE.replace(", since: 2026-06-01", ""))
+    assert found.observed.high - found.observed.low > apart.observed.high - apart.observed.low
+
+
+@pytest.mark.parametrize("since", ["", ", since: 2027-01-01", ", since: 2027-03-01"])
+def test_a_new_service_or_one_of_which_nothing_is_said_is_added_to_no_baseline(tmp_path: Path, since: str) -> None:
+    found = late_counted(tmp_path, LATE.replace(", since: 2026-06-01", since))
+    assert found.additions == ()
+    assert found.observed.value == pytest.approx(68 / 40 - 1)
+
+
+def test_a_service_that_was_recorded_or_goes_on_under_a_new_name_is_not_added(tmp_path: Path) -> None:
+    recorded = LATE.replace("VADORE, status: generalised", "VADORE, status: generalised, since: 2020-01-01")
+    assert {each.service for each in late_counted(tmp_path / "a", recorded).additions} == {"late"}
+    renamed = LATE.replace("since: 2026-06-01", "since: 2026-06-01, succeeds: vadore")
+    assert late_counted(tmp_path / "b", renamed).additions == ()
+
+
+def test_at_constant_factor_what_is_added_is_at_the_factor_of_the_reference(tmp_path: Path) -> None:
+    equipment = (
+        "equipment:\n  - {id: m, co2e_kg: 1461, life_years: 4, reserved_share: 1, instances: host-1, from: 2026-01-01, source: s,"
+        " date: 2025-12-01}\n"
+    )
+    found = late_counted(tmp_path, LATE, "co2e_constant_factor", equipment=equipment)
+    assert [each.quantity.value for each in found.additions[1:]] == [pytest.approx(4 * 50 / 1000)] * 2, "making is there already"
+    operational = late_counted(tmp_path / "b", LATE, "co2e_operational")
+    assert operational.additions[1].quantity.value == pytest.approx(4 * 40 / 1000)
+    made = late_counted(tmp_path / "c", LATE, "co2e_embodied", equipment=equipment)
+    assert made.additions == ()
+
+
+def test_a_target_of_one_service_has_its_estimate_for_a_baseline(tmp_path: Path) -> None:
+    found = late_counted(tmp_path, LATE, "energy_it, service: late")
+    assert found.reason == "no-data", "it did not exist in the first quarter of the baseline"
+    older = late_counted(tmp_path / "b", LATE.replace("2026-06-01", "2020-01-01"), "energy_it, service: late")
+    assert [each.quantity.value for each in older.additions] == [4, 4, 4, 4]
+    assert older.observed.value == pytest.approx(28 / 16 - 1)
+
+
+CONTRACT = (
+    "contracts:\n  - {supplier: S, gco2e_per_kwh: 6, scope: lifecycle, share: 0.5, zone: FRA, from: 2027-01-01,"
+    " until: 2028-01-01, evidence: e}\n"
+)
+
+
+def test_a_trajectory_by_contracts_begins_before_the_first_of_them(tmp_path: Path) -> None:
+    target = f"targets:\n  - {{{TRAJECTORY.replace('energy', 'co2e_operational_market')}}}\n"
+    records = four_quarters(10, 10, 10, 10, zone="FRA")
+    built = {"quarter": Quarter(2027, 4), "factors": FactorSet([factor("FRA", year, 40.0) for year in (2026, 2027, 2028)])}
+    contracted = write_catalogue(tmp_path / "a", targets=target, services=ONE_SERVICE, contracts=CONTRACT)
+    (found,) = report(*records, catalogue=contracted, **built).targets
+    assert found.observed.value == pytest.approx((0.5 * 6 + 0.5 * 40) / 40 - 1)
+    assert found.budget is not None
+    assert found.budget.budget.value == pytest.approx(40 * 40 / 1000 * 0.7)
+    without = write_catalogue(tmp_path / "b", targets=target, services=ONE_SERVICE)
+    assert verdict(report(*records, catalogue=without, **built)) == ("non-concluant", "no-contract")
+
+
+def test_a_service_has_a_cap_by_contracts(tmp_path: Path) -> None:
+    cap = 'id: t, indicator: co2e_operational_market, service: vadore, op: "<=", value: 1, deadline: 2027Q4'
+    files = {"targets": f"targets:\n  - {{{cap}}}\n", "services": ONE_SERVICE, "contracts": CONTRACT}
+    (found,) = report(
+        *four_quarters(1, 1, 1, 10, zone="FRA"),
+        catalogue=write_catalogue(tmp_path, **files),
+        quarter=Quarter(2027, 4),
+        factors=FactorSet([factor("FRA", 2027, 40.0)]),
+    ).targets
+    assert found.observed.value == pytest.approx(10 * 23 / 1000)
 
 
 def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.assessment import GSD, Cell, Estimate
+from ecoia.assessment import Cell, Estimate
+from ecoia.deviations import GSD
 from ecoia.trajectory import Trajectory
 
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.recalculation import Recalculation
 from ecoia.report import (
+    COVERED,
     CalibrationUsed,
     ContractUsed,
     EquipmentUsed,
@@ -104,7 +105,7 @@ def _environment(lang: str) -> Environment:
     for name in vars(wording):
         if name.isupper() and len(name) > 2:
             environment.globals[name] = getattr(wording, name)
-    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX)
+    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED)
     return environment
 
 
@@ -153,6 +154,10 @@ class _View:
     def service(self, service_id: str) -> str:
         """A service's name, or its id when it is not registered."""
         return self.names.get(service_id, service_id)
+
+    def listed_services(self, service_ids: Iterable[str]) -> str:
+        """The names of some services."""
+        return self.language.listed(map(self.service, service_ids))
 
     def say(self, sentences: Mapping[str, str], code: str) -> str:
         """The sentence of a code."""
@@ -389,8 +394,8 @@ class _View:
         if self.not_measured:
             found.append(
                 say.n(
-                    "Faire mesurer le service nommé qui ne l’est pas.",
-                    "Faire mesurer les %(count)s services nommés qui ne le sont pas.",
+                    "Faire mesurer le service nommé qui ne l’est pas assez.",
+                    "Faire mesurer les %(count)s services nommés qui ne le sont pas assez.",
                     len(self.not_measured),
                 )
             )

@@ -343,6 +343,9 @@ def _register(report: QuarterlyReport) -> Table:
             *_cells(entry.co2e),
             entry.energy_components_microjoules,
             *_energy_cells(entry.idle_microjoules),
+            entry.instance_days,
+            entry.instance_days_declared,
+            entry.covered,
         )
 
     return Table(
@@ -366,6 +369,9 @@ def _register(report: QuarterlyReport) -> Table:
             *_quantity("co2e_operational", N_("CO₂e d’usage"), "kgCO2e"),
             Column("energy_components_microjoules", N_("Énergie des composants"), INTEGER, "µJ"),
             *_energy("idle", N_("Veille réservée")),
+            Column("instance_days", N_("Jours-instance enregistrés"), INTEGER),
+            Column("instance_days_declared", N_("Jours-instance déclarés, à ce jour"), NUMBER),
+            Column("covered_share", N_("Part des jours-instance déclarés"), NUMBER, "1"),
         ),
         tuple(map(row, report.register)),
     )
@@ -626,6 +632,27 @@ def _targets(report: QuarterlyReport) -> Table:
     )
 
 
+def _additions(report: QuarterlyReport) -> Table:
+    return Table(
+        "baseline_additions",
+        N_("Ajouts aux références"),
+        (
+            Column("target", N_("Cible")),
+            _service(report),
+            Column("quarter", N_("Trimestre de référence")),
+            Column("taken_from", N_("D’après")),
+            Column("share_of_days", N_("Part des jours"), NUMBER, "1"),
+            *_quantity("added", N_("Ajouté par estimation"), "", "unit"),
+            Column("unit", N_("Unité"), words=_UNITS),
+        ),
+        tuple(
+            (target.id, it.service, it.quarter, it.taken_from, it.share, *_cells(it.quantity), target.unit)
+            for target in report.targets
+            for it in target.additions
+        ),
+    )
+
+
 def _trend(report: QuarterlyReport) -> Table:
     return Table(
         "trend",
@@ -845,6 +872,42 @@ def _calibrations(report: QuarterlyReport) -> Table:
     )
 
 
+def _deviations(report: QuarterlyReport) -> Table:
+    return Table(
+        "deviations",
+        N_("Incertitudes types"),
+        (
+            Column("error", N_("Source d’erreur"), words=wording.DEVIATIONS),
+            Column("gsd", N_("Dispersion"), NUMBER),
+            Column("default_gsd", N_("Par défaut"), NUMBER),
+            Column("because", N_("Motif")),
+        ),
+        tuple(
+            (it.name, it.gsd, it.default, report.deviations_because if it.gsd != it.default else None) for it in report.deviations
+        ),
+    )
+
+
+def _equivalences(report: QuarterlyReport) -> Table:
+    return Table(
+        "equivalences",
+        N_("Équivalences"),
+        (
+            Column("equivalence", N_("Équivalence"), words=wording.EQUIVALENCES),
+            Column("of", N_("Indicateur"), words=_INDICATORS),
+            *_quantity("quantity", N_("Quantité"), "", "unit"),
+            Column("unit", N_("Unité")),
+            Column("kg_per_unit", N_("kgCO₂e par unité"), NUMBER),
+            Column("source", N_("Source")),
+            Column("dated", N_("Daté du"), DAY),
+        ),
+        tuple(
+            (it.id, it.of, *_cells(it.quantity), it.quantity.unit, it.kg_per_unit, it.source, _day(it.dated))
+            for it in report.equivalences
+        ),
+    )
+
+
 def _sites(report: QuarterlyReport) -> Table:
     return Table(
         "sites",
@@ -963,6 +1026,8 @@ def _tokens(report: QuarterlyReport) -> Table:
             Column("low_kg", N_("CO₂e, hypothèse basse"), NUMBER, "kgCO2e"),
             Column("central_kg", N_("CO₂e, hypothèse centrale"), NUMBER, "kgCO2e"),
             Column("high_kg", N_("CO₂e, hypothèse haute"), NUMBER, "kgCO2e"),
+            Column("records", N_("Enregistrements"), INTEGER),
+            Column("record_ids", N_("Premiers enregistrements"), CODES),
         ),
         tuple(
             (
@@ -978,6 +1043,8 @@ def _tokens(report: QuarterlyReport) -> Table:
                 it.low_kg,
                 it.central_kg,
                 it.high_kg,
+                it.records,
+                it.record_ids,
             )
             for it in report.tokens
         ),
@@ -1091,6 +1158,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     _notices,
     _indicators,
     _targets,
+    _additions,
     _register,
     _results,
     _footprint,
@@ -1115,5 +1183,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     _tokens,
     _hypotheses,
     _doubles,
+    _deviations,
+    _equivalences,
     _lost,
 )

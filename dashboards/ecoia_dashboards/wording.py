@@ -126,6 +126,34 @@ FIGURES = {
     "water_factor": N_("facteur d’eau du mix (L par kWh d’électricité)"),
 }
 
+DEVIATIONS = {
+    "wattmeter": N_("wattmètre à la prise"),
+    "counters": N_("compteurs du matériel non étalonnés"),
+    "calibration": N_("étalonnage du site sans dispersion donnée"),
+    "model": N_("modèle de charge d’un matériel connu"),
+    "generic-model": N_("modèle de charge d’un matériel inconnu"),
+    "declared": N_("activité déclarée"),
+    "pue-measured": N_("PUE mesuré"),
+    "pue-declared": N_("PUE déclaré"),
+    "pue-default": N_("PUE générique"),
+    "grid-same-year": N_("facteur d’émission de la même année"),
+    "grid-previous-year": N_("facteur d’émission de l’année précédente"),
+    "grid-filled": N_("facteur d’émission d’un trou comblé"),
+    "embodied": N_("fabrication des équipements"),
+    "water": N_("WUE ou facteur d’eau"),
+    "api-open": N_("modèle externe d’architecture publiée"),
+    "api-closed": N_("modèle externe d’architecture non publiée"),
+    "backcast": N_("service compté tard, ajouté à la référence"),
+    "own": N_("écart propre à un service et une phase"),
+}
+"""Sources of error, each with a geometric standard deviation."""
+
+EQUIVALENCES = {
+    "km-voiture-thermique": N_("en voiture à moteur thermique, carburant et fabrication"),
+    "km-tgv": N_("d’un voyageur en TGV, traction et fabrication"),
+}
+"""What CO2e is set beside, after its unit."""
+
 DOUBLES = {
     "copy": N_("enregistrements présents deux fois"),
     "host": N_("machine entière, revendiquée deux fois"),

@@ -30,6 +30,7 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia.activity import Activity, Bearer, Strand
+from ecoia.deviations import GSD
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.factors.model import micrograms
@@ -40,27 +41,6 @@ from ecoia.units import MICROJOULES_PER_KWH, kwh
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Calibration, Contract, Site, SiteFigure
-
-GSD: Mapping[str, float] = {
-    "wattmeter": 1.02,  # a wattmeter or PDU at the plug
-    "counters": 1.25,  # RAPL, NVML and other hardware counters, not calibrated at the wall
-    "calibration": 1.10,  # a wall factor of the site whose own spread is not given
-    "model": 1.5,  # a load or memory model of known hardware
-    "generic-model": 2.0,  # a load model that does not even know the processor: wider than TDP's 1.5, by our judgement
-    "declared": 1.5,  # activity data entered by hand: no better than a model, by our judgement
-    "pue-measured": 1.03,
-    "pue-declared": 1.10,
-    "pue-default": 1.15,  # a figure that is not the site's own
-    "grid-same-year": 1.10,
-    "grid-previous-year": 1.30,
-    "embodied": 1.4,
-    "water": 2.0,  # a WUE, or the water factor of a mix
-    "api-open": 2.0,  # an estimate by tokens, of a model whose architecture is published
-    "api-closed": 3.0,  # of one whose architecture is not
-    "grid-filled": 1.30,  # a gap filled by a rule, beside the factor's own: no better than another year's, by our judgement
-    "own": 1.05,  # what one service and phase deviates on its own, by our judgement
-}
-"""Geometric standard deviations of each source of error."""
 
 WALL_FACTOR: Mapping[str, float] = {"cpu": 1.61, "gpu": 1.32, "ram": 1.61}
 """Published ratio of energy at the wall to energy of the components, by component: a bias, so it raises the upper bound only.
@@ -287,6 +267,11 @@ class Estimate:
         cells = tuple(Cell(cell.mean * factor, cell.shared, cell.own) for cell in self.cells)
         return Estimate(cells, self.gsd, self.upper_mean * factor)
 
+    def with_error(self, name: str, gsd: float) -> Estimate:
+        """The same, with one more error that all of it shares."""
+        cells = tuple(Cell(cell.mean, cell.shared | {name}, cell.own) for cell in self.cells)
+        return Estimate(cells, {**self.gsd, name: gsd}, self.upper_mean)
+
     @staticmethod
     def total(estimates: Iterable[Estimate]) -> Estimate:
         """The sum of some, with the errors that they share."""
@@ -301,7 +286,7 @@ class Estimate:
 
 
 def method_class(status: str, name: str) -> str:
-    """The entry of ``GSD`` for a method."""
+    """The entry of ``deviations.GSD`` for a method."""
     if status == DECLARED:
         return "declared"
     if status == MEASURED:
@@ -323,7 +308,7 @@ class Knowledge:
         sites: Where instances are, with their zone, PUE, WUE and water factor. An instance is in at most one; in one that has
             no PUE on a day, energy is IT only, whatever ``pue`` is.
         contracts: Contracted electricity, covering all of a use together at most. What none covers has the factor of its zone.
-        gsd: Geometric standard deviations, by the names of ``GSD``.
+        gsd: Geometric standard deviations, one for each name of ``deviations.GSD``.
 
     Raises:
         FactorError: ``zone`` is not a zone of ``factors``, or they hold several scopes or bases.

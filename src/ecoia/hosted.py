@@ -64,7 +64,7 @@ class Hypotheses:
 class TokenUse:
     """Tokens of one bearer with one model, and what becomes of them: ``standing``, and ``reason`` where unmeasured.
 
-    ``record_ids`` are the first of the records that they are on, sorted.
+    ``record_ids`` are the first of the ``records`` that they are on, sorted.
     """
 
     bearer: Bearer
@@ -77,6 +77,7 @@ class TokenUse:
     reason: str | None
     hypotheses: Hypotheses | None
     record_ids: tuple[str, ...] = ()
+    records: int = 0
 
     @property
     def central_kg(self) -> float | None:
@@ -98,7 +99,11 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
             for index, number in enumerate((tokens["tokens_in"], tokens["tokens_out"], 1)):
                 known[index] += number
     return [
-        replace(_use((key[0] or None, key[1]), *key[2:], *sums[key]), record_ids=tuple(sorted(ids[key])[:_IDS]))
+        replace(
+            _use((key[0] or None, key[1]), *key[2:], *sums[key]),
+            record_ids=tuple(sorted(ids[key])[:_IDS]),
+            records=len(ids[key]),
+        )
         for key in sorted(sums)
     ]
 

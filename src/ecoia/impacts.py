@@ -20,7 +20,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecoia.activity import Activity, Bearer, Strand
-from ecoia.assessment import GSD, Assessment, Cell, Estimate, Impact, Knowledge
+from ecoia.assessment import Assessment, Cell, Estimate, Impact, Knowledge
+from ecoia.deviations import GSD
 from ecoia.embodied import MICROGRAMS_PER_KG, Part, embodied_parts, without_equipment
 from ecoia.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
 from ecoia.semconv import PHASES

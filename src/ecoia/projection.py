@@ -80,7 +80,7 @@ def project(
             f"service '{service}' has no inference recorded in {quarter}: measure its experiment, or name its --quarter"
         )
 
-    known = Knowledge(factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites)
+    known = Knowledge(factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites, gsd=catalogue.gsd)
     counted = [row["units_micro"] for row in work if row["units_micro"] is not None]
     if not sum(counted):
         raise UsageError(

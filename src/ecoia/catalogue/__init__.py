@@ -5,7 +5,8 @@ bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.y
 ``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted, ``sites.yaml`` the
 buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted,
 ``regions.csv`` where their units were delivered, ``committees.yaml`` what was recommended, decided, undertaken and commented,
-``evaluations.yaml`` how project managers answered the self-assessment. Each may be absent.
+``evaluations.yaml`` how project managers answered the self-assessment, ``method.yaml`` which uncertainties were chosen
+otherwise, ``equivalences.yaml`` what CO2e is set beside. Each may be absent.
 A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
 """
 
@@ -25,25 +26,41 @@ from ecoia.catalogue.committees import (
 )
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
 from ecoia.catalogue.loading import Catalogue, factors_chosen, load
+from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
 from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits
 from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, Unnamed
 from ecoia.catalogue.sites import SITES_FILE, Pue, Site, SiteFigure, SitesFile, WaterFigure
 from ecoia.catalogue.starter import starter_files
-from ecoia.catalogue.targets import INDICATORS, PER_SERVICE, TARGETS_FILE, Baseline, Decision, Recalculation, Target, TargetsFile
+from ecoia.catalogue.targets import (
+    ADDS_UP,
+    INDICATORS,
+    PER_SERVICE,
+    TARGETS_FILE,
+    Baseline,
+    Decision,
+    Recalculation,
+    Target,
+    TargetsFile,
+)
 
 __all__ = [
+    "ADDS_UP",
     "CALIBRATION_FILE",
     "CHARTER_FILE",
     "CLOSED",
     "COMMITTEES_FILE",
     "CONTRACTS_FILE",
     "EQUIPMENT_FILE",
+    "EQUIVALENCES",
+    "EQUIVALENCES_FILE",
     "EVALUATIONS_FILE",
     "FACTORS_FILE",
     "INDICATORS",
+    "METHOD_FILE",
     "OUTCOMES_FILE",
     "PER_SERVICE",
     "QUESTIONS",
@@ -68,9 +85,11 @@ __all__ = [
     "Decision",
     "Equipment",
     "EquipmentFile",
+    "EquivalencesFile",
     "EvaluationsFile",
     "FactorsFile",
     "GovernanceBody",
+    "MethodFile",
     "Organisation",
     "Outcomes",
     "Pue",

@@ -15,8 +15,10 @@ from ecoia.catalogue.charter import CHARTER_FILE, CharterFile
 from ecoia.catalogue.committees import COMMITTEES_FILE, CommitteesFile
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
+from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
+from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem
 from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits, read_regions
@@ -24,6 +26,7 @@ from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile
 from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
 from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
 from ecoia.catalogue.yaml_files import Unique, duplicates, parse, validate
+from ecoia.deviations import GSD
 from ecoia.errors import CatalogueError
 
 
@@ -43,6 +46,13 @@ class Catalogue:
     regions: tuple[RegionUnits, ...] = ()
     committees: CommitteesFile = field(default_factory=CommitteesFile)
     answers: tuple[Answer, ...] = ()
+    method: MethodFile = field(default_factory=MethodFile)
+    equivalences: tuple[str, ...] = ()
+
+    @property
+    def gsd(self) -> dict[str, float]:
+        """Geometric standard deviations in use: those of ``deviations.GSD``, but where the organisation chose others."""
+        return {**GSD, **self.method.gsd}
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -70,6 +80,8 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (CONTRACTS_FILE, ContractsFile),
     (COMMITTEES_FILE, CommitteesFile),
     (EVALUATIONS_FILE, EvaluationsFile),
+    (METHOD_FILE, MethodFile),
+    (EQUIVALENCES_FILE, EquivalencesFile),
 )
 
 _UNIQUE: dict[str, Unique] = {
@@ -114,6 +126,8 @@ def load(folder: str | Path | None) -> Catalogue:
         parts[REGIONS_FILE],
         parts.get(COMMITTEES_FILE) or CommitteesFile(),
         (parts.get(EVALUATIONS_FILE) or EvaluationsFile()).answers,
+        parts.get(METHOD_FILE) or MethodFile(),
+        (parts.get(EQUIVALENCES_FILE) or EquivalencesFile()).use,
     )
 
 

@@ -61,6 +61,12 @@ def remedy_of(problem: dict[str, Any], model: type[Model]) -> str:
         return "empty: write at least 1 item, or leave it out"
     if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][-1] == "wall_factor":
         return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
+    if kind == "greater_than" and problem["loc"][-1] == "instance_days":
+        return f"{value!r}: write on how many days it runs in a full quarter, added up over its instances; or leave it out"
+    if kind == "too_long" and problem["loc"] == ("use",):
+        return f"{len(value)} equivalences: keep {context['max_length']} at most"
+    if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][0] == "gsd":
+        return f"{value!r}: write a geometric standard deviation, from 1 (no error at all) to 10"
     if kind == "greater_than_equal" and "pue" in problem["loc"]:
         return f"{value!r}: a PUE is energy of the building / energy of its IT equipment: write 1 or more"
     return f"{_short(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -17,7 +17,9 @@ class Service(Model):
     """A named AI service of the register.
 
     ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
-    these its training is amortised.
+    these its training is amortised. ``instance_days`` is on how many days, added up over its instances, it runs in a full
+    quarter: the recorded ones are compared with it. ``since`` is the first day on which it existed: it is added by estimate to
+    a baseline quarter that holds such days and no record of it.
     """
 
     id: Slug
@@ -28,6 +30,8 @@ class Service(Model):
     counted_among_generalised: bool = False
     functional_unit: Text | None = None
     lifetime_units: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    since: Day | None = None
+    instance_days: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
     scope: Text | None = None
     owner_role: Role | None = None
     stand_in: bool = False

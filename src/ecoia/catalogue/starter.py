@@ -7,6 +7,7 @@ from ecoia.catalogue.charter import CHARTER_FILE
 from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE
 from ecoia.catalogue.equipment import EQUIPMENT_FILE
+from ecoia.catalogue.method import METHOD_FILE
 from ecoia.catalogue.register import SERVICES_FILE
 from ecoia.catalogue.sites import SITES_FILE
 from ecoia.catalogue.targets import TARGETS_FILE
@@ -24,6 +25,7 @@ def starter_files() -> dict[str, str]:
         FACTORS_FILE: _STARTER_FACTORS,
         CONTRACTS_FILE: _STARTER_CONTRACTS,
         COMMITTEES_FILE: _STARTER_COMMITTEES,
+        METHOD_FILE: _STARTER_METHOD,
     }
 
 
@@ -47,6 +49,10 @@ services: []
 #     status: generalised               # generalised | qualification | poc | retired
 #     functional_unit: réponse proposée # ce qu'est un résultat utile : les intensités sont par unité
 #     lifetime_units: 2000000           # unités que le modèle rendra avant d'être remplacé : amortit l'entraînement (facultatif)
+#     instance_days: 184                # jours où il tourne dans un trimestre entier, par instance : 2 instances x 92 jours ;
+#                                       # mesuré à partir de 80 % de ces jours (facultatif : sinon, dès qu'il est enregistré)
+#     since: 2025-03-01                 # premier jour où il a existé : il est ajouté, par estimation et en le disant, à une
+#                                       # période de référence qui ne l'a pas enregistré (facultatif)
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
 #     succeeds: ancien-assistant        # service remplacé (facultatif)
@@ -227,4 +233,15 @@ comments: []
 ties: []
 # ties:
 #   - {quarter: 2026Q4, commitment: 3, text: Le modèle réduit a été vérifié sans perte d'équité.}
+"""
+
+_STARTER_METHOD = """\
+# Incertitudes types : dispersion (écart-type géométrique) de chaque source d'erreur, là où l'organisation en retient une
+# autre que celle de la méthode. Le rapport liste toutes celles qui valent, et celles qui sont changées avec leur motif.
+
+gsd: {}
+# Remplacer « gsd: {} » par les seules valeurs changées, de 1 à 10, et dire pourquoi. Exemple :
+# gsd:
+#   counters: 1.2                       # compteurs du matériel non étalonnés ; par défaut 1.25
+# because: "Campagne de mesure du site, PV n° 12, 15 juin 2026"
 """

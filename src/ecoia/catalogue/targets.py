@@ -33,6 +33,8 @@ INDICATORS = {
 
 PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
 """Those that only a service has: each counts in its own unit."""
+ADDS_UP = tuple(name for name, unit in INDICATORS.items() if unit in ("kWh", "kgCO2e", "L"))
+"""Those that add up over services and quarters, as a trajectory needs."""
 _OF_ALL = ("energy_components", "energy", "coverage_services")
 
 
@@ -88,6 +90,11 @@ class Target(Model):
             raise ValueError("write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)")
         if self.value is not None and INDICATORS[self.indicator] == "1" and self.value > 1:
             raise ValueError(f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %")
+        if self.is_trajectory and self.indicator not in ADDS_UP:
+            raise ValueError(
+                f"{self.indicator} is a ratio and does not add up over quarters, so it has no budget: write op, value, deadline "
+                f"(a threshold), or set the trajectory on one of {', '.join(ADDS_UP)}"
+            )
         if self.indicator in PER_SERVICE and self.service is None:
             raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
         if self.indicator in _OF_ALL and self.service is not None:

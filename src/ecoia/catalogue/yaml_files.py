@@ -111,9 +111,11 @@ def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: d
     try:
         parts[name] = model.model_validate(data)
     except ValidationError as error:
-        return [
-            Problem(name, line_of(node, problem["loc"]), problem["loc"], remedy_of(dict(problem), model))
-            for problem in error.errors(include_url=False)
-            if problem["type"] != "too_short" or not problem["input"]  # a list all of whose items are wrong, told one by one
-        ]
+        found = []
+        for problem in error.errors(include_url=False):
+            if problem["type"] == "too_short" and problem["input"]:
+                continue  # a list all of whose items are wrong, told one by one
+            location = tuple(step for step in problem["loc"] if step != "[key]")  # pydantic's mark of a key that is wrong itself
+            found.append(Problem(name, line_of(node, location), location, remedy_of(dict(problem), model)))
+        return found
     return []

@@ -184,6 +184,8 @@ def _build(
 
 
 def _print_results(built: QuarterlyReport) -> None:
+    from ecoia.hosted import METERED
+
     rows = []
     for result in built.results:
         name = f"{result.service}{' (simulated)' if result.simulated else ''}"
@@ -194,6 +196,10 @@ def _print_results(built: QuarterlyReport) -> None:
     if built.totals.co2e.value is None:
         remedy = " (name where the electricity is used: setting 'zone', e.g. ECOIA_ZONE=FRA)"
         say(f"CO2e not computed: {built.totals.co2e.reason}{remedy if built.totals.co2e.reason == 'no-zone' else ''}")
+    refused = len(built.doubles) + sum(use.standing == METERED for use in built.tokens)
+    if refused:
+        many = f"{refused} claim{' was' if refused == 1 else 's were'}"
+        say(f"{many} refused as counted already: 'doubles' and 'tokens' of the JSON, sections 6 and 7 of the page, list them")
     if built.lost:
         say("lost and counted: " + ", ".join(f"{cause} {count}" for cause, count in built.lost.items()))
 
@@ -229,6 +235,8 @@ def _standing(entry: ServiceEntry) -> str:
         return "unregistered"
     if entry.declared_only:
         return "declared"
+    if entry.instance_days and not entry.measured:
+        return f"part: {entry.covered or 0:.0%}"
     return "measured" if entry.measured else "not measured"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ecoia.assessment import AppliedFactor
+from ecoia.deviations import GSD
 from ecoia.embodied import amortised_micrograms
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.hosted import Hypotheses
@@ -13,12 +14,16 @@ from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,
     ContractUsed,
+    DeviationInUse,
     EquipmentUsed,
+    EquivalenceUsed,
     FactorSetInUse,
     FactorUsed,
     FigureUsed,
+    Footprint,
     TokensUsed,
 )
+from ecoia.report.quantities import scaled
 
 
 def factors_used(context: Context) -> tuple[FactorUsed, ...]:
@@ -104,6 +109,29 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
     )
 
 
+def deviations(context: Context) -> tuple[DeviationInUse, ...]:
+    """Every one, in the table's order."""
+    return tuple(DeviationInUse(name, context.known.gsd[name], default) for name, default in GSD.items())
+
+
+def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUsed, ...]:
+    """Those that were asked for; none by default."""
+    from ecoia.catalogue import EQUIVALENCES
+
+    of = "co2e_operational" if footprint.co2e.value is None else "co2e"
+    return tuple(
+        EquivalenceUsed(
+            id=name,
+            of=of,
+            quantity=scaled(getattr(footprint, of), 1 / known.kg_per_unit, known.unit),
+            kg_per_unit=known.kg_per_unit,
+            source=known.source,
+            dated=known.date,
+        )
+        for name, known in ((name, EQUIVALENCES[name]) for name in context.catalogue.equivalences)
+    )
+
+
 def site_figures(context: Context) -> tuple[FigureUsed, ...]:
     """Every PUE, WUE and water factor that a figure rests on, in the catalogue's order."""
     applied = {each for period in context.assessed for each in period.whole.figures_used}
@@ -177,6 +205,7 @@ def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
                 central_kg=central,
                 high_kg=high,
                 record_ids=use.record_ids,
+                records=use.records,
             )
         )
     return tuple(used)

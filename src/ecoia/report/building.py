@@ -127,6 +127,9 @@ def build_report(
         changes=changed,
         restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
         published_micrograms={quarter: dict(parts) for quarter, parts in sorted((published_micrograms or {}).items())},
+        deviations=annexes.deviations(context),
+        equivalences=annexes.equivalences(context, footprint),
+        deviations_because=catalogue.method.because if catalogue.method.gsd else None,
     )
     return replace(report, notices=_notices(context, report))
 

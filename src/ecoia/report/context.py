@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,9 +14,9 @@ from ecoia.assessment import Assessment, Impact, Knowledge
 from ecoia.doublecounting import listed, refuse_doubles
 from ecoia.factors import FactorSet
 from ecoia.impacts import TRAINING_PHASES, Known, Period, Split
-from ecoia.periods import DAY_NS, Quarter
+from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
-from ecoia.semconv import ABANDONED, KIND_SPAN
+from ecoia.semconv import ABANDONED, DECLARED, KIND_IDLE, KIND_SPAN
 from ecoia.settings import Surroundings
 from ecoia.units import from_micro
 
@@ -50,7 +51,14 @@ class Context:
         self.quarter, self.catalogue = quarter, catalogue
         self.timezone = ZoneInfo(settings.timezone)
         self.known = Knowledge(
-            factors, settings.zone, settings.pue, self.timezone, catalogue.calibrations, catalogue.sites, catalogue.contracts
+            factors,
+            settings.zone,
+            settings.pue,
+            self.timezone,
+            catalogue.calibrations,
+            catalogue.sites,
+            catalogue.contracts,
+            catalogue.gsd,
         )
         self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
         self.last_ns = known_until_ns
@@ -121,6 +129,36 @@ class Context:
         """Those of which the quarter has a record, sorted."""
         named = {bearer[0] for bearer in self.period.strands} | {service for service, _ in self.activity.works}
         return sorted(service for service in named if service is not None)
+
+    @cached_property
+    def instance_days(self) -> dict[str, int]:
+        """By service, on how many civil days of how many instances it was recorded, at work or with capacity reserved.
+
+        What is simulated, declared, or without any known energy is no recording.
+        """
+        half_hours: dict[tuple[str, str], set[int]] = {}
+        for strand in self.activity.strands:
+            service = strand.bearer[0]
+            if service is None or strand.kind not in (KIND_SPAN, KIND_IDLE) or strand.simulated:
+                continue
+            known = zip(strand.methods, strand.microjoules, strict=True)
+            if any(energy is not None and status != DECLARED for (status, _), energy in known):
+                half_hours.setdefault((service, strand.instance), set()).update(strand.half_hours_utc_ns)
+        days = {instant_ns: self._day(instant_ns) for instant_ns in set().union(*half_hours.values())}
+        found: dict[str, int] = {}
+        for (service, _), instants in half_hours.items():
+            found[service] = found.get(service, 0) + len({days[instant_ns] for instant_ns in instants})
+        return found
+
+    @property
+    def days_elapsed(self) -> float:
+        """The part of the quarter's civil days that have begun."""
+        first, until = self.quarter.first_day(), self.quarter.shift(1).first_day()
+        begun = (self._day(min(self.end_ns, self.last_ns) - 1) - first).days + 1
+        return max(begun, 0) / (until - first).days
+
+    def _day(self, instant_ns: int) -> date:
+        return utc_datetime(instant_ns).astimezone(self.timezone).date()
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str, str], str]:

@@ -98,6 +98,10 @@ organisation bought the machines."""
 INVENTORY_ITEMS = ("electricity", "capital-goods", "services")
 
 
+COVERED = 0.8
+"""The share of its declared instance-days from which on a service counts as measured."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A number with its unit and 95 % interval. ``value`` None: not computed, for the ``reason`` (a code)."""
@@ -183,12 +187,17 @@ class ServiceEntry:
     scope: str | None = None
     energy_components_microjoules: int | None = None  # spans and idle of this service; None: nothing recorded
     idle_microjoules: int = 0  # of which: reserved and idle
+    instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
+    instance_days_declared: float | None = None  # of the days that have begun
+    covered: float | None = None  # the share of the declared ones, 1 at most; None: not declared
 
 
 @dataclass(frozen=True)
 class Coverage:
     """Who is in the denominator. ``share`` is measured registered services / (named + unnamed) in scope.
 
+    A service is measured when at least ``COVERED`` of its declared instance-days are recorded; one that declares none
+    (``undeclared_days``) as soon as it is recorded. ``partly`` are those recorded on fewer of them, not measured.
     A service known by declared activity alone is not measured: it is in ``declared``, not in ``measured``.
     Retired services are in neither part of the ratio.
     """
@@ -200,6 +209,8 @@ class Coverage:
     share: float | None
     unregistered: tuple[str, ...]
     declared: int = 0
+    partly: tuple[str, ...] = ()
+    undeclared_days: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +227,20 @@ class BudgetState:
     consumed: Quantity
     distance: Quantity
     overrun_probability: Quantity
+
+
+@dataclass(frozen=True)
+class BaselineAddition:
+    """A service that existed in a quarter of the baseline and was not counted in it: what is added for it, by estimate.
+
+    ``taken_from`` is the first quarter in which it was recorded, ``share`` on which part of the quarter's days it existed.
+    """
+
+    service: str
+    quarter: str
+    taken_from: str
+    share: float
+    quantity: Quantity
 
 
 @dataclass(frozen=True)
@@ -239,6 +264,7 @@ class TargetVerdict:
     decision_date: str | None = None
     service: str | None = None  # of one service only
     budget: BudgetState | None = None  # of a trajectory whose baseline is known
+    additions: tuple[BaselineAddition, ...] = ()  # what its baseline holds by estimate
 
 
 @dataclass(frozen=True)
@@ -305,6 +331,30 @@ class CalibrationUsed:
     until_day: str | None
     source: str
     measured_on: str
+
+
+@dataclass(frozen=True)
+class DeviationInUse:
+    """The geometric standard deviation of a source of error, and what it is where nobody chose another."""
+
+    name: str  # of deviations.GSD
+    gsd: float
+    default: float
+
+
+@dataclass(frozen=True)
+class EquivalenceUsed:
+    """What the CO2e is set beside, on request: ``quantity`` of it emits as much. The interval is that of the CO2e alone.
+
+    ``of`` is the indicator that is set beside it: ``co2e``, or ``co2e_operational`` where not all parts are known.
+    """
+
+    id: str
+    of: str
+    quantity: Quantity
+    kg_per_unit: float
+    source: str
+    dated: str
 
 
 @dataclass(frozen=True)
@@ -404,7 +454,8 @@ class TokensUsed:
     low_kg: float | None
     central_kg: float | None
     high_kg: float | None
-    record_ids: tuple[str, ...] = ()  # the first of those that they are on
+    record_ids: tuple[str, ...] = ()  # the first of the ``records`` that they are on
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -542,6 +593,9 @@ class QuarterlyReport:
     restatements: tuple[Recalculation, ...] = ()  # published quarters computed again, with the bridge
     published_micrograms: dict[str, dict[str, int]] = field(default_factory=dict)  # by quarter and part, as published
     seal: Seal | None = None  # of a published one only, where it is printed
+    deviations: tuple[DeviationInUse, ...] = ()
+    equivalences: tuple[EquivalenceUsed, ...] = ()
+    deviations_because: str | None = None  # why some are not the default, as the organisation says
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 

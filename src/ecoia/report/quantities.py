@@ -65,10 +65,13 @@ def per_unit(energy: Quantity, units: float | None) -> Quantity:
     """Wh per functional unit: the sums first, the ratio last."""
     if energy.value is None:
         return Quantity(None, "Wh", reason=energy.reason)
-    if not units:
-        return Quantity(None, "Wh", reason="no-units")
-    value, low, high = (None if number is None else number * 1000 / units for number in (energy.value, energy.low, energy.high))
-    return Quantity(value, "Wh", low, high)
+    return scaled(energy, 1000 / units, "Wh") if units else Quantity(None, "Wh", reason="no-units")
+
+
+def scaled(known: Quantity, factor: float, unit: str) -> Quantity:
+    """The same, times a number, in another unit."""
+    value, low, high = (None if number is None else number * factor for number in (known.value, known.low, known.high))
+    return Quantity(value, unit, low, high, known.reason)
 
 
 def utc(instant_ns: int) -> str:

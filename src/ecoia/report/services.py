@@ -9,6 +9,7 @@ from ecoia.impacts import TRAINING_PHASES, Known, intensity, sci
 from ecoia.periods import Quarter, covered_seconds
 from ecoia.report.context import Context
 from ecoia.report.model import (
+    COVERED,
     Coverage,
     Footprint,
     PhaseResult,
@@ -74,13 +75,16 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         # A simulated quarter measures nobody.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
+    days = context.instance_days.get(service_id, 0)
+    declared = service.instance_days * context.days_elapsed if service and service.instance_days else None
+    covered = min(days / declared, 1.0) if declared else None
     idle = sum(energy or 0 for strand in strands if strand.kind == KIND_IDLE for energy in strand.known_microjoules)
     return ServiceEntry(
         id=service_id,
         name=service.name if service else service_id,
         status=service.status if service else UNREGISTERED,
         registered=service is not None,
-        measured=bool(statuses - {DECLARED}),
+        measured=days > 0 and (covered is None or covered >= COVERED),
         declared_only=statuses == {DECLARED},
         audience=service.audience if service else None,
         purpose=service.purpose if service else None,
@@ -93,6 +97,9 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         scope=service.scope if service else None,
         energy_components_microjoules=None if found.energy.value is None else found.energy_components_microjoules,
         idle_microjoules=idle,
+        instance_days=days,
+        instance_days_declared=declared,
+        covered=covered,
     )
 
 
@@ -110,6 +117,8 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
         share=measured / whole if whole and context.activity.rows else None,
         unregistered=tuple(entry.id for entry in entries if not entry.registered),
         declared=sum(entry.declared_only for entry in active),
+        partly=tuple(entry.id for entry in active if entry.instance_days and not entry.measured),
+        undeclared_days=tuple(entry.id for entry in active if entry.measured and entry.instance_days_declared is None),
     )
 
 

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecoia.assessment import Estimate
-from ecoia.impacts import Known
+from ecoia.change import successors
+from ecoia.impacts import Known, Split
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.model import BudgetState, Coverage, Footprint, Measure, Quantity, ServiceFootprint, TargetVerdict
-from ecoia.report.quantities import relative, shown
+from ecoia.report.model import (
+    BaselineAddition,
+    BudgetState,
+    Coverage,
+    Footprint,
+    Measure,
+    Quantity,
+    ServiceFootprint,
+    TargetVerdict,
+)
+from ecoia.report.quantities import measure, relative, shown
 from ecoia.semconv import MISSING, NOT_LACKING
 from ecoia.trajectory import QUARTERS_NEEDED, Trajectory
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Target
+    from ecoia.catalogue import Service, Target
 
 _OPEN = "non-concluant"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a trajectory starts from: the mean of its quarters, and what of it is there by estimate."""
+
+    level: Known
+    quarters: tuple[Quarter, ...] = ()
+    additions: tuple[BaselineAddition, ...] = ()
 
 
 class Judge:
@@ -48,8 +69,10 @@ class Judge:
 
         reason: str | None
         budget: BudgetState | None = None
+        baseline = Baseline(Known(None, "baseline-missing"))
         if target.baseline is not None:
-            verdict, reason, observed, budget = self._trajectory(target, target.baseline.quarters)
+            baseline = self._baseline(target, target.baseline.quarters)
+            verdict, reason, observed, budget = self._trajectory(target, baseline)
         else:
             observed = self._observed(target)
             verdict, reason = self._threshold(target, observed)
@@ -72,6 +95,7 @@ class Judge:
             decision_date=decision.date.isoformat() if decision and decision.date else None,
             service=target.service,
             budget=budget,
+            additions=baseline.additions,
         )
 
     def _observed(self, target: Target) -> Quantity:
@@ -82,6 +106,8 @@ class Judge:
         service = self._services.get(target.service or "")
         if target.service is not None and service is None:
             return Quantity(None, unit, reason="no-data")
+        if service is not None and target.indicator == "co2e_operational_market":
+            return measure(self._context.impact_of(service.service), ()).co2e_operational_market
         parts = self._footprint if service is None else service.footprint
         of_all = {
             "coverage_services": Quantity(share, unit, reason="no-data" if share is None else None),
@@ -118,15 +144,76 @@ class Judge:
             return _OPEN, "coverage-incomplete"
         return (_OPEN, "partial-quarter") if self._context.partial else ("tenu", None)
 
-    def _trajectory(self, target: Target, baseline: Sequence[str]) -> tuple[str, str | None, Quantity, BudgetState | None]:
+    def _baseline(self, target: Target, quarters: Sequence[str]) -> Baseline:
+        """The mean of the baseline's quarters, what was not counted in them added by estimate."""
+        references = tuple(Quarter.parse(text) for text in quarters)
+        if not self._measured.issuperset(references):
+            return Baseline(Known(None, "baseline-missing"), references)
+        levels, additions = [], []
+        for quarter in references:
+            added = [found for service in self._uncounted(target, quarter) if (found := self._addition(target, service, quarter))]
+            additions += [addition for addition, _ in added]
+            # Of one service alone nothing but the estimate is there: it was not counted.
+            levels += [self._level(target, quarter)] if target.service is None or not added else []
+            levels += [level for _, level in added]
+        return Baseline(Known.total(levels).scaled(1 / len(references)), references, tuple(additions))
+
+    @cached_property
+    def _recorded(self) -> dict[Quarter, set[str | None]]:
+        """Who was recorded in each quarter, not simulated; a service that goes on under a new name, under that one."""
+        names = successors(self._context.catalogue.services)
+        return {
+            quarter: {
+                names.get(strand.bearer[0] or "", strand.bearer[0])
+                for strand in self._context.activity_of(quarter).strands
+                if not strand.simulated
+            }
+            for quarter in self._context.quarters
+        }
+
+    @cached_property
+    def _measured(self) -> set[Quarter]:
+        """Quarters that are not all simulated."""
+        return {quarter for quarter, recorded in self._recorded.items() if recorded}
+
+    def _uncounted(self, target: Target, quarter: Quarter) -> list[Service]:
+        """Services that existed in a quarter of which there is no record of them."""
+        recorded, until = self._recorded[quarter], quarter.shift(1).first_day()
+        return [
+            service
+            for service in self._context.catalogue.services
+            if target.service in (None, service.id)
+            and service.id not in recorded
+            and service.since is not None
+            and service.since < until
+        ]
+
+    def _addition(self, target: Target, service: Service, quarter: Quarter) -> tuple[BaselineAddition, Known] | None:
+        """What is added for a service to a quarter: its level in the first quarter that has a record of it."""
+        from ecoia.catalogue import INDICATORS
+
+        first = next((each for each, who in self._recorded.items() if each > quarter and service.id in who), None)
+        if first is None or service.since is None:
+            return None
+        start, until = quarter.first_day(), quarter.shift(1).first_day()
+        share = (until - max(start, service.since)).days / (until - start).days
+        # Making of a machine in use then is in the baseline already, whoever bore it; of one service alone it is not.
+        level = self._level(target, first, service.id, made=target.service is not None).scaled(share)
+        if level.estimate is not None:
+            if not level.estimate.value:
+                return None
+            error = f"backcast:{service.id}"
+            level = Known(level.estimate.with_error(error, self._context.known.gsd["backcast"]), level.reason)
+        unit = INDICATORS[target.indicator]
+        return BaselineAddition(service.id, str(quarter), str(first), share, shown(level, unit)), level
+
+    def _trajectory(self, target: Target, baseline: Baseline) -> tuple[str, str | None, Quantity, BudgetState | None]:
         """Verdict, reason, the change of the last four quarters against the baseline, and where the year stands."""
-        context = self._context
-        measured = {q for q in context.quarters if not all(strand.simulated for strand in context.activity_of(q).strands)}
-        references = [Quarter.parse(text) for text in baseline]
-        if not measured.issuperset(references):
+        context, references = self._context, baseline.quarters
+        if not self._measured.issuperset(references):
             return _OPEN, "baseline-missing", Quantity(None, "1", reason="baseline-missing"), None
-        last = [q for q in (context.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if q in measured]
-        before, now = (self._mean_level(target, quarters) for quarters in (references, last))
+        last = [q for q in (context.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if q in self._measured]
+        before, now = baseline.level, self._mean_level(target, last)
         for known in (before, now):
             if known.estimate is None:
                 why = "no-data" if known.reason == "not-measured" else known.reason
@@ -181,21 +268,32 @@ class Judge:
             return Known(None, "no-data")
         return Known.total(self._level(target, quarter) for quarter in quarters).scaled(1 / len(quarters))
 
-    def _level(self, target: Target, quarter: Quarter) -> Known:
-        """Where an indicator that adds up stood in a quarter."""
+    def _level(self, target: Target, quarter: Quarter, service: str | None = None, *, made: bool = True) -> Known:
+        """Where an indicator that adds up stood in a quarter: of the target's services, or of one; with or without making."""
+        service = service or target.service
         period = self._context.period_of(quarter)
-        bearers = period.bearers(lambda bearer: target.service in (None, bearer[0]))
+        bearers = period.bearers(lambda bearer: service in (None, bearer[0]))
         split = period.split(bearers)
-        found: dict[str, Callable[[], Known]] = {
+        if not made:
+            split = replace(split, embodied=Known(Estimate.total(())))
+        levels: dict[str, Callable[[], Known]] = {
             "energy_components": lambda: period.energy_components(bearers),
             "energy_it": lambda: period.energy_it(bearers),
             "energy": lambda: period.energy(bearers),
             "co2e": lambda: split.total,
             "co2e_operational": lambda: split.operational,
+            "co2e_operational_market": lambda: self._by_contracts(service, quarter, split),
             "co2e_embodied": lambda: split.embodied,
             "co2e_api": lambda: split.api,
             "co2e_constant_factor": lambda: self._context.at_constant_factor(quarter, bearers, split),
             "water_direct": lambda: period.water(bearers, direct=True),
             "water_indirect": lambda: period.water(bearers, direct=False),
         }
-        return found.get(target.indicator, lambda: Known(None, "not-computed"))()
+        return levels[target.indicator]()
+
+    def _by_contracts(self, service: str | None, quarter: Quarter, split: Split) -> Known:
+        """CO2e of use by the contracts; before the first one and after the last, all of it has the factor of its zone."""
+        impact = self._context.period_of(quarter).assessment.impact(lambda bearer, _: service in (None, bearer[0]))
+        if impact.market_reason == "no-contract" and self._context.catalogue.contracts:
+            return split.operational
+        return Known(impact.market, impact.market_reason)

@@ -1,0 +1,39 @@
+"""``method.yaml``: what of the method the organisation chose otherwise."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ecoia.catalogue.fields import Model, Text
+from ecoia.deviations import GSD
+
+METHOD_FILE = "method.yaml"
+
+
+def _source_of_error(value: str) -> str:
+    if value in GSD:
+        return value
+    near = difflib.get_close_matches(value, GSD, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise ValueError(f"no such source of error: {hint}known: {', '.join(GSD)}")
+
+
+class MethodFile(Model):
+    """``method.yaml``. ``gsd`` holds geometric standard deviations that take the place of those of ``deviations.GSD``.
+
+    ``because`` gives the source and date of the choice.
+    """
+
+    gsd: dict[Annotated[str, AfterValidator(_source_of_error)], Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)]] = (
+        Field(default_factory=dict)
+    )
+    because: Text | None = None
+
+    @model_validator(mode="after")
+    def _with_its_reason(self) -> MethodFile:
+        if self.gsd and self.because is None:
+            raise ValueError("deviations are changed: add 'because' with the source and the date of the choice")
+        return self
