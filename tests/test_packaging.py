@@ -153,7 +153,9 @@ def test_the_installed_metadata_tells_the_version_licence_and_renderer(repositor
     assert version("ecoia") == ecoia.__version__
     assert f"## {ecoia.__version__}" in (repository / "CHANGELOG.md").read_text(encoding="utf-8")
     assert metadata("ecoia")["License-Expression"] == "Apache-2.0"
-    assert {"csv", "html", "parquet", "pdf", "xlsx"} <= {renderer.name for renderer in entry_points(group="ecoia.renderers")}
+    assert {"boamps", "csv", "html", "parquet", "pdf", "sci", "xlsx"} <= {
+        renderer.name for renderer in entry_points(group="ecoia.renderers")
+    }
 
 
 @pytest.mark.parametrize("name", ecoia.__all__)

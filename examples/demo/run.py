@@ -21,6 +21,7 @@ from rich.console import Console
 
 from ecoia.delivery import is_delivered, read_cursors
 from ecoia.journal import Journal
+from ecoia.meters.hardware import context
 from ecoia.periods import Quarter, utc_ns
 from ecoia.records import Method, Record
 from ecoia.semconv import ESTIMATED, MISSING
@@ -35,6 +36,12 @@ STAND_INS = {
     "vadore": "texte de compétence rapproché",
     "smart-emploi": "indicateur publié",
     "analyse-cv": "image de chiffre lue",
+}
+# What a BoAmps report says of the stand-ins' tasks: family, algorithm, what it reads and what it answers.
+TASKS = {
+    "vadore": ("appariement de textes", "latent semantic analysis", "text", "text"),
+    "smart-emploi": ("prévision de séries", "random forest", "tabular", "tabular"),
+    "analyse-cv": ("classification d'images", "multi-layer perceptron", "image", "tabular"),
 }
 STEPS = {
     "vadore": ["vadore.py"],
@@ -61,6 +68,7 @@ def prepare(output: Path) -> dict[str, str]:
         if service["id"] in STAND_INS:
             service["stand_in"] = True
             service["functional_unit"] = STAND_INS[service["id"]]
+            service["boamps"] = described(*TASKS[service["id"]])
     register.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     # Settings of the shell would lead elsewhere than demo-output/ecoia.toml.
@@ -69,6 +77,23 @@ def prepare(output: Path) -> dict[str, str]:
     environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
     environment["MLFLOW_LOGGING_LEVEL"] = "WARNING"
     return environment
+
+
+def described(family: str, algorithm: str, reads: str, answers: str) -> dict[str, Any]:
+    """The ``boamps`` block of a stand-in, in place of the example organisation's: on this machine."""
+    machine: dict[str, Any] = context()
+    cpu = {"type": "cpu", "count": machine["cpu_count"]} | ({"name": machine["cpu_model"]} if machine["cpu_model"] else {})
+    memory = (
+        {"type": "ram", "count": 1, "memory_gb": round(machine["memory_bytes"] / 1e9, 1)} if machine["memory_bytes"] else None
+    )
+    return {
+        "task_family": family,
+        "algorithms": [{"name": algorithm, "framework": "scikit-learn"}],
+        "datasets": [{"usage": "input", "type": reads, "source": "public"}, {"usage": "output", "type": answers}],
+        "infrastructure": {"type": "other", "components": [cpu, memory] if memory else [cpu]},
+        "system": {"os": machine["os"]},
+        "software": {"language": "python", "version": machine["python"]},
+    }
 
 
 def run_steps(output: Path, environment: dict[str, str]) -> None:

@@ -17,16 +17,18 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia import catalogue as catalogues
 from ecoia.activity import last_utc_ns
-from ecoia.catalogue import Catalogue
 from ecoia.errors import PublicationError
 from ecoia.factors import Factor, FactorSet
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.settings import Surroundings
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Catalogue
 
 SETTINGS_FILE, CATALOGUE_FOLDER, FACTORS_FILE, ROWS_FOLDER = "settings.json", "catalogue", "factors.jsonl.gz", "rows"
 
@@ -107,8 +109,10 @@ def read_inputs(folder: Path) -> Inputs:
         factors = _factors(_read_lines(folder / FACTORS_FILE), place.timezone)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise PublicationError(f"the inputs in '{folder}' cannot be read ({error}): 'ecoia verify' says what differs") from error
+    from ecoia import catalogue
+
     kept = folder / CATALOGUE_FOLDER
-    return Inputs(rows, catalogues.load(kept if kept.is_dir() else None), factors, place, known_until)
+    return Inputs(rows, catalogue.load(kept if kept.is_dir() else None), factors, place, known_until)
 
 
 def _line(row: Row) -> str:

@@ -16,12 +16,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ecoia.activity import Activity, Bearer, by_quarter
 from ecoia.assessment import Knowledge
-from ecoia.catalogue import Catalogue
 from ecoia.doublecounting import refuse_doubles
 from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.factors import FactorSet
@@ -29,6 +28,9 @@ from ecoia.impacts import Period
 from ecoia.inputs import Inputs
 from ecoia.periods import Quarter
 from ecoia.settings import Surroundings
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Catalogue
 
 CAUSES = ("method", "correction", "boundary", "factor")
 PARTS = ("co2e_operational", "co2e_embodied", "co2e_api")

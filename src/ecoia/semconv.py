@@ -16,7 +16,7 @@ COMPONENTS = ("cpu", "gpu", "ram")
 PHASES = ("data-preparation", "training", "fine-tuning", "evaluation", "inference")
 
 BOAMPS_TASK_STAGE = {
-    "data-preparation": "dataPreprocessing",
+    "data-preparation": "preprocessing",
     "training": "training",
     "fine-tuning": "finetuning",
     "evaluation": "evaluation",

@@ -12,6 +12,7 @@ A mistake is named by file, line, field and remedy, and every mistake of the fol
 
 from __future__ import annotations
 
+from ecoia.catalogue.boamps import BoAmps, Described
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, Charter, CharterCommitment, CharterFile, GovernanceBody, Organisation
 from ecoia.catalogue.committees import (
@@ -72,6 +73,7 @@ __all__ = [
     "Action",
     "Answer",
     "Baseline",
+    "BoAmps",
     "Calibration",
     "CalibrationFile",
     "Catalogue",
@@ -83,6 +85,7 @@ __all__ = [
     "Contract",
     "ContractsFile",
     "Decision",
+    "Described",
     "Equipment",
     "EquipmentFile",
     "EquivalencesFile",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ecoia.catalogue.boamps import BoAmps
 from ecoia.catalogue.fields import Day, Model, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
@@ -36,6 +37,7 @@ class Service(Model):
     owner_role: Role | None = None
     stand_in: bool = False
     succeeds: Slug | None = None
+    boamps: BoAmps | None = None
 
     @model_validator(mode="after")
     def _not_itself(self) -> Service:

@@ -56,6 +56,11 @@ services: []
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
 #     succeeds: ancien-assistant        # service remplacé (facultatif)
+#     boamps:                           # ce que l'export BoAmps dit de plus (facultatif ; docs/exports.md)
+#       task_family: génération de texte
+#       algorithms: [{foundation_model: nom-du-modèle, type: llm}]
+#       datasets: [{usage: input, type: token}, {usage: output, type: token}]
+#       infrastructure: {type: onPremise, components: [{type: gpu, count: 1}]}
 """
 
 _STARTER_CHARTER = """\

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ecoia.cli.check import add_checking
 from ecoia.cli.common import Commands
 from ecoia.cli.factors import add_factors
 from ecoia.cli.install import add_installation
@@ -51,6 +52,7 @@ def _ecoia(
 add_measuring(app)
 add_results(app)
 add_publishing(app)
+add_checking(app)
 add_factors(app)
 add_installation(app)
 

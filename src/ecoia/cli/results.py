@@ -52,7 +52,7 @@ def report(
     source: From = Source.LEDGER,
     lang: Annotated[Language, typer.Option("--lang", help="Language of what people read.")] = Language.FR,
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="Which files, e.g. html,pdf,xlsx,csv,parquet,json.")
+        str, typer.Option("--format", metavar="NAMES", help="Which files, e.g. html,pdf,xlsx,csv,parquet,json,boamps,sci.")
     ] = DEFAULT_FORMATS,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path(),
     home: Home = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from ecoia.assessment import FactorGap
 from ecoia.change import Explained
@@ -190,6 +191,7 @@ class ServiceEntry:
     instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
     instance_days_declared: float | None = None  # of the days that have begun
     covered: float | None = None  # the share of the declared ones, 1 at most; None: not declared
+    boamps: dict[str, Any] | None = None  # what the register says of its tasks, as ``catalogue.BoAmps`` has it
 
 
 @dataclass(frozen=True)
@@ -374,6 +376,17 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class Serving:
+    """What serving took, idle capacity reserved for it included, making the models left out: the parts of ``sci``."""
+
+    energy: Quantity  # with the building where known
+    co2e_operational: Quantity
+    co2e_embodied: Quantity
+    co2e_api: Quantity
+    units: float | None
+
+
+@dataclass(frozen=True)
 class ServiceFootprint:
     """A service's parts and intensities, each in its own unit: services are not ranked by them.
 
@@ -384,6 +397,7 @@ class ServiceFootprint:
     service: str
     footprint: Footprint
     functional_unit: str | None
+    serving: Serving
     sci: Quantity
     sci_training: Quantity
     training_quarter: str | None

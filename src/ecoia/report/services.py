@@ -16,6 +16,7 @@ from ecoia.report.model import (
     Quantity,
     ServiceEntry,
     ServiceFootprint,
+    Serving,
     TrendPoint,
 )
 from ecoia.report.quantities import measure, per_unit, shown
@@ -100,6 +101,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         instance_days=days,
         instance_days_declared=declared,
         covered=covered,
+        boamps=service.boamps.model_dump(mode="json", exclude_none=True) if service and service.boamps else None,
     )
 
 
@@ -177,9 +179,8 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
     serving = period.bearers(lambda bearer: bearer[0] == service and not _is_training(bearer))
     made = period.bearers(lambda bearer: bearer[0] == service and _is_training(bearer))
     trained, training = _latest_training(context, service)
-    per_unit_, amortised = sci(
-        period.split(serving).total, context.count(serving, "units_micro"), training, entry.lifetime_units if entry else None
-    )
+    split, units = period.split(serving), context.count(serving, "units_micro")
+    per_unit_, amortised = sci(split.total, units, training, entry.lifetime_units if entry else None)
     whole = period.split([*serving, *made]).total
     stated = next((o for o in context.catalogue.outcomes if (o.service, o.quarter) == (service, str(context.quarter))), None)
     accepted = context.count([*serving, *made], "accepted_micro") if stated is None else stated.accepted
@@ -189,6 +190,13 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
         service=service,
         footprint=footprint(context, service),
         functional_unit=entry.functional_unit if entry else None,
+        serving=Serving(
+            energy=shown(period.energy(serving), "kWh"),
+            co2e_operational=shown(split.operational, "kgCO2e"),
+            co2e_embodied=shown(split.embodied, "kgCO2e"),
+            co2e_api=shown(split.api, "kgCO2e"),
+            units=units,
+        ),
         sci=shown(per_unit_, "gCO2e"),
         sci_training=shown(amortised, "gCO2e"),
         training_quarter=None if trained is None else str(trained),

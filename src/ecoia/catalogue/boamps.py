@@ -1,0 +1,146 @@
+"""The ``boamps`` block of a service: what a BoAmps report says of a task beside its energy, and no meter knows.
+
+BoAmps (Boavizta) is a format for sharing energy measures of AI tasks. Values are written as they go into it; names here carry
+their unit. Everything is optional: what is left out is left out of the export, and listed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ecoia.catalogue.fields import Model, Role, Text, Zone
+
+Phase = Literal["data-preparation", "training", "fine-tuning", "evaluation", "inference"]
+
+DataType = Literal["tabular", "audio", "boolean", "image", "video", "object", "text", "token", "word", "other"]
+DataFormat = Literal[
+    "arrow", "csv", "flac", "html", "jpeg", "json", "mp3", "mpeg4", "ods", "ogg", "other", "parquet", "pdf", "png", "sql",
+    "text", "tiff", "wav", "webp", "xls", "xlsx", "xml", "yaml",
+]  # fmt: skip
+"""Those of the format that AI services meet; the rest is ``other``."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Algorithm(Model):
+    """An approach or a model of the task; ``foundation_model`` where one is used as it is."""
+
+    name: Text | None = None
+    foundation_model: Text | None = None
+    type: Text | None = None
+    uri: Text | None = None
+    foundation_model_uri: Text | None = None
+    training_type: Text | None = None
+    parameters_billions: Positive | None = None
+    framework: Text | None = None
+    framework_version: Text | None = None
+    class_path: Text | None = None
+    layers: Count | None = None
+    epochs: Count | None = None
+    optimizer: Text | None = None
+    quantization: Text | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Algorithm:
+        if not (self.name or self.foundation_model or self.type):
+            raise ValueError("an algorithm is known by its 'name', 'foundation_model' or 'type': write one of them")
+        return self
+
+
+class Dataset(Model):
+    """Data that the task reads or writes; of inference, those of one request on average. ``owner`` is never a person."""
+
+    usage: Literal["input", "output"]
+    type: DataType
+    format: DataFormat | None = None
+    size_gb: Positive | None = None
+    quantity: Positive | None = None
+    shape: Text | None = None
+    source: Literal["public", "private", "other"] | None = None
+    source_uri: Text | None = None
+    owner: Role | None = None
+
+
+class HardwarePart(Model):
+    """Some equal pieces of hardware that the task runs on; ``share`` is the part of them that the task has."""
+
+    type: Text
+    count: Count
+    name: Text | None = None
+    memory_gb: Positive | None = None
+    manufacturer: Text | None = None
+    family: Text | None = None
+    series: Text | None = None
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+
+
+class Infrastructure(Model):
+    """What the task runs on."""
+
+    type: Literal["publicCloud", "privateCloud", "onPremise", "other"]
+    components: Annotated[tuple[HardwarePart, ...], Field(min_length=1)]
+    cloud_provider: Text | None = None
+    cloud_instance: Text | None = None
+    cloud_service: Text | None = None
+
+
+class OperatingSystem(Model):
+    """The operating system of the infrastructure."""
+
+    os: Text
+    distribution: Text | None = None
+    distribution_version: Text | None = None
+
+
+class Software(Model):
+    """The programming language of the task."""
+
+    language: Text
+    version: Text | None = None
+
+
+class Described(Model):
+    """What may be said of a task."""
+
+    task_family: Text | None = None
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] | None = None
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)] | None = None
+    infrastructure: Infrastructure | None = None
+    system: OperatingSystem | None = None
+    software: Software | None = None
+    country: Zone | None = None
+    estimated_accuracy: Literal["veryPoor", "poor", "average", "good", "veryGood"] | None = None
+    description: Text | None = None
+
+
+class DescribedPhase(Described):
+    """What differs in one phase: each field that is given stands in place of the service's."""
+
+    phase: Phase
+
+
+class BoAmps(Described):
+    """The block of a service: its tasks, and under which terms their reports are shared."""
+
+    licence: Text | None = None
+    confidentiality: Literal["public", "internal", "confidential", "secret"] | None = None
+    division: Text | None = None
+    project: Text | None = None
+    phases: tuple[DescribedPhase, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_phase_once(self) -> BoAmps:
+        twice = [phase for phase, times in Counter(each.phase for each in self.phases).items() if times > 1]
+        if twice:
+            raise ValueError(f"'phases' describes {', '.join(twice)} more than once: write each phase once")
+        return self
+
+    def of(self, phase: str) -> Described:
+        """What is said of a phase."""
+        own = [each for each in self.phases if each.phase == phase]
+        said = {name: value for source in (self, *own) for name in Described.model_fields if (value := getattr(source, name))}
+        return Described(**said)
