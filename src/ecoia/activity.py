@@ -52,8 +52,8 @@ class Activity:
     """What some rows say, by who bears it.
 
     ``outcomes`` has how each run ended, by service, phase and run; ``run_microjoules`` what the work of each run used, and
-    ``run_last_utc_ns`` until when. Of ``works``, ``intervals_utc_ns`` has when there was some, ``quality`` its latest figures.
-    ``token_rows`` are the rows with tokens.
+    ``run_last_utc_ns`` until when, ``run_quality`` its latest figures. Of ``works``, ``intervals_utc_ns`` has when there was
+    some, ``quality`` its latest figures. ``token_rows`` are the rows with tokens.
     """
 
     strands: list[Strand] = field(default_factory=list)
@@ -61,6 +61,7 @@ class Activity:
     outcomes: dict[tuple[str, str, str], str] = field(default_factory=dict)
     run_microjoules: dict[tuple[str, str, str], int] = field(default_factory=dict)
     run_last_utc_ns: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    run_quality: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
     intervals_utc_ns: dict[Work, list[tuple[int, int]]] = field(default_factory=dict)
     quality: dict[Work, dict[str, float]] = field(default_factory=dict)
     token_rows: list[Row] = field(default_factory=list)
@@ -209,6 +210,9 @@ class _Reader:
         for row in sorted(self._with_quality, key=_when):
             work = _work_of(row)
             found.quality[work] = found.quality.get(work, {}) | row["quality"]
+            if row["run_id"] is not None:
+                run = (*work, row["run_id"])
+                found.run_quality[run] = found.run_quality.get(run, {}) | row["quality"]
         return found
 
 

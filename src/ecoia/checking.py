@@ -26,8 +26,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ecoia.assessment import GSD, Cell, Estimate, method_class
+from ecoia.assessment import Cell, Estimate, method_class
 from ecoia.change import log_ratio_variance
+from ecoia.deviations import GSD
 from ecoia.doublecounting import refuse_doubles
 from ecoia.errors import UsageError
 from ecoia.periods import utc_datetime

@@ -14,13 +14,17 @@ SERVICES_FILE = "services.yaml"
 Status = Literal["generalised", "qualification", "poc", "retired"]
 
 
+Metric = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class Service(Model):
     """A named AI service of the register.
 
     ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
     these its training is amortised. ``instance_days`` is on how many days, added up over its instances, it runs in a full
     quarter: the recorded ones are compared with it. ``since`` is the first day on which it existed: it is added by estimate to
-    a baseline quarter that holds such days and no record of it.
+    a baseline quarter that holds such days and no record of it. ``quality`` says of a figure of quality (``accuracy: higher``)
+    in which direction it is better: only then are runs compared by it.
     """
 
     id: Slug
@@ -37,6 +41,7 @@ class Service(Model):
     owner_role: Role | None = None
     stand_in: bool = False
     succeeds: Slug | None = None
+    quality: dict[Metric, Literal["higher", "lower"]] = Field(default_factory=dict)
     boamps: BoAmps | None = None
 
     @model_validator(mode="after")

@@ -11,11 +11,12 @@ from ecoia.factors import FactorSet
 from ecoia.periods import Quarter
 from ecoia.recalculation import Recalculation
 from ecoia.records import Row
-from ecoia.report import annexes, services, sites
+from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
 from ecoia.report.model import NOTICES, Body, Commitment, QuarterlyReport
 from ecoia.report.quantities import measure, utc
+from ecoia.report.sensitivity import sensitivities
 from ecoia.report.verdicts import Judge
 from ecoia.semconv import (
     DECLARED,
@@ -125,6 +126,13 @@ def build_report(
         doubles=context.doubles,
         inventory=sites.inventory(context, footprint),
         changes=changed,
+        costliest_runs=sobriety.costliest_runs(context),
+        savings=sobriety.savings(context),
+        said=committees.said(context),
+        actions=committees.actions(context),
+        regions=committees.regions(context),
+        evaluations=committees.evaluations(context),
+        sensitivities=sensitivities(context),
         restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
         published_micrograms={quarter: dict(parts) for quarter, parts in sorted((published_micrograms or {}).items())},
         deviations=annexes.deviations(context),

@@ -91,6 +91,10 @@ VERDICT_REASONS = (
 not in it; the others as in ``REASONS``."""
 
 
+SAVINGS = ("lost-runs", "idle", "dominated-runs", "other-hours")
+"""``lost-runs``: failed or abandoned; ``idle``: reserved and idle; ``dominated-runs``: another run was as good for less energy;
+``other-hours``: the same work at other hours would have emitted less."""
+
 ASSUMPTIONS = ("operated-not-said", "upstream-included", "equipment-owned")
 """What an ``InventoryLine`` supposes. ``operated-not-said``: the organisation runs the site; ``upstream-included``: the factors
 are of the life cycle, and what is upstream of electricity (scope 3, category 3) is not told apart; ``equipment-owned``: the
@@ -547,6 +551,109 @@ class Body:
 
 
 @dataclass(frozen=True)
+class RunUsed:
+    """A run that made a model, and what it took. ``outcome`` None: nothing says how it ended."""
+
+    service: str
+    phase: str
+    run_id: str
+    outcome: str | None
+    energy: Quantity
+    quality: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What the quarter's data shows could be spared. ``microjoules``, of components, are exact; ``energy`` is at the site.
+
+    ``kind`` one of ``SAVINGS``. ``may_harm`` are numbers of commitments of the charter. Of ``dominated-runs``: ``metric`` is the
+    figure of quality that was compared, ``front`` the runs that no other one equals for less. Of ``other-hours``: ``hours_later``.
+    """
+
+    kind: str
+    service: str
+    phase: str | None
+    microjoules: int
+    energy: Quantity
+    co2e: Quantity
+    role: str | None  # who can act, as the register has it
+    may_harm: tuple[int, ...]
+    runs: tuple[str, ...] = ()
+    metric: str | None = None
+    front: tuple[str, ...] = ()
+    hours_later: int | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What committees recommended, decided or wrote beside the figures. ``kind``: recommendation | decision | tie | comment.
+
+    ``about`` is the id that it answers, the number of the commitment that it ties to, or the section that it comments.
+    """
+
+    kind: str
+    text: str
+    id: str | None = None
+    body: str | None = None
+    service: str | None = None
+    about: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class ActionState:
+    """An action and where it stood at the end of the quarter. ``state``: planned | under-way | done | dropped."""
+
+    id: str
+    text: str
+    role: str
+    due: str
+    state: str
+    late: bool
+    service: str | None = None
+    about: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class RegionShare:
+    """Figures of a service apportioned to a region by its units: a key for reading, not a measurement."""
+
+    region: str
+    service: str
+    units: float
+    share: float
+    energy: Quantity
+    co2e: Quantity
+    source: str
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What the whole would be if one thing were otherwise. ``kind``: factor-set | idle-left-out | no-pue.
+
+    ``of`` is the indicator that changes; ``name`` what was taken instead, where it has a name.
+    """
+
+    kind: str
+    of: str
+    name: str | None
+    value: Quantity
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer of a service's self-assessment, the last given. ``answer``: met | partly | unmet | not-applicable | open."""
+
+    service: str
+    question: str
+    answer: str
+    quarter: str
+    comment: str | None
+    role: str | None
+
+
+@dataclass(frozen=True)
 class Seal:
     """What a published report prints of its seal, for the minutes: ``head`` is the SHA-256 of its manifest."""
 
@@ -604,6 +711,13 @@ class QuarterlyReport:
     doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: what was left out of every total, and what was kept
     inventory: tuple[InventoryLine, ...] = ()  # footprint.co2e by scope and item
     changes: tuple[QuarterChange, ...] = ()
+    costliest_runs: tuple[RunUsed, ...] = ()
+    savings: tuple[Saving, ...] = ()
+    said: tuple[Said, ...] = ()
+    actions: tuple[ActionState, ...] = ()
+    regions: tuple[RegionShare, ...] = ()
+    evaluations: tuple[Answered, ...] = ()
+    sensitivities: tuple[Sensitivity, ...] = ()
     restatements: tuple[Recalculation, ...] = ()  # published quarters computed again, with the bridge
     published_micrograms: dict[str, dict[str, int]] = field(default_factory=dict)  # by quarter and part, as published
     seal: Seal | None = None  # of a published one only, where it is printed

@@ -1,0 +1,48 @@
+"""What the quarter's CO2e of use would be, were one thing otherwise: the source of factors, the idle rule, the building."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ecoia.assessment import Assessment, Knowledge
+from ecoia.errors import FactorError
+from ecoia.factors import BUILT_IN, DEFAULT, load
+from ecoia.impacts import Known
+from ecoia.report.context import Context
+from ecoia.report.model import Sensitivity
+from ecoia.report.quantities import shown
+from ecoia.semconv import KIND_IDLE
+
+_INDICATOR = "co2e_operational"
+
+
+def sensitivities(context: Context) -> tuple[Sensitivity, ...]:
+    """Each alone, all else as in the report; none where there is no CO2e of use to compare with."""
+    if context.period.whole.operational is None:
+        return ()
+    return tuple(_otherwise(context))
+
+
+def _otherwise(context: Context) -> Iterator[Sensitivity]:
+    known = context.known
+    for name in BUILT_IN:
+        if name in (DEFAULT, known.factors.id):
+            continue
+        try:
+            other = load(name, None, context.timezone)
+            yield _under(context, replace(known, factors=other.choose(*known.factors.pairs[0])), "factor-set", name)
+        except FactorError:
+            continue  # it has no factor of this scope, or none for these zones
+    if context.period.whole.boundary != "it":
+        sites = tuple(site.model_copy(update={"pue": ()}) for site in known.sites)
+        yield _under(context, replace(known, pue=None, sites=sites), "no-pue", None)
+    period = context.period
+    active = period.bearers(lambda bearer: bearer[1] != KIND_IDLE)
+    if len(active) < len(period.strands):
+        yield Sensitivity("idle-left-out", _INDICATOR, None, shown(period.operational(active, period.impacts), "kgCO2e"))
+
+
+def _under(context: Context, known: Knowledge, kind: str, name: str | None) -> Sensitivity:
+    impact = Assessment(context.activity.strands, known).impact()
+    return Sensitivity(kind, _INDICATOR, name, shown(Known(impact.operational, impact.reason), "kgCO2e"))

@@ -1,0 +1,206 @@
+"""Where less would do: each line is drawn from the quarter's data, with what it would save, who can act and what it may harm.
+
+Nothing here is an opinion: a run that another one equals in quality for less energy, energy of runs that came to nothing,
+capacity that was reserved and idle, hours at which the same work would have emitted less. Runs are named by their id, never by
+who started them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ecoia.activity import Strand
+from ecoia.assessment import Estimate
+from ecoia.impacts import TRAINING_PHASES, Known
+from ecoia.periods import HALF_HOUR_NS
+from ecoia.report.context import Context
+from ecoia.report.model import Quantity, RunUsed, Saving
+from ecoia.report.quantities import shown
+from ecoia.semconv import KIND_IDLE
+
+MOST_RUNS = 5
+"""How many of the costliest runs are listed."""
+_LEAST_SHARE = 0.01
+"""A saving below this share of the quarter's energy (or CO2e) is not worth a committee's time."""
+_HOURS = 24
+_Run = tuple[str, str, str]
+
+
+def costliest_runs(context: Context) -> tuple[RunUsed, ...]:
+    """The runs that made models and took most, the greatest first."""
+    used = _training_runs(context)
+    ordered = sorted(used, key=lambda run: (-used[run], run))[:MOST_RUNS]
+    return tuple(
+        RunUsed(
+            service=run[0],
+            phase=run[1],
+            run_id=run[2],
+            outcome=context.outcomes.get(run),
+            energy=_energy(context, run[:2], used[run]),
+            quality=dict(sorted(context.activity.run_quality.get(run, {}).items())),
+        )
+        for run in ordered
+    )
+
+
+def savings(context: Context) -> tuple[Saving, ...]:
+    """What the quarter's data shows could be spared, the greatest energy first; then what other hours would have emitted less."""
+    whole = sum(energy or 0 for strand in context.activity.strands for energy in strand.known_microjoules)
+    found = [*_lost_runs(context), *_idle(context), *_dominated(context)]
+    kept = [saving for saving in found if saving.microjoules >= _LEAST_SHARE * whole > 0]
+    return (*sorted(kept, key=lambda each: (-each.microjoules, each.service, each.kind)), *_other_hours(context))
+
+
+def _training_runs(context: Context) -> dict[_Run, int]:
+    return {run: used for run, used in context.activity.run_microjoules.items() if run[1] in TRAINING_PHASES and used}
+
+
+def _lost_runs(context: Context) -> Iterator[Saving]:
+    """Runs that failed or were abandoned, by service and phase."""
+    lost: dict[tuple[str, str], list[_Run]] = {}
+    for run, used in _training_runs(context).items():
+        if used and context.outcomes.get(run, "ok") != "ok":
+            lost.setdefault(run[:2], []).append(run)
+    for work, runs in lost.items():
+        used = sum(context.activity.run_microjoules[run] for run in runs)
+        yield _saving(context, "lost-runs", work, used, runs=sorted(run[2] for run in runs))
+
+
+def _idle(context: Context) -> Iterator[Saving]:
+    """Capacity that a service reserved and that stood idle."""
+    for bearer in context.period.bearers(lambda bearer: bearer[0] is not None and bearer[1] == KIND_IDLE):
+        used = context.period.energy_microjoules([bearer])
+        if used and bearer[0] is not None:
+            yield _saving(context, "idle", (bearer[0], KIND_IDLE), used)
+
+
+def _dominated(context: Context) -> Iterator[Saving]:
+    """Runs that another one of the same service and phase equals for less energy: what is not on the Pareto front.
+
+    Only where the register says in which direction the figure of quality is better; the front is of finished runs.
+    """
+    used = _training_runs(context)
+    groups: dict[tuple[str, str], list[_Run]] = {}
+    for run in used:
+        if context.outcomes.get(run) == "ok":
+            groups.setdefault(run[:2], []).append(run)
+    for work, runs in sorted(groups.items()):
+        service = context.catalogue.service(work[0])
+        for metric, better in sorted((service.quality if service else {}).items()):
+            sign = 1 if better == "higher" else -1
+            scored = {run: sign * q[metric] for run in runs if metric in (q := context.activity.run_quality.get(run, {}))}
+            spared, dominated, front = 0, [], []
+            for run, score in scored.items():
+                least = min(used[other] for other, theirs in scored.items() if theirs >= score)
+                if least < used[run]:
+                    spared += used[run] - least
+                    dominated.append(run[2])
+                else:
+                    front.append(run[2])
+            if dominated:
+                yield _saving(context, "dominated-runs", work, spared, runs=sorted(dominated), metric=metric, front=sorted(front))
+
+
+def _other_hours(context: Context) -> Iterator[Saving]:
+    """By how many hours a service's making of models would have had to move for the least CO2e, all else equal.
+
+    Only where emission factors vary within the day. Every half-hour of work moves by the same; none leaves the known series.
+    """
+    for service in context.services:
+        strands = [s for s in context.activity.strands if s.bearer[0] == service and s.bearer[1] in TRAINING_PHASES]
+        emitted = [_emitted(context, strands, hours) for hours in range(_HOURS)]
+        now = emitted[0]
+        known = {hours: value for hours, value in enumerate(emitted) if value is not None}
+        if not now or len(known) < 2:
+            continue
+        best = min(known, key=lambda hours: (known[hours], hours))
+        share = 1 - known[best] / now
+        if share < _LEAST_SHARE:
+            continue
+        bearers = context.period.bearers(lambda bearer, name=service: bearer[0] == name and bearer[1] in TRAINING_PHASES)  # type: ignore[misc]
+        co2e = context.period.operational(bearers, context.period.impacts).estimate
+        if co2e is None:
+            continue
+        yield Saving(
+            kind="other-hours",
+            service=service,
+            phase=None,
+            microjoules=0,
+            energy=Quantity(0.0, "kWh"),
+            co2e=shown(Known(co2e.scaled(share)), "kgCO2e"),
+            role=_role(context, service),
+            may_harm=(),
+            hours_later=best,
+        )
+
+
+def _emitted(context: Context, strands: Sequence[Strand], hours: int) -> int | None:
+    """Microjoule-micrograms of some work, had it been so many hours later; None where a factor is not known then."""
+    factors, shift = context.known.factors, hours * 2 * HALF_HOUR_NS
+    total = 0
+    for strand in strands:
+        site = context.known.site_of(strand.instance)
+        zone = strand.zone or (site.zone if site else None) or context.known.zone
+        if zone is None or zone not in factors.zones():
+            return None
+        energy = [sum(each) for each in zip(*(known for known in strand.microjoules if known is not None), strict=True)]
+        for half_hour, used in zip(strand.half_hours_utc_ns, energy, strict=False):
+            found = factors.at(zone, half_hour + shift)
+            if found is None or not found[0].varies or found[0].filled:
+                return None
+            total += used * found[1]
+    return total
+
+
+def _saving(
+    context: Context,
+    kind: str,
+    work: tuple[str, str],
+    microjoules: int,
+    *,
+    runs: Sequence[str] = (),
+    metric: str | None = None,
+    front: Sequence[str] = (),
+) -> Saving:
+    co2e = _share(context, work, microjoules, context.period.operational([work], context.period.impacts).estimate)
+    return Saving(
+        kind=kind,
+        service=work[0],
+        phase=work[1],
+        microjoules=microjoules,
+        energy=_energy(context, work, microjoules),
+        co2e=_shown(co2e, "kgCO2e", "no-zone"),
+        role=_role(context, work[0]),
+        may_harm=_MAY_HARM[kind],
+        runs=tuple(runs),
+        metric=metric,
+        front=tuple(front),
+    )
+
+
+def _energy(context: Context, work: tuple[str, str], microjoules: int) -> Quantity:
+    return _shown(_share(context, work, microjoules, context.period.energy([work]).estimate), "kWh", "not-measured")
+
+
+def _share(context: Context, work: tuple[str, str], microjoules: int, whole: Estimate | None) -> Estimate | None:
+    """What falls on a part of the energy of a service and phase, as sure as the whole."""
+    energy = context.period.energy_microjoules([work])
+    return whole.scaled(microjoules / energy) if whole and energy else None
+
+
+def _shown(estimate: Estimate | None, unit: str, reason: str) -> Quantity:
+    return shown(Known(estimate, None if estimate else reason), unit)
+
+
+_MAY_HARM: dict[str, tuple[int, ...]] = {
+    "lost-runs": (),
+    "idle": (6,),
+    "dominated-runs": (3,),
+}
+"""By kind, the numbers of the charter's commitments that acting on it may harm: fewer reserves, less availability (security); a
+lighter model may be worse for some (equity)."""
+
+
+def _role(context: Context, service: str) -> str | None:
+    entry = context.catalogue.service(service)
+    return entry.owner_role if entry else None
