@@ -25,6 +25,7 @@ import bench_interval
 import bench_report
 import bench_sampler
 import bench_start
+import bench_watch
 from harness import Effort, Line
 from table import table
 
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "exact": bench_exact.exact,
     "interval": bench_interval.interval,
     "report": bench_report.report,
+    "watch": bench_watch.watch,
 }
 
 

@@ -37,6 +37,22 @@ def test_the_parts_are_the_claim(claim: dict[str, int | None], activity: Activit
             assert sum(part or 0 for part in parts) == claim[component]
 
 
+@given(CLAIMS, ACTIVITIES, st.data())
+def test_where_the_driver_tells_whose_a_device_is_cpu_time_plays_no_part(
+    claim: dict[str, int | None], activity: Activity, data: st.DataObject
+) -> None:
+    weights = data.draw(st.lists(NANOSECONDS, min_size=len(activity.spans) + 1, max_size=len(activity.spans) + 1))
+    result = attribute(claim, replace(activity, device_weights=weights))
+    *spans, nobodys = [*(span["gpu"] for span in result.spans), result.unattributed["gpu"]]
+    if claim["gpu"] is None:
+        assert {*spans, nobodys} == {None}
+        return
+    assert sum(spans) + nobodys == claim["gpu"]
+    for weight, energy in zip([*weights[:-1]], spans, strict=True):
+        assert abs(energy - claim["gpu"] * weight / max(sum(weights), 1)) <= 1 + claim["gpu"] * 1e-12
+    assert result.overhead["gpu"] == 0
+
+
 @given(CLAIMS, ACTIVITIES)
 def test_a_component_that_nobody_claims_is_missing(claim: dict[str, int | None], activity: Activity) -> None:
     result = attribute({"cpu": claim["cpu"]}, activity)

@@ -364,6 +364,15 @@ def test_another_process_and_a_path_have_groups_too(tmp_path: Path) -> None:
     assert hardware.control_group(tmp_path, pid=78) == hardware.control_group(tmp_path)
 
 
+@pytest.mark.parametrize("shown", ["0::/../app\n", "0::/kubepods/pod7/app\n"])
+def test_the_limits_of_another_container_are_not_taken_from_our_own(tmp_path: Path, shown: str) -> None:
+    """In a sidecar the top is the sidecar's own group, with a cgroup namespace or without."""
+    files = {"proc/self/cgroup": "0::/\n", "proc/77/cgroup": shown, "sys/fs/cgroup/cgroup.controllers": "cpu\n"}
+    lay_out(tmp_path, {**files, "sys/fs/cgroup/cpu.max": QUARTER, "sys/fs/cgroup/cpu.stat": STAT.format(3)})
+    assert hardware.control_group(tmp_path).share == 0.25
+    assert hardware.control_group(tmp_path, pid=77) == hardware.ControlGroup(None, None, None)
+
+
 def test_a_memory_limit_alone_makes_its_group_the_one_whose_time_counts(tmp_path: Path) -> None:
     lay_out(
         tmp_path,

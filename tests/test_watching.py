@@ -15,17 +15,20 @@ from typing import Any
 
 import pytest
 
+from ecoia import groups as following
 from ecoia import processes, watching
 from ecoia.errors import UsageError
 from ecoia.processes import cpu_usage_ns, notice_of, read_process
 from ecoia.records import Record
-from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN
+from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
 from ecoia.settings import load as load_settings
+from ecoia.testing_hardware import FakeGpu, FakeProcess, build_fake_nvml
+from namespaces import needs_namespaces
 from processes import BURN, recorded, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups, and exact accounts, are Linux's")
 
-APART = "import os; from ecoia import processes; processes._folder_of = lambda *_: os.environ['CLAIMS']\n"
+APART = "import os; from ecoia import processes; processes._folder_of = lambda uid, root='': root + os.environ['CLAIMS']\n"
 """Claims in a folder of the test: in this process, which is above all, other tests may measure."""
 
 WATCHER = (
@@ -462,3 +465,262 @@ def test_what_measures_itself_or_is_measured_from_above_is_not_watched(
     assert f"pid = {pid}: process {above.pid} above it measures it already" in refusal(pid=pid)
     assert f"its process {pid} is measured already, by process {above.pid} above it" in refusal(cgroup=str(folder))
     above.end()
+
+
+# --- what rules map to services, beside real groups --------------------------------------------------------------------------
+
+BY_RULES = (
+    f"{APART}import json, sys; from pathlib import Path; from ecoia import errors, settings, watching\n"
+    "try: watching.watch_by_rules(Path(sys.argv[1]), settings=settings.load(), tell=lambda text: print(text, flush=True),"
+    " **json.loads(sys.argv[2]))\n"
+    "except errors.UsageError as error: sys.exit(str(error))"
+)
+
+
+@pytest.fixture
+def hierarchy(groups: Callable[[str], Path]) -> Iterator[Callable[[str], Path]]:
+    """Makes real control groups where rules look for them, gone afterwards."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        folder = following._accounting(watching.CGROUP_MOUNT) / f"ecoia-test-{os.getpid()}" / name
+        for each in (folder.parent, folder):
+            try:
+                each.mkdir(exist_ok=True)
+            except OSError:
+                pytest.skip("no control group can be made here")
+            if each not in made:
+                made.append(each)
+        return folder
+
+    yield make
+    for folder in reversed(made):
+        if folder.exists():
+            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text(encoding="ascii"))
+            folder.rmdir()
+
+
+def rule_of(service: str, name: str) -> str:
+    return f"[[rule]]\nservice = '{service}'\ncgroup = '/ecoia-test-{os.getpid()}/{name}'\n"
+
+
+@pytest.fixture
+def by_rules(start: Callable[..., Process], tmp_path: Path) -> Callable[..., Process]:
+    file = tmp_path / "rules.toml"
+
+    def by_rules(*rules: str, said: int | None = None, **options: object) -> Process:
+        file.write_text("".join(rules), encoding="utf-8")
+        watcher = start(sys.executable, "-W", "error", "-c", BY_RULES, str(file), json.dumps(options))
+        wait_until(lambda: measures(watcher.pid) or watcher.process.poll() is not None)
+        return watcher
+
+    return by_rules
+
+
+def cpu_ms(home: Path, service: str | None) -> float:
+    return sum(record.cpu_ns for record in recorded(home) if record.service == service) / 1e6
+
+
+def test_services_of_a_host_are_measured_by_rules_as_they_come_and_go(
+    home: Path, hierarchy: Callable[[str], Path], start: Callable[..., Process], by_rules: Callable[..., Process]
+) -> None:
+    first, other = hierarchy("api-1"), hierarchy("search")
+    api, search = (start(sys.executable, "-c", SERVICE, before=member_of(folder)) for folder in (first, other))
+    assert (api.ask(), search.ask()) == ("up", "up")
+    before_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other)}
+    watcher = by_rules(rule_of("vadore", "api-*"), rule_of("search", "search"))
+    assert (api.ask("100"), search.ask("50")) == ("done", "done")
+    second = hierarchy("api-2")
+    replica = start(sys.executable, "-c", SERVICE, before=member_of(second))
+    assert (replica.ask(), replica.ask("80")) == ("up", "done")
+    api.end()
+    written = len(recorded(home))
+    wait_until(lambda: len(recorded(home)) > written + 2)  # read and written since
+    used_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other, second)}
+    first.rmdir()
+    wait_until(lambda: sum(record.spans for record in recorded(home)))
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    assert watcher.process.returncode == 0
+    vadore_ms = (used_ns[first] - before_ns[first] + used_ns[second]) / 1e6
+    assert 0.99 * vadore_ms <= cpu_ms(home, "vadore") <= 1.005 * vadore_ms
+    search_ms = (used_ns[other] - before_ns[other]) / 1e6
+    assert 0.99 * search_ms <= cpu_ms(home, "search") <= 1.005 * search_ms
+    assert {record.service: record.pid for record in spans(home)} == {"vadore": watcher.pid, "search": watcher.pid}
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}
+    assert sum(record.spans for record in recorded(home)) == 1
+
+
+def test_what_measures_itself_in_a_group_of_a_service_is_left_to_itself(
+    home: Path, hierarchy: Callable[[str], Path], start: Callable[..., Process], by_rules: Callable[..., Process]
+) -> None:
+    folder = hierarchy("api")
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
+    assert (plain.ask(), itself.ask()) == ("up", "up")
+    before_ns = cpu_usage_ns(str(folder)) or 0
+    watcher = by_rules(rule_of("vadore", "api"))
+    for _ in range(3):
+        assert (plain.ask("50"), itself.ask("100")) == ("done", "done")
+    plain.end()
+    itself.end()
+    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    written = len(recorded(home))
+    wait_until(lambda: len([record for record in recorded(home)[written:] if record.pid == watcher.pid]) > 12)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    of_itself_ms = sum(record.cpu_ns for record in recorded(home) if record.pid == itself.pid) / 1e6
+    assert of_itself_ms >= 300
+    assert 0.99 * used_ms <= cpu_ms(home, "vadore") + of_itself_ms <= 1.01 * used_ms
+
+
+@pytest.mark.long
+@needs_namespaces
+def test_what_measures_itself_in_another_container_is_left_to_itself_too(
+    home: Path,
+    tmp_path: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its claim lies in its own file system, so it is met when its turn has come; what was counted twice is taken off later."""
+    monkeypatch.setenv("OTHER", str(tmp_path / "other"))
+    (tmp_path / "claims").mkdir(mode=0o700)
+    folder = hierarchy("api")
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    contained = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o mode=700 none "$CLAIMS"; exec env ECOIA_HOME="$OTHER" "$@"',
+        "-",
+    ]
+    itself = start(*contained, sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
+    assert (plain.ask(), itself.ask()) == ("up", "up")
+    before_ns = cpu_usage_ns(str(folder)) or 0
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert (itself.ask("100"), plain.ask("20")) == ("done", "done")
+    for _ in range(12):
+        written = len(recorded(home))
+        assert (itself.ask("10"), plain.ask("20")) == ("done", "done")
+        wait_until(lambda written=written: len(recorded(home)) > written)
+    plain.end()
+    itself.end()
+    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    written = len(recorded(home))
+    wait_until(lambda: len(recorded(home)) > written + 4)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    of_itself_ms = sum(record.cpu_ns for record in recorded(tmp_path / "other")) / 1e6
+    assert of_itself_ms >= 200
+    assert 0.99 * used_ms <= cpu_ms(home, "vadore") + of_itself_ms <= 1.01 * used_ms
+
+
+def test_gpu_energy_is_the_services_whose_processes_the_driver_names_and_else_nobodys(
+    home: Path,
+    tmp_path: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "nvml").mkdir()
+    fake = build_fake_nvml(tmp_path / "nvml")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(fake.folder))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    on_gpu, second, on_cpu = (
+        start(sys.executable, "-c", SERVICE, before=member_of(hierarchy(name))) for name in ("gpu-1", "gpu-2", "cpu")
+    )
+    assert [each.ask() for each in (on_gpu, second, on_cpu)] == ["up"] * 3
+
+    def show(*pids: int) -> None:
+        gpu = FakeGpu("GPU-1", drift_milliwatts=100_000, processes=tuple(FakeProcess(pid) for pid in pids))
+        fake.show(gpu)
+
+    def gpu_joules(service: str | None) -> float:
+        return sum(record.energy_microjoules["gpu"] or 0 for record in recorded(home) if record.service == service) / 1e6
+
+    show(on_gpu.pid, second.pid)
+    watcher = by_rules(rule_of("vadore", "gpu-1"), rule_of("chat", "gpu-2"), rule_of("search", "cpu"))
+    assert on_cpu.ask("300") == "done"
+    wait_until(lambda: gpu_joules("vadore") > 50)
+    assert gpu_joules("vadore") == pytest.approx(gpu_joules("chat"), abs=1e-4)
+    show()
+    wait_until(lambda: gpu_joules(None) > 50)
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    assert gpu_joules("search") == 0
+    kinds = {record.kind for record in recorded(home) if record.service is None and record.energy_microjoules["gpu"]}
+    assert kinds == {KIND_UNATTRIBUTED}
+
+
+def test_rules_are_read_again_when_they_change_and_on_sighup(
+    hierarchy: Callable[[str], Path], by_rules: Callable[..., Process], tmp_path: Path
+) -> None:
+    hierarchy("api")
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert watcher.process.stdout is not None
+    said = iter(watcher.process.stdout.readline, "")
+    assert next(said) == "rule 1 (vadore, inference): 1 control group\n"
+    (tmp_path / "rules.toml").write_text(rule_of("chat", "api"), encoding="utf-8")
+    assert next(said) == "rule 1 (chat, inference): 1 control group\n"
+    (tmp_path / "rules.toml").write_text("[[rule]]\nservice = 'A'\nunit = 'x'\n", encoding="utf-8")
+    assert next(said).startswith(f"'{tmp_path / 'rules.toml'}', rule 1: service = 'A': use lower-case letters")
+    assert next(said) == "The rules before it stay in force\n"
+    watcher.process.send_signal(signal.SIGHUP)
+    assert next(said).startswith(f"'{tmp_path / 'rules.toml'}', rule 1: service = 'A'")
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+
+
+def test_a_host_that_is_claimed_whole_shows_what_no_rule_means_as_nobodys(
+    home: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECOIA_SCOPE", "host")
+    service, stranger = (start(sys.executable, "-c", SERVICE, before=before) for before in (member_of(hierarchy("api")), None))
+    assert (service.ask(), stranger.ask()) == ("up", "up")
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert (service.ask("100"), stranger.ask("300")) == ("done", "done")
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    nobodys = [record for record in recorded(home) if record.kind == KIND_UNATTRIBUTED]
+    assert sum(record.cpu_ns for record in nobodys) / 1e6 >= 550  # the host counts in ticks of 10 ms
+    assert sum(record.energy_microjoules["cpu"] or 0 for record in nobodys) > 0
+    assert {record.share_claimed for record in recorded(home)} == {1.0}
+
+
+def test_rules_and_other_watchers_leave_each_other_alone(
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    watch: Callable[..., Process],
+    by_rules: Callable[..., Process],
+) -> None:
+    mine, theirs = hierarchy("api-1"), hierarchy("api-2")
+    service = start(sys.executable, "-c", SERVICE, before=member_of(mine))
+    assert service.ask() == "up"
+    watch(cgroup=str(theirs))
+    watcher = by_rules(rule_of("vadore", "api-*"))
+    assert "shares processes with" in watcher.ask()
+    assert watcher.ask() == "rule 1 (vadore, inference): 1 control group"
+    assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(cgroup=str(mine))
+    assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(pid=service.pid)
+    second = by_rules(rule_of("vadore", "api-*"))
+    assert second.process.communicate(timeout=60)[0] == ""
+    assert second.process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"seconds": 0}, "seconds = 0: give more than 0"), ({}, "it holds no rule")],
+)
+def test_rules_that_cannot_be_watched_are_refused(tmp_path: Path, home: Path, options: dict[str, Any], message: str) -> None:
+    (tmp_path / "rules.toml").touch()
+    with pytest.raises(UsageError, match=message):
+        watching.watch_by_rules(tmp_path / "rules.toml", settings=load_settings(), tell=print, **options)
+    assert not home.exists()

@@ -11,7 +11,8 @@ Within one reading, the process's claim goes by CPU time:
 * CPU time of span-carrying threads outside any span is unattributed;
 * ecoia's own threads are overhead.
 
-GPU energy goes to the spans in flight by the same weights, since it is the spans that drive the device.
+GPU energy goes to the spans in flight by the same weights, since it is the spans that drive the device; where spans are
+whole processes, by what the driver says of these.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Activity:
 
     ``spans`` holds (CPU time, time in flight, recent CPU time) of each kind of span; ``coverage`` is the share of the interval
     during which at least one span was in flight, ``room_cpu_ns`` what the CPUs could do in that time, and
-    ``background_cpu_ns`` what workers are known to use in the rest of it.
+    ``background_cpu_ns`` what workers are known to use in the rest of it. ``device_weights``, where they are told, are of each
+    kind of span and, last, of nobody.
     """
 
     spans: Sequence[tuple[int, int, int]]
@@ -41,6 +43,7 @@ class Activity:
     coverage: float
     room_cpu_ns: int
     background_cpu_ns: int = 0
+    device_weights: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -
         if claim is None:
             parts: list[int | None] = [None] * (len(weights) + 2)
         else:
-            if component == "gpu":
+            if component == "gpu" and activity.device_weights is not None:
+                told = activity.device_weights
+                parts = [*split_integer(claim, told if any(told) else [*([0] * len(weights)), 1]), 0]
+            elif component == "gpu":
                 parts = list(_split_device(claim, weights, in_flight, activity.coverage))
             else:
                 # Nobody ran at all: nobody can be charged.

@@ -80,6 +80,9 @@ class Claimant:
         self.cpus = self._group.cpus or hardware.cpu_count()
         self.lost: Counter[str] = Counter()
         self.shared_devices: set[str] = set()
+        self.users: Counter[int] = Counter()
+        """Whose the energy of devices was, see ``Meter.users``."""
+
         self._fast = [meter for meter in meters if meter.reading_seconds < 1]
         self._sampled: dict[str, list[int | None]] = {}
         self._sampled_ns: dict[str, int] = {}
@@ -88,16 +91,20 @@ class Claimant:
         self._idle_watts = idle.load(settings.home, meters, root, self._group)
         self.lost.update(self._idle_watts.lost)
         share = self._group.share
-        self.reserved_share: float = settings.reserved_share if share is None else share
         self._home = Path(settings.home)
         self._locks: dict[str, HeldFile] = {}
-        self._reserves = bool(self._idle_watts) and (self._in_group or self.reserved_share > 0)
+        self.reserve(settings.reserved_share if share is None else share)
         self._idle_is_ours = self._reserves and self._has("idle.lock")
         self.whole = settings.scope == "host" and self._has("host-scope.lock")
         self._nothing = settings.scope == "host" and not self.whole
         if self._nothing:
             self.lost["host-scope-taken"] += 1
             complain("scope = host: another process of this home claims the whole host already, so this one claims nothing")
+
+    def reserve(self, share: float) -> None:
+        """From now on, this share of the host is reserved for what is measured."""
+        self.reserved_share = share
+        self._reserves = bool(self._idle_watts) and (self._in_group or share > 0)
 
     @property
     def idle_separated(self) -> bool:
@@ -157,6 +164,7 @@ class Claimant:
                 claim.claimed_microjoules += (claim.active[component] or 0) + (claim.idle[component] or 0)
         for meter in self._meters:
             self.lost.update(meter.lost())
+            self.users.update(meter.users())
             self.shared_devices.update(meter.shared_devices)
         self._wall_ns = wall_ns
         return claim

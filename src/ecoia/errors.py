@@ -14,6 +14,10 @@ class UsageError(EcoiaError, ValueError):
     """A literal in the program is illegal: an unknown phase, a service id with forbidden characters."""
 
 
+class RulesError(UsageError):
+    """A file of rules (``ecoia watch --rules``) cannot be used. One line a mistake: file, rule, field, value and remedy."""
+
+
 class SettingError(EcoiaError, ValueError):
     """A configured value is illegal. ``name``, ``value`` and ``origin`` say which and where it was written."""
 

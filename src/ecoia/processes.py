@@ -259,6 +259,11 @@ def own_folder(*, make: bool = False) -> str | None:
     return folder
 
 
+def who_claims() -> frozenset[str]:
+    """The names of the claims that this user's processes have made: another set as soon as one more measures."""
+    return frozenset(name for name in _names(own_folder()) if not name.endswith(".new"))
+
+
 def _folder_of(uid: int, root: str = "") -> str:
     if _LINUX and os.path.isdir(f"{root}/dev/shm"):  # noqa: PTH112, S108 - gone at reboot; see own_folder
         return f"{root}/dev/shm/ecoia-{uid}"  # noqa: S108 - idem
@@ -711,13 +716,13 @@ class ControlGroup(Family):
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._inode = _inode(folder)
+        self.inode = _inode(folder)
         self._usage_ns = 0
         super().__init__()
 
     def alive(self) -> bool:
         """Whether the group exists, and is not another one of the same name."""
-        return self._inode is not None and _inode(self.folder) == self._inode
+        return self.inode is not None and _inode(self.folder) == self.inode
 
     def _gross_ns(self) -> int:
         self._usage_ns = max(cpu_usage_ns(self.folder) or 0, self._usage_ns)

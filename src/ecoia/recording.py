@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -102,6 +102,11 @@ class Look:
     coverage: float
     deltas: dict[Key, Delta]
     devices_claimed: bool = False  # by a process that is measured inside this subject, and claims the same devices
+    owner_of: Callable[[int], Key | None] | None = None
+    """Of a process, where the energy of devices goes by what their driver tells of processes; None: by CPU time."""
+
+    reserved: Mapping[Key, float] | None = None
+    """The share of the host that is reserved for each, where it is told by service; None: as configured, for all together."""
 
 
 class Subject(Protocol):
@@ -222,6 +227,8 @@ class Recorder:
         look = self._subject.look(wall_ns)
         elapsed_ns, self._wall_ns = wall_ns - self._wall_ns, wall_ns
         claimant, window = self._claimant, self._window
+        if look.reserved is not None:
+            claimant.reserve(min(sum(look.reserved.values()), 1.0))  # limits may promise more than there is
         claim = claimant.claim(wall_ns, look.process_cpu_ns + look.own_cpu_ns, devices=not look.devices_claimed)
         window.metered += claim.metered_microjoules
         window.claimed += claim.claimed_microjoules
@@ -230,11 +237,12 @@ class Recorder:
         window.lost.update(self._subject.lost())
         claimant.lost.clear()
         claimant.shared_devices.clear()
+        users, claimant.users = claimant.users, Counter()
         if claimant.whole:
             self._set_waiting_apart(claim, look.coverage)
         if any(claim.idle.values()):
-            window.add_energy(KIND_IDLE, None, claim.idle)
-        self._share_out(claim.active, look, elapsed_ns)
+            self._add_idle(claim.idle, look.reserved or {})
+        self._share_out(claim.active, look, elapsed_ns, users)
 
     def _set_waiting_apart(self, claim: Claimed, coverage: float) -> None:
         """On a dedicated host without a baseline, what is used while no span is in flight is idle: it waits for the service."""
@@ -243,7 +251,20 @@ class Recorder:
             if energy is not None and claim.idle[component] is None:
                 claim.active[component], claim.idle[component] = split_integer(energy, [busy_parts, 1_000_000 - busy_parts])
 
-    def _share_out(self, claim: Mapping[str, int | None], look: Look, elapsed_ns: int) -> None:
+    def _add_idle(self, idle: Mapping[str, int | None], reserved: Mapping[Key, float]) -> None:
+        """Idle energy goes to whom its part of the host is reserved for; of a host claimed whole, the rest to nobody of them."""
+        parts = [round(share * 1_000_000) for share in reserved.values()]
+        rest = max(1_000_000 - sum(parts), 0) if self._claimant.whole or not any(parts) else 0
+        shares = {
+            component: [None] * (len(parts) + 1) if energy is None else split_integer(energy, [*parts, rest])
+            for component, energy in idle.items()
+        }
+        for index, key in enumerate((*reserved, None)):
+            energy = {component: split[index] for component, split in shares.items()}
+            if any(energy.values()):
+                self._window.add_energy(KIND_IDLE, key, energy)
+
+    def _share_out(self, claim: Mapping[str, int | None], look: Look, elapsed_ns: int, users: Mapping[int, int]) -> None:
         keys = list(look.deltas)
         spans_cpu_ns = sum(delta.cpu_ns for delta in look.deltas.values())
         worker_cpu_ns = max(look.process_cpu_ns - spans_cpu_ns - look.outside_cpu_ns, 0)
@@ -252,6 +273,13 @@ class Recorder:
         if worker_cpu_ns:
             keys += [key for key in recent if key not in look.deltas]
         deltas = [look.deltas.get(key, _NOTHING) for key in keys]
+        device_weights: list[int] | None = None
+        if look.owner_of is not None:
+            owners: Counter[Key | None] = Counter()
+            for pid, weight in users.items():
+                owners[look.owner_of(pid)] += weight
+            device_weights = [owners.pop(key, 0) for key in keys]
+            device_weights.append(owners.total())
         if coverage > 0:
             self._covered_ns = self._wall_ns
         elif self._wall_ns - elapsed_ns - self._covered_ns >= _SETTLING_NS:
@@ -270,6 +298,7 @@ class Recorder:
                 # Covered to the end of both readings, workers' clocks may still be a little ahead of the wall's.
                 room_cpu_ns=worker_cpu_ns if coverage == 1 else round(coverage * elapsed_ns * self._claimant.cpus),
                 background_cpu_ns=round((1 - coverage) * elapsed_ns * self._background_cpus),
+                device_weights=device_weights,
             ),
         )
         for key, energy, cpu_ns in zip(keys, attribution.spans, attribution.cpu_ns, strict=True):
@@ -397,7 +426,7 @@ class Recorder:
                 record_id=str(uuid.uuid4()),
                 kind=kind,
                 service=key.service if key else (self._settings.service if kind == KIND_IDLE else None),
-                phase=key.phase if key else None,
+                phase=key.phase if key and kind != KIND_IDLE else None,  # nothing ran
                 instance=self._settings.instance,
                 pid=self._pid,
                 start_utc_ns=window.start_utc_ns,
@@ -446,8 +475,8 @@ class Recorder:
         for (kind, key_or_none), energy in window.energy.items():
             lost = dict(window.lost) if kind == KIND_OVERHEAD else {}
             # CPU time in no record would be taken again, by whoever measures above: also where its energy is missing.
-            if kind != KIND_SPAN and key_or_none is None and (any(energy.values()) or window.cpu_ns[kind] or lost):
-                records.append(record(kind, None, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
+            if kind == KIND_IDLE or (kind != KIND_SPAN and (any(energy.values()) or window.cpu_ns[kind] or lost)):
+                records.append(record(kind, key_or_none, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
         for key, delta in window.deltas.items():
             if delta.ended and key.run_id is not None and self._reported.get(key) is not delta.last_failed:
                 self._reported[key] = delta.last_failed

@@ -14,7 +14,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ecoia import meters as metering
 from ecoia.baseline import Baseline
@@ -22,7 +22,7 @@ from ecoia.engine import engine
 from ecoia.errors import UsageError
 from ecoia.meters.hardware import ControlGroup
 from ecoia.processes import Claim, Descendants, Family
-from ecoia.recording import READING_SECONDS, Delta, Key, Look, Recorder, busy_time_at
+from ecoia.recording import READING_SECONDS, Delta, Key, Look, Recorder, Subject, busy_time_at
 from ecoia.semconv import PHASES
 from ecoia.settings import Settings, is_slug
 
@@ -191,10 +191,15 @@ class Outside:
 
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
-        lost: Counter[str] = Counter()
-        while engine.lost:
-            lost[engine.lost.popleft()] += 1
-        return lost
+        return lost_here()
+
+
+def lost_here() -> Counter[str]:
+    """What this process could not record since the last call, by cause."""
+    lost: Counter[str] = Counter()
+    while engine.lost:
+        lost[engine.lost.popleft()] += 1
+    return lost
 
 
 class Measurement:
@@ -222,15 +227,8 @@ class Measurement:
         group: ControlGroup | None = None,
     ) -> None:
         self._subject = Outside(processes, key, baseline)
-        self._recorder = Recorder(
-            settings,
-            self._subject,
-            metering.detect(settings, baseline.counters, pids=processes.pids, group=group),
-            pid=pid,
-            start=(baseline.utc_ns, baseline.wall_ns, busy_time_at(baseline)),
-            complain=engine.complain,
-            claim=claim,
-            group=group,
+        self._recorder = recorder_of(
+            self._subject, processes.pids, pid=pid, baseline=baseline, claim=claim, settings=settings, group=group
         )
 
     def step(self) -> float:
@@ -242,3 +240,36 @@ class Measurement:
         self._subject.ended = ended
         self._subject.failed = failed
         self._recorder.close()
+
+
+def recorder_of(
+    subject: Subject,
+    pids: Callable[[], Collection[int]],
+    *,
+    pid: int,
+    baseline: Baseline,
+    claim: Claim,
+    settings: Settings,
+    group: ControlGroup | None = None,
+) -> Recorder:
+    """The recorder of a subject that is measured from outside, with the best meters of this machine.
+
+    Args:
+        subject: What is measured.
+        pids: Its processes, now.
+        pid: What the records give as the process.
+        baseline: The clocks at which measuring began.
+        claim: Ours.
+        settings: What is configured.
+        group: The subject's control group; else ours.
+    """
+    return Recorder(
+        settings,
+        subject,
+        metering.detect(settings, baseline.counters, pids=pids, group=group),
+        pid=pid,
+        start=(baseline.utc_ns, baseline.wall_ns, busy_time_at(baseline)),
+        complain=engine.complain,
+        claim=claim,
+        group=group,
+    )

@@ -1,7 +1,7 @@
 """``ecoia watch``: measure what already runs, from outside: a process and all below it, a control group, a systemd unit.
 
-What is watched is not touched and need not be Python. Processes in it that measure themselves are left out, by their
-claims (``ecoia.processes``).
+Or whatever a file of rules maps to services on a host (``ecoia.groups``). What is watched is not touched and need not be
+Python. Processes in it that measure themselves are left out, by their claims (``ecoia.processes``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from types import FrameType
 from ecoia.baseline import Baseline
 from ecoia.engine import engine
 from ecoia.errors import UsageError
+from ecoia.groups import Services
 from ecoia.meters import hardware
 from ecoia.processes import (
     Claim,
@@ -34,7 +35,8 @@ from ecoia.processes import (
     read_process,
 )
 from ecoia.recording import Key
-from ecoia.running import Measurement
+from ecoia.rules import POD_LOGS, UNIT_TYPES
+from ecoia.running import Measurement, recorder_of
 from ecoia.semconv import PHASES
 from ecoia.settings import Settings, is_slug
 
@@ -44,7 +46,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
-_UNIT_TYPES = (".service", ".scope", ".slice")
 
 
 def watch(
@@ -77,10 +78,7 @@ def watch(
         raise UsageError(f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
     if phase not in PHASES:
         raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
-    if seconds is not None and not seconds > 0:
-        raise UsageError(f"seconds = {seconds:g}: give more than 0, or leave it out to watch until the target ends")
-    if engine.disabled:
-        raise UsageError("ECOIA_DISABLED is set, so that nothing would be measured: unset it")
+    _check_time(seconds)
     given = [name for name, value in (("--pid", pid), ("--cgroup", cgroup), ("--unit", unit)) if value is not None]
     if len(given) != 1:
         raise UsageError(f"{' and '.join(given) or 'no target'} given: name one of --pid, --cgroup and --unit")
@@ -92,10 +90,78 @@ def watch(
     else:
         folder = _group(cgroup, mount) if cgroup is not None else _the_unit(str(unit), mount)
         target = group = _Unit(unit, mount, folder) if unit is not None else ControlGroup(str(folder))
-        _refuse_measured_above(group)
+        why_not = _why_measured_above(group)
+        if why_not is not None:
+            raise UsageError(why_not)
         limits = hardware.control_group(path=_below_its_hierarchy(folder, mount))
-    with _alone(target):
+    hold = _Hold(_said(target))
+    try:
+        why_not = hold.take(target)
+        if why_not is not None:
+            raise UsageError(why_not)
         _measure(target, pid or os.getpid(), Key(service, phase, None, None, None, None), baseline, settings, limits, seconds)
+    finally:
+        hold.end()
+
+
+def watch_by_rules(
+    file: Path,
+    *,
+    settings: Settings,
+    tell: Callable[[str], None],
+    pod_logs: Path = POD_LOGS,
+    seconds: float | None = None,
+    root: Path = hardware.ROOT,
+) -> None:
+    """Measure the control groups of this host that a file of rules maps to services, as they come and go.
+
+    Until SIGTERM or SIGINT comes, or the time is over. SIGHUP reads the rules again; so does a change of the file.
+
+    Args:
+        file: The rules; see ``ecoia.rules``.
+        settings: What is configured.
+        tell: Says to the person what each rule means here, and what is wrong.
+        pod_logs: Where the kubelet keeps the logs of pods, whose folders tell their names.
+        seconds: How long at most; None for no limit.
+        root: Where ``/proc`` and ``/sys`` are.
+
+    Raises:
+        RulesError: the file cannot be used.
+        UsageError: an illegal argument, no control groups to see, or rules are watched on this host already.
+    """
+    _check_time(seconds)
+    baseline = Baseline()
+    hold = _Hold("rules of this host")
+
+    def refuse(group: ControlGroup) -> str | None:
+        why_not = hold.take(group)
+        if why_not is None:
+            why_not = _why_measured_above(group)
+            if why_not is not None:
+                hold.drop(group)
+        return why_not
+
+    try:
+        services = Services(
+            file,
+            baseline,
+            pod_logs=pod_logs,
+            whole_host=settings.scope == "host",
+            root=root,
+            refuse=refuse,
+            let_go=hold.drop,
+            tell=tell,
+        )
+        _measure_services(services, baseline, settings, seconds)
+    finally:
+        hold.end()
+
+
+def _check_time(seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"seconds = {seconds:g}: give more than 0, or leave it out to watch until the target ends")
+    if engine.disabled:
+        raise UsageError("ECOIA_DISABLED is set, so that nothing would be measured: unset it")
 
 
 def _measure(
@@ -107,6 +173,39 @@ def _measure(
     limits: hardware.ControlGroup,
     seconds: float | None,
 ) -> None:
+    with _ending() as stop:
+        claim = Claim(baseline.process_cpu_ns + Descendants().total_ns)
+        measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings, group=limits)
+        _go_on(measurement.step, stop, seconds, alive=target.alive)
+        measurement.close(ended=not target.alive())
+
+
+def _measure_services(services: Services, baseline: Baseline, settings: Settings, seconds: float | None) -> None:
+    def read_again(number: int, frame: FrameType | None) -> None:
+        services.reload = True
+
+    before = signal.signal(signal.SIGHUP, read_again) if hasattr(signal, "SIGHUP") else None
+    try:
+        with _ending() as stop:
+            recorder = recorder_of(
+                services,
+                services.pids,
+                pid=os.getpid(),
+                baseline=baseline,
+                claim=Claim(baseline.process_cpu_ns + Descendants().total_ns),
+                settings=settings,
+                group=hardware.ControlGroup(None, None, None),  # meters of the host, whatever our own limits are
+            )
+            _go_on(recorder.step, stop, seconds)
+            recorder.close()
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def _ending() -> Iterator[threading.Event]:
+    """Set by SIGTERM and SIGINT."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -114,19 +213,22 @@ def _measure(
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        claim = Claim(baseline.process_cpu_ns + Descendants().total_ns)
-        measurement = Measurement(target, key, pid=pid, baseline=baseline, claim=claim, settings=settings, group=limits)
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while target.alive():
-            left = measurement.step()
-            if deadline is not None:
-                left = min(left, deadline - time.monotonic())
-            if left <= 0 or stop.wait(left):
-                break
-        measurement.close(ended=not target.alive())
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _go_on(
+    step: Callable[[], float], stop: threading.Event, seconds: float | None, alive: Callable[[], bool] = lambda: True
+) -> None:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while alive():
+        left = step()
+        if deadline is not None:
+            left = min(left, deadline - time.monotonic())
+        if left <= 0 or stop.wait(left):
+            return
 
 
 # --- processes -------------------------------------------------------------------------------------------------------------
@@ -210,7 +312,7 @@ def _below_its_hierarchy(folder: Path, mount: Path) -> str:
 
 def _unit_folders(name: str, mount: Path) -> list[Path]:
     """The control groups of this name: of the system's unit, and of users' units, wherever their slices nest."""
-    wanted = name if name.endswith(_UNIT_TYPES) else f"{name}.service"
+    wanted = name if name.endswith(UNIT_TYPES) else f"{name}.service"
     for hierarchy in _hierarchies(mount):
         found = [
             Path(folder) / wanted
@@ -233,41 +335,73 @@ def _the_unit(name: str, mount: Path) -> Path:
     return found[0].resolve()
 
 
-def _refuse_measured_above(group: ControlGroup) -> None:
+def _why_measured_above(group: ControlGroup) -> str | None:
     inside = group.members()
     for pid in group.pids():
         above = measuring_ancestor(pid)
         if above is not None and above not in inside:
-            raise UsageError(f"cgroup = '{group.folder}': its process {pid} is measured already, by process {above} above it")
+            return f"cgroup = '{group.folder}': its process {pid} is measured already, by process {above} above it"
+    return None
 
 
 # --- one watcher a target ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _alone(target: ProcessTree | ControlGroup) -> Iterator[None]:
-    """Hold a target: two that watch the same processes would count them twice."""
-    said = f"cgroup {target.folder}" if isinstance(target, ControlGroup) else f"pid {target.pid}"
-    folder = own_folder(make=True)
-    if folder is None or fcntl is None:
-        engine.complain(f"no folder for notices, so nobody can tell whether '{said}' is watched twice")
-        yield
-        return
-    file = Path(folder, f"watched+{hashlib.sha256(said.encode()).hexdigest()[:16]}")
-    with file.open("a") as held:
+class _Hold:
+    """What this watcher watches, said where others look: two that watch the same processes would count them twice.
+
+    Args:
+        name: Of the watcher; of two with one name, the second is refused.
+
+    Raises:
+        UsageError: there is a watcher of this name already.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._said: list[str] = []
+        self._file: Path | None = None
+        folder = own_folder(make=True)
+        if folder is None or fcntl is None:
+            engine.complain(f"no folder for notices, so nobody can tell whether '{name}' is watched twice")
+            return
+        self._file = Path(folder, f"watched+{hashlib.sha256(name.encode()).hexdigest()[:16]}")
+        self._held = self._file.open("a")
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"'{said}' is watched already: end that 'ecoia watch' first") from error
-        file.write_text(said, encoding="utf-8")
-        # Held first, then compared: of two that begin together, one at least sees the other.
-        for other in Path(folder).glob("watched+*"):
-            if other != file and _is_held(other) and _shares(target, other.read_text(encoding="utf-8")):
-                raise UsageError(
-                    f"'{said}' shares processes with '{other.read_text(encoding='utf-8')}', which is watched already: "
-                    "end that 'ecoia watch' first"
-                )
-        yield
+            self._held.close()
+            raise UsageError(f"'{name}' is watched already: end that 'ecoia watch' first") from error
+
+    def take(self, target: ProcessTree | ControlGroup) -> str | None:
+        """Say that a target is watched here. Returns why it must not be: another watcher has processes of it."""
+        said = _said(target)
+        self._say([*self._said, said])
+        # Said first, then compared: of two that begin together, one at least sees the other.
+        for other in self._file.parent.glob("watched+*") if self._file is not None else ():
+            if other != self._file and _is_held(other):
+                for line in other.read_text(encoding="utf-8").splitlines():
+                    if _shares(target, line):
+                        self._say([each for each in self._said if each != said])
+                        return f"'{said}' shares processes with '{line}', which is watched already: end that 'ecoia watch' first"
+        return None
+
+    def drop(self, target: ProcessTree | ControlGroup) -> None:
+        """Say that a target is no longer watched here."""
+        self._say([each for each in self._said if each != _said(target)])
+
+    def _say(self, said: list[str]) -> None:
+        self._said = said
+        if self._file is not None:
+            self._file.write_text("\n".join(said), encoding="utf-8")
+
+    def end(self) -> None:
+        """Let another one watch."""
+        if self._file is not None:
+            self._held.close()
+
+
+def _said(target: ProcessTree | ControlGroup) -> str:
+    return f"cgroup {target.folder}" if isinstance(target, ControlGroup) else f"pid {target.pid}"
 
 
 def _shares(target: ProcessTree | ControlGroup, said: str) -> bool:
@@ -277,11 +411,13 @@ def _shares(target: ProcessTree | ControlGroup, said: str) -> bool:
         other: ProcessTree | ControlGroup = ProcessTree(int(name))
     else:
         other = ControlGroup(name)
-        if isinstance(target, ControlGroup) and (
-            Path(name) in Path(target.folder).parents or Path(target.folder) in Path(name).parents
-        ):
+        if isinstance(target, ControlGroup) and _are_nested(Path(target.folder), Path(name)):
             return True
     return bool(target.members() & other.members())
+
+
+def _are_nested(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _is_held(file: Path) -> bool:

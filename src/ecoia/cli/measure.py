@@ -20,6 +20,7 @@ from ecoia.cli.common import (
     say,
     tell_lines_not_read,
 )
+from ecoia.errors import UsageError
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING, PHASES
@@ -58,23 +59,52 @@ def run(
 
 
 def watch(
-    service: Annotated[str, typer.Option("--service", "-s", metavar="ID", help="The AI service that it works for.")],
-    phase: Annotated[str, typer.Option("--phase", "-p", metavar="PHASE", help=f"One of {', '.join(PHASES)}.")] = "inference",
+    service: Annotated[
+        str | None,
+        typer.Option("--service", "-s", metavar="ID", help="The AI service that it works for; rules say it themselves."),
+    ] = None,
+    phase: Annotated[
+        str | None,
+        typer.Option("--phase", "-p", metavar="PHASE", help=f"One of {', '.join(PHASES)}.", show_default="inference"),
+    ] = None,
     pid: Annotated[int | None, typer.Option("--pid", metavar="N", help="A process, with all below it.")] = None,
     cgroup: Annotated[str | None, typer.Option("--cgroup", metavar="PATH", help="A control group.")] = None,
     unit: Annotated[str | None, typer.Option("--unit", metavar="NAME", help="A systemd unit, also when it restarts.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", metavar="FILE", help="Which pods, units and groups work for which service.")
+    ] = None,
+    pod_logs: Annotated[
+        Path | None, typer.Option("--pod-logs", metavar="FOLDER", help="The kubelet's logs.", show_default="/var/log/pods")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="N", help="How long at most.")] = None,
     home: Home = None,
 ) -> None:
     """Measure what already runs, from outside: a process and all below it, a control group or a systemd unit.
 
-    Until it ends, or SIGTERM or Ctrl-C comes. What it contains that measures itself is left to itself.
+    Until it ends, or SIGTERM or Ctrl-C comes. What it contains that measures itself is left to itself. With --rules: everything
+    on this host that the file maps to a service, as it comes and goes.
 
     [dim]$ ecoia watch --unit inference-api --service vadore[/dim]
+
+    [dim]$ ecoia watch --rules rules.toml[/dim]
     """
     from ecoia import watching
 
+    one = {"--service": service, "--phase": phase, "--pid": pid, "--cgroup": cgroup, "--unit": unit}
+    if rules is not None:
+        beside = [name for name, value in one.items() if value is not None]
+        if beside:
+            raise UsageError(f"--rules and {' and '.join(beside)} given: the rules say what is watched, and for which service")
+        settings = load_settings(home, needed=("home", "scope"))
+        more = {} if pod_logs is None else {"pod_logs": pod_logs}
+        watching.watch_by_rules(rules, settings=settings, tell=say, seconds=seconds, **more)
+        return
+    if pod_logs is not None:
+        raise UsageError(f"--pod-logs {pod_logs} given: it goes with --rules, which may name pods")
+    if service is None:
+        raise UsageError("no service given: name it by --service, or map what runs here to services by --rules")
     settings = load_settings(home, needed=("home",))
+    phase = phase or "inference"
     watching.watch(service=service, phase=phase, settings=settings, pid=pid, cgroup=cgroup, unit=unit, seconds=seconds)
 
 

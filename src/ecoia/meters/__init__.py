@@ -60,6 +60,10 @@ class Meter(Protocol):
         """
         ...
 
+    def users(self) -> Counter[int]:
+        """Which of our processes the energy since the last call was for: weights by id, as far as it is told; else empty."""
+        return Counter()
+
     def lost(self) -> Counter[str]:
         """What could not be told since the last call, or only by inference, by cause (``cpu-counter-reset``, ...)."""
         return Counter()

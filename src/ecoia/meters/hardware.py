@@ -132,7 +132,9 @@ def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None
         path: The group itself, as ``/proc/<pid>/cgroup`` writes it (``/system.slice/job.service``).
     """
     paths = _group_paths(root, pid) if path is None else {}
-    cpu, usage, memory = (_group_folders(root, controller, paths, path) for controller in ("cpu", "cpuacct", "memory"))
+    cpu, usage, memory = (
+        _group_folders(root, controller, paths, path, beside_us=pid is not None) for controller in ("cpu", "cpuacct", "memory")
+    )
     quotas = [(quota, place) for place, folder in cpu if (quota := _quota_cpus(folder)) is not None and quota < cpu_count()]
     limits = [(limit, place) for place, folder in memory if (limit := _memory_limit(folder)) is not None]
     if limits:
@@ -160,8 +162,13 @@ def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
     return paths
 
 
-def _group_folders(root: Path, controller: str, paths: dict[str, str], path: str | None) -> list[tuple[str, Path]]:
-    """The group's folder and those above it, inside out: (path in the hierarchy, folder)."""
+def _group_folders(
+    root: Path, controller: str, paths: dict[str, str], path: str | None, *, beside_us: bool = False
+) -> list[tuple[str, Path]]:
+    """The group's folder and those above it, inside out: (path in the hierarchy, folder).
+
+    ``beside_us``: of another process, which may be in another container. Then what we see may be our own group, not one above it.
+    """
     mounted = root / "sys/fs/cgroup"
     found = []
     # A container sees its own group where the hierarchy is mounted; elsewhere (a service, a Slurm job) it is some way below.
@@ -172,6 +179,8 @@ def _group_folders(root: Path, controller: str, paths: dict[str, str], path: str
         group = (paths.get(name, "") if path is None else path).strip("/")
         # "..": a group outside of our namespace, so of its hierarchy only the top can be seen.
         below = Path() if ".." in group.split("/") else Path(group)
+        if beside_us and (".." in group.split("/") or not (top / below).is_dir()):
+            continue
         for each in (below, *(parent for parent in below.parents if parent != below)):
             if (top / each).is_dir():
                 found.append(("" if each == Path() else str(each), top / each))

@@ -301,6 +301,14 @@ class NvmlMeter(Meter):
         energy, self._picojoules = divmod(self._picojoules, _PICOJOULES_PER_MICROJOULE)
         return energy
 
+    def users(self) -> Counter[int]:
+        """See ``Meter.users``: by utilisation, and of a device at rest by who holds it."""
+        users: Counter[int] = Counter()
+        for part in self._parts:
+            users.update(part.users)
+            part.users.clear()
+        return users
+
     def lost(self) -> Counter[str]:
         """``gpu-counter-reset``: a counter began again, so that reading is power over time, or nothing."""
         lost: Counter[str] = Counter()
@@ -338,6 +346,9 @@ class _Part:
     def __init__(self, nvml: Any, uuid: str, instance: str | None, users: _Users, early_microjoules: int | None) -> None:
         self.name = instance or uuid
         self.resets = 0
+        self.users: Counter[int] = Counter()
+        """Picojoules of each of our processes since the meter was asked."""
+
         self._nvml = nvml
         self._uuid = uuid
         self._instance = instance
@@ -394,7 +405,10 @@ class _Part:
         if self.slices is not None:
             used = used * self.slices[0] // self.slices[1]
         ours, everyone = self._users.weights(self._own, now_ns)
-        return used * ours // everyone
+        energy = used * ours // everyone
+        for pid, share in self._users.shares.items():
+            self.users[pid] += energy * share // self._users.shares.total()
+        return energy
 
     def _counter_delta(self, elapsed_ns: int) -> int:
         before, self._millijoules = self._millijoules, self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)
@@ -424,6 +438,10 @@ class _Users:
     def __init__(self, nvml: Any, pids: Callable[[], Collection[int]], sees_all: bool) -> None:
         self.untold = False
         """Others use the device too, or may, and the driver does not tell the parts."""
+
+        self.shares: Counter[int] = Counter()
+        """How busy each of our processes kept it, else which of them hold it; empty where neither is told."""
+
         self._nvml = nvml
         self._pids = pids
         self._sees_all = sees_all
@@ -458,17 +476,18 @@ class _Users:
         self._ours = current
         # Nobody at all: it rests, and whoever may use it and measures claims it like us; or the list is kept from us.
         self.untold = not known
+        if samples:
+            self._busy, self._busy_ns = samples, now_ns
+        elif samples is None or now_ns - self._busy_ns > SAMPLES_SECONDS * 1e9:
+            self._busy = Counter()
+        weights = self._busy or Counter(dict.fromkeys(holders or (), 1))
+        self.shares = Counter({pid: weight for pid, weight in weights.items() if pid in ours})
         if holders is not None and known <= ours:
             return 1, 1
         if holders is None or samples is None or not (self._sees_all or known & ours):
             # No list, no samples, or a list on which we cannot find ourselves: its ids are another namespace's.
             self.untold = True
             return 1, 1
-        if samples:
-            self._busy, self._busy_ns = samples, now_ns
-        elif now_ns - self._busy_ns > SAMPLES_SECONDS * 1e9:
-            self._busy = Counter()
-        weights = self._busy or Counter(dict.fromkeys(holders, 1))
         if not weights:
             return 1, 1
         return sum(weight for pid, weight in weights.items() if pid in ours), weights.total()

@@ -567,7 +567,7 @@ class Saving:
     """What the quarter's data shows could be spared. ``microjoules``, of components, are exact; ``energy`` is at the site.
 
     ``kind`` one of ``SAVINGS``. ``may_harm`` are numbers of commitments of the charter. Of ``dominated-runs``: ``metric`` is the
-    figure of quality that was compared, ``front`` the runs that no other one equals for less. Of ``other-hours``: ``hours_later``.
+    figure of quality that was compared, ``front`` the runs that no other one equals for less.
     """
 
     kind: str

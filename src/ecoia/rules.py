@@ -1,0 +1,190 @@
+"""Which control group works for which service: the rules of ``ecoia watch --rules``, and what a group's path tells of it.
+
+Nothing is asked but the file and folders of this host: kubelet and systemd write into a group's path whose it is, and the
+kubelet names its folders of logs after the pods.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecoia.errors import RulesError
+from ecoia.semconv import PHASES
+from ecoia.settings import is_slug
+
+POD_LOGS = Path("/var/log/pods")
+"""Where the kubelet keeps a folder ``<namespace>_<name>_<uid>`` for each pod of its host."""
+
+UNIT_TYPES = (".service", ".scope", ".slice")
+
+# Both drivers of the kubelet, any runtime: /kubepods/burstable/pod<uid>/<id>, and
+# /kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope, where systemd has the
+# uid's hyphens for its own use. The uid of a static pod is a hash.
+_POD = re.compile(
+    r"(?:^|[/-])pod(?P<pod_uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?=$|/|\.slice(?:[/:]|$))"
+)
+_CONTAINER = re.compile(r"(?:^|[/:-])(?P<container_id>[0-9a-f]{64})(?:\.scope)?(?=$|/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The groups that match every pattern work for this service."""
+
+    number: int
+    service: str
+    phase: str
+    patterns: tuple[tuple[str, str, re.Pattern[str]], ...]
+    """(what is compared, the pattern as written, and compiled)."""
+
+    def matches(self, names: Mapping[str, str]) -> bool:
+        """Whether a group of these names is meant. What a group does not have matches nothing."""
+        return all(field in names and pattern.match(names[field]) for field, _, pattern in self.patterns)
+
+
+class Rules(tuple[Rule, ...]):
+    """Rules in their order: the first one that matches decides."""
+
+    def match(self, names: Mapping[str, str]) -> Rule | None:
+        """The first rule that means a group of these names; see ``names_of``."""
+        return next((rule for rule in self if rule.matches(names)), None)
+
+    @property
+    def ask_for_pods(self) -> Rule | None:
+        """The first rule that needs to know the names of pods."""
+        return next((rule for rule in self if {"namespace", "pod"} & {field for field, _, _ in rule.patterns}), None)
+
+
+def names_of(cgroup: str, pods: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """What identifies a control group.
+
+    Args:
+        cgroup: Its path in its hierarchy, as ``/proc/<pid>/cgroup`` writes it.
+        pods: (namespace, name) by uid; see ``pods_by_uid``.
+
+    Returns:
+        ``cgroup``; ``unit`` of a systemd unit; ``pod_uid`` (with hyphens) of a pod and of what is in it, with ``namespace`` and
+        ``pod`` where they are known; ``container_id`` of a container.
+    """
+    names = {"cgroup": cgroup}
+    last = cgroup.rpartition("/")[2]
+    if last.endswith(UNIT_TYPES):
+        names["unit"] = last
+    for pattern in (_POD, _CONTAINER):
+        found = pattern.search(cgroup)
+        if found is not None:
+            names.update(found.groupdict())
+    if "pod_uid" in names:
+        names["pod_uid"] = uid = names["pod_uid"].replace("_", "-")
+        if uid in pods:
+            names["namespace"], names["pod"] = pods[uid]
+    return names
+
+
+def pods_by_uid(folder: Path) -> dict[str, tuple[str, str]]:
+    """(namespace, name) of the pods of this host, by uid: from the names of the kubelet's folders of logs, never from a log.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    parts = (name.split("_") for name in os.listdir(folder))  # noqa: PTH208 - once a second beside pods that are starting
+    return {part[2]: (part[0], part[1]) for part in parts if len(part) == 3}
+
+
+def read_rules(file: Path) -> Rules:
+    """Read a file of rules.
+
+    Raises:
+        RulesError: one line a mistake.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RulesError(f"'{file}' cannot be read ({error.strerror}): name a file of rules by --rules") from error
+    except ValueError as error:
+        raise RulesError(f"'{file}' is not readable as TOML: {error}") from error
+    mistakes = [
+        f"'{file}': {key} = {data[key]!r}: no such key; a file of rules has only [[rule]]" for key in data if key != "rule"
+    ]
+    tables = data.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        mistakes.append(f"'{file}': rule = {tables!r}: begin each rule with the line [[rule]]")
+        tables = []
+    elif not tables and not mistakes:
+        mistakes.append(f"'{file}': it holds no rule: write at least one [[rule]], with a service and what works for it")
+    rules = []
+    for number, table in enumerate(tables, 1):
+        found = _mistakes(table)
+        mistakes += [f"'{file}', rule {number}: {mistake}" for mistake in found]
+        if not found:
+            patterns = tuple((field, table[field], _compiled(field, table[field])) for field in _CHECKS if field in table)
+            rules.append(Rule(number, table["service"], table.get("phase", "inference"), patterns))
+    if mistakes:
+        raise RulesError("\n".join(mistakes))
+    return Rules(rules)
+
+
+def _compiled(field: str, pattern: str) -> re.Pattern[str]:
+    if field == "unit" and not pattern.endswith(UNIT_TYPES):
+        pattern += ".service"
+    return re.compile(fnmatch.translate(pattern))
+
+
+def _mistakes(table: Mapping[str, Any]) -> list[str]:
+    known = ("service", "phase", *_CHECKS)
+    mistakes = [f"{key} = {table[key]!r}: no such key; known: {', '.join(known)}" for key in table if key not in known]
+    if "service" not in table:
+        mistakes.append("service is missing: write the id of the service that these groups work for")
+    elif not is_slug(table["service"]):
+        mistakes.append(f"service = {table['service']!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
+    if table.get("phase", "inference") not in PHASES:
+        mistakes.append(f"phase = {table['phase']!r}: choose one of {', '.join(PHASES)}")
+    given = [field for field in _CHECKS if field in table]
+    if not given:
+        mistakes.append(f"it says of no control group that it is meant: give one or more of {', '.join(_CHECKS)}")
+    for field in given:
+        remedy = _wrong_pattern(table[field]) or _CHECKS[field](table[field])
+        if remedy:
+            mistakes.append(f"{field} = {table[field]!r}: {remedy}")
+    return mistakes
+
+
+def _wrong_pattern(pattern: Any) -> str | None:
+    if not isinstance(pattern, str) or not pattern or "\0" in pattern:
+        return "write a text, in which '*' stands for anything, '?' for one character and '[ab]' for one of these"
+    if "[" in re.sub(r"\[!?\]?[^\]]*\]", "", pattern):
+        return "close the bracket, or write '[[]' for a bracket"
+    return None
+
+
+def _wrong_path(pattern: str) -> str | None:
+    if pattern == "/":
+        return "the host as a whole is no group: name groups below it, or see the setting 'scope'"
+    if not pattern.startswith(("/", "*")):
+        return "begin with '/': the path below the mount, as /proc/PID/cgroup writes it"
+    return "end without '/'" if pattern.endswith("/") else None
+
+
+def _wrong_name(pattern: str) -> str | None:
+    return "a name holds no '/': for a path use cgroup" if "/" in pattern else None
+
+
+def _wrong_uid(pattern: str) -> str | None:
+    return "write the uid with hyphens, as kubectl shows it" if "_" in pattern else _wrong_name(pattern)
+
+
+_CHECKS: dict[str, Callable[[str], str | None]] = {
+    "cgroup": _wrong_path,
+    "unit": _wrong_name,
+    "namespace": _wrong_name,
+    "pod": _wrong_name,
+    "pod_uid": _wrong_uid,
+    "container_id": _wrong_name,
+}
+"""What a rule can compare, and what is wrong with a pattern for it."""
