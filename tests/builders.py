@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,10 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ecoia import catalogue, settings
+from ecoia.assessment import FactorGap
 from ecoia.factors import Factor, FactorSet, default_factors
 from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
 from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
-from ecoia.report import QuarterlyReport, build_report
+from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, build_report
 from ecoia.settings import Settings, Value
 from ecoia.units import MICROJOULES_PER_KWH, micro
 
@@ -287,3 +289,31 @@ def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyRepo
 def in_paris(quarter: Quarter) -> tuple[int, int]:
     """Bounds of a quarter in Paris."""
     return quarter.bounds_ns(ZoneInfo("Europe/Paris"))
+
+
+HOSTILE = "</style></script><script>alert(1)</script>\"'`${7*7}{{7*7}}\x00\x1b[31m\u202eabc\u2066\ud800\r\n]]>&lt;"
+
+
+def poisoned(report: QuarterlyReport, hostile: str = HOSTILE) -> QuarterlyReport:
+    """The report with a hostile text wherever an organisation or a program could have put one."""
+    replace = dataclasses.replace
+    return replace(
+        report,
+        organisation=hostile,
+        charter_title=hostile,
+        ethics_contact=hostile,
+        commitments=tuple(replace(c, name=hostile, text=hostile) for c in report.commitments),
+        results=tuple(replace(r, functional_unit=hostile, quality={hostile: 1.0}) for r in report.results),
+        register=tuple(replace(e, name=f"{hostile} {e.id}", audience=hostile, scope=hostile) for e in report.register),
+        targets=tuple(replace(t, id=hostile, verdict=hostile, reason=hostile, deadline=hostile) for t in report.targets),
+        factors=tuple(
+            replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile, filled=hostile) for f in report.factors
+        ),
+        calibrations=(CalibrationUsed(hostile, 1.42, 1.05, (hostile,), "2026-07-01", None, hostile, "2026-06-15"),),
+        factor_set=FactorSetInUse(hostile, hostile, hostile, hostile, hostile, hostile),
+        factor_gaps=(FactorGap(hostile, hostile, 0.5),),
+        contracts=(ContractUsed(hostile, 6, hostile, 0.5, hostile, (hostile,), "2026-01-01", "2027-01-01", hostile),),
+        lost={hostile: 1},
+        notices=(hostile,),
+        governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),
+    )
