@@ -7,6 +7,7 @@ fetched from anywhere. Dates are those of the data and the file's id is their ha
 from __future__ import annotations
 
 import hashlib
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,14 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
         relationship="Data",
     )
     document.metadata.created = document.metadata.modified = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    pdf: bytes = document.write_pdf(
-        pdf_variant=_VARIANT,
-        pdf_identifier=hashlib.sha256(lang.encode() + data).hexdigest()[:32].encode(),
-        attachments=[attached],
-        finisher=_finish,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # WeasyPrint does not close the colour profile that it reads
+        pdf: bytes = document.write_pdf(
+            pdf_variant=_VARIANT,
+            pdf_identifier=hashlib.sha256(lang.encode() + data).hexdigest()[:32].encode(),
+            attachments=[attached],
+            finisher=_finish,
+        )
     return pdf
 
 
@@ -125,12 +128,15 @@ def _sheet() -> str:
 
 def _finish(document: Any, pdf: Any) -> None:
     """What WeasyPrint leaves to do before the file is written."""
+    import pydyf
+
     objects = {item.reference: item for item in pdf.objects}
     _identify(document, pdf, objects)
     root = objects[pdf.catalog["StructTreeRoot"]]
     known = _mend(objects[root["K"][0]], objects)
     _name_headings(pdf, root)
     _set_margins_apart(pdf, objects, known)
+    pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))  # each attachment once
     for item in pdf.objects:
         if getattr(item, "extra", {}).get("Subtype") == "/Form":
             item.extra.pop("Group", None)  # nothing of ours is transparent, and Chrome cuts the first letter of a group
