@@ -11,6 +11,7 @@ import math
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -414,10 +415,11 @@ class TestWriting:
     ) -> None:
         (tmp_path / "rapport-2026Q4.failing").write_text("before")
         written, failed = formats.write_formats(whole, ("failing", "good", "several", "json"), "en", tmp_path)
-        names = ["rapport-2026Q4.good", "rapport-2026Q4-several/a.txt", "rapport-2026Q4-several/b/c.bin", "rapport-2026Q4.json"]
-        assert written == [tmp_path / name for name in names]
+        names = ("rapport-2026Q4.json", "rapport-2026Q4.good", "rapport-2026Q4-several")
+        assert set(written) == {tmp_path / name for name in names}
         assert failed == ["failing"]
-        assert [path.read_bytes() for path in written[:3]] == [b"good en", b"a", b"\xff"]
+        assert (tmp_path / "rapport-2026Q4.good").read_bytes() == b"good en"
+        assert [(tmp_path / "rapport-2026Q4-several" / name).read_bytes() for name in ("a.txt", "b/c.bin")] == [b"a", b"\xff"]
         assert (tmp_path / "rapport-2026Q4.failing").read_text() == "before"
         assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
         assert "the failing report was not written (ZeroDivisionError" in capsys.readouterr().err
@@ -429,6 +431,22 @@ class TestWriting:
         written, failed = formats.write_formats(whole, ("good", "json"), "fr", tmp_path)
         assert (failed, [path.name for path in written]) == (["good"], ["rapport-2026Q4.json"])
         assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+    def test_a_folder_of_several_files_is_replaced_as_a_whole(
+        self, renderers: None, whole: QuarterlyReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "rapport-2026Q4-several"
+        folder.mkdir()
+        (folder / "of-a-service-that-is-gone.json").write_text("{}")
+        formats.write_formats(whole, ("several",), "fr", tmp_path)
+        assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
+            "rapport-2026Q4-several/a.txt",
+            "rapport-2026Q4-several/b/c.bin",
+        ]
+        shutil.rmtree(folder)
+        folder.write_text("a file in its place")
+        assert formats.write_formats(whole, ("several",), "fr", tmp_path) == ([], ["several"])
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
     def test_a_name_that_leads_out_of_the_folder_is_refused(
         self, renderers: None, whole: QuarterlyReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -158,16 +158,16 @@ def _identify(document: Any, pdf: Any, objects: dict[bytes, Any]) -> None:
 def _mend(element: Any, objects: dict[bytes, Any], above: str = "") -> set[bytes]:
     """Give the structure the forms that the standard allows. Returns every element that can be reached.
 
-    A list holds items only: of a ``dl`` whose groups are ``div``, each group is a list. A caption is a table's. A heading of a
-    table says what it heads.
+    A list holds items and lists only: of a ``dl`` whose groups are ``div``, each group is a list in it. A caption is a table's.
+    A heading of a table says what it heads.
     """
     kind = element["S"]
     children = [objects[child] for child in element["K"] if isinstance(child, bytes)]
     children = [child for child in children if child.get("Type") == "/StructElem"]
-    if kind == "/L" and any(child["S"] == "/Div" for child in children):
-        element["S"] = "/Div"
+    if kind == "/L":
         for child in children:
-            child["S"] = "/L"
+            if child["S"] == "/Div":
+                child["S"] = "/L"
     elif kind == "/Caption" and above != "/Table":
         element["S"] = "/P"
     elif kind == "/TR":

@@ -134,11 +134,16 @@ def tell_lines_not_read(counts: Scan) -> None:
             say(f"{count} journal line{'s' if count > 1 else ''} not read: {what}")
 
 
+def encoded(content: str | bytes) -> bytes:
+    """A file's bytes. What UTF-8 cannot hold is written as an escape."""
+    return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+
+
 def replace_file(path: Path, content: str | bytes) -> Path:
     """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        draft.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
+        draft.write_bytes(encoded(content))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

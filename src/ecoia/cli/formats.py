@@ -4,18 +4,20 @@ A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}``
 ``ecoia.renderers``. The entry point's name is the format's:
 
 - a text or bytes become ``rapport-<quarter>.<format>``;
-- several files become a folder, ``rapport-<quarter>-<format>/<name>``.
+- several files become a folder, ``rapport-<quarter>-<format>/<name>``, which is replaced as a whole.
 """
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Protocol
 
-from ecoia.cli.common import replace_file, say
+from ecoia.cli.common import encoded, replace_file, say
 from ecoia.errors import EcoiaError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def write_formats(
         started: Told the name of each format before it is drawn.
 
     Returns:
-        The files that were written, and the formats that were not: why is said.
+        What was written (a file, or a folder with several), and the formats that were not: why is said.
 
     Raises:
         EcoiaError: the folder cannot be written to.
@@ -100,12 +102,9 @@ def write_formats(
         try:
             rendered = known[format_]()(report, lang=lang)
             if isinstance(rendered, Mapping):
-                contents = {_inside(folder / f"{name}-{format_}", part): content for part, content in rendered.items()}
+                written.append(_replace_folder(folder / f"{name}-{format_}", rendered))
             else:
-                contents = {folder / f"{name}.{format_}": rendered}
-            for path, content in contents.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                written.append(replace_file(path, content))
+                written.append(replace_file(folder / f"{name}.{format_}", rendered))
         except (EcoiaError, OSError) as error:
             failed.append(format_)
             say(f"the {format_} report was not written: {error}")
@@ -115,8 +114,26 @@ def write_formats(
     return written, failed
 
 
-def _inside(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()) or path == folder:
-        raise EcoiaError(f"{name!r} is no name of a file in a folder")
-    return path
+def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
+    """Write a folder as a whole: what was in it before is gone, and nothing is half there."""
+    draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    before = draft.with_name(f"{draft.name}-before")
+    try:
+        for name, content in contents.items():
+            path = draft / name
+            if not path.resolve().is_relative_to(draft.resolve()) or path == draft:
+                raise EcoiaError(f"{name!r} is no name of a file in a folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(content))
+        if folder.is_dir():
+            folder.rename(before)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if before.is_dir():
+                before.rename(folder)
+            raise
+    finally:
+        for left in (draft, before):
+            shutil.rmtree(left, ignore_errors=True)
+    return folder
