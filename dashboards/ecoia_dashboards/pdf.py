@@ -16,16 +16,18 @@ from xml.sax.saxutils import escape
 from ecoia.errors import EcoiaError, MissingExtraError
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import render_report
+from ecoia_dashboards.svg import OUR_FONT
 
 SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
 
 _VARIANT = "pdf/a-3a"  # tagged, with what is attached; PDF/UA-1 is told beside
 
 _FACES = (
-    ("DejaVu Sans", "normal", "DejaVuSans.ttf"),
-    ("DejaVu Sans", "bold", "DejaVuSans-Bold.ttf"),
-    ("DejaVu Sans Mono", "normal", "DejaVuSansMono.ttf"),
+    (OUR_FONT, "normal", "DejaVuSans.ttf"),
+    (OUR_FONT, "bold", "DejaVuSans-Bold.ttf"),
+    ("ecoia-mono", "normal", "DejaVuSansMono.ttf"),
 )
+"""Families of our own, with fonts that matplotlib carries: a system's fonts of the same name may be of another version."""
 
 _XMP = """\
 <?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -76,22 +78,23 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
     html = render_report(report, lang)
     data = report.to_json().encode("utf-8", "backslashreplace")
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC)
-    fonts = FontConfiguration()
     # What the page holds and the fonts beside matplotlib: nothing else is opened.
     held, ours = URLFetcher(allowed_protocols={"data"}), URLFetcher(allowed_protocols={"file"})
-    sheet = weasyprint.CSS(string=_sheet(), font_config=fonts, url_fetcher=ours)
-    document = weasyprint.HTML(string=html, url_fetcher=held).render(font_config=fonts, stylesheets=[sheet], pdf_variant=_VARIANT)
-    attached = weasyprint.Attachment(
-        string=data,
-        name=f"rapport-{report.quarter}.json",
-        description=document.metadata.title,
-        created=moment,
-        modified=moment,
-        relationship="Data",
-    )
-    document.metadata.created = document.metadata.modified = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # WeasyPrint does not close the colour profile that it reads
+        fonts = FontConfiguration()
+        sheet = weasyprint.CSS(string=_sheet(), font_config=fonts, url_fetcher=ours)
+        page = weasyprint.HTML(string=html, url_fetcher=held)
+        document = page.render(font_config=fonts, stylesheets=[sheet], pdf_variant=_VARIANT)
+        document.metadata.created = document.metadata.modified = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        attached = weasyprint.Attachment(
+            string=data,
+            name=f"rapport-{report.quarter}.json",
+            description=document.metadata.title,
+            created=moment,
+            modified=moment,
+            relationship="Data",
+        )
         pdf: bytes = document.write_pdf(
             pdf_variant=_VARIANT,
             pdf_identifier=hashlib.sha256(lang.encode() + data).hexdigest()[:32].encode(),
@@ -103,7 +106,9 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
 
 def _weasyprint() -> Any:
     try:
-        import weasyprint
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*Expect ugly output", UserWarning)  # of a system without fonts: we bring ours
+            import weasyprint
     except ImportError as error:
         raise MissingExtraError("the PDF", "weasyprint", extra="pdf") from error
     except OSError as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 INK = "#1b1f24"
 GRID = "#d5d9de"
 
+OUR_FONT = "ecoia-text"  # the name of that font where it comes with the document, as in the PDF
 _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike everywhere; pages fall back to what is like it
 
 # Plotly's pattern shapes, as matplotlib's hatches. Not its dots: each is an outline of its own, 25 kB a figure.
@@ -78,7 +79,7 @@ def draw(figure: go.Figure, width: int) -> str:
         out = io.StringIO()
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
-    return text[text.index("<svg") :].strip().replace(f"'{_FONT}'", f"'{_FONT}', Verdana, sans-serif")
+    return text[text.index("<svg") :].strip().replace(f"'{_FONT}'", f"{OUR_FONT}, '{_FONT}', Verdana, sans-serif")
 
 
 @contextmanager

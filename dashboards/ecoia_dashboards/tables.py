@@ -37,7 +37,7 @@ _INDICATORS = {
     "energy_per_unit": N_("énergie par unité"),
     "sci_training": N_("intensité SCI, dont entraînement amorti"),
 }
-_UNITS = {"1": N_("part de 1")}
+_UNITS = {"1": N_("part")}
 _BOUNDARIES = {
     "site": N_("bâtiment compris"),
     "part": N_("bâtiment compris pour une partie"),
