@@ -17,7 +17,6 @@ from babel.messages.pofile import read_po
 import builders
 from ecoia import catalogue, change, doublecounting, hosted, semconv
 from ecoia import report as data
-from ecoia.assessment import FactorGap
 from ecoia.deviations import GSD
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
