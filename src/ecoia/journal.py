@@ -188,21 +188,30 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
             if not line.endswith(b"\n"):
                 scan.torn += 1
                 return
-            if not line.strip():
-                continue  # written after a torn line, see Writer
-            text: str | None
-            try:
-                text = decode_line(line)
-            except ValueError:
-                scan.corrupt += 1
-                text = _neighbour(line)
-            if text is not None:
-                try:
-                    yield Entry(Record.from_dict(json.loads(text)), name, offset)
-                except NewerSchemaError:
-                    scan.newer += 1
-                except (ValueError, AttributeError):
-                    scan.corrupt += 1
+            record = read_line(line, scan)
+            if record is not None:
+                yield Entry(record, name, offset)
+
+
+def read_line(line: bytes, scan: Scan) -> Record | None:
+    """The record of a whole line; None, counted in ``scan``, where it gives none."""
+    if not line.strip():
+        return None  # written after a torn line, see Writer
+    text: str | None
+    try:
+        text = decode_line(line)
+    except ValueError:
+        scan.corrupt += 1
+        text = _neighbour(line)
+    if text is None:
+        return None
+    try:
+        return Record.from_dict(json.loads(text))
+    except NewerSchemaError:
+        scan.newer += 1
+    except (ValueError, AttributeError):
+        scan.corrupt += 1
+    return None
 
 
 def _neighbour(line: bytes) -> str | None:

@@ -219,6 +219,11 @@ class Recorder:
             self._window.lost[f"invalid-setting:{problem.name}"] += 1
             complain(str(problem))
 
+    @property
+    def journal_file(self) -> tuple[Path, str] | None:
+        """The journal's home, and the name of this recorder's files in it; None until it has written."""
+        return None if self._journal is None or self._writer is None else (self._journal.home, self._writer.name)
+
     # readings
 
     def read(self) -> None:

@@ -203,6 +203,9 @@ class Record:
             number = getattr(self, name)
             if number is not None and (type(number) is not int or number < 0):
                 raise RecordError(f"record {self.record_id}: {name} = {number!r} is not a count")
+        for cause, count in self.lost.items():
+            if type(count) is not int or count < 0:
+                raise RecordError(f"record {self.record_id}: lost.{cause} = {count!r} is not a count")
         if self.kind not in KINDS:
             raise RecordError(f"record {self.record_id}: kind = {self.kind!r}, known: {', '.join(KINDS)}")
         for component in COMPONENTS:

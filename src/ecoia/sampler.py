@@ -13,6 +13,8 @@ from ecoia.recording import Delta, Key, Look, Recorder, add_known, busy_time_at
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.baseline import Baseline
     from ecoia.engine import Background, Counters, Engine, ThreadState
     from ecoia.processes import Descendants
@@ -237,6 +239,11 @@ class Sampling:
             background.written = recorder.close()
             background.close_done = wanted
             recorder.await_delivery()
+
+    @property
+    def journal_file(self) -> tuple[Path, str] | None:
+        """See ``Recorder.journal_file``."""
+        return self._recorder.journal_file
 
     def let_go(self) -> None:
         """In a forked child: close what is the parent's."""

@@ -71,6 +71,62 @@ UNITS = Metric("ecoia/units", "1", "sum")
 HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
 HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
 METRICS = (ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, HOURLY_ENERGY, HOURLY_UNITS)
+
+
+class LiveCounter(NamedTuple):
+    """A counter for Prometheus and OpenTelemetry. What is kept is an integer, ``parts`` of which make one ``unit``."""
+
+    name: str
+    """In Prometheus, with its unit, without ``_total``."""
+    otel_name: str
+    unit: str
+    """In Prometheus: a base unit, or none."""
+    otel_unit: str
+    labels: tuple[str, ...]
+    parts: int
+    meaning: str
+
+
+_WORK = ("service", "phase", "endpoint", "model_version")
+LIVE_ENERGY = LiveCounter(
+    "ecoia_energy_joules", "ecoia.energy", "joules", "J", (*_WORK, "kind", "component", "status"), 1_000_000,
+    "Energy claimed, as recorded: components, before any factor. Energy that is missing has no series.",
+)  # fmt: skip
+LIVE_SPANS = LiveCounter(
+    "ecoia_spans", "ecoia.spans", "", "{span}", _WORK, 1,
+    "Executions of measured code that ended: requests, for a server.",
+)  # fmt: skip
+LIVE_UNITS = LiveCounter(
+    "ecoia_units", "ecoia.units", "", "{unit}", _WORK, 1_000_000,
+    "Functional units delivered, where the program said how many.",
+)  # fmt: skip
+LIVE_ACCEPTED = LiveCounter(
+    "ecoia_accepted_units", "ecoia.units.accepted", "", "{unit}", _WORK, 1_000_000,
+    "Functional units delivered and accepted, where the program said how many.",
+)  # fmt: skip
+LIVE_CPU = LiveCounter(
+    "ecoia_cpu_seconds", "ecoia.cpu.time", "seconds", "s", (*_WORK, "kind"), 1_000_000_000,
+    "Processor time that the records answer for.",
+)  # fmt: skip
+LIVE_RECORDS = LiveCounter(
+    "ecoia_records", "ecoia.records", "", "{record}", ("component", "status", "method"), 1,
+    "Records by how a component's energy was obtained; status missing: it is unknown.",
+)  # fmt: skip
+LIVE_LOST = LiveCounter(
+    "ecoia_lost", "ecoia.lost", "", "{event}", ("cause",), 1,
+    "What could not be recorded.",
+)  # fmt: skip
+LIVE_LEFT_OUT = LiveCounter(
+    "ecoia_journal_lines_left_out", "ecoia.journal.lines_left_out", "", "{line}", ("reason",), 1,
+    "Journal lines that are in no other counter.",
+)  # fmt: skip
+LIVE_COUNTERS = (
+    LIVE_ENERGY, LIVE_SPANS, LIVE_UNITS, LIVE_ACCEPTED, LIVE_CPU, LIVE_RECORDS, LIVE_LOST, LIVE_LEFT_OUT,
+)  # fmt: skip
+
+LIVE_OTHER = "_other"
+"""Label of whatever came after as many values as a label may have."""
+
 TAG_SERVICE = "ecoia.service"
 TAG_PHASE = "ecoia.phase"
 TAG_INSTANCE = "ecoia.instance"

@@ -1,9 +1,10 @@
-"""Commands around the local journal: ``run``, ``watch``, ``journal``, ``declare``."""
+"""Commands around the local journal: ``run``, ``watch``, ``journal``, ``declare``, ``metrics``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from ecoia.cli.common import (
     tell_lines_not_read,
 )
 from ecoia.errors import UsageError
+from ecoia.errors import EcoiaError, MissingExtraError
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING, PHASES
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ecoia.records import Record
 
 _PANEL = "Measure"
+_EXPORTERS = "ecoia.exporters"
 _LINE = "{:<19}  {:>8}  {:<12}  {:<20}  {:<16}  {:>12}  {:>10}  {:<9}  {}"
 
 
@@ -39,6 +42,7 @@ def add_measuring(app: typer.Typer) -> None:
     app.command("watch", rich_help_panel=_PANEL)(watch)
     app.command("journal", rich_help_panel=_PANEL)(journal)
     app.command("declare", rich_help_panel=_PANEL)(declare)
+    app.command("metrics", rich_help_panel=_PANEL)(metrics)
 
 
 def run(
@@ -195,3 +199,33 @@ def declare(
         writer.close()
     tell_lines_not_read(counts)
     typer.echo(f"{len(new)} new, {len(records) - len(new)} already known: '{activity}' is in the journal '{target.home}'")
+
+
+def metrics(
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Where Prometheus asks.")],
+    address: Annotated[str, typer.Option("--address", metavar="IP", help="On which of the machine's addresses.")] = "127.0.0.1",
+    home: Home = None,
+) -> None:
+    """Answer Prometheus with what this machine's journal adds up to.
+
+    For servers that cannot have /metrics in themselves. Until Ctrl-C or SIGTERM comes.
+
+    [dim]$ ecoia metrics --port 9464[/dim]
+    """
+    settings = journal_settings(home)
+    exporter = next(iter(entry_points(group=_EXPORTERS, name="prometheus")), None)
+    try:
+        serve = exporter.load() if exporter is not None else None
+    except ModuleNotFoundError:
+        serve = None
+    if serve is None:
+        raise MissingExtraError("'ecoia metrics'", "prometheus-client", "metrics")
+    try:
+        say(f"metrics of '{settings.home}' on http://{address}:{port}/metrics")
+        serve(port, address, settings.home)
+    except OSError as error:
+        raise EcoiaError(
+            f"{address}:{port} cannot be listened on ({error.strerror}): choose another --port or --address"
+        ) from error
+    except KeyboardInterrupt:
+        pass

@@ -1,0 +1,179 @@
+"""What Prometheus scrapes: the live totals of a journal's home as counters, the same from every worker of a server::
+
+    from ecoia_integrations.prometheus import asgi_app
+    app.add_route("/metrics", asgi_app())     # FastAPI, Starlette; wsgi_app() for Flask and Django
+
+Where an application has a ``/metrics`` already, ``register()`` adds ecoia's counters to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder, start_http_server
+from prometheus_client.registry import Collector
+
+from ecoia import __version__
+from ecoia import settings as configuration
+from ecoia.errors import JournalError
+from ecoia.live import LOOK_BYTES, LiveTotals
+from ecoia.semconv import LIVE_COUNTERS, LiveCounter
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class JournalCollector(Collector):
+    """A collector for ``prometheus_client``: all that the processes of one home recorded. It never raises into a scrape.
+
+    Args:
+        home: The journal's home; the setting ``home`` unless given.
+
+    Raises:
+        SettingError: ``home`` is no path.
+    """
+
+    def __init__(self, home: str | None = None) -> None:
+        settings = configuration.load({"home": home})
+        for problem in settings.problems:
+            if problem.name == "home" and problem.origin == "argument":
+                raise problem
+        self.totals = LiveTotals(settings.home)
+        self._complaint = ""
+
+    def describe(self) -> list[Metric]:
+        """The names, without reading anything."""
+        return [*(_counter(counter) for counter in LIVE_COUNTERS), _up(), _unread(), _home()]
+
+    def collect(self) -> Iterator[Metric]:
+        """Read on, and give the counters. Of a journal that cannot be read there are none: unknown is not zero."""
+        up, unread, home = _up(), _unread(), _home()
+        try:
+            totals = self.totals.look()
+        except Exception as error:  # noqa: BLE001 - the host's own metrics stand in the same answer
+            self._complain(str(error) if isinstance(error, JournalError) else f"{type(error).__name__}: {error}")
+            up.add_metric((), 0)
+            yield up
+            return
+        self._complaint = ""
+        up.add_metric((), 1)
+        unread.add_metric((), totals.unread_bytes)
+        home.add_metric((), {"home_id": totals.home_id, "version": __version__})
+        yield from (up, unread, home)
+        families = {counter.name: (_counter(counter), counter.parts) for counter in LIVE_COUNTERS}
+        for (name, labels), value in sorted(totals.values.items()):
+            family, parts = families[name]
+            family.add_metric(labels, value / parts)
+        yield from (family for family, _ in families.values() if family.samples)
+
+    def _complain(self, message: str) -> None:
+        """Say what is wrong in the log, once and not at each scrape."""
+        if message != self._complaint:
+            self._complaint = message
+            logging.getLogger("ecoia").warning("ecoia: no metrics: %s", message)
+
+
+def _counter(counter: LiveCounter) -> CounterMetricFamily:
+    return CounterMetricFamily(counter.name, counter.meaning, labels=counter.labels, unit=counter.unit)
+
+
+def _up() -> GaugeMetricFamily:
+    return GaugeMetricFamily("ecoia_journal_up", "1 where the journal was read for this answer, 0 where there is none to read.")
+
+
+def _unread() -> GaugeMetricFamily:
+    meaning = "What of the journal waits for the next scrape. There are no counters until all was read once."
+    return GaugeMetricFamily("ecoia_journal_unread_bytes", meaning, unit="bytes")
+
+
+def _home() -> InfoMetricFamily:
+    return InfoMetricFamily("ecoia_home", "Which journal this is: to be scraped at one place only.")
+
+
+def register(registry: CollectorRegistry = REGISTRY, home: str | None = None) -> JournalCollector:
+    """Add the counters of a home to a registry of the application's.
+
+    Args:
+        registry: Which; ``prometheus_client``'s default.
+        home: The journal's home; the setting ``home`` unless given.
+
+    Returns:
+        The collector, for ``registry.unregister``, or for other registries.
+
+    Raises:
+        SettingError: ``home`` is no path.
+        ValueError: the registry has such a collector.
+    """
+    collector = JournalCollector(home)
+    registry.register(collector)
+    return collector
+
+
+def _registry(home: str | None) -> CollectorRegistry:
+    # Ours alone: what prometheus_client counts of one process is another figure in each worker that answers.
+    registry = CollectorRegistry()
+    register(registry, home)
+    return registry
+
+
+def wsgi_app(home: str | None = None) -> WSGIApplication:
+    """A WSGI application that answers with the counters of a home, and nothing else.
+
+    Raises:
+        SettingError: ``home`` is no path.
+    """
+    application: WSGIApplication = make_wsgi_app(_registry(home))
+    return application
+
+
+class MetricsApp:
+    """An ASGI application that answers with the counters of a home, and nothing else. See ``asgi_app``."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. The journal is read in a thread: requests go on meanwhile."""
+        accept = ",".join(value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"accept")
+        encode, content_type = choose_encoder(accept)
+        page = await asyncio.to_thread(encode, self._registry)
+        headers = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(page))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else page})
+
+
+def asgi_app(home: str | None = None) -> MetricsApp:
+    """An ASGI application that answers with the counters of a home, and nothing else.
+
+    Raises:
+        SettingError: ``home`` is no path.
+    """
+    return MetricsApp(_registry(home))
+
+
+def serve(port: int, address: str, home: str) -> None:
+    """Answer scrapes on a port of its own until told to stop, for servers that cannot have the endpoint in themselves.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    registry = CollectorRegistry()
+    totals = register(registry, home).totals
+    with contextlib.suppress(JournalError):  # nothing was recorded yet, or the answers say what is wrong
+        while not totals.look(64 * LOOK_BYTES).complete:
+            pass
+    server, thread = start_http_server(port, address, registry)
+    try:
+        thread.join()
+    finally:
+        server.shutdown()
