@@ -161,7 +161,7 @@ def asgi_app(home: str | None = None) -> MetricsApp:
     return MetricsApp(_registry(home))
 
 
-def serve(port: int, address: str, home: str) -> None:
+def serve(port: int, address: str, home: str | None = None) -> None:
     """Answer scrapes on a port of its own until told to stop, for servers that cannot have the endpoint in themselves.
 
     Raises:
