@@ -56,6 +56,8 @@ COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --un
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra pdf --group build --group dev -c requirements.lock -o requirements-dev.lock; \
+	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
+	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build --group dev -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
@@ -92,16 +94,16 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@touch $@
 
 # What the tests need from the system: a browser that opens the report (driven by a program that wants libatomic), the
-# text layout that draws its PDF, a compiler for the fake graphics card's library, and for root, who may make them, ip:
-# it lays out networks that go nowhere.
-APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2
+# text layout that draws its PDF, a compiler for the fake graphics card's library, Prometheus, and for root, who may make
+# them, ip: it lays out networks that go nowhere.
+APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus
 LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
 system: $(VENV)/.stamp-uv
-	@if command -v chromium >/dev/null && command -v gcc >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
+	@if command -v chromium >/dev/null && command -v gcc >/dev/null && command -v prometheus >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
 	{ command -v ip >/dev/null || [ "$$(id -u)" != 0 ]; }; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "The tests need Chromium, gcc, ip (iproute2), Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
+	  echo "The tests need Chromium, gcc, ip (iproute2), Prometheus, Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
 	if [ "$$(id -u)" != 0 ]; then \
-	  echo "The tests need Chromium, gcc, Pango and libatomic, and only root can install them:" >&2; \
+	  echo "The tests need Chromium, gcc, Prometheus, Pango and libatomic, and only root can install them:" >&2; \
 	  echo "  sudo apt-get update && sudo $(APT)" >&2; exit 1; fi; \
 	apt-get update --quiet && DEBIAN_FRONTEND=noninteractive $(APT)

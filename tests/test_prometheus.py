@@ -31,7 +31,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 import ecoia
 from ecoia.errors import SettingError
 from ecoia.journal import Journal
-from ecoia.live import LiveTotals
+from ecoia.live import LOOK_BYTES, LiveTotals
 from ecoia.semconv import LIVE_COUNTERS
 from ecoia_integrations.prometheus import JournalCollector, MetricsApp, register
 from live_sums import sums_of
@@ -439,6 +439,60 @@ def test_a_scrape_makes_no_span_and_takes_no_time_of_the_loop(home: Path) -> Non
 
     asyncio.run(scenario())
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+# --- ecoia metrics -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter as installing the package announces it."""
+    package = tmp_path / "package" / "exporter-1.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: exporter\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[ecoia.exporters]\nprometheus = ecoia_integrations.prometheus:serve\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *sys.path]))
+
+
+def metrics_command(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", "ecoia", "metrics", *words], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_answers_for_a_whole_journal_until_it_is_told_to_stop(home: Path, end: signal.Signals) -> None:
+    for day in range(3):
+        write(Journal(home), [a_record(at=86_400 * day + i, context={"filler": "x" * 2000}) for i in range(1000)])
+    assert Journal(home).size_bytes() > LOOK_BYTES, "more than one look reads"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with metrics_command("--port", str(port), "--home", str(home)) as process:
+        wait_until(lambda: _answers(port), 60)
+        assert 'ecoia_spans_total{endpoint="",model_version="",phase="training",service="vadore"} 3000.0' in get(port, "/metrics")
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == (0 if end == signal.SIGINT else -signal.SIGTERM)
+    assert errors == f"ecoia: metrics of '{home}' on http://127.0.0.1:{port}/metrics\n"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_port_that_is_taken_is_named_with_the_remedy(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with metrics_command("--port", port) as process:
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert (
+        errors == f"ecoia: 127.0.0.1:{port} cannot be listened on (Address already in use): choose another --port or --address\n"
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_port_that_is_none_is_a_wrong_use(port: str) -> None:
+    with metrics_command("--port", port) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "--port" in errors
 
 
 # --- what Grafana is given ---------------------------------------------------------------------------------------------

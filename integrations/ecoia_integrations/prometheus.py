@@ -161,18 +161,26 @@ def asgi_app(home: str | None = None) -> MetricsApp:
     return MetricsApp(_registry(home))
 
 
-def serve(port: int, address: str, home: str | None = None) -> None:
+def serve(port: int, address: str, home: str | None = None, ready: Callable[[], None] = lambda: None) -> None:
     """Answer scrapes on a port of its own until told to stop, for servers that cannot have the endpoint in themselves.
 
+    Args:
+        port: Which.
+        address: On which of the machine's addresses.
+        home: The journal's home; the setting ``home`` unless given.
+        ready: Called when scrapes are answered. By then the whole journal was read.
+
     Raises:
+        SettingError: ``home`` is no path.
         OSError: the port cannot be had.
     """
     registry = CollectorRegistry()
     totals = register(registry, home).totals
-    with contextlib.suppress(JournalError):  # nothing was recorded yet, or the answers say what is wrong
-        while not totals.look(64 * LOOK_BYTES).complete:
-            pass
     server, thread = start_http_server(port, address, registry)
+    with contextlib.suppress(JournalError):  # nothing was recorded yet, or the answers say what is wrong
+        while not totals.look(16 * LOOK_BYTES).complete:
+            pass
+    ready()
     try:
         thread.join()
     finally:

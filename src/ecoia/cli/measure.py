@@ -221,8 +221,7 @@ def metrics(
     if serve is None:
         raise MissingExtraError("'ecoia metrics'", "prometheus-client", "metrics")
     try:
-        say(f"metrics of '{settings.home}' on http://{address}:{port}/metrics")
-        serve(port, address, settings.home)
+        serve(port, address, settings.home, lambda: say(f"metrics of '{settings.home}' on http://{address}:{port}/metrics"))
     except OSError as error:
         raise EcoiaError(
             f"{address}:{port} cannot be listened on ({error.strerror}): choose another --port or --address"
