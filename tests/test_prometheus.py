@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tomllib
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -445,12 +446,14 @@ def test_a_scrape_makes_no_span_and_takes_no_time_of_the_loop(home: Path) -> Non
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def installed(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter as installing the package announces it."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    exporters = "\n".join(f"{name} = {place}" for name, place in project["entry-points"]["ecoia.exporters"].items())
     package = tmp_path / "package" / "exporter-1.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: exporter\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[ecoia.exporters]\nprometheus = ecoia_integrations.prometheus:serve\n")
+    (package / "entry_points.txt").write_text(f"[ecoia.exporters]\n{exporters}\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *sys.path]))
 
 
