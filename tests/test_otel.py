@@ -102,6 +102,8 @@ set_up()
 from ecoia_integrations import opentelemetry
 opentelemetry.register()
 work(1)
+assert ecoia.flush(60)
+metrics.get_meter_provider().force_flush()  # so the parent's file is known when it forks
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: the exporter is a thread
 children = []
