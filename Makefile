@@ -55,9 +55,8 @@ bench: $(VENV)/.stamp-report
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --group build -o requirements.lock; \
-	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra pdf --group build --group dev -c requirements.lock -o requirements-dev.lock; \
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
-	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build --group dev -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 

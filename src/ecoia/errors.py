@@ -61,8 +61,5 @@ class PublicationError(EcoiaError, ValueError):
 class MissingExtraError(EcoiaError, ImportError):
     """A command needs packages of an extra."""
 
-class MissingExtraError(EcoiaError, ImportError):
-    """A command needs packages of an extra."""
-
     def __init__(self, what: str, package: str, extra: str = "report") -> None:
         super().__init__(f"{what} needs '{package}', which is not installed here: pip install 'ecoia[{extra}]'")

@@ -21,8 +21,7 @@ from ecoia.cli.common import (
     say,
     tell_lines_not_read,
 )
-from ecoia.errors import UsageError
-from ecoia.errors import EcoiaError, MissingExtraError
+from ecoia.errors import EcoiaError, MissingExtraError, UsageError
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING, PHASES
