@@ -17,7 +17,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/metrics"})
+PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/ping", "/metrics"})
 """Paths that machines ask: no service is rendered to anyone, so they are not counted as requests of the service."""
 
 
@@ -28,16 +28,17 @@ class ImpactMiddleware:
         app: The application to measure.
         service: Id of the service in the catalogue.
         phase: ``inference`` unless the endpoint does something else.
+        model_version: Version of the model that serves, where it is one.
     """
 
-    def __init__(self, app: Application, *, service: str, phase: str = "inference") -> None:
+    def __init__(self, app: Application, *, service: str, phase: str = "inference", model_version: str | None = None) -> None:
         self._app = app
-        self._service, self._phase = service, phase
+        self._service, self._phase, self._model_version = service, phase, model_version
         self._by_endpoint: dict[str | None, Application] = {None: self._measured(None)}
 
     def _measured(self, endpoint: str | None) -> Application:
         # As a decorator, not as a block: what runs while the request waits is not its own.
-        @ecoia.track(service=self._service, phase=self._phase, endpoint=endpoint)
+        @ecoia.track(service=self._service, phase=self._phase, endpoint=endpoint, model_version=self._model_version)
         async def request(scope: Scope, receive: Receive, send: Send) -> None:
             await self._app(scope, receive, send)
 

@@ -29,7 +29,7 @@ from ecoia.records import NOT_MEASURED, Record, Row, fold, merge_rows, split_by_
 from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import MlflowStore, View, keep_telemetry_off
 from ecoia.targets import public_uri, read_targets, sqlite_file, with_credentials, write_atomically
-from ecoia.views import build_view
+from ecoia.views import build_day_view, build_view
 
 _DELIVERY_LOCK = "lock"
 _ROOTS = "roots.json"
@@ -38,7 +38,6 @@ _BATCH = 5000
 _ABANDONED = uuid.UUID("6f0f6a52-3c1e-5d0b-9a77-6b6f0a0d7c11")
 _OWN_RUN = "ecoia-"
 _RUN_STATUS = {"ok": "FINISHED", "failed": "FAILED", "abandoned": "KILLED"}
-_END_OF_TIME_NS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -511,11 +510,14 @@ class _Sender:
         unfinished -= {key for key in shown if final or (key.day and key.day < today)}
         return problems
 
-    def _view(self, rows: list[Row], outcomes: Iterable[str] = (), **options: Any) -> View | None:
+    def _factors_in_use(self) -> FactorSet:
         if self._factors is None:
             self._factors = _factors_in_use(self._settings)
+        return self._factors
+
+    def _view(self, rows: list[Row], outcomes: Iterable[str], **options: Any) -> View | None:
         spans = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
-        return build_view(spans, outcomes, settings=self._settings, factors=self._factors, **options) if spans else None
+        return build_view(spans, outcomes, settings=self._settings, factors=self._factors_in_use(), **options) if spans else None
 
     def _show_on_user_run(self, store: MlflowStore, root: str, rows: list[Row], changed: set[str], *, final: bool) -> list[str]:
         ended = {row["run_id"] for row in rows if row["outcome"]}
@@ -546,26 +548,26 @@ class _Sender:
                 store.write_view(own, view)
 
     def _show_day(self, store: MlflowStore, key: _ViewKey, rows: list[Row], *, final: bool) -> None:
-        start_ns = utc_ns(
-            utc_datetime(min(row["start_utc_ns"] for row in rows)).replace(hour=0, minute=0, second=0, microsecond=0)
+        start_ns = min(row["start_utc_ns"] for row in rows)
+        start_ns = utc_ns(utc_datetime(start_ns).replace(hour=0, minute=0, second=0, microsecond=0))
+        view = build_day_view(
+            rows,
+            settings=self._settings,
+            factors=self._factors_in_use(),
+            day_start_ns=start_ns,
+            until_ns=None if final else time.time_ns(),
         )
-        until_ns = _END_OF_TIME_NS if final else time.time_ns()
-        view = self._view(
-            rows, origin_ns=start_ns, hourly_until_ns=until_ns, artifacts=final, status="FINISHED" if final else None
-        )
-        if view is not None:
-            identity = {
-                semconv.TAG_SERVICE: key.service,
-                semconv.TAG_PHASE: "inference",
-                semconv.TAG_INSTANCE: key.instance,
-                semconv.TAG_DAY: key.day,
-            }
-            own = store.own_run(key.service, f"inference {key.instance} {key.day}", start_ns, identity)
-            store.write_view(own, view)
+        identity = {
+            semconv.TAG_SERVICE: key.service,
+            semconv.TAG_PHASE: "inference",
+            semconv.TAG_INSTANCE: key.instance,
+            semconv.TAG_DAY: key.day,
+        }
+        store.write_view(store.own_run(key.service, f"inference {key.instance} {key.day}", start_ns, identity), view)
 
 
 class _ViewKey(NamedTuple):
-    """What one view is about: a run, or the inference of a service's instance over a UTC day."""
+    """What one view is about: a run, or the inference of a service's instance over a UTC day, its waiting included."""
 
     run_id: str
     service: str = ""
@@ -574,15 +576,13 @@ class _ViewKey(NamedTuple):
 
 
 def _view_key(row: Row) -> _ViewKey | None:
-    if row["kind"] not in (semconv.KIND_SPAN, semconv.KIND_OUTCOME) or not row["service"] or not row["phase"]:
-        return None
-    if row["declared_source"]:
-        return None  # nobody watched it run, and a declared quarter would be a run for each of its days
-    if row["phase"] != "inference":
-        return _ViewKey(row["run_id"]) if row["run_id"] else None
-    if row["kind"] == semconv.KIND_OUTCOME:
-        return None
-    return _ViewKey("", row["service"], row["instance"], utc_day(row["half_hour_utc_ns"]))
+    if not row["service"] or row["declared_source"]:
+        return None  # nobody watched what is declared, and a declared quarter would be a run for each of its days
+    of_inference = row["kind"] == semconv.KIND_SPAN and row["phase"] == "inference"
+    if of_inference or row["kind"] == semconv.KIND_IDLE:
+        return _ViewKey("", row["service"], row["instance"], utc_day(row["half_hour_utc_ns"]))
+    of_run = row["kind"] in (semconv.KIND_SPAN, semconv.KIND_OUTCOME) and row["phase"] and row["phase"] != "inference"
+    return _ViewKey(row["run_id"]) if of_run and row["run_id"] else None
 
 
 class _Roots:

@@ -50,6 +50,11 @@ PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
 """Where an illegal value met at run time is kept: counted, shown, never dropped."""
 
+MODEL_LOADING = "model-loading"
+WARM_UP = "warm-up"
+START_UP = (MODEL_LOADING, WARM_UP)
+"""Endpoints of a service's work that answers no request: loading a model, and trying it before the first one."""
+
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"
@@ -68,6 +73,10 @@ ENERGY_OF = {component: Metric(f"ecoia/energy/{component}_kwh", "kWh", "sum") fo
 CO2E = Metric("ecoia/co2e_kg", "kg", "sum")
 DURATION = Metric("ecoia/duration_s", "s", "sum")
 UNITS = Metric("ecoia/units", "1", "sum")
+REQUESTS = Metric("ecoia/requests", "1", "sum")
+START_UP_ENERGY = Metric("ecoia/start-up/energy_kwh", "kWh", "sum")
+IDLE_ENERGY = Metric("ecoia/idle/energy_kwh", "kWh", "sum")
+IDLE_CO2E = Metric("ecoia/idle/co2e_kg", "kg", "sum")
 HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
 HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
 METRICS = (ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, HOURLY_ENERGY, HOURLY_UNITS)
@@ -127,9 +136,16 @@ LIVE_COUNTERS = (
 LIVE_OTHER = "_other"
 """Label of whatever came after as many values as a label may have."""
 
+HOURLY_REQUESTS = Metric("ecoia/hourly/requests", "1", "sum")
+HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_kwh", "kWh", "sum")
+METRICS = (
+    *(ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
+    *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
+)
 TAG_SERVICE = "ecoia.service"
 TAG_PHASE = "ecoia.phase"
 TAG_INSTANCE = "ecoia.instance"
+TAG_MODEL_VERSION = "ecoia.model_version"
 TAG_METHOD = "ecoia.method"
 TAG_SCHEMA = "ecoia.schema"
 TAG_KIND = "ecoia.kind"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,19 +21,9 @@ from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
 
 _HOUR_NS = 3600 * NANOSECONDS_PER_SECOND
 _WORST_FIRST = (semconv.DECLARED, semconv.ESTIMATED, semconv.MEASURED)
-_COLUMNS = (
-    "service",
-    "phase",
-    "energy_kwh",
-    "cpu_kwh",
-    "gpu_kwh",
-    "ram_kwh",
-    "co2e_kg",
-    "method",
-    "duration_s",
-    "units",
-    "simulated",
-)
+_FIGURES = ("energy_kwh", "cpu_kwh", "gpu_kwh", "ram_kwh", "co2e_kg", "method", "duration_s", "units", "simulated")
+_COLUMNS = ("service", "phase", *_FIGURES)
+_DAY_COLUMNS = ("service", "kind", "endpoint", "model_version", "requests", *_FIGURES)
 
 
 def method_of(rows: Iterable[Row]) -> str:
@@ -64,86 +54,154 @@ def build_view(
     *,
     settings: Settings,
     factors: FactorSet,
-    origin_ns: int | None = None,
-    hourly_until_ns: int | None = None,
     artifacts: bool = False,
     status: str | None = None,
 ) -> View:
-    """The view of some rows.
+    """The view of a run.
 
     Args:
-        rows: Span rows of the run, or of the service's day.
-        outcomes: How its runs ended, as far as known.
+        rows: Its span rows.
+        outcomes: How it ended, as far as known.
         settings: Gives ``zone`` and ``pue``.
         factors: Emission factors.
-        origin_ns: From where steps count in seconds; the rows' first instant unless given.
-        hourly_until_ns: Also totals of each hour of the day that ended by this instant.
         artifacts: Whether to add the table and the page.
         status: How to end a run of ecoia's own.
     """
     metrics, tags = totals(rows, settings, factors)
-    tags[semconv.TAG_SERVICE] = _joined(row["service"] for row in rows)
+    tags |= _tags(rows)
     tags[semconv.TAG_PHASE] = _joined(row["phase"] for row in rows)
-    tags[semconv.TAG_INSTANCE] = _joined(row["instance"] for row in rows)
-    tags[semconv.TAG_METHOD] = method_of(rows)
-    tags[semconv.TAG_SCHEMA] = str(semconv.SCHEMA_VERSION)
-    if any(row["simulated"] for row in rows):
-        tags[semconv.TAG_SIMULATED] = "true"
     ended = set(outcomes)
     if ended:
         tags[semconv.TAG_OUTCOME] = next(outcome for outcome in reversed(semconv.OUTCOMES) if outcome in ended)
-    origin = min(row["start_utc_ns"] for row in rows) if origin_ns is None else origin_ns
-    cells = _cells(rows, settings, factors) if artifacts else []
+    lines = _lines(rows, ("service", "phase"), settings, factors) if artifacts else []
     return View(
         metrics=metrics,
         tags=tags,
-        step=max(0, (max(row["end_utc_ns"] for row in rows) - origin) // NANOSECONDS_PER_SECOND),
-        hourly={} if hourly_until_ns is None else _hours(rows, origin, hourly_until_ns),
-        artifacts={PAGE_ARTIFACT: _page(cells, tags)} if artifacts else {},
-        table=_table(cells) if artifacts else None,
+        step=_seconds_until_end(rows, min(row["start_utc_ns"] for row in rows)),
+        **_artifacts(lines, _COLUMNS, tags),
         status=status,
     )
 
 
-def _hours(rows: Sequence[Row], day_start_ns: int, until_ns: int) -> dict[str, dict[int, float]]:
-    energy: dict[int, int] = {}
-    units: dict[int, int] = {}
+def build_day_view(
+    rows: Sequence[Row], *, settings: Settings, factors: FactorSet, day_start_ns: int, until_ns: int | None
+) -> View:
+    """The view of a service's day on an instance: its requests, and its reserved idle energy apart from them.
+
+    Args:
+        rows: Its rows of kind span (phase ``inference``) and idle.
+        settings: Gives ``zone`` and ``pue``.
+        factors: Emission factors.
+        day_start_ns: Its midnight, UTC.
+        until_ns: The day goes on: the hours that ended by this instant are told. ``None``: it is complete.
+    """
+    active = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
+    idle = [row for row in rows if row["kind"] == semconv.KIND_IDLE]
+    metrics = totals(active, settings, factors)[0] if active else {}
+    metrics[semconv.REQUESTS.name] = float(sum(map(_requests, active)))
+    for of, part, name in (
+        (semconv.ENERGY, idle, semconv.IDLE_ENERGY),
+        (semconv.CO2E, idle, semconv.IDLE_CO2E),
+        (semconv.ENERGY, [row for row in active if row["endpoint"] in semconv.START_UP], semconv.START_UP_ENERGY),
+    ):
+        value = totals(part, settings, factors)[0].get(of.name) if part else None
+        if value is not None:
+            metrics[name.name] = value
+    tags = totals(rows, settings, factors)[1] | _tags(rows)
+    tags[semconv.TAG_PHASE] = "inference"
+    models = sorted({row["model_version"] for row in rows if row["model_version"]})
+    if models:
+        tags[semconv.TAG_MODEL_VERSION] = ",".join(models)
+    complete = until_ns is None
+    lines = _lines(rows, ("service", "kind", "endpoint", "model_version"), settings, factors) if complete else []
+    hourly = {
+        semconv.HOURLY_ENERGY.name: _by_hour(active, _energy, day_start_ns, until_ns, kwh),
+        semconv.HOURLY_IDLE_ENERGY.name: _by_hour(idle, _energy, day_start_ns, until_ns, kwh),
+        semconv.HOURLY_REQUESTS.name: _by_hour(active, _requests, day_start_ns, until_ns, float),
+        semconv.HOURLY_UNITS.name: _by_hour(active, lambda row: row["units_micro"], day_start_ns, until_ns, from_micro),
+    }
+    return View(
+        metrics=metrics,
+        tags=tags,
+        step=_seconds_until_end(rows, day_start_ns),
+        hourly=hourly,
+        models=tuple(models),
+        **_artifacts(lines, _DAY_COLUMNS, tags),
+        status="FINISHED" if complete else "RUNNING",
+    )
+
+
+def _tags(rows: Sequence[Row]) -> dict[str, str]:
+    """What every view says of its rows."""
+    tags = {
+        semconv.TAG_SERVICE: _joined(row["service"] for row in rows),
+        semconv.TAG_INSTANCE: _joined(row["instance"] for row in rows),
+        semconv.TAG_METHOD: method_of(rows),
+        semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
+    }
+    if any(row["simulated"] for row in rows):
+        tags[semconv.TAG_SIMULATED] = "true"
+    return tags
+
+
+def _seconds_until_end(rows: Sequence[Row], origin_ns: int) -> int:
+    return max(0, int(max(row["end_utc_ns"] for row in rows) - origin_ns) // NANOSECONDS_PER_SECOND)
+
+
+def _energy(row: Row) -> int | None:
+    present = [energy for energy in row["energy_microjoules"].values() if energy is not None]
+    return sum(present) if present else None
+
+
+def _requests(row: Row) -> int:
+    """Spans that answered somebody."""
+    return 0 if row["endpoint"] in semconv.START_UP else int(row["spans"])
+
+
+def _by_hour(
+    rows: Iterable[Row],
+    value_of: Callable[[Row], int | None],
+    day_start_ns: int,
+    until_ns: int | None,
+    convert: Callable[[int], float],
+) -> dict[int, float]:
+    """Totals by hour of the day, of the hours that are over: others would be corrected minute by minute."""
+    hours: dict[int, int] = {}
     for row in rows:
         hour = (row["half_hour_utc_ns"] - day_start_ns) // _HOUR_NS
-        if day_start_ns + (hour + 1) * _HOUR_NS > until_ns:
-            continue  # not over: its total would be corrected minute by minute
-        present = [e for e in row["energy_microjoules"].values() if e is not None]
-        if present:
-            energy[hour] = energy.get(hour, 0) + sum(present)
-        if row["units_micro"] is not None:
-            units[hour] = units.get(hour, 0) + row["units_micro"]
-    return {
-        semconv.HOURLY_ENERGY.name: {hour: kwh(energy[hour]) for hour in sorted(energy)},
-        semconv.HOURLY_UNITS.name: {hour: float(from_micro(units[hour])) for hour in sorted(units)},
-    }
+        value = value_of(row)
+        if value is not None and (until_ns is None or day_start_ns + (hour + 1) * _HOUR_NS <= until_ns):
+            hours[hour] = hours.get(hour, 0) + value
+    return {hour: float(convert(hours[hour])) for hour in sorted(hours)}
 
 
-def _cells(rows: Sequence[Row], settings: Settings, factors: FactorSet) -> list[list[Any]]:
-    """One line a service and phase, in the order of ``_COLUMNS``; what is not known is ``None``."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+def _lines(rows: Sequence[Row], keys: Sequence[str], settings: Settings, factors: FactorSet) -> list[dict[str, Any]]:
+    """A line for each combination of some fields: their values, and the figures."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["service"] or "", row["phase"] or ""), []).append(row)
+        groups.setdefault(tuple(row[key] or "" for key in keys), []).append(row)
     lines = []
-    for (service, phase), group in sorted(groups.items()):
+    for values, group in sorted(groups.items()):
         metrics, _ = totals(group, settings, factors)
-        values = {
-            "service": service,
-            "phase": phase,
-            "method": method_of(group),
-            "simulated": any(row["simulated"] for row in group),
-            **{name.removeprefix("ecoia/").removeprefix("energy/"): value for name, value in metrics.items()},
-        }
-        lines.append([values.get(column) for column in _COLUMNS])
+        lines.append(
+            {
+                **dict(zip(keys, values, strict=True)),
+                **{name.removeprefix("ecoia/").removeprefix("energy/"): value for name, value in metrics.items()},
+                "requests": sum(map(_requests, group)),
+                "method": method_of(group),
+                "simulated": any(row["simulated"] for row in group),
+            }
+        )
     return lines
 
 
-def _table(cells: list[list[Any]]) -> str:
-    return json.dumps({"columns": list(_COLUMNS), "data": cells}, ensure_ascii=False, allow_nan=False)
+def _artifacts(lines: Sequence[dict[str, Any]], columns: Sequence[str], tags: dict[str, str]) -> dict[str, Any]:
+    """The table and the page of some lines, as fields of a view; what is not known is ``None``. None without lines."""
+    if not lines:
+        return {}
+    cells = [[line.get(column) for column in columns] for line in lines]
+    table = json.dumps({"columns": list(columns), "data": cells}, ensure_ascii=False, allow_nan=False)
+    return {"artifacts": {PAGE_ARTIFACT: _page(cells, columns, tags)}, "table": table}
 
 
 _STYLE = (
@@ -153,7 +211,7 @@ _STYLE = (
 )
 
 
-def _page(cells: list[list[Any]], tags: dict[str, str]) -> str:
+def _page(cells: list[list[Any]], columns: Sequence[str], tags: dict[str, str]) -> str:
     """A page of a few kB that needs nothing: no script, no address, everything escaped."""
 
     def cell(value: Any) -> str:
@@ -165,7 +223,7 @@ def _page(cells: list[list[Any]], tags: dict[str, str]) -> str:
             return f'<td class="n">{value:.6g}</td>'
         return f"<td>{html.escape(str(value))}</td>"
 
-    head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     body = "".join(f"<tr>{''.join(cell(value) for value in line)}</tr>" for line in cells)
     factor = tags.get(semconv.TAG_FACTOR)
     basis = (

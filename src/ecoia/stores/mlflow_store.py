@@ -45,6 +45,7 @@ _ARTIFACT_FOLDER = "ecoia"
 BREAKDOWN_ARTIFACT = f"{_ARTIFACT_FOLDER}/breakdown.json"
 PAGE_ARTIFACT = f"{_ARTIFACT_FOLDER}/impact.html"
 _METRIC_KEY = re.compile(r"[/\w.\- :]{1,250}")
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _TAG_MAX = 5000  # MLflow cuts silently at 8000
 
 
@@ -53,13 +54,15 @@ class View:
     """What people see on one run: totals, never the account itself.
 
     ``step`` grows with the activity that the totals cover. ``hourly`` gives, by metric, the total of each hour of the
-    day. ``artifacts`` are texts by path. ``status`` ends a run of ecoia's own.
+    day. ``models`` are MLflow's URIs of what served (``models:/...``). ``artifacts`` are texts by path. ``status`` is that
+    of a run of ecoia's own: how it ended, or ``RUNNING``.
     """
 
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     step: int
     hourly: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    models: Sequence[str] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
     table: str | None = None
     status: str | None = None
@@ -92,6 +95,7 @@ class MlflowStore:
         self._opened: Any = None
         self._experiments: dict[str, str] = {}
         self._roots: dict[str, str | None] = {}
+        self._models: dict[str, str | None] = {}
 
     # ---------------------------------------------------------------- the connection
 
@@ -363,7 +367,7 @@ class MlflowStore:
         try:
             return self._client.get_run(run_id)
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code in _NOT_THERE:
                 return None
             raise
 
@@ -410,9 +414,47 @@ class MlflowStore:
                 self._client.log_text(run_id, text, path)
             if view.table is not None:
                 self._write_table(run_id, run, view.table)
+            self._link_models(run, view.models)
             if view.status is not None and run.info.status != view.status:
-                self._client.set_terminated(run_id, status=view.status)
+                if view.status == "RUNNING":  # a service that was stopped and runs again
+                    self._client.update_run(run_id, status=view.status)
+                else:
+                    self._client.set_terminated(run_id, status=view.status)
             return True
+
+    def _link_models(self, run: Any, models: Sequence[str]) -> None:
+        """Show on a run which models served, and on these models the run: MLflow's own link, as far as this store has them.
+
+        An ornament: a store that refuses it costs no figure. MLflow 2 knows no logged models.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if not hasattr(self._client, "get_logged_model"):
+            return
+        from mlflow.entities import LoggedModelInput
+
+        with contextlib.suppress(MlflowException):
+            known = {model.model_id for model in run.inputs.model_inputs}
+            new = {model_id for uri in models if (model_id := self._model_id(uri)) is not None} - known
+            if new:
+                self._client.log_inputs(run.info.run_id, models=[LoggedModelInput(model_id) for model_id in sorted(new)])
+
+    def _model_id(self, uri: str) -> str | None:
+        """Id of the logged model of ``models:/<id>`` or ``models:/<name>/<version>``; ``None`` where this store has none."""
+        from mlflow.exceptions import MlflowException
+
+        if uri not in self._models:
+            name, _, version = uri.removeprefix("models:/").rpartition("/")
+            found = None
+            try:
+                if uri.startswith("models:/"):
+                    model_id = self._client.get_model_version(name, version).model_id if name else version
+                    found = self._client.get_logged_model(model_id).model_id if model_id else None
+            except MlflowException as error:
+                if error.error_code not in _NOT_THERE:
+                    raise
+            self._models[uri] = found
+        return self._models[uri]
 
     def mark_share(self, run_id: str, root: str) -> None:
         """Say on a child run that what it used is a share of its root run's figures, so that nobody adds the two.

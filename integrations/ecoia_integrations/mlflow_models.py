@@ -1,0 +1,216 @@
+"""Measure models that MLflow loads: ``mlflow models serve`` and any ``pyfunc`` model, with no code change.
+
+Where ecoia is installed beside MLflow and the setting ``service`` says for whom (``ECOIA_SERVICE``), MLflow's own
+plug-in mechanism brings this in (``mlflow_plugin``). Without a service nothing is touched. Explicitly::
+
+    model = measure(mlflow.pyfunc.load_model(uri), service="controle-legalite-offres")
+
+With no code change, only what nobody else measures is: inside a span (a middleware's request, an evaluation) a
+prediction belongs to that span, and nothing is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from numbers import Number
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import ecoia
+from ecoia import settings
+from ecoia.engine import lose
+from ecoia.errors import UsageError
+from ecoia.semconv import MODEL_LOADING
+from ecoia.spans import innermost
+from ecoia_integrations.asgi import ImpactMiddleware
+
+Model = TypeVar("Model")
+
+_VERSION = "_ecoia_model_version"
+_FOLLOWED = "_ecoia_followed"
+_SINGLE = (str, bytes, Number)
+_ONE_INPUT = ("messages", "prompt", "input")  # what MLflow takes for one call of a language model
+
+
+def measure(model: Model, *, service: str | None = None, model_version: str | None = None) -> Model:
+    """Measure every prediction of a model, each a span of phase ``inference`` with the rows of its input as units.
+
+    A span of its own also inside another: where a middleware counts the requests already, do not.
+
+    Args:
+        model: What ``mlflow.pyfunc.load_model`` gave, or anything with ``predict(data, ...)``. Its ``predict`` (and
+            ``predict_stream``, if any) is replaced on this object.
+        service: Id of the service in the catalogue. None: the setting ``service``.
+        model_version: What served. None: ``version_of(model)``.
+
+    Returns:
+        The same object.
+
+    Raises:
+        UsageError: it has no ``predict``.
+    """
+    predict = getattr(model, "predict", None)
+    if not callable(predict):
+        raise UsageError(f"model = {type(model).__name__}: it has no predict(data); give what mlflow.pyfunc.load_model returns")
+    version = version_of(model) if model_version is None else model_version
+
+    @wraps(predict)
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        with ecoia.track(service=service, model_version=version) as span:
+            return _counted(span, predict, args, kwargs)
+
+    model.predict = measured  # type: ignore[attr-defined]
+    stream = getattr(model, "predict_stream", None)
+    if callable(stream):
+        model.predict_stream = _measured_stream(stream, service, version)  # type: ignore[attr-defined]
+    return model
+
+
+def version_of(model: Any) -> str | None:
+    """The version of a model as MLflow's URI: ``models:/<name>/<version>`` where it was loaded as a registered one, else
+    ``models:/<model id>``, else its ``model_uuid``. None where it says nothing."""
+    try:
+        registered, model_id = getattr(model, _VERSION, None), getattr(model, "model_id", None)
+        found = registered or (f"models:/{model_id}" if model_id else model.metadata.model_uuid)
+        return found if isinstance(found, str) and 0 < len(found) <= 120 and found.isprintable() else None
+    except Exception:  # noqa: BLE001 - no model of MLflow's
+        return None
+
+
+def rows_of(data: Any) -> int | None:
+    """How many inputs a batch holds: the rows of a table, the first dimension of an array, the items of a list.
+
+    A text, a number, or a dictionary of them or for one call of a language model is one. A dictionary of columns has the
+    rows of its columns. None where it cannot be told.
+    """
+    try:
+        shape = getattr(data, "shape", None)
+        if isinstance(shape, tuple):
+            return int(shape[0]) if shape else 1
+        if isinstance(data, dict):
+            if any(key in data for key in _ONE_INPUT) or all(isinstance(value, _SINGLE) for value in data.values()):
+                return 1
+            columns = {len(column) if isinstance(column, list) else int(column.shape[0]) for column in data.values()}
+            return columns.pop() if len(columns) == 1 else None
+        if isinstance(data, (list, tuple)):
+            return len(data)
+        return 1 if isinstance(data, _SINGLE) else None
+    except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+        return None
+
+
+def _counted(span: ecoia.Span, predict: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Predict; what came back counts as many units as went in."""
+    result = predict(*args, **kwargs)
+    rows = rows_of(args[0] if args else kwargs.get("data"))
+    if rows is not None:
+        span.units(rows)
+    return result
+
+
+def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, version: str | None) -> Callable[..., Any]:
+    """A stream is measured to its last chunk. It answers one input, always."""
+
+    @ecoia.track(service=service, model_version=version, units=1)
+    def steps(chunks: Iterator[Any]) -> Iterator[Any]:
+        yield from chunks
+
+    @wraps(stream)
+    def measured(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        return steps(stream(*args, **kwargs))
+
+    return measured
+
+
+# --- with no code change -----------------------------------------------------------------------------------------------
+
+
+def follow(module: ModuleType) -> None:
+    """Measure what ``mlflow.pyfunc`` or its scoring server does, if this process said for which service. Twice is once."""
+    service = None if settings.disabled() else settings.load().service
+    if service is None or getattr(module, _FOLLOWED, False):
+        return
+    if module.__name__ == "mlflow.pyfunc":
+        _follow_models(module, service)
+    else:
+        _follow_server(module, service)
+    setattr(module, _FOLLOWED, True)
+
+
+def _follow_models(pyfunc: Any, service: str) -> None:
+    load, kind = pyfunc.load_model, pyfunc.PyFuncModel
+    predict, stream = kind.predict, kind.predict_stream
+
+    @wraps(load)
+    def load_model(*args: Any, **kwargs: Any) -> Any:
+        if innermost() is not None:
+            model = load(*args, **kwargs)
+        else:
+            with ecoia.track(service=service, endpoint=MODEL_LOADING):
+                model = load(*args, **kwargs)
+        _remember_version(model, args[0] if args else kwargs.get("model_uri"))
+        return model
+
+    @wraps(predict)
+    def measured(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if innermost() is not None:
+            return predict(self, *args, **kwargs)
+        with ecoia.track(service=service, model_version=version_of(self)) as span:
+            return _counted(span, predict.__get__(self), args, kwargs)
+
+    @wraps(stream)
+    def measured_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if innermost() is not None:
+            return stream(self, *args, **kwargs)
+        return _measured_stream(stream.__get__(self), service, version_of(self))(*args, **kwargs)
+
+    pyfunc.load_model, kind.predict, kind.predict_stream = load_model, measured, measured_stream
+
+
+def _follow_server(scoring_server: Any, service: str) -> None:
+    """A request is the span: reading the body, parsing and answering are the service's work as well."""
+    init = scoring_server.init
+
+    @wraps(init)
+    def measured_init(model: Any, *args: Any, **kwargs: Any) -> Any:
+        app = init(model, *args, **kwargs)
+        try:
+            if hasattr(app, "add_middleware"):  # else a server of MLflow 2: its predictions are measured
+                app.add_middleware(ImpactMiddleware, service=service, model_version=version_of(model))
+                _count_in_request(model)
+        except Exception:  # noqa: BLE001 - the server serves, measured or not
+            lose("mlflow-server-unmeasured")
+        return app
+
+    scoring_server.init = measured_init
+
+
+def _count_in_request(model: Any) -> None:
+    """The rows of what the server predicts are units of the request around it."""
+    predict = model.predict
+
+    @wraps(predict)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        return _counted(ecoia.current(), predict, args, kwargs)
+
+    model.predict = counted
+
+
+def _remember_version(model: Any, uri: Any) -> None:
+    """The registered version that an URI names, or that MLflow noted beside what it downloaded."""
+    try:
+        if not isinstance(uri, str):
+            return
+        name, _, version = uri.removeprefix("models:/").rpartition("/")
+        if not (uri.startswith("models:/") and version.isdecimal()):
+            import yaml  # MLflow's own, loaded long since
+
+            folder = Path(unquote(urlsplit(uri).path) if uri.startswith("file:") else uri)
+            noted = yaml.safe_load((folder / "registered_model_meta").read_text(encoding="utf-8"))
+            name, version = noted["model_name"], noted["model_version"]
+        setattr(model, _VERSION, f"models:/{name.strip('/')}/{version}")
+    except Exception:  # noqa: BLE001, S110 - not registered, or not said: it has its own id
+        pass
