@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -89,3 +91,44 @@ def _healthy(uri: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def _postgresql_programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are: Debian keeps them off the PATH."""
+    known = shutil.which("initdb")
+    return Path(known).parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URI of an empty database of a real PostgreSQL server, of this session alone."""
+    programs = _postgresql_programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        reason = "PostgreSQL or psycopg is not here: make system, and the packages of requirements-dev.lock"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="ecoia-postgresql-"))
+    whose = {"user": "postgres"} if os.geteuid() == 0 else {}  # it refuses to run as root
+    if whose:
+        shutil.chown(folder, "postgres")
+    port = free_port()
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", "-U", "ecoia", "--auth=trust", "--no-sync", "--encoding=UTF8"],
+        check=True, capture_output=True, cwd=folder, **whose,
+    )  # fmt: skip
+    server = subprocess.Popen(
+        [programs / "postgres", "-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port), "-F"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **whose,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    try:
+        while subprocess.run([programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
+            assert server.poll() is None, "PostgreSQL ended"
+            assert time.monotonic() < until, "PostgreSQL does not answer"
+            time.sleep(0.05)
+        yield f"postgresql://ecoia@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)  # a fast shutdown: sessions are ended
+        server.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)

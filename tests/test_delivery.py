@@ -15,19 +15,24 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ecoia import delivery, helper, semconv, settings
+from builders import instant as utc
+from ecoia import aggregation, delivery, helper, semconv, settings
 from ecoia.journal import Journal, encode_line
-from ecoia.periods import utc_day
+from ecoia.meters.hardware import BusyTime
+from ecoia.periods import HALF_HOUR_NS, utc_day
+from ecoia.recording import Delta, Key, Look, Recorder
 from ecoia.records import Record, Row, fold, merge_rows
 from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import MlflowStore
 from ecoia.targets import register_target
+from ecoia.testing import MemorySubject, StepMeter
 from mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
 from record_builders import DAY, NOON_NS, a_record, an_outcome, write
 
@@ -213,6 +218,71 @@ def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_u
     assert other.home_id in result.conflicts[0]
     assert (result.delivered, result.pending) == (1, 1)  # the other day belongs to nobody else
     assert [row for row in ledger(tracking_uri) if row["half_hour_utc_ns"] < NOON_NS + 80_000 * 10**9] == before
+
+
+CLAIM = (
+    "import sys, time; from ecoia import delivery, settings; from ecoia.journal import Journal; import mlflow.tracking; "
+    "print('ready', flush=True); sys.stdin.readline(); result = delivery.deliver(Journal(sys.argv[1]), settings.load()); "
+    "print(result.delivered, result.pending, *result.conflicts, sep='|', flush=True)"
+)
+
+
+def test_two_homes_that_claim_one_instance_at_once_lose_nothing(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    homes = [journal, Journal(tmp_path / "other")]
+    told: list[list[str]] = []
+    for turn in range(2):
+        programs = []
+        for number, home in enumerate(homes):
+            register_target(home.home, tracking_uri)
+            write(home, [serving(target, at=1800 * turn + number)])
+            programs.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", CLAIM, str(home.home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            assert programs[-1].stdout is not None
+            assert programs[-1].stdout.readline() == "ready\n"
+        for running in programs:
+            assert running.stdin is not None
+            running.stdin.write("go\n")
+            running.stdin.flush()
+        told = [running.communicate()[0].strip().split("|") for running in programs]
+    # Whoever was first goes on; the other is told, by name, and keeps what it has.
+    assert sorted(len(line) for line in told) == [2, 3]
+    (conflict,) = [line[2] for line in told if len(line) == 3]
+    assert "'host-1'" in conflict
+    assert all(home.home_id in conflict for home in homes)
+    arrived = {record_id for row in ledger(tracking_uri) for record_id in row["record_ids"]}
+    for home, line in zip(homes, told, strict=True):
+        kept = [entry.record.record_id for entry in home.scan().entries]
+        cursors = delivery.read_cursors(home)
+        waiting = {e.record.record_id for e in home.scan().entries if not delivery.is_delivered(e, cursors)}
+        assert len(waiting) == int(line[1])
+        assert set(kept) - waiting == set(kept) & arrived
+    assert sum(row["spans"] for row in ledger(tracking_uri)) == len(arrived)
+
+
+def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    other = Journal(tmp_path / "other")
+    register_target(other.home, tracking_uri)
+    records = {home: [serving(target, at=number)] for number, home in enumerate((journal, other))}
+    store = MlflowStore(tracking_uri)
+    for home in (journal, other):
+        # Neither saw the other's run when it looked.
+        found, store._search = store._search, lambda *_: []  # type: ignore[method-assign]
+        store.upsert_days("host-1", home.home_id, {DAY: fold(records[home])}, list)
+        store._search = found  # type: ignore[method-assign]
+    both = ledger(tracking_uri)
+    assert sum(row["spans"] for row in both) == 2
+    for home in (journal, other):
+        write(home, [*records[home], serving(target, at=1800)])
+    results = {home: delivery.deliver(home, configured()) for home in (journal, other)}
+    assert sorted(len(result.conflicts) for result in results.values()) == [0, 1]
+    assert sum(row["spans"] for row in ledger(tracking_uri)) == 3, "what both had sent, and what the first sent since"
 
 
 def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
@@ -407,6 +477,163 @@ def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracki
     assert run.info.status == "FINISHED"
     history = api(tracking_uri).get_metric_history(run.info.run_id, "ecoia/hourly/units")
     assert [(point.step, point.value) for point in history] == [(12, 2.0), (13, 1.0), (14, 1.0)]
+
+
+def serving(target: str, **changes: Any) -> Record:
+    """What one worker of a service answered: a request of two units."""
+    usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
+    return a_record(target=target, **{**usual, **changes})
+
+
+def the_run(uri: str, service: str = "vadore") -> Any:
+    (run,) = view_runs(uri, service)
+    return run
+
+
+def test_workers_that_are_killed_and_started_again_are_one_run_of_their_day(
+    journal: Journal,
+    tracking_uri: str,
+    target: str,
+    host: Callable[..., subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: NOON_NS + 6 * 2 * HALF_HOUR_NS)  # the day goes on
+    sent = [serving(target, pid=pid, at=at, cpu=3_600_000) for pid, at in ((1, 0), (2, 5))]
+    workers = [host(sent[0]), host(sent[1])]
+    delivery.deliver(journal, configured())
+    assert the_run(tracking_uri).info.status == "RUNNING"
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    delivery.deliver(journal, configured())
+    first = the_run(tracking_uri)
+    assert first.info.status == "FINISHED"
+    sent += [serving(target, pid=pid, at=at, cpu=3_600_000) for pid, at in ((3, 600), (4, 4000))]
+    workers = [host(sent[2]), host(sent[3])]
+    delivery.deliver(journal, configured())
+    again = the_run(tracking_uri)
+    assert (again.info.run_id, again.info.status) == (first.info.run_id, "RUNNING")
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    for _ in range(2):
+        delivery.deliver(journal, configured())
+    last = the_run(tracking_uri)
+    assert (last.info.run_id, last.info.status) == (first.info.run_id, "FINISHED")
+    assert last.data.metrics["ecoia/requests"] == 4
+    assert last.data.metrics["ecoia/units"] == 8
+    assert last.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(4e-6)
+    assert ledger(tracking_uri) == fold(sent)
+    history = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/energy_kwh")
+    assert [point.value for point in history] == sorted(point.value for point in history), "a day's total only grows"
+    hours = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/hourly/requests")
+    assert [(point.step, point.value) for point in hours] == [(12, 3.0), (13, 1.0)]
+
+
+def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Journal, tracking_uri: str, target: str) -> None:
+    idle = {"kind": "idle", "phase": None, "endpoint": None, "units_micro": None, "spans": 0}
+    write(
+        journal,
+        [
+            serving(target, cpu=3_600_000),
+            serving(target, at=30, cpu=7_200_000, endpoint=semconv.MODEL_LOADING, units_micro=None),
+            serving(target, at=60, cpu=36_000_000, **idle),
+            serving(target, at=3600, cpu=36_000_000, **idle),
+            serving(target, at=3600, cpu=1, **{**idle, "service": None}),  # nobody's
+            serving(target, at=60, cpu=5, **{**idle, "service": "only-waits"}),
+        ],
+    )
+    for _ in range(2):
+        delivery.deliver(journal, configured(zone="FRA"))
+    run = the_run(tracking_uri)
+    metrics = run.data.metrics
+    assert metrics["ecoia/energy/cpu_kwh"] == pytest.approx(3e-6)
+    assert metrics["ecoia/start-up/energy_kwh"] == pytest.approx(2e-6, rel=1e-5)
+    assert metrics["ecoia/idle/energy_kwh"] == pytest.approx(20e-6, rel=1e-5)
+    assert metrics["ecoia/idle/co2e_kg"] == pytest.approx(metrics["ecoia/idle/energy_kwh"] * 0.04144, rel=1e-3)
+    assert metrics["ecoia/co2e_kg"] == pytest.approx(metrics["ecoia/energy_kwh"] * 0.04144, rel=1e-3)
+    assert (metrics["ecoia/requests"], metrics["ecoia/units"]) == (1, 2)  # loading a model answers nobody
+    history = api(tracking_uri).get_metric_history(run.info.run_id, "ecoia/hourly/idle_energy_kwh")
+    assert [point.step for point in history] == [12, 13]
+    table = json.loads(Path(api(tracking_uri).download_artifacts(run.info.run_id, "ecoia/breakdown.json")).read_text())
+    assert [line[1:3] for line in table["data"]] == [["idle", ""], ["span", "/predict"], ["span", semconv.MODEL_LOADING]]
+    waiting = the_run(tracking_uri, "only-waits")
+    assert waiting.data.metrics["ecoia/requests"] == 0
+    assert "ecoia/energy_kwh" not in waiting.data.metrics
+
+
+def test_the_model_that_served_is_linked_where_the_store_has_it(
+    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = api(tracking_uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)  # where MLflow looks for a version's source
+    logged = client.create_logged_model(experiment_id="0", name="model")
+    client.create_registered_model("offres")
+    client.create_model_version("offres", source=f"models:/{logged.model_id}")
+    client.create_model_version("offres", source=str(Path.cwd()))  # a version that no logged model stands behind
+    versions = ["models:/offres/1", "models:/offres/2", "models:/offres/9", f"models:/{logged.model_id}", "models:/m-gone", "v1"]
+    write(journal, [serving(target, model_version=version) for version in versions])
+    for _ in range(2):
+        assert not delivery.deliver(journal, configured()).problems
+    run = client.get_run(the_run(tracking_uri).info.run_id)
+    assert run.data.tags["ecoia.model_version"] == ",".join(sorted(versions))
+    assert [model.model_id for model in run.inputs.model_inputs] == [logged.model_id]
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        pytest.param(utc("2026-11-26T00:00"), id="midnight"),
+        pytest.param(utc("2026-12-31T23:00"), id="the quarter's end in Paris"),
+        pytest.param(utc("2027-01-01T00:00"), id="the year's end"),
+    ],
+)
+@pytest.mark.parametrize("jump_seconds", [0, 5 * 3600, -5 * 3600], ids=["no jump", "forward", "back"])
+def test_a_request_over_a_boundary_counts_once_whatever_the_clock_does(
+    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch, boundary: int, jump_seconds: int
+) -> None:
+    """The request begins before the boundary; the clock on the wall passes or jumps it, or back over it, meanwhile."""
+    second = 1_000_000_000
+    register_target(journal.home, tracking_uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+    now = [boundary - 2 * second if jump_seconds >= 0 else boundary + 2 * second]
+    monkeypatch.setattr(time, "time_ns", lambda: now[0])
+    key = Key("vadore", "inference", None, "/predict", None, None)
+    looks = [
+        Look(second, 0, 0, 1.0, {key: Delta(cpu_ns=second, in_flight_ns=second, spans=n, units_micro=n * 1_000_000)})
+        for n in (0, 0, 1)
+    ]
+    recorder = Recorder(
+        configured(instance="host-1", scope="host"),  # all that is metered is claimed
+        MemorySubject(looks),
+        [StepMeter("cpu", [1_000_001, 2_000_003, 3_000_005])],
+        pid=42,
+        start=(now[0], time.perf_counter_ns(), BusyTime(0, 0)),
+        complain=print,
+    )
+    recorder.read()
+    now[0] += jump_seconds * second + 4 * second  # while the request is in flight
+    recorder.step()
+    now[0] += second
+    recorder.close()
+    records = journal.scan().records
+    assert delivery.deliver(journal, configured()).pending == 0
+    rows = ledger(tracking_uri)
+    assert rows == fold(records)
+    assert sum(row["energy_microjoules"]["cpu"] or 0 for row in rows) == 6_000_009
+    assert sum(row["spans"] for row in rows) == 1
+    assert sum(row["units_micro"] or 0 for row in rows) == 1_000_000
+    for row in rows:  # no row straddles a half-hour, hence neither a day nor a quarter
+        assert row["half_hour_utc_ns"] <= row["start_utc_ns"] <= row["end_utc_ns"] <= row["half_hour_utc_ns"] + HALF_HOUR_NS
+    runs = view_runs(tracking_uri, "vadore")
+    days = {utc_day(row["half_hour_utc_ns"]) for row in rows if row["kind"] == "span"}
+    assert sorted(run.data.tags["ecoia.day"] for run in runs) == sorted(days)
+    assert sum(run.data.metrics["ecoia/requests"] for run in runs) == 1
+    total = sum(run.data.metrics.get("ecoia/energy_kwh", 0) for run in runs)
+    assert total == pytest.approx(sum(row["energy_microjoules"]["cpu"] or 0 for row in rows if row["kind"] == "span") / 3.6e12)
+    zone = ZoneInfo("Europe/Paris")
+    by_quarter = aggregation.by_quarter(aggregation.table(rows, zone))
+    assert by_quarter["energy_microjoules"].sum() == 6_000_009
 
 
 def test_views_show_the_factors_that_the_organisation_chose(

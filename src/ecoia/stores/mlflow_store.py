@@ -245,16 +245,17 @@ class MlflowStore:
             conflicts: dict[str, InstanceConflictError] = {}
             for day, rows in sorted(days.items()):
                 runs = known.get(day, [])
-                owners = {run.data.tags.get(semconv.TAG_HOME) for run in runs} - {home_id}
-                if owners:
+                # Where two homes came first at once there are two runs: both stay, and the first of them says who goes on.
+                owner = runs[0].data.tags.get(semconv.TAG_HOME) if runs else home_id
+                if owner != home_id:
                     conflicts[day] = InstanceConflictError(
-                        f"instance '{instance}' on {day} belongs to journal home {', '.join(sorted(map(str, owners)))}, and home "
-                        f"{home_id} claims it too: nothing was overwritten. Give one of the two another name for what it "
-                        "records from now on (setting 'instance', ECOIA_INSTANCE); what is recorded stays in its journal, "
-                        "and '--from journal' reads it"
+                        f"instance '{instance}' on {day} belongs to journal home {owner}, and home {home_id} claims it too: "
+                        "nothing was overwritten. Give one of the two another name for what it records from now on (setting "
+                        "'instance', ECOIA_INSTANCE); what is recorded stays in its journal, and '--from journal' reads it"
                     )
                 else:
-                    self._upsert_day(experiment, instance, day, home_id, rows, runs, records)
+                    own = [run for run in runs if run.data.tags.get(semconv.TAG_HOME) == home_id]
+                    self._upsert_day(experiment, instance, day, home_id, rows, own, records)
         return conflicts
 
     def _upsert_day(
@@ -448,7 +449,8 @@ class MlflowStore:
             found = None
             try:
                 if uri.startswith("models:/"):
-                    model_id = self._client.get_model_version(name, version).model_id if name else version
+                    # A registered version says where it comes from: a logged model is models:/<id> there too.
+                    model_id = _id_in(self._client.get_model_version(name, version).source) if name else version
                     found = self._client.get_logged_model(model_id).model_id if model_id else None
             except MlflowException as error:
                 if error.error_code not in _NOT_THERE:
@@ -524,6 +526,11 @@ def _head_version() -> str | None:
         return ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations")).get_current_head()
     except Exception:  # noqa: BLE001 - alembic's errors share no base, and MLflow may move its scripts
         return None
+
+
+def _id_in(source: str | None) -> str | None:
+    scheme, _, model_id = (source or "").rpartition("/")
+    return model_id if scheme == "models:" else None
 
 
 def _is_safe(value: str) -> bool:
