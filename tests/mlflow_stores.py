@@ -96,7 +96,7 @@ def _healthy(uri: str) -> bool:
 def _postgresql_programs() -> Path | None:
     """Where ``initdb`` and ``postgres`` are: Debian keeps them off the PATH."""
     known = shutil.which("initdb")
-    return Path(known).parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+    return Path(known).resolve().parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
 @pytest.fixture(scope="session")
@@ -121,14 +121,25 @@ def postgresql() -> Iterator[str]:
         [programs / "postgres", "-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port), "-F"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **whose,
     )  # fmt: skip
+    uri = f"postgresql://ecoia@127.0.0.1:{port}/postgres"
     until = time.monotonic() + 60
     try:
-        while subprocess.run([programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
+        while not _takes_connections(uri):
             assert server.poll() is None, "PostgreSQL ended"
             assert time.monotonic() < until, "PostgreSQL does not answer"
             time.sleep(0.05)
-        yield f"postgresql://ecoia@127.0.0.1:{port}/postgres"
+        yield uri
     finally:
         server.send_signal(signal.SIGINT)  # a fast shutdown: sessions are ended
         server.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _takes_connections(uri: str) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(uri, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -23,8 +23,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders import instant as utc
-from ecoia import aggregation, delivery, helper, semconv, settings
+from ecoia import aggregation, delivery, helper, meters, semconv, settings
 from ecoia.journal import Journal, encode_line
+from ecoia.meters import hardware, idle
 from ecoia.meters.hardware import BusyTime
 from ecoia.periods import HALF_HOUR_NS, utc_day
 from ecoia.recording import Delta, Key, Look, Recorder
@@ -33,10 +34,10 @@ from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import MlflowStore
 from ecoia.targets import register_target
 from ecoia.testing import MemorySubject, StepMeter
-from mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
+from mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, postgresql, tracking_uri
 from record_builders import DAY, NOON_NS, a_record, an_outcome, write
 
-__all__ = ["migrated", "tracking_uri"]  # fixtures
+__all__ = ["migrated", "postgresql", "tracking_uri"]  # fixtures
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
@@ -527,20 +528,21 @@ def test_workers_that_are_killed_and_started_again_are_one_run_of_their_day(
     history = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/energy_kwh")
     assert [point.value for point in history] == sorted(point.value for point in history), "a day's total only grows"
     hours = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/hourly/requests")
-    assert [(point.step, point.value) for point in hours] == [(12, 3.0), (13, 1.0)]
+    # An hour that was told already is told again as it is now, at the same step.
+    assert [(point.step, point.value) for point in hours] == [(12, 2.0), (12, 3.0), (13, 1.0)]
 
 
 def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Journal, tracking_uri: str, target: str) -> None:
-    idle = {"kind": "idle", "phase": None, "endpoint": None, "units_micro": None, "spans": 0}
+    at_rest = {"kind": "idle", "phase": None, "endpoint": None, "units_micro": None, "spans": 0}
     write(
         journal,
         [
             serving(target, cpu=3_600_000),
             serving(target, at=30, cpu=7_200_000, endpoint=semconv.MODEL_LOADING, units_micro=None),
-            serving(target, at=60, cpu=36_000_000, **idle),
-            serving(target, at=3600, cpu=36_000_000, **idle),
-            serving(target, at=3600, cpu=1, **{**idle, "service": None}),  # nobody's
-            serving(target, at=60, cpu=5, **{**idle, "service": "only-waits"}),
+            serving(target, at=60, cpu=36_000_000, **at_rest),
+            serving(target, at=3600, cpu=36_000_000, **at_rest),
+            serving(target, at=3600, cpu=1, **{**at_rest, "service": None}),  # nobody's
+            serving(target, at=60, cpu=5, **{**at_rest, "service": "only-waits"}),
         ],
     )
     for _ in range(2):
@@ -560,6 +562,43 @@ def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Jour
     waiting = the_run(tracking_uri, "only-waits")
     assert waiting.data.metrics["ecoia/requests"] == 0
     assert "ecoia/energy_kwh" not in waiting.data.metrics
+
+
+WAITING = """
+import sys
+import ecoia
+with ecoia.track(service="vadore") as span:
+    span.units(1)
+sys.stdin.read()
+"""
+
+
+def test_what_a_real_service_reserves_while_it_waits_is_its_own_and_apart(
+    journal: Journal, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = meters.detect(configured())
+    powers = {meter.component: idle._power(meter, [(1.0, 5_000_000)]) for meter in found}
+    machine = (hardware.cpu_model(), idle._machine(hardware.ROOT))
+    idle.store(journal.home, idle.IdleBaseline(powers, {}, 60.0, 0.01, "2026-11-25T10:00:00+00:00", *machine))
+    for name, value in (("SERVICE", "vadore"), ("RESERVED_SHARE", "0.25"), ("FLUSH_SECONDS", "0.3"), ("INSTANCE", "api-1")):
+        monkeypatch.setenv(f"ECOIA_{name}", value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+
+    def idle_records() -> list[Record]:
+        return [record for record in journal.scan().records if record.kind == semconv.KIND_IDLE]
+
+    with subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE) as process:
+        eventually(lambda: len(idle_records()) >= 3)
+        process.communicate()
+    assert {record.service for record in idle_records()} == {"vadore"}
+    assert all(record.idle_separated and record.reserved_share > 0 for record in idle_records())
+    delivery.deliver(journal, configured())
+    runs = view_runs(tracking_uri, "vadore")
+    shown = sum(run.data.metrics["ecoia/idle/energy_kwh"] for run in runs)
+    assert shown == pytest.approx(sum(sum(filter(None, r.energy_microjoules.values())) for r in idle_records()) / 3.6e12)
+    assert shown > 0
+    assert sum(run.data.metrics["ecoia/requests"] for run in runs) == 1
+    assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_the_model_that_served_is_linked_where_the_store_has_it(
@@ -742,6 +781,38 @@ def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Jo
         assert delivery.deliver(journal, configured(zone="FRA")).delivered == 0
         assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
         assert [item.path for item in api(uri).list_artifacts(run_id, "ecoia")] == ["ecoia/breakdown.json", "ecoia/impact.html"]
+
+
+def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journal, postgresql: str, tmp_path: Path) -> None:
+    """PostgreSQL refuses what SQLite takes: NUL in a text, texts that are too long, types that only look alike."""
+    with mlflow_server(postgresql, free_port(), tmp_path / "artifacts") as uri:
+        target = register_target(journal.home, uri)
+        run_id = api(uri).create_run("0").info.run_id
+        logged = api(uri).create_logged_model(experiment_id="0", name="model")
+        write(
+            journal,
+            [
+                a_record(target=target, run_id=run_id),
+                an_outcome(target=target, run_id=run_id, at=30),
+                *(serving(target, pid=pid, at=pid, model_version=f"models:/{logged.model_id}") for pid in range(3)),
+                serving(target, kind="idle", phase=None, endpoint="a\0b", units_micro=None, spans=0),
+                serving(target, at=86_400),
+            ],
+        )
+        other = Journal(tmp_path / "other")
+        register_target(other.home, uri)
+        write(other, [serving(target)])
+        for home in (journal, journal, other):
+            result = delivery.deliver(home, configured(zone="FRA"))
+            assert not result.problems
+        assert (result.delivered, result.pending, len(result.conflicts)) == (0, 1, 1)
+        assert ledger(uri) == fold(journal.scan().records)
+        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+        days = {run.data.tags["ecoia.day"]: run for run in view_runs(uri, "vadore")}
+        assert len(view_runs(uri, "vadore")) == len(days) == 2
+        assert days[DAY].data.metrics["ecoia/requests"] == 3
+        assert days[DAY].data.metrics["ecoia/idle/energy_kwh"] > 0
+        assert [m.model_id for m in api(uri).get_run(days[DAY].info.run_id).inputs.model_inputs] == [logged.model_id]
 
 
 # ---------------------------------------------------------------- starting the helper

@@ -179,9 +179,10 @@ def test_what_cannot_predict_is_refused_with_the_remedy() -> None:
 
 
 def test_names_of_models_cannot_inject_anything() -> None:
-    assert version_of(SimpleNamespace(model_id="m-1\r\nX-Injected: 1")) is None
-    assert version_of(SimpleNamespace(model_id="m" * 200)) is None
-    assert version_of(SimpleNamespace(model_id=None, metadata=SimpleNamespace(model_uuid="ab12"))) == "ab12"
+    own = SimpleNamespace(model_uuid="ab12")
+    assert version_of(SimpleNamespace(model_id=None, metadata=own)) == "ab12"
+    assert version_of(SimpleNamespace(model_id="m-1\r\nX-Injected: 1", metadata=own)) == "ab12"
+    assert version_of(SimpleNamespace(model_id="m" * 200, metadata=SimpleNamespace(model_uuid="a\0b"))) is None
     assert version_of(object()) is None
 
 

@@ -73,11 +73,11 @@ def version_of(model: Any) -> str | None:
     """The version of a model as MLflow's URI: ``models:/<name>/<version>`` where it was loaded as a registered one, else
     ``models:/<model id>``, else its ``model_uuid``. None where it says nothing."""
     try:
-        registered, model_id = getattr(model, _VERSION, None), getattr(model, "model_id", None)
-        found = registered or (f"models:/{model_id}" if model_id else model.metadata.model_uuid)
-        return found if isinstance(found, str) and 0 < len(found) <= 120 and found.isprintable() else None
+        model_id = getattr(model, "model_id", None)
+        named = (getattr(model, _VERSION, None), model_id and f"models:/{model_id}", model.metadata.model_uuid)
     except Exception:  # noqa: BLE001 - no model of MLflow's
         return None
+    return next((name for name in named if isinstance(name, str) and 0 < len(name) <= 120 and name.isprintable()), None)
 
 
 def rows_of(data: Any) -> int | None:
