@@ -53,14 +53,19 @@ print(info.model_id)
 """
 
 
-def program(source: str, *arguments: str, **environment: str) -> str:
-    """What a program of somebody who uses MLflow printed."""
+def run_program(source: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A program of somebody who uses MLflow, which warns of itself when it is imported."""
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
         env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done
+
+
+def program(source: str, *arguments: str, **environment: str) -> str:
+    """What it printed."""
+    return run_program(source, *arguments, **environment).stdout
 
 
 # --- any model ---------------------------------------------------------------------------------------------------------
@@ -120,7 +125,7 @@ assert not any(name.split(".")[0] == "ecoia" for name in sys.modules), "import m
 import mlflow.pyfunc
 from mlflow.pyfunc import scoring_server
 for function in (mlflow.pyfunc.load_model, mlflow.pyfunc.PyFuncModel.predict, scoring_server.init):
-    assert "ecoia" not in (function.__module__, function.__code__.co_filename.split("/")[-2])
+    assert "ecoia" not in function.__code__.co_filename.split("/")[-2]
 assert not [thread for thread in threading.enumerate() if "ecoia" in thread.name]
 from ecoia_integrations import mlflow_plugin
 assert sum(isinstance(finder, mlflow_plugin._AfterImport) for finder in sys.meta_path) == 1
@@ -131,6 +136,17 @@ print("untouched")
 @pytest.mark.parametrize("environment", [{}, {"ECOIA_SERVICE": SERVICE, "ECOIA_DISABLED": "1"}], ids=["no service", "disabled"])
 def test_who_said_no_service_gets_mlflow_as_it_is(environment: dict[str, str], home: Path) -> None:
     assert program(UNTOUCHED, **environment).strip() == "untouched"
+    assert not home.exists()
+
+
+def test_a_service_that_cannot_be_one_is_told_and_nothing_is_measured(home: Path) -> None:
+    source = "import mlflow.pyfunc; print(mlflow.pyfunc.PyFuncModel.predict.__code__.co_filename)"
+    done = run_program(source, ECOIA_SERVICE="Contrôle\r\nX: 1")
+    assert "ecoia_integrations" not in done.stdout
+    (told,) = [line for line in done.stderr.splitlines() if "ecoia" in line]
+    assert "not measured" in told
+    assert "ECOIA_SERVICE" in told
+    assert "lower-case" in told
     assert not home.exists()
 
 

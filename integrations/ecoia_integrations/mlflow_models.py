@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import ecoia
 from ecoia import settings
-from ecoia.engine import lose
+from ecoia.engine import engine, lose
 from ecoia.errors import UsageError
 from ecoia.semconv import MODEL_LOADING
 from ecoia.spans import innermost
@@ -130,13 +130,18 @@ def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, 
 
 def follow(module: ModuleType) -> None:
     """Measure what ``mlflow.pyfunc`` or its scoring server does, if this process said for which service. Twice is once."""
-    service = None if settings.disabled() else settings.load().service
-    if service is None or getattr(module, _FOLLOWED, False):
+    if settings.disabled() or getattr(module, _FOLLOWED, False):
+        return
+    found = settings.load()
+    for problem in found.problems:
+        if problem.name == "service":
+            engine.complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
+    if found.service is None:
         return
     if module.__name__ == "mlflow.pyfunc":
-        _follow_models(module, service)
+        _follow_models(module, found.service)
     else:
-        _follow_server(module, service)
+        _follow_server(module, found.service)
     setattr(module, _FOLLOWED, True)
 
 

@@ -219,7 +219,7 @@ def _page(cells: list[list[Any]], columns: Sequence[str], tags: dict[str, str]) 
             return f"<td>{'oui / yes' if value else 'non / no'}</td>"
         if value is None:
             return "<td>non disponible / not available</td>"
-        if isinstance(value, float):
+        if isinstance(value, (int, float)):
             return f'<td class="n">{value:.6g}</td>'
         return f"<td>{html.escape(str(value))}</td>"
 
