@@ -12,7 +12,9 @@ prediction belongs to that span, and nothing is added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from contextlib import suppress
+from functools import update_wrapper, wraps
+from inspect import signature
 from numbers import Number
 from pathlib import Path
 from types import ModuleType
@@ -57,12 +59,11 @@ def measure(model: Model, *, service: str | None = None, model_version: str | No
         raise UsageError(f"model = {type(model).__name__}: it has no predict(data); give what mlflow.pyfunc.load_model returns")
     version = version_of(model) if model_version is None else model_version
 
-    @wraps(predict)
     def measured(*args: Any, **kwargs: Any) -> Any:
         with ecoia.track(service=service, model_version=version) as span:
             return _counted(span, predict, args, kwargs)
 
-    model.predict = measured  # type: ignore[attr-defined]
+    model.predict = _in_place_of(predict, measured)  # type: ignore[attr-defined]
     stream = getattr(model, "predict_stream", None)
     if callable(stream):
         model.predict_stream = _measured_stream(stream, service, version)  # type: ignore[attr-defined]
@@ -118,11 +119,18 @@ def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, 
     def steps(chunks: Iterator[Any]) -> Iterator[Any]:
         yield from chunks
 
-    @wraps(stream)
     def measured(*args: Any, **kwargs: Any) -> Iterator[Any]:
         return steps(stream(*args, **kwargs))
 
-    return measured
+    return _in_place_of(stream, measured)
+
+
+def _in_place_of(method: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with the name and the signature of the bound method whose place it takes: MLflow asks for both."""
+    update_wrapper(function, method)
+    with suppress(ValueError, TypeError):  # of a method that is not Python's
+        function.__signature__ = signature(method)  # type: ignore[attr-defined]
+    return function
 
 
 # --- with no code change -----------------------------------------------------------------------------------------------
@@ -130,7 +138,8 @@ def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, 
 
 def follow(module: ModuleType) -> None:
     """Measure what ``mlflow.pyfunc`` or its scoring server does, if this process said for which service. Twice is once."""
-    if settings.disabled() or getattr(module, _FOLLOWED, False):
+    entry, follow_it = _ENTRIES[module.__name__]
+    if settings.disabled() or hasattr(getattr(module, entry), _FOLLOWED):
         return
     found = settings.load()
     for problem in found.problems:
@@ -138,11 +147,8 @@ def follow(module: ModuleType) -> None:
             engine.complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
     if found.service is None:
         return
-    if module.__name__ == "mlflow.pyfunc":
-        _follow_models(module, found.service)
-    else:
-        _follow_server(module, found.service)
-    setattr(module, _FOLLOWED, True)
+    follow_it(module, found.service)
+    setattr(getattr(module, entry), _FOLLOWED, True)
 
 
 def _follow_models(pyfunc: Any, service: str) -> None:
@@ -193,15 +199,17 @@ def _follow_server(scoring_server: Any, service: str) -> None:
     scoring_server.init = measured_init
 
 
+_ENTRIES = {"mlflow.pyfunc": ("load_model", _follow_models), "mlflow.pyfunc.scoring_server": ("init", _follow_server)}
+
+
 def _count_in_request(model: Any) -> None:
     """The rows of what the server predicts are units of the request around it."""
     predict = model.predict
 
-    @wraps(predict)
     def counted(*args: Any, **kwargs: Any) -> Any:
         return _counted(ecoia.current(), predict, args, kwargs)
 
-    model.predict = counted
+    model.predict = _in_place_of(predict, counted)
 
 
 def _remember_version(model: Any, uri: Any) -> None:
