@@ -99,9 +99,9 @@ def _postgresql_programs() -> Path | None:
     return Path(known).resolve().parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The URI of an empty database of a real PostgreSQL server, of this session alone."""
+    """The URI of an empty database of a real PostgreSQL server, of this test alone."""
     programs = _postgresql_programs()
     if programs is None or importlib.util.find_spec("psycopg") is None:
         reason = "PostgreSQL or psycopg is not here: make system, and the packages of requirements-dev.lock"
