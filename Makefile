@@ -93,28 +93,18 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@touch $@
 
 # What the tests need from the system: a browser that opens the report (driven by a program that wants libatomic), the
-# text layout that draws its PDF, a compiler for the fake graphics card's library, Prometheus, and for root, who may make
-# them, ip: it lays out networks that go nowhere.
-APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus
+# text layout that draws its PDF, a compiler for the fake graphics card's library, Prometheus, PostgreSQL for an MLflow server,
+# and for root, who may make them, ip: it lays out networks that go nowhere.
+APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus postgresql
 LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
+NEEDED := Chromium, gcc, Prometheus, PostgreSQL, Pango (libpango, libpangoft2) and libatomic
 system: $(VENV)/.stamp-uv
-	@if command -v chromium >/dev/null && command -v gcc >/dev/null && command -v prometheus >/dev/null && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
-	{ command -v ip >/dev/null || [ "$$(id -u)" != 0 ]; }; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then \
-	  echo "The tests need Chromium, gcc, ip (iproute2), Prometheus, Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
-	if [ "$$(id -u)" != 0 ]; then \
-	  echo "The tests need Chromium, gcc, Prometheus, Pango and libatomic, and only root can install them:" >&2; \
-# text layout that draws its PDF, a compiler for the fake graphics card's library, PostgreSQL for an MLflow server, and for
-# root, who may make them, ip: it lays out networks that go nowhere.
-APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev postgresql iproute2
-LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
-system: $(VENV)/.stamp-uv
-	@if command -v chromium >/dev/null && command -v gcc >/dev/null && \
+	@if command -v chromium >/dev/null && command -v gcc >/dev/null && command -v prometheus >/dev/null && \
 	{ command -v initdb || ls -d /usr/lib/postgresql/*/bin; } >/dev/null 2>&1 && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
 	{ command -v ip >/dev/null || [ "$$(id -u)" != 0 ]; }; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "The tests need Chromium, gcc, PostgreSQL, ip (iproute2), Pango (libpango, libpangoft2) and libatomic: install them with this system's package manager" >&2; exit 1; fi; \
+	  echo "The tests need ip (iproute2), $(NEEDED): install them with this system's package manager" >&2; exit 1; fi; \
 	if [ "$$(id -u)" != 0 ]; then \
-	  echo "The tests need Chromium, gcc, PostgreSQL, Pango and libatomic, and only root can install them:" >&2; \
+	  echo "The tests need $(NEEDED), and only root can install them:" >&2; \
 	  echo "  sudo apt-get update && sudo $(APT)" >&2; exit 1; fi; \
 	apt-get update --quiet && DEBIAN_FRONTEND=noninteractive $(APT)

@@ -79,7 +79,12 @@ IDLE_ENERGY = Metric("ecoia/idle/energy_kwh", "kWh", "sum")
 IDLE_CO2E = Metric("ecoia/idle/co2e_kg", "kg", "sum")
 HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
 HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
-METRICS = (ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, HOURLY_ENERGY, HOURLY_UNITS)
+HOURLY_REQUESTS = Metric("ecoia/hourly/requests", "1", "sum")
+HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_kwh", "kWh", "sum")
+METRICS = (
+    *(ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
+    *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
+)
 
 
 class LiveCounter(NamedTuple):
@@ -136,12 +141,6 @@ LIVE_COUNTERS = (
 LIVE_OTHER = "_other"
 """Label of whatever came after as many values as a label may have."""
 
-HOURLY_REQUESTS = Metric("ecoia/hourly/requests", "1", "sum")
-HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_kwh", "kWh", "sum")
-METRICS = (
-    *(ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
-    *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
-)
 TAG_SERVICE = "ecoia.service"
 TAG_PHASE = "ecoia.phase"
 TAG_INSTANCE = "ecoia.instance"
