@@ -58,6 +58,9 @@ _RECENT_NS = 1_000_000_000
 _SETTLING_NS = 2_000_000_000
 """So long after the last span, what threads outside spans use has nothing to do with it."""
 
+_LEAST_CPU_NS = 10_000_000
+"""With less CPU time in a window, its energy over it says nothing."""
+
 _CLOCK_STEP_NS = 1_000_000_000
 """A window whose length differs by more between the clock on the wall and the monotonic one has seen a step."""
 
@@ -149,6 +152,12 @@ class _Window:
         for component in COMPONENTS:
             total[component] = add_known(total[component], energy[component])
 
+    def joules_per_cpu_second(self) -> float | None:
+        """All but idle energy over CPU time; None where either is unknown."""
+        energy = [e for (kind, _), of in self.energy.items() if kind != KIND_IDLE for e in of.values() if e is not None]
+        cpu_ns = sum(self.cpu_ns.values()) + sum(delta.cpu_ns for delta in self.deltas.values())
+        return sum(energy) * 1000 / cpu_ns if energy and cpu_ns >= _LEAST_CPU_NS else None
+
     def add_delta(self, key: Key, delta: Delta) -> None:
         total = self.deltas.setdefault(key, Delta())
         total.cpu_ns += delta.cpu_ns
@@ -214,6 +223,8 @@ class Recorder:
         self._recent_cpu_ns: dict[Key, float] = {}
         self.written = True
         """Whether the last window that was closed is in the journal."""
+        self.joules_per_cpu_second: float | None = None
+        """Energy over CPU time in the last window that was closed, idle left out; None where either is unknown."""
 
         for problem in settings.problems:
             self._window.lost[f"invalid-setting:{problem.name}"] += 1
@@ -359,6 +370,7 @@ class Recorder:
         """
         now_ns = time.time_ns()
         self._place(self._window, now_ns)
+        self.joules_per_cpu_second = self._window.joules_per_cpu_second()
         records = [*self._unwritten, *self._records(self._window, max(now_ns, self._window.start_utc_ns))]
         self._window = _Window(now_ns, time.perf_counter_ns(), self._flush_ns)
         if not records:

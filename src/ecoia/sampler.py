@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia import meters as metering
 from ecoia import settings as configuration
+from ecoia.engine import Counters
 from ecoia.recording import Delta, Key, Look, Recorder, add_known, busy_time_at
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecoia.baseline import Baseline
-    from ecoia.engine import Background, Counters, Engine, ThreadState
+    from ecoia.engine import Background, Engine, ThreadState
     from ecoia.processes import Descendants
     from ecoia.settings import Settings
 
@@ -124,8 +125,7 @@ class _Seen:
     def advance(self, wall_ns: int, key_of: Any, deltas: dict[Key, Delta]) -> int:
         """Add what is new to ``deltas``; returns the CPU time that the thread used outside spans since the last call."""
         state = self.state
-        top, running_cpu_ns, thread_ns = self._consistent_top()
-        running = top._counters if top is not None else None
+        top, running, running_cpu_ns, thread_ns = self._consistent_top()
         call = top if top is not None and top.is_call else None
         spans_delta_ns = 0
         for counters in list(state.counters.values()):
@@ -177,16 +177,26 @@ class _Seen:
         self._outside_ns -= outside_ns
         return outside_ns
 
-    def _consistent_top(self) -> tuple[Any, int, int]:
-        """(span on top, its counters' CPU time until now, the thread's clock), read again if the thread switched meanwhile."""
+    def _consistent_top(self) -> tuple[Any, Any, int, int]:
+        """(span on top, its counters, their CPU time, the thread's clock); read again if the thread switched meanwhile."""
         state = self.state
         for _ in range(4):
             top, mark_ns = state.top, state.cpu_mark_ns
-            cpu_ns = top._counters.cpu_ns if top is not None else 0
+            counters = self._counters_of(top)
+            cpu_ns = counters.cpu_ns if counters is not None else 0
             thread_ns = self._thread_clock()
             if state.top is top and state.cpu_mark_ns == mark_ns:
-                return top, cpu_ns + max(thread_ns - mark_ns, 0), thread_ns
-        return None, 0, max(thread_ns, self._thread_cpu_ns)
+                return top, counters, cpu_ns + max(thread_ns - mark_ns, 0), thread_ns
+        return None, None, 0, max(thread_ns, self._thread_cpu_ns)
+
+    def _counters_of(self, top: Any) -> Any:
+        """What the span on top is charged to; for one that does not know yet, what it will be charged to."""
+        if top is None:
+            return None
+        label = top.found() if top.is_late else None
+        if label is None or label.phase != "inference":  # another phase's counters are a run's
+            return top._counters
+        return self.state.counters.setdefault(label, Counters(label, None))
 
     def _thread_clock(self) -> int:
         state = self.state
@@ -244,6 +254,9 @@ class Sampling:
     def journal_file(self) -> tuple[Path, str] | None:
         """See ``Recorder.journal_file``."""
         return self._recorder.journal_file
+    def joules_per_cpu_second(self) -> float | None:
+        """See ``Recorder.joules_per_cpu_second``."""
+        return self._recorder.joules_per_cpu_second
 
     def let_go(self) -> None:
         """In a forked child: close what is the parent's."""

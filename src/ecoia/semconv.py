@@ -54,6 +54,8 @@ MODEL_LOADING = "model-loading"
 WARM_UP = "warm-up"
 START_UP = (MODEL_LOADING, WARM_UP)
 """Endpoints of a service's work that answers no request: loading a model, and trying it before the first one."""
+ENDPOINT_OTHERS = "other-endpoints"
+"""What is kept of endpoints beyond those that a server tells apart."""
 
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"

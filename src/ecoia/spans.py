@@ -18,6 +18,7 @@ from its first change to its last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
@@ -40,6 +41,8 @@ class Span:
     __slots__ = ("_counters", "_ended", "_here", "_start_ns", "_state", "_top", "_under", "parent")
 
     is_call = False
+    is_late = False
+    account: Account | None = None
 
     parent: Span | None
     _state: ThreadState
@@ -140,6 +143,56 @@ class Piece(CallSpan):
     __slots__ = ()
 
 
+class Account:
+    """CPU time that one span used by itself and through what it calls or hands on, for who asks before its window is closed."""
+
+    __slots__ = ("used_ns",)
+
+    def __init__(self) -> None:
+        self.used_ns = 0
+
+
+class LateSpan(Span):
+    """An open span that learns on the way what is written on it: a request, from its routing.
+
+    It is asked before anything is charged to it, so that what it did until then goes to the label that it then has. What
+    it did in an earlier step stays under the label that it began with. Only then is it in flight for anyone.
+    """
+
+    __slots__ = ("account", "find", "is_late")
+
+    account: Account | None
+    is_late: bool
+    find: Callable[[bool], Label | None]
+    """The label, None while it is not known; True asks for the last time. Also called by the sampler's thread."""
+
+    def found(self, last: bool = False) -> Label | None:
+        """What it is, as far as it is known."""
+        try:
+            return self.find(last)
+        except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
+            lose("route-unread")
+            return None
+
+    def units(self, delivered: float, accepted: float | None = None) -> None:
+        """See ``Span.units``."""
+        if self.is_late:
+            settle(self)
+        super().units(delivered, accepted)
+
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+        """See ``Span.tokens``."""
+        if self.is_late:
+            settle(self)
+        super().tokens(provider, model, tokens_in, tokens_out)
+
+    def quality(self, name: str, value: float) -> None:
+        """See ``Span.quality``."""
+        if self.is_late:
+            settle(self)
+        super().quality(name, value)
+
+
 class NoSpan(Span):
     """Stands in when ecoia is off: takes everything, keeps nothing."""
 
@@ -217,7 +270,7 @@ def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
     key = label if run is None else (label, run.run_id, run.tracking_uri)
     counters = state.counters.get(key)
     if counters is None:
-        counters = state.counters[key] = Counters(label, run)
+        counters = state.counters.setdefault(key, Counters(label, run))  # the sampler may have been first
     return counters
 
 
@@ -227,6 +280,8 @@ def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
 def put_on_top(span: Span | None, state: ThreadState) -> None:
     """Charge what ran until now to the span on top, and what runs from now on to this one."""
     top = state.top
+    if top is not None and top.is_late:
+        settle(top)  # type: ignore[arg-type]  # no other kind is late
     if not state.live and (top is None) is not (span is None):  # begins or ends to be covered
         now_ns = perf_counter_ns()
         cpu_ns = thread_time_ns()
@@ -318,6 +373,47 @@ def begin(label: Label) -> Span:
     return span
 
 
+def begin_late(label: Label, find: Callable[[bool], Label | None], account: Account | None = None) -> LateSpan:
+    """An open span under a label until ``find`` knows better, on top of no thread yet."""
+    try:
+        state: ThreadState = engine.local.state
+    except AttributeError:
+        state = engine.enter_thread()
+    span = LateSpan()
+    span._state = state
+    span._counters = state.counters.get(label) or counters_for(state, label)
+    span._ended = False
+    span._top = span._here = span
+    span.find = find
+    span.account = account
+    span.parent = None if state.top is None and in_context.get() is None else enclosing(state)
+    span._start_ns = now_ns = perf_counter_ns()
+    span.is_late = True
+    if not state.live and state.top is None:
+        state.cover_mark_ns = now_ns
+    state.live += 1
+    return span
+
+
+def settle(span: LateSpan, last: bool = False) -> None:
+    """Let a late span have its label if that is known by now, or else, the last time, keep the one it began with."""
+    label = span.found(last)
+    if label is None and not last:
+        return
+    counters = span._counters if label is None else counters_for(span._state, label)
+    span.is_late = False
+    counters.flight_ns -= span._start_ns
+    counters.open_count += 1
+    span._counters = counters
+
+
+def finish_late(span: LateSpan, failed: bool) -> None:
+    """End a late span, whatever happens."""
+    if span.is_late:
+        settle(span, True)
+    finish_anyhow(span, failed)
+
+
 def open_flight(span: Span, now_ns: int) -> None:
     """Count an open span as in flight on its thread."""
     state, counters = span._state, span._counters
@@ -340,6 +436,8 @@ def close_flight(span: Span, now_ns: int) -> None:
 
 def move(span: Span, state: ThreadState) -> None:
     """Let a span go on in another thread than it was in: from now on it counts in that thread's counters."""
+    if span.is_late:
+        settle(span, True)  # type: ignore[arg-type]  # no other kind is late
     now_ns = perf_counter_ns()
     if not span.is_call:
         close_flight(span, now_ns)

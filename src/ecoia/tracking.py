@@ -98,7 +98,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 pass
             else:
                 return
-        problem = _problem_with(service, phase, units, endpoint, model_version)
+        problem = problem_with(service, phase, units, endpoint, model_version)
         if problem is None:
             self._label = label_of(service, phase, endpoint, model_version)
             return
@@ -298,7 +298,7 @@ def _lend_methods(function: Any, wrapped: Any) -> None:
                     continue
 
 
-def _problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
+def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
     """(message, offending value, cause to count) of the first illegal argument."""
     if service is not None and not (
         isinstance(service, str) and 0 < len(service) <= 63 and _ID_CHARACTERS.issuperset(service) and service[0].isalnum()
@@ -348,3 +348,13 @@ def flush(timeout_seconds: float = 5.0) -> bool:
     """
     background = engine.background
     return True if background is None else background.flush(timeout_seconds)
+
+
+def joules_per_cpu_second() -> float | None:
+    """Energy of all components over CPU time, idle left out, of this process in its last window.
+
+    None before the end of the first window, and where no energy or less than 10 ms of CPU time is known.
+    """
+    background = engine.background
+    sampling = None if background is None else background.sampling
+    return None if sampling is None else sampling.joules_per_cpu_second

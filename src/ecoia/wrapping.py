@@ -17,15 +17,18 @@ from ecoia.engine import Label, ThreadState, engine, lose
 from ecoia.spans import (
     LONG_SPAN_NS,
     CallSpan,
+    LateSpan,
     Span,
     begin,
     counters_for,
     end_call,
     finish,
     finish_anyhow,
+    finish_late,
     in_context,
     move,
     put_on_top,
+    settle,
     start_call,
     unlink,
     wake_sampler,
@@ -252,7 +255,7 @@ def _begin_steps(label: Label) -> Span:
 def _steps(span: Span, inner: Any) -> Generator[Any, Any, Any]:
     """Run a generator or coroutine step by step, each step on top of the thread that runs it, as ``yield from`` would."""
     try:
-        item = _step(span, inner.send, None)
+        item = step(span, inner.send, None)
     except StopIteration as stop:
         return stop.value
     return (yield from _steps_after(span, inner, item))
@@ -265,12 +268,12 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
             argument = yield item
             method = inner.send
         except GeneratorExit:
-            _step(span, _closing, inner)
+            step(span, _closing, inner)
             raise
         except BaseException as error:  # noqa: BLE001 - handed on to the code that was suspended
             method, argument = inner.throw, error
         try:
-            item = _step(span, method, argument)
+            item = step(span, method, argument)
         except StopIteration as stop:
             return stop.value
         finally:
@@ -278,6 +281,18 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
 
 
 _drive = coroutine(_steps)
+
+
+async def drive_late(span: LateSpan, inner: Coroutine[Any, Any, Any]) -> None:
+    """Run a coroutine as a late span, to its end."""
+    try:
+        await _drive(span, inner)
+    except BaseException:
+        finish_late(span, True)
+        raise
+    finish_late(span, False)
+
+
 _drive_on = coroutine(_steps_after)
 
 
@@ -285,7 +300,8 @@ def _closing(inner: Any) -> None:
     inner.close()
 
 
-def _step(span: Span, method: Callable[[Any], Any], argument: Any) -> Any:
+def step(span: Span, method: Callable[[Any], Any], argument: Any) -> Any:
+    """``method(argument)``, as one step of an open span."""
     state, token = _enter_step(span)
     try:
         return method(argument)
@@ -314,6 +330,8 @@ def _enter_step(span: Span) -> tuple[ThreadState, Token[Span | None]]:
 
 def _leave_step(span: Span, state: ThreadState, token: Token[Span | None]) -> None:
     """Take a span off its thread together with the open spans in it: they go on when it does."""
+    if span.is_late:
+        settle(span)  # type: ignore[arg-type]  # no other kind is late
     span._here = in_context.get()
     in_context.reset(token)
     top = state.top

@@ -1,0 +1,204 @@
+"""What servers and workers of every framework share: which label an endpoint gets, what is left out, units by request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ecoia
+from ecoia.engine import Label, label_of, lose
+from ecoia.errors import UsageError
+from ecoia.semconv import ENDPOINT_OTHERS
+from ecoia.tracking import problem_with
+
+Target = str | tuple[str, str] | None
+"""What an endpoint is measured as: a service, (service, phase), or None: not at all."""
+
+PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/metrics", "/favicon.ico", "/robots.txt"})
+"""Paths that machines ask: no service is rendered to anyone, so they are not counted as requests of the service."""
+
+STATIC = ("/static/",)
+"""Beginnings of the paths of files that are served as they are."""
+
+MOST_ENDPOINTS = 200
+"""Endpoints told apart, beside those in ``routes``; further ones are kept together as ``semconv.ENDPOINT_OTHERS``."""
+
+_PARAMETER = re.compile(r"\{[^{}:]*(?::([^{}]*))?\}|<(?:([^<>:]*):)?[^<>]*>")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True)
+class RequestHeader:
+    """Units that the client says in a header of its request. Clients can say anything: for trusted ones only."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ResponseHeader:
+    """Units that the application says in a header of its response."""
+
+    name: str
+
+
+Units = float | RequestHeader | ResponseHeader | Callable[[Any, int], Any] | None
+"""Units of a request that is answered without an error: a number, a header, or a callable on the request (ASGI scope, WSGI
+environ) and the status."""
+
+
+class Endpoints:
+    """The labels of a server's endpoints. Everything that can be wrong with them is said here, when the server starts.
+
+    Args:
+        service: Id of the service of all endpoints that ``named`` does not give to another one.
+        phase: Their phase.
+        model_version: Version of the model that serves.
+        named: Endpoint to service, to (service, phase), or to None: not measured.
+        field: What the caller calls ``named``.
+
+    Raises:
+        UsageError: an illegal value; the message names it and the remedy.
+    """
+
+    def __init__(
+        self, service: str, phase: str, model_version: str | None, named: Mapping[str, Target] | None, *, field: str = "routes"
+    ) -> None:
+        if service is None:
+            raise UsageError("service = None: give the id of the service in the catalogue, e.g. service='analyse-cv'")
+        self._service, self._phase, self._model_version = service, phase, model_version
+        self.default = self._label(service, phase, None)
+        self._labels: dict[str | None, Label] = {None: self.default}
+        self.excluded: list[str] = []
+        if named is not None and not isinstance(named, Mapping):
+            raise UsageError(f"{field} = {named!r}: give a mapping of endpoints to services, e.g. {{'/cv/{{id}}': 'analyse-cv'}}")
+        for endpoint, target in (named or {}).items():
+            if target is None:
+                if not isinstance(endpoint, str) or not endpoint:
+                    raise UsageError(f"{field}: {endpoint!r} is no endpoint: write it as the framework does, e.g. '/cv/{{id}}'")
+                self.excluded.append(endpoint)
+                continue
+            to = (target, phase) if isinstance(target, str) else target
+            if not isinstance(to, tuple) or len(to) != 2:
+                raise UsageError(f"{field}[{endpoint!r}] = {target!r}: give a service, (service, phase), or None: not measured")
+            try:
+                self._labels[endpoint] = self._label(*to, endpoint)
+            except UsageError as error:
+                raise UsageError(f"{field}[{endpoint!r}]: {error}") from None
+        self.named = frozenset(filter(None, self._labels))
+        self._room = MOST_ENDPOINTS
+        self._others = self._label(service, phase, ENDPOINT_OTHERS)
+
+    def of(self, endpoint: str | None) -> Label:
+        """The label of an endpoint; None for one that is not known."""
+        label = self._labels.get(endpoint)
+        if label is None:
+            if problem_with(self._service, self._phase, None, endpoint, None) is not None:
+                return self.default
+            if self._room <= 0:
+                return self._others
+            self._room -= 1
+            label = self._labels[endpoint] = self._label(self._service, self._phase, endpoint)
+        return label
+
+    def _label(self, service: Any, phase: Any, endpoint: Any) -> Label:
+        problem = problem_with(service, phase, None, endpoint, self._model_version)
+        if problem is not None:
+            raise UsageError(problem[0])
+        return label_of(service, phase, endpoint, self._model_version)
+
+
+class Paths:
+    """Paths that are not measured: probes, static files, and the templates that ``routes`` gives to None.
+
+    Args:
+        endpoints: Those of the server. What they name is measured, whatever it is called.
+        prefixes: Further beginnings of paths to leave out.
+    """
+
+    def __init__(self, endpoints: Endpoints, prefixes: Iterable[str] = ()) -> None:
+        templates = [template for template in endpoints.excluded if _PARAMETER.search(template) or template.endswith("*")]
+        self._exact = (PROBES - endpoints.named) | (set(endpoints.excluded) - set(templates))
+        begins = [
+            prefix
+            for prefix in (*STATIC, *prefixes, *(template[:-1] for template in templates if template.endswith("*")))
+            if not any(named.startswith(prefix) for named in endpoints.named)
+        ]
+        self._prefixes = tuple(begins)
+        patterns = [pattern_of(template) for template in templates if not template.endswith("*")]
+        self._pattern = re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+
+    def left_out(self, path: str) -> bool:
+        """Whether requests of this path are not measured."""
+        if path in self._exact or path.startswith(self._prefixes):
+            return True
+        return self._pattern is not None and self._pattern.fullmatch(path) is not None
+
+
+def pattern_of(template: str) -> str:
+    """The regular expression of a route's template, of Starlette's (``{id}``) or Flask's and Django's kind (``<int:id>``)."""
+    pattern, end = "", 0
+    for parameter in _PARAMETER.finditer(template):
+        pattern += re.escape(template[end : parameter.start()])
+        pattern += ".*" if "path" in parameter.groups() else "[^/]+"
+        end = parameter.end()
+    return pattern + re.escape(template[end:])
+
+
+def checked_units(units: Any) -> Units:
+    """``units`` as they were given.
+
+    Raises:
+        UsageError: they are none of what ``Units`` says.
+    """
+    if isinstance(units, RequestHeader | ResponseHeader):
+        if not isinstance(units.name, str) or _TOKEN.fullmatch(units.name) is None:
+            raise UsageError(f"units: header {units.name!r} is no name of a header: use letters, digits and '-', e.g. 'x-units'")
+    elif units is not None:
+        problem = problem_with(None, "inference", units, None, None)
+        if problem is not None:
+            raise UsageError(f"units = {units!r}: give a number of 0 or more, a RequestHeader, a ResponseHeader or a callable")
+    return units  # type: ignore[no-any-return]
+
+
+def give_units(
+    span: ecoia.Span, units: Units, request: Any, status: int | None, header: Callable[[str, bool], str | None]
+) -> None:
+    """Add the units of a request that has ended. What is missing or no number is counted as lost; nothing is raised.
+
+    Args:
+        span: The request's.
+        units: As the user gave them.
+        request: For a callable.
+        status: Of the response; None where there was none. An error, or no answer, delivers nothing.
+        header: The value of a header by its name in lower case, of the response if True.
+    """
+    if units is None or status is None or status >= 400:
+        return
+    if isinstance(units, RequestHeader | ResponseHeader):
+        text = header(units.name.lower(), isinstance(units, ResponseHeader))
+        number: Any = text if text is None or _NUMBER.fullmatch(text) is None else float(text)
+    elif callable(units):
+        try:
+            number = units(request, status)
+        except Exception:  # noqa: BLE001 - the user's counting function must not break the request
+            lose("invalid-units")
+            return
+    else:
+        number = units
+    if number is None:
+        lose("missing-units")
+    else:
+        span.units(number)
+
+
+def estimate_of(used_ns: int, joules_per_cpu_second: float | None) -> str | None:
+    """What can be said of a request when its answer begins; None while no window has told what a CPU second draws."""
+    if joules_per_cpu_second is None:
+        return None
+    return f"energy-microjoules={round(used_ns * joules_per_cpu_second / 1000)}, cpu-microseconds={used_ns // 1000}"
+
+
+ESTIMATE_HEADER = "ecoia-estimate"
