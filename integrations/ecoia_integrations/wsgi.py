@@ -1,0 +1,210 @@
+"""Measure every request of a WSGI application (Flask, Django, and others)::
+
+    app.wsgi_app = ImpactMiddleware(app.wsgi_app, service="analyse-cv")          # Flask
+    application = ImpactMiddleware(get_wsgi_application(), service="analyse-cv")  # Django
+
+A view adds what only it knows: ``ecoia.current().units(len(batch))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from time import thread_time_ns
+from typing import Any
+
+from ecoia.engine import Label, engine
+from ecoia.spans import Account, LateSpan, begin_late, finish_late, settle
+from ecoia.tracking import joules_per_cpu_second
+from ecoia.wrapping import step
+from ecoia_integrations.endpoints import (
+    ESTIMATE_HEADER,
+    PROBES,
+    Endpoints,
+    Paths,
+    RequestHeader,
+    ResponseHeader,
+    Target,
+    Units,
+    checked_units,
+    estimate_of,
+    give_units,
+)
+
+__all__ = ["PROBES", "ImpactMiddleware", "RequestHeader", "ResponseHeader"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class ImpactMiddleware:
+    """One span a request, around the application, until its response is closed.
+
+    Its endpoint is the rule of the route (Flask's ``/cv/<int:id>``, Django's with a ``/`` in front), never the path, which may
+    hold personal data. Where no route is known (404, other frameworks) the request counts without one.
+
+    Args:
+        app: The application to measure.
+        service: Id of the service in the catalogue.
+        phase: ``inference`` unless the endpoints do something else.
+        routes: Rules of routes to the service, or (service, phase), that they serve; None: not measured. A rule that ends in
+            ``*`` and goes to None stands for all that begins so. Without them ``PROBES`` and ``/static/`` are not measured.
+        units: Functional units of a request that is answered without an error: a number, ``ResponseHeader(name)``,
+            ``RequestHeader(name)``, or a callable on (environ, status).
+        model_version: Version of the model that serves.
+        response_header: Whether to add ``ecoia-estimate`` to responses (docs/inference.md says what it is worth).
+
+    Raises:
+        UsageError: an illegal value; the message names it and the remedy.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        service: str,
+        phase: str = "inference",
+        routes: Mapping[str, Target] | None = None,
+        units: Units = None,
+        model_version: str | None = None,
+        response_header: bool = False,
+    ) -> None:
+        self._app = app
+        self._endpoints = Endpoints(service, phase, model_version, routes)
+        self._paths = Paths(self._endpoints)
+        self._units = checked_units(units)
+        self._response_header = response_header
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Handle one request."""
+        if engine.disabled or self._paths.left_out(environ.get("PATH_INFO") or "/"):
+            return self._app(environ, start_response)
+        request = _Request(environ, start_response, Account() if self._response_header else None)
+        span = request.span = begin_late(self._endpoints.default, partial(self._label_of, request), request.account)
+        try:
+            response = step(span, partial(self._app, environ), request.start_response)
+        except BaseException:
+            finish_late(span, True)
+            raise
+        request.response = response
+        # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
+        if type(response) in (list, tuple) or _is_file(response, environ):
+            self._end(request, False)
+            return response  # type: ignore[no-any-return]
+        return _Response(response, request, self._end)
+
+    def _end(self, request: _Request, failed: bool) -> None:
+        finish_late(request.span, failed)
+        give_units(request.span, self._units, request.environ, None if failed else request.status, request.header)
+
+    def _label_of(self, request: _Request, last: bool) -> Label | None:
+        """The label of a request's route; None until the framework has found one."""
+        flask = request.environ.get("werkzeug.request")
+        rule = _django_route(request.response) if flask is None else getattr(getattr(flask, "url_rule", None), "rule", None)
+        return None if rule is None else self._endpoints.of(rule)
+
+
+def _is_file(response: Any, environ: Environ) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(response, wrapper)
+
+
+def _django_route(response: Any) -> str | None:
+    """The route of the request that Django answered: what a response closes when it is closed is its request."""
+    for close in getattr(response, "_resource_closers", ()):
+        route = getattr(getattr(getattr(close, "__self__", None), "resolver_match", None), "route", None)
+        if isinstance(route, str):
+            return f"/{route}"
+    return None
+
+
+class _Request:
+    """One request on its way."""
+
+    __slots__ = ("_start_response", "account", "begin_ns", "environ", "headers", "response", "span", "status")
+
+    span: LateSpan
+
+    def __init__(self, environ: Environ, start_response: StartResponse, account: Account | None) -> None:
+        self.environ = environ
+        self._start_response = start_response
+        self.account = account
+        self.begin_ns = 0 if account is None else thread_time_ns()
+        self.status: int | None = None
+        self.headers: list[tuple[str, str]] = []
+        self.response: Any = None
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        """The framework knows the route here; Flask forgets it before it returns."""
+        if self.span.is_late:
+            settle(self.span)
+        self.status = int(status[:3]) if status[:3].isdigit() else None
+        self.headers = headers
+        if self.account is not None:
+            used_ns = self.account.used_ns + thread_time_ns() - self.begin_ns
+            estimate = estimate_of(used_ns, joules_per_cpu_second())
+            if estimate is not None:
+                headers = [*headers, (ESTIMATE_HEADER, estimate)]
+        return self._start_response(status, headers, *error)
+
+    def header(self, name: str, of_response: bool) -> str | None:
+        """The value of a header, by its name in lower case."""
+        if of_response:
+            return next((value for key, value in self.headers if key.lower() == name), None)
+        value: str | None = self.environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value
+
+
+class _Response:
+    """An application's response, each step of it measured until it is closed. What else it can do is its own."""
+
+    def __init__(self, response: Iterable[bytes], request: _Request, end: Callable[[_Request, bool], None]) -> None:
+        self._response = response
+        self._request = request
+        self._end = end
+        self._iterator: Iterator[bytes] | None = None
+        self._failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        span = self._request.span
+        try:
+            if self._iterator is None:
+                self._iterator = step(span, iter, self._response)
+            return step(span, next, self._iterator)  # type: ignore[no-any-return]
+        except StopIteration:
+            raise
+        except BaseException:
+            self._failed = True
+            raise
+
+    def close(self) -> None:
+        """End of the response, whoever ends it: the server, or a client that goes."""
+        close = getattr(self._response, "close", None)
+        try:
+            if close is not None and not self._request.span._ended:
+                step(self._request.span, _call, close)
+            elif close is not None:
+                close()
+        except BaseException:
+            self._failed = True
+            raise
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._request.span._ended:
+            self._end(self._request, self._failed)
+
+    def __del__(self) -> None:
+        self._finish()  # by a server that closes nothing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response, name)
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    return function()
