@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ecoia.spans import in_context
 from quiet_engine import QuietEngine, quiet
+from servers import Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -57,3 +58,17 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
     """In place of the process's engine, one that only counts."""
     yield quiet(monkeypatch)
     assert in_context.get() is None, "a test left a span open in this context"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers, and ends those that the test did not stop."""
+    started: list[Server] = []
+
+    def start(*arguments: str) -> Server:
+        started.append(Server(tmp_path, *arguments))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from processes import BURN, recorded, run_python, spans_of
+from servers import GUNICORN, UVICORN, Server
 
 pytestmark = pytest.mark.long
 
@@ -55,70 +52,6 @@ def score():  # Starlette runs it in a thread
     ecoia.current().units(1)
     return sum(range(1000))
 """
-
-
-class Server:
-    """A server of several processes on a socket that is there before it: requests wait rather than be refused."""
-
-    def __init__(self, folder: Path, source: str, *command: str) -> None:
-        (folder / "app.py").write_text(source, encoding="utf-8")
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        self._log = (folder / "server.log").open("w+b")
-        file = self._listener.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, *(part.format(fd=file) for part in command)],
-            cwd=folder, pass_fds=[file], stdout=self._log, stderr=self._log,
-        )  # fmt: skip
-
-    def answered(self, requests: int) -> int:
-        """How many of so many requests, eight at a time, were answered."""
-
-        def ask(_: int) -> bool:
-            with closing(http.client.HTTPConnection(*self._listener.getsockname(), timeout=60)) as connection:
-                try:
-                    connection.request("GET", "/", headers={"Connection": "close"})
-                    answer = connection.getresponse()
-                    return answer.status == 200 and answer.read() == b"499500"
-                except (OSError, http.client.HTTPException):  # its process was on its way out
-                    return False
-
-        with ThreadPoolExecutor(8) as pool:
-            return sum(pool.map(ask, range(requests)))
-
-    def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode()
-
-    def stop(self) -> None:
-        """As a service manager does, and everything that it said is as it should be."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) in (0, -signal.SIGTERM), self.log()
-        assert "Traceback" not in self.log(), self.log()
-        assert "ecoia" not in self.log(), self.log()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._listener.close()
-        self._log.close()
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, and ends those that the test did not stop."""
-    started: list[Server] = []
-
-    def start(*arguments: str) -> Server:
-        started.append(Server(tmp_path, *arguments))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
-
-
-GUNICORN = ("-m", "gunicorn", "app:application", "--bind", "fd://{fd}", "--workers", "2", "--no-control-socket")
-UVICORN = ("-m", "uvicorn", "app:application", "--fd", "{fd}", "--workers", "2")
 
 
 def requests_recorded(home: Path) -> tuple[int, int]:
