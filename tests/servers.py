@@ -19,6 +19,7 @@ class Server:
     """A server of several processes on a socket that is there before it: requests wait rather than be refused."""
 
     def __init__(self, folder: Path, source: str, *command: str) -> None:
+        self.folder = folder
         (folder / "app.py").write_text(source, encoding="utf-8")
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self._log = (folder / "server.log").open("w+b")

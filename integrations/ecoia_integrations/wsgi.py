@@ -83,11 +83,10 @@ class ImpactMiddleware:
         request = _Request(environ, start_response, Account() if self._response_header else None)
         span = request.span = begin_late(self._endpoints.default, partial(self._label_of, request), request.account)
         try:
-            response = step(span, partial(self._app, environ), request.start_response)
+            response = step(span, request.answer, self._app)
         except BaseException:
             finish_late(span, True)
             raise
-        request.response = response
         # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
         if type(response) in (list, tuple) or _is_file(response, environ):
             self._end(request, False)
@@ -111,8 +110,12 @@ def _is_file(response: Any, environ: Environ) -> bool:
 
 
 def _django_route(response: Any) -> str | None:
-    """The route of the request that Django answered: what a response closes when it is closed is its request."""
-    for close in getattr(response, "_resource_closers", ()):
+    """The route of the request that Django answered: what a response closes when it is closed is its request.
+
+    What sends a file in place of a response closes the response.
+    """
+    closed = getattr(getattr(response, "close", None), "__self__", None)
+    for close in (*getattr(response, "_resource_closers", ()), *getattr(closed, "_resource_closers", ())):
         route = getattr(getattr(getattr(close, "__self__", None), "resolver_match", None), "route", None)
         if isinstance(route, str):
             return f"/{route}"
@@ -134,6 +137,11 @@ class _Request:
         self.status: int | None = None
         self.headers: list[tuple[str, str]] = []
         self.response: Any = None
+
+    def answer(self, app: Application) -> Any:
+        """The application's response; known before the step that made it is charged, since Django's says the route."""
+        self.response = app(self.environ, self.start_response)
+        return self.response
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
         """The framework knows the route here; Flask forgets it before it returns."""
