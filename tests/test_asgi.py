@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from websockets.sync.client import connect
 
 from ecoia.journal import Journal
 from ecoia.records import Record
@@ -20,7 +21,8 @@ SERVER = """
 import asyncio, socket, sys, threading, time
 import ecoia, uvicorn
 from ecoia_integrations.asgi import ImpactMiddleware
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
 
 app = FastAPI()
 app.add_middleware(ImpactMiddleware, service="analyse-cv")
@@ -51,6 +53,41 @@ def pooled():  # Starlette runs it in a thread: the span follows
 @app.get("/broken")
 async def broken():
     raise RuntimeError("as any application may")
+
+@app.get("/stream")
+async def stream():
+    async def parts():
+        for _ in range(10):
+            burn(0.01)
+            await asyncio.sleep(0)
+            yield b"part"
+    return StreamingResponse(parts())
+
+gone = asyncio.Event()
+
+@app.get("/endless")
+async def endless():
+    async def parts():
+        try:
+            while True:
+                yield b"x" * 1000
+                await asyncio.sleep(0.01)
+        finally:
+            gone.set()
+    return StreamingResponse(parts())
+
+@app.get("/gone")
+async def client_is_gone():
+    await gone.wait()
+    return {}
+
+@app.websocket("/talk/{name}")
+async def talk(socket: WebSocket, name: str):
+    await socket.accept()
+    async for text in socket.iter_text():
+        burn(0.01)
+        ecoia.current().units(1)
+        await socket.send_text(text)
 
 @app.get("/health")
 async def health():
@@ -93,6 +130,15 @@ def served(home: Path) -> list[Record]:
             assert set(pool.map(lambda path: get(port, path), paths)) == {200}
         assert get(port, "/pooled") == 200
         assert get(port, "/broken") == 500
+        with urlopen(f"http://127.0.0.1:{port}/stream", timeout=30) as answer:
+            assert answer.read() == b"part" * 10
+        with urlopen(f"http://127.0.0.1:{port}/endless", timeout=30) as answer:
+            assert len(answer.read(3000)) == 3000  # and goes
+        assert get(port, "/gone") == 200
+        with connect(f"ws://127.0.0.1:{port}/talk/somebody") as socket:
+            for number in range(5):
+                socket.send(str(number))
+                assert socket.recv(30) == str(number)
         assert get(port, "/nowhere/someone") == 404
         assert [get(port, "/health") for _ in range(3)] == [200] * 3
         process.stdin.close()
@@ -106,7 +152,10 @@ def test_every_request_is_a_span_of_its_service_and_route(served: list[Record]) 
     for record in served:
         spans[record.endpoint] = spans.get(record.endpoint, 0) + record.spans
     # Probes are left out; a path that no route knows counts, without its text.
-    assert spans == {"/cv/{number}": 40, "/wait": 10, "/pooled": 1, "/broken": 1, None: 1}
+    assert {endpoint: count for endpoint, count in spans.items() if count} == {
+        "/cv/{number}": 40, "/wait": 10, "/pooled": 1, "/broken": 1, "/stream": 1, "/endless": 1, "/gone": 1, "/talk/{name}": 1,
+        None: 1,
+    }  # fmt: skip
 
 
 def test_units_of_the_handler_reach_its_span_from_the_loop_and_from_a_thread(served: list[Record]) -> None:
@@ -114,7 +163,7 @@ def test_units_of_the_handler_reach_its_span_from_the_loop_and_from_a_thread(ser
     for record in served:
         if record.units_micro is not None:
             units[record.endpoint] = units.get(record.endpoint, 0) + record.units_micro
-    assert units == {"/cv/{number}": 40_000_000, "/pooled": 3_000_000}
+    assert units == {"/cv/{number}": 40_000_000, "/pooled": 3_000_000, "/talk/{name}": 5_000_000}
 
 
 def test_a_request_that_waits_is_not_charged_for_those_that_work(served: list[Record]) -> None:
@@ -124,6 +173,9 @@ def test_a_request_that_waits_is_not_charged_for_those_that_work(served: list[Re
     assert cpu_ns["/cv/{number}"] >= 40 * 20_000_000
     # Ten requests slept while forty worked for 0.8 s: they keep what they used themselves.
     assert cpu_ns["/wait"] < 0.15 * cpu_ns["/cv/{number}"]
+    # A stream, which Starlette sends from another task, and a web socket are theirs to the end.
+    assert cpu_ns["/stream"] >= 10 * 10_000_000
+    assert cpu_ns["/talk/{name}"] >= 5 * 10_000_000
 
 
 def test_other_connections_and_probes_pass_through_unmeasured() -> None:
@@ -133,7 +185,7 @@ def test_other_connections_and_probes_pass_through_unmeasured() -> None:
         seen.append(scope)
 
     middleware = ImpactMiddleware(app, service="analyse-cv")
-    for scope in ({"type": "lifespan"}, {"type": "websocket", "path": "/ws"}, *({"type": "http", "path": p} for p in PROBES)):
+    for scope in ({"type": "lifespan"}, {"type": "other"}, *({"type": "http", "path": path} for path in PROBES)):
         coroutine = middleware(scope, None, None)  # type: ignore[arg-type]
         with pytest.raises(StopIteration):
             coroutine.__await__().send(None)
