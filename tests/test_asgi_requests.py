@@ -122,8 +122,8 @@ def test_what_runs_before_the_route_is_known_and_inside_other_spans_is_charged_w
 
     async def handler(_: Any) -> Response:
         burn(4)
-        ecoia.current().units(3)
         predict()
+        ecoia.current().units(3)
         await asyncio.sleep(0)
         burn(4)
         await asyncio.to_thread(burn, 4)
@@ -429,3 +429,52 @@ def test_a_clock_that_jumps_during_a_request_loses_nothing_and_counts_nothing_tw
     assert all(record.start_utc_ns <= record.end_utc_ns for record in records)
     for record in records:  # however far the clock jumped, a window is as long as it took
         assert record.end_utc_ns - record.start_utc_ns < 60 * 10**9
+
+
+LONG = (
+    BURN
+    + """
+import asyncio, json, sys
+sys.path.insert(0, sys.argv[1])
+from test_asgi_requests import ask
+import ecoia
+from ecoia.tracking import joules_per_cpu_second
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from ecoia_integrations.asgi import ImpactMiddleware
+
+async def handler(request):
+    burn(2500)
+    return PlainTextResponse("done")
+
+app = ImpactMiddleware(Starlette(routes=[Route("/cv", handler)]), service="cv")
+with ecoia.track(service="first"):
+    assert joules_per_cpu_second() is None
+    assert ecoia.flush(60)  # the meters are found
+asyncio.run(ask(app, "/cv"))
+assert ecoia.flush(60)
+print(joules_per_cpu_second())
+"""
+)
+
+
+def test_a_long_step_is_in_the_windows_in_which_it_ran_and_under_its_route(home: Path) -> None:
+    """Its route is known to the sampler before the step has ended. The factor of estimates is that of the last window."""
+    done = run_python(LONG, str(Path(__file__).parent), ECOIA_FLUSH_SECONDS="0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    requests = [record for record in recorded(home) if record.service == "cv"]
+    assert {record.endpoint for record in requests} == {"/cv"}
+    assert len(requests) >= 3
+    for record in requests:  # no window has more of its one thread than there was time
+        assert record.cpu_ns <= 1.2 * (record.end_utc_ns - record.start_utc_ns) + 50 * MILLISECOND
+    assert 2500 * MILLISECOND <= sum(record.cpu_ns for record in requests) <= 3500 * MILLISECOND
+    factors = []
+    for end_utc_ns in {record.end_utc_ns for record in recorded(home)}:
+        window = [record for record in recorded(home) if record.end_utc_ns == end_utc_ns and record.kind != "idle"]
+        microjoules = sum(energy or 0 for record in window for energy in record.energy_microjoules.values())
+        cpu_ns = sum(record.cpu_ns for record in window)
+        if cpu_ns >= 10 * MILLISECOND:
+            factors.append(pytest.approx(microjoules * 1000 / cpu_ns, rel=1e-6))
+    if done.stdout.strip() != "None":  # its window had next to no CPU time
+        assert float(done.stdout) in factors

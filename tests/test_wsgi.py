@@ -86,10 +86,10 @@ def app() -> flask.Flask:
     @app.get("/nested")
     def nested() -> str:
         burn(3)
-        with ecoia.track(service="model"):
-            burn(3)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(burn, 3).result()
+        with ecoia.track(service="model"):
+            burn(3)
         return "done"
 
     @app.get("/health")
