@@ -592,7 +592,7 @@ class TestHostileText:
 @pytest.mark.checkout
 def test_every_loss_that_the_sources_count_has_words(repository: Path) -> None:
     counted: set[str] = set()
-    for file in (repository / "src/ecoia").rglob("*.py"):
+    for file in (path for root in ("src", "integrations") for path in (repository / root).rglob("*.py")):
         counted |= set(re.findall(r"""(?:lose\(|lost\[|lost \+= \()f?"([a-z_-]+)""", file.read_text(encoding="utf-8")))
     assert {"clock-step", "invalid-units", "gpu-counter-reset"} <= counted, "the sources count otherwise now"
     assert counted - set(wording.LOST) == set()

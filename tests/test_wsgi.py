@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -357,3 +358,18 @@ def test_all_that_gunicorns_workers_answer_is_recorded_once(
     assert cpu_ns["/file"] < cpu_ns[rule]
     assert not any(record.lost for record in recorded(home))
     assert {record.pid for record in records} <= {record.pid for record in records} - {server.process.pid}
+
+
+def test_a_request_that_is_over_is_kept_by_nothing(engine: QuietEngine, app: flask.Flask) -> None:
+    def left_behind(asked: Any) -> int:
+        ask(asked, "/cv/3")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                ask(asked, "/cv/3")
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert left_behind(ImpactMiddleware(app, service="cv")) == left_behind(app)

@@ -273,6 +273,8 @@ LOST = {
     "invalid-model_version": N_("versions de modèle illisibles, laissées de côté"),
     "invalid-setting": N_("réglages illégaux, remplacés par leur valeur par défaut"),
     "invalid-units": N_("unités illisibles ou négatives, laissées de côté"),
+    "missing-units": N_("unités que la requête devait dire et n’a pas dites"),
+    "route-unread": N_("routes que le serveur n’a pas laissé lire : requêtes comptées sans elles"),
     "invalid-tokens": N_("nombres de jetons illisibles, laissés de côté"),
     "invalid-quality": N_("valeurs de qualité illisibles, laissées de côté"),
     "no-sampler": N_("exécutions que rien n’échantillonnait"),

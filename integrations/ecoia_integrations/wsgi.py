@@ -178,30 +178,35 @@ class _Response:
         return self
 
     def __next__(self) -> bytes:
-        span = self._request.span
         try:
             if self._iterator is None:
-                self._iterator = step(span, iter, self._response)
-            return step(span, next, self._iterator)  # type: ignore[no-any-return]
+                return self._step(self._first, self._response)  # type: ignore[no-any-return]
+            return self._step(next, self._iterator)  # type: ignore[no-any-return]
         except StopIteration:
             raise
         except BaseException:
             self._failed = True
             raise
 
+    def _first(self, response: Iterable[bytes]) -> bytes:
+        self._iterator = iter(response)
+        return next(self._iterator)
+
     def close(self) -> None:
         """End of the response, whoever ends it: the server, or a client that goes."""
         close = getattr(self._response, "close", None)
         try:
-            if close is not None and not self._request.span._ended:
-                step(self._request.span, _call, close)
-            elif close is not None:
-                close()
+            if close is not None:
+                self._step(_call, close)
         except BaseException:
             self._failed = True
             raise
         finally:
             self._finish()
+
+    def _step(self, method: Callable[[Any], Any], argument: Any) -> Any:
+        span = self._request.span
+        return method(argument) if span._ended else step(span, method, argument)
 
     def _finish(self) -> None:
         if not self._request.span._ended:

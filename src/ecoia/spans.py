@@ -402,16 +402,22 @@ def settle(span: LateSpan, last: bool = False) -> None:
         return
     counters = span._counters if label is None else counters_for(span._state, label)
     span.is_late = False
+    span.find = _known  # which lets go of the request, and of what of it leads back here
     counters.flight_ns -= span._start_ns
     counters.open_count += 1
     span._counters = counters
 
 
+def _known(last: bool) -> Label | None:
+    return None
+
+
 def finish_late(span: LateSpan, failed: bool) -> None:
-    """End a late span, whatever happens."""
+    """End a late span, whatever happens. It has no step any more, and is not kept until the collector comes."""
     if span.is_late:
         settle(span, True)
     finish_anyhow(span, failed)
+    del span._top, span._here
 
 
 def open_flight(span: Span, now_ns: int) -> None:
