@@ -43,8 +43,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/ping", "/metrics"})
-"""Paths that machines ask: no service is rendered to anyone, so they are not counted as requests of the service."""
 _MOST_ROUTES = 10_000
 """Route objects whose label is remembered: applications that make routes on the way must not fill the memory."""
 
@@ -58,22 +56,6 @@ class ImpactMiddleware:
     Args:
         app: The application to measure.
         service: Id of the service in the catalogue.
-        phase: ``inference`` unless the endpoint does something else.
-        model_version: Version of the model that serves, where it is one.
-    """
-
-    def __init__(self, app: Application, *, service: str, phase: str = "inference", model_version: str | None = None) -> None:
-        self._app = app
-        self._service, self._phase, self._model_version = service, phase, model_version
-        self._by_endpoint: dict[str | None, Application] = {None: self._measured(None)}
-
-    def _measured(self, endpoint: str | None) -> Application:
-        # As a decorator, not as a block: what runs while the request waits is not its own.
-        @ecoia.track(service=self._service, phase=self._phase, endpoint=endpoint, model_version=self._model_version)
-        async def request(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._app(scope, receive, send)
-
-        return request
         phase: ``inference`` unless the endpoints do something else.
         routes: Templates of routes to the service, or (service, phase), that they serve; None: not measured. A template that
             ends in ``*`` and goes to None stands for all that begins so. Without them ``PROBES``, ``/static/`` and mounted

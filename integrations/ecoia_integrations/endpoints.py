@@ -16,7 +16,7 @@ from ecoia.tracking import problem_with
 Target = str | tuple[str, str] | None
 """What an endpoint is measured as: a service, (service, phase), or None: not at all."""
 
-PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/ping", "/metrics", "/favicon.ico", "/robots.txt"})
+PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/ping", "/metrics", "/metrics/", "/favicon.ico", "/robots.txt"})
 """Paths that machines ask: no service is rendered to anyone, so they are not counted as requests of the service."""
 
 STATIC = ("/static/",)

@@ -254,6 +254,8 @@ class Sampling:
     def journal_file(self) -> tuple[Path, str] | None:
         """See ``Recorder.journal_file``."""
         return self._recorder.journal_file
+
+    @property
     def joules_per_cpu_second(self) -> float | None:
         """See ``Recorder.joules_per_cpu_second``."""
         return self._recorder.joules_per_cpu_second
