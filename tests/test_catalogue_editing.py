@@ -106,5 +106,10 @@ def test_files_are_written_all_or_none(tmp_path: Path) -> None:
         save(tmp_path, {"a": "new", "b": "new", "c": "new"})
     assert (tmp_path / "a").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+    (tmp_path / "d").symlink_to(tmp_path / "nowhere" / "d")  # its draft can be written, but nothing can take its place
+    with pytest.raises(EcoiaError, match="nothing was changed"):
+        save(tmp_path, {"a": "new", "b": "new", "d": "new"})
+    assert (tmp_path / "a").read_text() == "old"
+    assert not (tmp_path / "b").exists()
     save(tmp_path, {"a": "new", "b": "é"})
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text(encoding="utf-8")) == ("new", "é")

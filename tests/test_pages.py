@@ -296,6 +296,8 @@ class TestWords:
 
     def test_english_page_holds_no_french_of_ours(self, sample: QuarterlyReport) -> None:
         text = Page(render_report(sample, "en")).text
+        for service in sample.register:
+            text = text.replace(service.name, "")  # names are the organisation's, in its own language
         with catalogue_path("en").open("rb") as file:
             french = [m.id for m in read_po(file) if isinstance(m.id, str) and len(m.id) > 12 and m.id != m.string]
         assert [message for message in french if "%" not in message and message in text] == []

@@ -102,12 +102,14 @@ def test_every_setting_is_documented_with_its_variable_and_no_other(repository: 
 
 def test_the_files_that_the_configuration_shows_are_legal(repository: Path, tmp_path: Path) -> None:
     page = repository / "docs" / "configuration.md"
-    (calibration, sites, equipment), (samples, outcomes) = blocks(page, "yaml"), blocks(page, "csv")
-    for name, text in (("calibration", calibration), ("sites", sites), ("equipment", equipment)):
+    names = ("services", "calibration", "sites", "equipment", "method", "equivalences")
+    (samples, outcomes, regions) = blocks(page, "csv")
+    for name, text in zip(names, blocks(page, "yaml"), strict=True):
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "outcomes.csv").write_text(outcomes, encoding="utf-8")
+    (tmp_path / "regions.csv").write_text(regions, encoding="utf-8")
     found = catalogue.load(tmp_path)
-    assert [len(part) for part in (found.calibrations, found.sites, found.equipment, found.outcomes)] == [1, 1, 1, 1]
+    assert [len(part) for part in (found.calibrations, found.sites, found.equipment, found.outcomes, found.regions)] == [1] * 5
     (tmp_path / "w.csv").write_text(samples, encoding="utf-8")
     assert WattmeterMeter(tmp_path / "w.csv").is_silent
 

@@ -42,8 +42,8 @@ def with_value(text: str, path: Sequence[str], value: Any) -> str:
 
 
 def comments(text: str) -> int:
-    """How many lines of a file are comments."""
-    return sum(line.lstrip().startswith("#") for line in text.splitlines())
+    """How many lines of a file have a comment, or what looks like one."""
+    return sum(line.startswith("#") or " #" in line for line in text.splitlines())
 
 
 def _replaced(text: str, path: Sequence[str], value: Any, write: Callable[[yaml.Node | None, int], str | None]) -> str:

@@ -10,6 +10,7 @@ import typer
 from ecoia.cli.check import add_checking
 from ecoia.cli.common import Commands
 from ecoia.cli.factors import add_factors
+from ecoia.cli.forms import add_forms
 from ecoia.cli.install import add_installation
 from ecoia.cli.measure import add_measuring
 from ecoia.cli.publish import add_publishing
@@ -54,6 +55,7 @@ add_results(app)
 add_publishing(app)
 add_checking(app)
 add_factors(app)
+add_forms(app)
 add_installation(app)
 
 

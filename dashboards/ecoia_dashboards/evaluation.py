@@ -1,0 +1,162 @@
+"""The self-assessment of commitment 7 in words, and the dossier of a service as one page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from ecoia.catalogue import QUESTIONS as BY_THEME
+from ecoia.evaluation import NOT_MEASURED, SHEDS_LIGHT_ON, Evaluation
+from ecoia.report import Quantity
+from ecoia_dashboards import wording
+from ecoia_dashboards.cleaning import clean
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.pages import _environment
+from ecoia_dashboards.wording import N_
+
+THEME_NAMES = {
+    "besoin": N_("Le besoin"),
+    "entrainement": N_("L’entraînement"),
+    "usage": N_("L’usage"),
+    "hebergement": N_("L’hébergement"),
+    "suivi": N_("Le suivi"),
+    "autres-engagements": N_("Les autres engagements"),
+}
+
+QUESTIONS = {
+    "besoin-ecrit": N_("Le besoin est-il écrit, avec ce qui montrera que le service y répond ?"),
+    "sans-ia": N_("Une solution sans IA (règle, formulaire, recherche, statistique simple) a-t-elle été essayée ?"),
+    "modele-plus-leger": N_(
+        "Un modèle plus petit, ou déjà en service, a-t-il été comparé sur la qualité et sur l’énergie par unité ?"
+    ),
+    "utilite-chiffree": N_("L’utilité attendue est-elle chiffrée, pour la mettre en regard de l’impact ?"),
+    "reutilisation": N_("A-t-on cherché un modèle ou des données à réutiliser avant d’entraîner ?"),
+    "essais-bornes": N_("Le nombre d’essais d’entraînement est-il borné (budget, arrêt anticipé) ?"),
+    "reentrainement": N_("Réentraîne-t-on quand la qualité baisse, plutôt qu’à date fixe ?"),
+    "appels-evites": N_("Évite-t-on les appels inutiles (résultats gardés, regroupement, seuil, textes courts) ?"),
+    "capacite-ajustee": N_("Les machines réservées suivent-elles la charge (arrêt la nuit, partage) ?"),
+    "heures-peu-carbonees": N_("Ce qui peut attendre est-il lancé aux heures où l’électricité émet le moins ?"),
+    "effet-rebond": N_("A-t-on examiné si l’usage peut croître au point d’absorber les gains ?"),
+    "lieu-et-pue": N_("Sait-on où tourne le service, avec quel PUE et quelle eau ?"),
+    "equipements": N_("Les équipements déjà en place suffisent-ils, sans achat ?"),
+    "mesure-des-le-debut": N_("Le service est-il mesuré dès l’expérimentation ?"),
+    "plafond": N_("Un plafond est-il fixé, et sait-on quel rôle agit s’il est dépassé ?"),
+    "fin-de-vie": N_("Sait-on quand arrêter le service, et que faire de ses copies et de ses données ?"),
+    "equite-et-qualite": N_("Ce qui réduit l’impact a-t-il été vérifié sans perte d’équité ni de qualité ?"),
+    "questions-ouvertes": N_("Reste-t-il des questions à poser aux comités ?"),
+}
+"""The questions in plain words, by their id."""
+
+FIGURE_NAMES = {
+    "energy": N_("Énergie du trimestre"),
+    "co2e": N_("CO₂e d’usage du trimestre"),
+    "energy_per_unit": N_("Énergie par unité"),
+    "sci": N_("Intensité SCI par unité"),
+    "co2e_per_accepted_outcome": N_("CO₂e par résultat accepté"),
+    "energy_training": N_("Énergie de l’entraînement"),
+    "training_intensity": N_("Intensité de l’entraînement"),
+    "waste_rate": N_("Part des exécutions perdues"),
+    "idle_rate": N_("Part de la veille"),
+    "co2e_embodied": N_("CO₂e de fabrication du trimestre"),
+    "co2e_api": N_("CO₂e des appels à des modèles externes"),
+    "water_direct": N_("Eau directe du trimestre"),
+}
+
+ANSWERS = {
+    "met": N_("oui"),
+    "partly": N_("en partie"),
+    "unmet": N_("non"),
+    "not-applicable": N_("sans objet"),
+    "open": N_("à instruire"),
+}
+"""To a question."""
+
+_NOT_YET = N_("pas encore mesuré")
+
+
+def figure_text(quantity: Quantity, language: Language) -> str:
+    """A figure with its interval, or why there is none."""
+    if quantity.value is None:
+        reason = quantity.reason or NOT_MEASURED
+        return language.t(_NOT_YET) if reason == NOT_MEASURED else language.of(wording.REASONS, reason)
+    interval = language.interval(quantity)
+    return f"{language.amount(quantity)}{f' ({interval})' if interval else ''}"
+
+
+def figures_text(evaluation: Evaluation, question: str, language: Language) -> str | None:
+    """The figures that shed light on a question, one a line; None where none does."""
+    lines = []
+    for name in SHEDS_LIGHT_ON.get(question, ()):
+        figure = figure_text(evaluation.figures[name], language)
+        lines.append(language.t("%(name)s : %(figure)s", name=language.t(FIGURE_NAMES[name]), figure=figure))
+    return "\n".join(lines) or None
+
+
+class _View:
+    """What the template asks for."""
+
+    def __init__(self, evaluation: Evaluation, language: Language) -> None:
+        self.evaluation, self.language = evaluation, language
+        self.quarter = language.quarter(evaluation.quarter)
+
+    @property
+    def footer(self) -> str:
+        """What every printed page says at its foot."""
+        parts = (self.evaluation.organisation, self.evaluation.name, self.quarter, self.evaluation.ethics_contact)
+        return " · ".join(part for part in parts if part)
+
+    def figure(self, name: str) -> str:
+        """A figure of the service."""
+        return figure_text(self.evaluation.figures[name], self.language)
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no projection."""
+        return figure_text(Quantity(None, "", reason=self.evaluation.projection_lacks), self.language)
+
+    def amount(self, quantity: Quantity) -> str:
+        """A figure of the projection."""
+        return figure_text(quantity, self.language)
+
+    def beside(self, question: str) -> list[str]:
+        """The figures beside a question."""
+        return (figures_text(self.evaluation, question, self.language) or "").splitlines()
+
+    def themes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The themes and their questions, in the order in which they are asked."""
+        for theme, questions in BY_THEME.items():
+            yield self.language.t(THEME_NAMES[theme]), questions
+
+    def answer(self, question: str) -> str:
+        """What was answered; a dash where nothing was."""
+        given = self.evaluation.answers.get(question)
+        return self.language.t(ANSWERS[given.answer]) if given else "–"
+
+    def question(self, question: str) -> str:
+        """A question in words."""
+        return self.language.t(QUESTIONS[question])
+
+
+def render_evaluation(evaluation: Evaluation, lang: str = "fr") -> str:
+    """Write the dossier of a service as one HTML page, of the same make as the report's.
+
+    Raises:
+        UsageError: the language is not one of ours.
+    """
+    language = Language(lang)
+    evaluation = clean(evaluation)
+    view = _View(evaluation, language)
+    environment = _environment(lang)
+    style = environment.get_template("report.css").render(footer=view.footer)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("evaluation.html").render(
+        it=evaluation,
+        view=view,
+        figure_names={name: language.t(text) for name, text in FIGURE_NAMES.items()},
+        style=Markup(style),  # noqa: S704 - our own sheet; its one text is escaped by css_string
+        style_hash=digest,
+        lang=lang,
+    )
