@@ -54,7 +54,6 @@ bench: $(VENV)/.stamp-report
 # One lock for what runs, one for development on top of the same versions, one for the demo's data, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
-	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --group build -o requirements.lock; \
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
