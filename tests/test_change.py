@@ -164,14 +164,17 @@ def test_a_gain_is_absorbed_when_a_unit_took_less_and_the_service_more(
 
 
 def test_a_service_goes_on_under_its_new_name_where_both_count_the_same() -> None:
-    def named(id_: str, unit: str | None = "answer", succeeds: str | None = None) -> Service:
-        return Service(id=id_, name=id_, status="poc", functional_unit=unit, succeeds=succeeds)
+    def named(id_: str, unit: str | None = "answer", succeeds: str | tuple[str, ...] = ()) -> Service:
+        said = {"id": id_, "name": id_, "status": "poc", "functional_unit": unit, "succeeds": succeeds}
+        return Service.model_validate(said)
 
     chain = [named("one"), named("two", succeeds="one"), named("three", succeeds="two")]
     for order in itertools.permutations(chain):
         assert successors(order) == {"one": "three", "two": "three"}
     assert successors([named("one"), named("two", "page", succeeds="one")]) == {}
     assert successors([named("two", succeeds="gone")]) == {}
+    merged = [named("one"), named("two"), named("both", succeeds=("one", "two")), named("other", "page")]
+    assert successors(merged) == {"one": "both", "two": "both"}
 
 
 cells = st.lists(

@@ -459,7 +459,7 @@ def test_the_workbook_helps_and_checks(folder: Path) -> None:
             letter = place.cell(2, index).column_letter
             rule = rules.get(f"{letter}3:{letter}1002")
             assert place.cell(1, index).value, "each column is explained"
-            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices")), column
+            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices", "ids")), column
             if column.kind in ("choice", "boolean", "quarter") or column.of is not None:
                 assert rule is not None
                 assert rule.type == "list"

@@ -167,12 +167,16 @@ def accounts(period: Period, names: Mapping[str, str], *, embodied: bool, api: b
 
 
 def successors(services: Iterable[Service]) -> dict[str, str]:
-    """Old id to the id of the service that goes on under a new one (``succeeds``), where both count the same unit."""
+    """Old id to the id of the service that goes on under a new one (``succeeds``), where both count the same unit.
+
+    Several that were merged into one all go on in it.
+    """
     known = {service.id: service for service in services}
     follows = {
-        new.succeeds: new.id
+        old: new.id
         for new in known.values()
-        if new.succeeds in known and known[new.succeeds].functional_unit == new.functional_unit
+        for old in new.succeeds
+        if old in known and known[old].functional_unit == new.functional_unit
     }
     names = {}
     for old in follows:

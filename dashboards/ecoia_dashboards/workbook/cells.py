@@ -70,7 +70,7 @@ def known(column: Column, value: Any) -> Value:
         return normal(str(value)) or None
     if column.kind == "number":
         return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
-    return tuple(value) if column.kind in ("quarters", "choices") else value
+    return tuple(value) if column.kind in ("quarters", "choices", "ids") else value
 
 
 def choices(column: Column, language: Language) -> dict[str, str]:
@@ -95,6 +95,8 @@ def shown(column: Column, value: Value, language: Language) -> Any:
         return language.t(YES if value else NO)
     if column.kind == "choice":
         return choices(column, language)[value]
+    if column.kind == "ids":
+        return ", ".join(value)
     if column.kind == "choices":
         return ", ".join(choices(column, language)[code] for code in value)
     return ", ".join(quarter_text(each, language) for each in ([value] if column.kind == "quarter" else value))
@@ -127,6 +129,10 @@ def _text(column: Column, content: Any, lang: str) -> str:
     if isinstance(content, float) and content.is_integer():
         return str(int(content))
     return str(content)
+
+
+def _ids(column: Column, content: Any, lang: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _SEPARATED.split(_text(column, content, lang)) if part.strip())
 
 
 def _number(column: Column, content: Any, lang: str) -> float | int:
@@ -256,6 +262,7 @@ def _day_text(value: datetime | date) -> str:
 _UNDERSTOOD = {
     "text": _text,
     "id": _text,
+    "ids": _ids,
     "number": _number,
     "whole": _whole,
     "day": _day,

@@ -20,7 +20,9 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.evaluation import ANSWERS
 from ecoia_dashboards.wording import N_
 
-Kind = Literal["text", "id", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"]
+Kind = Literal[
+    "text", "id", "ids", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
+]
 """How a cell is shown and understood. ``information`` is for the reader: it is never read back."""
 
 
@@ -99,6 +101,7 @@ _UNITS = {code: N_("part de 0 à 1") if unit == "1" else unit for code, unit in 
 
 _ID = N_("Minuscules, chiffres, « . », « _ », « - ». Ne change plus ensuite : un autre identifiant est une autre ligne.")
 _QUARTER = N_("Comme T4 2026 ou 2026Q4.")
+_SUCCEEDS = N_("Identifiant du service remplacé ; de plusieurs, séparés par des virgules, s’ils ont fusionné.")
 _SERVICE = N_("Identifiant d’un service de la feuille « Registre » ; vide : tous les services.")
 _BODY = N_("Identifiant d’une instance de la feuille « Instances ».")
 _SOURCE = N_("D’où vient le nombre, par exemple « enquête de décembre 2026 ».")
@@ -165,7 +168,13 @@ REGISTER = Sheet(
             "boolean",
         ),
         Column("stand_in", N_("Démonstration"), N_("« oui » si un modèle de démonstration tient sa place."), "boolean"),
-        Column("succeeds", N_("Remplace"), N_("Identifiant du service remplacé."), "id", width=26),
+        Column(
+            "succeeds",
+            N_("Remplace"),
+            N_("Identifiant du service remplacé ; de plusieurs, séparés par des virgules, s’ils ont fusionné."),
+            "ids",
+            width=26,
+        ),
     ),
 )
 

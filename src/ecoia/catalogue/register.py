@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.boamps import BoAmps
-from ecoia.catalogue.fields import Day, Model, Role, Slug, Text
+from ecoia.catalogue.fields import Day, Listed, Model, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
 
@@ -23,7 +23,8 @@ class Service(Model):
     ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
     these its training is amortised. ``instance_days`` is on how many days, added up over its instances, it runs in a full
     quarter: the recorded ones are compared with it. ``since`` is the first day on which it existed: it is added by estimate to
-    a baseline quarter that holds such days and no record of it. ``quality`` says of a figure of quality (``accuracy: higher``)
+    a baseline quarter that holds such days and no record of it. ``succeeds`` names the service that it replaces, or
+    several that were merged into it. ``quality`` says of a figure of quality (``accuracy: higher``)
     in which direction it is better: only then are runs compared by it.
     """
 
@@ -40,13 +41,13 @@ class Service(Model):
     scope: Text | None = None
     owner_role: Role | None = None
     stand_in: bool = False
-    succeeds: Slug | None = None
+    succeeds: Annotated[tuple[Slug, ...], Listed] = ()
     quality: dict[Metric, Literal["higher", "lower"]] = Field(default_factory=dict)
     boamps: BoAmps | None = None
 
     @model_validator(mode="after")
     def _not_itself(self) -> Service:
-        if self.succeeds == self.id:
+        if self.id in self.succeeds:
             raise ValueError("'succeeds' names this very service: name the one that it replaces, or leave it out")
         return self
 

@@ -55,7 +55,7 @@ services: []
 #                                       # période de référence qui ne l'a pas enregistré (facultatif)
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
-#     succeeds: ancien-assistant        # service remplacé (facultatif)
+#     succeeds: ancien-assistant        # service remplacé, ou liste des services fusionnés (facultatif)
 #     boamps:                           # ce que l'export BoAmps dit de plus (facultatif ; docs/exports.md)
 #       task_family: génération de texte
 #       algorithms: [{foundation_model: nom-du-modèle, type: llm}]
