@@ -116,7 +116,8 @@ def test_each_example_is_what_its_arithmetic_gives(examples: dict[str, tuple[str
 def test_each_indicator_has_an_example_and_ecoia_computes_it(
     examples: dict[str, tuple[str, float]], built: QuarterlyReport
 ) -> None:
-    elsewhere = {"coverage_services", "co2e_operational_market", "co2e_api"}  # each has a test of its own
+    # Each of these has a test of its own.
+    elsewhere = {"coverage_services", "co2e_operational_market", "co2e_api", "energy_by_method", "precision"}
     assert set(INDICATORS) - set(examples) == set()
     (service,) = built.services
     for name in sorted(set(INDICATORS) - elsewhere):
@@ -137,6 +138,8 @@ def test_shares_by_method_and_by_class_are_those_of_the_page(
     assert {status: share for status, share in built.energy_by_status.items() if share} == {
         status: examples[f"share {status}"][1] for status in ("measured", "estimated")
     }
+    assert examples["energy_by_method"][1] == built.energy_by_status["measured"]
+    assert examples["precision"][1] == built.precision.get("1", 0) + built.precision.get("2", 0)
     assert built.precision == {rank: pytest.approx(examples[f"share of class {rank}"][1], rel=1e-4) for rank in "34"}
 
 

@@ -998,3 +998,20 @@ def test_a_change_that_cannot_be_computed_says_why() -> None:
     assert (found.total, found.reason) == (None, "no-zone")
     assert changed(before)["previous-quarter"].reason == "no-data"
     assert changed(now, replace(before, simulated=True))["previous-quarter"].simulated
+
+
+@pytest.mark.parametrize(("indicator", "observed"), [("energy_by_method", 4 / 5), ("precision", 0.0)])
+def test_a_target_may_ask_for_counted_or_precise_figures(indicator: str, observed: float, tmp_path: Path) -> None:
+    cat = write_catalogue(
+        tmp_path, targets=f"targets: [{{id: t, indicator: {indicator}, op: '>=', value: 0.5, deadline: 2026Q4}}]"
+    )
+    rows = fold(
+        [
+            record("2026-11-23T10:00", cpu=kwh(4), ram=None),
+            record("2026-11-23T11:00", cpu=kwh(1), ram=None, methods={"cpu": LOAD}),
+        ]
+    )
+    built = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=cat, factors=default_factors())
+    (target,) = built.targets
+    assert target.observed.value == pytest.approx(observed)
+    assert target.verdict == ("tenu" if observed > 0.5 else "non-tenu")

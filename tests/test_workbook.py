@@ -555,6 +555,7 @@ def test_what_is_shown_is_understood(data: st.DataObject, lang: str) -> None:
     values: dict[str, st.SearchStrategy[Any]] = {
         "text": st.text(),
         "id": st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True),
+        "ids": st.lists(st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True), min_size=1).map(tuple),
         "number": st.floats(0, 1e14),
         "whole": st.integers(0, 10**9),
         "day": st.dates(date(1970, 1, 1), date(2261, 1, 1)),

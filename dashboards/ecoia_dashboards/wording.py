@@ -254,6 +254,8 @@ INDICATORS = {
     "idle_rate": N_("part de la veille"),
     "waste_rate": N_("part des exécutions perdues"),
     "coverage_services": N_("couverture des services"),
+    "energy_by_method": N_("part de l’énergie comptée par des compteurs"),
+    "precision": N_("part du CO₂e de précision 1 ou 2"),
 }
 
 SCOPES = {"lifecycle": N_("cycle de vie"), "direct": N_("combustion seule")}

@@ -28,14 +28,17 @@ INDICATORS = {
     "idle_rate": "1",
     "waste_rate": "1",
     "coverage_services": "1",
+    "energy_by_method": "1",
+    "precision": "1",
 }
-"""What a target may be set on, with its unit (``1``: a share)."""
+"""What a target may be set on, with its unit (``1``: a share). ``energy_by_method``: the part that meters counted; ``precision``:
+the part of the known CO2e that is of class 1 or 2."""
 
 PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
 """Those that only a service has: each counts in its own unit."""
 ADDS_UP = tuple(name for name, unit in INDICATORS.items() if unit in ("kWh", "kgCO2e", "L"))
 """Those that add up over services and quarters, as a trajectory needs."""
-_OF_ALL = ("energy_components", "energy", "coverage_services")
+_OF_ALL = ("energy_components", "energy", "coverage_services", "energy_by_method", "precision")
 
 
 def _indicator(value: str) -> str:

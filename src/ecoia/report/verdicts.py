@@ -23,7 +23,8 @@ from ecoia.report.model import (
     TargetVerdict,
 )
 from ecoia.report.quantities import measure, relative, shown
-from ecoia.semconv import MISSING, NOT_LACKING
+from ecoia.report.services import energy_by_status
+from ecoia.semconv import MEASURED, MISSING, NOT_LACKING
 from ecoia.trajectory import QUARTERS_NEEDED, Trajectory
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -109,7 +110,13 @@ class Judge:
         if service is not None and target.indicator == "co2e_operational_market":
             return measure(self._context.impact_of(service.service), ()).co2e_operational_market
         parts = self._footprint if service is None else service.footprint
+        counted = energy_by_status(self._context, (MEASURED,)).get(MEASURED)
+        precision = self._context.period.precision()
         of_all = {
+            "energy_by_method": Quantity(counted, unit, reason="no-data" if counted is None else None),
+            "precision": Quantity(precision.get("1", 0.0) + precision.get("2", 0.0), unit)
+            if precision
+            else Quantity(None, unit, reason="no-data"),
             "coverage_services": Quantity(share, unit, reason="no-data" if share is None else None),
             "energy_components": self._totals.energy_components,
             "energy": self._totals.energy,
@@ -133,7 +140,7 @@ class Judge:
             late = self._context.quarter >= Quarter.parse(target.deadline)
             return ("non-tenu", "below-value") if late else (_OPEN, "deadline-ahead")
         # Under a cap because little was measured is not under a cap: what is not measured is not zero.
-        if target.op == "<=" and target.indicator != "coverage_services":
+        if target.op == "<=" and target.indicator not in ("coverage_services", "energy_by_method", "precision"):
             return self._unless_incomplete()
         return "tenu", None
 
