@@ -16,12 +16,14 @@ import pytest
 import yaml
 
 from conftest import clean_environment
+from ecoia.cli.formats import chosen_formats
 
 pytestmark = pytest.mark.checkout
 
 # What stands in for the measured benchmark: a journal as one run of it leaves it. Energy is told, not measured.
 BENCHMARK = """\
 import os
+from ecoia.cli.formats import chosen_formats
 from ecoia.journal import Journal
 from ecoia.records import Method, Record
 
@@ -165,3 +167,14 @@ def test_the_example_of_the_documentation_is_measured_and_its_budget_is_read(tmp
     done = runner.run(["python energy_benchmark.py", "ecoia check --budget budgets.toml --markdown energy.md"])
     assert done.returncode in (0, 1), done.stderr
     assert "| assistant | inference | budget |" in (runner.project / "energy.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["draft-report-gitlab-ci.yml", "draft-report-github-actions.yml"])
+def test_a_pipeline_writes_the_draft_each_week_with_a_command_that_exists(name: str, repository: Path) -> None:
+    text = (repository / "integrations" / "ci" / name).read_text(encoding="utf-8")
+    assert yaml.safe_load(text)
+    (command,) = re.findall(r"(?:- |run: )(ecoia report .*)", text)
+    words = command.split()[2:]
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    assert chosen_formats(options.pop("--format")) == ("json", "html", "pdf", "xlsx")
+    assert options == {"--out": "report"}
