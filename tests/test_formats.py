@@ -398,11 +398,14 @@ class TestWriting:
     @pytest.fixture
     def renderers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Renderers of our own, found as those of any package are."""
-        entries = [EntryPoint(name, f"test_formats:{name}", formats.GROUP) for name in ("good", "failing", "several", "outside")]
+        entries = [
+            EntryPoint(name, f"test_formats:{name}", formats.GROUP)
+            for name in ("good", "failing", "several", "outside", "nothing")
+        ]
         monkeypatch.setattr(formats, "entry_points", lambda group: entries if group == formats.GROUP else [])
 
     def test_an_unknown_format_is_refused_with_the_known_ones(self, renderers: None) -> None:
-        with pytest.raises(UsageError, match=r"--format docx, odt: .*known: json, failing, good, outside, several"):
+        with pytest.raises(UsageError, match=r"--format docx, odt: .*known: json, failing, good, nothing, outside, several"):
             formats.chosen_formats("json,odt,docx")
         with pytest.raises(UsageError, match="known: json"):
             formats.chosen_formats(" , ")
@@ -448,6 +451,13 @@ class TestWriting:
         assert formats.write_formats(whole, ("several",), "fr", tmp_path) == ([], ["several"])
         assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
+    def test_a_quarter_of_which_there_is_nothing_to_tell_is_an_empty_folder(
+        self, renderers: None, whole: QuarterlyReport, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "rapport-2026Q4-nothing"
+        assert formats.write_formats(whole, ("nothing",), "fr", tmp_path) == ([folder], [])
+        assert list(folder.iterdir()) == []
+
     def test_a_name_that_leads_out_of_the_folder_is_refused(
         self, renderers: None, whole: QuarterlyReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -490,6 +500,10 @@ def failing(report: QuarterlyReport, lang: str) -> str:
 
 def several(report: QuarterlyReport, lang: str) -> dict[str, str | bytes]:
     return {"a.txt": "a", "b/c.bin": b"\xff"}
+
+
+def nothing(report: QuarterlyReport, lang: str) -> formats.Rendered:
+    return {}
 
 
 def outside(report: QuarterlyReport, lang: str) -> dict[str, str]:

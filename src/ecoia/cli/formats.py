@@ -119,6 +119,7 @@ def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     before = draft.with_name(f"{draft.name}-before")
     try:
+        draft.mkdir()
         for name, content in contents.items():
             path = draft / name
             if not path.resolve().is_relative_to(draft.resolve()) or path == draft:
