@@ -97,6 +97,28 @@ def test_inputs_are_read_back_as_they_were_whatever_their_order(tmp_path: Path) 
         read_inputs(tmp_path / "one")
 
 
+def test_what_else_lies_in_the_catalogues_folder_is_not_published(tmp_path: Path) -> None:
+    folder = tmp_path / "cat"
+    inputs = inputs_of(RECORDS, folder, sites=SITES, equipment=EQUIPMENT)
+    (folder / "regions.csv").write_text("service;quarter;region;units;source\na;2026Q4;Bretagne;5;s\n", encoding="utf-8")
+    (folder / "factors").mkdir()
+    for name in ("factors/ours.csv", "factors/others.csv", "staff.csv", "mine.yaml"):
+        (folder / name).write_text("x", encoding="utf-8")
+    first = published(folder / "publications", inputs, folder, Q3)
+    second = published(folder / "publications", inputs, folder)
+    for each in (first, second):
+        kept = each.folder / "inputs" / "catalogue"
+        found = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file())
+        assert found == ["equipment.yaml", "factors/ours.csv", "regions.csv", "sites.yaml"]
+
+
+def test_a_quarter_without_any_zone_comes_out_the_same_when_nothing_changed(tmp_path: Path) -> None:
+    records = [replace(each, zone=None) for each in RECORDS]
+    inputs = Inputs.of(fold(records), catalogue.Catalogue(), default_factors(), make_settings(zone=None))
+    found = publish(tmp_path, inputs, report_of(inputs), one_document, on=date(2027, 1, 15), catalogue_folder=None)
+    assert recompute(found)
+
+
 def test_when_nothing_changed_the_bytes_are_the_same_and_the_bridge_is_empty(tmp_path: Path) -> None:
     inputs = inputs_of(RECORDS, tmp_path / "cat", sites=SITES, equipment=EQUIPMENT)
     found = published(tmp_path / "pub", inputs, tmp_path / "cat")
@@ -287,6 +309,7 @@ def _first_one_replaced(root: Path) -> None:
     ("change", "message"),
     [
         (_removed, "rapport.txt is missing"),
+        (lambda root: (root / "2026Q4" / "manifest.json").unlink(), "manifest.json is missing"),
         (_added, "was not published: it was added since"),
         (_another_figure, "section 'pue' differs"),
         (_first_one_replaced, "2026Q3 is not the publication that 2026Q4 was chained to"),

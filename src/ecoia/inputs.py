@@ -1,7 +1,7 @@
 """Everything that a quarter's figures are computed from, in one folder, so that anybody can compute them again.
 
     settings.json          zone, PUE, time zone, until when records were known
-    catalogue/             the organisation's files, byte for byte
+    catalogue/             the organisation's files, byte for byte, and nothing else that lies in their folder
     factors.jsonl.gz       the emission factors in use, of the zones that count
     rows/2026Q4.jsonl.gz   the ledger rows of each quarter, one JSON object a line, sorted
 
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.activity import last_utc_ns
 from ecoia.errors import PublicationError
-from ecoia.factors import Factor, FactorSet
+from ecoia.factors import FOLDER, Factor, FactorSet, files
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.settings import Surroundings
@@ -73,11 +73,7 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
     place["zone"] = settings.zone
     (folder / SETTINGS_FILE).write_text(json.dumps(place, indent=2) + "\n", encoding="utf-8")
     if catalogue_folder is not None:
-        kept = [path for path in sorted(catalogue_folder.rglob("*")) if path.is_file() and path.suffix in (".yaml", ".csv")]
-        for path in kept:
-            copy = folder / CATALOGUE_FOLDER / path.relative_to(catalogue_folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+        _keep_catalogue(catalogue_folder, folder / CATALOGUE_FOLDER, inputs.factors.id)
     zone = ZoneInfo(settings.timezone)
     by_quarter: dict[Quarter, list[Row]] = {}
     names: dict[int, Quarter] = {}
@@ -92,6 +88,17 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
             _write_lines(folder / ROWS_FOLDER / f"{each}.jsonl.gz", sorted(map(_line, by_quarter[each])))
     zones = {row["zone"] for row in inputs.rows} | {site.zone for site in inputs.catalogue.sites} | {settings.zone}
     _write_lines(folder / FACTORS_FILE, _factor_lines(inputs.factors, zones))
+
+
+def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
+    """The catalogue's own files: whatever else lies in its folder (publications, exports) is none of the figures'."""
+    from ecoia import catalogue
+
+    imported = Path(FOLDER) / f"{factor_set}{files.SUFFIX}"
+    for name in (*map(Path, catalogue.FILES), imported):
+        if (source / name).is_file():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, kept / name)
 
 
 def read_inputs(folder: Path) -> Inputs:
@@ -121,8 +128,10 @@ def _line(row: Row) -> str:
 
 def _factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
     counted = set(zones)
+    # Where no zone is known one factor stays all the same: it says of which scope and basis the set is.
+    kept = [factor for factor in factors.factors if factor.zone in counted] or factors.factors[:1]
     said = {"fill": factors.fill, "id": factors.id, "title": factors.title, "version": factors.version}
-    return [_line(said), *(json.dumps(astuple(f), ensure_ascii=False) for f in factors.factors if f.zone in counted)]
+    return [_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
 
 
 def _factors(lines: Sequence[str], timezone: str) -> FactorSet:

@@ -201,6 +201,9 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
     Raises:
         PublicationError: as ``verify``, or a link of the chain is not the publication before.
     """
+    for seal in sorted(root.glob(f"[!.]*/{SEAL_FILE}")):
+        if not (seal.parent / MANIFEST_FILE).exists():
+            raise PublicationError(f"{seal.parent / MANIFEST_FILE} is missing")
     chain = publications(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or that of all of them")

@@ -29,7 +29,7 @@ from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, 
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
-from ecoia.catalogue.loading import Catalogue, factors_chosen, load
+from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
 from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits
@@ -60,6 +60,7 @@ __all__ = [
     "EQUIVALENCES_FILE",
     "EVALUATIONS_FILE",
     "FACTORS_FILE",
+    "FILES",
     "INDICATORS",
     "METHOD_FILE",
     "OUTCOMES_FILE",

@@ -84,6 +84,9 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (EQUIVALENCES_FILE, EquivalencesFile),
 )
 
+FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
+"""Every file that the catalogue's folder may hold, but for imported factors."""
+
 _UNIQUE: dict[str, Unique] = {
     SERVICES_FILE: ((("services",), ("id",)),),
     CHARTER_FILE: ((("charter", "commitments"), ("id",)), (("charter", "commitments"), ("number",)), (("governance",), ("id",))),
