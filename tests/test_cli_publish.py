@@ -87,6 +87,18 @@ def test_another_factor_set_is_only_tried(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["2026Q2"]
 
 
+def test_what_another_set_does_not_cover_is_unknown_and_neither_zero_nor_settled(folder: Path, organisation: Path) -> None:  # noqa: F811
+    published("2026Q2")
+    (organisation / "factors").mkdir()
+    header = "# licence: l\n# source: s\n# scope: lifecycle\n# basis: production\n# retrieved_on: 2026-11-01\n"
+    line = "zone,start,end,gco2e_per_kwh\nFRA,2026-10-01,2026-11-01,40\n"
+    (organisation / "factors" / "october.csv").write_text(header + line, encoding="utf-8")
+    told = ecoia("recalculate", "--factors", "october")
+    assert "co2e_operational no longer known" in told.stderr, told.output
+    (row,) = [text for text in told.stdout.splitlines() if "2026Q2" in text]
+    assert row.split() == ["2026Q2", *["–"] * 6, "unknown"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -364,6 +364,18 @@ def test_tokens_of_a_metered_device_are_left_out_and_listed() -> None:
     assert next(use for use in built.tokens if use.provider == "vllm").reason == "not-metered"
 
 
+@pytest.mark.parametrize(("provider", "model"), [("vllm", "small"), ("huggingface_hub", "meta-llama/Meta-Llama-3.1-8B")])
+def test_tokens_on_a_device_whose_energy_another_claim_holds_are_not_estimated_beside_it(provider: str, model: str) -> None:
+    shared: dict[str, Any] = {"cpu": None, "ram": None, "devices": ("GPU-0",), "shared_devices": ("GPU-0",)}
+    built = report(
+        record("2026-11-05T10:00", gpu=kwh(2), pid=1, **shared),
+        record("2026-11-05T10:00", gpu=kwh(1), pid=2, tokens=(Tokens(provider, model, 10, 900),), **shared),
+    )
+    assert [each.kind for each in built.doubles] == ["device"]
+    assert [use.standing for use in built.tokens] == ["metered"]
+    assert built.footprint.co2e_api.reason == "no-calls"
+
+
 def test_no_call_recorded_is_not_zero_and_hides_no_sum(tmp_path: Path) -> None:
     built = report(record("2026-11-05T10:00", cpu=kwh(1), ram=None), catalogue=write_catalogue(tmp_path, equipment=EQUIPMENT))
     assert (built.footprint.co2e_api.value, built.footprint.co2e_api.reason) == (None, "no-calls")
@@ -522,6 +534,17 @@ def test_waste_is_of_training_runs_that_failed_or_were_abandoned() -> None:
     unknown = report(record("2026-11-05T10:00", cpu=kwh(6), ram=None, phase="training", run_id="good"))
     assert unknown.footprint.waste_rate.reason == "no-outcomes"
     assert unknown.footprint.idle_rate.reason == "idle-not-separated"
+
+
+def test_a_run_that_goes_on_in_the_next_quarter_is_not_abandoned() -> None:
+    built = report(
+        record("2026-12-20T10:00", cpu=kwh(3), ram=None, phase="training", run_id="silent"),
+        record("2026-12-28T10:00", cpu=kwh(6), ram=None, phase="training", run_id="good"),
+        record("2027-01-03T10:00", cpu=kwh(1), ram=None, phase="training", run_id="good"),
+        outcome("2027-01-03T12:00", "good", "ok"),
+        record("2027-02-01T10:00", cpu=0, ram=None),
+    )
+    assert built.footprint.waste_rate.value == pytest.approx(3 / 9)
 
 
 def test_at_constant_factor_only_the_grid_of_the_reference_year_counts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from builders import kwh, make_settings, record
 from ecoia import catalogue
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
+from ecoia.hosted import Hypotheses, hypotheses
 from ecoia.periods import Quarter
 from ecoia.projection import Projection, project
-from ecoia.records import Record, fold
+from ecoia.records import Record, Tokens, fold
 from ecoia.units import micro
 from test_factors import factor
 
@@ -82,6 +84,25 @@ def test_twice_the_volume_is_twice_the_impact_with_its_interval(a_year: float, t
 def test_what_lacks_is_named_with_its_remedy(records: list[Record], values: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         projected(*records, **values)
+
+
+def test_calls_to_hosted_models_grow_with_the_volume_and_stand_beside() -> None:
+    asked = record(cpu=kwh(2), ram=None, units_micro=micro(400), tokens=(Tokens("openai", "gpt-4o", 100, 1_000_000),))
+    found = projected(asked)
+    known = hypotheses("openai", "gpt-4o")
+    assert isinstance(known, Hypotheses)
+    assert found.co2e_api.value == pytest.approx(known.central_kg * 100_000 / 400)
+    assert found.co2e.value == projected(EXPERIMENT).co2e.value
+    assert projected(EXPERIMENT).co2e_api.reason == "no-calls"
+    drifting = record(cpu=kwh(2), ram=None, units_micro=micro(400), tokens=(Tokens("openai", "gpt-latest", 100, 10),))
+    assert projected(drifting).co2e_api.reason == "calls-unmeasured"
+
+
+def test_what_was_claimed_twice_is_projected_once() -> None:
+    shared: dict[str, Any] = {"cpu": None, "ram": None, "devices": ("GPU-0",), "shared_devices": ("GPU-0",)}
+    both = [record(gpu=kwh(energy), pid=pid, units_micro=micro(100), **shared) for pid, energy in ((1, 2), (2, 1.5))]
+    assert projected(*both).energy.value == pytest.approx(2 * 100_000 / 200)
+    assert projected(EXPERIMENT, replace(EXPERIMENT, instance="copy")).energy == projected(EXPERIMENT).energy
 
 
 def test_it_is_json() -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from ecoia.activity import Bearer, bearer_of
 from ecoia.records import Row
+from ecoia.semconv import CLAIMED_TWICE
 
 SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "transformers")
 """Providers that are one's own machine: what they draw is metered there."""
@@ -111,10 +112,12 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
 def _metered(provider: str, row: Row) -> bool:
     """Whether the tokens' energy is in the energy of our own devices."""
     energy = row["energy_microjoules"]
+    # Energy refused as claimed twice is in the claim that was kept.
+    elsewhere = {component for component, method in row["method"].items() if method["name"] == CLAIMED_TWICE}
     if provider in SELF_HOSTED:
-        return any(value is not None for value in energy.values())
+        return bool(elsewhere) or any(value is not None for value in energy.values())
     # Open weights run at home as well as at the hub: work on a metered card is taken to be theirs.
-    return provider == _OPEN_WEIGHTS and bool(energy["gpu"])
+    return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 
 def _use(bearer: Bearer, provider: str, model: str, metered: bool, tokens_in: int, tokens_out: int, rows: int) -> TokenUse:

@@ -2,7 +2,8 @@
 
     yearly energy = energy of inference x units planned / units measured
 
-Only what grows with units is projected: the idle energy of the experiment is stated apart, training and making are not in it.
+Only what grows with units is projected: energy of inference and its CO2e, and beside it that of calls to hosted models. The
+idle energy of the experiment is stated apart, training and making are not in it. What was claimed twice counts once.
 The interval is that of the measurement; that general use would be like the experiment is the reader's assumption.
 """
 
@@ -13,13 +14,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from zoneinfo import ZoneInfo
 
+from ecoia.activity import Activity
 from ecoia.assessment import Estimate, Knowledge, assess
 from ecoia.catalogue import Catalogue
+from ecoia.doublecounting import refuse_doubles
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
+from ecoia.impacts import Period
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import Quantity
+from ecoia.report.quantities import shown
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
 from ecoia.settings import Settings
 from ecoia.units import from_micro
@@ -36,7 +41,8 @@ class Projection:
     functional_unit: str | None
     energy_per_unit: Quantity  # Wh
     energy: Quantity  # kWh a year
-    co2e: Quantity  # kgCO2e a year
+    co2e: Quantity  # kgCO2e of use a year
+    co2e_api: Quantity  # kgCO2e a year of calls to hosted models
     idle: Quantity  # kWh in the quarter
     boundary: str
     simulated: bool
@@ -73,7 +79,8 @@ def project(
     """
     timezone = ZoneInfo(settings.timezone)
     start_ns, end_ns = quarter.bounds_ns(timezone)
-    mine = [row for row in rows if row["service"] == service and start_ns <= row["half_hour_utc_ns"] < end_ns]
+    counted_once, _ = refuse_doubles([row for row in rows if start_ns <= row["half_hour_utc_ns"] < end_ns])
+    mine = [row for row in counted_once if row["service"] == service]
     work = [row for row in mine if row["kind"] == KIND_SPAN and row["phase"] == "inference"]
     if not work:
         raise UsageError(
@@ -87,7 +94,8 @@ def project(
             f"service '{service}' counted no units in {quarter}: count them (span.units, or column 'units' of a declaration), "
             "then measure again"
         )
-    impact = assess(work, known)
+    experiment = Period(Activity.of(work), start_ns, end_ns, known=known, equipment=())
+    impact, api = experiment.whole, experiment.split(experiment.bearers(lambda _: True)).api
     if impact.energy is None or not impact.energy.value:
         raise UsageError(f"no energy was measured of service '{service}' in {quarter}: 'ecoia doctor' says what lacks a meter")
     if impact.operational is None:
@@ -110,6 +118,7 @@ def project(
         energy_per_unit=_quantity(impact.energy.scaled(1000 / units), "Wh"),
         energy=_quantity(impact.energy.scaled(times), "kWh"),
         co2e=_quantity(impact.operational.scaled(times), "kgCO2e"),
+        co2e_api=shown(api.scaled(times), "kgCO2e"),
         idle=_quantity(idle, "kWh") if idle else Quantity(None, "kWh", reason="idle-not-separated"),
         boundary=impact.boundary,
         simulated=any(row["simulated"] for row in work),

@@ -189,7 +189,10 @@ def _print_bridges(found: list[Recalculation]) -> None:
         percent = "" if each.relative is None else f"{each.relative:+.1%}"
         causes = [kilograms(total.causes.get(cause, 0)) for cause in CAUSES]
         ends = (kilograms(total.published_micrograms), kilograms(total.recalculated_micrograms))
-        rows.append((each.quarter, *ends, percent, *causes, "restate" if each.needed else "stays"))
+        if each.parts_lost and not total.published_micrograms:  # what was published cannot be told any more: no zero is
+            ends, causes = ("–", "–"), ["–"] * len(CAUSES)
+        standing = "restate" if each.needed else "unknown" if each.parts_lost else "stays"
+        rows.append((each.quarter, *ends, percent, *causes, standing))
     columns = ("quarter", "published kg", "today kg", "change", *CAUSES, "")
     print_table("CO2e of published quarters, computed again", columns, rows, right=columns[1:8])
     for each in found:

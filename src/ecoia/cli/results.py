@@ -131,6 +131,7 @@ def project(
         (f"energy per {unit} ({where})", *_cells(found.energy_per_unit, "Wh")),
         (f"energy a year ({where})", *_cells(found.energy, "kWh")),
         ("CO2e of use a year", *_cells(found.co2e, "kg")),
+        ("CO2e of calls to hosted models a year", *_cells(found.co2e_api, "kg", digits=2)),
         (f"idle of the experiment, in {found.quarter}, not projected", *_cells(found.idle, "kWh")),
     ]
     simulated = " (simulated)" if found.simulated else ""
@@ -215,8 +216,8 @@ def _measure_cells(measure: Measure) -> tuple[str, ...]:
     )
 
 
-def _interval(low: float | None, high: float | None, factor: float = 1.0) -> str:
-    return "" if low is None or high is None else f"{number(low * factor)} to {number(high * factor)}"
+def _interval(low: float | None, high: float | None, factor: float = 1.0, digits: int = 3) -> str:
+    return "" if low is None or high is None else f"{number(low * factor, digits)} to {number(high * factor, digits)}"
 
 
 _BOUNDARIES = {"site": "site", "part": "site in part"}
@@ -226,8 +227,9 @@ def _boundary(measure: Measure) -> str:
     return _BOUNDARIES.get(measure.boundary, "IT only")
 
 
-def _cells(quantity: Quantity, unit: str) -> tuple[str, str, str]:
-    return number(quantity.value), _interval(quantity.low, quantity.high), unit if quantity.reason is None else quantity.reason
+def _cells(quantity: Quantity, unit: str, digits: int = 3) -> tuple[str, str, str]:
+    bounds = _interval(quantity.low, quantity.high, digits=digits)
+    return number(quantity.value, digits), bounds, unit if quantity.reason is None else quantity.reason
 
 
 def _standing(entry: ServiceEntry) -> str:

@@ -162,12 +162,15 @@ class Context:
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str, str], str]:
-        """How each run of the quarter ended. One that nobody ended, and that went silent, was abandoned."""
-        activity = self.activity
+        """How each run of the quarter ended. One that nobody ended, and that went silent in the quarter, was abandoned.
+
+        What was at work in the quarter's last days may go on in the next.
+        """
+        activity, until_ns = self.activity, min(self.end_ns, self.last_ns)
         silent = {
             run: ABANDONED
             for run, last_ns in activity.run_last_utc_ns.items()
-            if run[1] in TRAINING_PHASES and run not in activity.outcomes and last_ns < self.last_ns - ABANDONED_AFTER_NS
+            if run[1] in TRAINING_PHASES and run not in activity.outcomes and last_ns < until_ns - ABANDONED_AFTER_NS
         }
         return activity.outcomes | silent
 
