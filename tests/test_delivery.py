@@ -23,13 +23,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders import instant as utc
+from builders import write_catalogue
 from ecoia import aggregation, delivery, helper, meters, semconv, settings
+from ecoia.assessment import Knowledge
+from ecoia.factors import default_factors
 from ecoia.journal import Journal, encode_line
 from ecoia.meters import hardware, idle
 from ecoia.meters.hardware import BusyTime
-from ecoia.periods import HALF_HOUR_NS, utc_day
+from ecoia.periods import HALF_HOUR_NS, Quarter, utc_day
 from ecoia.recording import Delta, Key, Look, Recorder
 from ecoia.records import Record, Row, fold, merge_rows
+from ecoia.report import build_report
 from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import MlflowStore
 from ecoia.targets import register_target
@@ -699,12 +703,48 @@ def test_views_show_the_factors_that_the_organisation_chose(
     assert run.data.tags["ecoia.factor"].startswith("FRA 2026: 100 g/kWh lifecycle")
 
 
+def test_views_show_the_co2e_of_the_report_with_sites_and_calibrations(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    noted = "source: s, date: 2026-01-15"
+    register = write_catalogue(
+        tmp_path / "organisation",
+        sites=f"sites: [{{id: a, instances: [host-1], zone: DEU, pue: [{{value: 1.5, quality: measured, {noted}}}]}}]",
+        calibration=f"calibrations: [{{component: cpu, wall_factor: 1.4, {noted}}}]",
+    )
+    root = api(tracking_uri).create_run("0").info.run_id
+    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    set_up = configured(zone="FRA", catalogue=str(tmp_path / "organisation"))
+    result = delivery.deliver(journal, set_up)
+    assert result.problems == ()
+    built = build_report(ledger(tracking_uri), Quarter(2026, 3), settings=set_up, catalogue=register, factors=default_factors())
+    run = api(tracking_uri).get_run(root)
+    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(built.totals.co2e.value)
+    assert run.data.tags["ecoia.factor"].startswith("DEU ")
+    assert run.data.tags["ecoia.factor"].endswith("; PUE 1.5; calibrated at the wall")
+
+
+def test_a_broken_catalogue_is_told_once_and_costs_no_view(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "organisation"
+    folder.mkdir()
+    (folder / "sites.yaml").write_text("sites: [{id: a}]", encoding="utf-8")
+    runs = [api(tracking_uri).create_run("0").info.run_id for _ in range(2)]
+    write(journal, [a_record(target=target, run_id=run) for run in runs])
+    result = delivery.deliver(journal, configured(zone="FRA", pue=1.2, catalogue=str(folder)))
+    (told,) = result.problems
+    assert "sites[0].instances" in told
+    assert result.pending == 0
+    for run in runs:
+        assert api(tracking_uri).get_run(run).data.tags["ecoia.factor"].endswith("; PUE 1.2")
+
+
 def test_the_page_escapes_what_it_shows() -> None:
-    from ecoia.factors import default_factors
     from ecoia.views import build_view
 
     rows = fold([a_record(service="<b>", phase="&")])
-    view = build_view(rows, [], settings=configured(), factors=default_factors(), artifacts=True)
+    view = build_view(rows, [], known=Knowledge(default_factors()), artifacts=True)
     (page,) = view.artifacts.values()
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
     assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ecoia import semconv
+from ecoia.assessment import Knowledge
 from ecoia.errors import DeliveryError, EcoiaError
-from ecoia.factors import FactorSet, default_factors, in_use
+from ecoia.factors import default_factors, in_use
 from ecoia.helper import ALL_TARGETS, CURSORS, HELPER_LOCK, read_cursors_of, try_lock
 from ecoia.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime, utc_day, utc_ns
@@ -376,14 +377,16 @@ def _plan(journal: Journal, targets: Iterable[str], default: str | None, *, by_h
     return plan
 
 
-def _factors_in_use(settings: Settings) -> FactorSet:
-    """Those of the report, so that a run's page and the report agree; the catalogue is read only where it chooses."""
+def _knowledge(settings: Settings, folder: str | None) -> Knowledge:
+    """That of the report, so that a run's page and the report agree; with no catalogue, the settings are all there is."""
     timezone = ZoneInfo(settings.timezone)
-    if settings.catalogue is None or not (Path(settings.catalogue) / "factors.yaml").exists():
-        return default_factors(timezone)
-    from ecoia.catalogue import factors_chosen  # costs pydantic, which the helper does without otherwise
+    if folder is None:
+        return Knowledge(default_factors(timezone), settings.zone, settings.pue, timezone)
+    from ecoia import catalogue  # costs pydantic, which the helper does without otherwise
 
-    return in_use(factors_chosen(settings.catalogue), settings.catalogue, timezone)
+    said = catalogue.load(folder)
+    factors = in_use(said.factors, folder, timezone)
+    return Knowledge(factors, settings.zone, settings.pue, timezone, said.calibrations, said.sites, said.contracts, said.gsd)
 
 
 class _Sender:
@@ -395,7 +398,8 @@ class _Sender:
         self._book = book
         self._stores: dict[str | None, MlflowStore] = {}
         self._roots = _Roots(journal.home / "delivery" / _ROOTS)
-        self._factors: FactorSet | None = None
+        self._known: Knowledge | None = None
+        self._untold: list[str] = []
         self._changed: dict[str | None, set[_ViewKey]] = {}
         self._refused: set[tuple[str, str]] = set()  # (instance, day) that another home owns
         self._unfinished: dict[str | None, set[_ViewKey]] = {}  # shown, but their end is still to come
@@ -435,6 +439,8 @@ class _Sender:
                 refused = self._send_ledger(store, uri, targets)
                 conflicts += [str(error) for error in refused.values()]
                 problems += self._send_views(store, uri, targets, final=final)
+                problems += self._untold
+                self._untold = []
                 delivered += self._book.settle(targets, set(refused))
                 reached.append(public_uri(store.uri))
             except DeliveryError as error:
@@ -510,14 +516,19 @@ class _Sender:
         unfinished -= {key for key in shown if final or (key.day and key.day < today)}
         return problems
 
-    def _factors_in_use(self) -> FactorSet:
-        if self._factors is None:
-            self._factors = _factors_in_use(self._settings)
-        return self._factors
+    def _knowledge(self) -> Knowledge:
+        """Read once. A catalogue that is wrong costs no view: it is told, and the settings have to do."""
+        if self._known is None:
+            try:
+                self._known = _knowledge(self._settings, self._settings.catalogue)
+            except (EcoiaError, OSError) as error:
+                self._known = _knowledge(self._settings, None)  # a zone without a factor is refused here again
+                self._untold.append(f"runs show CO2e by the settings and the default emission factors alone: {error}")
+        return self._known
 
     def _view(self, rows: list[Row], outcomes: Iterable[str], **options: Any) -> View | None:
         spans = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
-        return build_view(spans, outcomes, settings=self._settings, factors=self._factors_in_use(), **options) if spans else None
+        return build_view(spans, outcomes, known=self._knowledge(), **options) if spans else None
 
     def _show_on_user_run(self, store: MlflowStore, root: str, rows: list[Row], changed: set[str], *, final: bool) -> list[str]:
         ended = {row["run_id"] for row in rows if row["outcome"]}
@@ -552,8 +563,7 @@ class _Sender:
         start_ns = utc_ns(utc_datetime(start_ns).replace(hour=0, minute=0, second=0, microsecond=0))
         view = build_day_view(
             rows,
-            settings=self._settings,
-            factors=self._factors_in_use(),
+            known=self._knowledge(),
             day_start_ns=start_ns,
             until_ns=None if final else time.time_ns(),
         )

@@ -9,13 +9,10 @@ import html
 import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ecoia import semconv
-from ecoia.assessment import Knowledge, assess
-from ecoia.factors import FactorSet
+from ecoia.assessment import Impact, Knowledge, assess
 from ecoia.records import Row
-from ecoia.settings import Settings
 from ecoia.stores.mlflow_store import PAGE_ARTIFACT, View, energy_totals
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
 
@@ -32,16 +29,24 @@ def method_of(rows: Iterable[Row]) -> str:
     return next((status for status in _WORST_FIRST if status in found), semconv.MISSING)
 
 
-def totals(rows: Sequence[Row], settings: Settings, factors: FactorSet) -> tuple[dict[str, float], dict[str, str]]:
+def totals(rows: Sequence[Row], known: Knowledge) -> tuple[dict[str, float], dict[str, str]]:
     """Metrics and factor tags of the sum of some rows."""
     metrics = energy_totals(rows)
-    impact = assess(rows, Knowledge(factors, settings.zone, settings.pue, ZoneInfo(settings.timezone)))
+    impact = assess(rows, known)
     if impact.co2e_kg is None or semconv.ENERGY.name not in metrics:
         return metrics, {}
     metrics[semconv.CO2E.name] = impact.co2e_kg
     used = [f"{f.use.zone} {f.use.year}: {f.value_g_per_kwh:.4g} g/kWh {f.use.scope}" for f in impact.factors_used]
-    site = "no PUE (IT only)" if settings.pue is None else f"PUE {settings.pue:g}"
-    return metrics, {semconv.TAG_FACTOR: "; ".join([*used, site])}
+    return metrics, {semconv.TAG_FACTOR: "; ".join([*used, *_surroundings(impact)])}
+
+
+def _surroundings(impact: Impact) -> list[str]:
+    """What else gave the CO2e: the PUE (its mean over the energy), and wall factors."""
+    calibrated = ["calibrated at the wall"] if impact.calibrations_used else []
+    if impact.boundary == "it" or not impact.energy or not impact.energy_it or not impact.energy_it.value:
+        return ["no PUE (IT only)", *calibrated]
+    part = " in part" if impact.boundary == "part" else ""
+    return [f"PUE{part} {impact.energy.value / impact.energy_it.value:.4g}", *calibrated]
 
 
 def _joined(values: Iterable[str | None]) -> str:
@@ -52,8 +57,7 @@ def build_view(
     rows: Sequence[Row],
     outcomes: Iterable[str],
     *,
-    settings: Settings,
-    factors: FactorSet,
+    known: Knowledge,
     artifacts: bool = False,
     status: str | None = None,
 ) -> View:
@@ -62,18 +66,17 @@ def build_view(
     Args:
         rows: Its span rows.
         outcomes: How it ended, as far as known.
-        settings: Gives ``zone`` and ``pue``.
-        factors: Emission factors.
+        known: What it is assessed with.
         artifacts: Whether to add the table and the page.
         status: How to end a run of ecoia's own.
     """
-    metrics, tags = totals(rows, settings, factors)
+    metrics, tags = totals(rows, known)
     tags |= _tags(rows)
     tags[semconv.TAG_PHASE] = _joined(row["phase"] for row in rows)
     ended = set(outcomes)
     if ended:
         tags[semconv.TAG_OUTCOME] = next(outcome for outcome in reversed(semconv.OUTCOMES) if outcome in ended)
-    lines = _lines(rows, ("service", "phase"), settings, factors) if artifacts else []
+    lines = _lines(rows, ("service", "phase"), known) if artifacts else []
     return View(
         metrics=metrics,
         tags=tags,
@@ -83,37 +86,34 @@ def build_view(
     )
 
 
-def build_day_view(
-    rows: Sequence[Row], *, settings: Settings, factors: FactorSet, day_start_ns: int, until_ns: int | None
-) -> View:
+def build_day_view(rows: Sequence[Row], *, known: Knowledge, day_start_ns: int, until_ns: int | None) -> View:
     """The view of a service's day on an instance: its requests, and its reserved idle energy apart from them.
 
     Args:
         rows: Its rows of kind span (phase ``inference``) and idle.
-        settings: Gives ``zone`` and ``pue``.
-        factors: Emission factors.
+        known: What it is assessed with.
         day_start_ns: Its midnight, UTC.
         until_ns: The day goes on: the hours that ended by this instant are told. ``None``: it is complete.
     """
     active = [row for row in rows if row["kind"] == semconv.KIND_SPAN]
     idle = [row for row in rows if row["kind"] == semconv.KIND_IDLE]
-    metrics = totals(active, settings, factors)[0] if active else {}
+    metrics = totals(active, known)[0] if active else {}
     metrics[semconv.REQUESTS.name] = float(sum(map(_requests, active)))
     for of, part, name in (
         (semconv.ENERGY, idle, semconv.IDLE_ENERGY),
         (semconv.CO2E, idle, semconv.IDLE_CO2E),
         (semconv.ENERGY, [row for row in active if row["endpoint"] in semconv.START_UP], semconv.START_UP_ENERGY),
     ):
-        value = totals(part, settings, factors)[0].get(of.name) if part else None
+        value = totals(part, known)[0].get(of.name) if part else None
         if value is not None:
             metrics[name.name] = value
-    tags = totals(rows, settings, factors)[1] | _tags(rows)
+    tags = totals(rows, known)[1] | _tags(rows)
     tags[semconv.TAG_PHASE] = "inference"
     models = sorted({row["model_version"] for row in rows if row["model_version"]})
     if models:
         tags[semconv.TAG_MODEL_VERSION] = ",".join(models)
     complete = until_ns is None
-    lines = _lines(rows, ("service", "kind", "endpoint", "model_version"), settings, factors) if complete else []
+    lines = _lines(rows, ("service", "kind", "endpoint", "model_version"), known) if complete else []
     hourly = {
         semconv.HOURLY_ENERGY.name: _by_hour(active, _energy, day_start_ns, until_ns, kwh),
         semconv.HOURLY_IDLE_ENERGY.name: _by_hour(idle, _energy, day_start_ns, until_ns, kwh),
@@ -175,14 +175,14 @@ def _by_hour(
     return {hour: float(convert(hours[hour])) for hour in sorted(hours)}
 
 
-def _lines(rows: Sequence[Row], keys: Sequence[str], settings: Settings, factors: FactorSet) -> list[dict[str, Any]]:
+def _lines(rows: Sequence[Row], keys: Sequence[str], known: Knowledge) -> list[dict[str, Any]]:
     """A line for each combination of some fields: their values, and the figures."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] or "" for key in keys), []).append(row)
     lines = []
     for values, group in sorted(groups.items()):
-        metrics, _ = totals(group, settings, factors)
+        metrics, _ = totals(group, known)
         lines.append(
             {
                 **dict(zip(keys, values, strict=True)),
