@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -66,7 +67,7 @@ def inputs_of(records: list[Record], folder: Path, factors: FactorSet = FACTORS,
 
 def report_of(inputs: Inputs, quarter: Quarter = Q4, **more: Any) -> QuarterlyReport:
     return build_report(
-        inputs.rows, quarter, settings=inputs.settings, catalogue=inputs.catalogue, factors=inputs.factors, **more
+        inputs.rows, quarter, over=True, settings=inputs.settings, catalogue=inputs.catalogue, factors=inputs.factors, **more
     )
 
 
@@ -127,6 +128,22 @@ def test_when_nothing_changed_the_bytes_are_the_same_and_the_bridge_is_empty(tmp
     assert (again.total.causes, again.total.micrograms, again.relative, again.needed) == ({}, 0, 0.0, False)
     assert again.parts == ("co2e_operational", "co2e_embodied", "co2e_api")
     assert again.energy_published_microjoules == again.energy_recalculated_microjoules == kwh(8.3)
+
+
+def test_a_published_quarter_is_over_whenever_its_last_record_was(tmp_path: Path) -> None:
+    early = [each for each in RECORDS if each.start_utc_ns < Q4.bounds_ns(ZoneInfo("UTC"))[0]]
+    inputs = inputs_of(early, tmp_path / "cat", equipment=EQUIPMENT)
+    found = published(tmp_path / "pub", inputs, tmp_path / "cat", Q3)
+    assert found.report()["footprint"]["co2e_embodied"]["value"] == pytest.approx(46, rel=1e-3)
+    assert "partial-quarter" in found.report()["notices"], "that nothing was recorded after August is said all the same"
+    assert recompute(found)
+    now = Inputs.of(fold(RECORDS), inputs.catalogue, FACTORS, inputs.settings)
+    again = recalculate(found.report(), found.inputs(), now)
+    assert (again.total.causes, again.needed) == ({}, False), "records of a later quarter correct nothing in it"
+    told = {"2026Q3": published_micrograms(found.report())}
+    change = next(each for each in report_of(now, published_micrograms=told).changes if each.against == "previous-quarter")
+    assert change.total is not None
+    assert "correction" not in change.total.explained.terms
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,7 @@ def recomputed(inputs: Inputs, told: Mapping[str, Any]) -> QuarterlyReport:
         catalogue=inputs.catalogue,
         factors=inputs.factors,
         known_until_ns=inputs.known_until_utc_ns,
+        over=True,
         published_micrograms={quarter: dict(parts) for quarter, parts in told["published_micrograms"].items()},
         restatements=tuple(Recalculation.from_dict(each) for each in told["restatements"]),
     )

@@ -99,7 +99,6 @@ class Recorded:
 
     def __init__(self, inputs: Inputs, timezone: str) -> None:
         self.timezone = ZoneInfo(timezone)
-        self.known_until_ns = inputs.known_until_utc_ns
         self._activities = by_quarter(refuse_doubles(inputs.rows)[0], self.timezone)
 
     def of(self, quarter: Quarter) -> Activity:
@@ -196,13 +195,11 @@ def _value(quantity: Mapping[str, Any]) -> float | None:
 
 
 def _level(quarter: Quarter, recorded: Recorded, catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Level:
-    start_ns, end_ns = quarter.bounds_ns(recorded.timezone)
     known = Knowledge(
         factors, settings.zone, settings.pue, recorded.timezone, catalogue.calibrations, catalogue.sites, catalogue.contracts
     )
-    period = Period(
-        recorded.of(quarter), start_ns, min(end_ns, recorded.known_until_ns), known=known, equipment=catalogue.equipment
-    )
+    bounds = quarter.bounds_ns(recorded.timezone)  # a published quarter is over, whenever its last record was
+    period = Period(recorded.of(quarter), *bounds, known=known, equipment=catalogue.equipment)
     level: Level = {}
     for service in {bearer[0] for bearer in period.strands if bearer[0] is not None}:
         level[service] = _split(period, [bearer for bearer in period.strands if bearer[0] == service])

@@ -54,6 +54,7 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyRepo
         settings=settings,
         catalogue=inputs.catalogue,
         factors=inputs.factors,
+        over=time.time_ns() >= quarter.bounds_ns(ZoneInfo(settings.timezone))[1],
         published_micrograms=published,
         restatements=restatements,
     )

@@ -155,7 +155,6 @@ def site_figures(context: Context) -> tuple[FigureUsed, ...]:
 
 def equipment_used(context: Context) -> tuple[EquipmentUsed, ...]:
     """Each piece of equipment and what of its making falls on the quarter."""
-    end_ns = min(context.end_ns, context.last_ns)
     used = []
     for item in context.catalogue.equipment:
         borne: dict[str, int] = {}
@@ -175,7 +174,7 @@ def equipment_used(context: Context) -> tuple[EquipmentUsed, ...]:
                 until_day=item.until.isoformat() if item.until else None,
                 source=item.source,
                 dated=item.date.isoformat(),
-                quarter_micrograms=amortised_micrograms(item, context.start_ns, end_ns, context.timezone),
+                quarter_micrograms=amortised_micrograms(item, context.start_ns, context.until_ns, context.timezone),
                 by_service_micrograms=dict(sorted(borne.items())),
             )
         )

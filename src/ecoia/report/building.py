@@ -45,6 +45,7 @@ def build_report(
     catalogue: Catalogue,
     factors: FactorSet,
     known_until_ns: int | None = None,
+    over: bool = False,
     published_micrograms: Mapping[str, Mapping[str, int]] | None = None,
     restatements: Sequence[Recalculation] = (),
 ) -> QuarterlyReport:
@@ -57,6 +58,7 @@ def build_report(
         catalogue: The register, charter, targets, calibrations, sites, equipment and outcomes; may be empty.
         factors: Emission factors.
         known_until_ns: Until when records were known, UTC nanoseconds. None: until the last of ``rows`` ended.
+        over: Whether the quarter is over. False: where no record follows it, equipment counts until the last one.
         published_micrograms: What was last published of quarters before, by quarter and part of CO2e.
         restatements: Published quarters that were computed again since the last report, in any order.
 
@@ -67,7 +69,7 @@ def build_report(
         if zone is not None:
             factors.check(zone)
     until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
-    context = Context(rows, quarter, settings, catalogue, factors, until_ns)
+    context = Context(rows, quarter, settings, catalogue, factors, until_ns, over)
     charter = catalogue.charter
     governance = charter.governance if charter else ()
     commitments = charter.charter.commitments if charter and charter.charter else ()

@@ -37,6 +37,7 @@ class Context:
         catalogue: What the organisation says of itself.
         factors: Emission factors.
         known_until_ns: When the last record ended, of whatever quarter.
+        over: Whether the quarter is over, whenever its last record was.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Context:
         catalogue: Catalogue,
         factors: FactorSet,
         known_until_ns: int,
+        over: bool,
     ) -> None:
         self.quarter, self.catalogue = quarter, catalogue
         self.timezone = ZoneInfo(settings.timezone)
@@ -62,6 +64,7 @@ class Context:
         )
         self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
         self.last_ns = known_until_ns
+        self._over = over
         self.partial = self.last_ns < self.end_ns
         past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
         self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))
@@ -91,6 +94,11 @@ class Context:
         return self._activities.get(quarter) or Activity()
 
     @property
+    def until_ns(self) -> int:
+        """Until when equipment counts in the report's quarter: its end; of one that is not over, what is known to date."""
+        return self.end_ns if self._over else min(self.end_ns, self.last_ns)
+
+    @property
     def period(self) -> Period:
         """The report's quarter."""
         return self.period_of(self.quarter)
@@ -102,7 +110,7 @@ class Context:
             self._periods[quarter] = Period(
                 self.activity_of(quarter),
                 start_ns,
-                min(end_ns, self.last_ns),  # of a quarter that is not over, what is known to date
+                end_ns if quarter < self.quarter else self.until_ns,
                 known=self.known,
                 equipment=self.catalogue.equipment,
             )
