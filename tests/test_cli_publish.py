@@ -77,6 +77,15 @@ def test_a_corrected_quarter_stands_beside_what_was_published(folder: Path, home
     assert built["changes"][0]["total"]["explained"]["reference_micrograms"] == bridge["total"]["recalculated_micrograms"]
 
 
+def test_only_what_changed_is_restated(folder: Path, home: Path) -> None:
+    published("2026Q2")
+    published("2026Q3")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    kept = ecoia("recalculate", "--from", "journal", "--keep")
+    assert "2026Q3 is what was published of it: nothing to restate" in kept.stderr, kept.output
+    assert sorted(path.name for path in folder.iterdir()) == ["2026Q2", "2026Q2-r1", "2026Q3"]
+
+
 def test_another_factor_set_is_only_tried(folder: Path) -> None:
     published("2026Q2")
     told = ecoia("recalculate", "--factors", "codecarbon", "--json")

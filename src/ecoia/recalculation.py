@@ -77,6 +77,12 @@ class Recalculation:
     factor_set_published: str | None
     factor_set: str
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the quarter is what was published of it."""
+        same_energy = self.energy_published_microjoules == self.energy_recalculated_microjoules
+        return same_energy and not (any(each.causes for each in self.services) or self.parts_added or self.parts_lost)
+
     def to_json(self) -> str:
         """As indented JSON, keys sorted."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True) + "\n"

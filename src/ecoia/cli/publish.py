@@ -156,7 +156,9 @@ def recalculate(
         inputs = now or _with_factors(frozen, factor_set or "", settings)
         bridge = compute(each.report(), frozen, inputs)
         found.append(bridge)
-        if keep:
+        if keep and bridge.changes_nothing:
+            say(f"{each.quarter} is what was published of it: nothing to restate")
+        elif keep:
             again = build(inputs, Quarter.parse(each.quarter), settings)
             signing = publication.read_key(key, os.environ.get(_PASSPHRASE)) if key else None
             restated = publication.publish(
