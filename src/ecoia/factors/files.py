@@ -16,6 +16,7 @@ Columns ``scope``, ``basis`` and ``source`` may say it line by line. Every mista
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -158,6 +159,9 @@ def decode(data: bytes, encoding: str, faults: Faults) -> str:
     Raises:
         FactorFileError: it is in another encoding.
     """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
+        faults.add(1, "encoding", "utf-16", "a spreadsheet saved it as Unicode text: give --encoding utf-16")
+        faults.raise_any()
     if encoding == "cp1252" and not data.isascii():
         try:
             data.decode("utf-8")
