@@ -157,6 +157,7 @@ def test_the_budget_is_that_of_the_page(examples: dict[str, tuple[str, float]], 
     found = build_report(
         fold([record(f"{day}T10:00", cpu=kwh(energy), ram=None) for day, energy in used]),
         Quarter(2026, 4),
+        over=True,
         settings=make_settings(timezone="UTC"),
         catalogue=write_catalogue(
             tmp_path,

@@ -644,6 +644,35 @@ def test_the_year_is_compared_with_its_budget_and_the_path_to_date(tmp_path: Pat
     assert {state.spent.reason, state.distance.reason, state.overrun_probability.reason} == {"too-few-quarters"}
 
 
+def test_a_quarter_that_has_just_begun_is_no_fall(tmp_path: Path) -> None:
+    catalogue = with_targets(tmp_path, TRAJECTORY.replace("2027", "2028"), services=ONE_SERVICE)
+    begun = report(
+        *four_quarters(9, 9)[:6], record("2027-07-03T10:00", cpu=kwh(0.2), gpu=0), catalogue=catalogue, quarter=Quarter(2027, 3)
+    )
+    before = report(*four_quarters(9, 9), catalogue=catalogue, quarter=Quarter(2027, 2)).targets[0].budget
+    state = begun.targets[0].budget
+    assert state is not None
+    assert before is not None
+    assert state.spent.value == pytest.approx(18.2)
+    assert state.distance.value == pytest.approx(18.2 - 34 * (2 + 3 / 92) / 4)
+    assert state.overrun_probability.value == pytest.approx(before.overrun_probability.value, abs=0.05)
+
+
+def test_a_quarter_of_the_baseline_stands_where_the_baseline_has_it(tmp_path: Path) -> None:
+    services = LATE.replace("since: 2026-06-01", "since: 2020-01-01")
+    catalogue = with_targets(tmp_path, TRAJECTORY.replace("2026Q3, 2026Q4", "2026Q3").replace("2027", "2028"), services=services)
+    records = [
+        *four_quarters(10)[:4],
+        record("2026-11-06T10:00", cpu=kwh(4), gpu=0, service="late"),
+        record("2027-01-05T10:00", cpu=0),
+    ]
+    (target,) = report(*records, catalogue=catalogue, quarter=Quarter(2026, 4)).targets
+    assert len(target.additions) == 3
+    assert target.observed.value == pytest.approx(0), "14 kWh in each quarter, counted or by estimate"
+    assert target.budget is not None
+    assert target.budget.spent.value == pytest.approx(4 * 14)
+
+
 LATE = """\
 services:
   - {id: vadore, name: VADORE, status: generalised}

@@ -2,7 +2,7 @@
 
 path(year)   = 1 - reduction x (year - year of the baseline) / (horizon - year of the baseline), linear, then constant
 budget(year) = 4 x mean of the baseline's quarters x path(year), a quarter of it each quarter
-expected     = spent to date + quarters ahead x mean of the last four quarters
+expected     = spent to date + quarters ahead x mean of the last four quarters that are over
 overrun      = P(ln(expected / baseline) > ln path), normal: the variance of the change (see ``change``), and for the quarters
                ahead that of the last four among each other
 """
@@ -43,17 +43,20 @@ class Trajectory:
         """What may be used in a year."""
         return 4 * self.quarter_mean.value * self.path(year)
 
-    def overrun_probability(self, year: int, spent: Sequence[Estimate], last: Sequence[Estimate]) -> float | None:
+    def overrun_probability(
+        self, year: int, spent: Sequence[Estimate], last: Sequence[Estimate], ahead: float | None = None
+    ) -> float | None:
         """How likely a year is to use more than its budget; None with fewer than four quarters known.
 
         Args:
             year: Which one.
             spent: Its quarters to date, each.
-            last: The last four quarters.
+            last: The last four quarters that are over.
+            ahead: Quarters of the year still to come, that part of the present one included. None: those not in ``spent``.
         """
         if len(last) < QUARTERS_NEEDED or not self.quarter_mean.value:
             return None
-        ahead = 4 - len(spent)
+        ahead = 4 - len(spent) if ahead is None else ahead
         recent = Estimate.total(last).scaled(1 / len(last))
         expected = Estimate.total([*spent, recent.scaled(ahead)] if ahead else spent)
         path = self.path(year)

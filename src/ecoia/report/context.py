@@ -162,7 +162,7 @@ class Context:
     def days_elapsed(self) -> float:
         """The part of the quarter's civil days that have begun."""
         first, until = self.quarter.first_day(), self.quarter.shift(1).first_day()
-        begun = (self._day(min(self.end_ns, self.last_ns) - 1) - first).days + 1
+        begun = (self._day(self.until_ns - 1) - first).days + 1
         return max(begun, 0) / (until - first).days
 
     def _day(self, instant_ns: int) -> date:

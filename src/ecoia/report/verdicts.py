@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class Baseline:
 
     level: Known
     quarters: tuple[Quarter, ...] = ()
+    levels: Mapping[Quarter, Known] = field(default_factory=dict)  # of each of them
     additions: tuple[BaselineAddition, ...] = ()
 
 
@@ -156,14 +157,15 @@ class Judge:
         references = tuple(Quarter.parse(text) for text in quarters)
         if not self._measured.issuperset(references):
             return Baseline(Known(None, "baseline-missing"), references)
-        levels, additions = [], []
+        levels, additions = dict[Quarter, Known](), list[BaselineAddition]()
         for quarter in references:
             added = [found for service in self._uncounted(target, quarter) if (found := self._addition(target, service, quarter))]
             additions += [addition for addition, _ in added]
             # Of one service alone nothing but the estimate is there: it was not counted.
-            levels += [self._level(target, quarter)] if target.service is None or not added else []
-            levels += [level for _, level in added]
-        return Baseline(Known.total(levels).scaled(1 / len(references)), references, tuple(additions))
+            counted = [self._level(target, quarter)] if target.service is None or not added else []
+            levels[quarter] = Known.total([*counted, *(level for _, level in added)])
+        mean = Known.total(levels[quarter] for quarter in references).scaled(1 / len(references))
+        return Baseline(mean, references, levels, tuple(additions))
 
     @cached_property
     def _recorded(self) -> dict[Quarter, set[str | None]]:
@@ -220,7 +222,7 @@ class Judge:
         if not self._measured.issuperset(references):
             return _OPEN, "baseline-missing", Quantity(None, "1", reason="baseline-missing"), None
         last = [q for q in (context.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if q in self._measured]
-        before, now = baseline.level, self._mean_level(target, last)
+        before, now = baseline.level, self._mean_level(target, last, baseline)
         for known in (before, now):
             if known.estimate is None:
                 why = "no-data" if known.reason == "not-measured" else known.reason
@@ -228,7 +230,9 @@ class Judge:
         if before.estimate is None or now.estimate is None or target.reduction is None or target.horizon is None:
             raise AssertionError("a trajectory has all of its parts")
         observed = relative(now.estimate, before.estimate)
-        budget = self._budget(target, Trajectory(before.estimate, max(references).year, target.horizon, target.reduction), last)
+        budget = self._budget(
+            target, Trajectory(before.estimate, max(references).year, target.horizon, target.reduction), baseline
+        )
         if observed.value is None:
             return _OPEN, observed.reason, observed, budget
         if context.quarter < Quarter(target.horizon, 4):
@@ -244,36 +248,43 @@ class Judge:
             return "non-tenu", "below-value", observed, budget
         return *self._unless_incomplete(), observed, budget
 
-    def _budget(self, target: Target, path: Trajectory, last: Sequence[Quarter]) -> BudgetState:
+    def _budget(self, target: Target, path: Trajectory, baseline: Baseline) -> BudgetState:
         from ecoia.catalogue import INDICATORS
 
-        unit, quarter = INDICATORS[target.indicator], self._context.quarter
-        spent = [each for each in last if each.year == quarter.year]
+        unit, quarter, begun = INDICATORS[target.indicator], self._context.quarter, self._context.days_elapsed
+        before = [each for each in (quarter.shift(-back) for back in range(1, QUARTERS_NEEDED + 1)) if each in self._measured]
+        over = [quarter, *before[: QUARTERS_NEEDED - 1]] if begun == 1 and quarter in self._measured else before
+        spent = [each for each in (quarter, *before) if each in self._measured and each.year == quarter.year]
         budget = Quantity(path.budget(quarter.year), unit)
         lacking = Quantity(None, unit, reason="too-few-quarters")
         if len(spent) < quarter.number:
             share = Quantity(None, "1", reason="too-few-quarters")
             return BudgetState(quarter.year, budget, lacking, share, lacking, share)
         used, recent = (
-            [estimate for each in quarters if (estimate := self._level(target, each).estimate) is not None]
-            for quarters in (spent, last)
+            [estimate for each in quarters if (estimate := self._level_of(target, each, baseline).estimate) is not None]
+            for quarters in (spent, over)
         )
         total_used = Estimate.total(used)
-        probability = path.overrun_probability(quarter.year, used, recent)
+        passed = quarter.number - 1 + begun
+        probability = path.overrun_probability(quarter.year, used, recent, 4 - passed)
         return BudgetState(
             year=quarter.year,
             budget=budget,
             spent=shown(Known(total_used), unit),
             consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
-            distance=Quantity(total_used.value - (budget.value or 0.0) * quarter.number / 4, unit),
+            distance=Quantity(total_used.value - (budget.value or 0.0) * passed / 4, unit),
             overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
         )
 
-    def _mean_level(self, target: Target, quarters: Sequence[Quarter]) -> Known:
+    def _mean_level(self, target: Target, quarters: Sequence[Quarter], baseline: Baseline) -> Known:
         """Where an indicator stood, on average of some quarters."""
         if not quarters:
             return Known(None, "no-data")
-        return Known.total(self._level(target, quarter) for quarter in quarters).scaled(1 / len(quarters))
+        return Known.total(self._level_of(target, quarter, baseline) for quarter in quarters).scaled(1 / len(quarters))
+
+    def _level_of(self, target: Target, quarter: Quarter, baseline: Baseline) -> Known:
+        """Where an indicator stood in a quarter: one of the baseline has in it what was added to it."""
+        return baseline.levels.get(quarter) or self._level(target, quarter)
 
     def _level(self, target: Target, quarter: Quarter, service: str | None = None, *, made: bool = True) -> Known:
         """Where an indicator that adds up stood in a quarter: of the target's services, or of one; with or without making."""
