@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -340,6 +341,32 @@ def test_what_was_removed_added_or_replaced_is_named(
     change(root)
     with pytest.raises(PublicationError, match=message):
         verify_chain(root)
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "value", "message"),
+    [
+        ("seal.json", "quarter", "2020Q1", "seal.json is of 2020Q1"),
+        ("seal.json", "documents", None, "lists no files"),
+        ("manifest.json", "files", [], "lists no files"),
+        ("manifest.json", "figures", {}, "'figures' differs"),
+        ("manifest.json", "method_version", "0", "'method_version' differs"),
+    ],
+)
+def test_seal_manifest_and_figures_hold_together_whoever_rewrote_them(
+    file: str, field: str, value: Any, message: str, tmp_path: Path
+) -> None:
+    found = published(tmp_path / "pub", inputs_of(RECORDS, tmp_path / "cat"), tmp_path / "cat")
+
+    def rewrite(name: str, **fields: Any) -> None:
+        data = json.loads((found.folder / name).read_text(encoding="utf-8")) | fields
+        (found.folder / name).write_text(json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    rewrite(file, **{field: value})
+    if file == "manifest.json":
+        rewrite("seal.json", head=hashlib.sha256((found.folder / file).read_bytes()).hexdigest())
+    with pytest.raises(PublicationError, match=message):
+        verify(found.folder)
 
 
 def test_a_seal_is_signed_with_one_key(chain: tuple[Path, Ed25519PrivateKey], tmp_path: Path) -> None:

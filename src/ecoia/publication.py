@@ -180,9 +180,14 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
             raise PublicationError(f"{folder / what}: schema {data.get('schema')!r}, this ecoia verifies {SCHEMA}")
         if set(data) != fields:
             raise PublicationError(f"{folder / what} is not what was published: {', '.join(sorted(set(data) ^ fields))}")
+    for what, listed in ((SEAL_FILE, seal["documents"]), (MANIFEST_FILE, manifest["files"])):
+        if not isinstance(listed, dict):
+            raise PublicationError(f"{folder / what} is not what was published: it lists no files")
     _check_signature(folder, seal, public_key)
     if _sha256(folder / MANIFEST_FILE) != seal["head"]:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not the one that {SEAL_FILE} seals: its SHA-256 is not the head")
+    if seal["quarter"] != manifest["quarter"]:
+        raise PublicationError(f"{folder / SEAL_FILE} is of {seal['quarter']}, the manifest of {manifest['quarter']}")
     listed = {**manifest["files"], **{f"{DOCUMENTS_FOLDER}/{path}": digest for path, digest in seal["documents"].items()}}
     present = [path for path in _files(folder) if path not in (MANIFEST_FILE, SEAL_FILE)]
     for path in sorted({*listed, *present}):
@@ -192,6 +197,11 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
             raise PublicationError(f"{folder / path} is missing")
         if _sha256(folder / path) != listed[path]:
             raise PublicationError(f"{folder / path} is not what was published{_which_figures(folder / path, path, manifest)}")
+    report = _read_json(folder / REPORT_FILE)
+    told = {"figures": _figures(json.dumps(report)), **{name: report.get(name) for name in ("quarter", "method_version")}}
+    for name, value in told.items():
+        if manifest[name] != value:
+            raise PublicationError(f"{folder / MANIFEST_FILE} is not that of {REPORT_FILE}: '{name}' differs")
     return _published(folder)
 
 
