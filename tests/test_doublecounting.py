@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import MINUTE_NS, instant, record
+from builders import DECLARED, MINUTE_NS, instant, kwh, record
 from ecoia.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
 from ecoia.semconv import COMPONENTS
@@ -49,7 +49,7 @@ def test_two_processes_that_claim_one_device_whole_count_once_and_the_greatest_s
     assert gpu_total(rows) == 100
     assert energy_of(rows, "cpu") == 12  # only what is claimed twice is left out
     assert refusal == Refusal(
-        DEVICE, ("GPU-a",), TEN, "host-1", ("analyse-cv",), (small.record_id,), 60, "host-1", ("vadore",), 100
+        DEVICE, ("GPU-a",), TEN, "host-1", ("analyse-cv",), (small.record_id,), 60, "host-1", ("vadore",), (great.record_id,), 100
     )
     (left,) = [row for row in rows if row["service"] == "analyse-cv"]
     assert left["energy_microjoules"]["gpu"] is None  # missing, not zero
@@ -107,6 +107,30 @@ def test_a_whole_host_counts_once_an_instance() -> None:
     rows, (refusal,) = refused(ours, theirs, elsewhere)
     assert energy_of(rows) == 200
     assert (refusal.kind, refusal.what, refusal.record_ids) == (HOST, ("host-1",), (theirs.record_id,))
+
+
+def test_a_part_of_an_instance_that_is_claimed_whole_is_in_the_whole() -> None:
+    whole = record(minutes=10, cpu=kwh(3), pid=1, scope="host", service="watched")
+    part = record(minutes=5, cpu=kwh(2), gpu=kwh(1), pid=2)
+    apart = record("2026-11-23T10:10", minutes=5, cpu=kwh(2), pid=3, service="later")
+    told = record(minutes=10, cpu=kwh(9), pid=4, methods={"cpu": DECLARED}, service="told")
+    rows, refusals = refuse_doubles(fold([whole, part, apart, told]))
+    by_service = {row["service"]: row["energy_microjoules"]["cpu"] for row in rows}
+    assert by_service == {"watched": kwh(3), "vadore": None, "later": kwh(2), "told": kwh(9)}
+    assert sum(row["energy_microjoules"]["gpu"] or 0 for row in rows) == kwh(1), "the whole has no meter of the GPU"
+    (line,) = listed(refusals)
+    assert (line.kind, line.services, line.microjoules) == ("host", ("vadore",), kwh(2))
+    assert (line.kept_services, line.kept_microjoules) == (("watched",), kwh(3))
+
+
+def test_a_claim_that_outdoes_two_is_told_once_as_kept() -> None:
+    shared: dict[str, Any] = {"cpu": None, "ram": None, "devices": ("GPU-0",), "shared_devices": ("GPU-0",)}
+    claims = [
+        record(f"2026-11-23T10:{minute:02d}", 10, gpu=kwh(energy), pid=pid, **shared)
+        for pid, (minute, energy) in enumerate(((0, 3), (8, 5), (16, 1)))
+    ]
+    (line,) = listed(refuse_doubles(fold(claims))[1])
+    assert (line.microjoules, line.kept_microjoules) == (kwh(4), kwh(5))
 
 
 def test_a_copied_home_counts_once() -> None:

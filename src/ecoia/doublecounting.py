@@ -4,7 +4,8 @@ Three things are counted twice unless somebody looks:
 
 - **copy**: one record in rows of several places (a home that was copied under another instance name, one declared activity
   entered on two hosts). It counts once, in the row that holds the most records.
-- **host**: two processes that each claim one whole instance (``scope = "host"``), from two homes.
+- **host**: two processes that each claim one whole instance (``scope = "host"``), from two homes; or one that does, and another
+  on that instance that claims a part of it: the whole holds the part, and stays.
 - **device**: two processes that each claim one device whole, as nothing tells their parts (``shared_devices`` of the record).
 
 Of hosts and devices, within a half-hour, claims are taken from the greatest to the smallest, and one that meets a claim
@@ -26,7 +27,7 @@ from typing import Any
 
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
-from ecoia.semconv import CLAIMED_TWICE, COMPONENTS, MISSING
+from ecoia.semconv import CLAIMED_TWICE, COMPONENTS, DECLARED, MISSING
 
 COPY, HOST, DEVICE = "copy", "host", "device"
 DOUBLES = (COPY, HOST, DEVICE)
@@ -49,6 +50,7 @@ class Refusal:
     microjoules: int  # left out
     kept_instance: str
     kept_services: tuple[str, ...]
+    kept_record_ids: tuple[str, ...]
     kept_microjoules: int
 
 
@@ -95,11 +97,12 @@ def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
         The rows in the order given, without copies, energy that is refused missing (method ``claimed-twice``); refusals, sorted.
     """
     kept, copies = _each_record_once(rows)
-    whole = [index for index, row in enumerate(kept) if row["scope"] == "host" and row.get("pid") is not None]
+    whole = [index for index, row in enumerate(kept) if _is_whole(row)]
     kept, hosts = _greatest_claims(kept, whole, HOST, COMPONENTS, lambda row: (row["instance"],))
+    kept, parts = _parts_of_hosts(kept)
     marked = [index for index, row in enumerate(kept) if row.get("shared_devices")]
     kept, devices = _greatest_claims(kept, marked, DEVICE, ("gpu",), lambda row: row["shared_devices"])
-    return kept, sorted([*copies, *hosts, *devices], key=_order)
+    return kept, sorted([*copies, *hosts, *parts, *devices], key=_order)
 
 
 def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
@@ -113,6 +116,7 @@ def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
         group = groups[key]
         ids = sorted({record_id for one in group for record_id in one.record_ids})
         half_hours = {one.half_hour_utc_ns for one in group}
+        kept = {(one.half_hour_utc_ns, one.kept_record_ids): one.kept_microjoules for one in group}  # one may outdo several
         lines.append(
             ListedRefusal(
                 *key,
@@ -122,7 +126,7 @@ def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
                 records=len(ids),
                 record_ids=tuple(ids[:_IDS]),
                 microjoules=sum(one.microjoules for one in group),
-                kept_microjoules=sum(one.kept_microjoules for one in group),
+                kept_microjoules=sum(kept.values()),
             )
         )
     return lines
@@ -161,6 +165,7 @@ def _each_record_once(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
                 _energy(row, COMPONENTS),
                 kept["instance"],
                 _services([kept]),
+                tuple(kept["record_ids"]),
                 _energy(kept, COMPONENTS),
             )
         )
@@ -206,10 +211,51 @@ def _greatest_claims(
                     claim.microjoules,
                     stronger.claimant[0],
                     _services(rows[index] for index in stronger.rows),
+                    _ids(rows, stronger),
                     stronger.microjoules,
                 )
             )
     return result, refusals
+
+
+def _parts_of_hosts(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
+    """Refuse what processes of an instance claim of the components that a whole claim of it holds at the same time."""
+    wholes: dict[tuple[str, int], list[int]] = {}
+    for index, row in enumerate(rows):
+        if _is_whole(row) and _energy(row, COMPONENTS):
+            wholes.setdefault((row["instance"], row["half_hour_utc_ns"]), []).append(index)
+    if not wholes:
+        return rows, []
+    result, refusals = list(rows), []
+    for index, row in enumerate(rows):
+        place = row["instance"], row["half_hour_utc_ns"]
+        if place not in wholes or _is_whole(row):
+            continue
+        above = [rows[at] for at in wholes[place] if _overlap(rows[at], row) and rows[at]["simulated"] == row["simulated"]]
+        held = [
+            component
+            for component in COMPONENTS
+            if row["method"][component]["status"] != DECLARED
+            and any(each["energy_microjoules"][component] is not None for each in above)
+        ]
+        if not _energy(row, held):
+            continue
+        result[index] = _without(row, held)
+        ids = tuple(sorted({record_id for each in above for record_id in each["record_ids"]}))
+        kept = sum(_energy(each, held) for each in above)
+        whose = (row["instance"], _services([row]), tuple(row["record_ids"]), _energy(row, held))
+        refusals.append(
+            Refusal(HOST, (row["instance"],), row["half_hour_utc_ns"], *whose, row["instance"], _services(above), ids, kept)
+        )
+    return result, refusals
+
+
+def _is_whole(row: Row) -> bool:
+    return row["scope"] == "host" and row.get("pid") is not None
+
+
+def _overlap(one: Row, other: Row) -> bool:
+    return bool(one["start_utc_ns"] < other["end_utc_ns"] and other["start_utc_ns"] < one["end_utc_ns"])
 
 
 def _without(row: Row, components: Sequence[str]) -> Row:
