@@ -653,6 +653,7 @@ def test_a_quarter_that_has_just_begun_is_no_fall(tmp_path: Path) -> None:
     state = begun.targets[0].budget
     assert state is not None
     assert before is not None
+    assert begun.targets[0].observed.value == pytest.approx(-0.05), "of the last four quarters that are over: 10, 10, 9 and 9"
     assert state.spent.value == pytest.approx(18.2)
     assert state.distance.value == pytest.approx(18.2 - 34 * (2 + 3 / 92) / 4)
     assert state.overrun_probability.value == pytest.approx(before.overrun_probability.value, abs=0.05)

@@ -217,11 +217,11 @@ class Judge:
         return BaselineAddition(service.id, str(quarter), str(first), share, shown(level, unit)), level
 
     def _trajectory(self, target: Target, baseline: Baseline) -> tuple[str, str | None, Quantity, BudgetState | None]:
-        """Verdict, reason, the change of the last four quarters against the baseline, and where the year stands."""
+        """Verdict, reason, the change of the last four quarters that are over against the baseline, and where the year stands."""
         context, references = self._context, baseline.quarters
         if not self._measured.issuperset(references):
             return _OPEN, "baseline-missing", Quantity(None, "1", reason="baseline-missing"), None
-        last = [q for q in (context.quarter.shift(-back) for back in range(QUARTERS_NEEDED)) if q in self._measured]
+        last = self._last_over()
         before, now = baseline.level, self._mean_level(target, last, baseline)
         for known in (before, now):
             if known.estimate is None:
@@ -239,6 +239,8 @@ class Judge:
             return _OPEN, "horizon-ahead", observed, budget
         if len(last) < QUARTERS_NEEDED:
             return _OPEN, "too-few-quarters", observed, budget
+        if context.days_elapsed < 1:
+            return _OPEN, "horizon-ahead", observed, budget
         if any(context.activity_of(quarter).simulated for quarter in (*references, *last)):
             return _OPEN, "simulated", observed, budget
         low, high = (observed.value if bound is None else bound for bound in (observed.low, observed.high))
@@ -252,9 +254,8 @@ class Judge:
         from ecoia.catalogue import INDICATORS
 
         unit, quarter, begun = INDICATORS[target.indicator], self._context.quarter, self._context.days_elapsed
-        before = [each for each in (quarter.shift(-back) for back in range(1, QUARTERS_NEEDED + 1)) if each in self._measured]
-        over = [quarter, *before[: QUARTERS_NEEDED - 1]] if begun == 1 and quarter in self._measured else before
-        spent = [each for each in (quarter, *before) if each in self._measured and each.year == quarter.year]
+        over = self._last_over()
+        spent = [each for each in sorted({quarter, *over} & self._measured) if each.year == quarter.year]
         budget = Quantity(path.budget(quarter.year), unit)
         lacking = Quantity(None, unit, reason="too-few-quarters")
         if len(spent) < quarter.number:
@@ -275,6 +276,13 @@ class Judge:
             distance=Quantity(total_used.value - (budget.value or 0.0) * passed / 4, unit),
             overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
         )
+
+    def _last_over(self) -> list[Quarter]:
+        """Of the last four quarters that are over, those that are measured, the latest first; where none is, the present one."""
+        quarter = self._context.quarter
+        latest = quarter if self._context.days_elapsed == 1 else quarter.shift(-1)
+        found = [each for each in (latest.shift(-back) for back in range(QUARTERS_NEEDED)) if each in self._measured]
+        return found or [quarter]
 
     def _mean_level(self, target: Target, quarters: Sequence[Quarter], baseline: Baseline) -> Known:
         """Where an indicator stood, on average of some quarters."""
