@@ -7,15 +7,16 @@ import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from ecoia import catalogue, settings
 from ecoia.assessment import FactorGap
 from ecoia.factors import Factor, FactorSet, default_factors
 from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
+from ecoia.recalculation import Recalculation, Restated
 from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
-from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, build_report
+from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, Seal, build_report
 from ecoia.settings import Settings, Value
 from ecoia.units import MICROJOULES_PER_KWH, micro
 
@@ -284,6 +285,129 @@ def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyRepo
         catalogue=write_catalogue(folder, services=SERVICES, contracts=f"contracts:\n  - {{{contract}}}\n"),
         factors=FactorSet(factors, id="rte", version="v1", title="RTE").choose(fill=fill),
     )
+
+
+COMMITMENTS = (
+    ("finalite-legitimite", "Finalité et légitimité des algorithmes"),
+    ("humain-au-centre", "L’humain au centre"),
+    ("equite-non-discrimination", "Equité et non discrimination"),
+    ("liberte-de-choix", "Liberté de choix"),
+    ("transparence", "Transparence"),
+    ("securite", "Sécurité"),
+    ("impact-environnemental", "Impact environnemental"),
+)
+
+COMMITTEES = (
+    """\
+recommendations:
+  - {id: r-1, quarter: 2026Q4, body: comite-interne, service: vadore, text: Comparer un modèle plus petit.}
+decisions:
+  - {id: d-1, quarter: 2026Q4, body: comite-interne, date: 2026-12-10, answers: r-1, text: Comparaison au trimestre suivant.}
+actions:
+  - {id: a-1, quarter: 2026Q2, text: Arrêter les machines la nuit, role: exploitant, due: 2026Q3, note: Un devis est attendu.}
+  - {id: a-2, quarter: 2026Q4, text: Mesurer deux modèles, role: chef de produit IA, due: 2027Q1, service: vadore, answers: d-1}
+comments:
+"""
+    + "".join(
+        f"  - {{quarter: 2026Q4, section: {section}, text: Commentaire de la partie {section}.}}\n"
+        for section in get_args(catalogue.committees.Section)
+    )
+    + """\
+ties:
+  - {quarter: 2026Q4, commitment: 3, service: vadore, text: Le modèle réduit a été vérifié sans perte d'équité.}
+  - {quarter: 2026Q4, commitment: 7, text: L'engagement n° 7 lui-même est concerné.}
+"""
+)
+
+EVALUATIONS = """\
+answers:
+  - {service: vadore, quarter: 2026Q4, question: sans-ia, answer: met, comment: Règle essayée., role: chef de produit IA}
+  - {service: vadore, quarter: 2026Q3, question: plafond, answer: open}
+  - {service: smart-emploi, quarter: 2026Q4, question: sans-ia, answer: unmet}
+"""
+
+REGIONS = """\
+region,service,quarter,units,source
+Bretagne,vadore,2026Q4,1200,tableau de suivi
+Île-de-France,vadore,2026Q4,3600,tableau de suivi
+Bretagne,smart-emploi,2026Q4,20,tableau de suivi
+"""
+
+
+def full_report(folder: Path) -> QuarterlyReport:
+    """A report with something in every part: two years of quarters, a trajectory, runs to compare, what committees added."""
+    services = SERVICES.replace(
+        "    functional_unit: rapprochement proposé\n",
+        "    functional_unit: rapprochement proposé\n    owner_role: chef de produit IA\n    quality: {accuracy: higher}\n"
+        "    purpose: propose à un recruteur des profils qui correspondent à son offre\n",
+    )
+    charter = CHARTER.split("  commitments:")[0] + "  commitments:\n"
+    charter += "".join(f"    - {{number: {n}, id: {id_}, name: {name}}}\n" for n, (id_, name) in enumerate(COMMITMENTS, 1))
+    charter += "governance:" + CHARTER.split("governance:")[1]
+    targets = (
+        TARGETS
+        + """\
+  - id: usage
+    indicator: co2e_operational
+    baseline: {quarters: [2025Q1, 2025Q2, 2025Q3, 2025Q4], boundary: v1}
+    reduction: 0.35
+    horizon: 2030
+"""
+    )
+    targets = targets.replace("2027Q1, 2027Q2, 2027Q3, 2027Q4", "2025Q1, 2025Q2, 2025Q3, 2025Q4")
+    past = [
+        record(
+            f"{year}-{month:02}-12T08:00", 25, cpu=kwh(24 - place), ram=kwh(1), phase="training", zone="FRA", run_id=f"r-{place}"
+        )
+        for place, (year, month) in enumerate((year, month) for year in (2025, 2026) for month in (2, 5, 8, 11))
+    ][:-1]
+    compared = [
+        each
+        for place, (used, accuracy) in enumerate(((3.0, 0.86), (4.5, 0.89), (7.1, 0.88), (9.0, 0.885), (5.2, 0.9)))
+        for each in (
+            record(
+                f"2026-10-{10 + place}T08:00",
+                25,
+                cpu=kwh(used),
+                ram=kwh(0.2),
+                phase="training",
+                run_id=f"essai-{place}",
+                quality={"accuracy": accuracy},
+            ),
+            outcome(f"2026-10-{10 + place}T08:26", f"essai-{place}", "ok"),
+        )
+    ]
+    recorded = [each for each in sample_records() if not each.simulated]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "regions.csv").write_text(REGIONS, encoding="utf-8")
+    bridge = Recalculation(
+        quarter="2026Q3",
+        parts=("operational",),
+        parts_added=(),
+        parts_lost=(),
+        total=Restated(None, 1_000_000_000, 1_100_000_000, {"factor": 100_000_000}),
+        services=(),
+        energy_published_microjoules=kwh(4),
+        energy_recalculated_microjoules=kwh(4),
+        relative=0.1,
+        threshold=0.05,
+        needed=True,
+        factor_set_published="default",
+        factor_set="default",
+    )
+    return build_report(
+        fold([*past, *recorded, *compared]),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA", pue=1.4),
+        catalogue=write_catalogue(
+            folder, services=services, charter=charter, targets=targets, committees=COMMITTEES, evaluations=EVALUATIONS
+        ),
+        factors=default_factors(),
+        restatements=(bridge,),
+    )
+
+
+SEAL = Seal("2026Q4", "2027-01-20", "a" * 64, "2026Q3", "b" * 64)
 
 
 def in_paris(quarter: Quarter) -> tuple[int, int]:

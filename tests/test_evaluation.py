@@ -23,7 +23,8 @@ from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import REASONS
 from ecoia.units import micro
-from ecoia_dashboards.evaluation import ANSWERS, FIGURE_NAMES, QUESTIONS, THEME_NAMES, render_evaluation
+from ecoia_dashboards import wording
+from ecoia_dashboards.evaluation import FIGURE_NAMES, THEME_NAMES, render_evaluation
 from ecoia_dashboards.workbook import read_workbook, write_evaluation
 
 Q4 = Quarter(2026, 4)
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_question_and_figure_has_its_words() -> None:
-    assert list(QUESTIONS) == list(THEMES)
+    assert list(wording.EVALUATION_QUESTIONS) == list(THEMES)
     assert list(THEME_NAMES) == list(catalogue.QUESTIONS)
     assert set(FIGURE_NAMES) == set(FIGURES)
     assert set(SHEDS_LIGHT_ON) <= set(THEMES)
@@ -164,8 +165,8 @@ def test_the_dossier_is_one_page_that_asks_nobody_for_anything(folder: Path) -> 
     english = render_evaluation(found, "en")
     assert 'lang="en"' in english
     assert "Was a smaller model, or one already in use, compared" in english
-    assert not any(text in english for text in (*QUESTIONS.values(), *FIGURE_NAMES.values()))
-    assert ANSWERS["open"] not in english
+    assert not any(text in english for text in (*wording.EVALUATION_QUESTIONS.values(), *FIGURE_NAMES.values()))
+    assert wording.EVALUATION_ANSWERS["open"] not in english
 
 
 def ecoia(*words: Any) -> Any:

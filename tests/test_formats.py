@@ -36,7 +36,7 @@ from ecoia.factors import default_factors
 from ecoia.journal import Journal
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
-from ecoia.report import BudgetState, Quantity, QuarterlyReport, build_report
+from ecoia.report import BaselineAddition, BudgetState, EquivalenceUsed, Quantity, QuarterlyReport, build_report
 from ecoia_dashboards import csvs
 from ecoia_dashboards.csvs import render_csv
 from ecoia_dashboards.language import LANGUAGES, Language
@@ -83,6 +83,16 @@ calibrations:
 # What is no table's: words, the page's own figures, and what "about" says in words.
 IN_NO_TABLE = {"commitments", "governance", "start_utc", "end_utc"}
 
+# Numbers that have no unit of their own: ratios of dispersion, figures of quality.
+WITHOUT_UNIT = {
+    ("quality", "value"),
+    ("run_quality", "value"),
+    ("frontiers", "value"),
+    ("calibrations", "gsd"),
+    ("deviations", "gsd"),
+    ("deviations", "default_gsd"),
+}
+
 
 def whole_report(folder: Path) -> QuarterlyReport:
     """A report with something in every table."""
@@ -116,10 +126,17 @@ def whole_report(folder: Path) -> QuarterlyReport:
     budget = BudgetState(
         2026, Quantity(31.0, "kgCO2e"), Quantity(13.5, "kgCO2e", 12.5, 14.5), share, Quantity(-2.5, "kgCO2e"), share
     )
+    addition = BaselineAddition("vadore", "2025Q1", "2026Q1", 0.61, Quantity(0.71, "kgCO2e", 0.31, 1.6))
+    added = builders.full_report(folder / "full")
+    of_people_and_runs = ("costliest_runs", "savings", "unsupported", "frontiers", "said", "actions", "regions", "evaluations")
     return dataclasses.replace(
         report,
         factor_gaps=(FactorGap("FRA", "previous", 0.55),),
-        targets=(*targets, dataclasses.replace(trajectory, budget=budget)),
+        targets=(*targets, dataclasses.replace(trajectory, budget=budget, additions=(addition,))),
+        equivalences=(EquivalenceUsed("km-tgv", "co2e", Quantity(4.2, "km", 3.2, 5.2), 0.00293, "ADEME", "2026-07-01"),),
+        restatements=added.restatements,
+        published_micrograms={"2026Q3": {"operational": 123_456}},
+        **{name: getattr(added, name) for name in of_people_and_runs},
     )
 
 
@@ -191,7 +208,7 @@ class TestTables:
             assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in ids)
             for column in table.columns:
                 assert column.unit_column == "" or column.unit_column in ids
-                if column.kind == NUMBER and (table.id, column.id) not in {("quality", "value"), ("calibrations", "gsd")}:
+                if column.kind == NUMBER and (table.id, column.id) not in WITHOUT_UNIT:
                     assert column.unit or column.unit_column, f"{table.id}.{column.id} has no unit"
 
     def test_microjoules_and_micrograms_add_up_exactly(self, whole: QuarterlyReport) -> None:

@@ -148,9 +148,9 @@ class TestSelfContained:
 
     def test_images_have_a_text_and_a_table(self, page: Page) -> None:
         images = page.attributes("img")
-        assert len(images) == 4
+        assert len(images) == 5
         assert all(len(image["alt"] or "") > 40 for image in images)
-        assert page.text.count("Données de la figure") >= 4
+        assert page.text.count("Données de la figure") >= 5
 
 
 class TestDoubles:
@@ -177,7 +177,7 @@ class TestDoubles:
         assert "TGV" not in page.text
         (tmp_path / "equivalences.yaml").write_text("use: [km-voiture-thermique, km-tgv]", encoding="utf-8")
         built = declared(tmp_path)
-        summary, annexes = Page(render_report(built)).text.split("7. Annexes", 1)
+        summary, annexes = Page(render_report(built)).text.split("11. Annexes", 1)
         assert "TGV" not in summary
         car, train = built.equivalences
         assert built.footprint.co2e.value is not None
@@ -524,7 +524,7 @@ class TestNeverLies:
         shown = [parts.co2e, parts.co2e_operational, parts.co2e_embodied, parts.co2e_api, parts.water_direct]
         assert {str(quantity.value) for quantity in shown} <= values
         assert "non calculé : facteur d’eau inconnu" in page.text
-        annexes = page.text.split("7. Annexes")[1]
+        annexes = page.text.split("11. Annexes")[1]
         for text in (
             "Centre <b>1",
             "Contrat X",

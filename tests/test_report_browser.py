@@ -101,7 +101,7 @@ def test_numbers_of_the_data_are_seen_and_nothing_is_requested(
     assert [url for url in seen.requests if not url.startswith("data:")] == [files[lang].as_uri()]
     assert seen.messages == []
     drawn = page.evaluate("Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))")
-    assert drawn == [720 * 96 // 72] * 4  # a drawing's points, in pixels: the image was understood and drawn
+    assert drawn == [720 * 96 // 72] * 5  # a drawing's points, in pixels: the image was understood and drawn
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

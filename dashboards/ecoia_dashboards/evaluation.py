@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
-
-from markupsafe import Markup
 
 from ecoia.catalogue import QUESTIONS as BY_THEME
 from ecoia.evaluation import NOT_MEASURED, SHEDS_LIGHT_ON, Evaluation
@@ -14,7 +10,7 @@ from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
-from ecoia_dashboards.pages import _environment
+from ecoia_dashboards.pages import draw
 from ecoia_dashboards.wording import N_
 
 THEME_NAMES = {
@@ -25,30 +21,6 @@ THEME_NAMES = {
     "suivi": N_("Le suivi"),
     "autres-engagements": N_("Les autres engagements"),
 }
-
-QUESTIONS = {
-    "besoin-ecrit": N_("Le besoin est-il écrit, avec ce qui montrera que le service y répond ?"),
-    "sans-ia": N_("Une solution sans IA (règle, formulaire, recherche, statistique simple) a-t-elle été essayée ?"),
-    "modele-plus-leger": N_(
-        "Un modèle plus petit, ou déjà en service, a-t-il été comparé sur la qualité et sur l’énergie par unité ?"
-    ),
-    "utilite-chiffree": N_("L’utilité attendue est-elle chiffrée, pour la mettre en regard de l’impact ?"),
-    "reutilisation": N_("A-t-on cherché un modèle ou des données à réutiliser avant d’entraîner ?"),
-    "essais-bornes": N_("Le nombre d’essais d’entraînement est-il borné (budget, arrêt anticipé) ?"),
-    "reentrainement": N_("Réentraîne-t-on quand la qualité baisse, plutôt qu’à date fixe ?"),
-    "appels-evites": N_("Évite-t-on les appels inutiles (résultats gardés, regroupement, seuil, textes courts) ?"),
-    "capacite-ajustee": N_("Les machines réservées suivent-elles la charge (arrêt la nuit, partage) ?"),
-    "heures-peu-carbonees": N_("Ce qui peut attendre est-il lancé aux heures où l’électricité émet le moins ?"),
-    "effet-rebond": N_("A-t-on examiné si l’usage peut croître au point d’absorber les gains ?"),
-    "lieu-et-pue": N_("Sait-on où tourne le service, avec quel PUE et quelle eau ?"),
-    "equipements": N_("Les équipements déjà en place suffisent-ils, sans achat ?"),
-    "mesure-des-le-debut": N_("Le service est-il mesuré dès l’expérimentation ?"),
-    "plafond": N_("Un plafond est-il fixé, et sait-on quel rôle agit s’il est dépassé ?"),
-    "fin-de-vie": N_("Sait-on quand arrêter le service, et que faire de ses copies et de ses données ?"),
-    "equite-et-qualite": N_("Ce qui réduit l’impact a-t-il été vérifié sans perte d’équité ni de qualité ?"),
-    "questions-ouvertes": N_("Reste-t-il des questions à poser aux comités ?"),
-}
-"""The questions in plain words, by their id."""
 
 FIGURE_NAMES = {
     "energy": N_("Énergie du trimestre"),
@@ -64,15 +36,6 @@ FIGURE_NAMES = {
     "co2e_api": N_("CO₂e des appels à des modèles externes"),
     "water_direct": N_("Eau directe du trimestre"),
 }
-
-ANSWERS = {
-    "met": N_("oui"),
-    "partly": N_("en partie"),
-    "unmet": N_("non"),
-    "not-applicable": N_("sans objet"),
-    "open": N_("à instruire"),
-}
-"""To a question."""
 
 _NOT_YET = N_("pas encore mesuré")
 
@@ -133,11 +96,11 @@ class _View:
     def answer(self, question: str) -> str:
         """What was answered; a dash where nothing was."""
         given = self.evaluation.answers.get(question)
-        return self.language.t(ANSWERS[given.answer]) if given else "–"
+        return self.language.t(wording.EVALUATION_ANSWERS[given.answer]) if given else "–"
 
     def question(self, question: str) -> str:
         """A question in words."""
-        return self.language.t(QUESTIONS[question])
+        return self.language.t(wording.EVALUATION_QUESTIONS[question])
 
 
 def render_evaluation(evaluation: Evaluation, lang: str = "fr") -> str:
@@ -149,14 +112,13 @@ def render_evaluation(evaluation: Evaluation, lang: str = "fr") -> str:
     language = Language(lang)
     evaluation = clean(evaluation)
     view = _View(evaluation, language)
-    environment = _environment(lang)
-    style = environment.get_template("report.css").render(footer=view.footer)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("evaluation.html").render(
+    return draw(
+        "evaluation.html",
+        language,
+        organisation=evaluation.organisation,
+        footer=view.footer,
+        draft=False,
         it=evaluation,
         view=view,
         figure_names={name: language.t(text) for name, text in FIGURE_NAMES.items()},
-        style=Markup(style),  # noqa: S704 - our own sheet; its one text is escaped by css_string
-        style_hash=digest,
-        lang=lang,
     )

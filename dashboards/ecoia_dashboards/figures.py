@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from ecoia.embodied import MICROGRAMS_PER_KG
-from ecoia.report import PhaseResult, Quantity, QuarterlyReport, TrendPoint
+from ecoia.report import Frontier, PhaseResult, Quantity, QuarterlyReport, TrendPoint
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
@@ -29,6 +29,9 @@ STATUS_STYLES = {MEASURED: ("#1f4e79", ""), ESTIMATED: ("#b8500c", "/"), DECLARE
 _TREND_COLOR = "#1f4e79"
 CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#00706a", "\\")}
 _INTERVAL_COLOR = "#14181d"
+_CONSTANT_COLOR = "#00706a"
+MOST_FRONTS = 3
+"""How many comparisons of runs are drawn."""
 _NAME_WIDTH, _PHASE_WIDTH = 20, 30  # characters
 
 
@@ -49,8 +52,18 @@ class Chart:
 
 
 def charts(report: QuarterlyReport, language: Language) -> dict[str, Chart]:
-    """Every figure that the report's data allows, by id: ``services``, ``statuses``, ``trend``, ``change``."""
-    built = (services(report, language), statuses(report, language), trend(report, language), change(report, language))
+    """Every figure that the report's data allows, by id.
+
+    ``services``, ``statuses``, ``trend``, ``change``, ``constant``, and ``front-0``, ``front-1``... of runs that can be compared.
+    """
+    built = (
+        services(report, language),
+        statuses(report, language),
+        trend(report, language),
+        change(report, language),
+        constant(report, language),
+        *fronts(report, language),
+    )
     return {chart.id: chart for chart in built if chart is not None}
 
 
@@ -255,7 +268,11 @@ def trend(report: QuarterlyReport, language: Language) -> Chart | None:
     series = language.listed(
         f"{row[0]} {row[1]}" + (f" ({row[4]})" if point.simulated else "") for row, point in _pairs(rows, report)
     )
-    alt = language.t("Barres verticales, une par trimestre, avec leur intervalle : %(series)s.", series=series)
+    alt = language.t(
+        "Barres verticales, une par trimestre, avec leur intervalle : %(series)s. %(trend)s",
+        series=series,
+        trend=_direction([(point.quarter, point.energy) for point in report.trend], language),
+    )
     return Chart("trend", _trend_title(report, language), alt, figure, columns, rows)
 
 
@@ -323,6 +340,165 @@ def change(report: QuarterlyReport, language: Language) -> Chart | None:
     )
     columns = (language.t("Motif"), "CO₂e")
     return Chart("change", title, alt, figure, columns, tuple((said[name], texts[name]) for name in order))
+
+
+def constant(report: QuarterlyReport, language: Language) -> Chart | None:
+    """CO2e of use by quarter at the grid factors of the reference year, beside that at each quarter's own; None without any."""
+    values = [point.co2e_at_constant_factor.value for point in report.trend]
+    known = [value for value in values if value is not None]
+    if not any(known):
+        return None
+    current = [(point.quarter, point.co2e.value) for point in report.trend if point.co2e.value is not None]
+    unit, size = language.unit_of([*known, *(value for _, value in current)], "kgCO2e")
+    order = [point.quarter for point in report.trend]
+    figure = go.Figure(layout={"barmode": "stack", "height": 250})
+    for simulated, name in ((False, language.t("facteur constant")), (True, language.t("facteur constant, simulé"))):
+        points = [point for point in report.trend if point.simulated is simulated]
+        if points:
+            figure.add_bar(
+                x=[point.quarter for point in points],
+                y=[(point.co2e_at_constant_factor.value or 0.0) / size for point in points],
+                name=name,
+                marker={
+                    "color": _CONSTANT_COLOR,
+                    "pattern": {"shape": "/" if simulated else "", "fillmode": "replace" if simulated else "overlay"},
+                },
+            )
+    if current:
+        figure.add_scatter(
+            mode="markers",
+            x=[quarter for quarter, _ in current],
+            y=[value / size for _, value in current],
+            marker={"color": _INTERVAL_COLOR, "symbol": "diamond"},
+            name=language.t("facteur courant"),
+        )
+    _value_axis(figure, "y", max(*known, *(value for _, value in current), 0.0) / size, unit, language, room=1.05)
+    figure.update_xaxes(tickvals=order, ticktext=[language.quarter(each).replace("\N{NO-BREAK SPACE}", "<br>") for each in order])
+    columns = (
+        language.t("Trimestre"),
+        language.t("CO₂e d’usage à facteur constant"),
+        language.t("Intervalle à 95 %%"),
+        language.t("CO₂e d’usage au facteur courant"),
+        language.t("Nature"),
+    )
+    rows = tuple(
+        (
+            language.quarter(point.quarter),
+            _said(point.co2e_at_constant_factor, language),
+            language.interval(point.co2e_at_constant_factor) or "—",
+            _said(point.co2e, language),
+            language.t("simulé") if point.simulated else language.t("enregistré"),
+        )
+        for point in report.trend
+    )
+    now = next((point for point in report.trend if point.quarter == report.quarter), None)
+    title = language.t("À facteur constant, %(quarter)s n’est pas connu", quarter=language.quarter(report.quarter))
+    if now is not None and now.co2e_at_constant_factor.value is not None:
+        title = language.t(
+            "%(quarter)s : %(constant)s à facteur constant, %(current)s au facteur courant",
+            quarter=language.quarter(report.quarter),
+            constant=language.amount(now.co2e_at_constant_factor),
+            current=_said(now.co2e, language),
+        )
+    alt = language.t(
+        "Barres verticales, une par trimestre, à facteur constant, avec un repère au facteur courant : %(series)s. %(trend)s",
+        series=language.listed(f"{row[0]} {row[1]}" for row in rows),
+        trend=_direction([(point.quarter, point.co2e_at_constant_factor) for point in report.trend], language),
+    )
+    return Chart("constant", title, alt, figure, columns, rows)
+
+
+def fronts(report: QuarterlyReport, language: Language) -> list[Chart]:
+    """Quality of runs against their energy, those that no other one equals for less apart; the costliest comparisons first."""
+    comparable = [each for each in report.frontiers if len(each.runs) > 1]
+    comparable.sort(key=lambda each: -sum(run.energy.value or 0.0 for run in each.runs))
+    built = [_front(f"front-{place}", each, report, language) for place, each in enumerate(comparable[:MOST_FRONTS])]
+    return [chart for chart in built if chart is not None]
+
+
+def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Language) -> Chart | None:
+    runs = [run for run in frontier.runs if run.energy.value is not None]
+    energies = {run.run_id: run.energy.value or 0.0 for run in runs}
+    if not runs or not any(energies.values()):
+        return None
+    unit, size = language.unit_of(energies.values(), "kWh")
+    best = [run for run in runs if run.run_id in frontier.front]
+    rest = [run for run in runs if run.run_id not in frontier.front]
+    figure = go.Figure(layout={"height": 260})
+    kinds = (
+        (best, language.t("sur le front"), _TREND_COLOR, "diamond"),
+        (rest, language.t("égalé pour moins d’énergie"), CHANGE_STYLES["more"][0], "circle-open"),
+    )
+    for found, name, color, symbol in kinds:
+        if found:
+            figure.add_scatter(
+                mode="markers",
+                x=[energies[run.run_id] / size for run in found],
+                y=[run.quality[frontier.metric] for run in found],
+                name=name,
+                marker={"color": color, "symbol": symbol},
+            )
+    _value_axis(figure, "x", max(energies.values()) / size, unit, language, room=1.08)
+    _close_axis(figure, [run.quality[frontier.metric] for run in runs], frontier.metric, language)
+    names = {
+        "service": service_names(report).get(frontier.service, frontier.service),
+        "phase": language.of(wording.PHASES, frontier.phase),
+    }
+    if rest:
+        title = language.t(
+            "%(service)s, %(phase)s : %(count)s runs sur %(all)s égalés par un autre pour moins d’énergie",
+            count=language.whole(len(rest)),
+            all=language.whole(len(runs)),
+            **names,
+        )
+    else:
+        title = language.t("%(service)s, %(phase)s : aucun run n’est égalé par un autre pour moins d’énergie", **names)
+    ends = (best[0], best[-1]) if best else (runs[0], runs[-1])
+    alt = language.t(
+        "Nuage de points, un par run : énergie en abscisse, %(metric)s en ordonnée (%(better)s). Sur le front, %(metric)s va de "
+        "%(low)s pour %(least)s à %(high)s pour %(most)s.",
+        metric=frontier.metric,
+        better=language.t("le plus haut est le meilleur")
+        if frontier.better == "higher"
+        else language.t("le plus bas est le meilleur"),
+        low=language.number(ends[0].quality[frontier.metric]),
+        least=language.amount(ends[0].energy),
+        high=language.number(ends[1].quality[frontier.metric]),
+        most=language.amount(ends[1].energy),
+    )
+    columns = (language.t("Run"), language.t("Énergie"), language.t("Intervalle à 95 %%"), frontier.metric, language.t("Front"))
+    rows = tuple(
+        (
+            run.run_id,
+            language.amount(run.energy),
+            language.interval(run.energy) or "—",
+            language.number(run.quality[frontier.metric]),
+            language.t("oui") if run.run_id in frontier.front else language.t("non"),
+        )
+        for run in runs
+    )
+    return Chart(id_, title, alt, figure, columns, rows)
+
+
+def _said(quantity: Quantity, language: Language) -> str:
+    """A value, or why there is none."""
+    return language.amount(quantity) if quantity.value is not None else language.of(wording.REASONS, _why(quantity))
+
+
+def _direction(series: Sequence[tuple[str, Quantity]], language: Language) -> str:
+    """Where a series goes, from the first quarter that is known to the last, and no more than the intervals can say."""
+    known = [(quarter, quantity) for quarter, quantity in series if quantity.value]
+    if len(known) < 2:
+        return language.t("Un seul trimestre connu : aucune tendance.") if known else language.t("Aucun trimestre connu.")
+    (start, before), (end, now) = known[0], known[-1]
+    values: dict[str, str] = {"start": language.quarter(start), "end": language.quarter(end)}
+    if _overlap(now, before):
+        return language.t("De %(start)s à %(end)s, écart dans la marge d’incertitude.", **values)
+    ratio = (now.value or math.nan) / (before.value or math.nan) - 1
+    values["share"] = language.share(abs(ratio))
+    if ratio < 0:
+        return language.t("De %(start)s à %(end)s, %(share)s de moins.", **values)
+    return language.t("De %(start)s à %(end)s, %(share)s de plus.", **values)
 
 
 def _mass(micrograms: int, language: Language) -> str:
@@ -440,6 +616,23 @@ def _value_axis(figure: go.Figure, axis: str, largest: float, unit: str, languag
                 "title": {"text": unit},
             }
         }
+    )
+
+
+def _close_axis(figure: go.Figure, values: Sequence[float], title: str, language: Language) -> None:
+    """An upright axis that holds some values closely, with round ticks: it need not begin at nothing."""
+    low, high = min(values), max(values)
+    span = (high - low) or abs(high) or 1.0
+    step = 10.0 ** math.floor(math.log10(span))
+    step = next(step * factor for factor in (0.2, 0.5, 1, 2, 5) if span / (step * factor) <= 5)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    ticks = [step * place for place in range(first, last + 1)]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    figure.update_yaxes(
+        range=[step * (first - 0.3), step * (last + 0.3)],
+        tickvals=ticks,
+        ticktext=[language.fixed(tick, digits) for tick in ticks],
+        title={"text": textwrap.shorten(title, _PHASE_WIDTH, placeholder="…")},
     )
 
 

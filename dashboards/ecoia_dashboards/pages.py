@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from urllib.parse import quote
 
@@ -20,16 +20,23 @@ from ecoia.embodied import MICROGRAMS_PER_KG
 from ecoia.recalculation import Recalculation
 from ecoia.report import (
     COVERED,
+    Answered,
     CalibrationUsed,
+    Commitment,
     ContractUsed,
     EquipmentUsed,
     FactorUsed,
     FigureUsed,
+    Measure,
     MethodShare,
     PhaseResult,
     Quantity,
     QuarterChange,
     QuarterlyReport,
+    RegionShare,
+    Said,
+    Saving,
+    Sensitivity,
     TargetVerdict,
     TokensUsed,
 )
@@ -38,12 +45,16 @@ from ecoia_dashboards import svg, wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.figures import charts, service_names
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
+from ecoia_dashboards.wording import N_
 
 WIDE_PX, NARROW_PX = 720, 340
 """Widths at which each figure is drawn: a page and a telephone."""
 
+DRAFT = N_("Projet : ce trimestre n’est pas publié, ses chiffres peuvent changer.")
 _BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
 _COMMITMENT = 7
+_MOST_IDS = 5  # run ids named in a line
+_MOST_LINES = 40  # of a table that grows with services and regions: the others are in the other formats
 _FIGURES = 3  # significant, of a number as the page writes it
 
 # What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
@@ -63,23 +74,67 @@ def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
     Raises:
         UsageError: the language is not one of ours.
     """
-    language = Language(lang)
-    report = clean(report)
-    environment = _environment(lang)
-    view = _View(report, language)
-    style = environment.get_template("report.css").render(footer=view.footer)
-    # The hash is of the element's exact text.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
-        report=report,
+    view = _View(clean(report), Language(lang))
+    return draw(
+        "report.html",
+        view.language,
+        organisation=view.report.organisation,
+        footer=foot(view.report, view.language),
+        draft=view.draft,
+        report=view.report,
         view=view,
-        style=Markup(style),  # noqa: S704 - our own sheet; its two texts are escaped by _css_string
-        style_hash=digest,
-        lang=lang,
     )
 
 
-def _rounded(quantity: Quantity, figures: int) -> Quantity:
+def draw(template: str, language: Language, *, organisation: str, footer: str, draft: bool, **values: object) -> str:
+    """A template as a page.
+
+    Args:
+        template: Its name; it extends ``document.html``.
+        language: Of the page.
+        organisation: Whose page it is.
+        footer: What every printed page says at its foot.
+        draft: Whether every printed page is marked as a draft.
+        values: What the template asks for.
+    """
+    environment = _environment(language.code)
+    style = environment.get_template("report.css").render(footer=footer, draft=language.t("PROJET") if draft else "")
+    # The hash is of the element's exact text.
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template(template).render(
+        style=Markup(style),  # noqa: S704 - our own sheet; its texts are escaped by _css_string
+        style_hash=digest,
+        lang=language.code,
+        organisation=organisation,
+        **values,
+    )
+
+
+def warned_of(report: QuarterlyReport) -> list[str]:
+    """The codes of what a reader must know before any figure."""
+    return [code for code in _BANNERS if code in report.notices or (code == "simulated" and report.simulated)]
+
+
+def whole_at_wall(measure: Measure) -> bool:
+    """Whether all of some energy is known at the plug, calibrated or read there."""
+    return 0 < measure.energy_components_microjoules == measure.energy_at_wall_microjoules
+
+
+def foot(report: QuarterlyReport, language: Language) -> str:
+    """What every printed page says at its foot."""
+    parts = [report.organisation, language.quarter(report.quarter)]
+    if report.seal is None:
+        parts.append(language.t("projet, non publié"))
+    if report.simulated or "simulated-history" in report.notices:
+        parts.append(language.t("contient des données simulées"))
+    if "stand-ins" in report.notices:
+        parts.append(language.t("modèles de démonstration"))
+    if report.ethics_contact:
+        parts.append(report.ethics_contact)
+    return " · ".join(part for part in parts if part)
+
+
+def rounded(quantity: Quantity, figures: int) -> Quantity:
     """An estimate that claims fewer figures than numbers are written with: what is beyond is dropped, zeros included."""
     if figures >= _FIGURES:
         return quantity
@@ -105,7 +160,7 @@ def _environment(lang: str) -> Environment:
     for name in vars(wording):
         if name.isupper() and len(name) > 2:
             environment.globals[name] = getattr(wording, name)
-    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED)
+    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED, DRAFT=DRAFT)
     return environment
 
 
@@ -124,23 +179,94 @@ class _View:
         self.quarter = language.quarter(report.quarter)
         self.charts = charts(report, language)
         self.registered = {entry.id: entry.registered for entry in report.register}
-        self.banners = [code for code in _BANNERS if code in report.notices or (code == "simulated" and report.simulated)]
+        self.banners = warned_of(report)
         self.commitment = next((c for c in report.commitments if c.number == _COMMITMENT), None)
         self.measured = [entry for entry in report.register if entry.measured]
         self.not_measured = [entry for entry in report.register if entry.registered and not entry.measured]
         self.denominator = report.coverage.named + report.coverage.unnamed
+        self.sections = [(id_, language.t(title)) for id_, title in wording.SECTIONS.items()]
+        self.draft = report.seal is None
+        self.bodies = {body.id: body.name for body in report.governance}
+
+    # what people added
+
+    def said(self, kind: str, about: str | None = None) -> list[Said]:
+        """What was said of a kind, about a part or a commitment where one is asked for."""
+        return [each for each in self.report.said if each.kind == kind and about in (None, each.about)]
+
+    def body(self, id_: str | None) -> str:
+        """The name of a body of the charter."""
+        return self.bodies.get(id_ or "", id_ or "—")
+
+    def commitment_name(self, number: int) -> str:
+        """A commitment of the charter by its name, else by its number."""
+        names = {commitment.number: commitment.name for commitment in self.report.commitments}
+        return names.get(number) or self.language.t("engagement n° %(number)s", number=number)
 
     @property
-    def footer(self) -> str:
-        """What every printed page says at its foot."""
-        parts = [self.report.organisation, self.quarter]
-        if self.report.simulated or "simulated-history" in self.report.notices:
-            parts.append(self.language.t("contient des données simulées"))
-        if "stand-ins" in self.report.notices:
-            parts.append(self.language.t("modèles de démonstration"))
-        if self.report.ethics_contact:
-            parts.append(self.report.ethics_contact)
-        return " · ".join(part for part in parts if part)
+    def others(self) -> list[Commitment]:
+        """The commitments of the charter but this one."""
+        return [commitment for commitment in self.report.commitments if commitment.number != _COMMITMENT]
+
+    def harmful(self, number: int) -> list[str]:
+        """The services of the savings that may harm a commitment."""
+        return [saving.service for saving in self.report.savings if number in saving.may_harm]
+
+    @property
+    def unplaced_ties(self) -> list[Said]:
+        """Ties to a commitment that the charter does not hold, or to this very one."""
+        numbers = {str(commitment.number) for commitment in self.others}
+        return [tie for tie in self.said("tie") if tie.about not in numbers]
+
+    @property
+    def fronts_not_drawn(self) -> int:
+        """Comparisons of runs that have no figure."""
+        return len(self.report.frontiers) - sum(id_.startswith("front-") for id_ in self.charts)
+
+    def purpose(self, service_id: str) -> str | None:
+        """What a service is for, as the register has it."""
+        return next((entry.purpose for entry in self.report.register if entry.id == service_id), None)
+
+    def harm(self, saving: Saving) -> str:
+        """Which commitments acting on a saving may harm."""
+        return self.language.listed(map(self.commitment_name, saving.may_harm))
+
+    def run_ids(self, ids: Sequence[str]) -> str:
+        """The first of some runs, and how many more there are."""
+        first = ", ".join(ids[:_MOST_IDS])
+        more = len(ids) - _MOST_IDS
+        return (
+            first
+            if more <= 0
+            else self.language.n("%(runs)s et %(count)s autre", "%(runs)s et %(count)s autres", more, runs=first)
+        )
+
+    def apportioned(self) -> tuple[list[RegionShare], int]:
+        """The figures of regions that take the most, by region; and how many lines are left out."""
+        kept = sorted(self.report.regions, key=lambda each: -(each.energy.value or 0.0))[:_MOST_LINES]
+        return sorted(kept, key=lambda each: (each.region, each.service)), len(self.report.regions) - len(kept)
+
+    def answers(self, question: str) -> list[tuple[str, list[Answered]]]:
+        """Who answered what to a question of the self-assessment, by answer."""
+        given = [each for each in self.report.evaluations if each.question == question]
+        codes = dict.fromkeys((*wording.EVALUATION_ANSWERS, *(each.answer for each in given)))
+        return [(code, found) for code in codes if (found := [each for each in given if each.answer == code])]
+
+    @property
+    def questions(self) -> list[str]:
+        """Those that somebody answered."""
+        given = {each.question for each in self.report.evaluations}
+        return [
+            *(id_ for id_ in wording.EVALUATION_QUESTIONS if id_ in given),
+            *sorted(given - wording.EVALUATION_QUESTIONS.keys()),
+        ]
+
+    def otherwise(self, it: Sensitivity) -> str:
+        """How many times less or more the CO2e of use would be."""
+        now = self.report.footprint.co2e_operational.value
+        if it.value.value is None or not now:
+            return "—"
+        return self.language.change(Quantity(it.value.value / now - 1, SHARE_UNIT))
 
     # figures
 
@@ -181,11 +307,11 @@ class _View:
         """Value and unit, or why there is none."""
         if quantity.value is None:
             return self.language.of(wording.REASONS, quantity.reason or "no-data")
-        return self.language.amount(_rounded(quantity, figures), figures)
+        return self.language.amount(rounded(quantity, figures), figures)
 
     def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
         """Its 95 % interval."""
-        return self.language.interval(_rounded(quantity, figures), figures)
+        return self.language.interval(rounded(quantity, figures), figures)
 
     def tokens(self, use: TokensUsed) -> str:
         """The range of an estimate by tokens, to two figures; else what becomes of them."""
@@ -266,7 +392,7 @@ class _View:
         totals = self.report.totals
         if not totals.energy_at_wall_microjoules:
             return "none"
-        return "whole" if totals.energy_at_wall_microjoules == totals.energy_components_microjoules else "part"
+        return "whole" if whole_at_wall(totals) else "part"
 
     @property
     def wall_share(self) -> str:
@@ -413,6 +539,17 @@ class _View:
                     "Enregistrer ou arrêter le service mesuré sans être au registre.",
                     "Enregistrer ou arrêter les %(count)s services mesurés sans être au registre.",
                     len(self.report.coverage.unregistered),
+                )
+            )
+        late = sum(action.late for action in self.report.actions)
+        if late:
+            found.append(say.n("Relancer l’action en retard.", "Relancer les %(count)s actions en retard.", late))
+        if self.report.savings:
+            found.append(
+                say.n(
+                    "Décider de la piste de sobriété (partie 7).",
+                    "Décider des %(count)s pistes de sobriété (partie 7).",
+                    len(self.report.savings),
                 )
             )
         if "no-zone" in self.report.notices:

@@ -26,6 +26,11 @@ _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike ever
 
 # Plotly's pattern shapes, as matplotlib's hatches. Not its dots: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
+_MARKERS: dict[str, dict[str, Any]] = {
+    "diamond": {"marker": "D", "markersize": 8},
+    "circle-open": {"marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgewidth": 1.8},
+}
+"""Plotly's marker symbols of points in a plane."""
 _LEGEND_ENTRY_PX, _LEGEND_ROW_PX = 175, 19
 
 # matplotlib's parameters are global and read while drawing: one drawing at a time, whatever the user's own style says.
@@ -114,6 +119,8 @@ def _drawing() -> Iterator[None]:
 
 def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
     """Draw every trace; what the legend shows of each, with its name."""
+    if _plane(figure):
+        return [(_points(axes, trace), trace.name) for trace in figure.data]
     categories = _categories(figure)
     stacked = [0.0] * len(categories)
     entries = []
@@ -129,6 +136,22 @@ def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
         if trace.showlegend is not False:
             entries.append((handle, trace.name))
     return entries
+
+
+def _plane(figure: go.Figure) -> bool:
+    """Whether both axes are of values, as their ranges say."""
+    return figure.layout.xaxis.range is not None and figure.layout.yaxis.range is not None
+
+
+def _points(axes: Any, trace: Any) -> Any:
+    """Points of a plane."""
+    if trace.type != "scatter" or trace.mode != "markers":
+        raise UnknownTraceError(f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers")
+    style = _MARKERS.get(trace.marker.symbol)
+    if style is None:
+        raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use one of {', '.join(_MARKERS)}")
+    (points,) = axes.plot(list(trace.x), list(trace.y), linestyle="none", color=trace.marker.color, clip_on=False, **style)
+    return points
 
 
 def _horizontal(figure: go.Figure) -> bool:
@@ -190,7 +213,7 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
         return axes.errorbar(
             xs,
             ys,
-            yerr=[list(trace.error_y.arrayminus), list(trace.error_y.array)],
+            yerr=[list(trace.error_y.arrayminus), list(trace.error_y.array)] if trace.error_y.array is not None else None,
             fmt="D",
             color=trace.marker.color,
             markersize=5,
@@ -202,6 +225,11 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
 
 
 def _axes(axes: Any, figure: go.Figure) -> None:
+    if _plane(figure):
+        for axis, layout in ((axes.xaxis, figure.layout.xaxis), (axes.yaxis, figure.layout.yaxis)):
+            _values(axis, layout)
+        axes.set(xlim=figure.layout.xaxis.range, ylim=figure.layout.yaxis.range)
+        return
     categories = _categories(figure)
     horizontal = _horizontal(figure)
     of_categories, of_values = (axes.yaxis, axes.xaxis) if horizontal else (axes.xaxis, axes.yaxis)
@@ -210,9 +238,7 @@ def _axes(axes: Any, figure: go.Figure) -> None:
     labels = [label.replace("<br>", "\n") for label in category_layout.ticktext]
     of_categories.set_ticks(range(len(categories)), labels, parse_math=False)
     of_categories.set_tick_params(length=0)
-    of_values.set_ticks(list(value_layout.tickvals), list(value_layout.ticktext))
-    of_values.set_tick_params(length=0)
-    of_values.grid(visible=True, color=GRID, linewidth=0.8)
+    _values(of_values, value_layout)
     low, high = value_layout.range
     middle = (-0.55, len(categories) - 0.45)
     if horizontal:
@@ -223,4 +249,10 @@ def _axes(axes: Any, figure: go.Figure) -> None:
         axes.set_xlim(middle)
         axes.set_ylim(low, high)
         axes.spines["left"].set_visible(False)
-    of_values.set_label_text(value_layout.title.text or "")
+
+
+def _values(axis: Any, layout: Any) -> None:
+    axis.set_ticks(list(layout.tickvals), list(layout.ticktext))
+    axis.set_tick_params(length=0)
+    axis.grid(visible=True, color=GRID, linewidth=0.8)
+    axis.set_label_text(layout.title.text or "")

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from ecoia.embodied import MICROGRAMS_PER_KG
-from ecoia.report import BudgetState, FactorUsed, Measure, PhaseResult, Quantity, QuarterChange, QuarterlyReport, ServiceEntry
+from ecoia.report import (
+    BudgetState,
+    FactorUsed,
+    Measure,
+    PhaseResult,
+    Quantity,
+    QuarterChange,
+    QuarterlyReport,
+    RunUsed,
+    ServiceEntry,
+)
 from ecoia.semconv import DECLARED, ESTIMATED, NOT_LACKING
 from ecoia.units import kwh
 from ecoia_dashboards import wording
@@ -44,6 +54,7 @@ _BOUNDARIES = {
     "it": N_("hors bâtiment"),
 }
 _FACTOR_USES = {"current": N_("facteur courant"), "constant": N_("facteur constant")}
+_BETTER = {"higher": N_("le plus haut est le meilleur"), "lower": N_("le plus bas est le meilleur")}
 _OUTCOMES = ("ok", "failed", "abandoned")
 _AGAINST = {"previous-quarter": N_("trimestre précédent"), "year-before": N_("même trimestre un an avant")}
 _VERDICT_REASONS = {**wording.REASONS, **wording.VERDICT_REASONS}
@@ -312,6 +323,8 @@ def _about(report: QuarterlyReport) -> Table:
         "instances_without_equipment": (N_("Machines sans équipement décrit"), ", ".join(report.instances_without_equipment)),
         "energy_components_microjoules": (N_("Énergie des composants (µJ)"), report.totals.energy_components_microjoules),
         "energy_at_wall_microjoules": (N_("dont connue à la prise (µJ)"), report.totals.energy_at_wall_microjoules),
+        "seal_name": (N_("Publié sous le nom"), report.seal and report.seal.name),
+        "seal_head": (N_("Tête de la chaîne"), report.seal and report.seal.head),
         "method_version": (N_("Version de la méthode"), report.method_version),
         "schema": (N_("Version du schéma des données"), report.schema),
     }
@@ -372,7 +385,7 @@ def _register(report: QuarterlyReport) -> Table:
             Column("energy_components_microjoules", N_("Énergie des composants"), INTEGER, "µJ"),
             *_energy("idle", N_("Veille réservée")),
             Column("instance_days", N_("Jours-instance enregistrés"), INTEGER),
-            Column("instance_days_declared", N_("Jours-instance déclarés, à ce jour"), NUMBER),
+            Column("instance_days_declared", N_("Jours-instance déclarés, à ce jour"), NUMBER, "d"),
             Column("covered_share", N_("Part des jours-instance déclarés"), NUMBER, "1"),
         ),
         tuple(map(row, report.register)),
@@ -514,6 +527,11 @@ def _intensities(report: QuarterlyReport) -> Table:
         (
             _service(report),
             Column("functional_unit", N_("Unité fonctionnelle")),
+            Column("serving_units", N_("Unités rendues"), NUMBER, unit_column="functional_unit"),
+            *_quantity("serving_energy", N_("Énergie pour servir"), "kWh"),
+            *_quantity("serving_co2e_operational", N_("CO₂e d’usage pour servir"), "kgCO2e"),
+            *_quantity("serving_co2e_embodied", N_("CO₂e de fabrication pour servir"), "kgCO2e"),
+            *_quantity("serving_co2e_api", N_("CO₂e des modèles externes pour servir"), "kgCO2e"),
             *_quantity("sci", N_("SCI par unité"), "gCO2e"),
             *_quantity("sci_training", N_("dont entraînement amorti"), "gCO2e"),
             Column("training_quarter", N_("Trimestre de l’entraînement")),
@@ -526,6 +544,11 @@ def _intensities(report: QuarterlyReport) -> Table:
             (
                 each.service,
                 each.functional_unit,
+                each.serving.units,
+                *_cells(each.serving.energy),
+                *_cells(each.serving.co2e_operational),
+                *_cells(each.serving.co2e_embodied),
+                *_cells(each.serving.co2e_api),
                 *_cells(each.sci),
                 *_cells(each.sci_training),
                 each.training_quarter,
@@ -565,7 +588,7 @@ def _shares(report: QuarterlyReport) -> Table:
     )
 
 
-_NO_BUDGET: Row = (None,) * 12
+_NO_BUDGET: Row = (None,) * 16
 
 
 def _budget(state: BudgetState) -> Row:
@@ -576,6 +599,7 @@ def _budget(state: BudgetState) -> Row:
         state.consumed.value,
         state.distance.value,
         state.overrun_probability.value,
+        *_cells(state.expected),
     )
 
 
@@ -631,6 +655,7 @@ def _targets(report: QuarterlyReport) -> Table:
             Column("consumed_share", N_("Part du budget"), NUMBER, "1"),
             Column("distance", N_("Écart à la trajectoire"), NUMBER, unit_column="unit"),
             Column("overrun_probability", N_("Probabilité de dépassement"), NUMBER, "1"),
+            *_quantity("expected", N_("Attendu à la fin de l’année"), "", "unit"),
         ),
         tuple(rows),
     )
@@ -665,9 +690,19 @@ def _trend(report: QuarterlyReport) -> Table:
             Column("quarter", N_("Trimestre")),
             *_quantity("energy", N_("Énergie"), "kWh"),
             *_quantity("co2e_operational", N_("CO₂e d’usage"), "kgCO2e"),
+            *_quantity("co2e_at_constant_factor", N_("CO₂e d’usage à facteur constant"), "kgCO2e"),
             Column("simulated", N_("Simulé"), FLAG),
         ),
-        tuple((point.quarter, *_cells(point.energy), *_cells(point.co2e), point.simulated) for point in report.trend),
+        tuple(
+            (
+                point.quarter,
+                *_cells(point.energy),
+                *_cells(point.co2e),
+                *_cells(point.co2e_at_constant_factor),
+                point.simulated,
+            )
+            for point in report.trend
+        ),
     )
 
 
@@ -901,7 +936,7 @@ def _equivalences(report: QuarterlyReport) -> Table:
             Column("of", N_("Indicateur"), words=_INDICATORS),
             *_quantity("quantity", N_("Quantité"), "", "unit"),
             Column("unit", N_("Unité")),
-            Column("kg_per_unit", N_("kgCO₂e par unité"), NUMBER),
+            Column("kg_per_unit", N_("CO₂e par unité"), NUMBER, "kgCO2e"),
             Column("source", N_("Source")),
             Column("dated", N_("Daté du"), DAY),
         ),
@@ -1157,6 +1192,288 @@ def _notices(report: QuarterlyReport) -> Table:
     )
 
 
+# --- where less would do, and what people added ----------------------------------------------------------------
+
+
+def _savings(report: QuarterlyReport) -> Table:
+    names = {str(commitment.number): commitment.name for commitment in report.commitments}
+    return Table(
+        "savings",
+        N_("Sobriété"),
+        (
+            Column("kind", N_("Piste"), words=wording.SAVINGS),
+            _service(report),
+            _phase(),
+            *_energy("components", N_("Énergie des composants épargnée")),
+            *_quantity("energy", N_("Énergie épargnée"), "kWh"),
+            *_quantity("co2e_operational", N_("CO₂e d’usage épargné"), "kgCO2e"),
+            Column("role", N_("Qui peut agir")),
+            Column("may_harm", N_("Peut nuire à"), CODES, names=names),
+            Column("metric", N_("Mesure de qualité")),
+            Column("hours_later", N_("Heures plus tard"), INTEGER, "h"),
+            Column("runs", N_("Runs"), CODES),
+            Column("front", N_("Front"), CODES),
+        ),
+        tuple(
+            (
+                it.kind,
+                it.service,
+                it.phase,
+                *_energy_cells(it.microjoules),
+                *_cells(it.energy),
+                *_cells(it.co2e),
+                it.role,
+                tuple(map(str, it.may_harm)),
+                it.metric,
+                it.hours_later,
+                it.runs,
+                it.front,
+            )
+            for it in report.savings
+        ),
+    )
+
+
+def _unsupported(report: QuarterlyReport) -> Table:
+    return Table(
+        "unsupported",
+        N_("Pistes non listées"),
+        (
+            Column("kind", N_("Piste"), words=wording.SAVINGS),
+            Column("reason", N_("Motif"), words=wording.UNSUPPORTED),
+            Column("services", N_("Services"), CODES, names=service_names(report)),
+        ),
+        tuple((it.kind, it.reason, it.services) for it in report.unsupported),
+    )
+
+
+def _every_run(report: QuarterlyReport) -> tuple[RunUsed, ...]:
+    """The costliest and those that are compared, each once."""
+    found = (*report.costliest_runs, *(run for frontier in report.frontiers for run in frontier.runs))
+    return tuple({(run.service, run.phase, run.run_id): run for run in found}.values())
+
+
+def _runs(report: QuarterlyReport) -> Table:
+    costliest = {(run.service, run.phase, run.run_id) for run in report.costliest_runs}
+    return Table(
+        "runs",
+        N_("Runs"),
+        (
+            Column("run", N_("Run")),
+            _service(report),
+            _phase(),
+            Column("outcome", N_("Issue"), words=wording.OUTCOMES),
+            *_quantity("energy", N_("Énergie"), "kWh"),
+            Column("costliest", N_("Parmi les plus coûteux"), FLAG),
+        ),
+        tuple(
+            (
+                run.run_id,
+                run.service,
+                run.phase,
+                run.outcome,
+                *_cells(run.energy),
+                (run.service, run.phase, run.run_id) in costliest,
+            )
+            for run in _every_run(report)
+        ),
+    )
+
+
+def _run_quality(report: QuarterlyReport) -> Table:
+    return Table(
+        "run_quality",
+        N_("Qualité des runs"),
+        (
+            Column("run", N_("Run")),
+            _service(report),
+            _phase(),
+            Column("name", N_("Mesure de qualité")),
+            Column("value", N_("Valeur"), NUMBER),
+        ),
+        tuple(
+            (run.run_id, run.service, run.phase, name, value) for run in _every_run(report) for name, value in run.quality.items()
+        ),
+    )
+
+
+def _frontiers(report: QuarterlyReport) -> Table:
+    return Table(
+        "frontiers",
+        N_("Fronts qualité-énergie"),
+        (
+            _service(report),
+            _phase(),
+            Column("metric", N_("Mesure de qualité")),
+            Column("better", N_("Sens"), words=_BETTER),
+            Column("run", N_("Run")),
+            *_quantity("energy", N_("Énergie"), "kWh"),
+            Column("value", N_("Valeur"), NUMBER),
+            Column("on_front", N_("Sur le front"), FLAG),
+            Column("left_out", N_("Runs laissés de côté"), INTEGER),
+        ),
+        tuple(
+            (
+                it.service,
+                it.phase,
+                it.metric,
+                it.better,
+                run.run_id,
+                *_cells(run.energy),
+                run.quality[it.metric],
+                run.run_id in it.front,
+                it.left_out,
+            )
+            for it in report.frontiers
+            for run in it.runs
+        ),
+    )
+
+
+def _said(report: QuarterlyReport) -> Table:
+    return Table(
+        "said",
+        N_("Comités et commentaires"),
+        (
+            Column("kind", N_("Nature"), words=wording.SAID),
+            Column("id", N_("Identifiant")),
+            Column("body", N_("Instance"), names={body.id: body.name for body in report.governance}),
+            _service(report),
+            Column("about", N_("À propos de"), words=wording.SECTIONS),
+            Column("date", N_("Date"), DAY),
+            Column("text", N_("Texte")),
+        ),
+        tuple((it.kind, it.id, it.body, it.service, it.about, _day(it.date), it.text) for it in report.said),
+    )
+
+
+def _actions(report: QuarterlyReport) -> Table:
+    return Table(
+        "actions",
+        N_("Actions"),
+        (
+            Column("id", N_("Identifiant")),
+            Column("text", N_("Action")),
+            _service(report),
+            Column("role", N_("Rôle")),
+            Column("due", N_("Échéance")),
+            Column("state", N_("État"), words=wording.ACTION_STATES),
+            Column("late", N_("En retard"), FLAG),
+            Column("about", N_("Répond à")),
+            Column("note", N_("Note")),
+        ),
+        tuple((it.id, it.text, it.service, it.role, it.due, it.state, it.late, it.about, it.note) for it in report.actions),
+    )
+
+
+def _regions(report: QuarterlyReport) -> Table:
+    return Table(
+        "regions",
+        N_("Régions, selon les unités"),
+        (
+            Column("region", N_("Région")),
+            _service(report),
+            Column("units", N_("Unités"), NUMBER, unit_column="functional_unit"),
+            Column("functional_unit", N_("Unité fonctionnelle")),
+            Column("share", N_("Part des unités"), NUMBER, "1"),
+            *_quantity("energy", N_("Énergie répartie"), "kWh"),
+            *_quantity("co2e", N_("CO₂e réparti"), "kgCO2e"),
+            Column("source", N_("Source")),
+        ),
+        tuple(
+            (it.region, it.service, it.units, unit, it.share, *_cells(it.energy), *_cells(it.co2e), it.source)
+            for it in report.regions
+            for unit in (next((entry.functional_unit for entry in report.register if entry.id == it.service), None),)
+        ),
+    )
+
+
+def _sensitivities(report: QuarterlyReport) -> Table:
+    return Table(
+        "sensitivities",
+        N_("Sensibilité"),
+        (
+            Column("kind", N_("Ce qui change"), words=wording.SENSITIVITIES),
+            Column("name", N_("Nom")),
+            Column("indicator", N_("Indicateur"), words=_INDICATORS),
+            *_quantity("value", N_("Valeur"), "kgCO2e"),
+        ),
+        tuple((it.kind, it.name, it.of, *_cells(it.value)) for it in report.sensitivities),
+    )
+
+
+def _evaluations(report: QuarterlyReport) -> Table:
+    return Table(
+        "evaluations",
+        N_("Auto-évaluations"),
+        (
+            _service(report),
+            Column("question", N_("Question"), words=wording.EVALUATION_QUESTIONS),
+            Column("answer", N_("Réponse"), words=wording.EVALUATION_ANSWERS),
+            Column("quarter", N_("Trimestre")),
+            Column("comment", N_("Commentaire")),
+            Column("role", N_("Rôle")),
+        ),
+        tuple((it.service, it.question, it.answer, it.quarter, it.comment, it.role) for it in report.evaluations),
+    )
+
+
+def _restatements(report: QuarterlyReport) -> Table:
+    return Table(
+        "restatements",
+        N_("Retraitements"),
+        (
+            Column("quarter", N_("Trimestre")),
+            Column("total", N_("Ensemble"), FLAG),
+            _service(report),
+            *_made("published", N_("Publié")),
+            *_made("recalculated", N_("Recalculé")),
+            *(Column(f"{cause}_micrograms", title, INTEGER, "µgCO2e") for cause, title in wording.CAUSES.items()),
+            Column("relative", N_("Écart relatif"), NUMBER, "1"),
+            Column("threshold", N_("Seuil"), NUMBER, "1"),
+            Column("needed", N_("Au-delà du seuil"), FLAG),
+            *_energy("published_energy", N_("Énergie publiée")),
+            *_energy("recalculated_energy", N_("Énergie recalculée")),
+            Column("parts", N_("Parties"), CODES, words=wording.PARTS),
+        ),
+        tuple(
+            (
+                it.quarter,
+                line is it.total,
+                line.service,
+                *_made_cells(line.published_micrograms),
+                *_made_cells(line.recalculated_micrograms),
+                *(line.causes.get(cause, 0) for cause in wording.CAUSES),
+                it.relative if line is it.total else None,
+                it.threshold,
+                it.needed,
+                *(_energy_cells(it.energy_published_microjoules) if line is it.total else (None, None)),
+                *(_energy_cells(it.energy_recalculated_microjoules) if line is it.total else (None, None)),
+                it.parts,
+            )
+            for it in report.restatements
+            for line in (it.total, *it.services)
+        ),
+    )
+
+
+def _published(report: QuarterlyReport) -> Table:
+    return Table(
+        "published",
+        N_("Trimestres publiés"),
+        (
+            Column("quarter", N_("Trimestre")),
+            Column("part", N_("Partie"), words={**_INDICATORS, **wording.PARTS}),
+            *_made("published", N_("Publié")),
+        ),
+        tuple(
+            (quarter, part, *_made_cells(micrograms))
+            for quarter, parts in report.published_micrograms.items()
+            for part, micrograms in parts.items()
+        ),
+    )
+
+
 _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     _about,
     _notices,
@@ -1176,6 +1493,18 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     _changes,
     _change_terms,
     _inventory,
+    _savings,
+    _unsupported,
+    _runs,
+    _run_quality,
+    _frontiers,
+    _said,
+    _actions,
+    _regions,
+    _evaluations,
+    _sensitivities,
+    _restatements,
+    _published,
     _factors,
     _factor_gaps,
     _contracts,

@@ -286,6 +286,7 @@ LOST = {
     "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
+    "mlflow-server-unmeasured": N_("serveurs de modèles MLflow qui n’ont pas pu être mesurés"),
     "host-load-unread": N_("lectures manquées de la charge de la machine, supposée constante"),
     "host-scope-taken": N_("processus sans énergie propre : un autre compte déjà toute la machine"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
@@ -335,6 +336,7 @@ NOTICES = {
     "simulated-history": N_(
         "Des trimestres de ce rapport sont simulés, et non mesurés : ils sont hachurés et marqués « simulé »."
     ),
+    "stand-in": N_("Un modèle de démonstration tient lieu du vrai service : ces chiffres ne disent rien de lui."),
     "simulated": N_("Ce trimestre contient des données simulées, et non mesurées : elles sont marquées « simulé »."),
     "stand-ins": N_(
         "Des modèles de démonstration tiennent lieu des vrais services : leurs chiffres ne disent rien de ces services."
@@ -344,7 +346,7 @@ NOTICES = {
         "L’énergie de veille n’est pas séparée : aucune référence à vide n’est mesurée sur tout ou partie des machines."
     ),
 }
-"""Codes of ``QuarterlyReport.notices``, and ``simulated`` for ``QuarterlyReport.simulated``."""
+"""Codes of ``QuarterlyReport.notices``; ``simulated`` and ``stand-in`` are of the report and of a service."""
 
 CAUSES = {
     "method": N_("méthode"),
@@ -353,3 +355,126 @@ CAUSES = {
     "factor": N_("facteurs d’émission"),
 }
 """Why a published quarter is not what it was (``recalculation.CAUSES``)."""
+
+SECTIONS = {
+    "synthese": N_("Synthèse"),
+    "engagement": N_("Engagement n° 7"),
+    "perimetre": N_("Périmètre"),
+    "resultats": N_("Résultats par service"),
+    "evolution": N_("Évolution"),
+    "trajectoire": N_("Trajectoire et budget"),
+    "sobriete": N_("Sobriété"),
+    "autres-engagements": N_("Liens avec les autres engagements"),
+    "incertitudes": N_("Incertitudes, limites et retraitements"),
+    "recommandations": N_("Recommandations, décisions et actions"),
+    "annexes": N_("Annexes"),
+}
+"""The parts of the report, in its order (``catalogue.committees.Section``)."""
+
+SAVINGS = {
+    "lost-runs": N_("runs en échec ou abandonnés : leur énergie n’a rien produit"),
+    "idle": N_("capacité réservée, pendant que rien ne tournait"),
+    "dominated-runs": N_("runs qu’un autre égale en qualité pour moins d’énergie"),
+    "other-hours": N_("le même travail à d’autres heures, où l’électricité émet moins"),
+}
+"""Where less would do (``report.SAVINGS``)."""
+
+UNSUPPORTED = {
+    "no-runs": N_("aucun run d’entraînement n’est enregistré"),
+    "no-outcomes": N_("rien ne dit comment les runs ont fini"),
+    "no-quality": N_("aucun run fini n’a de mesure de qualité"),
+    "no-direction": N_("le registre ne dit pas dans quel sens la qualité est meilleure (« quality » dans « services.yaml »)"),
+    "too-few-runs": N_("il faut au moins deux runs finis pour comparer"),
+    "idle-not-separated": N_("la veille n’est pas séparée du reste"),
+    "flat-factors": N_("les facteurs d’émission ne varient pas dans la journée, ou ne sont pas connus aux autres heures"),
+    "nothing-found": N_("cherché, et rien au-dessus de 1 %% de l’énergie ou du CO₂e"),
+}
+"""Why no saving of a kind is listed (``report.UNSUPPORTED``)."""
+
+SENSITIVITIES = {
+    "factor-set": N_("avec un autre jeu de facteurs d’émission"),
+    "no-pue": N_("sans le bâtiment (aucun PUE)"),
+    "idle-left-out": N_("sans la veille réservée"),
+}
+"""What is otherwise in a ``report.Sensitivity``."""
+
+SAID = {
+    "recommendation": N_("recommandation"),
+    "decision": N_("décision"),
+    "tie": N_("lien avec un autre engagement"),
+    "comment": N_("commentaire"),
+}
+"""What committees and the organisation said (``report.Said``)."""
+
+OUTCOMES = {"ok": N_("réussi"), "failed": N_("en échec"), "abandoned": N_("abandonné")}
+"""How a run ended."""
+
+ACTION_STATES = {
+    "planned": N_("prévue"),
+    "under-way": N_("en cours"),
+    "done": N_("faite"),
+    "dropped": N_("abandonnée"),
+}
+
+TIES = {
+    "finalite-legitimite": N_(
+        "L’utilité se lit en regard de l’impact : ce que chaque service a rendu, et ce qu’il a émis pour cela."
+    ),
+    "humain-au-centre": N_(
+        "Les chiffres portent sur des services, des machines et des exécutions, jamais sur des personnes. Les responsables sont "
+        "des rôles."
+    ),
+    "equite-non-discrimination": N_(
+        "Un modèle plus léger peut être moins bon pour certains publics : toute piste de sobriété qui peut y nuire le dit, "
+        "et la qualité enregistrée se lit à côté de l’énergie."
+    ),
+    "liberte-de-choix": N_(
+        "Une énergie faible ne rend pas un service nécessaire : la question du besoin, et d’une solution sans IA, est posée dans "
+        "l’auto-évaluation."
+    ),
+    "transparence": N_("La méthode, les facteurs et leur source sont publiés ; ce qui n’est pas mesuré est nommé."),
+    "securite": N_(
+        "Un trimestre publié est scellé : un seul octet changé se voit. Réduire les réserves peut réduire la disponibilité."
+    ),
+}
+"""How the environmental commitment meets another one of the charter, by its id."""
+
+EVALUATION_QUESTIONS = {
+    "besoin-ecrit": N_("Le besoin est-il écrit, avec ce qui montrera que le service y répond ?"),
+    "sans-ia": N_("Une solution sans IA (règle, formulaire, recherche, statistique simple) a-t-elle été essayée ?"),
+    "modele-plus-leger": N_(
+        "Un modèle plus petit, ou déjà en service, a-t-il été comparé sur la qualité et sur l’énergie par unité ?"
+    ),
+    "utilite-chiffree": N_("L’utilité attendue est-elle chiffrée, pour la mettre en regard de l’impact ?"),
+    "reutilisation": N_("A-t-on cherché un modèle ou des données à réutiliser avant d’entraîner ?"),
+    "essais-bornes": N_("Le nombre d’essais d’entraînement est-il borné (budget, arrêt anticipé) ?"),
+    "reentrainement": N_("Réentraîne-t-on quand la qualité baisse, plutôt qu’à date fixe ?"),
+    "appels-evites": N_("Évite-t-on les appels inutiles (résultats gardés, regroupement, seuil, textes courts) ?"),
+    "capacite-ajustee": N_("Les machines réservées suivent-elles la charge (arrêt la nuit, partage) ?"),
+    "heures-peu-carbonees": N_("Ce qui peut attendre est-il lancé aux heures où l’électricité émet le moins ?"),
+    "effet-rebond": N_("A-t-on examiné si l’usage peut croître au point d’absorber les gains ?"),
+    "lieu-et-pue": N_("Sait-on où tourne le service, avec quel PUE et quelle eau ?"),
+    "equipements": N_("Les équipements déjà en place suffisent-ils, sans achat ?"),
+    "mesure-des-le-debut": N_("Le service est-il mesuré dès l’expérimentation ?"),
+    "plafond": N_("Un plafond est-il fixé, et sait-on quel rôle agit s’il est dépassé ?"),
+    "fin-de-vie": N_("Sait-on quand arrêter le service, et que faire de ses copies et de ses données ?"),
+    "equite-et-qualite": N_("Ce qui réduit l’impact a-t-il été vérifié sans perte d’équité ni de qualité ?"),
+    "questions-ouvertes": N_("Reste-t-il des questions à poser aux comités ?"),
+}
+"""The questions of the self-assessment (``catalogue.QUESTIONS``)."""
+
+EVALUATION_ANSWERS = {
+    "met": N_("oui"),
+    "partly": N_("en partie"),
+    "unmet": N_("non"),
+    "not-applicable": N_("sans objet"),
+    "open": N_("à instruire"),
+}
+
+CERTAINTY = {
+    "within-10": N_("Ce chiffre est sûr, à 10 %% près."),
+    "within-25": N_("Ce chiffre est assez sûr, à 25 %% près."),
+    "within-50": N_("Ce chiffre est peu sûr, à 50 %% près."),
+    "beyond": N_("Ce chiffre n’est qu’un ordre de grandeur."),
+}
+"""How sure a figure is, in plain words, by how far its interval goes."""

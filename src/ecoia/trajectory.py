@@ -43,6 +43,25 @@ class Trajectory:
         """What may be used in a year."""
         return 4 * self.quarter_mean.value * self.path(year)
 
+    @staticmethod
+    def expected(spent: Sequence[Estimate], last: Sequence[Estimate], ahead: float | None = None) -> Estimate | None:
+        """What a year ends with, if its quarters ahead are like the last four; None with fewer than four known.
+
+        Args:
+            spent: Its quarters to date, each.
+            last: The last four quarters that are over.
+            ahead: Quarters of the year still to come, that part of the present one included. None: those not in ``spent``.
+        """
+        if len(last) < QUARTERS_NEEDED:
+            return None
+        ahead = 4 - len(spent) if ahead is None else ahead
+        if not ahead:
+            return Estimate.total(spent)
+        total = Estimate.total([*spent, Estimate.total(last).scaled(ahead / len(last))])
+        if not total.value:
+            return total
+        return total.with_error("quarters-ahead", math.exp(math.sqrt(ahead) * stdev(each.value for each in last) / total.value))
+
     def overrun_probability(
         self, year: int, spent: Sequence[Estimate], last: Sequence[Estimate], ahead: float | None = None
     ) -> float | None:
@@ -52,13 +71,11 @@ class Trajectory:
             year: Which one.
             spent: Its quarters to date, each.
             last: The last four quarters that are over.
-            ahead: Quarters of the year still to come, that part of the present one included. None: those not in ``spent``.
+            ahead: As of ``expected``.
         """
-        if len(last) < QUARTERS_NEEDED or not self.quarter_mean.value:
+        expected = self.expected(spent, last, ahead)
+        if expected is None or not self.quarter_mean.value:
             return None
-        ahead = 4 - len(spent) if ahead is None else ahead
-        recent = Estimate.total(last).scaled(1 / len(last))
-        expected = Estimate.total([*spent, recent.scaled(ahead)] if ahead else spent)
         path = self.path(year)
         if not expected.value:
             return 0.0
@@ -66,8 +83,6 @@ class Trajectory:
             return 1.0
         gap = math.log(expected.value / (4 * self.quarter_mean.value)) - math.log(path)
         variance = log_ratio_variance(expected, self.quarter_mean)
-        if ahead:
-            variance += ahead * (stdev(each.value for each in last) / expected.value) ** 2
         if not variance:
             return float(gap > 0)
         return NormalDist().cdf(gap / math.sqrt(variance))

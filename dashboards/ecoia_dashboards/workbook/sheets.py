@@ -17,7 +17,6 @@ from ecoia.catalogue import (
     TARGETS_FILE,
 )
 from ecoia_dashboards import wording
-from ecoia_dashboards.evaluation import ANSWERS
 from ecoia_dashboards.wording import N_
 
 Kind = Literal[
@@ -424,7 +423,7 @@ EVALUATION = Sheet(
         Column("question", N_("Question"), N_("Identifiant de la question : ne pas changer."), "id", needed=True, width=22),
         Column("wording", N_("En clair"), N_("Pour lire : n’est pas repris."), "information", width=64),
         Column("figure", N_("Chiffre mesuré"), N_("Rempli par « ecoia evaluate » ; n’est pas repris."), "information", width=40),
-        Column("answer", N_("Réponse"), N_("À choisir dans la liste."), "choice", width=14, words=ANSWERS),
+        Column("answer", N_("Réponse"), N_("À choisir dans la liste."), "choice", width=14, words=wording.EVALUATION_ANSWERS),
         Column("comment", N_("Explication"), _NOBODY, width=60),
         Column("role", N_("Rôle qui répond"), N_("Un rôle, jamais une personne ni une adresse."), width=24),
     ),

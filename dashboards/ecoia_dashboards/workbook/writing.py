@@ -25,7 +25,8 @@ from ecoia import catalogue
 from ecoia.catalogue import THEMES, Catalogue
 from ecoia.evaluation import Evaluation
 from ecoia.periods import Quarter
-from ecoia_dashboards.evaluation import QUESTIONS, THEME_NAMES, figures_text
+from ecoia_dashboards import wording
+from ecoia_dashboards.evaluation import THEME_NAMES, figures_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 from ecoia_dashboards.workbook import sheets
@@ -146,7 +147,7 @@ def _information(values: Values, language: Language) -> Values:
     question = values["question"]
     return values | {
         "theme": language.t(THEME_NAMES[THEMES[question]]),
-        "wording": language.t(QUESTIONS[question]),
+        "wording": language.t(wording.EVALUATION_QUESTIONS[question]),
     }
 
 

@@ -14,6 +14,7 @@ from ecoia.report.model import (
     REASONS,
     REPORT_SCHEMA,
     SAVINGS,
+    UNSUPPORTED,
     VERDICT_REASONS,
     VERDICTS,
     ActionState,
@@ -33,6 +34,7 @@ from ecoia.report.model import (
     FactorUsed,
     FigureUsed,
     Footprint,
+    Frontier,
     InventoryLine,
     Measure,
     MethodShare,
@@ -53,6 +55,7 @@ from ecoia.report.model import (
     TargetVerdict,
     TokensUsed,
     TrendPoint,
+    Unsupported,
 )
 
 __all__ = [
@@ -64,6 +67,7 @@ __all__ = [
     "REASONS",
     "REPORT_SCHEMA",
     "SAVINGS",
+    "UNSUPPORTED",
     "VERDICTS",
     "VERDICT_REASONS",
     "ActionState",
@@ -83,6 +87,7 @@ __all__ = [
     "FactorUsed",
     "FigureUsed",
     "Footprint",
+    "Frontier",
     "InventoryLine",
     "Measure",
     "MethodShare",
@@ -103,5 +108,6 @@ __all__ = [
     "TargetVerdict",
     "TokensUsed",
     "TrendPoint",
+    "Unsupported",
     "build_report",
 ]

@@ -84,6 +84,7 @@ def build_report(
     kinds = services.energy_by_kind(context)
     # What is listed of factors and figures in use is that of every quarter looked at, so these come first.
     trend, changed = services.trend(context), changes(context, published_micrograms or {})
+    spared = sobriety.savings(context)
     targets = tuple(judge.verdict(target) for target in catalogue.targets.targets)
     report = QuarterlyReport(
         quarter=str(quarter),
@@ -129,7 +130,9 @@ def build_report(
         inventory=sites.inventory(context, footprint),
         changes=changed,
         costliest_runs=sobriety.costliest_runs(context),
-        savings=sobriety.savings(context),
+        savings=spared,
+        unsupported=sobriety.unsupported(context, spared),
+        frontiers=sobriety.frontiers(context),
         said=committees.said(context),
         actions=committees.actions(context),
         regions=committees.regions(context),

@@ -95,6 +95,22 @@ SAVINGS = ("lost-runs", "idle", "dominated-runs", "other-hours")
 """``lost-runs``: failed or abandoned; ``idle``: reserved and idle; ``dominated-runs``: another run was as good for less energy;
 ``other-hours``: the same work at other hours would have emitted less."""
 
+UNSUPPORTED = (
+    "no-runs",
+    "no-outcomes",
+    "no-quality",
+    "no-direction",
+    "too-few-runs",
+    "idle-not-separated",
+    "flat-factors",
+    "nothing-found",
+)
+"""Why there is no saving of a kind. ``no-runs``: none made a model; ``no-outcomes``: nothing says how they ended;
+``no-quality``: no finished run has a figure of quality; ``no-direction``: the register does not say which way a figure is better;
+``too-few-runs``: fewer than two finished runs to compare; ``idle-not-separated``: no idle energy is set apart;
+``flat-factors``: emission factors do not vary within the day, or are not known at other hours; ``nothing-found``: looked for,
+and nothing above the least share that is listed."""
+
 ASSUMPTIONS = ("operated-not-said", "upstream-included", "equipment-owned")
 """What an ``InventoryLine`` supposes. ``operated-not-said``: the organisation runs the site; ``upstream-included``: the factors
 are of the life cycle, and what is upstream of electricity (scope 3, category 3) is not told apart; ``equipment-owned``: the
@@ -224,7 +240,8 @@ class BudgetState:
     """Where the year stands on a trajectory. ``budget`` is what ``year`` may use, a quarter of it each quarter.
 
     ``spent`` is what its quarters used to date, ``consumed`` that as a share of the budget, ``distance`` that less what was
-    to be used by then: below 0 is under the path.
+    was to be used by then: below 0 is under the path. ``expected`` is what the year ends with if the quarters ahead are like the
+    last four.
     """
 
     year: int
@@ -233,6 +250,7 @@ class BudgetState:
     consumed: Quantity
     distance: Quantity
     overrun_probability: Quantity
+    expected: Quantity = Quantity(None, "1", reason="too-few-quarters")
 
 
 @dataclass(frozen=True)
@@ -495,12 +513,16 @@ class InventoryLine:
 
 @dataclass(frozen=True)
 class TrendPoint:
-    """One quarter of the trend. ``simulated``: replayed from a fixture, not measured."""
+    """One quarter of the trend. ``simulated``: replayed from a fixture, not measured.
+
+    ``co2e_at_constant_factor`` is that of use, as ``co2e`` is, at the grid factors of the report's reference year.
+    """
 
     quarter: str
     energy: Quantity
     co2e: Quantity
     simulated: bool
+    co2e_at_constant_factor: Quantity = Quantity(None, "kgCO2e", reason="no-reference")
 
 
 @dataclass(frozen=True)
@@ -582,6 +604,31 @@ class Saving:
     metric: str | None = None
     front: tuple[str, ...] = ()
     hours_later: int | None = None
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A kind of saving that is not in the report, and why. ``services``: of these alone; none named: of all."""
+
+    kind: str  # one of SAVINGS
+    reason: str  # one of UNSUPPORTED
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Finished runs of a service and phase that a figure of quality compares, by energy; the register says which way is better.
+
+    ``front`` are those that no other one equals for less. ``left_out`` are so many more, neither on the front nor costly.
+    """
+
+    service: str
+    phase: str
+    metric: str
+    better: str  # higher | lower
+    runs: tuple[RunUsed, ...]
+    front: tuple[str, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -713,6 +760,8 @@ class QuarterlyReport:
     changes: tuple[QuarterChange, ...] = ()
     costliest_runs: tuple[RunUsed, ...] = ()
     savings: tuple[Saving, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
     said: tuple[Said, ...] = ()
     actions: tuple[ActionState, ...] = ()
     regions: tuple[RegionShare, ...] = ()

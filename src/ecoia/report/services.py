@@ -128,8 +128,13 @@ def trend(context: Context) -> tuple[TrendPoint, ...]:
     """The last quarters with a record."""
     points = []
     for quarter in context.quarters[-_TREND_QUARTERS:]:
-        found = measure(context.period_of(quarter).whole, ())
-        points.append(TrendPoint(str(quarter), found.energy, found.co2e, context.activity_of(quarter).simulated))
+        period = context.period_of(quarter)
+        found, reference = measure(period.whole, ()), context.constant(quarter)
+        constant = Known(None, "no-reference")
+        if reference is not None:
+            constant = period.operational(period.bearers(lambda _: True), reference.by_bearer)
+        simulated = context.activity_of(quarter).simulated
+        points.append(TrendPoint(str(quarter), found.energy, found.co2e, simulated, shown(constant, "kgCO2e")))
     return tuple(points)
 
 

@@ -7,19 +7,21 @@ who started them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from ecoia.activity import Strand
 from ecoia.assessment import Estimate
 from ecoia.impacts import TRAINING_PHASES, Known
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
-from ecoia.report.model import Quantity, RunUsed, Saving
+from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
 from ecoia.report.quantities import shown
 from ecoia.semconv import KIND_IDLE
 
 MOST_RUNS = 5
 """How many of the costliest runs are listed."""
+MOST_COMPARED = 40
+"""How many runs of a service and phase are compared by quality and energy."""
 _LEAST_SHARE = 0.01
 """A saving below this share of the quarter's energy (or CO2e) is not worth a committee's time."""
 _HOURS = 24
@@ -30,16 +32,17 @@ def costliest_runs(context: Context) -> tuple[RunUsed, ...]:
     """The runs that made models and took most, the greatest first."""
     used = _training_runs(context)
     ordered = sorted(used, key=lambda run: (-used[run], run))[:MOST_RUNS]
-    return tuple(
-        RunUsed(
-            service=run[0],
-            phase=run[1],
-            run_id=run[2],
-            outcome=context.outcomes.get(run),
-            energy=_energy(context, run[:2], used[run]),
-            quality=dict(sorted(context.activity.run_quality.get(run, {}).items())),
-        )
-        for run in ordered
+    return tuple(_run_used(context, run, used[run]) for run in ordered)
+
+
+def _run_used(context: Context, run: _Run, microjoules: int) -> RunUsed:
+    return RunUsed(
+        service=run[0],
+        phase=run[1],
+        run_id=run[2],
+        outcome=context.outcomes.get(run),
+        energy=_energy(context, run[:2], microjoules),
+        quality=dict(sorted(context.activity.run_quality.get(run, {}).items())),
     )
 
 
@@ -80,6 +83,76 @@ def _dominated(context: Context) -> Iterator[Saving]:
     Only where the register says in which direction the figure of quality is better; the front is of finished runs.
     """
     used = _training_runs(context)
+    for work, metric, _, scored in _comparable(context, used):
+        least = _least_as_good(scored, used)
+        dominated = [run for run in scored if least[run] < used[run]]
+        if dominated:
+            spared = sum(used[run] - least[run] for run in dominated)
+            ids, front = sorted(run[2] for run in dominated), sorted(run[2] for run in scored.keys() - set(dominated))
+            yield _saving(context, "dominated-runs", work, spared, runs=ids, metric=metric, front=front)
+
+
+def frontiers(context: Context) -> tuple[Frontier, ...]:
+    """Runs that can be compared by quality and energy: those of the front, then the costliest of the others."""
+    used, found = _training_runs(context), []
+    for work, metric, better, scored in _comparable(context, used):
+        least = _least_as_good(scored, used)
+        ordered = sorted(scored, key=lambda run: (least[run] < used[run], -used[run], run))
+        kept = sorted(ordered[:MOST_COMPARED], key=lambda run: (used[run], run))
+        front = tuple(run[2] for run in kept if least[run] == used[run])
+        runs = tuple(_run_used(context, run, used[run]) for run in kept)
+        found.append(Frontier(*work, metric, better, runs, front, len(scored) - len(kept)))
+    return tuple(found)
+
+
+def unsupported(context: Context, found: Sequence[Saving]) -> tuple[Unsupported, ...]:
+    """What was not found to be spared, kind by kind, and why: the data does not say, or there is nothing."""
+    lacking = tuple(_lacking(context, {each.service for each in found if each.hours_later is not None}))
+    named = {each.kind for each in found} | {each.kind for each in lacking}
+    nothing = [Unsupported(kind, "nothing-found") for kind in SAVINGS if kind not in named]
+    return tuple(sorted((*lacking, *nothing), key=lambda each: SAVINGS.index(each.kind)))
+
+
+def _lacking(context: Context, movable: Set[str]) -> Iterator[Unsupported]:
+    """Where the data does not allow to look for a saving. ``movable`` are the services of which it is known at other hours."""
+    used = _training_runs(context)
+    services = sorted({run[0] for run in used})
+    if not any(bearer[1] == KIND_IDLE for bearer in context.period.strands):
+        yield Unsupported("idle", "idle-not-separated")
+    if not used:
+        yield from (Unsupported(kind, "no-runs") for kind in ("lost-runs", "dominated-runs"))
+    ended = {run[0] for run in used if run in context.outcomes}
+    if silent := [service for service in services if service not in ended]:
+        yield Unsupported("lost-runs", "no-outcomes", tuple(silent))
+    why: dict[str, list[str]] = {}
+    for service in services:
+        if reason := _why_not_compared(context, service, used):
+            why.setdefault(reason, []).append(service)
+    yield from (Unsupported("dominated-runs", reason, tuple(names)) for reason, names in sorted(why.items()))
+    makers = sorted({strand.bearer[0] for strand in _making(context) if strand.bearer[0] is not None})
+    flat = [each for each in makers if each not in movable and _at_other_hours(context, each) is None]
+    if flat or not makers:
+        yield Unsupported("other-hours", "flat-factors" if flat else "no-runs", tuple(flat))
+
+
+def _why_not_compared(context: Context, service: str, used: Mapping[_Run, int]) -> str | None:
+    scored = [
+        run for run in used if run[0] == service and context.outcomes.get(run) == "ok" and context.activity.run_quality.get(run)
+    ]
+    entry = context.catalogue.service(service)
+    if not scored:
+        return "no-quality"
+    if len(scored) < 2:
+        return "too-few-runs"
+    known = entry.quality if entry else {}
+    return None if any(known.keys() & context.activity.run_quality[run].keys() for run in scored) else "no-direction"
+
+
+_Scored = tuple[tuple[str, str], str, str, dict[_Run, float]]
+
+
+def _comparable(context: Context, used: Mapping[_Run, int]) -> Iterator[_Scored]:
+    """By service, phase and figure of quality of which the register says the direction: finished runs, the best with the most."""
     groups: dict[tuple[str, str], list[_Run]] = {}
     for run in used:
         if context.outcomes.get(run) == "ok":
@@ -89,16 +162,22 @@ def _dominated(context: Context) -> Iterator[Saving]:
         for metric, better in sorted((service.quality if service else {}).items()):
             sign = 1 if better == "higher" else -1
             scored = {run: sign * q[metric] for run in runs if metric in (q := context.activity.run_quality.get(run, {}))}
-            spared, dominated, front = 0, [], []
-            for run, score in scored.items():
-                least = min(used[other] for other, theirs in scored.items() if theirs >= score)
-                if least < used[run]:
-                    spared += used[run] - least
-                    dominated.append(run[2])
-                else:
-                    front.append(run[2])
-            if dominated:
-                yield _saving(context, "dominated-runs", work, spared, runs=sorted(dominated), metric=metric, front=sorted(front))
+            if scored:
+                yield work, metric, better, scored
+
+
+def _least_as_good(scored: Mapping[_Run, float], used: Mapping[_Run, int]) -> dict[_Run, int]:
+    """Of each run, the least energy of one that is as good."""
+    found: dict[_Run, int] = {}
+    least: int | None = None
+    for run in sorted(scored, key=lambda run: (-scored[run], used[run])):
+        least = used[run] if least is None else min(least, used[run])
+        found[run] = least
+    return found
+
+
+def _making(context: Context) -> list[Strand]:
+    return [strand for strand in context.activity.strands if strand.bearer[1] in TRAINING_PHASES]
 
 
 def _other_hours(context: Context) -> Iterator[Saving]:
@@ -107,16 +186,10 @@ def _other_hours(context: Context) -> Iterator[Saving]:
     Only where emission factors vary within the day. Every half-hour of work moves by the same; none leaves the known series.
     """
     for service in context.services:
-        strands = [s for s in context.activity.strands if s.bearer[0] == service and s.bearer[1] in TRAINING_PHASES]
-        emitted = [_emitted(context, strands, hours) for hours in range(_HOURS)]
-        now = emitted[0]
-        known = {hours: value for hours, value in enumerate(emitted) if value is not None}
-        if not now or len(known) < 2:
+        found = _at_other_hours(context, service)
+        if found is None or found[1] < _LEAST_SHARE:
             continue
-        best = min(known, key=lambda hours: (known[hours], hours))
-        share = 1 - known[best] / now
-        if share < _LEAST_SHARE:
-            continue
+        best, share = found
         bearers = context.period.bearers(lambda bearer, name=service: bearer[0] == name and bearer[1] in TRAINING_PHASES)  # type: ignore[misc]
         co2e = context.period.operational(bearers, context.period.impacts).estimate
         if co2e is None:
@@ -132,6 +205,16 @@ def _other_hours(context: Context) -> Iterator[Saving]:
             may_harm=(),
             hours_later=best,
         )
+
+
+def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
+    """How many hours later the least would have been emitted, and by which share less; None where that is not known."""
+    strands = [strand for strand in _making(context) if strand.bearer[0] == service]
+    known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, strands, hours)) is not None}
+    if not known.get(0) or len(known) < 2:
+        return None
+    best = min(known, key=lambda hours: (known[hours], hours))
+    return best, 1 - known[best] / known[0]
 
 
 def _emitted(context: Context, strands: Sequence[Strand], hours: int) -> int | None:

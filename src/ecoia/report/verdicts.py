@@ -260,13 +260,14 @@ class Judge:
         lacking = Quantity(None, unit, reason="too-few-quarters")
         if len(spent) < quarter.number:
             share = Quantity(None, "1", reason="too-few-quarters")
-            return BudgetState(quarter.year, budget, lacking, share, lacking, share)
+            return BudgetState(quarter.year, budget, lacking, share, lacking, share, lacking)
         used, recent = (
             [estimate for each in quarters if (estimate := self._level_of(target, each, baseline).estimate) is not None]
             for quarters in (spent, over)
         )
         total_used = Estimate.total(used)
         passed = quarter.number - 1 + begun
+        expected = path.expected(used, recent, 4 - passed)
         probability = path.overrun_probability(quarter.year, used, recent, 4 - passed)
         return BudgetState(
             year=quarter.year,
@@ -275,6 +276,7 @@ class Judge:
             consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
             distance=Quantity(total_used.value - (budget.value or 0.0) * passed / 4, unit),
             overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
+            expected=shown(Known(expected, None if expected else "too-few-quarters"), unit),
         )
 
     def _last_over(self) -> list[Quarter]:
