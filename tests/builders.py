@@ -440,4 +440,22 @@ def poisoned(report: QuarterlyReport, hostile: str = HOSTILE) -> QuarterlyReport
         lost={hostile: 1},
         notices=(hostile,),
         governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),
+        costliest_runs=tuple(replace(r, run_id=hostile, outcome=hostile, quality={hostile: 1.0}) for r in report.costliest_runs),
+        savings=tuple(replace(s, kind=hostile, role=hostile, metric=hostile, runs=(hostile,) * 9) for s in report.savings),
+        unsupported=tuple(replace(u, kind=hostile, reason=hostile, services=(hostile,)) for u in report.unsupported),
+        frontiers=tuple(
+            replace(
+                f,
+                metric=hostile,
+                runs=tuple(replace(r, run_id=f"{hostile}{n}", quality={hostile: 1.0 + n}) for n, r in enumerate(f.runs)),
+                front=(f"{hostile}0",),
+            )
+            for f in report.frontiers
+        ),
+        said=tuple(replace(s, text=hostile, id=hostile, body=hostile) for s in report.said),
+        actions=tuple(replace(a, id=hostile, text=hostile, role=hostile, note=hostile, about=hostile) for a in report.actions),
+        regions=tuple(replace(r, region=hostile, source=hostile) for r in report.regions),
+        evaluations=tuple(replace(e, question=hostile, answer=hostile, comment=hostile) for e in report.evaluations),
+        sensitivities=tuple(replace(s, kind=hostile, name=hostile) for s in report.sensitivities),
+        seal=Seal(hostile, "2027-01-20", hostile, hostile, hostile) if report.seal else None,
     )

@@ -9,6 +9,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -24,6 +25,7 @@ from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia_dashboards import wording
+from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
 from ecoia_dashboards.pages import render_report
 
@@ -106,6 +108,22 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
     return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
+    return builders.full_report(tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def parts(full: QuarterlyReport) -> dict[str, str]:
+    """The words of each part of a full report."""
+    return by_part(render_report(full))
+
+
+def by_part(html: str) -> dict[str, str]:
+    found = re.findall(r'<section aria-labelledby="([\w-]+)">(.*?)\n</section>', html, re.S)
+    return {id_: Page(content).text.replace("\xa0", " ") for id_, content in found}
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +248,16 @@ class TestWords:
         ("codes", "sentences"),
         [
             (data.NOTICES, wording.NOTICES),
+            (data.SAVINGS, wording.SAVINGS),
+            (data.UNSUPPORTED, wording.UNSUPPORTED),
+            (get_args(catalogue.committees.Section), wording.SECTIONS),
+            (get_args(catalogue.committees.State), wording.ACTION_STATES),
+            (get_args(catalogue.evaluations.Answered), wording.EVALUATION_ANSWERS),
+            (catalogue.THEMES, wording.EVALUATION_QUESTIONS),
+            (("factor-set", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
+            (("recommendation", "decision", "tie", "comment"), wording.SAID),
+            (semconv.OUTCOMES, wording.OUTCOMES),
+            ([id_ for id_, _ in builders.COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),
             (data.REASONS, wording.REASONS),
             (data.VERDICTS, wording.VERDICTS),
             (data.VERDICT_REASONS, wording.VERDICT_REASONS),
@@ -572,10 +600,163 @@ class TestNeverLies:
         assert not [a for a in page.attributes("meta") if a.get("name") in ("author", "generator")]
 
 
+class TestElevenParts:
+    def test_they_stand_in_the_order_in_which_comments_name_them(self, full: QuarterlyReport, parts: dict[str, str]) -> None:
+        assert list(parts) == list(get_args(catalogue.committees.Section)) == list(wording.SECTIONS)
+        for number, (id_, text) in enumerate(parts.items(), 1):
+            assert text.strip().startswith(f"{number}. {wording.SECTIONS[id_]}")
+            assert text.strip().endswith(f"Ce qu’en dit l’organisation Commentaire de la partie {id_}.")
+        targets = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
+        assert targets == [f"#{id_}" for id_ in parts]
+
+    def test_a_draft_says_so_on_every_page_and_a_sealed_one_does_not(self, full: QuarterlyReport) -> None:
+        draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=builders.SEAL)))
+        assert "Projet : ce trimestre n’est pas publié" in Page(draft).text.replace("\xa0", " ")
+        assert 'body::before { content: "PROJET"' in draft
+        assert "rojet" not in by_part(sealed)["synthese"]
+        assert "body::before" not in sealed
+        assert builders.SEAL.head in by_part(sealed)["annexes"]
+        assert "scellé sous le nom 2026Q4" in by_part(sealed)["autres-engagements"]
+
+    def test_sobriety_says_what_could_be_spared_who_can_act_and_what_it_may_harm(
+        self, full: QuarterlyReport, parts: dict[str, str]
+    ) -> None:
+        text, values = parts["sobriete"], {a["value"] for a in Page(render_report(full)).attributes("data")}
+        dominated, lost = full.savings
+        assert (dominated.kind, lost.kind) == ("dominated-runs", "lost-runs")
+        assert {str(each.energy.value) for each in full.savings} | {str(each.co2e.value) for each in full.savings} <= values
+        assert "qualité comparée : accuracy essai-2, essai-3" in text
+        assert "chef de produit IA Equité et non discrimination" in text
+        assert "aucun run fini n’a de mesure de qualité (Smart emploi / Data emploi)" in text
+        assert "VADORE, entraînement : 2 runs sur 6 égalés par un autre pour moins d’énergie" in text
+        assert full.costliest_runs[0].run_id in text
+        nobody = dataclasses.replace(full, savings=(dataclasses.replace(dominated, role=None),))
+        assert "responsable du service" in by_part(render_report(nobody))["sobriete"]
+
+    def test_what_the_data_does_not_support_is_said_not_guessed(self, sample: QuarterlyReport) -> None:
+        text = by_part(render_report(sample))["sobriete"]
+        assert "il faut au moins deux runs finis pour comparer (VADORE)" in text
+        assert "ne varient pas dans la journée" in text
+        assert "responsable du service" in text
+
+    def test_the_path_has_its_budget_its_end_and_the_constant_factor(self, full: QuarterlyReport, parts: dict[str, str]) -> None:
+        (target,) = (each for each in full.targets if each.budget is not None)
+        assert target.budget is not None
+        values = {a["value"] for a in Page(render_report(full)).attributes("data")}
+        assert {str(target.budget.expected.value), str(target.budget.overrun_probability.value)} <= values
+        assert "aucun équipement n’est déclaré" in parts["trajectoire"]
+        assert "à facteur constant" in parts["trajectoire"]
+
+    def test_ties_name_each_commitment_with_its_own_evidence(self, full: QuarterlyReport, parts: dict[str, str]) -> None:
+        text = parts["autres-engagements"]
+        places = [
+            text.index(f"{commitment.number}. {commitment.name}") for commitment in full.commitments if commitment.number != 7
+        ]
+        assert places == sorted(places)
+        assert len(places) == 6
+        for said in (
+            "3 900",
+            "rapprochement proposé",
+            "Méthode version 1",
+            "pas encore scellé",
+            "1 piste de sobriété peut y nuire",
+        ):
+            assert said in text.replace("\u202f", " "), said
+        assert "VADORE : Le modèle réduit a été vérifié sans perte d'équité." in text
+
+    def test_what_is_uncertain_is_in_one_part(self, full: QuarterlyReport, parts: dict[str, str]) -> None:
+        text = parts["incertitudes"]
+        for said in (
+            "sans le bâtiment (aucun PUE)",
+            "sans la veille réservée",
+            "Retraitements T",
+            "Ce qui a été perdu",
+            "pas compté",
+        ):
+            assert said in text, said
+        assert {"no-pue", "idle-left-out"} <= {each.kind for each in full.sensitivities}
+
+    def test_late_actions_come_first_and_regions_are_said_to_be_apportioned(self, parts: dict[str, str]) -> None:
+        text = parts["recommandations"]
+        assert text.index("a-1") < text.index("en retard") < text.index("a-2 Mesurer")
+        assert text.count("en retard") == 1
+        assert "non une mesure faite dans la région" in text
+        assert "Bretagne" in text
+        assert "Relancer l’action en retard." in parts["synthese"]
+
+    def test_self_assessments_say_who_answered_what(self, parts: dict[str, str]) -> None:
+        answers = parts["annexes"].split("Auto-évaluations des services")[1]
+        assert "oui : VADORE (Règle essayée.)" in answers
+        assert "non : Smart emploi / Data emploi" in answers
+        assert "à instruire : VADORE" in answers
+
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    def test_a_full_page_is_light(self, full: QuarterlyReport, lang: str) -> None:
+        assert len(gzip.compress(render_report(full, lang).encode())) <= PAGE_LIMIT_BYTES
+
+
+class TestSheets:
+    def test_each_service_and_each_region_has_one(self, full: QuarterlyReport) -> None:
+        names = set(render_fiches(full))
+        services = {f"service-{entry.id}.html" for entry in full.register if entry.registered}
+        assert names == services | {"region-bretagne.html", "region-ile-de-france.html"}
+
+    def test_a_use_costs_what_serving_took_per_unit_and_says_how_sure_that_is(self, full: QuarterlyReport) -> None:
+        page = Page(render_fiches(full)["service-vadore.html"])
+        (found,) = (each.serving for each in full.services if each.service == "vadore")
+        assert found.energy.value is not None
+        assert found.units is not None
+        (shown,) = (float(a["value"] or "nan") for a in page.attributes("data"))
+        assert shown == pytest.approx(1000 * found.energy.value / found.units)
+        text = page.text.replace("\xa0", " ")
+        for said in (
+            "0,99 Wh",
+            "Un usage, ici : rapprochement proposé.",
+            "ordre de grandeur",
+            "très probablement entre 0,62 Wh et 2,4 Wh",
+            "Propose à un recruteur",
+            "Sur le service : chef de produit IA.",
+            "ethique@organisation.example",
+            "Un modèle de démonstration tient lieu du vrai service",
+            "Projet : ce trimestre n’est pas publié",
+        ):
+            assert said in text, said
+        assert "Le refroidissement" not in text
+
+    def test_not_measured_is_not_zero_and_uses_that_nobody_counts_cost_no_figure(self, full: QuarterlyReport) -> None:
+        sheets = {name: Page(html).text.replace("\xa0", " ") for name, html in render_fiches(full).items()}
+        assert "Cela ne veut pas dire zéro." in sheets["service-gestion-contacts-mails.html"]
+        assert "Wh" not in sheets["service-gestion-contacts-mails.html"]
+        assert "ses usages ne sont pas comptés" in sheets["service-acces-information.html"]
+        assert "Ce chiffre est déclaré, il n’est pas mesuré." in sheets["service-analyse-cv.html"]
+
+    def test_a_region_has_its_share_and_says_that_it_is_not_measured(self, full: QuarterlyReport) -> None:
+        page = Page(render_fiches(full)["region-bretagne.html"])
+        values = {a["value"] for a in page.attributes("data")}
+        mine = [each for each in full.regions if each.region == "Bretagne"]
+        assert {str(each.energy.value) for each in mine} <= values
+        assert "Ces chiffres ne sont pas mesurés dans la région." in page.text.replace("\xa0", " ")
+        assert "Île-de-France" not in page.text
+
+    def test_regions_of_one_plain_name_keep_a_file_each(self, full: QuarterlyReport) -> None:
+        named = [dataclasses.replace(full.regions[0], region=name) for name in ("É", "E", "../..", "日本")]
+        names = [name for name in render_fiches(dataclasses.replace(full, regions=tuple(named))) if name.startswith("region")]
+        assert names == ["region-e.html", "region-e-2.html", "region-sans-nom.html", "region-sans-nom-2.html"]
+
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    def test_nothing_runs_on_them_and_nothing_is_fetched(self, full: QuarterlyReport, lang: str) -> None:
+        for html in render_fiches(builders.poisoned(full), lang).values():
+            page = Page(html)
+            assert not page.attributes("script")
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
+            addresses = [a[name] or "" for _, a in page.tags for name in ("src", "srcset", "href") if name in a]
+            assert all(address.startswith(("data:", "#")) for address in addresses)
+
+
 class TestHostileText:
     @pytest.mark.parametrize("lang", LANGUAGES)
-    def test_every_text_of_the_data_may_be_hostile(self, sample: QuarterlyReport, lang: str) -> None:
-        hostile = builders.poisoned(sample)
+    def test_every_text_of_the_data_may_be_hostile(self, full: QuarterlyReport, lang: str) -> None:
+        hostile = builders.poisoned(dataclasses.replace(full, seal=builders.SEAL))
         page = Page(render_report(hostile, lang))
         assert not page.attributes("script")
         assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pikepdf
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import builders
 from ecoia.report import QuarterlyReport
+from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, Language
 from ecoia_dashboards.pages import render_report
 
@@ -47,6 +51,21 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
     return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture(scope="module")
+def full_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of a report with something in every part, and each sheet, in both languages."""
+    folder = tmp_path_factory.mktemp("full")
+    report = builders.full_report(folder / "catalogue")
+    paths = {}
+    for lang in LANGUAGES:
+        shown = ("service-vadore.html", "service-gestion-contacts-mails.html", "region-bretagne.html")
+        sheets = render_fiches(report, lang)
+        for name, html in {"report.html": render_report(report, lang), **{name: sheets[name] for name in shown}}.items():
+            paths[f"{lang}-{name}"] = folder / f"{lang}-{name}"
+            paths[f"{lang}-{name}"].write_text(html, encoding="utf-8")
+    return paths
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +200,44 @@ def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     results = Axe().run(page, options={"runOnly": RULES})
     assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_full_pages_and_sheets_leave_nobody_out(page: Page, full_files: dict[str, Path], lang: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for name, path in full_files.items():
+        if name.startswith(lang):
+            seen = Seen(page)
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            results = Axe().run(page, options={"runOnly": RULES})
+            assert results.violations_count == 0, f"{name}: {results.generate_report()}"
+            assert set(seen.requests) - {path.as_uri()} == {url for url in seen.requests if url.startswith("data:")}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_each_sheet_is_one_printed_page_and_so_is_a_full_synthesis(page: Page, full_files: dict[str, Path], lang: str) -> None:
+    # A4 less the margins of the style sheet, at 96 pixels an inch.
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": round(265 / 25.4 * 96)})
+    for name, path in full_files.items():
+        if name.startswith(lang):
+            page.goto(path.as_uri())
+            if "report" in name:
+                bottom = page.evaluate("document.getElementById('synthese').closest('section').getBoundingClientRect().bottom")
+                assert bottom <= page.evaluate("innerHeight")
+            else:
+                pages = pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages
+                assert len(pages) == 1, name
+
+
+def test_a_sheet_of_a_region_with_every_service_is_still_one_page(page: Page, tmp_path: Path) -> None:
+    report = builders.full_report(tmp_path / "catalogue")
+    line = report.regions[0]
+    many = tuple(dataclasses.replace(line, service=f"un-service-au-nom-plutot-long-{number}") for number in range(40))
+    path = tmp_path / "region.html"
+    path.write_text(render_fiches(dataclasses.replace(report, regions=many))["region-bretagne.html"], encoding="utf-8")
+    page.goto(path.as_uri())
+    assert "20 autres services" in visible_text(page)
+    assert len(pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) == 1
