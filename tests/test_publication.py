@@ -131,6 +131,20 @@ def test_when_nothing_changed_the_bytes_are_the_same_and_the_bridge_is_empty(tmp
     assert again.energy_published_microjoules == again.energy_recalculated_microjoules == kwh(8.3)
 
 
+def test_a_site_that_turns_out_to_be_in_a_zone_that_was_not_frozen_is_told(tmp_path: Path) -> None:
+    records = [replace(each, zone=None) for each in RECORDS]
+    inputs = inputs_of(records, tmp_path / "cat", sites=SITES)
+    found = published(tmp_path / "pub", inputs, tmp_path / "cat")
+    moved = replace(
+        inputs, catalogue=write_catalogue(tmp_path / "now", sites=SITES.replace("id: north", "id: north\n    zone: DEU"))
+    )
+    again = recalculate(found.report(), found.inputs(), moved)
+    assert (again.parts_lost, set(again.total.causes)) == ((), {"boundary"})
+    assert again.total.micrograms / 1e9 == pytest.approx(8.3 * 1.5 * (0.380 - 0.040))
+    unknown = recalculate(found.report(), found.inputs(), replace(moved, factors=FactorSet([factor("FRA", 2026, 40.0)], id="x")))
+    assert unknown.parts_lost == ("co2e_operational",)
+
+
 def test_a_published_quarter_is_over_whenever_its_last_record_was(tmp_path: Path) -> None:
     early = [each for each in RECORDS if each.start_utc_ns < Q4.bounds_ns(ZoneInfo("UTC"))[0]]
     inputs = inputs_of(early, tmp_path / "cat", equipment=EQUIPMENT)

@@ -130,11 +130,12 @@ def recalculate(
     quarter = Quarter.parse(published["quarter"])
     timezone = frozen.settings.timezone
     then, today = recorded or (Recorded(frozen, timezone), Recorded(now, timezone))
+    older = _covering(frozen.factors, now, today.of(quarter))
     # From what was published to what it is now, one cause at a time; a step that replaces nothing is the step before.
     steps = {
         "method": (then, frozen.catalogue, frozen.factors, frozen.settings),
-        "correction": (today, frozen.catalogue, frozen.factors, frozen.settings),
-        "boundary": (today, now.catalogue, frozen.factors, now.settings),
+        "correction": (today, frozen.catalogue, older, frozen.settings),
+        "boundary": (today, now.catalogue, older, now.settings),
         "factor": (today, now.catalogue, now.factors, now.settings),
     }
     levels = {"published": _published(published)}
@@ -160,7 +161,7 @@ def recalculate(
         quarter=str(quarter),
         parts=tuple(parts),
         parts_added=tuple(part for part in PARTS if part in known["factor"] and part not in known["published"]),
-        parts_lost=tuple(part for part in PARTS if part in known["published"] and part not in known["factor"]),
+        parts_lost=tuple(part for part in PARTS if part in known["published"] and part not in parts),
         total=total,
         services=tuple(each for each in services if each.published_micrograms or each.recalculated_micrograms),
         energy_published_microjoules=published["totals"]["energy_components_microjoules"],
@@ -222,6 +223,23 @@ def _with_rest(level: Level, total: Mapping[str, int]) -> Level:
     """The level of each service and of what none bears, so that they add up to the total."""
     rest = {part: whole - sum(figures.get(part, 0) for figures in level.values()) for part, whole in total.items()}
     return {**level, None: rest}
+
+
+def _covering(frozen: FactorSet, now: Inputs, activity: Activity) -> FactorSet:
+    """The factors as frozen, which are those of the zones that counted; with today's of a zone that counts only since."""
+    needed = {strand.zone for strand in activity.strands} | {site.zone for site in now.catalogue.sites} | {now.settings.zone}
+    missing = needed.difference(frozen.zones())
+    added = [each for each in now.factors.factors if each.zone in missing and each.pair in frozen.pairs]
+    if not added:
+        return frozen
+    return FactorSet(
+        (*frozen.factors, *added),
+        id=frozen.id,
+        version=frozen.version,
+        title=frozen.title,
+        timezone=frozen.timezone,
+        fill=frozen.fill,
+    )
 
 
 def _parts(level: Level) -> set[str]:
