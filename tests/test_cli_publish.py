@@ -86,6 +86,16 @@ def test_only_what_changed_is_restated(folder: Path, home: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["2026Q2", "2026Q2-r1", "2026Q3"]
 
 
+def test_what_was_not_known_when_it_was_published_is_no_zero(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ECOIA_ZONE")
+    published("2026Q2")
+    monkeypatch.setenv("ECOIA_ZONE", "FRA")
+    told = ecoia("recalculate", "--from", "journal")
+    assert "co2e_operational known only now" in told.stderr, told.output
+    (row,) = [text for text in told.stdout.splitlines() if "2026Q2" in text]
+    assert row.split() == ["2026Q2", *["–"] * 6, "stays"]
+
+
 def test_another_factor_set_is_only_tried(folder: Path) -> None:
     published("2026Q2")
     told = ecoia("recalculate", "--factors", "codecarbon", "--json")

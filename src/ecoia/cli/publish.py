@@ -191,7 +191,7 @@ def _print_bridges(found: list[Recalculation]) -> None:
         percent = "" if each.relative is None else f"{each.relative:+.1%}"
         causes = [kilograms(total.causes.get(cause, 0)) for cause in CAUSES]
         ends = (kilograms(total.published_micrograms), kilograms(total.recalculated_micrograms))
-        if each.parts_lost and not total.published_micrograms:  # what was published cannot be told any more: no zero is
+        if (each.parts_lost or each.parts_added) and not total.published_micrograms:  # neither end is known, and no zero is
             ends, causes = ("–", "–"), ["–"] * len(CAUSES)
         standing = "restate" if each.needed else "unknown" if each.parts_lost else "stays"
         rows.append((each.quarter, *ends, percent, *causes, standing))
