@@ -109,7 +109,7 @@ def test_a_later_factor_is_never_used_for_an_earlier_year() -> None:
 
 
 def test_an_unknown_zone_names_the_remedy() -> None:
-    with pytest.raises(FactorError, match=r"'FRX'.*ISO 3166.*ecoia config --zones"):
+    with pytest.raises(FactorError, match=r"'FRX'.*ISO 3166.*ecoia factors show"):
         default_factors().at("FRX", instant("2026-01-01T00:00"))
 
 

@@ -227,7 +227,7 @@ class FactorSet:
             )
         raise FactorError(
             f"no emission factor covers zone '{zone}': check the code (ISO 3166 alpha-3, e.g. FRA); "
-            f"{len(self.zones())} zones are known: list them with 'ecoia config --zones'"
+            f"factor set '{self.id}' has {len(self.zones())}, which 'ecoia factors show {self.id}' lists"
         )
 
     def at(self, zone: str, half_hour_utc_ns: int) -> tuple[FactorUse, int] | None:
