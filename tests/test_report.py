@@ -636,12 +636,27 @@ def test_the_year_is_compared_with_its_budget_and_the_path_to_date(tmp_path: Pat
     assert state.consumed.value == pytest.approx(17 / 34)
     assert state.distance.value == pytest.approx(0)
     assert 0.5 < state.overrun_probability.value < 1, "the quarters ahead are expected to be like the last four"
+    assert state.expected.value == pytest.approx(17 + 2 * (10 + 10 + 9 + 8) / 4)
+    assert state.expected.low is not None
     skipped = report(
         *four_quarters(9)[:4], record("2027-05-05T10:00", cpu=kwh(8), ram=None), catalogue=catalogue, quarter=Quarter(2027, 2)
     )
     state = skipped.targets[0].budget
     assert state is not None
-    assert {state.spent.reason, state.distance.reason, state.overrun_probability.reason} == {"too-few-quarters"}
+    lacking = (state.spent, state.distance, state.overrun_probability, state.expected)
+    assert {each.reason for each in lacking} == {"too-few-quarters"}
+
+
+def test_the_trend_at_a_constant_factor_moves_with_the_energy_alone(tmp_path: Path) -> None:
+    zone = [factor("FRA", 2026, 50.0), factor("FRA", 2027, 100.0)]
+    catalogue = with_targets(tmp_path, "id: t, indicator: energy, baseline: {quarters: [2026Q4]}, reduction: 0.3, horizon: 2030")
+    records = [record(f"{day}T10:00", cpu=kwh(2), ram=None, zone="FRA") for day in ("2026-11-05", "2027-02-05")]
+    found = report(*records, catalogue=catalogue, quarter=Quarter(2027, 1), factors=FactorSet(zone)).trend
+    now, before = found[-1], found[0]
+    assert now.co2e.value == pytest.approx(2 * (before.co2e.value or 0))
+    assert now.co2e_at_constant_factor.value == pytest.approx(before.co2e_at_constant_factor.value)
+    without = report(*records, quarter=Quarter(2027, 1), factors=FactorSet(zone)).trend
+    assert {point.co2e_at_constant_factor.reason for point in without} == {"no-reference"}
 
 
 def test_a_quarter_that_has_just_begun_is_no_fall(tmp_path: Path) -> None:

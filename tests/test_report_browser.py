@@ -239,5 +239,5 @@ def test_a_sheet_of_a_region_with_every_service_is_still_one_page(page: Page, tm
     path = tmp_path / "region.html"
     path.write_text(render_fiches(dataclasses.replace(report, regions=many))["region-bretagne.html"], encoding="utf-8")
     page.goto(path.as_uri())
-    assert "20 autres services" in visible_text(page)
+    assert "25 autres services" in visible_text(page)
     assert len(pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) == 1

@@ -18,7 +18,7 @@ from ecoia_dashboards.figures import service_names
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
 
-MOST_LINES = 20
+MOST_LINES = 15
 """How many services a region's sheet lists, so that it stays one page; the others are in the tables."""
 _MOST_CHARACTERS = 300  # of a purpose, and of a source
 _FIGURES = 2  # significant, of a number in plain language
