@@ -236,6 +236,19 @@ class TestStaticDrawing:
         with pytest.raises(svg.UnknownTraceError, match=re.escape(named)):
             svg.draw(figure, 340)
 
+    def test_points_of_a_plane_are_drawn_where_their_values_are(self) -> None:
+        axis = {"range": [0, 10], "tickvals": [0, 10], "ticktext": ["0", "10"], "title": {"text": "$kWh$"}}
+        points = [
+            go.Scatter(x=[x], y=[x], mode="markers", name=str(x), marker={"color": "#1f4e79", "symbol": symbol})
+            for x, symbol in ((2, "diamond"), (8, "circle-open"))
+        ]
+        drawing = svg.draw(go.Figure(points, layout={"height": 200, "xaxis": axis, "yaxis": axis}), 340)
+        assert well_formed(drawing)
+        assert "$kWh$" in drawing
+        odd = go.Scatter(x=[1], y=[1], mode="markers", marker={"symbol": "star"})
+        with pytest.raises(svg.UnknownTraceError, match="'star'"):
+            svg.draw(go.Figure([odd], layout={"height": 200, "xaxis": axis, "yaxis": axis}), 340)
+
     def test_bars_side_by_side_are_refused_not_drawn_stacked(self) -> None:
         figure = go.Figure([go.Bar(x=["a"], y=[1])], layout={"barmode": "group", "height": 100})
         figure.update_xaxes(tickvals=["a"], ticktext=["a"])

@@ -55,6 +55,8 @@ services: []
 #                                       # période de référence qui ne l'a pas enregistré (facultatif)
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
+#     quality: {accuracy: higher}       # higher | lower : dans quel sens une mesure de qualité est meilleure ; alors seuls
+#                                       # des runs sont comparés par qualité et énergie (facultatif)
 #     succeeds: ancien-assistant        # service remplacé, ou liste des services fusionnés (facultatif)
 #     boamps:                           # ce que l'export BoAmps dit de plus (facultatif ; docs/exports.md)
 #       task_family: génération de texte
