@@ -407,6 +407,55 @@ def full_report(folder: Path) -> QuarterlyReport:
     )
 
 
+def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
+    """As many services over eight quarters, each with training to compare, serving, idle, a site, equipment and regions."""
+    ids = [f"service-{number:02}" for number in range(services)]
+    register = "services:\n" + "".join(
+        f"  - {{id: {id_}, name: Service numéro {number}, audience: conseillers, purpose: propose une réponse n° {number}, "
+        "status: generalised, functional_unit: réponse, owner_role: chef de produit, quality: {accuracy: higher}}\n"
+        for number, id_ in enumerate(ids)
+    )
+    site = "zone: FRA, instances: [host-*]"
+    for figure, value in (("pue", 1.35), ("wue", 0.25), ("water_factor", 1.7)):
+        site += f", {figure}: [{{value: {value}, quality: declared, from: 2025-01-01, source: Contrat, date: 2025-01-15}}]"
+    equipment = "id: serveur, co2e_kg: 1461, life_years: 4, reserved_share: 0.5, instances: [host-1], from: 2025-01-01"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "regions.csv").write_text(
+        "region,service,quarter,units,source\n"
+        + "".join(f"Région {r},{id_},2026Q4,{100 + 7 * r + n},suivi\n" for r in range(18) for n, id_ in enumerate(ids)),
+        encoding="utf-8",
+    )
+    records = []
+    for year, month in ((year, month) for year in (2025, 2026) for month in (2, 5, 8, 11)):
+        for number, id_ in enumerate(ids):
+            day, minute = f"{year}-{month:02}", f"{number % 30:02}"
+            records.append(record(f"{day}-20T16:{minute}", 20, cpu=kwh(0.5), kind="idle", phase=None, spans=0, service=id_))
+            for n in range(5):
+                used, units = kwh(0.1 + 0.013 * number + 0.003 * n), micro(500 + number)
+                records.append(record(f"{day}-{n + 5:02}T08:{minute}", 25, cpu=used, service=id_, units_micro=units))
+                run = {"service": id_, "run_id": f"{id_}-{day}-{n}", "phase": "training"}
+                quality = {"accuracy": 0.8 + 0.013 * ((n * 3 + number) % 7)}
+                records.append(
+                    record(f"{day}-{n + 5:02}T12:{minute}", 20, cpu=kwh(1 + 0.13 * number + n), quality=quality, **run)
+                )
+                records.append(outcome(f"{day}-{n + 5:02}T12:55", result="ok" if n else "failed", **run))
+    return build_report(
+        fold(records),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(
+            folder,
+            services=register,
+            charter=CHARTER,
+            targets="targets:\n  - {id: t, indicator: co2e, reduction: 0.35, horizon: 2030, "
+            "baseline: {quarters: [2025Q1, 2025Q2, 2025Q3, 2025Q4]}}\n",
+            sites=f"sites:\n  - {{id: centre, name: Centre, {site}}}\n",
+            equipment=f"equipment:\n  - {{{equipment}, source: Fiche, date: 2025-01-03}}\n",
+        ),
+        factors=default_factors(),
+    )
+
+
 SEAL = Seal("2026Q4", "2027-01-20", "a" * 64, "2026Q3", "b" * 64)
 
 

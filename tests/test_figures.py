@@ -73,6 +73,19 @@ class TestFigures:
         assert len(chart.rows) == len(chart.figure.data[0].y)
         assert all(len(row) == len(chart.columns) for row in chart.rows)
 
+    def test_of_many_services_the_greatest_have_a_bar_and_the_others_one_and_all_are_in_the_table(
+        self, report: QuarterlyReport
+    ) -> None:
+        many = tuple(dataclasses.replace(report.results[0], service=f"service-{number:02}") for number in range(30))
+        found = charts(dataclasses.replace(report, results=many, register=()), FRENCH)
+        bars = [trace for trace in found["services"].figure.data if trace.type == "bar"]
+        assert {len(bar.y) for bar in bars} == {figures.MOST_BARS + 1}
+        assert sum(sum(bar.x) for bar in bars) == pytest.approx(30 * sum(bar.x[0] for bar in bars))
+        assert found["services"].figure.layout.yaxis.ticktext[-1] == "18 autres services"
+        assert [len(found[id_].rows) for id_ in ("services", "statuses")] == [30, 31]
+        assert all("18 autres services" in found[id_].alt for id_ in ("services", "statuses"))
+        assert all(well_formed(svg.draw(found[id_].figure, 340)) for id_ in ("services", "statuses"))
+
     def test_statuses_are_shares_of_a_whole_and_missing_is_named_not_drawn(self, report: QuarterlyReport) -> None:
         chart = charts(report, ENGLISH)["statuses"]
         for place in range(len(chart.rows)):

@@ -694,6 +694,9 @@ class TestElevenParts:
     def test_a_full_page_is_light(self, full: QuarterlyReport, lang: str) -> None:
         assert len(gzip.compress(render_report(full, lang).encode())) <= PAGE_LIMIT_BYTES
 
+    def test_a_page_of_thirty_services_over_eight_quarters_is_light(self, tmp_path: Path) -> None:
+        assert len(gzip.compress(render_report(builders.large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
+
 
 class TestSheets:
     def test_each_service_and_each_region_has_one(self, full: QuarterlyReport) -> None:

@@ -30,6 +30,9 @@ _TREND_COLOR = "#1f4e79"
 CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#00706a", "\\")}
 _INTERVAL_COLOR = "#14181d"
 _CONSTANT_COLOR = "#00706a"
+MOST_BARS = 12
+"""How many services have a bar of their own."""
+_OTHERS = ""  # the bar of the others, in the figures
 MOST_FRONTS = 3
 """How many comparisons of runs are drawn."""
 _NAME_WIDTH, _PHASE_WIDTH = 20, 30  # characters
@@ -96,26 +99,30 @@ def services(report: QuarterlyReport, language: Language) -> Chart | None:
     names = {service: service_names(report).get(service, service) for service in order}
     labels = {service: _label(names[service], language, simulated=service in simulated) for service in order}
     unit, size = language.unit_of(totals.values(), "kWh")
+    drawn, others = _most(order)
+    parts = {bar: [bar] if bar else others for bar in drawn}
+    lengths = {bar: sum(totals[service] for service in held) for bar, held in parts.items()}
+    labels[_OTHERS] = _wrapped(_others(others, language))
 
     figure = go.Figure(layout={"barmode": "stack"})
     for phase in phases:
         figure.add_bar(
             orientation="h",
-            y=order,
-            x=[cells[service].get(phase, 0.0) / size for service in order],
+            y=drawn,
+            x=[sum(cells[service].get(phase, 0.0) for service in parts[bar]) / size for bar in drawn],
             name=textwrap.shorten(language.of(wording.PHASES, phase), _PHASE_WIDTH, placeholder="…"),
             marker=_marker(PHASE_STYLES, phase),
         )
     figure.add_scatter(
         mode="text",
-        y=order,
-        x=[totals[service] / size for service in order],
-        text=[language.amount(Quantity(totals[service], "kWh")) for service in order],
+        y=drawn,
+        x=[lengths[bar] / size for bar in drawn],
+        text=[language.amount(Quantity(lengths[bar], "kWh")) for bar in drawn],
         textposition="middle right",
         showlegend=False,
     )
-    _value_axis(figure, "x", max(totals.values()) / size, unit, language, room=1.25)
-    _category_axis(figure, "y", order, [labels[service] for service in order])
+    _value_axis(figure, "x", max(lengths.values()) / size, unit, language, room=1.25)
+    _category_axis(figure, "y", drawn, [labels[bar] for bar in drawn])
 
     first, amount = order[0], Quantity(totals[order[0]], "kWh")
     title = language.t(
@@ -138,6 +145,7 @@ def services(report: QuarterlyReport, language: Language) -> Chart | None:
             first=names[first],
             most=language.amount(amount),
         )
+    alt += _beside(others, language)
     columns = (language.t("Service"), *(language.of(wording.PHASES, phase) for phase in phases), language.t("Total"))
     rows = tuple(
         (
@@ -159,6 +167,7 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
     everything = language.t("Ensemble")
     cells: dict[str, Mapping[str, float]] = {everything: whole}
     missing: dict[str, str] = {everything: ""}
+    weights: dict[str, int] = {}
     for service in dict.fromkeys(result.service for result in report.results):
         results = [result for result in report.results if result.service == service]
         shares = _shares(results)
@@ -167,22 +176,25 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
             # A service may be named like the whole; categories must differ.
             label = label if label not in cells else f"{label} ({service})"
             cells[label], missing[label] = shares, _missing(results, language)
+            weights[label] = sum(result.measure.energy_components_microjoules for result in results)
     missing[everything] = _missing(report.results, language)
     order = list(cells)
     known = [status for status in STATUS_STYLES if any(status in row for row in cells.values())]
+    greatest, others = _most(sorted(weights, key=lambda name: -weights[name]))
+    drawn = [name for name in order if name == everything or name in greatest]
 
     figure = go.Figure(layout={"barmode": "stack"})
     for status in known:
         figure.add_bar(
             orientation="h",
-            y=order,
-            x=[100 * cells[name].get(status, 0.0) for name in order],
+            y=drawn,
+            x=[100 * cells[name].get(status, 0.0) for name in drawn],
             name=language.of(wording.STATUSES, status),
             marker=_marker(STATUS_STYLES, status),
         )
     ticks = (0, 25, 50, 75, 100)
     figure.update_xaxes(range=[0, 100.5], tickvals=ticks, ticktext=[language.share(tick / 100) for tick in ticks])
-    _category_axis(figure, "y", order, [_wrapped(name) for name in order])
+    _category_axis(figure, "y", drawn, [_wrapped(name) for name in drawn])
 
     ranked = sorted(whole, key=lambda status: -whole[status])
     parts = [
@@ -194,6 +206,7 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
         "Barres horizontales à 100 %%, une pour l’ensemble et une par service. Ensemble : %(parts)s.",
         parts=language.listed(parts),
     )
+    alt += _beside(others, language)
     columns = (
         language.t("Service"),
         *(language.of(wording.STATUSES, status) for status in known),
@@ -478,6 +491,24 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
         for run in runs
     )
     return Chart(id_, title, alt, figure, columns, rows)
+
+
+def _most(order: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is drawn of a long list, with a place for the others; and these."""
+    if len(order) <= MOST_BARS + 1:
+        return list(order), []
+    return [*order[:MOST_BARS], _OTHERS], list(order[MOST_BARS:])
+
+
+def _others(others: Sequence[str], language: Language) -> str:
+    return language.n("%(count)s autre service", "%(count)s autres services", len(others))
+
+
+def _beside(others: Sequence[str], language: Language) -> str:
+    """What a text says of services that have no bar of their own."""
+    if not others:
+        return ""
+    return " " + language.t("%(others)s : dans le tableau, sans barre à leur nom.", others=_others(others, language))
 
 
 def _said(quantity: Quantity, language: Language) -> str:
