@@ -669,7 +669,7 @@ class TestElevenParts:
         for said in (
             "sans le bâtiment (aucun PUE)",
             "sans la veille réservée",
-            "Retraitements T",
+            "CO₂e publié, CO₂e recalculé",
             "Ce qui a été perdu",
             "pas compté",
         ):
