@@ -633,6 +633,22 @@ class TestElevenParts:
         nobody = dataclasses.replace(full, savings=(dataclasses.replace(dominated, role=None),))
         assert "responsable du service" in by_part(render_report(nobody))["sobriete"]
 
+    def test_other_hours_spare_co2e_and_no_energy(self, full: QuarterlyReport) -> None:
+        later = data.Saving(
+            kind="other-hours",
+            service="vadore",
+            phase=None,
+            microjoules=0,
+            energy=data.Quantity(0.0, "kWh"),
+            co2e=data.Quantity(0.2, "kgCO2e", 0.1, 0.4),
+            role=None,
+            may_harm=(6, 12),
+            hours_later=3,
+        )
+        text = by_part(render_report(dataclasses.replace(full, savings=(later,))))["sobriete"]
+        for said in ("3 heures plus tard", "la même énergie", "200 gCO₂e 100 à 400 gCO₂e", "Sécurité et engagement n° 12"):
+            assert said in text, said
+
     def test_what_the_data_does_not_support_is_said_not_guessed(self, sample: QuarterlyReport) -> None:
         text = by_part(render_report(sample))["sobriete"]
         assert "il faut au moins deux runs finis pour comparer (VADORE)" in text
