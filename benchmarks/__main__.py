@@ -24,6 +24,7 @@ import bench_exact
 import bench_interval
 import bench_report
 import bench_sampler
+import bench_serving
 import bench_start
 import bench_watch
 from harness import Effort, Line
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "interval": bench_interval.interval,
     "report": bench_report.report,
     "watch": bench_watch.watch,
+    "serving": bench_serving.serving,
 }
 
 

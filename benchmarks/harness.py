@@ -154,7 +154,7 @@ def run(
             process = subprocess.Popen(
                 [str(python), "-c", assignments + program + _EPILOGUE],
                 cwd=work,
-                env=_environment(home, environment or {}),
+                env=environment_of(home, environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -166,7 +166,7 @@ def run(
                 _, status, usage = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
             finally:
-                _end_helpers(home)
+                end_helpers(home)
         if ended_ns is None:
             raise subprocess.TimeoutExpired(program, timeout_seconds)
         if process.returncode != 0:
@@ -180,7 +180,8 @@ def run(
         return Finished(result, usage.ru_utime + usage.ru_stime, (ended_ns - told["ended_ns"]) / 1e9)
 
 
-def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
+def environment_of(home: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """What a program finds in its environment, see ``run``."""
     # Without a bytecode cache every import would compile its sources first, which nobody's second run does.
     steering = ("ECOIA_", "MLFLOW_", "CODECARBON_", "PYTHONDONTWRITEBYTECODE")
     env = {
@@ -208,7 +209,7 @@ def _await_end(pid: int, timeout_seconds: float, beside: Callable[[], object] | 
     return None
 
 
-def _end_helpers(home: Path) -> None:
+def end_helpers(home: Path) -> None:
     """End the delivery helper that a program left behind: what names this program's journal home in its environment."""
     wanted = f"ECOIA_HOME={home}".encode()
     found = True
