@@ -4,7 +4,8 @@
 #   make test         the tests
 #   make lint         style, types, layers
 #   make wheel-test   the built wheel: alone, beside MLflow 2.22, and whole
-#   make soak         the longest tests at full length: a thousand kills, ten million spans (some ten minutes)
+#   make soak         the longest tests at full length: a thousand kills, ten million spans, a service under load for
+#                     ten minutes (some twenty-five minutes)
 #   make bench        what measuring costs, against targets and a named peer (some of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
 #   make clean        remove what make made (the demo's results included)
@@ -36,8 +37,8 @@ test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 	$(BIN)/python -m pytest $(ARGS)
 
 soak: $(VENV)/.stamp-dev system
-	SOAK_KILLS=1000 SOAK_SPANS=10000000 $(BIN)/python -m pytest --capture=no \
-	  -k "killed_at_any_moment or does_not_grow" tests/test_kills.py tests/test_hosts.py
+	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \
+	  -k "killed_at_any_moment or does_not_grow" tests/test_kills.py tests/test_hosts.py tests/test_serving.py
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME",
                         help=f"some of: {', '.join(BENCHMARKS)}")  # fmt: skip
     effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--full", action="store_true", help="10 million spans for the memory line, instead of 1 million")
+    effort.add_argument(
+        "--full", action="store_true", help="10 million spans and a million requests for the memory lines, not a tenth"
+    )
     effort.add_argument("--quick", action="store_true", help="whether they run at all; the figures mean nothing")
     parser.add_argument("--no-peers", action="store_true", help="leave codecarbon out; much faster")
     parser.add_argument("--output", type=Path, default=Path("bench-results.json"), help="where the JSON goes")

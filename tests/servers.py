@@ -22,6 +22,8 @@ class Server:
         self.folder = folder
         (folder / "app.py").write_text(source, encoding="utf-8")
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+        # uvicorn leaves it out on a socket that it is handed: each answer would wait for the client's acknowledgement.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._log = (folder / "server.log").open("w+b")
         file = self._listener.fileno()
         self.process = subprocess.Popen(
