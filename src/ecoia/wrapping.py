@@ -286,7 +286,18 @@ _drive = coroutine(_steps)
 async def drive_late(span: LateSpan, inner: Coroutine[Any, Any, Any]) -> None:
     """Run a coroutine as a late span, to its end."""
     try:
-        await _drive(span, inner)
+        # The first step here, as above: a request has often no other.
+        state, token = _enter_step(span)
+        try:
+            item = inner.send(None)
+        except StopIteration:
+            _leave_step(span, state, token)
+        except BaseException:
+            _leave_step(span, state, token)
+            raise
+        else:
+            _leave_step(span, state, token)
+            await _drive_on(span, inner, item)
     except BaseException:
         finish_late(span, True)
         raise
