@@ -274,10 +274,10 @@ def _at_a_rate(effort: Effort, services: Mapping[str, _Service]) -> Iterator[Lin
     most = max(services["bare"].paced(3 * RATE, seconds).per_second for _ in range(3))
     rate = min(RATE, most / 1.5)
     rounds = _in_turns(number, {name: partial(each.paced, rate, seconds) for name, each in services.items()})
-    apart = sorted(abs(there.p99_ms - back.p99_ms) for there, back in (each["bare"] for each in rounds))
-    spread_ms = apart[-1]
+    spread = Figure.of([abs(there.p99_ms - back.p99_ms) for there, back in (each["bare"] for each in rounds)])
+    assert spread is not None
     note = f"at {rate:,.0f} requests a second; in brackets the bootstrap 95 % interval of the median"
-    of_p99 = f"{note}; the target is the most by which the bare service differs from itself within a round"
+    of_p99 = f"{note}; the target is by how much the bare service differs from itself within a round (median; the floor below)"
     for name, how in (("ours", ""), ("refusing", ", MLflow refusing"), ("slow", ", MLflow answering after 5 s")):
         yield Line(
             f"service at a fixed rate{how}: process CPU a request, over bare", "µs",
@@ -285,10 +285,15 @@ def _at_a_rate(effort: Effort, services: Mapping[str, _Service]) -> Iterator[Lin
         )  # fmt: skip
         yield Line(
             f"service at a fixed rate{how}: p99 over bare", "ms",
-            _bootstrap(_over_bare(rounds, name, "p99_ms")), spread_ms, note=of_p99,
+            _bootstrap(_over_bare(rounds, name, "p99_ms")), spread.median, note=of_p99,
             facts={"p99_ms": _figure_of(rounds, name, "p99_ms"), "bare_p99_ms": _figure_of(rounds, "bare", "p99_ms")},
         )  # fmt: skip
-    yield Line("floor: p99 of the bare service against itself, apart", "ms", Figure.of(apart), note=note)
+    yield Line(
+        "floor: p99 of the bare service against itself, apart",
+        "ms",
+        spread,
+        note=f"at {rate:,.0f} requests a second; in brackets the quartiles",
+    )
 
 
 def _growth_bytes(service: _Service, requests: int) -> float:
