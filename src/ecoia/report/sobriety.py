@@ -254,7 +254,7 @@ def _saving(
         energy=_energy(context, work, microjoules),
         co2e=_shown(co2e, "kgCO2e", "no-zone"),
         role=_role(context, work[0]),
-        may_harm=_MAY_HARM[kind],
+        may_harm=_may_harm(context, kind),
         runs=tuple(runs),
         metric=metric,
         front=tuple(front),
@@ -275,13 +275,15 @@ def _shown(estimate: Estimate | None, unit: str, reason: str) -> Quantity:
     return shown(Known(estimate, None if estimate else reason), unit)
 
 
-_MAY_HARM: dict[str, tuple[int, ...]] = {
-    "lost-runs": (),
-    "idle": (6,),
-    "dominated-runs": (3,),
-}
-"""By kind, the numbers of the charter's commitments that acting on it may harm: fewer reserves, less availability (security); a
-lighter model may be worse for some (equity)."""
+_MAY_HARM: dict[str, tuple[str, ...]] = {"idle": ("securite",), "dominated-runs": ("equite",)}
+"""By kind, how the ids of the charter's commitments begin that acting on it may harm: fewer reserves, less availability; a
+lighter model may be worse for some."""
+
+
+def _may_harm(context: Context, kind: str) -> tuple[int, ...]:
+    charter = context.catalogue.charter
+    commitments = charter.charter.commitments if charter and charter.charter else ()
+    return tuple(sorted(each.number for each in commitments if each.id.startswith(_MAY_HARM.get(kind, ()))))
 
 
 def _role(context: Context, service: str) -> str | None:
