@@ -798,3 +798,13 @@ def test_every_loss_that_the_sources_count_has_words(repository: Path) -> None:
         counted |= set(re.findall(r"""(?:lose\(|lost\[|lost \+= \()f?"([a-z_-]+)""", file.read_text(encoding="utf-8")))
     assert {"clock-step", "invalid-units", "gpu-counter-reset"} <= counted, "the sources count otherwise now"
     assert counted - set(wording.LOST) == set()
+
+
+def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_only(tmp_path: Path) -> None:
+    report = builders.full_report(tmp_path)
+    older = dataclasses.replace(report.factors[0], year=report.factors[0].year - 3, value_g_per_kwh=987.0)
+    page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
+    summary = page[page.index('id="synthese"') : page.index('id="engagement"')]
+    assert f"à facteur constant, celui de {report.reference_year}" in summary
+    assert "987" not in summary
+    assert "987" in page, "the annexes have them all"

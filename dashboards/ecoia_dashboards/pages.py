@@ -413,6 +413,22 @@ class _View:
             return self.language.t("jusqu’au %(end)s exclu", end=day(used.until_day))
         return self.language.t("sans limite")
 
+    @property
+    def factors_now(self) -> list[FactorUsed]:
+        """The factors of the quarter itself: of each zone the latest year, as the others are those of the trend."""
+        latest: dict[str, int] = {}
+        for factor in self.report.factors:
+            latest[factor.zone] = max(latest.get(factor.zone, factor.year), factor.year)
+        return [factor for factor in self.report.factors if factor.year == latest[factor.zone]]
+
+    @property
+    def at_constant_factor(self) -> Quantity | None:
+        """The quarter's CO2e of use at the grid factors of the reference year; None where there is none."""
+        now = next((point for point in self.report.trend if point.quarter == self.report.quarter), None)
+        if now is None or now.co2e_at_constant_factor.value is None:
+            return None
+        return now.co2e_at_constant_factor
+
     def varies(self, factor: FactorUsed) -> bool:
         """Whether a factor is a mean of several."""
         return factor.least_g_per_kwh != factor.greatest_g_per_kwh
