@@ -805,6 +805,6 @@ def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_
     older = dataclasses.replace(report.factors[0], year=report.factors[0].year - 3, value_g_per_kwh=987.0)
     page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
     summary = page[page.index('id="synthese"') : page.index('id="engagement"')]
-    assert f"à facteur constant, celui de {report.reference_year}" in summary
+    assert f"à facteur constant ({report.reference_year})" in summary
     assert "987" not in summary
     assert "987" in page, "the annexes have them all"
