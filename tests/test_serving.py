@@ -163,6 +163,7 @@ def test_the_example_reads_digits_and_tells_what_they_took(
         found = re.search(rf'^{name}_total{{endpoint="{endpoint}",model_version="{version}",.*}} (.*)$', page, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
+    wait_until(lambda: any(home.glob("journal/*/*.jsonl")))  # who scrapes before anything is recorded is told so in the log
     wait_until(lambda: total("ecoia_units", "/read") == 216)
     assert total("ecoia_spans", "/read") == 20
     wait_until(lambda: all(total("ecoia_spans", endpoint) == 2 for endpoint in semconv.START_UP))  # one in each worker
