@@ -40,6 +40,10 @@ environment full --require-hashes -r "$repo/requirements-dev.lock"
 # A copy of the tests without the sources beside them: what is imported can only be the wheel.
 mkdir "$work/checkout"
 cp -r "$repo"/{tests,examples,docs,benchmarks,pyproject.toml,Makefile,*.md} "$work/checkout/"
+# Files to copy for users stand beside sources; the pages link to them.
+mkdir "$work/checkout"/{integrations,dashboards}
+cp -r "$repo"/integrations/{kubernetes,ci} "$work/checkout/integrations/"
+cp -r "$repo"/dashboards/grafana "$work/checkout/dashboards/"
 cd "$work/checkout"
 # What runs against stores and browsers, and what takes long, is tested from the checkout; here it would only be done twice.
 "$work/full/bin/python" -m pytest -q -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider
