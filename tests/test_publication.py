@@ -277,6 +277,13 @@ def test_publishing_twice_refuses_and_a_restated_quarter_stands_beside(tmp_path:
     assert not list((tmp_path / "elsewhere").glob("*"))
 
 
+def test_a_quarter_without_a_record_is_not_frozen(tmp_path: Path) -> None:
+    inputs = inputs_of(RECORDS, tmp_path / "catalogue")
+    with pytest.raises(PublicationError, match="2020Q1 holds no record, so there is nothing to freeze"):
+        published(tmp_path / "root", inputs, tmp_path / "catalogue", Quarter(2020, 1))
+    assert not (tmp_path / "root").exists()
+
+
 def test_a_document_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
     inputs = inputs_of(RECORDS, tmp_path / "cat")
 
@@ -383,6 +390,18 @@ def test_seal_manifest_and_figures_hold_together_whoever_rewrote_them(
         verify(found.folder)
 
 
+@pytest.mark.parametrize("name", ["seal.json", "manifest.json", "report.json"])
+@pytest.mark.parametrize("content", ['{"schema": NaN}', '{"schema": "\\ud800"}', "[" * 100_000, "null"])
+def test_what_no_publication_can_hold_is_named(
+    name: str, content: str, chain: tuple[Path, Ed25519PrivateKey], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(chain[0], copy)
+    (copy / "2026Q3" / name).write_text(content, encoding="utf-8")
+    with pytest.raises(PublicationError, match=f"{name} is not what was published"):
+        verify(copy / "2026Q3")
+
+
 def test_a_seal_is_signed_with_one_key(chain: tuple[Path, Ed25519PrivateKey], tmp_path: Path) -> None:
     root, key = chain
     verify(root / "2026Q4", key.public_key())
@@ -405,7 +424,6 @@ def test_keys_are_pem_files_of_one_kind(tmp_path: Path) -> None:
     read = read_key(tmp_path / "key.pem", "word")
     assert read.public_key().public_bytes_raw() == read_public_key(tmp_path / "pub.pem").public_bytes_raw()
     for call in (
-        lambda: read_key(tmp_path / "key.pem"),
         lambda: read_key(tmp_path / "pub.pem"),
         lambda: read_key(tmp_path / "no"),
     ):
@@ -413,6 +431,23 @@ def test_keys_are_pem_files_of_one_kind(tmp_path: Path) -> None:
             call()
     with pytest.raises(PublicationError, match="openssl pkey"):
         read_public_key(tmp_path / "key.pem")
+
+
+def test_a_passphrase_that_is_lacking_wrong_or_too_many_is_what_is_to_be_mended(tmp_path: Path) -> None:
+    def write(encryption: serialization.KeySerializationEncryption) -> Path:
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+        )
+        (tmp_path / "key.pem").write_bytes(pem)
+        return tmp_path / "key.pem"
+
+    path = write(serialization.BestAvailableEncryption(b"word"))
+    with pytest.raises(PublicationError, match=": its passphrase is read from ECOIA_KEY_PASSPHRASE"):
+        read_key(path)
+    with pytest.raises(PublicationError, match=": correct ECOIA_KEY_PASSPHRASE"):
+        read_key(path, "other")
+    with pytest.raises(PublicationError, match=": unset ECOIA_KEY_PASSPHRASE"):
+        read_key(write(serialization.NoEncryption()), "word")
 
 
 def test_a_folder_without_publications_says_so(tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ class Published:
 
     def report(self) -> dict[str, Any]:
         """The figures as published."""
-        found: dict[str, Any] = _read_json(self.folder / REPORT_FILE)
-        return found
+        return _read_object(self.folder / REPORT_FILE)
 
     def inputs(self) -> Inputs:
         """What the figures were computed from."""
@@ -117,7 +116,8 @@ def publish(
         key: Signs the seal.
 
     Raises:
-        PublicationError: the quarter is published already (or, to be restated, is not), or the folder cannot be written.
+        PublicationError: the quarter is published already (or, to be restated, is not), holds no record, or the folder cannot be
+            written.
     """
     chain = publications(root)
     quarter = Quarter.parse(report.quarter)
@@ -127,6 +127,8 @@ def publish(
             f"{quarter} was published on {same[0].published_on} ('{same[0].folder}') and stays as it is: "
             f"'ecoia recalculate' puts what it amounts to today beside it"
         )
+    if recalculation is None and report.last_record_utc is None:
+        raise PublicationError(f"{quarter} holds no record, so there is nothing to freeze: check the quarter, and '--from'")
     if recalculation is not None and not same:
         raise PublicationError(f"{quarter} is not published in '{root}', so there is nothing to restate: 'ecoia publish' first")
     name = f"{quarter}-r{len(same)}" if recalculation else str(quarter)
@@ -197,7 +199,7 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
             raise PublicationError(f"{folder / path} is missing")
         if _sha256(folder / path) != listed[path]:
             raise PublicationError(f"{folder / path} is not what was published{_which_figures(folder / path, path, manifest)}")
-    report = _read_json(folder / REPORT_FILE)
+    report = _read_object(folder / REPORT_FILE)
     told = {"figures": _figures(json.dumps(report)), **{name: report.get(name) for name in ("quarter", "method_version")}}
     for name, value in told.items():
         if manifest[name] != value:
@@ -254,12 +256,16 @@ def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
         PublicationError: it cannot be read, or is another kind of key.
     """
     serialization, ed25519 = _cryptography()
+    pem = b""
     try:
-        key: Ed25519PrivateKey = serialization.load_pem_private_key(
-            path.read_bytes(), passphrase.encode() if passphrase else None
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise PublicationError(f"key '{path}' cannot be read ({error}): {_HOW_TO_MAKE}") from error
+        pem = path.read_bytes()
+        key: Ed25519PrivateKey = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
+    except TypeError as error:  # a passphrase too many, or none
+        remedy = "unset ECOIA_KEY_PASSPHRASE" if passphrase else "its passphrase is read from ECOIA_KEY_PASSPHRASE"
+        raise PublicationError(f"key '{path}' cannot be read ({error}): {remedy}") from error
+    except (OSError, ValueError) as error:
+        remedy = "correct ECOIA_KEY_PASSPHRASE" if passphrase and b"ENCRYPTED" in pem else _HOW_TO_MAKE
+        raise PublicationError(f"key '{path}' cannot be read ({error}): {remedy}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise PublicationError(f"key '{path}' is no Ed25519 private key: {_HOW_TO_MAKE}")
     found: Ed25519PrivateKey = key
@@ -354,7 +360,10 @@ def _published(folder: Path) -> Published:
 
 def _figures(report: str) -> dict[str, str]:
     """The SHA-256 of each section of the figures, so that a difference has a name."""
-    return {name: hashlib.sha256(_canonical(value)).hexdigest() for name, value in json.loads(report).items()}
+    data = json.loads(report)
+    if not isinstance(data, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - as what is no JSON at all
+    return {name: hashlib.sha256(_canonical(value)).hexdigest() for name, value in data.items()}
 
 
 def _which_figures(path: Path, name: str, manifest: Mapping[str, Any]) -> str:
@@ -362,7 +371,7 @@ def _which_figures(path: Path, name: str, manifest: Mapping[str, Any]) -> str:
         return ""
     try:
         now = _figures(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ": it is no longer a report"
     then = manifest["figures"]
     differing = [section for section in sorted({*now, *then}) if now.get(section) != then.get(section)]
@@ -394,16 +403,25 @@ def _canonical(data: Any) -> bytes:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        data = json.loads(path.read_bytes())
+        _canonical(data)  # what nobody can write again, as NaN, nobody published
     except OSError as error:
         raise PublicationError(f"{path} cannot be read ({error.strerror}): is this the folder of a publication?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PublicationError(f"{path} is not what was published: it cannot be read ({error})") from error
+    return data
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    data = _read_json(path)
+    if not isinstance(data, dict):
+        raise PublicationError(f"{path} is not what was published: it is no object")
+    return data
 
 
 def _read_canonical(path: Path) -> dict[str, Any]:
     """A JSON object in the one way of writing it: a byte that changes nothing in it is found as well."""
-    data = _read_json(path)
-    if not isinstance(data, dict) or _canonical(data) != path.read_bytes():
+    data = _read_object(path)
+    if _canonical(data) != path.read_bytes():
         raise PublicationError(f"{path} is not what was published: it is written in another way")
     return data
