@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +19,9 @@ from ecoia_dashboards.tables import Cell, tables
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
-# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file.
-_LIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file. It also
+# stands after whatever sets cells apart for somebody: a French spreadsheet that opens the international form ends a cell at each ``;``.
+_LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
 
 
 def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
@@ -58,4 +60,4 @@ def _cell(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> s
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%dT%H:%M:%SZ")
     text = ",".join(cell) if isinstance(cell, tuple) else str(cell)
-    return f"'{text}" if text.startswith(_LIVE) else text
+    return _LIVE.sub("'", text)
