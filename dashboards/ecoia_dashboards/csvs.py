@@ -19,8 +19,8 @@ from ecoia_dashboards.tables import Cell, tables
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
-# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file. It also
-# stands after whatever sets cells apart for somebody: a French spreadsheet that opens the international form ends a cell at each ``;``.
+# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file. It
+# also stands after whatever sets cells apart for somebody: a French spreadsheet ends a cell of the other form at each ``;``.
 _LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
 
 
