@@ -259,6 +259,24 @@ def test_a_published_quarter_is_told_in_the_next_report_as_what_it_was(tmp_path:
     assert sum(change.explained.terms.values()) == change.explained.micrograms
 
 
+def test_what_services_lack_of_the_whole_by_rounding_is_no_correction(tmp_path: Path) -> None:
+    odd = 40_000_000  # microjoules; each service's CO2e ends in a fraction of a microgram
+    records = [
+        record(f"{day}T10:00", cpu=odd + 37_000 * number, ram=None, service=f"s-{number}", zone="FRA")
+        for day in ("2026-08-05", "2026-11-05")
+        for number in range(9)
+    ]
+    inputs = inputs_of(records, tmp_path / "cat")
+    told = json.loads(report_of(inputs, Q3).to_json())
+    figures = published_micrograms(told)
+    services = sum(sum(value for value in published_micrograms(each).values()) for each in told["services"])
+    assert services != sum(figures.values()), "the case that this is about"
+    change = report_of(inputs, published_micrograms={"2026Q3": figures}).changes[0].total
+    assert change is not None
+    assert "correction" not in change.explained.terms
+    assert sum(change.explained.terms.values()) == change.explained.micrograms
+
+
 def test_publishing_twice_refuses_and_a_restated_quarter_stands_beside(tmp_path: Path) -> None:
     root, cat = tmp_path / "pub", tmp_path / "cat"
     inputs = inputs_of(RECORDS, cat)

@@ -160,7 +160,9 @@ def accounts(period: Period, names: Mapping[str, str], *, embodied: bool, api: b
     for service, listed in groups.items():
         activities = {what: activity for what, bearers in listed.items() if (activity := _activity(period, bearers))}
         split = period.split([bearer for bearers in listed.values() for bearer in bearers])
-        account = Account(activities, _micrograms(split.embodied) if embodied else 0, _micrograms(split.api) if api else 0)
+        account = Account(
+            activities, known_micrograms(split.embodied) if embodied else 0, known_micrograms(split.api) if api else 0
+        )
         if activities or account.micrograms:
             found[service] = account
     return found
@@ -206,10 +208,11 @@ def _activity(period: Period, bearers: list[Bearer]) -> Use | None:
     if any(bearer[1] == KIND_IDLE for bearer in bearers):
         method.add("idle")  # energy that is set apart only where power at rest is known
     use = period.operational(bearers, period.impacts)
-    return Use(sum(units) if units else None, energy_it.value, energy.value, _micrograms(use), frozenset(method))
+    return Use(sum(units) if units else None, energy_it.value, energy.value, known_micrograms(use), frozenset(method))
 
 
-def _micrograms(known: Known) -> int:
+def known_micrograms(known: Known) -> int:
+    """Micrograms of a part, in whole ones; zero where it is unknown."""
     return round(known.estimate.value * MICROGRAMS_PER_KG) if known.estimate else 0
 
 

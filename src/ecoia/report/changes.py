@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ecoia.activity import Bearer
 from ecoia.assessment import Estimate
-from ecoia.change import Explained, accounts, decompose, successors, total
+from ecoia.change import Explained, accounts, decompose, known_micrograms, successors, total
+from ecoia.impacts import Split
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import COMPARED, ChangeLine, QuarterChange
@@ -53,7 +54,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     return replace(
         found,
         parts=tuple(parts),
-        total=line(total(services, _sum(published, parts)), lambda _: True),
+        total=line(total(services, _corrected(published, splits[1], parts)), lambda _: True),
         services=tuple(
             line(each, lambda bearer, service=each.service: names.get(bearer[0] or "", bearer[0]) == service)  # type: ignore[misc]
             for each in services
@@ -61,7 +62,13 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     )
 
 
-def _sum(published: Mapping[str, int], parts: Sequence[str]) -> int | None:
-    """What was published of some parts; None where not all of them were."""
+def _corrected(published: Mapping[str, int], today: Split, parts: Sequence[str]) -> int | None:
+    """What was published of some parts; None where not all of them were, or where it is what they are today.
+
+    Then services, each in whole micrograms, may miss it by some: that is no correction.
+    """
     names = [f"co2e_{part}" for part in parts]
-    return sum(published[name] for name in names) if all(name in published for name in names) else None
+    if not all(name in published for name in names):
+        return None
+    told = sum(published[name] for name in names)
+    return None if told == sum(known_micrograms(getattr(today, part)) for part in parts) else told
