@@ -48,6 +48,15 @@ def test_a_quarter_is_published_verified_and_computed_again(folder: Path) -> Non
     assert bridge.stdout.count("stays") == 2
 
 
+def test_a_report_of_a_published_quarter_says_that_it_is_not_the_one_that_counts(folder: Path) -> None:
+    words = ("report", "--quarter", "2026Q2", "--from", "journal", "--out", folder.parent / "out", "--format", "json")
+    assert "was published" not in ecoia(*words).stderr
+    published("2026Q2")
+    told = ecoia(*words).stderr
+    assert "2026Q2 was published on" in told
+    assert f"('{folder / '2026Q2'}'): that is the report" in told
+
+
 def test_a_changed_byte_is_named(folder: Path) -> None:
     published("2026Q2")
     path = folder / "2026Q2" / "report.json"

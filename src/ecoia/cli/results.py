@@ -27,7 +27,7 @@ from ecoia.cli.common import (
     say,
 )
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
-from ecoia.cli.reading import build, read
+from ecoia.cli.reading import build, chain_of, read
 from ecoia.errors import UsageError
 from ecoia.semconv import NOT_LACKING
 from ecoia.settings import Settings
@@ -69,6 +69,8 @@ def report(
         built = _build(settings, quarter, source, begin)
         paths, failed = write_formats(built, chosen, lang.value, out, started=begin)
     _print_results(built)
+    for each in (each for each in chain_of(settings) if each.quarter == built.quarter):
+        say(f"{each.name} was published on {each.published_on} ('{each.folder}'): that is the report, this is a draft of today")
     for path in paths:
         typer.echo(path)
     if failed:
