@@ -106,6 +106,22 @@ def test_why_no_run_is_said_to_be_too_costly(tmp_path: Path, runs: list[Record],
     assert [each for each in found.savings if each.kind == "dominated-runs"] == []
 
 
+@pytest.mark.parametrize("count", [5, 40])
+def test_what_many_services_lose_little_by_little_is_listed(tmp_path: Path, count: int) -> None:
+    """No service alone reaches 1 %; together, the failed runs of forty are 20 % of the quarter and those of five 0.25 %."""
+    small = 0.5 if count == 40 else 0.05
+    records = [record("2026-11-05T08:00", 25, cpu=kwh(100 - small * count), ram=None)]
+    for number in range(count):
+        start, work = "2026-10-05T08:00", {"run_id": f"run-{number}", "service": f"s-{number}"}
+        records.append(record(start, 25, cpu=kwh(small), ram=None, phase="training", **work))
+        records.append(outcome(start, result="failed", **work))
+    found = report(tmp_path, records)
+    listed = [each.microjoules for each in found.savings if each.kind == "lost-runs"]
+    assert kwh(small * count) - sum(listed) < kwh(1)
+    assert bool(listed) == (count == 40)
+    assert (reasons(found).get("lost-runs") == "nothing-found") == (count == 5)
+
+
 def test_each_kind_is_either_listed_or_explained(tmp_path: Path) -> None:
     for place, runs in enumerate(([], run(0, 1, 0.5, "failed"), [*run(0, 9, 0.5), *run(1, 2, 0.5)])):
         found = report(tmp_path / str(place), runs)

@@ -7,7 +7,7 @@ who started them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from ecoia.activity import Strand
 from ecoia.assessment import Estimate
@@ -23,7 +23,8 @@ MOST_RUNS = 5
 MOST_COMPARED = 40
 """How many runs of a service and phase are compared by quality and energy."""
 _LEAST_SHARE = 0.01
-"""A saving below this share of the quarter's energy (or CO2e) is not worth a committee's time."""
+"""Of the quarter's energy: what all services together could spare in one way, below this, is not worth a committee's time. Of the
+work's CO2e: nor are other hours that would have emitted so little less."""
 _HOURS = 24
 _Run = tuple[str, str, str]
 
@@ -49,9 +50,19 @@ def _run_used(context: Context, run: _Run, microjoules: int) -> RunUsed:
 def savings(context: Context) -> tuple[Saving, ...]:
     """What the quarter's data shows could be spared, the greatest energy first; then what other hours would have emitted less."""
     whole = sum(energy or 0 for strand in context.activity.strands for energy in strand.known_microjoules)
-    found = [*_lost_runs(context), *_idle(context), *_dominated(context)]
-    kept = [saving for saving in found if saving.microjoules >= _LEAST_SHARE * whole > 0]
+    kept = [saving for kind in (_lost_runs, _idle, _dominated) for saving in _worth_listing(kind(context), whole)]
     return (*sorted(kept, key=lambda each: (-each.microjoules, each.service, each.kind)), *_other_hours(context))
+
+
+def _worth_listing(found: Iterable[Saving], whole: int) -> Iterator[Saving]:
+    """The greatest savings of a kind: those left out come to less than the least share, however many services they are of."""
+    ordered = sorted(found, key=lambda each: (-each.microjoules, each.service, each.phase or "", each.metric or ""))
+    left = sum(each.microjoules for each in ordered)
+    for saving in ordered:
+        if left < _LEAST_SHARE * whole:
+            return
+        yield saving
+        left -= saving.microjoules
 
 
 def _training_runs(context: Context) -> dict[_Run, int]:
