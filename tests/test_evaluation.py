@@ -92,6 +92,16 @@ def test_measured_figures_are_those_of_the_report(folder: Path) -> None:
     assert json.loads(found.to_json())["figures"]["energy"]["unit"] == "kWh"
 
 
+def test_a_service_recorded_on_few_of_its_days_is_not_said_to_have_no_figures(folder: Path) -> None:
+    path = folder / "services.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("    name: VADORE\n", "    name: VADORE\n    instance_days: 90\n"), encoding="utf-8")
+    found = evaluation_of(folder)
+    assert found.figures["energy"].value is not None
+    assert found.measured
+    assert "les chiffres manquent" not in render_evaluation(found)
+
+
 def test_what_a_projection_lacks_is_named(folder: Path) -> None:
     assert evaluation_of(folder).projection_lacks is None, "nobody asked for one"
     no_units = evaluation_of(folder, "acces-information", units_per_year=10)

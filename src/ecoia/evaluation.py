@@ -65,7 +65,7 @@ class Given:
 class Evaluation:
     """A service's dossier in a quarter. ``answers`` by question: the last that was given by then.
 
-    ``projection`` is None where no volume was given, or nothing can be projected: for the reason ``projection_lacks``, one of
+    ``measured``: something of it was recorded, on however few days. ``projection`` is None where no volume was given, or nothing can be projected: for the reason ``projection_lacks``, one of
     ``report.REASONS``.
     """
 
@@ -146,7 +146,7 @@ def evaluate(
         owner_role=entry.owner_role,
         organisation=report.organisation,
         quarter=report.quarter,
-        measured=any(item.measured for item in report.register if item.id == service),
+        measured=figures["energy"].value is not None or bool(phases),
         simulated=any(result.simulated for result in phases),
         boundary=phases[0].measure.boundary if phases else "it",
         figures=figures,
