@@ -102,7 +102,7 @@ def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: s
     lines = [line.removeprefix("# ") if line.startswith(("# " + key, "#   ")) else line for line in tail.splitlines()]
     loaded = write_catalogue(tmp_path, **{name: "\n".join([*head.splitlines(), *lines])})
     lists = (loaded.services, loaded.targets.targets, loaded.calibrations, loaded.sites, loaded.equipment)
-    assert sum(map(len, lists)) == {"targets": 2}.get(key, 1)
+    assert sum(map(len, lists)) == {"services": 2, "targets": 2}.get(key, 1)
 
 
 def test_every_mistake_of_the_folder_is_told_at_once_with_its_line(tmp_path: Path) -> None:
@@ -216,6 +216,31 @@ def test_a_decision_is_taken_by_a_body_of_the_charter(tmp_path: Path) -> None:
 def test_a_service_does_not_succeed_itself(tmp_path: Path) -> None:
     (found,) = mistakes(tmp_path, services="services:\n  - {id: a, name: A, status: poc, succeeds: a}\n")
     assert "names this very service" in found
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "said"),
+    [
+        ("", "[z]", "", "services.yaml:3: services[1].succeeds: 'z' is not registered: keep it there with status retired"),
+        ("", "[a]", "[a]", "services.yaml:4: services[2].succeeds: 'a' goes on as 'b' already"),
+        ("[c]", "[a]", "[b]", "services.yaml:4: services[2].succeeds: 'b' goes on from 'c' itself"),
+    ],
+)
+def test_a_service_goes_on_from_registered_ones_each_in_one_line(tmp_path: Path, a: str, b: str, c: str, said: str) -> None:
+    lines = (
+        f"  - {{id: {name}, name: N, status: poc{f', succeeds: {old}' if old else ''}}}\n"
+        for name, old in zip("abc", (a, b, c), strict=True)
+    )
+    (found,) = mistakes(tmp_path, services="services:\n" + "".join(lines))
+    assert found.startswith(said)
+
+
+def test_a_target_is_of_a_registered_service(tmp_path: Path) -> None:
+    services = "services:\n  - {id: a, name: A, status: poc}\n"
+    (found,) = mistakes(
+        tmp_path, services=services, targets=f"targets:\n  - {{{THRESHOLD}, service: b}}\n".replace("coverage_services", "sci")
+    )
+    assert found.startswith("targets.yaml:2: targets[0].service: 'b' is not in services.yaml")
 
 
 def test_an_adopted_target_keeps_its_decision(tmp_path: Path) -> None:

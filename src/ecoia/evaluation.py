@@ -65,8 +65,8 @@ class Given:
 class Evaluation:
     """A service's dossier in a quarter. ``answers`` by question: the last that was given by then.
 
-    ``measured``: something of it was recorded, on however few days. ``projection`` is None where no volume was given, or nothing can be projected: for the reason ``projection_lacks``, one of
-    ``report.REASONS``.
+    ``measured``: something of it was recorded, on however few days. ``projection`` is None where no volume was given, or nothing
+    can be projected: for the reason ``projection_lacks``, one of ``report.REASONS``.
     """
 
     service: str

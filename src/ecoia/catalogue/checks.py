@@ -26,6 +26,7 @@ def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Probl
     for check in (
         _unknown_bodies,
         _unknown_services,
+        _broken_successions,
         _unknown_answers,
         _overlapping_calibrations,
         _oversold_contracts,
@@ -61,6 +62,7 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
         return
     known = [service.id for service in parts[SERVICES_FILE].services]
     for file, keys in (
+        (TARGETS_FILE, ("targets",)),
         (COMMITTEES_FILE, ("recommendations", "decisions", "actions", "ties")),
         (EVALUATIONS_FILE, ("answers",)),
     ):
@@ -72,6 +74,35 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
                         f"{each.service!r} is not in {SERVICES_FILE}: register it there (a project has status poc), or correct it"
                     )
                     yield Problem(file, line_of(nodes[file], location), location, remedy)
+
+
+def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """A service that goes on from one that is not registered, that another one goes on from, or from itself by a detour."""
+    listed = _listed(parts, SERVICES_FILE, "services")
+    known = [service.id for _, service in listed]
+    follows: dict[str, str] = {}
+    for index, service in listed:
+        for old in service.succeeds:
+            if old not in known:
+                remedy = f"{old!r} is not registered: keep it there with status retired, or correct it"
+            elif old in follows:
+                remedy = f"{old!r} goes on as {follows[old]!r} already: a service goes on as one, several may go on as the same"
+            elif old in _line_after(service.id, follows):
+                remedy = f"{old!r} goes on from {service.id!r} itself: one of them came first"
+            else:
+                follows[old] = service.id
+                continue
+            location = ("services", index, "succeeds")
+            yield Problem(SERVICES_FILE, line_of(nodes[SERVICES_FILE], location), location, remedy)
+
+
+def _line_after(service: str, follows: dict[str, str]) -> list[str]:
+    """As what a service went on, one after the other."""
+    line = []
+    while service in follows:
+        service = follows[service]
+        line.append(service)
+    return line
 
 
 def _unknown_answers(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:

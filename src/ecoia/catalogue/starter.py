@@ -57,12 +57,13 @@ services: []
 #     owner_role: chef de produit IA    # un rôle, jamais une personne ni une adresse
 #     quality: {accuracy: higher}       # higher | lower : dans quel sens une mesure de qualité est meilleure ; alors seuls
 #                                       # des runs sont comparés par qualité et énergie (facultatif)
-#     succeeds: ancien-assistant        # service remplacé, ou liste des services fusionnés (facultatif)
+#     succeeds: ancien-assistant        # service remplacé, ou liste des services fusionnés : ils restent inscrits (facultatif)
 #     boamps:                           # ce que l'export BoAmps dit de plus (facultatif ; docs/exports.md)
 #       task_family: génération de texte
 #       algorithms: [{foundation_model: nom-du-modèle, type: llm}]
 #       datasets: [{usage: input, type: token}, {usage: output, type: token}]
 #       infrastructure: {type: onPremise, components: [{type: gpu, count: 1}]}
+#   - {id: ancien-assistant, name: Ancien assistant, status: retired}
 """
 
 _STARTER_CHARTER = """\
