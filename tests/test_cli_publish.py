@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from builders import kwh, record
 from ecoia.journal import Journal
@@ -55,6 +58,18 @@ def test_a_report_of_a_published_quarter_says_that_it_is_not_the_one_that_counts
     told = ecoia(*words).stderr
     assert "2026Q2 was published on" in told
     assert f"('{folder / '2026Q2'}'): that is the report" in told
+
+
+def test_with_which_key_each_publication_is_signed_is_shown(folder: Path, tmp_path: Path) -> None:
+    secret = Ed25519PrivateKey.generate()
+    pem = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    published("2026Q2", "--key", tmp_path / "key.pem")
+    published("2026Q3")
+    lines = ecoia("verify", folder).stdout.splitlines()
+    start = base64.b64encode(secret.public_key().public_bytes_raw()).decode()[:12]
+    assert any("2026Q2" in line and line.rstrip().endswith(f"{start}…") for line in lines)
+    assert any("2026Q3" in line and line.rstrip().endswith("no key") for line in lines)
 
 
 def test_a_changed_byte_is_named(folder: Path) -> None:

@@ -345,6 +345,11 @@ def _removed(root: Path) -> None:
     (root / "2026Q4/documents/rapport.txt").unlink()
 
 
+def _seal_and_manifest_removed(root: Path) -> None:
+    for name in ("seal.json", "manifest.json"):
+        (root / "2026Q4" / name).unlink()
+
+
 def _added(root: Path) -> None:
     (root / "2026Q4/inputs/rows/2020Q1.jsonl.gz").write_bytes(b"")
 
@@ -367,6 +372,8 @@ def _first_one_replaced(root: Path) -> None:
     [
         (_removed, "rapport.txt is missing"),
         (lambda root: (root / "2026Q4" / "manifest.json").unlink(), "manifest.json is missing"),
+        (_seal_and_manifest_removed, "2026Q4/manifest.json is missing"),
+        (lambda root: (root / "2026Q4").rename(root / "2027Q1"), "2027Q1 was published as 2026Q4: its folder was renamed"),
         (_added, "was not published: it was added since"),
         (_another_figure, "section 'pue' differs"),
         (_first_one_replaced, "2026Q3 is not the publication that 2026Q4 was chained to"),

@@ -55,6 +55,12 @@ class Published:
         """That of its folder."""
         return self.folder.name
 
+    @property
+    def signed_with(self) -> str | None:
+        """The public key that its signature is checked by, in base64; None where it is not signed."""
+        found: str | None = _read_canonical(self.folder / SEAL_FILE)["public_key"]
+        return found
+
     def report(self) -> dict[str, Any]:
         """The figures as published."""
         return _read_object(self.folder / REPORT_FILE)
@@ -213,14 +219,16 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
     Raises:
         PublicationError: as ``verify``, or a link of the chain is not the publication before.
     """
-    for seal in sorted(root.glob(f"[!.]*/{SEAL_FILE}")):
-        if not (seal.parent / MANIFEST_FILE).exists():
-            raise PublicationError(f"{seal.parent / MANIFEST_FILE} is missing")
+    for path in sorted(path for name in (REPORT_FILE, SEAL_FILE) for path in root.glob(f"[!.]*/{name}")):
+        if not (path.parent / MANIFEST_FILE).exists():
+            raise PublicationError(f"{path.parent / MANIFEST_FILE} is missing")
     chain = publications(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or that of all of them")
     for before, each in zip([None, *chain], chain, strict=False):
         verify(each.folder, public_key)
+        if each.name.partition("-r")[0] != each.quarter:
+            raise PublicationError(f"{each.folder} was published as {each.quarter}: its folder was renamed")
         link = _read_canonical(each.folder / MANIFEST_FILE)["previous"]
         if before is not None and (link["head"], link["seal"]) != (before.head, _sha256(before.folder / SEAL_FILE)):
             raise PublicationError(f"{before.folder} is not the publication that {each.name} was chained to")

@@ -105,15 +105,28 @@ def verify(
         raise typer.Exit(FAILED) from None
     differing = [each for each in checked if compute and not publication.recompute(each)]
     rows = [
-        (each.name, each.published_on, each.head, *(("differs" if each in differing else "the same",) if compute else ()))
+        (
+            each.name,
+            each.published_on,
+            each.head,
+            _signed(each),
+            *(("differs" if each in differing else "the same",) if compute else ()),
+        )
         for each in checked
     ]
-    print_table("Verified", ("publication", "published on", "head", *(("computed again",) if compute else ())), rows)
+    print_table(
+        "Verified", ("publication", "published on", "head", "signed with", *(("computed again",) if compute else ())), rows
+    )
     if given is None:
         say("without --public-key, signatures are checked by the keys that came with them; compare the head with the minutes")
     if differing:
         say("this version of ecoia computes other figures from the same inputs: 'ecoia recalculate' tells the difference")
         raise typer.Exit(FAILED)
+
+
+def _signed(published: Published) -> str:
+    """By the beginning of the key, which tells two apart."""
+    return f"{key[:12]}…" if (key := published.signed_with) else "no key"
 
 
 def recalculate(
