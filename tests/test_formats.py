@@ -295,6 +295,14 @@ class TestCsv:
         assert not [cell for cell in cells if cell.lstrip(" ").startswith("=")], cells
 
 
+def test_the_data_keeps_what_nobody_sees_and_writes_it_escaped(whole: QuarterlyReport) -> None:
+    name = "a\u202eb\u2066c\u200fd\x85e\u2028f"
+    text = dataclasses.replace(whole, organisation=name).to_json()
+    assert json.loads(text)["organisation"] == name
+    assert r"a\u202eb\u2066c\u200fd\u0085e\u2028f" in text
+    assert not (set(name) - set("abcdef")) & set(text)
+
+
 class TestXlsx:
     @pytest.fixture(params=LANGUAGES)
     def workbook(self, whole: QuarterlyReport, request: pytest.FixtureRequest) -> tuple[str, openpyxl.Workbook]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,9 @@ from ecoia.hosted import Hypotheses
 from ecoia.recalculation import Recalculation
 
 REPORT_SCHEMA = 1
+
+# Controls, marks of direction, ends of line of other alphabets: in a viewer of JSON they make a text read as another.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 # Every code that the report may hold, so that a renderer can prove that it has a sentence for each.
 REASONS = (
@@ -777,5 +781,6 @@ class QuarterlyReport:
     schema: int = REPORT_SCHEMA
 
     def to_json(self) -> str:
-        """The report as indented JSON, keys sorted: equal data gives equal bytes."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True) + "\n"
+        """The report as indented JSON, keys sorted: equal data gives equal bytes. Marks that a reader cannot see are escaped."""
+        text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+        return _UNSEEN.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text) + "\n"
