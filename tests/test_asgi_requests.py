@@ -213,6 +213,35 @@ def test_an_exception_comes_out_untouched_and_its_request_is_measured(engine: Qu
     engine.assert_settled()
 
 
+def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
+    engine: QuietEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, mounted, other = FastAPI(), FastAPI(), FastAPI()
+    for inner, service in ((mounted, "cv"), (other, "model")):
+        inner.add_api_route("/items/{x}", answer_api)
+        inner.add_middleware(ImpactMiddleware, service=service, units=1)
+    app.mount("/mounted", mounted)
+    app.mount("/other", other)
+    app.mount("/left", mounted)
+    app.add_middleware(ImpactMiddleware, service="cv", units=1, routes={"/left/*": None})
+
+    async def main() -> None:
+        for path in ("/mounted/items/1", "/mounted/items/2", "/other/items/3", "/left/items/4"):
+            assert (await ask(app, path))[0]["status"] == 200
+
+    asyncio.run(main())
+    spans = {endpoint: number for endpoint, number in by_endpoint(engine).items() if number}
+    assert spans == {"/mounted/items/{x}": 2, "/other/items/{x}": 1, "/left/items/{x}": 1}
+    assert sum(by_endpoint(engine, "model").values()) == 1  # the other service's own
+    assert sum(counters.units_micro for counters in engine.every("cv")) == 4_000_000
+    assert_about(engine.cpu_ns("cv"), 6)
+    assert_about(engine.cpu_ns("model"), 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "ecoia: two ImpactMiddlewares measure cv around each other: the inner one is without effect"
+    ]
+    engine.assert_settled()
+
+
 def test_a_client_that_goes_is_measured_until_then(engine: QuietEngine) -> None:
     async def endless(_: Any) -> Response:
         burn(3)

@@ -143,6 +143,18 @@ def test_a_client_that_goes_is_measured_until_then(engine: QuietEngine, app: fla
     engine.assert_settled()
 
 
+def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(engine: QuietEngine, app: flask.Flask) -> None:
+    twice = ImpactMiddleware(ImpactMiddleware(app, service="cv", units=1), service="cv", units=1)
+    environ = environ_of("/nested")
+    for _ in range(2):  # what tries a request again does so with the same environ
+        list(twice(environ, lambda *_: None))
+    ask(ImpactMiddleware(twice, service="portal"), "/nested")
+    assert spans_by_endpoint(engine) == {"/nested": 3}
+    assert spans_by_endpoint(engine, "portal") == {"/nested": 1}
+    assert sum(counters.units_micro for counters in engine.every("cv")) == 3_000_000
+    engine.assert_settled()
+
+
 def test_a_server_that_closes_nothing_leaves_no_span_open(engine: QuietEngine, app: flask.Flask) -> None:
     response = ImpactMiddleware(app, service="cv")(environ_of("/stream"), lambda *_: None)
     assert len(list(response)) == 3
@@ -161,6 +173,36 @@ def test_exceptions_of_views_and_streams_come_out_untouched(engine: QuietEngine,
     assert sum(spans_by_endpoint(engine).values()) == 2
     assert not any(counters.units_given for counters in engine.every("cv"))
     assert not engine.lost
+    engine.assert_settled()
+
+
+def test_a_response_may_be_started_and_begun_anew_in_every_way_that_servers_take(engine: QuietEngine) -> None:
+    began: list[Any] = []
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
+        began.append((status, headers, exc_info))
+
+    def app(environ: Any, start: Any) -> list[bytes]:
+        start("2\u00b23 odd", headers=[])
+        start("503 Failed", [], exc_info=(ValueError, None, None))
+        return [b"failed"]
+
+    measured = ImpactMiddleware(app, service="cv", units=1)  # type: ignore[arg-type]
+    assert measured(environ_of("/"), start_response) == [b"failed"]
+    assert began == [("2\u00b23 odd", [], None), ("503 Failed", [], (ValueError, None, None))]
+    assert not any(counters.units_given for counters in engine.every("cv"))
+    engine.assert_settled()
+
+
+@pytest.mark.parametrize("headers", [[("X-Units", 3)], [(None, "3")], ["X-Units"], None])
+def test_headers_that_are_none_break_no_request_that_has_ended(engine: QuietEngine, headers: Any) -> None:
+    def app(environ: Any, start: Any) -> list[bytes]:
+        start("200 OK", headers)
+        return [b"done"]
+
+    measured = ImpactMiddleware(app, service="cv", units=ResponseHeader("x-units"))  # type: ignore[arg-type]
+    assert measured(environ_of("/"), lambda *_: None) == [b"done"]
+    assert list(engine.lost) == ["invalid-units"]
     engine.assert_settled()
 
 

@@ -98,6 +98,7 @@ class ImpactMiddleware:
             engine.disabled
             or (kind != "http" and kind != "websocket")
             or (self._paths or self._first(scope)).left_out(_path(scope))
+            or self._endpoints.has_counted(scope)
         ):
             await self._app(scope, receive, send)
             return
@@ -113,6 +114,7 @@ class ImpactMiddleware:
             account = answer.account
             inner = _accounted(inner, answer)
         span = begin_late(self._endpoints.default, partial(self._label_of, scope), account)
+        scope[self._endpoints.mark] = span
         await drive_late(span, inner)
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))

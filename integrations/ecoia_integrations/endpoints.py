@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import ecoia
-from ecoia.engine import Label, label_of, lose
+from ecoia.engine import Label, engine, label_of, lose
 from ecoia.errors import UsageError
 from ecoia.semconv import ENDPOINT_OTHERS
 from ecoia.tracking import problem_with
@@ -90,6 +90,7 @@ class Endpoints:
         self.named = frozenset(filter(None, self._labels))
         self._room = MOST_ENDPOINTS
         self._others = self._label(service, phase, ENDPOINT_OTHERS)
+        self.mark = f"ecoia.span.{service}"
 
     def of(self, endpoint: str | None) -> Label:
         """The label of an endpoint; None for one that is not known."""
@@ -102,6 +103,17 @@ class Endpoints:
             self._room -= 1
             label = self._labels[endpoint] = self._label(self._service, self._phase, endpoint)
         return label
+
+    def has_counted(self, request: MutableMapping[str, Any]) -> bool:
+        """Whether a middleware of the same service, further out, counts this request: its scope or environ says so.
+
+        Else an application that is wrapped twice, by itself and by who mounts it, would have twice its requests.
+        """
+        span: ecoia.Span | None = request.get(self.mark)
+        if span is None or span._ended:
+            return False
+        engine.complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
+        return True
 
     def _label(self, service: Any, phase: Any, endpoint: Any) -> Label:
         problem = problem_with(service, phase, None, endpoint, self._model_version)
@@ -177,21 +189,22 @@ def give_units(
     """
     if units is None or status is None or status >= 400:
         return
-    if isinstance(units, RequestHeader | ResponseHeader):
-        text = header(units.name.lower(), isinstance(units, ResponseHeader))
-        number: Any = text if text is None or _NUMBER.fullmatch(text) is None else float(text)
-    elif callable(units):
-        try:
-            number = units(request, status)
-        except Exception:  # noqa: BLE001 - the user's counting function must not break the request
-            lose("invalid-units")
-            return
-    else:
-        number = units
+    try:
+        number = _number_of(units, request, status, header)
+    except Exception:  # noqa: BLE001 - neither the user's counting function nor a header that is none may break the request
+        lose("invalid-units")
+        return
     if number is None:
         lose("missing-units")
     else:
         span.units(number)
+
+
+def _number_of(units: Units, request: Any, status: int, header: Callable[[str, bool], str | None]) -> Any:
+    if isinstance(units, RequestHeader | ResponseHeader):
+        text = header(units.name.lower(), isinstance(units, ResponseHeader))
+        return text if text is None or _NUMBER.fullmatch(text) is None else float(text)
+    return units(request, status) if callable(units) else units
 
 
 def estimate_of(used_ns: int, joules_per_cpu_second: float | None) -> str | None:

@@ -78,10 +78,12 @@ class ImpactMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
-        if engine.disabled or self._paths.left_out(environ.get("PATH_INFO") or "/"):
+        path = environ.get("PATH_INFO") or "/"
+        if engine.disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
             return self._app(environ, start_response)
         request = _Request(environ, start_response, Account() if self._response_header else None)
         span = request.span = begin_late(self._endpoints.default, partial(self._label_of, request), request.account)
+        environ[self._endpoints.mark] = span
         try:
             response = step(span, request.answer, self._app)
         except BaseException:
@@ -143,18 +145,19 @@ class _Request:
         self.response = app(self.environ, self.start_response)
         return self.response
 
-    def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+    def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any, **named: Any) -> Any:
         """The framework knows the route here; Flask forgets it before it returns."""
         if self.span.is_late:
             settle(self.span)
-        self.status = int(status[:3]) if status[:3].isdigit() else None
+        code = str(status)[:3]  # what is no status at all is for the server to refuse
+        self.status = int(code) if code.isdecimal() else None
         self.headers = headers
         if self.account is not None:
             used_ns = self.account.used_ns + thread_time_ns() - self.begin_ns
             estimate = estimate_of(used_ns, joules_per_cpu_second())
             if estimate is not None:
                 headers = [*headers, (ESTIMATE_HEADER, estimate)]
-        return self._start_response(status, headers, *error)
+        return self._start_response(status, headers, *error, **named)
 
     def header(self, name: str, of_response: bool) -> str | None:
         """The value of a header, by its name in lower case."""
