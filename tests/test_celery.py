@@ -157,3 +157,41 @@ def test_a_plain_consumers_messages_are_spans(home: Path) -> None:
     assert sum(record.spans for record in records) == 40
     assert sum(record.units_micro or 0 for record in records) == 120_000_000
     assert sum(record.cpu_ns for record in records) >= 80 * MILLISECOND
+
+
+REDELIVERED = (
+    BURN
+    + """
+import threading
+from celery import Celery
+from ecoia_integrations.celery import measure_tasks
+
+app = Celery("app")
+measure_tasks(service="scoring", units=1)
+both = threading.Barrier(2)
+
+@app.task
+def score():
+    both.wait(30)
+    burn(20)
+    both.wait(30)
+
+def work():
+    score.apply(task_id="one")
+    burn(200)  # nobody's
+
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+)
+
+
+def test_a_task_that_is_delivered_again_while_it_runs_ends_twice(home: Path) -> None:
+    done = run_python(REDELIVERED)
+    assert (done.returncode, done.stderr) == (0, "")
+    records = [record for record in recorded(home) if record.kind == "span"]
+    assert sum(record.spans for record in records) == 2
+    assert sum(record.units_micro or 0 for record in records) == 2_000_000
+    assert 40 * MILLISECOND <= sum(record.cpu_ns for record in records) < 200 * MILLISECOND
+    assert not any(record.lost for record in recorded(home))

@@ -52,7 +52,7 @@ class _Measurement:
         self._endpoints = endpoints
         self._excluded = frozenset(endpoints.excluded)
         self._units = units
-        self._running: dict[str, tuple[ecoia.track, ecoia.Span]] = {}
+        self._running: dict[int, tuple[ecoia.track, ecoia.Span]] = {}
 
     def connect(self) -> None:
         """Once: a second call replaces the first."""
@@ -65,15 +65,16 @@ class _Measurement:
             signal.disconnect(dispatch_uid="ecoia")
             signal.connect(receiver, weak=False, dispatch_uid="ecoia")
 
-    def _begin(self, task_id: str, task: Any, **_: Any) -> None:
+    def _begin(self, task: Any, **_: Any) -> None:
         if engine.disabled or task.name in self._excluded:
             return
         label: Label = self._endpoints.of(task.name)
         block = ecoia.track(label.service, label.phase, endpoint=label.endpoint, model_version=label.model_version)
-        self._running[task_id] = (block, block.__enter__())
+        # By execution: a message that a broker delivers again runs beside the first, under the same task's id.
+        self._running[id(task.request)] = (block, block.__enter__())
 
-    def _end(self, task_id: str, retval: Any = None, state: str | None = None, **_: Any) -> None:
-        block, span = self._running.pop(task_id, (None, None))
+    def _end(self, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
+        block, span = self._running.pop(id(task.request), (None, None))
         if block is None or span is None:
             return
         failed = state != "SUCCESS"
