@@ -40,8 +40,9 @@ from ecoia.errors import UsageError
 from ecoia.journal import Journal
 from ecoia.recording import Delta, Key
 from ecoia.sampler import ThisProcess
-from ecoia.semconv import PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.semconv import ENDPOINT_OTHERS, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
+from ecoia.tracking import MOST_LABELS
 from processes import recorded, run_python, spans_of
 from quiet_engine import MILLISECOND, SLACK_NS, QuietEngine, assert_about, burn, quiet
 
@@ -1214,6 +1215,22 @@ def test_a_value_of_run_time_never_raises(
     for text in (counters.label.endpoint, counters.label.model_version):
         json.dumps(text, ensure_ascii=False).encode("utf-8")  # the journal can hold it
     assert SERVICE_UNSPECIFIED not in {c.label.service for state in engine.threads for c in state.counters.values()}
+
+
+def test_a_program_that_gives_paths_fills_neither_memory_nor_disk(engine: QuietEngine) -> None:
+    for n in range(10_000):
+        with ecoia.track(service="flooded", endpoint=f"/cv/{n}", model_version=f"v{n % 7}"):
+            pass
+    for arguments in ({}, {"endpoint": "/cv/3", "model_version": "v3"}, {"endpoint": "/cv/" + chr(10)}):
+        with ecoia.track(service="flooded", **arguments):  # none, one that is known, one that is illegal
+            pass
+    spans = Counter[tuple[str | None, str | None]]()
+    for counters in engine.every("flooded"):
+        spans[counters.label.endpoint, counters.label.model_version] += counters.spans
+    assert len(spans) == MOST_LABELS + 2
+    assert (spans.total(), spans["/cv/3", "v3"], spans[None, None]) == (10_003, 2, 1)
+    assert spans[ENDPOINT_OTHERS, None] == 10_003 - MOST_LABELS - 2
+    assert Counter(engine.lost) == {"too-many-endpoints": 10_001 - MOST_LABELS, "invalid-endpoint": 1}
 
 
 def test_a_number_of_run_time_that_equals_a_literal_is_no_literal(engine: QuietEngine) -> None:

@@ -273,6 +273,7 @@ LOST = {
     "invalid-phase": N_("exécutions dont la phase était inconnue : comptées sous « unspecified »"),
     "invalid-endpoint": N_("points d’accès illisibles, laissés de côté"),
     "invalid-model_version": N_("versions de modèle illisibles, laissées de côté"),
+    "too-many-endpoints": N_("exécutions dont le point d’accès est au-delà des mille premiers : gardées ensemble"),
     "invalid-setting": N_("réglages illégaux, remplacés par leur valeur par défaut"),
     "invalid-units": N_("unités illisibles ou négatives, laissées de côté"),
     "missing-units": N_("unités que la requête devait dire et n’a pas dites"),

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 from ecoia.carrying import follow_tasks
 from ecoia.engine import Counters, Label, ThreadState, engine, known_labels, label_of, lose
 from ecoia.errors import UsageError
-from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
+from ecoia.semconv import ENDPOINT_OTHERS, PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
 from ecoia.spans import (
     LONG_SPAN_NS,
     BlockSpan,
@@ -44,6 +44,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
+MOST_LABELS = 1_000
+"""Pairs of endpoint and model version of a service and phase that are told apart in one process."""
+
 _NO_SPAN = NoSpan()
 _NO_SPAN._counters = Counters(Label(None, PHASE_UNSPECIFIED, None, None), None)
 _NO_SPAN.parent = None
@@ -70,7 +73,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
             None: the setting ``service``.
         phase: One of ``data-preparation, training, fine-tuning, evaluation, inference``.
         units: Functional units delivered by a decorated call: a number, or a callable on its result.
-        endpoint: Route or operation, from a bounded set.
+        endpoint: Route or operation, from a bounded set: of those that come after ``MOST_LABELS`` the name is lost.
         model_version: Version of the model that served.
 
     Raises:
@@ -100,7 +103,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 return
         problem = problem_with(service, phase, units, endpoint, model_version)
         if problem is None:
-            self._label = label_of(service, phase, endpoint, model_version)
+            self._label = _bounded_label(service, phase, endpoint, model_version)
             return
         if _is_literal(problem[1], _getframe(1)):
             raise UsageError(problem[0])
@@ -109,7 +112,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
             self._units = None
         from ecoia.settings import slug
 
-        self._label = label_of(
+        self._label = _bounded_label(
             SERVICE_UNSPECIFIED if service is None else slug(str(service)),
             phase if isinstance(phase, str) and phase in PHASES else PHASE_UNSPECIFIED,
             None if endpoint is None else short_text(endpoint),
@@ -296,6 +299,23 @@ def _lend_methods(function: Any, wrapped: Any) -> None:
                     setattr(wrapped, name, getattr(function, name))
                 except Exception:  # noqa: BLE001, S112 - whatever its descriptors do
                     continue
+
+
+def _bounded_label(
+    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+) -> Label:
+    """The label of these arguments, or of what is kept together: a program that gives paths must not fill memory and disk."""
+    if endpoint is not None or model_version is not None:
+        labels = _labels_of.setdefault((service, phase), set())
+        if (endpoint, model_version) not in labels:
+            if len(labels) >= MOST_LABELS:
+                lose("too-many-endpoints")
+                return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
+            labels.add((endpoint, model_version))
+    return label_of(service, phase, endpoint, model_version, corrected=corrected)
+
+
+_labels_of: dict[tuple[str | None, str], set[tuple[str | None, str | None]]] = {}
 
 
 def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
