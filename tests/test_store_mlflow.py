@@ -193,7 +193,7 @@ def test_a_deleted_ledger_names_the_remedy(tracking_uri: str) -> None:
 def test_a_server_that_is_not_there_fails_soon_and_says_where() -> None:
     started = time.monotonic()
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:9") as caught:
-        MlflowStore("http://someone:secret@127.0.0.1:9").read_rows(*ALL_TIME)
+        MlflowStore("http://someone:secret@127.0.0.1:9/ml?token=secret").read_rows(*ALL_TIME)
     assert time.monotonic() - started < 30
     assert "secret" not in str(caught.value)
 

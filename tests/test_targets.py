@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from ecoia.errors import JournalError
-from ecoia.targets import absolute_uri, public_uri, read_targets, register_target, sqlite_file, with_credentials
+from ecoia.targets import absolute_uri, public_text, public_uri, read_targets, register_target, sqlite_file, with_credentials
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,19 @@ def test_sqlite_files() -> None:
     assert sqlite_file("sqlite:///:memory:") is None
     assert sqlite_file("sqlite://") is None
     assert sqlite_file("https://mlflow.example") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("request to https://u:p@h/x?a=1&token=t0/api/2.0 failed", "request to https://h/x?a=1&token=***/api/2.0 failed"),
+        ("url: /x?API_KEY=t0&b=2 (Caused by 'postgresql://u:p@db/ml?password=t0')",
+         "url: /x?API_KEY=***&b=2 (Caused by 'postgresql://db/ml?password=***')"),
+        ("no address: user=root, 3 & 4?", "no address: user=root, 3 & 4?"),
+    ],
+)  # fmt: skip
+def test_credentials_are_taken_out_of_messages(text: str, public: str) -> None:
+    assert public_text(text) == public
 
 
 def test_a_target_is_kept_without_its_password_for_its_owner_only(tmp_path: Path) -> None:

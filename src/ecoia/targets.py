@@ -22,7 +22,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_SECRET_PARAMETERS = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
+_TELLING = "pass|pwd|secret|token|key|credential"
+_SECRET_PARAMETERS = re.compile(_TELLING, re.IGNORECASE)
+_USER_IN_TEXT = re.compile(r"//[^/\s]*@")
+_SECRET_IN_TEXT = re.compile(rf"([?&][^=&\s/]*(?:{_TELLING})[^=&\s/]*=)[^&\s/'\"]*", re.IGNORECASE)
 _SQLITE = "sqlite:///"
 
 
@@ -36,6 +39,11 @@ def public_uri(uri: str) -> str:
     if netloc == parts.netloc and len(parse_qsl(parts.query, keep_blank_values=True)) == len(parse_qsl(query, True)):
         return uri  # urlunsplit would drop slashes of sqlite:////...
     return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
+
+
+def public_text(text: str) -> str:
+    """A message of somebody else's, which may quote addresses, without the credentials in them."""
+    return _SECRET_IN_TEXT.sub(r"\1***", _USER_IN_TEXT.sub("//", text))
 
 
 def sqlite_file(uri: str) -> Path | None:

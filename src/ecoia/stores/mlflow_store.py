@@ -29,7 +29,7 @@ from ecoia.periods import DAY_NS, covered_seconds, utc_day, utc_ns
 from ecoia.records import Record, Row
 from ecoia.settings import is_slug
 from ecoia.stores.ledger import decode_day, digest, encode_day, merge_day, union
-from ecoia.targets import public_uri, sqlite_file
+from ecoia.targets import public_text, public_uri, sqlite_file
 from ecoia.units import from_micro, kwh
 
 _ENVIRONMENT = {
@@ -118,7 +118,7 @@ class MlflowStore:
             raise
         except Exception as error:  # MLflow lets its own, requests', SQLAlchemy's and the storage clients' errors out
             self._opened = None
-            reason = re.sub(r"//[^/\s]*@", "//", " ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
+            reason = public_text(" ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
             raise DeliveryError(
                 f"MLflow at '{public_uri(self.uri)}' cannot be used ({type(error).__name__}: {reason}): check that it runs "
                 "and MLFLOW_TRACKING_URI; what is recorded stays in the journal"
