@@ -213,6 +213,26 @@ def test_an_exception_comes_out_untouched_and_its_request_is_measured(engine: Qu
     engine.assert_settled()
 
 
+@pytest.mark.parametrize("routes", [list, 3, [type("Route", (), {"path": "/a", "routes": 3})()]])
+def test_an_application_whose_routes_are_something_else_is_served(engine: QuietEngine, routes: Any) -> None:
+    class Other:
+        def __init__(self) -> None:
+            self.routes = routes
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            burn(2)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
+
+    app = ImpactMiddleware(Other(), service="cv")
+    for path in ("/a", "/b", "/health"):
+        assert [message["type"] for message in asyncio.run(ask(app, path))] == ["http.response.start", "http.response.body"]
+    assert engine.spans("cv") == 2
+    assert_about(engine.cpu_ns("cv"), 4)
+    assert list(engine.lost) == ["route-unread"]
+    engine.assert_settled()
+
+
 def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
     engine: QuietEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

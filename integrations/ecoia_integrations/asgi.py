@@ -16,7 +16,7 @@ from typing import Any
 
 import ecoia
 from ecoia.carrying import follow_tasks
-from ecoia.engine import Label, engine
+from ecoia.engine import Label, engine, lose
 from ecoia.spans import Account, begin_late
 from ecoia.tracking import joules_per_cpu_second
 from ecoia.wrapping import drive_late
@@ -122,7 +122,12 @@ class ImpactMiddleware:
     def _first(self, scope: Scope) -> Paths:
         """At the first request the routes are there: which of them are files."""
         follow_tasks()
-        self._paths = Paths(self._endpoints, _static_mounts(self._routes(scope)))
+        mounts: list[str] = []
+        try:
+            mounts = _static_mounts(self._routes(scope))
+        except Exception:  # noqa: BLE001 - what other frameworks call routes may be anything
+            lose("route-unread")
+        self._paths = Paths(self._endpoints, mounts)
         return self._paths
 
     def _routes(self, scope: Scope) -> Iterable[Any]:
