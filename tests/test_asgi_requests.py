@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +212,23 @@ def test_an_exception_comes_out_untouched_and_its_request_is_measured(engine: Qu
     assert_about(engine.cpu_ns("cv"), 3)
     assert (engine.spans("cv"), sum(counters.units_given for counters in engine.every("cv"))) == (1, 0)
     assert not engine.lost
+    engine.assert_settled()
+
+
+def test_a_scope_may_be_copied_by_the_application(engine: QuietEngine) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        inner = ImpactMiddleware(answering, service="cv")
+        await inner(copy.deepcopy(scope), receive, send)
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        burn(2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    middleware = ImpactMiddleware(app, service="cv")
+    middleware.lock = threading.Lock()  # type: ignore[attr-defined]  # as many an application has: it cannot be copied
+    assert asyncio.run(ask(middleware, "/a"))[0]["status"] == 200
+    assert engine.spans("cv") == 1
+    assert_about(engine.cpu_ns("cv"), 2)
     engine.assert_settled()
 
 

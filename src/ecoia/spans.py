@@ -166,6 +166,10 @@ class LateSpan(Span):
     find: Callable[[bool], Label | None]
     """The label, None while it is not known; True asks for the last time. Also called by the sampler's thread."""
 
+    def __deepcopy__(self, _: Any) -> LateSpan:
+        """Itself: applications may copy the request in which it is."""
+        return self
+
     def found(self, last: bool = False) -> Label | None:
         """What it is, as far as it is known."""
         try:
