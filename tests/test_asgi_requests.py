@@ -253,8 +253,9 @@ def test_an_application_whose_routes_are_something_else_is_served(engine: QuietE
 
 
 def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
-    engine: QuietEngine, caplog: pytest.LogCaptureFixture
+    engine: QuietEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ecoia_integrations.endpoints.engine", engine)  # which has said nothing yet
     app, mounted, other = FastAPI(), FastAPI(), FastAPI()
     for inner, service in ((mounted, "cv"), (other, "model")):
         inner.add_api_route("/items/{x}", answer_api)

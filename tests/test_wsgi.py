@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ import flask
 import pytest
 
 import ecoia
+from ecoia_integrations import asgi
 from ecoia_integrations.endpoints import MOST_ENDPOINTS
 from ecoia_integrations.wsgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from processes import BURN, recorded, run_python
@@ -152,6 +154,21 @@ def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(eng
     assert spans_by_endpoint(engine) == {"/nested": 3}
     assert spans_by_endpoint(engine, "portal") == {"/nested": 1}
     assert sum(counters.units_micro for counters in engine.every("cv")) == 3_000_000
+    engine.assert_settled()
+
+
+def test_an_application_that_is_mounted_in_an_asgi_server_counts_its_requests_once(engine: QuietEngine, app: flask.Flask) -> None:
+    measured = ImpactMiddleware(app, service="cv", units=1)
+
+    async def bridge(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.to_thread(ask, measured, "/nested")
+
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "path": "/mounted/nested", "root_path": "", "headers": []}
+    asyncio.run(asgi.ImpactMiddleware(bridge, service="cv", units=1)(scope, None, None))  # type: ignore[arg-type]
+    asyncio.run(asgi.ImpactMiddleware(bridge, service="portal")(dict(scope), None, None))  # type: ignore[arg-type]
+    assert sum(spans_by_endpoint(engine).values()) == 2
+    assert sum(spans_by_endpoint(engine, "portal").values()) == 1
+    assert_about(engine.cpu_ns("cv"), 12)
     engine.assert_settled()
 
 

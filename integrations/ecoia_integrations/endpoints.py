@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import ecoia
 from ecoia.engine import Label, engine, label_of, lose
 from ecoia.errors import UsageError
 from ecoia.semconv import ENDPOINT_OTHERS
+from ecoia.spans import LateSpan, innermost
 from ecoia.tracking import problem_with
 
 Target = str | tuple[str, str] | None
@@ -104,16 +105,23 @@ class Endpoints:
             label = self._labels[endpoint] = self._label(self._service, self._phase, endpoint)
         return label
 
-    def has_counted(self, request: MutableMapping[str, Any]) -> bool:
-        """Whether a middleware of the same service, further out, counts this request: its scope or environ says so.
+    def has_counted(self, request: Mapping[str, Any]) -> bool:
+        """Whether a middleware of the same service, further out, counts this request.
 
-        Else an application that is wrapped twice, by itself and by who mounts it, would have twice its requests.
+        A scope says so, and an environ, which may come from a scope, by the span around it. Else an application that is
+        wrapped twice, by itself and by who mounts it, would have twice its requests.
         """
-        span: ecoia.Span | None = request.get(self.mark)
+        span: ecoia.Span | None = request.get(self.mark) if "asgi" in request else self._request_around()
         if span is None or span._ended:
             return False
         engine.complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
         return True
+
+    def _request_around(self) -> ecoia.Span | None:
+        span = innermost()
+        while span is not None and not (type(span) is LateSpan and span._counters.label.service == self._service):
+            span = span.parent
+        return span
 
     def _label(self, service: Any, phase: Any, endpoint: Any) -> Label:
         problem = problem_with(service, phase, None, endpoint, self._model_version)

@@ -83,7 +83,6 @@ class ImpactMiddleware:
             return self._app(environ, start_response)
         request = _Request(environ, start_response, Account() if self._response_header else None)
         span = request.span = begin_late(self._endpoints.default, partial(self._label_of, request), request.account)
-        environ[self._endpoints.mark] = span
         try:
             response = step(span, request.answer, self._app)
         except BaseException:
