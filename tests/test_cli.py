@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import typer
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from builders import CHARTER, DECLARED, SERVICES, TARGETS, kwh, outcome, record
@@ -488,6 +490,34 @@ def test_the_ledger_says_what_is_not_in_it_yet(
     assert "no ledger at" in result.stderr
     assert "5 records of this machine not delivered yet" in result.stderr
     assert report_of(tmp_path / "out")["totals"]["energy_components_microjoules"] == 0
+
+
+@_with_mlflow
+def test_who_ran_it_is_in_mlflow_and_in_no_report(
+    journal: Journal, organisation: Path, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    person = "prenom.nom.de.quelqu-un"
+    monkeypatch.setenv("LOGNAME", person)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+    assert ecoia("deliver").exit_code == 0
+    client = MlflowClient(tracking_uri)
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    for run in runs:
+        client.set_tag(run.info.run_id, "mlflow.user", person)
+    assert runs
+    out = tmp_path / "out"
+    formats = "html,xlsx,csv,parquet,json,boamps,sci,fiches"
+    assert ecoia("report", "--quarter", QUARTER, "--format", formats, "--out", out).exit_code == 0
+    found = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for path in [path for path in found if path.suffix == ".xlsx"]:
+        with zipfile.ZipFile(path) as archive:
+            found[path] = b"".join(map(archive.read, archive.namelist()))
+    for path in [path for path in found if path.suffix == ".parquet"]:
+        found[path] = str(parquet.read_table(path).to_pylist()).encode()
+    assert len({path.suffix for path in found}) == 5
+    assert [path for path, content in found.items() if person.encode() in content or b"mlflow.user" in content] == []
 
 
 @_with_mlflow
