@@ -243,3 +243,12 @@ def test_without_a_catalogue_the_remedy_is_named() -> None:
         done = ecoia(*words)
         assert done.exit_code == 2
         assert "'ecoia init' writes one to fill in" in done.output
+
+
+def test_energy_of_training_is_of_every_phase_that_makes_a_model() -> None:
+    from ecoia.evaluation import _together
+    from ecoia.report import Quantity
+
+    whole = _together([Quantity(1.0, "kWh", 0.5, 2.0), Quantity(3.0, "kWh", 2.0, 6.0)])
+    assert (whole.value, whole.low, whole.high) == (4.0, 2.5, 8.0)
+    assert _together([Quantity(1.0, "kWh"), Quantity(None, "kWh", reason="not-measured")]).reason == "not-measured"

@@ -611,7 +611,7 @@ class TestElevenParts:
 
     def test_a_draft_says_so_on_every_page_and_a_sealed_one_does_not(self, full: QuarterlyReport) -> None:
         draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=builders.SEAL)))
-        assert "Projet : ce trimestre n’est pas publié" in Page(draft).text.replace("\xa0", " ")
+        assert "Projet : ce document n’est pas la publication" in Page(draft).text.replace("\xa0", " ")
         assert 'body::before { content: "PROJET"' in draft
         assert "rojet" not in by_part(sealed)["synthese"]
         assert "body::before" not in sealed
@@ -737,7 +737,7 @@ class TestSheets:
             "Sur le service : chef de produit IA.",
             "ethique@organisation.example",
             "Un modèle de démonstration tient lieu du vrai service",
-            "Projet : ce trimestre n’est pas publié",
+            "Projet : ce document n’est pas la publication",
         ):
             assert said in text, said
         assert "Le refroidissement" not in text

@@ -50,7 +50,7 @@ from ecoia_dashboards.wording import N_
 WIDE_PX, NARROW_PX = 720, 340
 """Widths at which each figure is drawn: a page and a telephone."""
 
-DRAFT = N_("Projet : ce trimestre n’est pas publié, ses chiffres peuvent changer.")
+DRAFT = N_("Projet : ce document n’est pas la publication, ses chiffres peuvent changer.")
 _BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
 _COMMITMENT = 7
 _MOST_IDS = 5  # run ids named in a line
@@ -124,7 +124,7 @@ def foot(report: QuarterlyReport, language: Language) -> str:
     """What every printed page says at its foot."""
     parts = [report.organisation, language.quarter(report.quarter)]
     if report.seal is None:
-        parts.append(language.t("projet, non publié"))
+        parts.append(language.t("projet, et non la publication"))
     if report.simulated or "simulated-history" in report.notices:
         parts.append(language.t("contient des données simulées"))
     if "stand-ins" in report.notices:

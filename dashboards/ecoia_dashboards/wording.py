@@ -388,7 +388,9 @@ UNSUPPORTED = {
     "too-few-runs": N_("il faut au moins deux runs finis pour comparer"),
     "idle-not-separated": N_("la veille n’est pas séparée du reste"),
     "flat-factors": N_("les facteurs d’émission ne varient pas dans la journée, ou ne sont pas connus aux autres heures"),
-    "nothing-found": N_("cherché, et rien au-dessus de 1 %% de l’énergie ou du CO₂e"),
+    "nothing-found": N_(
+        "cherché : moins de 1 %% de l’énergie, tous services réunis (d’autres heures : moins de 1 %% du CO₂e du travail)"
+    ),
 }
 """Why no saving of a kind is listed (``report.UNSUPPORTED``)."""
 

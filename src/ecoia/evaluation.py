@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from ecoia.catalogue import THEMES, Catalogue
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
+from ecoia.impacts import TRAINING_PHASES
 from ecoia.periods import Quarter
 from ecoia.projection import Projection, project
 from ecoia.records import Row
@@ -166,9 +167,9 @@ def _figures(report: QuarterlyReport, service: str) -> dict[str, Quantity]:
     for result in report.results:
         if result.service == service and result.phase == "inference":
             found["energy_per_unit"] = result.energy_per_unit
-    training = [r.measure.energy for r in report.results if r.service == service and r.phase == "training"]
-    if training:
-        found["energy_training"] = training[0]
+    made = [r.measure.energy for r in report.results if r.service == service and r.phase in TRAINING_PHASES]
+    if made:
+        found["energy_training"] = _together(made)
     own = next((item for item in report.services if item.service == service), None)
     if own is not None:
         for name in ("sci", "training_intensity", "co2e_per_accepted_outcome"):
@@ -191,3 +192,14 @@ def _said(quantity: Quantity | None, unit: str) -> Quantity:
     if quantity is None or quantity.reason == "no-data":
         return Quantity(None, unit, reason=NOT_MEASURED)
     return quantity
+
+
+def _together(parts: Sequence[Quantity]) -> Quantity:
+    """The sum of some figures; its bounds are those of errors that go together, the widest that they can be."""
+    unknown = next((part for part in parts if part.value is None), None)
+    if unknown is not None:
+        return unknown
+    value, low, high = (
+        sum(number for part in parts if (number := getattr(part, name)) is not None) for name in ("value", "low", "high")
+    )
+    return Quantity(value, parts[0].unit, low or None, high or None)
