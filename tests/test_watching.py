@@ -337,7 +337,7 @@ def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) ->
         ({"pid": 1, "unit": "a"}, "--pid and --unit given: name one"),
         ({"pid": 0}, "pid = 0: no such process"),
         ({"pid": 2**22 + 1}, "pid = 4194305: no such process"),
-        ({"pid": os.getpid()}, f"pid = {os.getpid()}: we would watch ourselves"),
+        pytest.param({"pid": os.getpid()}, f"pid = {os.getpid()}: we would watch ourselves", id="ourselves"),
         ({"pid": os.getppid()}, "we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'"),
         ({"cgroup": "no/such"}, "cgroup = 'no/such': no such control group below"),
         ({"cgroup": "/"}, None),
