@@ -33,8 +33,10 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
 
+# Most tests wait for programs that they start, so more run beside each other than there are cores; a file's tests stay together.
+BESIDE := --numprocesses 4 --dist loadfile
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(BESIDE) $(ARGS)
 
 soak: $(VENV)/.stamp-dev system
 	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \
@@ -46,7 +48,9 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel-test: $(VENV)/.stamp-dev
+wheel-# Most tests wait for programs that they start, so more run beside each other than there are cores; a file's tests stay together.
+BESIDE := --numprocesses 4 --dist loadfile
+test: $(VENV)/.stamp-dev
 	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
 
 bench: $(VENV)/.stamp-report
