@@ -13,9 +13,11 @@ from ecoia.spans import in_context
 from quiet_engine import QuietEngine, quiet
 from servers import Server
 
+# A shell that starts us in the background, or nohup, has these ignored, and so would every program that a test ends with them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell that starts us in the background has interrupts ignored, and so would every program that a test interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

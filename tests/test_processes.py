@@ -169,7 +169,7 @@ def test_all_that_a_command_uses_is_recorded_once(home: Path, tmp_path: Path, pr
     end = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (done.stderr, done.returncode) == ("", 0)
     used_s = end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime - json.loads(before.read_text(encoding="ascii"))
-    last_ms = 40  # of ecoia run itself: its last window, and the end of its interpreter
+    last_ms = 80  # of ecoia run itself: its last window, and the end of its interpreter, on a machine that does other things too
     assert 990 * used_s - last_ms <= cpu_ms(home) <= 1005 * used_s
 
 
