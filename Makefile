@@ -48,9 +48,7 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel-# Most tests wait for programs that they start, so more run beside each other than there are cores; a file's tests stay together.
-BESIDE := --numprocesses 4 --dist loadfile
-test: $(VENV)/.stamp-dev
+wheel-test: $(VENV)/.stamp-dev
 	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
 
 bench: $(VENV)/.stamp-report
