@@ -33,10 +33,16 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
 
-# Most tests wait for programs that they start, so more run beside each other than there are cores; a file's tests stay together.
-BESIDE := --numprocesses 4 --dist loadfile
+# Most tests wait for programs that they start, so three run beside each other; a file's tests stay together. What watches the clock or
+# the CPU time of whole programs runs alone.
+ALONE := tests/test_hosts.py tests/test_processes.py tests/test_kills.py tests/test_claiming.py tests/test_watching.py tests/test_serving.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
-	$(BIN)/python -m pytest $(BESIDE) $(ARGS)
+ifdef ARGS
+	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
+endif
 
 soak: $(VENV)/.stamp-dev system
 	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \

@@ -261,7 +261,9 @@ class ModelServer:
                 *(sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{MODEL}/1"),
                 *("--port", str(self.port), "--workers", "2", "--env-manager", "local"),
             ],
-            env=environment, stdout=self._log, stderr=self._log, start_new_session=True,
+            # MLflow starts uvicorn by its name.
+            env=environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"},
+            stdout=self._log, stderr=self._log, start_new_session=True,
         )  # fmt: skip
         wait_until(self._answers, 120)
 

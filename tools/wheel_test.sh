@@ -46,5 +46,5 @@ cp -r "$repo"/integrations/{kubernetes,ci} "$work/checkout/integrations/"
 cp -r "$repo"/dashboards/grafana "$work/checkout/dashboards/"
 cd "$work/checkout"
 # What runs against stores and browsers, and what takes long, is tested from the checkout; here it would only be done twice.
-"$work/full/bin/python" -m pytest -q --numprocesses 2 --dist loadfile \
+"$work/full/bin/python" -m pytest -q \
   -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider
