@@ -33,14 +33,14 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
 
-# Most tests wait for programs that they start, so three run beside each other; a file's tests stay together. What watches the clock or
+# Most tests wait for programs that they start, so four run beside each other; a file's tests stay together. What watches the clock or
 # the CPU time of whole programs runs alone.
 ALONE := tests/test_hosts.py tests/test_processes.py tests/test_kills.py tests/test_claiming.py tests/test_watching.py tests/test_serving.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 endif
 
