@@ -35,7 +35,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 
 # Most tests wait for programs that they start, so four run beside each other; a file's tests stay together. What watches the clock or
 # the CPU time of whole programs runs alone.
-ALONE := tests/test_hosts.py tests/test_processes.py tests/test_kills.py tests/test_claiming.py tests/test_watching.py tests/test_serving.py
+ALONE := tests/test_hosts.py tests/test_processes.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
