@@ -35,12 +35,12 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 
 # Most tests wait for programs that they start, so four run beside each other; a file's tests stay together. What watches the clock or
 # the CPU time of whole programs runs alone.
-ALONE := tests/test_hosts.py tests/test_processes.py
+ALONE := tests/test_hosts.py tests/test_processes.py tests/test_kills.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 endif
 
