@@ -239,7 +239,7 @@ def _bootstrap(values: Sequence[float], draws: int = 10_000) -> Figure:
 
 
 def _as_fast_as_it_answers(effort: Effort, bare: _Service, ours: _Service, peer: _Service | None) -> Iterator[Line]:
-    seconds, number = 1, 20 if effort.rounds > 1 else 1
+    seconds, number = 1, 30 if effort.rounds > 1 else 1
     asked = {"bare": bare, "ours": ours}
     rounds = _in_turns(number, {name: partial(each.as_fast_as_it_answers, seconds) for name, each in asked.items()})
     peers: Rounds = []
@@ -269,7 +269,7 @@ def _as_fast_as_it_answers(effort: Effort, bare: _Service, ours: _Service, peer:
 
 
 def _at_a_rate(effort: Effort, services: Mapping[str, _Service]) -> Iterator[Line]:
-    seconds, number = (0.5, 30) if effort.rounds > 1 else (0.2, 1)
+    seconds, number = (0.5, 60) if effort.rounds > 1 else (0.2, 1)
     # What the bare service holds with a third to spare: else what is measured is how it falls behind.
     most = max(services["bare"].paced(3 * RATE, seconds).per_second for _ in range(3))
     rate = min(RATE, most / 1.5)

@@ -82,6 +82,7 @@ class ImpactMiddleware:
     ) -> None:
         self._app = app
         self._endpoints = Endpoints(service, phase, model_version, routes)
+        self._mark = self._endpoints.mark
         self._units = checked_units(units)
         self._response_header = response_header
         self._watches_answers = units is not None or response_header
@@ -98,7 +99,7 @@ class ImpactMiddleware:
             engine.disabled
             or (kind != "http" and kind != "websocket")
             or (self._paths or self._first(scope)).left_out(_path(scope))
-            or self._endpoints.has_counted(scope)
+            or (scope.get(self._mark) is not None and self._endpoints.has_counted(scope))
         ):
             await self._app(scope, receive, send)
             return
@@ -114,7 +115,7 @@ class ImpactMiddleware:
             account = answer.account
             inner = _accounted(inner, answer)
         span = begin_late(self._endpoints.default, partial(self._label_of, scope), account)
-        scope[self._endpoints.mark] = span
+        scope[self._mark] = span
         await drive_late(span, inner)
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))
