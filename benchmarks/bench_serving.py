@@ -1,12 +1,12 @@
 """What an inference service pays at load: the example's, asked bare, with codecarbon around each request, and with ecoia.
 
-Two programs ask it: ``wrk`` as fast as it answers, ``paced_load.py`` at a fixed rate. The variants serve side by side, each one
-process, and are asked in turns for a moment: A B B A, so that a machine that slows down, or is busy with something else, slows
-all of them.
+Two programs ask it: ``wrk`` as fast as it answers, ``paced_load.py`` at a fixed rate. Bare and measured are asked in turns for a
+moment, A B B A, so that a machine that slows down, or is busy with something else, slows both.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -19,10 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -33,6 +34,7 @@ PACED_LOAD = Path(__file__).with_name("paced_load.py")
 RATE = 1000
 MEMORY_RATE = 1500
 CONNECTIONS = 16
+_HOW = "median over the rounds of several processes, in brackets its bootstrap 95 % interval"
 
 _SERVE = """
 import sys
@@ -67,6 +69,29 @@ class TrackerEachRequest:
 app.add_middleware(TrackerEachRequest)
 """
 )
+
+# One process, asked with and without measuring: the same code differs between two processes by some per cent, which is as much
+# as what is looked for. Bare: an application of the same routes without the middleware, in a loop whose steps nobody follows.
+_SWITCHED = """
+import asyncio.events
+from fastapi import FastAPI
+
+handle = asyncio.events.Handle
+measured, bare = app, FastAPI()
+bare.router.routes.extend(app.router.routes)
+now, steps = measured, {bare: handle._run}
+
+async def app(scope, receive, send):
+    global now
+    if scope["type"] == "http" and scope["path"] == "/switch":
+        steps[now] = handle._run
+        now = bare if scope["query_string"] == b"bare" else measured
+        handle._run = steps.get(now, handle._run)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await now(scope, receive, send)
+"""
 
 _POST = """
 wrk.method = "POST"
@@ -119,6 +144,18 @@ class _Service:
         self._process.wait()
         self._listener.close()
         end_helpers(self._home)
+
+    def switch(self, to: str) -> None:
+        """To the ``bare`` application, or the ``measured`` one."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", f"/switch?{to}")
+        connection.getresponse().read()
+        connection.close()
+
+    def beside_ns(self) -> int:
+        """CPU time of all threads but the first: what measures in the background."""
+        threads = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads if each.name != str(self._process.pid))
 
     def resident_mib(self) -> float:
         """What of its process is in memory, shared pages included."""
@@ -215,84 +252,85 @@ def _mean(pair: tuple[_Asked, _Asked], name: str) -> float:
     return float(first + second) / 2
 
 
-def _over_bare(rounds: Rounds, variant: str, name: str) -> list[float]:
-    return [_mean(each[variant], name) - _mean(each["bare"], name) for each in rounds]
+Sets = list[Rounds]
+"""Rounds, by the process that was asked."""
 
 
-def _lost_percent(rounds: Rounds, variant: str) -> list[float]:
-    return [100 * (1 - _mean(each[variant], "per_second") / _mean(each["bare"], "per_second")) for each in rounds]
+def _over_bare(sets: Sets, variant: str, name: str) -> list[list[float]]:
+    return [[_mean(each[variant], name) - _mean(each["bare"], name) for each in rounds] for rounds in sets]
 
 
-def _there_and_back_percent(rounds: Rounds) -> list[float]:
-    return [100 * (1 - back.per_second / there.per_second) for there, back in (each["bare"] for each in rounds)]
+def _lost_percent(sets: Sets, variant: str) -> list[list[float]]:
+    return [
+        [100 * (1 - _mean(each[variant], "per_second") / _mean(each["bare"], "per_second")) for each in rounds] for rounds in sets
+    ]
 
 
-def _figure_of(rounds: Rounds, variant: str, name: str) -> Figure | None:
-    return Figure.of([getattr(asked, name) for each in rounds for asked in each[variant]])
+def _there_and_back_percent(sets: Sets) -> list[list[float]]:
+    return [
+        [100 * (1 - back.per_second / there.per_second) for there, back in (each["bare"] for each in rounds)] for rounds in sets
+    ]
 
 
-def _bootstrap(values: Sequence[float], draws: int = 10_000) -> Figure:
-    """The median, with the 95 % interval of medians of values drawn again from these."""
+def _figure_of(sets: Sets, variant: str, name: str) -> Figure | None:
+    return Figure.of([getattr(asked, name) for rounds in sets for each in rounds for asked in each[variant]])
+
+
+def _bootstrap(values: list[list[float]], draws: int = 10_000) -> Figure:
+    """The median over all rounds, with the 95 % interval of such medians of sets, and of their rounds, drawn again from these."""
     chance = random.Random(20261126)
-    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(draws))
-    return Figure(statistics.median(values), medians[round(draws * 0.025)], medians[round(draws * 0.975) - 1], len(values))
+    medians = sorted(
+        statistics.median(chain(*(chance.choices(rounds, k=len(rounds)) for rounds in chance.choices(values, k=len(values)))))
+        for _ in range(draws)
+    )
+    everything = list(chain(*values))
+    return Figure(
+        statistics.median(everything), medians[round(draws * 0.025)], medians[round(draws * 0.975) - 1], len(everything)
+    )
 
 
-def _as_fast_as_it_answers(effort: Effort, bare: _Service, ours: _Service, peer: _Service | None) -> Iterator[Line]:
-    seconds, number = 1, 30 if effort.rounds > 1 else 1
-    asked = {"bare": bare, "ours": ours}
-    rounds = _in_turns(number, {name: partial(each.as_fast_as_it_answers, seconds) for name, each in asked.items()})
-    peers: Rounds = []
-    if peer is not None:
-        of_peer = {"bare": bare, "peer": peer}
-        peers = _in_turns(effort.few, {name: partial(each.as_fast_as_it_answers, seconds) for name, each in of_peer.items()})
+def _lines_under_wrk(sets: Sets, peers: Rounds) -> Iterator[Line]:
+    of_peer = [peers] if peers else []
     facts = {
-        "bare_per_second": _figure_of(rounds, "bare", "per_second"),
-        "ours_per_second": _figure_of(rounds, "ours", "per_second"),
-        "peer_per_second": _figure_of(peers, "peer", "per_second"),
-        "bare_p99_ms": _figure_of(rounds, "bare", "p99_ms"),
-        "ours_p99_ms": _figure_of(rounds, "ours", "p99_ms"),
+        "bare_per_second": _figure_of(sets, "bare", "per_second"),
+        "ours_per_second": _figure_of(sets, "ours", "per_second"),
+        "peer_per_second": _figure_of(of_peer, "peer", "per_second"),
+        "bare_p99_ms": _figure_of(sets, "bare", "p99_ms"),
+        "ours_p99_ms": _figure_of(sets, "ours", "p99_ms"),
     }
     peer_what = "a tracker around each request"
-    note = "in brackets the bootstrap 95 % interval of the median"
     yield Line(
-        "service under wrk: throughput lost", "%", _bootstrap(_lost_percent(rounds, "ours")), None,
-        Figure.of(_lost_percent(peers, "peer")), peer_what, note=note, facts=facts,
+        "service under wrk: throughput lost", "%", _bootstrap(_lost_percent(sets, "ours")), None,
+        Figure.of(list(chain(*_lost_percent(of_peer, "peer")))), peer_what, note=_HOW, facts=facts,
     )  # fmt: skip
     yield Line(
-        "floor: throughput of the bare service, less the second time", "%", _bootstrap(_there_and_back_percent(rounds)), note=note
+        "floor: throughput of the bare service, less the second time", "%", _bootstrap(_there_and_back_percent(sets)), note=_HOW
     )
     yield Line(
-        "service under wrk: process CPU a request, over bare", "µs", _bootstrap(_over_bare(rounds, "ours", "cpu_us")), 20,
-        Figure.of(_over_bare(peers, "peer", "cpu_us")), peer_what, note=note,
+        "service under wrk: process CPU a request, over bare", "µs", _bootstrap(_over_bare(sets, "ours", "cpu_us")), 20,
+        Figure.of(list(chain(*_over_bare(of_peer, "peer", "cpu_us")))), peer_what, note=_HOW,
     )  # fmt: skip
 
 
-def _at_a_rate(effort: Effort, services: Mapping[str, _Service]) -> Iterator[Line]:
-    seconds, number = (0.5, 60) if effort.rounds > 1 else (0.2, 1)
-    # What the bare service holds with a third to spare: else what is measured is how it falls behind.
-    most = max(services["bare"].paced(3 * RATE, seconds).per_second for _ in range(3))
-    rate = min(RATE, most / 1.5)
-    rounds = _in_turns(number, {name: partial(each.paced, rate, seconds) for name, each in services.items()})
-    spread = Figure.of([abs(there.p99_ms - back.p99_ms) for there, back in (each["bare"] for each in rounds)])
+def _lines_at_a_rate(variants: Mapping[str, Sets]) -> Iterator[Line]:
+    of_bare = [each["bare"] for sets in variants.values() for rounds in sets for each in rounds]
+    spread = Figure.of([abs(there.p99_ms - back.p99_ms) for there, back in of_bare])
     assert spread is not None
-    note = f"at {rate:,.0f} requests a second; in brackets the bootstrap 95 % interval of the median"
-    of_p99 = f"{note}; the target is by how much the bare service differs from itself within a round (median; the floor below)"
-    for name, how in (("ours", ""), ("refusing", ", MLflow refusing"), ("slow", ", MLflow answering after 5 s")):
+    rate = statistics.mean(asked.per_second for pair in of_bare for asked in pair)
+    at_rate = f"at {round(rate, -1):,.0f} requests a second"
+    of_p99 = f"{at_rate}; {_HOW}; the target is by how much the bare service differs from itself within a round (the floor below)"
+    for (name, sets), how in zip(variants.items(), ("", ", MLflow refusing", ", MLflow answering after 5 s"), strict=True):
         yield Line(
             f"service at a fixed rate{how}: process CPU a request, over bare", "µs",
-            _bootstrap(_over_bare(rounds, name, "cpu_us")), 20, note=note,
+            _bootstrap(_over_bare(sets, name, "cpu_us")), 20, note=f"{at_rate}; {_HOW}",
         )  # fmt: skip
         yield Line(
             f"service at a fixed rate{how}: p99 over bare", "ms",
-            _bootstrap(_over_bare(rounds, name, "p99_ms")), spread.median, note=of_p99,
-            facts={"p99_ms": _figure_of(rounds, name, "p99_ms"), "bare_p99_ms": _figure_of(rounds, "bare", "p99_ms")},
+            _bootstrap(_over_bare(sets, name, "p99_ms")), spread.median, note=of_p99,
+            facts={"p99_ms": _figure_of(sets, name, "p99_ms"), "bare_p99_ms": _figure_of(sets, "bare", "p99_ms")},
         )  # fmt: skip
     yield Line(
-        "floor: p99 of the bare service against itself, apart",
-        "ms",
-        spread,
-        note=f"at {rate:,.0f} requests a second; in brackets the quartiles",
+        "floor: p99 of the bare service against itself, apart", "ms", spread, note=f"{at_rate}; median, in brackets the quartiles"
     )
 
 
@@ -304,8 +342,45 @@ def _growth_bytes(service: _Service, requests: int) -> float:
     return max(service.resident_mib() - before_mib, 0) * 2**20 / requests
 
 
+def _rate_of(bare: _Service, seconds: float) -> float:
+    """What the bare service holds with a third to spare: else what is measured is how it falls behind."""
+    return min(RATE, max(bare.paced(3 * RATE, seconds).per_second for _ in range(3)) / 1.5)
+
+
+@contextmanager
+def _started(folder: Path, model: Path, variants: Mapping[str, tuple[str, Mapping[str, str]]]) -> Iterator[dict[str, _Service]]:
+    """A set of processes, one of each variant."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(_Service(folder / name, model, more, **environment))
+            for name, (more, environment) in variants.items()
+        }
+
+
+def _both_ways(ask: Callable[[_Service], _Asked], service: _Service, variant: str = "ours") -> dict[str, Callable[[], _Asked]]:
+    """Ask a switched service bare, and measured: then what its background thread used for each request is in it."""
+
+    def asked_as(name: str) -> _Asked:
+        service.switch("bare" if name == "bare" else "measured")
+        before_ns = service.beside_ns()
+        asked = ask(service)
+        beside_us = (service.beside_ns() - before_ns) / asked.answered / 1e3
+        return replace(asked, cpu_us=asked.cpu_us - beside_us) if name == "bare" else asked
+
+    return {name: partial(asked_as, name) for name in ("bare", variant)}
+
+
 def serving(effort: Effort) -> Iterator[Line]:
     """The example service under ``wrk`` and at a fixed rate, over many requests, and while MLflow is away."""
+    sets, rounds, seconds = (1, 1, 0.2) if effort.rounds == 1 else (4, 8, 0.5)
+    has_wrk = shutil.which("wrk") is not None
+    if not has_wrk:
+        print("serving: wrk is not installed (apt-get install wrk): the lines under wrk are left out", file=sys.stderr)
+    by_wrk = partial(_Service.as_fast_as_it_answers, seconds=1)
+    under_wrk: Sets = []
+    at_rate: dict[str, Sets] = {"ours": [], "refusing": [], "slow": []}
+    peers: Rounds = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ecoia-bench-", ignore_cleanup_errors=True)))
         model = folder / "model.joblib"
@@ -313,26 +388,33 @@ def serving(effort: Effort) -> Iterator[Line]:
             [sys.executable, str(EXAMPLE / "train.py"), str(model)],
             env={**os.environ, "ECOIA_DISABLED": "1"}, check=True, capture_output=True,
         )  # fmt: skip
-
-        def start(name: str, more: str = "", **environment: str) -> _Service:
-            return stack.enter_context(_Service(folder / name, model, more, **environment))
-
-        bare, ours = start("bare", _BARE, ECOIA_DISABLED="1"), start("ours")
-        if shutil.which("wrk") is None:
-            print("serving: wrk is not installed (apt-get install wrk): the lines under wrk are left out", file=sys.stderr)
-        else:
-            peer = start("peer", _PEER, ECOIA_DISABLED="1") if effort.peers else None
-            yield from _as_fast_as_it_answers(effort, bare, ours, peer)
         slow = stack.enter_context(_Away(5.0))
-        away = {
-            name: start(name, MLFLOW_TRACKING_URI=uri, ECOIA_DELIVERY="helper", NO_PROXY="127.0.0.1")
-            for name, uri in (("refusing", UNREACHABLE), ("slow", slow.uri))
+        away = {"ECOIA_DELIVERY": "helper", "NO_PROXY": "127.0.0.1"}
+        bare = {"bare": (_BARE, {"ECOIA_DISABLED": "1"})}
+        switched = {
+            "ours": (_SWITCHED, {}),
+            "refusing": (_SWITCHED, {**away, "MLFLOW_TRACKING_URI": UNREACHABLE}),
+            "slow": (_SWITCHED, {**away, "MLFLOW_TRACKING_URI": slow.uri}),
         }
-        yield from _at_a_rate(effort, {"bare": bare, "ours": ours, **away})
+        for number in range(sets):
+            with _started(folder / str(number), model, switched) as services:
+                for name, service in services.items():
+                    service.switch("bare")
+                    paced = partial(_Service.paced, rate=_rate_of(service, seconds), seconds=seconds)
+                    at_rate[name].append(_in_turns(rounds, _both_ways(paced, service, name)))
+                if has_wrk:
+                    under_wrk.append(_in_turns(rounds, _both_ways(by_wrk, services["ours"])))
+        if has_wrk and effort.peers:
+            with _started(folder / "peer", model, {**bare, "peer": (_PEER, {"ECOIA_DISABLED": "1"})}) as services:
+                peers = _in_turns(effort.few, {name: partial(by_wrk, each) for name, each in services.items()})
+        if has_wrk:
+            yield from _lines_under_wrk(under_wrk, peers)
+        yield from _lines_at_a_rate(at_rate)
         requests = max(effort.spans // 10, 1)
         note = f"over {requests:,} requests at 1,500 a second; `--full` asks a million; a page of 4 kB more or less is noise"
-        for what, each, target in (
-            ("growth of memory, request after request", ours, 1.0),
-            ("floor: growth of memory of the bare service", bare, None),
-        ):
-            yield Line(what, "bytes a request", Figure.of([_growth_bytes(each, requests)]), target, note=note)
+        with _started(folder / "memory", model, {**bare, "ours": ("", {})}) as services:
+            for what, name, target in (
+                ("growth of memory, request after request", "ours", 1.0),
+                ("floor: growth of memory of the bare service", "bare", None),
+            ):
+                yield Line(what, "bytes a request", Figure.of([_growth_bytes(services[name], requests)]), target, note=note)

@@ -114,7 +114,7 @@ class ImpactMiddleware:
         if answer is not None and answer.account is not None:
             account = answer.account
             inner = _accounted(inner, answer)
-        span = begin_late(self._endpoints.default, partial(self._label_of, scope), account)
+        span = begin_late(self._endpoints.default, self._label_of, scope, account)
         scope[self._mark] = span
         await drive_late(span, inner)
         if answer is not None:

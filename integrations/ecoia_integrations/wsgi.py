@@ -9,7 +9,6 @@ A view adds what only it knows: ``ecoia.current().units(len(batch))``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from time import thread_time_ns
 from typing import Any
 
@@ -82,7 +81,7 @@ class ImpactMiddleware:
         if engine.disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
             return self._app(environ, start_response)
         request = _Request(environ, start_response, Account() if self._response_header else None)
-        span = request.span = begin_late(self._endpoints.default, partial(self._label_of, request), request.account)
+        span = request.span = begin_late(self._endpoints.default, self._label_of, request, request.account)
         try:
             response = step(span, request.answer, self._app)
         except BaseException:

@@ -203,11 +203,12 @@ def follow_tasks() -> None:
 
     @wraps(run)
     def _run(handle: Any) -> None:
+        span = handle._context.get(in_context)
         state: ThreadState | None = getattr(engine.local, "state", None)
-        if state is None:
+        if state is None or (span is None and state.top is None):  # most steps of a loop are nobody's
             run(handle)
         else:
-            _on_behalf(handle._context.get(in_context), state, run, handle)
+            _on_behalf(span, state, run, handle)
 
     handles._run = _run
 

@@ -159,12 +159,13 @@ class LateSpan(Span):
     it did in an earlier step stays under the label that it began with. Only then is it in flight for anyone.
     """
 
-    __slots__ = ("account", "find", "is_late")
+    __slots__ = ("about", "account", "find", "is_late")
 
     account: Account | None
     is_late: bool
-    find: Callable[[bool], Label | None]
-    """The label, None while it is not known; True asks for the last time. Also called by the sampler's thread."""
+    about: Any
+    find: Callable[[Any, bool], Label | None]
+    """The label of what it is about, None while that is unknown; True asks for the last time. The sampler's thread asks, too."""
 
     def __deepcopy__(self, _: Any) -> LateSpan:
         """Itself: applications may copy the request in which it is."""
@@ -172,8 +173,11 @@ class LateSpan(Span):
 
     def found(self, last: bool = False) -> Label | None:
         """What it is, as far as it is known."""
+        about = self.about
+        if about is None:  # it is known meanwhile, and the span lets go of the request
+            return None
         try:
-            return self.find(last)
+            return self.find(about, last)
         except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
             lose("route-unread")
             return None
@@ -377,8 +381,8 @@ def begin(label: Label) -> Span:
     return span
 
 
-def begin_late(label: Label, find: Callable[[bool], Label | None], account: Account | None = None) -> LateSpan:
-    """An open span under a label until ``find`` knows better, on top of no thread yet."""
+def begin_late(label: Label, find: Callable[[Any, bool], Label | None], about: Any, account: Account | None = None) -> LateSpan:
+    """An open span under a label until ``find`` knows that of ``about``, on top of no thread yet."""
     try:
         state: ThreadState = engine.local.state
     except AttributeError:
@@ -389,6 +393,7 @@ def begin_late(label: Label, find: Callable[[bool], Label | None], account: Acco
     span._ended = False
     span._top = span._here = span
     span.find = find
+    span.about = about
     span.account = account
     span.parent = None if state.top is None and in_context.get() is None else enclosing(state)
     span._start_ns = now_ns = perf_counter_ns()
@@ -402,7 +407,7 @@ def begin_late(label: Label, find: Callable[[bool], Label | None], account: Acco
 def settle(span: LateSpan, last: bool = False) -> None:
     """Let a late span have its label if that is known by now, or else, the last time, keep the one it began with."""
     try:  # found, written out
-        label = span.find(last)
+        label = span.find(span.about, last)
     except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
         lose("route-unread")
         label = None
@@ -413,14 +418,10 @@ def settle(span: LateSpan, last: bool = False) -> None:
     else:
         counters = span._state.counters.get(label) or counters_for(span._state, label)
     span.is_late = False
-    span.find = _known  # which lets go of the request, and of what of it leads back here
+    span.about = None  # which lets go of the request, and of what of it leads back here
     counters.flight_ns -= span._start_ns
     counters.open_count += 1
     span._counters = counters
-
-
-def _known(last: bool) -> Label | None:
-    return None
 
 
 def finish_late(span: LateSpan, failed: bool) -> None:
