@@ -33,8 +33,12 @@ def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
     register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
     in_use = factors.in_use(register.factors, settings.catalogue, zone)
-    rows = _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
-    return Inputs.of(rows, register, in_use, settings), quarter
+    return Inputs.of(read_rows(settings, source), register, in_use, settings), quarter
+
+
+def read_rows(settings: Settings, source: Source) -> list[Row]:
+    """Everything that is recorded."""
+    return _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
 
 
 def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyReport:

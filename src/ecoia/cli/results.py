@@ -1,4 +1,4 @@
-"""Commands that send and show: ``deliver``, ``report``, ``services``, ``project``."""
+"""Commands that send and show: ``deliver``, ``report``, ``services``, ``project``, ``export``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -24,11 +25,12 @@ from ecoia.cli.common import (
     open_journal,
     print_table,
     progress,
+    replace_file,
     say,
 )
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
-from ecoia.cli.reading import build, chain_of, read
-from ecoia.errors import UsageError
+from ecoia.cli.reading import build, chain_of, read, read_rows
+from ecoia.errors import EcoiaError, UsageError
 from ecoia.semconv import NOT_LACKING
 from ecoia.settings import Settings
 
@@ -45,6 +47,7 @@ def add_results(app: typer.Typer) -> None:
     app.command("services", rich_help_panel=_PANEL)(services)
     app.command("project", rich_help_panel=_PANEL)(project)
     app.command("deliver", rich_help_panel=_PANEL)(deliver)
+    app.command("export", rich_help_panel=_PANEL)(export)
 
 
 def report(
@@ -175,6 +178,32 @@ def deliver(
         say(message)
     if result.pending or result.conflicts:
         raise typer.Exit(FAILED)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
+    source: From = Source.LEDGER,
+    home: Home = None,
+) -> None:
+    """Write what was recorded as Parquet, for tools of your own.
+
+    One file a quarter, quarter=2026Q4/rows.parquet, each replaced as a whole: pandas, DuckDB and Spark read the folder.
+
+    [dim]$ ecoia export ledger-parquet[/dim]
+    """
+    from ecoia.exporting import partitions
+
+    settings = load_settings(home)
+    files = partitions(read_rows(settings, source), ZoneInfo(settings.timezone))
+    try:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            typer.echo(replace_file(folder / name, content))
+    except OSError as error:
+        raise EcoiaError(f"'{folder}' cannot be written ({error.strerror}): choose another folder") from error
+    others = {found.relative_to(folder).as_posix() for found in folder.glob("quarter=*/*.parquet")} - files.keys()
+    if others:
+        say(f"'{folder}' holds {', '.join(sorted(others))} from before, left as it is: who reads the folder reads it, too")
 
 
 def _build(
