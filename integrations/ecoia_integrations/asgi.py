@@ -17,7 +17,7 @@ from typing import Any
 import ecoia
 from ecoia.carrying import follow_tasks
 from ecoia.engine import Label, engine, lose
-from ecoia.spans import Account, begin_late
+from ecoia.spans import Account, begin_late, finish_late
 from ecoia.tracking import joules_per_cpu_second
 from ecoia.wrapping import drive_late
 from ecoia_integrations.endpoints import (
@@ -115,8 +115,12 @@ class ImpactMiddleware:
             account = answer.account
             inner = _accounted(inner, answer)
         span = begin_late(self._endpoints.default, self._label_of, scope, account)
-        scope[self._mark] = span
-        await drive_late(span, inner)
+        try:  # here, since a signal handler may raise on the way into what drives it
+            scope[self._mark] = span
+            await drive_late(span, inner)
+        except BaseException:
+            finish_late(span, True)
+            raise
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))
 

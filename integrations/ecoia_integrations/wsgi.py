@@ -84,14 +84,15 @@ class ImpactMiddleware:
         span = request.span = begin_late(self._endpoints.default, self._label_of, request, request.account)
         try:
             response = step(span, request.answer, self._app)
-        except BaseException:
-            finish_late(span, True)
-            raise
-        # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
-        if type(response) in (list, tuple) or _is_file(response, environ):
+            # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
+            if type(response) not in (list, tuple) and not _is_file(response, environ):
+                return _Response(response, request, self._end)
             self._end(request, False)
-            return response  # type: ignore[no-any-return]
-        return _Response(response, request, self._end)
+        except BaseException:  # the application's; or a signal handler's, from the middle of the lines above
+            if not span._ended:
+                finish_late(span, True)
+            raise
+        return response  # type: ignore[no-any-return]
 
     def _end(self, request: _Request, failed: bool) -> None:
         finish_late(request.span, failed)

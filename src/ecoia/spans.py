@@ -417,6 +417,8 @@ def settle(span: LateSpan, last: bool = False) -> None:
         counters = span._counters
     else:
         counters = span._state.counters.get(label) or counters_for(span._state, label)
+    if not span.is_late:  # a signal handler, or a pool's thread, settled it meanwhile: it is in flight once
+        return
     span.is_late = False
     span.about = None  # which lets go of the request, and of what of it leads back here
     counters.flight_ns -= span._start_ns

@@ -24,7 +24,6 @@ from ecoia.spans import (
     end_call,
     finish,
     finish_anyhow,
-    finish_late,
     in_context,
     move,
     put_on_top,
@@ -284,42 +283,38 @@ _drive = coroutine(_steps)
 
 
 async def drive_late(span: LateSpan, inner: Coroutine[Any, Any, Any]) -> None:
-    """Run a coroutine as a late span, to its end."""
+    """Run a coroutine as a late span, to its end. Who began the span ends it where an exception comes out."""
+    # The first step here, as above, and written out: a request has often no other, and meets cold caches.
+    state = span._state
+    token = in_context.set(span)
+    span._under = under = state.top
+    if under is None:
+        state.cpu_mark_ns = thread_time_ns()
+        state.top = span
+    else:
+        put_on_top(span, state)
     try:
-        # The first step here, as above, and written out: a request has often no other, and meets cold caches.
-        state = span._state
-        token = in_context.set(span)
-        span._under = under = state.top
-        if under is None:
-            state.cpu_mark_ns = thread_time_ns()
-            state.top = span
-        else:
-            put_on_top(span, state)
-        try:
-            item = inner.send(None)
-        except StopIteration:
-            if span.is_late:
-                settle(span)
-            if state.top is span and under is None:
-                used_ns = thread_time_ns() - state.cpu_mark_ns
-                if used_ns > 0:
-                    span._counters.cpu_ns += used_ns
-                state.top = None
-                in_context.reset(token)
-            else:
-                _leave_step(span, state, token)
-        except BaseException:
-            _leave_step(span, state, token)
-            raise
-        else:
-            _leave_step(span, state, token)
-            await _drive_on(span, inner, item)
+        item = inner.send(None)
+    except StopIteration:
         if span.is_late:
-            settle(span, True)
-        finish(span, False)
+            settle(span)
+        if state.top is span and under is None:
+            used_ns = thread_time_ns() - state.cpu_mark_ns
+            if used_ns > 0:
+                span._counters.cpu_ns += used_ns
+            state.top = None
+            in_context.reset(token)
+        else:
+            _leave_step(span, state, token)
     except BaseException:
-        finish_late(span, True)
+        _leave_step(span, state, token)
         raise
+    else:
+        _leave_step(span, state, token)
+        await _drive_on(span, inner, item)
+    if span.is_late:
+        settle(span, True)
+    finish(span, False)
     del span._top, span._here
 
 
