@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import ecoia
+from ecoia.baseline import Baseline
+from ecoia.sampler import ThisProcess
+from ecoia.settings import load as load_settings
 from ecoia_integrations.asgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from processes import BURN, recorded, run_python
 from quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
@@ -498,6 +503,34 @@ def test_a_clock_that_jumps_during_a_request_loses_nothing_and_counts_nothing_tw
     assert all(record.start_utc_ns <= record.end_utc_ns for record in records)
     for record in records:  # however far the clock jumped, a window is as long as it took
         assert record.end_utc_ns - record.start_utc_ns < 60 * 10**9
+
+
+def test_what_was_read_before_its_route_was_known_is_counted_once(engine: QuietEngine) -> None:
+    """It is where it was read; what the step used is charged, at its end, to the route."""
+    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    routed = Starlette(routes=[Route("/cv", answer)])
+    cpu_ns: Counter[str | None] = Counter()
+
+    def look() -> None:
+        for key, delta in subject.look(time.perf_counter_ns()).deltas.items():
+            cpu_ns[key.endpoint] += delta.cpu_ns
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        burn(20)
+        look()
+        burn(10)
+        look()
+        await routed(scope, receive, send)
+
+    measured = ImpactMiddleware(app, service="cv")
+    look()
+    for _ in range(2):
+        asyncio.run(ask(measured, "/cv"))
+        look()
+    assert cpu_ns[None] >= 60 * MILLISECOND
+    assert cpu_ns["/cv"] >= 4 * MILLISECOND
+    assert cpu_ns.total() == engine.cpu_ns("cv")
+    engine.assert_settled()
 
 
 LONG = (

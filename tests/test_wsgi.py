@@ -411,9 +411,11 @@ def test_all_that_gunicorns_workers_answer_is_recorded_once(
         cpu_ns[record.endpoint] += record.cpu_ns
     assert spans == {"/": 20, rule: 10, "/stream": 5, "/broken": 1, "/file": 1, None: 1}
     assert sum(record.units_micro or 0 for record in records) == 30_000_000
-    assert cpu_ns["/"] >= 400 * MILLISECOND
-    assert cpu_ns["/stream"] >= 300 * MILLISECOND
-    assert cpu_ns[rule] >= 200 * MILLISECOND
+    # Django's route is known once its view has answered: what was read of a view before is under None.
+    assert cpu_ns["/"] + cpu_ns[None] >= 400 * MILLISECOND
+    assert cpu_ns["/stream"] + cpu_ns[None] >= 300 * MILLISECOND
+    assert cpu_ns[rule] + cpu_ns[None] >= 200 * MILLISECOND
+    assert sum(cpu_ns.values()) >= 900 * MILLISECOND
     assert cpu_ns["/file"] < cpu_ns[rule]
     assert not any(record.lost for record in recorded(home))
     assert {record.pid for record in records} <= {record.pid for record in records} - {server.process.pid}

@@ -107,6 +107,9 @@ class ThisProcess:
                 delta.tokens[(provider, model, "out")] += tokens_out
 
 
+_NOTHING_SEEN = (0,) * 8
+
+
 class _Seen:
     """How far the sampler has read one thread's counters. Reads run beside the thread's own writing.
 
@@ -121,11 +124,13 @@ class _Seen:
         self._covered_ns = 0
         self._wall_ns = 0
         self._numbers: dict[int, tuple[int, ...]] = {}
+        self._shown: tuple[Any, Counters] | None = None  # a span that did not know its label yet, and where it was shown
 
     def advance(self, wall_ns: int, key_of: Any, deltas: dict[Key, Delta]) -> int:
         """Add what is new to ``deltas``; returns the CPU time that the thread used outside spans since the last call."""
         state = self.state
         top, running, running_cpu_ns, thread_ns = self._consistent_top()
+        self._follow_label(top, running)
         call = top if top is not None and top.is_call else None
         spans_delta_ns = 0
         for counters in list(state.counters.values()):
@@ -141,7 +146,7 @@ class _Seen:
                 counters.accepted_given,
                 counters.ended,
             )
-            before = self._numbers.get(id(counters), (0,) * len(now))
+            before = self._numbers.get(id(counters), _NOTHING_SEEN)
             if now == before:
                 continue
             # Never backwards: what a half-made step shows too much of is taken off the next reading.
@@ -176,6 +181,23 @@ class _Seen:
         outside_ns = max(self._outside_ns, 0)
         self._outside_ns -= outside_ns
         return outside_ns
+
+    def _follow_label(self, top: Any, running: Counters | None) -> None:
+        """What was shown of a span under one label, and is charged to the one that it got meanwhile, was shown there."""
+        span, shown = self._shown or (None, None)
+        self._shown = None
+        if span is not None and shown is not None and span._state is self.state:
+            charged: Any = running if span is top else span._counters
+            cpu_ns = self._numbers.get(id(shown), _NOTHING_SEEN)[0] - shown.cpu_ns
+            if charged is not shown and cpu_ns > 0:
+                self._add_seen(shown, -cpu_ns)
+                self._add_seen(charged, cpu_ns)
+        if running is not None and (top.is_late or top._counters is not running):
+            self._shown = top, running
+
+    def _add_seen(self, counters: Counters, cpu_ns: int) -> None:
+        seen_cpu_ns, *others = self._numbers.get(id(counters), _NOTHING_SEEN)
+        self._numbers[id(counters)] = (seen_cpu_ns + cpu_ns, *others)
 
     def _consistent_top(self) -> tuple[Any, Any, int, int]:
         """(span on top, its counters, their CPU time, the thread's clock); read again if the thread switched meanwhile."""

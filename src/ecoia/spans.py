@@ -156,7 +156,8 @@ class LateSpan(Span):
     """An open span that learns on the way what is written on it: a request, from its routing.
 
     It is asked before anything is charged to it, so that what it did until then goes to the label that it then has. What
-    it did in an earlier step stays under the label that it began with. Only then is it in flight for anyone.
+    it did in an earlier step, or until the sampler read it, stays under the label that it began with. Only then is it in flight
+    for anyone.
     """
 
     __slots__ = ("about", "account", "find", "is_late")
