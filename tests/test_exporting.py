@@ -103,6 +103,30 @@ def test_duckdb_and_pandas_find_the_reports_energy(tmp_path: Path) -> None:
     assert by_duckdb == by_pandas == reported
 
 
+def snippet(repository: Path, language: str) -> str:
+    return (repository / "docs/exports.md").read_text(encoding="utf-8").split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_what_is_documented_runs_and_sums_what_is_known(repository: Path) -> None:
+    """Where a component is missing, too: what is known of the others counts, and nothing is not zero."""
+    rows = fold(
+        (
+            record(cpu=3_600_000_000_000, ram=None, service="cpu-alone"),
+            record(cpu=3_600_000_000_000, gpu=3_600_000_000_000, ram=3_600_000_000_000, service="all"),
+            record(cpu=None, ram=None, service="none"),
+        )
+    )
+    write(Path("ledger-parquet"), rows)
+    known = {"cpu-alone": 1.0, "all": 3.0, "none": None}
+    assert {service: kwh for service, _, kwh in duckdb.sql(snippet(repository, "sql")).fetchall()} == known
+    *statements, expression = snippet(repository, "python").splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join(statements), names)  # noqa: S102 - ours, as documented
+    lines = aggregation.records(eval(expression, names))  # noqa: S307
+    joules = {line["service"]: line["energy_microjoules"] for line in lines}
+    assert joules == {service: None if kwh is None else round(kwh * 3.6e12) for service, kwh in known.items()}
+
+
 def test_types_are_those_that_every_reader_knows(tmp_path: Path) -> None:
     (path, *_) = write(tmp_path, fold(RECORDS)).glob("quarter=2026Q4/rows.parquet")
     schema = parquet.read_schema(path)
