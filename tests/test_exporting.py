@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -173,6 +175,14 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(home: Path, t
     told = ecoia("export", tmp_path / "file", "--from", "journal")
     assert told.exit_code == 1
     assert f"'{tmp_path / 'file'}' cannot be written" in told.stderr
+
+
+def test_every_quarter_is_written_whoever_reads_the_names(home: Path, tmp_path: Path) -> None:
+    fill(home, *RECORDS)
+    command = f"'{sys.executable}' -m ecoia export '{tmp_path / 'out'}' --from journal | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert len(list((tmp_path / "out").glob("*/rows.parquet"))) == 2
 
 
 def test_nothing_recorded_writes_nothing(home: Path, tmp_path: Path) -> None:

@@ -198,9 +198,11 @@ def export(
     try:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            typer.echo(replace_file(folder / name, content))
+            replace_file(folder / name, content)
     except OSError as error:
         raise EcoiaError(f"'{folder}' cannot be written ({error.strerror}): choose another folder") from error
+    for name in files:  # once all is written, whoever may have stopped reading
+        typer.echo(folder / name)
     others = {found.relative_to(folder).as_posix() for found in folder.glob("quarter=*/*.parquet")} - files.keys()
     if others:
         say(f"'{folder}' holds {', '.join(sorted(others))} from before, left as it is: who reads the folder reads it, too")
