@@ -119,7 +119,8 @@ class ImpactMiddleware:
             scope[self._mark] = span
             await drive_late(span, inner)
         except BaseException:
-            finish_late(span, True)
+            if not span._ended:
+                finish_late(span, True)
             raise
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))
