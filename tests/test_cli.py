@@ -33,6 +33,7 @@ from ecoia.settings import SETTINGS
 from ecoia.targets import register_target
 from ecoia.units import micro
 from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from record_builders import write
 
 __all__ = ["migrated", "tracking_uri"]
 
@@ -56,9 +57,7 @@ def program(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def fill(home: Path, *records: Record) -> Journal:
     journal = Journal(home)
-    writer = journal.writer()
-    writer.append(records)
-    writer.close()
+    write(journal, records)
     return journal
 
 

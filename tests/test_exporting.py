@@ -24,10 +24,11 @@ from ecoia.exporting import NESTED, partitions
 from ecoia.factors import default_factors
 from ecoia.journal import Journal
 from ecoia.periods import Quarter
-from ecoia.records import Record, Row, Tokens, fold
+from ecoia.records import Row, Tokens, fold
 from ecoia.report import build_report
 from ecoia.semconv import COMPONENTS
 from mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from record_builders import write
 
 __all__ = ["migrated", "tracking_uri"]
 
@@ -44,7 +45,7 @@ def ecoia(*words: object) -> Any:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def write(folder: Path, rows: list[Row]) -> Path:
+def exported(folder: Path, rows: list[Row]) -> Path:
     for name, content in partitions(rows, PARIS).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -68,7 +69,7 @@ def read_back(folder: Path) -> list[Row]:
 
 def test_nothing_of_a_row_is_lost(tmp_path: Path) -> None:
     rows = fold(RECORDS)
-    assert read_back(write(tmp_path, rows)) == sorted(rows, key=lambda row: row["half_hour_utc_ns"])
+    assert read_back(exported(tmp_path, rows)) == sorted(rows, key=lambda row: row["half_hour_utc_ns"])
 
 
 @settings(max_examples=20, deadline=None)
@@ -86,7 +87,7 @@ def test_equal_rows_give_equal_bytes_and_exact_sums(energies: list[int | None], 
 
 def test_duckdb_and_pandas_find_the_reports_energy(tmp_path: Path) -> None:
     rows = fold(RECORDS)
-    folder = write(tmp_path, rows)
+    folder = exported(tmp_path, rows)
     query = """
         SELECT quarter, sum(coalesce(cpu_microjoules, 0) + coalesce(gpu_microjoules, 0) + coalesce(ram_microjoules, 0))::BIGINT
         FROM read_parquet(?, hive_partitioning = true) WHERE kind <> 'outcome' GROUP BY quarter ORDER BY quarter
@@ -118,7 +119,7 @@ def test_what_is_documented_runs_and_sums_what_is_known(repository: Path) -> Non
             record(cpu=None, ram=None, service="none"),
         )
     )
-    write(Path("ledger-parquet"), rows)
+    exported(Path("ledger-parquet"), rows)
     known = {"cpu-alone": 1.0, "all": 3.0, "none": None}
     assert {service: kwh for service, _, kwh in duckdb.sql(snippet(repository, "sql")).fetchall()} == known
     *statements, expression = snippet(repository, "python").splitlines()
@@ -130,19 +131,11 @@ def test_what_is_documented_runs_and_sums_what_is_known(repository: Path) -> Non
 
 
 def test_types_are_those_that_every_reader_knows(tmp_path: Path) -> None:
-    (path, *_) = write(tmp_path, fold(RECORDS)).glob("quarter=2026Q4/rows.parquet")
+    (path, *_) = exported(tmp_path, fold(RECORDS)).glob("quarter=2026Q4/rows.parquet")
     schema = parquet.read_schema(path)
     assert {name: schema.field(name).type for name in NESTED} == NESTED
     assert "quarter" not in schema.names  # the folder's name says it
     assert {str(schema.field(name).type) for name in schema.names if name not in NESTED} == {"int64", "string", "bool"}
-
-
-def fill(home: Path, *records: Record) -> Journal:
-    journal = Journal(home)
-    writer = journal.writer()
-    writer.append(records)
-    writer.close()
-    return journal
 
 
 @pytest.mark.mlflow
@@ -151,7 +144,9 @@ def test_the_ledger_and_the_journal_give_one_export(
     home: Path, tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-    delivery.deliver(fill(home, *RECORDS), make_settings(home=str(home)))
+    journal = Journal(home)
+    write(journal, RECORDS)
+    delivery.deliver(journal, make_settings(home=str(home)))
     told = ecoia("export", tmp_path / "ledger")
     assert told.exit_code == 0
     assert told.stdout.split() == [str(tmp_path / f"ledger/quarter={quarter}/rows.parquet") for quarter in ("2026Q3", "2026Q4")]
@@ -161,8 +156,8 @@ def test_the_ledger_and_the_journal_give_one_export(
 
 
 def test_a_quarter_that_was_there_before_is_told(home: Path, tmp_path: Path) -> None:
-    fill(home, RECORDS[1])
-    before = write(tmp_path / "out", fold([record("2025-01-01T10:00", cpu=1)]))
+    write(Journal(home), RECORDS[1:2])
+    before = exported(tmp_path / "out", fold([record("2025-01-01T10:00", cpu=1)]))
     told = ecoia("export", before, "--from", "journal")
     assert told.exit_code == 0
     assert "quarter=2025Q1" in told.stderr
@@ -170,7 +165,7 @@ def test_a_quarter_that_was_there_before_is_told(home: Path, tmp_path: Path) -> 
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(home: Path, tmp_path: Path) -> None:
-    fill(home, RECORDS[1])
+    write(Journal(home), RECORDS[1:2])
     (tmp_path / "file").touch()
     told = ecoia("export", tmp_path / "file", "--from", "journal")
     assert told.exit_code == 1
@@ -178,7 +173,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(home: Path, t
 
 
 def test_every_quarter_is_written_whoever_reads_the_names(home: Path, tmp_path: Path) -> None:
-    fill(home, *RECORDS)
+    write(Journal(home), RECORDS)
     command = f"'{sys.executable}' -m ecoia export '{tmp_path / 'out'}' --from journal | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("0\n", "")

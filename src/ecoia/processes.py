@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -401,7 +402,7 @@ class _Member:
         return self.pid, self.start
 
 
-class Family:
+class Family(ABC):
     """Processes that belong together, and the CPU time that none of them claims.
 
     Who was once below stays in the family when its parent ends. What a process used in its last second is missed where
@@ -440,13 +441,13 @@ class Family:
 
     # what differs by kind of family
 
+    @abstractmethod
     def _look(self) -> dict[int, Facts]:
         """All that can be reached from the top, by process id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _gross_ns(self) -> int:
         """CPU time of all, claimed or not. Asked before ``_look``: what comes in between is missed, not doubled."""
-        raise NotImplementedError
 
     def _is_top(self, key: Key) -> bool:
         """Whether this process, no member itself, stands above all of them."""
