@@ -35,7 +35,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 
 # Most tests wait for programs that they start, so four run beside each other; a file's tests stay together. What watches the clock or
 # the CPU time of whole programs runs alone.
-ALONE := tests/test_hosts.py tests/test_processes.py tests/test_kills.py
+ALONE := tests/instrument/test_hosts.py tests/processes/test_processes.py tests/measuring/test_kills.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
@@ -46,7 +46,7 @@ endif
 
 soak: $(VENV)/.stamp-dev system
 	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \
-	  -k "killed_at_any_moment or does_not_grow" tests/test_kills.py tests/test_hosts.py tests/test_serving.py
+	  -k "killed_at_any_moment or does_not_grow" tests/measuring/test_kills.py tests/instrument/test_hosts.py tests/integrations/test_serving.py
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ sys.path.insert(0, here)
 from ledger_rows import PARIS, rows
 from ecoia.catalogue import Catalogue
 from ecoia.factors import Factor, FactorSet, default_factors
-from ecoia.inputs import Inputs, Place
+from ecoia.impact.inputs import Inputs, Place
 from ecoia.periods import HALF_HOUR_NS, Quarter
-from ecoia.recalculation import recalculate, Recorded, under
+from ecoia.impact.recalculation import recalculate, Recorded, under
 from ecoia.report import build_report
 
 PLACE = Place("Europe/Paris", "FRA", 1.3)
@@ -58,8 +58,8 @@ result["seconds"] = [seconds(again) for _ in range(rounds)]
 _INTERVALS = (
     _PRELUDE
     + """
-from ecoia.activity import Activity
-from ecoia.assessment import Assessment, Knowledge
+from ecoia.impact.activity import Activity
+from ecoia.impact.assessment import Assessment, Knowledge
 from ecoia.catalogue import Site
 
 figure = dict(value=1.3, quality="measured", source="s", date="2026-01-01")

@@ -10,7 +10,8 @@ from harness import Effort, Line, figure, interleave, run
 _WATCH = """
 import os, subprocess, threading, time
 from pathlib import Path
-from ecoia import settings, watching
+from ecoia import settings
+from ecoia.watching import watch as watching
 
 root = Path("host").absolute()
 top = root / "sys/fs/cgroup"

@@ -281,7 +281,7 @@ class Tree:
     """A machine with counters: two sockets, each with its memory, in a folder. Its counters go on when told to."""
 
     def __init__(self, folder: Path) -> None:
-        from ecoia.testing_hardware import PowercapTree
+        from ecoia.testing.hardware import PowercapTree
 
         self.root = folder
         tree = PowercapTree(folder)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ecoia.spans import in_context
-from quiet_engine import QuietEngine, quiet
-from servers import Server
+from ecoia.instrument.spans import in_context
+from support.quiet_engine import QuietEngine, quiet
+from support.servers import Server
 
 # A shell that starts us in the background, or nohup, has these ignored, and so would every program that a test ends with them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -20,11 +20,6 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-def clean_environment() -> dict[str, str]:
-    """The machine's environment without what steers ecoia or MLflow."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("ECOIA_", "MLFLOW_"))}
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,7 @@ cp -r "$repo"/integrations/{kubernetes,ci} "$work/checkout/integrations/"
 cp -r "$repo"/dashboards/grafana "$work/checkout/dashboards/"
 cd "$work/checkout"
 # What a wheel can lack: data, templates, entry points, sources that are compiled. The rest is tested from the checkout, where these are too.
-files=()
-for name in cli pages formats pdf golden workbook evaluation factors boamps sci testing gpu; do files+=("tests/test_$name.py"); done
+files=(tests/cli/test_cli.py tests/dashboards/test_{pages,formats,pdf,workbook,boamps,sci}.py tests/report/test_golden.py
+  tests/evaluating/test_dossier.py tests/factors/test_factors.py tests/testing/test_testing.py tests/meters/test_gpu.py)
 "$work/full/bin/python" -m pytest -q "${files[@]}" \
   -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecoia.catalogue import QUESTIONS as BY_THEME
-from ecoia.evaluation import NOT_MEASURED, SHEDS_LIGHT_ON, Evaluation
+from ecoia.evaluating.dossier import NOT_MEASURED, SHEDS_LIGHT_ON, Evaluation
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean

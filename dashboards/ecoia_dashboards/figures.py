@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ecoia.embodied import MICROGRAMS_PER_KG
+from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Frontier, PhaseResult, Quantity, QuarterlyReport, TrendPoint
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording

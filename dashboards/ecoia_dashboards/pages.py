@@ -16,8 +16,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ecoia.embodied import MICROGRAMS_PER_KG
-from ecoia.recalculation import Recalculation
+from ecoia.impact.embodied import MICROGRAMS_PER_KG
+from ecoia.impact.recalculation import Recalculation
 from ecoia.report import (
     COVERED,
     Answered,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from ecoia.embodied import MICROGRAMS_PER_KG
+from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import (
     BudgetState,
     FactorUsed,

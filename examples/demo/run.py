@@ -17,10 +17,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import yaml
+from ecoia.delivery.deliver.deliver import is_delivered, read_cursors
 from rich.console import Console
 
-from ecoia.delivery import is_delivered, read_cursors
-from ecoia.journal import Journal
+from ecoia.keeping.journal import Journal
 from ecoia.meters.hardware import context
 from ecoia.periods import Quarter, utc_ns
 from ecoia.records import Method, Record

@@ -15,11 +15,11 @@ from types import CoroutineType, coroutine
 from typing import Any
 
 import ecoia
-from ecoia.carrying import follow_tasks
-from ecoia.engine import Label, engine, lose
-from ecoia.spans import Account, begin_late, finish_late
-from ecoia.tracking import joules_per_cpu_second
-from ecoia.wrapping import drive_late
+from ecoia.instrument.engine import Label, engine, lose
+from ecoia.instrument.handoff import follow_tasks
+from ecoia.instrument.spans import Account, begin_late, finish_late
+from ecoia.instrument.tracking import joules_per_cpu_second
+from ecoia.instrument.wrapping import drive_late
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,

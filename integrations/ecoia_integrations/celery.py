@@ -13,9 +13,9 @@ from typing import Any
 from celery import signals
 
 import ecoia
-from ecoia.engine import Label, engine, lose
 from ecoia.errors import UsageError
-from ecoia.tracking import problem_with
+from ecoia.instrument.engine import Label, engine, lose
+from ecoia.instrument.tracking import problem_with
 from ecoia_integrations.endpoints import Endpoints, Target
 
 

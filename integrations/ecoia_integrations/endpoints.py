@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import ecoia
-from ecoia.engine import Label, engine, label_of, lose
 from ecoia.errors import UsageError
+from ecoia.instrument.engine import Label, engine, label_of, lose
+from ecoia.instrument.spans import LateSpan, innermost
+from ecoia.instrument.tracking import problem_with
 from ecoia.semconv import ENDPOINT_OTHERS
-from ecoia.spans import LateSpan, innermost
-from ecoia.tracking import problem_with
 
 Target = str | tuple[str, str] | None
 """What an endpoint is measured as: a service, (service, phase), or None: not at all."""

@@ -23,10 +23,10 @@ from urllib.parse import unquote, urlsplit
 
 import ecoia
 from ecoia import settings
-from ecoia.engine import engine, lose
 from ecoia.errors import UsageError
+from ecoia.instrument.engine import engine, lose
+from ecoia.instrument.spans import innermost
 from ecoia.semconv import MODEL_LOADING
-from ecoia.spans import innermost
 from ecoia_integrations.asgi import ImpactMiddleware
 
 Model = TypeVar("Model")

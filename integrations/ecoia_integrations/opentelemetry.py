@@ -17,9 +17,9 @@ from pathlib import Path
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
 from ecoia import __version__
-from ecoia.engine import engine
 from ecoia.errors import JournalError
-from ecoia.live import LiveTotals, Totals
+from ecoia.instrument.engine import engine
+from ecoia.keeping.live_totals import LiveTotals, Totals
 from ecoia.semconv import LIVE_COUNTERS, LiveCounter
 
 _WHOLE_FILE_BYTES = 1 << 40

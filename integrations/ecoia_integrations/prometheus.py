@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from ecoia import __version__
 from ecoia import settings as configuration
 from ecoia.errors import JournalError
-from ecoia.live import LOOK_BYTES, LiveTotals
+from ecoia.keeping.live_totals import LOOK_BYTES, LiveTotals
 from ecoia.semconv import LIVE_COUNTERS, LiveCounter
 
 if TYPE_CHECKING:

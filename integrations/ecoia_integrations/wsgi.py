@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import thread_time_ns
 from typing import Any
 
-from ecoia.engine import Label, engine
-from ecoia.spans import Account, LateSpan, begin_late, finish_late, settle
-from ecoia.tracking import joules_per_cpu_second
-from ecoia.wrapping import step
+from ecoia.instrument.engine import Label, engine
+from ecoia.instrument.spans import Account, LateSpan, begin_late, finish_late, settle
+from ecoia.instrument.tracking import joules_per_cpu_second
+from ecoia.instrument.wrapping import step
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,

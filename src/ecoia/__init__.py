@@ -5,10 +5,29 @@
 ... def train(): ...
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ecoia.errors import EcoiaError, UsageError
-from ecoia.spans import Span
-from ecoia.tracking import current, flush, track
+from ecoia.instrument.engine import Engine
+from ecoia.instrument.spans import Span
+from ecoia.instrument.tracking import current, flush, track
+from ecoia.semconv import VERSION
+
+if TYPE_CHECKING:
+    from ecoia.instrument.background import Background, Sampling
 
 __all__ = ["EcoiaError", "Span", "UsageError", "__version__", "current", "flush", "track"]
 
-__version__ = "0.1.0"
+__version__ = VERSION
+
+
+def _sample(engine: Engine, background: Background) -> Sampling:
+    """Start measuring, in the background thread: what it imports would delay the host."""
+    from ecoia.measuring.sampler import Sampler
+
+    return Sampler(engine, background)
+
+
+Engine.sampling_factory = staticmethod(_sample)

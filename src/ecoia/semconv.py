@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+VERSION = "0.1.0"
+"""Version of ecoia, as ``pyproject.toml`` has it."""
+
 SCHEMA_VERSION = 1
 """Version of the record; a reader meets newer records with a count, never with a guess."""
 

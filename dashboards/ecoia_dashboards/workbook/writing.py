@@ -23,7 +23,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ecoia import catalogue
 from ecoia.catalogue import THEMES, Catalogue
-from ecoia.evaluation import Evaluation
+from ecoia.evaluating.dossier import Evaluation
 from ecoia.periods import Quarter
 from ecoia_dashboards import wording
 from ecoia_dashboards.evaluation import THEME_NAMES, figures_text

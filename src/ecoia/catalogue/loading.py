@@ -25,8 +25,8 @@ from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits, read_regions
 from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile
 from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
 from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
+from ecoia.catalogue.uncertainty import GSD
 from ecoia.catalogue.yaml_files import Unique, duplicates, parse, validate
-from ecoia.deviations import GSD
 from ecoia.errors import CatalogueError
 
 

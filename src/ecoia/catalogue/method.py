@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from ecoia.catalogue.fields import Model, Text
-from ecoia.deviations import GSD
+from ecoia.catalogue.uncertainty import GSD
 
 METHOD_FILE = "method.yaml"
 

@@ -32,9 +32,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from ecoia import __version__
+        from ecoia.semconv import VERSION
 
-        typer.echo(f"ecoia {__version__}")
+        typer.echo(f"ecoia {VERSION}")
         raise typer.Exit
 
 

@@ -23,10 +23,10 @@ from ecoia.cli.common import (
     tell_lines_not_read,
 )
 from ecoia.errors import EcoiaError, UsageError
-from ecoia.journal import Scan
+from ecoia.keeping.journal import Scan
 
 if TYPE_CHECKING:
-    from ecoia.checking import Baseline, Finding
+    from ecoia.evaluating.gate import Baseline, Finding
 
 _BASELINES = Path(".ecoia", "baselines")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -62,7 +62,7 @@ def check(
     """
     if budget is None and against is None and save is None:
         raise UsageError("nothing to check: name --budget FILE, --against NAME or --save NAME")
-    from ecoia import checking
+    from ecoia.evaluating import gate as checking
 
     budgets = {} if budget is None else checking.read_budgets(budget)
     baseline = None if against is None else checking.read_baseline(_baseline_path("--against", against))
@@ -100,7 +100,7 @@ def _baseline_path(option: str, text: str) -> Path:
 
 
 def _measured(home: str | None) -> Baseline:
-    from ecoia.checking import measure
+    from ecoia.evaluating.gate import measure
 
     found = existing_journal(journal_settings(home))
     counts = Scan()
@@ -118,7 +118,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _cells(finding: Finding, against: str | None) -> tuple[str, ...]:
-    from ecoia.checking import BUDGET, REASONS
+    from ecoia.evaluating.gate import BUDGET, REASONS
 
     noise = ""
     if finding.low is not None and finding.high is not None:

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from ecoia import settings as configuration
 from ecoia.errors import CatalogueError, EcoiaError, FactorError, FactorFileError, MissingExtraError, SettingError, UsageError
-from ecoia.journal import Journal, Scan
+from ecoia.keeping.journal import Journal, Scan
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ def evaluate(
 
     [dim]$ ecoia evaluate --service assistant --units-per-year 2000000[/dim]
     """
-    from ecoia.evaluation import evaluate as compute
+    from ecoia.evaluating.dossier import evaluate as compute
 
     if units_per_year is not None and not 0 < units_per_year < math.inf:
         raise UsageError(f"--units-per-year {units_per_year:g} is no volume: write a number above 0, e.g. 2000000")

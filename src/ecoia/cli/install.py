@@ -24,7 +24,7 @@ import typer
 from ecoia import settings as configuration
 from ecoia.cli.common import FAILED, Home, load_settings, number, open_journal, print_table, readable, say
 from ecoia.errors import EcoiaError, JournalError
-from ecoia.journal import ANNOUNCE_SHARE, Scan
+from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
 from ecoia.settings import SETTINGS, Settings
 
@@ -124,14 +124,14 @@ def _meters(settings: Settings) -> Iterator[Check]:
 
 def _idle(settings: Settings) -> Iterator[Check]:
     from ecoia import meters
-    from ecoia.meters import idle
+    from ecoia.meters import idle_power
 
     remedy = "'ecoia baseline' on a quiet host measures it"
-    found = idle.stored(settings.home)
+    found = idle_power.stored(settings.home)
     if found is None:
         yield Check(State.NOTE, "idle", "the machine's power at rest was not measured", remedy)
         return
-    watts = idle.load(settings.home, meters.detect(settings))
+    watts = idle_power.load(settings.home, meters.detect(settings))
     for component, power in found.components.items():
         said = f"{component} {number(power.watts)} W ({power.status}: {power.method}, {found.utc[:10]})"
         if component in watts:
@@ -213,8 +213,8 @@ def _check_room(folder: Path) -> None:
 
 
 def _journal(settings: Settings) -> Iterator[Check]:
-    from ecoia import delivery
-    from ecoia.helper import HELPER_LOCK, try_lock
+    from ecoia.delivery import deliver as delivery
+    from ecoia.keeping.helper import HELPER_LOCK, try_lock
 
     home = Path(settings.home)
     if not (home / "home.json").exists():
@@ -251,7 +251,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
 
 
 def _tracking(settings: Settings) -> Iterator[Check]:
-    from ecoia.targets import public_uri, read_targets, sqlite_file, with_credentials
+    from ecoia.keeping.destinations import public_uri, read_targets, sqlite_file, with_credentials
 
     own = os.environ.get("MLFLOW_TRACKING_URI")
     uris = {own} if own else set()
@@ -280,9 +280,9 @@ def _tracking(settings: Settings) -> Iterator[Check]:
 
 
 def _versions(settings: Settings) -> Iterator[Check]:
-    from ecoia import __version__
+    from ecoia.semconv import VERSION
 
-    yield Check(State.OK, "ecoia", f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
+    yield Check(State.OK, "ecoia", f"{VERSION} on Python {platform.python_version()}, {platform.platform()}")
     for package in ("codecarbon", "mlflow", "pandas"):
         try:
             yield Check(State.OK, package, version(package))
@@ -319,12 +319,12 @@ def baseline(
     [dim]$ ecoia baseline --seconds 60[/dim]
     """
     from ecoia import meters
-    from ecoia.meters import idle
+    from ecoia.meters import idle_power
 
     settings = load_settings(home, needed=("home", "ecoia.toml"))
     say(f"reading the meters for {seconds:.0f} s; leave the machine alone")
-    found = idle.measure(meters.detect(settings), seconds)
-    path = idle.store(settings.home, found)
+    found = idle_power.measure(meters.detect(settings), seconds)
+    path = idle_power.store(settings.home, found)
     rows = [
         (
             component,

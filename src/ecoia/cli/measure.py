@@ -22,7 +22,7 @@ from ecoia.cli.common import (
     tell_lines_not_read,
 )
 from ecoia.errors import EcoiaError, MissingExtraError, UsageError
-from ecoia.journal import Entry, Journal, Scan
+from ecoia.keeping.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING, PHASES
 from ecoia.units import kwh
@@ -56,7 +56,7 @@ def run(
 
     [dim]$ ecoia run --service vadore --phase training -- python train.py --epochs 3[/dim]
     """
-    from ecoia import running
+    from ecoia.watching import run_command as running
 
     raise typer.Exit(running.run(command, service=service, phase=phase, settings=load_settings(home, needed=("home",))))
 
@@ -91,7 +91,7 @@ def watch(
 
     [dim]$ ecoia watch --rules rules.toml[/dim]
     """
-    from ecoia import watching
+    from ecoia.watching import watch as watching
 
     one = {"--service": service, "--phase": phase, "--pid": pid, "--cgroup": cgroup, "--unit": unit}
     if rules is not None:
@@ -140,7 +140,7 @@ def journal(
 
 def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
     """Each record once, with whether it was delivered."""
-    from ecoia.delivery import is_delivered, read_cursors
+    from ecoia.delivery.deliver import is_delivered, read_cursors
 
     cursors = read_cursors(found)
     seen: set[str] = set()
@@ -183,7 +183,7 @@ def declare(
 
     [dim]$ ecoia declare provider-2026Q4.csv[/dim]
     """
-    from ecoia.declared import read_activity
+    from ecoia.keeping.declared import read_activity
 
     settings = load_settings(home)
     records = read_activity(activity, settings)

@@ -21,9 +21,9 @@ from ecoia.periods import Quarter, utc_datetime
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
-    from ecoia.inputs import Inputs
-    from ecoia.publication import Published
-    from ecoia.recalculation import Recalculation
+    from ecoia.impact.inputs import Inputs
+    from ecoia.impact.recalculation import Recalculation
+    from ecoia.publishing.publication import Published
     from ecoia.report import QuarterlyReport
 
 _PANEL = "Report"
@@ -59,7 +59,7 @@ def publish(
 
     [dim]$ ecoia publish --quarter 2026Q3 --format html,pdf --key ecoia.pem[/dim]
     """
-    from ecoia import publication
+    from ecoia.publishing import publication
 
     settings = load_settings(home)
     root, asked = _root(settings), chosen_formats(formats)
@@ -94,7 +94,7 @@ def verify(
 
     [dim]$ ecoia verify publications --public-key ecoia-public.pem[/dim]
     """
-    from ecoia import publication
+    from ecoia.publishing import publication
 
     given = publication.read_public_key(public_key) if public_key else None
     alone = (folder / publication.MANIFEST_FILE).exists()
@@ -151,8 +151,8 @@ def recalculate(
 
     [dim]$ ecoia recalculate --factors ademe-2027[/dim]
     """
-    from ecoia import publication
-    from ecoia.recalculation import recalculate as compute
+    from ecoia.impact.recalculation import recalculate as compute
+    from ecoia.publishing import publication
 
     settings = load_settings(home)
     root = _root(settings)
@@ -192,8 +192,8 @@ def recalculate(
 
 
 def _print_bridges(found: list[Recalculation]) -> None:
-    from ecoia.embodied import MICROGRAMS_PER_KG
-    from ecoia.recalculation import CAUSES
+    from ecoia.impact.embodied import MICROGRAMS_PER_KG
+    from ecoia.impact.recalculation import CAUSES
 
     def kilograms(micrograms: int) -> str:
         return "0" if not micrograms else ("-" if micrograms < 0 else "") + number(abs(micrograms) / MICROGRAMS_PER_KG)
@@ -218,7 +218,7 @@ def _print_bridges(found: list[Recalculation]) -> None:
 
 def _with_factors(frozen: Inputs, set_id: str, settings: Settings) -> Inputs:
     from ecoia import factors
-    from ecoia.recalculation import under
+    from ecoia.impact.recalculation import under
 
     chosen = frozen.catalogue.factors
     loaded = factors.load(set_id, settings.catalogue, ZoneInfo(frozen.settings.timezone))

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 from ecoia.cli.common import Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
 from ecoia.errors import JournalError, UsageError
-from ecoia.journal import Scan
+from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
-    from ecoia.inputs import Inputs
-    from ecoia.publication import Published
+    from ecoia.impact.inputs import Inputs
+    from ecoia.publishing.publication import Published
     from ecoia.records import Row
     from ecoia.report import QuarterlyReport
 
@@ -27,7 +27,7 @@ _ALL_TIME_NS = 1 << 62
 def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
     """The inputs of a quarter's figures, and the quarter: the present one unless told."""
     from ecoia import catalogue, factors
-    from ecoia.inputs import Inputs
+    from ecoia.impact.inputs import Inputs
 
     zone = ZoneInfo(settings.timezone)
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
@@ -48,7 +48,7 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyRepo
     published, restatements = {}, []
     for each in chain_of(settings):
         if Quarter.parse(each.quarter) < quarter:
-            from ecoia.recalculation import published_micrograms
+            from ecoia.impact.recalculation import published_micrograms
 
             published[each.quarter] = published_micrograms(each.report())
             restatements += [bridge for bridge in [each.recalculation()] if bridge]
@@ -68,13 +68,13 @@ def chain_of(settings: Settings) -> list[Published]:
     """What the organisation published, in order; nothing where no folder is set."""
     if settings.publications is None:
         return []
-    from ecoia.publication import publications
+    from ecoia.publishing.publication import publications
 
     return publications(Path(settings.publications))
 
 
 def _journal_rows(settings: Settings) -> list[Row]:
-    from ecoia import delivery
+    from ecoia.delivery import deliver as delivery
     from ecoia.records import fold
 
     found = existing_journal(settings)
@@ -91,8 +91,8 @@ def _journal_rows(settings: Settings) -> list[Row]:
 
 
 def _ledger_rows(settings: Settings) -> list[Row]:
-    from ecoia.stores.mlflow_store import MlflowStore, keep_telemetry_off
-    from ecoia.targets import public_uri
+    from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
+    from ecoia.keeping.destinations import public_uri
 
     keep_telemetry_off()
     uri, why = _tracking_uri(settings)
@@ -110,7 +110,7 @@ def _ledger_rows(settings: Settings) -> list[Row]:
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
     """Which store to read, and why where nobody said it."""
-    from ecoia.targets import read_targets
+    from ecoia.keeping.destinations import read_targets
 
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None, None
@@ -123,7 +123,7 @@ def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def _tell_pending(settings: Settings) -> None:
-    from ecoia.delivery import is_delivered, read_cursors
+    from ecoia.delivery.deliver import is_delivered, read_cursors
 
     if not (Path(settings.home) / "home.json").exists():
         return

@@ -113,7 +113,7 @@ def project(
 
     [dim]$ ecoia project --service assistant --units-per-year 2000000 --quarter 2026Q4[/dim]
     """
-    from ecoia.projection import project as compute
+    from ecoia.evaluating.projection import project as compute
 
     if not 0 < units_per_year < math.inf:
         raise UsageError(f"--units-per-year {units_per_year:g} is no volume: write a number above 0, e.g. 2000000")
@@ -159,8 +159,8 @@ def deliver(
 
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
-    from ecoia import delivery
-    from ecoia.stores.mlflow_store import keep_telemetry_off
+    from ecoia.delivery import deliver as delivery
+    from ecoia.delivery.mlflow_store import keep_telemetry_off
 
     keep_telemetry_off()
     settings = journal_settings(home)
@@ -191,7 +191,7 @@ def export(
 
     [dim]$ ecoia export ledger-parquet[/dim]
     """
-    from ecoia.exporting import partitions
+    from ecoia.publishing.ledger_export import partitions
 
     settings = load_settings(home)
     files = partitions(read_rows(settings, source), ZoneInfo(settings.timezone))
@@ -218,7 +218,7 @@ def _build(
 
 
 def _print_results(built: QuarterlyReport) -> None:
-    from ecoia.hosted import METERED
+    from ecoia.impact.hosted import METERED
 
     rows = []
     for result in built.results:

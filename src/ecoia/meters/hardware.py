@@ -279,7 +279,7 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         codecarbon = version("codecarbon")
     except PackageNotFoundError:
         codecarbon = "absent"
-    from ecoia import __version__
+    from ecoia.semconv import VERSION
 
     group = group or control_group(root)
     return {
@@ -290,6 +290,6 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         "host_memory_bytes": host_memory_bytes(),
         "os": platform.system(),
         "python": platform.python_version(),
-        "ecoia": __version__,
+        "ecoia": VERSION,
         "codecarbon": codecarbon,
     }

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ecoia.descriptors import HeldFile
+from ecoia.keeping.held_file import HeldFile
 from ecoia.meters import Meter, hardware
 from ecoia.records import Method
 from ecoia.semconv import MEASURED

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ecoia.assessment import AppliedFactor
-from ecoia.deviations import GSD
-from ecoia.embodied import amortised_micrograms
+from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet, FactorUse
-from ecoia.hosted import Hypotheses
+from ecoia.impact.assessment import AppliedFactor
+from ecoia.impact.embodied import amortised_micrograms
+from ecoia.impact.hosted import Hypotheses
 from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,

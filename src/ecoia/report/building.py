@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ecoia.activity import last_utc_ns
 from ecoia.factors import FactorSet
+from ecoia.impact.activity import last_utc_ns
+from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
-from ecoia.recalculation import Recalculation
 from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes

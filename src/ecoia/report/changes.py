@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ecoia.activity import Bearer
-from ecoia.assessment import Estimate
-from ecoia.change import Explained, accounts, decompose, known_micrograms, successors, total
-from ecoia.impacts import Split
+from ecoia.impact.activity import Bearer
+from ecoia.impact.assessment import Estimate
+from ecoia.impact.change import Explained, accounts, decompose, known_micrograms, successors, total
+from ecoia.impact.period import Split
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import COMPARED, ChangeLine, QuarterChange

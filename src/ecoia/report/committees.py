@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecoia.impacts import Known
+from ecoia.impact.period import Known
 from ecoia.report.context import Context
 from ecoia.report.model import ActionState, Answered, RegionShare, Said
 from ecoia.report.quantities import shown

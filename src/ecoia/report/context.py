@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.activity import Activity, Bearer, by_quarter
-from ecoia.assessment import Assessment, Impact, Knowledge
-from ecoia.doublecounting import listed, refuse_doubles
 from ecoia.factors import FactorSet
-from ecoia.impacts import TRAINING_PHASES, Known, Period, Split
+from ecoia.impact.activity import Activity, Bearer, by_quarter
+from ecoia.impact.assessment import Assessment, Impact, Knowledge
+from ecoia.impact.doublecounting import listed, refuse_doubles
+from ecoia.impact.period import TRAINING_PHASES, Known, Period, Split
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import ABANDONED, DECLARED, KIND_IDLE, KIND_SPAN

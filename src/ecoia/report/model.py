@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecoia.assessment import FactorGap
-from ecoia.change import Explained
-from ecoia.doublecounting import ListedRefusal
-from ecoia.hosted import Hypotheses
-from ecoia.recalculation import Recalculation
+from ecoia.impact.assessment import FactorGap
+from ecoia.impact.change import Explained
+from ecoia.impact.doublecounting import ListedRefusal
+from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.recalculation import Recalculation
 
 REPORT_SCHEMA = 1
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecoia.activity import Strand
-from ecoia.assessment import Estimate, Impact, Interval
-from ecoia.change import change_interval
-from ecoia.impacts import Known
+from ecoia.impact.activity import Strand
+from ecoia.impact.assessment import Estimate, Impact, Interval
+from ecoia.impact.change import change_interval
+from ecoia.impact.period import Known
 from ecoia.periods import utc_datetime
 from ecoia.report.model import Measure, MethodShare, Quantity
 from ecoia.semconv import COMPONENTS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ecoia.assessment import Assessment, Knowledge
 from ecoia.errors import FactorError
 from ecoia.factors import BUILT_IN, DEFAULT, load
-from ecoia.impacts import Known
+from ecoia.impact.assessment import Assessment, Knowledge
+from ecoia.impact.period import Known
 from ecoia.report.context import Context
 from ecoia.report.model import Sensitivity
 from ecoia.report.quantities import shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ecoia.activity import Bearer, Work
-from ecoia.impacts import TRAINING_PHASES, Known, intensity, sci
+from ecoia.impact.activity import Bearer, Work
+from ecoia.impact.period import TRAINING_PHASES, Known, intensity, sci
 from ecoia.periods import Quarter, covered_seconds
 from ecoia.report.context import Context
 from ecoia.report.model import (

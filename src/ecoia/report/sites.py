@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.impacts import Known
+from ecoia.impact.period import Known
 from ecoia.report.context import Context
 from ecoia.report.model import Footprint, InventoryLine, SiteResult
 from ecoia.report.quantities import quantity, shown

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from ecoia.activity import Strand
-from ecoia.assessment import Estimate
-from ecoia.impacts import TRAINING_PHASES, Known
+from ecoia.impact.activity import Strand
+from ecoia.impact.assessment import Estimate
+from ecoia.impact.period import TRAINING_PHASES, Known
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported

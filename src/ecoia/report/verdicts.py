@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ecoia.assessment import Estimate
-from ecoia.change import successors
-from ecoia.impacts import Known, Split
+from ecoia.impact.assessment import Estimate
+from ecoia.impact.change import successors
+from ecoia.impact.period import Known, Split
+from ecoia.impact.trajectory import QUARTERS_NEEDED, Trajectory
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import (
@@ -25,7 +26,6 @@ from ecoia.report.model import (
 from ecoia.report.quantities import measure, relative, shown
 from ecoia.report.services import energy_by_status
 from ecoia.semconv import MEASURED, MISSING, NOT_LACKING
-from ecoia.trajectory import QUARTERS_NEEDED, Trajectory
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service, Target

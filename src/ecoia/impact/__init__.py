@@ -1,0 +1,1 @@
+"""From energy to environmental impact: emission factors, uncertainty, making of equipment, hosted models, change."""

@@ -1,0 +1,132 @@
+"""Embodied impact: what making the equipment emitted, spread over its life, shared among those who used it.
+
+    co2e_embodied = sum over equipment of TE x (time reserved / expected life) x (share of the resource)
+
+TE is the footprint of making one piece (ISO/IEC 21031), the time reserved that part of the period in which it was in use and
+not older than its expected life: over a whole life the parts add up to TE x share, and no further.
+
+**Who bears it.** What a piece of equipment amounts to over the period is split in proportion to the energy attributed on it
+(of a device: the GPU energy of those who used it), the work of a phase and the idle energy of who reserved the capacity
+alike. What nobody used stays unattributed and is in the total. Micrograms are integers, split by largest remainder: the parts
+add up to the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from ecoia.impact.activity import Bearer, Strand
+from ecoia.periods import DAY_NS, utc_ns
+from ecoia.semconv import COMPONENTS, KIND_UNATTRIBUTED
+from ecoia.units import split_integer
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Equipment
+
+YEAR_NS = DAY_NS * 1461 // 4
+"""A year of 365.25 days."""
+MICROGRAMS_PER_KG = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one bearer bears of one piece of equipment."""
+
+    equipment: str
+    bearer: Bearer
+    micrograms: int
+
+
+def in_use_ns(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> tuple[int, int]:
+    """That part of a period in which a piece was in use and not past its life; an empty interval where there is none."""
+    used_from = _midnight(item.start, timezone)
+    used_until = used_from + round(item.life_years * YEAR_NS)
+    if item.until is not None:
+        used_until = min(used_until, _midnight(item.until, timezone))
+    start = max(start_ns, used_from)
+    return start, max(start, min(end_ns, used_until))
+
+
+def amortised_micrograms(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> int:
+    """TE x (time reserved / expected life) x share, over a period."""
+    start, end = in_use_ns(item, start_ns, end_ns, timezone)
+    reserved = round(item.co2e_kg * item.reserved_share * MICROGRAMS_PER_KG)
+    return reserved * (end - start) // round(item.life_years * YEAR_NS)
+
+
+def embodied_parts(
+    strands: Sequence[Strand], equipment: Iterable[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
+) -> list[Part]:
+    """What each bearer bears of each piece over a period.
+
+    Args:
+        strands: The period's activity.
+        equipment: The pieces.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it.
+        timezone: Civil time in which days of use are taken.
+    """
+    parts = []
+    for item in equipment:
+        micrograms = amortised_micrograms(item, start_ns, end_ns, timezone)
+        if micrograms == 0:
+            continue
+        window = in_use_ns(item, start_ns, end_ns, timezone)
+        energy: dict[Bearer, int] = {}
+        for strand in strands:
+            if _uses(strand, item):
+                energy[strand.bearer] = energy.get(strand.bearer, 0) + _energy(strand, item, window)
+        used = {bearer: microjoules for bearer, microjoules in energy.items() if microjoules} or {(None, KIND_UNATTRIBUTED): 1}
+        bearers = sorted(used, key=_order)
+        shares = split_integer(micrograms, [used[bearer] for bearer in bearers])
+        parts += [Part(item.id, bearer, share) for bearer, share in zip(bearers, shares, strict=True)]
+    return parts
+
+
+def without_equipment(
+    strands: Iterable[Strand], equipment: Sequence[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
+) -> set[str]:
+    """Instances with energy whose machine is not described at that time: embodied impact there is unknown, not zero."""
+    machines = [(item, in_use_ns(item, start_ns, end_ns, timezone)) for item in equipment if not item.devices]
+    lacking = set()
+    for strand in strands:
+        if strand.instance in lacking or all(energy is None for energy in strand.microjoules):
+            continue
+        described = [(item, *window) for item, window in machines if item.on(strand.instance)]
+        if not all(any(_describes(*each, half_hour) for each in described) for half_hour in strand.half_hours_utc_ns):
+            lacking.add(strand.instance)
+    return lacking
+
+
+def _describes(item: Equipment, start_ns: int, end_ns: int, half_hour_utc_ns: int) -> bool:
+    """Whether a half-hour's machine is this piece, then or once it was past its life and fully amortised."""
+    return start_ns <= half_hour_utc_ns < end_ns or (half_hour_utc_ns >= end_ns and item.until is None)
+
+
+def _uses(strand: Strand, item: Equipment) -> bool:
+    return item.on(strand.instance) and (not item.devices or not set(item.devices).isdisjoint(strand.devices))
+
+
+def _energy(strand: Strand, item: Equipment, window: tuple[int, int]) -> int:
+    """What a strand used of a piece while it was in use."""
+    counted = ("gpu",) if item.devices else COMPONENTS
+    start, end = window
+    inside = [start <= half_hour < end for half_hour in strand.half_hours_utc_ns]
+    whole = all(inside)
+    return sum(
+        sum(energy if whole else compress(energy, inside))
+        for component, energy in zip(COMPONENTS, strand.microjoules, strict=True)
+        if component in counted and energy is not None
+    )
+
+
+def _order(bearer: Bearer) -> tuple[str, str]:
+    return bearer[0] or "", bearer[1]
+
+
+def _midnight(day: date, timezone: tzinfo) -> int:
+    return utc_ns(datetime(day.year, day.month, day.day, tzinfo=timezone))

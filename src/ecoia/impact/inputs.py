@@ -1,0 +1,148 @@
+"""Everything that a quarter's figures are computed from, in one folder, so that anybody can compute them again.
+
+    settings.json          zone, PUE, time zone, until when records were known
+    catalogue/             the organisation's files, byte for byte, and nothing else that lies in their folder
+    factors.jsonl.gz       the emission factors in use, of the zones that count
+    rows/2026Q4.jsonl.gz   the ledger rows of each quarter, one JSON object a line, sorted
+
+Equal inputs give equal bytes: no time, name or order of reading is in them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ecoia.errors import PublicationError
+from ecoia.factors import FOLDER, Factor, FactorSet, files
+from ecoia.impact.activity import last_utc_ns
+from ecoia.periods import Quarter
+from ecoia.records import Row
+from ecoia.settings import Surroundings
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Catalogue
+
+SETTINGS_FILE, CATALOGUE_FOLDER, FACTORS_FILE, ROWS_FOLDER = "settings.json", "catalogue", "factors.jsonl.gz", "rows"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Settings as they were kept."""
+
+    timezone: str
+    zone: str | None
+    pue: float | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What figures are computed from. ``known_until_utc_ns``: of a quarter that ends later, this is what is known to date."""
+
+    rows: Sequence[Row]
+    catalogue: Catalogue
+    factors: FactorSet
+    settings: Surroundings
+    known_until_utc_ns: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Inputs:
+        """Inputs that are known until their last record."""
+        return cls(rows, catalogue, factors, settings, last_utc_ns(rows))
+
+
+def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folder: Path | None) -> None:
+    """Keep what a quarter's figures come from: its rows and those of the quarters before it.
+
+    Args:
+        inputs: What is in use.
+        quarter: The last quarter of which rows are kept.
+        folder: Where; made here.
+        catalogue_folder: Where the catalogue was read from. None: there is none.
+    """
+    folder.mkdir(parents=True)
+    settings = inputs.settings
+    place = {"known_until_utc_ns": inputs.known_until_utc_ns, "pue": settings.pue, "timezone": settings.timezone}
+    place["zone"] = settings.zone
+    (folder / SETTINGS_FILE).write_text(json.dumps(place, indent=2) + "\n", encoding="utf-8")
+    if catalogue_folder is not None:
+        _keep_catalogue(catalogue_folder, folder / CATALOGUE_FOLDER, inputs.factors.id)
+    zone = ZoneInfo(settings.timezone)
+    by_quarter: dict[Quarter, list[Row]] = {}
+    names: dict[int, Quarter] = {}
+    for row in inputs.rows:
+        half_hour = row["half_hour_utc_ns"]
+        if half_hour not in names:
+            names[half_hour] = Quarter.of_instant(half_hour, zone)
+        by_quarter.setdefault(names[half_hour], []).append(row)
+    (folder / ROWS_FOLDER).mkdir()
+    for each in sorted(by_quarter):
+        if each <= quarter:
+            _write_lines(folder / ROWS_FOLDER / f"{each}.jsonl.gz", sorted(map(_line, by_quarter[each])))
+    zones = {row["zone"] for row in inputs.rows} | {site.zone for site in inputs.catalogue.sites} | {settings.zone}
+    _write_lines(folder / FACTORS_FILE, _factor_lines(inputs.factors, zones))
+
+
+def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
+    """The catalogue's own files: whatever else lies in its folder (publications, exports) is none of the figures'."""
+    from ecoia import catalogue
+
+    imported = Path(FOLDER) / f"{factor_set}{files.SUFFIX}"
+    for name in (*map(Path, catalogue.FILES), imported):
+        if (source / name).is_file():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, kept / name)
+
+
+def read_inputs(folder: Path) -> Inputs:
+    """What ``write_inputs`` kept.
+
+    Raises:
+        PublicationError: a file is missing or not what was written.
+        CatalogueError: the catalogue is of a form that this version does not read.
+    """
+    try:
+        said = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        known_until = int(said.pop("known_until_utc_ns"))
+        place = Place(**said)
+        rows = [json.loads(line) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)]
+        factors = _factors(_read_lines(folder / FACTORS_FILE), place.timezone)
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+        raise PublicationError(f"the inputs in '{folder}' cannot be read ({error}): 'ecoia verify' says what differs") from error
+    from ecoia import catalogue
+
+    kept = folder / CATALOGUE_FOLDER
+    return Inputs(rows, catalogue.load(kept if kept.is_dir() else None), factors, place, known_until)
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
+def _factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
+    counted = set(zones)
+    # Where no zone is known one factor stays all the same: it says of which scope and basis the set is.
+    kept = [factor for factor in factors.factors if factor.zone in counted] or factors.factors[:1]
+    said = {"fill": factors.fill, "id": factors.id, "title": factors.title, "version": factors.version}
+    return [_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
+
+
+def _factors(lines: Sequence[str], timezone: str) -> FactorSet:
+    said, *factors = map(json.loads, lines)
+    return FactorSet((Factor(*each) for each in factors), timezone=ZoneInfo(timezone), **said)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), compresslevel=6, mtime=0))
+
+
+def _read_lines(path: Path) -> list[str]:
+    # Only our own ends of lines: a name may hold others that text splits at.
+    return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]

@@ -1,0 +1,1 @@
+"""A quarter frozen, sealed and chained; the ledger as tables for other tools."""

@@ -1,0 +1,164 @@
+"""Stand-ins for what cannot be had in a test: meters, hardware, a subject that did what it is told.
+
+Public, for the tests of whoever builds on ecoia (docs/testing.md). ``PowercapTree`` and ``build_fake_nvml`` are hardware that
+the real meters read; ``FixedMeter``, ``StepMeter`` and ``ReplayMeter`` stand in place of a meter.
+
+>>> meter = FixedMeter("cpu", watts=10)
+>>> meter.read(seconds=0.5, load=1.0)
+5000000
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from ecoia.errors import UsageError
+from ecoia.keeping.journal import Journal
+from ecoia.measuring.recording import Look
+from ecoia.meters import DEVICES, HOST, Meter
+from ecoia.records import Method, Record, in_force
+from ecoia.semconv import COMPONENTS, KIND_OUTCOME, MEASURED, MISSING
+from ecoia.testing.hardware import (
+    DRAM_RANGE_UJ,
+    PACKAGE_RANGE_UJ,
+    FakeGpu,
+    FakeInstance,
+    FakeNvml,
+    FakeProcess,
+    FakeSample,
+    PowercapLoad,
+    PowercapTree,
+    PowercapZone,
+    add_pci_device,
+    build_fake_nvml,
+)
+
+__all__ = [
+    "DRAM_RANGE_UJ",
+    "PACKAGE_RANGE_UJ",
+    "FakeGpu",
+    "FakeInstance",
+    "FakeNvml",
+    "FakeProcess",
+    "FakeSample",
+    "FixedMeter",
+    "MemorySubject",
+    "PowercapLoad",
+    "PowercapTree",
+    "PowercapZone",
+    "ReplayMeter",
+    "StepMeter",
+    "add_pci_device",
+    "build_fake_nvml",
+]
+
+
+class FixedMeter(Meter):
+    """A meter of a host (or device) that always draws the same power.
+
+    Args:
+        component: One of ``semconv.COMPONENTS``.
+        watts: Its power.
+        status: One of ``semconv.STATUSES``.
+        devices: Ids of the devices that it stands for; with any, the whole reading is the process's.
+    """
+
+    def __init__(self, component: str, watts: float, *, status: str = MEASURED, devices: Iterable[str] = ()) -> None:
+        self.component = component
+        self.method = Method(status, "fixed")
+        self.devices = tuple(devices)
+        self.domain = DEVICES if self.devices else HOST
+        self._watts = watts
+
+    def read(self, seconds: float, load: float) -> int | None:
+        """See ``Meter.read``."""
+        return round(self._watts * seconds * 1e6)
+
+
+class StepMeter(Meter):
+    """A meter that gives one reading after the other, then none.
+
+    Args:
+        component: One of ``semconv.COMPONENTS``.
+        readings: Microjoules of each reading; None stands for one that fails.
+        status: One of ``semconv.STATUSES``.
+        devices: As for ``FixedMeter``.
+    """
+
+    def __init__(
+        self, component: str, readings: Iterable[int | None], *, status: str = MEASURED, devices: Iterable[str] = ()
+    ) -> None:
+        self.component = component
+        self.method = Method(status, "steps")
+        self.devices = tuple(devices)
+        self.domain = DEVICES if self.devices else HOST
+        self._readings = deque(readings)
+
+    def read(self, seconds: float, load: float) -> int | None:
+        """See ``Meter.read``."""
+        return self._readings.popleft() if self._readings else None
+
+
+class ReplayMeter(StepMeter):
+    """A meter that gives again what was recorded of a component: one reading for each interval of the records, in order.
+
+    The readings are the recorded integers, those of one interval added up; their sum is what the journal holds. A record is a
+    process's claim already, so whoever replays it claims it whole.
+
+    Args:
+        records: Records, or the home of a journal.
+        component: One of ``semconv.COMPONENTS``.
+
+    Raises:
+        UsageError: the component is unknown, or its energy was obtained in several ways; the message names them.
+    """
+
+    intervals: tuple[tuple[int, int], ...]
+    """(Start, end) of each reading to come, in UTC nanoseconds."""
+
+    def __init__(self, records: Iterable[Record] | str | Path, component: str) -> None:
+        if component not in COMPONENTS:
+            raise UsageError(f"component '{component}' is not known: choose one of {', '.join(COMPONENTS)}")
+        listed = Journal(records).scan().records if isinstance(records, str | Path) else records
+        energy: dict[tuple[int, int], int | None] = {}
+        methods: set[Method] = set()
+        devices: set[str] = set()
+        for record in in_force(listed):
+            if record.kind == KIND_OUTCOME:
+                continue
+            interval = (record.start_utc_ns, record.end_utc_ns)
+            known, more = energy.get(interval), record.energy_microjoules[component]
+            energy[interval] = more if known is None else known + (more or 0)
+            if more is not None:
+                methods.add(record.method[component])
+                devices.update(record.devices if component == "gpu" else ())
+        if len(methods) > 1:
+            found = ", ".join(sorted(f"{method.status} {method.name}" for method in methods))
+            raise UsageError(f"component '{component}' was obtained in several ways ({found}): replay the records of one of them")
+        self.intervals = tuple(sorted(energy))
+        super().__init__(component, [energy[interval] for interval in self.intervals], devices=sorted(devices))
+        self.method = methods.pop() if methods else Method(MISSING, "none")
+        self.domain = DEVICES
+
+
+class MemorySubject:
+    """A subject that did, between two readings, what it is told: one look after the other, then nothing.
+
+    Args:
+        looks: What each reading finds.
+    """
+
+    def __init__(self, looks: Iterable[Look] = ()) -> None:
+        self.looks = deque(looks)
+        self.losses: Counter[str] = Counter()
+
+    def look(self, wall_ns: int) -> Look:
+        """See ``Subject.look``."""
+        return self.looks.popleft() if self.looks else Look(0, 0, 0, 0.0, {})
+
+    def lost(self) -> Counter[str]:
+        """See ``Subject.lost``."""
+        losses, self.losses = self.losses, Counter()
+        return losses

@@ -1,0 +1,104 @@
+"""Every uncertainty is a setting: each one that is chosen reaches the intervals that rest on it, and no value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecoia.catalogue.uncertainty import GSD
+from ecoia.factors import FactorSet
+from ecoia.periods import Quarter
+from ecoia.records import Method, Record, Tokens, fold
+from ecoia.report import Quantity, QuarterlyReport, build_report
+from support.builders import GENERIC, LOAD, kwh, make_settings, record, write_catalogue
+from support.factor_sets import factor, half_hourly
+
+Q4 = Quarter(2026, 4)
+EQUIPMENT = """\
+equipment:
+  - {id: server, co2e_kg: 1461, life_years: 4, reserved_share: 1, instances: "*", from: 2026-01-01, source: s, date: 2025-12-01}
+"""
+SITES = """\
+sites:
+  - id: {quality}
+    instances: "*"
+    zone: FRA
+    pue: [{{value: 1.5, quality: {quality}, source: s, date: 2026-01-01}}]
+    wue: [{{value: 0.5, quality: measured, source: s, date: 2026-01-01}}]
+    water_factor: [{{value: 3, quality: default, source: s, date: 2026-01-01}}]
+"""
+CALIBRATION = "calibrations: [{component: cpu, wall_factor: 1.25, source: s, date: 2026-01-01}]"
+THIS_YEAR = FactorSet([factor("FRA", 2026, 40.0)])
+WHOLE = ("energy_it", "energy", "co2e_operational", "co2e", "water_direct", "water_indirect")
+BUILDING = ("energy", "co2e_operational", "co2e", "water_indirect")
+GRID = ("co2e_operational", "co2e")
+FILLED = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [10.0, None, 20.0]), id="rte").choose(fill="previous")
+
+
+def built(folder: Path, one: Record, factors: FactorSet, files: dict[str, str], **gsd: float) -> QuarterlyReport:
+    chosen = {"method": f"gsd: {dict(gsd)}\nbecause: test\n"} if gsd else {}
+    return build_report(
+        fold([one]),
+        Q4,
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(folder, equipment=EQUIPMENT, **files, **chosen),
+        factors=factors,
+    )
+
+
+def width(quantity: Quantity) -> float | None:
+    return None if quantity.low is None or quantity.high is None else quantity.high / quantity.low
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "factors", "files", "reached"),
+    [
+        ("wattmeter", {"methods": {"cpu": Method("measured", "wattmeter:undivided")}}, THIS_YEAR, {}, WHOLE),
+        ("counters", {}, THIS_YEAR, {}, WHOLE),
+        ("model", {"methods": {"cpu": LOAD}}, THIS_YEAR, {}, WHOLE),
+        ("generic-model", {"methods": {"cpu": GENERIC}}, THIS_YEAR, {}, WHOLE),
+        ("declared", {"methods": {"cpu": Method("declared", "kwh")}}, THIS_YEAR, {}, WHOLE),
+        ("calibration", {}, THIS_YEAR, {"calibration": CALIBRATION}, WHOLE),
+        ("pue-measured", {}, THIS_YEAR, {"sites": SITES.format(quality="measured")}, BUILDING),
+        ("pue-declared", {}, THIS_YEAR, {"sites": SITES.format(quality="declared")}, BUILDING),
+        ("pue-default", {}, THIS_YEAR, {"sites": SITES.format(quality="default")}, BUILDING),
+        ("grid-same-year", {}, THIS_YEAR, {}, GRID),
+        ("grid-previous-year", {}, FactorSet([factor("FRA", 2025, 40.0)]), {}, GRID),
+        ("grid-filled", {"start": "2026-11-23T10:35"}, FILLED, {}, GRID),
+        ("embodied", {}, THIS_YEAR, {}, ("co2e_embodied", "co2e")),
+        ("water", {}, THIS_YEAR, {}, ("water_direct", "water_indirect")),
+        ("api-open", {"tokens": "command-r-08-2024"}, THIS_YEAR, {}, ("co2e_api", "co2e")),
+        ("api-closed", {"tokens": "gpt-4o"}, THIS_YEAR, {}, ("co2e_api", "co2e")),
+        ("own", {"tokens": "gpt-4o"}, THIS_YEAR, {}, (*WHOLE, "co2e_embodied", "co2e_api")),
+    ],
+)
+def test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else(
+    tmp_path: Path, name: str, one: dict[str, object], factors: FactorSet, files: dict[str, str], reached: tuple[str, ...]
+) -> None:
+    fields = dict(one)
+    model = fields.pop("tokens", None)
+    provider = "openai" if model == "gpt-4o" else "cohere"
+    tokens = (Tokens(provider, str(model), 10, 10**9),) if model else ()
+    made = record(cpu=kwh(5), ram=None, tokens=tokens, **fields)  # type: ignore[arg-type]
+    sites = {"sites": SITES.format(quality="measured"), **files}
+    before = built(tmp_path / "a", made, factors, sites)
+    after = built(tmp_path / "b", made, factors, sites, **{name: 6.0})
+    for indicator in (*WHOLE, "co2e_embodied", "co2e_api"):
+        old, new = (it.totals.energy if indicator == "energy" else getattr(it.footprint, indicator) for it in (before, after))
+        assert new.value == old.value, indicator
+        assert old.value is not None or (indicator == "co2e_api" and not model)
+        assert (width(new) != width(old)) == (indicator in reached), indicator
+
+
+def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_path: Path) -> None:
+    (mark,) = test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else.pytestmark  # type: ignore[attr-defined]
+    assert {case[0] for case in mark.args[1]} == set(GSD) - {"backcast"}  # of a baseline: tests/test_report.py
+    plain = built(tmp_path / "a", record(cpu=1), THIS_YEAR, {})
+    assert [(each.name, each.gsd, each.default) for each in plain.deviations] == [(n, g, g) for n, g in GSD.items()]
+    assert plain.deviations_because is None
+    chosen = built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}, own=1.2)
+    assert [each.name for each in chosen.deviations if each.gsd != each.default] == ["own"]
+    assert chosen.deviations_because == "test"
+    (tmp_path / "b" / "method.yaml").write_text("because: nothing was changed", encoding="utf-8")
+    assert built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}).deviations_because is None

@@ -1,0 +1,34 @@
+"""A journal and an organisation for commands to work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecoia.keeping.journal import Journal
+from support.builders import CHARTER, SERVICES, TARGETS, kwh, outcome, record
+from support.command_line import fill
+
+
+@pytest.fixture
+def journal(home: Path) -> Journal:
+    """A journal with training and inference of ``vadore``, and a service that nobody registered."""
+    return fill(
+        home,
+        record("2026-11-23T10:00", cpu=kwh(1), ram=1, phase="training", run_id="run-1"),
+        outcome("2026-11-23T10:01", "run-1", "ok"),
+        record("2026-11-23T10:05", cpu=5_000_000, units_micro=2_500_000),
+        record("2026-11-23T10:06", cpu=7, service="chatbot", zone="FRA"),
+        record("2026-11-23T10:07", cpu=11, kind="idle", service=None, phase=None),
+    )
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "organisation"
+    folder.mkdir()
+    for name, text in (("services", SERVICES), ("charter", CHARTER), ("targets", TARGETS)):
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("ECOIA_CATALOGUE", str(folder))
+    return folder

@@ -1,0 +1,169 @@
+"""``ecoia publish``, ``verify`` and ``recalculate``: what people see of a frozen quarter."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ecoia.keeping.journal import Journal
+from support.builders import kwh, record
+from support.command_line import ecoia, fill
+
+
+@pytest.fixture
+def folder(home: Path, organisation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two quarters that are over, and where publications go."""
+    fill(
+        home,
+        record("2026-05-11T10:00", cpu=kwh(2), ram=None),
+        record("2026-08-11T10:00", cpu=kwh(3), ram=None),
+        record("2026-10-05T10:00", cpu=kwh(1), ram=None),
+    )
+    monkeypatch.setenv("ECOIA_ZONE", "FRA")
+    monkeypatch.setenv("ECOIA_PUBLICATIONS", str(tmp_path / "publications"))
+    return tmp_path / "publications"
+
+
+def published(quarter: str, *words: object) -> str:
+    result = ecoia("publish", "--quarter", quarter, "--from", "journal", *words)
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
+def test_a_quarter_is_published_verified_and_computed_again(folder: Path) -> None:
+    told = published("2026Q2")
+    (head,) = [line.rpartition(" ")[2] for line in told.splitlines() if "head for the minutes" in line]
+    page = (folder / "2026Q2" / "documents" / "rapport-2026Q2.html").read_text(encoding="utf-8")
+    assert head in page, "the page prints the head for the minutes"
+    published("2026Q3", "--format", "html,csv")
+    result = ecoia("verify", folder, "--recompute")
+    assert result.exit_code == 0, result.output
+    assert head in result.stdout
+    assert result.stdout.count("the same") == 2
+    assert ecoia("verify", folder / "2026Q3").exit_code == 0
+    bridge = ecoia("recalculate", "--from", "journal")
+    assert bridge.exit_code == 0, bridge.output
+    assert bridge.stdout.count("stays") == 2
+
+
+def test_a_report_of_a_published_quarter_says_that_it_is_not_the_one_that_counts(folder: Path) -> None:
+    words = ("report", "--quarter", "2026Q2", "--from", "journal", "--out", folder.parent / "out", "--format", "json")
+    assert "was published" not in ecoia(*words).stderr
+    published("2026Q2")
+    told = ecoia(*words).stderr
+    assert "2026Q2 was published on" in told
+    assert f"('{folder / '2026Q2'}'): that is the report" in told
+
+
+def test_with_which_key_each_publication_is_signed_is_shown(folder: Path, tmp_path: Path) -> None:
+    secret = Ed25519PrivateKey.generate()
+    pem = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    published("2026Q2", "--key", tmp_path / "key.pem")
+    published("2026Q3")
+    lines = ecoia("verify", folder).stdout.splitlines()
+    start = base64.b64encode(secret.public_key().public_bytes_raw()).decode()[:12]
+    assert any("2026Q2" in line and line.rstrip().endswith(f"{start}…") for line in lines)
+    assert any("2026Q3" in line and line.rstrip().endswith("no key") for line in lines)
+
+
+def test_a_changed_byte_is_named(folder: Path) -> None:
+    published("2026Q2")
+    path = folder / "2026Q2" / "report.json"
+    path.write_bytes(path.read_bytes().replace(b'"pue": null', b'"pue": 1.00'))
+    result = ecoia("verify", folder)
+    assert result.exit_code == 1
+    assert "section 'pue' differs" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_corrected_quarter_stands_beside_what_was_published(folder: Path, home: Path) -> None:
+    published("2026Q2")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    told = ecoia("recalculate", "--from", "journal", "--json")
+    (bridge,) = json.loads(told.stdout)
+    assert set(bridge["total"]["causes"]) == {"correction"}
+    assert bridge["relative"] == pytest.approx(0.5)
+    assert ecoia("recalculate", "--from", "journal", "--keep").exit_code == 0
+    assert (folder / "2026Q2-r1" / "recalculation.json").exists()
+    assert ecoia("verify", folder, "--recompute").exit_code == 0
+    again = ecoia("recalculate", "--from", "journal", "--quarter", "2026Q2")
+    assert "stays" in again.stdout, "compared with what was published last"
+    report = ecoia("report", "--quarter", "2026Q3", "--from", "journal", "--out", folder.parent / "out", "--format", "json")
+    assert report.exit_code == 0
+    built = json.loads((folder.parent / "out" / "rapport-2026Q3.json").read_text(encoding="utf-8"))
+    assert [each["quarter"] for each in built["restatements"]] == ["2026Q2"]
+    assert built["changes"][0]["total"]["explained"]["reference_micrograms"] == bridge["total"]["recalculated_micrograms"]
+
+
+def test_only_what_changed_is_restated(folder: Path, home: Path) -> None:
+    published("2026Q2")
+    published("2026Q3")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    kept = ecoia("recalculate", "--from", "journal", "--keep")
+    assert "2026Q3 is what was published of it: nothing to restate" in kept.stderr, kept.output
+    assert sorted(path.name for path in folder.iterdir()) == ["2026Q2", "2026Q2-r1", "2026Q3"]
+
+
+def test_what_was_not_known_when_it_was_published_is_no_zero(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ECOIA_ZONE")
+    published("2026Q2")
+    monkeypatch.setenv("ECOIA_ZONE", "FRA")
+    told = ecoia("recalculate", "--from", "journal")
+    assert "co2e_operational known only now" in told.stderr, told.output
+    (row,) = [text for text in told.stdout.splitlines() if "2026Q2" in text]
+    assert row.split() == ["2026Q2", *["–"] * 6, "stays"]
+
+
+def test_another_factor_set_is_only_tried(folder: Path) -> None:
+    published("2026Q2")
+    told = ecoia("recalculate", "--factors", "codecarbon", "--json")
+    assert told.exit_code == 0, told.output
+    (bridge,) = json.loads(told.stdout)
+    assert set(bridge["total"]["causes"]) <= {"factor"}
+    assert bridge["factor_set"] == "codecarbon"
+    assert sorted(path.name for path in folder.iterdir()) == ["2026Q2"]
+
+
+def test_what_another_set_does_not_cover_is_unknown_and_neither_zero_nor_settled(folder: Path, organisation: Path) -> None:
+    published("2026Q2")
+    (organisation / "factors").mkdir()
+    header = "# licence: l\n# source: s\n# scope: lifecycle\n# basis: production\n# retrieved_on: 2026-11-01\n"
+    line = "zone,start,end,gco2e_per_kwh\nFRA,2026-10-01,2026-11-01,40\n"
+    (organisation / "factors" / "october.csv").write_text(header + line, encoding="utf-8")
+    told = ecoia("recalculate", "--factors", "october")
+    assert "co2e_operational no longer known" in told.stderr, told.output
+    (row,) = [text for text in told.stdout.splitlines() if "2026Q2" in text]
+    assert row.split() == ["2026Q2", *["–"] * 6, "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("publish", "--quarter", "2026Q2", "--from", "journal"), "2026Q2 was published on"),
+        (("publish", "--quarter", "2199Q4", "--from", "journal"), "2199Q4 lasts until 2199-12-31"),
+        (("publish", "--quarter", "2026Q1", "--key", "none.pem"), "openssl genpkey"),
+        (("publish", "--quarter", "2026Q1", "--format", "docx"), "no such format"),
+        (("recalculate", "--quarter", "2026Q1"), "2026Q1 is not published"),
+        (("recalculate", "--factors", "ours", "--keep"), "only tries a set"),
+        (("recalculate", "--factors", "ours"), "no factor set 'ours'"),
+    ],
+)
+def test_bad_input_is_one_clear_message(words: tuple[str, ...], message: str, folder: Path) -> None:
+    published("2026Q2")
+    result = ecoia(*words)
+    assert result.exit_code in (1, 2)
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.output
+    assert sorted(path.name for path in folder.iterdir()) == ["2026Q2"]
+
+
+def test_without_a_folder_it_says_which_setting(journal: Journal, organisation: Path) -> None:
+    result = ecoia("publish", "--quarter", "2026Q2")
+    assert result.exit_code == 2
+    assert 'publications = "publications"' in result.stderr

@@ -1,0 +1,292 @@
+"""Figures: what they claim is in their data, and their drawing is the same everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.parsers import expat
+
+import matplotlib
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecoia.report import Quantity, QuarterlyReport, TrendPoint
+from ecoia_dashboards import figures, svg
+from ecoia_dashboards.figures import charts
+from ecoia_dashboards.language import Language
+from support import builders
+
+FRENCH, ENGLISH = Language("fr"), Language("en")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
+    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+
+
+def well_formed(drawing: str) -> bool:
+    expat.ParserCreate().Parse(drawing.encode(), True)
+    return True
+
+
+def point(quarter: str, value: float | None, low: float | None = None, high: float | None = None, **fields: bool) -> TrendPoint:
+    reason = "no-data" if value is None else None
+    energy = Quantity(value, "kWh", low, high, reason)
+    return TrendPoint(quarter, energy, Quantity(None, "kgCO2e", reason="no-zone"), fields.get("simulated", False))
+
+
+def with_trend(report: QuarterlyReport, *points: TrendPoint, notices: tuple[str, ...] = ()) -> QuarterlyReport:
+    return dataclasses.replace(report, trend=points, notices=notices)
+
+
+def luminance(color: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    color = "#" + "".join(c * 2 for c in color[1:]) if len(color) == 4 else color
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(color: str, ground: str = "#ffffff") -> float:
+    """Contrast of a colour with its ground."""
+    dark, light = sorted((luminance(color), luminance(ground)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestFigures:
+    def test_bars_add_up_to_what_the_services_used(self, report: QuarterlyReport) -> None:
+        chart = charts(report, FRENCH)["services"]
+        drawn = sum(sum(trace.x) for trace in chart.figure.data if trace.type == "bar")
+        expected = sum(entry.energy.value or 0 for entry in report.register)
+        assert drawn == pytest.approx(expected)
+
+    def test_title_says_the_finding_and_table_and_picture_have_the_same_services(self, report: QuarterlyReport) -> None:
+        chart = charts(report, FRENCH)["services"]
+        assert chart.title.replace("\xa0", " ") == "VADORE : 76 % de l’énergie des services"
+        assert chart.rows[0][0] == "VADORE"
+        assert len(chart.rows) == len(chart.figure.data[0].y)
+        assert all(len(row) == len(chart.columns) for row in chart.rows)
+
+    def test_of_many_services_the_greatest_have_a_bar_and_the_others_one_and_all_are_in_the_table(
+        self, report: QuarterlyReport
+    ) -> None:
+        many = tuple(dataclasses.replace(report.results[0], service=f"service-{number:02}") for number in range(30))
+        found = charts(dataclasses.replace(report, results=many, register=()), FRENCH)
+        bars = [trace for trace in found["services"].figure.data if trace.type == "bar"]
+        assert {len(bar.y) for bar in bars} == {figures.MOST_BARS + 1}
+        assert sum(sum(bar.x) for bar in bars) == pytest.approx(30 * sum(bar.x[0] for bar in bars))
+        assert found["services"].figure.layout.yaxis.ticktext[-1] == "18 autres services"
+        assert [len(found[id_].rows) for id_ in ("services", "statuses")] == [30, 31]
+        assert all("18 autres services" in found[id_].alt for id_ in ("services", "statuses"))
+        assert all(well_formed(svg.draw(found[id_].figure, 340)) for id_ in ("services", "statuses"))
+
+    def test_statuses_are_shares_of_a_whole_and_missing_is_named_not_drawn(self, report: QuarterlyReport) -> None:
+        chart = charts(report, ENGLISH)["statuses"]
+        for place in range(len(chart.rows)):
+            assert sum(trace.x[place] for trace in chart.figure.data) == pytest.approx(100)
+        assert {trace.name for trace in chart.figure.data} == {"measured", "estimated", "declared"}
+        assert {row[0]: row[-1] for row in chart.rows}["VADORE"] == "graphics card"
+
+    def test_each_style_is_apart_by_pattern_and_legible_on_white(self) -> None:
+        for styles in (figures.PHASE_STYLES, figures.STATUS_STYLES):
+            patterns = [pattern for _, pattern in styles.values()]
+            assert len(set(patterns)) == len(patterns)
+            assert all(contrast(color) >= 4.5 for color, _ in styles.values())
+
+    def test_the_style_sheets_colours_are_legible_on_their_grounds(self) -> None:
+        sheet = (Path(figures.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+        colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", sheet))
+        for text in ("ink", "soft", "accent", "link", "good", "bad", "unsure", "warn-ink"):
+            for ground in ("paper", "wash", "warn-wash"):
+                assert contrast(colors[text], colors[ground]) >= 4.5, f"{text} on {ground}"
+        for status, (color, _) in figures.STATUS_STYLES.items():
+            assert colors[status] == color
+
+    def test_simulated_quarters_are_hollow_and_say_so(self, report: QuarterlyReport) -> None:
+        chart = charts(report, FRENCH)["trend"]
+        recorded, simulated, interval = chart.figure.data
+        assert simulated.marker.pattern.fillmode == "replace"
+        assert recorded.marker.pattern.fillmode != "replace"
+        assert set(simulated.x) == {"2026Q1", "2026Q2", "2026Q3"}
+        assert list(chart.figure.layout.xaxis.tickvals) == ["2026Q1", "2026Q2", "2026Q3", "2026Q4"]
+        assert chart.alt.count("simulé") == 3
+        assert interval.name == "intervalle à 95\xa0%"
+
+    @pytest.mark.parametrize(
+        ("points", "notices", "title"),
+        [
+            ((point("2026Q4", 2.0, 1.9, 2.1),), (), "T4 2026 : 2,00 kWh, premier trimestre connu"),
+            ((point("2026Q3", 1.0, 0.9, 1.1), point("2026Q4", 2.0, 1.9, 2.1)), (), "T4 2026 : 100 % de plus qu’en T3 2026"),
+            ((point("2026Q3", 4.0, 3.9, 4.1), point("2026Q4", 2.0, 1.9, 2.1)), (), "T4 2026 : 50 % de moins qu’en T3 2026"),
+            (
+                (point("2026Q3", 1.0, 0.9, 1.95, simulated=True), point("2026Q4", 2.0, 1.9, 2.1)),
+                (),
+                "T4 2026 : 2,00 kWh ; écart avec T3 2026 (simulé) dans la marge d’incertitude",
+            ),
+            ((point("2026Q3", 1.0), point("2026Q4", 2.0)), ("partial-quarter",), "T4 2026, inachevé : 2,00 kWh à ce jour"),
+            ((point("2026Q3", 1.0), point("2026Q4", None)), (), "T4 2026 : aucune énergie connue, la tendance s’arrête avant"),
+        ],
+    )
+    def test_trend_title_says_no_more_than_the_data(
+        self, report: QuarterlyReport, points: tuple[TrendPoint, ...], notices: tuple[str, ...], title: str
+    ) -> None:
+        chart = figures.trend(with_trend(report, *points, notices=notices), FRENCH)
+        assert chart is not None
+        assert re.sub("[\xa0\u202f]", " ", chart.title) == title
+
+    def test_a_quarter_without_data_has_a_place_and_no_bar(self, report: QuarterlyReport) -> None:
+        chart = figures.trend(with_trend(report, point("2026Q3", None), point("2026Q4", 2.0, 1.0, 3.0)), FRENCH)
+        assert chart is not None
+        assert chart.rows[0][1] == "aucune donnée"
+        assert "—" in svg.draw(chart.figure, 720)
+
+    def test_a_change_is_drawn_from_one_total_to_the_other_each_bar_where_the_one_before_ended(
+        self, report: QuarterlyReport
+    ) -> None:
+        (known,) = (each for each in report.changes if each.total is not None)
+        assert known.total is not None
+        terms = {"volume": 5_000_000_000, "intensity": -4_000_000_000, "factor": 1_000_000_000, "exit": -7_000_000_000}
+        whole = dataclasses.replace(
+            known.total.explained, reference_micrograms=6_000_000_000, quarter_micrograms=1_000_000_000, terms=terms
+        )
+        change = dataclasses.replace(known, total=dataclasses.replace(known.total, explained=whole))
+        chart = charts(dataclasses.replace(report, changes=(change,)), FRENCH)["change"]
+        bars = {
+            name: (base, base + length)
+            for trace in chart.figure.data
+            if trace.type == "bar"
+            for name, base, length in zip(trace.y, trace.base, trace.x, strict=True)
+        }
+        order = ["2026Q3", "volume", "factor", "exit", "intensity", "2026Q4"]
+        assert [bars[name] for name in order] == [(0, 6), (6, 11), (11, 12), (5, 12), (1, 5), (0, 1)]
+        assert [len(row) for row in chart.rows] == [2] * len(order)
+        assert chart.rows[1][1].replace("\xa0", " ") == "+ 5,00 kgCO₂e"
+        assert chart.rows[3][1].replace("\xa0", " ") == "\N{MINUS SIGN} 7,00 kgCO₂e"
+        assert "services disparus" in chart.title
+        drawing = svg.draw(chart.figure, 720)
+        assert well_formed(drawing)
+
+    def test_nothing_recorded_gives_no_figure(self, report: QuarterlyReport) -> None:
+        empty = dataclasses.replace(report, results=(), register=(), trend=(), energy_by_status={}, changes=())
+        assert charts(empty, FRENCH) == {}
+
+    @given(st.floats(1e-9, 1e9))
+    def test_ticks_are_round_even_few_and_told_apart(self, largest: float) -> None:
+        figure = go.Figure()
+        figures._value_axis(figure, "x", largest, "kWh", FRENCH, room=1.25)
+        ticks, texts = figure.layout.xaxis.tickvals, figure.layout.xaxis.ticktext
+        assert ticks[0] == 0
+        assert 2 <= len(ticks) <= 7
+        assert len(set(texts)) == len(texts)
+        assert ticks[-1] <= figure.layout.xaxis.range[1] * (1 + 1e-9)
+        for tick, text in zip(ticks, texts, strict=True):
+            written = float(re.sub("[\xa0\u202f]", "", text).replace(",", "."))
+            assert math.isclose(written, tick, rel_tol=1e-9, abs_tol=1e-18)
+
+
+class TestStaticDrawing:
+    def test_same_bytes_in_another_process_whatever_the_users_style(self, report: QuarterlyReport, tmp_path: Path) -> None:
+        figure = charts(report, FRENCH)["services"].figure
+        with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.fonttype": "path"}):
+            here = svg.draw(figure, 720)
+            assert matplotlib.rcParams["font.size"] == 30
+        (tmp_path / "figure.json").write_text(figure.to_json(), encoding="utf-8")
+        program = (
+            "import sys, plotly.io\nfrom ecoia_dashboards import svg\n"
+            "print(svg.draw(plotly.io.read_json('figure.json'), 720), end='')\n"
+            "assert 'matplotlib.pyplot' not in sys.modules\n"
+        )
+        there = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert there.stdout == here
+
+    def test_every_label_is_text_in_a_light_well_formed_element(self, report: QuarterlyReport) -> None:
+        for chart in charts(report, FRENCH).values():
+            for width in (720, 340):
+                drawing = svg.draw(chart.figure, width)
+                assert well_formed(drawing)
+                assert drawing.startswith("<svg")
+                assert len(drawing) < 30_000
+                for trace in chart.figure.data:
+                    if trace.name:
+                        assert trace.name in drawing
+
+    @pytest.mark.parametrize("name", ["a $\\frac{1}{2}$ b", "_caché", "<b>&amp;", "求人 🌱"])
+    def test_any_name_is_drawn_as_it_is(self, name: str) -> None:
+        figure = go.Figure(layout={"barmode": "stack", "height": 100})
+        figure.add_bar(orientation="h", y=["a"], x=[1.0], name=name, marker={"color": "#000000"})
+        figure.update_layout(xaxis={"range": [0, 1], "tickvals": [0, 1], "ticktext": ["0", "1"]})
+        figure.update_layout(yaxis={"tickvals": ["a"], "ticktext": [name]})
+        drawing = svg.draw(figure, 340)
+        assert well_formed(drawing)
+        escaped = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        assert drawing.count(f">{escaped}</text>") == 2
+
+    def test_endless_names_leave_room_for_the_bars(self, report: QuarterlyReport) -> None:
+        long = dataclasses.replace(report.results[0], service="s" * 300, phase="p" * 300)
+        chart = charts(dataclasses.replace(report, results=(long, *report.results)), FRENCH)["services"]
+        assert well_formed(svg.draw(chart.figure, 340))  # matplotlib warns when nothing is left for the axes
+        assert "s" * 300 in [row[0] for row in chart.rows]
+
+    @pytest.mark.parametrize(
+        ("trace", "named"),
+        [
+            (go.Pie(values=[1]), "'pie'"),
+            (go.Scatter(x=["a"], y=[1], mode="lines"), "'lines'"),
+            (go.Scatter(x=["a"], y=[1], mode="markers", marker={"symbol": "star"}), "'star'"),
+            (go.Scatter(x=["a"], y=[1], mode="text", text=["t"], textposition="top left"), "'top left'"),
+            (go.Bar(x=["a"], y=[1], marker={"pattern": {"shape": "."}}), "'.'"),
+        ],
+    )
+    def test_what_cannot_be_drawn_is_named(self, trace: go.Bar, named: str) -> None:
+        axes = {"tickvals": ["a"], "ticktext": ["a"]}
+        figure = go.Figure([trace], layout={"barmode": "stack", "height": 100, "xaxis": axes})
+        with pytest.raises(svg.UnknownTraceError, match=re.escape(named)):
+            svg.draw(figure, 340)
+
+    def test_points_of_a_plane_are_drawn_where_their_values_are(self) -> None:
+        axis = {"range": [0, 10], "tickvals": [0, 10], "ticktext": ["0", "10"], "title": {"text": "$kWh$"}}
+        points = [
+            go.Scatter(x=[x], y=[x], mode="markers", name=str(x), marker={"color": "#1f4e79", "symbol": symbol})
+            for x, symbol in ((2, "diamond"), (8, "circle-open"))
+        ]
+        drawing = svg.draw(go.Figure(points, layout={"height": 200, "xaxis": axis, "yaxis": axis}), 340)
+        assert well_formed(drawing)
+        assert "$kWh$" in drawing
+        odd = go.Scatter(x=[1], y=[1], mode="markers", marker={"symbol": "star"})
+        with pytest.raises(svg.UnknownTraceError, match="'star'"):
+            svg.draw(go.Figure([odd], layout={"height": 200, "xaxis": axis, "yaxis": axis}), 340)
+
+    def test_bars_side_by_side_are_refused_not_drawn_stacked(self) -> None:
+        figure = go.Figure([go.Bar(x=["a"], y=[1])], layout={"barmode": "group", "height": 100})
+        figure.update_xaxes(tickvals=["a"], ticktext=["a"])
+        with pytest.raises(svg.UnknownTraceError, match="'group'"):
+            svg.draw(figure, 340)
+
+
+class TestLanguage:
+    @given(st.floats(1e-12, 1e12))
+    def test_an_amount_keeps_three_figures_and_its_size(self, kwh: float) -> None:
+        text = ENGLISH.amount(Quantity(kwh, "kWh"))
+        number, unit = text.split("\xa0")
+        size = {"kWh": 1.0, "Wh": 1e-3, "mWh": 1e-6, "µWh": 1e-9}[unit]
+        assert math.isclose(float(number.replace(",", "")) * size, kwh, rel_tol=0.0051)
+        assert unit in ("kWh", "µWh") or 1 <= float(number) < 1000
+
+    @given(st.floats(0, 1))
+    def test_a_share_above_zero_is_never_written_zero(self, share: float) -> None:
+        assert (ENGLISH.share(share) == "0%") is (share == 0)
+
+    def test_french_and_english_forms(self) -> None:
+        assert FRENCH.quarter("2026Q4") == "T4\xa02026"
+        assert ENGLISH.quarter("2026Q4") == "Q4\xa02026"
+        assert FRENCH.amount(Quantity(1234567.0, "kWh")) == "1\u202f234\u202f567\xa0kWh"
+        assert FRENCH.amount(Quantity(0.0005, "kgCO2e")) == "500\xa0mgCO₂e"
+        assert FRENCH.interval(Quantity(0.5, "kWh", 0.25, 1.5)) == "250 à 1\u202f500\xa0Wh"
+        assert FRENCH.n("%(count)s essai", "%(count)s essais", 0) == "0 essai"
+        assert FRENCH.moment("2026-12-31T23:30:00+00:00", "Europe/Paris") == "1er janvier 2027 00:30"

@@ -1,0 +1,317 @@
+"""The ledger and the views, on a real MLflow store."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecoia import semconv
+from ecoia.delivery.ledger import decode_day, encode_day, merge_day, union
+from ecoia.delivery.mlflow_store import MlflowStore, View
+from ecoia.errors import DeliveryError
+from ecoia.periods import DAY_NS, HALF_HOUR_NS, covered_seconds
+from ecoia.records import Record, Row, fold
+from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from support.record_builders import DAY, NOON_NS, SECOND_NS, a_record
+
+__all__ = ["migrated", "tracking_uri"]  # fixtures
+
+pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
+
+ALL_TIME = (0, 1 << 62)
+
+
+def client(store: MlflowStore) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=store.uri)
+
+
+def upsert(store: MlflowStore, records: Iterable[Record], home: str = "home-a", instance: str = "host-1") -> dict[str, Any]:
+    records = list(records)
+    days: dict[str, list[Row]] = {DAY: fold(records)}
+    return dict(store.upsert_days(instance, home, days, lambda: records))
+
+
+def ledger_runs(store: MlflowStore) -> list[Any]:
+    api = client(store)
+    experiment = api.get_experiment_by_name("ecoia/ledger")
+    return list(api.search_runs([experiment.experiment_id], filter_string="tags.`ecoia.kind` = 'ledger'"))
+
+
+def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    records = [
+        a_record(),
+        a_record(at=1795, seconds=10, units_micro=2_500_000),
+        a_record(service="smart-emploi", phase="inference"),
+    ]
+    assert upsert(store, records) == {}
+    assert MlflowStore(tracking_uri).read_rows(*ALL_TIME) == fold(records)
+    (run,) = ledger_runs(store)
+    assert run.data.tags["ecoia.instance"] == "host-1"
+    assert run.data.tags["ecoia.day"] == DAY
+    assert run.data.tags["ecoia.schema"] == "1"
+    assert run.data.tags["ecoia.services"] == "smart-emploi,vadore"
+    assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(3_000_021 / 3.6e12)
+    assert run.data.metrics["ecoia/units"] == 2.5
+    assert "ecoia/energy/gpu_kwh" not in run.data.metrics  # missing is not zero
+    assert run.info.status == "FINISHED"
+
+
+def test_reading_is_cut_at_half_hours(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    first, second = a_record(), a_record(at=1800)
+    upsert(store, [first, second])
+    assert store.read_rows(NOON_NS, NOON_NS + HALF_HOUR_NS) == fold([first])
+    assert store.read_rows(NOON_NS + HALF_HOUR_NS, NOON_NS + DAY_NS) == fold([second])
+    assert store.read_rows(NOON_NS + DAY_NS, NOON_NS + 2 * DAY_NS) == []
+    assert store.read_rows(NOON_NS, NOON_NS) == []
+
+
+def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    records = [a_record(), a_record(at=60)]
+    upsert(store, records[:1])
+    before = ledger_runs(store)[0]
+    upsert(store, records[:1])
+    assert ledger_runs(store)[0].data.tags == before.data.tags
+    upsert(store, records)
+    assert store.read_rows(*ALL_TIME) == fold(records)
+    # The journal's old days were archived: what the ledger holds stays, and what is new comes to it.
+    third = a_record(at=70)
+    upsert(store, [records[1], third])
+    rows = store.read_rows(*ALL_TIME)
+    assert rows == fold([*records, third])
+    assert len(ledger_runs(store)) == 1
+
+
+def test_a_correction_replaces_what_it_names(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    wrong = a_record(cpu=5_000_000)
+    upsert(store, [wrong])
+    right = a_record(cpu=2_000_000, replaces=wrong.record_id)
+    upsert(store, [wrong, right])
+    assert store.read_rows(*ALL_TIME) == fold([right])
+
+
+def test_two_homes_of_one_instance_are_refused(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    mine = a_record()
+    upsert(store, [mine], home="home-a")
+    conflicts = upsert(store, [a_record()], home="home-b")
+    message = str(conflicts[DAY])
+    assert "home-a" in message
+    assert "home-b" in message
+    assert "ECOIA_INSTANCE" in message
+    assert store.read_rows(*ALL_TIME) == fold([mine])
+
+
+@pytest.mark.parametrize("lost", ["digest", "metrics"])
+def test_a_delivery_that_was_cut_short_is_completed(tracking_uri: str, lost: str) -> None:
+    store = MlflowStore(tracking_uri)
+    records = [a_record()]
+    upsert(store, records)
+    run = ledger_runs(store)[0]
+    with sqlite3.connect(tracking_uri.removeprefix("sqlite:///")) as database:
+        database.execute("DELETE FROM tags WHERE key = 'ecoia.digest'")
+        if lost == "metrics":
+            database.execute("DELETE FROM metrics")
+            database.execute("DELETE FROM latest_metrics")
+    database.close()
+    upsert(MlflowStore(tracking_uri), records)
+    again = ledger_runs(store)[0]
+    assert again.data.metrics == run.data.metrics
+    assert again.data.tags == run.data.tags
+
+
+def test_a_run_without_its_file_is_an_empty_day(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    records = [a_record()]
+    upsert(store, records)
+    shutil.rmtree(ledger_runs(store)[0].info.artifact_uri.removeprefix("file://"))
+    assert MlflowStore(tracking_uri).read_rows(*ALL_TIME) == []
+
+
+def test_a_broken_day_file_is_an_error_not_a_smaller_total(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MlflowStore(tracking_uri)
+    upsert(store, [a_record()])
+    run = ledger_runs(store)[0]
+    path = Path(run.info.artifact_uri.removeprefix("file://"), "records.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DeliveryError, match=run.info.run_id):
+        store.read_rows(*ALL_TIME)
+
+
+def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    one, two = a_record(), a_record(at=60, endpoint="other")
+    upsert(store, [one])
+    first = ledger_runs(store)[0].info.run_id
+    client(store).set_tag(first, "ecoia.day", "elsewhere")  # hide it, as a race would
+    upsert(store, [one, two])
+    client(store).set_tag(first, "ecoia.day", DAY)
+    assert store.read_rows(*ALL_TIME) == fold([one, two])
+    upsert(store, [one, two])
+    assert len(ledger_runs(store)) == 1
+    assert store.read_rows(*ALL_TIME) == fold([one, two])
+
+
+def test_a_newer_day_is_counted_not_guessed(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    upsert(store, [a_record()])
+    client(store).set_tag(ledger_runs(store)[0].info.run_id, "ecoia.schema", "99")
+    assert store.read_rows(*ALL_TIME) == []
+    assert store.newer_days == 1
+    with pytest.raises(DeliveryError, match="newer ecoia"):
+        upsert(store, [a_record()])
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    assert MlflowStore(f"sqlite:///{tmp_path}/none.db").read_rows(*ALL_TIME) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deleted_ledger_names_the_remedy(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    upsert(store, [a_record()])
+    client(store).delete_experiment(client(store).get_experiment_by_name("ecoia/ledger").experiment_id)
+    with pytest.raises(DeliveryError, match="mlflow experiments restore"):
+        upsert(MlflowStore(tracking_uri), [a_record()])
+
+
+def test_a_server_that_is_not_there_fails_soon_and_says_where() -> None:
+    started = time.monotonic()
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:9") as caught:
+        MlflowStore("http://someone:secret@127.0.0.1:9/ml?token=secret").read_rows(*ALL_TIME)
+    assert time.monotonic() - started < 30
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_database_is_not_ready_and_is_made_whole(tmp_path: Path, migrated: Path) -> None:
+    store = MlflowStore(f"sqlite:///{tmp_path}/folder/mlflow.db")
+    assert not store.is_ready()
+    assert MlflowStore(f"sqlite:///{migrated}").is_ready()
+    old = tmp_path / "old.db"
+    shutil.copy(migrated, old)
+    with sqlite3.connect(old) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'older'")
+    database.close()
+    assert not MlflowStore(f"sqlite:///{old}").is_ready()
+    (tmp_path / "empty.db").touch()
+    assert not MlflowStore(f"sqlite:///{tmp_path}/empty.db").is_ready()
+    assert MlflowStore("http://127.0.0.1:9").is_ready()
+    # Artifacts of the experiments that MLflow makes belong beside the database.
+    assert client(MlflowStore(f"sqlite:///{migrated}")).get_experiment("0").artifact_location.startswith(str(migrated.parent))
+
+
+def test_a_view_is_written_where_it_differs_and_corrected_downwards(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    api = client(store)
+    run_id = api.create_run("0").info.run_id
+    hourly = {"ecoia/hourly/units": {9: 3.0, 10: 4.0}}
+    view = View({"ecoia/energy_kwh": 2.0}, {"ecoia.service": "vadore"}, step=600, hourly=hourly, table='{"columns":[],"data":[]}')
+    for _ in range(2):
+        assert store.write_view(run_id, view)
+    assert len(api.get_metric_history(run_id, "ecoia/energy_kwh")) == 1
+    assert [point.step for point in api.get_metric_history(run_id, "ecoia/hourly/units")] == [9, 10]
+    tags = api.get_run(run_id).data.tags
+    assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "ecoia/breakdown.json", "type": "table"}]
+    store.write_view(run_id, View({"ecoia/energy_kwh": 1.0}, {}, step=600))
+    assert api.get_run(run_id).data.metrics["ecoia/energy_kwh"] == 1.0
+    assert api.get_run(run_id).info.status == "RUNNING"  # the user's run is the user's
+
+
+def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    api = client(store)
+    root = api.create_run("0").info.run_id
+    child = api.create_run("0", tags={"mlflow.parentRunId": root}).info.run_id
+    leaf = api.create_run("0", tags={"mlflow.parentRunId": child}).info.run_id
+    assert store.root_run(leaf) == root
+    assert store.root_run("0" * 32) is None
+    store.mark_share(leaf, root)
+    assert api.get_run(leaf).data.tags["ecoia.share_of"] == root
+    api.delete_run(root)
+    assert not store.write_view(root, View({"ecoia/energy_kwh": 1.0}, {}, step=0))
+
+
+def test_own_runs_are_found_again(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    first = store.own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"})
+    assert (
+        MlflowStore(tracking_uri).own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"}) == first
+    )
+    assert store.own_run("vadore", "name", NOON_NS, {"ecoia.run": "it's", "ecoia.phase": "training"}) != first
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_mlflow_would_falsify_are_refused(tracking_uri: str, value: float) -> None:
+    store = MlflowStore(tracking_uri)
+    run_id = client(store).create_run("0").info.run_id
+    with pytest.raises(DeliveryError, match="refused"):
+        store.write_view(run_id, View({"ecoia/energy_kwh": value}, {}, step=0))
+
+
+# ---------------------------------------------------------------- laws of the day file, without a store
+
+RECORDS = st.lists(
+    st.builds(
+        a_record,
+        at=st.integers(0, 5000),
+        seconds=st.integers(0, 4000),
+        cpu=st.one_of(st.none(), st.integers(0, 10**9)),
+        phase=st.sampled_from(["training", "inference"]),
+        units_micro=st.one_of(st.none(), st.integers(0, 10**9)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=RECORDS, data=st.data())
+def test_whatever_part_the_journal_still_has_the_day_becomes_whole(records: list[Record], data: st.DataObject) -> None:
+    before = [r for r in records if data.draw(st.booleans())]
+    now = [r for r in records if r not in before or data.draw(st.booleans())]
+    merged = merge_day(fold(before), fold(now), lambda: now)
+    assert merged == fold(records)
+    assert merge_day(merged, fold(now), lambda: now) == merged
+
+
+@settings(max_examples=40, deadline=None)
+@given(records=RECORDS, data=st.data())
+def test_a_union_counts_each_record_once(records: list[Record], data: st.DataObject) -> None:
+    part = fold([r for r in records if data.draw(st.booleans())])
+    whole = fold(records)
+    assert union([part, whole]) == union([whole, part]) == union([whole]) == whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(records=RECORDS)
+def test_a_day_file_reads_back_and_is_the_same_every_time(records: list[Record]) -> None:
+    rows = fold(records)
+    assert decode_day(encode_day(rows)) == rows
+    assert encode_day(rows) == encode_day(json.loads(json.dumps(rows)))
+    assert gzip.decompress(encode_day(rows)).count(b"\n") == len(rows)
+
+
+def test_covered_time_counts_each_instant_once() -> None:
+    assert covered_seconds([]) == 0
+    assert covered_seconds([(0, 4 * SECOND_NS), (2 * SECOND_NS, 3 * SECOND_NS), (8 * SECOND_NS, 9 * SECOND_NS)]) == 5
+
+
+def test_every_name_that_is_written_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "mlflow.md").read_text(encoding="utf-8")
+    tags = [value for name, value in vars(semconv).items() if name.startswith("TAG_")]
+    missing = [name for name in (*(metric.name for metric in semconv.METRICS), *tags) if f"`{name}`" not in text]
+    assert not missing

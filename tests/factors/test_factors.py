@@ -1,0 +1,193 @@
+"""Emission factors: dated, sourced, never guessed, never mixed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecoia.errors import FactorError
+from ecoia.factors import FILLS, FactorSet, codecarbon_factors, default_factors, ember_factors
+from ecoia.periods import HALF_HOUR_NS
+from support.builders import instant
+from support.factor_sets import a_factor, factor, half_hourly, value_at
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+# ------------------------------------------------------------------------------------------------------- what is built in
+
+
+def test_france_comes_dated_and_sourced_from_codecarbon_in_place() -> None:
+    france = next(each for each in codecarbon_factors(PARIS).factors if each.zone == "FRA")
+    assert france.value_g_per_kwh == pytest.approx(56.04, abs=0.01)
+    assert (france.start_utc_ns, france.end_utc_ns) == (instant("2022-12-31T23:00"), instant("2023-12-31T23:00"))
+    assert (france.year, france.scope, france.basis, france.licence) == (2023, "lifecycle", "production", "CC BY 4.0")
+    assert "Ember" in france.source
+    assert france.release.startswith("codecarbon 3.")
+
+
+def test_our_own_table_is_attributed() -> None:
+    ours = ember_factors()
+    assert {each.licence for each in ours.factors} == {"CC BY 4.0"}
+    assert all("Ember" in each.source and each.retrieved_on for each in ours.factors)
+    assert ours.pairs == codecarbon_factors().pairs
+
+
+def test_years_of_a_zone_come_from_one_edition() -> None:
+    france = [each for each in default_factors().factors if each.zone == "FRA"]
+    assert [each.year for each in france] == [2022, 2023, 2024, 2025]
+    assert {each.factor_set for each in france} == {"ember"}
+    assert len({each.factor_set for each in default_factors().factors if each.zone == "DEU"}) == 1
+
+
+def test_reading_the_tables_runs_no_codecarbon_and_no_pandas() -> None:
+    code = (
+        "import sys, ecoia.factors as f; f.default_factors().at('FRA', 1_790_251_200_000_000_000); "
+        "print([name for name in ('codecarbon', 'pandas', 'pydantic', 'pycountry') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_default_is_sane() -> None:
+    factors = default_factors()
+    zones = factors.zones()
+    assert list(zones) == sorted(set(zones))
+    assert len(zones) > 150
+    # A 0 in codecarbon's table (CAF in 3.3.2) is a gap, and no factor: what is not known is not zero.
+    assert all(0 < (value_at(factors, zone, "2026-06-01T00:00") or 0) < 2000 for zone in zones)
+
+
+# ------------------------------------------------------------------------------------------------------- yearly factors
+
+
+def test_the_same_year_if_there_else_the_latest_before() -> None:
+    factors = FactorSet([factor("FRA", 2021, 60.0), factor("FRA", 2023, 56.0), factor("FRA", 2024, 44.0)])
+    assert value_at(factors, "FRA", "2023-06-01T00:00") == 56.0
+    for moment, year, age in (("2022-06-01T00:00", 2021, 1), ("2024-12-31T23:30", 2024, 0), ("2030-01-01T00:00", 2024, 6)):
+        found = factors.at("FRA", instant(moment))
+        assert found is not None
+        assert (found[0].year, found[0].age_years) == (year, age)
+
+
+def test_a_later_factor_is_never_used_for_an_earlier_year() -> None:
+    with pytest.raises(FactorError, match=r"zone 'FRA' in 2020: the earliest known is of 2021"):
+        FactorSet([factor("FRA", 2021)]).at("FRA", instant("2020-12-31T23:30"))
+
+
+def test_an_unknown_zone_names_the_remedy() -> None:
+    with pytest.raises(FactorError, match=r"'FRX'.*ISO 3166.*ecoia factors show"):
+        default_factors().at("FRX", instant("2026-01-01T00:00"))
+
+
+def test_a_set_holds_one_factor_a_zone_and_instant() -> None:
+    with pytest.raises(ValueError, match=r"two factors for zone 'FRA' in 2023"):
+        FactorSet([factor("FRA", 2023), factor("FRA", 2023, timezone=PARIS)])
+    FactorSet([factor("FRA", 2023), factor("FRA", 2023, scope="direct"), factor("DEU", 2023)])
+
+
+def test_bounds_are_on_half_hours() -> None:
+    with pytest.raises(ValueError, match="half-hour"):
+        FactorSet([a_factor("FRA", 0, HALF_HOUR_NS + 1, 1.0)])
+
+
+def test_a_set_as_of_a_year_has_its_factors_at_any_time() -> None:
+    yearly = FactorSet([factor("FRA", 2021, 60.0), factor("FRA", 2024, 44.0)])
+    for moment in ("2020-01-01T00:00", "2024-06-01T00:00", "2030-06-01T00:00"):
+        assert value_at(yearly.of_year(2024), "FRA", moment) == 44.0
+        found = yearly.of_year(2023).at("FRA", instant(moment))
+        assert found is not None
+        assert (found[0].year, found[0].age_years, found[1]) == (2021, 2, 60_000_000), "the latest before the year asked for"
+    varying = FactorSet(half_hourly("FRA", "2025-06-01T00:00", [10.0, 20.0, None]))
+    assert value_at(varying.of_year(2025), "FRA", "2026-01-01T00:00") == 15.0
+    assert value_at(varying.of_year(2024), "FRA", "2026-01-01T00:00") is None
+
+
+# -------------------------------------------------------------------------------------------------------- scope and basis
+
+MIXED = [
+    factor("FRA", 2025, 41.0),
+    factor("FRA", 2025, 21.0, scope="direct"),
+    factor("DEU", 2025, 330.0, scope="direct"),
+    factor("BEL", 2025, 130.0, basis="consumption"),
+]
+
+
+def test_scopes_and_bases_never_mix_in_silence() -> None:
+    factors = FactorSet(MIXED, id="all")
+    with pytest.raises(FactorError, match=r"must not be mixed.*ecoia factors use all --scope"):
+        factors.at("FRA", instant("2025-06-01T00:00"))
+    assert value_at(factors.choose("direct"), "FRA", "2025-06-01T00:00") == 21.0
+    assert value_at(factors.choose("lifecycle", "production"), "FRA", "2025-06-01T00:00") == 41.0
+    with pytest.raises(FactorError, match=r"holds direct, production; lifecycle, consumption; lifecycle, production"):
+        factors.choose("direct", "consumption")
+    with pytest.raises(FactorError, match="must not be mixed"):
+        factors.choose("lifecycle")
+
+
+def test_a_zone_known_in_another_scope_says_so() -> None:
+    chosen = FactorSet(MIXED, id="all").choose("lifecycle", "production")
+    for zone, held in (("DEU", "direct, production"), ("BEL", "lifecycle, consumption")):
+        with pytest.raises(FactorError, match=rf"zone '{zone}' as {held} only, and lifecycle, production is in use"):
+            chosen.at(zone, instant("2025-06-01T00:00"))
+
+
+# ---------------------------------------------------------------------------------------------------- factors that vary
+
+SERIES = half_hourly("FRA", "2026-10-01T00:00", [10.0, 20.0, None, 40.0])
+
+
+def test_each_half_hour_has_its_own() -> None:
+    factors = FactorSet(SERIES)
+    found = [value_at(factors, "FRA", f"2026-10-01T0{n // 2}:{n % 2 * 3}0") for n in range(5)]
+    assert found == [10.0, 20.0, None, 40.0, None], "a gap, and what lies after the series, have none"
+    assert factors.gaps("FRA") == [(instant("2026-10-01T01:00"), instant("2026-10-01T01:30"))]
+
+
+@pytest.mark.parametrize(("fill", "expected"), [("previous", 20.0), ("mean", 70 / 3), ("annual", 30.0)])
+def test_a_gap_is_filled_by_the_rule_that_was_chosen(fill: str, expected: float) -> None:
+    earlier = half_hourly("FRA", "2026-03-01T00:00", [50.0])
+    factors = FactorSet([*earlier, *SERIES]).choose(fill=fill)
+    found = factors.at("FRA", instant("2026-10-01T01:00"))
+    assert found is not None
+    assert found[1] / 1e6 == pytest.approx(expected)
+    assert (found[0].filled, found[0].age_years) == (fill, 0)
+    known = factors.at("FRA", instant("2026-10-01T01:30"))
+    assert known is not None
+    assert known[0].filled == "", "what is known stays as it is"
+
+
+def test_what_cannot_be_filled_stays_a_gap() -> None:
+    assert value_at(FactorSet(SERIES).choose(fill="previous"), "FRA", "2026-09-30T23:30") is None, "nothing before"
+    assert value_at(FactorSet(SERIES).choose(fill="mean"), "FRA", "2026-09-30T23:30") is None, "nothing in that quarter"
+    assert value_at(FactorSet(SERIES).choose(fill="annual"), "FRA", "2025-10-01T00:00") is None, "nothing in that year"
+
+
+def test_quarters_and_years_of_a_mean_are_civil() -> None:
+    factors = FactorSet(half_hourly("FRA", "2026-09-30T22:00", [10.0, None]), timezone=PARIS).choose(fill="mean")
+    assert value_at(factors, "FRA", "2026-09-30T22:30") == 10.0
+    assert value_at(factors, "FRA", "2026-09-30T21:30") is None, "still September in Paris"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.none() | st.floats(0.001, 2000), min_size=1, max_size=12),
+    order=st.randoms(use_true_random=False),
+    fill=st.sampled_from([None, *FILLS]),
+)
+def test_the_order_of_the_factors_changes_nothing(values: list[float | None], order: Any, fill: str | None) -> None:
+    factors = half_hourly("FRA", "2026-10-01T00:00", values)
+    shuffled = list(factors)
+    order.shuffle(shuffled)
+    if not factors:
+        return
+    a, b = (FactorSet(each).choose(fill=fill) for each in (factors, shuffled))
+    start = instant("2026-09-30T22:00")
+    assert [a.at("FRA", start + n * HALF_HOUR_NS) for n in range(20)] == [
+        b.at("FRA", start + n * HALF_HOUR_NS) for n in range(20)
+    ]

@@ -1,0 +1,364 @@
+"""The journal survives what disks and processes do to it, and says what it could not keep."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from ecoia.errors import JournalError
+from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan, decode_line, encode_line
+from ecoia.periods import DAY_NS
+from ecoia.records import Method, Record
+
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
+MEASURED = {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")}
+
+
+def record(record_id: str, start: int = NOON, **context: str) -> Record:
+    return Record(
+        record_id=record_id,
+        kind="span",
+        service="vadore",
+        phase="training",
+        instance="host-1",
+        pid=1,
+        start_utc_ns=start,
+        end_utc_ns=start + 10**9,
+        energy_microjoules={"cpu": 1, "gpu": 2, "ram": None},
+        method=MEASURED,
+        context=context,
+    )
+
+
+def filled(home: Path, count: int) -> tuple[Journal, Path]:
+    """A journal with one file of so many records."""
+    journal = Journal(home)
+    writer = journal.writer()
+    writer.append(record(f"r{i}", note="é") for i in range(count))
+    writer.close()
+    return journal, journal.folder / journal.files()[0]
+
+
+def ids(journal: Journal) -> list[str]:
+    return [r.record_id for r in journal.scan().records]
+
+
+def losses(scan: Scan) -> tuple[int, int, int]:
+    return scan.corrupt, scan.newer, scan.torn
+
+
+def test_what_is_appended_is_read_in_order_and_readable_by_a_person(home: Path) -> None:
+    journal, path = filled(home, 3)
+    assert ids(journal) == ["r0", "r1", "r2"]
+    assert losses(journal.scan()) == (0, 0, 0)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        checksum, _, text = line.partition(" ")
+        assert len(checksum) == 8
+        assert json.loads(text)["service"] == "vadore"
+    assert path.parent.name == "2026-11-23"
+
+
+def test_a_record_goes_to_the_day_on_which_it_starts(home: Path) -> None:
+    journal = Journal(home)
+    with closing(journal.writer()) as writer:
+        writer.append([record("a"), record("b", NOON + DAY_NS), record("c")])
+    assert {name.split("/")[0] for name in journal.files()} == {"2026-11-23", "2026-11-24"}
+    assert ids(journal) == ["a", "c", "b"]
+
+
+def test_offsets_say_where_to_go_on(home: Path) -> None:
+    journal, path = filled(home, 4)
+    entries = journal.scan().entries
+    for i, entry in enumerate(entries):
+        later = journal.scan({entry.file: entry.end_offset})
+        assert [r.record_id for r in later.records] == [f"r{j}" for j in range(i + 1, 4)]
+    assert entries[-1].end_offset == path.stat().st_size
+
+
+def test_streaming_gives_the_same_without_keeping_it(home: Path) -> None:
+    journal, path = filled(home, 3)
+    with path.open("ab") as file:
+        file.write(b"00000000 {}\ntorn")
+    counts = Scan()
+    assert [e.record.record_id for e in journal.stream(counts)] == ["r0", "r1", "r2"]
+    assert losses(counts) == losses(journal.scan()) == (1, 0, 1)
+    assert counts.entries == []
+
+
+@given(cut=st.integers(1, 10_000))
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_torn_last_line_is_counted_and_costs_no_other(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    journal, path = filled(tmp_path_factory.mktemp("torn"), 3)
+    data = path.read_bytes()
+    last = len(data.splitlines(keepends=True)[-1])
+    path.write_bytes(data[: -(1 + cut % (last - 1))])
+    scan = journal.scan()
+    assert [r.record_id for r in scan.records] == ["r0", "r1"]
+    assert losses(scan) == (0, 0, 1)
+
+
+@given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_byte_is_counted_and_its_neighbours_kept(
+    where: float, flip: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    journal, path = filled(tmp_path_factory.getbasetemp() / "flipped", 3)
+    data = bytearray(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    at = int(where * len(data))
+    hit = bytes(data[:at]).count(b"\n")
+    data[at] ^= flip
+    path.write_bytes(data)
+    for other in journal.files()[1:]:
+        (journal.folder / other).unlink()
+    scan = journal.scan()
+    found = [r.record_id for r in scan.records]
+    path.unlink()
+    assert found == [f"r{i}" for i in range(3) if i != hit]
+    # A newline where there was none makes two bad lines of one; the last newline gone makes a torn line.
+    assert scan.corrupt + scan.torn in ((1, 2) if data[at] == 10 else (1,))
+
+
+def test_a_lost_newline_costs_one_record_not_two(home: Path) -> None:
+    journal, path = filled(home, 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0][:-1] + b"X" + lines[1] + lines[2])
+    scan = journal.scan()
+    assert [r.record_id for r in scan.records] == ["r1", "r2"]
+    assert losses(scan) == (1, 0, 0)
+
+
+def test_a_newer_schema_is_counted_apart(home: Path) -> None:
+    journal, path = filled(home, 1)
+    newer = json.dumps({**record("future").to_dict(), "schema": 99, "unheard_of": []})
+    with path.open("ab") as file:
+        file.write(encode_line(newer) + encode_line(record("last").to_json()))
+    assert ids(journal) == ["r0", "last"]
+    assert losses(journal.scan()) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"schema": 1}', "not json", '{"schema": 1, "units": Infinity}', "\x00"])
+def test_a_whole_line_that_is_no_record_is_counted(text: str, home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(encode_line(text) + encode_line(record("last").to_json()))
+    assert ids(journal) == ["r0", "last"]
+    assert losses(journal.scan()) == (1, 0, 0)
+
+
+def test_infinite_units_in_a_whole_line_are_counted(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(encode_line(record("x").to_json().replace('"units":null', '"units":Infinity')))
+    assert losses(journal.scan()) == (1, 0, 0)
+
+
+@given(st.text().filter(lambda text: "\n" not in text))
+@UNHURRIED
+def test_a_line_gives_back_its_text(text: str) -> None:
+    assert decode_line(encode_line(text)) == text
+
+
+APPEND = """
+import sys
+from ecoia.keeping.journal import Journal
+from ecoia.records import Method, Record
+home, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
+writer = Journal(home).writer()
+def record(i, j):
+    start = 1_795_435_200_000_000_000 + i
+    return Record(f"{name}-{i}-{j}", "span", "vadore", "training", "host-1", 1, start, start + 1,
+                  {"cpu": 1, "gpu": 2, "ram": None}, {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")},
+                  context={"filler": "x" * 500})
+print("ready", flush=True)
+i = 0
+while i != batches:
+    writer.append(record(i, j) for j in range(5))
+    print(i, flush=True)
+    i += 1
+"""
+
+
+def appender(home: Path, name: str, batches: int) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", APPEND, str(home), name, str(batches)], stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
+    """They also create the home at once: one identity comes out."""
+    processes = [appender(home, f"p{n}", 150) for n in range(5)]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    journal = Journal(home)
+    assert sorted(ids(journal)) == sorted(f"p{n}-{i}-{j}" for n in range(5) for i in range(150) for j in range(5))
+    assert losses(journal.scan()) == (0, 0, 0)
+    assert len(journal.files()) == 5
+    assert not list(home.glob(".home-*"))
+
+
+def test_a_killed_writer_leaves_nothing_but_a_torn_last_line(home: Path) -> None:
+    """And what it was told is durable, is there. Twenty times, at random moments."""
+    chance = random.Random(20261123)
+    for n in range(20):
+        process = appender(home, f"p{n}", -1)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 0.05))  # any moment is as good: no outcome hangs on it
+        process.send_signal(signal.SIGKILL)
+        done = [int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        process.wait()
+        process.stdout.close()
+        scan = Journal(home).scan()
+        kept = {r.record_id for r in scan.records}
+        assert {f"p{n}-{i}-{j}" for i in done for j in range(5)} <= kept
+        assert scan.corrupt == scan.newer == 0
+        assert scan.torn <= n + 1
+
+
+def test_a_file_is_alive_while_its_process_is(home: Path) -> None:
+    process = appender(home, "p", -1)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "0\n"]
+    journal = Journal(home)
+    (name,) = journal.files()
+    assert journal.is_alive(name)
+    assert journal.is_alive(name), "looking must not take the lock away"
+    process.kill()
+    process.stdout.read()
+    process.wait()
+    process.stdout.close()
+    assert not journal.is_alive(name)
+    assert not journal.is_alive("2026-11-23/never-was.jsonl")
+
+
+def test_two_writers_of_one_process_have_files_of_their_own(home: Path) -> None:
+    journal = Journal(home)
+    one, two = journal.writer(), journal.writer()
+    one.append([record("a")])
+    two.append([record("b")])
+    assert len(journal.files()) == 2
+    assert all(journal.is_alive(name) for name in journal.files())
+    one.close()
+    two.close()
+    assert not any(journal.is_alive(name) for name in journal.files())
+
+
+def test_a_home_that_is_a_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    for home in (tmp_path / "home", tmp_path / "home" / "below"):
+        with pytest.raises(JournalError, match="ECOIA_HOME") as caught:
+            Journal(home)
+        assert str(home) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\xff", '"x"'])
+def test_an_unreadable_identity_is_named_and_kept(text: str, home: Path) -> None:
+    home.mkdir()
+    (home / "home.json").write_text(text, encoding="latin-1")
+    with pytest.raises(JournalError, match=r"home\.json.*restore it"):
+        Journal(home)
+    assert (home / "home.json").read_text(encoding="latin-1") == text
+
+
+def test_a_home_keeps_its_identity_and_two_homes_differ(tmp_path: Path) -> None:
+    assert Journal(tmp_path / "a").home_id == Journal(tmp_path / "a").home_id != Journal(tmp_path / "b").home_id
+
+
+def test_whoever_makes_a_home_first_all_see_one_identity(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for n in range(20):
+            barrier = Barrier(8)
+
+            def identity(_: int, home: Path = tmp_path / str(n), barrier: Barrier = barrier) -> str:
+                barrier.wait()
+                return Journal(home).home_id
+
+            assert len(set(pool.map(identity, range(8)))) == 1
+
+
+def test_a_day_that_cannot_be_written_is_an_error_that_costs_nothing_else(home: Path) -> None:
+    journal, _ = filled(home, 2)
+    (journal.folder / "2026-11-24").write_text("in the way")
+    with closing(journal.writer()) as writer:
+        with pytest.raises(JournalError, match="ECOIA_HOME"):
+            writer.append([record("tomorrow", NOON + DAY_NS)])
+        writer.append([record("today")])
+    assert sorted(ids(journal)) == ["r0", "r1", "today"]
+
+
+FULL = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[2])
+from test_journal import DAY_NS, NOON, record
+from ecoia.errors import JournalError
+from ecoia.keeping.journal import Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = Journal(sys.argv[1]).writer()
+writer.append([record("before")])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # the kernel takes part of a write, then none
+for attempt in range(2):
+    try:
+        writer.append([record("lost", filler="x" * 900)])
+    except JournalError as error:
+        print(error)
+writer.append([record("tomorrow", NOON + DAY_NS)])  # another file, so there is room
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+writer.append([record("after")])
+"""
+
+
+def test_a_full_disk_is_an_error_and_what_follows_is_readable(home: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, str(home), str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
+    first, second = run.stdout.splitlines()
+    assert "the disk took" in first
+    assert "File too large" in second
+    assert "ECOIA_HOME" in first
+    assert "ECOIA_HOME" in second
+    journal = Journal(home)
+    assert sorted(ids(journal)) == ["after", "before", "tomorrow"]
+    assert losses(journal.scan()) == (1, 0, 0)
+    before, cut, after = (journal.folder / journal.files()[0]).read_bytes().splitlines()
+    assert len(before + cut) == 999, "what the disk took of it, on a line of its own"
+    assert '"record_id":"after"' in decode_line(after)
+
+
+def test_the_cap_is_announced_then_refuses_then_gives_way_to_archiving(home: Path) -> None:
+    line = len(encode_line(record("r0").to_json()))
+    journal = Journal(home, max_bytes=10 * line)
+    writer = journal.writer()
+    shares = []
+    for i in range(10):
+        writer.append([record(f"r{i}")])
+        shares.append(writer.used_share)
+    assert [share >= ANNOUNCE_SHARE for share in shares] == [False] * 7 + [True] * 3
+    assert shares[-1] == 1.0
+    with pytest.raises(JournalError, match="journal_max_mb"):
+        writer.append([record("rx")])
+    assert ids(journal) == [f"r{i}" for i in range(10)]
+    writer.close()
+    (journal.folder / journal.files()[0]).unlink()
+    writer.append([record("ry")])
+    writer.close()
+    assert ids(journal) == ["ry"]
+
+
+def test_the_cap_counts_what_other_processes_wrote(home: Path) -> None:
+    journal, path = filled(home, 5)
+    assert journal.size_bytes() == path.stat().st_size
+    with pytest.raises(JournalError, match="cap"):
+        Journal(home, max_bytes=path.stat().st_size).writer().append([record("one more")])

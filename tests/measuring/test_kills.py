@@ -1,0 +1,362 @@
+"""Whatever ends a program, and whatever becomes of its disk: what was written stays, what was lost is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecoia import settings
+from ecoia.delivery import deliver as delivery
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.keeping.journal import Journal
+from ecoia.records import Record, fold
+from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from support.namespaces import in_namespaces, needs_namespaces
+from support.programs import recorded, run_python, spans_of
+
+__all__ = ["migrated", "tracking_uri"]  # fixtures
+
+pytestmark = pytest.mark.long
+
+KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+"""Programs to kill; ``make soak`` asks for a thousand."""
+
+SEED = int(os.environ.get("SOAK_SEED", "20261125"))
+WINDOW_SECONDS = 0.5
+"""``flush_seconds`` is 0.2; a write takes its time, and the interpreter's turn comes late on a busy machine."""
+
+
+# --- kill -9 -------------------------------------------------------------------------------------------------------------
+
+
+def killed_programs(folder: Path) -> list[dict[str, Any]]:
+    """What ``KILLS`` programs had said when they were killed at random moments."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[1] / "support" / "kill_at_random.py"), str(folder), str(KILLS), str(SEED)],
+        env={**os.environ, "ECOIA_FLUSH_SECONDS": "0.2"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.returncode) == ("", 0)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def units_by_pid(records: list[Record]) -> Counter[int]:
+    units: Counter[int] = Counter()
+    for record in records:
+        units[record.pid] += (record.units_micro or 0) // 1_000_000
+    return units
+
+
+@pytest.mark.mlflow
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings(*MLFLOW_WARNINGS)
+def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is_delivered_once(
+    home: Path, tmp_path: Path, tracking_uri: str
+) -> None:
+    kills = killed_programs(tmp_path)
+    assert len({kill["pid"] for kill in kills}) == KILLS
+
+    scan = Journal(home).scan()
+    assert (scan.corrupt, scan.newer) == (0, 0)
+    assert scan.torn <= KILLS
+    written = units_by_pid(scan.records)
+    ends: dict[int, int] = {}
+    for record in scan.records:
+        ends[record.pid] = max(ends.get(record.pid, 0), record.end_utc_ns)
+    lost_seconds = []
+    for kill in kills:
+        # Each thread may have ended a span that it had no time to tell.
+        assert kill["confirmed"] <= written[kill["pid"]] <= kill["done"] + 3
+        lived_ns = kill["killed_utc_ns"] - kill["begin_utc_ns"]
+        if not kill["flushes"] and kill["begin_utc_ns"] and lived_ns > (WINDOW_SECONDS + 0.2) * 1e9:
+            lost_seconds.append((kill["killed_utc_ns"] - ends.get(kill["pid"], kill["begin_utc_ns"])) / 1e9)
+    assert statistics.median(lost_seconds) <= WINDOW_SECONDS, "a busy machine may be late, but not half of the times"
+
+    assert (
+        run_python("import ecoia\nwith ecoia.track(service='next') as span: span.units(1)", ECOIA_EXIT_SECONDS="10").returncode
+        == 0
+    )
+    assert spans_of_scan(home)["next"] == 1
+
+    deliveries = killed_deliveries(tracking_uri, KILLS // 50)
+    result = delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri)
+    told = (f"{scan.torn} journal line(s) not read: torn",) if scan.torn else ()
+    assert (result.pending, result.conflicts, result.problems) == (0, (), told)
+    rows = MlflowStore(tracking_uri).read_rows(0, 1 << 62)
+    assert rows == fold(Journal(home).scan().records)
+    assert delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri).delivered == 0
+    done, confirmed = sum(kill["done"] for kill in kills), sum(kill["confirmed"] for kill in kills)
+    print(
+        f"\n{KILLS} kills, {sum(kill['afresh'] for kill in kills)} of new interpreters; {deliveries} deliveries killed"
+        f"\nlines: {len(scan.records)} good, {scan.corrupt} corrupt, {scan.torn} torn"
+        f"\nunits: {done} done, {sum(written.values())} recorded, {confirmed} confirmed by flush()"
+        f"\nwithout flush(): {statistics.median(lost_seconds):.2f} s lost (median), {max(lost_seconds):.2f} s (most)"
+    )
+
+
+def spans_of_scan(home: Path) -> Counter[str | None]:
+    """As ``spans_of``, of a home that may hold torn lines."""
+    spans: Counter[str | None] = Counter()
+    for record in Journal(home).scan().records:
+        spans[record.service] += record.spans
+    return spans
+
+
+def killed_deliveries(uri: str, number: int) -> int:
+    """Start so many deliveries and kill each at a random moment. Returns how many had not ended before."""
+    chance = random.Random(SEED)
+    killed = 0
+    for _ in range(number):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ecoia", "deliver"],
+            env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            process.wait(chance.uniform(1, 4))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.wait()
+    return killed
+
+
+# --- other ends ----------------------------------------------------------------------------------------------------------
+
+SUDDEN = {
+    "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)", -signal.SIGTERM),
+    "SIGHUP": ("os.kill(os.getpid(), signal.SIGHUP); time.sleep(30)", -signal.SIGHUP),
+    "SIGINT by default": (
+        "signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT); time.sleep(30)",
+        -signal.SIGINT,
+    ),
+    "os._exit": ("os._exit(5)", 5),
+    "another program": ("os.execv(sys.executable, [sys.executable, '-c', 'raise SystemExit(6)'])", 6),
+    "a fault": (
+        "signal.signal(signal.SIGSEGV, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGSEGV); time.sleep(30)",
+        -signal.SIGSEGV,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SUDDEN)
+def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
+    end, status = SUDDEN[how]
+    done = run_python(
+        f"import os, signal, sys, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush(60)\n{end}\n"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", status)
+    assert spans_of(home)["a"] == 1
+
+
+DAEMON = """
+import os, ecoia
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+os.closerange(3, 256)
+theirs = [open(f"theirs-{number}", "w+b") for number in range(20)]  # under the numbers that were ours
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+assert not any(os.fstat(file.fileno()).st_size for file in theirs), "a record in a file of the host's"
+for file in theirs: file.close()  # an error where we closed it
+with ecoia.track(service="a"): pass
+"""
+
+
+@pytest.mark.parametrize("scope", ["process", "host"])
+def test_a_host_that_closes_every_descriptor_gets_no_record_into_its_files(home: Path, scope: str) -> None:
+    done = run_python(DAEMON, ECOIA_SCOPE=scope)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 3
+
+
+NO_DESCRIPTORS = """
+import resource, time, ecoia
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+before = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+with ecoia.track(service="a"): pass
+ecoia.flush(60)
+resource.setrlimit(resource.RLIMIT_NOFILE, before)
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+"""
+
+
+def test_a_host_that_is_out_of_descriptors_for_a_while_is_measured_on(home: Path) -> None:
+    done = run_python(NO_DESCRIPTORS)
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert "measuring stopped" not in done.stderr
+    assert spans_of(home)["a"] == 3
+    assert sum(record.lost.get("host-load-unread", 0) for record in recorded(home)) >= 1
+
+
+FORGOTTEN = """
+import sys, threading, ecoia
+block = ecoia.track(service="a")
+block.__enter__().units(1)  # never left
+generator = ecoia.track(service="a")(lambda: (yield))()
+thread = threading.Thread(target=threading.Event().wait, daemon=True)
+thread.start()
+if sys.argv[1] == "flushed":
+    assert ecoia.flush(60)
+"""
+
+
+@pytest.mark.parametrize("when", ["flushed", "at exit"])
+def test_a_block_that_nobody_ends_keeps_its_units(home: Path, when: str) -> None:
+    done = run_python(FORGOTTEN, when)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    records = [record for record in recorded(home) if record.service == "a"]
+    assert sum(record.units_micro or 0 for record in records) == 1_000_000
+    assert sum(record.spans for record in records) == 0, "it never ended"
+
+
+# --- the disk ------------------------------------------------------------------------------------------------------------
+
+FULL = """
+import os, sys, ecoia
+home, ballast = os.environ["ECOIA_HOME"], os.environ["ECOIA_HOME"] + ".ballast"
+def some(n, kinds=1):
+    for i in range(n):
+        kind = i % kinds  # a service tells so many endpoints apart and no more
+        with ecoia.track(service=f"a-{kind // 500}", endpoint=f"/{kind % 500}") as span: span.units(1)
+some(3)
+assert ecoia.flush(60) is True
+with open(ballast, "wb", buffering=0) as file:
+    try:
+        while True: file.write(bytes(4096))
+    except OSError as error:
+        print(error.strerror)
+some(10, kinds=10)
+assert ecoia.flush(60) is False
+some(int(sys.argv[1]), kinds=int(sys.argv[1]))
+assert ecoia.flush(60) is False
+print("the host goes on")
+if sys.argv[2] == "space again":
+    os.remove(ballast)
+    some(7)
+    assert ecoia.flush(60) is True
+sys.exit(3)
+"""
+
+
+def on_a_small_disk(tmp_path: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program whose home is a disk of 24 MiB of its own; its files are in ``tmp_path/disk.kept`` afterwards."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    return in_namespaces(
+        "--mount",
+        "sh", "-c",
+        'mount -t tmpfs -o size=24m none "$0" || exit 99; "$@"; code=$?; cp -r "$0/home" "$0.kept"; exit $code',
+        str(disk), sys.executable, "-W", "error", "-c", program, *arguments,
+        ECOIA_HOME=str(disk / "home"), **environment,
+    )  # fmt: skip
+
+
+def lost_of(records: list[Record]) -> Counter[str]:
+    lost: Counter[str] = Counter()
+    for record in records:
+        lost.update(record.lost)
+    return lost
+
+
+@needs_namespaces
+@pytest.mark.parametrize(("many", "fits"), [(20, True), (10_050, False)], ids=["a little", "more than memory keeps"])
+def test_a_full_disk_is_told_and_what_memory_keeps_is_written_when_there_is_space(tmp_path: Path, many: int, fits: bool) -> None:
+    done = on_a_small_disk(tmp_path, FULL, str(many), "space again")
+    assert (done.stdout, done.returncode) == ("No space left on device\nthe host goes on\n", 3), done.stderr
+    assert 1 <= len(done.stderr.splitlines()) <= 2, "said once for a part of a write, once for none"
+    assert all("free space" in line for line in done.stderr.splitlines())
+    scan = Journal(tmp_path / "disk.kept").scan()
+    assert (scan.torn, scan.newer) == (0, 0)
+    assert scan.corrupt <= 1  # the line that the disk cut
+    records = list({record.record_id: record for record in scan.records}.values())
+    missing = 3 + 10 + many + 7 - sum(record.spans for record in records)
+    told = lost_of(records).get("unwritten-records", 0)
+    if fits:
+        assert (missing, told) == (0, 0)
+    else:
+        assert 50 < missing <= told < 2 * missing, "each of them is told, and so are those of no span"
+
+
+@needs_namespaces
+def test_a_disk_that_stays_full_changes_nothing_for_the_host(tmp_path: Path) -> None:
+    done = on_a_small_disk(tmp_path, FULL, "20", "never")
+    assert (done.stdout, done.returncode) == ("No space left on device\nthe host goes on\n", 3)
+    assert all("free space" in line for line in done.stderr.splitlines())
+    assert spans_of_scan(tmp_path / "disk.kept")["a-0"] >= 3
+
+
+READ_ONLY = """
+import os, subprocess, sys, ecoia
+with ecoia.track(service="a"): print("answer")
+print(ecoia.flush())
+if sys.argv[1] == "writable again":
+    subprocess.run(["mount", "-o", "remount,rw", os.environ["ECOIA_HOME"]], check=True)
+    with ecoia.track(service="a"): pass
+    print(ecoia.flush())
+sys.exit(3)
+"""
+
+
+@needs_namespaces
+@pytest.mark.parametrize("later", ["writable again", "never"])
+def test_a_home_that_is_read_only_is_told_and_changes_nothing_for_the_host(home: Path, later: str) -> None:
+    run_python("import ecoia\nwith ecoia.track(service='before'): pass")
+    done = in_namespaces(
+        "--mount",
+        "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"',
+        str(home), sys.executable, "-W", "error", "-c", READ_ONLY, later,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.returncode) == (["answer", "False", *(["True"] if later != "never" else [])], 3), (
+        done.stderr
+    )
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written (Read-only file system)" in line
+    assert "ECOIA_HOME" in line
+    assert spans_of(home)["a"] == (2 if later == "writable again" else 0)
+
+
+# --- many processes, one home --------------------------------------------------------------------------------------------
+
+HAMMER = """
+import threading, ecoia
+def work(number):
+    for n in range(300):
+        with ecoia.track(service=f"hammer-{number}", endpoint=f"/{n % 5}") as span: span.units(1)
+        if n % 30 == 0: assert ecoia.flush(60)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_eight_processes_that_hammer_one_home_lose_no_record(home: Path) -> None:
+    running = [
+        subprocess.Popen([sys.executable, "-c", HAMMER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(8)
+    ]
+    for process in running:
+        assert process.communicate(timeout=120) == ("", None)
+        assert process.returncode == 0
+    records = recorded(home)
+    units: Counter[tuple[int, str | None, str | None]] = Counter()
+    for record in records:
+        units[record.pid, record.service, record.endpoint] += record.units_micro or 0
+    delivered = {key: count for key, count in units.items() if key[1] is not None}
+    pids = {process.pid for process in running}
+    assert delivered == {(pid, f"hammer-{number}", f"/{n}"): 60_000_000 for pid in pids for number in range(4) for n in range(5)}
+    assert len({record.record_id for record in records}) == len(records)
+    assert not any(record.lost for record in records)

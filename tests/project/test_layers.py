@@ -1,0 +1,40 @@
+"""The layers are a contract: import-linter checks it, here and in ``make lint``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.checkout
+def test_imports_go_one_way(repository: Path) -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.checkout
+def test_every_folder_of_the_core_has_its_layer(repository: Path) -> None:
+    """A new folder without a layer would be free to import anything."""
+    contracts = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["ecoia"])
+    named = {name.strip() for layer in layers for name in re.split(r"[|:]", layer)}
+    modules = {path.stem for path in (repository / "src" / "ecoia").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert named == modules - {"__init__", "__pycache__", "testing"}
+
+
+def test_measuring_loads_nothing_heavy() -> None:
+    """What a measured process pays for ``import ecoia`` and its first span: counted in modules, in a fresh interpreter."""
+    heavy = ("mlflow", "pandas", "numpy", "narwhals", "plotly", "pydantic", "typer", "rich", "yaml", "codecarbon")
+    program = (
+        "import sys, ecoia\n"
+        "with ecoia.track(service='vadore', phase='inference'): pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

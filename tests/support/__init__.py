@@ -1,0 +1,1 @@
+"""Builders, servers and programs that several tests use."""

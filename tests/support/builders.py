@@ -1,0 +1,510 @@
+"""Records and rows to build test data from, and a rich sample report that pages can be drawn from."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+from ecoia import catalogue, settings
+from ecoia.factors import Factor, FactorSet, default_factors
+from ecoia.impact.assessment import FactorGap
+from ecoia.impact.recalculation import Recalculation, Restated
+from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
+from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
+from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, Seal, build_report
+from ecoia.settings import Settings, Value
+from ecoia.units import MICROJOULES_PER_KWH, micro
+
+RAPL = Method("measured", "rapl")
+NVML = Method("measured", "nvml")
+LOAD = Method("estimated", "load-model:tdp")
+GENERIC = Method("estimated", "load-model:generic-tdp")
+RAM = Method("estimated", "ram-model")
+DECLARED = Method("declared", "kwh")
+
+MINUTE_NS = 60 * 1_000_000_000
+_ids = itertools.count()
+
+
+def instant(text: str) -> int:
+    """UTC nanoseconds of ``2026-11-23T10:00``."""
+    return utc_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def record(
+    start: str | int = "2026-11-23T10:00",
+    minutes: float = 1,
+    *,
+    cpu: int | None = 0,
+    gpu: int | None = None,
+    ram: int | None = 0,
+    methods: Mapping[str, Method] | None = None,
+    **fields: Any,
+) -> Record:
+    """One record: a minute of inference of ``vadore`` unless told otherwise. ``None`` energy gets the method ``missing``."""
+    start_ns = instant(start) if isinstance(start, str) else start
+    energy = {"cpu": cpu, "gpu": gpu, "ram": ram}
+    default = {"cpu": RAPL, "gpu": NVML, "ram": RAM} | dict(methods or {})
+    values: dict[str, Any] = {
+        "record_id": f"record-{next(_ids):06d}",
+        "kind": "span",
+        "service": "vadore",
+        "phase": "inference",
+        "instance": "host-1",
+        "pid": 1,
+        "start_utc_ns": start_ns,
+        "end_utc_ns": start_ns + int(minutes * MINUTE_NS),
+        "energy_microjoules": energy,
+        "method": {c: NOT_MEASURED if energy[c] is None else default[c] for c in energy},
+        "spans": 1,
+    }
+    return Record(**values | fields)
+
+
+def outcome(start: str, run_id: str, result: str, **fields: Any) -> Record:
+    """How a run ended."""
+    values = {"kind": "outcome", "phase": "training", "run_id": run_id, "outcome": result, "spans": 0}
+    return record(start, 0, cpu=None, ram=None, **values | fields)
+
+
+def make_settings(**values: Any) -> Settings:
+    """The default settings, some replaced."""
+    base = settings.load()
+    changed = {name: Value(value, "argument") for name, value in values.items()}
+    return Settings({**base.values, **changed}, ())
+
+
+def kwh(number: float) -> int:
+    """Microjoules of so many kilowatt-hours."""
+    return round(number * MICROJOULES_PER_KWH)
+
+
+SERVICES = """\
+as_of: 2022-05-10
+unnamed: {count: 20, approximate: true, status: [qualification, poc]}
+services:
+  - {id: gestion-contacts-mails, name: Gestion des contacts via mails A1, status: generalised, functional_unit: mail traité}
+  - {id: recommandations-personnalisees, name: Recommandations personnalisées, audience: demandeurs-d-emploi, status: generalised}
+  - {id: analyse-cv, name: Analyse automatique de CV, status: generalised, functional_unit: CV analysé, stand_in: true}
+  - id: acces-information
+    name: "<script>alert('nom')</script> & Accès"
+    purpose: '"><img src=x onerror=alert(1)>'
+    status: generalised
+  - {id: prediction-pourvoi-30j, name: Prédiction de pourvoi à 30 jours, status: generalised, owner_role: chef de produit IA}
+  - {id: controle-legalite-offres, name: Contrôle automatique de légalité d'une offre, status: generalised}
+  - id: vadore
+    name: VADORE
+    audience: recruteurs
+    status: qualification
+    counted_among_generalised: true
+    functional_unit: rapprochement proposé
+    stand_in: true
+  - {id: smart-emploi, name: Smart emploi / Data emploi, status: generalised, functional_unit: indicateur publié, stand_in: true}
+"""
+
+CHARTER = """\
+organisation: {id: mon-organisation, name: Mon organisation}
+charter:
+  title: Charte pour une IA éthique
+  commitments:
+    - {number: 1, id: finalite-legitimite, name: Finalité et légitimité des algorithmes}
+    - {number: 7, id: impact-environnemental, name: Impact environnemental, text: null}
+governance:
+  - {id: comite-interne, name: Comité interne, role: décide des objectifs}
+  - {id: ligne-ethique, name: Ligne éthique, role: répond aux questions, contact: ethique@organisation.example}
+"""
+
+TARGETS = f"""\
+targets:
+  - {{id: couverture, indicator: coverage_services, op: ">=", value: 0.90, deadline: 2027Q4}}
+  - id: premier-palier
+    indicator: coverage_services
+    op: ">="
+    value: 0.10
+    deadline: 2026Q4
+    status: adopted
+    decision: {{body: comite-interne, date: 2026-09-01, minutes_sha256: "{"0" * 64}"}}
+  - {{id: plafond, indicator: energy_components, op: "<=", value: 20, deadline: 2026Q4}}
+  - id: trajectoire
+    indicator: co2e_constant_factor
+    baseline: {{quarters: [2027Q1, 2027Q2, 2027Q3, 2027Q4], boundary: v1}}
+    reduction: 0.35
+    horizon: 2030
+"""
+
+
+def write_catalogue(folder: Path, **texts: str) -> catalogue.Catalogue:
+    """Write catalogue files (``services=...``) into a folder and load it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return catalogue.load(folder)
+
+
+def sample_catalogue(folder: Path) -> catalogue.Catalogue:
+    """A register of 8 services and 20 unnamed ones, a charter, four targets. One service has a hostile name."""
+    return write_catalogue(folder, services=SERVICES, charter=CHARTER, targets=TARGETS)
+
+
+def sample_records() -> list[Record]:
+    """Three simulated quarters, then 2026Q4: training and inference, a GPU, declared activity, a missing component, idle."""
+    found = []
+    for index, day in enumerate(("2026-01-15", "2026-04-15", "2026-07-15")):
+        found.append(record(f"{day}T08:00", 20, cpu=kwh(9 - index), ram=kwh(1), phase="training", simulated=True, zone="FRA"))
+        found.append(record(f"{day}T09:00", 20, cpu=kwh(4), ram=kwh(1), service="smart-emploi", simulated=True, zone="FRA"))
+    found += [
+        record(
+            "2026-10-05T08:00",
+            25,
+            cpu=kwh(6.2),
+            gpu=kwh(9.4),
+            ram=kwh(0.8),
+            phase="training",
+            run_id="run-1",
+            quality={"accuracy": 0.91},
+        ),
+        record("2026-10-06T08:00", 25, cpu=kwh(1.1), gpu=kwh(2.0), ram=kwh(0.1), phase="training", run_id="run-2"),
+        outcome("2026-10-05T08:26", "run-1", "ok"),
+        outcome("2026-10-06T08:26", "run-2", "failed"),
+        record(
+            "2026-11-23T10:00",
+            29,
+            cpu=kwh(2.5),
+            ram=kwh(0.4),
+            spans=480,
+            units_micro=micro(4800),
+            accepted_micro=micro(3900),
+            cpu_ns=900 * 10**9,
+            lost={"queue-full": 3},
+            tokens=(Tokens("local", "small", 12_000, 900),),
+        ),
+        record(
+            "2026-11-24T10:00",
+            10,
+            cpu=kwh(0.9),
+            ram=kwh(0.1),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            phase="data-preparation",
+        ),
+        record(
+            "2026-11-24T10:30",
+            20,
+            cpu=kwh(1.9),
+            ram=kwh(0.2),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            phase="training",
+            run_id="run-3",
+        ),
+        outcome("2026-11-24T10:50", "run-3", "ok", service="smart-emploi"),
+        record(
+            "2026-11-25T10:00",
+            20,
+            cpu=kwh(0.7),
+            ram=kwh(0.1),
+            methods={"cpu": LOAD},
+            service="smart-emploi",
+            spans=60,
+            units_micro=micro(60),
+        ),
+        record("2026-11-26T14:00", 20, cpu=kwh(0.5), ram=None, methods={"cpu": GENERIC}, service="acces-information", spans=120),
+        record(
+            "2026-12-01T00:00",
+            29,
+            cpu=kwh(3.0),
+            gpu=None,
+            ram=None,
+            methods={"cpu": DECLARED},
+            service="analyse-cv",
+            spans=0,
+            declared_source="facture de l'hébergeur, décembre 2026",
+        ),
+        record(
+            "2026-11-26T15:00", 5, cpu=kwh(0.05), ram=kwh(0.01), methods={"cpu": GENERIC}, service="prototype-interne", spans=4
+        ),
+        record("2026-11-26T16:00", 25, cpu=kwh(0.3), ram=kwh(0.2), kind="idle", phase=None, spans=0),
+        record("2026-11-26T16:30", 25, cpu=kwh(0.02), ram=kwh(0.01), kind="unattributed", service=None, phase=None, spans=0),
+        record(
+            "2026-11-26T16:30",
+            25,
+            cpu=kwh(0.004),
+            ram=None,
+            kind="overhead",
+            service=None,
+            phase=None,
+            spans=0,
+            lost={"invalid-units": 1},
+        ),
+    ]
+    return found
+
+
+def sample_rows() -> list[Row]:
+    """The sample records as ledger rows."""
+    return fold(sample_records())
+
+
+def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
+    """A report with something of everything: build it in a temporary folder (the catalogue is written there).
+
+    ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless told otherwise.
+    """
+    return build_report(
+        sample_rows(),
+        Quarter(2026, 4),
+        settings=make_settings(**{"zone": "FRA", **values}),
+        catalogue=sample_catalogue(folder),
+        factors=default_factors(),
+    )
+
+
+def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyReport:
+    """4 kWh under factors of three half-hours, a quarter of it in a gap; half of the electricity is contracted."""
+    first = instant("2026-11-23T10:00")
+    said = ("direct", "production", "RTE, eCO2mix", "Licence Ouverte 2.0 (Etalab)", "v1", "rte", "2026-11-25")
+    factors = [
+        Factor("FRA", first + n * HALF_HOUR_NS, first + (n + 1) * HALF_HOUR_NS, value, *said)
+        for n, value in ((0, 10.0), (1, 20.0), (3, 40.0))
+    ]
+    contract = (
+        'supplier: "Fournisseur <b>", gco2e_per_kwh: 6, scope: direct, share: 0.5, zone: FRA, evidence: "GO n° 12", '
+        "from: 2026-01-01, until: 2027-01-01"
+    )
+    return build_report(
+        fold(
+            [record(f"2026-11-23T{time}", cpu=kwh(used), ram=None) for time, used in (("10:05", 2), ("10:35", 1), ("11:05", 1))]
+        ),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(folder, services=SERVICES, contracts=f"contracts:\n  - {{{contract}}}\n"),
+        factors=FactorSet(factors, id="rte", version="v1", title="RTE").choose(fill=fill),
+    )
+
+
+COMMITMENTS = (
+    ("finalite-legitimite", "Finalité et légitimité des algorithmes"),
+    ("humain-au-centre", "L’humain au centre"),
+    ("equite-non-discrimination", "Equité et non discrimination"),
+    ("liberte-de-choix", "Liberté de choix"),
+    ("transparence", "Transparence"),
+    ("securite", "Sécurité"),
+    ("impact-environnemental", "Impact environnemental"),
+)
+
+COMMITTEES = (
+    """\
+recommendations:
+  - {id: r-1, quarter: 2026Q4, body: comite-interne, service: vadore, text: Comparer un modèle plus petit.}
+decisions:
+  - {id: d-1, quarter: 2026Q4, body: comite-interne, date: 2026-12-10, answers: r-1, text: Comparaison au trimestre suivant.}
+actions:
+  - {id: a-1, quarter: 2026Q2, text: Arrêter les machines la nuit, role: exploitant, due: 2026Q3, note: Un devis est attendu.}
+  - {id: a-2, quarter: 2026Q4, text: Mesurer deux modèles, role: chef de produit IA, due: 2027Q1, service: vadore, answers: d-1}
+comments:
+"""
+    + "".join(
+        f"  - {{quarter: 2026Q4, section: {section}, text: Commentaire de la partie {section}.}}\n"
+        for section in get_args(catalogue.committees.Section)
+    )
+    + """\
+ties:
+  - {quarter: 2026Q4, commitment: 3, service: vadore, text: Le modèle réduit a été vérifié sans perte d'équité.}
+  - {quarter: 2026Q4, commitment: 7, text: L'engagement n° 7 lui-même est concerné.}
+"""
+)
+
+EVALUATIONS = """\
+answers:
+  - {service: vadore, quarter: 2026Q4, question: sans-ia, answer: met, comment: Règle essayée., role: chef de produit IA}
+  - {service: vadore, quarter: 2026Q3, question: plafond, answer: open}
+  - {service: smart-emploi, quarter: 2026Q4, question: sans-ia, answer: unmet}
+"""
+
+REGIONS = """\
+region,service,quarter,units,source
+Bretagne,vadore,2026Q4,1200,tableau de suivi
+Île-de-France,vadore,2026Q4,3600,tableau de suivi
+Bretagne,smart-emploi,2026Q4,20,tableau de suivi
+"""
+
+
+def full_report(folder: Path) -> QuarterlyReport:
+    """A report with something in every part: two years of quarters, a trajectory, runs to compare, what committees added."""
+    services = SERVICES.replace(
+        "    functional_unit: rapprochement proposé\n",
+        "    functional_unit: rapprochement proposé\n    owner_role: chef de produit IA\n    quality: {accuracy: higher}\n"
+        "    purpose: propose à un recruteur des profils qui correspondent à son offre\n",
+    )
+    charter = CHARTER.split("  commitments:")[0] + "  commitments:\n"
+    charter += "".join(f"    - {{number: {n}, id: {id_}, name: {name}}}\n" for n, (id_, name) in enumerate(COMMITMENTS, 1))
+    charter += "governance:" + CHARTER.split("governance:")[1]
+    targets = (
+        TARGETS
+        + """\
+  - id: usage
+    indicator: co2e_operational
+    baseline: {quarters: [2025Q1, 2025Q2, 2025Q3, 2025Q4], boundary: v1}
+    reduction: 0.35
+    horizon: 2030
+"""
+    )
+    targets = targets.replace("2027Q1, 2027Q2, 2027Q3, 2027Q4", "2025Q1, 2025Q2, 2025Q3, 2025Q4")
+    past = [
+        record(
+            f"{year}-{month:02}-12T08:00", 25, cpu=kwh(24 - place), ram=kwh(1), phase="training", zone="FRA", run_id=f"r-{place}"
+        )
+        for place, (year, month) in enumerate((year, month) for year in (2025, 2026) for month in (2, 5, 8, 11))
+    ][:-1]
+    compared = [
+        each
+        for place, (used, accuracy) in enumerate(((3.0, 0.86), (4.5, 0.89), (7.1, 0.88), (9.0, 0.885), (5.2, 0.9)))
+        for each in (
+            record(
+                f"2026-10-{10 + place}T08:00",
+                25,
+                cpu=kwh(used),
+                ram=kwh(0.2),
+                phase="training",
+                run_id=f"essai-{place}",
+                quality={"accuracy": accuracy},
+            ),
+            outcome(f"2026-10-{10 + place}T08:26", f"essai-{place}", "ok"),
+        )
+    ]
+    recorded = [each for each in sample_records() if not each.simulated]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "regions.csv").write_text(REGIONS, encoding="utf-8")
+    bridge = Recalculation(
+        quarter="2026Q3",
+        parts=("operational",),
+        parts_added=(),
+        parts_lost=(),
+        total=Restated(None, 1_000_000_000, 1_100_000_000, {"factor": 100_000_000}),
+        services=(),
+        energy_published_microjoules=kwh(4),
+        energy_recalculated_microjoules=kwh(4),
+        relative=0.1,
+        threshold=0.05,
+        needed=True,
+        factor_set_published="default",
+        factor_set="default",
+    )
+    return build_report(
+        fold([*past, *recorded, *compared]),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA", pue=1.4),
+        catalogue=write_catalogue(
+            folder, services=services, charter=charter, targets=targets, committees=COMMITTEES, evaluations=EVALUATIONS
+        ),
+        factors=default_factors(),
+        restatements=(bridge,),
+    )
+
+
+def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
+    """As many services over eight quarters, each with training to compare, serving, idle, a site, equipment and regions."""
+    ids = [f"service-{number:02}" for number in range(services)]
+    register = "services:\n" + "".join(
+        f"  - {{id: {id_}, name: Service numéro {number}, audience: conseillers, purpose: propose une réponse n° {number}, "
+        "status: generalised, functional_unit: réponse, owner_role: chef de produit, quality: {accuracy: higher}}\n"
+        for number, id_ in enumerate(ids)
+    )
+    site = "zone: FRA, instances: [host-*]"
+    for figure, value in (("pue", 1.35), ("wue", 0.25), ("water_factor", 1.7)):
+        site += f", {figure}: [{{value: {value}, quality: declared, from: 2025-01-01, source: Contrat, date: 2025-01-15}}]"
+    equipment = "id: serveur, co2e_kg: 1461, life_years: 4, reserved_share: 0.5, instances: [host-1], from: 2025-01-01"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "regions.csv").write_text(
+        "region,service,quarter,units,source\n"
+        + "".join(f"Région {r},{id_},2026Q4,{100 + 7 * r + n},suivi\n" for r in range(18) for n, id_ in enumerate(ids)),
+        encoding="utf-8",
+    )
+    records = []
+    for year, month in ((year, month) for year in (2025, 2026) for month in (2, 5, 8, 11)):
+        for number, id_ in enumerate(ids):
+            day, minute = f"{year}-{month:02}", f"{number % 30:02}"
+            records.append(record(f"{day}-20T16:{minute}", 20, cpu=kwh(0.5), kind="idle", phase=None, spans=0, service=id_))
+            for n in range(5):
+                used, units = kwh(0.1 + 0.013 * number + 0.003 * n), micro(500 + number)
+                records.append(record(f"{day}-{n + 5:02}T08:{minute}", 25, cpu=used, service=id_, units_micro=units))
+                run = {"service": id_, "run_id": f"{id_}-{day}-{n}", "phase": "training"}
+                quality = {"accuracy": 0.8 + 0.013 * ((n * 3 + number) % 7)}
+                records.append(
+                    record(f"{day}-{n + 5:02}T12:{minute}", 20, cpu=kwh(1 + 0.13 * number + n), quality=quality, **run)
+                )
+                records.append(outcome(f"{day}-{n + 5:02}T12:55", result="ok" if n else "failed", **run))
+    return build_report(
+        fold(records),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(
+            folder,
+            services=register,
+            charter=CHARTER,
+            targets="targets:\n  - {id: t, indicator: co2e, reduction: 0.35, horizon: 2030, "
+            "baseline: {quarters: [2025Q1, 2025Q2, 2025Q3, 2025Q4]}}\n",
+            sites=f"sites:\n  - {{id: centre, name: Centre, {site}}}\n",
+            equipment=f"equipment:\n  - {{{equipment}, source: Fiche, date: 2025-01-03}}\n",
+        ),
+        factors=default_factors(),
+    )
+
+
+SEAL = Seal("2026Q4", "2027-01-20", "a" * 64, "2026Q3", "b" * 64)
+
+
+def in_paris(quarter: Quarter) -> tuple[int, int]:
+    """Bounds of a quarter in Paris."""
+    return quarter.bounds_ns(ZoneInfo("Europe/Paris"))
+
+
+HOSTILE = "</style></script><script>alert(1)</script>\"'`${7*7}{{7*7}}\x00\x1b[31m\u202eabc\u2066\ud800\r\n]]>&lt;"
+
+
+def poisoned(report: QuarterlyReport, hostile: str = HOSTILE) -> QuarterlyReport:
+    """The report with a hostile text wherever an organisation or a program could have put one."""
+    replace = dataclasses.replace
+    return replace(
+        report,
+        organisation=hostile,
+        charter_title=hostile,
+        ethics_contact=hostile,
+        commitments=tuple(replace(c, name=hostile, text=hostile) for c in report.commitments),
+        results=tuple(replace(r, functional_unit=hostile, quality={hostile: 1.0}) for r in report.results),
+        register=tuple(replace(e, name=f"{hostile} {e.id}", audience=hostile, scope=hostile) for e in report.register),
+        targets=tuple(replace(t, id=hostile, verdict=hostile, reason=hostile, deadline=hostile) for t in report.targets),
+        factors=tuple(
+            replace(f, zone=hostile, source=hostile, licence=hostile, scope=hostile, filled=hostile) for f in report.factors
+        ),
+        calibrations=(CalibrationUsed(hostile, 1.42, 1.05, (hostile,), "2026-07-01", None, hostile, "2026-06-15"),),
+        factor_set=FactorSetInUse(hostile, hostile, hostile, hostile, hostile, hostile),
+        factor_gaps=(FactorGap(hostile, hostile, 0.5),),
+        contracts=(ContractUsed(hostile, 6, hostile, 0.5, hostile, (hostile,), "2026-01-01", "2027-01-01", hostile),),
+        lost={hostile: 1},
+        notices=(hostile,),
+        governance=tuple(replace(b, name=hostile, role=hostile) for b in report.governance),
+        costliest_runs=tuple(replace(r, run_id=hostile, outcome=hostile, quality={hostile: 1.0}) for r in report.costliest_runs),
+        savings=tuple(replace(s, kind=hostile, role=hostile, metric=hostile, runs=(hostile,) * 9) for s in report.savings),
+        unsupported=tuple(replace(u, kind=hostile, reason=hostile, services=(hostile,)) for u in report.unsupported),
+        frontiers=tuple(
+            replace(
+                f,
+                metric=hostile,
+                runs=tuple(replace(r, run_id=f"{hostile}{n}", quality={hostile: 1.0 + n}) for n, r in enumerate(f.runs)),
+                front=(f"{hostile}0",),
+            )
+            for f in report.frontiers
+        ),
+        said=tuple(replace(s, text=hostile, id=hostile, body=hostile) for s in report.said),
+        actions=tuple(replace(a, id=hostile, text=hostile, role=hostile, note=hostile, about=hostile) for a in report.actions),
+        regions=tuple(replace(r, region=hostile, source=hostile) for r in report.regions),
+        evaluations=tuple(replace(e, question=hostile, answer=hostile, comment=hostile) for e in report.evaluations),
+        sensitivities=tuple(replace(s, kind=hostile, name=hostile) for s in report.sensitivities),
+        seal=Seal(hostile, "2027-01-20", hostile, hostile, hostile) if report.seal else None,
+    )

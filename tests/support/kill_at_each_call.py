@@ -1,0 +1,97 @@
+"""Run by test_delivery: a delivery is killed at its n-th writing call to MLflow, for every n, and repeated.
+
+MLflow is imported once; every delivery runs in a fork of its own. Prints one JSON object: how many deliveries were
+killed, and how many of those the next delivery did not bring to the right total.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import mlflow
+
+from ecoia import settings
+from ecoia.delivery import deliver as delivery
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.keeping.journal import Journal
+from ecoia.records import fold
+
+WRITES = ("create_experiment", "create_run", "log_artifact", "log_batch", "log_text", "set_tag", "set_terminated")
+"""Between two of these nothing changes in the store, so one kill stands for all."""
+
+
+def kill_at(number: int) -> None:
+    """Die without a word when MLflow is about to be written for the so manieth time."""
+    left = number
+
+    def counted(call: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*args: object, **kwargs: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    for name in WRITES:
+        setattr(mlflow.MlflowClient, name, counted(getattr(mlflow.MlflowClient, name)))
+
+
+def in_fork(work: Callable[[], bool]) -> int:
+    """Exit status of some work in a process of its own: 0 good, 1 bad, 9 killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            good = work()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a failure to tell
+            print(repr(error), file=sys.stderr)
+            good = False
+        sys.stderr.flush()
+        os._exit(0 if good else 1)
+    status = os.waitpid(pid, 0)[1]
+    return os.waitstatus_to_exitcode(status)
+
+
+def main(template_home: str, template_database: str, folder: str) -> None:
+    """Kill, repeat, compare; until a delivery ends before it is killed."""
+
+    def place(name: str) -> tuple[Journal, str]:
+        folder_of_its_own = Path(folder, name)
+        shutil.copytree(template_home, folder_of_its_own / "home")
+        shutil.copy(template_database, folder_of_its_own / "mlflow.db")
+        return Journal(folder_of_its_own / "home"), f"sqlite:///{folder_of_its_own}/mlflow.db"
+
+    def complete(journal: Journal, uri: str) -> bool:
+        result = delivery.deliver(journal, settings.load(), tracking_uri=uri)
+        rows = MlflowStore(uri).read_rows(0, 1 << 62)
+        return result.pending == 0 and rows == fold(journal.scan().records) and bool(rows)
+
+    def killed_delivery(journal: Journal, uri: str, number: int) -> bool:
+        kill_at(number)
+        return delivery.deliver(journal, settings.load(), tracking_uri=uri).pending == 0
+
+    killed, wrong = 0, []
+    if not complete(*place("whole")):  # also loads, once for every fork, what MLflow loads late
+        wrong.append(0)
+    for number in itertools.count(1):
+        journal, uri = place(str(number))
+        status = in_fork(partial(killed_delivery, journal, uri, number))
+        if status == 0:
+            break
+        killed += status == -signal.SIGKILL
+        if status != -signal.SIGKILL or in_fork(partial(complete, journal, uri)) != 0:
+            wrong.append(number)
+    print(json.dumps({"killed": killed, "wrong": wrong}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,145 @@
+"""A migrated MLflow database, made once and copied: making one costs seconds."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.environment import clean_environment
+
+MLFLOW_WARNINGS = (
+    # MLflow maps its models with a loader that SQLAlchemy 2.1 deprecates.
+    "ignore:The ``noload`` loader strategy is deprecated",
+)
+
+
+@functools.cache
+def _made(folder: Path) -> Path:
+    from ecoia.delivery.mlflow_store import MlflowStore
+
+    path = folder / "migrated.db"
+    MlflowStore(f"sqlite:///{path}").prepare()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's schema and nothing in it; one for all the modules that import this."""
+    return _made(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def tracking_uri(migrated: Path, tmp_path: Path) -> str:
+    """The URI of a fresh store of this test."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(migrated, path)
+    return f"sqlite:///{path}"
+
+
+def free_port() -> int:
+    """A port of the loopback interface on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def mlflow_server(backend_uri: str, port: int, artifacts: Path) -> Iterator[str]:
+    """A real tracking server that answers on a port of the loopback interface; its URI."""
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
+        ],
+        env=clean_environment()
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    uri = f"http://127.0.0.1:{port}"
+    until = time.monotonic() + 90
+    try:
+        while not _healthy(uri):
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < until, "the server does not answer"
+            time.sleep(0.05)
+        yield uri
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def _healthy(uri: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _postgresql_programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are: Debian keeps them off the PATH."""
+    known = shutil.which("initdb")
+    return Path(known).resolve().parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URI of an empty database of a real PostgreSQL server, of this test alone."""
+    programs = _postgresql_programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        reason = "PostgreSQL or psycopg is not here: make system, and the packages of requirements-dev.lock"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="ecoia-postgresql-"))
+    whose = {"user": "postgres"} if os.geteuid() == 0 else {}  # it refuses to run as root
+    if whose:
+        shutil.chown(folder, "postgres")
+    port = free_port()
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", "-U", "ecoia", "--auth=trust", "--no-sync", "--encoding=UTF8"],
+        check=True, capture_output=True, cwd=folder, **whose,
+    )  # fmt: skip
+    server = subprocess.Popen(
+        [programs / "postgres", "-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port), "-F"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **whose,
+    )  # fmt: skip
+    uri = f"postgresql://ecoia@127.0.0.1:{port}/postgres"
+    until = time.monotonic() + 60
+    try:
+        while not _takes_connections(uri):
+            assert server.poll() is None, "PostgreSQL ended"
+            assert time.monotonic() < until, "PostgreSQL does not answer"
+            time.sleep(0.05)
+        yield uri
+    finally:
+        server.send_signal(signal.SIGINT)  # a fast shutdown: sessions are ended
+        server.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _takes_connections(uri: str) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(uri, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True

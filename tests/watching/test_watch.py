@@ -1,0 +1,731 @@
+"""``ecoia watch`` beside real processes and real control groups: what it measures, what it leaves, when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecoia.errors import UsageError
+from ecoia.processes import families as processes
+from ecoia.processes.families import cpu_usage_ns, notice_of, read_process
+from ecoia.records import Record
+from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
+from ecoia.settings import load as load_settings
+from ecoia.testing.hardware import FakeGpu, FakeProcess, build_fake_nvml
+from ecoia.watching import control_groups as following
+from ecoia.watching import watch as watching
+from support.namespaces import needs_namespaces
+from support.programs import BURN, recorded, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups, and exact accounts, are Linux's")
+
+APART = (
+    "import os; from ecoia.processes import families as processes; "
+    "processes._folder_of = lambda uid, root='': root + os.environ['CLAIMS']\n"
+)
+"""Claims in a folder of the test: in this process, which is above all, other tests may measure."""
+
+WATCHER = (
+    f"{APART}import json, sys; from ecoia import settings; from ecoia.watching import watch as watching\n"
+    "print('watching', flush=True)\n"
+    "watching.watch(service='vadore', phase='inference', settings=settings.load(), **json.loads(sys.argv[1]))"
+)
+SERVICE = f"""
+import subprocess, sys
+{BURN}
+print("up", flush=True)
+for line in sys.stdin:                       # a number of milliseconds of work, here and as much in a child
+    burn(int(line))
+    subprocess.run([sys.executable, "-S", "-c", {BURN!r} + f"burn({{int(line)}})"])
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAIMS", str(tmp_path / "claims"))
+    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
+
+
+class Process:
+    """A program that answers line by line."""
+
+    def __init__(self, *command: str, before: Callable[[], None] | None = None) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ECOIA_FLUSH_SECONDS": "1"},
+            preexec_fn=before,
+        )
+        self.pid = self.process.pid
+
+    def ask(self, line: str | None = None) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if line is not None:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        wait_until(lambda: Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").split()[2] == "S")  # its time is booked
+        return answer
+
+    def end(self) -> int:
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def start(*command: str, **options: Any) -> Process:
+        started.append(Process(*command, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+        process.process.communicate()
+
+
+def spans(home: Path) -> list[Record]:
+    return [record for record in recorded(home) if record.kind == KIND_SPAN]
+
+
+def span_ms(home: Path) -> float:
+    return sum(record.cpu_ns for record in spans(home)) / 1e6
+
+
+def measures(pid: int) -> bool:
+    facts = read_process(pid)
+    return facts is not None and notice_of(pid, facts.start) is not None
+
+
+@pytest.fixture
+def watch(start: Callable[..., Process]) -> Callable[..., Process]:
+    def watch(**options: object) -> Process:
+        watcher = start(sys.executable, "-W", "error", "-c", WATCHER, json.dumps(options))
+        wait_until(lambda: measures(watcher.pid) or watcher.process.poll() is not None)
+        assert watcher.process.poll() is None
+        return watcher
+
+    return watch
+
+
+@pytest.fixture
+def service(start: Callable[..., Process]) -> Process:
+    service = start(sys.executable, "-c", SERVICE)
+    assert service.ask() == "up"
+    return service
+
+
+def attempt(**options: Any) -> None:
+    watching.watch(**{"service": "vadore", "phase": "inference", "settings": load_settings(), "seconds": 0.01, **options})
+
+
+# --- a process and what is below it ----------------------------------------------------------------------------------------
+
+
+def test_a_running_process_and_its_children_are_measured(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    before_ms = used_ms(service.pid)
+    watcher = watch(pid=service.pid)
+    assert service.ask("150") == "done"
+    after_ms = used_ms(service.pid)
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    (span,) = {(record.service, record.phase, record.run_id, record.pid, record.spans) for record in spans(home)}
+    assert span == ("vadore", "inference", None, service.pid, 0)
+    assert abs(span_ms(home) - (after_ms - before_ms)) <= 20.1  # the ticks in which the kernel tells of waited-for children
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}
+
+
+LIMITED = (
+    "import sys, json; from ecoia.meters import hardware\n"
+    "target = json.loads(sys.argv[1])\n"
+    "def control_group(root=None, *, pid=None, path=None):\n"
+    "    ours = pid is None and path is None\n"
+    "    return hardware.ControlGroup(0.1 if ours else 1.5, None, None)\n"
+    "hardware.control_group = control_group\n"
+)
+
+
+def test_the_limits_are_those_of_what_is_watched_and_not_the_watchers(home: Path, service: Process) -> None:
+    """A host's agent has a quota of its own, which says nothing of a service of many CPUs."""
+    watcher = LIMITED + WATCHER
+    done = subprocess.run(
+        [sys.executable, "-c", watcher, json.dumps({"pid": service.pid, "seconds": 1.2})],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    cpus = os.cpu_count() or 1
+    assert {record.reserved_share for record in recorded(home)} == {round(1.5 / cpus, 6)}
+    assert {record.context["cpu_count"] for record in recorded(home)} == {1.5}
+
+
+def used_ms(pid: int) -> float:
+    facts = read_process(pid)
+    assert facts is not None
+    return (facts.own_ns + facts.reaped_ns) / 1e6
+
+
+def test_watching_ends_with_what_is_watched(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    watcher = watch(pid=service.pid)
+    assert service.ask("100") == "done"
+    service.end()
+    assert watcher.end() == 0
+    assert sum(record.spans for record in spans(home)) == 1
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}  # how it ended, its parent knows
+
+
+def test_watching_ends_after_the_time_given(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    assert watch(pid=service.pid, seconds=0.2).end() == 0
+    assert service.process.poll() is None
+    assert sum(record.spans for record in recorded(home)) == 0
+
+
+# --- control groups, as the kernel keeps them ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def groups() -> Iterator[Callable[[str], Path]]:
+    """Makes real control groups, gone afterwards."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        for hierarchy in watching._hierarchies(watching.CGROUP_MOUNT):
+            folder = hierarchy / name
+            try:
+                folder.mkdir(parents=True)
+            except OSError:
+                continue
+            made.append(folder)
+            return folder
+        pytest.skip("no control group can be made here")
+
+    yield make
+    for folder in reversed(made):
+        if folder.exists():
+            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text(encoding="ascii"))
+            folder.rmdir()
+
+
+def member_of(folder: Path) -> Callable[[], None]:
+    """Run in a child before its program: it begins in the group."""
+    file = str(folder / "cgroup.procs")
+    return lambda: Path(file).write_text("0", encoding="ascii") and None
+
+
+SELF_MEASURING = f"""
+{APART}import sys
+{BURN}
+import ecoia
+print("up", flush=True)
+for line in sys.stdin:
+    burn(int(line))                          # before its first span: for the one who watches
+    with ecoia.track(service="inner"): burn(int(line))
+    print("done", flush=True)
+"""
+
+
+def test_a_control_group_is_measured_without_what_measures_itself(
+    home: Path, groups: Callable[[str], Path], start: Callable[..., Process], watch: Callable[..., Process]
+) -> None:
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    inner = folder / "inner"
+    inner.mkdir()
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(inner))
+    try:
+        assert (plain.ask(), itself.ask()) == ("up", "up")
+        before_ns = cpu_usage_ns(str(folder))
+        watcher = watch(cgroup=str(folder))
+        assert plain.ask("100") == "done"
+        assert itself.ask("150") == "done"
+        plain.end()
+        itself.end()  # what it used after its last record is the watcher's
+        after_ns = cpu_usage_ns(str(folder))
+        watcher.process.send_signal(signal.SIGINT)
+        assert watcher.end() == 0
+    finally:
+        itself.process.kill()
+        itself.process.wait()
+        wait_until(lambda: not (inner / "cgroup.procs").read_text(encoding="ascii"))
+        inner.rmdir()
+    assert before_ns is not None
+    assert after_ns is not None
+    own_ms = sum(record.cpu_ns for record in recorded(home) if record.pid == watcher.pid and record.kind == KIND_OVERHEAD) / 1e6
+    all_ms = sum(record.cpu_ns for record in recorded(home)) / 1e6 - own_ms
+    inner_ms = sum(record.cpu_ns for record in spans(home) if record.service == "inner") / 1e6
+    assert 150 <= inner_ms < 200
+    assert 0.99 * (after_ns - before_ns) / 1e6 <= all_ms <= 1.005 * (after_ns - before_ns) / 1e6
+
+
+def test_a_unit_is_found_by_name_and_followed_through_its_restart(
+    home: Path, groups: Callable[[str], Path], start: Callable[..., Process], watch: Callable[..., Process]
+) -> None:
+    above = groups(f"ecoia-{os.getpid()}.slice")
+    unit = above / f"ecoia-test-{os.getpid()}.service"
+    unit.mkdir()
+    used_ns = 0
+    try:
+        first = start(sys.executable, "-c", SERVICE, before=member_of(unit))
+        assert first.ask() == "up"
+        used_ns -= cpu_usage_ns(str(unit)) or 0
+        watcher = watch(unit=f"ecoia-test-{os.getpid()}")
+        assert first.ask("100") == "done"
+        first.end()
+        written = len(recorded(home))
+        wait_until(lambda: len(recorded(home)) > written)  # a window was written since
+        used_ns += cpu_usage_ns(str(unit)) or 0
+        unit.rmdir()
+        unit.mkdir()
+        second = start(sys.executable, "-c", SERVICE, before=member_of(unit))
+        assert (second.ask(), second.ask("100")) == ("up", "done")
+        second.end()
+        used_ns += cpu_usage_ns(str(unit)) or 0
+        watcher.process.send_signal(signal.SIGTERM)
+        assert watcher.end() == 0
+    finally:
+        unit.rmdir()
+    assert 0.99 * used_ns / 1e6 <= span_ms(home) <= 1.005 * used_ns / 1e6
+    assert sum(record.spans for record in recorded(home)) == 0
+
+
+def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) -> None:
+    """The kernel's files laid out as systemd lays them: version 2, and version 1 with its controllers apart."""
+    for mount, hierarchy, file, text in (
+        ("two", "", "cpu.stat", "usage_usec 1500\nuser_usec 1000\n"),
+        ("one", "cpu,cpuacct", "cpuacct.usage", "1500000\n"),
+    ):
+        below = tmp_path / mount / hierarchy
+        unit = below / "system.slice" / "system-vadore.slice" / "vadore@1.service"
+        user = below / "user.slice" / "user-1000.slice" / "user@1000.service" / "app.slice" / "notebook.service"
+        for folder in (unit, user):
+            folder.mkdir(parents=True)
+            (folder / file).write_text(text, encoding="ascii")
+        if not hierarchy:
+            (below / "cgroup.controllers").touch()
+        assert watching._the_unit("vadore@1", tmp_path / mount) == unit
+        assert watching._the_unit("notebook.service", tmp_path / mount) == user
+        assert cpu_usage_ns(str(unit)) == 1_500_000
+        assert watching._group("/system.slice/system-vadore.slice/vadore@1.service", tmp_path / mount) == unit
+        other = below / "system.slice" / "notebook.service"
+        other.mkdir()
+        (other / file).write_text(text, encoding="ascii")
+        with pytest.raises(UsageError, match="several run: give one as --cgroup"):
+            watching._the_unit("notebook", tmp_path / mount)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "no target given: name one of --pid, --cgroup and --unit"),
+        ({"pid": 1, "unit": "a"}, "--pid and --unit given: name one"),
+        ({"pid": 0}, "pid = 0: no such process"),
+        ({"pid": 2**22 + 1}, "pid = 4194305: no such process"),
+        pytest.param({"pid": os.getpid()}, f"pid = {os.getpid()}: we would watch ourselves", id="ourselves"),
+        ({"pid": os.getppid()}, "we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'"),
+        ({"cgroup": "no/such"}, "cgroup = 'no/such': no such control group below"),
+        ({"cgroup": "/"}, None),
+        ({"unit": "no-such"}, "unit = 'no-such': no such unit runs here"),
+        ({"pid": 1, "seconds": 0}, "seconds = 0: give more than 0"),
+        ({"pid": 1, "service": "No Id"}, "service = 'No Id': use lower-case"),
+        ({"pid": 1, "phase": "use"}, "phase = 'use': choose one of"),
+    ],
+)
+def test_what_cannot_be_watched_is_said_in_one_line(
+    options: dict[str, Any], message: str | None, tmp_path: Path, home: Path
+) -> None:
+    if message is None:
+        (tmp_path / "cgroup.procs").touch()
+        (tmp_path / "cgroup.controllers").touch()
+        options, message = {"cgroup": "/", "mount": tmp_path}, "cgroup = '/': no CPU time can be read there: give its path in"
+    with pytest.raises(UsageError) as refused:
+        attempt(**options)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not home.exists()
+
+
+def test_a_thread_is_not_a_process() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UsageError, match=r"this is a thread: give the id of its process"):
+        attempt(pid=pool.submit(threading.get_native_id).result())
+
+
+def refusal(**options: object) -> str:
+    """What a watcher beside us says, rather than one that is above what it watches."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHER, json.dumps({"seconds": 0.01, **options})],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stderr.rstrip().rpartition("\n")[2]
+
+
+def test_a_target_is_watched_once(service: Process, watch: Callable[..., Process]) -> None:
+    watcher = watch(pid=service.pid)
+    assert "is watched already" in refusal(pid=service.pid)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    assert refusal(pid=service.pid) == ""
+
+
+PARENT = f"""{APART}
+import subprocess, sys
+below = subprocess.Popen([sys.executable, "-S", "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+below.stdout.readline()
+print(below.pid, flush=True)
+for line in sys.stdin:
+    if line == "measure\\n":
+        import ecoia
+        ecoia.track(service="parent").__enter__()
+    else:
+        below.stdin.write(line); below.stdin.flush()
+        below.stdout.readline()
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def parent(start: Callable[..., Process]) -> tuple[Process, int]:
+    """A process, and the id of one below it that works on demand."""
+    parent = start(sys.executable, "-c", PARENT, SERVICE)
+    return parent, int(parent.ask())
+
+
+def test_trees_and_groups_that_share_processes_are_watched_once(
+    groups: Callable[[str], Path], parent: tuple[Process, int], watch: Callable[..., Process]
+) -> None:
+    above, below = parent
+    watcher = watch(pid=above.pid)
+    assert f"'pid {below}' shares processes with 'pid {above.pid}'" in refusal(pid=below)
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    (folder / "cgroup.procs").write_text(str(below), encoding="ascii")
+    assert f"shares processes with 'pid {above.pid}', which is watched already" in refusal(cgroup=str(folder))
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    watch(cgroup=str(folder))
+    assert f"'pid {above.pid}' shares processes with 'cgroup {folder}'" in refusal(pid=above.pid)
+
+
+def test_what_a_process_above_begins_to_measure_is_left_to_it(
+    home: Path, parent: tuple[Process, int], watch: Callable[..., Process]
+) -> None:
+    above, below = parent
+    watcher = watch(pid=below)
+    assert above.ask("measure") == "done"
+    assert above.ask("400") == "done"  # twice: in the process below, and in one below that
+    above.end()
+    watcher.end()
+    watched_ms = sum(record.cpu_ns for record in spans(home) if record.service == "vadore") / 1e6
+    measured_ms = sum(record.cpu_ns for record in spans(home) if record.service == "parent") / 1e6
+    assert watched_ms < 100
+    assert measured_ms > 700
+
+
+def test_groups_that_share_processes_are_watched_once(groups: Callable[[str], Path], watch: Callable[..., Process]) -> None:
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    inner = groups(f"ecoia-test-{os.getpid()}/inner")
+    watch(cgroup=str(inner))
+    assert "shares processes with" in refusal(cgroup=str(folder))
+
+
+RUNNER = (
+    f"{APART}import sys; from ecoia import settings; from ecoia.watching import run_command as running\n"
+    "running.run(sys.argv[1:], service='a', phase='training', settings=settings.load())"
+)
+
+
+def test_what_measures_itself_or_is_measured_from_above_is_not_watched(
+    start: Callable[..., Process], groups: Callable[[str], Path], home: Path
+) -> None:
+    itself = start(sys.executable, "-c", SELF_MEASURING)
+    assert (itself.ask(), itself.ask("1")) == ("up", "done")
+    assert f"pid = {itself.pid}: it measures itself" in refusal(pid=itself.pid)
+    folder = groups(f"ecoia-test-{os.getpid()}")
+    above = start(sys.executable, "-c", RUNNER, sys.executable, "-c", "import os; print(os.getpid(), flush=True); input()")
+    pid = int(above.ask())
+    (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+    assert f"pid = {pid}: process {above.pid} above it measures it already" in refusal(pid=pid)
+    assert f"its process {pid} is measured already, by process {above.pid} above it" in refusal(cgroup=str(folder))
+    above.end()
+
+
+# --- what rules map to services, beside real groups --------------------------------------------------------------------------
+
+BY_RULES = (
+    f"{APART}import json, sys; from pathlib import Path; from ecoia import errors, settings\n"
+    "from ecoia.watching import watch as watching\n"
+    "try: watching.watch_by_rules(Path(sys.argv[1]), settings=settings.load(), tell=lambda text: print(text, flush=True),"
+    " **json.loads(sys.argv[2]))\n"
+    "except errors.UsageError as error: sys.exit(str(error))"
+)
+
+
+@pytest.fixture
+def hierarchy(groups: Callable[[str], Path]) -> Iterator[Callable[[str], Path]]:
+    """Makes real control groups where rules look for them, gone afterwards."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        folder = following._accounting(watching.CGROUP_MOUNT) / f"ecoia-test-{os.getpid()}" / name
+        for each in (folder.parent, folder):
+            try:
+                each.mkdir(exist_ok=True)
+            except OSError:
+                pytest.skip("no control group can be made here")
+            if each not in made:
+                made.append(each)
+        return folder
+
+    yield make
+    for folder in reversed(made):
+        if folder.exists():
+            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text(encoding="ascii"))
+            folder.rmdir()
+
+
+def rule_of(service: str, name: str) -> str:
+    return f"[[rule]]\nservice = '{service}'\ncgroup = '/ecoia-test-{os.getpid()}/{name}'\n"
+
+
+@pytest.fixture
+def by_rules(start: Callable[..., Process], tmp_path: Path) -> Callable[..., Process]:
+    file = tmp_path / "rules.toml"
+
+    def by_rules(*rules: str, said: int | None = None, **options: object) -> Process:
+        file.write_text("".join(rules), encoding="utf-8")
+        watcher = start(sys.executable, "-W", "error", "-c", BY_RULES, str(file), json.dumps(options))
+        wait_until(lambda: measures(watcher.pid) or watcher.process.poll() is not None)
+        return watcher
+
+    return by_rules
+
+
+def cpu_ms(home: Path, service: str | None) -> float:
+    return sum(record.cpu_ns for record in recorded(home) if record.service == service) / 1e6
+
+
+def test_services_of_a_host_are_measured_by_rules_as_they_come_and_go(
+    home: Path, hierarchy: Callable[[str], Path], start: Callable[..., Process], by_rules: Callable[..., Process]
+) -> None:
+    first, other = hierarchy("api-1"), hierarchy("search")
+    api, search = (start(sys.executable, "-c", SERVICE, before=member_of(folder)) for folder in (first, other))
+    assert (api.ask(), search.ask()) == ("up", "up")
+    before_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other)}
+    watcher = by_rules(rule_of("vadore", "api-*"), rule_of("search", "search"))
+    assert (api.ask("100"), search.ask("50")) == ("done", "done")
+    second = hierarchy("api-2")
+    replica = start(sys.executable, "-c", SERVICE, before=member_of(second))
+    assert (replica.ask(), replica.ask("80")) == ("up", "done")
+    api.end()
+    written = len(recorded(home))
+    wait_until(lambda: len(recorded(home)) > written + 2)  # read and written since
+    used_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other, second)}
+    first.rmdir()
+    wait_until(lambda: sum(record.spans for record in recorded(home)))
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    assert watcher.process.returncode == 0
+    vadore_ms = (used_ns[first] - before_ns[first] + used_ns[second]) / 1e6
+    assert 0.99 * vadore_ms <= cpu_ms(home, "vadore") <= 1.005 * vadore_ms
+    search_ms = (used_ns[other] - before_ns[other]) / 1e6
+    assert 0.99 * search_ms <= cpu_ms(home, "search") <= 1.005 * search_ms
+    assert {record.service: record.pid for record in spans(home)} == {"vadore": watcher.pid, "search": watcher.pid}
+    assert {record.kind for record in recorded(home)} == {KIND_SPAN, KIND_OVERHEAD}
+    assert sum(record.spans for record in recorded(home)) == 1
+
+
+def test_what_measures_itself_in_a_group_of_a_service_is_left_to_itself(
+    home: Path, hierarchy: Callable[[str], Path], start: Callable[..., Process], by_rules: Callable[..., Process]
+) -> None:
+    folder = hierarchy("api")
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
+    assert (plain.ask(), itself.ask()) == ("up", "up")
+    before_ns = cpu_usage_ns(str(folder)) or 0
+    watcher = by_rules(rule_of("vadore", "api"))
+    for _ in range(3):
+        assert (plain.ask("50"), itself.ask("100")) == ("done", "done")
+    plain.end()
+    itself.end()
+    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    written = len(recorded(home))
+    wait_until(lambda: len([record for record in recorded(home)[written:] if record.pid == watcher.pid]) > 12)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    of_itself_ms = sum(record.cpu_ns for record in recorded(home) if record.pid == itself.pid) / 1e6
+    assert of_itself_ms >= 300
+    assert 0.99 * used_ms <= cpu_ms(home, "vadore") + of_itself_ms <= 1.01 * used_ms
+
+
+@pytest.mark.long
+@needs_namespaces
+def test_what_measures_itself_in_another_container_is_left_to_itself_too(
+    home: Path,
+    tmp_path: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its claim lies in its own file system, so it is met when its turn has come; what was counted twice is taken off later."""
+    monkeypatch.setenv("OTHER", str(tmp_path / "other"))
+    (tmp_path / "claims").mkdir(mode=0o700)
+    folder = hierarchy("api")
+    plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
+    contained = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o mode=700 none "$CLAIMS"; exec env ECOIA_HOME="$OTHER" "$@"',
+        "-",
+    ]
+    itself = start(*contained, sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
+    assert (plain.ask(), itself.ask()) == ("up", "up")
+    before_ns = cpu_usage_ns(str(folder)) or 0
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert (itself.ask("100"), plain.ask("20")) == ("done", "done")
+    for _ in range(12):
+        written = len(recorded(home))
+        assert (itself.ask("10"), plain.ask("20")) == ("done", "done")
+        wait_until(lambda written=written: len(recorded(home)) > written)
+    plain.end()
+    itself.end()
+    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    written = len(recorded(home))
+    wait_until(lambda: len(recorded(home)) > written + 4)
+    watcher.process.send_signal(signal.SIGTERM)
+    watcher.end()
+    of_itself_ms = sum(record.cpu_ns for record in recorded(tmp_path / "other")) / 1e6
+    assert of_itself_ms >= 200
+    assert 0.99 * used_ms <= cpu_ms(home, "vadore") + of_itself_ms <= 1.01 * used_ms
+
+
+def test_gpu_energy_is_the_services_whose_processes_the_driver_names_and_else_nobodys(
+    home: Path,
+    tmp_path: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "nvml").mkdir()
+    fake = build_fake_nvml(tmp_path / "nvml")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(fake.folder))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    on_gpu, second, on_cpu = (
+        start(sys.executable, "-c", SERVICE, before=member_of(hierarchy(name))) for name in ("gpu-1", "gpu-2", "cpu")
+    )
+    assert [each.ask() for each in (on_gpu, second, on_cpu)] == ["up"] * 3
+
+    def show(*pids: int) -> None:
+        gpu = FakeGpu("GPU-1", drift_milliwatts=100_000, processes=tuple(FakeProcess(pid) for pid in pids))
+        fake.show(gpu)
+
+    def gpu_joules(service: str | None) -> float:
+        return sum(record.energy_microjoules["gpu"] or 0 for record in recorded(home) if record.service == service) / 1e6
+
+    show(on_gpu.pid, second.pid)
+    watcher = by_rules(rule_of("vadore", "gpu-1"), rule_of("chat", "gpu-2"), rule_of("search", "cpu"))
+    assert on_cpu.ask("300") == "done"
+    wait_until(lambda: gpu_joules("vadore") > 50)
+    assert gpu_joules("vadore") == pytest.approx(gpu_joules("chat"), abs=1e-4)
+    show()
+    wait_until(lambda: gpu_joules(None) > 50)
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    assert gpu_joules("search") == 0
+    kinds = {record.kind for record in recorded(home) if record.service is None and record.energy_microjoules["gpu"]}
+    assert kinds == {KIND_UNATTRIBUTED}
+
+
+def test_rules_are_read_again_when_they_change_and_on_sighup(
+    hierarchy: Callable[[str], Path], by_rules: Callable[..., Process], tmp_path: Path
+) -> None:
+    hierarchy("api")
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert watcher.process.stdout is not None
+    said = iter(watcher.process.stdout.readline, "")
+    assert next(said) == "rule 1 (vadore, inference): 1 control group\n"
+    (tmp_path / "rules.toml").write_text(rule_of("chat", "api"), encoding="utf-8")
+    assert next(said) == "rule 1 (chat, inference): 1 control group\n"
+    (tmp_path / "rules.toml").write_text("[[rule]]\nservice = 'A'\nunit = 'x'\n", encoding="utf-8")
+    assert next(said).startswith(f"'{tmp_path / 'rules.toml'}', rule 1: service = 'A': use lower-case letters")
+    assert next(said) == "The rules before it stay in force\n"
+    watcher.process.send_signal(signal.SIGHUP)
+    assert next(said).startswith(f"'{tmp_path / 'rules.toml'}', rule 1: service = 'A'")
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+
+
+def test_a_host_that_is_claimed_whole_shows_what_no_rule_means_as_nobodys(
+    home: Path,
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    by_rules: Callable[..., Process],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECOIA_SCOPE", "host")
+    service, stranger = (start(sys.executable, "-c", SERVICE, before=before) for before in (member_of(hierarchy("api")), None))
+    assert (service.ask(), stranger.ask()) == ("up", "up")
+    watcher = by_rules(rule_of("vadore", "api"))
+    assert (service.ask("100"), stranger.ask("300")) == ("done", "done")
+    watcher.process.send_signal(signal.SIGTERM)
+    assert watcher.end() == 0
+    nobodys = [record for record in recorded(home) if record.kind == KIND_UNATTRIBUTED]
+    assert sum(record.cpu_ns for record in nobodys) / 1e6 >= 550  # the host counts in ticks of 10 ms
+    assert sum(record.energy_microjoules["cpu"] or 0 for record in nobodys) > 0
+    assert {record.share_claimed for record in recorded(home)} == {1.0}
+
+
+def test_rules_and_other_watchers_leave_each_other_alone(
+    hierarchy: Callable[[str], Path],
+    start: Callable[..., Process],
+    watch: Callable[..., Process],
+    by_rules: Callable[..., Process],
+) -> None:
+    mine, theirs = hierarchy("api-1"), hierarchy("api-2")
+    service = start(sys.executable, "-c", SERVICE, before=member_of(mine))
+    assert service.ask() == "up"
+    watch(cgroup=str(theirs))
+    watcher = by_rules(rule_of("vadore", "api-*"))
+    assert "shares processes with" in watcher.ask()
+    assert watcher.ask() == "rule 1 (vadore, inference): 1 control group"
+    assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(cgroup=str(mine))
+    assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(pid=service.pid)
+    second = by_rules(rule_of("vadore", "api-*"))
+    assert second.process.communicate(timeout=60)[0] == ""
+    assert second.process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"seconds": 0}, "seconds = 0: give more than 0"), ({}, "it holds no rule")],
+)
+def test_rules_that_cannot_be_watched_are_refused(tmp_path: Path, home: Path, options: dict[str, Any], message: str) -> None:
+    (tmp_path / "rules.toml").touch()
+    with pytest.raises(UsageError, match=message):
+        watching.watch_by_rules(tmp_path / "rules.toml", settings=load_settings(), tell=print, **options)
+    assert not home.exists()
