@@ -12,18 +12,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
-from ecoia.records import (
-    Method,
-    NewerSchemaError,
-    Record,
-    RecordError,
-    Row,
-    Tokens,
-    fold,
-    merge_rows,
-    split_by_half_hour,
-)
+from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, merge_rows, split_by_half_hour
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure

@@ -17,13 +17,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import yaml
-from ecoia.delivery.deliver.deliver import is_delivered, read_cursors
 from rich.console import Console
 
+from ecoia.delivery.deliver import is_delivered, read_cursors
 from ecoia.keeping.journal import Journal
 from ecoia.meters.hardware import context
+from ecoia.methods import Method
 from ecoia.periods import Quarter, utc_ns
-from ecoia.records import Method, Record
+from ecoia.records import Record
 from ecoia.semconv import ESTIMATED, MISSING
 from ecoia.settings import load
 from ecoia.units import NANOSECONDS_PER_SECOND, micro

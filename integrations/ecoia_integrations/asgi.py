@@ -15,6 +15,7 @@ from types import CoroutineType, coroutine
 from typing import Any
 
 import ecoia
+from ecoia import causes
 from ecoia.instrument.engine import Label, engine, lose
 from ecoia.instrument.handoff import follow_tasks
 from ecoia.instrument.spans import Account, begin_late, finish_late
@@ -132,7 +133,7 @@ class ImpactMiddleware:
         try:
             mounts = _static_mounts(self._routes(scope))
         except Exception:  # noqa: BLE001 - what other frameworks call routes may be anything
-            lose("route-unread")
+            lose(causes.ROUTE_UNREAD)
         self._paths = Paths(self._endpoints, mounts)
         return self._paths
 

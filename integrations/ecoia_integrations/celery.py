@@ -13,6 +13,7 @@ from typing import Any
 from celery import signals
 
 import ecoia
+from ecoia import causes
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import Label, engine, lose
 from ecoia.instrument.tracking import problem_with
@@ -88,10 +89,10 @@ class _Measurement:
             try:
                 number = number(result)
             except Exception:  # noqa: BLE001 - the user's counting function must not break the task
-                lose("invalid-units")
+                lose(causes.INVALID_UNITS)
                 return
             if number is None:
-                lose("missing-units")
+                lose(causes.MISSING_UNITS)
         if number is not None:
             span.units(number)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ecoia
+from ecoia import causes
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import Label, engine, label_of, lose
 from ecoia.instrument.spans import LateSpan, innermost
@@ -200,10 +201,10 @@ def give_units(
     try:
         number = _number_of(units, request, status, header)
     except Exception:  # noqa: BLE001 - neither the user's counting function nor a header that is none may break the request
-        lose("invalid-units")
+        lose(causes.INVALID_UNITS)
         return
     if number is None:
-        lose("missing-units")
+        lose(causes.MISSING_UNITS)
     else:
         span.units(number)
 

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import ecoia
-from ecoia import settings
+from ecoia import causes, settings
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.spans import innermost
@@ -193,7 +193,7 @@ def _follow_server(scoring_server: Any, service: str) -> None:
                 app.add_middleware(ImpactMiddleware, service=service, model_version=version_of(model))
                 _count_in_request(model)
         except Exception:  # noqa: BLE001 - the server serves, measured or not
-            lose("mlflow-server-unmeasured")
+            lose(causes.MLFLOW_SERVER_UNMEASURED)
         return app
 
     scoring_server.init = measured_init

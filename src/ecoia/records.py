@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ecoia.errors import EcoiaError
+from ecoia.methods import Method
 from ecoia.periods import half_hour_start, half_hours
-from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, MISSING, SCHEMA_VERSION, STATUSES
+from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, SCHEMA_VERSION, STATUSES
 from ecoia.units import from_micro, micro, split_integer
 
 _END_OF_TIME_NS = 1 << 63  # int64 nanoseconds, as tables hold them
@@ -28,17 +29,6 @@ class RecordError(EcoiaError, ValueError):
 
 class NewerSchemaError(RecordError):
     """The record was written by a newer ecoia."""
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How one component's energy was obtained: ``status`` is one of ``semconv.STATUSES``, ``name`` e.g. ``rapl``."""
-
-    status: str
-    name: str
-
-
-NOT_MEASURED = Method(MISSING, "none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import pytest
 
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
+from ecoia.methods import Method
 from ecoia.periods import Quarter
-from ecoia.records import Method, Record, Tokens, fold
+from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
 from support.builders import GENERIC, LOAD, kwh, make_settings, record, write_catalogue
 from support.factor_sets import factor, half_hourly

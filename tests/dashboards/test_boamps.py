@@ -17,8 +17,9 @@ from ecoia import catalogue
 from ecoia.catalogue.boamps import DataFormat, DataType
 from ecoia.errors import CatalogueError, UsageError
 from ecoia.factors import default_factors
+from ecoia.methods import Method
 from ecoia.periods import Quarter
-from ecoia.records import Method, Record, fold
+from ecoia.records import Record, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia.report.model import Seal
 from ecoia.semconv import PHASES

@@ -12,8 +12,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ecoia.factors import FactorSet
+from ecoia.methods import Method
 from ecoia.periods import Quarter
-from ecoia.records import Method, Record, Tokens, fold
+from ecoia.records import Record, Tokens, fold
 from ecoia.report import REASONS, build_report
 from ecoia.units import micro
 from ecoia_dashboards.sci import render_sci

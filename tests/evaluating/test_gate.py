@@ -38,7 +38,8 @@ from ecoia.evaluating.gate import (
 )
 from ecoia.impact.change import change_interval
 from ecoia.keeping.journal import Journal
-from ecoia.records import Method, Record
+from ecoia.methods import Method
+from ecoia.records import Record
 from ecoia.units import micro
 from support.builders import DECLARED, LOAD, RAPL, kwh, outcome, record
 

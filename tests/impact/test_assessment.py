@@ -27,7 +27,8 @@ from ecoia.impact.assessment import (
     log_variance,
     precision_class,
 )
-from ecoia.records import Method, Record, Row, fold
+from ecoia.methods import Method
+from ecoia.records import Record, Row, fold
 from support.builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 from support.factor_sets import factor, half_hourly
 

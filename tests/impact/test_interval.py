@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from ecoia.catalogue import Calibration
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
-from ecoia.impact.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess, method_class
-from ecoia.records import Method, Row, fold
+from ecoia.impact.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess
+from ecoia.methods import Method, error_class
+from ecoia.records import Row, fold
 from support.builders import GENERIC, LOAD, NVML, RAPL, kwh, record
 from support.factor_sets import factor
 
@@ -152,11 +153,11 @@ class Nature:
 
     def components(self, shape: str, *, counters: bool = True) -> list[Draws]:
         """The true energy of each cell's component; without ``counters``, theirs is what was read."""
-        curves = {name: self.curves(shape) for name in sorted({method_class(c.method.status, c.method.name) for c in self.cells})}
+        curves = {name: self.curves(shape) for name in sorted({error_class(c.method.status, c.method.name) for c in self.cells})}
         own = [self.uniform() for _ in range(SERVICES)]
         energies = []
         for index, cell in enumerate(self.cells):
-            name = method_class(cell.method.status, cell.method.name)
+            name = error_class(cell.method.status, cell.method.name)
             wrong = spread(GSD[name]) if counters or name != "counters" else 0.0
             energies.append(
                 cell.kilowatt_hours * (1 + wrong * curves[name][index]) * (1 + spread(GSD["own"]) * own[cell.service])

@@ -298,7 +298,7 @@ def at_each_clock_read(
 
     for module in ("tracking", "wrapping", "spans"):
         for clock in (time.perf_counter_ns, time.thread_time_ns):
-            monkeypatch.setattr(f"ecoia.{module}.{clock.__name__}", handled(clock))
+            monkeypatch.setattr(f"ecoia.instrument.{module}.{clock.__name__}", handled(clock))
     form()  # the thread's first span
     reads = 0
     while left[0] <= 0:

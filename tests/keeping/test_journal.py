@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan, decode_line, encode_line
+from ecoia.methods import Method
 from ecoia.periods import DAY_NS
-from ecoia.records import Method, Record
+from ecoia.records import Record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
@@ -175,7 +176,8 @@ def test_a_line_gives_back_its_text(text: str) -> None:
 APPEND = """
 import sys
 from ecoia.keeping.journal import Journal
-from ecoia.records import Method, Record
+from ecoia.methods import Method
+from ecoia.records import Record
 home, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
 writer = Journal(home).writer()
 def record(i, j):

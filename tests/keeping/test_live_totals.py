@@ -23,8 +23,9 @@ import ecoia.keeping.live_totals as live
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, encode_line
 from ecoia.keeping.live_totals import LiveTotals, Series, Totals
+from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import DAY_NS, utc_day
-from ecoia.records import NOT_MEASURED, Method, Record
+from ecoia.records import Record
 from support.live_sums import add_up, sums_of
 from support.programs import wait_until
 from support.record_builders import NOTHING, a_record, an_outcome, write

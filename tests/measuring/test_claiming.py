@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from ecoia.measuring.claiming import Claimant, Claimed
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle_power
 from ecoia.meters.hardware import BusyTime
-from ecoia.records import Method, Record
+from ecoia.methods import Method
+from ecoia.records import Record
 from ecoia.testing import FixedMeter, PowercapTree, PowercapZone, StepMeter
 from support.builders import make_settings
 from support.programs import BURN, recorded

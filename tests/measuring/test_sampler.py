@@ -27,8 +27,9 @@ from ecoia.measuring import claiming
 from ecoia.measuring.recording import Delta, Key, Look, Recorder
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
+from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
-from ecoia.records import Method, Record, fold
+from ecoia.records import Record, fold
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
 from ecoia.testing import FixedMeter, MemorySubject, StepMeter
@@ -699,8 +700,10 @@ import ecoia
 print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
-    modules = ("baseline", "carrying", "engine", "errors", "semconv", "spans", "tracking", "wrapping")
-    assert done.stdout.strip() == str(["ecoia", *(f"ecoia.{name}" for name in modules)])
+    words = ("causes", "errors", "semconv")
+    instrument = ("background", "engine", "handoff", "mlflow_run", "spans", "start", "tracking", "wrapping")
+    modules = [*words, "instrument", *(f"instrument.{name}" for name in instrument)]
+    assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 
 
 @pytest.mark.parametrize("below", ["a-file/home", "/proc/ecoia"])

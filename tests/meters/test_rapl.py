@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from ecoia import meters
 from ecoia.meters import Method, codecarbon_adapter, hardware
-from ecoia.meters.rapl import MOST_WATTS, RAPL, RaplMeter, select_zones
+from ecoia.meters.rapl import MOST_WATTS, RaplMeter, select_zones
+from ecoia.methods import RAPL
 from ecoia.settings import load
 from ecoia.testing.hardware import PowercapLoad, PowercapTree, PowercapZone
 
@@ -603,7 +604,8 @@ def test_live_file_gone_and_back(tree: PowercapTree) -> None:
 _ANYONE = """
 import encodings.ascii, json, os, sys, time  # before the interpreter's own files are out of reach
 from pathlib import Path
-from ecoia.meters.rapl import RAPL, RaplMeter
+from ecoia.meters.rapl import RaplMeter
+from ecoia.methods import RAPL
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 meter = RaplMeter("cpu", RAPL, [Path(sys.argv[1])])

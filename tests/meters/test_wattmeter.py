@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ecoia import meters
 from ecoia.errors import WattmeterError
-from ecoia.meters.wattmeter import WATTMETER, WattmeterMeter
+from ecoia.meters.wattmeter import WattmeterMeter
+from ecoia.methods import WATTMETER
 from support.builders import make_settings
 from support.programs import BURN, recorded, run_python
 

@@ -25,7 +25,8 @@ BENCHMARK = """\
 import os
 from ecoia.cli.formats import chosen_formats
 from ecoia.keeping.journal import Journal
-from ecoia.records import Method, Record
+from ecoia.methods import Method
+from ecoia.records import Record
 
 none = Method("missing", "no-device")
 writer = Journal(os.environ["ECOIA_HOME"]).writer()

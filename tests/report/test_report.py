@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from ecoia import catalogue as catalogues
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, default_factors
+from ecoia.methods import Method
 from ecoia.periods import DAY_NS, HALF_HOUR_NS, Quarter
-from ecoia.records import Method, Record, fold
+from ecoia.records import Record, fold
 from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterChange, QuarterlyReport, build_report
 from ecoia.units import micro
 from support.builders import (

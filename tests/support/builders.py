@@ -14,8 +14,9 @@ from ecoia import catalogue, settings
 from ecoia.factors import Factor, FactorSet, default_factors
 from ecoia.impact.assessment import FactorGap
 from ecoia.impact.recalculation import Recalculation, Restated
+from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
-from ecoia.records import NOT_MEASURED, Method, Record, Row, Tokens, fold
+from ecoia.records import Record, Row, Tokens, fold
 from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, Seal, build_report
 from ecoia.settings import Settings, Value
 from ecoia.units import MICROJOULES_PER_KWH, micro

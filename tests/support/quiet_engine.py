@@ -41,9 +41,8 @@ class QuietEngine(Engine):
 
 def quiet(monkeypatch: pytest.MonkeyPatch) -> QuietEngine:
     engine = QuietEngine()
-    for module in ("tracking", "wrapping", "spans", "carrying"):
-        monkeypatch.setattr(f"ecoia.{module}.engine", engine)
-    monkeypatch.setattr("ecoia.instrument.engine.engine", engine)
+    for module in ("tracking", "wrapping", "spans", "handoff", "engine"):
+        monkeypatch.setattr(f"ecoia.instrument.{module}.engine", engine)
     return engine
 
 

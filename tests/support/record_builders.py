@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ecoia.keeping.journal import Journal
-from ecoia.records import NOT_MEASURED, Method, Record
+from ecoia.methods import NOT_MEASURED, Method
+from ecoia.records import Record
 
 NOON_NS = 1_790_251_200_000_000_000  # 2026-09-24T12:00:00Z
 SECOND_NS = 1_000_000_000

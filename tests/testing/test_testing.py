@@ -18,7 +18,8 @@ from ecoia.errors import UsageError
 from ecoia.keeping.journal import Journal
 from ecoia.measuring.recording import Look, Recorder
 from ecoia.meters.hardware import BusyTime
-from ecoia.records import NOT_MEASURED, Method, Record, in_force
+from ecoia.methods import NOT_MEASURED, Method
+from ecoia.records import Record, in_force
 from ecoia.semconv import COMPONENTS
 from ecoia.testing import MemorySubject, ReplayMeter
 from ecoia.testing import hardware as testing_hardware

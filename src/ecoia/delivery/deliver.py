@@ -28,8 +28,9 @@ from ecoia.impact.assessment import Knowledge
 from ecoia.keeping.destinations import public_uri, read_targets, sqlite_file, with_credentials, write_atomically
 from ecoia.keeping.helper import ALL_TARGETS, CURSORS, HELPER_LOCK, read_cursors_of, try_lock
 from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.methods import NOT_MEASURED
 from ecoia.periods import utc_datetime, utc_day, utc_ns
-from ecoia.records import NOT_MEASURED, Record, Row, fold, merge_rows, split_by_half_hour
+from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
 from ecoia.settings import Settings
 
 _DELIVERY_LOCK = "lock"

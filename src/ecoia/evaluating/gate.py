@@ -28,9 +28,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.errors import UsageError
-from ecoia.impact.assessment import Cell, Estimate, method_class
+from ecoia.impact.assessment import Cell, Estimate
 from ecoia.impact.change import log_ratio_variance
 from ecoia.impact.doublecounting import refuse_doubles
+from ecoia.methods import error_class
 from ecoia.periods import utc_datetime
 from ecoia.records import Record, Row, fold, in_force
 from ecoia.semconv import COMPONENTS, KIND_SPAN, NOT_LACKING, PHASES
@@ -108,7 +109,7 @@ class Measured:
         cells = tuple(
             Cell(
                 kwh(each.microjoules) * factor,
-                frozenset({method_class(each.status, each.method)}),
+                frozenset({error_class(each.status, each.method)}),
                 f"{self.service}\n{self.phase}",
             )
             for each in self.energy

@@ -34,9 +34,10 @@ from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.factors.model import micrograms
 from ecoia.impact.activity import Activity, Bearer, Strand
+from ecoia.methods import error_class
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
-from ecoia.semconv import COMPONENTS, DECLARED, MEASURED
+from ecoia.semconv import COMPONENTS, DECLARED
 from ecoia.units import MICROJOULES_PER_KWH, kwh
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -283,15 +284,6 @@ class Estimate:
                     named[name] = max(named.get(name, value), value)
         cells = tuple(cell for part in parts for cell in part.cells)
         return Estimate(cells, named or GSD, math.fsum(part.upper_mean for part in parts))
-
-
-def method_class(status: str, name: str) -> str:
-    """The entry of ``deviations.GSD`` for a method."""
-    if status == DECLARED:
-        return "declared"
-    if status == MEASURED:
-        return "wattmeter" if name.startswith("wattmeter") else "counters"
-    return "generic-model" if "generic" in name else "model"
 
 
 @dataclass(frozen=True)
@@ -568,12 +560,12 @@ class _Part:
         return self.energy_it_kwh * self.building
 
     @cached_property
-    def method_class(self) -> str:
-        return method_class(self.key.status, self.key.name)
+    def error_class(self) -> str:
+        return error_class(self.key.status, self.key.name)
 
     @property
     def at_wall(self) -> bool:
-        return self.calibration is not None or self.method_class == "wattmeter"
+        return self.calibration is not None or self.error_class == "wattmeter"
 
     @property
     def wall_bias(self) -> float:
@@ -593,14 +585,14 @@ class _Part:
     @cached_property
     def _errors(self) -> tuple[str, ...]:
         if self.calibration is None:
-            return (self.method_class,)
+            return (self.error_class,)
         # The counter's error is in the calibration's; a model keeps its own beside it, as its load is not that of the campaign.
-        model = () if self.method_class == "counters" else (self.method_class,)
+        model = () if self.error_class == "counters" else (self.error_class,)
         return (*model, self.calibration_name)
 
     def raw_cell(self) -> Cell:
         """The energy of the component itself, whatever the wall."""
-        return Cell(self.components_kwh, frozenset((self.method_class,)), self.own)
+        return Cell(self.components_kwh, frozenset((self.error_class,)), self.own)
 
     def cell(self, mean: float, errors: Iterable[str]) -> Cell:
         """A part of a sum at the wall, with errors of what it was multiplied by."""
@@ -783,7 +775,7 @@ class _Places:
         ):
             if energy is None:
                 continue
-            calibrated = method_class(status, name) not in _NOT_CALIBRATED
+            calibrated = error_class(status, name) not in _NOT_CALIBRATED
             for moment in met:
                 # Most strands meet one moment; others are taken apart by it.
                 at = None if len(met) == 1 else [each == moment for each in moments]

@@ -7,6 +7,7 @@ from threading import Event, Lock, RLock, Thread
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from ecoia import causes
 from ecoia.instrument.start import Baseline
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Background:
                 try:
                     self._start()
                 except RuntimeError:  # the host has used up its threads: the next fork tries again
-                    self._lose("no-sampler")
+                    self._lose(causes.NO_SAMPLER)
 
     def stop(self) -> None:
         """Write what is left and end; called when the process exits. Waits a bounded time."""

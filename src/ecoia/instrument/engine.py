@@ -15,6 +15,7 @@ from threading import Lock, get_native_id, local
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ecoia import causes
 from ecoia.instrument.background import Background
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Engine:
             try:
                 follower()
             except Exception:  # noqa: BLE001 - a version of a library that is made otherwise
-                lose("pool-not-followed")
+                lose(causes.POOL_NOT_FOLLOWED)
 
     def wait_for_start(self) -> None:
         """Let no fork come while another thread imports what measuring needs: its child could never import that."""
@@ -184,7 +185,7 @@ class Engine:
         try:
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
         except RuntimeError:  # no thread can start any more: the interpreter is going down
-            self.lost.append("no-sampler")
+            self.lost.append(causes.NO_SAMPLER)
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from ecoia import causes
+
 
 class Run:
     """The MLflow run that was active where a span started, and where its program tracks."""
@@ -32,7 +34,7 @@ def active_run(lose: Callable[[str], None]) -> Run:
         run = mlflow.active_run()
         return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
     except Exception:  # noqa: BLE001 - half-imported, or a version that answers otherwise
-        lose("mlflow-run-unread")
+        lose(causes.MLFLOW_RUN_UNREAD)
         return _NO_RUN
 
 

@@ -23,6 +23,7 @@ from contextvars import ContextVar
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
+from ecoia import causes
 from ecoia.instrument.engine import Counters, Label, ThreadState, engine, lose
 from ecoia.instrument.mlflow_run import Run, active_run
 
@@ -83,14 +84,14 @@ class Span:
         else:
             count = checked_count(delivered)
             if count is None:
-                lose("invalid-units")
+                lose(causes.INVALID_UNITS)
             else:
                 counters.units_micro += count
                 counters.units_given += 1
         if accepted is not None:
             count = checked_count(accepted)
             if count is None:
-                lose("invalid-units")
+                lose(causes.INVALID_UNITS)
             else:
                 counters.accepted_micro += count
                 counters.accepted_given += 1
@@ -101,10 +102,10 @@ class Span:
             counts = (int(tokens_in), int(tokens_out))
             names = (short_text(provider), short_text(model))
         except Exception:  # noqa: BLE001 - whatever the host passes must not break it
-            lose("invalid-tokens")
+            lose(causes.INVALID_TOKENS)
             return
         if min(counts) < 0 or max(counts) >= MAX_COUNT:
-            lose("invalid-tokens")
+            lose(causes.INVALID_TOKENS)
             return
         engine.events.append((self._counters, "tokens", (*names, *counts)))
 
@@ -114,10 +115,10 @@ class Span:
             number = float(value)
             name = short_text(name)
         except Exception:  # noqa: BLE001 - whatever the host passes must not break it
-            lose("invalid-quality")
+            lose(causes.INVALID_QUALITY)
             return
         if not -1e300 < number < 1e300:  # also false for NaN
-            lose("invalid-quality")
+            lose(causes.INVALID_QUALITY)
             return
         engine.events.append((self._counters, "quality", (name, number)))
 
@@ -181,7 +182,7 @@ class LateSpan(Span):
         try:
             return self.find(about, last)
         except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
-            lose("route-unread")
+            lose(causes.ROUTE_UNREAD)
             return None
 
     def units(self, delivered: float, accepted: float | None = None) -> None:
@@ -411,7 +412,7 @@ def settle(span: LateSpan, last: bool = False) -> None:
     try:  # found, written out
         label = span.find(span.about, last)
     except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
-        lose("route-unread")
+        lose(causes.ROUTE_UNREAD)
         label = None
     if label is None:
         if not last:
@@ -470,7 +471,7 @@ def move(span: Span, state: ThreadState) -> None:
 
 def abandon(span: Span) -> None:
     """Take a span off a thread that is not this one; the CPU time since its last switch is nobody's."""
-    lose("moved-between-threads")
+    lose(causes.MOVED_BETWEEN_THREADS)
     state = span._state
     if state.top is span:
         state.top = span._under

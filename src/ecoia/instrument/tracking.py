@@ -12,6 +12,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
 from typing import Any, TypeVar, overload
 
+from ecoia import causes
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import Counters, Label, ThreadState, engine, known_labels, label_of, lose
 from ecoia.instrument.handoff import follow_tasks
@@ -108,7 +109,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         if _is_literal(problem[1], _getframe(1)):
             raise UsageError(problem[0])
         lose(problem[2])
-        if problem[2] == "invalid-units":
+        if problem[2] == causes.INVALID_UNITS:
             self._units = None
         from ecoia.settings import slug
 
@@ -309,7 +310,7 @@ def _bounded_label(
         labels = _labels_of.setdefault((service, phase), set())
         if (endpoint, model_version) not in labels:
             if len(labels) >= MOST_LABELS:
-                lose("too-many-endpoints")
+                lose(causes.TOO_MANY_ENDPOINTS)
                 return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
             labels.add((endpoint, model_version))
     return label_of(service, phase, endpoint, model_version, corrected=corrected)
@@ -326,15 +327,18 @@ def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_vers
         return (
             f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. 'analyse-cv'",
             service,
-            "invalid-service",
+            causes.INVALID_SERVICE,
         )
     if not isinstance(phase, str) or phase not in PHASES:
-        return f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, "invalid-phase"
+        return f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, causes.INVALID_PHASE
     if units is not None and not callable(units) and checked_count(units) is None:
-        return f"units = {units!r}: give a number of 0 or more, or a callable on the result", units, "invalid-units"
-    for name, value in (("endpoint", endpoint), ("model_version", model_version)):
+        return f"units = {units!r}: give a number of 0 or more, or a callable on the result", units, causes.INVALID_UNITS
+    for name, value, cause in (
+        ("endpoint", endpoint, causes.INVALID_ENDPOINT),
+        ("model_version", model_version, causes.INVALID_MODEL_VERSION),
+    ):
         if value is not None and not (isinstance(value, str) and 0 < len(value) <= 120 and value.isprintable()):
-            return f"{name} = {value!r}: use a printable text of 120 characters at most", value, f"invalid-{name}"
+            return f"{name} = {value!r}: use a printable text of 120 characters at most", value, cause
     return None
 
 

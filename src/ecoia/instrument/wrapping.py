@@ -13,6 +13,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import CodeType, coroutine
 from typing import Any
 
+from ecoia import causes
 from ecoia.instrument.engine import Label, ThreadState, engine, lose
 from ecoia.instrument.spans import (
     LONG_SPAN_NS,
@@ -121,7 +122,7 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
                     end_call(span, state, True)
                 except RecursionError:  # the stack has no room for it: what this call used is nobody's
                     state.top = top
-                    engine.lost += ("stack-full",)
+                    engine.lost += (causes.STACK_FULL,)
             raise
         if units is not None:
             _give_units(span, units, result)
@@ -135,7 +136,7 @@ def _give_units(span: Span, units: Units, result: Any) -> None:
         try:
             number = units(result)
         except Exception:  # noqa: BLE001 - the user's counting function must not break the call
-            lose("invalid-units")
+            lose(causes.INVALID_UNITS)
             return
         span.units(number)
     elif units is not None:

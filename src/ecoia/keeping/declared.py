@@ -33,9 +33,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
+from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
-from ecoia.records import Method, Record
-from ecoia.semconv import COMPONENTS, DECLARED, KIND_SPAN, MISSING, PHASES
+from ecoia.records import Record
+from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES
 from ecoia.settings import Settings, is_slug
 from ecoia.units import MICROJOULES_PER_KWH
 
@@ -204,7 +205,7 @@ def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int
 
 def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
     energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
-    method = dict.fromkeys(COMPONENTS, Method(MISSING, "none"))
+    method = dict.fromkeys(COMPONENTS, NOT_MEASURED)
     given = {column for column in COLUMNS if line.cells.get(column)}
     ways = {
         "by component": given & set(_BY_COMPONENT),
@@ -223,7 +224,7 @@ def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
         # others are missing, since their share cannot be told.
         energy["cpu"] = _microjoules(line.number("energy_kwh", _MAX_KWH))
         method = {
-            "cpu": Method(DECLARED, "kwh:undivided"),
+            "cpu": KWH_UNDIVIDED,
             "gpu": Method(MISSING, "undivided"),
             "ram": Method(MISSING, "undivided"),
         }
@@ -231,7 +232,7 @@ def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
         for component in COMPONENTS:
             energy[component] = _microjoules(line.number(f"{component}_kwh", _MAX_KWH))
             if f"{component}_kwh" in given:
-                method[component] = Method(DECLARED, "kwh")
+                method[component] = KWH
     else:
         for component, (hours_column, watts_column) in _HOURS.items():
             hours, watts = line.number(hours_column, _MAX_KWH * 1000), line.number(watts_column, Decimal(100_000))
@@ -240,7 +241,7 @@ def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
                     line.wrong(column, f"give it with {other}")
             if hours is not None and watts is not None:
                 energy[component] = _microjoules(hours * watts / 1000)
-                method[component] = Method(DECLARED, "power-model")
+                method[component] = POWER_MODEL
                 if hours * watts / 1000 > _MAX_KWH:
                     line.wrong(hours_column, f"hours times watts is more than {_MAX_KWH:f} kWh: check the units")
     return energy, method

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from ecoia import causes
 from ecoia.keeping.held_file import HeldFile
 from ecoia.meters import DEVICES, GROUP, Meter, hardware, idle_power
 from ecoia.meters.hardware import BusyTime
@@ -98,7 +99,7 @@ class Claimant:
         self.whole = settings.scope == "host" and self._has("host-scope.lock")
         self._nothing = settings.scope == "host" and not self.whole
         if self._nothing:
-            self.lost["host-scope-taken"] += 1
+            self.lost[causes.HOST_SCOPE_TAKEN] += 1
             complain("scope = host: another process of this home claims the whole host already, so this one claims nothing")
 
     def reserve(self, share: float) -> None:
@@ -141,7 +142,7 @@ class Claimant:
             readings.append(self._read(meter, max(wall_ns - since_ns, 0), group_load if in_group else load))
             known = [each for each in readings if each is not None]
             if len(known) < len(readings):
-                self.lost[f"{component}-unread"] += len(readings) - len(known)
+                self.lost[causes.UNREAD[component]] += len(readings) - len(known)
             rest_ns = elapsed_ns + self._unread_ns.pop(component, 0)
             if not known and meter not in self._fast:  # a counter goes on, and tells of that time when it is read again
                 self._unread_ns[component] = rest_ns
@@ -192,7 +193,7 @@ class Claimant:
         try:
             now = hardware.host_busy_time()
         except OSError:  # no descriptor is left for us: the host goes on as it did
-            self.lost["host-load-unread"] += 1
+            self.lost[causes.HOST_LOAD_UNREAD] += 1
         else:
             view_ns = max(wall_ns - began_ns, 1)
             total_ns = now.total_ns - before.total_ns or hardware.cpu_count() * view_ns

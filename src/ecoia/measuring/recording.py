@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ecoia import causes
 from ecoia import meters as metering
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import active_run
@@ -28,8 +29,9 @@ from ecoia.measuring.attribution import Activity, attribute
 from ecoia.measuring.claiming import Claimant, Claimed
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
+from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS, half_hour_start
-from ecoia.records import Method, Record, Tokens
+from ecoia.records import Record, Tokens
 from ecoia.semconv import (
     COMPONENTS,
     KIND_IDLE,
@@ -228,7 +230,7 @@ class Recorder:
         """Energy over CPU time in the last window that was closed, idle left out; None where either is unknown."""
 
         for problem in settings.problems:
-            self._window.lost[f"invalid-setting:{problem.name}"] += 1
+            self._window.lost[f"{causes.INVALID_SETTING}:{problem.name}"] += 1
             complain(str(problem))
 
     @property
@@ -389,13 +391,13 @@ class Recorder:
             self._unwritten = records[-_MAX_UNWRITTEN:]
             for dropped in records[:-_MAX_UNWRITTEN]:
                 self._window.lost.update(dropped.lost)
-                self._window.lost["unwritten-records"] += 1
+                self._window.lost[causes.UNWRITTEN_RECORDS] += 1
             self._complain(str(error))
             return False
         self._unwritten = []
         day, _, _ = self._writer.position[0].partition("/")
         if self._claim is not None and not self._claim.add(sum(r.cpu_ns for r in records), day, self._writer.position[1]):
-            self._window.lost["claim-unwritten"] += 1
+            self._window.lost[causes.CLAIM_UNWRITTEN] += 1
         if self._writer.used_share >= ANNOUNCE_SHARE:
             self._complain(
                 f"the journal uses {self._writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
@@ -409,7 +411,7 @@ class Recorder:
         stepped_ns = end_utc_ns - window.start_utc_ns - elapsed_ns
         if abs(stepped_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # clocks are steered by up to 0.05 %
             window.start_utc_ns = max(end_utc_ns - elapsed_ns, 0)
-            window.lost["clock-step"] += 1
+            window.lost[causes.CLOCK_STEP] += 1
 
     def close(self) -> bool:
         """Last reading, last window. Returns what ``close_window`` does."""

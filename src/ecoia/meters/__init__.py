@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ecoia.records import Method
+from ecoia.methods import Method
 from ecoia.semconv import COMPONENTS, MISSING
 
 if TYPE_CHECKING:

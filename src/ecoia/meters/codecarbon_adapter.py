@@ -28,15 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ecoia.meters import DEVICES, GROUP, HOST, Absence, Meter, hardware, nvml
-from ecoia.meters.rapl import RAPL, RAPL_DRAM
-from ecoia.records import Method
-from ecoia.semconv import ESTIMATED, MEASURED
-
-AMDSMI = Method(MEASURED, "amdsmi")
-LOAD_GENERIC = Method(ESTIMATED, "load-model:generic-tdp")
-LOAD_MODEL = Method(ESTIMATED, "load-model:tdp")
-RAM_MODEL = Method(ESTIMATED, "ram-model")
-
+from ecoia.methods import AMDSMI, LOAD_MODEL, LOAD_MODEL_GENERIC, NVML_MIG_SHARE, NVML_POWER, RAM_MODEL, RAPL, RAPL_DRAM, Method
 
 _STEP_NS = 1_000_000_000
 """The load model is not linear in the load, so what it gives depends on the step; this one, however it is read."""
@@ -170,7 +162,7 @@ class LoadMeter(Meter):
     def __init__(self, model: str, tdp_watts: float, known: bool, domain: str = HOST) -> None:
         from codecarbon.external.hardware import CPU
 
-        self.method = LOAD_MODEL if known else LOAD_GENERIC
+        self.method = LOAD_MODEL if known else LOAD_MODEL_GENERIC
         self.domain = domain
         self._load = _GivenLoad()
         self._cpu = CPU(output_dir="", mode="cpu_load", model=model, tdp=tdp_watts)
@@ -377,9 +369,9 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
 
 def explain_gpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
     """Why the GPU is measured so, and how to get better."""
-    if method == nvml.NVML_POWER:
+    if method == NVML_POWER:
         return "a GPU has no energy counter: its momentary power is read ten times a second", None
-    if method == nvml.NVML_MIG_SHARE:
+    if method == NVML_MIG_SHARE:
         return (
             "a part of a GPU (MIG) has no counter: its share of the compute slices is taken of the whole GPU's energy",
             "measure the whole GPU on its host",

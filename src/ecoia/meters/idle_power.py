@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecoia import causes
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 
@@ -209,7 +210,7 @@ def load(
     try:
         baseline = stored(home)
     except JournalError:
-        return IdleWatts({}, Counter({"idle-baseline-unreadable": 1}))
+        return IdleWatts({}, Counter({causes.IDLE_BASELINE_UNREADABLE: 1}))
     watts = {}
     if baseline is not None:
         same = baseline.cpu_model == hardware.cpu_model(root) and baseline.machine == _machine(root, group)
@@ -221,5 +222,5 @@ def load(
             if same and now == (power.status, power.method, power.domain, power.devices):
                 watts[meter.component] = power.watts
             else:
-                lost["idle-baseline-stale"] += 1
+                lost[causes.IDLE_BASELINE_STALE] += 1
     return IdleWatts(watts, lost)

@@ -23,16 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecoia import causes
 from ecoia.meters import DEVICES, Absence, Meter
-from ecoia.records import Method
-from ecoia.semconv import ESTIMATED, MEASURED
-
-NVML = Method(MEASURED, "nvml")
-NVML_POWER = Method(MEASURED, "nvml-power")
-"""At least one GPU has no energy counter: its momentary power, integrated."""
-
-NVML_MIG_SHARE = Method(ESTIMATED, "nvml-mig-share")
-"""A part of a divided GPU: its compute slices' share of the energy of the whole."""
+from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
 
 POWER_READING_SECONDS = 0.1
 """Drivers refresh the momentary power about as often; what varies faster is missed."""
@@ -313,7 +306,7 @@ class NvmlMeter(Meter):
         """``gpu-counter-reset``: a counter began again, so that reading is power over time, or nothing."""
         lost: Counter[str] = Counter()
         for part in self._parts:
-            lost["gpu-counter-reset"] += part.resets
+            lost[causes.COUNTER_RESET["gpu"]] += part.resets
             part.resets = 0
         return +lost
 

@@ -12,13 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ecoia import causes
 from ecoia.keeping.held_file import HeldFile
 from ecoia.meters import Meter, hardware
-from ecoia.records import Method
-from ecoia.semconv import MEASURED
-
-RAPL = Method(MEASURED, "rapl")
-RAPL_DRAM = Method(MEASURED, "rapl-dram")
+from ecoia.methods import RAPL, RAPL_DRAM, Method
 
 MOST_WATTS = 2_000.0
 """No socket, and no socket's memory, draws more, where the zone does not tell its own most."""
@@ -76,7 +73,7 @@ class RaplMeter(Meter):
         for zone in self._zones:
             energy_uj = zone.read(seconds)
             if zone.doubt is not None:
-                self._lost[f"{self.component}-{zone.doubt}"] += 1
+                self._lost[zone.doubt[self.component]] += 1
             if energy_uj is None:
                 complete = False
             else:
@@ -97,7 +94,7 @@ class _Zone:
 
     def __init__(self, file: Path, early_uj: int | None) -> None:
         self._open: HeldFile | None = None
-        self.doubt: str | None = None
+        self.doubt: Mapping[str, str] | None = None
         """What is not certain of the last reading: ``counter-reset``, ``wraps-inferred``."""
 
         self._file = str(file)
@@ -140,16 +137,16 @@ class _Zone:
             return least_uj
         if not possible:
             # It began again at zero, so what it shows was used since, at the least; or it tells nothing at all.
-            self.doubt = "counter-reset"
+            self.doubt = causes.COUNTER_RESET
             return count_uj if reset else None
-        self.doubt = "wraps-inferred"
+        self.doubt = causes.WRAPS_INFERRED
         if self._seen_seconds < _KNOWN_SECONDS:
             return None
         expected_uj = self._seen_uj / self._seen_seconds * seconds
         wraps = min(max(round((expected_uj - least_uj) / (self._range_uj or 1)), 0), more_wraps)
         energy_uj = least_uj + wraps * self._range_uj
         if reset and abs(count_uj - expected_uj) < abs(energy_uj - expected_uj):
-            self.doubt = "counter-reset"
+            self.doubt = causes.COUNTER_RESET
             return count_uj
         return energy_uj
 

@@ -27,14 +27,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from ecoia import causes
 from ecoia.errors import WattmeterError
 from ecoia.meters import Absence, Detected, Meter
+from ecoia.methods import WATTMETER
 from ecoia.periods import utc_ns
-from ecoia.records import Method
-from ecoia.semconv import COMPONENTS, MEASURED
+from ecoia.semconv import COMPONENTS
 from ecoia.units import NANOSECONDS_PER_SECOND
-
-WATTMETER = Method(MEASURED, "wattmeter:undivided")
 
 _HEADER = ["time", "watts"]
 _MOST_WATTS = 100_000
@@ -86,11 +85,11 @@ class WattmeterMeter(Meter):
             WattmeterError: what the file holds now is wrong; once repaired, it tells what was used meanwhile.
         """
         now_ns = self._follow_clock(round(seconds * NANOSECONDS_PER_SECOND))
-        self._lost["wattmeter-gap"] += self._samples.extend(self._file.news())
+        self._lost[causes.WATTMETER_GAP] += self._samples.extend(self._file.news())
         if not self._samples.first_ns < now_ns <= self._samples.held_until_ns:
             return None
         if self._start_ns < self._samples.first_ns:
-            self._lost["wattmeter-gap"] += 1
+            self._lost[causes.WATTMETER_GAP] += 1
             self._start_ns = self._samples.first_ns
         owed = self._samples.energy(self._start_ns, now_ns) - self._told
         microjoules = max(owed // NANOSECONDS_PER_SECOND, 0)
@@ -110,7 +109,7 @@ class WattmeterMeter(Meter):
         if before_ns is None or stepped:
             # The first reading begins with the process, which was there before its meters were found.
             self._start_ns, self._told = self._now_ns - elapsed_ns, 0
-            self._lost["wattmeter-clock-step"] += stepped
+            self._lost[causes.WATTMETER_CLOCK_STEP] += stepped
         return self._now_ns
 
     def _settle(self, now_ns: int) -> None:

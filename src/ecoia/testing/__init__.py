@@ -18,7 +18,8 @@ from ecoia.errors import UsageError
 from ecoia.keeping.journal import Journal
 from ecoia.measuring.recording import Look
 from ecoia.meters import DEVICES, HOST, Meter
-from ecoia.records import Method, Record, in_force
+from ecoia.methods import Method
+from ecoia.records import Record, in_force
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, MEASURED, MISSING
 from ecoia.testing.hardware import (
     DRAM_RANGE_UJ,

@@ -378,4 +378,4 @@ def build_fake_nvml(folder: Path) -> FakeNvml:
     return fake
 
 
-_SOURCE = Path(__file__).with_name("testing_nvml.c")
+_SOURCE = Path(__file__).with_name("nvml.c")

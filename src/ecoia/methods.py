@@ -1,0 +1,77 @@
+"""Methods: how the energy of a component was obtained. One table states each method's name, status and class of error.
+
+A record keeps a method's status and name only, so the class is looked up when figures are assessed. A new meter declares
+its method here; its name says nothing about its error.
+
+Example:
+    >>> error_class("measured", "rapl")
+    'counters'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How one component's energy was obtained.
+
+    Attributes:
+        status: One of ``semconv.STATUSES``.
+        name: The method's name, e.g. ``rapl``; for a missing component, why it is missing.
+    """
+
+    status: str
+    name: str
+
+
+NOT_MEASURED = Method(MISSING, "none")
+
+UNKNOWN_ERROR_CLASS = "generic-model"
+"""Class of error of a method that this version does not know: the widest of any method of ours."""
+
+_ERROR_CLASSES: dict[str, str] = {}
+
+
+def _method(status: str, name: str, error_class: str) -> Method:
+    """Declare a method and the class of its error, a name of ``catalogue.uncertainty.GSD``."""
+    _ERROR_CLASSES[name] = error_class
+    return Method(status, name)
+
+
+RAPL = _method(MEASURED, "rapl", "counters")
+RAPL_DRAM = _method(MEASURED, "rapl-dram", "counters")
+NVML = _method(MEASURED, "nvml", "counters")
+NVML_POWER = _method(MEASURED, "nvml-power", "counters")
+NVML_MIG_SHARE = _method(ESTIMATED, "nvml-mig-share", "model")
+AMDSMI = _method(MEASURED, "amdsmi", "counters")
+WATTMETER = _method(MEASURED, "wattmeter:undivided", "wattmeter")
+LOAD_MODEL = _method(ESTIMATED, "load-model:tdp", "model")
+LOAD_MODEL_GENERIC = _method(ESTIMATED, "load-model:generic-tdp", "generic-model")
+RAM_MODEL = _method(ESTIMATED, "ram-model", "model")
+SIMULATED = _method(ESTIMATED, "simulated", "model")
+KWH = _method(DECLARED, "kwh", "declared")
+KWH_UNDIVIDED = _method(DECLARED, "kwh:undivided", "declared")
+POWER_MODEL = _method(DECLARED, "power-model", "declared")
+
+METHODS = tuple(_ERROR_CLASSES)
+"""Names of every method that gives energy, in the order of declaration."""
+
+
+def error_class(status: str, name: str) -> str:
+    """Return the class of error of a method, a name of ``catalogue.uncertainty.GSD``.
+
+    Args:
+        status: Status as recorded. Whatever is declared by hand has the class ``declared``.
+        name: Name as recorded. A name that this version does not know gets ``UNKNOWN_ERROR_CLASS``.
+
+    Example:
+        >>> error_class("measured", "from-a-later-version")
+        'generic-model'
+    """
+    if status == DECLARED:
+        return "declared"
+    return _ERROR_CLASSES.get(name, UNKNOWN_ERROR_CLASS)
