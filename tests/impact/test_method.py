@@ -302,16 +302,16 @@ def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> Non
     expected = {
         "wattmeter at the plug": ["wattmeter"],
         "counters (RAPL, NVML)": ["counters"],
-        "load model of known hardware; of unknown": ["model", "generic-model"],
+        "load model, hardware known; unknown": ["model", "generic-model"],
         "declared activity": ["declared"],
         "PUE measured, declared, default": ["pue-measured", "pue-declared", "pue-default"],
-        "grid factor of the year; of a year before": ["grid-same-year", "grid-previous-year"],
-        "gap in the factors filled by a rule, beside the factor's own": ["grid-filled"],
+        "grid factor of the same year; of an earlier year": ["grid-same-year", "grid-previous-year"],
+        "gap in the factors filled by a rule, on top of the factor's own": ["grid-filled"],
         "site calibration": ["calibration"],
-        "making of equipment": ["embodied"],
+        "manufacturing of equipment": ["embodied"],
         "WUE; water factor": ["water"],
-        "hosted model, architecture published; not": ["api-open", "api-closed"],
-        "service counted late, added to a baseline": ["backcast"],
+        "hosted model, architecture published; not published": ["api-open", "api-closed"],
+        "service recorded late, added to a baseline": ["backcast"],
         "own": ["own"],
     }
     for row, names in expected.items():
