@@ -40,7 +40,7 @@ environment full --require-hashes -r "$repo/requirements-dev.lock"
 # Copy the tests without the sources, so that they can only import the wheel.
 mkdir "$work/checkout"
 cp -r "$repo"/{tests,examples,docs,benchmarks,pyproject.toml,Makefile,*.md} "$work/checkout/"
-# The pages link to these files for users, which are stored beside sources.
+# Copy the files for users that the pages link to; they are stored beside sources.
 mkdir "$work/checkout"/{integrations,dashboards}
 cp -r "$repo"/integrations/{kubernetes,ci} "$work/checkout/integrations/"
 cp -r "$repo"/dashboards/grafana "$work/checkout/dashboards/"
