@@ -1,16 +1,16 @@
-# Everything starts here, on a machine that has Python 3.11 to 3.13 with its venv module, and make.
+# Start here. Needs Python 3.11 to 3.13 with its venv module, and make.
 #
 #   make demo         measure three real models, deliver to MLflow, write the quarterly report
-#   make test         the tests
-#   make lint         style, types, layers
-#   make wheel-test   the built wheel: alone, beside MLflow 2.22, and whole
-#   make soak         the longest tests at full length: a thousand kills, ten million spans, a service under load for
-#                     ten minutes (some twenty-five minutes)
-#   make bench        what measuring costs, against targets and a named peer (some of it: BENCH_ARGS="--only calls")
+#   make test         run the tests
+#   make lint         check style, types and layers
+#   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
+#   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service
+#                     under load (some twenty-five minutes in all)
+#   make bench        measure the overhead, against targets and a named peer (a part of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
-#   make clean        remove what make made (the demo's results included)
+#   make clean        remove everything that make created, including the demo's results
 #
-# Behind a proxy or on an internal mirror: the usual variables (README, "Behind a proxy").
+# Behind a proxy or on an internal mirror, set the usual variables (README, "Behind a proxy").
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ UV := $(BIN)/uv
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# The first interpreter that fits; `make demo PYTHON=python3.12` chooses another.
+# Use the first interpreter of a supported version; `make demo PYTHON=python3.12` chooses another.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c '$(FITS)' >/dev/null 2>&1 && echo $(p))))
 
@@ -33,8 +33,8 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
 
-# Most tests wait for programs that they start, so four run beside each other; a file's tests stay together. What watches the clock or
-# the CPU time of whole programs runs alone.
+# Most tests wait for programs that they start, so run four workers in parallel; the tests of one file stay on one worker. Tests
+# that watch the clock or the CPU time of whole programs run alone.
 ALONE := tests/instrument/test_hosts.py tests/processes/test_processes.py tests/measuring/test_kills.py
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
@@ -60,7 +60,7 @@ wheel-test: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-report
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
-# One lock for what runs, one for development on top of the same versions, one for the demo's data, one for uv itself.
+# Four locks: one for running, one for development with the same versions, one for the demo's data, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
@@ -71,7 +71,7 @@ lock: $(VENV)/.stamp-uv
 clean:
 	rm -rf $(VENV) demo-output bench-results.json dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-# --- the machine -----------------------------------------------------------------------------------------------
+# --- environment -----------------------------------------------------------------------------------------------
 
 $(VENV)/.stamp-uv: requirements-uv.lock
 	@if [ -z "$(PYTHON)" ]; then \
@@ -100,9 +100,9 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
 	@touch $@
 
-# What the tests need from the system: a browser that opens the report (driven by a program that wants libatomic), the
-# text layout that draws its PDF, a compiler for the fake graphics card's library, Prometheus, PostgreSQL for an MLflow server,
-# and for root, who may make them, ip: it lays out networks that go nowhere.
+# System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for
+# the fake GPU library, Prometheus, and PostgreSQL for an MLflow server. As root also ip, which sets up networks that lead nowhere;
+# only root may do that.
 APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus postgresql
 LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
 NEEDED := Chromium, gcc, Prometheus, PostgreSQL, Pango (libpango, libpangoft2) and libatomic

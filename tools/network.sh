@@ -1,5 +1,5 @@
-# Sourced by the Makefile: where packages come from. pip and uv read different variables, so whichever is set
-# serves both; what pip.conf says counts as well. Nothing set: each tool's own default.
+# Sourced by the Makefile: sets where packages come from. pip and uv read different variables, so copy the one that is set
+# to the other; pip.conf counts too. If nothing is set, each tool uses its own default.
 #   index:      PIP_INDEX_URL, UV_DEFAULT_INDEX or UV_INDEX_URL, pip.conf
 #   private CA: SSL_CERT_FILE or PIP_CERT
 #   proxy:      HTTPS_PROXY, HTTP_PROXY, NO_PROXY (both tools read them)

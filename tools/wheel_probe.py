@@ -1,4 +1,4 @@
-"""Run by wheel_test.sh in an environment that holds the built wheel: what a user does first, as a user does it.
+"""Do what a user does first with the built wheel. Run by wheel_test.sh in an environment that holds it.
 
 Usage: wheel_probe.py base | mlflow2
 """
@@ -39,7 +39,7 @@ def journal() -> list[dict[str, object]]:
 
 
 def main(mode: str) -> None:
-    # Deliver once, aloud, below: the helper would do the same in its own time.
+    # Deliver explicitly below: the helper would deliver at a time of its own.
     os.environ["ECOIA_DELIVERY"] = "manual"
     folder = Path(tempfile.mkdtemp(dir=Path.cwd()))
     os.chdir(folder)
