@@ -94,7 +94,7 @@ def test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else(
 
 def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_path: Path) -> None:
     (mark,) = test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else.pytestmark  # type: ignore[attr-defined]
-    assert {case[0] for case in mark.args[1]} == set(GSD) - {"backcast"}  # of a baseline: tests/test_report.py
+    assert {case[0] for case in mark.args[1]} == set(GSD) - {"backcast"}  # of a baseline: tests/report/test_report.py
     plain = built(tmp_path / "a", record(cpu=1), THIS_YEAR, {})
     assert [(each.name, each.gsd, each.default) for each in plain.deviations] == [(n, g, g) for n, g in GSD.items()]
     assert plain.deviations_because is None

@@ -10,7 +10,7 @@ for, and that is all that the two have in common:
 * so is the efficiency of power supplies: a deviation in common, a curve of the load, an offset by host;
 * PUE and grid factor deviate by triangular, uniform and skewed amounts, services by uniform ones.
 
-``python -m pytest tests/test_interval.py -rP`` prints the figures of docs/measurement.md.
+``python -m pytest tests/impact/test_interval.py -rP`` prints the figures of docs/measurement.md.
 """
 
 from __future__ import annotations

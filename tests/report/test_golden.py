@@ -1,6 +1,6 @@
 """The whole report as data, against what it was when a person last looked: no figure, code or name moves unseen.
 
-After a change that is meant to move one: ``GOLDEN=write python -m pytest tests/test_golden.py``, then read the difference.
+After a change that is meant to move one: ``GOLDEN=write python -m pytest tests/report/test_golden.py``, then read the difference.
 """
 
 from __future__ import annotations
