@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from rich.console import Console
 
-from ecoia.delivery.deliver import is_delivered, read_cursors
+from ecoia.delivery.cursors import is_delivered, read_cursors
 from ecoia.keeping.journal import Journal
 from ecoia.meters.hardware import context
 from ecoia.methods import Method

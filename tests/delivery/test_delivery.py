@@ -23,7 +23,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia import meters, semconv, settings
-from ecoia.delivery import deliver as delivery
+from ecoia.delivery.abandoned import close_abandoned
+from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.cursors import delivered_offsets, is_delivered, read_cursors
+from ecoia.delivery.deliver import deliver
+from ecoia.delivery.follow import follow
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.factors import default_factors
 from ecoia.impact.assessment import Knowledge
@@ -51,9 +56,9 @@ pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in
 ALL_TIME = (0, 1 << 62)
 numbers = itertools.count()
 FOLLOW = (
-    "import sys; from ecoia import settings; from ecoia.delivery import deliver as delivery; "
+    "import sys; from ecoia import settings; from ecoia.delivery.follow import follow; "
     "from ecoia.keeping.journal import Journal; "
-    "delivery.follow(Journal(sys.argv[1]), settings.load(), poll_seconds=0.05, give_up_seconds=1)"
+    "follow(Journal(sys.argv[1]), settings.load(), poll_seconds=0.05, give_up_seconds=1)"
 )
 WRITE_AND_STAY = (
     "import json, sys; from ecoia.keeping.journal import Journal; from ecoia.records import Record; "
@@ -77,7 +82,7 @@ def configured(**arguments: Any) -> Settings:
 
 
 def ledger(uri: str) -> list[Row]:
-    return MlflowStore(uri).read_rows(*ALL_TIME)
+    return MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME)
 
 
 def api(uri: str) -> Any:
@@ -130,25 +135,25 @@ def host(journal: Journal, tmp_path: Path) -> Iterator[Callable[..., subprocess.
 def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str, target: str) -> None:
     records = [a_record(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
     write(journal, records)
-    result = delivery.deliver(journal, configured())
+    result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (90, 0)
     assert (result.conflicts, result.problems, result.targets) == ((), (), (tracking_uri,))
     assert ledger(tracking_uri) == fold(journal.scan().records)
-    again = delivery.deliver(journal, configured())
+    again = deliver(journal, configured())
     assert (again.delivered, again.pending) == (0, 0)
     assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_the_journal_says_what_was_delivered(journal: Journal, tracking_uri: str, target: str) -> None:
     write(journal, [a_record(target=target, run_id=None), a_record(run_id=None), a_record(target=target, run_id=None)])
-    assert delivery.delivered_offsets(journal) == {}
-    assert delivery.follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
+    assert delivered_offsets(journal) == {}
+    assert follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
     entries = journal.scan().entries
-    cursors = delivery.read_cursors(journal)
-    assert [delivery.is_delivered(entry, cursors) for entry in entries] == [True, False, True]
-    assert delivery.delivered_offsets(journal) == {entries[0].file: entries[0].end_offset}
-    assert delivery.deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
-    assert delivery.delivered_offsets(journal) == {entries[0].file: entries[2].end_offset}
+    cursors = read_cursors(journal)
+    assert [is_delivered(entry, cursors) for entry in entries] == [True, False, True]
+    assert delivered_offsets(journal) == {entries[0].file: entries[0].end_offset}
+    assert deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
+    assert delivered_offsets(journal) == {entries[0].file: entries[2].end_offset}
 
 
 @hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -180,7 +185,7 @@ def test_shuffled_and_doubled_lines_change_nothing(
     for name, part in (("1-a", lines[:cut]), ("2-b", lines[cut:])):
         (home.folder / DAY).mkdir(exist_ok=True)
         (home.folder / DAY / f"{name}.jsonl").write_bytes(b"".join(part))
-        assert delivery.deliver(home, configured()).pending == 0  # once half-way
+        assert deliver(home, configured()).pending == 0  # once half-way
     assert [row for row in ledger(tracking_uri) if row["instance"] == instance] == fold(records)
 
 
@@ -193,35 +198,35 @@ def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, dat
     records += [a_record(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
     lines = data.draw(st.permutations([*records, *data.draw(st.lists(st.sampled_from(records), max_size=4))]))
     home = Journal(tmp_path / f"growing-{next(numbers)}")
-    book = delivery._Book(home)
+    backlog = Backlog(home)
     with closing(home.writer()) as writer:
         for record in lines:
             writer.append([record])
             if data.draw(st.booleans()):
-                book.read(delivery._sizes(home))
-    book.read(delivery._sizes(home))
-    assert merge_rows(row for rows in book.days.values() for row in rows) == fold(records)
+                backlog.read(journal_sizes(home))
+    backlog.read(journal_sizes(home))
+    assert merge_rows(row for rows in backlog.rows.values() for row in rows) == fold(records)
     days = {day for record in records for day in [utc_day(record.start_utc_ns), utc_day(record.end_utc_ns)]}
-    assert {key.day for key in book.dirty} == days  # a correction empties the day of what it corrects
+    assert {key.day for key in backlog.changed} == days  # a correction empties the day of what it corrects
 
 
 def test_a_correction_reaches_the_ledger_after_what_it_corrects(journal: Journal, tracking_uri: str, target: str) -> None:
     wrong = a_record(target=target, cpu=9_000_000, run_id=None)
     write(journal, [wrong, a_record(target=target, at=30, run_id=None)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     write(journal, [a_record(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
     write(journal, [a_record(target=target)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     before = ledger(tracking_uri)
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
     write(other, [a_record(target=target, run_id=None), a_record(target=target, at=86_400, run_id=None)])
-    result = delivery.deliver(other, configured())
+    result = deliver(other, configured())
     assert len(result.conflicts) == 1
     assert journal.home_id in result.conflicts[0]
     assert other.home_id in result.conflicts[0]
@@ -230,9 +235,9 @@ def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_u
 
 
 CLAIM = (
-    "import sys, time; from ecoia import settings; from ecoia.delivery import deliver as delivery; "
+    "import sys, time; from ecoia import settings; from ecoia.delivery.deliver import deliver; "
     "from ecoia.keeping.journal import Journal; import mlflow.tracking; "
-    "print('ready', flush=True); sys.stdin.readline(); result = delivery.deliver(Journal(sys.argv[1]), settings.load()); "
+    "print('ready', flush=True); sys.stdin.readline(); result = deliver(Journal(sys.argv[1]), settings.load()); "
     "print(result.delivered, result.pending, *result.conflicts, sep='|', flush=True)"
 )
 
@@ -267,8 +272,8 @@ def test_two_homes_that_claim_one_instance_at_once_lose_nothing(
     arrived = {record_id for row in ledger(tracking_uri) for record_id in row["record_ids"]}
     for home, line in zip(homes, told, strict=True):
         kept = [entry.record.record_id for entry in home.scan().entries]
-        cursors = delivery.read_cursors(home)
-        waiting = {e.record.record_id for e in home.scan().entries if not delivery.is_delivered(e, cursors)}
+        cursors = read_cursors(home)
+        waiting = {e.record.record_id for e in home.scan().entries if not is_delivered(e, cursors)}
         assert len(waiting) == int(line[1])
         assert set(kept) - waiting == set(kept) & arrived
     assert sum(row["spans"] for row in ledger(tracking_uri)) == len(arrived)
@@ -283,14 +288,14 @@ def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
     store = MlflowStore(tracking_uri)
     for home in (journal, other):
         # Neither saw the other's run when it looked.
-        found, store._search = store._search, lambda *_: []  # type: ignore[method-assign]
-        store.upsert_days("host-1", home.home_id, {DAY: fold(records[home])}, list)
-        store._search = found  # type: ignore[method-assign]
+        found, store.search = store.search, lambda *_: []  # type: ignore[method-assign]
+        MlflowLedger(store).upsert_days("host-1", home.home_id, {DAY: fold(records[home])}, list)
+        store.search = found  # type: ignore[method-assign]
     both = ledger(tracking_uri)
     assert sum(row["spans"] for row in both) == 2
     for home in (journal, other):
         write(home, [*records[home], serving(target, at=1800)])
-    results = {home: delivery.deliver(home, configured()) for home in (journal, other)}
+    results = {home: deliver(home, configured()) for home in (journal, other)}
     assert sorted(len(result.conflicts) for result in results.values()) == [0, 1]
     assert sum(row["spans"] for row in ledger(tracking_uri)) == 3, "what both had sent, and what the first sent since"
     days = api(tracking_uri).search_runs([api(tracking_uri).get_experiment_by_name("ecoia/ledger").experiment_id])
@@ -300,11 +305,11 @@ def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
 
 def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
     write(journal, [a_record(target=target, phase="inference", run_id=None)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
     write(other, [a_record(target=target, phase="inference", run_id=None, service="of-the-other-home")])
-    assert len(delivery.deliver(other, configured()).conflicts) == 1
+    assert len(deliver(other, configured()).conflicts) == 1
     from mlflow import MlflowClient
 
     assert MlflowClient(tracking_uri).get_experiment_by_name("ecoia/of-the-other-home") is None
@@ -318,7 +323,7 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
         file.write(
             encode_line(newer) + b"00000000 {}\n" + encode_line(a_record(target=target, at=60, run_id=None).to_json()) + b"torn"
         )
-    result = delivery.deliver(journal, configured())
+    result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
     assert sorted(problem.split(":")[0] for problem in result.problems) == ["1 journal line(s) not read"] * 3
     assert ledger(tracking_uri) == fold(journal.scan().records)
@@ -326,29 +331,29 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
 
 def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:
     write(journal, [a_record(run_id=None)])
-    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert follow(journal, configured(), poll_seconds=0.01)
     assert ledger(tracking_uri) == []
     assert list(Path.cwd().iterdir()) == []
-    assert delivery.deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
+    assert deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1
     assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_a_database_in_memory_is_refused(journal: Journal) -> None:
     write(journal, [a_record(target=register_target(journal.home, "sqlite:///:memory:"))])
-    result = delivery.deliver(journal, configured())
+    result = deliver(journal, configured())
     assert result.pending == len(journal.scan().entries)
     assert "MLFLOW_TRACKING_URI" in result.problems[0]
 
 
 def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
     write(journal, [a_record(target=target)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     before = ledger(tracking_uri)
     client = api(tracking_uri)
     for run in client.search_runs([client.get_experiment_by_name("ecoia/ledger").experiment_id]):
         client.delete_run(run.info.run_id)
     assert ledger(tracking_uri) == []
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     assert ledger(tracking_uri) == before
 
 
@@ -357,10 +362,10 @@ def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: 
 
 def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callable[..., subprocess.Popen[str]]) -> None:
     process = host(a_record(), a_record(at=10), a_record(service="smart-emploi", run_id="r2"), a_record(phase="inference"))
-    assert delivery.close_abandoned(journal) == 0  # it lives
+    assert close_abandoned(journal) == 0  # it lives
     process.kill()
     process.wait()
-    assert delivery.close_abandoned(journal) == 2
+    assert close_abandoned(journal) == 2
     outcomes = [record for record in journal.scan().records if record.kind == "outcome"]
     assert sorted((r.service, r.phase, r.run_id, r.outcome) for r in outcomes) == [
         ("smart-emploi", "training", "r2", "abandoned"),
@@ -368,22 +373,22 @@ def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callab
     ]
     assert max(r.end_utc_ns for r in outcomes) == a_record(at=10).end_utc_ns
     assert all(value is None for record in outcomes for value in record.energy_microjoules.values())
-    assert delivery.close_abandoned(journal) == 0
+    assert close_abandoned(journal) == 0
 
 
 def test_a_run_that_said_its_end_is_not_abandoned(journal: Journal) -> None:
     write(journal, [a_record(), an_outcome("failed", at=10)])
     write(journal, [a_record(run_id=None)])
-    assert delivery.close_abandoned(journal) == 0
+    assert close_abandoned(journal) == 0
 
 
 def test_a_process_that_goes_on_in_the_next_day_is_alive(journal: Journal) -> None:
     writer = journal.writer()
     writer.append([a_record()])
     writer.append([a_record(at=86_400)])
-    assert delivery.close_abandoned(journal) == 0
+    assert close_abandoned(journal) == 0
     writer.close()
-    assert delivery.close_abandoned(journal) == 1
+    assert close_abandoned(journal) == 1
 
 
 # ---------------------------------------------------------------- views
@@ -401,7 +406,7 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
             an_outcome(target=target, run_id=root, at=30),
         ],
     )
-    delivery.deliver(journal, configured(zone="FRA"))
+    deliver(journal, configured(zone="FRA"))
     run = client.get_run(root)
     assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(0.002, rel=1e-6)
     assert run.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.002)
@@ -428,25 +433,25 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     assert "<script" not in page
     assert len(page) < 8000
     # Again, and once more after a correction downwards.
-    delivery.deliver(journal, configured(zone="FRA"))
+    deliver(journal, configured(zone="FRA"))
     assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
     # Files are read in the order of their random names: delivery itself wrote one, for the child that left no outcome.
     (first,) = [record for record in journal.scan().records if record.run_id == root and record.kind == semconv.KIND_SPAN]
     write(journal, [a_record(target=target, run_id=root, cpu=0, replaces=first.record_id)])
-    delivery.deliver(journal, configured(zone="FRA"))
+    deliver(journal, configured(zone="FRA"))
     assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)
 
 
 def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, target: str) -> None:
     run_id = api(tracking_uri).create_run("0").info.run_id
     write(journal, [a_record(target=target, run_id=run_id)])
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     run = api(tracking_uri).get_run(run_id)
     assert "ecoia/co2e_kg" not in run.data.metrics
     assert "ecoia.factor" not in run.data.tags
     assert run.data.tags["ecoia.outcome"] == "abandoned"  # nobody said how it ended
     # Naming one later computes it for what is there already.
-    delivery.deliver(journal, configured(zone="FRA"))
+    deliver(journal, configured(zone="FRA"))
     assert api(tracking_uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
 
 
@@ -454,7 +459,7 @@ def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, targ
     run_id = api(tracking_uri).create_run("0").info.run_id
     api(tracking_uri).delete_run(run_id)
     write(journal, [a_record(target=target, run_id=run_id), an_outcome(target=target, run_id=run_id)])
-    result = delivery.deliver(journal, configured())
+    result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
     assert run_id in result.problems[0]
     assert ledger(tracking_uri) == fold(journal.scan().records)
@@ -467,7 +472,7 @@ def test_a_session_without_a_users_run_has_one_of_its_own(
     write(journal, [a_record(target=target), an_outcome(outcome, target=target, at=10)])
     write(journal, [a_record(target=target, run_id="gone" * 8), an_outcome(target=target, run_id="gone" * 8)])
     for _ in range(2):
-        delivery.deliver(journal, configured())
+        deliver(journal, configured())
     runs = {run.data.tags["ecoia.run"]: run for run in view_runs(tracking_uri, "vadore")}
     assert set(runs) == {"ecoia-session-1", "gone" * 8}
     assert len(view_runs(tracking_uri, "vadore")) == 2
@@ -482,7 +487,7 @@ def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracki
     same: dict[str, Any] = {"target": target, "phase": "inference", "run_id": None, "units_micro": 1_000_000}
     write(journal, [a_record(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
     for _ in range(2):
-        delivery.deliver(journal, configured())
+        deliver(journal, configured())
     runs = {run.data.tags["ecoia.day"]: run for run in view_runs(tracking_uri, "vadore")}
     assert len(view_runs(tracking_uri, "vadore")) == 2
     run = runs[DAY]
@@ -513,17 +518,17 @@ def test_workers_that_are_killed_and_started_again_are_one_run_of_their_day(
     monkeypatch.setattr(time, "time_ns", lambda: NOON_NS + 6 * 2 * HALF_HOUR_NS)  # the day goes on
     sent = [serving(target, pid=pid, at=at, cpu=3_600_000) for pid, at in ((1, 0), (2, 5))]
     workers = [host(sent[0]), host(sent[1])]
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     assert the_run(tracking_uri).info.status == "RUNNING"
     for worker in workers:
         worker.kill()
         worker.wait()
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     first = the_run(tracking_uri)
     assert first.info.status == "FINISHED"
     sent += [serving(target, pid=pid, at=at, cpu=3_600_000) for pid, at in ((3, 600), (4, 4000))]
     workers = [host(sent[2]), host(sent[3])]
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     again = the_run(tracking_uri)
     assert (again.info.run_id, again.info.status) == (first.info.run_id, "RUNNING")
     assert again.info.end_time == first.info.end_time, "it has not ended again"
@@ -531,7 +536,7 @@ def test_workers_that_are_killed_and_started_again_are_one_run_of_their_day(
         worker.kill()
         worker.wait()
     for _ in range(2):
-        delivery.deliver(journal, configured())
+        deliver(journal, configured())
     last = the_run(tracking_uri)
     assert (last.info.run_id, last.info.status) == (first.info.run_id, "FINISHED")
     assert last.data.metrics["ecoia/requests"] == 4
@@ -559,7 +564,7 @@ def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Jour
         ],
     )
     for _ in range(2):
-        delivery.deliver(journal, configured(zone="FRA"))
+        deliver(journal, configured(zone="FRA"))
     run = the_run(tracking_uri)
     metrics = run.data.metrics
     assert metrics["ecoia/energy/cpu_kwh"] == pytest.approx(3e-6)
@@ -605,7 +610,7 @@ def test_what_a_real_service_reserves_while_it_waits_is_its_own_and_apart(
         process.communicate()
     assert {record.service for record in idle_records()} == {"vadore"}
     assert all(record.idle_separated and record.reserved_share > 0 for record in idle_records())
-    delivery.deliver(journal, configured())
+    deliver(journal, configured())
     runs = view_runs(tracking_uri, "vadore")
     shown = sum(run.data.metrics["ecoia/idle/energy_kwh"] for run in runs)
     assert shown == pytest.approx(sum(sum(filter(None, r.energy_microjoules.values())) for r in idle_records()) / 3.6e12)
@@ -626,7 +631,7 @@ def test_the_model_that_served_is_linked_where_the_store_has_it(
     versions = ["models:/offres/1", "models:/offres/2", "models:/offres/9", f"models:/{logged.model_id}", "models:/m-gone", "v1"]
     write(journal, [serving(target, model_version=version) for version in versions])
     for _ in range(2):
-        assert not delivery.deliver(journal, configured()).problems
+        assert not deliver(journal, configured()).problems
     run = client.get_run(the_run(tracking_uri).info.run_id)
     assert run.data.tags["ecoia.model_version"] == ",".join(sorted(versions))
     assert [model.model_id for model in run.inputs.model_inputs] == [logged.model_id]
@@ -672,7 +677,7 @@ def test_a_request_over_a_boundary_counts_once_whatever_the_clock_does(
         recorder.close()
     records = journal.scan().records
     assert sum(r.end_utc_ns - r.start_utc_ns for r in records if r.kind == "span") == 5 * second, "no time is made or lost"
-    assert delivery.deliver(journal, configured()).pending == 0
+    assert deliver(journal, configured()).pending == 0
     rows = ledger(tracking_uri)
     assert rows == fold(records)
     assert sum(row["energy_microjoules"]["cpu"] or 0 for row in rows) == 6_000_009
@@ -702,7 +707,7 @@ def test_views_show_the_factors_that_the_organisation_chose(
     (folder / "factors.yaml").write_text("use: ours\n", encoding="utf-8")
     root = api(tracking_uri).create_run("0").info.run_id
     write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
-    delivery.deliver(journal, configured(zone="FRA", catalogue=str(folder)))
+    deliver(journal, configured(zone="FRA", catalogue=str(folder)))
     run = api(tracking_uri).get_run(root)
     assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.001 * 0.1, rel=1e-4)
     assert run.data.tags["ecoia.factor"].startswith("FRA 2026: 100 g/kWh lifecycle")
@@ -720,7 +725,7 @@ def test_views_show_the_co2e_of_the_report_with_sites_and_calibrations(
     root = api(tracking_uri).create_run("0").info.run_id
     write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
     set_up = configured(zone="FRA", catalogue=str(tmp_path / "organisation"))
-    result = delivery.deliver(journal, set_up)
+    result = deliver(journal, set_up)
     assert result.problems == ()
     built = build_report(ledger(tracking_uri), Quarter(2026, 3), settings=set_up, catalogue=register, factors=default_factors())
     run = api(tracking_uri).get_run(root)
@@ -737,7 +742,7 @@ def test_a_broken_catalogue_is_told_once_and_costs_no_view(
     (folder / "sites.yaml").write_text("sites: [{id: a}]", encoding="utf-8")
     runs = [api(tracking_uri).create_run("0").info.run_id for _ in range(2)]
     write(journal, [a_record(target=target, run_id=run) for run in runs])
-    result = delivery.deliver(journal, configured(zone="FRA", pue=1.2, catalogue=str(folder)))
+    result = deliver(journal, configured(zone="FRA", pue=1.2, catalogue=str(folder)))
     (told,) = result.problems
     assert "sites[0].instances" in told
     assert result.pending == 0
@@ -749,8 +754,8 @@ def test_the_page_escapes_what_it_shows() -> None:
     from ecoia.delivery.run_views import build_view
 
     rows = fold([a_record(service="<b>", phase="&")])
-    view = build_view(rows, [], known=Knowledge(default_factors()), artifacts=True)
-    (page,) = view.artifacts.values()
+    view = build_view(rows, [], known=Knowledge(default_factors()), complete=True)
+    page = view.page or ""
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
     assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]
 
@@ -785,9 +790,9 @@ def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: 
         eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert follow(journal, configured(), poll_seconds=0.01)
     assert ledger(tracking_uri) == fold(journal.scan().records)
-    assert delivery.deliver(journal, configured()).delivered == 0
+    assert deliver(journal, configured()).delivered == 0
 
 
 def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
@@ -796,7 +801,7 @@ def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
     process = host(a_record(target=target))
     helping = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
     eventually(lambda: ledger(tracking_uri))
-    assert not delivery.follow(journal, configured())  # one helper a home
+    assert not follow(journal, configured())  # one helper a home
     assert helping.poll() is None  # the host lives
     process.kill()
     assert helping.wait(60) == 0
@@ -804,7 +809,7 @@ def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
     assert run.data.tags["ecoia.outcome"] == "abandoned"
     assert run.info.status == "KILLED"
     assert ledger(tracking_uri) == fold(journal.scan().records)
-    assert delivery.deliver(journal, configured()).delivered == 0
+    assert deliver(journal, configured()).delivered == 0
 
 
 def test_no_schema_is_made_while_a_measured_process_lives(
@@ -812,13 +817,13 @@ def test_no_schema_is_made_while_a_measured_process_lives(
 ) -> None:
     database = tmp_path / "late" / "mlflow.db"
     process = host(a_record(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
-    result = delivery.deliver(journal, configured())
+    result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (0, 1)
     assert "schema" in result.problems[0]
     assert not database.exists()
     process.kill()
     process.wait()
-    assert delivery.follow(journal, configured(), poll_seconds=0.01)
+    assert follow(journal, configured(), poll_seconds=0.01)
     assert ledger(f"sqlite:///{database}") == fold(journal.scan().records)
     assert sorted(path.name for path in database.parent.iterdir()) == ["mlflow.db", "mlruns"]
 
@@ -828,15 +833,15 @@ def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Jo
     uri = f"http://127.0.0.1:{port}"
     write(journal, [a_record(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
     started = time.monotonic()
-    assert delivery.follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
+    assert follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
     assert time.monotonic() - started < 30
-    assert delivery.delivered_offsets(journal) == {}
+    assert delivered_offsets(journal) == {}
     with mlflow_server(tracking_uri, port, tmp_path / "artifacts"):
         run_id = api(uri).create_run("0").info.run_id
         write(journal, [a_record(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
-        assert delivery.follow(journal, configured(zone="FRA"), poll_seconds=0.01)
+        assert follow(journal, configured(zone="FRA"), poll_seconds=0.01)
         assert ledger(uri) == fold(journal.scan().records)
-        assert delivery.deliver(journal, configured(zone="FRA")).delivered == 0
+        assert deliver(journal, configured(zone="FRA")).delivered == 0
         assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
         assert [item.path for item in api(uri).list_artifacts(run_id, "ecoia")] == ["ecoia/breakdown.json", "ecoia/impact.html"]
 
@@ -861,7 +866,7 @@ def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journa
         register_target(other.home, uri)
         write(other, [serving(target)])
         for home in (journal, journal, other):
-            result = delivery.deliver(home, configured(zone="FRA"))
+            result = deliver(home, configured(zone="FRA"))
             assert not result.problems
         assert (result.delivered, result.pending, len(result.conflicts)) == (0, 1, 1)
         assert ledger(uri) == fold(journal.scan().records)

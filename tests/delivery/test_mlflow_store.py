@@ -16,8 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia import semconv
-from ecoia.delivery.ledger import decode_day, encode_day, merge_day, union
-from ecoia.delivery.mlflow_store import MlflowStore, View
+from ecoia.delivery.day_file import decode_day, encode_day, merge_day, union
+from ecoia.delivery.mlflow_ledger import MlflowLedger
+from ecoia.delivery.mlflow_runs import MlflowRuns
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.run_views import View
 from ecoia.errors import DeliveryError
 from ecoia.periods import DAY_NS, HALF_HOUR_NS, covered_seconds
 from ecoia.records import Record, Row, fold
@@ -40,7 +43,7 @@ def client(store: MlflowStore) -> Any:
 def upsert(store: MlflowStore, records: Iterable[Record], home: str = "home-a", instance: str = "host-1") -> dict[str, Any]:
     records = list(records)
     days: dict[str, list[Row]] = {DAY: fold(records)}
-    return dict(store.upsert_days(instance, home, days, lambda: records))
+    return dict(MlflowLedger(store).upsert_days(instance, home, days, lambda: records))
 
 
 def ledger_runs(store: MlflowStore) -> list[Any]:
@@ -57,7 +60,7 @@ def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
         a_record(service="smart-emploi", phase="inference"),
     ]
     assert upsert(store, records) == {}
-    assert MlflowStore(tracking_uri).read_rows(*ALL_TIME) == fold(records)
+    assert MlflowLedger(MlflowStore(tracking_uri)).read_rows(*ALL_TIME) == fold(records)
     (run,) = ledger_runs(store)
     assert run.data.tags["ecoia.instance"] == "host-1"
     assert run.data.tags["ecoia.day"] == DAY
@@ -73,10 +76,10 @@ def test_reading_is_cut_at_half_hours(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
     first, second = a_record(), a_record(at=1800)
     upsert(store, [first, second])
-    assert store.read_rows(NOON_NS, NOON_NS + HALF_HOUR_NS) == fold([first])
-    assert store.read_rows(NOON_NS + HALF_HOUR_NS, NOON_NS + DAY_NS) == fold([second])
-    assert store.read_rows(NOON_NS + DAY_NS, NOON_NS + 2 * DAY_NS) == []
-    assert store.read_rows(NOON_NS, NOON_NS) == []
+    assert MlflowLedger(store).read_rows(NOON_NS, NOON_NS + HALF_HOUR_NS) == fold([first])
+    assert MlflowLedger(store).read_rows(NOON_NS + HALF_HOUR_NS, NOON_NS + DAY_NS) == fold([second])
+    assert MlflowLedger(store).read_rows(NOON_NS + DAY_NS, NOON_NS + 2 * DAY_NS) == []
+    assert MlflowLedger(store).read_rows(NOON_NS, NOON_NS) == []
 
 
 def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
@@ -87,11 +90,11 @@ def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
     upsert(store, records[:1])
     assert ledger_runs(store)[0].data.tags == before.data.tags
     upsert(store, records)
-    assert store.read_rows(*ALL_TIME) == fold(records)
+    assert MlflowLedger(store).read_rows(*ALL_TIME) == fold(records)
     # The journal's old days were archived: what the ledger holds stays, and what is new comes to it.
     third = a_record(at=70)
     upsert(store, [records[1], third])
-    rows = store.read_rows(*ALL_TIME)
+    rows = MlflowLedger(store).read_rows(*ALL_TIME)
     assert rows == fold([*records, third])
     assert len(ledger_runs(store)) == 1
 
@@ -102,7 +105,7 @@ def test_a_correction_replaces_what_it_names(tracking_uri: str) -> None:
     upsert(store, [wrong])
     right = a_record(cpu=2_000_000, replaces=wrong.record_id)
     upsert(store, [wrong, right])
-    assert store.read_rows(*ALL_TIME) == fold([right])
+    assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([right])
 
 
 def test_two_homes_of_one_instance_are_refused(tracking_uri: str) -> None:
@@ -114,7 +117,7 @@ def test_two_homes_of_one_instance_are_refused(tracking_uri: str) -> None:
     assert "home-a" in message
     assert "home-b" in message
     assert "ECOIA_INSTANCE" in message
-    assert store.read_rows(*ALL_TIME) == fold([mine])
+    assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([mine])
 
 
 @pytest.mark.parametrize("lost", ["digest", "metrics"])
@@ -140,7 +143,7 @@ def test_a_run_without_its_file_is_an_empty_day(tracking_uri: str) -> None:
     records = [a_record()]
     upsert(store, records)
     shutil.rmtree(ledger_runs(store)[0].info.artifact_uri.removeprefix("file://"))
-    assert MlflowStore(tracking_uri).read_rows(*ALL_TIME) == []
+    assert MlflowLedger(MlflowStore(tracking_uri)).read_rows(*ALL_TIME) == []
 
 
 def test_a_broken_day_file_is_an_error_not_a_smaller_total(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +153,7 @@ def test_a_broken_day_file_is_an_error_not_a_smaller_total(tracking_uri: str, mo
     path = Path(run.info.artifact_uri.removeprefix("file://"), "records.jsonl.gz")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DeliveryError, match=run.info.run_id):
-        store.read_rows(*ALL_TIME)
+        MlflowLedger(store).read_rows(*ALL_TIME)
 
 
 def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> None:
@@ -161,24 +164,25 @@ def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> Non
     client(store).set_tag(first, "ecoia.day", "elsewhere")  # hide it, as a race would
     upsert(store, [one, two])
     client(store).set_tag(first, "ecoia.day", DAY)
-    assert store.read_rows(*ALL_TIME) == fold([one, two])
+    assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([one, two])
     upsert(store, [one, two])
     assert len(ledger_runs(store)) == 1
-    assert store.read_rows(*ALL_TIME) == fold([one, two])
+    assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([one, two])
 
 
 def test_a_newer_day_is_counted_not_guessed(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
     upsert(store, [a_record()])
     client(store).set_tag(ledger_runs(store)[0].info.run_id, "ecoia.schema", "99")
-    assert store.read_rows(*ALL_TIME) == []
-    assert store.newer_days == 1
+    ledger = MlflowLedger(store)
+    assert ledger.read_rows(*ALL_TIME) == []
+    assert ledger.newer_days == 1
     with pytest.raises(DeliveryError, match="newer ecoia"):
         upsert(store, [a_record()])
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
-    assert MlflowStore(f"sqlite:///{tmp_path}/none.db").read_rows(*ALL_TIME) == []
+    assert MlflowLedger(MlflowStore(f"sqlite:///{tmp_path}/none.db")).read_rows(*ALL_TIME) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -193,7 +197,7 @@ def test_a_deleted_ledger_names_the_remedy(tracking_uri: str) -> None:
 def test_a_server_that_is_not_there_fails_soon_and_says_where() -> None:
     started = time.monotonic()
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:9") as caught:
-        MlflowStore("http://someone:secret@127.0.0.1:9/ml?token=secret").read_rows(*ALL_TIME)
+        MlflowLedger(MlflowStore("http://someone:secret@127.0.0.1:9/ml?token=secret")).read_rows(*ALL_TIME)
     assert time.monotonic() - started < 30
     assert "secret" not in str(caught.value)
 
@@ -222,12 +226,12 @@ def test_a_view_is_written_where_it_differs_and_corrected_downwards(tracking_uri
     hourly = {"ecoia/hourly/units": {9: 3.0, 10: 4.0}}
     view = View({"ecoia/energy_kwh": 2.0}, {"ecoia.service": "vadore"}, step=600, hourly=hourly, table='{"columns":[],"data":[]}')
     for _ in range(2):
-        assert store.write_view(run_id, view)
+        assert MlflowRuns(store).write_view(run_id, view)
     assert len(api.get_metric_history(run_id, "ecoia/energy_kwh")) == 1
     assert [point.step for point in api.get_metric_history(run_id, "ecoia/hourly/units")] == [9, 10]
     tags = api.get_run(run_id).data.tags
     assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "ecoia/breakdown.json", "type": "table"}]
-    store.write_view(run_id, View({"ecoia/energy_kwh": 1.0}, {}, step=600))
+    MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": 1.0}, {}, step=600))
     assert api.get_run(run_id).data.metrics["ecoia/energy_kwh"] == 1.0
     assert api.get_run(run_id).info.status == "RUNNING"  # the user's run is the user's
 
@@ -238,21 +242,24 @@ def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str) -> None:
     root = api.create_run("0").info.run_id
     child = api.create_run("0", tags={"mlflow.parentRunId": root}).info.run_id
     leaf = api.create_run("0", tags={"mlflow.parentRunId": child}).info.run_id
-    assert store.root_run(leaf) == root
-    assert store.root_run("0" * 32) is None
-    store.mark_share(leaf, root)
+    assert MlflowRuns(store).root_run(leaf) == root
+    assert MlflowRuns(store).root_run("0" * 32) is None
+    MlflowRuns(store).mark_share(leaf, root)
     assert api.get_run(leaf).data.tags["ecoia.share_of"] == root
     api.delete_run(root)
-    assert not store.write_view(root, View({"ecoia/energy_kwh": 1.0}, {}, step=0))
+    assert not MlflowRuns(store).write_view(root, View({"ecoia/energy_kwh": 1.0}, {}, step=0))
 
 
 def test_own_runs_are_found_again(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    first = store.own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"})
+    first = MlflowRuns(store).own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"})
     assert (
-        MlflowStore(tracking_uri).own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"}) == first
+        MlflowRuns(MlflowStore(tracking_uri)).own_run(
+            "vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"}
+        )
+        == first
     )
-    assert store.own_run("vadore", "name", NOON_NS, {"ecoia.run": "it's", "ecoia.phase": "training"}) != first
+    assert MlflowRuns(store).own_run("vadore", "name", NOON_NS, {"ecoia.run": "it's", "ecoia.phase": "training"}) != first
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -260,7 +267,7 @@ def test_numbers_that_mlflow_would_falsify_are_refused(tracking_uri: str, value:
     store = MlflowStore(tracking_uri)
     run_id = client(store).create_run("0").info.run_id
     with pytest.raises(DeliveryError, match="refused"):
-        store.write_view(run_id, View({"ecoia/energy_kwh": value}, {}, step=0))
+        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": value}, {}, step=0))
 
 
 # ---------------------------------------------------------------- laws of the day file, without a store

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
@@ -67,7 +68,7 @@ def test_where_the_disk_goes_with_the_process_the_last_figures_are_delivered_bef
     env = environment(tracking_uri, ECOIA_DELIVERY="helper", ECOIA_EXIT_SECONDS="100")
     subprocess.run([sys.executable, "-c", PROGRAM], env=env, check=True)
     shutil.rmtree(home)
-    rows = MlflowStore(tracking_uri).read_rows(0, 1 << 62)
+    rows = MlflowLedger(MlflowStore(tracking_uri)).read_rows(0, 1 << 62)
     assert sum(row["units_micro"] or 0 for row in rows) == 1_000_000
 
 
@@ -79,7 +80,7 @@ def test_delivery_talks_to_the_tracking_uri_and_to_nothing_else(tracking_uri: st
         for how in (["deliver"], ["deliver", "--follow"]):
             subprocess.run([sys.executable, "-c", PROGRAM], env=env, check=True, capture_output=True)
             subprocess.run([sys.executable, "-m", "ecoia", *how], env=env, check=True, capture_output=True)
-        rows = MlflowStore(uri).read_rows(0, 1 << 62)
+        rows = MlflowLedger(MlflowStore(uri)).read_rows(0, 1 << 62)
     assert sum(row["units_micro"] or 0 for row in rows) == 2_000_000
     asked = (tmp_path / "seen.txt").read_text(encoding="utf-8").splitlines()
     assert asked, "nothing was trapped"

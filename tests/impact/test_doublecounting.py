@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecoia.delivery.ledger import union
+from ecoia.delivery.day_file import union
 from ecoia.impact.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
 from ecoia.semconv import COMPONENTS

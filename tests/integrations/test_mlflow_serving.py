@@ -24,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import semconv
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.errors import UsageError
 from ecoia.keeping.helper import HELPER_LOCK, try_lock
@@ -376,7 +377,7 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
 
     wait_until(delivered, 120)
     records = recorded(home)
-    rows = MlflowStore(store).read_rows(0, 1 << 62)
+    rows = MlflowLedger(MlflowStore(store)).read_rows(0, 1 << 62)
     assert sum(row["spans"] for row in rows) == sum(record.spans for record in records)
     assert Counter(i for row in rows for i in row["record_ids"]).keys() == {record.record_id for record in records}
     days = {utc_day(record.start_utc_ns) for record in records}

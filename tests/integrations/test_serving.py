@@ -21,6 +21,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ecoia import semconv
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.helper import HELPER_LOCK, try_lock
 from ecoia.periods import half_hour_start
@@ -310,7 +311,7 @@ def test_a_service_under_load_while_mlflow_is_away_loses_nothing_and_does_not_gr
                 return free
 
         wait_until(arrived, 600)
-        rows = MlflowStore(uri).read_rows(0, 1 << 62)
+        rows = MlflowLedger(MlflowStore(uri)).read_rows(0, 1 << 62)
     print(f"{time.monotonic() - began:6.1f} s  all is in MLflow", flush=True)
     # A window that a half-hour cuts has its id in the rows of both.
     parts = [(part.record_id, half_hour_start(part.start_utc_ns)) for record in records for part in split_by_half_hour(record)]

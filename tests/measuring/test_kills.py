@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from ecoia import settings
-from ecoia.delivery import deliver as delivery
+from ecoia.delivery.deliver import deliver
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record, fold
@@ -89,12 +90,12 @@ def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is
     assert spans_of_scan(home)["next"] == 1
 
     deliveries = killed_deliveries(tracking_uri, KILLS // 50)
-    result = delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri)
+    result = deliver(Journal(home), settings.load(), tracking_uri=tracking_uri)
     told = (f"{scan.torn} journal line(s) not read: torn",) if scan.torn else ()
     assert (result.pending, result.conflicts, result.problems) == (0, (), told)
-    rows = MlflowStore(tracking_uri).read_rows(0, 1 << 62)
+    rows = MlflowLedger(MlflowStore(tracking_uri)).read_rows(0, 1 << 62)
     assert rows == fold(Journal(home).scan().records)
-    assert delivery.deliver(Journal(home), settings.load(), tracking_uri=tracking_uri).delivered == 0
+    assert deliver(Journal(home), settings.load(), tracking_uri=tracking_uri).delivered == 0
     done, confirmed = sum(kill["done"] for kill in kills), sum(kill["confirmed"] for kill in kills)
     print(
         f"\n{KILLS} kills, {sum(kill['afresh'] for kill in kills)} of new interpreters; {deliveries} deliveries killed"

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from ecoia import catalogue
 from ecoia.cli import app
-from ecoia.delivery import deliver as delivery
+from ecoia.delivery.deliver import deliver
 from ecoia.factors import default_factors
 from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
@@ -148,7 +148,7 @@ def test_the_ledger_and_the_journal_give_one_export(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     journal = Journal(home)
     write(journal, RECORDS)
-    delivery.deliver(journal, make_settings(home=str(home)))
+    deliver(journal, make_settings(home=str(home)))
     told = ecoia("export", tmp_path / "ledger")
     assert told.exit_code == 0
     assert told.stdout.split() == [str(tmp_path / f"ledger/quarter={quarter}/rows.parquet") for quarter in ("2026Q3", "2026Q4")]

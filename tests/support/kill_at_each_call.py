@@ -19,7 +19,8 @@ from pathlib import Path
 import mlflow
 
 from ecoia import settings
-from ecoia.delivery import deliver as delivery
+from ecoia.delivery.deliver import deliver
+from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
 from ecoia.records import fold
@@ -71,13 +72,13 @@ def main(template_home: str, template_database: str, folder: str) -> None:
         return Journal(folder_of_its_own / "home"), f"sqlite:///{folder_of_its_own}/mlflow.db"
 
     def complete(journal: Journal, uri: str) -> bool:
-        result = delivery.deliver(journal, settings.load(), tracking_uri=uri)
-        rows = MlflowStore(uri).read_rows(0, 1 << 62)
+        result = deliver(journal, settings.load(), tracking_uri=uri)
+        rows = MlflowLedger(MlflowStore(uri)).read_rows(0, 1 << 62)
         return result.pending == 0 and rows == fold(journal.scan().records) and bool(rows)
 
     def killed_delivery(journal: Journal, uri: str, number: int) -> bool:
         kill_at(number)
-        return delivery.deliver(journal, settings.load(), tracking_uri=uri).pending == 0
+        return deliver(journal, settings.load(), tracking_uri=uri).pending == 0
 
     killed, wrong = 0, []
     if not complete(*place("whole")):  # also loads, once for every fork, what MLflow loads late

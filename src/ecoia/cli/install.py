@@ -213,7 +213,7 @@ def _check_room(folder: Path) -> None:
 
 
 def _journal(settings: Settings) -> Iterator[Check]:
-    from ecoia.delivery import deliver as delivery
+    from ecoia.delivery.cursors import is_delivered, read_cursors
     from ecoia.keeping.helper import HELPER_LOCK, try_lock
 
     home = Path(settings.home)
@@ -234,11 +234,11 @@ def _journal(settings: Settings) -> Iterator[Check]:
     state = State.OK if size < ANNOUNCE_SHARE * cap else State.NOTE if size < cap else State.BROKEN
     remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"
     yield Check(state, "journal", f"{home}: {number(size / 1e6)} MB of {number(cap / 1e6)} MB", remedy)
-    counts, cursors = Scan(), delivery.read_cursors(found)
+    counts, cursors = Scan(), read_cursors(found)
     total = pending = 0
     for entry in found.stream(counts):
         total += 1
-        pending += not delivery.is_delivered(entry, cursors)
+        pending += not is_delivered(entry, cursors)
     bad = ", ".join(
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )

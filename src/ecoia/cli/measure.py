@@ -140,7 +140,7 @@ def journal(
 
 def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
     """Each record once, with whether it was delivered."""
-    from ecoia.delivery.deliver import is_delivered, read_cursors
+    from ecoia.delivery.cursors import is_delivered, read_cursors
 
     cursors = read_cursors(found)
     seen: set[str] = set()

@@ -74,14 +74,14 @@ def chain_of(settings: Settings) -> list[Published]:
 
 
 def _journal_rows(settings: Settings) -> list[Row]:
-    from ecoia.delivery import deliver as delivery
+    from ecoia.delivery.abandoned import close_abandoned
     from ecoia.records import fold
 
     found = existing_journal(settings)
     if found is None:
         return []
     try:
-        delivery.close_abandoned(found)
+        close_abandoned(found)
     except JournalError as error:
         say(f"runs that were killed cannot be marked as abandoned: {error}")
     counts = Scan()
@@ -91,6 +91,7 @@ def _journal_rows(settings: Settings) -> list[Row]:
 
 
 def _ledger_rows(settings: Settings) -> list[Row]:
+    from ecoia.delivery.mlflow_ledger import MlflowLedger
     from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
     from ecoia.keeping.destinations import public_uri
 
@@ -99,11 +100,12 @@ def _ledger_rows(settings: Settings) -> list[Row]:
     store = MlflowStore(uri)
     if why:
         say(f"reading the ledger at {public_uri(store.uri)} ({why})")
-    rows = store.read_rows(0, _ALL_TIME_NS)
+    ledger = MlflowLedger(store)
+    rows = ledger.read_rows(0, _ALL_TIME_NS)
     if not rows:
         say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
-    if store.newer_days:
-        say(f"{store.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
+    if ledger.newer_days:
+        say(f"{ledger.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
     _tell_pending(settings)
     return rows
 
@@ -123,7 +125,7 @@ def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def _tell_pending(settings: Settings) -> None:
-    from ecoia.delivery.deliver import is_delivered, read_cursors
+    from ecoia.delivery.cursors import is_delivered, read_cursors
 
     if not (Path(settings.home) / "home.json").exists():
         return

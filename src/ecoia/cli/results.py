@@ -159,19 +159,20 @@ def deliver(
 
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
-    from ecoia.delivery import deliver as delivery
+    from ecoia.delivery.deliver import deliver as send
+    from ecoia.delivery.follow import follow as serve
     from ecoia.delivery.mlflow_store import keep_telemetry_off
 
     keep_telemetry_off()
     settings = journal_settings(home)
     if follow:
-        if not delivery.follow(open_journal(settings), settings):
+        if not serve(open_journal(settings), settings):
             say(f"another helper serves '{settings.home}' already")
         return
     found = existing_journal(settings)
     if found is None:
         return
-    result = delivery.deliver(found, settings)
+    result = send(found, settings)
     where = f" to {', '.join(result.targets)}" if result.targets else ""
     typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):

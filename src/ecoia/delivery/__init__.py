@@ -1,1 +1,20 @@
-"""From the journal to MLflow: the ledger, and the metrics on the runs where people look."""
+"""From the journal to MLflow: the ledger's runs, and figures on the runs that people open.
+
+======================  =====================================================================
+``deliver``             one delivery, by hand
+``follow``              the helper's loop: deliver until nothing is left and no process lives
+``sender``              one sending: ledger days first, then the runs whose figures changed
+``backlog``             what the journal holds and what of it is not delivered yet
+``cursors``             how far each journal file was delivered
+``routes``              which MLflow store each record goes to
+``abandoned``           outcomes for runs whose process died
+``day_file``            the ledger's day file: its bytes, and how it grows
+``tags_and_metrics``    every tag and metric that is written to MLflow
+``run_views``           what one MLflow run shows
+``view_page``           the table and the page on such a run
+``view_updates``        which runs show something new, and writing it there
+``mlflow_store``        the connection to one MLflow store
+``mlflow_ledger``       ledger runs in it
+``mlflow_runs``         runs in it that people open
+======================  =====================================================================
+"""

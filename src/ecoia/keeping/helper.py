@@ -1,7 +1,7 @@
 """Starting the one helper process of a journal home, and the locks by which there is only one.
 
 Stdlib only, and nothing here waits: measured processes call ``spawn_helper`` from their background thread. The helper
-is ``ecoia deliver --follow`` (``ecoia.delivery.deliver.follow``); MLflow is imported there, never here.
+is ``ecoia deliver --follow`` (``ecoia.delivery.follow.follow``); MLflow is imported there, never here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,124 @@
+"""Outcomes for runs whose process died without writing one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ecoia import semconv
+from ecoia.keeping.journal import Journal, Scan
+from ecoia.methods import NOT_MEASURED
+from ecoia.records import Record
+
+_NAMESPACE = uuid.UUID("6f0f6a52-3c1e-5d0b-9a77-6b6f0a0d7c11")
+
+
+class _RunKey(NamedTuple):
+    process: str  # name of its journal file, the same in each day's folder
+    run_id: str
+    service: str
+    phase: str
+
+
+def any_alive(journal: Journal, names: Iterable[str]) -> bool:
+    """Return whether the process that writes one of these journal files still lives."""
+    return any(journal.is_alive(name) for name in names)
+
+
+def close_abandoned(journal: Journal) -> int:
+    """Write the outcome ``abandoned`` for runs whose process died without an outcome.
+
+    A killed process leaves spans and no outcome. The next reader of the journal adds the outcome, under an id derived from the
+    run, so several readers add the same record and a second call adds nothing.
+
+    Returns:
+        The number of outcomes written.
+
+    Raises:
+        JournalError: the journal cannot be written.
+
+    Example:
+        >>> close_abandoned(Journal(settings.home))
+        1
+    """
+    known_ids, open_runs = _open_runs(journal, None)
+    dead = {process for process in {key.process for key in open_runs} if not _process_alive(journal, process)}
+    if not dead:
+        return 0
+    # A process may have ended well between our reading and our look at its lock, so read the files of the dead again. It may
+    # also have been between two days' files at that moment, so check again that it is dead.
+    _, open_runs = _open_runs(journal, [name for process in dead for name in _files_of(journal, process)])
+    outcomes = []
+    for key, last_span in sorted(open_runs.items()):
+        record_id = str(uuid.uuid5(_NAMESPACE, "/".join((journal.home_id, *key))))
+        if record_id not in known_ids and not _process_alive(journal, key.process):
+            outcomes.append(_abandoned_outcome(record_id, key, last_span))
+    if outcomes:
+        writer = journal.writer()
+        try:
+            writer.append(outcomes)
+        finally:
+            writer.close()
+    return len(outcomes)
+
+
+def _abandoned_outcome(record_id: str, key: _RunKey, last_span: Record) -> Record:
+    """Build the outcome of a run. It stands at the end of the run's last span and has no energy."""
+    return Record(
+        record_id=record_id,
+        kind=semconv.KIND_OUTCOME,
+        service=key.service,
+        phase=key.phase,
+        instance=last_span.instance,
+        pid=last_span.pid,
+        start_utc_ns=last_span.end_utc_ns,
+        end_utc_ns=last_span.end_utc_ns,
+        energy_microjoules=dict.fromkeys(semconv.COMPONENTS),
+        method=dict.fromkeys(semconv.COMPONENTS, NOT_MEASURED),
+        run_id=key.run_id,
+        scope=last_span.scope,
+        zone=last_span.zone,
+        outcome=semconv.ABANDONED,
+        simulated=last_span.simulated,
+        target=last_span.target,
+    )
+
+
+def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dict[_RunKey, Record]]:
+    """Read which runs have spans and no outcome from their own process.
+
+    Args:
+        journal: The journal.
+        names: The files to read; ``None`` for all.
+
+    Returns:
+        The ids of the outcomes found, and the last span of each open run.
+    """
+    outcome_ids: set[str] = set()
+    closed: set[_RunKey] = set()
+    last: dict[_RunKey, Record] = {}
+    for entry in journal.stream(Scan(), names=names):
+        record = entry.record
+        if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
+            continue
+        key = _RunKey(_process_of(entry.file), record.run_id, record.service, record.phase)
+        if record.kind == semconv.KIND_OUTCOME:
+            outcome_ids.add(record.record_id)
+            closed.add(key)
+        elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
+            last[key] = record
+    return outcome_ids, {key: record for key, record in last.items() if key not in closed}
+
+
+def _process_of(name: str) -> str:
+    """Return the file's name without its day: a process writes one file a day, always under the same name."""
+    return name.rpartition("/")[2]
+
+
+def _files_of(journal: Journal, process: str) -> list[str]:
+    return [name for name in journal.files() if _process_of(name) == process]
+
+
+def _process_alive(journal: Journal, process: str) -> bool:
+    return any_alive(journal, _files_of(journal, process))

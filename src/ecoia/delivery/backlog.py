@@ -1,0 +1,191 @@
+"""What the journal holds, folded into ledger rows, and what of it is not delivered yet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from ecoia import semconv
+from ecoia.delivery.cursors import is_delivered, read_cursors
+from ecoia.keeping.destinations import write_atomically
+from ecoia.keeping.helper import ALL_TARGETS, CURSORS
+from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.periods import utc_day
+from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
+
+_BATCH_ENTRIES = 5000
+
+
+class InstanceDay(NamedTuple):
+    """One instance on one UTC day: what one ledger run holds."""
+
+    instance: str
+    day: str
+
+
+class DayKey(NamedTuple):
+    """The part of an instance's day that goes to one target."""
+
+    target: str
+    instance: str
+    day: str
+
+    @property
+    def instance_day(self) -> InstanceDay:
+        """The ledger day, whatever the target."""
+        return InstanceDay(self.instance, self.day)
+
+
+class PendingEntry(NamedTuple):
+    """A journal entry that is not delivered yet, and the ledger days that its record falls on."""
+
+    file: str
+    start_offset: int  # end of the entry before it, in bytes
+    target: str
+    days: frozenset[InstanceDay]
+
+
+def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
+    """Return the size in bytes of each journal file, by name.
+
+    Args:
+        journal: The journal.
+        last_days: Look only at the last so many days' folders; ``None``: at all.
+    """
+    sizes = {}
+    with contextlib.suppress(FileNotFoundError):
+        days = sorted(entry.name for entry in os.scandir(journal.folder) if entry.is_dir())
+        for day in days if last_days is None else days[-last_days:]:
+            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
+                for entry in sorted(os.scandir(journal.folder / day), key=lambda entry: entry.name):
+                    if entry.name.endswith(".jsonl"):
+                        sizes[f"{day}/{entry.name}"] = entry.stat().st_size
+    return sizes
+
+
+class Backlog:
+    """A journal folded into ledger rows, read further as it grows. Memory holds rows, not records.
+
+    Attributes:
+        journal: The journal.
+        cursors: How far each file was delivered to each target, as ``read_cursors`` gives it.
+        line_counts: How many lines gave no record, by reason.
+        rows: The ledger rows of each day and target.
+        changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
+        pending: Entries that are not delivered yet, in reading order.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.cursors = read_cursors(journal)
+        self._replaced: set[str] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.line_counts = Scan()
+        self.rows: dict[DayKey, list[Row]] = {}
+        self.changed: set[DayKey] = set()
+        self.pending: list[PendingEntry] = []
+        self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
+        self._read_offsets: dict[str, int] = {}
+        self._read_sizes: dict[str, int] = {}
+        self._seen: set[str] = set()
+
+    def grown(self, sizes: Mapping[str, int]) -> list[str]:
+        """Return the files whose size differs from when they were read."""
+        return [name for name, size in sizes.items() if size != self._read_sizes.get(name, 0)]
+
+    def read(self, sizes: Mapping[str, int]) -> bool:
+        """Read what these files gained since the last reading.
+
+        Args:
+            sizes: Size in bytes of each file to look at, from ``journal_sizes``.
+
+        Returns:
+            Whether any of them had grown.
+        """
+        names = self.grown(sizes)
+        if not names:
+            return False
+        entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
+        while batch := list(islice(entries, _BATCH_ENTRIES)):
+            replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
+            self._replaced |= replaced
+            if replaced & self._seen:
+                # A correction replaces a record that is folded already. Sums cannot be undone, so fold everything again.
+                self._forget()
+                return self.read(journal_sizes(self.journal))
+            self._add_to_rows(self._note_entries(batch))
+        self._read_sizes.update({name: sizes[name] for name in names})
+        return True
+
+    def _note_entries(self, batch: Iterable[Entry]) -> dict[str, list[Record]]:
+        """Note offsets, pending entries and changed days. Returns the records to fold, by target."""
+        fresh: dict[str, list[Record]] = {}
+        for entry in batch:
+            record, target = entry.record, entry.record.target or ""
+            days = frozenset(InstanceDay(record.instance, utc_day(part.start_utc_ns)) for part in split_by_half_hour(record))
+            start_offset = self._read_offsets.get(entry.file, 0)
+            self._read_offsets[entry.file] = entry.end_offset
+            self._end_offsets.setdefault(entry.file, {})[target] = entry.end_offset
+            pending = not is_delivered(entry, self.cursors)
+            if pending:
+                self.pending.append(PendingEntry(entry.file, start_offset, target, days))
+            if pending or record.record_id in self._replaced:
+                self.changed.update(DayKey(target, *day) for day in days)
+            if record.record_id not in self._replaced and record.record_id not in self._seen:
+                fresh.setdefault(target, []).append(record)
+            self._seen.add(record.record_id)
+        return fresh
+
+    def _add_to_rows(self, fresh: Mapping[str, list[Record]]) -> None:
+        for target, records in fresh.items():
+            added: dict[DayKey, list[Row]] = {}
+            for row in fold(records):
+                added.setdefault(DayKey(target, row["instance"], utc_day(row["half_hour_utc_ns"])), []).append(row)
+            for key, rows in added.items():
+                self.rows[key] = merge_rows([*self.rows[key], *rows]) if key in self.rows else rows
+
+    def mark_all_changed(self) -> None:
+        """Have every day compared with the ledger, whether it was delivered before or not."""
+        self.changed.update(self.rows)
+
+    def records_of(self, targets: set[str], instance: str) -> list[Record]:
+        """Read the journal again for the records of an instance that go to some targets."""
+        entries = self.journal.stream(Scan())
+        return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
+
+    def settle(self, targets: set[str], refused: set[InstanceDay]) -> int:
+        """Mark the pending entries of some targets as delivered, and write the cursors.
+
+        Args:
+            targets: The target ids that were sent.
+            refused: Days that the ledger refused; their entries stay pending.
+
+        Returns:
+            How many entries are delivered now that were pending before.
+        """
+        left = [entry for entry in self.pending if entry.target not in targets or entry.days & refused]
+        delivered = len(self.pending) - len(left)
+        self.pending = left
+        self._move_cursors()
+        write_atomically(
+            self.journal.home / "delivery" / CURSORS,
+            json.dumps({"schema": semconv.SCHEMA_VERSION, "files": self.cursors}, separators=(",", ":")) + "\n",
+        )
+        return delivered
+
+    def _move_cursors(self) -> None:
+        """Set each cursor to the start of its first pending entry, or to the end of what was read."""
+        first_pending: dict[tuple[str, str], int] = {}
+        for entry in self.pending:
+            first_pending.setdefault((entry.file, entry.target), entry.start_offset)
+        for name, ends in self._end_offsets.items():
+            cursor = {target: first_pending.get((name, target), end) for target, end in ends.items()}
+            blocked = [first_pending[name, target] for target in ends if (name, target) in first_pending]
+            cursor[ALL_TARGETS] = min(blocked, default=max(ends.values()))
+            self.cursors[name] = cursor

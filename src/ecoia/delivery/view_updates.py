@@ -1,0 +1,267 @@
+"""Which MLflow runs show something new, and writing it there.
+
+A training run of the user shows the figures of itself and its children. A session without a run of the user, and a service's
+inference on one instance and UTC day, have runs of ecoia's own. Declared activity has none.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from ecoia import semconv
+from ecoia.delivery.mlflow_runs import MlflowRuns
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.run_views import build_day_view, build_view
+from ecoia.delivery.tags_and_metrics import active_rows, day_run_tags, own_run_tags, worst_outcome
+from ecoia.errors import DeliveryError, EcoiaError
+from ecoia.factors import default_factors, in_use
+from ecoia.impact.assessment import Knowledge
+from ecoia.keeping.destinations import public_uri, write_atomically
+from ecoia.periods import utc_datetime, utc_day, utc_ns
+from ecoia.records import Row
+from ecoia.settings import Settings
+
+_ROOTS = "roots.json"
+_OWN_RUN = "ecoia-"
+_RUN_STATUS = {"ok": "FINISHED", "failed": "FAILED", semconv.ABANDONED: "KILLED"}
+
+
+class ViewKey(NamedTuple):
+    """The subject of one view: a run, or a service's inference on one instance and UTC day, with its reserved idle energy."""
+
+    run_id: str
+    service: str = ""
+    instance: str = ""
+    day: str = ""
+
+
+def view_key(row: Row) -> ViewKey | None:
+    """Return the view that a row belongs to; ``None`` if it is in none."""
+    if not row["service"] or row["declared_source"]:
+        return None  # declared activity was not watched, and a declared quarter would make a run for each of its days
+    of_inference = row["kind"] == semconv.KIND_SPAN and row["phase"] == "inference"
+    if of_inference or row["kind"] == semconv.KIND_IDLE:
+        return ViewKey("", row["service"], row["instance"], utc_day(row["half_hour_utc_ns"]))
+    of_run = row["kind"] in (semconv.KIND_SPAN, semconv.KIND_OUTCOME) and row["phase"] and row["phase"] != "inference"
+    return ViewKey(row["run_id"]) if of_run and row["run_id"] else None
+
+
+def rows_by_view(rows: Iterable[Row]) -> dict[ViewKey, list[Row]]:
+    """Group rows by the view that they belong to. Rows that are in no view are left out."""
+    by_key: dict[ViewKey, list[Row]] = {}
+    for row in rows:
+        key = view_key(row)
+        if key is not None:
+            by_key.setdefault(key, []).append(row)
+    return by_key
+
+
+class Written(NamedTuple):
+    """What came of writing views: messages for people, and whether a store did not answer."""
+
+    problems: list[str]
+    failed: bool
+
+
+class ViewUpdates:
+    """The views of a journal home, in every store. It lives as long as the helper: what fails is tried again.
+
+    Args:
+        home: The journal home; ``delivery/roots.json`` in it keeps the root run of each run.
+        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for CO2e.
+    """
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._settings = settings
+        self._roots = RootRuns(home / "delivery" / _ROOTS)
+        self._runs: dict[str | None, MlflowRuns] = {}
+        self._known: Knowledge | None = None
+        self._catalogue_problems: list[str] = []
+        self._changed: dict[str | None, set[ViewKey]] = {}
+        self._unfinished: dict[str | None, set[ViewKey]] = {}  # written, but their end is still to come
+
+    def note_changed(self, uri: str | None, rows: Iterable[Row]) -> None:
+        """Note that some rows reached the ledger of a store, so that their views are written next."""
+        self._changed.setdefault(uri, set()).update(rows_by_view(rows))
+
+    @property
+    def any_left(self) -> bool:
+        """Whether a view is still to be written, or to be completed when the measured processes end."""
+        return any(self._changed.values()) or any(self._unfinished.values())
+
+    def write(self, store: MlflowStore, uri: str | None, rows: Iterable[Row], *, final: bool) -> Written:
+        """Write the views of a store that changed, or whose end has come.
+
+        A run that cannot be written costs no record and no other run: it is reported, and tried again with the next call.
+
+        Args:
+            store: The store.
+            uri: Its key in ``note_changed``.
+            rows: Every row of that store's ledger days that were not refused.
+            final: No measured process lives, so every view is completed.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        by_key = rows_by_view(rows)
+        today = utc_day(time.time_ns())
+        over = {key for key in by_key if final or (key.day and key.day < today)}
+        changed, unfinished = self._changed.setdefault(uri, set()), self._unfinished.setdefault(uri, set())
+        due = (changed | (unfinished & over)) & by_key.keys()
+        runs = self._runs.setdefault(uri, MlflowRuns(store))
+        roots = {key.run_id: self._roots.find(store, runs, key.run_id) for key in by_key if key.run_id} if due else {}
+        problems: list[str] = []
+        failed = False
+        written: set[ViewKey] = set()
+        for key in sorted(due):
+            if key in written:
+                continue
+            group = _shown_together(key, by_key, roots)
+            try:
+                problems += self._write_group(runs, roots.get(key.run_id), group, due=due, over=over)
+            except EcoiaError as error:
+                failed |= isinstance(error, DeliveryError)
+                problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
+            else:
+                written |= group.keys()
+        changed -= written
+        unfinished |= written
+        unfinished -= written & over
+        problems += self._catalogue_problems
+        self._catalogue_problems = []
+        return Written(problems, failed)
+
+    def _write_group(
+        self, runs: MlflowRuns, root: str | None, group: Mapping[ViewKey, list[Row]], *, due: set[ViewKey], over: set[ViewKey]
+    ) -> list[str]:
+        """Write the view of some keys that are shown on one run. Returns messages for people."""
+        rows = [row for key in sorted(group) for row in group[key]]
+        complete = group.keys() <= over
+        if root is not None:
+            return self._write_user_run(runs, root, rows, {key.run_id for key in group.keys() & due}, complete=complete)
+        (key,) = group
+        if key.run_id:
+            self._write_own_runs(runs, key.run_id, rows, complete=complete)
+        else:
+            self._write_day_run(runs, key, rows, complete=complete)
+        return []
+
+    def _write_user_run(self, runs: MlflowRuns, root: str, rows: list[Row], changed: set[str], *, complete: bool) -> list[str]:
+        """Write the figures of a user's run and its children on the top run, and mark the changed children."""
+        spans = active_rows(rows)
+        if not spans:
+            return []
+        ended = {row["run_id"] for row in rows if row["outcome"]}
+        # The root's own outcome counts alone: of a search's hundred children some may well have failed.
+        outcomes = [row["outcome"] for row in rows if row["outcome"] and (root not in ended or row["run_id"] == root)]
+        if not runs.write_view(root, build_view(spans, outcomes, known=self._knowledge(), complete=complete)):
+            return [f"run {root} was deleted: its figures are in the ledger only"]
+        for run_id in sorted(changed - {root}):
+            runs.mark_share(run_id, root)
+        return []
+
+    def _write_own_runs(self, runs: MlflowRuns, run_id: str, rows: list[Row], *, complete: bool) -> None:
+        """Write a session that has no run of the user: one run of ecoia's own for each service and phase."""
+        groups: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            groups.setdefault((row["service"], row["phase"]), []).append(row)
+        for (service, phase), group in sorted(groups.items()):
+            spans = active_rows(group)
+            if not spans:
+                continue
+            outcomes = [row["outcome"] for row in group if row["outcome"]]
+            worst = worst_outcome(outcomes)
+            status = _RUN_STATUS[worst] if worst else "FINISHED" if complete else None
+            view = build_view(spans, outcomes, known=self._knowledge(), complete=complete, status=status)
+            start_utc_ns = min(row["start_utc_ns"] for row in group)
+            name = f"{phase} {utc_day(start_utc_ns)}"
+            own = runs.own_run(service, name, start_utc_ns, own_run_tags(run_id, service, phase))
+            runs.write_view(own, view)
+
+    def _write_day_run(self, runs: MlflowRuns, key: ViewKey, rows: list[Row], *, complete: bool) -> None:
+        """Write a service's inference on one instance and UTC day."""
+        first = utc_datetime(min(row["start_utc_ns"] for row in rows))
+        day_start_utc_ns = utc_ns(first.replace(hour=0, minute=0, second=0, microsecond=0))
+        view = build_day_view(
+            rows,
+            known=self._knowledge(),
+            day_start_utc_ns=day_start_utc_ns,
+            until_utc_ns=None if complete else time.time_ns(),
+        )
+        name = f"inference {key.instance} {key.day}"
+        own = runs.own_run(key.service, name, day_start_utc_ns, day_run_tags(key.service, key.instance, key.day))
+        runs.write_view(own, view)
+
+    def _knowledge(self) -> Knowledge:
+        """Return what CO2e is computed with, read once. A wrong catalogue costs no view: the settings have to do."""
+        if self._known is None:
+            try:
+                self._known = read_knowledge(self._settings, self._settings.catalogue)
+            except (EcoiaError, OSError) as error:
+                self._known = read_knowledge(self._settings, None)  # a zone without a factor is refused here again
+                self._catalogue_problems.append(f"runs show CO2e by the settings and the default emission factors alone: {error}")
+        return self._known
+
+
+def _shown_together(
+    key: ViewKey, by_key: Mapping[ViewKey, list[Row]], roots: Mapping[str, str | None]
+) -> dict[ViewKey, list[Row]]:
+    """Return the rows that are shown on one MLflow run with a key: those of every run below the same root run."""
+    root = roots.get(key.run_id)
+    if root is None:
+        return {key: by_key[key]}
+    return {other: rows for other, rows in by_key.items() if other.run_id and roots[other.run_id] == root}
+
+
+def read_knowledge(settings: Settings, folder: str | None) -> Knowledge:
+    """Return what CO2e is computed with: the same as for the report, so that a run's page and the report agree.
+
+    Args:
+        settings: ``zone``, ``pue`` and ``timezone`` are used.
+        folder: The catalogue; ``None``: the settings and the default emission factors alone.
+
+    Raises:
+        CatalogueError: the catalogue is wrong.
+        FactorError: the zone has no emission factor.
+    """
+    timezone = ZoneInfo(settings.timezone)
+    if folder is None:
+        return Knowledge(default_factors(timezone), settings.zone, settings.pue, timezone)
+    from ecoia import catalogue  # loads pydantic, which the helper does without otherwise
+
+    found = catalogue.load(folder)
+    factors = in_use(found.factors, folder, timezone)
+    return Knowledge(factors, settings.zone, settings.pue, timezone, found.calibrations, found.sites, found.contracts, found.gsd)
+
+
+class RootRuns:
+    """The root run of each run, by store, kept in a file: a run's parent never changes, and a journal knows many old runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._known: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._known = {}
+
+    def find(self, store: MlflowStore, runs: MlflowRuns, run_id: str) -> str | None:
+        """Return the root of a run; ``None``: a session of ecoia's own, or a run that the store does not have.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        if run_id.startswith(_OWN_RUN):
+            return None
+        known = self._known.setdefault(public_uri(store.uri), {})
+        if run_id not in known:
+            root = runs.root_run(run_id)
+            if root is None:
+                return None
+            known[run_id] = root
+            write_atomically(self._path, json.dumps(self._known, separators=(",", ":")) + "\n")
+        return known[run_id]
