@@ -251,15 +251,11 @@ def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str) -> None:
 
 
 def test_own_runs_are_found_again(tracking_uri: str) -> None:
-    store = MlflowStore(tracking_uri)
-    first = MlflowRuns(store).own_run("vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"})
-    assert (
-        MlflowRuns(MlflowStore(tracking_uri)).own_run(
-            "vadore", "name", NOON_NS, {"ecoia.run": "ecoia-1", "ecoia.phase": "training"}
-        )
-        == first
-    )
-    assert MlflowRuns(store).own_run("vadore", "name", NOON_NS, {"ecoia.run": "it's", "ecoia.phase": "training"}) != first
+    runs = MlflowRuns(MlflowStore(tracking_uri))
+    identity = {"ecoia.run": "ecoia-1", "ecoia.phase": "training"}
+    first = runs.own_run("vadore", "name", NOON_NS, identity)
+    assert MlflowRuns(MlflowStore(tracking_uri)).own_run("vadore", "name", NOON_NS, identity) == first
+    assert runs.own_run("vadore", "name", NOON_NS, identity | {"ecoia.run": "it's"}) != first
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,6 +1,6 @@
-"""The ledger's day file, ``records.jsonl.gz``: its bytes, and how it grows without losing or doubling anything.
+"""The ledger's day file, ``records.jsonl.gz``: its bytes, and how it grows without losing or doubling a record.
 
-Pure functions: they know no store. A day file is the rows of one instance and UTC day, one JSON object a line.
+A day file holds the rows of one instance and UTC day, one JSON object a line. The functions here know no store.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
 
 
 def encode_day(rows: Iterable[Row]) -> bytes:
-    """The day file of some rows. Equal rows give equal bytes: no time and no name is in the gzip header."""
+    """Write rows as a day file. Equal rows give equal bytes: the gzip header holds neither time nor name."""
     return gzip.compress(_lines(rows), mtime=0)
 
 
 def digest(rows: Iterable[Row]) -> str:
-    """SHA-256 of the day file's text."""
+    """Return the SHA-256 of the day file's text, in hexadecimal."""
     return hashlib.sha256(_lines(rows)).hexdigest()
 
 
@@ -32,10 +32,14 @@ def _lines(rows: Iterable[Row]) -> bytes:
 
 
 def decode_day(data: bytes) -> list[Row]:
-    """The rows of a day file.
+    """Read the rows of a day file.
 
     Raises:
-        DeliveryError: it is cut short or is no day file.
+        DeliveryError: the data is cut short or is no day file.
+
+    Example:
+        >>> decode_day(encode_day(rows)) == rows
+        True
     """
     try:
         return [json.loads(line) for line in gzip.decompress(data).splitlines()]
@@ -44,15 +48,22 @@ def decode_day(data: bytes) -> list[Row]:
 
 
 def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[], Iterable[Record]]) -> list[Row]:
-    """The day file that replaces ``existing``: whatever it held, and everything that the journal holds, each record once.
+    """Merge a day file with what the journal holds, so that each record counts once and none is lost.
 
-    Normally the journal is whole and its rows are the answer. Rows in which the ledger knows records that the journal
-    no longer has (its old days were archived) are kept as they are, and the journal adds the records not in them.
+    Normally the journal is whole, and its rows are the answer. If old days of the journal were archived, the ledger has rows with
+    records that the journal lacks: these rows stay as they are, and the journal adds the records that are not in them.
 
     Args:
         existing: Rows of the present day file.
         rows: The journal's records of that instance and day, folded.
-        records: Gives the journal's records that touch the day; asked only when the journal is not whole.
+        records: Gives the journal's records that touch the day; called only if the journal is not whole.
+
+    Returns:
+        The rows of the day file that replaces ``existing``.
+
+    Example:
+        >>> merge_day([], fold(records), lambda: records) == fold(records)
+        True
     """
     if not existing:
         return list(rows)
@@ -61,7 +72,7 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
     if not missing:
         return list(rows)
     here = list(records())
-    local.update(record.record_id for record in here)  # those that a correction replaced are in no row
+    local.update(record.record_id for record in here)  # also those that a correction replaced, which are in no row
     kept = [row for row in existing if not local.issuperset(row["record_ids"])]
     if not kept:
         return list(rows)
@@ -76,16 +87,16 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
             half_hour = half_hour_start(part.start_utc_ns)
             if utc_day(half_hour) in days and record.record_id not in replaced | counted.get(half_hour, set()):
                 added.setdefault(half_hour, []).append(part)
-    # Part by part: a record cut at half-hours has one id in each, and folding them together would drop all but one.
+    # Fold half-hour by half-hour: the parts of a record share its id, and folding them together would drop all but one.
     return merge_rows([*kept, *(row for half_hour in sorted(added) for row in fold(added[half_hour]))])
 
 
 def union(days: Iterable[Sequence[Row]]) -> list[Row]:
-    """Rows of several day files, each record of an instance once: a row whose records a fuller row already counts is left out.
+    """Join the rows of several day files so that each record of an instance counts once.
 
-    Two files can hold the same records when a delivery was cut short. Files of one delivery never overlap in part; where they
-    do all the same, the fuller row stands. Of one record under two instances both rows are given: that is nobody's retry, so
-    ``doublecounting`` refuses one and says so.
+    Two files can hold the same records if a delivery was cut short. A row is left out if a fuller row already counts any of its
+    records. A record under two instances stays in both rows, as no retry makes that: ``ecoia.impact.doublecounting`` refuses one
+    of them and reports it.
     """
     rows = [row for day in days for row in day]
     counts = [(row["instance"], row["half_hour_utc_ns"], record_id) for row in rows for record_id in row["record_ids"]]

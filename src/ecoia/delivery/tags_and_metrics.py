@@ -206,9 +206,8 @@ def day_metrics(rows: Sequence[Row], known: Knowledge) -> dict[str, float]:
     """
     active, idle = active_rows(rows), idle_rows(rows)
     start_up = [row for row in active if row["endpoint"] in semconv.START_UP]
-    of_active, of_idle, of_start_up = (
-        run_metrics(part, assess(part, known)) if part else {} for part in (active, idle, start_up)
-    )
+    parts = (active, idle, start_up)
+    of_active, of_idle, of_start_up = (run_metrics(part, assess(part, known)) if part else {} for part in parts)
     of_active[semconv.REQUESTS.name] = float(sum(map(requests_of, active)))
     apart = {
         semconv.IDLE_ENERGY.name: of_idle.get(semconv.ENERGY.name),
