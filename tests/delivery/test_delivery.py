@@ -31,7 +31,6 @@ from ecoia.delivery.follow import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.factors import default_factors
-from ecoia.impact.assessment import Knowledge
 from ecoia.keeping import helper
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal, encode_line
@@ -748,16 +747,6 @@ def test_a_broken_catalogue_is_told_once_and_costs_no_view(
     assert result.pending == 0
     for run in runs:
         assert api(tracking_uri).get_run(run).data.tags["ecoia.factor"].endswith("; PUE 1.2")
-
-
-def test_the_page_escapes_what_it_shows() -> None:
-    from ecoia.delivery.run_views import build_view
-
-    rows = fold([a_record(service="<b>", phase="&")])
-    view = build_view(rows, [], known=Knowledge(default_factors()), complete=True)
-    page = view.page or ""
-    assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
-    assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]
 
 
 # ---------------------------------------------------------------- the helper

@@ -236,6 +236,17 @@ def test_a_view_is_written_where_it_differs_and_corrected_downwards(tracking_uri
     assert api.get_run(run_id).info.status == "RUNNING"  # the user's run is the user's
 
 
+def test_metrics_are_written_at_the_step_of_the_view_and_a_correction_one_later(tracking_uri: str) -> None:
+    store = MlflowStore(tracking_uri)
+    run_id = client(store).create_run("0").info.run_id
+    for energy_kwh, step in ((1.0, 600), (2.0, 1200), (1.5, 1200)):
+        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": energy_kwh}, {}, step=step))
+    history = client(store).get_metric_history(run_id, "ecoia/energy_kwh")
+    assert [(point.step, point.value) for point in history] == [(600, 1.0), (1200, 2.0), (1201, 1.5)]
+    run = client(store).get_run(run_id)
+    assert (run.data.metrics["ecoia/energy_kwh"], run.data.tags["ecoia.step"]) == (1.5, "1201")
+
+
 def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
     api = client(store)

@@ -1,0 +1,128 @@
+"""What an MLflow run shows of some rows: tags, metrics, hours, the table and the page. No store is needed."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecoia import semconv
+from ecoia.delivery.run_views import View, build_day_view, build_view
+from ecoia.delivery.tags_and_metrics import worst_method
+from ecoia.delivery.view_page import RUN_COLUMNS, page
+from ecoia.factors import default_factors
+from ecoia.impact.assessment import Knowledge
+from ecoia.methods import NOT_MEASURED, Method
+from ecoia.periods import HALF_HOUR_NS
+from ecoia.records import Row, fold
+from support.record_builders import NOON_NS, SECOND_NS, a_record
+
+KNOWN = Knowledge(default_factors(), zone="FRA")
+MIDNIGHT_NS = NOON_NS - 24 * HALF_HOUR_NS
+HOUR_NS = 2 * HALF_HOUR_NS
+METHODS = {
+    "measured": Method("measured", "rapl"),
+    "estimated": Method("estimated", "ram-model"),
+    "declared": Method("declared", "declared-energy"),
+    "missing": NOT_MEASURED,
+}
+BEST_FIRST = list(METHODS)
+
+
+def row_by(cpu: str, **changes: Any) -> Row:
+    """A row whose CPU energy has this status, beside nothing else."""
+    energy = None if cpu == "missing" else 1
+    methods = {"cpu": METHODS[cpu], "gpu": NOT_MEASURED, "ram": NOT_MEASURED}
+    (row,) = fold([a_record(energy_microjoules={"cpu": energy, "gpu": None, "ram": None}, method=methods, **changes)])
+    return row
+
+
+def day_view(*at_seconds: int, until_utc_ns: int | None) -> View:
+    """The view of a day with a request of one unit at each of these seconds after noon."""
+    rows = fold([a_record(phase="inference", run_id=None, at=at, units_micro=1_000_000) for at in at_seconds])
+    return build_day_view(rows, known=KNOWN, day_start_utc_ns=MIDNIGHT_NS, until_utc_ns=until_utc_ns)
+
+
+def test_one_declared_joule_makes_a_view_declared_and_one_estimated_joule_estimated() -> None:
+    by_certainty = ["declared", "estimated", "measured"]
+    for worse, better in itertools.combinations(by_certainty, 2):
+        assert worst_method([row_by(better), row_by(worse)]) == worse
+    assert worst_method([row_by(status) for status in BEST_FIRST]) == "declared"
+    assert worst_method([row_by("missing")]) == "missing"
+    assert worst_method([row_by("missing"), row_by("measured")]) == "measured", "what is missing has no joule"
+
+
+@pytest.mark.parametrize("status", ["measured", "estimated", "declared"])
+def test_the_worst_method_is_a_tag_and_stands_in_the_table(status: str) -> None:
+    view = build_view([row_by("measured"), row_by(status, at=20)], [], known=KNOWN, complete=True)
+    assert view.tags["ecoia.method"] == status
+    table = json.loads(view.table or "")
+    assert [line[table["columns"].index("method")] for line in table["data"]] == [status]
+
+
+def test_an_hour_is_shown_when_it_is_over_and_not_before() -> None:
+    at_one_hour = NOON_NS + HOUR_NS
+    hours = {"until just before": at_one_hour - 1, "until": at_one_hour, "complete": None}
+    shown = {name: day_view(0, 3600, until_utc_ns=until).hourly for name, until in hours.items()}
+    for metric in ("ecoia/hourly/requests", "ecoia/hourly/units"):
+        assert shown["until just before"][metric] == {}
+        assert shown["until"][metric] == {12: 1.0}
+        assert shown["complete"][metric] == {12: 1.0, 13: 1.0}
+    assert set(shown["until"]["ecoia/hourly/energy_kwh"]) == {12}
+
+
+def test_a_day_that_goes_on_counts_the_open_hour_in_its_totals_and_has_no_page_yet() -> None:
+    open_ = day_view(0, 3600, until_utc_ns=NOON_NS + HOUR_NS)
+    complete = day_view(0, 3600, until_utc_ns=None)
+    assert open_.metrics == complete.metrics
+    assert open_.metrics["ecoia/requests"] == 2
+    assert (open_.status, open_.page, open_.table) == ("RUNNING", None, None)
+    assert complete.status == "FINISHED"
+    assert complete.page is not None
+
+
+def test_the_step_of_a_view_is_the_seconds_until_the_end_of_its_rows() -> None:
+    rows = fold([a_record(at=100, seconds=10), a_record(at=130, seconds=25)])
+    assert build_view(rows, [], known=KNOWN).step == 55
+    assert day_view(0, until_utc_ns=None).step == (NOON_NS - MIDNIGHT_NS) // SECOND_NS + 10
+
+
+def test_the_page_escapes_what_it_shows() -> None:
+    rows = fold([a_record(service="<b>", phase="&")])
+    view = build_view(rows, [], known=Knowledge(default_factors()), complete=True)
+    assert "<td>&lt;b&gt;</td><td>&amp;</td>" in (view.page or "")
+    assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]
+
+
+def test_the_page_escapes_the_emission_factor() -> None:
+    shown = page([{"service": "vadore"}], RUN_COLUMNS, {semconv.TAG_FACTOR: "<script>alert(1)</script> & co"})
+    assert "<script" not in shown
+    assert "CO2e&nbsp;: &lt;script&gt;alert(1)&lt;/script&gt; &amp; co." in shown
+
+
+def test_the_page_says_that_data_is_simulated_and_which_factor_gave_the_co2e() -> None:
+    real = build_view([row_by("measured")], [], known=KNOWN, complete=True)
+    simulated = build_view([row_by("measured", simulated=True)], [], known=Knowledge(default_factors()), complete=True)
+    assert "Simulated data" not in (real.page or "")
+    assert real.tags["ecoia.factor"] in (real.page or "")
+    assert "Simulated data" in (simulated.page or "")
+    assert "CO2e not computed" in (simulated.page or "")
+
+
+def test_every_tag_is_set_in_one_module(repository: Path) -> None:
+    """Wherever a tag is the key of a dictionary or of an assignment, it is written; searching and comparing may be anywhere."""
+    declared = {name for name in vars(semconv) if name.startswith("TAG_")}
+    written: dict[str, set[str]] = {}
+    for path in (repository / "src" / "ecoia").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            keys = node.keys if isinstance(node, ast.Dict) else []
+            if isinstance(node, ast.Assign):
+                keys = [target.slice for target in node.targets if isinstance(target, ast.Subscript)]
+            for key in keys:
+                if isinstance(key, ast.Attribute) and key.attr in declared:
+                    written.setdefault(path.name, set()).add(key.attr)
+    assert written == {"tags_and_metrics.py": declared}
