@@ -91,6 +91,11 @@ def test_the_documentation_names_no_command_that_is_not_there(repository: Path) 
     assert set(re.findall(r"^### ecoia (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
 
 
+def test_each_command_stands_in_the_module_of_its_name() -> None:
+    for name, command in COMMANDS.items():
+        assert command.callback.__module__ == f"ecoia.cli.{name}"
+
+
 def test_starting_loads_nothing_heavy() -> None:
     heavy = ("mlflow", "pandas", "pydantic", "codecarbon", "plotly", "jinja2", "rich", "numpy")
     code = f"import sys, ecoia.cli; print([m for m in {heavy} if m in sys.modules])"

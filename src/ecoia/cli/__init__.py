@@ -1,4 +1,9 @@
-"""The command line, ``ecoia ...``: one module a group of commands. What costs time is imported by the command that needs it."""
+"""The command line, ``ecoia ...``: one module a command, of the same name (``ecoia.cli.doctor`` is ``ecoia doctor``).
+
+A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
+(errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report) and
+``forms`` (workbooks of other distributions).
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,30 @@ from typing import Annotated
 
 import typer
 
-from ecoia.cli.check import add_checking
+from ecoia.cli import (
+    baseline,
+    check,
+    config,
+    declare,
+    deliver,
+    doctor,
+    evaluate,
+    export,
+    factors,
+    init,
+    journal,
+    metrics,
+    project,
+    publish,
+    recalculate,
+    report,
+    run,
+    services,
+    verify,
+    watch,
+    workbook,
+)
 from ecoia.cli.common import Commands
-from ecoia.cli.factors import add_factors
-from ecoia.cli.forms import add_forms
-from ecoia.cli.install import add_installation
-from ecoia.cli.measure import add_measuring
-from ecoia.cli.publish import add_publishing
-from ecoia.cli.results import add_results
 
 __all__ = ["app", "main"]
 
@@ -50,18 +71,34 @@ def _ecoia(
     """
 
 
-add_measuring(app)
-add_results(app)
-add_publishing(app)
-add_checking(app)
-add_factors(app)
-add_forms(app)
-add_installation(app)
+MEASURE, REPORT, SET_UP = "Measure", "Report", "Set up"  # panels of 'ecoia --help'
+
+app.command("run", rich_help_panel=MEASURE, context_settings={"allow_interspersed_args": False})(run.run)
+app.command("watch", rich_help_panel=MEASURE)(watch.watch)
+app.command("journal", rich_help_panel=MEASURE)(journal.journal)
+app.command("declare", rich_help_panel=MEASURE)(declare.declare)
+app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
+app.command("report", rich_help_panel=REPORT)(report.report)
+app.command("services", rich_help_panel=REPORT)(services.services)
+app.command("project", rich_help_panel=REPORT)(project.project)
+app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
+app.command("export", rich_help_panel=REPORT)(export.export)
+app.command("publish", rich_help_panel=REPORT)(publish.publish)
+app.command("verify", rich_help_panel=REPORT)(verify.verify)
+app.command("recalculate", rich_help_panel=REPORT)(recalculate.recalculate)
+app.command("check", rich_help_panel=REPORT)(check.check)
+app.add_typer(factors.group, name="factors", rich_help_panel=REPORT)
+app.command("workbook", rich_help_panel=REPORT)(workbook.workbook)
+app.command("evaluate", rich_help_panel=REPORT)(evaluate.evaluate)
+app.command("doctor", rich_help_panel=SET_UP)(doctor.doctor)
+app.command("baseline", rich_help_panel=SET_UP)(baseline.baseline)
+app.command("config", rich_help_panel=SET_UP)(config.config)
+app.command("init", rich_help_panel=SET_UP)(init.init)
 
 
 def main() -> None:
     """Entry point of ``ecoia``."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a sign is no reason to fail
-    app(prog_name="ecoia", windows_expand_args=False)  # what follows '--' belongs to the command that is run
+            stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that lacks a character
+    app(prog_name="ecoia", windows_expand_args=False)  # '*' after '--' belongs to the command that is run

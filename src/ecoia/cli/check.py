@@ -1,4 +1,4 @@
-"""``ecoia check``: the gate of a pipeline, as a table, JUnit XML and Markdown."""
+"""``ecoia check``: the gate of a pipeline, shown as a table, JUnit XML and Markdown."""
 
 from __future__ import annotations
 
@@ -32,43 +32,39 @@ _BASELINES = Path(".ecoia", "baselines")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _COLUMNS = ("service", "phase", "check", "Wh per unit", "limit", "noise", "runs", "verdict", "why")
 
-# What XML forbids, and marks that make a text read as another or steer a terminal: shown as a replacement character.
+# Characters that XML forbids, that reorder a text or that steer a terminal. Each is shown as a replacement character.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#@])")
 
 
-def add_checking(app: typer.Typer) -> None:
-    """Add this group's command."""
-    app.command("check", rich_help_panel="Report")(check)
-
-
 def check(
-    budget: Annotated[Path | None, typer.Option("--budget", metavar="FILE", help="Budgets, in TOML.")] = None,
+    budget: Annotated[Path | None, typer.Option("--budget", metavar="FILE", help="TOML file with budgets.")] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="NAME", help="Baseline to compare with: its name, or its .json file.")
+        str | None, typer.Option("--against", metavar="NAME", help="Baseline to compare with: a name, or a .json file.")
     ] = None,
     save: Annotated[
-        str | None, typer.Option("--save", metavar="NAME", help="Keep what was measured as a baseline: a name, or a .json file.")
+        str | None, typer.Option("--save", metavar="NAME", help="Keep the measurements as a baseline: a name, or a .json file.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown.")] = None,
     home: Home = None,
 ) -> None:
-    """Fail a pipeline whose energy per unit is over its budget, or worse than a baseline beyond noise.
+    """Fail a pipeline that uses more energy than its budget or baseline.
 
-    Of what this machine's journal holds. A baseline NAME is kept in .ecoia/baselines/NAME.json.
+    Compares energy per functional unit, from this machine's journal, with a budget, and with a baseline beyond noise. A baseline
+    NAME is kept in .ecoia/baselines/NAME.json. The exit code is 1 if a check fails.
 
     [dim]$ ecoia check --budget budgets.toml --against main --junit energy.xml[/dim]
     """
     if budget is None and against is None and save is None:
         raise UsageError("nothing to check: name --budget FILE, --against NAME or --save NAME")
-    from ecoia.evaluating import gate as checking
+    from ecoia.evaluating import gate
 
-    budgets = {} if budget is None else checking.read_budgets(budget)
-    baseline = None if against is None else checking.read_baseline(_baseline_path("--against", against))
+    budgets = {} if budget is None else gate.read_budgets(budget)
+    baseline = None if against is None else gate.read_baseline(_baseline_path("--against", against))
     kept = None if save is None else _baseline_path("--save", save)
-    measured = _measured(home)
-    findings = checking.check(measured, budgets, baseline)
+    measured = _measure(home)
+    findings = gate.check(measured, budgets, baseline)
     rows = [tuple(_clean(cell) for cell in _cells(finding, against)) for finding in findings]
     if rows:
         print_table("Energy per functional unit, of the components", _COLUMNS, rows, right=_COLUMNS[3:7])
@@ -88,7 +84,7 @@ def check(
 
 
 def _baseline_path(option: str, text: str) -> Path:
-    """A file as it is; a name, below the folder of baselines."""
+    """Return the file of a baseline: a ``.json`` file as it is, a name in the folder of baselines."""
     if text.endswith(".json"):
         return Path(text)
     if _NAME.fullmatch(text) is None:
@@ -99,7 +95,7 @@ def _baseline_path(option: str, text: str) -> Path:
     return _BASELINES / f"{text}.json"
 
 
-def _measured(home: str | None) -> Baseline:
+def _measure(home: str | None) -> Baseline:
     from ecoia.evaluating.gate import measure
 
     found = existing_journal(journal_settings(home))
@@ -150,7 +146,7 @@ def _clean(text: str) -> str:
 
 
 def _junit(findings: Sequence[Finding], rows: Sequence[Sequence[str]]) -> str:
-    """One test case a check: over and regressed are failures, not measured an error, inconclusive is skipped."""
+    """Write one test case a check: over budget and regressed are failures, not measured is an error, inconclusive is skipped."""
     counts = dict.fromkeys(("failure", "error", "skipped"), 0)
     suite = ElementTree.Element("testsuite", name="ecoia")
     for finding, cells in zip(findings, rows, strict=True):
@@ -173,7 +169,7 @@ def _junit(findings: Sequence[Finding], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]], summary: str) -> str:
-    """A heading, a table, the summary."""
+    """Write a heading, the table and the summary."""
     lines = [
         "### Energy per functional unit, of the components",
         "",

@@ -1,4 +1,4 @@
-"""What every command shares: how errors are shown, settings read, the journal opened, tables drawn."""
+"""Code that commands share: options, showing errors, reading settings, opening the journal, drawing tables, writing files."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _JOURNAL_SETTINGS = ("home", "journal_max_mb", "ecoia.toml")
 _PIPED_WIDTH = 200
 
 Home = Annotated[
-    str | None, typer.Option("--home", metavar="FOLDER", help="Folder of the journal.", show_default="the setting 'home'")
+    str | None, typer.Option("--home", metavar="FOLDER", help="Folder of the journal to use.", show_default="the setting 'home'")
 ]
 QuarterText = Annotated[
-    str | None, typer.Option("--quarter", metavar="YYYYQn", help="Which quarter, e.g. 2026Q4.", show_default="the current one")
+    str | None, typer.Option("--quarter", metavar="YYYYQn", help="The quarter, e.g. 2026Q4.", show_default="the current one")
 ]
 
 
 class Language(StrEnum):
-    """Language of what people read."""
+    """Language of documents."""
 
     FR = "fr"
     EN = "en"
 
 
 class Source(StrEnum):
-    """Where figures are read from."""
+    """Where rows are read from."""
 
     LEDGER = "ledger"
     JOURNAL = "journal"
@@ -54,31 +54,40 @@ From = Annotated[Source, typer.Option("--from", help="Read the organisation's le
 
 
 class Commands(TyperGroup):
-    """A group of commands whose errors are one message on stderr and an exit code, never a traceback."""
+    """A group of commands that shows an error as one message on stderr and an exit code, never as a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command: exit 2 for a wrong use or configuration, 1 for what could not be done."""
+        """Run the command. Exit with 2 for wrong usage or configuration, and with 1 if something could not be done."""
         try:
             return super().invoke(ctx)
         except EcoiaError as error:
             say(str(error))
             raise typer.Exit(WRONG_USE if isinstance(error, _WRONG_USE_ERRORS) else FAILED) from error
         except BrokenPipeError:
-            # The reader has seen enough ('| head'). What is still buffered must not fail at exit either.
+            # The reader closed the pipe ('| head'). Flushing the rest of the buffer at exit must not fail either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit from None
 
 
 def say(message: str) -> None:
-    """A message to the person, beside the output."""
+    """Print a message for the reader on stderr, apart from the output."""
     typer.echo(f"ecoia: {message}", err=True)
 
 
 def load_settings(home: str | None = None, *, needed: Collection[str] | None = None) -> Settings:
-    """The settings. An illegal value is an error; where ``needed`` names the settings that matter, others are only told.
+    """Load the settings.
+
+    Args:
+        home: The option ``--home``; ``None``: the setting.
+        needed: Names of the settings that the command depends on. An illegal value of another one is reported and ignored.
+            ``None``: the command depends on all of them.
 
     Raises:
-        SettingError: an illegal value, or an unreadable ``ecoia.toml``.
+        SettingError: a needed setting has an illegal value, or ``ecoia.toml`` cannot be read.
+
+    Example:
+        >>> load_settings(needed=("home",)).home
+        '/var/lib/ecoia'
     """
     loaded = configuration.load({"home": home})
     for problem in loaded.problems:
@@ -89,12 +98,12 @@ def load_settings(home: str | None = None, *, needed: Collection[str] | None = N
 
 
 def journal_settings(home: str | None) -> Settings:
-    """The settings of a command that only reads or sends the journal."""
+    """Load the settings of a command that only reads or sends the journal."""
     return load_settings(home, needed=_JOURNAL_SETTINGS)
 
 
 def open_journal(settings: Settings) -> Journal:
-    """The journal of the settings, made when it is not there yet.
+    """Open the journal of the settings, and create it if it is missing.
 
     Raises:
         JournalError: its folder cannot be used.
@@ -103,7 +112,7 @@ def open_journal(settings: Settings) -> Journal:
 
 
 def readable(home: Path) -> bool:
-    """Whether a journal could be in this folder: it, or the nearest folder above it that exists, is one we may enter."""
+    """Return whether a journal could be in a folder: we may enter it, or the nearest existing folder above it."""
     nearest = home
     while not os.path.lexists(nearest):
         nearest = nearest.parent
@@ -111,7 +120,10 @@ def readable(home: Path) -> bool:
 
 
 def existing_journal(settings: Settings) -> Journal | None:
-    """The journal, or None where nothing was recorded yet (and that is said): looking makes no folder.
+    """Open the journal of the settings, without creating anything.
+
+    Returns:
+        The journal; ``None`` if nothing was recorded yet, which is reported.
 
     Raises:
         JournalError: its folder cannot be used.
@@ -124,7 +136,7 @@ def existing_journal(settings: Settings) -> Journal | None:
 
 
 def tell_lines_not_read(counts: Scan) -> None:
-    """Say how many journal lines gave no record, and why."""
+    """Report on stderr how many journal lines gave no record, and why."""
     for count, what in (
         (counts.torn, "torn (cut by a crash or a full disk; what was whole is kept)"),
         (counts.corrupt, "corrupt (checksum or content is wrong)"),
@@ -135,12 +147,12 @@ def tell_lines_not_read(counts: Scan) -> None:
 
 
 def encoded(content: str | bytes) -> bytes:
-    """A file's bytes. What UTF-8 cannot hold is written as an escape."""
+    """Return content as bytes. Characters that UTF-8 cannot hold are written as escapes."""
     return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
 
 
 def replace_file(path: Path, content: str | bytes) -> Path:
-    """Write a file as a whole: a reader, or a crash, meets the old one or the new one."""
+    """Write a file as a whole: a reader, or a crash, finds the old one or the new one. Returns its path."""
     draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         draft.write_bytes(encoded(content))
@@ -152,7 +164,14 @@ def replace_file(path: Path, content: str | bytes) -> Path:
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr for steps that take time, where a terminal can show it: call it with the name of each as it begins."""
+    """Show a progress bar on stderr, if it is a terminal.
+
+    Args:
+        total: Number of steps.
+
+    Yields:
+        A function to call with the name of each step as it begins.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -171,7 +190,14 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:
-    """Draw a table on stdout. In a pipe it is as wide as it needs."""
+    """Draw a table on stdout. In a pipe it is as wide as its content.
+
+    Args:
+        title: Shown above it.
+        columns: Headings.
+        rows: Cells, one sequence a row.
+        right: Headings of the columns that are aligned to the right.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -181,13 +207,18 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a bracket in a name is no markup
+        table.add_row(*(Text(cell) for cell in row))  # as Text, so that a bracket in a name is not read as markup
     console = Console(highlight=False)
     Console(highlight=False, width=console.width if console.is_terminal else _PIPED_WIDTH).print(table)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number to so many significant digits, never in powers of ten; a dash where there is none."""
+    """Write a number with some significant digits and without an exponent; a dash for ``None``.
+
+    Example:
+        >>> number(1234.5), number(0.00123456)
+        ('1,234', '0.00123')
+    """
     if value is None:
         return "–"
     if value == 0:
@@ -197,5 +228,5 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def counted_records(count: int) -> str:
-    """How many records, in words."""
+    """Write a number of records: ``1 record``, ``2 records``."""
     return f"{count} record{'' if count == 1 else 's'}"

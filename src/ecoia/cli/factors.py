@@ -1,4 +1,4 @@
-"""Commands about emission factors: ``factors list | show | import | use | diff``."""
+"""``ecoia factors list | show | import | use | diff``: manage the emission factors of electricity."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ecoia.settings import Settings, is_slug, slug
 
 if TYPE_CHECKING:
     from ecoia.factors import FactorSet
+    from ecoia.factors.importers import Imported
 
-_PANEL = "Report"
 _GROUP_KEY = tuple[str, str, str, int]  # zone, scope, basis, year
 
 _CHOICE = """\
@@ -29,7 +29,7 @@ _CHOICE = """\
 
 
 class Kind(StrEnum):
-    """Whose form a file has."""
+    """The publisher whose form a file has."""
 
     ADEME = "ademe"
     ECO2MIX = "eco2mix"
@@ -38,21 +38,21 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What is counted."""
+    """Which emissions a factor counts."""
 
     DIRECT = "direct"
     LIFECYCLE = "lifecycle"
 
 
 class Basis(StrEnum):
-    """Of which electricity."""
+    """Which electricity a factor is for."""
 
     PRODUCTION = "production"
     CONSUMPTION = "consumption"
 
 
 class Fill(StrEnum):
-    """How a gap is filled."""
+    """How gaps between factors are filled."""
 
     PREVIOUS = "previous"
     MEAN = "mean"
@@ -60,7 +60,7 @@ class Fill(StrEnum):
 
 
 class Resolution(StrEnum):
-    """How long a line of Electricity Maps holds."""
+    """How long a line of Electricity Maps is valid."""
 
     HOURLY = "hourly"
     DAILY = "daily"
@@ -68,33 +68,26 @@ class Resolution(StrEnum):
     YEARLY = "yearly"
 
 
-SetId = Annotated[str, typer.Argument(metavar="ID", help="A factor set ('ecoia factors list').")]
-ZoneOnly = Annotated[str | None, typer.Option("--zone", metavar="ZONE", help="This zone only, e.g. FRA.")]
+SetId = Annotated[str, typer.Argument(metavar="ID", help="Id of a factor set; 'ecoia factors list' lists them.")]
+ZoneOnly = Annotated[str | None, typer.Option("--zone", metavar="ZONE", help="Only this zone, e.g. FRA.")]
 
 
-def add_factors(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    group = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="rich")
-    group.callback()(factors)
-    group.command("list")(list_sets)
-    group.command("show")(show)
-    group.command("import")(import_file)
-    group.command("use")(use)
-    group.command("diff")(diff)
-    app.add_typer(group, name="factors", rich_help_panel=_PANEL)
+group = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="rich")
 
 
+@group.callback()
 def factors() -> None:
-    """Choose and bring the emission factors of electricity.
+    """Manage the emission factors of electricity.
 
-    One set is in use at a time, of one scope and one basis; the report names it with source, licence and date.
+    One set is in use at a time, of one scope and one basis. The report names it with source, licence and date.
 
     [dim]$ ecoia factors list[/dim]
     """
 
 
+@group.command("list")
 def list_sets() -> None:
-    """List the sets that are built in or were imported, and which one is in use.
+    """List the built-in and imported sets, and mark the one in use.
 
     [dim]$ ecoia factors list[/dim]
     """
@@ -129,8 +122,9 @@ def list_sets() -> None:
     typer.echo(f"in use: {in_use.id}, {', '.join(in_use.pairs[0])}; gaps: {fill}")
 
 
+@group.command("show")
 def show(set_id: SetId, zone: ZoneOnly = None) -> None:
-    """Show a set by zone and year, with its sources, and its gaps.
+    """Show a set by zone and year, with its sources and gaps.
 
     [dim]$ ecoia factors show default --zone FRA[/dim]
     """
@@ -148,49 +142,48 @@ def show(set_id: SetId, zone: ZoneOnly = None) -> None:
     for source, licence, retrieved in sorted({(f.source, f.licence, f.retrieved_on) for f in shown}):
         typer.echo(f"source: {source}. Licence: {licence}. {f'Retrieved on {retrieved}.' if retrieved else 'Read in place.'}")
     typer.echo(f"version: {found.version}")
-    _tell_gaps(found, zone)
+    _report_gaps(found, zone)
 
 
+@group.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The publisher's file.")],
-    kind: Annotated[Kind, typer.Option("--as", help="Whose form it has.")],
+    kind: Annotated[Kind, typer.Option("--as", help="Form of the file.")],
     set_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Name of the set.", show_default="the file's name")
+        str | None, typer.Option("--id", metavar="ID", help="Id of the new set.", show_default="the file's name")
     ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="What it is, for people.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Whose figures they are.")] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Under which licence.")] = None,
-    scope: Annotated[Scope | None, typer.Option("--scope", help="What a generic file counts.")] = None,
-    basis: Annotated[Basis | None, typer.Option("--basis", help="Of which electricity, in a generic file.")] = None,
-    zone: Annotated[str | None, typer.Option("--zone", help="The zone of a file whose code has no country.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Title of the set, for readers.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Publisher of the figures.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the figures.")] = None,
+    scope: Annotated[Scope | None, typer.Option("--scope", help="Which emissions a generic file counts.")] = None,
+    basis: Annotated[Basis | None, typer.Option("--basis", help="Which electricity a generic file is for.")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", help="Zone of a file whose code has no country.")] = None,
     resolution: Annotated[
-        Resolution | None, typer.Option("--resolution", help="How long a line of Electricity Maps holds.")
+        Resolution | None, typer.Option("--resolution", help="How long a line of Electricity Maps is valid.")
     ] = None,
     retrieved_on: Annotated[
-        str | None, typer.Option("--retrieved-on", metavar="DAY", help="When it was downloaded.", show_default="today")
+        str | None,
+        typer.Option("--retrieved-on", metavar="DAY", help="Day on which the file was retrieved.", show_default="today"),
     ] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="Of a file that is not in its publisher's.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="The file's encoding, if it is not the publisher's usual one.")
+    ] = None,
 ) -> None:
-    """Bring a publisher's file into the catalogue, as a set of its own.
+    """Import a publisher's file into the catalogue, as a set of its own.
 
-    A mistake refuses the file, and what was there stays. Nothing is in use until 'ecoia factors use'.
+    A mistake refuses the whole file, and an existing set of the same name stays. The set is not in use until 'ecoia factors use'.
 
     [dim]$ ecoia factors import eCO2mix_RTE_Annuel-Definitif_2025.xls --as eco2mix --id rte-2025[/dim]
     """
-    from ecoia import factors as sets
-    from ecoia.factors.importers import read_as
     from ecoia.factors.zones import is_known
 
     settings = load_settings()
-    folder = _catalogue(settings) / sets.FOLDER
-    name = slug(file.stem) if set_id is None else set_id
-    if not is_slug(name) or name in sets.BUILT_IN:
-        raise UsageError(f"--id {name!r}: use lower-case letters, digits, '.', '_' and '-', not {', '.join(sets.BUILT_IN)}")
+    folder = _catalogue(settings)
     if zone is not None and not is_known(zone):
         raise UsageError(f"--zone {zone!r}: write an ISO 3166 alpha-3 code, e.g. FRA, or with a part, DNK-DK1")
     timezone = ZoneInfo(settings.timezone)
-    given = {
-        "id": name,
+    said = {
+        "id": _new_id(set_id, file),
         "title": title,
         "source": source,
         "licence": licence,
@@ -200,39 +193,78 @@ def import_file(
         "resolution": resolution,
         "retrieved_on": retrieved_on or datetime.now(timezone).date().isoformat(),
     }
+    imported = _read_file(file, kind, {name: str(value) for name, value in said.items() if value}, timezone, encoding)
+    path, replaced = _write_set(folder, imported)
+    typer.echo(path)
+    found = imported.factors
+    pairs = "; ".join(", ".join(pair) for pair in found.pairs)
+    typer.echo(f"{len(found.factors)} factors of {', '.join(found.zones())} ({pairs}), {_span(found)}")
+    if replaced:
+        say(f"the set '{found.id}' that was there is replaced: reports that use it change with it")
+    for reason, count in sorted(imported.left_out.items()):
+        say(f"{count} line{'' if count == 1 else 's'} left out: {reason}")
+    _report_gaps(found, None)
+
+
+def _new_id(set_id: str | None, file: Path) -> str:
+    """Return the id of a new set: the option ``--id``, else from the file's name.
+
+    Raises:
+        UsageError: it is not a legal id, or is that of a built-in set.
+    """
+    from ecoia import factors as sets
+
+    name = slug(file.stem) if set_id is None else set_id
+    if not is_slug(name) or name in sets.BUILT_IN:
+        raise UsageError(f"--id {name!r}: use lower-case letters, digits, '.', '_' and '-', not {', '.join(sets.BUILT_IN)}")
+    return name
+
+
+def _read_file(file: Path, kind: Kind, said: dict[str, str], timezone: ZoneInfo, encoding: str | None) -> Imported:
+    """Read a publisher's file, with the values that the options give for what it does not say.
+
+    Raises:
+        UsageError: there is no such encoding.
+        FactorFileError: the file has mistakes; the message lists them.
+    """
+    from ecoia.factors.importers import read_as
+
     try:
-        brought = read_as(file, kind.value, {k: str(v) for k, v in given.items() if v}, timezone, encoding=encoding)
+        return read_as(file, kind.value, said, timezone, encoding=encoding)
     except LookupError as error:
         if isinstance(error, EcoiaError):
             raise
         raise UsageError(f"--encoding {encoding!r}: no such encoding; e.g. utf-8 or cp1252") from error
-    path = folder / f"{name}{sets.files.SUFFIX}"
+
+
+def _write_set(catalogue: Path, imported: Imported) -> tuple[Path, bool]:
+    """Write a set into the catalogue. Returns its file, and whether it replaced one.
+
+    Raises:
+        EcoiaError: the file cannot be written.
+    """
+    from ecoia import factors as sets
+
+    path = catalogue / sets.FOLDER / f"{imported.factors.id}{sets.files.SUFFIX}"
     replaced = path.exists()
     try:
-        folder.mkdir(exist_ok=True)
-        replace_file(path, brought.text)
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, imported.text)
     except OSError as error:
         raise EcoiaError(f"'{path}' cannot be written ({error.strerror}): make the catalogue's folder writable") from error
-    typer.echo(path)
-    found = brought.factors
-    pairs = "; ".join(", ".join(pair) for pair in found.pairs)
-    typer.echo(f"{len(found.factors)} factors of {', '.join(found.zones())} ({pairs}), {_span(found)}")
-    if replaced:
-        say(f"the set '{name}' that was there is replaced: reports that use it change with it")
-    for reason, count in sorted(brought.left_out.items()):
-        say(f"{count} line{'' if count == 1 else 's'} left out: {reason}")
-    _tell_gaps(found, None)
+    return path, replaced
 
 
+@group.command("use")
 def use(
     set_id: SetId,
-    scope: Annotated[Scope | None, typer.Option("--scope", help="What is counted, where the set leaves a choice.")] = None,
-    basis: Annotated[Basis | None, typer.Option("--basis", help="Of which electricity, likewise.")] = None,
-    fill: Annotated[Fill | None, typer.Option("--fill", help="How gaps are filled.", show_default="they are not")] = None,
+    scope: Annotated[Scope | None, typer.Option("--scope", help="Which emissions, if the set holds several scopes.")] = None,
+    basis: Annotated[Basis | None, typer.Option("--basis", help="Which electricity, if the set holds several bases.")] = None,
+    fill: Annotated[Fill | None, typer.Option("--fill", help="How to fill gaps.", show_default="they are not")] = None,
 ) -> None:
-    """Put a set in use, for every zone and report. Written to factors.yaml of the catalogue.
+    """Put a set in use, for every zone and report.
 
-    Recorded energy stays as it is: reports of past quarters are computed with the set in use, too.
+    Writes factors.yaml of the catalogue. Reports of past quarters use the new set, too, since recorded energy does not change.
 
     [dim]$ ecoia factors use rte-2025 --fill previous[/dim]
     """
@@ -247,12 +279,13 @@ def use(
     typer.echo(f"in use: {set_id}, {', '.join(chosen.pairs[0])}; gaps: {chosen.fill or 'not filled'}")
 
 
+@group.command("diff")
 def diff(
-    first: Annotated[str, typer.Argument(metavar="A", help="A factor set.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="Id of a factor set.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Id of another one.")],
     zone: ZoneOnly = None,
 ) -> None:
-    """Compare two sets by zone and year. Scopes and bases stay apart: what differs in them is not compared.
+    """Compare two sets by zone and year, scope by scope and basis by basis.
 
     [dim]$ ecoia factors diff codecarbon ember --zone FRA[/dim]
     """
@@ -283,7 +316,7 @@ class _Group:
 
     @property
     def mean(self) -> float:
-        """Weighted by how long each holds."""
+        """The mean, weighted by how long each factor is valid."""
         return self.sum / self.held
 
 
@@ -322,7 +355,7 @@ def _span(found: FactorSet) -> str:
     return " to ".join(days)
 
 
-def _tell_gaps(found: FactorSet, zone: str | None) -> None:
+def _report_gaps(found: FactorSet, zone: str | None) -> None:
     for scope, basis in found.pairs:
         part = found.choose(scope, basis)
         for each in part.zones() if zone is None else (zone,):

@@ -1,7 +1,7 @@
-"""The formats of a report: who can write each, and how files come to stand in a folder, each as a whole.
+"""The formats of a report: finding the renderer of each, and writing its files as a whole.
 
-A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}``, found by the entry point group
-``ecoia.renderers``. The entry point's name is the format's:
+A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}`` under the entry point group
+``ecoia.renderers``. The entry point has the name of the format:
 
 - a text or bytes become ``rapport-<quarter>.<format>``;
 - several files become a folder, ``rapport-<quarter>-<format>/<name>``, which is replaced as a whole.
@@ -33,7 +33,7 @@ class Renderer(Protocol):
     """Draws a report in one format."""
 
     def __call__(self, report: QuarterlyReport, lang: str) -> Rendered:
-        """The content of one file, or of several by name (``/`` sets folders apart). Equal reports give equal bytes."""
+        """Return the content of one file, or of several by name (``/`` separates folders). Equal reports give equal bytes."""
 
 
 def _data(report: QuarterlyReport, lang: str) -> str:
@@ -41,7 +41,7 @@ def _data(report: QuarterlyReport, lang: str) -> str:
 
 
 def known_formats() -> dict[str, Callable[[], Renderer]]:
-    """What loads the renderer of each format, the data first: they need nobody else."""
+    """Return the function that loads each format's renderer, by name; ``json`` first, which needs no other distribution."""
     found: dict[str, Callable[[], Renderer]] = {"json": lambda: _data}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         found.setdefault(entry.name, entry.load)
@@ -49,13 +49,17 @@ def known_formats() -> dict[str, Callable[[], Renderer]]:
 
 
 def chosen_formats(text: str) -> tuple[str, ...]:
-    """The formats of an option, in the order of ``known_formats``.
+    """Return the formats that an option names, in the order of ``known_formats``.
 
     Args:
-        text: Names, set apart by commas.
+        text: Names, separated by commas.
 
     Raises:
-        UsageError: a name is nobody's; the message lists the known ones.
+        UsageError: a name is unknown; the message lists the known ones.
+
+    Example:
+        >>> chosen_formats("html,json")
+        ('json', 'html')
     """
     known = known_formats()
     asked = {name.strip().lower() for name in text.split(",")} - {""}
@@ -73,17 +77,17 @@ def write_formats(
     *,
     started: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Path], list[str]]:
-    """Write a report. A format that fails costs no other one, and leaves what was there before.
+    """Write a report in some formats. If one fails, the others are written, and its file of before stays.
 
     Args:
         report: The report.
         formats: Some of ``known_formats``.
-        lang: Language of what people read.
-        folder: Where to; made when it is not there.
-        started: Told the name of each format before it is drawn.
+        lang: Language of the documents, ``fr`` or ``en``.
+        folder: Where to write; created if it is missing.
+        started: Called with the name of each format before it is drawn.
 
     Returns:
-        What was written (a file, or a folder with several), and the formats that were not: why is said.
+        The paths that were written (a file or a folder each), and the formats that failed, whose reasons are on stderr.
 
     Raises:
         EcoiaError: the folder cannot be written to.
@@ -108,14 +112,14 @@ def write_formats(
         except (EcoiaError, OSError) as error:
             failed.append(format_)
             say(f"the {format_} report was not written: {error}")
-        except Exception as error:  # noqa: BLE001 - a format that fails must not cost the others
+        except Exception as error:  # noqa: BLE001 - the other formats are still to be written
             failed.append(format_)
             say(f"the {format_} report was not written ({type(error).__name__}: {error}): please report this")
     return written, failed
 
 
 def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
-    """Write a folder as a whole: what was in it before is gone, and nothing is half there."""
+    """Write a folder as a whole: it replaces the one of before, and none of its files is half written."""
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     before = draft.with_name(f"{draft.name}-before")
     try:
@@ -123,7 +127,7 @@ def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
         for name, content in contents.items():
             path = draft / name
             if not path.resolve().is_relative_to(draft.resolve()) or path == draft:
-                raise EcoiaError(f"{name!r} is no name of a file in a folder")
+                raise EcoiaError(f"{name!r} does not name a file inside the folder: please report this")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encoded(content))
         if folder.is_dir():

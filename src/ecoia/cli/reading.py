@@ -1,9 +1,10 @@
-"""What figures are computed from, as the command line finds it: the ledger or the journal, the catalogue, the factors in use."""
+"""Read what figures are computed from: the ledger or the journal, the catalogue, the emission factors in use."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,24 +26,41 @@ _ALL_TIME_NS = 1 << 62
 
 
 def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
-    """The inputs of a quarter's figures, and the quarter: the present one unless told."""
+    """Read the inputs of a quarter's figures.
+
+    Args:
+        settings: ``timezone``, ``catalogue`` and the journal's settings are used.
+        quarter_text: The quarter, such as ``2026Q4``; ``None``: the current one.
+        source: Where the rows come from.
+
+    Returns:
+        The inputs, and the quarter.
+
+    Raises:
+        UsageError: the quarter cannot be read, or several stores could be meant.
+        CatalogueError: the catalogue is wrong.
+        DeliveryError: the ledger cannot be read.
+
+    Example:
+        >>> inputs, quarter = read(load_settings(), "2026Q4", Source.JOURNAL)
+    """
     from ecoia import catalogue, factors
     from ecoia.impact.inputs import Inputs
 
     zone = ZoneInfo(settings.timezone)
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
-    register = catalogue.load(settings.catalogue)  # before the rows, which take longer to fail
+    register = catalogue.load(settings.catalogue)  # before the rows, because it fails sooner
     in_use = factors.in_use(register.factors, settings.catalogue, zone)
     return Inputs.of(read_rows(settings, source), register, in_use, settings), quarter
 
 
 def read_rows(settings: Settings, source: Source) -> list[Row]:
-    """Everything that is recorded."""
+    """Read every row that is recorded, in the organisation's ledger or in this machine's journal."""
     return _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
 
 
 def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyReport:
-    """The report of a quarter, with what was published of the quarters before it."""
+    """Build the report of a quarter, with what was published of the quarters before it."""
     from ecoia.report import build_report
 
     published, restatements = {}, []
@@ -64,8 +82,25 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyRepo
     )
 
 
+def read_and_build(
+    settings: Settings, quarter_text: str | None, source: Source, begin: Callable[[str], None] = lambda _: None
+) -> QuarterlyReport:
+    """Read the inputs of a quarter and build its report.
+
+    Args:
+        settings: As for ``read``.
+        quarter_text: As for ``read``.
+        source: As for ``read``.
+        begin: Called with the name of each step as it begins.
+    """
+    begin("reading")
+    inputs, quarter = read(settings, quarter_text, source)
+    begin("computing")
+    return build(inputs, quarter, settings)
+
+
 def chain_of(settings: Settings) -> list[Published]:
-    """What the organisation published, in order; nothing where no folder is set."""
+    """Return what the organisation published, in order; nothing if the setting ``publications`` is not set."""
     if settings.publications is None:
         return []
     from ecoia.publishing.publication import publications
@@ -111,7 +146,7 @@ def _ledger_rows(settings: Settings) -> list[Row]:
 
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
-    """Which store to read, and why where nobody said it."""
+    """Return the store to read (``None``: MLflow's default), and the reason if MLFLOW_TRACKING_URI does not name it."""
     from ecoia.keeping.destinations import read_targets
 
     if os.environ.get("MLFLOW_TRACKING_URI"):
@@ -129,7 +164,7 @@ def _tell_pending(settings: Settings) -> None:
 
     if not (Path(settings.home) / "home.json").exists():
         return
-    with suppress(JournalError):  # whoever reads the organisation's ledger needs no journal of their own
+    with suppress(JournalError):  # reading the organisation's ledger needs no journal on this machine
         found = open_journal(settings)
         cursors = read_cursors(found)
         pending = sum(not is_delivered(entry, cursors) for entry in found.stream(Scan()))

@@ -1,9 +1,11 @@
-"""Commands about this installation: ``doctor``, ``baseline``, ``config``, ``init``."""
+"""``ecoia doctor``: show what this machine can measure, and check what it needs.
+
+Each examination gives lines of findings; one that fails is a finding, too, and the others still run.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -15,61 +17,30 @@ from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
 
 from ecoia import settings as configuration
-from ecoia.cli.common import FAILED, Home, load_settings, number, open_journal, print_table, readable, say
+from ecoia.cli.common import FAILED, Home, number, open_journal, readable
+from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
-from ecoia.settings import SETTINGS, Settings
+from ecoia.settings import Settings
 
 if TYPE_CHECKING:
     from ecoia.catalogue import Calibration
-    from ecoia.factors import FactorSet
 
-_PANEL = "Set up"
 _CONNECT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_OTHER_VARIABLES = ("ECOIA_DISABLED",)
-
-_CONFIGURATION = """\
-# Réglages d'ecoia. Lus depuis ce dossier et ceux qui sont au-dessous ; ECOIA_<NOM> les remplace, un argument aussi.
-# « ecoia config » montre chaque valeur et son origine, « ecoia doctor » ce qui sera mesuré.
-
-# Registre, charte, cibles, étalonnage, facteurs d'émission et contrats : les fichiers YAML de ce dossier.
-catalogue = "."
-
-# Où l'électricité est consommée (ISO 3166 alpha-3). Sans zone, l'énergie est relevée et les émissions ne sont pas calculées.
-# zone = "FRA"
-
-# PUE du centre de calcul. Sans PUE, les chiffres s'entendent hors bâtiment.
-# pue = 1.4
-
-# Fuseau des trimestres de l'organisation.
-# timezone = "Europe/Paris"
-"""
-
-_ROOM_BYTES = 1_000_000  # a window of records is some kilobytes
-
-
-def add_installation(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    app.command("doctor", rich_help_panel=_PANEL)(doctor)
-    app.command("baseline", rich_help_panel=_PANEL)(baseline)
-    app.command("config", rich_help_panel=_PANEL)(config)
-    app.command("init", rich_help_panel=_PANEL)(init)
-
-
-# ------------------------------------------------------------------------------------------------------------- doctor
+_ROOM_BYTES = 1_000_000  # one window of records takes some kilobytes
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """State of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -78,7 +49,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's findings."""
+    """One finding: its state, its subject, what was found, and the remedy if there is one."""
 
     state: State
     what: str
@@ -87,9 +58,9 @@ class Check:
 
 
 def doctor(home: Home = None) -> None:
-    """Say what this machine can measure, and how to do better.
+    """Show what this machine can measure, and how to measure better.
 
-    Meters, settings, journal, delivery, catalogue, versions. Exits 1 when something is broken.
+    Checks meters, settings, zone, catalogue, journal, delivery and versions. The exit code is 1 if something is broken.
 
     [dim]$ ecoia doctor[/dim]
     """
@@ -100,7 +71,7 @@ def doctor(home: Home = None) -> None:
             checks += examine(settings)
         except EcoiaError as error:
             checks.append(Check(State.BROKEN, subject, str(error)))
-        except Exception as error:  # noqa: BLE001 - a doctor that falls ill helps nobody
+        except Exception as error:  # noqa: BLE001 - the other checks still help
             checks.append(Check(State.BROKEN, subject, f"the check itself failed ({type(error).__name__}: {error})"))
     for check in checks:
         typer.echo(f"{check.state:<6}  {check.what:<12}  " + check.found.replace("\n", "\n" + 22 * " "))
@@ -143,7 +114,7 @@ def _idle(settings: Settings) -> Iterator[Check]:
 def _settings(settings: Settings) -> Iterator[Check]:
     for problem in settings.problems:
         yield Check(State.BROKEN, "settings", str(problem))
-    for name, like in _unknown_variables().items():
+    for name, like in unknown_variables().items():
         yield Check(State.NOTE, "settings", f"{name} is set, and no setting has that name", f"{like}?" if like else None)
     if not settings.problems:
         written = sum(value.origin != "default" for value in settings.values.values())
@@ -151,30 +122,17 @@ def _settings(settings: Settings) -> Iterator[Check]:
 
 
 def _impact(settings: Settings) -> Iterator[Check]:
-    factors = _factors(settings)
+    factors = factors_in_use(settings)
     if settings.zone is None:
         yield Check(State.NOTE, "zone", "none: CO2e is not computed", "name it: setting 'zone', e.g. ECOIA_ZONE=FRA")
     else:
         factors.check(settings.zone)
         yield Check(State.OK, "zone", f"{settings.zone}, covered by emission factors")
-    yield Check(State.OK, "factors", _said(factors))
+    yield Check(State.OK, "factors", factors_text(factors))
     if settings.pue is None:
         yield Check(State.NOTE, "pue", "none: figures are IT only", "ask who runs the building: setting 'pue'")
     else:
         yield Check(State.OK, "pue", f"{settings.pue}")
-
-
-def _factors(settings: Settings) -> FactorSet:
-    from ecoia import catalogue, factors
-
-    choice = catalogue.factors_chosen(settings.catalogue)
-    return factors.in_use(choice, settings.catalogue, ZoneInfo(settings.timezone))
-
-
-def _said(factors: FactorSet) -> str:
-    gaps = "gaps are not filled" if factors.fill is None else f"gaps are filled: {factors.fill}"
-    pair = ", ".join(factors.pairs[0]) if factors.pairs else "empty"
-    return f"{factors.id} ({factors.title}; {pair}; version {factors.version}); {gaps}"
 
 
 def _catalogue(settings: Settings) -> Iterator[Check]:
@@ -190,9 +148,9 @@ def _catalogue(settings: Settings) -> Iterator[Check]:
 
 
 def _calibrations(settings: Settings, calibrations: Sequence[Calibration]) -> Iterator[Check]:
-    """Which wall factors reports apply to the energy that this instance uses today."""
+    """Give the wall factors that reports apply to this instance's energy today."""
     if settings.wattmeter:
-        return  # at the plug already
+        return  # it measures at the plug already
     today = datetime.now(ZoneInfo(settings.timezone)).date()
     lacking = []
     for component in COMPONENTS:
@@ -303,125 +261,3 @@ _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "mlflow": _tracking,
     "versions": _versions,
 }
-
-
-# ----------------------------------------------------------------------------------------------------------- baseline
-
-
-def baseline(
-    seconds: Annotated[float, typer.Option("--seconds", metavar="N", min=2, help="How long to measure.")] = 60,
-    home: Home = None,
-) -> None:
-    """Measure what this machine draws at rest, and keep it.
-
-    Nothing else may run meanwhile: on a host with a load above 5 % nothing is stored.
-
-    [dim]$ ecoia baseline --seconds 60[/dim]
-    """
-    from ecoia import meters
-    from ecoia.meters import idle_power
-
-    settings = load_settings(home, needed=("home", "ecoia.toml"))
-    say(f"reading the meters for {seconds:.0f} s; leave the machine alone")
-    found = idle_power.measure(meters.detect(settings), seconds)
-    path = idle_power.store(settings.home, found)
-    rows = [
-        (
-            component,
-            number(power.watts),
-            number(power.min_watts),
-            number(power.max_watts),
-            number(power.gsd),
-            f"{power.status}: {power.method}",
-        )
-        for component, power in found.components.items()
-    ]
-    columns = ("component", "W", "least", "most", "GSD", "method")
-    print_table(f"At rest, load {found.load:.1%}", columns, rows, right=("W", "least", "most", "GSD"))
-    for component, count in found.unread.items():
-        say(f"{component}: {count} reading{'s' if count > 1 else ''} failed, so nothing is stored of it")
-    say(f"stored in {path}")
-
-
-# ------------------------------------------------------------------------------------------------------------- config
-
-
-def config(
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-    zones: Annotated[bool, typer.Option("--zones", help="List the zones that have an emission factor instead.")] = False,
-    home: Home = None,
-) -> None:
-    """Show each setting, its value and where it came from.
-
-    [dim]$ ecoia config --json | jq .zone[/dim]
-    """
-    if zones:
-        known = _factors(configuration.load({"home": home})).zones()
-        typer.echo(json.dumps(known) if as_json else "\n".join(known))
-        return
-    loaded = configuration.load({"home": home})
-    if as_json:
-        typer.echo(json.dumps(_as_dict(loaded), ensure_ascii=False, indent=2))
-        return
-    rows = []
-    for setting in SETTINGS:
-        value = loaded.values[setting.name]
-        rows.append((setting.name, "–" if value.value is None else str(value.value), value.origin, setting.meaning))
-    print_table("Settings", ("name", "value", "from", "meaning"), rows)
-    try:
-        typer.echo(f"Emission factors in use: {_said(_factors(loaded))}")
-    except EcoiaError as error:
-        say(str(error))
-    for problem in loaded.problems:
-        say(str(problem))
-    for name, like in _unknown_variables().items():
-        say(f"{name} is set, and no setting has that name" + (f": {like}?" if like else ""))
-
-
-def _as_dict(loaded: Settings) -> dict[str, Any]:
-    settings = {
-        setting.name: {
-            "value": loaded.values[setting.name].value,
-            "from": loaded.values[setting.name].origin,
-            "variable": setting.variable,
-            "meaning": setting.meaning,
-        }
-        for setting in SETTINGS
-    }
-    problems = [{"name": p.name, "value": str(p.value), "from": p.origin, "remedy": p.remedy} for p in loaded.problems]
-    return {**settings, "problems": problems}
-
-
-def _unknown_variables() -> dict[str, str | None]:
-    """``ECOIA_*`` variables that nothing reads, each with the known one that it looks like."""
-    import difflib
-
-    known = [*(setting.variable for setting in SETTINGS), *_OTHER_VARIABLES]
-    unknown = sorted(name for name in os.environ if name.startswith("ECOIA_") and name not in known)
-    return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in unknown}
-
-
-# --------------------------------------------------------------------------------------------------------------- init
-
-
-def init(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")] = Path()) -> None:
-    """Write a commented catalogue and ecoia.toml to fill in.
-
-    Never overwrites a file.
-
-    [dim]$ ecoia init my-organisation[/dim]
-    """
-    from ecoia.catalogue import starter_files
-
-    files = {folder / name: text for name, text in {"ecoia.toml": _CONFIGURATION, **starter_files()}.items()}
-    for path in files:
-        if os.path.lexists(path):
-            raise EcoiaError(f"'{path}' exists and is not overwritten: choose another folder, or move it away")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-            typer.echo(path)
-    except OSError as error:
-        raise EcoiaError(f"'{folder}' cannot be written ({error.strerror}): choose another folder") from error

@@ -1,0 +1,43 @@
+"""``ecoia deliver``: send pending records to MLflow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecoia.cli.common import FAILED, Home, counted_records, existing_journal, journal_settings, open_journal, say
+
+
+def deliver(
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep running until every measured process has ended (the background helper).")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Send pending records to MLflow.
+
+    Sending twice changes nothing. Records that cannot be sent stay in the journal, and the exit code is 1.
+
+    [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
+    """
+    from ecoia.delivery.deliver import deliver as deliver_once
+    from ecoia.delivery.follow import follow as serve_as_helper
+    from ecoia.delivery.mlflow_store import keep_telemetry_off
+
+    keep_telemetry_off()
+    settings = journal_settings(home)
+    if follow:
+        if not serve_as_helper(open_journal(settings), settings):
+            say(f"another helper serves '{settings.home}' already")
+        return
+    found = existing_journal(settings)
+    if found is None:
+        return
+    result = deliver_once(found, settings)
+    where = f" to {', '.join(result.targets)}" if result.targets else ""
+    typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
+    for message in (*result.conflicts, *result.problems):
+        say(message)
+    if result.pending or result.conflicts:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,81 @@
+"""``ecoia journal``: list the records of this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
+from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.periods import utc_datetime
+from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.units import kwh
+
+if TYPE_CHECKING:
+    from ecoia.records import Record
+
+_LINE = "{:<19}  {:>8}  {:<12}  {:<20}  {:<16}  {:>12}  {:>10}  {:<9}  {}"
+
+
+def journal(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line: every field of the record.")] = False,
+    home: Home = None,
+) -> None:
+    """List the records of this machine, each once.
+
+    Lines that cannot be read are counted on stderr.
+
+    [dim]$ ecoia journal --json | jq .energy_microjoules[/dim]
+    """
+    settings = journal_settings(home)
+    found = existing_journal(settings)
+    if found is None:
+        return
+    counts = Scan()
+    zone = ZoneInfo(settings.timezone)
+    if not as_json:
+        typer.echo(_LINE.format("START", "SECONDS", "KIND", "SERVICE", "PHASE", "ENERGY Wh", "UNITS", "DELIVERED", "METHOD"))
+    for entry, delivered in _entries(found, counts):
+        if as_json:
+            line = json.dumps({**entry.record.to_dict(), "delivered": delivered}, ensure_ascii=False, separators=(",", ":"))
+            typer.echo(line.encode("utf-8", "backslashreplace"))  # JSON is UTF-8 on every terminal
+        else:
+            typer.echo(_line(entry.record, delivered, zone))
+    tell_lines_not_read(counts)
+
+
+def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
+    """Give each record once, with whether it was delivered."""
+    from ecoia.delivery.cursors import is_delivered, read_cursors
+
+    cursors = read_cursors(found)
+    seen: set[str] = set()
+    duplicates = 0
+    for entry in found.stream(counts):
+        if entry.record.record_id in seen:
+            duplicates += 1
+            continue
+        seen.add(entry.record.record_id)
+        yield entry, is_delivered(entry, cursors)
+    if duplicates:
+        say(f"{duplicates} duplicate{'s' if duplicates > 1 else ''} left out")
+
+
+def _line(record: Record, delivered: bool, zone: ZoneInfo) -> str:
+    known = [energy for component in COMPONENTS if (energy := record.energy_microjoules[component]) is not None]
+    methods = [f"{c} {m.status} {m.name}" for c in COMPONENTS if (m := record.method[c]).status != MISSING]
+    return _LINE.format(
+        utc_datetime(record.start_utc_ns).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        f"{(record.end_utc_ns - record.start_utc_ns) / 1e9:.1f}",
+        record.kind if record.outcome is None else record.outcome,
+        record.service or "–",
+        record.phase or "–",
+        number(kwh(sum(known)) * 1000) if known else "–",
+        number(None if record.units_micro is None else record.units_micro / 1e6),
+        "yes" if delivered else "no",
+        ", ".join(methods) or ("–" if record.outcome else "not measured"),
+    ).rstrip()
