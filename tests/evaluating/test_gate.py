@@ -28,8 +28,8 @@ from ecoia.evaluating.gate import (
     OVER,
     REASONS,
     REGRESSED,
-    Baseline,
     Finding,
+    GateBaseline,
     _t95,
     check,
     measure,
@@ -56,16 +56,16 @@ def run(wh_per_unit: float, number: int = 1, units: int = 100, cpu: Method = RAP
     return record(**{"cpu": energy, "ram": None, "units_micro": micro(units), "pid": number, "method": method, **fields})
 
 
-def runs(*wh_per_unit: float, **fields: Any) -> Baseline:
+def runs(*wh_per_unit: float, **fields: Any) -> GateBaseline:
     return measure([run(each, number, **fields) for number, each in enumerate(wh_per_unit)])
 
 
-def budget(measured: Baseline, limit: float) -> Finding:
+def budget(measured: GateBaseline, limit: float) -> Finding:
     (finding,) = check(measured, {KEY: limit}, None)
     return finding
 
 
-def change(now: Baseline, before: Baseline) -> Finding:
+def change(now: GateBaseline, before: GateBaseline) -> Finding:
     (finding,) = check(now, {}, before)
     return finding
 
@@ -148,7 +148,7 @@ def test_a_budget_is_exceeded_beyond_noise_only(limit: float, verdict: str) -> N
 
 
 def test_what_has_a_budget_and_was_not_measured_fails() -> None:
-    finding = budget(Baseline((), ""), 1.0)
+    finding = budget(GateBaseline((), ""), 1.0)
     assert (finding.verdict, finding.reason, finding.fails) == (NOT_MEASURED, "not-recorded", True)
 
 
@@ -229,9 +229,9 @@ def test_what_is_not_comparable_is_inconclusive_however_large_the_change(fields:
 
 
 def test_what_only_one_side_has_is_shown_and_fails_nothing() -> None:
-    new = change(runs(1.0), Baseline((), ""))
+    new = change(runs(1.0), GateBaseline((), ""))
     assert (new.verdict, new.reason, new.fails) == (INCONCLUSIVE, "not-in-baseline", False)
-    gone = change(Baseline((), ""), runs(1.0))
+    gone = change(GateBaseline((), ""), runs(1.0))
     assert (gone.verdict, gone.check, gone.fails) == (NOT_MEASURED, BASELINE, False)
 
 

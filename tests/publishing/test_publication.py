@@ -25,16 +25,9 @@ from ecoia.factors import FactorSet, default_factors
 from ecoia.impact.inputs import Inputs, read_inputs, write_inputs
 from ecoia.impact.recalculation import CAUSES, Recalculation, published_micrograms, recalculate, under
 from ecoia.periods import Quarter
-from ecoia.publishing.publication import (
-    publications,
-    publish,
-    read_key,
-    read_public_key,
-    recompute,
-    recomputed,
-    verify,
-    verify_chain,
-)
+from ecoia.publishing.publication import publications, publish
+from ecoia.publishing.signing import read_key, read_public_key
+from ecoia.publishing.verification import recompute, recomputed, verify, verify_chain
 from ecoia.records import Record, fold
 from ecoia.report import QuarterlyReport, build_report
 from support.builders import kwh, make_settings, record, sample_catalogue, sample_rows, write_catalogue

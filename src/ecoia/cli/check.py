@@ -26,7 +26,7 @@ from ecoia.errors import EcoiaError, UsageError
 from ecoia.keeping.journal import Scan
 
 if TYPE_CHECKING:
-    from ecoia.evaluating.gate import Baseline, Finding
+    from ecoia.evaluating.gate import Finding, GateBaseline
 
 _BASELINES = Path(".ecoia", "baselines")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,7 +40,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~#@])")
 def check(
     budget: Annotated[Path | None, typer.Option("--budget", metavar="FILE", help="TOML file with budgets.")] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="NAME", help="Baseline to compare with: a name, or a .json file.")
+        str | None, typer.Option("--against", metavar="NAME", help="GateBaseline to compare with: a name, or a .json file.")
     ] = None,
     save: Annotated[
         str | None, typer.Option("--save", metavar="NAME", help="Keep the measurements as a baseline: a name, or a .json file.")
@@ -95,7 +95,7 @@ def _baseline_path(option: str, text: str) -> Path:
     return _BASELINES / f"{text}.json"
 
 
-def _measure(home: str | None) -> Baseline:
+def _measure(home: str | None) -> GateBaseline:
     from ecoia.evaluating.gate import measure
 
     found = existing_journal(journal_settings(home))

@@ -73,13 +73,13 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings, formats: str, lang: Language, key: Path | None) -> None:
-        from ecoia.publishing import publication
+        from ecoia.publishing.signing import read_key
 
         self._settings = settings
         self._root = publications_folder(settings)
         self._formats = chosen_formats(formats)
         self._lang = lang
-        self._key = publication.read_key(key, os.environ.get(_PASSPHRASE)) if key else None
+        self._key = read_key(key, os.environ.get(_PASSPHRASE)) if key else None
 
     def publish(self, inputs: Inputs, report: QuarterlyReport, recalculation: Recalculation | None = None) -> None:
         """Freeze a quarter, and print its folder and its head.

@@ -27,18 +27,20 @@ def verify(
 
     [dim]$ ecoia verify publications --public-key ecoia-public.pem[/dim]
     """
-    from ecoia.publishing import publication
+    from ecoia.publishing import verification
+    from ecoia.publishing.sealed_files import MANIFEST_FILE
+    from ecoia.publishing.signing import read_public_key
 
-    organisations_key = publication.read_public_key(public_key) if public_key else None
-    one = (folder / publication.MANIFEST_FILE).exists()
+    given_key = read_public_key(public_key) if public_key else None
+    one = (folder / MANIFEST_FILE).exists()
     try:
-        checked = [publication.verify(folder, organisations_key)] if one else publication.verify_chain(folder, organisations_key)
+        checked = [verification.verify(folder, given_key)] if one else verification.verify_chain(folder, given_key)
     except PublicationError as error:
         say(str(error))
         raise typer.Exit(FAILED) from None
-    differing = [each for each in checked if compute and not publication.recompute(each)]
+    differing = [each for each in checked if compute and not verification.recompute(each)]
     _print(checked, differing, compute=compute)
-    if organisations_key is None:
+    if given_key is None:
         say("without --public-key, signatures are checked by the keys that came with them; compare the head with the minutes")
     if differing:
         say("this version of ecoia computes other figures from the same inputs: 'ecoia recalculate' shows the difference")

@@ -1,1 +1,1 @@
-"""Judging a service or a run: the gate of a pipeline, a year of general use, the dossier for the committees."""
+"""Judging a service: the gate of a pipeline, a year of general use, the dossier for the committees."""

@@ -1,6 +1,6 @@
-"""The dossier of a service for commitment 7: its measured figures, its project manager's answers, what general use would take.
+"""The dossier of a service for commitment 7: measured figures, the project manager's answers, a year of general use.
 
-It can be made before the first measurement: each figure then says that there is none yet.
+It can be made before the first measurement: each figure then says that it is not measured yet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIGURES = {
     "co2e_api": "kgCO2e",
     "water_direct": "L",
 }
-"""What of a service's quarter is shown in its dossier, with its unit."""
+"""The figures of a service's quarter that its dossier shows, with their units."""
 
 SHEDS_LIGHT_ON = {
     "modele-plus-leger": ("energy_per_unit", "sci"),
@@ -49,12 +49,15 @@ SHEDS_LIGHT_ON = {
     "equipements": ("co2e_embodied",),
     "mesure-des-le-debut": ("energy",),
 }
-"""Which figures stand beside which question."""
+"""The figures that stand beside each question."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """An answer to one question (met | partly | unmet | not-applicable | open), and the quarter in which it was given."""
+    """An answer to one question, and the quarter in which it was given.
+
+    ``answer`` is ``met``, ``partly``, ``unmet``, ``not-applicable`` or ``open``. ``role`` is the role of the person who answered.
+    """
 
     answer: str
     comment: str | None
@@ -64,10 +67,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A service's dossier in a quarter. ``answers`` by question: the last that was given by then.
+    """A service's dossier in a quarter.
 
-    ``measured``: something of it was recorded, on however few days. ``projection`` is None where no volume was given, or nothing
-    can be projected: for the reason ``projection_lacks``, one of ``report.REASONS``.
+    ``answers`` holds the last answer to each question up to the quarter. ``measured`` is true if anything was recorded of the
+    service, on however few days. ``projection`` is ``None`` if no volume was given, or if nothing can be projected:
+    ``projection_lacks`` then gives the reason, one of ``report.REASONS``. ``boundary`` is as in ``report.Measure``.
     """
 
     service: str
@@ -81,7 +85,7 @@ class Evaluation:
     quarter: str
     measured: bool
     simulated: bool
-    boundary: str  # as in report.Measure
+    boundary: str
     figures: dict[str, Quantity]
     answers: dict[str, Given]
     projection: Projection | None = None
@@ -90,11 +94,11 @@ class Evaluation:
 
     @property
     def open_questions(self) -> tuple[str, ...]:
-        """The questions without an answer, and those that are still being looked into."""
+        """The questions that have no answer, or the answer ``open``."""
         return tuple(q for q in THEMES if q not in self.answers or self.answers[q].answer == "open")
 
     def to_json(self) -> str:
-        """As indented JSON, keys sorted."""
+        """Return it as indented JSON with sorted keys."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True) + "\n"
 
 
@@ -108,21 +112,25 @@ def evaluate(
     factors: FactorSet,
     units_per_year: float | None = None,
 ) -> Evaluation:
-    """The dossier of a service.
+    """Build the dossier of a service.
 
     Args:
-        rows: Ledger rows in any order; there may be none.
+        rows: Ledger rows in any order; may be empty.
         service: Id of a registered service, whatever its status.
-        quarter: Which one, in the organisation's time zone.
+        quarter: The quarter, in the organisation's time zone.
         settings: ``timezone``, ``zone`` and ``pue`` are used.
-        catalogue: The register and what is known of the organisation.
+        catalogue: The register, the answers, and the organisation's other files.
         factors: Emission factors.
-        units_per_year: Functional units planned in general use, above 0; None: nothing is projected.
+        units_per_year: Functional units planned in general use, above 0; ``None``: nothing is projected.
 
     Raises:
         UsageError: the service is not registered.
         FactorError: the zone of the settings or of a site has no emission factor.
         MissingExtraError: pandas and narwhals are not installed.
+
+    Example:
+        >>> evaluate([], "assistant", quarter, settings=settings, catalogue=catalogue, factors=factors).open_questions
+        ('modele-plus-leger', ...)
     """
     entry = catalogue.service(service)
     if entry is None:
@@ -132,7 +140,7 @@ def evaluate(
         )
     report = build_report(rows, quarter, settings=settings, catalogue=catalogue, factors=factors)
     figures = _figures(report, service)
-    lacks = None if units_per_year is None else _lacks(report, service)
+    lacks = None if units_per_year is None else _reason_not_projected(report, service)
     projection = None
     if units_per_year is not None and lacks is None:
         projection = project(rows, service, units_per_year, quarter, settings=settings, catalogue=catalogue, factors=factors)
@@ -151,14 +159,18 @@ def evaluate(
         simulated=any(result.simulated for result in phases),
         boundary=phases[0].measure.boundary if phases else "it",
         figures=figures,
-        answers={
-            question: Given(given.answer, given.comment, given.role, given.quarter)
-            for question, given in catalogue.evaluation(service, report.quarter).items()
-        },
+        answers=_answers(catalogue, service, report.quarter),
         projection=projection,
         projection_lacks=lacks,
         ethics_contact=report.ethics_contact,
     )
+
+
+def _answers(catalogue: Catalogue, service: str, quarter: str) -> dict[str, Given]:
+    return {
+        question: Given(given.answer, given.comment, given.role, given.quarter)
+        for question, given in catalogue.evaluation(service, quarter).items()
+    }
 
 
 def _figures(report: QuarterlyReport, service: str) -> dict[str, Quantity]:
@@ -176,26 +188,26 @@ def _figures(report: QuarterlyReport, service: str) -> dict[str, Quantity]:
             found[name] = getattr(own, name)
         for name in ("waste_rate", "idle_rate", "co2e_embodied", "co2e_api", "water_direct"):
             found[name] = getattr(own.footprint, name)
-    return {name: _said(found.get(name), unit) for name, unit in FIGURES.items()}
+    return {name: _or_not_measured(found.get(name), unit) for name, unit in FIGURES.items()}
 
 
-def _lacks(report: QuarterlyReport, service: str) -> str | None:
-    """Why general use cannot be projected from the quarter; None where it can."""
+def _reason_not_projected(report: QuarterlyReport, service: str) -> str | None:
+    """Return the reason why general use cannot be projected from the quarter; ``None`` if it can."""
     work = next((r for r in report.results if r.service == service and r.phase == "inference"), None)
     if work is None or not work.measure.energy.value:
         return NOT_MEASURED
     return work.measure.co2e.reason if work.units else "no-units"
 
 
-def _said(quantity: Quantity | None, unit: str) -> Quantity:
-    """A figure; where nothing was recorded, the statement that it is not measured, which is not zero."""
+def _or_not_measured(quantity: Quantity | None, unit: str) -> Quantity:
+    """Return a figure; where nothing was recorded, one that says "not measured", which is not zero."""
     if quantity is None or quantity.reason == "no-data":
         return Quantity(None, unit, reason=NOT_MEASURED)
     return quantity
 
 
 def _together(parts: Sequence[Quantity]) -> Quantity:
-    """The sum of some figures; its bounds are those of errors that go together, the widest that they can be."""
+    """Return the sum of some figures. Its bounds add up, as if all errors went together: the widest interval possible."""
     unknown = next((part for part in parts if part.value is None), None)
     if unknown is not None:
         return unknown

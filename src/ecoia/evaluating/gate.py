@@ -1,17 +1,17 @@
-"""The gate of a pipeline: does what it measured keep its budget, and is it worse than a baseline beyond noise?
+"""The gate of a pipeline: compare measured energy with a budget, and with a baseline beyond noise.
 
-What is compared is energy of the components per functional unit, as the meters gave it: neither a PUE nor a calibration is in it,
-so that a figure changes when the code does. Three things are noise:
+The gate compares the energy of components per functional unit, as the meters gave it. Neither a PUE nor a calibration is in it,
+so that a figure changes when the code does. Noise has three parts:
 
-- what a service and phase deviates on its own, ``GSD["own"]``, on each side;
-- errors of the meters that both sides do not share. Those that they share cancel (``change.log_ratio_variance``); against a
-  budget they are left out, since a budget is set on what the same meters give;
-- the spread between repeats, where there are several: with s^2 pooled over both sides,
+- the deviation of a service and phase itself, ``GSD["own"]``, on each side;
+- errors of the meters that the two sides do not share. Shared errors cancel (``change.log_ratio_variance``). Against a budget
+  they are left out, since a budget is set on figures of the same meters;
+- the spread between repeats, if there are several. With s^2 pooled over both sides, C now and C0 in the baseline,
 
     half-width of ln(C / C0) = sqrt((1.96 sigma)^2 + t^2 s^2 (1/n + 1/n0)).
 
-A verdict that the noise covers is ``inconclusive``: shown, and no failure. What has a budget and was not measured
-fails: not measured is not zero.
+A verdict within the noise is ``inconclusive``: it is shown and does not fail. A service with a budget and no measurement fails:
+not measured is not zero.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ REASONS = {
     "no-energy": "no energy was measured of it",
     "no-units": "no functional unit was counted: use span.units(n)",
 }
-"""Why a verdict is not clear, by code."""
+"""Why there is no clear verdict: the text of each reason code."""
 
 _LIMIT = "energy_per_unit_wh"
 _Z95 = 1.96
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # Student's t, 1 to 10 degrees of freedom
 
-Key = tuple[str, str]
+ServicePhase = tuple[str, str]
 Natural = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class MethodEnergy:
-    """Energy of one component by one method; ``microjoules`` None: missing."""
+    """Energy of one component by one method. ``microjoules`` is ``None`` where energy is missing."""
 
     component: str
     status: str
@@ -73,7 +73,7 @@ class MethodEnergy:
 
 @dataclass(frozen=True)
 class Repeat:
-    """One run: what it used, and the units that it delivered."""
+    """One run: the energy that it used, and the functional units that it delivered, in millionths."""
 
     microjoules: Natural
     units_micro: Natural
@@ -81,7 +81,16 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a pipeline measured of one service and phase. ``hardware`` is what did the work, by processor and CPUs used."""
+    """Measurements of one service and phase in a pipeline.
+
+    Attributes:
+        service: Id of the service.
+        phase: One of ``semconv.PHASES``.
+        energy: By component, status and method.
+        units_micro: Functional units, in millionths.
+        repeats: The runs.
+        hardware: Processor models with the number of CPUs, such as ``AMD EPYC 9654 x 8``.
+    """
 
     service: str
     phase: str
@@ -92,19 +101,19 @@ class Measured:
 
     @property
     def missing(self) -> bool:
-        """Whether some component that is there was not measured."""
+        """Whether a component that the machine has was not measured."""
         return any(each.microjoules is None and each.method not in NOT_LACKING for each in self.energy)
 
     @property
     def reason(self) -> str | None:
-        """Why there is no energy per unit; None where there is one."""
+        """The reason why there is no energy per unit; ``None`` if there is one."""
         if not any(each.microjoules for each in self.energy):
             return "no-energy"
         return None if self.units_micro else "no-units"
 
     @property
     def per_unit(self) -> Estimate:
-        """Wh per functional unit, with the errors of its methods; where ``reason`` is None."""
+        """Wh per functional unit, with the errors of its methods. Defined only where ``reason`` is ``None``."""
         factor = 1000 * 1_000_000 / self.units_micro
         cells = tuple(
             Cell(
@@ -119,42 +128,56 @@ class Measured:
 
     @property
     def methods(self) -> frozenset[tuple[str, str, str]]:
-        """How it was measured, what is missing included."""
+        """Component, status and method of all energy, missing energy included."""
         return frozenset((each.component, each.status, each.method) for each in self.energy)
 
     @property
     def logarithms(self) -> tuple[float, ...]:
-        """Ln of the energy per unit of each repeat that has one."""
+        """Natural logarithm of the energy per unit of each repeat that has one."""
         return tuple(
             math.log(each.microjoules / each.units_micro) for each in self.repeats if each.microjoules and each.units_micro
         )
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """What is kept of a pipeline, to compare others with: a small JSON file."""
+class GateBaseline:
+    """Measurements of a pipeline, kept as a small JSON file to compare later ones with.
+
+    ``until_utc`` is when its last record ended, ISO 8601.
+    """
 
     measured: tuple[Measured, ...]
-    until_utc: str  # when its last record ended
+    until_utc: str
     schema: Literal[1] = 1
 
     def to_json(self) -> str:
-        """Indented JSON: equal data gives equal bytes."""
-        return TypeAdapter(Baseline).dump_json(self, indent=2).decode() + "\n"
+        """Return it as indented JSON. Equal data gives equal bytes."""
+        return TypeAdapter(GateBaseline).dump_json(self, indent=2).decode() + "\n"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. Energy in Wh per unit; ``low`` and ``high`` are the noise around ``value``, of a baseline around the change.
+    """The outcome of one check.
 
-    ``limit`` is the budget, or what the baseline has. ``change`` is C / C0 - 1, of a baseline.
+    Attributes:
+        service: Id of the service.
+        phase: One of ``semconv.PHASES``.
+        check: ``BUDGET`` or ``BASELINE``.
+        verdict: ``ok``, ``over``, ``regressed``, ``inconclusive`` or ``not-measured``.
+        reason: Why there is no clear verdict, one of ``REASONS``; ``None`` if it is clear.
+        value: Energy now, in Wh per unit.
+        limit: The budget, or the baseline's energy, in Wh per unit.
+        change: C / C0 - 1 against a baseline.
+        low: Lower end of the noise: around ``value`` for a budget, around ``change`` for a baseline.
+        high: Its upper end.
+        repeats: Number of runs measured now.
     """
 
     service: str
     phase: str
-    check: str  # BUDGET | BASELINE
+    check: str
     verdict: str
-    reason: str | None = None  # one of REASONS
+    reason: str | None = None
     value: float | None = None
     limit: float | None = None
     change: float | None = None
@@ -164,36 +187,43 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """Whether the gate fails for it. What only the baseline has is shown, and was never promised."""
+        """Whether it fails the gate. A service that only the baseline has is shown and does not fail: it has no budget."""
         return self.verdict in (OVER, REGRESSED) or (self.verdict == NOT_MEASURED and self.check == BUDGET)
 
 
-def measure(records: Iterable[Record]) -> Baseline:
-    """What the records of a pipeline amount to, by service and phase, sorted.
+def measure(records: Iterable[Record]) -> GateBaseline:
+    """Sum the records of a pipeline by service and phase.
 
-    Spans only: idle energy is the host's. Neither simulated nor declared activity is there: it was not measured here. A run is a
-    ``run_id``, or a process where there is none.
+    Only spans count: idle energy belongs to the host. Simulated and declared activity is left out: it was not measured here. A
+    run is a ``run_id``, or a process if there is none.
+
+    Args:
+        records: Records in any order. A record that stands twice counts once, and corrections are applied.
+
+    Example:
+        >>> measure(entry.record for entry in journal.stream(Scan())).measured[0].per_unit.value
+        0.8
     """
     by_run: dict[str, list[Record]] = {}
     for record in in_force(records):
         if record.kind == KIND_SPAN and record.service and record.phase and not (record.simulated or record.declared_source):
             by_run.setdefault(record.run_id or f"{record.instance} {record.pid}", []).append(record)
     rows = [row | {"repeat": run} for run, mine in sorted(by_run.items()) for row in fold(mine)]
-    groups: dict[Key, list[Row]] = {}
+    groups: dict[ServicePhase, list[Row]] = {}
     for row in refuse_doubles(rows)[0]:
         groups.setdefault((row["service"], row["phase"]), []).append(row)
-    hardware: dict[Key, set[str]] = {}
+    hardware: dict[ServicePhase, set[str]] = {}
     for record in (record for mine in by_run.values() for record in mine):
-        told = (str(record.context.get(name, "?")) for name in ("cpu_model", "cpu_count"))
-        hardware.setdefault((record.service or "", record.phase or ""), set()).add(" x ".join(told))
+        facts = (str(record.context.get(name, "?")) for name in ("cpu_model", "cpu_count"))
+        hardware.setdefault((record.service or "", record.phase or ""), set()).add(" x ".join(facts))
     last_ns = max((row["end_utc_ns"] for row in rows), default=0)
-    return Baseline(
+    return GateBaseline(
         tuple(_measured(key, groups[key], hardware[key]) for key in sorted(groups)),
         utc_datetime(last_ns).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
 
 
-def _measured(key: Key, rows: Sequence[Row], hardware: Iterable[str]) -> Measured:
+def _measured(key: ServicePhase, rows: Sequence[Row], hardware: Iterable[str]) -> Measured:
     energy: dict[tuple[str, str, str], int | None] = {}
     repeats: dict[str, tuple[int, int]] = {}
     for row in rows:
@@ -213,13 +243,20 @@ def _measured(key: Key, rows: Sequence[Row], hardware: Iterable[str]) -> Measure
     )
 
 
-def check(measured: Baseline, budgets: Mapping[Key, float], baseline: Baseline | None) -> tuple[Finding, ...]:
-    """Every check, sorted by service and phase, the budget first.
+def check(measured: GateBaseline, budgets: Mapping[ServicePhase, float], baseline: GateBaseline | None) -> tuple[Finding, ...]:
+    """Run every check.
 
     Args:
-        measured: What this pipeline measured.
-        budgets: Wh per functional unit at most, by service and phase.
-        baseline: What to compare with; None: nothing.
+        measured: The measurements of this pipeline.
+        budgets: The most Wh per functional unit that a service and phase may use.
+        baseline: The measurements to compare with; ``None``: none.
+
+    Returns:
+        The findings by service and phase, each budget before its baseline.
+
+    Example:
+        >>> [finding.verdict for finding in check(measured, {("assistant", "inference"): 0.8}, None)]
+        ['ok']
     """
     now = {(each.service, each.phase): each for each in measured.measured}
     findings = [_against_budget(key, now.get(key), limit) for key, limit in budgets.items()]
@@ -229,7 +266,7 @@ def check(measured: Baseline, budgets: Mapping[Key, float], baseline: Baseline |
     return tuple(sorted(findings, key=lambda finding: (finding.service, finding.phase, finding.check != BUDGET)))
 
 
-def _against_budget(key: Key, now: Measured | None, limit: float) -> Finding:
+def _against_budget(key: ServicePhase, now: Measured | None, limit: float) -> Finding:
     if now is None or now.reason:
         return Finding(*key, BUDGET, NOT_MEASURED, now.reason if now else "not-recorded", limit=limit)
     value = now.per_unit.value
@@ -245,7 +282,7 @@ def _against_budget(key: Key, now: Measured | None, limit: float) -> Finding:
     return Finding(*key, BUDGET, verdict, reason, value, limit, low=low, high=high, repeats=len(now.repeats))
 
 
-def _against_baseline(key: Key, now: Measured | None, before: Measured | None) -> Finding:
+def _against_baseline(key: ServicePhase, now: Measured | None, before: Measured | None) -> Finding:
     if now is None or now.reason:
         return Finding(*key, BASELINE, NOT_MEASURED, now.reason if now else "not-recorded")
     value = now.per_unit.value
@@ -268,7 +305,7 @@ def _against_baseline(key: Key, now: Measured | None, before: Measured | None) -
 
 
 def _repeat_width(*sides: Sequence[float]) -> float:
-    """Half-width of the 95 % interval of a mean, or of a difference of two, by the spread pooled over the sides; 0: unknown."""
+    """Return half the width of the 95 % interval of a mean, or of a difference of two, from the pooled spread; 0 if unknown."""
     freedom = sum(max(len(side) - 1, 0) for side in sides)
     if not freedom:
         return 0.0
@@ -277,17 +314,20 @@ def _repeat_width(*sides: Sequence[float]) -> float:
 
 
 def _t95(freedom: int) -> float:
-    """Student's t at 97.5 %; beyond the table by the first terms of its expansion, within 0.001."""
+    """Return Student's t at 97.5 %. Beyond the table, the first terms of its expansion are within 0.001."""
     if freedom <= len(_T95):
         return _T95[freedom - 1]
     return 1.959964 + 2.3723 / freedom + 2.8224 / freedom**2 + 2.556 / freedom**3
 
 
-def read_budgets(path: Path) -> dict[Key, float]:
-    """Budgets of a TOML file: a table ``[service.phase]`` each, with ``energy_per_unit_wh``.
+def read_budgets(path: Path) -> dict[ServicePhase, float]:
+    """Read budgets from a TOML file that has a table ``[service.phase]`` with ``energy_per_unit_wh`` for each.
+
+    Returns:
+        Wh per functional unit at most, by service and phase.
 
     Raises:
-        UsageError: it cannot be read, or says something else; one line a mistake, with key, value and remedy.
+        UsageError: the file cannot be read or has mistakes; the message has one line a mistake, with key, value and remedy.
     """
     try:
         data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -295,9 +335,9 @@ def read_budgets(path: Path) -> dict[Key, float]:
         raise UsageError(
             f"budgets '{path}' cannot be read ({error.strerror}): write the file, or name it with --budget"
         ) from error
-    except ValueError as error:  # not UTF-8, or no TOML: the message has the line
+    except ValueError as error:  # not UTF-8, or not TOML: the message has the line
         raise UsageError(f"budgets '{path}' is not readable as TOML in UTF-8: {error}") from error
-    found: dict[Key, float] = {}
+    found: dict[ServicePhase, float] = {}
     problems = list(_read_services(data, found))
     if not problems and not found:
         problems = [f"no budget: write a table such as [assistant.inference] with {_LIMIT} = 0.8"]
@@ -306,7 +346,7 @@ def read_budgets(path: Path) -> dict[Key, float]:
     return found
 
 
-def _read_services(data: Mapping[str, Any], found: dict[Key, float]) -> Iterable[str]:
+def _read_services(data: Mapping[str, Any], found: dict[ServicePhase, float]) -> Iterable[str]:
     for service, phases in data.items():
         if not is_slug(service):
             yield f"{service!r}: a service id holds lower-case letters, digits, '.', '_' and '-' (quote one that holds a '.')"
@@ -340,15 +380,15 @@ def _near(word: str, known: Sequence[str]) -> str:
     return f"did you mean '{near[0]}'? " if near else ""
 
 
-def read_baseline(path: Path) -> Baseline:
-    """What ``Baseline.to_json`` wrote.
+def read_baseline(path: Path) -> GateBaseline:
+    """Read a baseline that ``GateBaseline.to_json`` wrote.
 
     Raises:
-        UsageError: it is not there, or is no baseline; with the remedy.
+        UsageError: the file is missing, or is not a baseline; with the remedy.
     """
     remedy = "keep one with 'ecoia check --save' where it is measured"
     try:
-        return TypeAdapter(Baseline).validate_json(path.read_bytes())
+        return TypeAdapter(GateBaseline).validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise UsageError(f"no baseline '{path}' yet: {remedy}, or leave --against out") from error
     except OSError as error:

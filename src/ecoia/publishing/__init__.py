@@ -1,1 +1,1 @@
-"""A quarter frozen, sealed and chained; the ledger as tables for other tools."""
+"""Freezing, sealing and verifying quarters; the ledger as tables for other tools."""

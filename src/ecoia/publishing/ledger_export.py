@@ -1,8 +1,8 @@
-"""The ledger as Parquet, for whoever recomputes with tools of their own: pandas, DuckDB, Spark read it alike.
+"""The ledger as Parquet, to recompute figures with other tools such as pandas, DuckDB or Spark.
 
-One file a quarter, ``quarter=2026Q4/rows.parquet``: the columns of ``semconv.TABLE_COLUMNS``, and ``NESTED``. Whole microjoules,
-millionths and nanoseconds, so sums are exact. Nothing is assessed here and nothing left out: claims that a report refuses as
-counted already are in it, as they were recorded.
+There is one file a quarter, ``quarter=2026Q4/rows.parquet``, with the columns of ``semconv.TABLE_COLUMNS`` and ``NESTED``.
+Amounts are whole microjoules, millionths and nanoseconds, so sums are exact. Rows are neither assessed nor left out: claims that
+a report refuses as counted already are in the files as they were recorded.
 """
 
 from __future__ import annotations
@@ -36,18 +36,25 @@ NESTED = {
     "quality": pa.map_(pa.string(), pa.float64()),
     "record_ids": pa.list_(pa.string()),
 }
-"""Columns beside the table's: ``lost_causes`` is ``lost`` by cause, ``record_ids`` leads back to the journal's lines."""
+"""Columns beyond the table's: ``lost_causes`` is ``lost`` by cause, ``record_ids`` leads back to the journal's lines."""
 
 
 def partitions(rows: Sequence[Row], timezone: ZoneInfo) -> dict[str, bytes]:
-    """The files of some ledger rows, by path. Equal rows give equal bytes.
+    """Write ledger rows as Parquet files, one a quarter. Equal rows give equal bytes.
 
     Args:
         rows: Ledger rows.
-        timezone: Civil time of the quarters.
+        timezone: The organisation's time zone, which the quarters begin and end in.
+
+    Returns:
+        The files' bytes by path.
 
     Raises:
-        UsageError: a column's sum over a quarter is more than 64 bits hold.
+        UsageError: a column's sum over a quarter exceeds 64 bits.
+
+    Example:
+        >>> list(partitions(rows, ZoneInfo("Europe/Paris")))
+        ['quarter=2026Q3/rows.parquet', 'quarter=2026Q4/rows.parquet']
     """
     by_quarter: dict[str, list[Row]] = {}
     for row in rows:
@@ -56,10 +63,10 @@ def partitions(rows: Sequence[Row], timezone: ZoneInfo) -> dict[str, bytes]:
 
 
 def _file(rows: list[Row], timezone: ZoneInfo) -> bytes:
-    frame = table(rows, timezone).drop(columns="quarter")  # the folder's name says it
+    frame = table(rows, timezone).drop(columns="quarter")  # it is in the folder's name
     flat = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     texts = [pa.field(each.name, pa.string() if pa.types.is_large_string(each.type) else each.type) for each in flat.schema]
-    columns = flat.cast(pa.schema(texts))  # pandas' long texts are not known to every reader
+    columns = flat.cast(pa.schema(texts))  # not every reader knows pandas' long texts
     for name, type_ in NESTED.items():
         columns = columns.append_column(name, pa.array((_cell(row, name) for row in rows), type_))
     out = io.BytesIO()

@@ -1,12 +1,12 @@
-"""Totals of ledger rows, written once with narwhals: pandas by default, and the same functions for any eager frame.
+"""Ledger rows as a table, and their totals. ``table`` gives a pandas frame; the totals work on any eager frame, by narwhals.
 
-Sums are of integers (microjoules, millionths, nanoseconds) in 64 bits, so they are exact and no order changes them.
-A sum of nothing but missing values is missing, not zero.
+Sums are of 64-bit integers (microjoules, millionths, nanoseconds), so they are exact in any order. A sum of missing values only
+is missing, not zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,7 @@ SUMMED = (
     "cpu_ns",
     "lost",
 )
-"""The columns that add up. Every grouping gives them, and ``energy_microjoules``, the sum over components."""
+"""Columns that add up. Every grouping has them, and also ``energy_microjoules``, the energy of all components."""
 
 _TEXTS = frozenset(TABLE_COLUMNS) - frozenset(SUMMED) - {"half_hour_utc_ns", "start_utc_ns", "end_utc_ns", "simulated"}
 _UTC = ZoneInfo("UTC")
@@ -44,47 +44,63 @@ _INT64_MAX = (1 << 63) - 1
 
 
 def table(rows: Sequence[Row], timezone: ZoneInfo = _UTC) -> pd.DataFrame:
-    """Ledger rows as a table: one line a row, the columns of ``semconv.TABLE_COLUMNS``.
+    """Return ledger rows as a table: one line a row, with the columns of ``semconv.TABLE_COLUMNS``.
 
     Args:
         rows: Ledger rows.
-        timezone: Civil time of the ``quarter`` column.
+        timezone: Time zone of the ``quarter`` column.
 
     Raises:
-        UsageError: a column's sum is more than 64 bits hold (2.5 GWh, or 292 years of one CPU).
+        UsageError: a column's sum exceeds 64 bits (2.5 GWh, or 292 years of one CPU).
+
+    Example:
+        >>> by_service(table(rows, ZoneInfo("Europe/Paris")))
     """
-    columns: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}
     quarters: dict[int, str] = {}
+    columns: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}
     for row in rows:
         half_hour = row["half_hour_utc_ns"]
         if half_hour not in quarters:
             quarters[half_hour] = str(Quarter.of_instant(half_hour, timezone))
-        values = {name: row[name] for name in TABLE_COLUMNS if name in row}
-        values |= {
-            "quarter": quarters[half_hour],
-            "tokens_in": sum(tokens["tokens_in"] for tokens in row["tokens"]) if row["tokens"] else None,
-            "tokens_out": sum(tokens["tokens_out"] for tokens in row["tokens"]) if row["tokens"] else None,
-            "lost": sum(row["lost"].values()),
-        }
-        for component in COMPONENTS:
-            values[f"{component}_status"] = row["method"][component]["status"]
-            values[f"{component}_method"] = row["method"][component]["name"]
-            values[f"{component}_microjoules"] = row["energy_microjoules"][component]
+        cells = _cells(row) | {"quarter": quarters[half_hour]}
         for name in TABLE_COLUMNS:
-            columns[name].append(values[name])
-    energy = sum(value for component in COMPONENTS for value in columns[f"{component}_microjoules"] if value is not None)
-    for name, total in (("energy_microjoules", energy), *((name, sum(filter(None, columns[name]))) for name in SUMMED)):
-        if total > _INT64_MAX:
-            raise UsageError(f"{name} adds up to {total}, more than 64 bits hold: aggregate fewer rows at once")
+            columns[name].append(cells[name])
+    _check_sums(columns)
     series = {}
-    for name, values_of in columns.items():
+    for name, values in columns.items():
         kind = "string" if name in _TEXTS else "bool" if name == "simulated" else "Int64"
-        series[name] = pd.Series(values_of, dtype=kind)
+        series[name] = pd.Series(values, dtype=kind)
     return pd.DataFrame(series)
 
 
+def _cells(row: Row) -> dict[str, Any]:
+    """Return the cells of a row by column, but ``quarter``."""
+    cells = {name: row[name] for name in TABLE_COLUMNS if name in row}
+    for name in ("tokens_in", "tokens_out"):
+        cells[name] = sum(tokens[name] for tokens in row["tokens"]) if row["tokens"] else None
+    cells["lost"] = sum(row["lost"].values())
+    for component in COMPONENTS:
+        cells[f"{component}_status"] = row["method"][component]["status"]
+        cells[f"{component}_method"] = row["method"][component]["name"]
+        cells[f"{component}_microjoules"] = row["energy_microjoules"][component]
+    return cells
+
+
+def _check_sums(columns: Mapping[str, Sequence[int | None]]) -> None:
+    """Check that every column that adds up can be summed in 64 bits.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    sums = {name: sum(filter(None, columns[name])) for name in SUMMED}
+    energy = sum(sums[f"{component}_microjoules"] for component in COMPONENTS)
+    for name, total in (("energy_microjoules", energy), *sums.items()):
+        if total > _INT64_MAX:
+            raise UsageError(f"{name} adds up to {total}, more than 64 bits hold: aggregate fewer rows at once")
+
+
 def total_by(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
-    """The sums of ``SUMMED`` and ``energy_microjoules`` for every combination of some columns, sorted by them."""
+    """Return the sums of ``SUMMED`` and ``energy_microjoules`` by some columns, sorted by them."""
     data = nw.from_native(frame, eager_only=True)
     added = (*SUMMED, "energy_microjoules")
     energy = [nw.col(f"{component}_microjoules") for component in COMPONENTS]
@@ -102,35 +118,39 @@ def total_by(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
 
 
 def by_kind(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Totals by record kind: work, idle, unattributed, ecoia's own."""
+    """Return totals by record kind: work, idle, unattributed, ecoia's overhead."""
     return total_by(_of_energy(frame), "kind")
 
 
 def by_quarter(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Totals by quarter."""
+    """Return totals by quarter."""
     return total_by(_of_energy(frame), "quarter")
 
 
 def by_service(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Totals by service and kind (its idle capacity apart from its work)."""
+    """Return totals by service and kind, so that a service's idle capacity stands apart from its work."""
     return total_by(_of_energy(frame), "service", "kind")
 
 
 def by_service_phase(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Totals of work (spans) by service and phase."""
+    """Return totals of work (spans) by service and phase."""
     return total_by(_spans(frame), "service", "phase")
 
 
 def by_run(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Totals of work (spans) by service, phase and run."""
+    """Return totals of work (spans) by service, phase and run."""
     return total_by(_spans(frame), "service", "phase", "run_id")
 
 
 def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
-    """Energy by component and by how it was obtained, after other columns if any.
+    """Return energy by component and method.
+
+    Args:
+        frame: From ``table``.
+        keys: Columns to group by as well, before the component.
 
     Returns:
-        ``keys``, ``component``, ``status``, ``method``, ``microjoules`` (0 where all is missing), sorted.
+        ``keys``, ``component``, ``status``, ``method``, ``microjoules`` (0 where every value is missing), sorted.
     """
     data = nw.from_native(_of_energy(frame), eager_only=True)
     names = (*keys, "component", "status", "method")
@@ -149,13 +169,13 @@ def by_method(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
 
 
 def by_status(frame: IntoDataFrameT) -> IntoDataFrameT:
-    """Energy by status: measured, estimated, declared, missing (0)."""
+    """Return energy by status: measured, estimated, declared, missing (0)."""
     methods = nw.from_native(by_method(frame), eager_only=True)
     return _sorted(methods.group_by("status").agg(nw.col("microjoules").sum()), ["status"])
 
 
 def records(frame: IntoDataFrameT) -> list[dict[str, Any]]:
-    """The lines of a frame as plain Python values, missing ones None."""
+    """Return the lines of a frame as plain Python values; missing ones are ``None``."""
     lines: list[dict[str, Any]] = nw.from_native(frame, eager_only=True).to_arrow().to_pylist()
     return lines
 
@@ -169,5 +189,5 @@ def _spans(frame: IntoDataFrameT) -> IntoDataFrameT:
 
 
 def _sorted(data: nw.DataFrame[IntoDataFrameT], keys: Sequence[str]) -> IntoDataFrameT:
-    """The native frame, sorted; what pandas keeps as an index is the order in which lines were met, so it goes."""
+    """Return the native frame, sorted, without pandas' index: it would keep the order in which the lines came."""
     return nw.maybe_reset_index(data.sort(*keys)).to_native()
