@@ -32,3 +32,9 @@ def organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("ECOIA_CATALOGUE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _keep_niceness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ecoia deliver --follow`` gives CPU time away: in this process, it would be that of the tests after it."""
+    monkeypatch.setattr("os.nice", lambda _: 0)

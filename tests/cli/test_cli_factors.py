@@ -178,15 +178,13 @@ def test_the_examples_of_the_documentation_run(repository: Path) -> None:
     (console,) = blocks(document, "console")
     script = re.sub(r"^\$ ", "", console, flags=re.MULTILINE)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-eu", "-c", script], capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=120
-    )
+    done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in use: ours, lifecycle, consumption; gaps: previous" in done.stdout
     for number, block in enumerate(blocks(document, "python")):
         written = Path(f"block{number}.py")
         written.write_text(block, encoding="utf-8")
-        subprocess.run([sys.executable, "-W", "error", written], check=True, timeout=120)
+        subprocess.run([sys.executable, "-W", "error", written], check=True)
     choice, contract = blocks(document, "yaml")
     folder = Path("as-documented")
     folder.mkdir()

@@ -14,10 +14,8 @@ import pytest
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
-from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
+from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.namespaces import in_namespaces, needs_namespaces
-
-__all__ = ["migrated", "tracking_uri"]
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(warning) for warning in MLFLOW_WARNINGS)]
 
@@ -125,6 +123,7 @@ BLACK_HOLE = "http://203.0.113.7:5000"  # an address that is nobody's, kept for 
 
 
 @needs_namespaces
+@pytest.mark.timing
 @pytest.mark.parametrize("tracked", [False, True], ids=["no tracking URI", "a tracking URI"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_program_ends_as_soon_and_as_well_without_a_network(home: Path, network: str, tracked: bool) -> None:

@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(home: Path, t
 def test_every_quarter_is_written_whoever_reads_the_names(home: Path, tmp_path: Path) -> None:
     write(Journal(home), RECORDS)
     command = f"'{sys.executable}' -m ecoia export '{tmp_path / 'out'}' --from journal | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("0\n", "")
     assert len(list((tmp_path / "out").glob("*/rows.parquet"))) == 2
 

@@ -25,7 +25,7 @@ def ecoia(*words: object) -> Any:
 def program(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command as a program of its own."""
     words = (sys.executable, "-m", "ecoia", *map(str, words))
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(words, capture_output=True, text=True, **options)
 
 
 def fill(home: Path, *records: Record) -> Journal:

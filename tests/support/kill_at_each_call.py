@@ -1,4 +1,4 @@
-"""Run by test_delivery: a delivery is killed at its n-th writing call to MLflow, for every n, and repeated.
+"""Run by test_deliver: a delivery is killed at its n-th writing call to MLflow, for every n, and repeated.
 
 MLflow is imported once; every delivery runs in a fork of its own. Prints one JSON object: how many deliveries were
 killed, and how many of those the next delivery did not bring to the right total.

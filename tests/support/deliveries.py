@@ -1,0 +1,83 @@
+"""What tests of delivery share: settings, the ledger as it stands, MLflow's runs, processes that measure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ecoia import settings
+from ecoia.delivery.mlflow_ledger import MlflowLedger
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.keeping.journal import Journal
+from ecoia.records import Record, Row
+from ecoia.settings import Settings
+from support.record_builders import a_record
+
+ALL_TIME = (0, 1 << 62)
+
+_WRITE_AND_STAY = (
+    "import json, sys; from ecoia.keeping.journal import Journal; from ecoia.records import Record; "
+    "writer = Journal(sys.argv[1]).writer(); writer.append([Record.from_dict(json.loads(line)) for line in open(sys.argv[2])]); "
+    "print('written', flush=True); sys.stdin.read()"
+)
+
+
+def configured(**arguments: Any) -> Settings:
+    """The settings, with these values."""
+    return settings.load(arguments).raise_problems()
+
+
+def ledger(uri: str) -> list[Row]:
+    """Every row of the ledger in a store."""
+    return MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME)
+
+
+def api(uri: str) -> Any:
+    """MLflow's own client of a store."""
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def view_runs(uri: str, service: str) -> list[Any]:
+    """The runs that ecoia made for a service."""
+    client = api(uri)
+    experiment = client.get_experiment_by_name(f"ecoia/{service}")
+    return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def eventually(condition: Callable[[], Any], by: subprocess.Popen[Any] | None = None) -> None:
+    """Wait until a condition holds, while the process that brings it about lives. Only pytest's time-out ends it earlier."""
+    while not condition():
+        assert by is None or by.poll() is None or condition(), "the process ended, and it did not happen"
+        time.sleep(0.02)
+
+
+def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subprocess.Popen[str]:
+    """Start a process that writes some records and then lives until its standard input is closed or it is killed.
+
+    Args:
+        journal: Where it writes.
+        path: A file that does not exist yet, to hand the records over.
+        records: The records.
+    """
+    path.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRITE_AND_STAY, str(journal.home), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    return process
+
+
+def serving(target: str, **changes: Any) -> Record:
+    """What one worker of a service answered: a request of two units."""
+    usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
+    return a_record(target=target, **{**usual, **changes})
