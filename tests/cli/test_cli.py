@@ -541,7 +541,7 @@ def test_project_tells_a_year_or_what_lacks(journal: Journal, monkeypatch: pytes
     assert "idle-not-separated" in shown.stdout
     assert json.loads(ecoia(*asked, "100000", "--json").stdout)["energy"]["value"] == pytest.approx(500)
     wrong = ecoia(*asked, "0")
-    assert (wrong.exit_code, "--units-per-year 0 is no volume" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "--units-per-year 0 is not a volume" in wrong.stderr) == (2, True)
 
 
 def test_services_keep_measured_unmeasured_and_unregistered_apart(

@@ -106,7 +106,7 @@ def test_only_what_changed_is_restated(folder: Path, home: Path) -> None:
     published("2026Q3")
     fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
     kept = ecoia("recalculate", "--from", "journal", "--keep")
-    assert "2026Q3 is what was published of it: nothing to restate" in kept.stderr, kept.output
+    assert "2026Q3 amounts to what was published: nothing to restate" in kept.stderr, kept.output
     assert sorted(path.name for path in folder.iterdir()) == ["2026Q2", "2026Q2-r1", "2026Q3"]
 
 

@@ -131,14 +131,14 @@ def existing_journal(settings: Settings) -> Journal | None:
     home = Path(settings.home)
     if not readable(home) or (home / "home.json").exists():
         return open_journal(settings)
-    say(f"no journal in '{settings.home}': nothing was recorded there yet ('ecoia doctor' says what would be)")
+    say(f"no journal in '{settings.home}': nothing was recorded there yet ('ecoia doctor' shows what can be measured)")
     return None
 
 
 def tell_lines_not_read(counts: Scan) -> None:
     """Report on stderr how many journal lines gave no record, and why."""
     for count, what in (
-        (counts.torn, "torn (cut by a crash or a full disk; what was whole is kept)"),
+        (counts.torn, "torn (cut by a crash or a full disk; whole lines are kept)"),
         (counts.corrupt, "corrupt (checksum or content is wrong)"),
         (counts.newer, "of a newer schema (upgrade ecoia to read them)"),
     ):

@@ -130,7 +130,7 @@ def _impact(settings: Settings) -> Iterator[Check]:
         yield Check(State.OK, "zone", f"{settings.zone}, covered by emission factors")
     yield Check(State.OK, "factors", factors_text(factors))
     if settings.pue is None:
-        yield Check(State.NOTE, "pue", "none: figures are IT only", "ask who runs the building: setting 'pue'")
+        yield Check(State.NOTE, "pue", "none: figures are IT only", "ask the operator of the building: setting 'pue'")
     else:
         yield Check(State.OK, "pue", f"{settings.pue}")
 
@@ -201,7 +201,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )
     if bad:
-        yield Check(State.NOTE, "journal", f"lines not read: {bad}", "what is whole is kept; 'newer' needs a newer ecoia")
+        yield Check(State.NOTE, "journal", f"lines not read: {bad}", "whole lines are kept; 'newer' needs a newer ecoia")
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     with try_lock(home, HELPER_LOCK) as free:

@@ -210,7 +210,7 @@ def _new_id(set_id: str | None, file: Path) -> str:
     """Return the id of a new set: the option ``--id``, else from the file's name.
 
     Raises:
-        UsageError: it is not a legal id, or is that of a built-in set.
+        UsageError: it is not a legal id, or a built-in set has it.
     """
     from ecoia import factors as sets
 
@@ -221,7 +221,7 @@ def _new_id(set_id: str | None, file: Path) -> str:
 
 
 def _read_file(file: Path, kind: Kind, said: dict[str, str], timezone: ZoneInfo, encoding: str | None) -> Imported:
-    """Read a publisher's file, with the values that the options give for what it does not say.
+    """Read a publisher's file, with the values that the options give where the file has none.
 
     Raises:
         UsageError: there is no such encoding.

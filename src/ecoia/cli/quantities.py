@@ -67,4 +67,4 @@ def check_units_per_year(units_per_year: float) -> None:
         UsageError: it is not a number above 0.
     """
     if not 0 < units_per_year < math.inf:
-        raise UsageError(f"--units-per-year {units_per_year:g} is no volume: write a number above 0, e.g. 2000000")
+        raise UsageError(f"--units-per-year {units_per_year:g} is not a volume: write a number above 0, e.g. 2000000")

@@ -58,7 +58,7 @@ def recalculate(
         recalculation = compare(each.report(), frozen, inputs)
         found.append(recalculation)
         if keep and recalculation.changes_nothing:
-            say(f"{each.quarter} is what was published of it: nothing to restate")
+            say(f"{each.quarter} amounts to what was published: nothing to restate")
         elif keep:
             restated = build(inputs, Quarter.parse(each.quarter), settings)
             Publisher(settings, formats, lang, key).publish(inputs, restated, recalculation)

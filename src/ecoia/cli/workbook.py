@@ -66,6 +66,6 @@ def _print_changes(found: Any, folder: str) -> None:
             counts.append(f"{len(change.removed)} removed ({'; '.join(change.removed)})")
         typer.echo(f"{Path(folder) / change.file}: {', '.join(counts)}")
         if change.comments_lost:
-            say(f"{change.file}: {change.comments_lost} lines of comments went with what was removed or rewritten")
+            say(f"{change.file}: {change.comments_lost} lines of comments were lost with removed or rewritten entries")
     if not found.changes:
         typer.echo("nothing changed")

@@ -58,10 +58,12 @@ def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str
     """
     sizes = {}
     with contextlib.suppress(FileNotFoundError):
-        days = sorted(entry.name for entry in os.scandir(journal.folder) if entry.is_dir())
+        with os.scandir(journal.folder) as entries:
+            days = sorted(entry.name for entry in entries if entry.is_dir())
         for day in days if last_days is None else days[-last_days:]:
-            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                for entry in sorted(os.scandir(journal.folder / day), key=lambda entry: entry.name):
+            # A day that is archived meanwhile gives the files that were still there.
+            with contextlib.suppress(FileNotFoundError), os.scandir(journal.folder / day) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
                     if entry.name.endswith(".jsonl"):
                         sizes[f"{day}/{entry.name}"] = entry.stat().st_size
     return sizes

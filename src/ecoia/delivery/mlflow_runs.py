@@ -100,7 +100,7 @@ class MlflowRuns:
             return True
 
     def mark_share(self, run_id: str, root: str) -> None:
-        """Tag a child run: what it used is in its root run's figures, so that nobody adds the two.
+        """Tag a child run whose energy is in its root run's figures, so that nobody adds the two.
 
         Raises:
             DeliveryError: the store cannot be reached.

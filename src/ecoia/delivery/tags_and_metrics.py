@@ -79,7 +79,7 @@ def step_tag(step: int) -> dict[str, str]:
 
 
 def share_tag(root: str) -> dict[str, str]:
-    """Return the tag that says on a child run that its use is in its root run's figures, so nobody adds the two."""
+    """Return the tag of a child run whose energy is in its root run's figures, so that nobody adds the two."""
     return {semconv.TAG_SHARE_OF: root}
 
 
@@ -103,14 +103,14 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
 
 
 def run_tags(rows: Sequence[Row], outcomes: Iterable[str], impact: Impact) -> dict[str, str]:
-    """Return the tags of a training run: what its rows are, their phases, and how it ended as far as known."""
+    """Return the tags of a training run: those of its rows, their phases, and its outcome if known."""
     tags = content_tags(rows, impact) | {semconv.TAG_PHASE: _joined(row["phase"] for row in rows)}
     worst = worst_outcome(outcomes)
     return tags if worst is None else tags | {semconv.TAG_OUTCOME: worst}
 
 
 def day_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
-    """Return the tags of a day of inference: what its rows are, and the model versions that served."""
+    """Return the tags of a day of inference: those of its rows, and the model versions that served."""
     tags = content_tags(rows, impact) | {semconv.TAG_PHASE: "inference"}
     models = model_versions(rows)
     return tags | {semconv.TAG_MODEL_VERSION: ",".join(models)} if models else tags

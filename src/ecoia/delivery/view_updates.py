@@ -62,7 +62,7 @@ def rows_by_view(rows: Iterable[Row]) -> dict[ViewKey, list[Row]]:
 
 
 class Written(NamedTuple):
-    """What came of writing views: messages for people, and whether a store did not answer."""
+    """The result of writing views: messages for people, and whether a store did not answer."""
 
     problems: list[str]
     failed: bool
@@ -211,7 +211,7 @@ class ViewUpdates:
 def _shown_together(
     key: ViewKey, by_key: Mapping[ViewKey, list[Row]], roots: Mapping[str, str | None]
 ) -> dict[ViewKey, list[Row]]:
-    """Return the rows that are shown on one MLflow run with a key: those of every run below the same root run."""
+    """Return the rows to show on one MLflow run together with a key: those of every run below the same root run."""
     root = roots.get(key.run_id)
     if root is None:
         return {key: by_key[key]}

@@ -106,7 +106,9 @@ def project(
     experiment = Period(Activity.of(work), start_ns, end_ns, known=known, equipment=())
     impact, api = experiment.whole, experiment.split(experiment.bearers(lambda _: True)).api
     if impact.energy is None or not impact.energy.value:
-        raise UsageError(f"no energy was measured of service '{service}' in {quarter}: 'ecoia doctor' says what lacks a meter")
+        raise UsageError(
+            f"no energy was measured of service '{service}' in {quarter}: 'ecoia doctor' shows which meter is missing"
+        )
     if impact.operational is None:
         raise _no_co2e(service, quarter, impact.reason or "no-data")
     idle = assess([row for row in own_rows if row["kind"] == KIND_IDLE], known).energy

@@ -133,7 +133,7 @@ def read_publication(folder: Path) -> Published:
             published_on=manifest["published_on"],
         )
     except (KeyError, TypeError) as error:
-        raise PublicationError(f"{folder / MANIFEST_FILE} is no manifest: it lacks {error}") from error
+        raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: it lacks {error}") from error
 
 
 def publish(
@@ -209,7 +209,7 @@ def _check_publishable(
         first = published_before[0]
         raise PublicationError(
             f"{quarter} was published on {first.published_on} ('{first.folder}') and stays as it is: "
-            f"'ecoia recalculate' puts what it amounts to today beside it"
+            f"'ecoia recalculate' shows what it would amount to today"
         )
     if report.last_record_utc is None:
         raise PublicationError(f"{quarter} holds no record, so there is nothing to freeze: check the quarter, and '--from'")

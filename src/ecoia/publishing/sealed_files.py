@@ -66,7 +66,7 @@ def section_digests(report: str) -> dict[str, str]:
     """
     data = json.loads(report)
     if not isinstance(data, dict):
-        raise ValueError("it is no object")  # noqa: TRY004 - callers treat it like text that is not JSON at all
+        raise ValueError("it is not an object")  # noqa: TRY004 - callers treat it like text that is not JSON at all
     return {name: hashlib.sha256(canonical(value)).hexdigest() for name, value in data.items()}
 
 
@@ -78,7 +78,7 @@ def differing_section(path: Path, manifest: Mapping[str, Any]) -> str:
         return ": it is no longer a report"
     then = manifest["figures"]
     differing = [section for section in sorted({*now, *then}) if now.get(section) != then.get(section)]
-    return f": section '{differing[0]}' differs" if differing else ": its figures are, its writing is not"
+    return f": section '{differing[0]}' differs" if differing else ": the figures are the same, and are written in another way"
 
 
 def read_json(path: Path) -> Any:
@@ -105,7 +105,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """
     data = read_json(path)
     if not isinstance(data, dict):
-        raise PublicationError(f"{path} is not what was published: it is no object")
+        raise PublicationError(f"{path} is not what was published: it is not a JSON object")
     return data
 
 

@@ -43,7 +43,7 @@ def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
         remedy = "correct ECOIA_KEY_PASSPHRASE" if passphrase and b"ENCRYPTED" in pem else _HOW_TO_MAKE
         raise PublicationError(f"key '{path}' cannot be read ({error}): {remedy}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise PublicationError(f"key '{path}' is no Ed25519 private key: {_HOW_TO_MAKE}")
+        raise PublicationError(f"key '{path}' is not an Ed25519 private key: {_HOW_TO_MAKE}")
     found: Ed25519PrivateKey = key
     return found
 
@@ -64,7 +64,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     except (OSError, ValueError, TypeError) as error:
         raise PublicationError(f"public key '{path}' cannot be read ({error}): {_HOW_TO_GIVE}") from error
     if not isinstance(key, ed25519.Ed25519PublicKey):
-        raise PublicationError(f"public key '{path}' is no Ed25519 key: {_HOW_TO_GIVE}")
+        raise PublicationError(f"public key '{path}' is not an Ed25519 key: {_HOW_TO_GIVE}")
     found: Ed25519PublicKey = key
     return found
 
@@ -100,7 +100,7 @@ def check_signature(folder: Path, seal: Mapping[str, Any], public_key: Ed25519Pu
         named_key, signature = (_decoded(seal[name]) for name in ("public_key", "signature"))
         ed25519.Ed25519PublicKey.from_public_bytes(named_key).verify(signature, canonical(unsigned))
     except (InvalidSignature, ValueError, TypeError) as error:
-        raise PublicationError(f"{folder / SEAL_FILE}: the signature is not that of this seal") from error
+        raise PublicationError(f"{folder / SEAL_FILE}: the signature does not match the seal") from error
     if public_key is not None and public_key.public_bytes_raw() != named_key:
         raise PublicationError(f"{folder / SEAL_FILE} is signed with another key than the one given")
 

@@ -104,7 +104,7 @@ def _check_figures(folder: Path, manifest: Mapping[str, Any]) -> None:
     expected = {"figures": section_digests(json.dumps(report)), **{name: report.get(name) for name in names}}
     for name, value in expected.items():
         if manifest[name] != value:
-            raise PublicationError(f"{folder / MANIFEST_FILE} is not that of {REPORT_FILE}: '{name}' differs")
+            raise PublicationError(f"{folder / MANIFEST_FILE} does not describe {REPORT_FILE}: '{name}' differs")
 
 
 def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list[Published]:
@@ -122,7 +122,7 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
             raise PublicationError(f"{path.parent / MANIFEST_FILE} is missing")
     chain = publications(root)
     if not chain:
-        raise PublicationError(f"'{root}' holds no publication: name the folder of one, or that of all of them")
+        raise PublicationError(f"'{root}' holds no publication: name the folder of one, or the folder of all of them")
     for before, each in zip([None, *chain], chain, strict=False):
         verify(each.folder, public_key)
         if each.name.partition("-r")[0] != each.quarter:
