@@ -40,7 +40,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~#@])")
 def check(
     budget: Annotated[Path | None, typer.Option("--budget", metavar="FILE", help="TOML file with budgets.")] = None,
     against: Annotated[
-        str | None, typer.Option("--against", metavar="NAME", help="GateBaseline to compare with: a name, or a .json file.")
+        str | None, typer.Option("--against", metavar="NAME", help="Baseline to compare with: a name, or a .json file.")
     ] = None,
     save: Annotated[
         str | None, typer.Option("--save", metavar="NAME", help="Keep the measurements as a baseline: a name, or a .json file.")

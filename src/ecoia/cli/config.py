@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,6 +70,8 @@ def _as_dict(loaded: Settings) -> dict[str, Any]:
 
 def unknown_variables() -> dict[str, str | None]:
     """Return the ``ECOIA_*`` variables that nothing reads, each with the known one that it resembles most, if any."""
+    import difflib
+
     known = [*(setting.variable for setting in SETTINGS), *_OTHER_VARIABLES]
     unknown = sorted(name for name in os.environ if name.startswith("ECOIA_") and name not in known)
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in unknown}

@@ -14,7 +14,7 @@ _EXPORTERS = "ecoia.exporters"
 
 
 def metrics(
-    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Port that Prometheus asks.")],
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Port to listen on.")],
     address: Annotated[str, typer.Option("--address", metavar="IP", help="Address to listen on.")] = "127.0.0.1",
     home: Home = None,
 ) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="One publication, or the folder of all of them.")],
     public_key: Annotated[
-        Path | None, typer.Option("--public-key", metavar="PEM", help="The organisation's key, received by another way.")
+        Path | None, typer.Option("--public-key", metavar="PEM", help="The organisation's public key, obtained separately.")
     ] = None,
     compute: Annotated[bool, typer.Option("--recompute", help="Also compute the figures again from the frozen inputs.")] = False,
 ) -> None:
