@@ -21,7 +21,7 @@ import pytest
 import ecoia
 from ecoia.instrument.spans import Span
 from ecoia.instrument.start import Baseline
-from ecoia.measuring.sampler import ThisProcess
+from ecoia.measuring.this_process import ThisProcess
 from ecoia.settings import load as load_settings
 from support.quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
 

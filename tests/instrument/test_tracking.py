@@ -40,8 +40,8 @@ from ecoia.instrument.engine import ThreadState
 from ecoia.instrument.start import Baseline
 from ecoia.instrument.tracking import MOST_LABELS
 from ecoia.keeping.journal import Journal
-from ecoia.measuring.recording import Delta, Key
-from ecoia.measuring.sampler import ThisProcess
+from ecoia.measuring.subject import Delta, RecordKey
+from ecoia.measuring.this_process import ThisProcess
 from ecoia.semconv import ENDPOINT_OTHERS, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
 from support.programs import recorded, run_python, spans_of
@@ -1436,7 +1436,7 @@ def test_leaving_what_was_not_entered_does_nothing(engine: QuietEngine) -> None:
 def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
     """Looks taken at any moment, while threads work and end: their sum is what was done, CPU time included."""
     subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    total: dict[Key, Delta] = {}
+    total: dict[RecordKey, Delta] = {}
     stop = threading.Event()
 
     def work(name: str) -> None:
@@ -1533,7 +1533,7 @@ def test_a_span_that_ends_during_a_look_is_read_once(engine: QuietEngine) -> Non
 
 
 def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ecoia.measuring.sampler import _Seen
+    from ecoia.measuring.this_process import ThreadReader
 
     go, done = threading.Event(), threading.Event()
 
@@ -1549,15 +1549,15 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
     thread.start()
     assert done.wait(30)
     subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    advance = _Seen.advance
+    advance = ThreadReader.advance
 
-    def advance_then_end(self: _Seen, *arguments: Any) -> int:
+    def advance_then_end(self: ThreadReader, *arguments: Any) -> int:
         result = advance(self, *arguments)
         go.set()
         thread.join()  # its last span, and its end, fall between the reading and what follows it
         return result
 
-    monkeypatch.setattr(_Seen, "advance", advance_then_end)
+    monkeypatch.setattr(ThreadReader, "advance", advance_then_end)
     first = subject.look(time.perf_counter_ns())
     second = subject.look(time.perf_counter_ns())
     assert [sum(delta.spans for delta in look.deltas.values()) for look in (first, second)] == [1, 1]

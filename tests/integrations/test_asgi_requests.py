@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 import ecoia
 from ecoia.instrument.start import Baseline
-from ecoia.measuring.sampler import ThisProcess
+from ecoia.measuring.this_process import ThisProcess
 from ecoia.settings import load as load_settings
 from ecoia_integrations.asgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from support.asgi import Message, ask, scope_of

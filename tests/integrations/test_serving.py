@@ -49,19 +49,19 @@ import functools, os, sys
 from pathlib import Path
 import ecoia
 import ecoia.meters
-from ecoia.measuring.claiming import Claimant
+from ecoia.measuring.allocation import Allocator
 
 if Path("machine").exists():
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=Path("machine").absolute())
 
-claim = Claimant.claim
+allocate = Allocator.allocate
 def told(self, *args, **named):
-    claimed = claim(self, *args, **named)
+    claimed = allocate(self, *args, **named)
     energy = [part for parts in (claimed.active, claimed.idle) for part in parts.values() if part is not None]
     with open(f"claims-{os.getpid()}", "a") as file:
         print(sum(energy), file=file)
     return claimed
-Claimant.claim = told
+Allocator.allocate = told
 
 sys.path.insert(0, os.environ["EXAMPLE"])
 from service import app as application

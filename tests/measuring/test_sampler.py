@@ -23,8 +23,9 @@ from ecoia.errors import SettingError
 from ecoia.instrument.background import Background
 from ecoia.instrument.engine import Engine
 from ecoia.keeping.journal import Journal
-from ecoia.measuring import claiming
-from ecoia.measuring.recording import Delta, Key, Look, Recorder
+from ecoia.measuring import host_share
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
@@ -39,8 +40,8 @@ from support.programs import BURN, recorded, run_python, spans_of
 SECOND_NS = 1_000_000_000
 TICK_NS = 10_000_000
 START = 1_795_000_000 * SECOND_NS
-VADORE = Key("vadore", "training", "run-1", None, None, None)
-EMPLOI = Key("smart-emploi", "inference", None, "/predict", "v2", None)
+VADORE = RecordKey("vadore", "training", "run-1")
+EMPLOI = RecordKey("smart-emploi", "inference", endpoint="/predict", model_version="v2")
 
 
 class Host:
@@ -58,7 +59,7 @@ class Host:
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host()
     monkeypatch.setattr(hardware, "host_busy_time", host.read)
-    monkeypatch.setattr(claiming, "_VIEW_NS", 0)  # it moves by jumps, whatever time that takes
+    monkeypatch.setattr(host_share, "_VIEW_NS", 0)  # it moves by jumps, whatever time that takes
     return host
 
 
@@ -102,7 +103,7 @@ def total(records: Iterable[Record], component: str, kind: str | None = None) ->
     return sum(known) if known else None
 
 
-def one_look(cpu_ns: int = SECOND_NS, *, key: Key = VADORE, **fields: Any) -> Look:
+def one_look(cpu_ns: int = SECOND_NS, *, key: RecordKey = VADORE, **fields: Any) -> Look:
     delta = Delta(cpu_ns=cpu_ns, in_flight_ns=SECOND_NS, spans=1, ended=1, **fields)
     return Look(process_cpu_ns=cpu_ns, own_cpu_ns=0, outside_cpu_ns=0, coverage=1.0, deltas={key: delta})
 
@@ -145,7 +146,7 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
     host = Host()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(hardware, "host_busy_time", host.read)
-        patch.setattr(claiming, "_VIEW_NS", 0)
+        patch.setattr(host_share, "_VIEW_NS", 0)
         patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
         meters = [
             StepMeter("cpu", [reading["cpu"] for reading in readings]),
@@ -370,9 +371,9 @@ def test_a_window_ends_with_its_half_hour(
     now[0] = boundary - 1
     assert recording.step() == 0.001, "a reading, and the next as soon as the half-hour ends"
     now[0] = boundary
-    assert recording.crosses_half_hour()
+    assert recording.window.crosses_half_hour()
     recording.step()
-    assert not recording.crosses_half_hour()
+    assert not recording.window.crosses_half_hour()
     now[0] += HALF_HOUR_NS // 2
     recording.close()
     rows = [row for row in fold(recorded(tmp_path)) if row["kind"] == KIND_SPAN]
@@ -391,7 +392,7 @@ def test_a_clock_that_is_set_moves_a_window_and_does_not_stretch_it(
     for moment in (START + SECOND_NS, START - 3600 * SECOND_NS, START - 3599 * SECOND_NS, START + 86400 * SECOND_NS):
         recording.read()
         now[0] = moment
-        assert recording.window_seconds() >= 0
+        assert recording.window.seconds() >= 0
         recording.close_window()
     # An hour back, then a day on: what follows is placed by the clock as it stands, as long as it took.
     records = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
@@ -409,7 +410,7 @@ def test_the_age_of_a_window_does_not_follow_the_clock_on_the_wall(
     monkeypatch.setattr(time, "time_ns", lambda: 0)  # decades back: records must not wait for it to catch up
     start_ns = time.perf_counter_ns()
     monkeypatch.setattr(time, "perf_counter_ns", lambda: start_ns + 11 * SECOND_NS)
-    assert recording.window_seconds() >= 10
+    assert recording.window.seconds() >= 10
 
 
 # --- a journal that fails --------------------------------------------------------------------------------------------
@@ -436,7 +437,7 @@ def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder]
 def test_what_does_not_fit_in_memory_is_told(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecoia.measuring.recording._MAX_UNWRITTEN", 2)
+    monkeypatch.setattr("ecoia.measuring.record_writer._MAX_UNWRITTEN", 2)
     home = tmp_path / "home"
     home.write_text("in the way", encoding="utf-8")
     look = Look(SECOND_NS, 0, 0, 1.0, {EMPLOI: Delta(cpu_ns=SECOND_NS)})

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecoia.processes import families as processes
-from ecoia.processes.families import Claim, Descendants, notice_of, own_folder, read_process, sweep
+from ecoia.processes import families, notices, proc
+from ecoia.processes.families import Descendants, Family
+from ecoia.processes.notices import OwnNotice, notice_of, own_folder, sweep
+from ecoia.processes.proc import ProcessSnapshot, read_process, read_trees
 from ecoia.semconv import KIND_SPAN
 from support.namespaces import in_namespaces, needs_namespaces
 from support.programs import BURN, recorded, run_python
@@ -153,10 +155,10 @@ def test_programs_within_programs_are_counted_once_whoever_measures(home: Path, 
 RUN = """
 import sys, time, json
 from ecoia import settings
-from ecoia.watching.run_command import run_command as running
+from ecoia.watching import run_command
 before = time.process_time()
 with open(sys.argv[1], "w") as file: json.dump(before, file)
-running.run(sys.argv[2:], service="vadore", phase="training", settings=settings.load())
+run_command.run(sys.argv[2:], service="vadore", phase="training", settings=settings.load())
 """
 
 
@@ -239,28 +241,28 @@ def test_what_a_process_below_measures_is_not_ours_until_it_is_killed(home: Path
     inner.process.wait()
     assert 180 <= below.advance() / 1e6 < 300  # what it had not written
     assert below.advance() == 0
-    assert not below.claimed
+    assert not below.has_measuring_member
 
 
 def test_devices_are_left_to_a_process_below_as_long_as_it_measures(home: Path, child: Callable[..., Child]) -> None:
     """What the next program of a script does with the GPU is ours again."""
     below = Descendants()
-    assert not below.claimed
+    assert not below.has_measuring_member
     inner = child(MEASURING)
     below.advance()
-    assert below.claimed
+    assert below.has_measuring_member
     inner.process.kill()
     inner.process.wait()
     below.advance()
-    assert below.claimed, "until it ended"
+    assert below.has_measuring_member, "until it ended"
     below.advance()
-    assert not below.claimed
+    assert not below.has_measuring_member
     run_python("import ecoia\nwith ecoia.track(): pass")
     below.advance()
-    assert below.claimed, "between two looks"
+    assert below.has_measuring_member, "between two looks"
     plain = child(READY)
     below.advance()
-    assert not below.claimed
+    assert not below.has_measuring_member
     assert plain.pid in below.pids()
 
 
@@ -303,26 +305,24 @@ def test_a_claim_is_no_bigger_than_what_the_journal_holds(home: Path, child: Cal
 
 def test_the_folder_of_claims_is_ours_alone_or_not_used(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "claims"
-    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(folder))
-    assert Claim(0).add(1, "-", 0)
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(folder))
+    assert OwnNotice(0).add(1, "-", 0)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.chmod(0o777)
-    assert not Claim(0).add(1, "-", 0)
+    assert not OwnNotice(0).add(1, "-", 0)
     assert own_folder() is None
     folder.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(folder, 65534, 65534)
-        assert not Claim(0).add(1, "-", 0)
+        assert not OwnNotice(0).add(1, "-", 0)
     folder.rename(tmp_path / "other")
     folder.symlink_to(tmp_path / "other")
-    assert not Claim(0).add(1, "-", 0)
+    assert not OwnNotice(0).add(1, "-", 0)
 
 
 def test_a_claim_that_cannot_be_written_is_counted_and_the_program_goes_on(home: Path) -> None:
-    unwritable = "processes._folder_of = lambda *_: '/proc/ecoia'"
-    program = (
-        f"import ecoia\nfrom ecoia.processes import families as processes\n{unwritable}\nwith ecoia.track(): pass\nprint('on')"
-    )
+    unwritable = "notices._folder_of = lambda *_: '/proc/ecoia'"
+    program = f"import ecoia\nfrom ecoia.processes import notices\n{unwritable}\nwith ecoia.track(): pass\nprint('on')"
     done = run_python(program)
     assert (done.stdout, done.stderr) == ("on\n", "")
     # It is told with the window after the one that could not be deducted.
@@ -331,8 +331,8 @@ def test_a_claim_that_cannot_be_written_is_counted_and_the_program_goes_on(home:
 
 
 def test_claims_of_the_long_ended_are_swept_and_those_of_the_living_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
-    Claim(0)
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
+    OwnNotice(0)
     folder = tmp_path / "claims"
     (mine,) = (file.name for file in folder.iterdir())
     pid, start = mine.split("-")
@@ -346,15 +346,15 @@ def test_claims_of_the_long_ended_are_swept_and_those_of_the_living_kept(tmp_pat
 
 
 def test_a_claim_of_somebody_else_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
-    Claim(0)
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
+    OwnNotice(0)
     (file,) = (tmp_path / "claims").iterdir()
     pid, start = map(int, file.name.split("-"))
     assert notice_of(pid, start) is not None
     assert notice_of(pid, start + 1) is None
     file.write_text("nonsense", encoding="ascii")
     assert notice_of(pid, start) is None
-    Claim(0)
+    OwnNotice(0)
     if os.geteuid() == 0:
         os.chown(file, 65534, 65534)
         assert notice_of(pid, start) is None
@@ -409,12 +409,14 @@ def test_in_a_namespace_of_process_ids_nobody_elses_time_is_ours(home: Path, mou
 def test_the_claim_of_a_process_that_became_another_user_is_found(child: Callable[..., Child]) -> None:
     """As workers of a server do that starts as root."""
     uid = 4_000_000
-    program = f"import os; from ecoia.processes.families import Claim; os.setgid({uid}); os.setuid({uid}); Claim(7); {READY}"
+    program = (
+        f"import os; from ecoia.processes.notices import OwnNotice; os.setgid({uid}); os.setuid({uid}); OwnNotice(7); {READY}"
+    )
     inner = child(program)
     facts = read_process(inner.pid)
     assert facts is not None
     notice = notice_of(inner.pid, facts.start)
-    shutil.rmtree(processes._folder_of(uid))
+    shutil.rmtree(notices._folder_of(uid))
     assert notice is not None
     assert notice.since_ns == 7
 
@@ -428,8 +430,9 @@ def test_without_children_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) 
 
     below = Descendants()
     below.advance()
-    for name in ("read_process", "_children", "_below", "own_folder"):
-        monkeypatch.setattr(processes, name, looked_up)
+    for name in ("read_process", "children_of", "read_trees"):
+        monkeypatch.setattr(families, name, looked_up)
+    monkeypatch.setattr(notices, "own_folder", looked_up)
     assert below.advance() == 0
     assert below.pids() == {os.getpid()}
 
@@ -438,8 +441,8 @@ WAITING = f"""
 import asyncio, os, resource, signal, subprocess, sys, threading, time
 {BURN}
 import ecoia
-from ecoia.processes import families as processes
-below = processes.Descendants()
+from ecoia.processes.families import Descendants
+below = Descendants()
 stop = threading.Event()
 def look():
     while not stop.wait(0.0005): below.advance()
@@ -476,16 +479,16 @@ def test_the_programs_own_waiting_is_not_disturbed() -> None:
 
 def test_where_the_kernel_lists_no_children_they_are_found(child: Callable[..., Child], monkeypatch: pytest.MonkeyPatch) -> None:
     inner = child("import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', " + repr(READY) + "])")
-    expected = set(processes._below([os.getpid()]))
-    monkeypatch.setattr(processes.os.path, "exists", lambda path: False)
+    expected = set(read_trees([os.getpid()]))
+    monkeypatch.setattr(proc.os.path, "exists", lambda path: False)
     assert inner.pid in expected
     assert len(expected) >= 3
-    assert set(processes._below([os.getpid()])) == expected
+    assert set(read_trees([os.getpid()])) == expected
 
 
 def test_elsewhere_psutil_tells(child: Callable[..., Child], monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS and Windows, as far as Linux can show it."""
-    monkeypatch.setattr(processes, "_LINUX", False)
+    monkeypatch.setattr(proc, "IS_LINUX", False)
     below = Descendants()
     inner = child(f"{BURN}burn(100); {READY}")
     assert below.advance() >= 90_000_000
@@ -505,13 +508,13 @@ def test_a_family_never_counts_less_than_before(steps: list[tuple[int, int, int]
     """Members that come, work and end in any order, under one whose account of what it waited for comes late, or never."""
     time_of: dict[int, list[int]] = {}
 
-    class Scripted(processes.Family):
-        def _gross_ns(self) -> int:
+    class Scripted(Family):
+        def _top_account_ns(self) -> int:
             return 0
 
-        def _look(self) -> dict[int, processes.Facts]:
+        def _read_members(self) -> dict[int, ProcessSnapshot]:
             return {
-                pid: processes.Facts(1, FIRST if pid > FIRST else 0, own, reaped, 0, running=True)
+                pid: ProcessSnapshot(1, FIRST if pid > FIRST else 0, own, reaped, 0, running=True)
                 for pid, (own, reaped) in time_of.items()
             }
 

@@ -17,13 +17,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from ecoia.errors import RulesError, UsageError
 from ecoia.instrument.start import Baseline
-from ecoia.measuring.recording import Delta, Key, Look, Recorder
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import hardware, idle_power
 from ecoia.processes.families import ControlGroup
 from ecoia.records import Record
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
 from ecoia.testing import FixedMeter
-from ecoia.watching.control_groups import Services
+from ecoia.watching.control_groups import ServiceGroups
 from support.builders import make_settings
 from support.control_groups import CONTAINER, UID, GroupTree
 from support.programs import recorded
@@ -39,7 +40,7 @@ class Watched:
         self.file = tree.root / "rules.toml"
         self.file.write_text(rules)
         self.told: list[str] = []
-        self.services = Services(self.file, Baseline(), pod_logs=tree.logs, root=tree.root, tell=self.told.append, **options)
+        self.groups = ServiceGroups(self.file, Baseline(), pod_logs=tree.logs, root=tree.root, tell=self.told.append, **options)
 
     def write(self, rules: str) -> None:
         draft = self.file.with_suffix(".new")
@@ -48,7 +49,7 @@ class Watched:
         self.told.clear()
 
     def look(self) -> Look:
-        return self.services.look(time.perf_counter_ns())
+        return self.groups.look(time.perf_counter_ns())
 
     def cpu_ms(self) -> dict[str, float]:
         """By service, since the last look."""
@@ -118,7 +119,10 @@ def test_a_pod_that_never_gets_a_name_is_told_once(tree: GroupTree) -> None:
     watched.told.clear()
     for _ in range(200):
         watched.look()
-    assert watched.told == [f"pod {UID} has no folder in '{tree.logs}', so no rule can be chosen: it is measured once it has"]
+    assert watched.told == [
+        f"pod {UID} has no folder in '{tree.logs}', so its name is unknown and no rule can match: "
+        "it is measured, from its start, once the kubelet creates that folder"
+    ]
 
 
 def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
@@ -127,14 +131,14 @@ def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
     watched = Watched(tree, service_rule("vadore", pod_uid=UID))
     tree.burn(pod, 9)
     assert watched.cpu_ms() == {"vadore": 9}
-    with pytest.raises(RulesError, match=r", rule 1: namespace and pod are told by the names in .*--pod-logs"):
+    with pytest.raises(RulesError, match=r", rule 1: it asks for names of pods, .*--pod-logs"):
         Watched(tree, API)
 
 
 def test_without_control_groups_to_see_nothing_is_watched(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(API)
     with pytest.raises(UsageError, match=r"sys/fs/cgroup' shows no control groups: mount those of the host there"):
-        Services(tmp_path / "rules.toml", Baseline(), root=tmp_path, tell=print)
+        ServiceGroups(tmp_path / "rules.toml", Baseline(), root=tmp_path, tell=print)
 
 
 # --- groups in each other, groups that two rules mean -------------------------------------------------------------------------
@@ -156,8 +160,8 @@ def test_of_groups_in_each_other_the_outermost_is_taken_whole_and_that_is_told(t
     assert watched.told == [
         "rule 1 (search, inference): no control group yet",
         "rule 2 (system, inference): 1 control group",
-        "rule 1 means '/system.slice/search.service', but rule 2 takes '/system.slice' whole, with all in it: "
-        "let rule 2 mean less if they are to be told apart",
+        "rule 1 matches '/system.slice/search.service', but rule 2 matches '/system.slice', which contains it and is measured as "
+        "one group: narrow rule 2 to measure them apart",
     ]
 
 
@@ -182,20 +186,20 @@ def test_on_a_host_that_is_claimed_whole_the_rest_of_the_host_is_told_as_nobodys
 ) -> None:
     busy_ms = 1_000
     monkeypatch.setattr(hardware, "host_busy_time", lambda: hardware.BusyTime(busy_ms * 1_000_000, 0))
-    monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at", lambda baseline: hardware.host_busy_time())
+    monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at_start", lambda start: hardware.host_busy_time())
     monkeypatch.setattr(time, "process_time_ns", lambda: 0)
     baseline = Baseline()
     baseline.process_cpu_ns = 0
     pod = tree.pod("prod", "api-1", UID)
     tree.root.joinpath("rules.toml").write_text(API)
-    services = Services(
+    groups = ServiceGroups(
         tree.root / "rules.toml", baseline, pod_logs=tree.logs, root=tree.root, whole_host=True, tell=lambda text: None
     )
     outside = []
     for host, ours in ((100, 70), (10, 13), (100, 0)):  # the host is counted in ticks, so it may be behind for a while
         busy_ms += host
         tree.burn(pod, ours)
-        look = services.look(time.perf_counter_ns())
+        look = groups.look(time.perf_counter_ns())
         outside.append(look.outside_cpu_ns // 1_000_000)
         assert look.process_cpu_ns == look.outside_cpu_ns + ours * 1_000_000
     assert outside == [30, 0, 97]
@@ -212,7 +216,7 @@ def test_a_group_that_another_watcher_has_is_left_to_it_and_told_once(tree: Grou
     tree.burn(free, 3)
     assert watched.cpu_ms() == {"vadore": 3}
     assert watched.told == [
-        "taken already; until then it is left to it (SIGHUP has us look again)",
+        "taken already (until then, these rules do not measure it; SIGHUP makes them check again)",
         "rule 1 (vadore, inference): 1 control group",
     ]
 
@@ -252,7 +256,7 @@ def test_rules_that_are_wrong_leave_those_before_in_force_and_are_told_once(tree
     (said,) = watched.told
     assert said.startswith(f"'{watched.file}'")
     assert said.endswith("\nThe rules before it stay in force")
-    watched.services.reload = True  # SIGHUP: who asks is answered
+    watched.groups.reload = True  # SIGHUP: who asks is answered
     watched.look()
     assert len(watched.told) == 2
     watched.write(API)
@@ -389,7 +393,7 @@ class Reserving:
     """A subject of services with a share each, at work for so long."""
 
     def __init__(self, shares: Sequence[float], cpu_ms: Sequence[int]) -> None:
-        keys = [Key(f"s{number}", "inference", None, None, None, None) for number in range(len(shares))]
+        keys = [RecordKey(f"s{number}", "inference") for number in range(len(shares))]
         self.reserved = dict(zip(keys, shares, strict=True))
         self.deltas = {key: Delta(cpu_ns=ms * 1_000_000) for key, ms in zip(keys, cpu_ms, strict=True)}
 
@@ -428,26 +432,26 @@ def test_idle_energy_goes_by_what_is_reserved_and_all_records_add_up_to_the_clai
         complain=print,
         group=whole_host,
     )
-    claims = []
-    claim = recorder._claimant.claim
-    recorder._claimant.claim = lambda *a, **k: claims.append(claim(*a, **k)) or claims[-1]  # type: ignore[method-assign]
+    allocations = []
+    allocate = recorder._allocator.allocate
+    recorder._allocator.allocate = lambda *a, **k: allocations.append(allocate(*a, **k)) or allocations[-1]  # type: ignore[method-assign]
     for second in (1, 11):  # idle energy is claimed from the reading after the one that found what is reserved
         with mock.patch.object(time, "perf_counter_ns", lambda second=second: now_ns + second * 1_000_000_000):
             recorder.read()
     recorder.close_window()
     recorder.let_go()
     records = recorded(home)
-    claimed = sum((each.active["cpu"] or 0) + (each.idle["cpu"] or 0) for each in claims)
+    claimed = sum((each.active["cpu"] or 0) + (each.idle["cpu"] or 0) for each in allocations)
     assert sum(record.energy_microjoules["cpu"] or 0 for record in records) == claimed
     at_rest = {record.service: record for record in records if record.kind == KIND_IDLE}
     assert {record.phase for record in at_rest.values()} <= {None}
-    metered = sum(each.metered_microjoules for each in claims)
+    metered = sum(each.metered_microjoules for each in allocations)
     assert claimed <= metered
     idle_uj = sum(energy_of(record) for record in at_rest.values())
     assert idle_uj <= 0.6 * metered + 1, "limits that promise more than there is share what there is"
-    assert idle_uj == sum(each.idle["cpu"] or 0 for each in claims)
+    assert idle_uj == sum(each.idle["cpu"] or 0 for each in allocations)
     for number, share in enumerate(shares):
-        claimed_whole = scope == "host" and all(each.idle["cpu"] for each in claims)
+        claimed_whole = scope == "host" and all(each.idle["cpu"] for each in allocations)
         expected_joules = share / max(sum(shares), 1.0) * 60.0 * (11 if claimed_whole else 10)
         got = energy_of(at_rest[f"s{number}"]) if f"s{number}" in at_rest else 0
         assert abs(got / 1e6 - expected_joules) <= 0.01 * 60, (number, shares)

@@ -20,7 +20,7 @@ from ecoia.errors import UsageError
 from ecoia.processes.families import Descendants
 from ecoia.semconv import KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN
 from ecoia.settings import load as load_settings
-from ecoia.watching import run_command as running
+from ecoia.watching import run_command
 from support.programs import BURN, recorded
 
 pytestmark = pytest.mark.long
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.long
 RUNNER = (
     sys.executable,
     "-c",
-    "import sys; from ecoia import settings; from ecoia.watching import run_command as running\n"
-    "sys.exit(running.run(sys.argv[1:], service='vadore', phase='training', settings=settings.load()))",
+    "import sys; from ecoia import settings; from ecoia.watching.run_command import run\n"
+    "sys.exit(run(sys.argv[1:], service='vadore', phase='training', settings=settings.load()))",
 )
 """What the command line does, without the time that it takes to load."""
 
@@ -144,7 +144,7 @@ def test_the_command_has_our_terminal_and_its_ctrl_c() -> None:
 @pytest.mark.usefixtures("mask")
 def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
     """Ctrl-C reaches the command and us; when it has ended by then, its figures and exit code still count."""
-    child = running._Child(["sh", "-c", "exit 4"])
+    child = run_command._Child(["sh", "-c", "exit 4"])
 
     def interrupted_step() -> float:
         while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
@@ -171,8 +171,8 @@ def test_standard_input_is_the_commands() -> None:
     ("command", "service", "phase", "message"),
     [
         ([], "a", "training", "no command given: ecoia run --service"),
-        (["no-such-program-here"], "a", "training", "'no-such-program-here' cannot be started: No such file"),
-        (["./folder"], "a", "training", "'./folder' cannot be started: Permission denied"),
+        (["no-such-program-here"], "a", "training", "'no-such-program-here' cannot be started \\(No such file"),
+        (["./folder"], "a", "training", "'./folder' cannot be started \\(Permission denied"),
         (["true"], "Not An Id", "training", "service = 'Not An Id'"),
         (["true"], "a", "trainning", "phase = 'trainning': choose one of data-preparation"),
     ],
@@ -180,7 +180,7 @@ def test_standard_input_is_the_commands() -> None:
 def test_what_cannot_run_is_said_in_one_line(command: list[str], service: str, phase: str, message: str) -> None:
     Path("folder").mkdir()
     with pytest.raises(UsageError, match=message):
-        running.run(command, service=service, phase=phase, settings=load_settings())
+        run_command.run(command, service=service, phase=phase, settings=load_settings())
 
 
 def test_disabled_runs_the_command_and_nothing_else(home: Path) -> None:
@@ -306,7 +306,7 @@ class Family:
         os.dup2(from_child, 1)
         try:
             self.below = Descendants()
-            self.child = running._Child([sys.executable, "-c", FAMILY, "child"])
+            self.child = run_command._Child([sys.executable, "-c", FAMILY, "child"])
         finally:
             os.dup2(saved[0], 0)
             os.dup2(saved[1], 1)

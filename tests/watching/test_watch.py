@@ -16,29 +16,29 @@ from typing import Any
 import pytest
 
 from ecoia.errors import UsageError
-from ecoia.processes import families as processes
-from ecoia.processes.families import cpu_usage_ns, notice_of, read_process
+from ecoia.processes import notices
+from ecoia.processes.notices import notice_of
+from ecoia.processes.proc import control_group_cpu_ns, read_process
 from ecoia.records import Record
 from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
 from ecoia.settings import load as load_settings
 from ecoia.testing.hardware import FakeGpu, FakeProcess, build_fake_nvml
-from ecoia.watching import control_groups as following
-from ecoia.watching import watch as watching
+from ecoia.watching.group_tree import CGROUP_MOUNT, hierarchies, rules_hierarchy
+from ecoia.watching.targets import find_group, find_unit
+from ecoia.watching.watch import watch as watch_target
+from ecoia.watching.watch import watch_by_rules
 from support.namespaces import needs_namespaces
 from support.programs import BURN, recorded, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups, and exact accounts, are Linux's")
 
-APART = (
-    "import os; from ecoia.processes import families as processes; "
-    "processes._folder_of = lambda uid, root='': root + os.environ['CLAIMS']\n"
-)
+APART = "import os; from ecoia.processes import notices; notices._folder_of = lambda uid, root='': root + os.environ['NOTICES']\n"
 """Claims in a folder of the test: in this process, which is above all, other tests may measure."""
 
 WATCHER = (
-    f"{APART}import json, sys; from ecoia import settings; from ecoia.watching import watch as watching\n"
+    f"{APART}import json, sys; from ecoia import settings; from ecoia.watching.watch import watch\n"
     "print('watching', flush=True)\n"
-    "watching.watch(service='vadore', phase='inference', settings=settings.load(), **json.loads(sys.argv[1]))"
+    "watch(service='vadore', phase='inference', settings=settings.load(), **json.loads(sys.argv[1]))"
 )
 SERVICE = f"""
 import subprocess, sys
@@ -53,8 +53,8 @@ for line in sys.stdin:                       # a number of milliseconds of work,
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLAIMS", str(tmp_path / "claims"))
-    monkeypatch.setattr(processes, "_folder_of", lambda uid, root="": str(tmp_path / "claims"))
+    monkeypatch.setenv("NOTICES", str(tmp_path / "notices"))
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "notices"))
 
 
 class Process:
@@ -133,7 +133,7 @@ def service(start: Callable[..., Process]) -> Process:
 
 
 def attempt(**options: Any) -> None:
-    watching.watch(**{"service": "vadore", "phase": "inference", "settings": load_settings(), "seconds": 0.01, **options})
+    watch_target(**{"service": "vadore", "phase": "inference", "settings": load_settings(), "seconds": 0.01, **options})
 
 
 # --- a process and what is below it ----------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def groups() -> Iterator[Callable[[str], Path]]:
     made: list[Path] = []
 
     def make(name: str) -> Path:
-        for hierarchy in watching._hierarchies(watching.CGROUP_MOUNT):
+        for hierarchy in hierarchies(CGROUP_MOUNT):
             folder = hierarchy / name
             try:
                 folder.mkdir(parents=True)
@@ -252,13 +252,13 @@ def test_a_control_group_is_measured_without_what_measures_itself(
     itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(inner))
     try:
         assert (plain.ask(), itself.ask()) == ("up", "up")
-        before_ns = cpu_usage_ns(str(folder))
+        before_ns = control_group_cpu_ns(str(folder))
         watcher = watch(cgroup=str(folder))
         assert plain.ask("100") == "done"
         assert itself.ask("150") == "done"
         plain.end()
         itself.end()  # what it used after its last record is the watcher's
-        after_ns = cpu_usage_ns(str(folder))
+        after_ns = control_group_cpu_ns(str(folder))
         watcher.process.send_signal(signal.SIGINT)
         assert watcher.end() == 0
     finally:
@@ -285,19 +285,19 @@ def test_a_unit_is_found_by_name_and_followed_through_its_restart(
     try:
         first = start(sys.executable, "-c", SERVICE, before=member_of(unit))
         assert first.ask() == "up"
-        used_ns -= cpu_usage_ns(str(unit)) or 0
+        used_ns -= control_group_cpu_ns(str(unit)) or 0
         watcher = watch(unit=f"ecoia-test-{os.getpid()}")
         assert first.ask("100") == "done"
         first.end()
         written = len(recorded(home))
         wait_until(lambda: len(recorded(home)) > written)  # a window was written since
-        used_ns += cpu_usage_ns(str(unit)) or 0
+        used_ns += control_group_cpu_ns(str(unit)) or 0
         unit.rmdir()
         unit.mkdir()
         second = start(sys.executable, "-c", SERVICE, before=member_of(unit))
         assert (second.ask(), second.ask("100")) == ("up", "done")
         second.end()
-        used_ns += cpu_usage_ns(str(unit)) or 0
+        used_ns += control_group_cpu_ns(str(unit)) or 0
         watcher.process.send_signal(signal.SIGTERM)
         assert watcher.end() == 0
     finally:
@@ -320,15 +320,15 @@ def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) ->
             (folder / file).write_text(text, encoding="ascii")
         if not hierarchy:
             (below / "cgroup.controllers").touch()
-        assert watching._the_unit("vadore@1", tmp_path / mount) == unit
-        assert watching._the_unit("notebook.service", tmp_path / mount) == user
-        assert cpu_usage_ns(str(unit)) == 1_500_000
-        assert watching._group("/system.slice/system-vadore.slice/vadore@1.service", tmp_path / mount) == unit
+        assert find_unit("vadore@1", tmp_path / mount) == unit
+        assert find_unit("notebook.service", tmp_path / mount) == user
+        assert control_group_cpu_ns(str(unit)) == 1_500_000
+        assert find_group("/system.slice/system-vadore.slice/vadore@1.service", tmp_path / mount) == unit
         other = below / "system.slice" / "notebook.service"
         other.mkdir()
         (other / file).write_text(text, encoding="ascii")
-        with pytest.raises(UsageError, match="several run: give one as --cgroup"):
-            watching._the_unit("notebook", tmp_path / mount)
+        with pytest.raises(UsageError, match="several units of this name run: give one as --cgroup"):
+            find_unit("notebook", tmp_path / mount)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------------
@@ -337,12 +337,12 @@ def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "no target given: name one of --pid, --cgroup and --unit"),
-        ({"pid": 1, "unit": "a"}, "--pid and --unit given: name one"),
+        ({}, "no target given: give exactly one of --pid, --cgroup and --unit"),
+        ({"pid": 1, "unit": "a"}, "--pid and --unit given: give exactly one"),
         ({"pid": 0}, "pid = 0: no such process"),
         ({"pid": 2**22 + 1}, "pid = 4194305: no such process"),
-        pytest.param({"pid": os.getpid()}, f"pid = {os.getpid()}: we would watch ourselves", id="ourselves"),
-        ({"pid": os.getppid()}, "we would watch ourselves: start 'ecoia watch' elsewhere, or use 'ecoia run'"),
+        pytest.param({"pid": os.getpid()}, f"pid = {os.getpid()}: 'ecoia watch' would watch itself", id="ourselves"),
+        ({"pid": os.getppid()}, "'ecoia watch' would watch itself: start it from another shell, or use 'ecoia run'"),
         ({"cgroup": "no/such"}, "cgroup = 'no/such': no such control group below"),
         ({"cgroup": "/"}, None),
         ({"unit": "no-such"}, "unit = 'no-such': no such unit runs here"),
@@ -357,7 +357,7 @@ def test_what_cannot_be_watched_is_said_in_one_line(
     if message is None:
         (tmp_path / "cgroup.procs").touch()
         (tmp_path / "cgroup.controllers").touch()
-        options, message = {"cgroup": "/", "mount": tmp_path}, "cgroup = '/': no CPU time can be read there: give its path in"
+        options, message = {"cgroup": "/", "mount": tmp_path}, "cgroup = '/': its CPU time cannot be read: give its path in"
     with pytest.raises(UsageError) as refused:
         attempt(**options)
     assert message in str(refused.value)
@@ -451,8 +451,8 @@ def test_groups_that_share_processes_are_watched_once(groups: Callable[[str], Pa
 
 
 RUNNER = (
-    f"{APART}import sys; from ecoia import settings; from ecoia.watching import run_command as running\n"
-    "running.run(sys.argv[1:], service='a', phase='training', settings=settings.load())"
+    f"{APART}import sys; from ecoia import settings; from ecoia.watching.run_command import run\n"
+    "run(sys.argv[1:], service='a', phase='training', settings=settings.load())"
 )
 
 
@@ -475,8 +475,8 @@ def test_what_measures_itself_or_is_measured_from_above_is_not_watched(
 
 BY_RULES = (
     f"{APART}import json, sys; from pathlib import Path; from ecoia import errors, settings\n"
-    "from ecoia.watching import watch as watching\n"
-    "try: watching.watch_by_rules(Path(sys.argv[1]), settings=settings.load(), tell=lambda text: print(text, flush=True),"
+    "from ecoia.watching.watch import watch_by_rules\n"
+    "try: watch_by_rules(Path(sys.argv[1]), settings=settings.load(), tell=lambda text: print(text, flush=True),"
     " **json.loads(sys.argv[2]))\n"
     "except errors.UsageError as error: sys.exit(str(error))"
 )
@@ -488,7 +488,7 @@ def hierarchy(groups: Callable[[str], Path]) -> Iterator[Callable[[str], Path]]:
     made: list[Path] = []
 
     def make(name: str) -> Path:
-        folder = following._accounting(watching.CGROUP_MOUNT) / f"ecoia-test-{os.getpid()}" / name
+        folder = rules_hierarchy(CGROUP_MOUNT) / f"ecoia-test-{os.getpid()}" / name
         for each in (folder.parent, folder):
             try:
                 each.mkdir(exist_ok=True)
@@ -532,7 +532,7 @@ def test_services_of_a_host_are_measured_by_rules_as_they_come_and_go(
     first, other = hierarchy("api-1"), hierarchy("search")
     api, search = (start(sys.executable, "-c", SERVICE, before=member_of(folder)) for folder in (first, other))
     assert (api.ask(), search.ask()) == ("up", "up")
-    before_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other)}
+    before_ns = {folder: control_group_cpu_ns(str(folder)) or 0 for folder in (first, other)}
     watcher = by_rules(rule_of("vadore", "api-*"), rule_of("search", "search"))
     assert (api.ask("100"), search.ask("50")) == ("done", "done")
     second = hierarchy("api-2")
@@ -541,7 +541,7 @@ def test_services_of_a_host_are_measured_by_rules_as_they_come_and_go(
     api.end()
     written = len(recorded(home))
     wait_until(lambda: len(recorded(home)) > written + 2)  # read and written since
-    used_ns = {folder: cpu_usage_ns(str(folder)) or 0 for folder in (first, other, second)}
+    used_ns = {folder: control_group_cpu_ns(str(folder)) or 0 for folder in (first, other, second)}
     first.rmdir()
     wait_until(lambda: sum(record.spans for record in recorded(home)))
     watcher.process.send_signal(signal.SIGTERM)
@@ -563,13 +563,13 @@ def test_what_measures_itself_in_a_group_of_a_service_is_left_to_itself(
     plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
     itself = start(sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
     assert (plain.ask(), itself.ask()) == ("up", "up")
-    before_ns = cpu_usage_ns(str(folder)) or 0
+    before_ns = control_group_cpu_ns(str(folder)) or 0
     watcher = by_rules(rule_of("vadore", "api"))
     for _ in range(3):
         assert (plain.ask("50"), itself.ask("100")) == ("done", "done")
     plain.end()
     itself.end()
-    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    used_ms = ((control_group_cpu_ns(str(folder)) or 0) - before_ns) / 1e6
     written = len(recorded(home))
     wait_until(lambda: len([record for record in recorded(home)[written:] if record.pid == watcher.pid]) > 12)
     watcher.process.send_signal(signal.SIGTERM)
@@ -591,7 +591,7 @@ def test_what_measures_itself_in_another_container_is_left_to_itself_too(
 ) -> None:
     """Its claim lies in its own file system, so it is met when its turn has come; what was counted twice is taken off later."""
     monkeypatch.setenv("OTHER", str(tmp_path / "other"))
-    (tmp_path / "claims").mkdir(mode=0o700)
+    (tmp_path / "notices").mkdir(mode=0o700)
     folder = hierarchy("api")
     plain = start(sys.executable, "-c", SERVICE, before=member_of(folder))
     contained = [
@@ -599,12 +599,12 @@ def test_what_measures_itself_in_another_container_is_left_to_itself_too(
         "--mount",
         "sh",
         "-c",
-        'mount -t tmpfs -o mode=700 none "$CLAIMS"; exec env ECOIA_HOME="$OTHER" "$@"',
+        'mount -t tmpfs -o mode=700 none "$NOTICES"; exec env ECOIA_HOME="$OTHER" "$@"',
         "-",
     ]
     itself = start(*contained, sys.executable, "-c", SELF_MEASURING, before=member_of(folder))
     assert (plain.ask(), itself.ask()) == ("up", "up")
-    before_ns = cpu_usage_ns(str(folder)) or 0
+    before_ns = control_group_cpu_ns(str(folder)) or 0
     watcher = by_rules(rule_of("vadore", "api"))
     assert (itself.ask("100"), plain.ask("20")) == ("done", "done")
     for _ in range(12):
@@ -613,7 +613,7 @@ def test_what_measures_itself_in_another_container_is_left_to_itself_too(
         wait_until(lambda written=written: len(recorded(home)) > written)
     plain.end()
     itself.end()
-    used_ms = ((cpu_usage_ns(str(folder)) or 0) - before_ns) / 1e6
+    used_ms = ((control_group_cpu_ns(str(folder)) or 0) - before_ns) / 1e6
     written = len(recorded(home))
     wait_until(lambda: len(recorded(home)) > written + 4)
     watcher.process.send_signal(signal.SIGTERM)
@@ -727,5 +727,5 @@ def test_rules_and_other_watchers_leave_each_other_alone(
 def test_rules_that_cannot_be_watched_are_refused(tmp_path: Path, home: Path, options: dict[str, Any], message: str) -> None:
     (tmp_path / "rules.toml").touch()
     with pytest.raises(UsageError, match=message):
-        watching.watch_by_rules(tmp_path / "rules.toml", settings=load_settings(), tell=print, **options)
+        watch_by_rules(tmp_path / "rules.toml", settings=load_settings(), tell=print, **options)
     assert not home.exists()

@@ -69,7 +69,8 @@ class Background:
     ) -> None:
         self.pid = os.getpid()
         self.baseline = Baseline()
-        from ecoia.processes.families import Claim, Descendants  # after the baseline, so that loading it is ours
+        from ecoia.processes.families import Descendants  # after the baseline, so that loading it is ours
+        from ecoia.processes.notices import OwnNotice
 
         self.bell = Bell()
         self.ready = Event()
@@ -85,7 +86,7 @@ class Background:
         self.sampling: Sampling | None = None
         # Said at once, not by the thread, which may have to wait long for its turn: meanwhile others would count it too.
         self.descendants = Descendants()
-        self.claim = Claim(self.baseline.process_cpu_ns + self.descendants.total_ns)
+        self.notice = OwnNotice(self.baseline.process_cpu_ns + self.descendants.total_ns)
         self._make_sampling = make_sampling
         self._complain = complain
         self._lose = lose
@@ -106,7 +107,7 @@ class Background:
         try:
             if self.sampling is None:
                 self.baseline.read_gpus()
-                from ecoia.processes.families import sweep
+                from ecoia.processes.notices import sweep
 
                 sweep()
                 self.sampling = self._make_sampling(self)
@@ -120,7 +121,7 @@ class Background:
         except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
             self._complain(f"measuring stopped: {type(error).__name__}: {error}")
             self.stopping = True
-            self.claim.end()
+            self.notice.end()
         finally:
             self.ready.set()
             self.closed.set()

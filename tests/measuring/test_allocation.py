@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecoia.measuring.claiming import Claimant, Claimed
+from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle_power
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
@@ -70,8 +70,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def claimant(machine: Machine, meters: Sequence[Meter], **values: Any) -> Claimant:
-    return Claimant(make_settings(**values), meters, (0, BusyTime(0, 0)), [].append, machine.root)
+def allocator(machine: Machine, meters: Sequence[Meter], **values: Any) -> Allocator:
+    return Allocator(make_settings(**values), meters, (0, BusyTime(0, 0)), [].append, machine.root)
 
 
 def at_rest(machine: Machine, home: Path, meters: Sequence[Meter], **watts: float) -> None:
@@ -106,31 +106,31 @@ def joules(part: dict[str, int | None], component: str = "cpu") -> float | None:
 
 
 def test_without_a_baseline_idle_is_not_separated(machine: Machine, tmp_path: Path) -> None:
-    one = claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.5)
+    one = allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.5)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), claim.idle["cpu"]) == (7.5, None)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), allocation.idle["cpu"]) == (7.5, None)
     assert not one.idle_separated
 
 
 def test_idle_energy_goes_to_who_reserved_it_and_active_energy_to_who_used_it(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.25)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.25)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (5.0, 2.5)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (5.0, 2.5)
     assert one.idle_separated
 
 
 def test_processes_of_one_home_reserve_once_and_the_next_takes_over(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    workers = [claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.25) for _ in range(3)]
+    workers = [allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.25) for _ in range(3)]
 
     def idle_of_each(second: int) -> list[float | None]:
         machine.pass_time(1, 4)
-        return [joules(worker.claim(second * SECOND_NS, SECOND_NS).idle) for worker in workers]
+        return [joules(worker.allocate(second * SECOND_NS, SECOND_NS).idle) for worker in workers]
 
     assert idle_of_each(1) == [2.5, 0, 0]
     workers.pop(0).let_go()
@@ -142,28 +142,28 @@ def test_processes_of_one_home_reserve_once_and_the_next_takes_over(machine: Mac
 
 def test_the_quota_of_the_control_group_is_the_reserved_share(machine: Machine, tmp_path: Path) -> None:
     machine.limit(cpus=2)
-    one = claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.9)
+    one = allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.9)
     assert one.reserved_share == 2 / CPUS
 
 
 def test_a_dedicated_host_claims_its_idle_energy_too(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30), FixedMeter("gpu", 200, devices=["GPU-1"])]
     at_rest(machine, tmp_path, meters, cpu=10, gpu=50)
-    one = claimant(machine, meters, home=str(tmp_path), scope="host")
+    one = allocator(machine, meters, home=str(tmp_path), scope="host")
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (20, 10)
-    assert (joules(claim.active, "gpu"), joules(claim.idle, "gpu")) == (150, 50)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (20, 10)
+    assert (joules(allocation.active, "gpu"), joules(allocation.idle, "gpu")) == (150, 50)
     one.let_go()
 
 
 def test_at_rest_a_meter_that_reads_less_than_the_baseline_gives_no_active_energy(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 8)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), scope="host")
+    one = allocator(machine, meters, home=str(tmp_path), scope="host")
     machine.pass_time(1, 0.1)
-    claim = one.claim(SECOND_NS, SECOND_NS // 10)
-    assert (joules(claim.active), joules(claim.idle)) == (0, 8)
+    allocation = one.allocate(SECOND_NS, SECOND_NS // 10)
+    assert (joules(allocation.active), joules(allocation.idle)) == (0, 8)
     one.let_go()
 
 
@@ -171,22 +171,22 @@ def test_a_baseline_of_another_machine_is_not_used_and_said(machine: Machine, tm
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
     (machine.root / "proc/cpuinfo").write_text("model name\t: Another CPU\n")
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.25)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.25)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), claim.idle["cpu"]) == (7.5, None)
-    assert one.lost["idle-baseline-stale"] == 1
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), allocation.idle["cpu"]) == (7.5, None)
+    assert allocation.lost["idle-baseline-stale"] == 1
 
 
 def test_after_readings_that_failed_the_idle_energy_of_all_that_time_is_set_apart(machine: Machine, tmp_path: Path) -> None:
     """A counter goes on while it cannot be read, so does the machine's rest."""
     meters = [StepMeter("cpu", [None, None, 90_000_000])]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.5)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.5)
     for second in (1, 2, 3):
         machine.pass_time(1, 4)
-        claim = one.claim(second * SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (15, 15)  # a quarter of 60 J, and half of 30 J
+        allocation = one.allocate(second * SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (15, 15)  # a quarter of 60 J, and half of 30 J
     one.let_go()
 
 
@@ -212,12 +212,12 @@ def test_share_and_load_are_the_same_however_often_they_are_read(
 ) -> None:
     """The host's time is counted in ticks of 10 ms: a program that flushes after each request reads more often than that."""
     meter = LoadMeter("cpu", 80)
-    one = claimant(machine, [meter], home=str(tmp_path))
+    one = allocator(machine, [meter], home=str(tmp_path))
     step_ns = SECOND_NS // readings_a_second
     claimed = 0
     for number in range(1, 10 * readings_a_second + 1):
         machine.pass_time(step_ns / 1e9, 4 * step_ns / 1e9)  # four CPUs of eight are busy, one of them with us
-        claimed += one.claim(number * step_ns, step_ns).active["cpu"] or 0
+        claimed += one.allocate(number * step_ns, step_ns).active["cpu"] or 0
     assert claimed / 1e6 == pytest.approx(200, rel=0.02)
     assert sum(meter.loads) / len(meter.loads) == pytest.approx(0.5, rel=0.02)
 
@@ -229,12 +229,12 @@ def test_a_model_of_the_groups_part_is_claimed_by_the_share_of_the_group(machine
     """A container of 2 CPUs on a busy host of 8: its memory is its own, not an eighth of it."""
     usage = machine.limit(cpus=2)
     ram, cpu = LoadMeter("ram", 4, GROUP), FixedMeter("cpu", 80)
-    one = claimant(machine, [cpu, ram], home=str(tmp_path))
+    one = allocator(machine, [cpu, ram], home=str(tmp_path))
     machine.pass_time(1, 8)
     usage.write_text("usage_usec 1000000\n")
-    claim = one.claim(SECOND_NS, SECOND_NS // 2)
-    assert joules(claim.active, "ram") == 2  # half of what the group used
-    assert joules(claim.active, "cpu") == 5  # a sixteenth of what the host used
+    allocation = one.allocate(SECOND_NS, SECOND_NS // 2)
+    assert joules(allocation.active, "ram") == 2  # half of what the group used
+    assert joules(allocation.active, "cpu") == 5  # a sixteenth of what the host used
     assert ram.loads == [0.5]
 
 
@@ -262,14 +262,14 @@ def test_claims_of_all_processes_never_exceed_the_meter(
         if idle_watts is not None:
             for home in homes:
                 at_rest(machine, home, meters, cpu=idle_watts)
-        processes = [claimant(machine, meters, home=str(home), reserved_share=1 / 3) for home in homes]
+        processes = [allocator(machine, meters, home=str(home), reserved_share=1 / 3) for home in homes]
         claimed = metered = 0
         for second, used_ms in enumerate(cpu_ms, start=1):
             machine.pass_time(1, sum(used_ms) / 1000 + 0.02)  # ticks round down
             metered += round(watts * 1e6)
             for one, used in zip(processes, used_ms, strict=True):
-                claim: Claimed = one.claim(second * SECOND_NS, used * 1_000_000)
-                claimed += (claim.active["cpu"] or 0) + (claim.idle["cpu"] or 0)
+                allocation: Allocation = one.allocate(second * SECOND_NS, used * 1_000_000)
+                claimed += (allocation.active["cpu"] or 0) + (allocation.idle["cpu"] or 0)
         for one in processes:
             one.let_go()
     assert claimed <= metered + 3 * len(cpu_ms)
@@ -370,10 +370,10 @@ class PowerMeter(StepMeter):
 def test_momentary_power_is_sampled_between_readings_and_nothing_of_it_is_lost(machine: Machine, tmp_path: Path) -> None:
     gpu = PowerMeter("gpu", [1, 20, None, 300, 4000], devices=["GPU-1"])
     cpu = StepMeter("cpu", [7, 70])
-    one = claimant(machine, [gpu, cpu], home=str(tmp_path))
+    one = allocator(machine, [gpu, cpu], home=str(tmp_path))
     for _ in range(4):
         one.sample()
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert claim.active["gpu"] == 4321
-    assert one.lost == Counter({"gpu-unread": 1})
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert allocation.active["gpu"] == 4321
+    assert allocation.lost == Counter({"gpu-unread": 1})
     assert gpu.domain == DEVICES
