@@ -1,4 +1,4 @@
-"""Laws of sharing out: nothing is lost, nothing is made, nobody pays for another."""
+"""Check the laws of attribution: no energy is lost or created, and no span pays for another."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ USAGES = st.builds(
 
 
 @given(ENERGIES, USAGES)
-def test_the_parts_are_the_claim(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
+def test_the_parts_add_up_to_the_whole(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
     result = attribute(allocated, usage)
     assert len(result.spans) == len(usage.spans)
     for component in COMPONENTS:
         parts = [*(span[component] for span in result.spans), result.unattributed[component], result.overhead[component]]
         if allocated[component] is None:
-            assert parts == [None] * len(parts)  # missing stays missing, for everybody
+            assert parts == [None] * len(parts)  # missing stays missing, in each part
         else:
             assert all(type(part) is int and part >= 0 for part in parts)
             assert sum(part or 0 for part in parts) == allocated[component]
 
 
 @given(ENERGIES, USAGES, st.data())
-def test_where_the_driver_tells_whose_a_device_is_cpu_time_plays_no_part(
+def test_device_energy_is_split_by_process_alone_if_the_driver_reports_processes(
     allocated: dict[str, int | None], usage: IntervalUsage, data: st.DataObject
 ) -> None:
     weights = data.draw(st.lists(NANOSECONDS, min_size=len(usage.spans) + 1, max_size=len(usage.spans) + 1))
     result = attribute(allocated, replace(usage, device_weights=weights))
-    *spans, nobodys = [*(span["gpu"] for span in result.spans), result.unattributed["gpu"]]
+    *spans, unattributed = [*(span["gpu"] for span in result.spans), result.unattributed["gpu"]]
     if allocated["gpu"] is None:
-        assert {*spans, nobodys} == {None}
+        assert {*spans, unattributed} == {None}
         return
-    assert sum(spans) + nobodys == allocated["gpu"]
+    assert sum(spans) + unattributed == allocated["gpu"]
     for weight, energy in zip([*weights[:-1]], spans, strict=True):
         assert abs(energy - allocated["gpu"] * weight / max(sum(weights), 1)) <= 1 + allocated["gpu"] * 1e-12
     assert result.overhead["gpu"] == 0
 
 
 @given(ENERGIES, USAGES)
-def test_a_component_that_nobody_claims_is_missing(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
+def test_a_component_without_energy_is_missing_everywhere(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
     result = attribute({"cpu": allocated["cpu"]}, usage)
     assert result.unattributed["gpu"] is None
     assert result.overhead["ram"] is None
@@ -72,7 +72,7 @@ def test_waiting_is_free_while_another_computes(allocated: dict[str, int | None]
 
 
 @given(ENERGIES, USAGES)
-def test_worker_threads_outside_every_span_are_nobodys(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
+def test_worker_threads_outside_every_span_are_unattributed(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
     bare = replace(usage, coverage=0.0, room_cpu_ns=0)
     weights, unattributed_ns = span_weights(bare)
     assert weights == [cpu_ns for cpu_ns, _, _ in bare.spans]
@@ -81,7 +81,7 @@ def test_worker_threads_outside_every_span_are_nobodys(allocated: dict[str, int 
 
 
 @given(USAGES)
-def test_cpu_time_is_neither_lost_nor_made(usage: IntervalUsage) -> None:
+def test_cpu_time_is_neither_lost_nor_created(usage: IntervalUsage) -> None:
     weights, unattributed_ns = span_weights(usage)
     spent_ns = sum(cpu_ns for cpu_ns, _, _ in usage.spans) + usage.worker_cpu_ns + usage.outside_cpu_ns
     assert sum(weights) + unattributed_ns == spent_ns
@@ -111,7 +111,7 @@ def test_the_order_of_spans_moves_a_microjoule_at_most(allocated: dict[str, int 
 
 
 def test_workers_follow_the_span_that_computes() -> None:
-    """10 s of BLAS threads beside a span of 1 s and one that waits: the first pays, the second does not."""
+    """10 s of BLAS threads run beside a span that computes for 1 s and one that waits: only the first pays."""
     usage = IntervalUsage(
         spans=[(10**9, 2 * 10**9, 0), (0, 10 * 10**9, 0)],
         worker_cpu_ns=10**10,
@@ -123,7 +123,7 @@ def test_workers_follow_the_span_that_computes() -> None:
     assert attribute({"cpu": 11_000_000, "gpu": None, "ram": None}, usage).spans[0]["cpu"] == 11_000_000
 
 
-def test_threads_that_spin_on_after_a_call_are_its_own_not_the_sleepers() -> None:
+def test_threads_that_spin_after_a_call_belong_to_it_and_not_to_a_sleeper() -> None:
     usage = IntervalUsage(
         spans=[(0, 0, 10**9), (1000, 10**9, 0)], worker_cpu_ns=3 * 10**7, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0,
         room_cpu_ns=10**9,
@@ -141,7 +141,7 @@ def test_workers_follow_time_in_flight_where_no_span_computes() -> None:
     assert [span["gpu"] for span in spans] == [100, 300]
 
 
-def test_where_nobody_ran_nobody_is_charged() -> None:
+def test_energy_is_unattributed_if_nothing_ran() -> None:
     idle = IntervalUsage(spans=[(0, 5, 0)], worker_cpu_ns=0, outside_cpu_ns=0, own_cpu_ns=0, coverage=1.0, room_cpu_ns=0)
     result = attribute({"cpu": 7, "gpu": None, "ram": 3}, idle)
     assert result.unattributed == {"cpu": 7, "gpu": None, "ram": 3}
@@ -156,7 +156,7 @@ def test_workers_are_charged_no_more_than_they_did_and_than_the_cpus_could_do(us
 
 
 def test_short_spans_keep_their_blas_threads_and_not_the_background() -> None:
-    """0.1 s of spans in a second, on 4 CPUs: 0.3 s of workers are theirs, the half CPU that runs all the time is not."""
+    """Spans of 0.1 s in a second, on 4 CPUs, get 0.3 s of workers, and nothing of the half CPU that is always busy."""
     usage = IntervalUsage(
         spans=[(10**8, 10**8, 0)],
         worker_cpu_ns=3 * 10**8 + 45 * 10**7,
