@@ -66,6 +66,14 @@ class Allocator:
         cpus: CPUs that the process may use at most.
         reserved_share: Share of the host reserved for the process, 0 to 1.
         whole: Whether the process records the whole host.
+
+    Example:
+        >>> from ecoia import settings
+        >>> from ecoia.testing import FixedMeter
+        >>> meters = [FixedMeter("gpu", watts=2, devices=["GPU-1"])]
+        >>> allocator = Allocator(settings.load(), meters, (0, BusyTime(0, 0)), print)
+        >>> allocator.allocate(wall_ns=500_000_000, cpu_ns=0).active["gpu"]
+        1000000
     """
 
     def __init__(

@@ -26,8 +26,9 @@ class HomeLocks:
         home: The journal home.
 
     Example:
-        >>> locks = HomeLocks(Path("home"))
-        >>> locks.has(IDLE)  # nobody else holds it
+        >>> from tempfile import mkdtemp
+        >>> locks = HomeLocks(Path(mkdtemp()))
+        >>> locks.has(IDLE)  # no other process holds it
         True
     """
 

@@ -29,6 +29,12 @@ class MeterReadings:
         meters: At most one for each component.
         wall_ns: The monotonic clock when measuring began.
         complain: Logs once, in the host's log, that a meter is broken.
+
+    Example:
+        >>> from ecoia.testing import StepMeter
+        >>> readings = MeterReadings([StepMeter("cpu", [None, 70])], 0, print)
+        >>> [readings.read(now_ns, {"host": 0.5}, Counter())[0][1] for now_ns in (10, 20)]
+        [MeterReading(microjoules=None, covered_ns=10), MeterReading(microjoules=70, covered_ns=20)]
     """
 
     def __init__(self, meters: Sequence[Meter], wall_ns: int, complain: Callable[[str], None]) -> None:

@@ -51,6 +51,13 @@ class Recorder:
         window: The open window.
         written: Whether the last window that was closed is in the journal.
         joules_per_cpu_second: Energy over CPU time in the last window that was closed, without idle energy; None if unknown.
+
+    Example::
+
+        recorder = Recorder(settings, subject, meters, pid=os.getpid(), start=start, complain=print)
+        while running:
+            time.sleep(recorder.step())
+        recorder.close()
     """
 
     def __init__(

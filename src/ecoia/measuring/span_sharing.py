@@ -34,6 +34,14 @@ class SpanSharing:
     Args:
         wall_ns: The monotonic clock when measuring began.
         cpus: CPUs that the process may use at most.
+
+    Example:
+        >>> from ecoia.measuring.subject import Delta
+        >>> key = RecordKey("vadore", "inference")
+        >>> look = Look(process_cpu_ns=4, own_cpu_ns=0, outside_cpu_ns=1, coverage=1.0, deltas={key: Delta(cpu_ns=3)})
+        >>> shared = SpanSharing(wall_ns=0, cpus=2).split({"cpu": 100}, look, {}, wall_ns=10, elapsed_ns=10)
+        >>> shared.attribution.spans[0]["cpu"], shared.attribution.unattributed["cpu"]
+        (75, 25)
     """
 
     def __init__(self, wall_ns: int, cpus: float) -> None:

@@ -34,6 +34,13 @@ class Window:
         metered: Microjoules that the same meters read.
         lost: What could not be recorded, by cause.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
+
+    Example:
+        >>> window = Window(start_utc_ns=0, start_wall_ns=0, flush_ns=10_000_000_000)
+        >>> for microjoules in (None, 3, 4):
+        ...     window.add_energy("span", None, {"cpu": microjoules, "gpu": None, "ram": 0})
+        >>> window.energy["span", None]
+        {'cpu': 7, 'gpu': None, 'ram': 0}
     """
 
     def __init__(self, start_utc_ns: int, start_wall_ns: int, flush_ns: int) -> None:

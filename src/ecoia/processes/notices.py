@@ -28,6 +28,12 @@ class OwnNotice:
 
     Args:
         since_ns: CPU time of this process and its descendants from before it measured; it is left to the processes above.
+
+    Example::
+
+        notice = OwnNotice(time.process_time_ns())
+        notice.add(written_ns=5_000_000, day="2026-11-25", size_bytes=812)
+        notice.end()
     """
 
     def __init__(self, since_ns: int) -> None:
@@ -104,6 +110,11 @@ class Notice:
         folder: Folder of its journal, "" if it has not written yet.
         name: Name of its files in the journal.
         final: Whether it was read after the process ended.
+
+    Example:
+        >>> notice = Notice("4242-1000", "5000000 0 70000000 0 4200-900 2026-11-25 812 - -")
+        >>> notice.written_ns, notice.since_ns, list(notice.above)
+        (5000000, 70000000, [(4200, 900)])
     """
 
     __slots__ = ("above", "day", "ended", "final", "folder", "image", "name", "path", "since_ns", "size_bytes", "written_ns")

@@ -71,7 +71,7 @@ def read_process(pid: int) -> ProcessSnapshot | None:
         pid: Its id in ``/proc``.
 
     Example:
-        >>> read_process(os.getpid()).running
+        >>> read_process(listed_pid()).running
         True
     """
     if not IS_LINUX:
@@ -167,6 +167,10 @@ def read_trees(pids: Iterable[int]) -> dict[int, ProcessSnapshot]:
     """Read these processes and all their descendants, by id.
 
     A parent is read before its children, so a process that ends meanwhile is missed rather than counted twice.
+
+    Example:
+        >>> listed_pid() in read_trees([listed_pid()])
+        True
     """
     children_listed = not IS_LINUX or os.path.exists("/proc/thread-self/children")  # noqa: PTH110 - pathlib costs the host
     find_children = children_of if children_listed else _children_by_parent()
@@ -219,6 +223,10 @@ def control_group_cpu_ns(folder: str) -> int | None:
 
     Args:
         folder: Folder of the group in a hierarchy that accounts for CPU time.
+
+    Example:
+        >>> control_group_cpu_ns("/no/such/group") is None
+        True
     """
     for line in (read_file(f"{folder}/cpu.stat") or b"").splitlines():
         if line.startswith(b"usage_usec "):

@@ -120,9 +120,11 @@ def read_rules(file: Path) -> Rules:
         RulesError: The file cannot be read, or is wrong: one line for each mistake, with rule, field, value and remedy.
 
     Example:
-        >>> rule, = read_rules(Path("rules.toml"))  # [[rule]] service = "vadore", unit = "inference-api"
-        >>> rule.service
-        'vadore'
+        >>> from tempfile import mkdtemp
+        >>> file = Path(mkdtemp(), "rules.toml")
+        >>> _ = file.write_text('rule = [{service = "vadore", unit = "inference-api"}]')
+        >>> [(rule.service, rule.phase) for rule in read_rules(file)]
+        [('vadore', 'inference')]
     """
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -19,6 +19,10 @@ def hierarchies(mount: Path) -> list[Path]:
 
     Args:
         mount: Where control groups are mounted.
+
+    Example:
+        >>> hierarchies(Path("/no/such/mount"))
+        []
     """
     if (mount / "cgroup.controllers").exists():
         return [mount]
@@ -74,6 +78,13 @@ def groups_below(hierarchy: str, path: str) -> Iterator[GroupIdentity]:
     Args:
         hierarchy: Folder of the hierarchy.
         path: Path of the group in it; "" for the hierarchy itself.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> hierarchy = mkdtemp()
+        >>> Path(hierarchy, "system.slice/search.service").mkdir(parents=True)
+        >>> [path for path, _ in groups_below(hierarchy, "")]
+        ['/system.slice', '/system.slice/search.service']
     """
     for name, inode in groups_in(hierarchy + path):
         yield f"{path}/{name}", inode

@@ -34,6 +34,9 @@ def check_service(service: str, phase: str) -> None:
 
     Raises:
         UsageError: One of them is illegal.
+
+    Example:
+        >>> check_service("vadore", "inference")
     """
     if not is_slug(service):
         raise UsageError(f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
@@ -99,6 +102,13 @@ class OutsideMeasurement:
         notice: The notice of this process.
         settings: Settings.
         group: Control group of the processes; None for our own.
+
+    Example::
+
+        measurement = OutsideMeasurement(ProcessTree(pid), RecordKey("vadore", "inference"), pid=pid, start=start, ...)
+        while running:
+            time.sleep(measurement.step())
+        measurement.close(ended=True)
     """
 
     def __init__(

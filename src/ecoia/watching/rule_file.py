@@ -76,7 +76,12 @@ class PodNames:
 
 
 def lacks_name(names: dict[str, str]) -> bool:
-    """Whether these names are of a pod whose namespace and name are unknown."""
+    """Whether these names are of a pod whose namespace and name are unknown.
+
+    Example:
+        >>> lacks_name({"cgroup": "/kubepods/podab", "pod_uid": "ab"})
+        True
+    """
     return "pod_uid" in names and "pod" not in names
 
 

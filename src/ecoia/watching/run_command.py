@@ -43,9 +43,9 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     Raises:
         UsageError: There is no command, the service or phase is illegal, or the program cannot be started.
 
-    Example:
-        >>> run(["sh", "-c", "exit 3"], service="vadore", phase="training", settings=settings.load())
-        3
+    Example::
+
+        status = run(["python", "train.py"], service="vadore", phase="training", settings=settings.load())
     """
     if not command:
         raise UsageError("no command given: write it after '--', as in: ecoia run --service S --phase P -- python train.py")

@@ -23,6 +23,11 @@ def find_process(pid: int) -> ProcessTree:
 
     Raises:
         UsageError: There is no such process, it is measured already, or its tree contains this process.
+
+    Example:
+        >>> find_process(0)
+        Traceback (most recent call last):
+        ecoia.errors.UsageError: pid = 0: no such process, or hidden from this user: list processes with 'ps -ef', or be root
     """
     process = read_process(pid) if pid > 0 else None
     if process is None or not process.running:
@@ -109,6 +114,10 @@ def find_unit(name: str, mount: Path) -> Path:
 
     Raises:
         UsageError: No unit of this name runs, or several do.
+
+    Example::
+
+        find_unit("inference-api", CGROUP_MOUNT)  # /sys/fs/cgroup/system.slice/inference-api.service
     """
     found = _unit_folders(name, mount)
     if not found:

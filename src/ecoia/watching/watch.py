@@ -58,8 +58,9 @@ def watch(
     Raises:
         UsageError: An argument is illegal, the target does not exist or is measured already, or it contains this process.
 
-    Example:
-        >>> watch(service="vadore", phase="inference", settings=settings.load(), unit="inference-api", seconds=60)
+    Example::
+
+        watch(service="vadore", phase="inference", settings=settings.load(), unit="inference-api", seconds=60)
     """
     check_service(service, phase)
     _check_time(seconds)
@@ -116,6 +117,10 @@ def watch_by_rules(
     Raises:
         RulesError: The file cannot be used.
         UsageError: An argument is illegal, no control group can be seen, or rules are watched on this host already.
+
+    Example::
+
+        watch_by_rules(Path("rules.toml"), settings=settings.load(), tell=print)
     """
     _check_time(seconds)
     start = Baseline()

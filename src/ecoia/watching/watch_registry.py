@@ -27,6 +27,11 @@ class Registration:
 
     Raises:
         UsageError: A watcher of this name runs already.
+
+    Example::
+
+        registration = Registration("rules of this host")
+        refusal = registration.add(group)
     """
 
     def __init__(self, name: str) -> None:
@@ -80,7 +85,12 @@ class Registration:
 
 
 def line_of(target: ProcessTree | ControlGroup) -> str:
-    """Name a target, as the registry and error messages write it."""
+    """Name a target, as the registry and error messages write it.
+
+    Example:
+        >>> line_of(ControlGroup("/sys/fs/cgroup/system.slice"))
+        'cgroup /sys/fs/cgroup/system.slice'
+    """
     return f"cgroup {target.folder}" if isinstance(target, ControlGroup) else f"pid {target.pid}"
 
 
