@@ -1,11 +1,12 @@
-"""From readings to records: ``sampler`` drives a ``Recorder``, which passes each reading through steps with names.
+"""From readings to records: ``sampler`` drives a ``Recorder``, which takes each reading through these steps.
 
-subject, this_process  ->  what the measured process did (a ``Look``)
-meter_readings         ->  what the meters read
-host_share, allocation ->  which part of it the process records, active and idle apart
-idle_split             ->  how idle energy is split among services
-span_sharing,
-attribution            ->  how active energy is split among spans
-window, record_builder,
-record_writer          ->  sums, records, the journal
+    subject, this_process           the activity of the measured process: a ``Look``
+    meter_readings                  the energy that the meters read
+    host_share, allocation          the part of it that the process records, active and idle apart
+    idle_split                      idle energy split among services
+    span_sharing, attribution       active energy split among spans
+    window, record_builder          sums, and the records made of them
+    record_writer                   the journal, retries, the delivery helper
+
+``home_locks`` holds the rights that only one process of a home may have.
 """

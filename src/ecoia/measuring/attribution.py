@@ -29,7 +29,7 @@ _COVERAGE_SCALE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class IntervalUsage:
-    """What the process used between two readings. CPU time and durations in nanoseconds.
+    """Usage of the process between two readings. CPU time and durations in nanoseconds.
 
     Attributes:
         spans: (CPU time, time in flight, recent CPU time) of the spans of each key.
@@ -95,7 +95,7 @@ def attribute(microjoules: Mapping[str, int | None], usage: IntervalUsage) -> At
 
     Args:
         microjoules: Energy allocated to the process, by component; None if missing.
-        usage: What the process used meanwhile.
+        usage: Usage of the process in the same interval.
 
     Example:
         >>> usage = IntervalUsage([(3, 9, 0)], 0, outside_cpu_ns=1, own_cpu_ns=0, coverage=1.0, room_cpu_ns=4)
@@ -113,7 +113,7 @@ def attribute(microjoules: Mapping[str, int | None], usage: IntervalUsage) -> At
         elif component == "gpu":
             parts = [*_split_device(energy, weights, usage), 0]  # ecoia's own threads drive no device
         else:
-            parts = _split_or_leave(energy, [*weights, unattributed_ns, usage.own_cpu_ns], nobody=len(weights))
+            parts = _split_or_leave(energy, [*weights, unattributed_ns, usage.own_cpu_ns], rest=len(weights))
         for index in range(len(weights)):
             result.spans[index][component] = parts[index]
         result.unattributed[component] = parts[-2]
@@ -124,18 +124,18 @@ def attribute(microjoules: Mapping[str, int | None], usage: IntervalUsage) -> At
 def _split_device(energy: int, weights: Sequence[int], usage: IntervalUsage) -> list[int]:
     """Split the energy of a device: a part for the spans of each key, and a last one for no span."""
     if usage.device_weights is not None:
-        return _split_or_leave(energy, usage.device_weights, nobody=len(weights))
+        return _split_or_leave(energy, usage.device_weights, rest=len(weights))
     basis = weights if any(weights) else _time_in_flight(usage)
     scaled = min(max(round(usage.coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
     covered = energy * scaled // _COVERAGE_SCALE if any(basis) else 0
     return [*split_integer(covered, basis), energy - covered]
 
 
-def _split_or_leave(energy: int, weights: Sequence[int], *, nobody: int) -> list[int]:
-    """Split by weights; if all are 0, nothing ran, so everything goes to the part at index ``nobody``."""
+def _split_or_leave(energy: int, weights: Sequence[int], *, rest: int) -> list[int]:
+    """Split by weights; if all are 0, nothing ran, so everything goes to the part at index ``rest``."""
     if any(weights):
         return split_integer(energy, weights)
-    return [energy if index == nobody else 0 for index in range(len(weights))]
+    return [energy if index == rest else 0 for index in range(len(weights))]
 
 
 def _time_in_flight(usage: IntervalUsage) -> list[int]:

@@ -1,4 +1,4 @@
-"""Rights that only one process of a journal home may have at a time, such as recording its idle energy."""
+"""Locks of a journal home: the rights that only one of its processes may have, such as recording idle energy."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class HostShare:
         Args:
             wall_ns: The monotonic clock, now.
             elapsed_ns: Time since the last reading.
-            cpu_ns: CPU time that the process used meanwhile, ecoia's own included.
+            cpu_ns: CPU time that the process used since then, ecoia's own included.
             lost: Counts a host whose CPU time cannot be read.
         """
         busy_ns, possible_ns = self._host_time(wall_ns, elapsed_ns, lost)
@@ -101,6 +101,6 @@ def busy_time_at_start(start: Baseline) -> BusyTime:
     """Return the host's busy time at the first span, or now if it was not read then (no ``/proc``).
 
     Args:
-        start: What was read at the first span.
+        start: The clocks and counters at the first span.
     """
     return hardware.parse_stat(start.stat_line) if start.stat_line else hardware.host_busy_time()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a record states about reserved capacity: the share of the host, and whether idle energy is separated."""
+    """Reserved capacity as records state it: the share of the host, 0 to 1, and whether idle energy is separated."""
 
     share: float
     idle_separated: bool
@@ -52,7 +52,7 @@ class RecordBuilder:
         Args:
             window: The window, which has ended.
             end_utc_ns: When it ended.
-            reservation: What was reserved when it ended.
+            reservation: The reserved capacity when it ended.
         """
         common = self._common_fields(window, end_utc_ns, reservation)
         return [*self._of_spans(window, common), *self._of_other_kinds(window, common), *self._outcomes(window, common)]

@@ -39,7 +39,7 @@ class RecordWriter:
         notice: States how much CPU time is in records, for processes that measure this one too.
 
     Attributes:
-        lost: What could not be written, by cause. The recorder takes it into the next window.
+        lost: Losses by cause. The recorder moves them into the next window.
     """
 
     def __init__(self, settings: Settings, complain: Callable[[str], None], notice: OwnNotice | None) -> None:

@@ -39,7 +39,7 @@ class Recorder:
 
     Args:
         settings: Settings. Illegal values are counted as lost, never raised.
-        subject: What is measured.
+        subject: The measured subject.
         meters: At most one for each component; a component without a meter is missing.
         pid: The measured process, as records name it.
         start: When measuring began: (UTC in ns, monotonic clock in ns, the host's busy time).

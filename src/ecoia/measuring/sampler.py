@@ -1,4 +1,4 @@
-"""The body of ecoia's background thread: find the meters, then read and write until told to stop."""
+"""The body of ecoia's background thread: find the meters, then read and write until stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MeasuredProgram(SpanSource, Protocol):
-    """What the sampler needs of the process's engine (``ecoia.instrument.engine.Engine``)."""
+    """The part of the process's engine (``ecoia.instrument.engine.Engine``) that the sampler needs."""
 
     def follow(self) -> None:
         """Follow work that libraries hand on to other threads, as far as they are imported by now."""
@@ -32,7 +32,7 @@ class MeasuredProgram(SpanSource, Protocol):
 
 
 class ThreadHandle(Protocol):
-    """What the sampler needs of the handle on its thread (``ecoia.instrument.background.Background``).
+    """The part of the handle on its thread (``ecoia.instrument.background.Background``) that the sampler needs.
 
     ``close_requested`` counts the windows that the program asked to close, ``close_done`` those that were closed.
     """

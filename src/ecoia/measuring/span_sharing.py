@@ -1,4 +1,4 @@
-"""Prepare each reading for attribution: which CPU time is the spans', the workers' and nobody's, and who used the devices."""
+"""Prepare each reading for attribution: CPU time of spans, of workers and of neither, and the users of devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ecoia.measuring.attribution import Attribution, IntervalUsage, attribute
 from ecoia.measuring.subject import NO_DELTA, Look, RecordKey
 
 _RECENT_NS = 1_000_000_000
-"""Time constant with which the CPU time of earlier readings fades: BLAS threads spin for about so long after a call."""
+"""Time constant with which the CPU time of earlier readings fades: BLAS threads spin for about this long after a call."""
 
 _SETTLING_NS = 2_000_000_000
 """This long after the last span, CPU time of workers has nothing to do with spans: it is background."""
@@ -29,7 +29,7 @@ class SharedReading:
 
 
 class SpanSharing:
-    """Splits the active energy of each reading among spans, and remembers what earlier readings say about workers.
+    """Splits the active energy of each reading among spans, and remembers what earlier readings show about workers.
 
     Args:
         wall_ns: The monotonic clock when measuring began.
@@ -57,7 +57,7 @@ class SpanSharing:
 
         Args:
             microjoules: Active energy by component; None if missing.
-            look: What the process did since the last reading.
+            look: Activity of the process since the last reading.
             users: Weights of process ids in the energy of devices.
             wall_ns: The monotonic clock at the reading.
             elapsed_ns: Time since the last reading.

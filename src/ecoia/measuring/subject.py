@@ -1,4 +1,4 @@
-"""What a recorder measures: the protocol of a subject, and what it reports at each reading.
+"""The subject that a recorder measures, and the ``Look`` that it returns at each reading.
 
 Two kinds of subject exist: this process (``ecoia.measuring.this_process``), and processes that are measured from outside
 (``ecoia.watching``).
@@ -35,7 +35,7 @@ class RecordKey:
 
 @dataclass
 class Delta:
-    """What the spans of one key did since the last reading.
+    """Activity of the spans of one key since the last reading.
 
     ``units_micro`` and ``accepted_micro`` are in millionths, and None if the program gave none. ``tokens`` counts by
     (provider, model, "in" or "out").
@@ -52,7 +52,7 @@ class Delta:
     quality: dict[str, float] = field(default_factory=dict)
 
     def add(self, more: Delta) -> None:
-        """Add what the spans of this key did next.
+        """Add later activity of the same key.
 
         Example:
             >>> total = Delta(cpu_ns=5)
@@ -73,19 +73,19 @@ class Delta:
 
 
 NO_DELTA = Delta()
-"""Of a key whose spans did nothing. Never changed."""
+"""For a key without activity. Never changed."""
 
 
 @dataclass
 class Look:
-    """What a subject did since the last look.
+    """Activity of a subject since the last look.
 
     Attributes:
         process_cpu_ns: CPU time of the subject without ecoia's own.
         own_cpu_ns: CPU time of ecoia's own threads.
         outside_cpu_ns: CPU time, within ``process_cpu_ns``, that is known to belong to no span.
         coverage: Share of the time, 0 to 1, during which at least one span was in flight.
-        deltas: What spans did, by key.
+        deltas: Activity of spans, by key.
         devices_recorded_inside: A process inside the subject measures itself, so it records the energy of their devices.
         owner_of: Maps a process id to its key, if the energy of devices is split by process as the driver reports it; None
             to split it by CPU time.
@@ -103,10 +103,10 @@ class Look:
 
 
 class Subject(Protocol):
-    """What is measured: this process, or others seen from outside."""
+    """A measured subject: this process, or others seen from outside."""
 
     def look(self, wall_ns: int) -> Look:
-        """Return what it did since the last call.
+        """Return its activity since the last call.
 
         Args:
             wall_ns: The monotonic clock, now.
@@ -114,12 +114,12 @@ class Subject(Protocol):
         ...
 
     def lost(self) -> Counter[str]:
-        """Count what could not be recorded since the last call, by cause."""
+        """Return the losses since the last call, by cause (``ecoia.causes``)."""
         ...
 
 
 def add_known(left: int | None, right: int | None) -> int | None:
-    """Add what is not missing; None if both are.
+    """Add two numbers, of which either may be missing; None if both are.
 
     Example:
         >>> add_known(None, 3), add_known(None, None)

@@ -31,7 +31,7 @@ class ThisProcess:
 
     Args:
         spans: Where the process's spans write.
-        start: What was read at the first span.
+        start: The clocks and counters at the first span.
         session_id: Stands for the run of spans that are outside any MLflow run.
         settings: ``service``.
         descendants: The process's descendants; None to leave them out.
@@ -151,12 +151,12 @@ class ThreadReader:
         self._provisional: tuple[Any, Counters] | None = None  # span without its final label, and where it was reported
 
     def advance(self, wall_ns: int, key_of: Callable[[Counters], RecordKey], deltas: dict[RecordKey, Delta]) -> int:
-        """Add what is new to ``deltas``.
+        """Add the thread's activity since the last call to ``deltas``.
 
         Args:
             wall_ns: The monotonic clock, now.
             key_of: Maps counters to the key of their record.
-            deltas: What the process's spans did since the last reading; changed in place.
+            deltas: Activity of the process's spans since the last reading, by key; changed in place.
 
         Returns:
             CPU time in ns that the thread used outside spans since the last call.
@@ -183,7 +183,7 @@ class ThreadReader:
         key_of: Callable[[Counters], RecordKey],
         deltas: dict[RecordKey, Delta],
     ) -> int:
-        """Add what is new in one set of counters; returns its CPU time since the last reading."""
+        """Add the activity in one set of counters; returns its CPU time since the last reading."""
         now = (
             cpu_ns,
             counters.flight_ns + counters.open_count * wall_ns,

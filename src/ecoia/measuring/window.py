@@ -1,4 +1,4 @@
-"""A window: what readings add up to between two writes to the journal."""
+"""A window: the sums of all readings between two writes to the journal."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Window:
         flush_ns: How long it stays open.
 
     Attributes:
-        deltas: What spans did, by key. Their CPU time includes their share of worker threads.
+        deltas: Activity of spans, by key. Their CPU time includes their share of worker threads.
         energy: Microjoules by component, by kind of record and key; None if missing.
         cpu_ns: CPU time by kind of record, spans excepted.
         allocated: Microjoules of the host's meters that were allocated to the subject.
         metered: Microjoules that the same meters read.
-        lost: What could not be recorded, by cause.
+        lost: Losses by cause.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
 
     Example:
@@ -63,7 +63,7 @@ class Window:
             total[component] = add_known(total[component], energy[component])
 
     def add_delta(self, key: RecordKey, delta: Delta) -> None:
-        """Add what the spans of a key did."""
+        """Add activity of the spans of a key."""
         self.deltas.setdefault(key, Delta()).add(delta)
 
     def joules_per_cpu_second(self) -> float | None:

@@ -62,8 +62,8 @@ class _Member:
 class Family(ABC):
     """Processes that belong together, and the CPU time that none of them records itself.
 
-    A process stays in the family when its parent ends. What a process used in its last second is missed if no member waits
-    for it (orphans, ignored exits). Used by one thread.
+    A process stays in the family when its parent ends. CPU time of a process's last second is missed if no member waits for it
+    (orphans, ignored exits). Used by one thread.
 
     Attributes:
         total_ns: CPU time of the family that no member records itself. Only its differences mean anything; it never

@@ -86,7 +86,7 @@ class OwnNotice:
         path = f"{folder}/{self._name}"
         fields = f"{self._written_ns} {int(self._ended)} {self._fixed_fields} {self._written_to} {self._journal}\n"
         try:
-            # Renamed into place, so that nobody reads a half-written notice.
+            # Renamed into place, so that no process reads a half-written notice.
             with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - pathlib costs the host
                 file.write(fields.encode())
             os.replace(f"{path}.new", path)  # noqa: PTH105 - idem

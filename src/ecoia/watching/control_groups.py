@@ -76,7 +76,7 @@ class ServiceGroups:
         root: Folder that holds ``/proc`` and ``/sys``.
         refuse: Asked before a group is followed; returns why it must not be, or None.
         let_go: Called when a group is no longer followed.
-        tell: Shows the user what each rule matches, and what is wrong.
+        tell: Shows the user how many groups each rule matches, and errors in the rules.
 
     Attributes:
         reload: Set it to have the rules read again, and refused groups checked again, at the next look.

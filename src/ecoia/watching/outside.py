@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def check_service(service: str, phase: str) -> None:
-    """Check the service and phase of what is measured.
+    """Check the service and phase of a measurement.
 
     Args:
         service: Id of the service.
@@ -156,7 +156,7 @@ def make_recorder(
     """Make the recorder of a subject that is measured from outside, with the best meters of this machine.
 
     Args:
-        subject: What is measured.
+        subject: The measured subject.
         pids: Returns the ids of its processes, now.
         pid: The process that the records name.
         start: The clocks and counters at which measuring began.

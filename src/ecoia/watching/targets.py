@@ -1,4 +1,4 @@
-"""Find what ``ecoia watch`` is asked to measure: a process, a control group or a systemd unit. Refuse what it must not."""
+"""Find the target of ``ecoia watch``: a process, a control group or a systemd unit. Refuse targets that are measured already."""
 
 from __future__ import annotations
 
