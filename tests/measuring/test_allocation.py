@@ -222,6 +222,19 @@ def test_share_and_load_are_the_same_however_often_they_are_read(
     assert sum(meter.loads) / len(meter.loads) == pytest.approx(0.5, rel=0.02)
 
 
+def test_until_the_host_was_read_it_counts_as_fully_busy(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> BusyTime:
+        raise OSError
+
+    monkeypatch.setattr(hardware, "host_busy_time", unreadable)
+    one = allocator(machine, [FixedMeter("cpu", 80)], home=str(tmp_path))
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert joules(allocation.active) == 80 / CPUS
+    assert allocation.lost == Counter({"host-load-unread": 1})
+
+
 # --- control groups ----------------------------------------------------------------------------------------------------
 
 

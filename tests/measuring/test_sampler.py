@@ -432,6 +432,9 @@ def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder]
     assert total(records, "cpu") == 7
     assert len({record.record_id for record in records}) == len(records)
     assert not any(record.lost for record in records)  # nothing was lost after all
+    recording.close()
+    records = recorded(home)
+    assert len({record.record_id for record in records}) == len(records), "records that were written are written again"
 
 
 def test_records_that_do_not_fit_in_memory_are_counted(

@@ -20,6 +20,7 @@ from ecoia.instrument.start import Baseline
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import hardware, idle_power
+from ecoia.processes import notices
 from ecoia.processes.families import ControlGroup
 from ecoia.records import Record
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
@@ -383,6 +384,20 @@ def test_a_quota_is_reserved_for_its_service_and_groups_below_one_quota_split_it
     units = ("vadore", "search", "chat", "free", "none")
     watched = Watched(tree, "".join(service_rule(unit, unit=unit) for unit in units))
     assert reserved(watched.look()) == {"vadore": 0.25, "chat": 0.125, "search": 0.25, "free": 0.25}
+
+
+def test_nothing_is_reserved_for_a_group_with_a_process_that_measures_itself(
+    tree: GroupTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That process records the idle energy reserved for it."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tree.root / "notices"))
+    notices.OwnNotice(0)
+    for name in ("itself", "plain"):
+        tree.add(f"/{name}.service", quota=2)
+    (tree.mount / "itself.service/cgroup.procs").write_text(str(os.getpid()))
+    watched = Watched(tree, service_rule("itself", unit="itself") + service_rule("plain", unit="plain"))
+    assert reserved(watched.look()) == {"plain": 0.25}
 
 
 def test_a_quota_that_changes_is_noticed(tree: GroupTree, monkeypatch: pytest.MonkeyPatch) -> None:
