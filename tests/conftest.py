@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ecoia.instrument.spans import in_context
+from ecoia.instrument.switching import in_context
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 

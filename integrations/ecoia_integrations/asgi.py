@@ -15,12 +15,18 @@ from types import CoroutineType, coroutine
 from typing import Any
 
 import ecoia
-from ecoia import causes
-from ecoia.instrument.engine import Label, engine, lose
-from ecoia.instrument.handoff import follow_tasks
-from ecoia.instrument.spans import Account, begin_late, finish_late
-from ecoia.instrument.tracking import joules_per_cpu_second
-from ecoia.instrument.wrapping import drive_late
+from ecoia.integrating import (
+    CpuAccount,
+    Label,
+    begin_request,
+    causes,
+    drive_request,
+    finish_request,
+    follow_tasks,
+    is_disabled,
+    joules_per_cpu_second,
+    lose,
+)
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,
@@ -82,6 +88,7 @@ class ImpactMiddleware:
         response_header: bool = False,
     ) -> None:
         self._app = app
+        self._is_disabled = is_disabled()
         self._endpoints = Endpoints(service, phase, model_version, routes)
         self._mark = self._endpoints.mark
         self._units = checked_units(units)
@@ -97,7 +104,7 @@ class ImpactMiddleware:
             await self._app(scope, receive, _written_first(send))
             return
         if (
-            engine.disabled
+            self._is_disabled
             or (kind != "http" and kind != "websocket")
             or (self._paths or self._first(scope)).left_out(_path(scope))
             or (scope.get(self._mark) is not None and self._endpoints.has_counted(scope))
@@ -115,13 +122,13 @@ class ImpactMiddleware:
         if answer is not None and answer.account is not None:
             account = answer.account
             inner = _accounted(inner, answer)
-        span = begin_late(self._endpoints.default, self._label_of, scope, account)
+        span = begin_request(self._endpoints.default, self._label_of, scope, account)
         try:  # here, since a signal handler may raise on the way into what drives it
             scope[self._mark] = span
-            await drive_late(span, inner)
+            await drive_request(span, inner)
         except BaseException:
-            if not span._ended:
-                finish_late(span, True)
+            if not span.ended:
+                finish_request(span, True)
             raise
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))
@@ -221,7 +228,7 @@ class _Answer:
         self._send = send
         self.status: int | None = None
         self.headers: Iterable[tuple[bytes, bytes]] = ()
-        self.account = Account() if counts else None
+        self.account = CpuAccount() if counts else None
         self.mark_ns = 0
 
     async def send(self, message: Message) -> None:
@@ -237,7 +244,7 @@ class _Answer:
             self.headers = message.get("headers", ())
         await self._send(message)
 
-    def _with_estimate(self, message: Message, account: Account) -> Message:
+    def _with_estimate(self, message: Message, account: CpuAccount) -> Message:
         used_ns = account.used_ns
         if self.mark_ns:  # sent from the step that runs, which is not in the account yet
             used_ns += thread_time_ns() - self.mark_ns

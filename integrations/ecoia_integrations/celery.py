@@ -13,10 +13,8 @@ from typing import Any
 from celery import signals
 
 import ecoia
-from ecoia import causes
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import Label, engine, lose
-from ecoia.instrument.tracking import problem_with
+from ecoia.integrating import Label, causes, is_disabled, is_units, lose
 from ecoia_integrations.endpoints import Endpoints, Target
 
 
@@ -42,14 +40,14 @@ def measure_tasks(
     Raises:
         UsageError: an illegal value; the message names it and the remedy.
     """
-    problem = problem_with(None, "inference", units, None, None)
-    if problem is not None:
-        raise UsageError(problem[0])
+    if not is_units(units):
+        raise UsageError(f"units = {units!r}: give a number of 0 or more, or a callable on the result")
     _Measurement(Endpoints(service, phase, model_version, tasks, field="tasks"), units).connect()
 
 
 class _Measurement:
     def __init__(self, endpoints: Endpoints, units: Any) -> None:
+        self._is_disabled = is_disabled()
         self._endpoints = endpoints
         self._excluded = frozenset(endpoints.excluded)
         self._units = units
@@ -67,7 +65,7 @@ class _Measurement:
             signal.connect(receiver, weak=False, dispatch_uid="ecoia")
 
     def _begin(self, task: Any, **_: Any) -> None:
-        if engine.disabled or task.name in self._excluded:
+        if self._is_disabled or task.name in self._excluded:
             return
         label: Label = self._endpoints.of(task.name)
         block = ecoia.track(label.service, label.phase, endpoint=label.endpoint, model_version=label.model_version)

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import ecoia
-from ecoia import causes
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import Label, engine, label_of, lose
-from ecoia.instrument.spans import LateSpan, innermost
-from ecoia.instrument.tracking import problem_with
-from ecoia.semconv import ENDPOINT_OTHERS
+from ecoia.integrating import (
+    ENDPOINT_OTHERS,
+    Label,
+    RequestSpan,
+    causes,
+    checked_label,
+    complain,
+    innermost,
+    is_name,
+    is_units,
+    lose,
+)
 
 Target = str | tuple[str, str] | None
 """What an endpoint is measured as: a service, (service, phase), or None: not at all."""
@@ -98,7 +105,7 @@ class Endpoints:
         """The label of an endpoint; None for one that is not known."""
         label = self._labels.get(endpoint)
         if label is None:
-            if problem_with(self._service, self._phase, None, endpoint, None) is not None:
+            if not is_name(endpoint):
                 return self.default
             if self._room <= 0:
                 return self._others
@@ -113,22 +120,19 @@ class Endpoints:
         wrapped twice, by itself and by who mounts it, would have twice its requests.
         """
         span: ecoia.Span | None = request.get(self.mark) if "asgi" in request else self._request_around()
-        if span is None or span._ended:
+        if span is None or span.ended:
             return False
-        engine.complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
+        complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
         return True
 
     def _request_around(self) -> ecoia.Span | None:
         span = innermost()
-        while span is not None and not (type(span) is LateSpan and span._counters.label.service == self._service):
+        while span is not None and not (type(span) is RequestSpan and span.service == self._service):
             span = span.parent
         return span
 
     def _label(self, service: Any, phase: Any, endpoint: Any) -> Label:
-        problem = problem_with(service, phase, None, endpoint, self._model_version)
-        if problem is not None:
-            raise UsageError(problem[0])
-        return label_of(service, phase, endpoint, self._model_version)
+        return checked_label(service, phase, endpoint, self._model_version)
 
 
 class Paths:
@@ -177,10 +181,8 @@ def checked_units(units: Any) -> Units:
     if isinstance(units, RequestHeader | ResponseHeader):
         if not isinstance(units.name, str) or _TOKEN.fullmatch(units.name) is None:
             raise UsageError(f"units: header {units.name!r} is no name of a header: use letters, digits and '-', e.g. 'x-units'")
-    elif units is not None:
-        problem = problem_with(None, "inference", units, None, None)
-        if problem is not None:
-            raise UsageError(f"units = {units!r}: give a number of 0 or more, a RequestHeader, a ResponseHeader or a callable")
+    elif not is_units(units):
+        raise UsageError(f"units = {units!r}: give a number of 0 or more, a RequestHeader, a ResponseHeader or a callable")
     return units  # type: ignore[no-any-return]
 
 

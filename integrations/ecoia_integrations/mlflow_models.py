@@ -22,11 +22,8 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import ecoia
-from ecoia import causes, settings
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import engine, lose
-from ecoia.instrument.spans import innermost
-from ecoia.semconv import MODEL_LOADING
+from ecoia.integrating import MODEL_LOADING, causes, complain, innermost, is_disabled, is_name, load_settings, lose
 from ecoia_integrations.asgi import ImpactMiddleware
 
 Model = TypeVar("Model")
@@ -78,7 +75,7 @@ def version_of(model: Any) -> str | None:
         named = (getattr(model, _VERSION, None), model_id and f"models:/{model_id}", model.metadata.model_uuid)
     except Exception:  # noqa: BLE001 - no model of MLflow's
         return None
-    return next((name for name in named if isinstance(name, str) and 0 < len(name) <= 120 and name.isprintable()), None)
+    return next((name for name in named if is_name(name)), None)
 
 
 def rows_of(data: Any) -> int | None:
@@ -139,12 +136,12 @@ def _in_place_of(method: Callable[..., Any], function: Callable[..., Any]) -> Ca
 def follow(module: ModuleType) -> None:
     """Measure what ``mlflow.pyfunc`` or its scoring server does, if this process said for which service. Twice is once."""
     entry, follow_it = _ENTRIES[module.__name__]
-    if settings.disabled() or hasattr(getattr(module, entry), _FOLLOWED):
+    if is_disabled() or hasattr(getattr(module, entry), _FOLLOWED):
         return
-    found = settings.load()
+    found = load_settings()
     for problem in found.problems:
         if problem.name == "service":
-            engine.complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
+            complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
     if found.service is None:
         return
     follow_it(module, found.service)

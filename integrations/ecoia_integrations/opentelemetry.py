@@ -13,14 +13,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
 from ecoia import __version__
 from ecoia.errors import JournalError
-from ecoia.instrument.engine import engine
-from ecoia.keeping.live_totals import LiveTotals, Totals
-from ecoia.semconv import LIVE_COUNTERS, LiveCounter
+from ecoia.integrating import LIVE_COUNTERS, live_totals, own_journal_file
+
+if TYPE_CHECKING:
+    from ecoia.integrating import LiveCounter, LiveTotals, Totals
 
 _WHOLE_FILE_BYTES = 1 << 40
 _WAIT_SECONDS = 5.0
@@ -80,12 +82,11 @@ class _OwnTotals:
             self._turn.release()
 
     def _look(self) -> Totals | None:
-        sampling = engine.background.sampling if engine.background is not None else None
-        source = sampling.journal_file if sampling is not None else None
+        source = own_journal_file()
         if source is None:
             return None  # nothing was recorded yet
         if self._live is None or source != self._source:  # a forked child has a file of its own
-            self._source, self._live = source, LiveTotals(source[0], file=source[1])
+            self._source, self._live = source, live_totals(source[0], file=source[1])
         try:
             return self._live.look(_WHOLE_FILE_BYTES)
         except Exception as error:  # noqa: BLE001 - nothing of ours raises into the host's exporter

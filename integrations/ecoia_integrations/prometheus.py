@@ -20,13 +20,16 @@ from prometheus_client.exposition import choose_encoder, start_http_server
 from prometheus_client.registry import Collector
 
 from ecoia import __version__
-from ecoia import settings as configuration
 from ecoia.errors import JournalError
-from ecoia.keeping.live_totals import LOOK_BYTES, LiveTotals
-from ecoia.semconv import LIVE_COUNTERS, LiveCounter
+from ecoia.integrating import LIVE_COUNTERS, live_totals, load_settings
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from ecoia.integrating import LiveCounter
+
+_START_LOOK_BYTES = 64 << 20
+"""Journal read by one look before a server of its own answers: more than by a scrape, because nobody waits for it yet."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,11 +47,11 @@ class JournalCollector(Collector):
     """
 
     def __init__(self, home: str | None = None) -> None:
-        settings = configuration.load({"home": home})
+        settings = load_settings({"home": home})
         for problem in settings.problems:
             if problem.name == "home" and problem.origin == "argument":
                 raise problem
-        self.totals = LiveTotals(settings.home)
+        self.totals = live_totals(settings.home)
         self._complaint = ""
 
     def describe(self) -> list[Metric]:
@@ -178,7 +181,7 @@ def serve(port: int, address: str, home: str | None = None, ready: Callable[[], 
     totals = register(registry, home).totals
     server, thread = start_http_server(port, address, registry)
     with contextlib.suppress(JournalError):  # nothing was recorded yet, or the answers say what is wrong
-        while not totals.look(16 * LOOK_BYTES).complete:
+        while not totals.look(_START_LOOK_BYTES).complete:
             pass
     ready()
     try:

@@ -12,10 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import thread_time_ns
 from typing import Any
 
-from ecoia.instrument.engine import Label, engine
-from ecoia.instrument.spans import Account, LateSpan, begin_late, finish_late, settle
-from ecoia.instrument.tracking import joules_per_cpu_second
-from ecoia.instrument.wrapping import step
+from ecoia.integrating import (
+    CpuAccount,
+    Label,
+    RequestSpan,
+    begin_request,
+    finish_request,
+    is_disabled,
+    joules_per_cpu_second,
+    step,
+)
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,
@@ -70,6 +76,7 @@ class ImpactMiddleware:
         response_header: bool = False,
     ) -> None:
         self._app = app
+        self._is_disabled = is_disabled()
         self._endpoints = Endpoints(service, phase, model_version, routes)
         self._paths = Paths(self._endpoints)
         self._units = checked_units(units)
@@ -78,10 +85,10 @@ class ImpactMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         path = environ.get("PATH_INFO") or "/"
-        if engine.disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
+        if self._is_disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
             return self._app(environ, start_response)
-        request = _Request(environ, start_response, Account() if self._response_header else None)
-        span = request.span = begin_late(self._endpoints.default, self._label_of, request, request.account)
+        request = _Request(environ, start_response, CpuAccount() if self._response_header else None)
+        span = request.span = begin_request(self._endpoints.default, self._label_of, request, request.account)
         try:
             response = step(span, request.answer, self._app)
             # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
@@ -89,13 +96,13 @@ class ImpactMiddleware:
                 return _Response(response, request, self._end)
             self._end(request, False)
         except BaseException:  # the application's; or a signal handler's, from the middle of the lines above
-            if not span._ended:
-                finish_late(span, True)
+            if not span.ended:
+                finish_request(span, True)
             raise
         return response  # type: ignore[no-any-return]
 
     def _end(self, request: _Request, failed: bool) -> None:
-        finish_late(request.span, failed)
+        finish_request(request.span, failed)
         give_units(request.span, self._units, request.environ, None if failed else request.status, request.header)
 
     def _label_of(self, request: _Request, last: bool) -> Label | None:
@@ -128,9 +135,9 @@ class _Request:
 
     __slots__ = ("_start_response", "account", "begin_ns", "environ", "headers", "response", "span", "status")
 
-    span: LateSpan
+    span: RequestSpan
 
-    def __init__(self, environ: Environ, start_response: StartResponse, account: Account | None) -> None:
+    def __init__(self, environ: Environ, start_response: StartResponse, account: CpuAccount | None) -> None:
         self.environ = environ
         self._start_response = start_response
         self.account = account
@@ -147,7 +154,7 @@ class _Request:
     def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any, **named: Any) -> Any:
         """The framework knows the route here; Flask forgets it before it returns."""
         if self.span.is_late:
-            settle(self.span)
+            self.span.settle()
         code = str(status)[:3]  # what is no status at all is for the server to refuse
         self.status = int(code) if code.isdecimal() else None
         self.headers = headers
@@ -208,10 +215,10 @@ class _Response:
 
     def _step(self, method: Callable[[Any], Any], argument: Any) -> Any:
         span = self._request.span
-        return method(argument) if span._ended else step(span, method, argument)
+        return method(argument) if span.ended else step(span, method, argument)
 
     def _finish(self) -> None:
-        if not self._request.span._ended:
+        if not self._request.span.ended:
             self._end(self._request, self._failed)
 
     def __del__(self) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 import ecoia
 from ecoia.instrument.spans import Span
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.sampler import ThisProcess
 from ecoia.settings import load as load_settings
 from support.quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
@@ -166,7 +166,7 @@ def test_what_is_handed_over_runs_as_it_would(engine: QuietEngine) -> None:
 
 def test_threads_of_a_pool_are_in_the_readings_while_they_work(engine: QuietEngine) -> None:
     """Else their CPU time would be anybody's: shared out as the residual."""
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     middle, go = threading.Event(), threading.Event()
 
     def work() -> None:

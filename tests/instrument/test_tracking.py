@@ -35,10 +35,10 @@ from hypothesis import strategies as st
 import ecoia
 from ecoia.errors import UsageError
 from ecoia.instrument import engine as engine_module
-from ecoia.instrument import spans
-from ecoia.instrument.engine import ThreadState
-from ecoia.instrument.start import Baseline
-from ecoia.instrument.tracking import MOST_LABELS
+from ecoia.instrument import steps, switching, tracking, wrapping
+from ecoia.instrument.labels import MOST_LABELS
+from ecoia.instrument.spans import ThreadState
+from ecoia.instrument.start import StartReadings
 from ecoia.keeping.journal import Journal
 from ecoia.measuring.recording import Delta, Key
 from ecoia.measuring.sampler import ThisProcess
@@ -296,9 +296,10 @@ def at_each_clock_read(
 
         return read
 
-    for module in ("tracking", "wrapping", "spans"):
+    for module in (tracking, wrapping, steps, switching):
         for clock in (time.perf_counter_ns, time.thread_time_ns):
-            monkeypatch.setattr(f"ecoia.instrument.{module}.{clock.__name__}", handled(clock))
+            if hasattr(module, clock.__name__):
+                monkeypatch.setattr(module, clock.__name__, handled(clock))
     form()  # the thread's first span
     reads = 0
     while left[0] <= 0:
@@ -323,8 +324,8 @@ def test_an_exception_of_a_signal_handler_leaves_no_span_behind(
     began_ns = time.perf_counter_ns()
     for _ in at_each_clock_read(monkeypatch, FORMS[form], interrupt):
         engine.assert_settled()
-        assert spans.in_context.get() is None
-        assert spans.innermost() is None
+        assert switching.in_context.get() is None
+        assert switching.innermost() is None
     assert sum(state.cover_ns for state in engine.threads) <= time.perf_counter_ns() - began_ns
 
 
@@ -357,7 +358,8 @@ def test_what_a_step_used_survives_a_signal_handler_at_its_end(engine: QuietEngi
         return now_ns
 
     armed: list[bool] = []
-    monkeypatch.setattr("ecoia.instrument.wrapping.thread_time_ns", read)
+    monkeypatch.setattr(wrapping, "thread_time_ns", read)
+    monkeypatch.setattr(steps, "thread_time_ns", read)
 
     @ecoia.track(service="coroutine")
     async def work() -> None:
@@ -563,7 +565,7 @@ def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int]
         for index in set(range(5)) - abandoned:
             assert engine.spans(f"task-{index}") == 2
         engine.assert_settled()
-        assert spans.in_context.get() is None
+        assert switching.in_context.get() is None
 
 
 def test_generators_with_blocks_that_interleave_in_one_context(engine: QuietEngine) -> None:
@@ -737,7 +739,7 @@ def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, s
 
     streaming = produce_inside if service == "inside" else ecoia.track(service="stream")(produce)
 
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     stream = streaming()
     seen, threads = [], []
 
@@ -1327,7 +1329,7 @@ def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
         span.quality("accuracy", float("nan"))
         span.quality(Hostile(), 0.5)  # type: ignore[arg-type]
     assert Counter(engine.lost) == {"invalid-tokens": 3, "invalid-quality": 2}
-    look = ThisProcess(engine, Baseline(), "s", load_settings()).look(time.perf_counter_ns())
+    look = ThisProcess(engine, StartReadings(), "s", load_settings()).look(time.perf_counter_ns())
     (delta,) = look.deltas.values()
     assert delta.tokens[("local", "small", "in")] == 10
     assert delta.tokens[("local", "small", "out")] == 20
@@ -1360,7 +1362,7 @@ def test_the_run_active_at_the_start_goes_with_the_span(engine: QuietEngine, mon
     train(0.1)
     ecoia.track(service="a")(burn)(0.1)
     assert asked == ["run-1", "run-1", None]
-    look = ThisProcess(engine, Baseline(), "session", load_settings()).look(time.perf_counter_ns())
+    look = ThisProcess(engine, StartReadings(), "session", load_settings()).look(time.perf_counter_ns())
     assert {(key.phase, key.run_id, key.tracking_uri): delta.spans for key, delta in look.deltas.items()} == {
         ("training", "run-1", "sqlite:///a.db"): 2,
         ("training", "session", "sqlite:///a.db"): 1,
@@ -1435,7 +1437,7 @@ def test_leaving_what_was_not_entered_does_nothing(engine: QuietEngine) -> None:
 
 def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
     """Looks taken at any moment, while threads work and end: their sum is what was done, CPU time included."""
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     total: dict[Key, Delta] = {}
     stop = threading.Event()
 
@@ -1501,7 +1503,7 @@ def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) 
         burn(5)
     (state,) = engine.threads
     state.counters = Watched(state.counters)
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     looks = []
     for work_meanwhile[0] in (False, True, False, True, False):
         looks.append(subject.look(time.perf_counter_ns()))
@@ -1511,7 +1513,7 @@ def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) 
 
 
 def test_a_span_that_ends_during_a_look_is_read_once(engine: QuietEngine) -> None:
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     end_meanwhile = [False]
     block = ecoia.track(service="a")
 
@@ -1548,7 +1550,7 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
     thread = threading.Thread(target=work)
     thread.start()
     assert done.wait(30)
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     advance = _Seen.advance
 
     def advance_then_end(self: _Seen, *arguments: Any) -> int:
@@ -1566,7 +1568,7 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
 
 
 def test_a_span_in_flight_is_seen_before_it_ends(engine: QuietEngine) -> None:
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     with ecoia.track(service="long", phase="training"):
         burn(5)
         (middle,) = subject.look(time.perf_counter_ns()).deltas.items()
@@ -1582,7 +1584,7 @@ def test_a_span_in_flight_is_seen_before_it_ends(engine: QuietEngine) -> None:
 def test_coverage_is_the_share_of_time_with_a_span(engine: QuietEngine) -> None:
     with ecoia.track(service="a"):
         pass
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     subject.look(time.perf_counter_ns())
     start_ns = time.perf_counter_ns()
     with ecoia.track(service="a"):
@@ -1708,7 +1710,7 @@ def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkey
         assert go.wait(30)
 
     monkeypatch.setattr(engine, "_start_background", start)
-    monkeypatch.setattr("ecoia.instrument.background.Background.PARKING_GRACE_SECONDS", 30)
+    monkeypatch.setattr("ecoia.instrument.engine.Engine.FORK_GRACE_SECONDS", 30)
     first = threading.Thread(target=_call)
     first.start()
     assert starting.wait(30)

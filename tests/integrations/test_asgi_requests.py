@@ -6,6 +6,7 @@ import asyncio
 import copy
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,13 +21,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import ecoia
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
+from ecoia.integrating import RequestSpan
 from ecoia.measuring.sampler import ThisProcess
 from ecoia.settings import load as load_settings
 from ecoia_integrations.asgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from support.asgi import Message, ask, scope_of
 from support.programs import BURN, recorded, run_python
-from support.quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
+from support.quiet_engine import MILLISECOND, Passenger, QuietEngine, assert_about, burn, living, no_collection
 
 
 def by_endpoint(engine: QuietEngine, service: str = "cv") -> dict[str | None, int]:
@@ -133,6 +135,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from ecoia_integrations.asgi import ImpactMiddleware
 import sys
+import weakref
 sys.path.insert(0, sys.argv[1])
 from support.asgi import ask
 
@@ -227,9 +230,8 @@ def test_an_application_whose_routes_are_something_else_is_served(engine: QuietE
 
 
 def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
-    engine: QuietEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    engine: QuietEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ecoia_integrations.endpoints.engine", engine)  # which has said nothing yet
     app, mounted, other = FastAPI(), FastAPI(), FastAPI()
     for inner, service in ((mounted, "cv"), (other, "model")):
         inner.add_api_route("/items/{x}", answer_api)
@@ -420,8 +422,35 @@ def test_ten_thousand_paths_are_one_route(engine: QuietEngine) -> None:
     assert by_endpoint(engine) == {"/cv/{id}": 10_000, None: 1}
 
 
+def test_a_request_that_is_over_is_freed_without_a_collection(engine: QuietEngine) -> None:
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/suspended":
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"done"})
+
+    measured = ImpactMiddleware(bare, service="cv", units=1, response_header=True)
+
+    async def drop(_: Any) -> None:
+        """Send nothing on."""
+
+    async def main() -> list[weakref.ref[Passenger]]:
+        passengers = []
+        for path in ("/", "/suspended"):
+            scope = {**scope_of(path), "test.passenger": Passenger()}
+            passengers.append(weakref.ref(scope["test.passenger"]))
+            await measured(scope, drop, drop)
+        return passengers
+
+    with no_collection():
+        passengers = asyncio.run(main())
+        assert [passenger() for passenger in passengers] == [None, None]
+        assert living(RequestSpan) == []
+    assert engine.spans("cv") == 2
+
+
 def test_turned_off_the_application_is_called_as_it_is(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecoia_integrations.asgi.engine", type("Off", (), {"disabled": True}))
+    monkeypatch.setattr(engine, "disabled", True)
     asyncio.run(ask(ImpactMiddleware(Starlette(routes=[Route("/", answer)]), service="cv"), "/"))
     assert not engine.threads
 
@@ -476,7 +505,7 @@ def test_a_clock_that_jumps_during_a_request_loses_nothing_and_counts_nothing_tw
 
 def test_what_was_read_before_its_route_was_known_is_counted_once(engine: QuietEngine) -> None:
     """It is where it was read; what the step used is charged, at its end, to the route."""
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     routed = Starlette(routes=[Route("/cv", answer)])
     cpu_ns: Counter[str | None] = Counter()
 
@@ -509,7 +538,7 @@ import asyncio, json, sys
 sys.path.insert(0, sys.argv[1])
 from support.asgi import ask
 import ecoia
-from ecoia.instrument.tracking import joules_per_cpu_second
+from ecoia.instrument.engine import joules_per_cpu_second
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route

@@ -16,12 +16,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 import ecoia
-from ecoia.instrument import spans, wrapping
+from ecoia.instrument import request_spans, spans, steps, switching
 from ecoia_integrations import asgi, wsgi
 from support.asgi import ask
 from support.quiet_engine import QuietEngine
 
-OURS = {module.__file__ for module in (spans, wrapping, asgi, wsgi)}
+OURS = {module.__file__ for module in (spans, switching, steps, request_spans, asgi, wsgi)}
 
 
 async def read(request: Request) -> Response:

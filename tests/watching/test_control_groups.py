@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from ecoia.errors import RulesError, UsageError
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recording import Delta, Key, Look, Recorder
 from ecoia.meters import hardware, idle_power
 from ecoia.processes.families import ControlGroup
@@ -39,7 +39,7 @@ class Watched:
         self.file = tree.root / "rules.toml"
         self.file.write_text(rules)
         self.told: list[str] = []
-        self.services = Services(self.file, Baseline(), pod_logs=tree.logs, root=tree.root, tell=self.told.append, **options)
+        self.services = Services(self.file, StartReadings(), pod_logs=tree.logs, root=tree.root, tell=self.told.append, **options)
 
     def write(self, rules: str) -> None:
         draft = self.file.with_suffix(".new")
@@ -134,7 +134,7 @@ def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
 def test_without_control_groups_to_see_nothing_is_watched(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(API)
     with pytest.raises(UsageError, match=r"sys/fs/cgroup' shows no control groups: mount those of the host there"):
-        Services(tmp_path / "rules.toml", Baseline(), root=tmp_path, tell=print)
+        Services(tmp_path / "rules.toml", StartReadings(), root=tmp_path, tell=print)
 
 
 # --- groups in each other, groups that two rules mean -------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_on_a_host_that_is_claimed_whole_the_rest_of_the_host_is_told_as_nobodys
     monkeypatch.setattr(hardware, "host_busy_time", lambda: hardware.BusyTime(busy_ms * 1_000_000, 0))
     monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at", lambda baseline: hardware.host_busy_time())
     monkeypatch.setattr(time, "process_time_ns", lambda: 0)
-    baseline = Baseline()
+    baseline = StartReadings()
     baseline.process_cpu_ns = 0
     pod = tree.pod("prod", "api-1", UID)
     tree.root.joinpath("rules.toml").write_text(API)

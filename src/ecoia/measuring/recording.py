@@ -44,7 +44,7 @@ from ecoia.semconv import (
 from ecoia.units import split_integer
 
 if TYPE_CHECKING:
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.start import StartReadings
     from ecoia.processes.families import Claim
     from ecoia.settings import Settings
 
@@ -532,7 +532,7 @@ class Recorder:
             self._complain(f"the delivery helper cannot be started ({error}); 'ecoia deliver' sends what is in the journal")
 
 
-def busy_time_at(baseline: Baseline) -> BusyTime:
+def busy_time_at(baseline: StartReadings) -> BusyTime:
     """The host's busy time at the baseline; where it was not read (no ``/proc``), now."""
     return hardware.parse_stat(baseline.stat_line) if baseline.stat_line else hardware.host_busy_time()
 

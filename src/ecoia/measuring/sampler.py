@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia import meters as metering
 from ecoia import settings as configuration
-from ecoia.instrument.engine import Counters
+from ecoia.instrument.spans import Counters
 from ecoia.measuring.recording import Delta, Key, Look, Recorder, add_known, busy_time_at
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecoia.instrument.background import Background
-    from ecoia.instrument.engine import Engine, ThreadState
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.engine import Engine
+    from ecoia.instrument.spans import ThreadState
+    from ecoia.instrument.start import StartReadings
     from ecoia.processes.families import Descendants
     from ecoia.settings import Settings
 
@@ -29,7 +30,7 @@ class ThisProcess:
     def __init__(
         self,
         engine: Engine,
-        baseline: Baseline,
+        baseline: StartReadings,
         session_id: str,
         settings: Settings,
         descendants: Descendants | None = None,
@@ -238,7 +239,7 @@ class Sampler:
     def __init__(self, engine: Engine, background: Background) -> None:
         settings = configuration.load()
         background.exit_seconds = settings.exit_seconds
-        baseline = background.baseline
+        baseline = background.start_readings
         self._engine = engine
         self._background = background
         self._subject = ThisProcess(engine, baseline, f"ecoia-{uuid.uuid4().hex[:16]}", settings, background.descendants)
@@ -251,7 +252,7 @@ class Sampler:
             complain=engine.complain,
             claim=background.claim,
         )
-        baseline.end_early()
+        baseline.close_nvml()
 
     def run(self) -> None:
         """Body of the thread: until the process ends, or a fork begins."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ecoia.errors import RulesError, UsageError
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recording import Delta, Key, Look, busy_time_at
 from ecoia.meters import hardware
 from ecoia.processes.families import ControlGroup, who_claims
@@ -74,7 +74,7 @@ class Services:
     def __init__(
         self,
         file: Path,
-        baseline: Baseline,
+        baseline: StartReadings,
         *,
         pod_logs: Path = POD_LOGS,
         whole_host: bool = False,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from ecoia import meters as metering
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recording import READING_SECONDS, Delta, Key, Look, Recorder, Subject, busy_time_at
 from ecoia.meters.hardware import ControlGroup
 from ecoia.processes.families import Claim, Descendants, Family
@@ -53,7 +53,7 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
     if engine.disabled:
         return _finish(_Child(command).wait_to_end(lambda: READING_SECONDS))
-    baseline = Baseline()
+    baseline = StartReadings()
     descendants = Descendants()
     claim = Claim(baseline.process_cpu_ns + descendants.total_ns)
     try:
@@ -160,7 +160,7 @@ class _Child:
 class Outside:
     """Processes that are measured from outside, for one service: all that they do is one span."""
 
-    def __init__(self, processes: Family, key: Key, baseline: Baseline) -> None:
+    def __init__(self, processes: Family, key: Key, baseline: StartReadings) -> None:
         self._processes = processes
         self._key = key
         self._wall_ns = baseline.wall_ns
@@ -221,7 +221,7 @@ class Measurement:
         key: Key,
         *,
         pid: int,
-        baseline: Baseline,
+        baseline: StartReadings,
         claim: Claim,
         settings: Settings,
         group: ControlGroup | None = None,
@@ -247,7 +247,7 @@ def recorder_of(
     pids: Callable[[], Collection[int]],
     *,
     pid: int,
-    baseline: Baseline,
+    baseline: StartReadings,
     claim: Claim,
     settings: Settings,
     group: ControlGroup | None = None,

@@ -18,7 +18,7 @@ from types import FrameType
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recording import Key
 from ecoia.meters import hardware
 from ecoia.processes.families import (
@@ -82,7 +82,7 @@ def watch(
     given = [name for name, value in (("--pid", pid), ("--cgroup", cgroup), ("--unit", unit)) if value is not None]
     if len(given) != 1:
         raise UsageError(f"{' and '.join(given) or 'no target'} given: name one of --pid, --cgroup and --unit")
-    baseline = Baseline()
+    baseline = StartReadings()
     target: ProcessTree | ControlGroup
     if pid is not None:
         target = _process(pid)
@@ -130,7 +130,7 @@ def watch_by_rules(
         UsageError: an illegal argument, no control groups to see, or rules are watched on this host already.
     """
     _check_time(seconds)
-    baseline = Baseline()
+    baseline = StartReadings()
     hold = _Hold("rules of this host")
 
     def refuse(group: ControlGroup) -> str | None:
@@ -168,7 +168,7 @@ def _measure(
     target: ProcessTree | ControlGroup,
     pid: int,
     key: Key,
-    baseline: Baseline,
+    baseline: StartReadings,
     settings: Settings,
     limits: hardware.ControlGroup,
     seconds: float | None,
@@ -180,7 +180,7 @@ def _measure(
         measurement.close(ended=not target.alive())
 
 
-def _measure_services(services: Services, baseline: Baseline, settings: Settings, seconds: float | None) -> None:
+def _measure_services(services: Services, baseline: StartReadings, settings: Settings, seconds: float | None) -> None:
     def read_again(number: int, frame: FrameType | None) -> None:
         services.reload = True
 
