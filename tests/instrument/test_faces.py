@@ -97,6 +97,19 @@ raise SystemExit(failed > 0)
     assert (done.stdout, done.returncode) == ("", 0)
 
 
+@pytest.mark.parametrize("package", ["ecoia.instrument", "ecoia_integrations"])
+def test_the_examples_of_every_module_run(package: str) -> None:
+    program = f"""
+import doctest, importlib, pkgutil
+failed = 0
+for module in pkgutil.iter_modules(importlib.import_module({package!r}).__path__, {package!r} + "."):
+    failed += doctest.testmod(importlib.import_module(module.name)).failed
+raise SystemExit(failed > 0)
+"""
+    done = run_python(program)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
 def test_importing_ecoia_does_not_load_the_face_of_integrations() -> None:
     assert loaded_by("ecoia", ("ecoia.integrating", "ecoia.instrument.request_spans")) == []
 
