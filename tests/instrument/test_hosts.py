@@ -143,7 +143,7 @@ def outputs_of(folder: Path) -> list[object]:
         resources={"metadata": {"path": str(folder)}},
         allow_errors=True,
         interrupt_on_timeout=True,
-        timeout_func=lambda cell: 1 if "interrupted" in cell.source else 60,
+        timeout_func=lambda cell: 3 if "interrupted" in cell.source else 60,
     )
     with client.setup_kernel():
         for number, cell in enumerate(notebook.cells):
