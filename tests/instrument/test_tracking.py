@@ -1709,6 +1709,19 @@ def test_forks_of_several_threads_at_once_find_no_thread_of_ours(home: Path) -> 
     assert spans_of(home)["a"] == 2
 
 
+def test_a_forked_child_starts_without_what_its_parent_has_still_to_record(engine: QuietEngine) -> None:
+    """Else both would count it. A span that began in the parent can still be told things in the child."""
+    with ecoia.track(service="a") as span:
+        engine.lost.append("invalid-units")
+        span.tokens("provider", "model", 1, 2)
+        engine.reset()  # the hook of a fork, in the child
+        assert (list(engine.lost), list(engine.events), engine.threads) == ([], [], [])
+        span.units(-1)
+        span.tokens("provider", "model", 3, 4)
+    assert list(engine.lost) == ["invalid-units"]
+    assert [event[2] for event in engine.events] == [("provider", "model", 3, 4)]
+
+
 def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the child would inherit, locked, the lock of a module that is being imported."""
     starting, go, forked = threading.Event(), threading.Event(), threading.Event()
