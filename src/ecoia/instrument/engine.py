@@ -55,8 +55,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.events: deque[tuple[Counters, str, Any]] = deque()
-        self.lost: deque[str] = deque(maxlen=100_000)
+        self.events: deque[tuple[Counters, str, Any]] = deque()  # tokens and quality figures, until the sampler takes them
+        self.lost: deque[str] = deque(maxlen=100_000)  # causes of loss, until the sampler counts them
         self.disabled = os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")
         self.reset()
 
@@ -108,11 +108,11 @@ class Engine:
         return type(self).sampling_factory(self, background)
 
     def _start_background(self) -> None:
-        from ecoia.instrument.background import Background  # at the first span: ``import ecoia`` stays cheap
-
         try:
+            from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
+
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except RuntimeError:  # no thread can start any more: the interpreter is shutting down
+        except (RuntimeError, ImportError):  # the interpreter is shutting down: no thread starts, and nothing is imported
             self.lost.append(causes.NO_SAMPLER)
             return
         atexit.register(self.background.stop)

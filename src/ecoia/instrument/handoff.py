@@ -66,7 +66,7 @@ def _account_of(span: Span | None) -> CpuAccount | None:
 
 
 def follow_pools() -> None:
-    """Patch the libraries that hand work to threads, if the program has imported them; import none of them here.
+    """Patch the libraries that hand work to threads, if the program has imported them.
 
     The engine calls it at the first span of each thread, and the sampler about once a second.
     """

@@ -318,7 +318,7 @@ def _copy_methods(function: Any, wrapped: Any) -> None:
 
 
 def _is_literal(value: Any, frame: Any) -> bool:
-    """Return whether a value is a literal in the calling code (a typing error) and not computed at run time (data)."""
+    """Return whether a value is a literal in the calling code (a typo) and not computed at run time (data)."""
     import dis  # only on the way to an error
 
     try:
