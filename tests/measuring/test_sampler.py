@@ -705,7 +705,7 @@ print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
     words = ("causes", "errors", "semconv")
-    instrument = ("background", "engine", "handoff", "mlflow_run", "spans", "start", "tracking", "wrapping")
+    instrument = ("engine", "handoff", "labels", "mlflow_run", "spans", "steps", "switching", "tracking", "wrapping")
     modules = [*words, "instrument", *(f"instrument.{name}" for name in instrument)]
     assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 

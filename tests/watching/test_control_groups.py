@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from ecoia.errors import RulesError, UsageError
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import hardware, idle_power
@@ -42,7 +42,7 @@ class Watched:
         self.file.write_text(rules)
         self.messages: list[str] = []
         self.groups = ServiceGroups(
-            self.file, Baseline(), pod_logs=tree.logs, root=tree.root, tell=self.messages.append, **options
+            self.file, StartReadings(), pod_logs=tree.logs, root=tree.root, tell=self.messages.append, **options
         )
 
     def write(self, rules: str) -> None:
@@ -141,7 +141,7 @@ def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
 def test_a_host_without_visible_control_groups_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(API)
     with pytest.raises(UsageError, match=r"sys/fs/cgroup' shows no control groups: mount those of the host there"):
-        ServiceGroups(tmp_path / "rules.toml", Baseline(), root=tmp_path, tell=print)
+        ServiceGroups(tmp_path / "rules.toml", StartReadings(), root=tmp_path, tell=print)
 
 
 # --- nested groups, groups that two rules match ------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_on_a_whole_host_cpu_time_of_unmatched_groups_is_outside_every_service(
     monkeypatch.setattr(hardware, "host_busy_time", lambda: hardware.BusyTime(busy_ms * 1_000_000, 0))
     monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at_start", lambda start: hardware.host_busy_time())
     monkeypatch.setattr(time, "process_time_ns", lambda: 0)
-    baseline = Baseline()
+    baseline = StartReadings()
     baseline.process_cpu_ns = 0
     pod = tree.pod("prod", "api-1", UID)
     tree.root.joinpath("rules.toml").write_text(API)

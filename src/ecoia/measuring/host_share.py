@@ -10,7 +10,7 @@ from ecoia.meters import hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 
 if TYPE_CHECKING:
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.start import StartReadings
 
 _HOST_TICK_NS = 10_000_000
 """Grain of the host's busy time; no share is finer than this."""
@@ -97,7 +97,7 @@ class HostShare:
         return busy_ns * elapsed_ns // view_ns, possible_ns * elapsed_ns // view_ns
 
 
-def busy_time_at_start(start: Baseline) -> BusyTime:
+def busy_time_at_start(start: StartReadings) -> BusyTime:
     """Return the host's busy time at the first span, or now if it was not read then (no ``/proc``).
 
     Args:

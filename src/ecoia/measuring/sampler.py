@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from ecoia.instrument.background import Bell
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.start import StartReadings
     from ecoia.processes.families import Descendants
     from ecoia.processes.notices import OwnNotice
 
@@ -38,7 +38,7 @@ class ThreadHandle(Protocol):
     """
 
     pid: int
-    baseline: Baseline
+    start_readings: StartReadings
     descendants: Descendants
     notice: OwnNotice
     bell: Bell
@@ -65,7 +65,7 @@ class Sampler:
     def __init__(self, program: MeasuredProgram, handle: ThreadHandle) -> None:
         settings = configuration.load()
         handle.exit_seconds = settings.exit_seconds
-        start = handle.baseline
+        start = handle.start_readings
         self._program = program
         self._handle = handle
         self._subject = ThisProcess(program, start, f"ecoia-{uuid.uuid4().hex[:16]}", settings, handle.descendants)
@@ -78,7 +78,7 @@ class Sampler:
             complain=program.complain,
             notice=handle.notice,
         )
-        start.end_early()
+        start.close_nvml()
 
     def run(self) -> None:
         """Measure until the process ends or a fork begins."""

@@ -7,13 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ecoia.instrument.engine import Counters
+from ecoia.instrument.spans import Counters
 from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
 if TYPE_CHECKING:
-    from ecoia.instrument.engine import ThreadState
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.spans import ThreadState
+    from ecoia.instrument.start import StartReadings
     from ecoia.processes.families import Descendants
     from ecoia.settings import Settings
 
@@ -40,7 +40,7 @@ class ThisProcess:
     def __init__(
         self,
         spans: SpanSource,
-        start: Baseline,
+        start: StartReadings,
         session_id: str,
         settings: Settings,
         descendants: Descendants | None = None,

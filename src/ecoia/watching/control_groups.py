@@ -26,7 +26,7 @@ from ecoia.watching.group_tree import GroupIdentity, groups_below, groups_in, ru
 from ecoia.watching.rule_file import PodNames, RuleFile, lacks_name
 
 if TYPE_CHECKING:
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.start import StartReadings
 
 _MEMBERS_EVERY = 10
 """Readings between two looks at the processes of a group, some of which may measure themselves; a hundred groups hold a
@@ -89,7 +89,7 @@ class ServiceGroups:
     def __init__(
         self,
         file: Path,
-        start: Baseline,
+        start: StartReadings,
         *,
         pod_logs: Path = POD_LOGS,
         whole_host: bool = False,
@@ -305,7 +305,7 @@ class _RestOfHost:
         start: The clocks at which measuring began.
     """
 
-    def __init__(self, start: Baseline) -> None:
+    def __init__(self, start: StartReadings) -> None:
         self._host_began_ns = busy_time_at_start(start).busy_ns
         self._own_began_ns = start.process_cpu_ns
         self._followed_ns = 0

@@ -18,7 +18,7 @@ from ecoia.semconv import PHASES
 from ecoia.settings import is_slug
 
 if TYPE_CHECKING:
-    from ecoia.instrument.start import Baseline
+    from ecoia.instrument.start import StartReadings
     from ecoia.meters.hardware import ControlGroup
     from ecoia.processes.families import Family
     from ecoia.processes.notices import OwnNotice
@@ -57,7 +57,7 @@ class OutsideSubject:
         failed: Set if they ended with a failure.
     """
 
-    def __init__(self, processes: Family, key: RecordKey, start: Baseline) -> None:
+    def __init__(self, processes: Family, key: RecordKey, start: StartReadings) -> None:
         self._processes = processes
         self._key = key
         self._wall_ns = start.wall_ns
@@ -117,7 +117,7 @@ class OutsideMeasurement:
         key: RecordKey,
         *,
         pid: int,
-        start: Baseline,
+        start: StartReadings,
         notice: OwnNotice,
         settings: Settings,
         group: ControlGroup | None = None,
@@ -148,7 +148,7 @@ def make_recorder(
     pids: Callable[[], Collection[int]],
     *,
     pid: int,
-    start: Baseline,
+    start: StartReadings,
     notice: OwnNotice,
     settings: Settings,
     group: ControlGroup | None = None,

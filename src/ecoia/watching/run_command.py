@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recorder import READING_SECONDS
 from ecoia.measuring.subject import RecordKey
 from ecoia.processes.families import Descendants
@@ -52,7 +52,7 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     check_service(service, phase)
     if engine.disabled:
         return _pass_on(_Child(command).wait_to_end(lambda: READING_SECONDS))
-    start = Baseline()
+    start = StartReadings()
     descendants = Descendants()
     notice = OwnNotice(start.process_cpu_ns + descendants.total_ns)
     try:

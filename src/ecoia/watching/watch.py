@@ -18,7 +18,7 @@ from types import FrameType
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 from ecoia.measuring.subject import RecordKey
 from ecoia.meters import hardware
 from ecoia.processes.families import ControlGroup, Descendants, ProcessTree
@@ -67,7 +67,7 @@ def watch(
     given = [name for name, value in (("--pid", pid), ("--cgroup", cgroup), ("--unit", unit)) if value is not None]
     if len(given) != 1:
         raise UsageError(f"{' and '.join(given) or 'no target'} given: give exactly one of --pid, --cgroup and --unit")
-    start = Baseline()
+    start = StartReadings()
     target, limits = _find_target(pid, cgroup, unit, mount)
     registration = Registration(line_of(target))
     try:
@@ -123,7 +123,7 @@ def watch_by_rules(
         watch_by_rules(Path("rules.toml"), settings=settings.load(), tell=print)
     """
     _check_time(seconds)
-    start = Baseline()
+    start = StartReadings()
     registration = Registration("rules of this host")
 
     def refuse(group: ControlGroup) -> str | None:
@@ -161,7 +161,7 @@ def _measure(
     target: ProcessTree | ControlGroup,
     pid: int,
     key: RecordKey,
-    start: Baseline,
+    start: StartReadings,
     settings: Settings,
     limits: hardware.ControlGroup,
     seconds: float | None,
@@ -173,7 +173,7 @@ def _measure(
         measurement.close(ended=not target.alive())
 
 
-def _measure_groups(groups: ServiceGroups, start: Baseline, settings: Settings, seconds: float | None) -> None:
+def _measure_groups(groups: ServiceGroups, start: StartReadings, settings: Settings, seconds: float | None) -> None:
     def reread(number: int, frame: FrameType | None) -> None:
         groups.reload = True
 
