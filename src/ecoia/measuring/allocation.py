@@ -129,8 +129,9 @@ class Allocator:
             cpu_ns: CPU time that the process used since the last call, ecoia's own included.
             own_devices: Whether the process records the energy of its devices; False if a process inside it does.
         """
-        allocation = Allocation(lost=self._lost)
-        self._lost = Counter()
+        allocation = Allocation()
+        if self._lost:  # since measuring began
+            allocation.lost, self._lost = self._lost, allocation.lost
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
         self._wall_ns = wall_ns
         records_idle = self._held_idle_lock_throughout()
@@ -141,8 +142,10 @@ class Allocator:
                 active_part, idle_part = self._parts(meter, shares, records_idle, own_devices)
                 self._add(allocation, meter, reading, active_part, idle_part)
         for meter in self._meters:
-            allocation.lost.update(meter.lost())
-            allocation.users.update(meter.users())
+            if lost := meter.lost():  # most often empty, and updating a Counter is slow
+                allocation.lost.update(lost)
+            if users := meter.users():
+                allocation.users.update(users)
             allocation.shared_devices.update(meter.shared_devices)
         return allocation
 

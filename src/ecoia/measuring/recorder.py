@@ -143,8 +143,9 @@ class Recorder:
         window.metered += allocation.metered_microjoules
         window.allocated += allocation.allocated_microjoules
         window.shared_devices |= allocation.shared_devices
-        window.lost.update(allocation.lost)
-        window.lost.update(self._subject.lost())
+        for lost in (allocation.lost, self._subject.lost()):
+            if lost:  # most often empty, and updating a Counter is slow
+                window.lost.update(lost)
 
     def _add_shares(self, allocation: Allocation, look: Look, elapsed_ns: int) -> None:
         window = self.window

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecoia.measuring.attribution import Attribution, IntervalUsage, attribute
 from ecoia.measuring.subject import NO_DELTA, Look, RecordKey
@@ -20,8 +20,7 @@ _LEAST_RECENT_NS = 1000
 """Recent CPU time below this is forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedReading:
+class SharedReading(NamedTuple):
     """A reading that was split: ``keys`` in the order of ``attribution.spans`` and ``attribution.cpu_ns``."""
 
     keys: list[RecordKey]

@@ -68,7 +68,8 @@ class Delta:
         if more.ended:
             self.ended += more.ended
             self.last_failed = more.last_failed
-        self.tokens.update(more.tokens)
+        if more.tokens:  # most often empty, and updating a Counter is slow
+            self.tokens.update(more.tokens)
         self.quality.update(more.quality)
 
 
