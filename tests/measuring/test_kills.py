@@ -84,7 +84,9 @@ def test_programs_killed_at_any_moment_lose_at_most_a_window_and_the_rest_is_del
     assert statistics.median(lost_seconds) <= WINDOW_SECONDS, "a busy machine may be late, but not half of the time"
 
     assert (
-        run_python("import ecoia\nwith ecoia.track(service='next') as span: span.units(1)", ECOIA_EXIT_SECONDS="10").returncode
+        run_python(
+            "import ecoia\nwith ecoia.track(service='next') as span: span.units(1)\necoia.flush(60)", ECOIA_EXIT_SECONDS="10"
+        ).returncode
         == 0
     )
     assert spans_of_scan(home)["next"] == 1
@@ -215,7 +217,7 @@ if sys.argv[1] == "flushed":
 """
 
 
-@pytest.mark.parametrize("when", ["flushed", "at exit"])
+@pytest.mark.parametrize("when", ["flushed", pytest.param("at exit", marks=pytest.mark.timing)])
 def test_a_block_that_never_ends_keeps_its_units(home: Path, when: str) -> None:
     done = run_python(FORGOTTEN, when)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
