@@ -1,11 +1,11 @@
-"""The face of ecoia for integrations: what a module that measures a host framework (a web server, a worker) may use.
+"""The public face of ecoia for integrations: modules that measure a host framework, such as a web server or a worker.
 
-An integration imports ``ecoia``, this module and ``ecoia.errors``; everything else in ecoia is private and changes without
-notice. ``import ecoia`` does not load it. Most names are the functions of the hot path themselves, so a request pays for no
-further call. Nothing here raises into the host, except for illegal
-arguments when it starts (``Raises``).
+An integration imports ``ecoia``, this module and ``ecoia.errors``. Everything else in ecoia is private and may change without
+notice. ``import ecoia`` does not load this module. Most names here are the functions of the hot path themselves, so a request
+pays for no further call. Nothing raises into the host, except for illegal arguments (``Raises``), which an integration passes
+when the host starts.
 
-A server of blocking requests, complete::
+A whole integration of a server that answers one request after another::
 
     from ecoia.integrating import begin_request, checked_label, finish_request, is_disabled, step
 
@@ -29,10 +29,10 @@ A server of blocking requests, complete::
             return response
 
         def _find_label(self, request, last):
-            route = request.get("route")  # a template of the application's, never a path
+            route = request.get("route")  # a template of the application, never a path
             return None if route is None else checked_label(self._unrouted.service, "inference", route, None)
 
-``asgi`` and ``wsgi`` in ``ecoia_integrations`` are complete ones.
+The modules ``asgi`` and ``wsgi`` of ``ecoia_integrations`` also handle streams, exclusions and estimates.
 
 | for | names |
 |---|---|

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import re
+import textwrap
 import tomllib
 import typing
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import ecoia
 from ecoia.integrating import RequestSpan
 from support.programs import run_python
+from support.quiet_engine import QuietEngine
 
 FACES = ["ecoia", "ecoia.integrating"]
 
@@ -69,6 +71,25 @@ def test_the_table_of_the_face_names_all_of_it() -> None:
     face = importlib.import_module("ecoia.integrating")
     table = set(re.findall(r"``(\w+)``", face.__doc__ or ""))
     assert set(face.__all__) <= table
+
+
+def test_the_integration_in_the_docstring_works(engine: QuietEngine) -> None:
+    face = importlib.import_module("ecoia.integrating")
+    _, rest = (face.__doc__ or "").split("::\n", 1)
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(rest[: rest.index("\nThe modules")]), names)  # noqa: S102 - our own text
+
+    def app(request: dict[str, str]) -> str:
+        request["route"] = "/cv/{id}"
+        return "done" if request["path"] == "/cv/3" else request["missing"]
+
+    measured = names["Measured"](app, "analyse-cv")
+    assert measured({"path": "/cv/3"}) == "done"
+    with pytest.raises(KeyError):
+        measured({"path": "/cv/4"})
+    by_endpoint = {counters.label.endpoint: (counters.spans, counters.units_micro) for counters in engine.every("analyse-cv")}
+    assert by_endpoint == {"/cv/{id}": (2, 1_000_000), None: (0, 0)}
+    engine.assert_settled()
 
 
 def test_the_types_of_public_functions_can_be_resolved() -> None:

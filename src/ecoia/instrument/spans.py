@@ -27,7 +27,7 @@ MAX_COUNT = 10**15
 class Label:
     """Service, phase, endpoint and model version of a span. Interned: two equal labels are one object.
 
-    Make one with ``labels.checked_label``.
+    Make one with ``checked_label``.
 
     Attributes:
         service: Id of the service; None for the one of the setting ``service``.
