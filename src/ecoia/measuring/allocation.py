@@ -104,7 +104,7 @@ class Allocator:
             self._lost[causes.HOST_SCOPE_TAKEN] += 1
             complain(
                 'scope = "host": another process of this home records the whole host already, so this one records no energy: '
-                'set scope = "process", or measure the host once'
+                'end one of them, or set scope = "process" in both'
             )
 
     def reserve(self, share: float) -> None:

@@ -129,7 +129,7 @@ class Recorder:
         allocation = self._allocator.allocate(
             wall_ns, look.process_cpu_ns + look.own_cpu_ns, own_devices=not look.devices_recorded_inside
         )
-        self._add_facts(allocation)
+        self._add_totals(allocation)
         if self._allocator.whole:
             separate_waiting(allocation, look.coverage)
         if any(allocation.idle.values()):
@@ -138,7 +138,7 @@ class Recorder:
                 self.window.add_energy(KIND_IDLE, key, energy)
         self._add_shares(allocation, look, elapsed_ns)
 
-    def _add_facts(self, allocation: Allocation) -> None:
+    def _add_totals(self, allocation: Allocation) -> None:
         window = self.window
         window.metered += allocation.metered_microjoules
         window.allocated += allocation.allocated_microjoules
