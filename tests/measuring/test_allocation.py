@@ -214,11 +214,11 @@ def test_share_and_load_are_the_same_however_often_they_are_read(
     meter = LoadMeter("cpu", 80)
     one = allocator(machine, [meter], home=str(tmp_path))
     step_ns = SECOND_NS // readings_a_second
-    claimed = 0
+    allocated = 0
     for number in range(1, 10 * readings_a_second + 1):
         machine.pass_time(step_ns / 1e9, 4 * step_ns / 1e9)  # four CPUs of eight are busy, one of them with us
-        claimed += one.allocate(number * step_ns, step_ns).active["cpu"] or 0
-    assert claimed / 1e6 == pytest.approx(200, rel=0.02)
+        allocated += one.allocate(number * step_ns, step_ns).active["cpu"] or 0
+    assert allocated / 1e6 == pytest.approx(200, rel=0.02)
     assert sum(meter.loads) / len(meter.loads) == pytest.approx(0.5, rel=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Check the laws of splitting idle energy: the parts add up, each service gets its reserved share, and nobody else's."""
+"""Check the laws of splitting idle energy: the parts add up, and each service gets its reserved share."""
 
 from __future__ import annotations
 

@@ -289,11 +289,11 @@ def test_a_full_disk_is_reported_and_records_in_memory_are_written_once_there_is
     assert scan.corrupt <= 1  # the line that the disk cut
     records = list({record.record_id: record for record in scan.records}.values())
     missing = 3 + 10 + many + 7 - sum(record.spans for record in records)
-    told = lost_of(records).get("unwritten-records", 0)
+    counted = lost_of(records).get("unwritten-records", 0)
     if fits:
-        assert (missing, told) == (0, 0)
+        assert (missing, counted) == (0, 0)
     else:
-        assert 50 < missing <= told < 2 * missing, "each lost record is counted, those without spans too"
+        assert 50 < missing <= counted < 2 * missing, "each lost record is counted, those without spans too"
 
 
 @needs_namespaces

@@ -136,8 +136,8 @@ def test_the_journal_holds_the_allocated_energy_to_the_microjoule(readings: list
         process_ns = sum(cpu for cpu, _ in reading["spans"].values()) + worker_ns + outside_ns
         deltas = {key: Delta(cpu_ns=cpu, in_flight_ns=flight, spans=1) for key, (cpu, flight) in reading["spans"].items()}
         looks.append(Look(process_ns, own_ns, outside_ns, reading["coverage"], deltas))
-        claimed_ns = process_ns + own_ns
-        share = Fraction(claimed_ns, max(reading["busy_ns"], claimed_ns, TICK_NS)) if scope == "process" else Fraction(1)
+        used_ns = process_ns + own_ns
+        share = Fraction(used_ns, max(reading["busy_ns"], used_ns, TICK_NS)) if scope == "process" else Fraction(1)
         for component in COMPONENTS:
             if reading[component] is not None:
                 part = reading[component] * (Fraction(1) if component == "gpu" else share)

@@ -191,12 +191,12 @@ def test_on_a_whole_host_cpu_time_of_unmatched_groups_is_outside_every_service(
     monkeypatch.setattr(hardware, "host_busy_time", lambda: hardware.BusyTime(busy_ms * 1_000_000, 0))
     monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at_start", lambda start: hardware.host_busy_time())
     monkeypatch.setattr(time, "process_time_ns", lambda: 0)
-    baseline = StartReadings()
-    baseline.process_cpu_ns = 0
+    start = StartReadings()
+    start.process_cpu_ns = 0
     pod = tree.pod("prod", "api-1", UID)
     tree.root.joinpath("rules.toml").write_text(API)
     groups = ServiceGroups(
-        tree.root / "rules.toml", baseline, pod_logs=tree.logs, root=tree.root, whole_host=True, tell=lambda text: None
+        tree.root / "rules.toml", start, pod_logs=tree.logs, root=tree.root, whole_host=True, tell=lambda text: None
     )
     outside = []
     for host, ours in ((100, 70), (10, 13), (100, 0)):  # the host is counted in ticks, so it may lag behind
