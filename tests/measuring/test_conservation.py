@@ -135,4 +135,5 @@ def test_a_sleeper_in_fastapis_thread_pool_gets_next_to_nothing(home: Path) -> N
         spans[record.service] += record.spans
     assert (spans["sleep"], spans["compute"]) == (4, 20)
     assert cpu_ns["compute"] >= 400 * MILLISECOND
-    assert cpu_ns["sleep"] <= 0.06 * (cpu_ns["sleep"] + cpu_ns["compute"])
+    # The four requests themselves cost 20 to 35 ms on a crowded machine. Split by time in flight, they would get four fifths.
+    assert cpu_ns["sleep"] <= 0.15 * (cpu_ns["sleep"] + cpu_ns["compute"])
