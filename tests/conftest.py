@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ecoia.instrument.spans import in_context
+from ecoia.instrument.switching import in_context
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
@@ -57,8 +58,16 @@ def repository() -> Path:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
-    """In place of the process's engine, one that only counts."""
-    yield quiet(monkeypatch)
+    """In place of the process's engine, one that only counts.
+
+    The objects of all tests before are kept from the garbage collector: a collection of them all would cost the span that runs
+    more CPU time than tests allow.
+    """
+    gc.freeze()
+    try:
+        yield quiet(monkeypatch)
+    finally:
+        gc.unfreeze()
     assert in_context.get() is None, "a test left a span open in this context"
 
 

@@ -2,7 +2,7 @@
 
     app.add_middleware(ImpactMiddleware, service="analyse-cv")
 
-A handler adds what only it knows: ``ecoia.current().units(len(batch))``.
+A handler adds what only the handler knows: ``ecoia.current().units(len(batch))``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from types import CoroutineType, coroutine
 from typing import Any
 
 import ecoia
-from ecoia import causes
-from ecoia.instrument.engine import Label, engine, lose
-from ecoia.instrument.handoff import follow_tasks
-from ecoia.instrument.spans import Account, begin_late, finish_late
-from ecoia.instrument.tracking import joules_per_cpu_second
-from ecoia.instrument.wrapping import drive_late
+from ecoia.integrating import (
+    CpuAccount,
+    Label,
+    begin_request,
+    causes,
+    drive_request,
+    finish_request,
+    follow_tasks,
+    is_disabled,
+    joules_per_cpu_second,
+    lose,
+)
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,
@@ -45,29 +51,33 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MOST_ROUTES = 10_000
-"""Route objects whose label is remembered: applications that make routes on the way must not fill the memory."""
+"""Most route objects whose label is remembered. An application that makes routes while it runs must not fill the memory."""
 
 
 class ImpactMiddleware:
-    """One span a request, around the application, exact to the CPU time of each of its steps.
+    """Measure each request as one span around the application, with the CPU time of each of its steps.
 
-    Its endpoint is the route's template (``/cv/{id}``) as the framework's router found it, never the path, which may hold
-    personal data. Where no route is known (404, other frameworks) the request counts without one.
+    The endpoint of a request is the template of its route (``/cv/{id}``) as the framework's router found it, never the path,
+    which may hold personal data. A request without a known route (404, other frameworks) counts without an endpoint.
 
     Args:
         app: The application to measure.
         service: Id of the service in the catalogue.
-        phase: ``inference`` unless the endpoints do something else.
-        routes: Templates of routes to the service, or (service, phase), that they serve; None: not measured. A template that
-            ends in ``*`` and goes to None stands for all that begins so. Without them ``PROBES``, ``/static/`` and mounted
-            ``StaticFiles`` are not measured.
+        phase: Phase of the endpoints, one of ``semconv.PHASES``.
+        routes: Maps templates of routes to a service, to (service, phase), or to None for routes that are not measured. A
+            template that ends in ``*`` and maps to None stands for every path that begins so. ``PROBES``, ``/static/`` and
+            mounted ``StaticFiles`` are not measured unless ``routes`` names them.
         units: Functional units of a request that is answered without an error: a number, ``ResponseHeader(name)``,
             ``RequestHeader(name)``, or a callable on (scope, status).
         model_version: Version of the model that serves.
-        response_header: Whether to add ``ecoia-estimate`` to responses (docs/inference.md says what it is worth).
+        response_header: Whether to add the header ``ecoia-estimate`` to responses (docs/inference.md explains its accuracy).
 
     Raises:
-        UsageError: an illegal value; the message names it and the remedy.
+        UsageError: An argument is illegal. The message names it, its value and the remedy.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> app = ImpactMiddleware(Starlette(), service="analyse-cv", routes={"/admin/*": None})
     """
 
     def __init__(
@@ -82,6 +92,7 @@ class ImpactMiddleware:
         response_header: bool = False,
     ) -> None:
         self._app = app
+        self._is_disabled = is_disabled()
         self._endpoints = Endpoints(service, phase, model_version, routes)
         self._mark = self._endpoints.mark
         self._units = checked_units(units)
@@ -94,10 +105,10 @@ class ImpactMiddleware:
         """Handle one connection."""
         kind = scope["type"]
         if kind == "lifespan":
-            await self._app(scope, receive, _written_first(send))
+            await self._app(scope, receive, _flushing(send))
             return
         if (
-            engine.disabled
+            self._is_disabled
             or (kind != "http" and kind != "websocket")
             or (self._paths or self._first(scope)).left_out(_path(scope))
             or (scope.get(self._mark) is not None and self._endpoints.has_counted(scope))
@@ -115,24 +126,24 @@ class ImpactMiddleware:
         if answer is not None and answer.account is not None:
             account = answer.account
             inner = _accounted(inner, answer)
-        span = begin_late(self._endpoints.default, self._label_of, scope, account)
-        try:  # here, since a signal handler may raise on the way into what drives it
+        span = begin_request(self._endpoints.default, self._label_of, scope, account)
+        try:  # outside drive_request, because a signal handler may raise on the way into it
             scope[self._mark] = span
-            await drive_late(span, inner)
+            await drive_request(span, inner)
         except BaseException:
-            if not span._ended:
-                finish_late(span, True)
+            if not span.ended:
+                finish_request(span, True)
             raise
         if answer is not None:
             give_units(span, self._units, scope, answer.status, partial(_header, scope, answer))
 
     def _first(self, scope: Scope) -> Paths:
-        """At the first request the routes are there: which of them are files."""
+        """Find the mounted static files, at the first request: the routes exist by then."""
         follow_tasks()
         mounts: list[str] = []
         try:
             mounts = _static_mounts(self._routes(scope))
-        except Exception:  # noqa: BLE001 - what other frameworks call routes may be anything
+        except Exception:  # noqa: BLE001 - other frameworks may call anything "routes"
             lose(causes.ROUTE_UNREAD)
         self._paths = Paths(self._endpoints, mounts)
         return self._paths
@@ -145,7 +156,7 @@ class ImpactMiddleware:
         return ()
 
     def _label_of(self, scope: Scope, last: bool) -> Label | None:
-        """The label of a request's route; None until the router has found one."""
+        """Return the label of a request's route; None until the router has found one."""
         route = scope.get("route") or scope.get("endpoint")
         if route is None:
             return None
@@ -153,13 +164,13 @@ class ImpactMiddleware:
         if known is None or known[0] is not route:
             known = self._learn(route, scope)
         _, label, is_mount = known
-        if is_mount and not last:  # the router below it has not been asked yet
+        if is_mount and not last:  # the router below the mount has not run yet
             return None
         return label or self._endpoints.of(self._template(route, scope))
 
     def _learn(self, route: Any, scope: Scope) -> tuple[Any, Label | None, bool]:
         templates = {template for found, template in _templates(self._routes(scope)) if found is route}
-        # Included twice: the path tells, each time.
+        # A route that is included twice has two templates: the path decides, at each request.
         label = None if len(templates) > 1 else self._endpoints.of(templates.pop() if templates else None)
         known = (route, label, hasattr(route, "routes"))
         if len(self._labels) < _MOST_ROUTES:
@@ -173,7 +184,7 @@ class ImpactMiddleware:
 
 
 def _path(scope: Scope) -> str:
-    """The path below the root that the server gives the application."""
+    """Return the path below the root path of the application."""
     path: str = scope["path"]
     root: str = scope.get("app_root_path", scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(root) else path
@@ -183,7 +194,7 @@ def _path(scope: Scope) -> str:
 
 
 def _templates(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[Any, str]]:
-    """(what a router leaves in the scope, whole template) of each route, mounts included."""
+    """Yield (object that the router puts into the scope, whole template) for each route, including those below mounts."""
     for route in routes:
         included = getattr(route, "effective_route_contexts", None)  # FastAPI's routers within routers
         if included is None:
@@ -213,7 +224,7 @@ def _static_mounts(routes: Iterable[Any]) -> list[str]:
 
 
 class _Answer:
-    """What a request's response says when it begins."""
+    """Passes on the messages of one response, and keeps its status and headers."""
 
     __slots__ = ("_send", "account", "headers", "mark_ns", "status")
 
@@ -221,11 +232,11 @@ class _Answer:
         self._send = send
         self.status: int | None = None
         self.headers: Iterable[tuple[bytes, bytes]] = ()
-        self.account = Account() if counts else None
+        self.account = CpuAccount() if counts else None
         self.mark_ns = 0
 
     async def send(self, message: Message) -> None:
-        """Hand a message on."""
+        """Pass a message on, with the estimate in the headers if that is wanted."""
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
@@ -237,9 +248,9 @@ class _Answer:
             self.headers = message.get("headers", ())
         await self._send(message)
 
-    def _with_estimate(self, message: Message, account: Account) -> Message:
+    def _with_estimate(self, message: Message, account: CpuAccount) -> Message:
         used_ns = account.used_ns
-        if self.mark_ns:  # sent from the step that runs, which is not in the account yet
+        if self.mark_ns:  # sent from a step that is still running, which the account does not include yet
             used_ns += thread_time_ns() - self.mark_ns
         estimate = estimate_of(used_ns, joules_per_cpu_second())
         if estimate is None:
@@ -258,9 +269,9 @@ def _header(scope: Scope, answer: _Answer, name: str, of_response: bool) -> str 
 
 @coroutine
 def _accounted(inner: Coroutine[Any, Any, Any], answer: _Answer) -> Iterator[Any]:
-    """Drive a coroutine as ``yield from`` would, and add what its steps use to its account."""
+    """Run a coroutine as ``yield from`` would, and add the CPU time of its steps to its account."""
     account = answer.account
-    assert account is not None  # noqa: S101 - by who calls
+    assert account is not None  # noqa: S101 - the caller checked it
     method: Callable[[Any], Any] = inner.send
     argument: Any = None
     while True:
@@ -270,7 +281,7 @@ def _accounted(inner: Coroutine[Any, Any, Any], answer: _Answer) -> Iterator[Any
         except StopIteration:
             return
         finally:
-            argument = None  # no frame of an exception's traceback may hold it
+            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
             account.used_ns += thread_time_ns() - answer.mark_ns
             answer.mark_ns = 0
         try:
@@ -279,7 +290,7 @@ def _accounted(inner: Coroutine[Any, Any, Any], answer: _Answer) -> Iterator[Any
         except GeneratorExit:
             inner.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - handed on to the code that was suspended
+        except BaseException as error:  # noqa: BLE001 - passed on to the code that was suspended
             method, argument = inner.throw, error
 
 
@@ -287,15 +298,15 @@ async def _awaited(inner: Awaitable[None]) -> None:
     await inner
 
 
-def _written_first(send: Send) -> Send:
-    """Before the application says that it has shut down, what was measured is written.
+def _flushing(send: Send) -> Send:
+    """Write the measurements before the application reports that it has shut down.
 
-    uvicorn then ends itself by the signal that it was told to end with, which runs no exit handler of Python's.
+    uvicorn then ends with the signal that stopped it, which runs none of Python's exit handlers.
     """
 
-    async def written(message: Message) -> None:
+    async def flush_and_send(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):
-            ecoia.flush()  # no request is left that would wait for it
+            ecoia.flush()  # no request is left that would have to wait
         await send(message)
 
-    return written
+    return flush_and_send

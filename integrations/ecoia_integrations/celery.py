@@ -2,7 +2,7 @@
 
     measure_tasks(service="analyse-cv", units=len)
 
-A task adds what only it knows: ``ecoia.current().units(len(batch))``.
+A task adds what only the task knows: ``ecoia.current().units(len(batch))``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any
 from celery import signals
 
 import ecoia
-from ecoia import causes
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import Label, engine, lose
-from ecoia.instrument.tracking import problem_with
+from ecoia.integrating import Label, causes, is_disabled, is_units, lose
 from ecoia_integrations.endpoints import Endpoints, Target
 
 
@@ -28,35 +26,39 @@ def measure_tasks(
     units: float | Callable[[Any], Any] | None = None,
     model_version: str | None = None,
 ) -> None:
-    """Measure the tasks that the workers of this program run, from their start to their end; once, where the app is made.
+    """Measure each task that the workers of this program run, from its start to its end.
 
-    A task's name is its endpoint. One that fails, or is to be tried again, is measured and delivers no units.
+    Call it once, where the Celery application is made; a second call replaces the first. A task's name is its endpoint. A task
+    that fails, or asks for a retry, is measured and delivers no units.
 
     Args:
         service: Id of the service in the catalogue.
-        phase: ``inference`` unless the tasks do something else.
-        tasks: Names of tasks to the service, or (service, phase), that they serve; None: not measured.
+        phase: Phase of the tasks, one of ``semconv.PHASES``.
+        tasks: Maps names of tasks to a service, to (service, phase), or to None for tasks that are not measured.
         units: Functional units of a task that succeeded: a number, or a callable on its result.
         model_version: Version of the model that serves.
 
     Raises:
-        UsageError: an illegal value; the message names it and the remedy.
+        UsageError: An argument is illegal. The message names it, its value and the remedy.
+
+    Example:
+        >>> measure_tasks(service="analyse-cv", tasks={"cleanup": None})
     """
-    problem = problem_with(None, "inference", units, None, None)
-    if problem is not None:
-        raise UsageError(problem[0])
+    if not is_units(units):
+        raise UsageError(f"units = {units!r}: give a number of 0 or more, or a callable on the result")
     _Measurement(Endpoints(service, phase, model_version, tasks, field="tasks"), units).connect()
 
 
 class _Measurement:
     def __init__(self, endpoints: Endpoints, units: Any) -> None:
+        self._is_disabled = is_disabled()
         self._endpoints = endpoints
         self._excluded = frozenset(endpoints.excluded)
         self._units = units
         self._running: dict[int, tuple[ecoia.track, ecoia.Span]] = {}
 
     def connect(self) -> None:
-        """Once: a second call replaces the first."""
+        """Connect to Celery's signals, in place of an earlier measurement."""
         for signal, receiver in (
             (signals.task_prerun, self._begin),
             (signals.task_postrun, self._end),
@@ -67,11 +69,11 @@ class _Measurement:
             signal.connect(receiver, weak=False, dispatch_uid="ecoia")
 
     def _begin(self, task: Any, **_: Any) -> None:
-        if engine.disabled or task.name in self._excluded:
+        if self._is_disabled or task.name in self._excluded:
             return
         label: Label = self._endpoints.of(task.name)
         block = ecoia.track(label.service, label.phase, endpoint=label.endpoint, model_version=label.model_version)
-        # By execution: a message that a broker delivers again runs beside the first, under the same task's id.
+        # Keyed by execution: a message that the broker delivers twice runs twice at the same time, under one task id.
         self._running[id(task.request)] = (block, block.__enter__())
 
     def _end(self, task: Any, retval: Any = None, state: str | None = None, **_: Any) -> None:
@@ -88,7 +90,7 @@ class _Measurement:
         if callable(number):
             try:
                 number = number(result)
-            except Exception:  # noqa: BLE001 - the user's counting function must not break the task
+            except Exception:  # noqa: BLE001 - an error in the user's counting function must not break the task
                 lose(causes.INVALID_UNITS)
                 return
             if number is None:
@@ -97,4 +99,4 @@ class _Measurement:
             span.units(number)
 
     def _write(self, **_: Any) -> None:
-        ecoia.flush()  # Celery's processes end without running exit handlers
+        ecoia.flush()  # Celery's processes end without running Python's exit handlers

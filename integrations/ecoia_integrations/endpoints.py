@@ -1,4 +1,4 @@
-"""What servers and workers of every framework share: which label an endpoint gets, what is left out, units by request."""
+"""Shared by the servers and workers of all frameworks: labels of endpoints, paths that are not measured, units of a request."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import ecoia
-from ecoia import causes
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import Label, engine, label_of, lose
-from ecoia.instrument.spans import LateSpan, innermost
-from ecoia.instrument.tracking import problem_with
-from ecoia.semconv import ENDPOINT_OTHERS
+from ecoia.integrating import (
+    ENDPOINT_OTHERS,
+    Label,
+    RequestSpan,
+    causes,
+    checked_label,
+    complain,
+    innermost,
+    is_name,
+    is_units,
+    lose,
+)
 
 Target = str | tuple[str, str] | None
-"""What an endpoint is measured as: a service, (service, phase), or None: not at all."""
+"""An endpoint is measured as a service, as (service, phase), or not at all (None)."""
 
 PROBES = frozenset({"/health", "/healthz", "/livez", "/readyz", "/ping", "/metrics", "/metrics/", "/favicon.ico", "/robots.txt"})
-"""Paths that machines ask: no service is rendered to anyone, so they are not counted as requests of the service."""
+"""Paths that machines ask for: they deliver no service to anybody, so they do not count as requests."""
 
 STATIC = ("/static/",)
-"""Beginnings of the paths of files that are served as they are."""
+"""Prefixes of the paths of static files."""
 
 MOST_ENDPOINTS = 200
-"""Endpoints told apart, beside those in ``routes``; further ones are kept together as ``semconv.ENDPOINT_OTHERS``."""
+"""Most endpoints that are kept apart, besides those in ``routes``. Further ones share the label ``ENDPOINT_OTHERS``."""
 
 _PARAMETER = re.compile(r"\{[^{}:]*(?::([^{}]*))?\}|<(?:([^<>:]*):)?[^<>]*>")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -34,14 +41,30 @@ _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 @dataclass(frozen=True)
 class RequestHeader:
-    """Units that the client says in a header of its request. Clients can say anything: for trusted ones only."""
+    """Take the units from a header of the request. A client can write any number, so use it for trusted clients only.
+
+    Attributes:
+        name: Name of the header.
+
+    Example:
+        >>> RequestHeader("x-batch-size").name
+        'x-batch-size'
+    """
 
     name: str
 
 
 @dataclass(frozen=True)
 class ResponseHeader:
-    """Units that the application says in a header of its response."""
+    """Take the units from a header of the application's response.
+
+    Attributes:
+        name: Name of the header.
+
+    Example:
+        >>> ResponseHeader("x-batch-size").name
+        'x-batch-size'
+    """
 
     name: str
 
@@ -52,17 +75,22 @@ environ) and the status."""
 
 
 class Endpoints:
-    """The labels of a server's endpoints. Everything that can be wrong with them is said here, when the server starts.
+    """The labels of a server's endpoints. All arguments are checked here, when the server starts.
 
     Args:
-        service: Id of the service of all endpoints that ``named`` does not give to another one.
+        service: Id of the service of all endpoints that ``named`` does not map to another one.
         phase: Their phase.
         model_version: Version of the model that serves.
-        named: Endpoint to service, to (service, phase), or to None: not measured.
-        field: What the caller calls ``named``.
+        named: Maps endpoints to a service, to (service, phase), or to None for endpoints that are not measured.
+        field: The caller's name for ``named``, for messages.
 
     Raises:
-        UsageError: an illegal value; the message names it and the remedy.
+        UsageError: An argument is illegal. The message names it, its value and the remedy.
+
+    Example:
+        >>> endpoints = Endpoints("analyse-cv", "inference", None, {"/train": ("vadore", "training")})
+        >>> endpoints.of("/train").service, endpoints.of("/cv/{id}").service
+        ('vadore', 'analyse-cv')
     """
 
     def __init__(
@@ -95,10 +123,15 @@ class Endpoints:
         self.mark = f"ecoia.span.{service}"
 
     def of(self, endpoint: str | None) -> Label:
-        """The label of an endpoint; None for one that is not known."""
+        """Return the label of an endpoint. None stands for an endpoint that is not known.
+
+        Example:
+            >>> Endpoints("analyse-cv", "inference", None, None).of("/cv/{id}").endpoint
+            '/cv/{id}'
+        """
         label = self._labels.get(endpoint)
         if label is None:
-            if problem_with(self._service, self._phase, None, endpoint, None) is not None:
+            if not is_name(endpoint):
                 return self.default
             if self._room <= 0:
                 return self._others
@@ -107,36 +140,38 @@ class Endpoints:
         return label
 
     def has_counted(self, request: Mapping[str, Any]) -> bool:
-        """Whether a middleware of the same service, further out, counts this request.
+        """Return whether an outer middleware of the same service counts this request already.
 
-        A scope says so, and an environ, which may come from a scope, by the span around it. Else an application that is
-        wrapped twice, by itself and by who mounts it, would have twice its requests.
+        Otherwise an application that is wrapped twice, by itself and where it is mounted, would count each request twice. An
+        ASGI scope holds the span. A WSGI environ may have been made from a scope without it, so there the span around decides.
         """
         span: ecoia.Span | None = request.get(self.mark) if "asgi" in request else self._request_around()
-        if span is None or span._ended:
+        if span is None or span.ended:
             return False
-        engine.complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
+        complain(f"two ImpactMiddlewares measure {self._service} around each other: the inner one is without effect")
         return True
 
     def _request_around(self) -> ecoia.Span | None:
         span = innermost()
-        while span is not None and not (type(span) is LateSpan and span._counters.label.service == self._service):
+        while span is not None and not (type(span) is RequestSpan and span.service == self._service):
             span = span.parent
         return span
 
     def _label(self, service: Any, phase: Any, endpoint: Any) -> Label:
-        problem = problem_with(service, phase, None, endpoint, self._model_version)
-        if problem is not None:
-            raise UsageError(problem[0])
-        return label_of(service, phase, endpoint, self._model_version)
+        return checked_label(service, phase, endpoint, self._model_version)
 
 
 class Paths:
-    """Paths that are not measured: probes, static files, and the templates that ``routes`` gives to None.
+    """Paths that are not measured: probes, static files, and the templates that ``routes`` maps to None.
 
     Args:
-        endpoints: Those of the server. What they name is measured, whatever it is called.
-        prefixes: Further beginnings of paths to leave out.
+        endpoints: Those of the server. The endpoints that they name are measured, whatever their paths.
+        prefixes: Prefixes of further paths to leave out.
+
+    Example:
+        >>> paths = Paths(Endpoints("analyse-cv", "inference", None, {"/admin/*": None}))
+        >>> paths.left_out("/admin/users"), paths.left_out("/cv/3")
+        (True, False)
     """
 
     def __init__(self, endpoints: Endpoints, prefixes: Iterable[str] = ()) -> None:
@@ -152,14 +187,24 @@ class Paths:
         self._pattern = re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
 
     def left_out(self, path: str) -> bool:
-        """Whether requests of this path are not measured."""
+        """Return whether requests of this path are not measured.
+
+        Example:
+            >>> Paths(Endpoints("analyse-cv", "inference", None, None)).left_out("/healthz")
+            True
+        """
         if path in self._exact or path.startswith(self._prefixes):
             return True
         return self._pattern is not None and self._pattern.fullmatch(path) is not None
 
 
 def pattern_of(template: str) -> str:
-    """The regular expression of a route's template, of Starlette's (``{id}``) or Flask's and Django's kind (``<int:id>``)."""
+    """Return the regular expression of a template of Starlette's kind (``{id}``) or of Flask's and Django's (``<int:id>``).
+
+    Example:
+        >>> pattern_of("/cv/{id}"), pattern_of("/cv/<int:id>")
+        ('/cv/[^/]+', '/cv/[^/]+')
+    """
     pattern, end = "", 0
     for parameter in _PARAMETER.finditer(template):
         pattern += re.escape(template[end : parameter.start()])
@@ -169,38 +214,45 @@ def pattern_of(template: str) -> str:
 
 
 def checked_units(units: Any) -> Units:
-    """``units`` as they were given.
+    """Return ``units`` as they were given, if they are of a kind that ``Units`` allows.
 
     Raises:
-        UsageError: they are none of what ``Units`` says.
+        UsageError: They are not. The message names the value and the remedy.
+
+    Example:
+        >>> checked_units(3)
+        3
     """
     if isinstance(units, RequestHeader | ResponseHeader):
         if not isinstance(units.name, str) or _TOKEN.fullmatch(units.name) is None:
             raise UsageError(f"units: header {units.name!r} is no name of a header: use letters, digits and '-', e.g. 'x-units'")
-    elif units is not None:
-        problem = problem_with(None, "inference", units, None, None)
-        if problem is not None:
-            raise UsageError(f"units = {units!r}: give a number of 0 or more, a RequestHeader, a ResponseHeader or a callable")
+    elif not is_units(units):
+        raise UsageError(f"units = {units!r}: give a number of 0 or more, a RequestHeader, a ResponseHeader or a callable")
     return units  # type: ignore[no-any-return]
 
 
 def give_units(
     span: ecoia.Span, units: Units, request: Any, status: int | None, header: Callable[[str, bool], str | None]
 ) -> None:
-    """Add the units of a request that has ended. What is missing or no number is counted as lost; nothing is raised.
+    """Add the units of a request that has ended. Never raises: units that are missing or no number are counted as lost.
 
     Args:
-        span: The request's.
-        units: As the user gave them.
-        request: For a callable.
-        status: Of the response; None where there was none. An error, or no answer, delivers nothing.
-        header: The value of a header by its name in lower case, of the response if True.
+        span: The request's span.
+        units: The argument that the user gave.
+        request: First argument of a callable: the ASGI scope or the WSGI environ.
+        status: Status of the response; None where there was none. A status of 400 or more, or none, delivers no units.
+        header: Returns the value of a header, by its name in lower case; of the response if its second argument is True.
+
+    Example:
+        >>> import ecoia
+        >>> with ecoia.track(service="analyse-cv") as span:
+        ...     give_units(span, 3, {}, 200, lambda name, of_response: None)
     """
     if units is None or status is None or status >= 400:
         return
     try:
         number = _number_of(units, request, status, header)
-    except Exception:  # noqa: BLE001 - neither the user's counting function nor a header that is none may break the request
+    except Exception:  # noqa: BLE001 - neither the user's counting function nor a malformed header may break the request
         lose(causes.INVALID_UNITS)
         return
     if number is None:
@@ -217,10 +269,20 @@ def _number_of(units: Units, request: Any, status: int, header: Callable[[str, b
 
 
 def estimate_of(used_ns: int, joules_per_cpu_second: float | None) -> str | None:
-    """What can be said of a request when its answer begins; None while no window has told what a CPU second draws."""
+    """Return the value of the header ``ecoia-estimate``, or None while the energy of a CPU second is unknown.
+
+    Args:
+        used_ns: CPU time of the request until its response begins, in nanoseconds.
+        joules_per_cpu_second: Energy of one second of CPU time in the last window.
+
+    Example:
+        >>> estimate_of(2_000_000, 10.0)
+        'energy-microjoules=20000, cpu-microseconds=2000'
+    """
     if joules_per_cpu_second is None:
         return None
     return f"energy-microjoules={round(used_ns * joules_per_cpu_second / 1000)}, cpu-microseconds={used_ns // 1000}"
 
 
 ESTIMATE_HEADER = "ecoia-estimate"
+"""Response header with the estimate of the request so far."""

@@ -1,12 +1,12 @@
-"""Measure models that MLflow loads: ``mlflow models serve`` and any ``pyfunc`` model, with no code change.
+"""Measure models that MLflow loads: ``mlflow models serve`` and any ``pyfunc`` model, without a change of code.
 
-Where ecoia is installed beside MLflow and the setting ``service`` says for whom (``ECOIA_SERVICE``), MLflow's own
-plug-in mechanism brings this in (``mlflow_plugin``). Without a service nothing is touched. Explicitly::
+It works where ecoia is installed beside MLflow and the setting ``service`` (``ECOIA_SERVICE``) names the service: MLflow loads
+this through its own plug-in mechanism (``mlflow_plugin``). Without a service it touches nothing. In code::
 
     model = measure(mlflow.pyfunc.load_model(uri), service="controle-legalite-offres")
 
-With no code change, only what nobody else measures is: inside a span (a middleware's request, an evaluation) a
-prediction belongs to that span, and nothing is added.
+Without a change of code, it measures only predictions that nothing else measures: a prediction inside a span (a middleware's
+request, an evaluation) belongs to that span, and no span is added.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import ecoia
-from ecoia import causes, settings
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import engine, lose
-from ecoia.instrument.spans import innermost
-from ecoia.semconv import MODEL_LOADING
+from ecoia.integrating import MODEL_LOADING, causes, complain, innermost, is_disabled, is_name, load_settings, lose
 from ecoia_integrations.asgi import ImpactMiddleware
 
 Model = TypeVar("Model")
@@ -34,25 +31,32 @@ Model = TypeVar("Model")
 _VERSION = "_ecoia_model_version"
 _FOLLOWED = "_ecoia_followed"
 _SINGLE = (str, bytes, Number)
-_ONE_INPUT = ("messages", "prompt", "input")  # what MLflow takes for one call of a language model
+_ONE_INPUT = ("messages", "prompt", "input")  # keys of a dictionary that MLflow takes as one call of a language model
 
 
 def measure(model: Model, *, service: str | None = None, model_version: str | None = None) -> Model:
-    """Measure every prediction of a model, each a span of phase ``inference`` with the rows of its input as units.
+    """Measure each prediction of a model as a span of phase ``inference``, with the rows of its input as units.
 
-    A span of its own also inside another: where a middleware counts the requests already, do not.
+    The prediction is a span of its own even inside another one. Do not use it where a middleware counts the requests already.
 
     Args:
-        model: What ``mlflow.pyfunc.load_model`` gave, or anything with ``predict(data, ...)``. Its ``predict`` (and
+        model: Result of ``mlflow.pyfunc.load_model``, or any object with ``predict(data, ...)``. Its ``predict`` (and
             ``predict_stream``, if any) is replaced on this object.
         service: Id of the service in the catalogue. None: the setting ``service``.
-        model_version: What served. None: ``version_of(model)``.
+        model_version: Version of the model. None: ``version_of(model)``.
 
     Returns:
         The same object.
 
     Raises:
-        UsageError: it has no ``predict``.
+        UsageError: The object has no ``predict``.
+
+    Example:
+        >>> class Doubler:
+        ...     def predict(self, data):
+        ...         return [2 * number for number in data]
+        >>> measure(Doubler(), service="analyse-cv").predict([1, 2])
+        [2, 4]
     """
     predict = getattr(model, "predict", None)
     if not callable(predict):
@@ -71,21 +75,32 @@ def measure(model: Model, *, service: str | None = None, model_version: str | No
 
 
 def version_of(model: Any) -> str | None:
-    """The version of a model as MLflow's URI: ``models:/<name>/<version>`` where it was loaded as a registered one, else
-    ``models:/<model id>``, else its ``model_uuid``. None where it says nothing."""
+    """Return the version of a model in the form of MLflow's URIs, or None where it has none.
+
+    It is ``models:/<name>/<version>`` for a model that was loaded as a registered one, else ``models:/<model id>``, else its
+    ``model_uuid``.
+
+    Example:
+        >>> version_of(object()) is None
+        True
+    """
     try:
         model_id = getattr(model, "model_id", None)
         named = (getattr(model, _VERSION, None), model_id and f"models:/{model_id}", model.metadata.model_uuid)
-    except Exception:  # noqa: BLE001 - no model of MLflow's
+    except Exception:  # noqa: BLE001 - not a model of MLflow's
         return None
-    return next((name for name in named if isinstance(name, str) and 0 < len(name) <= 120 and name.isprintable()), None)
+    return next((name for name in named if is_name(name)), None)
 
 
 def rows_of(data: Any) -> int | None:
-    """How many inputs a batch holds: the rows of a table, the first dimension of an array, the items of a list.
+    """Return the number of inputs in a batch: the rows of a table, the first dimension of an array, the items of a list.
 
-    A text, a number, or a dictionary of them or for one call of a language model is one. A dictionary of columns has the
-    rows of its columns. None where it cannot be told.
+    A text or a number is one input, and so is a dictionary of texts and numbers, or one for a call of a language model. A
+    dictionary of columns has as many inputs as its columns have rows. None where the number is unknown.
+
+    Example:
+        >>> rows_of(["first", "second"]), rows_of({"prompt": "first"}), rows_of(None)
+        (2, 1, None)
     """
     try:
         shape = getattr(data, "shape", None)
@@ -99,12 +114,12 @@ def rows_of(data: Any) -> int | None:
         if isinstance(data, (list, tuple)):
             return len(data)
         return 1 if isinstance(data, _SINGLE) else None
-    except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+    except Exception:  # noqa: BLE001 - no value that the host passes may break it
         return None
 
 
 def _counted(span: ecoia.Span, predict: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Predict; what came back counts as many units as went in."""
+    """Predict, and add as many units as the input has rows."""
     result = predict(*args, **kwargs)
     rows = rows_of(args[0] if args else kwargs.get("data"))
     if rows is not None:
@@ -113,7 +128,7 @@ def _counted(span: ecoia.Span, predict: Callable[..., Any], args: tuple[Any, ...
 
 
 def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, version: str | None) -> Callable[..., Any]:
-    """A stream is measured to its last chunk. It answers one input, always."""
+    """Wrap a streaming prediction so that it is measured up to its last chunk. A stream always answers one input."""
 
     @ecoia.track(service=service, model_version=version, units=1)
     def steps(chunks: Iterator[Any]) -> Iterator[Any]:
@@ -126,25 +141,29 @@ def _measured_stream(stream: Callable[..., Iterator[Any]], service: str | None, 
 
 
 def _in_place_of(method: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with the name and the signature of the bound method whose place it takes: MLflow asks for both."""
+    """Give a function the name and the signature of the bound method that it replaces: MLflow reads both."""
     update_wrapper(function, method)
-    with suppress(ValueError, TypeError):  # of a method that is not Python's
+    with suppress(ValueError, TypeError):  # a method that is not written in Python has no signature
         function.__signature__ = signature(method)  # type: ignore[attr-defined]
     return function
 
 
-# --- with no code change -----------------------------------------------------------------------------------------------
+# --- without a change of code -----------------------------------------------------------------------------------------------
 
 
 def follow(module: ModuleType) -> None:
-    """Measure what ``mlflow.pyfunc`` or its scoring server does, if this process said for which service. Twice is once."""
+    """Measure the work of ``mlflow.pyfunc`` or its scoring server, if the setting ``service`` is there. Twice is as once.
+
+    Args:
+        module: ``mlflow.pyfunc`` or ``mlflow.pyfunc.scoring_server``, just imported.
+    """
     entry, follow_it = _ENTRIES[module.__name__]
-    if settings.disabled() or hasattr(getattr(module, entry), _FOLLOWED):
+    if is_disabled() or hasattr(getattr(module, entry), _FOLLOWED):
         return
-    found = settings.load()
+    found = load_settings()
     for problem in found.problems:
         if problem.name == "service":
-            engine.complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
+            complain(f"MLflow's models are not measured: {problem}" if found.service is None else str(problem))
     if found.service is None:
         return
     follow_it(module, found.service)
@@ -182,17 +201,17 @@ def _follow_models(pyfunc: Any, service: str) -> None:
 
 
 def _follow_server(scoring_server: Any, service: str) -> None:
-    """A request is the span: reading the body, parsing and answering are the service's work as well."""
+    """Make each request a span: reading the body, parsing and answering are work of the service, too."""
     init = scoring_server.init
 
     @wraps(init)
     def measured_init(model: Any, *args: Any, **kwargs: Any) -> Any:
         app = init(model, *args, **kwargs)
         try:
-            if hasattr(app, "add_middleware"):  # else a server of MLflow 2: its predictions are measured
+            if hasattr(app, "add_middleware"):  # otherwise a server of MLflow 2: only its predictions are measured
                 app.add_middleware(ImpactMiddleware, service=service, model_version=version_of(model))
                 _count_in_request(model)
-        except Exception:  # noqa: BLE001 - the server serves, measured or not
+        except Exception:  # noqa: BLE001 - the server must serve even if it is not measured
             lose(causes.MLFLOW_SERVER_UNMEASURED)
         return app
 
@@ -203,7 +222,7 @@ _ENTRIES = {"mlflow.pyfunc": ("load_model", _follow_models), "mlflow.pyfunc.scor
 
 
 def _count_in_request(model: Any) -> None:
-    """The rows of what the server predicts are units of the request around it."""
+    """Add the rows of each prediction of the server to the units of the request around it."""
     predict = model.predict
 
     def counted(*args: Any, **kwargs: Any) -> Any:
@@ -213,17 +232,17 @@ def _count_in_request(model: Any) -> None:
 
 
 def _remember_version(model: Any, uri: Any) -> None:
-    """The registered version that an URI names, or that MLflow noted beside what it downloaded."""
+    """Keep the registered version that the URI names, or that MLflow noted beside the model that it downloaded."""
     try:
         if not isinstance(uri, str):
             return
         name, _, version = uri.removeprefix("models:/").rpartition("/")
         if not (uri.startswith("models:/") and version.isdecimal()):
-            import yaml  # MLflow's own, loaded long since
+            import yaml  # MLflow depends on it and has loaded it by now
 
             folder = Path(unquote(urlsplit(uri).path) if uri.startswith("file:") else uri)
             noted = yaml.safe_load((folder / "registered_model_meta").read_text(encoding="utf-8"))
             name, version = noted["model_name"], noted["model_version"]
         setattr(model, _VERSION, f"models:/{name.strip('/')}/{version}")
-    except Exception:  # noqa: BLE001, S110 - not registered, or not said: it has its own id
+    except Exception:  # noqa: BLE001, S110 - no registered version is known: the model has its own id
         pass

@@ -1,8 +1,8 @@
-"""What ``import mlflow`` loads (entry point ``mlflow.run_context_provider``): it waits for MLflow's models to be imported.
+"""The plug-in that ``import mlflow`` loads (entry point ``mlflow.run_context_provider``). It waits for MLflow's model modules.
 
-An error here would break the program's ``import mlflow``, and most of those who load this never asked for a measurement.
-So it is the standard library alone, it takes microseconds, nothing of it raises, and whether anything is measured is
-decided when ``mlflow.pyfunc`` has been imported (``ecoia_integrations.mlflow_models.follow``).
+An error here would break the ``import mlflow`` of programs that never asked for a measurement. So this module uses the standard
+library alone, takes microseconds and never raises. Whether anything is measured is decided only when the program has imported
+``mlflow.pyfunc`` (``ecoia_integrations.mlflow_models.follow``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FOLLOWED = frozenset({"mlflow.pyfunc", "mlflow.pyfunc.scoring_server"})
 
 
 class Plugin:
-    """A provider of run tags that has none: what it is for happens when MLflow makes one."""
+    """A provider of run tags that provides none. Its work is done when MLflow makes one."""
 
     def __init__(self) -> None:
         if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
@@ -25,18 +25,19 @@ class Plugin:
             _follow(sys.modules[name])
 
     def in_context(self) -> bool:
-        """Never: there are no tags to give."""
+        """Return False: there are no tags."""
         return False
 
     def tags(self) -> dict[str, str]:
-        """None."""
+        """Return no tags."""
         return {}
 
 
 class _AfterImport:
-    """Finds MLflow's model modules as Python would, and tells once they are executed."""
+    """Finds MLflow's model modules as Python would, and passes each one on once it has been executed."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """See ``importlib.abc.MetaPathFinder``. None, for the next finder, for all modules but MLflow's model modules."""
         if name not in _FOLLOWED:
             return None
         try:
@@ -48,7 +49,7 @@ class _AfterImport:
                 _follow(module)
 
             spec.loader.exec_module = exec_module  # type: ignore[union-attr,method-assign]
-        except Exception:  # noqa: BLE001 - a loader of another kind: the module is imported without us
+        except Exception:  # noqa: BLE001 - another kind of loader: the module is imported, and not measured
             return None
         return spec
 
@@ -58,5 +59,5 @@ def _follow(module: ModuleType) -> None:
         from ecoia_integrations import mlflow_models
 
         mlflow_models.follow(module)
-    except Exception:  # noqa: BLE001, S110 - the program gets its module, measured or not
+    except Exception:  # noqa: BLE001, S110 - the program must get its module even if it is not measured
         pass

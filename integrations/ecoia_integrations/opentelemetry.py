@@ -1,10 +1,10 @@
-"""What OpenTelemetry exports: the live totals of this process as observable counters::
+"""Export the live totals of this process through OpenTelemetry, as observable counters::
 
     from ecoia_integrations import opentelemetry
     opentelemetry.register()
 
-Each process tells what it recorded itself, as OpenTelemetry has it: streams of several workers are added up by whoever
-receives them. Where they go, if anywhere, is for the application to configure; nothing here exports or connects.
+Each process exports its own records only, as OpenTelemetry expects: the receiver adds up the streams of several workers. The
+application configures where they go. Nothing here exports or connects by itself.
 """
 
 from __future__ import annotations
@@ -13,26 +13,34 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
 from ecoia import __version__
 from ecoia.errors import JournalError
-from ecoia.instrument.engine import engine
-from ecoia.keeping.live_totals import LiveTotals, Totals
-from ecoia.semconv import LIVE_COUNTERS, LiveCounter
+from ecoia.integrating import LIVE_COUNTERS, live_totals, own_journal_file
+
+if TYPE_CHECKING:
+    from ecoia.integrating import LiveCounter, LiveTotals, Totals
 
 _WHOLE_FILE_BYTES = 1 << 40
 _WAIT_SECONDS = 5.0
 _ATTRIBUTES = {"service": "service.name", "model_version": "ecoia.model.version"}
-"""Label -> attribute, where it is not the label below ``ecoia.``."""
+"""Label -> attribute. Any other label is the attribute ``ecoia.<label>``."""
 
 
 def register(meter_provider: MeterProvider | None = None) -> None:
-    """Make the instruments. Once a program, before its first span: then what is recorded last is exported last.
+    """Create one observable counter for each live counter.
+
+    Call it once in a program, before its first span. Exit handlers run in reverse order, so the last records are then written
+    before they are exported.
 
     Args:
-        meter_provider: Whose; the global one, also where that is set later.
+        meter_provider: Provider of the meter. None: the global one, even if it is set later.
+
+    Example:
+        >>> register()
     """
     meter = (meter_provider or get_meter_provider()).get_meter("ecoia", __version__)
     own = _OwnTotals()
@@ -56,7 +64,7 @@ def _attributes(counter: LiveCounter, labels: Iterable[str]) -> dict[str, str]:
 
 
 class _OwnTotals:
-    """What this process recorded, looked at once for all counters of a collection. Never raises into it."""
+    """The totals of this process, read once for all counters of one collection. Never raises into the exporter."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -67,9 +75,9 @@ class _OwnTotals:
         self._complaint = ""
 
     def look(self, counter: LiveCounter) -> Totals | None:
-        """The totals; anew where this counter had its look before. None where there are none."""
+        """Return the totals; None where there are none. A counter that asks again begins a new collection, so read again."""
         if not self._turn.acquire(timeout=_WAIT_SECONDS):
-            return None  # a thread that a fork left behind held it
+            return None  # the lock was held by a thread that does not exist in this forked child
         try:
             if counter.name in self._served or not self._served:
                 self._served.clear()
@@ -80,15 +88,14 @@ class _OwnTotals:
             self._turn.release()
 
     def _look(self) -> Totals | None:
-        sampling = engine.background.sampling if engine.background is not None else None
-        source = sampling.journal_file if sampling is not None else None
+        source = own_journal_file()
         if source is None:
             return None  # nothing was recorded yet
         if self._live is None or source != self._source:  # a forked child has a file of its own
-            self._source, self._live = source, LiveTotals(source[0], file=source[1])
+            self._source, self._live = source, live_totals(source[0], file=source[1])
         try:
             return self._live.look(_WHOLE_FILE_BYTES)
-        except Exception as error:  # noqa: BLE001 - nothing of ours raises into the host's exporter
+        except Exception as error:  # noqa: BLE001 - no error of ecoia's may reach the host's exporter
             message = str(error) if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"
             if message != self._complaint:
                 self._complaint = message

@@ -1,9 +1,9 @@
-"""What Prometheus scrapes: the live totals of a journal's home as counters, the same from every worker of a server::
+"""Offer the live totals of a journal's home to Prometheus, as counters. Every worker of a server answers with the same::
 
     from ecoia_integrations.prometheus import asgi_app
     app.add_route("/metrics", asgi_app())     # FastAPI, Starlette; wsgi_app() for Flask and Django
 
-Where an application has a ``/metrics`` already, ``register()`` adds ecoia's counters to it.
+Where an application has ``/metrics`` already, ``register()`` adds ecoia's counters to it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from prometheus_client.exposition import choose_encoder, start_http_server
 from prometheus_client.registry import Collector
 
 from ecoia import __version__
-from ecoia import settings as configuration
 from ecoia.errors import JournalError
-from ecoia.keeping.live_totals import LOOK_BYTES, LiveTotals
-from ecoia.semconv import LIVE_COUNTERS, LiveCounter
+from ecoia.integrating import LIVE_COUNTERS, live_totals, load_settings
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from ecoia.integrating import LiveCounter
+
+_START_LOOK_BYTES = 64 << 20
+"""Journal read by one look before a server of its own answers: more than by a scrape, because nobody waits for it yet."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,33 +37,37 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class JournalCollector(Collector):
-    """A collector for ``prometheus_client``: all that the processes of one home recorded. It never raises into a scrape.
+    """A collector for ``prometheus_client``: the totals of all processes of one home. It never raises into a scrape.
 
     Args:
-        home: The journal's home; the setting ``home`` unless given.
+        home: Folder of the journal. None: the setting ``home``.
 
     Raises:
         SettingError: ``home`` is no path.
+
+    Example:
+        >>> from prometheus_client import CollectorRegistry
+        >>> CollectorRegistry().register(JournalCollector())
     """
 
     def __init__(self, home: str | None = None) -> None:
-        settings = configuration.load({"home": home})
+        settings = load_settings({"home": home})
         for problem in settings.problems:
             if problem.name == "home" and problem.origin == "argument":
                 raise problem
-        self.totals = LiveTotals(settings.home)
+        self.totals = live_totals(settings.home)
         self._complaint = ""
 
     def describe(self) -> list[Metric]:
-        """The names, without reading anything."""
+        """Return the names of the metrics, without reading anything."""
         return [*(_counter(counter) for counter in LIVE_COUNTERS), _up(), _unread(), _home()]
 
     def collect(self) -> Iterator[Metric]:
-        """Read on, and give the counters. Of a journal that cannot be read there are none: unknown is not zero."""
+        """Read the new records and yield the counters; none for a journal that cannot be read, as unknown is not zero."""
         up, unread, home = _up(), _unread(), _home()
         try:
             totals = self.totals.look()
-        except Exception as error:  # noqa: BLE001 - the host's own metrics stand in the same answer
+        except Exception as error:  # noqa: BLE001 - the same answer holds the host's own metrics
             self._complain(str(error) if isinstance(error, JournalError) else f"{type(error).__name__}: {error}")
             up.add_metric((), 0)
             yield up
@@ -77,7 +84,7 @@ class JournalCollector(Collector):
         yield from (family for family, _ in families.values() if family.samples)
 
     def _complain(self, message: str) -> None:
-        """Say what is wrong in the log, once and not at each scrape."""
+        """Log the problem once, and not at each scrape."""
         if message != self._complaint:
             self._complaint = message
             logging.getLogger("ecoia").warning("ecoia: no metrics: %s", message)
@@ -104,15 +111,19 @@ def register(registry: CollectorRegistry = REGISTRY, home: str | None = None) ->
     """Add the counters of a home to a registry of the application's.
 
     Args:
-        registry: Which; ``prometheus_client``'s default.
-        home: The journal's home; the setting ``home`` unless given.
+        registry: The registry; by default, the global one of ``prometheus_client``.
+        home: Folder of the journal. None: the setting ``home``.
 
     Returns:
-        The collector, for ``registry.unregister``, or for other registries.
+        The collector, for ``registry.unregister`` or for other registries.
 
     Raises:
         SettingError: ``home`` is no path.
-        ValueError: the registry has such a collector.
+        ValueError: The registry has such a collector already.
+
+    Example:
+        >>> from prometheus_client import CollectorRegistry
+        >>> collector = register(CollectorRegistry())
     """
     collector = JournalCollector(home)
     registry.register(collector)
@@ -120,17 +131,23 @@ def register(registry: CollectorRegistry = REGISTRY, home: str | None = None) ->
 
 
 def _registry(home: str | None) -> CollectorRegistry:
-    # Ours alone: what prometheus_client counts of one process is another figure in each worker that answers.
+    # Ecoia's counters only: prometheus_client's own ones are of one process, so each worker would answer with other figures.
     registry = CollectorRegistry()
     register(registry, home)
     return registry
 
 
 def wsgi_app(home: str | None = None) -> WSGIApplication:
-    """A WSGI application that answers with the counters of a home, and nothing else.
+    """Return a WSGI application that answers with the counters of a home, and nothing else.
+
+    Args:
+        home: Folder of the journal. None: the setting ``home``.
 
     Raises:
         SettingError: ``home`` is no path.
+
+    Example:
+        >>> application = wsgi_app()
     """
     application: WSGIApplication = make_wsgi_app(_registry(home))
     return application
@@ -143,7 +160,7 @@ class MetricsApp:
         self._registry = registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. The journal is read in a thread: requests go on meanwhile."""
+        """Answer one request. A thread reads the journal, so other requests are served meanwhile."""
         accept = ",".join(value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"accept")
         encode, content_type = choose_encoder(accept)
         page = await asyncio.to_thread(encode, self._registry)
@@ -153,32 +170,41 @@ class MetricsApp:
 
 
 def asgi_app(home: str | None = None) -> MetricsApp:
-    """An ASGI application that answers with the counters of a home, and nothing else.
+    """Return an ASGI application that answers with the counters of a home, and nothing else.
+
+    Args:
+        home: Folder of the journal. None: the setting ``home``.
 
     Raises:
         SettingError: ``home`` is no path.
+
+    Example:
+        >>> application = asgi_app()
     """
     return MetricsApp(_registry(home))
 
 
 def serve(port: int, address: str, home: str | None = None, ready: Callable[[], None] = lambda: None) -> None:
-    """Answer scrapes on a port of its own until told to stop, for servers that cannot have the endpoint in themselves.
+    """Answer scrapes on a port of its own until the program is stopped, for servers that cannot have the endpoint themselves.
 
     Args:
-        port: Which.
-        address: On which of the machine's addresses.
-        home: The journal's home; the setting ``home`` unless given.
-        ready: Called when scrapes are answered. By then the whole journal was read.
+        port: TCP port.
+        address: Address of this machine to listen at.
+        home: Folder of the journal. None: the setting ``home``.
+        ready: Called once the whole journal is read and scrapes are answered.
 
     Raises:
         SettingError: ``home`` is no path.
-        OSError: the port cannot be had.
+        OSError: The port is in use, or not allowed.
+
+    Example:
+        ``serve(9464, "127.0.0.1")`` runs until it is interrupted.
     """
     registry = CollectorRegistry()
     totals = register(registry, home).totals
     server, thread = start_http_server(port, address, registry)
-    with contextlib.suppress(JournalError):  # nothing was recorded yet, or the answers say what is wrong
-        while not totals.look(16 * LOOK_BYTES).complete:
+    with contextlib.suppress(JournalError):  # nothing is recorded yet; any other problem shows in the answers
+        while not totals.look(_START_LOOK_BYTES).complete:
             pass
     ready()
     try:

@@ -3,7 +3,7 @@
     app.wsgi_app = ImpactMiddleware(app.wsgi_app, service="analyse-cv")          # Flask
     application = ImpactMiddleware(get_wsgi_application(), service="analyse-cv")  # Django
 
-A view adds what only it knows: ``ecoia.current().units(len(batch))``.
+A view adds what only the view knows: ``ecoia.current().units(len(batch))``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import thread_time_ns
 from typing import Any
 
-from ecoia.instrument.engine import Label, engine
-from ecoia.instrument.spans import Account, LateSpan, begin_late, finish_late, settle
-from ecoia.instrument.tracking import joules_per_cpu_second
-from ecoia.instrument.wrapping import step
+from ecoia.integrating import (
+    CpuAccount,
+    Label,
+    RequestSpan,
+    begin_request,
+    finish_request,
+    is_disabled,
+    joules_per_cpu_second,
+    step,
+)
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
     PROBES,
@@ -38,24 +44,29 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ImpactMiddleware:
-    """One span a request, around the application, until its response is closed.
+    """Measure each request as one span around the application, until its response is closed.
 
-    Its endpoint is the rule of the route (Flask's ``/cv/<int:id>``, Django's with a ``/`` in front), never the path, which may
-    hold personal data. Where no route is known (404, other frameworks) the request counts without one.
+    The endpoint of a request is the rule of its route (Flask's ``/cv/<int:id>``, Django's with a ``/`` in front), never the
+    path, which may hold personal data. A request without a known route (404, other frameworks) counts without an endpoint.
 
     Args:
         app: The application to measure.
         service: Id of the service in the catalogue.
-        phase: ``inference`` unless the endpoints do something else.
-        routes: Rules of routes to the service, or (service, phase), that they serve; None: not measured. A rule that ends in
-            ``*`` and goes to None stands for all that begins so. Without them ``PROBES`` and ``/static/`` are not measured.
+        phase: Phase of the endpoints, one of ``semconv.PHASES``.
+        routes: Maps rules of routes to a service, to (service, phase), or to None for routes that are not measured. A rule that
+            ends in ``*`` and maps to None stands for every path that begins so. ``PROBES`` and ``/static/`` are not measured
+            unless ``routes`` names them.
         units: Functional units of a request that is answered without an error: a number, ``ResponseHeader(name)``,
             ``RequestHeader(name)``, or a callable on (environ, status).
         model_version: Version of the model that serves.
-        response_header: Whether to add ``ecoia-estimate`` to responses (docs/inference.md says what it is worth).
+        response_header: Whether to add the header ``ecoia-estimate`` to responses (docs/inference.md explains its accuracy).
 
     Raises:
-        UsageError: an illegal value; the message names it and the remedy.
+        UsageError: An argument is illegal. The message names it, its value and the remedy.
+
+    Example:
+        >>> from wsgiref.simple_server import demo_app
+        >>> app = ImpactMiddleware(demo_app, service="analyse-cv", routes={"/admin/*": None})
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class ImpactMiddleware:
         response_header: bool = False,
     ) -> None:
         self._app = app
+        self._is_disabled = is_disabled()
         self._endpoints = Endpoints(service, phase, model_version, routes)
         self._paths = Paths(self._endpoints)
         self._units = checked_units(units)
@@ -78,28 +90,29 @@ class ImpactMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         path = environ.get("PATH_INFO") or "/"
-        if engine.disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
+        if self._is_disabled or self._paths.left_out(path) or self._endpoints.has_counted(environ):
             return self._app(environ, start_response)
-        request = _Request(environ, start_response, Account() if self._response_header else None)
-        span = request.span = begin_late(self._endpoints.default, self._label_of, request, request.account)
+        request = _Request(environ, start_response, CpuAccount() if self._response_header else None)
+        span = request.span = begin_request(self._endpoints.default, self._label_of, request, request.account)
         try:
             response = step(span, request.answer, self._app)
-            # Lists are made already, and what sends a file is between the application and its server, who looks for its kind.
+            # A list is complete: no step is left to measure. The wrapper of a file must reach the server as it is, because the
+            # server checks its type.
             if type(response) not in (list, tuple) and not _is_file(response, environ):
                 return _Response(response, request, self._end)
             self._end(request, False)
-        except BaseException:  # the application's; or a signal handler's, from the middle of the lines above
-            if not span._ended:
-                finish_late(span, True)
+        except BaseException:  # raised by the application, or by a signal handler in the middle of the lines above
+            if not span.ended:
+                finish_request(span, True)
             raise
         return response  # type: ignore[no-any-return]
 
     def _end(self, request: _Request, failed: bool) -> None:
-        finish_late(request.span, failed)
+        finish_request(request.span, failed)
         give_units(request.span, self._units, request.environ, None if failed else request.status, request.header)
 
     def _label_of(self, request: _Request, last: bool) -> Label | None:
-        """The label of a request's route; None until the framework has found one."""
+        """Return the label of a request's route; None until the framework has found one."""
         flask = request.environ.get("werkzeug.request")
         rule = _django_route(request.response) if flask is None else getattr(getattr(flask, "url_rule", None), "rule", None)
         return None if rule is None else self._endpoints.of(rule)
@@ -111,9 +124,10 @@ def _is_file(response: Any, environ: Environ) -> bool:
 
 
 def _django_route(response: Any) -> str | None:
-    """The route of the request that Django answered: what a response closes when it is closed is its request.
+    """Return the route of the request that Django answered, or None.
 
-    What sends a file in place of a response closes the response.
+    A Django response closes its request when it is closed, so the request is among its closers. Where a file is sent in place of
+    the response, the object that sends it closes the response.
     """
     closed = getattr(getattr(response, "close", None), "__self__", None)
     for close in (*getattr(response, "_resource_closers", ()), *getattr(closed, "_resource_closers", ())):
@@ -124,13 +138,13 @@ def _django_route(response: Any) -> str | None:
 
 
 class _Request:
-    """One request on its way."""
+    """One request while it is answered."""
 
     __slots__ = ("_start_response", "account", "begin_ns", "environ", "headers", "response", "span", "status")
 
-    span: LateSpan
+    span: RequestSpan
 
-    def __init__(self, environ: Environ, start_response: StartResponse, account: Account | None) -> None:
+    def __init__(self, environ: Environ, start_response: StartResponse, account: CpuAccount | None) -> None:
         self.environ = environ
         self._start_response = start_response
         self.account = account
@@ -140,15 +154,15 @@ class _Request:
         self.response: Any = None
 
     def answer(self, app: Application) -> Any:
-        """The application's response; known before the step that made it is charged, since Django's says the route."""
+        """Call the application and keep its response before the step is charged, because Django's response knows the route."""
         self.response = app(self.environ, self.start_response)
         return self.response
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *error: Any, **named: Any) -> Any:
-        """The framework knows the route here; Flask forgets it before it returns."""
+        """Decide the label and pass the call on. Flask knows the route here, and forgets it before it returns."""
         if self.span.is_late:
-            settle(self.span)
-        code = str(status)[:3]  # what is no status at all is for the server to refuse
+            self.span.settle()
+        code = str(status)[:3]  # the server refuses anything that is no status
         self.status = int(code) if code.isdecimal() else None
         self.headers = headers
         if self.account is not None:
@@ -159,7 +173,7 @@ class _Request:
         return self._start_response(status, headers, *error, **named)
 
     def header(self, name: str, of_response: bool) -> str | None:
-        """The value of a header, by its name in lower case."""
+        """Return the value of a header, by its name in lower case."""
         if of_response:
             return next((value for key, value in self.headers if key.lower() == name), None)
         value: str | None = self.environ.get("HTTP_" + name.upper().replace("-", "_"))
@@ -167,7 +181,7 @@ class _Request:
 
 
 class _Response:
-    """An application's response, each step of it measured until it is closed. What else it can do is its own."""
+    """An application's response. Each of its steps is measured until it is closed; other attributes are the response's own."""
 
     def __init__(self, response: Iterable[bytes], request: _Request, end: Callable[[_Request, bool], None]) -> None:
         self._response = response
@@ -195,7 +209,7 @@ class _Response:
         return next(self._iterator)
 
     def close(self) -> None:
-        """End of the response, whoever ends it: the server, or a client that goes."""
+        """Close the response and end the request. The server calls it, also when the client has gone."""
         close = getattr(self._response, "close", None)
         try:
             if close is not None:
@@ -208,14 +222,14 @@ class _Response:
 
     def _step(self, method: Callable[[Any], Any], argument: Any) -> Any:
         span = self._request.span
-        return method(argument) if span._ended else step(span, method, argument)
+        return method(argument) if span.ended else step(span, method, argument)
 
     def _finish(self) -> None:
-        if not self._request.span._ended:
+        if not self._request.span.ended:
             self._end(self._request, self._failed)
 
     def __del__(self) -> None:
-        self._finish()  # by a server that closes nothing
+        self._finish()  # some servers close nothing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)

@@ -1,8 +1,12 @@
-"""ecoia: what AI services cost the environment, quarter after quarter, with proof.
+"""Measure what AI services cost the environment, quarter after quarter, and prove it.
 
->>> import ecoia
->>> @ecoia.track(service="vadore", phase="training")
-... def train(): ...
+This module and ``ecoia.testing`` are for programs and their tests, ``ecoia.integrating`` for integrations of host frameworks,
+``ecoia.errors`` for both. All other modules are private.
+
+Example:
+    >>> import ecoia
+    >>> @ecoia.track(service="vadore", phase="training")
+    ... def train(): ...
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ __version__ = VERSION
 
 
 def _sample(engine: Engine, background: Background) -> Sampling:
-    """Start measuring, in the background thread: what it imports would delay the host."""
+    """Make the sampler. The background thread calls it, so that its imports do not delay the host."""
     from ecoia.measuring.sampler import Sampler
 
     return Sampler(engine, background)

@@ -7,11 +7,26 @@ class EcoiaError(Exception):
     """Base of everything that ecoia raises on purpose.
 
     Never raised into measured code, except ``UsageError`` where the mistake is written (at decoration).
+
+    Example:
+        >>> import ecoia
+        >>> try:
+        ...     ecoia.track(service="Analyse CV")
+        ... except ecoia.EcoiaError as error:
+        ...     print(type(error).__name__)
+        UsageError
     """
 
 
 class UsageError(EcoiaError, ValueError):
-    """A literal in the program is illegal: an unknown phase, a service id with forbidden characters."""
+    """A literal in the program is illegal: an unknown phase, a service id with forbidden characters.
+
+    Example:
+        >>> import ecoia
+        >>> ecoia.track(service="analyse-cv", phase="serving")
+        Traceback (most recent call last):
+        ecoia.errors.UsageError: phase = 'serving': choose one of data-preparation, training, fine-tuning, evaluation, inference
+    """
 
 
 class RulesError(UsageError):

@@ -6,8 +6,6 @@ Each metric says its unit and how it adds up over time: ``sum``, ``last``, or ``
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 VERSION = "0.1.0"
 """Version of ecoia, as ``pyproject.toml`` has it."""
 
@@ -65,12 +63,15 @@ VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"
 
 
-class Metric(NamedTuple):
-    """A name written to MLflow, its unit and how it adds up over time."""
+class Metric:
+    """A name written to MLflow, its unit and how it adds up over time. A plain class, because ``import ecoia`` makes it."""
 
-    name: str
-    unit: str
-    adds_up: str
+    __slots__ = ("adds_up", "name", "unit")
+
+    def __init__(self, name: str, unit: str, adds_up: str) -> None:
+        self.name = name
+        self.unit = unit
+        self.adds_up = adds_up
 
 
 ENERGY = Metric("ecoia/energy_kwh", "kWh", "sum")
@@ -92,18 +93,31 @@ METRICS = (
 )
 
 
-class LiveCounter(NamedTuple):
-    """A counter for Prometheus and OpenTelemetry. What is kept is an integer, ``parts`` of which make one ``unit``."""
+class LiveCounter:
+    """A counter for Prometheus and OpenTelemetry. A plain class, as ``Metric``.
 
-    name: str
-    """In Prometheus, with its unit, without ``_total``."""
-    otel_name: str
-    unit: str
-    """In Prometheus: a base unit, or none."""
-    otel_unit: str
-    labels: tuple[str, ...]
-    parts: int
-    meaning: str
+    Attributes:
+        name: Name in Prometheus, with its unit, without ``_total``.
+        otel_name: Name in OpenTelemetry.
+        unit: Unit in Prometheus: a base unit, or none.
+        otel_unit: Unit in OpenTelemetry.
+        labels: Names of its labels.
+        parts: Number of stored integers that make one ``unit``.
+        meaning: What it counts, for the people who read it.
+    """
+
+    __slots__ = ("labels", "meaning", "name", "otel_name", "otel_unit", "parts", "unit")
+
+    def __init__(
+        self, name: str, otel_name: str, unit: str, otel_unit: str, labels: tuple[str, ...], parts: int, meaning: str
+    ) -> None:
+        self.name = name
+        self.otel_name = otel_name
+        self.unit = unit
+        self.otel_unit = otel_unit
+        self.labels = labels
+        self.parts = parts
+        self.meaning = meaning
 
 
 _WORK = ("service", "phase", "endpoint", "model_version")

@@ -17,7 +17,8 @@ from ecoia import meters, semconv
 from ecoia.delivery.deliver import deliver
 from ecoia.factors import default_factors
 from ecoia.keeping.journal import Journal
-from ecoia.measuring.recording import Delta, Key, Look, Recorder
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import hardware, idle_power
 from ecoia.meters.hardware import BusyTime
 from ecoia.periods import HALF_HOUR_NS, Quarter, utc_day
@@ -285,7 +286,7 @@ def test_a_request_over_a_boundary_counts_once_whatever_the_clock_does(
     """The request begins before the boundary; the clock on the wall passes or jumps it, or back over it, meanwhile."""
     second = 1_000_000_000
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-    key = Key("vadore", "inference", None, "/predict", None, None)
+    key = RecordKey("vadore", "inference", endpoint="/predict")
     looks = [
         Look(second, 0, 0, 1.0, {key: Delta(cpu_ns=second, in_flight_ns=second, spans=n, units_micro=n * 1_000_000)})
         for n in (0, 0, 1)

@@ -1,4 +1,4 @@
-"""``ecoia.track`` on real threads, tasks and generators: who is charged, and that measured code notices nothing.
+"""``ecoia.track`` on real threads, tasks and generators: which span is charged, and that measured code notices nothing.
 
 CPU time is burnt in exact amounts (by the thread's own clock) and read from the counters, so no test depends on the
 machine's speed or load.
@@ -25,6 +25,7 @@ import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ from hypothesis import strategies as st
 import ecoia
 from ecoia.errors import UsageError
 from ecoia.instrument import engine as engine_module
-from ecoia.instrument import spans
-from ecoia.instrument.engine import ThreadState
-from ecoia.instrument.start import Baseline
-from ecoia.instrument.tracking import MOST_LABELS
+from ecoia.instrument import steps, switching, tracking, wrapping
+from ecoia.instrument.labels import MOST_LABELS
+from ecoia.instrument.spans import ThreadState
+from ecoia.instrument.start import StartReadings
 from ecoia.keeping.journal import Journal
-from ecoia.measuring.recording import Delta, Key
-from ecoia.measuring.sampler import ThisProcess
+from ecoia.measuring.subject import Delta, RecordKey
+from ecoia.measuring.this_process import ThisProcess
 from ecoia.semconv import ENDPOINT_OTHERS, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.settings import load as load_settings
 from support.programs import recorded, run_python, spans_of
@@ -83,7 +84,7 @@ def test_recursion_counts_every_call_and_its_time_once(engine: QuietEngine) -> N
 
 
 def test_what_is_said_of_a_call_after_its_end_is_still_its_services(engine: QuietEngine) -> None:
-    """Spans of calls are used again: whoever kept one says it of the same service, never of another."""
+    """Spans of calls are reused. A span that was kept still belongs to the same service, never to another one."""
     kept: list[Any] = []
 
     @ecoia.track(service="kept")
@@ -180,7 +181,7 @@ def test_threads_that_share_an_object_never_take_one_anothers_blocks(engine: Qui
 
 
 def test_greenlets_that_interleave_on_one_thread_leave_nothing_behind(engine: QuietEngine) -> None:
-    """Each has a stack of its own: calls and steps end in any order. Who is charged is then a matter of chance."""
+    """Each greenlet has its own stack, so calls and steps end in any order, and which span is charged is left to chance."""
     greenlet = pytest.importorskip("greenlet")
     main = greenlet.getcurrent()
 
@@ -217,7 +218,7 @@ def test_greenlets_that_interleave_on_one_thread_leave_nothing_behind(engine: Qu
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises, as KeyboardInterrupt."""
+    """Raised by a signal handler, like KeyboardInterrupt."""
 
 
 @ecoia.track(service="call")
@@ -283,7 +284,7 @@ FORMS: dict[str, Callable[[], object]] = {
 def at_each_clock_read(
     monkeypatch: pytest.MonkeyPatch, form: Callable[[], object], handle: Callable[[], object]
 ) -> Iterator[None]:
-    """Run a form again and again, each time with a signal handler called after another one of its reads of a clock."""
+    """Run a form repeatedly, and call a signal handler after its first clock read, then after its second one, and so on."""
     left = [-1]
 
     def handled(clock: Callable[[], int]) -> Callable[[], int]:
@@ -296,10 +297,11 @@ def at_each_clock_read(
 
         return read
 
-    for module in ("tracking", "wrapping", "spans"):
+    for module in (tracking, wrapping, steps, switching):
         for clock in (time.perf_counter_ns, time.thread_time_ns):
-            monkeypatch.setattr(f"ecoia.instrument.{module}.{clock.__name__}", handled(clock))
-    form()  # the thread's first span
+            if hasattr(module, clock.__name__):
+                monkeypatch.setattr(module, clock.__name__, handled(clock))
+    form()  # so that the thread's first span is over
     reads = 0
     while left[0] <= 0:
         reads += 1
@@ -323,8 +325,8 @@ def test_an_exception_of_a_signal_handler_leaves_no_span_behind(
     began_ns = time.perf_counter_ns()
     for _ in at_each_clock_read(monkeypatch, FORMS[form], interrupt):
         engine.assert_settled()
-        assert spans.in_context.get() is None
-        assert spans.innermost() is None
+        assert switching.in_context.get() is None
+        assert switching.innermost() is None
     assert sum(state.cover_ns for state in engine.threads) <= time.perf_counter_ns() - began_ns
 
 
@@ -357,7 +359,8 @@ def test_what_a_step_used_survives_a_signal_handler_at_its_end(engine: QuietEngi
         return now_ns
 
     armed: list[bool] = []
-    monkeypatch.setattr("ecoia.instrument.wrapping.thread_time_ns", read)
+    monkeypatch.setattr(wrapping, "thread_time_ns", read)
+    monkeypatch.setattr(steps, "thread_time_ns", read)
 
     @ecoia.track(service="coroutine")
     async def work() -> None:
@@ -383,7 +386,7 @@ def test_threads_that_are_first_together_start_one_sampler(monkeypatch: pytest.M
     class SlowEngine(QuietEngine):
         def _start_background(self) -> None:
             started.append(threading.get_ident())
-            time.sleep(0.05)  # reading the baseline lets other threads run
+            time.sleep(0.05)  # the readings at the start let other threads run
             self.background = object()  # type: ignore[assignment]
 
     slow = SlowEngine()
@@ -424,7 +427,7 @@ def test_a_sleeper_pays_nothing_for_who_computes_meanwhile(engine: QuietEngine) 
 
     asyncio.run(main())
     assert_about(engine.cpu_ns("worker"), 200)
-    assert engine.cpu_ns("sleeper") < engine.cpu_ns("worker") / 100
+    assert engine.cpu_ns("sleeper") < 20 * MILLISECOND  # its own twenty steps, and nothing of the worker's 200 ms
     engine.assert_settled()
 
 
@@ -525,7 +528,7 @@ def test_cancelling_reaches_the_code_and_counts_as_failed(engine: QuietEngine) -
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=24), st.sets(st.integers(0, 4)))
 def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int], abandoned: set[int]) -> None:
-    """Blocks around awaits, in tasks that go on in any order: each ends once, and nothing stays on the thread."""
+    """Blocks around awaits, in tasks that resume in any order: each ends once, and nothing stays on the thread."""
     with pytest.MonkeyPatch.context() as patch:
         engine = quiet(patch)
 
@@ -543,7 +546,7 @@ def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int]
                 await pause()
                 assert ecoia.current() is first
 
-        # Each task in a context of its own, as an event loop runs it.
+        # Each task has a context of its own, as in an event loop.
         running = {index: (contextvars.copy_context(), task(f"task-{index}")) for index in range(5)}
 
         def step(index: int) -> None:
@@ -563,11 +566,11 @@ def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int]
         for index in set(range(5)) - abandoned:
             assert engine.spans(f"task-{index}") == 2
         engine.assert_settled()
-        assert spans.in_context.get() is None
+        assert switching.in_context.get() is None
 
 
 def test_generators_with_blocks_that_interleave_in_one_context(engine: QuietEngine) -> None:
-    """Not last in, first out: each block ends its own span, and what is innermost stays so."""
+    """Blocks that do not nest: each ends its own span, and the innermost one stays the innermost."""
 
     def hold(name: str) -> Iterator[None]:
         with ecoia.track(service=name) as span:
@@ -588,7 +591,7 @@ def test_generators_with_blocks_that_interleave_in_one_context(engine: QuietEngi
 
 
 def test_a_task_that_outlives_its_maker_is_outermost_itself(engine: QuietEngine) -> None:
-    """Else its failure would never be told, and each task made in a task would keep its ancestors for ever."""
+    """Otherwise its failure would never be recorded, and each task made in a task would keep its ancestors for ever."""
 
     async def background() -> Any:
         await asyncio.sleep(0.001)
@@ -723,7 +726,7 @@ def test_units_of_a_generator_are_counted_on_what_it_returns(engine: QuietEngine
 
 @pytest.mark.parametrize("service", ["stream", "inside"])
 def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, service: str) -> None:
-    """As a web framework streams: each step in another worker thread. Its CPU time is its own, not also 'outside'."""
+    """A web framework streams each step in another worker thread. Its CPU time belongs to it, and not also to 'outside'."""
 
     def produce() -> Iterator[int]:
         for number in range(6):
@@ -737,7 +740,7 @@ def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, s
 
     streaming = produce_inside if service == "inside" else ecoia.track(service="stream")(produce)
 
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     stream = streaming()
     seen, threads = [], []
 
@@ -753,7 +756,7 @@ def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, s
         def run(done: threading.Event = done) -> None:
             one_step()
             done.set()
-            keep_alive.wait(30)  # so that every step has a thread of its own
+            keep_alive.wait(30)  # so that each step runs in its own thread
 
         runners.append(threading.Thread(target=run))
         runners[-1].start()
@@ -772,7 +775,7 @@ def test_a_generator_that_changes_threads_is_charged_once(engine: QuietEngine, s
 
 
 def test_a_block_left_on_another_thread_ends_there(engine: QuietEngine) -> None:
-    """A plain generator with a block, stepped by a pool whose threads are in spans of their own: those go on."""
+    """A plain generator with a block, run step by step by a pool whose threads are in spans of their own: those continue."""
 
     def stream() -> Iterator[int]:
         with ecoia.track(service="stream"):
@@ -862,7 +865,7 @@ def test_an_async_generator_pays_for_its_steps_only(engine: QuietEngine) -> None
 
 
 def test_an_async_generator_left_open_is_closed_by_the_loop_in_silence(engine: QuietEngine) -> None:
-    """The loop closes what it knows of at its end; the wrapped generator must not be closed twice at once."""
+    """At its end, the loop closes the generators that it knows. The wrapped generator must not be closed twice at once."""
     closed = []
     complaints: list[dict[str, Any]] = []
 
@@ -1007,7 +1010,7 @@ def test_exceptions_come_out_as_they_are(engine: QuietEngine, kind: str, error: 
 
 
 def test_a_handed_on_exception_is_not_kept_alive(engine: QuietEngine) -> None:
-    """No cycle through our frames: what the host drops is gone at once."""
+    """No cycle goes through ecoia's frames, so an exception that the host drops is freed at once."""
 
     class Big(Exception):  # noqa: N818 - no error
         pass
@@ -1117,7 +1120,7 @@ def test_methods_of_every_kind(engine: QuietEngine) -> None:
     assert child.outer_static(4) == Child.outer_static(4) == child.inner_static(4) == 4
     assert child.value == 5
     assert ecoia.track(service="a")(child.method)(6) == ("model", 6)
-    assert engine.spans("a") == 9 + 1  # the bound method is measured twice: as the method, and again
+    assert engine.spans("a") == 9 + 1  # the bound method is measured twice: as the method and as itself
 
 
 def test_callables_that_are_not_functions(engine: QuietEngine) -> None:
@@ -1137,7 +1140,7 @@ def test_callables_that_are_not_functions(engine: QuietEngine) -> None:
     assert track(functools.lru_cache(burn))(0.1) is None
     from unittest.mock import Mock
 
-    assert track(Mock(return_value=8))() == 8  # answers to every attribute
+    assert track(Mock(return_value=8))() == 8  # has every attribute
     assert engine.spans("a") == 7
 
 
@@ -1205,7 +1208,7 @@ def test_a_slip_in_a_literal_raises_where_it_is_written() -> None:
 def test_a_value_of_run_time_never_raises(
     engine: QuietEngine, arguments: dict[str, Any], cause: str, service: str, phase: str
 ) -> None:
-    """From the environment or a file: it is counted, and what it measures is kept, in a block and in a decorator."""
+    """A value from the environment or a file: the problem is counted and the work recorded, in a block and a decorator."""
     with ecoia.track(**arguments) as span:
         span.units(1)
     assert ecoia.track(**arguments)(lambda: 5)() == 5
@@ -1253,7 +1256,7 @@ def test_a_constant_elsewhere_in_the_code_does_not_make_a_value_of_run_time_a_li
 
 
 class Hostile:
-    """Raises whatever is asked of it."""
+    """Raises at every operation."""
 
     def __float__(self) -> float:
         raise RuntimeError("no")
@@ -1282,7 +1285,7 @@ def test_units_that_are_no_count_are_lost_and_counted(engine: QuietEngine, wrong
     assert counters.units_micro == 10**6
     assert counters.accepted_micro == 0
     assert counters.accepted_given == 0
-    expected = 2 if wrong is None else 3  # accepted=None says that it is not known
+    expected = 2 if wrong is None else 3  # accepted=None means that the number is not known
     assert Counter(engine.lost) == {"invalid-units": expected}
 
 
@@ -1295,7 +1298,7 @@ def test_units_of_every_kind_of_number_add_up(engine: QuietEngine) -> None:
     with ecoia.track(service="a") as span:
         for number in (1, 0, 2.5, np.int64(3), np.float32(0.5), decimal.Decimal("1.25"), fractions.Fraction(3, 4)):
             span.units(number)
-    span.units(1, accepted=0.5)  # after its end: still the same work's
+    span.units(1, accepted=0.5)  # after its end: it still belongs to the same work
     (counters,) = engine.every("a")
     assert counters.units_micro == 10 * 10**6
     assert counters.accepted_micro == 500_000
@@ -1327,7 +1330,7 @@ def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
         span.quality("accuracy", float("nan"))
         span.quality(Hostile(), 0.5)  # type: ignore[arg-type]
     assert Counter(engine.lost) == {"invalid-tokens": 3, "invalid-quality": 2}
-    look = ThisProcess(engine, Baseline(), "s", load_settings()).look(time.perf_counter_ns())
+    look = ThisProcess(engine, StartReadings(), "s", load_settings()).look(time.perf_counter_ns())
     (delta,) = look.deltas.values()
     assert delta.tokens[("local", "small", "in")] == 10
     assert delta.tokens[("local", "small", "out")] == 20
@@ -1342,7 +1345,7 @@ def standing_in_for_mlflow(monkeypatch: pytest.MonkeyPatch, **functions: Any) ->
 
 
 def test_the_run_active_at_the_start_goes_with_the_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read from the module that the program imported; inference belongs to its service's day, so never asks."""
+    """The run is read from the module that the program imported. Inference belongs to its service's day and never asks."""
     active: list[str | None] = ["run-1"]
     asked = []
 
@@ -1360,7 +1363,7 @@ def test_the_run_active_at_the_start_goes_with_the_span(engine: QuietEngine, mon
     train(0.1)
     ecoia.track(service="a")(burn)(0.1)
     assert asked == ["run-1", "run-1", None]
-    look = ThisProcess(engine, Baseline(), "session", load_settings()).look(time.perf_counter_ns())
+    look = ThisProcess(engine, StartReadings(), "session", load_settings()).look(time.perf_counter_ns())
     assert {(key.phase, key.run_id, key.tracking_uri): delta.spans for key, delta in look.deltas.items()} == {
         ("training", "run-1", "sqlite:///a.db"): 2,
         ("training", "session", "sqlite:///a.db"): 1,
@@ -1373,7 +1376,7 @@ def test_the_outermost_span_of_a_run_tells_its_end_whatever_is_around_it(engine:
 
     @ecoia.track(service="a", phase="evaluation")
     def evaluate() -> None:
-        """Part of the run."""
+        """Train, as part of the run."""
 
     @ecoia.track(service="a", phase="training")
     def train() -> None:
@@ -1434,9 +1437,9 @@ def test_leaving_what_was_not_entered_does_nothing(engine: QuietEngine) -> None:
 
 
 def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
-    """Looks taken at any moment, while threads work and end: their sum is what was done, CPU time included."""
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    total: dict[Key, Delta] = {}
+    """Looks at any moment, while threads work and end: their sum is all the work that was done, and its CPU time."""
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
+    total: dict[RecordKey, Delta] = {}
     stop = threading.Event()
 
     def work(name: str) -> None:
@@ -1487,7 +1490,7 @@ def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
 
 
 def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) -> None:
-    """Whatever it does between two reads of one look, all looks together hold its CPU time once."""
+    """A thread may work between two reads of one look: all looks together still hold its CPU time once."""
     work_meanwhile = [False]
 
     class Watched(dict[Any, Any]):
@@ -1501,7 +1504,7 @@ def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) 
         burn(5)
     (state,) = engine.threads
     state.counters = Watched(state.counters)
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     looks = []
     for work_meanwhile[0] in (False, True, False, True, False):
         looks.append(subject.look(time.perf_counter_ns()))
@@ -1511,7 +1514,7 @@ def test_a_thread_that_works_on_during_a_look_is_read_once(engine: QuietEngine) 
 
 
 def test_a_span_that_ends_during_a_look_is_read_once(engine: QuietEngine) -> None:
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     end_meanwhile = [False]
     block = ecoia.track(service="a")
 
@@ -1533,7 +1536,7 @@ def test_a_span_that_ends_during_a_look_is_read_once(engine: QuietEngine) -> Non
 
 
 def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ecoia.measuring.sampler import _Seen
+    from ecoia.measuring.this_process import ThreadReader
 
     go, done = threading.Event(), threading.Event()
 
@@ -1548,16 +1551,16 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
     thread = threading.Thread(target=work)
     thread.start()
     assert done.wait(30)
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    advance = _Seen.advance
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
+    advance = ThreadReader.advance
 
-    def advance_then_end(self: _Seen, *arguments: Any) -> int:
+    def advance_then_end(self: ThreadReader, *arguments: Any) -> int:
         result = advance(self, *arguments)
         go.set()
-        thread.join()  # its last span, and its end, fall between the reading and what follows it
+        thread.join()  # its last span and its end fall between this look and the next one
         return result
 
-    monkeypatch.setattr(_Seen, "advance", advance_then_end)
+    monkeypatch.setattr(ThreadReader, "advance", advance_then_end)
     first = subject.look(time.perf_counter_ns())
     second = subject.look(time.perf_counter_ns())
     assert [sum(delta.spans for delta in look.deltas.values()) for look in (first, second)] == [1, 1]
@@ -1566,7 +1569,7 @@ def test_a_thread_that_ends_during_a_look_loses_nothing(engine: QuietEngine, mon
 
 
 def test_a_span_in_flight_is_seen_before_it_ends(engine: QuietEngine) -> None:
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     with ecoia.track(service="long", phase="training"):
         burn(5)
         (middle,) = subject.look(time.perf_counter_ns()).deltas.items()
@@ -1582,16 +1585,23 @@ def test_a_span_in_flight_is_seen_before_it_ends(engine: QuietEngine) -> None:
 def test_coverage_is_the_share_of_time_with_a_span(engine: QuietEngine) -> None:
     with ecoia.track(service="a"):
         pass
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
-    subject.look(time.perf_counter_ns())
-    start_ns = time.perf_counter_ns()
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
+    looks = [time.perf_counter_ns()]
+    subject.look(looks[0])
+    before_ns = time.perf_counter_ns()
     with ecoia.track(service="a"):
-        burn(10)
-        assert subject.look(time.perf_counter_ns()).coverage > 0.5
-    covered_ns = time.perf_counter_ns() - start_ns
-    time.sleep(0.05)
-    elapsed_ns = time.perf_counter_ns() - start_ns
-    assert subject.look(time.perf_counter_ns()).coverage <= covered_ns / elapsed_ns
+        began_ns = time.perf_counter_ns()
+        looks.append(time.perf_counter_ns())
+        inside = subject.look(looks[1]).coverage
+        ending_ns = time.perf_counter_ns()
+    ended_ns = time.perf_counter_ns()
+    time.sleep(0.001)
+    looks.append(time.perf_counter_ns())
+    outside = subject.look(looks[2]).coverage
+    elapsed_ns = [later - earlier for earlier, later in pairwise(looks)]
+    # The clock is read on both sides of where the block begins and ends, so any delay of the machine is in the bounds.
+    assert (looks[1] - began_ns) / elapsed_ns[0] <= inside <= (looks[1] - before_ns) / elapsed_ns[0]
+    assert (ending_ns - looks[1]) / elapsed_ns[1] <= outside <= (ended_ns - looks[1]) / elapsed_ns[1]
     assert subject.look(time.perf_counter_ns()).coverage == 0
 
 
@@ -1635,7 +1645,7 @@ except ecoia.UsageError:
 
 
 def test_a_fork_in_the_middle_of_a_span(home: Path) -> None:
-    """The child ends the parent's span in silence, and its own spans are in a file of its own."""
+    """The child ends the parent's span without recording it, and records its own spans in a file of its own."""
     program = """
 import os, sys, threading, ecoia
 def items():
@@ -1699,8 +1709,21 @@ def test_forks_of_several_threads_at_once_find_no_thread_of_ours(home: Path) -> 
     assert spans_of(home)["a"] == 2
 
 
+def test_a_forked_child_starts_without_what_its_parent_has_still_to_record(engine: QuietEngine) -> None:
+    """Otherwise both would count it. The child may still report losses and tokens through a span of the parent."""
+    with ecoia.track(service="a") as span:
+        engine.lost.append("invalid-units")
+        span.tokens("provider", "model", 1, 2)
+        engine.reset()  # the hook of a fork, in the child
+        assert (list(engine.lost), list(engine.events), engine.threads) == ([], [], [])
+        span.units(-1)
+        span.tokens("provider", "model", 3, 4)
+    assert list(engine.lost) == ["invalid-units"]
+    assert [event[2] for event in engine.events] == [("provider", "model", 3, 4)]
+
+
 def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the child would inherit, locked, the lock of a module that is being imported."""
+    """Otherwise the child would inherit the locked import lock of a module."""
     starting, go, forked = threading.Event(), threading.Event(), threading.Event()
 
     def start() -> None:
@@ -1708,7 +1731,7 @@ def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkey
         assert go.wait(30)
 
     monkeypatch.setattr(engine, "_start_background", start)
-    monkeypatch.setattr("ecoia.instrument.background.Background.PARKING_GRACE_SECONDS", 30)
+    monkeypatch.setattr("ecoia.instrument.engine.Engine.FORK_GRACE_SECONDS", 30)
     first = threading.Thread(target=_call)
     first.start()
     assert starting.wait(30)
@@ -1722,7 +1745,7 @@ def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkey
 
 
 def test_a_child_forked_at_once_can_import(home: Path) -> None:
-    """A fork while the sampler's thread imports must not leave the child waiting for an import's lock."""
+    """A fork while the sampler's thread imports must not leave the child waiting for an import lock."""
     program = """
 import os, time, ecoia
 children = []
@@ -1750,7 +1773,7 @@ for pid in children:
 
 
 class TestBlocksInTasks:
-    """A block around an ``await``: each task's steps are its own, whoever entered last."""
+    """A block around an ``await`` is charged for its own task's steps only, whichever task entered its block last."""
 
     @pytest.mark.parametrize("lazy_enters_last", [True, False])
     def test_a_block_that_waits_is_not_charged_for_the_one_that_works(self, home: Path, lazy_enters_last: bool) -> None:

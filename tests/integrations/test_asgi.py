@@ -1,4 +1,4 @@
-"""The ASGI middleware around a real FastAPI application under uvicorn, in a process of its own."""
+"""The ASGI middleware around a real FastAPI application under uvicorn, in its own process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def wait():
     return {}
 
 @app.get("/pooled")
-def pooled():  # Starlette runs it in a thread: the span follows
+def pooled():  # Starlette runs it in a thread, and the span follows
     ecoia.current().units(3)
     return {}
 
@@ -133,7 +133,7 @@ def served(home: Path) -> list[Record]:
         with urlopen(f"http://127.0.0.1:{port}/stream", timeout=30) as answer:
             assert answer.read() == b"part" * 10
         with urlopen(f"http://127.0.0.1:{port}/endless", timeout=30) as answer:
-            assert len(answer.read(3000)) == 3000  # and goes
+            assert len(answer.read(3000)) == 3000  # and then the client closes the connection
         assert get(port, "/gone") == 200
         with connect(f"ws://127.0.0.1:{port}/talk/somebody") as socket:
             for number in range(5):
@@ -151,7 +151,7 @@ def test_every_request_is_a_span_of_its_service_and_route(served: list[Record]) 
     spans: dict[str | None, int] = {}
     for record in served:
         spans[record.endpoint] = spans.get(record.endpoint, 0) + record.spans
-    # Probes are left out; a path that no route knows counts, without its text.
+    # Probes are left out. A path without a route counts, and its text is not kept.
     assert {endpoint: count for endpoint, count in spans.items() if count} == {
         "/cv/{number}": 40, "/wait": 10, "/pooled": 1, "/broken": 1, "/stream": 1, "/endless": 1, "/gone": 1, "/talk/{name}": 1,
         None: 1,
@@ -171,9 +171,9 @@ def test_a_request_that_waits_is_not_charged_for_those_that_work(served: list[Re
     for record in served:
         cpu_ns[record.endpoint] = cpu_ns.get(record.endpoint, 0) + record.cpu_ns
     assert cpu_ns["/cv/{number}"] >= 40 * 20_000_000
-    # Ten requests slept while forty worked for 0.8 s: they keep what they used themselves.
+    # Ten requests slept while forty worked for 0.8 s: they are charged for their own CPU time only.
     assert cpu_ns["/wait"] < 0.15 * cpu_ns["/cv/{number}"]
-    # A stream, which Starlette sends from another task, and a web socket are theirs to the end.
+    # A stream, which Starlette sends from another task, and a web socket are charged to their end.
     assert cpu_ns["/stream"] >= 10 * 10_000_000
     assert cpu_ns["/talk/{name}"] >= 5 * 10_000_000
 

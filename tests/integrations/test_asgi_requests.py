@@ -1,4 +1,4 @@
-"""What the ASGI middleware keeps of a request, whatever the application does. Applications are real, the server is not."""
+"""Each request through the ASGI middleware, whatever the application does. The applications are real, the server is not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import copy
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,17 +21,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import ecoia
-from ecoia.instrument.start import Baseline
-from ecoia.measuring.sampler import ThisProcess
+from ecoia.instrument.start import StartReadings
+from ecoia.integrating import RequestSpan
+from ecoia.measuring.this_process import ThisProcess
 from ecoia.settings import load as load_settings
 from ecoia_integrations.asgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from support.asgi import Message, ask, scope_of
 from support.programs import BURN, recorded, run_python
-from support.quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
+from support.quiet_engine import MILLISECOND, Passenger, QuietEngine, assert_about, burn, living, no_collection
 
 
 def by_endpoint(engine: QuietEngine, service: str = "cv") -> dict[str | None, int]:
-    """Spans by endpoint; of those with CPU time too."""
+    """Spans by endpoint, including endpoints that have only CPU time."""
     found: dict[str | None, int] = {}
     for counters in engine.every(service):
         found[counters.label.endpoint] = found.get(counters.label.endpoint, 0) + counters.spans
@@ -133,6 +135,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from ecoia_integrations.asgi import ImpactMiddleware
 import sys
+import weakref
 sys.path.insert(0, sys.argv[1])
 from support.asgi import ask
 
@@ -163,7 +166,7 @@ assert ecoia.flush(60)
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_stream_in_the_tasks_of_starlette_is_its_requests_own(home: Path, repository: Path, loop: str) -> None:
-    """A middleware made with a function, and a streaming response under uvicorn, run the application in tasks of their own."""
+    """A middleware from a function, and a streaming response under uvicorn, run the application in further tasks."""
     done = run_python(GROUPS, str(Path(__file__).parents[1]), loop)
     assert (done.returncode, done.stderr) == (0, "")
     records = [record for record in recorded(home) if record.service == "cv" and record.endpoint == "/stream"]
@@ -227,9 +230,8 @@ def test_an_application_whose_routes_are_something_else_is_served(engine: QuietE
 
 
 def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
-    engine: QuietEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    engine: QuietEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ecoia_integrations.endpoints.engine", engine)  # which has said nothing yet
     app, mounted, other = FastAPI(), FastAPI(), FastAPI()
     for inner, service in ((mounted, "cv"), (other, "model")):
         inner.add_api_route("/items/{x}", answer_api)
@@ -246,7 +248,7 @@ def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
     asyncio.run(main())
     spans = {endpoint: number for endpoint, number in by_endpoint(engine).items() if number}
     assert spans == {"/mounted/items/{x}": 2, "/other/items/{x}": 1, "/left/items/{x}": 1}
-    assert sum(by_endpoint(engine, "model").values()) == 1  # the other service's own
+    assert sum(by_endpoint(engine, "model").values()) == 1  # the other service counts its own
     assert sum(counters.units_micro for counters in engine.every("cv")) == 4_000_000
     assert_about(engine.cpu_ns("cv"), 6)
     assert_about(engine.cpu_ns("model"), 2)
@@ -376,7 +378,7 @@ def test_the_header_tells_cpu_time_until_the_answer_and_an_estimate_of_its_energ
 
     app = ImpactMiddleware(Starlette(routes=[Route("/", handler)]), service="cv", response_header=True)
     before = asyncio.run(ask(app, "/"))[0]["headers"]
-    assert b"ecoia-estimate" not in dict(before)  # no window is closed: nothing is known of energy
+    assert b"ecoia-estimate" not in dict(before)  # no window is closed, so the energy is not known
     monkeypatch.setattr("ecoia_integrations.asgi.joules_per_cpu_second", lambda: 20.0)
     headers = dict(asyncio.run(ask(app, "/"))[0]["headers"])
     assert headers[b"x-own"] == b"kept"
@@ -420,8 +422,35 @@ def test_ten_thousand_paths_are_one_route(engine: QuietEngine) -> None:
     assert by_endpoint(engine) == {"/cv/{id}": 10_000, None: 1}
 
 
+def test_a_request_that_is_over_is_freed_without_a_collection(engine: QuietEngine) -> None:
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/suspended":
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"done"})
+
+    measured = ImpactMiddleware(bare, service="cv", units=1, response_header=True)
+
+    async def drop(_: Any) -> None:
+        """Send nothing on."""
+
+    async def main() -> list[weakref.ref[Passenger]]:
+        passengers = []
+        for path in ("/", "/suspended"):
+            scope = {**scope_of(path), "test.passenger": Passenger()}
+            passengers.append(weakref.ref(scope["test.passenger"]))
+            await measured(scope, drop, drop)
+        return passengers
+
+    with no_collection():
+        passengers = asyncio.run(main())
+        assert [passenger() for passenger in passengers] == [None, None]
+        assert living(RequestSpan) == []
+    assert engine.spans("cv") == 2
+
+
 def test_turned_off_the_application_is_called_as_it_is(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecoia_integrations.asgi.engine", type("Off", (), {"disabled": True}))
+    monkeypatch.setattr(engine, "disabled", True)
     asyncio.run(ask(ImpactMiddleware(Starlette(routes=[Route("/", answer)]), service="cv"), "/"))
     assert not engine.threads
 
@@ -470,13 +499,13 @@ def test_a_clock_that_jumps_during_a_request_loses_nothing_and_counts_nothing_tw
     assert sum(record.units_micro or 0 for record in requests) == 2_000_000
     assert sum(record.cpu_ns for record in requests) >= 120 * MILLISECOND
     assert all(record.start_utc_ns <= record.end_utc_ns for record in records)
-    for record in records:  # however far the clock jumped, a window is as long as it took
+    for record in records:  # however far the clock jumped, a window has its true length
         assert record.end_utc_ns - record.start_utc_ns < 60 * 10**9
 
 
 def test_what_was_read_before_its_route_was_known_is_counted_once(engine: QuietEngine) -> None:
-    """It is where it was read; what the step used is charged, at its end, to the route."""
-    subject = ThisProcess(engine, Baseline(), "session", load_settings())
+    """It stays where it was read. At the end of the step, its remaining CPU time is charged to the route."""
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
     routed = Starlette(routes=[Route("/cv", answer)])
     cpu_ns: Counter[str | None] = Counter()
 
@@ -509,7 +538,7 @@ import asyncio, json, sys
 sys.path.insert(0, sys.argv[1])
 from support.asgi import ask
 import ecoia
-from ecoia.instrument.tracking import joules_per_cpu_second
+from ecoia.instrument.engine import joules_per_cpu_second
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -531,13 +560,13 @@ print(joules_per_cpu_second())
 
 
 def test_a_long_step_is_in_the_windows_in_which_it_ran_and_under_its_route(home: Path) -> None:
-    """Its route is known to the sampler before the step has ended. The factor of estimates is that of the last window."""
+    """The sampler knows the route before the step has ended. Estimates use the factor of the last window."""
     done = run_python(LONG, str(Path(__file__).parents[1]), ECOIA_FLUSH_SECONDS="0.5")
     assert (done.returncode, done.stderr) == (0, "")
     requests = [record for record in recorded(home) if record.service == "cv"]
     assert {record.endpoint for record in requests} == {"/cv"}
     assert len(requests) >= 3
-    for record in requests:  # no window has more of its one thread than there was time
+    for record in requests:  # the one thread cannot have used more CPU time than a window is long
         assert record.cpu_ns <= 1.2 * (record.end_utc_ns - record.start_utc_ns) + 50 * MILLISECOND
     assert 2500 * MILLISECOND <= sum(record.cpu_ns for record in requests) <= 3500 * MILLISECOND
     factors = []
@@ -547,5 +576,5 @@ def test_a_long_step_is_in_the_windows_in_which_it_ran_and_under_its_route(home:
         cpu_ns = sum(record.cpu_ns for record in window)
         if cpu_ns >= 10 * MILLISECOND:
             factors.append(pytest.approx(microjoules * 1000 / cpu_ns, rel=1e-6))
-    if done.stdout.strip() != "None":  # its window had next to no CPU time
+    if done.stdout.strip() != "None":  # its window had almost no CPU time
         assert float(done.stdout) in factors

@@ -1,4 +1,4 @@
-"""A real Celery worker, in a process of its own, on a broker of files: every task is a span of the process that ran it."""
+"""A real Celery worker in its own process, with a file system as broker: each task is a span of the process that ran it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_every_task_of_a_worker_is_a_span_of_its_name(home: Path, tmp_path: Path
     assert cpu_ns["model", None] >= 20 * MILLISECOND
     pids = {record.pid for record in recorded(home) if record.kind == "span"}
     assert (worker.pid in pids) is (pool != "prefork")
-    assert pool != "prefork" or len(pids) >= 2  # ten tasks a process
+    assert pool != "prefork" or len(pids) >= 2  # a process runs ten tasks
 
 
 CONSUMER = (
@@ -178,7 +178,7 @@ def score():
 
 def work():
     score.apply(task_id="one")
-    burn(200)  # nobody's
+    burn(200)  # outside tasks, so it belongs to no span
 
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads: thread.start()

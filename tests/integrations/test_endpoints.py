@@ -1,4 +1,4 @@
-"""Labels of endpoints stay few and are checked when a server starts; what is no request of a service is left out."""
+"""Labels of endpoints stay few and are checked when a server starts. Requests that serve nobody are left out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_labels_are_few_whatever_endpoints_there_are(texts: list[str], more: int
     assert len(labels) <= MOST_ENDPOINTS + 3
     assert all(label.endpoint is None or label.endpoint.isprintable() for label in labels)
     assert endpoints.of("/named").service == "other"
-    assert {endpoints.of(endpoint) for endpoint in asked} <= labels  # the same answer twice
+    assert {endpoints.of(endpoint) for endpoint in asked} <= labels  # and the same again for the same question
 
 
 def test_of_ten_thousand_endpoints_the_first_are_told_apart_and_the_rest_kept_together() -> None:

@@ -1,4 +1,4 @@
-"""Requests, wherever a signal handler comes in: it may raise, or use spans of its own."""
+"""Requests that a signal handler interrupts at any call. The handler may raise, or use spans itself."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 import ecoia
-from ecoia.instrument import spans, wrapping
+from ecoia.instrument import request_spans, spans, steps, switching
 from ecoia_integrations import asgi, wsgi
 from support.asgi import ask
 from support.quiet_engine import QuietEngine
 
-OURS = {module.__file__ for module in (spans, wrapping, asgi, wsgi)}
+OURS = {module.__file__ for module in (spans, switching, steps, request_spans, asgi, wsgi)}
 
 
 async def read(request: Request) -> Response:
@@ -65,11 +65,11 @@ FORMS: dict[str, Callable[[], Callable[[], object]]] = {
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises, as KeyboardInterrupt."""
+    """Raised by a signal handler, like KeyboardInterrupt."""
 
 
 def at_each_call(form: Callable[[], object], handle: Callable[[], object]) -> Iterator[str]:
-    """Run a form again and again, each time with a signal handler called at another one of our calls."""
+    """Run a form repeatedly, and call a signal handler at ecoia's first call, then at its second one, and so on."""
     left, place = 0, ""
 
     def come_in(frame: FrameType, event: str, _: Any) -> None:
@@ -81,7 +81,7 @@ def at_each_call(form: Callable[[], object], handle: Callable[[], object]) -> It
                 sys.setprofile(None)
                 handle()
 
-    form()  # what is learnt at the first request is known
+    form()  # so that the work of a first request is done
     calls = 0
     while left <= 0:
         calls += 1
@@ -108,7 +108,7 @@ def test_an_exception_of_a_signal_handler_leaves_no_request_behind(engine: Quiet
     for place in at_each_call(FORMS[form](), interrupt):
         assert [state.live for state in engine.threads] == [0], place
         engine.assert_settled()
-    gc.collect()  # what was never awaited is told here, and not in a test that comes later
+    gc.collect()  # a coroutine that was never awaited is reported here, and not in a later test
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,4 +1,4 @@
-"""Models that MLflow loads and serves, measured with no code change: real servers, real stores, killed and started again."""
+"""Models that MLflow loads and serves, measured without a change of code: real servers, real stores, killed and started again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ print(info.model_id)
 
 
 def run_program(source: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A program of somebody who uses MLflow, which warns of itself when it is imported."""
+    """Run a program that uses MLflow. MLflow itself causes warnings when it is imported."""
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
         env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
@@ -66,7 +66,7 @@ def run_program(source: str, *arguments: str, **environment: str) -> subprocess.
 
 
 def program(source: str, *arguments: str, **environment: str) -> str:
-    """What it printed."""
+    """Run it and return its output."""
     return run_program(source, *arguments, **environment).stdout
 
 
@@ -104,7 +104,7 @@ print(model.metadata.model_uuid)
 
 def test_any_model_is_measured_where_a_service_is_said_and_nothing_else_measures(home: Path) -> None:
     error, uuid = program(PREDICT, ECOIA_SERVICE=SERVICE).split()
-    assert error == "LookupError"  # the model's own reaches the program
+    assert error == "LookupError"  # the model's own error reaches the program
     spans: Counter[tuple[str | None, ...]] = Counter()
     units: Counter[tuple[str | None, ...]] = Counter()
     for record in recorded(home):
@@ -112,7 +112,7 @@ def test_any_model_is_measured_where_a_service_is_said_and_nothing_else_measures
             key = (record.service, record.phase, record.endpoint, record.model_version)
             spans[key] += record.spans
             units[key] += record.units_micro or 0
-    # Two batches of three rows, a stream for one input, and a prediction that failed: it took energy and delivered nothing.
+    # Two batches of three rows, a stream for one input, and a prediction that failed, which delivered no units.
     assert spans == {
         (SERVICE, "inference", semconv.MODEL_LOADING, None): 1,
         (SERVICE, "inference", None, uuid): 4,
@@ -172,7 +172,7 @@ def test_whatever_breaks_in_us_mlflow_is_imported(broken: str) -> None:
 
 
 class Echo:
-    """A model of nobody's library."""
+    """A model of no library."""
 
     def predict(self, data: Any, fail: bool = False) -> Any:
         if fail:
@@ -283,13 +283,13 @@ class ModelServer:
             return answer.status
 
     def answered(self, requests: int) -> int:
-        """How many of so many requests, each a batch of two rows, four at a time, were answered."""
+        """Send requests of two rows each, four at a time, and return how many were answered."""
         body = json.dumps({"inputs": [[1.0, 2.0], [15.0, 16.0]]})
         with ThreadPoolExecutor(4) as pool:
             return Counter(pool.map(lambda _: self._ask("POST", "/invocations", body), range(requests)))[200]
 
     def refused(self) -> int:
-        """The answer to a batch that the model cannot take."""
+        """Send a batch that the model rejects, and return the status."""
         return self._ask("POST", "/invocations", json.dumps({"inputs": [["x"]]}))
 
     def log(self) -> str:
@@ -297,7 +297,7 @@ class ModelServer:
         return self._log.read().decode()
 
     def stop(self) -> None:
-        """As a service manager does."""
+        """Stop it as a service manager does."""
         os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait(60)
         assert "ecoia" not in self.log(), self.log()
@@ -323,7 +323,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], ModelServer]]:
 
 
 def requests_in(home: Path) -> Counter[int]:
-    """Requests by process, as far as they are in the journal."""
+    """Requests by process that are in the journal by now."""
     spans: Counter[int] = Counter()
     for record in recorded(home) if home.exists() else []:
         if record.endpoint == "/invocations":
@@ -360,7 +360,7 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
     server = serve(environment)
     assert server.refused() == 400
     asked = 0
-    while len(requests_in(home)) < 2:  # whichever worker is free takes a request
+    while len(requests_in(home)) < 2:  # any free worker takes a request
         asked += server.answered(20)
     wait_until(lambda: requests_in(home).total() == asked + 1, 30)
     wait_until(lambda: "RUNNING" in [run.info.status for run in runs()], 60)  # the helper shows it while it serves
@@ -368,7 +368,7 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
     server.stop()
     server = serve(environment)
     asked += server.answered(20)
-    server.stop()  # uvicorn ends by a signal: what the workers measured is written before
+    server.stop()  # a signal ends uvicorn, and the workers write their records before
     wait_until(lambda: requests_in(home).total() == asked + 1, 30)
 
     def delivered() -> bool:
@@ -381,7 +381,7 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
     assert sum(row["spans"] for row in rows) == sum(record.spans for record in records)
     assert Counter(i for row in rows for i in row["record_ids"]).keys() == {record.record_id for record in records}
     days = {utc_day(record.start_utc_ns) for record in records}
-    assert sorted(run.data.tags["ecoia.day"] for run in runs()) == sorted(days)  # one run a day: two around midnight
+    assert sorted(run.data.tags["ecoia.day"] for run in runs()) == sorted(days)  # one run a day, so two around midnight
     totals: Counter[str] = Counter()
     for run in runs():
         totals.update(run.data.metrics)

@@ -1,4 +1,4 @@
-"""OpenTelemetry is given what each process recorded, by the SDK's own way of asking; where it goes is not ours to choose."""
+"""OpenTelemetry's SDK asks each process for its own records. The application chooses where they go."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def exported(path: Path) -> list[list[Any]]:
 
 
 def last_of(lines: list[list[Any]]) -> dict[int, dict[tuple[str, tuple[str, ...]], float]]:
-    """By process, what it said last, as the labels of the journal's sums."""
+    """The last export of each process, with the labels of the journal's sums."""
     counters = {counter.otel_name: counter for counter in LIVE_COUNTERS}
     named = {"service.name": "service", "ecoia.model.version": "model_version"}
     last: dict[int, dict[tuple[str, tuple[str, ...]], float]] = {}
@@ -94,8 +94,8 @@ work(4)  # written, and exported, at exit
 
 
 def test_workers_tell_their_own_and_add_up_to_the_journal(home: Path, tmp_path: Path) -> None:
-    """Forked after the set-up, each exports itself, whatever else is in the home."""
-    assert run_python(WORK + "work(5)").returncode == 0  # another process of the same home, that exports nothing
+    """Processes that are forked after the set-up export only themselves, whatever else is in the home."""
+    assert run_python(WORK + "work(5)").returncode == 0  # another process of the same home, which exports nothing
     others = {record.pid for record in recorded(home)}
     out = run(tmp_path, """
 set_up()
@@ -103,9 +103,9 @@ from ecoia_integrations import opentelemetry
 opentelemetry.register()
 work(1)
 assert ecoia.flush(60)
-metrics.get_meter_provider().force_flush()  # so the parent's file is known when it forks
+metrics.get_meter_provider().force_flush()  # so that the parent's file is known when it forks
 import warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later: the exporter is a thread
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later warn, because the exporter is a thread
 children = []
 for n in (2, 3):
     child = os.fork()

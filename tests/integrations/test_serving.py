@@ -1,4 +1,4 @@
-"""The example service under real servers and real load: what it answers, that the sums hold, that nothing is lost or grows."""
+"""The example service under real servers and load: its answers, its sums, and that nothing is lost and no memory grows."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ import functools, os, sys
 from pathlib import Path
 import ecoia
 import ecoia.meters
-from ecoia.measuring.claiming import Claimant
+from ecoia.measuring.allocation import Allocator
 
 if Path("machine").exists():
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=Path("machine").absolute())
 
-claim = Claimant.claim
+allocate = Allocator.allocate
 def told(self, *args, **named):
-    claimed = claim(self, *args, **named)
+    claimed = allocate(self, *args, **named)
     energy = [part for parts in (claimed.active, claimed.idle) for part in parts.values() if part is not None]
     with open(f"claims-{os.getpid()}", "a") as file:
         print(sum(energy), file=file)
     return claimed
-Claimant.claim = told
+Allocator.allocate = told
 
 sys.path.insert(0, os.environ["EXAMPLE"])
 from service import app as application
@@ -71,7 +71,7 @@ from service import app as application
 def readyz() -> bool:
     return ecoia.flush(60)
 """
-"""The example's application, which notes what its process claims, and writes its records when asked whether it is ready."""
+"""The example's application, which also notes the claims of its process, and writes its records when asked for readiness."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
 
 @pytest.fixture
 def example(model: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the example, whose service finds its model."""
+    """Return the folder of the example, with the model that the service loads."""
     folder = repository / "examples/inference"
     monkeypatch.setenv("MODEL", str(model))
     monkeypatch.setenv("EXAMPLE", str(folder))
@@ -96,7 +96,7 @@ def example(model: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def load(repository: Path, server: Server, seconds: float, rate: float = RATE, images: int = 4) -> int:
-    """How many requests of so many images were answered, all that were asked."""
+    """Send requests of ``images`` images each at a steady rate, assert that none failed, and return their number."""
     body = json.dumps([[0.5] * 64] * images)
     done = subprocess.run(
         [
@@ -111,12 +111,12 @@ def load(repository: Path, server: Server, seconds: float, rate: float = RATE, i
 
 
 def workers(server: Server) -> list[int]:
-    """The processes that serve."""
+    """Return the processes that serve."""
     return [int(file.name.removeprefix("claims-")) for file in sorted(server.folder.glob("claims-*"))]
 
 
 def claimed(server: Server) -> int:
-    """Microjoules that the server's processes claimed, all of them together."""
+    """Return the microjoules that all processes of the server claimed together."""
     return sum(int(line) for file in server.folder.glob("claims-*") for line in file.read_text().splitlines())
 
 
@@ -166,7 +166,7 @@ def test_the_example_reads_digits_and_tells_what_they_took(
         found = re.search(rf'^{name}_total{{endpoint="{endpoint}",model_version="{version}",.*}} (.*)$', page, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
-    wait_until(lambda: any(home.glob("journal/*/*.jsonl")))  # who scrapes before anything is recorded is told so in the log
+    wait_until(lambda: any(home.glob("journal/*/*.jsonl")))  # a scrape before anything is recorded is noted in the log
     wait_until(lambda: total("ecoia_units", "/read") == 216)
     assert total("ecoia_spans", "/read") == 20
     wait_until(lambda: all(total("ecoia_spans", endpoint) == 2 for endpoint in semconv.START_UP))  # one in each worker
@@ -184,14 +184,14 @@ def test_the_example_reads_digits_and_tells_what_they_took(
 def test_under_load_requests_idle_unattributed_and_overhead_are_all_that_the_counters_counted(
     repository: Path, home: Path, tmp_path: Path, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dedicated host: the process claims all of it, and what that is, the test knows without asking."""
+    """On a dedicated host the process claims all energy, and the test knows how much that is from the counters."""
     monkeypatch.setenv("ECOIA_SCOPE", "host")
     tree = PowercapTree(tmp_path / "machine")
     package = tree.add("package-0")
     dram = package.add("dram")
     server = serve(APPLICATION, "-m", "uvicorn", "app:application", "--fd", "{fd}")
     load(repository, server, 1, rate=2)
-    assert server.ask("/readyz") == (200, b"true")  # the counters were read: from here on what they count is ours
+    assert server.ask("/readyz") == (200, b"true")  # the counters were read: from here on all that they count is claimed
     with PowercapLoad({package: 90.0, dram: 10.0}) as drawn:
         asked = load(repository, server, 3)
         assert server.ask("/readyz") == (200, b"true")
@@ -217,7 +217,7 @@ def test_under_load_the_parts_of_two_workers_are_exactly_what_they_claim(
     server.stop()
     assert len(workers(server)) == 2
     energy = energy_by_kind(home)
-    ram = sum(record.energy_microjoules["ram"] or 0 for record in recorded(home))  # has no counter here
+    ram = sum(record.energy_microjoules["ram"] or 0 for record in recorded(home))  # it has no counter here
     assert energy.total() == claimed(server)
     assert 0 < energy.total() - ram <= used_uj
     assert served(home) == (asked, 4_000_000 * asked)
@@ -228,7 +228,7 @@ def test_under_load_the_parts_of_two_workers_are_exactly_what_they_claim(
 
 @contextmanager
 def away(port: int, mode: str) -> Iterator[list[threading.Thread]]:
-    """A tracking server that is not there, that is out of order after 5 s, or that takes calls and never answers.
+    """A tracking server that is not there, that fails after 5 s, or that accepts connections and never answers.
 
     Gives the calls that it took.
     """
@@ -283,7 +283,7 @@ def test_a_service_under_load_while_mlflow_is_away_loses_nothing_and_does_not_gr
     serve: Callable[..., Server],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A third of the time MLflow refuses, a third it answers after 5 s, a third it is stopped. Then it is back."""
+    """MLflow refuses for a third of the time, answers after 5 s for a third, and is stopped for a third. Then it is back."""
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     monkeypatch.setenv("ECOIA_DELIVERY", "helper")
@@ -313,7 +313,7 @@ def test_a_service_under_load_while_mlflow_is_away_loses_nothing_and_does_not_gr
         wait_until(arrived, 600)
         rows = MlflowLedger(MlflowStore(uri)).read_rows(0, 1 << 62)
     print(f"{time.monotonic() - began:6.1f} s  all is in MLflow", flush=True)
-    # A window that a half-hour cuts has its id in the rows of both.
+    # A window that a half-hour cuts has its id in the rows of both half-hours.
     parts = [(part.record_id, half_hour_start(part.start_utc_ns)) for record in records for part in split_by_half_hour(record)]
     assert Counter((i, row["half_hour_utc_ns"]) for row in rows for i in row["record_ids"]) == Counter(parts)
     assert sum(row["spans"] for row in rows if row["endpoint"] == "/read") == asked

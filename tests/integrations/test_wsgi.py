@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +17,12 @@ import flask
 import pytest
 
 import ecoia
-from ecoia_integrations import asgi
+from ecoia.integrating import RequestSpan
+from ecoia_integrations import asgi, wsgi
 from ecoia_integrations.endpoints import MOST_ENDPOINTS
 from ecoia_integrations.wsgi import ImpactMiddleware, RequestHeader, ResponseHeader
 from support.programs import BURN, recorded, run_python
-from support.quiet_engine import MILLISECOND, QuietEngine, assert_about, burn
+from support.quiet_engine import MILLISECOND, Passenger, QuietEngine, assert_about, burn, living, no_collection
 from support.servers import GUNICORN, Server
 from support.wsgi import ask, environ_of
 
@@ -81,7 +82,7 @@ def app() -> flask.Flask:
 
 
 def test_every_request_of_flask_is_a_span_of_its_rule(engine: QuietEngine, app: flask.Flask) -> None:
-    # What PEP 3333 asks of an application and of a server, our middleware keeps.
+    # The middleware keeps the rules of PEP 3333 for applications and for servers.
     app.wsgi_app = ImpactMiddleware(validator(app.wsgi_app), service="cv")  # type: ignore[method-assign, arg-type]
     checked = validator(app)
     for path in ("/cv/3", "/cv/4", "/stream", "/nowhere/somebody", "/health", "/static/none.css"):
@@ -118,7 +119,7 @@ def test_a_client_that_goes_is_measured_until_then(engine: QuietEngine, app: fla
     for _ in range(parts):
         next(response)
     response.close()
-    response.close()  # twice, as some do
+    response.close()  # twice, as some servers do
     assert spans_by_endpoint(engine) == {"/stream": 1}
     engine.assert_settled()
 
@@ -126,7 +127,7 @@ def test_a_client_that_goes_is_measured_until_then(engine: QuietEngine, app: fla
 def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(engine: QuietEngine, app: flask.Flask) -> None:
     twice = ImpactMiddleware(ImpactMiddleware(app, service="cv", units=1), service="cv", units=1)
     environ = environ_of("/nested")
-    for _ in range(2):  # what tries a request again does so with the same environ
+    for _ in range(2):  # a middleware that retries a request uses the same environ again
         list(twice(environ, lambda *_: None))
     ask(ImpactMiddleware(twice, service="portal"), "/nested")
     assert spans_by_endpoint(engine) == {"/nested": 3}
@@ -159,7 +160,7 @@ def test_a_server_that_closes_nothing_leaves_no_span_open(engine: QuietEngine, a
 
 
 def test_exceptions_of_views_and_streams_come_out_untouched(engine: QuietEngine, app: flask.Flask) -> None:
-    app.testing = True  # views' exceptions reach the server
+    app.testing = True  # so that exceptions of views reach the server
     measured = ImpactMiddleware(app, service="cv", units=1)
     with pytest.raises(RuntimeError, match="as any view may"):
         ask(measured, "/broken")
@@ -234,7 +235,7 @@ def test_units_come_from_a_number_a_header_or_a_callback(
     measured = ImpactMiddleware(app, service="cv", units=units, model_version="v2")
     assert ask(measured, "/cv/3", HTTP_X_SIZE="9")[0] == "200 OK"
     (counters,) = (counters for counters in engine.every("cv") if counters.spans)
-    assert (counters.units_micro, counters.label.model_version) == (micro, "v2")  # with the view's own two
+    assert (counters.units_micro, counters.label.model_version) == (micro, "v2")  # including the two of the view itself
     assert list(engine.lost) == lost
 
 
@@ -389,7 +390,7 @@ def test_all_that_gunicorns_workers_answer_is_recorded_once(
         cpu_ns[record.endpoint] += record.cpu_ns
     assert spans == {"/": 20, rule: 10, "/stream": 5, "/broken": 1, "/file": 1, None: 1}
     assert sum(record.units_micro or 0 for record in records) == 30_000_000
-    # Django's route is known once its view has answered: what was read of a view before is under None.
+    # Django's route is known once its view has answered. CPU time that was read before is recorded without an endpoint.
     assert cpu_ns["/"] + cpu_ns[None] >= 400 * MILLISECOND
     assert cpu_ns["/stream"] + cpu_ns[None] >= 300 * MILLISECOND
     assert cpu_ns[rule] + cpu_ns[None] >= 200 * MILLISECOND
@@ -399,16 +400,28 @@ def test_all_that_gunicorns_workers_answer_is_recorded_once(
     assert {record.pid for record in records} <= {record.pid for record in records} - {server.process.pid}
 
 
-def test_a_request_that_is_over_is_kept_by_nothing(engine: QuietEngine, app: flask.Flask) -> None:
-    def left_behind(asked: Any) -> int:
-        ask(asked, "/cv/3")
-        gc.collect()
-        gc.disable()
-        try:
-            for _ in range(20):
-                ask(asked, "/cv/3")
-            return gc.collect()
-        finally:
-            gc.enable()
+def test_a_request_that_is_over_is_freed_without_a_collection(engine: QuietEngine) -> None:
+    def bare(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [b"done"] if environ["PATH_INFO"] == "/list" else iter([b"do", b"ne"])
 
-    assert left_behind(ImpactMiddleware(app, service="cv")) == left_behind(app)
+    measured = ImpactMiddleware(bare, service="cv", units=1, response_header=True)
+    passengers = []
+    with no_collection():
+        for path in ("/list", "/stream"):
+            passenger = Passenger()
+            passengers.append(weakref.ref(passenger))
+            ask(measured, path, **{"test.passenger": passenger})
+            del passenger
+        assert [passenger() for passenger in passengers] == [None, None]
+        assert living(RequestSpan) == []
+    assert engine.spans("cv") == 2
+
+
+def test_nothing_of_a_finished_flask_request_is_ours(engine: QuietEngine, app: flask.Flask) -> None:
+    measured = ImpactMiddleware(app, service="cv")
+    with no_collection():
+        for path in ("/cv/3", "/stream"):  # not an error: Flask itself keeps its traceback, and so every frame
+            ask(measured, path)
+        assert living(RequestSpan, wsgi._Request, wsgi._Response) == []
+    assert engine.spans("cv") == 2

@@ -1,4 +1,4 @@
-"""Real processes: all CPU time that was used is in the records once, and with its rightful owner."""
+"""Check with real processes that CPU time is recorded once, for the span that used it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from support.programs import BURN, recorded, run_python
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timing]
 
 MILLISECOND = 1_000_000
 
@@ -34,9 +34,9 @@ assert ecoia.flush(60)
     ids=["one long span", "short spans with pauses"],
 )
 def test_the_threads_of_blas_are_the_spans(home: Path, body: str) -> None:
-    """Two threads, one of which carries no span: at least 99 % of what the process used is attributed.
+    """Of two threads, one carries no span; at least 99 % of the CPU time of the process is attributed to spans.
 
-    The pauses are pauses: BLAS's threads would spin on for a while, and where no span is left that is nobody's.
+    BLAS threads sleep in the pauses. They would spin for a while otherwise, without a span to pay for it.
     """
     done = run_python(BLAS.format(body=body), OPENBLAS_NUM_THREADS="2", OPENBLAS_THREAD_TIMEOUT="4")
     assert (done.returncode, done.stderr) == (0, "")
@@ -135,4 +135,5 @@ def test_a_sleeper_in_fastapis_thread_pool_gets_next_to_nothing(home: Path) -> N
         spans[record.service] += record.spans
     assert (spans["sleep"], spans["compute"]) == (4, 20)
     assert cpu_ns["compute"] >= 400 * MILLISECOND
-    assert cpu_ns["sleep"] <= 0.06 * (cpu_ns["sleep"] + cpu_ns["compute"])
+    # The four requests themselves cost 20 to 35 ms on a crowded machine. Split by time in flight, they would get four fifths.
+    assert cpu_ns["sleep"] <= 0.15 * (cpu_ns["sleep"] + cpu_ns["compute"])

@@ -1,4 +1,4 @@
-"""Whatever ends a program, and whatever becomes of its disk: what was written stays, what was lost is told."""
+"""Kill programs and fill disks: written records stay, and lost ones are counted."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 
 SEED = int(os.environ.get("SOAK_SEED", "20261125"))
 WINDOW_SECONDS = 0.5
-"""``flush_seconds`` is 0.2; a write takes its time, and the interpreter's turn comes late on a busy machine."""
+"""``flush_seconds`` is 0.2; a write takes time, and a busy machine schedules the sampler late."""
 
 
-# --- kill -9 -------------------------------------------------------------------------------------------------------------
+# --- kill -9 -----------------------------------------------------------------------------------------------------------
 
 
 def killed_programs(folder: Path) -> list[dict[str, Any]]:
-    """What ``KILLS`` programs had said when they were killed at random moments."""
+    """Kill ``KILLS`` programs at random moments, and return what each had reported."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).parents[1] / "support" / "kill_at_random.py"), str(folder), str(KILLS), str(SEED)],
         env={**os.environ, "ECOIA_FLUSH_SECONDS": "0.2"},
@@ -59,9 +59,10 @@ def units_by_pid(records: list[Record]) -> Counter[int]:
 
 
 @pytest.mark.mlflow
+@pytest.mark.timing
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings(*MLFLOW_WARNINGS)
-def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is_delivered_once(
+def test_programs_killed_at_any_moment_lose_at_most_a_window_and_the_rest_is_delivered_once(
     home: Path, tmp_path: Path, tracking_uri: str
 ) -> None:
     kills = killed_programs(tmp_path)
@@ -76,15 +77,17 @@ def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is
         ends[record.pid] = max(ends.get(record.pid, 0), record.end_utc_ns)
     lost_seconds = []
     for kill in kills:
-        # Each thread may have ended a span that it had no time to tell.
+        # Each thread may have ended a span that it had no time to report.
         assert kill["confirmed"] <= written[kill["pid"]] <= kill["done"] + 3
         lived_ns = kill["killed_utc_ns"] - kill["begin_utc_ns"]
         if not kill["flushes"] and kill["begin_utc_ns"] and lived_ns > (WINDOW_SECONDS + 0.2) * 1e9:
             lost_seconds.append((kill["killed_utc_ns"] - ends.get(kill["pid"], kill["begin_utc_ns"])) / 1e9)
-    assert statistics.median(lost_seconds) <= WINDOW_SECONDS, "a busy machine may be late, but not half of the times"
+    assert statistics.median(lost_seconds) <= WINDOW_SECONDS, "a busy machine may be late, but not half of the time"
 
     assert (
-        run_python("import ecoia\nwith ecoia.track(service='next') as span: span.units(1)", ECOIA_EXIT_SECONDS="10").returncode
+        run_python(
+            "import ecoia\nwith ecoia.track(service='next') as span: span.units(1)\necoia.flush(60)", ECOIA_EXIT_SECONDS="10"
+        ).returncode
         == 0
     )
     assert spans_of_scan(home)["next"] == 1
@@ -106,7 +109,7 @@ def test_programs_killed_at_any_moment_lose_a_window_at_most_and_what_is_left_is
 
 
 def spans_of_scan(home: Path) -> Counter[str | None]:
-    """As ``spans_of``, of a home that may hold torn lines."""
+    """Like ``spans_of``, for a home that may hold torn lines."""
     spans: Counter[str | None] = Counter()
     for record in Journal(home).scan().records:
         spans[record.service] += record.spans
@@ -114,7 +117,7 @@ def spans_of_scan(home: Path) -> Counter[str | None]:
 
 
 def killed_deliveries(uri: str, number: int) -> int:
-    """Start so many deliveries and kill each at a random moment. Returns how many had not ended before."""
+    """Start this many deliveries and kill each at a random moment. Returns how many were still running."""
     chance = random.Random(SEED)
     killed = 0
     for _ in range(number):
@@ -132,7 +135,7 @@ def killed_deliveries(uri: str, number: int) -> int:
     return killed
 
 
-# --- other ends ----------------------------------------------------------------------------------------------------------
+# --- other ends --------------------------------------------------------------------------------------------------------
 
 SUDDEN = {
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)", -signal.SIGTERM),
@@ -151,7 +154,7 @@ SUDDEN = {
 
 
 @pytest.mark.parametrize("how", SUDDEN)
-def test_what_was_flushed_outlives_a_sudden_end(home: Path, how: str) -> None:
+def test_flushed_records_survive_a_sudden_end(home: Path, how: str) -> None:
     end, status = SUDDEN[how]
     done = run_python(
         f"import os, signal, sys, time, ecoia\nwith ecoia.track(service='a'): pass\nassert ecoia.flush(60)\n{end}\n"
@@ -165,11 +168,11 @@ import os, ecoia
 with ecoia.track(service="a"): pass
 assert ecoia.flush(60)
 os.closerange(3, 256)
-theirs = [open(f"theirs-{number}", "w+b") for number in range(20)]  # under the numbers that were ours
+theirs = [open(f"theirs-{number}", "w+b") for number in range(20)]  # they get the numbers of our files
 with ecoia.track(service="a"): pass
 assert ecoia.flush(60)
 assert not any(os.fstat(file.fileno()).st_size for file in theirs), "a record in a file of the host's"
-for file in theirs: file.close()  # an error where we closed it
+for file in theirs: file.close()  # raises if we closed it
 with ecoia.track(service="a"): pass
 """
 
@@ -195,7 +198,7 @@ assert ecoia.flush(60)
 """
 
 
-def test_a_host_that_is_out_of_descriptors_for_a_while_is_measured_on(home: Path) -> None:
+def test_measuring_continues_after_a_host_ran_out_of_descriptors(home: Path) -> None:
     done = run_python(NO_DESCRIPTORS)
     assert (done.stdout, done.returncode) == ("", 0)
     assert "measuring stopped" not in done.stderr
@@ -206,7 +209,7 @@ def test_a_host_that_is_out_of_descriptors_for_a_while_is_measured_on(home: Path
 FORGOTTEN = """
 import sys, threading, ecoia
 block = ecoia.track(service="a")
-block.__enter__().units(1)  # never left
+block.__enter__().units(1)  # never exited
 generator = ecoia.track(service="a")(lambda: (yield))()
 thread = threading.Thread(target=threading.Event().wait, daemon=True)
 thread.start()
@@ -215,8 +218,8 @@ if sys.argv[1] == "flushed":
 """
 
 
-@pytest.mark.parametrize("when", ["flushed", "at exit"])
-def test_a_block_that_nobody_ends_keeps_its_units(home: Path, when: str) -> None:
+@pytest.mark.parametrize("when", ["flushed", pytest.param("at exit", marks=pytest.mark.timing)])
+def test_a_block_that_never_ends_keeps_its_units(home: Path, when: str) -> None:
     done = run_python(FORGOTTEN, when)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
     records = [record for record in recorded(home) if record.service == "a"]
@@ -224,14 +227,14 @@ def test_a_block_that_nobody_ends_keeps_its_units(home: Path, when: str) -> None
     assert sum(record.spans for record in records) == 0, "it never ended"
 
 
-# --- the disk ------------------------------------------------------------------------------------------------------------
+# --- the disk ----------------------------------------------------------------------------------------------------------
 
 FULL = """
 import os, sys, ecoia
 home, ballast = os.environ["ECOIA_HOME"], os.environ["ECOIA_HOME"] + ".ballast"
 def some(n, kinds=1):
     for i in range(n):
-        kind = i % kinds  # a service tells so many endpoints apart and no more
+        kind = i % kinds  # a service has at most this many endpoints
         with ecoia.track(service=f"a-{kind // 500}", endpoint=f"/{kind % 500}") as span: span.units(1)
 some(3)
 assert ecoia.flush(60) is True
@@ -254,7 +257,7 @@ sys.exit(3)
 
 
 def on_a_small_disk(tmp_path: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program whose home is a disk of 24 MiB of its own; its files are in ``tmp_path/disk.kept`` afterwards."""
+    """Run a program with its home on a disk of 24 MiB; afterwards, its files are in ``tmp_path/disk.kept``."""
     disk = tmp_path / "disk"
     disk.mkdir()
     return in_namespaces(
@@ -275,21 +278,23 @@ def lost_of(records: list[Record]) -> Counter[str]:
 
 @needs_namespaces
 @pytest.mark.parametrize(("many", "fits"), [(20, True), (10_050, False)], ids=["a little", "more than memory keeps"])
-def test_a_full_disk_is_told_and_what_memory_keeps_is_written_when_there_is_space(tmp_path: Path, many: int, fits: bool) -> None:
+def test_a_full_disk_is_reported_and_records_in_memory_are_written_once_there_is_space(
+    tmp_path: Path, many: int, fits: bool
+) -> None:
     done = on_a_small_disk(tmp_path, FULL, str(many), "space again")
     assert (done.stdout, done.returncode) == ("No space left on device\nthe host goes on\n", 3), done.stderr
-    assert 1 <= len(done.stderr.splitlines()) <= 2, "said once for a part of a write, once for none"
+    assert 1 <= len(done.stderr.splitlines()) <= 2, "reported once for a partial write, once for a failed one"
     assert all("free space" in line for line in done.stderr.splitlines())
     scan = Journal(tmp_path / "disk.kept").scan()
     assert (scan.torn, scan.newer) == (0, 0)
     assert scan.corrupt <= 1  # the line that the disk cut
     records = list({record.record_id: record for record in scan.records}.values())
     missing = 3 + 10 + many + 7 - sum(record.spans for record in records)
-    told = lost_of(records).get("unwritten-records", 0)
+    counted = lost_of(records).get("unwritten-records", 0)
     if fits:
-        assert (missing, told) == (0, 0)
+        assert (missing, counted) == (0, 0)
     else:
-        assert 50 < missing <= told < 2 * missing, "each of them is told, and so are those of no span"
+        assert 50 < missing <= counted < 2 * missing, "each lost record is counted, those without spans too"
 
 
 @needs_namespaces
@@ -314,7 +319,7 @@ sys.exit(3)
 
 @needs_namespaces
 @pytest.mark.parametrize("later", ["writable again", "never"])
-def test_a_home_that_is_read_only_is_told_and_changes_nothing_for_the_host(home: Path, later: str) -> None:
+def test_a_read_only_home_is_reported_and_changes_nothing_for_the_host(home: Path, later: str) -> None:
     run_python("import ecoia\nwith ecoia.track(service='before'): pass")
     done = in_namespaces(
         "--mount",
@@ -330,7 +335,7 @@ def test_a_home_that_is_read_only_is_told_and_changes_nothing_for_the_host(home:
     assert spans_of(home)["a"] == (2 if later == "writable again" else 0)
 
 
-# --- many processes, one home --------------------------------------------------------------------------------------------
+# --- many processes, one home ------------------------------------------------------------------------------------------
 
 HAMMER = """
 import threading, ecoia
@@ -344,7 +349,7 @@ for thread in threads: thread.join()
 """
 
 
-def test_eight_processes_that_hammer_one_home_lose_no_record(home: Path) -> None:
+def test_eight_busy_processes_on_one_home_lose_no_record(home: Path) -> None:
     running = [
         subprocess.Popen([sys.executable, "-c", HAMMER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(8)

@@ -1,4 +1,4 @@
-"""From readings to records: exact sums, honest gaps, and a host that notices nothing of it."""
+"""Check the way from readings to records: exact sums, reported gaps, and a host that is not disturbed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from ecoia.errors import SettingError
 from ecoia.instrument.background import Background
 from ecoia.instrument.engine import Engine
 from ecoia.keeping.journal import Journal
-from ecoia.measuring import claiming
-from ecoia.measuring.recording import Delta, Key, Look, Recorder
+from ecoia.measuring import host_share
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
@@ -39,12 +40,12 @@ from support.programs import BURN, recorded, run_python, spans_of
 SECOND_NS = 1_000_000_000
 TICK_NS = 10_000_000
 START = 1_795_000_000 * SECOND_NS
-VADORE = Key("vadore", "training", "run-1", None, None, None)
-EMPLOI = Key("smart-emploi", "inference", None, "/predict", "v2", None)
+VADORE = RecordKey("vadore", "training", "run-1")
+EMPLOI = RecordKey("smart-emploi", "inference", endpoint="/predict", model_version="v2")
 
 
 class Host:
-    """The kernel's account of the host's CPUs, moved on by hand."""
+    """The kernel's account of the host's CPUs, advanced by hand."""
 
     def __init__(self) -> None:
         self.busy_ns = 0
@@ -58,7 +59,7 @@ class Host:
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host()
     monkeypatch.setattr(hardware, "host_busy_time", host.read)
-    monkeypatch.setattr(claiming, "_VIEW_NS", 0)  # it moves by jumps, whatever time that takes
+    monkeypatch.setattr(host_share, "_VIEW_NS", 0)  # the account jumps, however little real time has passed
     return host
 
 
@@ -70,20 +71,20 @@ def make_recorder(
     start: int | None = None,
     **values: Any,
 ) -> Recorder:
-    told: list[str] = [] if complaints is None else complaints
+    logged: list[str] = [] if complaints is None else complaints
     return Recorder(
         make_settings(**values),
         subject,
         list(meters),
         pid=4242,
         start=(time.time_ns() if start is None else start, time.perf_counter_ns(), BusyTime(0, 0)),
-        complain=told.append,
+        complain=logged.append,
     )
 
 
 @pytest.fixture
 def recorder(host: Host) -> Iterator[Callable[..., Recorder]]:
-    """Recorders that are closed when the test is over."""
+    """Make recorders, and close them when the test is over."""
     made: list[Recorder] = []
 
     def make(*arguments: Any, **values: Any) -> Recorder:
@@ -96,18 +97,18 @@ def recorder(host: Host) -> Iterator[Callable[..., Recorder]]:
 
 
 def total(records: Iterable[Record], component: str, kind: str | None = None) -> int | None:
-    """Sum of what is there; None where nothing is."""
+    """Sum the energy that is not missing; None if all of it is."""
     energies = [record.energy_microjoules[component] for record in records if kind in (None, record.kind)]
     known = [energy for energy in energies if energy is not None]
     return sum(known) if known else None
 
 
-def one_look(cpu_ns: int = SECOND_NS, *, key: Key = VADORE, **fields: Any) -> Look:
+def one_look(cpu_ns: int = SECOND_NS, *, key: RecordKey = VADORE, **fields: Any) -> Look:
     delta = Delta(cpu_ns=cpu_ns, in_flight_ns=SECOND_NS, spans=1, ended=1, **fields)
     return Look(process_cpu_ns=cpu_ns, own_cpu_ns=0, outside_cpu_ns=0, coverage=1.0, deltas={key: delta})
 
 
-# --- exact sums ---------------------------------------------------------------------------------------------------
+# --- exact sums --------------------------------------------------------------------------------------------------------
 
 CPU_NS = st.integers(0, 4 * SECOND_NS)
 READING = st.fixed_dictionaries(
@@ -126,8 +127,8 @@ READING = st.fixed_dictionaries(
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(READING, min_size=1, max_size=12), st.sampled_from(["process", "host"]))
-def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dict[str, Any]], scope: str) -> None:
-    """Over many readings, with fractional shares and gaps: no joule twice, none lost, missing never zero."""
+def test_the_journal_holds_the_allocated_energy_to_the_microjoule(readings: list[dict[str, Any]], scope: str) -> None:
+    """Over many readings with fractional shares and gaps, no joule is recorded twice or lost, and missing is never zero."""
     exact: dict[str, Fraction | None] = dict.fromkeys(COMPONENTS)
     looks = []
     for reading in readings:
@@ -135,8 +136,8 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
         process_ns = sum(cpu for cpu, _ in reading["spans"].values()) + worker_ns + outside_ns
         deltas = {key: Delta(cpu_ns=cpu, in_flight_ns=flight, spans=1) for key, (cpu, flight) in reading["spans"].items()}
         looks.append(Look(process_ns, own_ns, outside_ns, reading["coverage"], deltas))
-        claimed_ns = process_ns + own_ns
-        share = Fraction(claimed_ns, max(reading["busy_ns"], claimed_ns, TICK_NS)) if scope == "process" else Fraction(1)
+        used_ns = process_ns + own_ns
+        share = Fraction(used_ns, max(reading["busy_ns"], used_ns, TICK_NS)) if scope == "process" else Fraction(1)
         for component in COMPONENTS:
             if reading[component] is not None:
                 part = reading[component] * (Fraction(1) if component == "gpu" else share)
@@ -145,8 +146,8 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
     host = Host()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(hardware, "host_busy_time", host.read)
-        patch.setattr(claiming, "_VIEW_NS", 0)
-        patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
+        patch.setattr(host_share, "_VIEW_NS", 0)
+        patch.setattr(os, "fsync", lambda _: None)  # it only takes time here; the tests of the journal check durability
         meters = [
             StepMeter("cpu", [reading["cpu"] for reading in readings]),
             StepMeter("gpu", [reading["gpu"] for reading in readings], devices=["GPU-1"]),
@@ -160,18 +161,18 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
             recording.read()
             if reading["close"]:
                 assert recording.close_window()
-        recording.close()  # reads once more, which no meter answers
+        recording.close()  # reads once more, and all meters fail
         records = recorded(Path(folder))
 
     for component in COMPONENTS:
-        claimed = total(records, component)
+        recorded_uj = total(records, component)
         if exact[component] is None:
-            assert claimed is None
-        elif claimed is None:
-            assert exact[component] < 1  # windows of zero everywhere write nothing
+            assert recorded_uj is None
+        elif recorded_uj is None:
+            assert exact[component] < 1  # a window without energy writes nothing
         else:
-            # What is below a microjoule waits for the next reading; floats err by much less.
-            assert -Fraction(1, 1000) < exact[component] - claimed < 1 + Fraction(1, 1000)
+            # A fraction of a microjoule is carried to the next reading; floats err by much less.
+            assert -Fraction(1, 1000) < exact[component] - recorded_uj < 1 + Fraction(1, 1000)
     for record in records:
         for component in COMPONENTS:
             assert (record.energy_microjoules[component] is None) == (record.method[component].status == MISSING)
@@ -181,13 +182,13 @@ def test_the_journal_holds_what_was_claimed_to_the_microjoule(readings: list[dic
     spans_cpu_ns = sum(cpu for reading in readings for cpu, _ in reading["spans"].values())
     workers_ns = sum(reading["more_ns"][0] for reading in readings)
     charged_ns = sum(record.cpu_ns for record in records if record.kind == KIND_SPAN)
-    assert spans_cpu_ns <= charged_ns <= spans_cpu_ns + workers_ns, "spans answer for their own and for workers"
+    assert spans_cpu_ns <= charged_ns <= spans_cpu_ns + workers_ns, "spans are charged for their own CPU time and for workers"
     if scope == "host":
         assert (total(records, "cpu", KIND_IDLE) or 0) <= (total(records, "cpu") or 0)
 
 
 def test_a_share_too_small_for_a_reading_adds_up_over_many(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
-    """A millionth of 1000 microjoules a reading is nothing each time, and one microjoule after a thousand."""
+    """A millionth of 1000 microjoules rounds to nothing at each reading, and adds up to one after a thousand."""
     subject = MemorySubject([one_look(cpu_ns=SECOND_NS // 1000)] * 2000)
     recording = recorder(subject, [StepMeter("cpu", [1000] * 2000)], home=str(tmp_path))
     for _ in range(2000):
@@ -195,15 +196,15 @@ def test_a_share_too_small_for_a_reading_adds_up_over_many(recorder: Callable[..
         host.total_ns += 1000 * SECOND_NS
         recording.read()
     recording.close_window()
-    assert total(recorded(tmp_path), "cpu") in (1, 2)  # 2 but for the last float
+    assert total(recorded(tmp_path), "cpu") in (1, 2)  # 2, or 1 after float rounding
 
 
-def test_a_dedicated_host_sets_idle_apart(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+def test_idle_energy_of_a_dedicated_host_is_separated(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     look = Look(SECOND_NS, 0, 0, 0.25, {VADORE: Delta(cpu_ns=SECOND_NS, in_flight_ns=SECOND_NS)})
     recording = recorder(
         MemorySubject([look]), [StepMeter("cpu", [1_000_001])], home=str(tmp_path), scope="host", service="reserver"
     )
-    host.busy_ns = 8 * SECOND_NS  # others were busy too: a dedicated host claims them
+    host.busy_ns = 8 * SECOND_NS  # other processes were busy too; a dedicated host records their energy
     recording.close()
     records = recorded(tmp_path)
     energies = {record.kind: record.energy_microjoules["cpu"] for record in records if record.kind != KIND_OUTCOME}
@@ -212,10 +213,10 @@ def test_a_dedicated_host_sets_idle_apart(recorder: Callable[..., Recorder], hos
     assert {record.scope for record in records} == {"host"}
 
 
-def test_threads_that_spin_between_spans_are_no_background(
+def test_threads_that_spin_between_spans_are_not_background(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reading without a span right after one: its workers spin for the span. Long after it they are of no span."""
+    """Workers in a reading right after a span spin for that span. Long after it, they belong to no span."""
     now_ns = [time.perf_counter_ns()]
     monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns[0])
 
@@ -240,11 +241,11 @@ def test_threads_that_spin_between_spans_are_no_background(
         return (span_cpu_ns() - before) // 1_000_000
 
     assert read(1) == 100 + 200
-    assert read(2) == 100 + 200, "what the workers used without a span is taken for background"
-    assert read(4) == 100 + 200 - 120, "what they use without spans, in the 0.6 s without, is not the span's"
+    assert read(2) == 100 + 200, "the workers' spinning after a span is mistaken for background"
+    assert read(4) == 100 + 200 - 120, "background in the 0.6 s without a span is not the span's"
 
 
-def test_a_process_claims_its_share(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+def test_a_process_records_its_share(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     host.busy_ns = host.total_ns = 4 * SECOND_NS
     recording = recorder(
         MemorySubject([one_look()]),
@@ -259,10 +260,10 @@ def test_a_process_claims_its_share(recorder: Callable[..., Recorder], host: Hos
     assert record.pid == 4242
 
 
-# --- gaps are told ------------------------------------------------------------------------------------------------
+# --- gaps are reported -------------------------------------------------------------------------------------------------
 
 
-def test_what_could_not_be_read_is_missing_and_counted(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+def test_a_reading_that_failed_is_missing_and_counted(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     recording = recorder(
         MemorySubject([one_look(), one_look(), one_look()]), [StepMeter("cpu", [None, None, 70])], home=str(tmp_path)
     )
@@ -279,7 +280,7 @@ def test_what_could_not_be_read_is_missing_and_counted(recorder: Callable[..., R
     assert [dict(record.lost) for record in recorded(tmp_path) if record.lost] == [{"cpu-unread": 2}]
 
 
-def test_a_meter_that_breaks_takes_no_other_with_it(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+def test_a_broken_meter_does_not_affect_the_others(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     class BrokenMeter(FixedMeter):
         def read(self, seconds: float, load: float) -> int | None:
             raise RuntimeError("driver gone")
@@ -319,16 +320,16 @@ def test_nothing_done_writes_nothing(recorder: Callable[..., Recorder], host: Ho
 
 
 @pytest.mark.parametrize("meters", [[], [StepMeter("cpu", [0, 0])]], ids=["all missing", "no energy yet"])
-def test_cpu_time_is_recorded_whatever_becomes_of_its_energy(
+def test_cpu_time_is_recorded_even_if_its_energy_is_missing(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, meters: list[Meter]
 ) -> None:
-    """What is in no record, a process above that measures would take for its own."""
+    """CPU time without a record would be recorded again by a process that measures above."""
     recording = recorder(MemorySubject([Look(7, 5, 2, 0.0, {})]), meters, home=str(tmp_path))
     recording.close()
     assert {record.kind: record.cpu_ns for record in recorded(tmp_path)} == {KIND_UNATTRIBUTED: 7, KIND_OVERHEAD: 5}
 
 
-def test_an_outcome_is_told_once_until_it_changes(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
+def test_an_outcome_is_recorded_once_until_it_changes(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     looks = [one_look(), one_look(), one_look(last_failed=True), one_look(last_failed=True), one_look(key=EMPLOI)]
     recording = recorder(MemorySubject(looks), [], home=str(tmp_path))
     for _ in looks:
@@ -356,7 +357,7 @@ def test_tokens_quality_and_units_arrive(recorder: Callable[..., Recorder], host
     assert (second.units_micro, second.accepted_micro) == (None, None)  # not given is not zero
 
 
-# --- time ----------------------------------------------------------------------------------------------------------
+# --- time --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_window_ends_with_its_half_hour(
@@ -368,11 +369,11 @@ def test_a_window_ends_with_its_half_hour(
     recording = recorder(MemorySubject([one_look()] * 4), [StepMeter("cpu", [10, 5, 15, 30])], home=str(tmp_path), start=now[0])
     recording.read()
     now[0] = boundary - 1
-    assert recording.step() == 0.001, "a reading, and the next as soon as the half-hour ends"
+    assert recording.step() == 0.001, "a reading; the next one is due as soon as the half-hour ends"
     now[0] = boundary
-    assert recording.crosses_half_hour()
+    assert recording.window.crosses_half_hour()
     recording.step()
-    assert not recording.crosses_half_hour()
+    assert not recording.window.crosses_half_hour()
     now[0] += HALF_HOUR_NS // 2
     recording.close()
     rows = [row for row in fold(recorded(tmp_path)) if row["kind"] == KIND_SPAN]
@@ -382,7 +383,7 @@ def test_a_window_ends_with_its_half_hour(
     }
 
 
-def test_a_clock_that_is_set_moves_a_window_and_does_not_stretch_it(
+def test_setting_the_clock_moves_a_window_without_stretching_it(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [START]
@@ -391,9 +392,9 @@ def test_a_clock_that_is_set_moves_a_window_and_does_not_stretch_it(
     for moment in (START + SECOND_NS, START - 3600 * SECOND_NS, START - 3599 * SECOND_NS, START + 86400 * SECOND_NS):
         recording.read()
         now[0] = moment
-        assert recording.window_seconds() >= 0
+        assert recording.window.seconds() >= 0
         recording.close_window()
-    # An hour back, then a day on: what follows is placed by the clock as it stands, as long as it took.
+    # The clock is set back by an hour, then forward by a day: each window ends now, and keeps its duration.
     records = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
     assert [round((record.end_utc_ns - START) / SECOND_NS) for record in records] == [1, -3600, -3599, 86400]
     assert all(0 <= record.end_utc_ns - record.start_utc_ns <= 60 * SECOND_NS for record in records)
@@ -402,17 +403,17 @@ def test_a_clock_that_is_set_moves_a_window_and_does_not_stretch_it(
     assert steps == 2
 
 
-def test_the_age_of_a_window_does_not_follow_the_clock_on_the_wall(
+def test_the_age_of_a_window_does_not_follow_the_wall_clock(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = recorder(MemorySubject(), [], home=str(tmp_path))
-    monkeypatch.setattr(time, "time_ns", lambda: 0)  # decades back: records must not wait for it to catch up
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # decades back: records must not wait until it has caught up
     start_ns = time.perf_counter_ns()
     monkeypatch.setattr(time, "perf_counter_ns", lambda: start_ns + 11 * SECOND_NS)
-    assert recording.window_seconds() >= 10
+    assert recording.window.seconds() >= 10
 
 
-# --- a journal that fails --------------------------------------------------------------------------------------------
+# --- a journal that fails ----------------------------------------------------------------------------------------------
 
 
 def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
@@ -431,12 +432,15 @@ def test_records_wait_for_a_journal_that_fails(recorder: Callable[..., Recorder]
     assert total(records, "cpu") == 7
     assert len({record.record_id for record in records}) == len(records)
     assert not any(record.lost for record in records)  # nothing was lost after all
+    recording.close()
+    records = recorded(home)
+    assert len({record.record_id for record in records}) == len(records), "records that were written are written again"
 
 
-def test_what_does_not_fit_in_memory_is_told(
+def test_records_that_do_not_fit_in_memory_are_counted(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecoia.measuring.recording._MAX_UNWRITTEN", 2)
+    monkeypatch.setattr("ecoia.measuring.record_writer._MAX_UNWRITTEN", 2)
     home = tmp_path / "home"
     home.write_text("in the way", encoding="utf-8")
     look = Look(SECOND_NS, 0, 0, 1.0, {EMPLOI: Delta(cpu_ns=SECOND_NS)})
@@ -448,7 +452,7 @@ def test_what_does_not_fit_in_memory_is_told(
     recording.close()
     records = recorded(home)
     assert total(records, "cpu") == 32 + 64  # the newest are kept
-    # Five spans, and two records that told of such losses: their counts live on.
+    # Five records of spans, and two that counted such losses; their counts are kept.
     assert sum(record.lost.get("unwritten-records", 0) for record in records) == 7
 
 
@@ -462,7 +466,7 @@ def test_the_size_cap_is_announced_and_kept(recorder: Callable[..., Recorder], h
         written.append(recording.close_window())
     assert written[0]
     assert not written[-1]
-    assert "of its cap (journal_max_mb)" in complaints[0]  # told from 80 %, before it bites
+    assert "of its cap (journal_max_mb)" in complaints[0]  # reported from 80 %, before writes fail
     assert "is at its cap of 20000 bytes" in complaints[-1]
     assert Journal(tmp_path).size_bytes() <= cap_mb * 1e6
     assert len(recorded(tmp_path)) >= 10
@@ -483,7 +487,7 @@ with ecoia.track(service="a"): pass
 print(ecoia.flush())
 """
     done = run_python("import ecoia; assert ecoia.flush(60) is True\n" + program)
-    assert (done.stdout, done.returncode) == ("True\n", 0)  # its file is open: the folder's new name changes nothing
+    assert (done.stdout, done.returncode) == ("True\n", 0)  # its file is open, so renaming the folder changes nothing
     home.unlink()
     done = run_python("import ecoia\nwith ecoia.track(service='a'): pass\nprint(ecoia.flush())", ECOIA_HOME="/proc/ecoia")
     assert (done.stdout, done.returncode) == ("False\n", 0)
@@ -507,7 +511,7 @@ assert answers == [True] * 30, answers
 
 
 def test_a_fork_that_is_over_before_the_sampler_could_end_leaves_it_running(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It saw the fork begin, and was writing to a slow disk while it passed."""
+    """The sampler saw the fork begin, and wrote to a slow disk until the fork was over."""
     monkeypatch.setattr(Background, "PARKING_GRACE_SECONDS", 0.01)
     engine = Engine()
     background = Background(engine._make_sampling, complain=engine.complain, lose=engine.lost.append)
@@ -525,12 +529,12 @@ def test_a_fork_that_is_over_before_the_sampler_could_end_leaves_it_running(home
     monkeypatch.setattr(background.sampling, "run", slow)
     background.park()
     background._thread.join(60)
-    background.unpark()  # a thread whose run is slow from here on
+    background.unpark()  # the new thread runs slowly
     background.park()
     assert seen.wait(60)
     background.unpark()
     go_on.set()
-    assert again.wait(60), "nothing is measured any more"
+    assert again.wait(60), "measuring has stopped"
     background.stop()
 
 
@@ -543,14 +547,12 @@ def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: py
     engine = Engine()
     monkeypatch.setattr(engine, "complain", complaints.append)
     background = Background(engine._make_sampling, complain=engine.complain, lose=engine.lost.append)
-    start = time.monotonic()
-    assert background.flush(20) is False
-    assert time.monotonic() - start < 10
+    assert background.flush(3600) is False  # if it waited, the test would time out
     assert complaints == ["measuring stopped: RuntimeError: out of luck"]
 
 
 def test_long_spans_are_soon_on_disk(home: Path) -> None:
-    """A second or more: written at its end, not at the end of the window."""
+    """A span of a second or more is written when it ends, not when the window does."""
     program = """
 import os, sys, time, ecoia
 with ecoia.track(service="a"):
@@ -568,9 +570,10 @@ os._exit(0)
     assert spans_of(home)["a"] == 1
 
 
-# --- whole processes -----------------------------------------------------------------------------------------------------
+# --- whole processes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timing
 def test_a_short_script_leaves_its_records(home: Path) -> None:
     done = run_python(
         f"{BURN}\nimport ecoia\nwith ecoia.track(service='vadore', phase='training') as s:\n    burn(50)\n    s.units(3)\n"
@@ -579,7 +582,7 @@ def test_a_short_script_leaves_its_records(home: Path) -> None:
     records = recorded(home)
     (span,) = [record for record in records if record.kind == KIND_SPAN]
     assert (span.service, span.phase, span.spans, span.units_micro) == ("vadore", "training", 1, 3_000_000)
-    assert 50_000_000 <= span.cpu_ns < 70_000_000
+    assert 50_000_000 <= span.cpu_ns < 100_000_000
     (outcome,) = [record for record in records if record.kind == KIND_OUTCOME]
     assert (outcome.outcome, outcome.run_id) == ("ok", span.run_id)
     for component in COMPONENTS:
@@ -589,8 +592,9 @@ def test_a_short_script_leaves_its_records(home: Path) -> None:
     assert sys.executable not in text
 
 
+@pytest.mark.timing
 def test_all_cpu_time_is_in_the_records_once(home: Path) -> None:
-    """In spans, beside them and in plain threads: the records' CPU time is the process's, from its first span on."""
+    """Records hold the CPU time of the process from its first span on: in spans, outside them, and in plain threads."""
     program = f"""
 import sys, threading
 {BURN}
@@ -615,9 +619,9 @@ print(time.process_time_ns() - start)
     cpu_ms = {service: sum(r.cpu_ns for r in records if r.service == service) / 1e6 for service in ("a", "b")}
     assert cpu_ms["a"] >= 200
     assert cpu_ms["b"] >= 100
-    assert cpu_ms["a"] + cpu_ms["b"] > 380, "the worker, too, ran for the spans that were in flight"
+    assert cpu_ms["a"] + cpu_ms["b"] > 380, "the worker ran for the spans in flight too"
     unattributed = sum(record.cpu_ns for record in records if record.kind == KIND_UNATTRIBUTED) / 1e6
-    assert 195 <= unattributed < 300  # what ran after
+    assert 195 <= unattributed < 380  # the 200 ms after the spans, and not the worker's 200 ms
 
 
 ENDINGS = {
@@ -626,10 +630,9 @@ ENDINGS = {
     "exits with a text": ("import sys; sys.exit('sorry')", 1),
     "raises": ("raise RuntimeError('mine')", 1),
     "raises in a thread": ("import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", 0),
-    # Flushed first: Python forgets that an interrupt ended it when anything is compiled after that, as imports do.
     "interrupts itself": (
-        # What started the tests may ignore interrupts (a shell's background job does), and children inherit that.
-        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); ecoia.flush(); "
+        # A shell ignores interrupts in background jobs, and children inherit that.
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "os.kill(os.getpid(), signal.SIGINT); time.sleep(30)",
         -signal.SIGINT,
     ),
@@ -637,9 +640,11 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_host_ends_as_it_would_without_us(home: Path, ending: str) -> None:
+def test_a_host_ends_as_it_does_without_ecoia(home: Path, ending: str) -> None:
     code, status = ENDINGS[ending]
-    program = f"{BURN}\nimport ecoia\nwith ecoia.track(service='a'):\n    burn(5)\nprint('answer')\n{code}\n"
+    # Flushed before the end: a busy machine may not find the meters in the time that an exit waits for them. Besides, Python
+    # forgets that an interrupt ended it if anything is compiled afterwards, as by an import.
+    program = f"{BURN}\nimport ecoia\nwith ecoia.track(service='a'):\n    burn(5)\nprint('answer')\necoia.flush(60)\n{code}\n"
     measured = run_python(program)
     bare = run_python(program, ECOIA_DISABLED="1")
     assert measured.returncode == bare.returncode == status
@@ -648,8 +653,8 @@ def test_a_host_ends_as_it_would_without_us(home: Path, ending: str) -> None:
     assert spans_of(home)["a"] == 1
 
 
-def test_the_host_is_left_as_it_was(home: Path) -> None:
-    """Logging, warnings, signals, hooks, environment, network: as if we were not there."""
+def test_the_state_of_the_host_is_unchanged(home: Path) -> None:
+    """Logging, warnings, signals, hooks, environment and network are as they are without ecoia."""
     program = """
 import logging, os, signal, socket, sys, threading, warnings
 network = []
@@ -681,7 +686,7 @@ after = facts()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, [(before[name], after[name]) for name in changed]
 assert not network, network
-assert "codecarbon" in sys.modules, "nothing was tried"
+assert "codecarbon" in sys.modules, "no meter was detected, so nothing was tested"
 forbidden = {"mlflow", "pandas", "pydantic", "typer", "rich", "requests"} & set(sys.modules)
 assert not forbidden, forbidden
 """
@@ -701,7 +706,7 @@ print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
     words = ("causes", "errors", "semconv")
-    instrument = ("background", "engine", "handoff", "mlflow_run", "spans", "start", "tracking", "wrapping")
+    instrument = ("engine", "handoff", "labels", "mlflow_run", "spans", "steps", "switching", "tracking", "wrapping")
     modules = [*words, "instrument", *(f"instrument.{name}" for name in instrument)]
     assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 
@@ -715,14 +720,14 @@ def test_a_home_that_cannot_be_used_changes_nothing_for_the_host(tmp_path: Path,
     )
     done = run_python(program, ECOIA_HOME=home)
     assert (done.stdout, done.returncode) == ("0\n1\n2\n", 3)
-    (line,) = done.stderr.splitlines()  # said once
+    (line,) = done.stderr.splitlines()  # logged once
     assert line.startswith(f"ecoia: journal home '{home}' cannot be used")
     assert "ECOIA_HOME" in line
 
 
 def test_illegal_settings_are_counted_and_the_host_goes_on(home: Path) -> None:
     done = run_python(
-        "import ecoia\nwith ecoia.track(service='a'): print('answer')\n",
+        "import ecoia\nwith ecoia.track(service='a'): print('answer')\necoia.flush(60)\n",
         ECOIA_PUE="0.5",
         ECOIA_ZONE="France",
         ECOIA_FLUSH_SECONDS="often",
@@ -730,9 +735,9 @@ def test_illegal_settings_are_counted_and_the_host_goes_on(home: Path) -> None:
         ECOIA_SERVICE="Not An Id",
     )
     assert (done.stdout, done.returncode) == ("answer\n", 0)
-    told = done.stderr.splitlines()
-    assert len(told) == 5, "each fault once"
-    assert all(any(f"ECOIA_{name}" in line for line in told) for name in ("PUE", "ZONE", "FLUSH_SECONDS", "SCOPE", "SERVICE"))
+    logged = done.stderr.splitlines()
+    assert len(logged) == 5, "each fault once"
+    assert all(any(f"ECOIA_{name}" in line for line in logged) for name in ("PUE", "ZONE", "FLUSH_SECONDS", "SCOPE", "SERVICE"))
     lost: Counter[str] = Counter()
     for record in recorded(home):
         lost.update(record.lost)
@@ -750,6 +755,7 @@ with ecoia.track(service=service) as span:
 @ecoia.track(service=service)
 def decorated(): return "answer"
 print(decorated())
+ecoia.flush(60)
 """
     done = run_python(program, SERVICE="Mon Service")
     assert (done.stdout, done.stderr, done.returncode) == ("answer\n", "", 0)
@@ -760,10 +766,10 @@ print(decorated())
     assert spans_of(home)["mon-service"] == 2
 
 
-def test_a_dedicated_host_is_claimed_by_one_process_of_a_home(
+def test_a_dedicated_host_is_recorded_by_one_process_of_a_home(
     recorder: Callable[..., Recorder], host: Host, tmp_path: Path
 ) -> None:
-    """Two that claim it whole would count it twice: the second claims nothing, and that is shown."""
+    """Two processes would count it twice: the second records no energy, and counts that."""
     for number in (1, 2):
         look = Look(1_000, 0, 0, 1.0, {VADORE: Delta(cpu_ns=1_000, spans=1)})
         one = recorder(MemorySubject([look]), [StepMeter("cpu", [1_000_000])], home=str(tmp_path), scope="host")
@@ -776,7 +782,7 @@ def test_a_dedicated_host_is_claimed_by_one_process_of_a_home(
     assert all(record.energy_microjoules["cpu"] is None for record in records if record.lost)
 
 
-def test_devices_that_a_process_inside_claims_are_not_claimed_again(recorder: Callable[..., Recorder], tmp_path: Path) -> None:
+def test_devices_recorded_by_a_process_inside_are_not_recorded_again(recorder: Callable[..., Recorder], tmp_path: Path) -> None:
     look = Look(1_000, 0, 0, 1.0, {VADORE: Delta(cpu_ns=1_000, spans=1)}, True)
     one = recorder(
         MemorySubject([look]), [StepMeter("cpu", [500]), StepMeter("gpu", [1_000_000], devices=["GPU-1"])], home=str(tmp_path)
@@ -787,7 +793,7 @@ def test_devices_that_a_process_inside_claims_are_not_claimed_again(recorder: Ca
 
 
 def test_a_python_without_ctypes_is_measured_too(home: Path) -> None:
-    """Some are built so. The GPUs' early counters are read through it, and nothing else may depend on them."""
+    """Some are built so. Only the early reading of GPU counters uses ctypes, and nothing may depend on it."""
     program = """
 import sys
 sys.modules["ctypes"] = None

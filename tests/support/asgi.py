@@ -18,7 +18,7 @@ def scope_of(path: str, kind: str = "http", **headers: str) -> dict[str, Any]:
 
 
 async def ask(app: Any, path: str, kind: str = "http", **headers: str) -> list[Message]:
-    """What an application sends for one request of a client that stays."""
+    """Return the messages that an application sends for one request, of a client that stays connected."""
     sent: list[Message] = []
     first = {"type": "websocket.connect"} if kind == "websocket" else {"type": "http.request", "body": b"", "more_body": False}
     received = [first]
@@ -28,7 +28,7 @@ async def ask(app: Any, path: str, kind: str = "http", **headers: str) -> list[M
             return received.pop()
         if kind == "websocket":
             return {"type": "websocket.disconnect", "code": 1000}
-        await asyncio.Event().wait()  # connected until the end
+        await asyncio.Event().wait()  # the client stays connected
         raise AssertionError
 
     async def send(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""A tree of control groups as kernel and kubelet lay it out, version 2, with accounts that a test moves on."""
+"""A tree of control groups (version 2) as kernel and kubelet lay it out, with accounts that a test advances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GroupTree:
         self._account(self.mount, 0)
 
     def add(self, path: str, cpu_ms: int = 0, quota: float | None = None) -> str:
-        """Make a group, with those above it."""
+        """Make a group and those above it."""
         folder = self.mount / path.strip("/")
         for each in (*reversed(folder.parents), folder):
             if not each.exists():
@@ -37,7 +37,7 @@ class GroupTree:
         return path
 
     def burn(self, path: str, cpu_ms: int) -> None:
-        """CPU time of a group counts in those above it too."""
+        """Add CPU time to a group and to those above it."""
         folder = self.mount / path.strip("/")
         for each in (folder, *folder.parents):
             self._account(each, self._used_us(each) + cpu_ms * 1000)
@@ -48,7 +48,7 @@ class GroupTree:
         shutil.rmtree(self.mount / path.strip("/"))
 
     def pod(self, namespace: str, name: str, uid: str, *, named: bool = True, cgroupfs: bool = False) -> str:
-        """A pod's group, made by the kubelet for either driver; ``named`` once its folder of logs is there."""
+        """Make a pod's group, as the kubelet does with either driver; ``named`` creates its folder of logs too."""
         if named:
             self.name_pod(namespace, name, uid)
         if cgroupfs:

@@ -1,7 +1,7 @@
-"""Run by test_deliver: a delivery is killed at its n-th writing call to MLflow, for every n, and repeated.
+"""Run by test_deliver: kill a delivery at its n-th writing call to MLflow, for every n, then deliver again.
 
-MLflow is imported once; every delivery runs in a fork of its own. Prints one JSON object: how many deliveries were
-killed, and how many of those the next delivery did not bring to the right total.
+MLflow is imported once; every delivery runs in a fork of its own. Prints one JSON object: the number of deliveries killed,
+and the numbers of those after which the next delivery did not reach the right total.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ecoia.keeping.journal import Journal
 from ecoia.records import fold
 
 WRITES = ("create_experiment", "create_run", "log_artifact", "log_batch", "log_text", "set_tag", "set_terminated")
-"""Between two of these nothing changes in the store, so one kill stands for all."""
+"""The store changes only at these calls, so one kill at each covers every moment."""
 
 
 def kill_at(number: int) -> None:
-    """Die without a word when MLflow is about to be written for the so manieth time."""
+    """Be killed at the call of this number that would write to MLflow."""
     left = number
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:
@@ -48,12 +48,12 @@ def kill_at(number: int) -> None:
 
 
 def in_fork(work: Callable[[], bool]) -> int:
-    """Exit status of some work in a process of its own: 0 good, 1 bad, 9 killed."""
+    """Do some work in a fork. Returns its exit status: 0 if the work returned true, 1 if not, -9 if it was killed."""
     pid = os.fork()
     if pid == 0:
         try:
             good = work()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a failure to tell
+        except BaseException as error:  # noqa: BLE001 - any failure is reported
             print(repr(error), file=sys.stderr)
             good = False
         sys.stderr.flush()
@@ -63,7 +63,7 @@ def in_fork(work: Callable[[], bool]) -> int:
 
 
 def main(template_home: str, template_database: str, folder: str) -> None:
-    """Kill, repeat, compare; until a delivery ends before it is killed."""
+    """Kill, deliver again and compare, until a delivery ends before it is killed."""
 
     def place(name: str) -> tuple[Journal, str]:
         folder_of_its_own = Path(folder, name)
@@ -81,7 +81,7 @@ def main(template_home: str, template_database: str, folder: str) -> None:
         return deliver(journal, settings.load(), tracking_uri=uri).pending == 0
 
     killed, wrong = 0, []
-    if not complete(*place("whole")):  # also loads, once for every fork, what MLflow loads late
+    if not complete(*place("whole")):  # it also makes MLflow load its late imports once, for all forks
         wrong.append(0)
     for number in itertools.count(1):
         journal, uri = place(str(number))

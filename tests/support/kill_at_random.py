@@ -1,8 +1,8 @@
-"""Run by test_kills: programs that measure all the time are killed at random moments, eight at once, on one home.
+"""Run by test_kills: kill programs that measure all the time at random moments, eight at once, on one home.
 
-Each tells through a pipe how many units ``ecoia.flush`` has confirmed, and through shared memory how many it has done.
-One of ten is an interpreter of its own, which is killed while it starts, too; the others are forks of this one, so that
-a thousand take minutes. Prints one JSON object a kill.
+Each program reports through a pipe how many units ``ecoia.flush`` has confirmed, and through shared memory how many it has
+done. One in ten is a new interpreter, which may be killed while it starts; the others are forks of this one, so a thousand
+take only minutes. Prints one JSON object for each kill.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import ecoia
 THREADS = 3
 AT_ONCE = 8
 AFRESH = 10
-"""One program of so many is a new interpreter."""
+"""One program in this many is a new interpreter."""
 
 LIFE_SECONDS = 2.0
-"""The longest that a program lives."""
+"""Longest life of a program."""
 
 
 def measure(memory_file: str, pipe: int, flushes: bool) -> None:
-    """Measure on some threads until killed. Programs that do not flush themselves leave it to the sampler's windows."""
+    """Measure on some threads until killed. Without ``flushes``, records are written at the end of each window."""
     with Path(memory_file).open("r+b") as file:
         memory = mmap.mmap(file.fileno(), 0)
 
@@ -41,14 +41,14 @@ def measure(memory_file: str, pipe: int, flushes: bool) -> None:
                 sum(range(2000))
                 span.units(1)
             done += 1
-            tell(memory, number, done)
+            store(memory, number, done)
             time.sleep(0.004)
 
-    tell(memory, THREADS, time.time_ns())
+    store(memory, THREADS, time.time_ns())
     for number in range(THREADS):
         threading.Thread(target=work, args=(number,), daemon=True).start()
     parent = os.getppid()
-    while os.getppid() == parent:  # nothing stays behind when the killer itself is killed
+    while os.getppid() == parent:  # end if the killer itself was killed
         before = units_in(memory)
         if flushes and ecoia.flush():
             os.write(pipe, b"%d\n" % before)
@@ -56,24 +56,24 @@ def measure(memory_file: str, pipe: int, flushes: bool) -> None:
     os._exit(0)
 
 
-def tell(memory: mmap.mmap, place: int, number: int) -> None:
-    """Leave a number where it outlives the process: at its own place each thread's units, after them the begin."""
+def store(memory: mmap.mmap, place: int, number: int) -> None:
+    """Store a number where it survives the process: each thread's units at its own place, then the time of the start."""
     memory[8 * place : 8 * place + 8] = number.to_bytes(8, "little")
 
 
-def told(memory: mmap.mmap | bytes, place: int) -> int:
-    """What was left at a place; 0 for nothing."""
+def stored(memory: mmap.mmap | bytes, place: int) -> int:
+    """Read the number stored at a place; 0 if there is none."""
     return int.from_bytes(memory[8 * place : 8 * place + 8], "little")
 
 
 def units_in(memory: mmap.mmap | bytes) -> int:
-    """Units done so far; a thread tells its own after the span has ended."""
-    return sum(told(memory, number) for number in range(THREADS))
+    """Count the units done so far. A thread stores its own after the span has ended."""
+    return sum(stored(memory, number) for number in range(THREADS))
 
 
 @dataclass
 class Program:
-    """One that runs, and when it will be killed."""
+    """A running program, and when to kill it."""
 
     pid: int
     kill_at: float
@@ -83,7 +83,7 @@ class Program:
     pipe: int
 
     def kill(self) -> dict[str, int | bool]:
-        """Kill it, and tell what it had said."""
+        """Kill it, and return what it had reported."""
         os.kill(self.pid, signal.SIGKILL)
         killed_utc_ns = time.time_ns()
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL, "it ended by itself"
@@ -94,7 +94,7 @@ class Program:
             "pid": self.pid,
             "flushes": self.flushes,
             "afresh": self.afresh,
-            "begin_utc_ns": told(memory, THREADS),
+            "begin_utc_ns": stored(memory, THREADS),
             "killed_utc_ns": killed_utc_ns,
             "confirmed": confirmed[-1] if confirmed else 0,
             "done": units_in(memory),
@@ -102,7 +102,7 @@ class Program:
 
 
 def start(number: int, folder: Path, chance: random.Random) -> Program:
-    """Start the so manieth program."""
+    """Start the program of this number."""
     memory = folder / f"memory-{number}"
     memory.write_bytes(bytes(8 * (THREADS + 1)))
     read, write = os.pipe()
@@ -120,8 +120,8 @@ def start(number: int, folder: Path, chance: random.Random) -> Program:
 
 
 def main(folder: str, kills: int, seed: int) -> None:
-    """Keep some programs running until so many were killed."""
-    with ecoia.track(service="killer"):  # the meters' modules are loaded once for all forks
+    """Keep some programs running until this many were killed."""
+    with ecoia.track(service="killer"):  # load the meters' modules once, for all forks
         pass
     ecoia.flush()
     chance = random.Random(seed)
@@ -133,7 +133,7 @@ def main(folder: str, kills: int, seed: int) -> None:
             number += 1
         program = min(running, key=lambda program: program.kill_at)
         running.remove(program)
-        time.sleep(max(program.kill_at - time.monotonic(), 0))  # any moment is as good: no outcome hangs on it
+        time.sleep(max(program.kill_at - time.monotonic(), 0))  # no result depends on the exact moment
         print(json.dumps(program.kill()))
 
 

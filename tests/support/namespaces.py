@@ -1,4 +1,4 @@
-"""Programs in Linux namespaces of their own: a disk that fills, a network that goes nowhere."""
+"""Run programs in Linux namespaces of their own, with a small disk or without a network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 
 def in_namespaces(*arguments: str, only: dict[str, str] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``unshare`` with these arguments, as root of the new namespaces where we are not root already.
+    """Run ``unshare`` with these arguments, as root in the new namespaces.
 
-    The environment is ours and some more variables, or ``only`` what is given.
+    The environment is ours, or ``only`` if given, plus the named variables.
     """
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return subprocess.run(
@@ -28,7 +28,7 @@ def in_namespaces(*arguments: str, only: dict[str, str] | None = None, **environ
 
 @functools.cache
 def why_not() -> str:
-    """Why this machine gives us no namespaces; empty where it does."""
+    """Return why this machine allows no namespaces; empty if it allows them."""
     if shutil.which("unshare") is None:
         return "no unshare (util-linux)"
     done = in_namespaces("--mount", "--net", "--pid", "--fork", "--mount-proc", "mount", "-t", "tmpfs", "none", "/mnt")

@@ -1,20 +1,26 @@
-"""An engine without a sampler, whose counters stay where they are, and CPU time burnt in exact amounts."""
+"""An engine without a sampler, so that its counters can be compared, and CPU time burnt in exact amounts."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from ecoia.instrument.engine import Counters, Engine
+import ecoia.integrating  # noqa: F401 - loads every module of ecoia.instrument
+from ecoia.instrument.engine import Engine
+from ecoia.instrument.spans import Counters
 
 MILLISECOND = 1_000_000
 SLACK_NS = 4 * MILLISECOND
-"""What the bookkeeping between two clock reads may cost on a slow machine."""
+"""Most CPU time that the bookkeeping between two clock reads may take on a slow machine."""
 
 
 class QuietEngine(Engine):
-    """An engine whose sampler does not start: its counters stay where they are."""
+    """An engine whose sampler does not start, so that nothing reads or resets its counters."""
 
     def _start_background(self) -> None:
         pass
@@ -29,7 +35,7 @@ class QuietEngine(Engine):
         return sum(counters.spans for counters in self.every(service))
 
     def assert_settled(self) -> None:
-        """Every span that began has ended, and no thread has one left on it."""
+        """Assert that every span that began has ended, and that no thread has one left on it."""
         for state in self.threads:
             assert state.live == 0
             assert state.top is None
@@ -40,14 +46,16 @@ class QuietEngine(Engine):
 
 
 def quiet(monkeypatch: pytest.MonkeyPatch) -> QuietEngine:
+    """Replace the process's engine in every module that uses it."""
     engine = QuietEngine()
-    for module in ("tracking", "wrapping", "spans", "handoff", "engine"):
-        monkeypatch.setattr(f"ecoia.instrument.{module}.engine", engine)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ecoia.instrument.") and isinstance(getattr(module, "engine", None), Engine):
+            monkeypatch.setattr(module, "engine", engine)
     return engine
 
 
 def burn(milliseconds: float) -> None:
-    """Use so much CPU time of this thread."""
+    """Use this much CPU time of this thread."""
     end_ns = time.thread_time_ns() + round(milliseconds * MILLISECOND)
     while time.thread_time_ns() < end_ns:
         pass
@@ -55,3 +63,23 @@ def burn(milliseconds: float) -> None:
 
 def assert_about(cpu_ns: int, milliseconds: float) -> None:
     assert milliseconds * MILLISECOND <= cpu_ns <= milliseconds * MILLISECOND + SLACK_NS
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect the garbage of earlier tests, and then none: an object that lives on is held by something, or by a cycle."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def living(*kinds: type) -> list[object]:
+    """Objects of exactly these types that are not freed yet."""
+    return [thing for thing in gc.get_objects() if type(thing) in kinds]
+
+
+class Passenger:
+    """Travels in a request, to see when the request is freed. Dictionaries have no weak references."""

@@ -14,7 +14,7 @@ def environ_of(path: str, **more: Any) -> dict[str, Any]:
 
 
 def ask(app: Any, path: str, **more: Any) -> tuple[str, dict[str, str], bytes]:
-    """Status, headers and body, as a server asks for them, which closes what it got whatever happens."""
+    """Ask as a server does, which closes the response in any case, and return (status, headers, body)."""
     began: list[Any] = []
 
     def start_response(status: str, headers: Any, error: Any = None) -> Callable[[bytes], object]:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ecoia import testing
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Journal
-from ecoia.measuring.recording import Look, Recorder
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Look
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.records import Record, in_force

@@ -1,4 +1,4 @@
-"""Control groups that rules map to services: what is taken, what is left, what comes and goes, and that nothing counts twice."""
+"""Check control groups that rules map to services: which are followed, how they come and go, and that nothing counts twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from ecoia.errors import RulesError, UsageError
-from ecoia.instrument.start import Baseline
-from ecoia.measuring.recording import Delta, Key, Look, Recorder
+from ecoia.instrument.start import StartReadings
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.meters import hardware, idle_power
+from ecoia.processes import notices
 from ecoia.processes.families import ControlGroup
 from ecoia.records import Record
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
 from ecoia.testing import FixedMeter
-from ecoia.watching.control_groups import Services
+from ecoia.watching.control_groups import ServiceGroups
 from support.builders import make_settings
 from support.control_groups import CONTAINER, UID, GroupTree
 from support.programs import recorded
@@ -32,26 +34,28 @@ OTHER_UID = UID.replace("8f", "11")
 
 
 class Watched:
-    """Services of a tree, read on demand."""
+    """The groups of a tree, followed by rules and read on demand."""
 
     def __init__(self, tree: GroupTree, rules: str, **options: Any) -> None:
         self.tree = tree
         self.file = tree.root / "rules.toml"
         self.file.write_text(rules)
-        self.told: list[str] = []
-        self.services = Services(self.file, Baseline(), pod_logs=tree.logs, root=tree.root, tell=self.told.append, **options)
+        self.messages: list[str] = []
+        self.groups = ServiceGroups(
+            self.file, StartReadings(), pod_logs=tree.logs, root=tree.root, tell=self.messages.append, **options
+        )
 
     def write(self, rules: str) -> None:
         draft = self.file.with_suffix(".new")
         draft.write_text(rules)
         draft.rename(self.file)
-        self.told.clear()
+        self.messages.clear()
 
     def look(self) -> Look:
-        return self.services.look(time.perf_counter_ns())
+        return self.groups.look(time.perf_counter_ns())
 
     def cpu_ms(self) -> dict[str, float]:
-        """By service, since the last look."""
+        """CPU time by service since the last look."""
         return {f"{key.service}": delta.cpu_ns / 1e6 for key, delta in self.look().deltas.items()}
 
 
@@ -67,22 +71,22 @@ def service_rule(service: str, **patterns: str) -> str:
 API = service_rule("vadore", namespace="prod", pod="api-*")
 
 
-# --- what is taken, and from when on ------------------------------------------------------------------------------------------
+# --- which groups are followed, and from when --------------------------------------------------------------------------
 
 
-def test_what_was_used_before_measuring_began_is_not_counted(tree: GroupTree) -> None:
+def test_cpu_time_from_before_measuring_began_is_not_counted(tree: GroupTree) -> None:
     pod = tree.pod("prod", "api-1", UID)
     tree.burn(pod, 5_000)
     watched = Watched(tree, API)
-    assert watched.told == ["rule 1 (vadore, inference): 1 control group"]
+    assert watched.messages == ["rule 1 (vadore, inference): 1 control group"]
     tree.burn(pod, 30)
     assert watched.cpu_ms() == {"vadore": 30}
     assert watched.cpu_ms() == {"vadore": 0}
 
 
-def test_a_pod_that_comes_is_counted_from_its_start_and_one_that_goes_ends_its_span(tree: GroupTree) -> None:
+def test_a_new_pod_is_counted_from_its_start_and_a_removed_one_ends_its_span(tree: GroupTree) -> None:
     watched = Watched(tree, API)
-    assert watched.told == ["rule 1 (vadore, inference): no control group yet"]
+    assert watched.messages == ["rule 1 (vadore, inference): no control group yet"]
     assert watched.cpu_ms() == {}
     pod = tree.pod("prod", "api-1", UID)
     tree.burn(f"{tree.add(f'{pod}/cri-containerd-{CONTAINER}.scope')}", 70)
@@ -102,7 +106,7 @@ def test_replicas_of_a_service_are_summed_under_either_driver_of_the_kubelet(tre
     assert watched.cpu_ms() == {"vadore": 80}
 
 
-def test_a_pod_waits_for_its_name_rather_than_fall_to_a_later_rule(tree: GroupTree) -> None:
+def test_a_pod_without_a_name_is_not_matched_by_a_later_rule(tree: GroupTree) -> None:
     watched = Watched(tree, API + service_rule("others", pod_uid="*"))
     pod = tree.pod("prod", "api-1", UID, named=False)
     tree.burn(pod, 20)
@@ -112,13 +116,16 @@ def test_a_pod_waits_for_its_name_rather_than_fall_to_a_later_rule(tree: GroupTr
     assert watched.cpu_ms() == {"vadore": 25}
 
 
-def test_a_pod_that_never_gets_a_name_is_told_once(tree: GroupTree) -> None:
+def test_a_pod_that_never_gets_a_name_is_reported_once(tree: GroupTree) -> None:
     watched = Watched(tree, API)
     tree.pod("prod", "api-1", UID, named=False)
-    watched.told.clear()
+    watched.messages.clear()
     for _ in range(200):
         watched.look()
-    assert watched.told == [f"pod {UID} has no folder in '{tree.logs}', so no rule can be chosen: it is measured once it has"]
+    assert watched.messages == [
+        f"pod {UID} has no folder in '{tree.logs}', so its name is unknown and no rule can match: "
+        "it is measured, from its start, once the kubelet creates that folder"
+    ]
 
 
 def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
@@ -127,81 +134,81 @@ def test_rules_that_name_no_pod_need_no_folder_of_logs(tree: GroupTree) -> None:
     watched = Watched(tree, service_rule("vadore", pod_uid=UID))
     tree.burn(pod, 9)
     assert watched.cpu_ms() == {"vadore": 9}
-    with pytest.raises(RulesError, match=r", rule 1: namespace and pod are told by the names in .*--pod-logs"):
+    with pytest.raises(RulesError, match=r", rule 1: it asks for names of pods, .*--pod-logs"):
         Watched(tree, API)
 
 
-def test_without_control_groups_to_see_nothing_is_watched(tmp_path: Path) -> None:
+def test_a_host_without_visible_control_groups_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(API)
     with pytest.raises(UsageError, match=r"sys/fs/cgroup' shows no control groups: mount those of the host there"):
-        Services(tmp_path / "rules.toml", Baseline(), root=tmp_path, tell=print)
+        ServiceGroups(tmp_path / "rules.toml", StartReadings(), root=tmp_path, tell=print)
 
 
-# --- groups in each other, groups that two rules mean -------------------------------------------------------------------------
+# --- nested groups, groups that two rules match ------------------------------------------------------------------------
 
 
-def test_of_two_rules_that_mean_one_group_the_first_takes_it(tree: GroupTree) -> None:
+def test_the_first_of_two_matching_rules_decides(tree: GroupTree) -> None:
     group = tree.add("/system.slice/search.service")
     watched = Watched(tree, service_rule("search", unit="search") + service_rule("system", cgroup="/system.slice/*"))
     tree.burn(group, 30)
     assert watched.cpu_ms() == {"search": 30}
 
 
-def test_of_groups_in_each_other_the_outermost_is_taken_whole_and_that_is_told(tree: GroupTree) -> None:
+def test_the_outermost_of_nested_groups_is_followed_whole_and_that_is_reported(tree: GroupTree) -> None:
     inner = tree.add("/system.slice/search.service")
     watched = Watched(tree, service_rule("search", unit="search") + service_rule("system", cgroup="/system.slice"))
     tree.burn(inner, 30)
     tree.burn(tree.add("/system.slice/other.service"), 4)
     assert watched.cpu_ms() == {"system": 34}
-    assert watched.told == [
+    assert watched.messages == [
         "rule 1 (search, inference): no control group yet",
         "rule 2 (system, inference): 1 control group",
-        "rule 1 means '/system.slice/search.service', but rule 2 takes '/system.slice' whole, with all in it: "
-        "let rule 2 mean less if they are to be told apart",
+        "rule 1 matches '/system.slice/search.service', but rule 2 matches '/system.slice', which contains it and is measured as "
+        "one group: narrow rule 2 to measure them apart",
     ]
 
 
-def test_a_pod_is_taken_with_its_containers_once(tree: GroupTree) -> None:
+def test_a_pod_is_followed_once_with_its_containers(tree: GroupTree) -> None:
     pod = tree.pod("prod", "api-1", UID)
     container = tree.add(f"{pod}/cri-containerd-{CONTAINER}.scope")
     watched = Watched(tree, API + service_rule("vadore", container_id="*"))
     tree.burn(container, 12)
     assert watched.cpu_ms() == {"vadore": 12}
-    assert len(watched.told) == 2  # one service: that a rule is inside of another is no matter
+    assert len(watched.messages) == 2  # nested rules of one service are not reported
 
 
-def test_what_no_rule_means_is_not_claimed(tree: GroupTree) -> None:
+def test_groups_that_no_rule_matches_are_not_measured(tree: GroupTree) -> None:
     watched = Watched(tree, API)
     tree.burn(tree.pod("test", "api-1", UID), 500)
     tree.burn(tree.add("/system.slice/sshd.service"), 500)
     assert watched.look().process_cpu_ns == 0
 
 
-def test_on_a_host_that_is_claimed_whole_the_rest_of_the_host_is_told_as_nobodys(
+def test_on_a_whole_host_cpu_time_of_unmatched_groups_is_outside_every_service(
     tree: GroupTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy_ms = 1_000
     monkeypatch.setattr(hardware, "host_busy_time", lambda: hardware.BusyTime(busy_ms * 1_000_000, 0))
-    monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at", lambda baseline: hardware.host_busy_time())
+    monkeypatch.setattr("ecoia.watching.control_groups.busy_time_at_start", lambda start: hardware.host_busy_time())
     monkeypatch.setattr(time, "process_time_ns", lambda: 0)
-    baseline = Baseline()
-    baseline.process_cpu_ns = 0
+    start = StartReadings()
+    start.process_cpu_ns = 0
     pod = tree.pod("prod", "api-1", UID)
     tree.root.joinpath("rules.toml").write_text(API)
-    services = Services(
-        tree.root / "rules.toml", baseline, pod_logs=tree.logs, root=tree.root, whole_host=True, tell=lambda text: None
+    groups = ServiceGroups(
+        tree.root / "rules.toml", start, pod_logs=tree.logs, root=tree.root, whole_host=True, tell=lambda text: None
     )
     outside = []
-    for host, ours in ((100, 70), (10, 13), (100, 0)):  # the host is counted in ticks, so it may be behind for a while
+    for host, ours in ((100, 70), (10, 13), (100, 0)):  # the host is counted in ticks, so it may lag behind
         busy_ms += host
         tree.burn(pod, ours)
-        look = services.look(time.perf_counter_ns())
+        look = groups.look(time.perf_counter_ns())
         outside.append(look.outside_cpu_ns // 1_000_000)
         assert look.process_cpu_ns == look.outside_cpu_ns + ours * 1_000_000
     assert outside == [30, 0, 97]
 
 
-def test_a_group_that_another_watcher_has_is_left_to_it_and_told_once(tree: GroupTree) -> None:
+def test_a_group_that_another_watcher_has_is_refused_and_reported_once(tree: GroupTree) -> None:
     pod, free = tree.pod("prod", "api-1", UID), tree.pod("prod", "api-2", OTHER_UID)
 
     def refuse(group: ControlGroup) -> str | None:
@@ -211,24 +218,24 @@ def test_a_group_that_another_watcher_has_is_left_to_it_and_told_once(tree: Grou
     tree.burn(pod, 10)
     tree.burn(free, 3)
     assert watched.cpu_ms() == {"vadore": 3}
-    assert watched.told == [
-        "taken already; until then it is left to it (SIGHUP has us look again)",
+    assert watched.messages == [
+        "taken already (until then, these rules do not measure it; SIGHUP makes them check again)",
         "rule 1 (vadore, inference): 1 control group",
     ]
 
 
-# --- rules that change ---------------------------------------------------------------------------------------------------------
+# --- rules that change -------------------------------------------------------------------------------------------------
 
 
-def test_other_rules_hold_from_the_reading_after_and_change_nothing_before(tree: GroupTree) -> None:
+def test_changed_rules_apply_from_the_next_reading_and_change_nothing_before(tree: GroupTree) -> None:
     api, search = tree.pod("prod", "api-1", UID), tree.add("/system.slice/search.service", cpu_ms=900)
     let_go: list[str] = []
     watched = Watched(tree, API, let_go=lambda group: let_go.append(group.folder))
     tree.burn(api, 10)
     watched.write(service_rule("chat", namespace="prod") + service_rule("search", unit="search"))
     tree.burn(search, 5)
-    assert watched.cpu_ms() == {"vadore": 10}, "what was used until now was under the rules before"
-    assert watched.told == ["rule 1 (chat, inference): 1 control group", "rule 2 (search, inference): 1 control group"]
+    assert watched.cpu_ms() == {"vadore": 10}, "CPU time until now belongs to the rules before"
+    assert watched.messages == ["rule 1 (chat, inference): 1 control group", "rule 2 (search, inference): 1 control group"]
     tree.burn(api, 20)
     tree.burn(search, 7)
     assert watched.cpu_ms() == {"chat": 20, "search": 7}
@@ -242,35 +249,35 @@ def test_other_rules_hold_from_the_reading_after_and_change_nothing_before(tree:
 
 
 @pytest.mark.parametrize("wrong", ["[[rule]]\nservice = 'A'\nunit = 'x'\n", "[[rule", ""])
-def test_rules_that_are_wrong_leave_those_before_in_force_and_are_told_once(tree: GroupTree, wrong: str) -> None:
+def test_wrong_rules_leave_those_before_in_force_and_are_reported_once(tree: GroupTree, wrong: str) -> None:
     pod = tree.pod("prod", "api-1", UID)
     watched = Watched(tree, API)
     watched.write(wrong)
     for _ in range(3):
         tree.burn(pod, 2)
         assert watched.cpu_ms() == {"vadore": 2}
-    (said,) = watched.told
+    (said,) = watched.messages
     assert said.startswith(f"'{watched.file}'")
     assert said.endswith("\nThe rules before it stay in force")
-    watched.services.reload = True  # SIGHUP: who asks is answered
+    watched.groups.reload = True  # SIGHUP reports it again
     watched.look()
-    assert len(watched.told) == 2
+    assert len(watched.messages) == 2
     watched.write(API)
     watched.look()
-    assert watched.told == ["rule 1 (vadore, inference): 1 control group"]
+    assert watched.messages == ["rule 1 (vadore, inference): 1 control group"]
 
 
-def test_rules_that_are_gone_for_a_while_stay_in_force(tree: GroupTree) -> None:
+def test_rules_stay_in_force_while_their_file_is_missing(tree: GroupTree) -> None:
     pod = tree.pod("prod", "api-1", UID)
     watched = Watched(tree, API)
-    watched.told.clear()
+    watched.messages.clear()
     watched.file.unlink()
     tree.burn(pod, 2)
     assert (watched.cpu_ms(), watched.cpu_ms()) == ({"vadore": 2}, {"vadore": 0})
-    assert [text.splitlines()[-1] for text in watched.told] == ["The rules before it stay in force"]
+    assert [text.splitlines()[-1] for text in watched.messages] == ["The rules before it stay in force"]
 
 
-# --- a law: whatever comes, goes and changes -----------------------------------------------------------------------------------
+# --- a law for any sequence of changes ---------------------------------------------------------------------------------
 
 RULES = {
     "by unit": service_rule("a", unit="a*") + service_rule("b", unit="b*"),
@@ -280,7 +287,7 @@ RULES = {
 
 
 def owner(rules: str, path: str) -> str | None:
-    """Whose a group's CPU time is, said in another way: by the groups above it, outermost first."""
+    """The service of a group's CPU time, computed in another way: from the groups above it, outermost first."""
     parts = path.strip("/").split("/")
     for count in range(1, len(parts) + 1):
         outer, unit = "/" + "/".join(parts[:count]), parts[count - 1]
@@ -294,7 +301,9 @@ def owner(rules: str, path: str) -> str | None:
 
 
 @pytest.mark.parametrize("steps", [30])
-def test_each_millisecond_of_a_followed_group_is_its_owners_once(tmp_path_factory: pytest.TempPathFactory, steps: int) -> None:
+def test_each_millisecond_of_a_followed_group_counts_once_for_its_service(
+    tmp_path_factory: pytest.TempPathFactory, steps: int
+) -> None:
     class Life(RuleBasedStateMachine):
         groups = Bundle("groups")
 
@@ -328,7 +337,7 @@ def test_each_millisecond_of_a_followed_group_is_its_owners_once(tmp_path_factor
 
         @rule(path=consumes(groups))
         def end(self, path: str) -> None:
-            self.look()  # what a group used in its last second is lost with it
+            self.look()  # CPU time of a group's last second is lost with it
             self.tree.remove(path)
 
         @rule(name=st.sampled_from(sorted(RULES)))
@@ -344,7 +353,7 @@ def test_each_millisecond_of_a_followed_group_is_its_owners_once(tmp_path_factor
                 self.counted[service] += round(ms)
 
         @invariant()
-        def nothing_is_counted_that_was_not_used(self) -> None:
+        def no_more_is_counted_than_was_used(self) -> None:
             assert self.counted <= self.used
 
         def teardown(self) -> None:
@@ -354,7 +363,7 @@ def test_each_millisecond_of_a_followed_group_is_its_owners_once(tmp_path_factor
     run_state_machine_as_test(Life, settings=settings(max_examples=25, stateful_step_count=steps, deadline=None))
 
 
-# --- what is reserved ----------------------------------------------------------------------------------------------------------
+# --- what is reserved --------------------------------------------------------------------------------------------------
 
 
 def reserved(look: Look) -> dict[str | None, float]:
@@ -362,7 +371,7 @@ def reserved(look: Look) -> dict[str | None, float]:
     return {key.service: share for key, share in look.reserved.items()}
 
 
-def test_a_quota_is_reserved_for_its_service_and_one_quota_above_two_groups_is_shared(
+def test_a_quota_is_reserved_for_its_service_and_groups_below_one_quota_split_it(
     tree: GroupTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
@@ -377,6 +386,20 @@ def test_a_quota_is_reserved_for_its_service_and_one_quota_above_two_groups_is_s
     assert reserved(watched.look()) == {"vadore": 0.25, "chat": 0.125, "search": 0.25, "free": 0.25}
 
 
+def test_nothing_is_reserved_for_a_group_with_a_process_that_measures_itself(
+    tree: GroupTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That process records the idle energy reserved for it."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tree.root / "notices"))
+    notices.OwnNotice(0)
+    for name in ("itself", "plain"):
+        tree.add(f"/{name}.service", quota=2)
+    (tree.mount / "itself.service/cgroup.procs").write_text(str(os.getpid()))
+    watched = Watched(tree, service_rule("itself", unit="itself") + service_rule("plain", unit="plain"))
+    assert reserved(watched.look()) == {"plain": 0.25}
+
+
 def test_a_quota_that_changes_is_noticed(tree: GroupTree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     tree.add("/vadore.service", quota=2)
@@ -386,10 +409,10 @@ def test_a_quota_that_changes_is_noticed(tree: GroupTree, monkeypatch: pytest.Mo
 
 
 class Reserving:
-    """A subject of services with a share each, at work for so long."""
+    """A subject with a reserved share and CPU time for each service."""
 
     def __init__(self, shares: Sequence[float], cpu_ms: Sequence[int]) -> None:
-        keys = [Key(f"s{number}", "inference", None, None, None, None) for number in range(len(shares))]
+        keys = [RecordKey(f"s{number}", "inference") for number in range(len(shares))]
         self.reserved = dict(zip(keys, shares, strict=True))
         self.deltas = {key: Delta(cpu_ns=ms * 1_000_000) for key, ms in zip(keys, cpu_ms, strict=True)}
 
@@ -406,7 +429,7 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=5)
 
 @given(shares=SHARES, cpu_ms=st.lists(st.integers(0, 100), min_size=5, max_size=5), scope=st.sampled_from(["process", "host"]))
 @settings(max_examples=40, deadline=None)
-def test_idle_energy_goes_by_what_is_reserved_and_all_records_add_up_to_the_claim(
+def test_idle_energy_is_split_by_reserved_share_and_records_add_up_to_the_allocation(
     tmp_path_factory: pytest.TempPathFactory, shares: list[float], cpu_ms: list[int], scope: str
 ) -> None:
     home = tmp_path_factory.mktemp("home")
@@ -428,27 +451,27 @@ def test_idle_energy_goes_by_what_is_reserved_and_all_records_add_up_to_the_clai
         complain=print,
         group=whole_host,
     )
-    claims = []
-    claim = recorder._claimant.claim
-    recorder._claimant.claim = lambda *a, **k: claims.append(claim(*a, **k)) or claims[-1]  # type: ignore[method-assign]
-    for second in (1, 11):  # idle energy is claimed from the reading after the one that found what is reserved
+    allocations = []
+    allocate = recorder._allocator.allocate
+    recorder._allocator.allocate = lambda *a, **k: allocations.append(allocate(*a, **k)) or allocations[-1]  # type: ignore[method-assign]
+    for second in (1, 11):  # idle energy is allocated from the reading after the one that found the quotas
         with mock.patch.object(time, "perf_counter_ns", lambda second=second: now_ns + second * 1_000_000_000):
             recorder.read()
     recorder.close_window()
     recorder.let_go()
     records = recorded(home)
-    claimed = sum((each.active["cpu"] or 0) + (each.idle["cpu"] or 0) for each in claims)
-    assert sum(record.energy_microjoules["cpu"] or 0 for record in records) == claimed
+    allocated = sum((each.active["cpu"] or 0) + (each.idle["cpu"] or 0) for each in allocations)
+    assert sum(record.energy_microjoules["cpu"] or 0 for record in records) == allocated
     at_rest = {record.service: record for record in records if record.kind == KIND_IDLE}
     assert {record.phase for record in at_rest.values()} <= {None}
-    metered = sum(each.metered_microjoules for each in claims)
-    assert claimed <= metered
+    metered = sum(each.metered_microjoules for each in allocations)
+    assert allocated <= metered
     idle_uj = sum(energy_of(record) for record in at_rest.values())
-    assert idle_uj <= 0.6 * metered + 1, "limits that promise more than there is share what there is"
-    assert idle_uj == sum(each.idle["cpu"] or 0 for each in claims)
+    assert idle_uj <= 0.6 * metered + 1, "quotas that promise more than there is split what there is"
+    assert idle_uj == sum(each.idle["cpu"] or 0 for each in allocations)
     for number, share in enumerate(shares):
-        claimed_whole = scope == "host" and all(each.idle["cpu"] for each in claims)
-        expected_joules = share / max(sum(shares), 1.0) * 60.0 * (11 if claimed_whole else 10)
+        whole_host = scope == "host" and all(each.idle["cpu"] for each in allocations)
+        expected_joules = share / max(sum(shares), 1.0) * 60.0 * (11 if whole_host else 10)
         got = energy_of(at_rest[f"s{number}"]) if f"s{number}" in at_rest else 0
         assert abs(got / 1e6 - expected_joules) <= 0.01 * 60, (number, shares)
     assert all(record.spans == 0 for record in records if record.kind == KIND_SPAN)

@@ -1,4 +1,4 @@
-"""Rules that map control groups to services: what a path tells, which rule decides, and what is wrong with a file."""
+"""Check rules: the names in a group's path, which rule decides, and the errors of a wrong file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IN_POD = {**POD, "container_id": CONTAINER}
         (f"/kubepods/pod{UID}/{CONTAINER}", IN_POD),
         (f"/kubepods/besteffort/pod{UID}/crio-{CONTAINER}", IN_POD),
         (f"/system.slice/containerd.service/kubepods-pod{UID.replace('-', '_')}.slice:cri-containerd:{CONTAINER}", IN_POD),
-        (f"/kubepods/burstable/pod{'5e' * 16}", {"pod_uid": "5e" * 16}),  # a static pod, whose folder is not there yet
+        (f"/kubepods/burstable/pod{'5e' * 16}", {"pod_uid": "5e" * 16}),  # a static pod, whose folder of logs is missing
         (f"/docker/{CONTAINER}", {"container_id": CONTAINER}),
         (f"/system.slice/docker-{CONTAINER}.scope", {"container_id": CONTAINER, "unit": f"docker-{CONTAINER}.scope"}),
         ("/system.slice/system-vadore.slice/vadore@1.service", {"unit": "vadore@1.service"}),
@@ -45,11 +45,11 @@ IN_POD = {**POD, "container_id": CONTAINER}
         ("/podman/batch", {}),
     ],
 )
-def test_a_path_tells_whose_group_it_is(cgroup: str, names: dict[str, str]) -> None:
+def test_a_path_identifies_its_group(cgroup: str, names: dict[str, str]) -> None:
     assert names_of(cgroup, {UID: ("prod", "api-7c9")}) == {"cgroup": cgroup, **names}
 
 
-def test_folders_of_logs_tell_the_names_of_pods(tmp_path: Path) -> None:
+def test_folders_of_logs_give_the_names_of_pods(tmp_path: Path) -> None:
     for name in (f"prod_api-7c9_{UID}", f"kube-system_etcd-node1_{'5e' * 16}", "lost+found"):
         (tmp_path / name).mkdir()
     assert pods_by_uid(tmp_path) == {UID: ("prod", "api-7c9"), "5e" * 16: ("kube-system", "etcd-node1")}
@@ -116,22 +116,28 @@ def test_the_rule_that_decides_is_the_first_whose_pattern_matches(
         ("", "it holds no rule: write at least one [[rule]]"),
         ("rule = 3", "rule = 3: begin each rule with the line [[rule]]"),
         ("[rule]\nservice = 'a'", "begin each rule with the line [[rule]]"),
-        ("[[rules]]\nservice = 'a'", "rules = [{'service': 'a'}]: no such key; a file of rules has only [[rule]]"),
-        ("[[rule]\n", "is not readable as TOML: "),
-        ("[[rule]]\nservice = 'a'\nname = 'x'\nunit = 'x'", ", rule 1: name = 'x': no such key; known: service, phase, cgroup"),
+        ("[[rules]]\nservice = 'a'", "rules = [{'service': 'a'}]: no such key: a file of rules has only [[rule]]"),
+        ("[[rule]\n", "is not valid TOML: "),
+        (
+            "[[rule]]\nservice = 'a'\nname = 'x'\nunit = 'x'",
+            ", rule 1: name = 'x': no such key: choose one of service, phase, cgroup",
+        ),
         ("[[rule]]\nservice = 'Vad Ore'\nunit = 'x'", ", rule 1: service = 'Vad Ore': use lower-case letters"),
         ("[[rule]]\nservice = 3\nunit = 'x'", ", rule 1: service = 3: use lower-case letters"),
-        ("[[rule]]\nunit = 'x'", ", rule 1: service is missing: write the id of the service"),
+        ("[[rule]]\nunit = 'x'", ", rule 1: service is missing: give the id of the service"),
         ("[[rule]]\nservice = 'a'\nunit = 'x'\nphase = 'use'", ", rule 1: phase = 'use': choose one of data-preparation"),
-        ("[[rule]]\nservice = 'a'", ", rule 1: it says of no control group that it is meant: give one or more of cgroup, unit"),
-        ("[[rule]]\nservice = 'a'\nunit = ''", ", rule 1: unit = '': write a text, in which"),
-        ("[[rule]]\nservice = 'a'\nunit = 3", ", rule 1: unit = 3: write a text, in which"),
-        ("[[rule]]\nservice = 'a'\nunit = ['x']", ", rule 1: unit = ['x']: write a text, in which"),
+        (
+            "[[rule]]\nservice = 'a'",
+            ", rule 1: it has no pattern, so it matches no control group: give one or more of cgroup, unit",
+        ),
+        ("[[rule]]\nservice = 'a'\nunit = ''", ", rule 1: unit = '': write a string, in which"),
+        ("[[rule]]\nservice = 'a'\nunit = 3", ", rule 1: unit = 3: write a string, in which"),
+        ("[[rule]]\nservice = 'a'\nunit = ['x']", ", rule 1: unit = ['x']: write a string, in which"),
         ("[[rule]]\nservice = 'a'\nunit = 'x[ab'", ", rule 1: unit = 'x[ab': close the bracket"),
-        ("[[rule]]\nservice = 'a'\nunit = '/x'", ", rule 1: unit = '/x': a name holds no '/': for a path use cgroup"),
+        ("[[rule]]\nservice = 'a'\nunit = '/x'", ", rule 1: unit = '/x': a name contains no '/': use cgroup for a path"),
         ("[[rule]]\nservice = 'a'\ncgroup = 'x'", ", rule 1: cgroup = 'x': begin with '/'"),
-        ("[[rule]]\nservice = 'a'\ncgroup = '/x/'", ", rule 1: cgroup = '/x/': end without '/'"),
-        ("[[rule]]\nservice = 'a'\ncgroup = '/'", ", rule 1: cgroup = '/': the host as a whole is no group"),
+        ("[[rule]]\nservice = 'a'\ncgroup = '/x/'", ", rule 1: cgroup = '/x/': remove the '/' at the end"),
+        ("[[rule]]\nservice = 'a'\ncgroup = '/'", ", rule 1: cgroup = '/': the whole host is not a group"),
         ("[[rule]]\nservice = 'a'\npod_uid = '1_2'", ", rule 1: pod_uid = '1_2': write the uid with hyphens"),
     ],
 )
@@ -143,13 +149,13 @@ def test_a_wrong_file_is_named_with_rule_field_value_and_remedy(tmp_path: Path, 
     assert "\n" not in str(wrong.value)
 
 
-def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as wrong:
         rules(tmp_path, "[[rule]]\nservice = 'A'\nunit = '/'\n[[rule]]\nservice = 'b'\n")
     assert [line.split(": ")[0].rpartition(", ")[2] for line in str(wrong.value).splitlines()] == ["rule 1", "rule 1", "rule 2"]
 
 
-def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be read \(No such file or directory\): name a file of rules by --rules"):
         read_rules(tmp_path / "rules.toml")
     with pytest.raises(UsageError, match=r"cannot be read \(Is a directory\)"):

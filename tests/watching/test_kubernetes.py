@@ -1,4 +1,4 @@
-"""The manifests say what the code does: settings, options and rules that exist, mounts that show, a script that finds."""
+"""Check the Kubernetes manifests against the code: settings, options, rules, mounts, and the script of the sidecar."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def test_the_watchers_command_and_rules_are_legal(manifests: dict[str, list[dict
 
 
 def test_counters_are_read_where_the_watcher_mounts_them(tmp_path: Path) -> None:
-    """A container hides /sys/devices/virtual/powercap, so that the links of the class lead nowhere."""
+    """A container hides /sys/devices/virtual/powercap, so the links below /sys/class/powercap lead nowhere."""
     host = PowercapTree(tmp_path / "host")
     package = host.add("package-0")
     package.add("dram")
     container = tmp_path / "container/sys/class"
     container.mkdir(parents=True)
-    (container / "powercap").symlink_to(host.root / "sys/devices/virtual/powercap")  # as the mount shows it
+    (container / "powercap").symlink_to(host.root / "sys/devices/virtual/powercap")  # as in the mount
     found = {meter.component: meter for meter in meters.detect(load_settings(), root=tmp_path / "container")}
     assert {component: meter.method.name for component, meter in found.items()} == {"cpu": "rapl", "ram": "rapl-dram"}
     package.advance(2_000_000)
@@ -108,7 +108,7 @@ def test_the_sidecar_waits_for_the_service_and_finds_its_first_process(
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PROGRAM": program.name}
     sidecar = subprocess.Popen([*container["command"], *container["args"]], env=environment, stdout=subprocess.PIPE, text=True)
     waiting = Path(f"/proc/{sidecar.pid}/task/{sidecar.pid}/children")
-    wait_until(lambda: sidecar.poll() is not None or waiting.read_text())  # it waits: the service is not there
+    wait_until(lambda: sidecar.poll() is not None or waiting.read_text())  # it waits, because the service does not run yet
     services = [subprocess.Popen([program, "60"]) for _ in range(3)]
     try:
         said, _ = sidecar.communicate(timeout=30)

@@ -1,1 +1,1 @@
-"""The measured thread: ``ecoia.track``, its spans, and the counters that they write. Imports next to nothing."""
+"""The part of ecoia in the measured thread: ``ecoia.track``, its spans and the counters they write. Imports next to nothing."""

@@ -1,4 +1,4 @@
-"""The handle on ecoia's one background thread, in which everything that measuring needs is imported and run."""
+"""The handle on ecoia's one background thread, which imports and runs all the code that measuring needs."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from ecoia import causes
-from ecoia.instrument.start import Baseline
+from ecoia.instrument.start import StartReadings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Protocol
 else:
-    Protocol = object  # ``typing.Protocol`` costs what a measured program should not pay
+    Protocol = object  # making a ``typing.Protocol`` costs a measured program too much
 
 
 class Bell:
-    """Wakes the one thread that waits for it. A lock, since ``threading.Event`` costs several times as much to wait for."""
+    """Wakes the one thread that waits for it. Uses a lock: waiting for ``threading.Event`` costs several times as much."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._lock.acquire()
 
     def ring(self) -> None:
-        """Let the next, or the present, ``wait`` return at once."""
+        """Make the present ``wait``, or else the next one, return at once."""
         try:  # noqa: SIM105 - contextlib is not loaded for this
             self._lock.release()
         except RuntimeError:
-            pass  # it rings already
+            pass  # it is ringing already
 
     def wait(self, seconds: float) -> bool:
-        """Whether it rang within so many seconds."""
+        """Return whether it rang within this many seconds."""
         return self._lock.acquire(timeout=seconds)
 
 
 class Sampling(Protocol):
-    """The body of the background thread, made in it: it reads the counters and writes records until told to stop."""
+    """The body of the background thread. The thread makes it, and it reads the counters and writes records until stopped."""
 
     def run(self) -> None:
         """Measure until ``stopping`` or ``parked`` is set on the background."""
@@ -48,44 +48,55 @@ class Sampling(Protocol):
 
     @property
     def journal_file(self) -> tuple[Path, str] | None:
-        """The journal's folder and the file that is written to; None before the first window."""
+        """The journal's folder and the name of the file being written; None before the first window."""
 
     @property
     def joules_per_cpu_second(self) -> float | None:
-        """Energy of all components over CPU time in the last window, idle left out; None while unknown."""
+        """Energy of all components per second of CPU time in the last window, without idle energy; None while unknown."""
 
 
 class Background:
-    """The handle on the sampler thread. The thread imports everything that measuring needs, so the host does not wait."""
+    """Start, wake, park and stop the background thread. The thread imports the code for measuring, so the host does not wait.
+
+    Args:
+        make_sampling: Makes the body of the thread, in the thread.
+        complain: Logs a problem once.
+        lose: Counts a cause of loss.
+
+    Raises:
+        RuntimeError: No thread can be started.
+    """
 
     DETECTION_GRACE_SECONDS = 2.0
-    """A program that ends before its meters are found waits for them, rather than lose all that it measured."""
+    """Longest time that a program waits at its end until its meters are found, so that it does not lose its measurements."""
 
     PARKING_GRACE_SECONDS = 0.5
-    """A fork waits so long at most for the sampler, which may be writing to a slow disk."""
+    """Longest time that a fork waits for the sampler to stop, which may be writing to a slow disk."""
 
     def __init__(
         self, make_sampling: Callable[[Background], Sampling], *, complain: Callable[[str], None], lose: Callable[[str], None]
     ) -> None:
         self.pid = os.getpid()
-        self.baseline = Baseline()
-        from ecoia.processes.families import Claim, Descendants  # after the baseline, so that loading it is ours
+        self.start_readings = StartReadings()
+        from ecoia.processes.families import Descendants  # after the readings: the cost of loading it is ecoia's
+        from ecoia.processes.notices import OwnNotice
 
         self.bell = Bell()
         self.ready = Event()
         self.closed = Event()
         self.stopping = False
-        self._turn = RLock()  # held to begin or end a fork, and by the thread to decide whether it ends
-        self._forks = 0  # under way, by several threads
+        self._turn = RLock()  # held where a fork begins or ends, and where the thread decides whether to end
+        self._forks = 0  # forks under way, of several threads
         self._running = False
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
         self.exit_seconds = 0.1
         self.sampling: Sampling | None = None
-        # Said at once, not by the thread, which may have to wait long for its turn: meanwhile others would count it too.
+        # Write the notice here and not in the thread, which may get to run late: until then, measuring processes above this
+        # one would count its CPU time as well.
         self.descendants = Descendants()
-        self.claim = Claim(self.baseline.process_cpu_ns + self.descendants.total_ns)
+        self.notice = OwnNotice(self.start_readings.process_cpu_ns + self.descendants.total_ns)
         self._make_sampling = make_sampling
         self._complain = complain
         self._lose = lose
@@ -105,34 +116,34 @@ class Background:
     def _run(self) -> None:
         try:
             if self.sampling is None:
-                self.baseline.read_gpus()
-                from ecoia.processes.families import sweep
+                self.start_readings.read_gpus()
+                from ecoia.processes.notices import sweep
 
                 sweep()
                 self.sampling = self._make_sampling(self)
                 self.ready.set()
             while True:
                 self.sampling.run()
-                with self._turn:  # the fork may be over
+                with self._turn:  # the fork may be over by now
                     if self.stopping or self.parked:
                         self._running = False
                         return
-        except Exception as error:  # noqa: BLE001 - the last guard between our faults and the host
+        except Exception as error:  # noqa: BLE001 - the last guard between ecoia's faults and the host
             self._complain(f"measuring stopped: {type(error).__name__}: {error}")
             self.stopping = True
-            self.claim.end()
+            self.notice.end()
         finally:
             self.ready.set()
             self.closed.set()
 
     def wake(self, *, close_window: bool) -> None:
-        """Let the sampler read now, and close its window if asked."""
+        """Let the sampler read now, and close its window if ``close_window``."""
         if close_window:
             self.close_requested += 1
         self.bell.ring()
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Close the window and wait until it is in the journal."""
+        """Close the window, wait until it is in the journal, and return whether it got there within the timeout."""
         if not self._thread.is_alive():
             return False
         deadline_ns = perf_counter_ns() + round(timeout_seconds * 1e9)
@@ -143,15 +154,15 @@ class Background:
             left = (deadline_ns - perf_counter_ns()) / 1e9
             if left <= 0 or not self._thread.is_alive():
                 return False
-            self.closed.wait(min(left, 0.1))  # not longer: it may end meanwhile
+            self.closed.wait(min(left, 0.1))  # not longer: the thread may end meanwhile
             self.closed.clear()
         return self.written
 
     def park(self) -> None:
-        """End the thread for the time of a fork: a child made beside it would inherit whatever lock it holds.
+        """Stop the thread for the time of a fork. The child would inherit every lock that it holds, locked for ever.
 
-        While it is importing, it cannot be parked, but waited for: the lock of a module goes to the child locked.
-        Python 3.12 and later warn of forks beside threads.
+        While the thread imports it cannot be stopped, only waited for: the child would inherit the locked import lock of a
+        module. Besides, Python 3.12 and later warn of a fork while threads run.
         """
         if os.getpid() == self.pid:
             if not self.stopping:
@@ -163,19 +174,19 @@ class Background:
             thread.join(0 if self.stopping else self.PARKING_GRACE_SECONDS)
 
     def unpark(self) -> None:
-        """Go on after a fork, in the parent."""
+        """Restart the thread in the parent process after a fork."""
         if os.getpid() == self.pid:
             with self._turn:
-                self._forks = max(self._forks - 1, 0)  # the first span may have come after this fork had begun
+                self._forks = max(self._forks - 1, 0)  # the first span may come after a fork has begun
                 if self.parked or self._running or self.stopping:
                     return
                 try:
                     self._start()
-                except RuntimeError:  # the host has used up its threads: the next fork tries again
+                except RuntimeError:  # the host has used up its threads: try again after the next fork
                     self._lose(causes.NO_SAMPLER)
 
     def stop(self) -> None:
-        """Write what is left and end; called when the process exits. Waits a bounded time."""
+        """Write the last window and end the thread, at the exit of the process. Waits a bounded time."""
         if os.getpid() != self.pid or self.stopping:
             return
         self.stopping = True

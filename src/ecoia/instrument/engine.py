@@ -1,7 +1,6 @@
-"""The process's bookkeeping: what spans write, thread by thread, and what the sampler reads.
+"""The process's one engine: the threads, queues and background thread that all spans share, and how a fork resets it.
 
-Every counter has one writer, the thread that it belongs to, and only grows, so that the sampler can take
-differences without a lock. Imports next to nothing: a measured program pays for it at ``import ecoia``.
+Imports next to nothing: a measured program pays for it at ``import ecoia``.
 """
 
 from __future__ import annotations
@@ -16,99 +15,18 @@ from time import thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ecoia import causes
-from ecoia.instrument.background import Background
+from ecoia.instrument.spans import Counters, ThreadState
 
 if TYPE_CHECKING:
-    from ecoia.instrument.background import Sampling
-    from ecoia.instrument.mlflow_run import Run
-    from ecoia.instrument.spans import CallSpan, Span
+    from pathlib import Path
 
+    from ecoia.instrument.background import Background, Sampling
 
 _MAX_COMPLAINTS = 10
 
 
-class Label:
-    """What is written on a span: service, phase, endpoint, model version. Interned, so that equal labels are one."""
-
-    __slots__ = ("endpoint", "model_version", "phase", "service")
-
-    def __init__(self, service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> None:
-        self.service = service
-        self.phase = phase
-        self.endpoint = endpoint
-        self.model_version = model_version
-
-
-known_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
-"""Labels of arguments that were found legal."""
-
-_corrected_labels: dict[tuple[str | None, str, str | None, str | None], Label] = {}
-
-
-def label_of(
-    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
-) -> Label:
-    """The one label of these arguments. ``corrected``: put in place of illegal ones, which stay illegal."""
-    key = (service, phase, endpoint, model_version)
-    return (_corrected_labels if corrected else known_labels).setdefault(key, Label(*key))
-
-
-class Counters:
-    """What one thread did under one label and run. Only ever grows, so a reader takes differences.
-
-    Each open span takes its start off ``flight_ns`` and adds its end, so that ``flight_ns + open_count * now`` is their
-    time in flight at any instant. A call is in flight while it is on top of its thread.
-    """
-
-    __slots__ = (
-        "accepted_given", "accepted_micro", "cpu_ns", "ended", "flight_ns", "label", "last_failed", "open_count", "run",
-        "spans", "spare", "units_given", "units_micro",
-    )  # fmt: skip
-
-    def __init__(self, label: Label, run: Run | None) -> None:
-        self.label = label
-        self.run = run
-        self.cpu_ns = 0
-        self.flight_ns = 0
-        self.open_count = 0
-        self.spans = 0
-        self.ended = 0  # outermost spans of a run that ended, and how the last one did
-        self.last_failed = False
-        self.units_micro = 0
-        self.units_given = 0
-        self.accepted_micro = 0
-        self.accepted_given = 0
-        self.spare: CallSpan | None = (
-            None  # a call's span that is over: the next one's, since making one costs as much as using it
-        )
-
-
-class ThreadState:
-    """One thread's bookkeeping: the span on top, since when (its CPU time), and its counters.
-
-    The thread is *covered* while a span is on top of it or one that began on it is in flight (``live`` of them).
-    """
-
-    __slots__ = (
-        "counters", "cover_mark_ns", "cover_ns", "cpu_mark_ns", "dead_cpu_ns", "generation", "live", "start_cpu_ns", "tid",
-        "top",
-    )  # fmt: skip
-
-    def __init__(self, generation: int) -> None:
-        self.generation = generation
-        self.tid = get_native_id()
-        self.start_cpu_ns = thread_time_ns()
-        self.top: Span | None = None
-        self.cpu_mark_ns = 0
-        self.live = 0
-        self.cover_mark_ns = 0
-        self.cover_ns = 0
-        self.dead_cpu_ns = -1
-        self.counters: dict[Any, Counters] = {}
-
-
 class _Goodbye:
-    """Dies with its thread, and leaves the thread's last CPU time: the thread's clock cannot be read afterwards."""
+    """Dies with its thread and keeps the thread's last CPU time: nobody can read the thread's clock afterwards."""
 
     __slots__ = ("state",)
 
@@ -116,66 +34,74 @@ class _Goodbye:
         self.state = state
 
     def __del__(self, get_native_id: Any = get_native_id, thread_time_ns: Any = thread_time_ns) -> None:
-        # Bound above: when the interpreter goes down, this module may be empty already.
+        # The functions are bound as defaults: at interpreter shutdown, this module may be empty already.
         if get_native_id() == self.state.tid:
             self.state.dead_cpu_ns = thread_time_ns()
-        else:  # collected elsewhere (interpreter shutdown)
+        else:  # collected by another thread, at interpreter shutdown
             self.state.dead_cpu_ns = self.state.cpu_mark_ns
 
 
 class Engine:
-    """The process's one measuring engine: what all threads share."""
+    """The state that all threads of this process share. There is one instance, ``engine``."""
+
+    FORK_GRACE_SECONDS = 0.5
+    """Longest time that a fork waits for another thread that is importing the code for measuring."""
 
     followers: ClassVar[list[Callable[[], None]]] = []
-    """What looks for ways in which work is handed on that are not followed yet (``ecoia.instrument.handoff``)."""
+    """Each patches libraries that hand work on, once they are imported (``ecoia.instrument.handoff``)."""
 
     sampling_factory: ClassVar[Callable[[Engine, Background], Sampling]]
-    """Makes what the background thread runs; ``ecoia`` registers it, as measuring stands above instrumenting."""
+    """Makes the body of the background thread. ``ecoia`` registers it, because measuring stands above instrumenting."""
 
     def __init__(self) -> None:
         self.generation = 0
+        self.events: deque[tuple[Counters, str, Any]] = deque()  # tokens and quality figures, until the sampler takes them
+        self.lost: deque[str] = deque(maxlen=100_000)  # causes of loss, until the sampler counts them
         self.disabled = os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: in a forked child, what the parent measures is the parent's."""
+        """Start afresh. In a forked child, all that the parent measured so far stays the parent's."""
         self.generation += 1
         self._starting = Lock()
         self.local = local()
         self.threads: list[ThreadState] = []
-        self.events: deque[tuple[Counters, str, Any]] = deque()
-        self.lost: deque[str] = deque(maxlen=100_000)
+        self.events.clear()  # not replaced: each ThreadState refers to them
+        self.lost.clear()
         self.background: Background | None = None
         self._complained: set[str] = set()
 
     def enter_thread(self) -> ThreadState:
-        """The slow path of a thread's first span."""
-        state = ThreadState(self.generation)
+        """Register this thread at its first span, and start the background thread at the process's first one."""
+        state = ThreadState(self.generation, self.lost, self.events)
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
         if self.background is None:
-            with self._starting:  # several threads may be first at once
+            with self._starting:  # several threads may have their first span at once
                 if self.background is None:
                     _watch_forks()
                     self.follow()
                     self._start_background()
         else:
             self.follow()
-        state.start_cpu_ns = thread_time_ns()  # what was done until here is ours, not the thread's
+        state.start_cpu_ns = thread_time_ns()  # the CPU time up to here is ecoia's, not the thread's
         self.threads.append(state)
         return state
 
     def follow(self) -> None:
-        """Follow work that is handed on, as far as what hands it on is imported by now."""
+        """Follow work that is handed to other threads and tasks, for the libraries that are imported by now."""
         for follower in self.followers:
             try:
                 follower()
-            except Exception:  # noqa: BLE001 - a version of a library that is made otherwise
+            except Exception:  # noqa: BLE001 - a version of a library with other internals
                 lose(causes.POOL_NOT_FOLLOWED)
 
     def wait_for_start(self) -> None:
-        """Let no fork come while another thread imports what measuring needs: its child could never import that."""
-        if self._starting.acquire(timeout=Background.PARKING_GRACE_SECONDS):
+        """Delay a fork while another thread imports the code for measuring: the child could never import it again.
+
+        The child would inherit the modules' import locks, held by a thread that it does not have.
+        """
+        if self._starting.acquire(timeout=self.FORK_GRACE_SECONDS):
             self._starting.release()
 
     def _make_sampling(self, background: Background) -> Sampling:
@@ -183,17 +109,19 @@ class Engine:
 
     def _start_background(self) -> None:
         try:
+            from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
+
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except RuntimeError:  # no thread can start any more: the interpreter is going down
+        except (RuntimeError, ImportError):  # the interpreter is shutting down: no thread starts, and nothing is imported
             self.lost.append(causes.NO_SAMPLER)
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # its children leave by os._exit, which runs no atexit
+        if util is not None:  # its children end with os._exit, which runs no atexit handlers
             util.Finalize(None, self.background.stop, exitpriority=-100)
 
     def complain(self, message: str) -> None:
-        """Say once, through the host's logging, what is wrong; the host goes on. A few things, not a stream of them."""
+        """Log a problem once, through the host's logging, and go on. At most ten different messages are logged."""
         if message not in self._complained and len(self._complained) < _MAX_COMPLAINTS:
             self._complained.add(message)
             import logging
@@ -226,7 +154,8 @@ def _watch_forks() -> None:
     global _forks_watched
     if not _forks_watched and hasattr(os, "register_at_fork"):
         _forks_watched = True
-        # Logging holds its lock over a fork, from before those registered earlier: the sampler must not need it then.
+        # ``logging`` takes its lock before a fork, and hooks that were registered last run first. Import it now, so that our
+        # hook parks the sampler, which may be logging, before that lock is taken.
         import logging  # noqa: F401
 
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_in_child)
@@ -236,5 +165,75 @@ _forks_watched = False
 
 
 def lose(cause: str) -> None:
-    """Count something that could not be recorded; it is shown with the next records."""
+    """Count something that could not be recorded. The count is written with the next records and shown in reports.
+
+    Never raises, from any thread.
+
+    Args:
+        cause: One of the causes in ``ecoia.causes``, which also decide how reports word it.
+
+    Example:
+        >>> from ecoia.integrating import causes, lose
+        >>> lose(causes.ROUTE_UNREAD)
+    """
     engine.lost.append(cause)
+
+
+def complain(message: str) -> None:
+    """Log a problem as a warning of the logger ``ecoia``, once. Never raises.
+
+    At most ten different messages are logged in a process, so do not put changing values into them.
+
+    Args:
+        message: What is wrong and the remedy.
+
+    Example:
+        >>> from ecoia.integrating import complain
+        >>> complain("two middlewares measure analyse-cv: remove one")
+    """
+    engine.complain(message)
+
+
+def is_disabled() -> bool:
+    """Return whether the environment variable ``ECOIA_DISABLED`` turned ecoia off when this process imported it.
+
+    The answer never changes afterwards: ask once, where the host is set up, and not at each request.
+
+    Example:
+        >>> from ecoia.integrating import is_disabled
+        >>> is_disabled()
+        False
+    """
+    return engine.disabled
+
+
+def joules_per_cpu_second() -> float | None:
+    """Return the energy of all components per second of CPU time of this process in its last window, without idle energy.
+
+    Returns:
+        Joules per second of CPU time. None before the end of the first window, and where no energy, or less than 10 ms of CPU
+        time, is known.
+
+    Example:
+        >>> from ecoia.integrating import joules_per_cpu_second
+        >>> rate = joules_per_cpu_second()
+        >>> estimate_joules = None if rate is None else 0.25 * rate  # of a request that used 250 ms of CPU time
+    """
+    background = engine.background
+    sampling = None if background is None else background.sampling
+    return None if sampling is None else sampling.joules_per_cpu_second
+
+
+def own_journal_file() -> tuple[Path, str] | None:
+    """Return the folder of the journal and the name of the file that this process is writing; None before its first window.
+
+    A forked child has a file of its own, so ask again before each use.
+
+    Example:
+        >>> from ecoia.integrating import live_totals, own_journal_file
+        >>> source = own_journal_file()
+        >>> totals = None if source is None else live_totals(source[0], file=source[1])
+    """
+    background = engine.background
+    sampling = None if background is None else background.sampling
+    return None if sampling is None else sampling.journal_file

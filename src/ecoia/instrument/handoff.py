@@ -1,9 +1,10 @@
-"""Work that a span hands on stays its own: to thread pools, and to the tasks of an event loop.
+"""Follow the work that a span hands to thread pools and to tasks of an event loop, so that the span is charged for it.
 
-A pool's thread, or the next step of a task, knows nothing of the span for which it works. So what hands work over is
-followed: ``ThreadPoolExecutor.submit`` (hence ``run_in_executor`` and ``asyncio.to_thread``), anyio's worker threads and
-task groups (hence FastAPI's and Starlette's), and the steps of asyncio's tasks. Each goes on to do exactly what it did; outside
-spans, nothing is added. What is handed over in another way is shared out as the process's residual.
+The thread of a pool, or the next step of a task, does not know for which span it works. So this module patches the places that
+hand work on: ``ThreadPoolExecutor.submit`` (hence ``run_in_executor`` and ``asyncio.to_thread``), anyio's worker threads and task
+groups (hence those of FastAPI and Starlette), and the steps of asyncio's tasks. Each patched function still does exactly what it
+did; outside spans it adds nothing. The CPU time of work that is handed on in another way is part of the process's residual, which
+the sampler splits.
 """
 
 from __future__ import annotations
@@ -15,26 +16,17 @@ from time import thread_time_ns
 from types import CoroutineType, coroutine
 from typing import Any
 
-from ecoia.instrument.engine import Engine, ThreadState, engine
-from ecoia.instrument.spans import (
-    Account,
-    Piece,
-    Span,
-    counters_like,
-    in_context,
-    innermost,
-    leave,
-    put_on_top,
-    settle,
-    start_call,
-)
+from ecoia.instrument.engine import Engine, engine
+from ecoia.instrument.spans import CpuAccount, Piece, Span, ThreadState
+from ecoia.instrument.switching import counters_like, in_context, innermost, leave, put_on_top, start_call
 
 _followed: set[str] = set()
+"""Kinds of hand-off that are patched: ``pools``, ``anyio``, ``tasks``."""
 
 
 def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function on a pool's thread, on behalf of a span that began elsewhere: its CPU time is the span's."""
-    if span._state.generation != engine.generation:  # handed over before a fork
+    """Call a function on a pool's thread for a span that began elsewhere, and charge its CPU time to that span."""
+    if span._state.generation != engine.generation:  # handed on before a fork
         return function(*args, **kwargs)
     state: ThreadState | None = getattr(engine.local, "state", None)
     if state is None:
@@ -50,22 +42,22 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
         if account is not None:
             account.used_ns += thread_time_ns() - begin_ns
         leave(piece, state)
-        piece._ended = True
+        piece.ended = True
 
 
 def _whole(span: Span | None) -> Span | None:
-    """The span for which a piece works. Else work that hands itself on for ever would drag all its pieces along.
+    """Return the span that a piece works for, so that work that hands itself on for ever keeps no chain of pieces alive.
 
-    What it hands on has the label that the span has by now.
+    The label is decided here if it is known by now: the work that is handed on gets that label.
     """
     while type(span) is Piece:
         span = span.parent
     if span is not None and span.is_late:
-        settle(span)  # type: ignore[arg-type]  # no other kind is late
+        span._settle()
     return span
 
 
-def _account_of(span: Span | None) -> Account | None:
+def _account_of(span: Span | None) -> CpuAccount | None:
     while span is not None:
         if span.account is not None:
             return span.account
@@ -74,9 +66,9 @@ def _account_of(span: Span | None) -> Account | None:
 
 
 def follow_pools() -> None:
-    """Follow what hands work to threads, as far as it is imported: nobody gets a pool who has none.
+    """Patch the libraries that hand work to threads, if the program has imported them.
 
-    Called where a thread has its first span, and about once a second by the sampler.
+    The engine calls it at the first span of each thread, and the sampler about once a second.
     """
     executor: Any = getattr(sys.modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", None)
     if executor is not None and "pools" not in _followed:
@@ -88,7 +80,8 @@ def follow_pools() -> None:
 
 
 def _uses_anyio() -> bool:
-    # In a loop, what anyio imports at its first use is imported a little earlier; elsewhere nobody may ever want it.
+    # anyio imports its asyncio backend at its first use. Inside a loop, import it a little earlier; elsewhere it may never be
+    # needed.
     return "anyio._backends._asyncio" in sys.modules or ("anyio" in sys.modules and _in_loop())
 
 
@@ -139,7 +132,7 @@ def _carried_steps(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def carried(*args: Any) -> Any:
         made = function(*args)
-        return _carry_task(made) if isinstance(made, CoroutineType) else made  # what else it is, anyio judges
+        return _carry_task(made) if isinstance(made, CoroutineType) else made  # anyio rejects anything else
 
     carried.__qualname__ = getattr(function, "__qualname__", "")  # the task's name
     return carried
@@ -151,7 +144,7 @@ async def _carry_task(inner: Any) -> Any:
 
 @coroutine
 def _carry_steps(inner: Any) -> Any:
-    """Drive a task's coroutine as ``yield from`` would, each step charged to the block or request that the task is in."""
+    """Run a task's coroutine as ``yield from`` would, and charge each step to the block or request that the task is in."""
     method, argument = inner.send, None
     while True:
         state: ThreadState | None = getattr(engine.local, "state", None)
@@ -160,23 +153,23 @@ def _carry_steps(inner: Any) -> Any:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # no frame of an exception's traceback may hold it: it would live until the collector comes
+            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
         try:
             argument = yield item
             method = inner.send
         except GeneratorExit:
             inner.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - handed on to the code that was suspended
+        except BaseException as error:  # noqa: BLE001 - passed on to the code that was suspended
             method, argument = inner.throw, error
 
 
 def _on_behalf(span: Span | None, state: ThreadState, method: Callable[[Any], Any], argument: Any) -> Any:
-    """``method(argument)``, a step of a task in whose context ``span`` is innermost, charged to it."""
+    """Call ``method(argument)``, a step of a task whose innermost span in the context is ``span``, and charge it to that span."""
     before = state.top
-    while span is not None and (span._ended or span._state is not state):
+    while span is not None and (span.ended or span._state is not state):
         span = span.parent
-    if span is None:  # in no block: it is part of the call that runs the loop, if there is one
+    if span is None:  # the task is in no block: charge the call that runs the loop, if there is one
         span = before
         while span is not None and not span.is_call:
             span = span._under
@@ -191,18 +184,26 @@ def _on_behalf(span: Span | None, state: ThreadState, method: Callable[[Any], An
         argument = None
         if account is not None:
             account.used_ns += thread_time_ns() - begin_ns
-        while before is not None and before._ended:
+        while before is not None and before.ended:
             before = before._under
         if state.top is not before:
             put_on_top(before, state)
 
 
 def follow_tasks() -> None:
-    """From the first block in a running event loop on, charge each step of a task to the block that the task is in.
+    """Charge each step of an asyncio task to the block that the task is in, from now on. Does nothing outside a running loop.
 
-    A decorated coroutine is driven step by step by us. A block around an ``await`` is not: between its two ends other
-    tasks run. asyncio runs every step through ``Handle._run``, with the context of its task, which says whose it is.
-    Loops that do not (uvloop) leave the block charged for what runs between its ends and is nobody else's.
+    Call it before the first block or request in a loop. A decorated coroutine is run step by step by its wrapper. A block around
+    an ``await`` is not, and other tasks run between its start and its end. asyncio runs every step through ``Handle._run`` in
+    the context of its task, and that context holds the block. In loops that do not (uvloop), the block is charged for everything
+    that runs between its start and its end and belongs to no other span.
+
+    Example:
+        >>> import asyncio
+        >>> from ecoia.integrating import follow_tasks
+        >>> async def start_serving():
+        ...     follow_tasks()
+        >>> asyncio.run(start_serving())
     """
     if "tasks" in _followed:
         return
@@ -216,7 +217,7 @@ def follow_tasks() -> None:
     def _run(handle: Any) -> None:
         span = handle._context.get(in_context)
         state: ThreadState | None = getattr(engine.local, "state", None)
-        if state is None or (span is None and state.top is None):  # most steps of a loop are nobody's
+        if state is None or (span is None and state.top is None):  # most steps of a loop belong to no span
             run(handle)
         else:
             _on_behalf(span, state, run, handle)

@@ -1,4 +1,4 @@
-"""The MLflow run that is active where a span starts. MLflow is read if the program imported it, and never imported here."""
+"""The MLflow run that is active where a span starts. Never imports MLflow: reads the module if the program imported it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ecoia import causes
 
 
 class Run:
-    """The MLflow run that was active where a span started, and where its program tracks."""
+    """The MLflow run that was active where a span started, and the tracking URI of its program. Each is None if unset."""
 
     __slots__ = ("run_id", "tracking_uri")
 
@@ -24,7 +24,11 @@ def active_run(lose: Callable[[str], None]) -> Run:
     Reads the ``mlflow`` module if the program imported it; never imports MLflow itself.
 
     Args:
-        lose: Counts an MLflow that could not be read.
+        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read.
+
+    Example:
+        >>> active_run(print).run_id is None  # the program has not imported MLflow
+        True
     """
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:
@@ -33,7 +37,7 @@ def active_run(lose: Callable[[str], None]) -> Run:
         uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         run = mlflow.active_run()
         return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
-    except Exception:  # noqa: BLE001 - half-imported, or a version that answers otherwise
+    except Exception:  # noqa: BLE001 - MLflow is half imported, or a version with another interface
         lose(causes.MLFLOW_RUN_UNREAD)
         return _NO_RUN
 

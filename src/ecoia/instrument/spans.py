@@ -1,81 +1,193 @@
-"""Spans, and the bookkeeping that they do on the measured thread: the hot path.
+"""The data of the hot path: labels, counters, the state of a thread, and the spans that link them.
 
-It takes no lock, does no I/O and imports nothing: two pairs of clock reads (wall, thread CPU) and some additions to
-counters that only this thread writes. The sampler thread reads the counters now and then and takes differences;
-everything else is its business.
+A thread writes only its own ``ThreadState`` and its own ``Counters``, so it needs no lock. The sampler's thread reads them
+now and then and takes differences. ``switching`` holds the steps that change this data, ``engine`` what all threads share.
 
-Time is exclusive: on each thread, the CPU time since the last switch goes to the span on top, and a nested span covers
-its parent. There are two kinds. A *call* (``CallSpan``) runs on one thread from its start to its end, so the thread
-alone says which is innermost. An *open* span (a block, a coroutine, a generator) can be suspended while others run: it
-counts as in flight until it ends, and the context (``contextvars``) says to whom it belongs.
-
-``track``'s wrappers write out some of these steps in place, since a call costs as much as the step.
-
-A signal handler may use spans too, or raise, in the middle of any step, and another thread may come in between. The
-interpreter lets them in at calls, loops' ends and nowhere else: so each step reads its clocks first, and calls nothing
-from its first change to its last.
+There are two kinds of span. A *call* (``CallSpan``) runs on one thread from its start to its end, so the thread alone
+determines the innermost one. An *open* span (a block, a coroutine, a generator) can be suspended while other code runs: it is
+in flight until it ends, and the context (``contextvars``) determines the innermost one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from time import perf_counter_ns, thread_time_ns
-from typing import Any
+from collections import deque
+from threading import get_native_id
+from time import thread_time_ns
+from typing import TYPE_CHECKING, Any
 
 from ecoia import causes
-from ecoia.instrument.engine import Counters, Label, ThreadState, engine, lose
-from ecoia.instrument.mlflow_run import Run, active_run
 
-LONG_SPAN_NS = 1_000_000_000
-"""A span of this length wakes the sampler at its end, so that its figures are soon on disk."""
+if TYPE_CHECKING:
+    from ecoia.instrument.mlflow_run import Run
 
 MAX_COUNT = 10**15
-"""Counts beyond it are slips (a time stamp in nanoseconds), and would drown every sum."""
+"""Upper bound of a count. A larger one is a mistake (a time stamp in nanoseconds) and would drown every sum."""
 
-in_context: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=None)
-"""The innermost open span of this context (task, thread). Calls are not in it: the thread has them on top."""
+
+class Label:
+    """Service, phase, endpoint and model version of a span. Interned: two equal labels are one object.
+
+    Make one with ``checked_label``.
+
+    Attributes:
+        service: Id of the service; None for the one of the setting ``service``.
+        phase: One of ``semconv.PHASES``.
+        endpoint: Route or operation; None where it is unknown.
+        model_version: Version of the model; None where it is unknown.
+
+    Example:
+        >>> from ecoia.integrating import checked_label
+        >>> checked_label("analyse-cv", "inference", "/cv/{id}", None).endpoint
+        '/cv/{id}'
+    """
+
+    __slots__ = ("endpoint", "model_version", "phase", "service")
+
+    def __init__(self, service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> None:
+        self.service = service
+        self.phase = phase
+        self.endpoint = endpoint
+        self.model_version = model_version
+
+
+class Counters:
+    """Work of one thread under one label and run. The values only grow, so a reader takes differences.
+
+    Each open span subtracts its start from ``flight_ns`` and adds its end, so ``flight_ns + open_count * now`` is the total
+    time in flight at any instant. A call is in flight while it is on top of its thread.
+    """
+
+    __slots__ = (
+        "accepted_given", "accepted_micro", "cpu_ns", "ended", "flight_ns", "label", "last_failed", "open_count", "run",
+        "spans", "spare", "units_given", "units_micro",
+    )  # fmt: skip
+
+    def __init__(self, label: Label, run: Run | None) -> None:
+        self.label = label
+        self.run = run
+        self.cpu_ns = 0
+        self.flight_ns = 0
+        self.open_count = 0
+        self.spans = 0
+        self.ended = 0  # outermost spans of a run that ended, and whether the last one failed
+        self.last_failed = False
+        self.units_micro = 0
+        self.units_given = 0
+        self.accepted_micro = 0
+        self.accepted_given = 0
+        self.spare: CallSpan | None = None  # a call's finished span, for the next call: making one costs as much as using it
+
+
+class ThreadState:
+    """One thread: the span on top, the CPU time at the last switch, and the counters by label.
+
+    The thread is *covered* while a span is on top of it, or while one of the ``live`` open spans that began on it is in flight.
+
+    Args:
+        generation: The engine's: a fork starts a new one.
+        lost: The engine's queue of causes of loss.
+        events: The engine's queue of tokens and quality figures.
+    """
+
+    __slots__ = (
+        "counters", "cover_mark_ns", "cover_ns", "cpu_mark_ns", "dead_cpu_ns", "events", "generation", "live", "lost",
+        "start_cpu_ns", "tid", "top",
+    )  # fmt: skip
+
+    def __init__(self, generation: int, lost: deque[str], events: deque[tuple[Counters, str, Any]]) -> None:
+        self.generation = generation
+        self.lost = lost
+        self.events = events
+        self.tid = get_native_id()
+        self.start_cpu_ns = thread_time_ns()
+        self.top: Span | None = None
+        self.cpu_mark_ns = 0
+        self.live = 0
+        self.cover_mark_ns = 0
+        self.cover_ns = 0
+        self.dead_cpu_ns = -1
+        self.counters: dict[Any, Counters] = {}
 
 
 class Span:
-    """One execution of instrumented code. What the code says of itself is added through its methods; none raises."""
+    """One execution of instrumented code. The code adds to it what only the code knows; no method raises.
 
-    __slots__ = ("_counters", "_ended", "_here", "_start_ns", "_state", "_top", "_under", "parent")
+    Attributes:
+        parent: The span around it; None for an outermost one.
+        ended: Whether it is over. Read only.
+
+    Example:
+        >>> import ecoia
+        >>> with ecoia.track(service="analyse-cv") as span:
+        ...     span.units(12)
+        >>> span.service, span.phase
+        ('analyse-cv', 'inference')
+    """
+
+    __slots__ = ("_counters", "_here", "_start_ns", "_state", "_top", "_under", "ended", "parent")
 
     is_call = False
-    is_late = False
-    account: Account | None = None
+    is_late = False  # whether its label is not known yet (request_spans)
+    account: CpuAccount | None = None
 
     parent: Span | None
+    ended: bool
     _state: ThreadState
     _counters: Counters
     _start_ns: int
-    _ended: bool
     _under: Span | None
     _top: Span  # of a coroutine or generator between two steps: its innermost open span on the thread,
     _here: Span | None  # and in the context
 
     @property
     def label(self) -> Label:
-        """What is written on it."""
+        """Service, phase, endpoint and model version, as far as they are known.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv", endpoint="/cv") as span:
+            ...     span.label.endpoint
+            '/cv'
+        """
         return self._counters.label
 
     @property
     def service(self) -> str | None:
-        """The service's id."""
+        """Id of the service; None for the one of the setting ``service``.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv") as span:
+            ...     span.service
+            'analyse-cv'
+        """
         return self._counters.label.service
 
     @property
     def phase(self) -> str:
-        """The phase, one of ``semconv.PHASES``."""
+        """Phase of the lifecycle, one of ``semconv.PHASES``.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv", phase="training") as span:
+            ...     span.phase
+            'training'
+        """
         return self._counters.label.phase
 
     def units(self, delivered: float, accepted: float | None = None) -> None:
-        """Add functional units delivered (and, of them, accepted). NaN and negative numbers are counted as lost.
+        """Add functional units delivered, and how many of them were accepted.
+
+        Never raises: NaN, a negative number or anything else that is no count is recorded as lost (``invalid-units``).
 
         Args:
-            delivered: Functional units, 0 or more; adds up when called again. Kept to the millionth.
-            accepted: Of these, how many were accepted by whoever they were for.
+            delivered: Functional units, 0 or more, kept to the millionth. Further calls add up.
+            accepted: How many of them their recipients accepted.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv") as span:
+            ...     span.units(10, accepted=9)
         """
         counters = self._counters
         if type(delivered) is int and 0 <= delivered < MAX_COUNT:
@@ -84,43 +196,72 @@ class Span:
         else:
             count = checked_count(delivered)
             if count is None:
-                lose(causes.INVALID_UNITS)
+                self._state.lost.append(causes.INVALID_UNITS)
             else:
                 counters.units_micro += count
                 counters.units_given += 1
         if accepted is not None:
             count = checked_count(accepted)
             if count is None:
-                lose(causes.INVALID_UNITS)
+                self._state.lost.append(causes.INVALID_UNITS)
             else:
                 counters.accepted_micro += count
                 counters.accepted_given += 1
 
     def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
-        """Record tokens exchanged with a model. Counts only; no text is kept."""
+        """Record tokens exchanged with a hosted model. Only the counts are kept, no text.
+
+        Never raises: counts that are no whole numbers of 0 or more are recorded as lost (``invalid-tokens``).
+
+        Args:
+            provider: Provider of the model, as the emission factors name it.
+            model: Name of the model. Both names are cut at 120 characters.
+            tokens_in: Tokens sent.
+            tokens_out: Tokens received.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv") as span:
+            ...     span.tokens("mistralai", "mistral-small", tokens_in=812, tokens_out=96)
+        """
         try:
             counts = (int(tokens_in), int(tokens_out))
             names = (short_text(provider), short_text(model))
-        except Exception:  # noqa: BLE001 - whatever the host passes must not break it
-            lose(causes.INVALID_TOKENS)
+        except Exception:  # noqa: BLE001 - no value that the host passes may break it
+            self._state.lost.append(causes.INVALID_TOKENS)
             return
         if min(counts) < 0 or max(counts) >= MAX_COUNT:
-            lose(causes.INVALID_TOKENS)
+            self._state.lost.append(causes.INVALID_TOKENS)
             return
-        engine.events.append((self._counters, "tokens", (*names, *counts)))
+        self._state.events.append((self._counters, "tokens", (*names, *counts)))
 
     def quality(self, name: str, value: float) -> None:
-        """Record a quality figure (accuracy, F1, ...) of the run; the last value of a name stands."""
+        """Record a quality figure (accuracy, F1) of the run. The last value of each name is kept.
+
+        Never raises: a value that is no finite number is recorded as lost (``invalid-quality``).
+
+        Args:
+            name: Name of the figure, cut at 120 characters.
+            value: The figure, in the unit that the name implies.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="analyse-cv", phase="evaluation") as span:
+            ...     span.quality("f1", 0.87)
+        """
         try:
             number = float(value)
             name = short_text(name)
-        except Exception:  # noqa: BLE001 - whatever the host passes must not break it
-            lose(causes.INVALID_QUALITY)
+        except Exception:  # noqa: BLE001 - no value that the host passes may break it
+            self._state.lost.append(causes.INVALID_QUALITY)
             return
         if not -1e300 < number < 1e300:  # also false for NaN
-            lose(causes.INVALID_QUALITY)
+            self._state.lost.append(causes.INVALID_QUALITY)
             return
-        engine.events.append((self._counters, "quality", (name, number)))
+        self._state.events.append((self._counters, "quality", (name, number)))
+
+    def _settle(self, last: bool = False) -> None:
+        """Decide the label now. Does nothing here: all spans but a ``RequestSpan`` begin with their label."""
 
 
 class CallSpan(Span):
@@ -132,7 +273,7 @@ class CallSpan(Span):
 
 
 class BlockSpan(CallSpan):
-    """A block in code that cannot be suspended. It says which object opened it, which several threads may share."""
+    """A block in code that cannot be suspended. Holds the object that opened it, which several threads may share."""
 
     __slots__ = ("_opener",)
 
@@ -140,13 +281,37 @@ class BlockSpan(CallSpan):
 
 
 class Piece(CallSpan):
-    """What a pool's thread does for a span that began elsewhere, its parent: the same label, and no span more."""
+    """Work of a pool's thread for a span that began elsewhere, its parent. It has the same label and is not counted as a span."""
 
     __slots__ = ()
 
 
-class Account:
-    """CPU time that one span used by itself and through what it calls or hands on, for who asks before its window is closed."""
+class NoSpan(Span):
+    """Stands in where no span is open or ecoia is off: accepts everything, keeps nothing."""
+
+    __slots__ = ()
+
+    def units(self, delivered: float, accepted: float | None = None) -> None:
+        """Ignore the units."""
+
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+        """Ignore the tokens."""
+
+    def quality(self, name: str, value: float) -> None:
+        """Ignore the figure."""
+
+
+class CpuAccount:
+    """CPU time of one span so far, including what it calls and hands on, readable before its window is closed.
+
+    Attributes:
+        used_ns: CPU time in nanoseconds. Add to it; never set it back.
+
+    Example:
+        >>> from ecoia.integrating import CpuAccount
+        >>> account = CpuAccount()
+        >>> account.used_ns += 1_500_000
+    """
 
     __slots__ = ("used_ns",)
 
@@ -154,73 +319,8 @@ class Account:
         self.used_ns = 0
 
 
-class LateSpan(Span):
-    """An open span that learns on the way what is written on it: a request, from its routing.
-
-    It is asked before anything is charged to it, so that what it did until then goes to the label that it then has. What
-    it did in an earlier step, or until the sampler read it, stays under the label that it began with. Only then is it in flight
-    for anyone.
-    """
-
-    __slots__ = ("about", "account", "find", "is_late")
-
-    account: Account | None
-    is_late: bool
-    about: Any
-    find: Callable[[Any, bool], Label | None]
-    """The label of what it is about, None while that is unknown; True asks for the last time. The sampler's thread asks, too."""
-
-    def __deepcopy__(self, _: Any) -> LateSpan:
-        """Itself: applications may copy the request in which it is."""
-        return self
-
-    def found(self, last: bool = False) -> Label | None:
-        """What it is, as far as it is known."""
-        about = self.about
-        if about is None:  # it is known meanwhile, and the span lets go of the request
-            return None
-        try:
-            return self.find(about, last)
-        except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
-            lose(causes.ROUTE_UNREAD)
-            return None
-
-    def units(self, delivered: float, accepted: float | None = None) -> None:
-        """See ``Span.units``."""
-        if self.is_late:
-            settle(self)
-        Span.units(self, delivered, accepted)  # super() would look for it at each request
-
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
-        """See ``Span.tokens``."""
-        if self.is_late:
-            settle(self)
-        super().tokens(provider, model, tokens_in, tokens_out)
-
-    def quality(self, name: str, value: float) -> None:
-        """See ``Span.quality``."""
-        if self.is_late:
-            settle(self)
-        super().quality(name, value)
-
-
-class NoSpan(Span):
-    """Stands in when ecoia is off: takes everything, keeps nothing."""
-
-    __slots__ = ()
-
-    def units(self, delivered: float, accepted: float | None = None) -> None:
-        """Nothing."""
-
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
-        """Nothing."""
-
-    def quality(self, name: str, value: float) -> None:
-        """Nothing."""
-
-
 def checked_count(number: Any) -> int | None:
-    """A count in integer millionths; None for what is no count."""
+    """Return a count in integer millionths, or None if ``number`` is no count below ``MAX_COUNT``."""
     try:
         if type(number) is int:
             return number * 1_000_000 if 0 <= number < MAX_COUNT else None
@@ -228,321 +328,10 @@ def checked_count(number: Any) -> int | None:
             return None
         value = float(number)
         return round(value * 1_000_000) if 0 <= value < MAX_COUNT else None
-    except Exception:  # noqa: BLE001 - whatever the host passes must not break it
+    except Exception:  # noqa: BLE001 - no value that the host passes may break it
         return None
 
 
 def short_text(value: Any) -> str:
-    """What the host calls something, as the journal can hold it: short, and UTF-8."""
+    """Return a name that the host gave in the form that the journal can hold: 120 characters at most, valid UTF-8."""
     return str(value)[:120].encode("utf-8", "replace").decode("utf-8")
-
-
-# --- whose it is -------------------------------------------------------------------------------------------------
-
-
-def innermost() -> Span | None:
-    """The innermost span of this thread or task; None outside any."""
-    state: ThreadState | None = getattr(engine.local, "state", None)
-    if state is not None and state.top is not None and state.top.is_call:
-        return state.top
-    span = in_context.get()
-    # In a forked child, what the parent began is the parent's.
-    return None if span is None or span._state.generation != engine.generation else span
-
-
-def enclosing(state: ThreadState) -> Span | None:
-    """The span in which a new one begins on this thread: the innermost that has not ended and is this process's.
-
-    A task outlives the span in which it was made, a forked process what its parent began: neither is inside it.
-    """
-    span = state.top
-    if span is None or not span.is_call:
-        span = in_context.get()
-    while span is not None and (span._ended or span._state.generation != state.generation):
-        span = span.parent
-    return span
-
-
-def counters_for(state: ThreadState, label: Label) -> Counters:
-    """This thread's counters of a label, and of the MLflow run that is active here.
-
-    Inference goes to the day's view of its service, whatever run is active: no run to look up.
-    """
-    run = None if label.phase == "inference" else active_run(lose)
-    return _counters(state, label, run)
-
-
-def counters_like(state: ThreadState, counters: Counters) -> Counters:
-    """This thread's counters of the same label and run as another thread's."""
-    return _counters(state, counters.label, counters.run)
-
-
-def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
-    key = label if run is None else (label, run.run_id, run.tracking_uri)
-    counters = state.counters.get(key)
-    if counters is None:
-        counters = state.counters.setdefault(key, Counters(label, run))  # the sampler may have been first
-    return counters
-
-
-# --- switching a thread's top --------------------------------------------------------------------------------------
-
-
-def put_on_top(span: Span | None, state: ThreadState) -> None:
-    """Charge what ran until now to the span on top, and what runs from now on to this one."""
-    top = state.top
-    if top is not None and top.is_late:
-        settle(top)  # type: ignore[arg-type]  # no other kind is late
-    if not state.live and (top is None) is not (span is None):  # begins or ends to be covered
-        now_ns = perf_counter_ns()
-        cpu_ns = thread_time_ns()
-        if top is None:
-            state.cover_mark_ns = now_ns
-        else:
-            state.cover_ns += now_ns - state.cover_mark_ns
-    else:
-        cpu_ns = thread_time_ns()
-    if cpu_ns < state.cpu_mark_ns:  # after the clock was read, a signal handler had spans, which are charged
-        cpu_ns = state.cpu_mark_ns
-    if top is not None:
-        top._counters.cpu_ns += cpu_ns - state.cpu_mark_ns
-    state.cpu_mark_ns = cpu_ns
-    state.top = span
-
-
-def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
-    """Begin a span that will not be suspended. ``wrapping`` and ``tracking`` write this out where nothing is on top."""
-    span._state = state
-    span._counters = counters
-    span._ended = False
-    span.parent = span._under = state.top
-    span._start_ns = perf_counter_ns()
-    put_on_top(span, state)
-
-
-def end_call(span: Span, state: ThreadState, failed: bool) -> None:
-    """End it. No deeper in calls than ``start_call``, so that where the stack runs out it does so before the start."""
-    if state.top is span:
-        put_on_top(span._under, state)
-    else:
-        leave(span, state)
-    end_ns = perf_counter_ns()
-    counters = span._counters
-    span._ended = True
-    counters.spans += 1
-    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
-        tell_end(span, end_ns, failed)
-
-
-def leave(span: Span, state: ThreadState) -> None:
-    """Take a span off its thread, wherever on it it stands: blocks that interleave end in any order."""
-    top = state.top
-    if top is span:
-        under = span._under
-        while under is not None and under._ended:  # a task outlives the block under which it began its own
-            under = under._under
-        put_on_top(under, state)
-        return
-    if top is not None:
-        put_on_top(top, state)
-    unlink(span, state)
-
-
-def unlink(span: Span, state: ThreadState) -> None:
-    """Take a span out from under others, without touching any clock."""
-    above = state.top
-    while above is not None:
-        if above._under is span:
-            above._under = span._under
-            return
-        above = above._under
-
-
-# --- open spans ----------------------------------------------------------------------------------------------------
-
-
-def begin(label: Label) -> Span:
-    """An open span: in flight from now on, on top of no thread yet."""
-    try:
-        state: ThreadState = engine.local.state
-    except AttributeError:
-        state = engine.enter_thread()
-    counters = state.counters.get(label)
-    if counters is None:  # always so for a phase that belongs to runs: those are kept by run
-        counters = counters_for(state, label)
-    span = Span()
-    span._state = state
-    span._counters = counters
-    span._ended = False
-    span.parent = None if state.top is None and in_context.get() is None else enclosing(state)
-    span._start_ns = now_ns = perf_counter_ns()
-    counters.flight_ns -= now_ns  # open_flight, written out
-    counters.open_count += 1
-    if not state.live and state.top is None:
-        state.cover_mark_ns = now_ns
-    state.live += 1
-    return span
-
-
-def begin_late(label: Label, find: Callable[[Any, bool], Label | None], about: Any, account: Account | None = None) -> LateSpan:
-    """An open span under a label until ``find`` knows that of ``about``, on top of no thread yet."""
-    try:
-        state: ThreadState = engine.local.state
-    except AttributeError:
-        state = engine.enter_thread()
-    span = LateSpan()
-    span._state = state
-    span._counters = state.counters.get(label) or counters_for(state, label)
-    span._ended = False
-    span._top = span._here = span
-    span.find = find
-    span.about = about
-    span.account = account
-    span.parent = None if state.top is None and in_context.get() is None else enclosing(state)
-    span._start_ns = now_ns = perf_counter_ns()
-    span.is_late = True
-    if not state.live and state.top is None:
-        state.cover_mark_ns = now_ns
-    state.live += 1
-    return span
-
-
-def settle(span: LateSpan, last: bool = False) -> None:
-    """Let a late span have its label if that is known by now, or else, the last time, keep the one it began with."""
-    try:  # found, written out
-        label = span.find(span.about, last)
-    except Exception:  # noqa: BLE001 - a version of a framework that is made otherwise
-        lose(causes.ROUTE_UNREAD)
-        label = None
-    if label is None:
-        if not last:
-            return
-        counters = span._counters
-    else:
-        counters = span._state.counters.get(label) or counters_for(span._state, label)
-    if not span.is_late:  # a signal handler, or a pool's thread, settled it meanwhile: it is in flight once
-        return
-    span.is_late = False
-    span.about = None  # which lets go of the request, and of what of it leads back here
-    counters.flight_ns -= span._start_ns
-    counters.open_count += 1
-    span._counters = counters
-
-
-def finish_late(span: LateSpan, failed: bool) -> None:
-    """End a late span, whatever happens. It has no step any more, and is not kept until the collector comes."""
-    if span.is_late:
-        settle(span, True)
-    finish_anyhow(span, failed)
-    del span._top, span._here
-
-
-def open_flight(span: Span, now_ns: int) -> None:
-    """Count an open span as in flight on its thread."""
-    state, counters = span._state, span._counters
-    counters.flight_ns -= now_ns
-    counters.open_count += 1
-    if not state.live and state.top is None:
-        state.cover_mark_ns = now_ns
-    state.live += 1
-
-
-def close_flight(span: Span, now_ns: int) -> None:
-    """Count it as no longer in flight there."""
-    state, counters = span._state, span._counters
-    counters.open_count -= 1
-    counters.flight_ns += now_ns
-    state.live -= 1
-    if not state.live and state.top is None:
-        state.cover_ns += now_ns - state.cover_mark_ns
-
-
-def move(span: Span, state: ThreadState) -> None:
-    """Let a span go on in another thread than it was in: from now on it counts in that thread's counters."""
-    if span.is_late:
-        settle(span, True)  # type: ignore[arg-type]  # no other kind is late
-    now_ns = perf_counter_ns()
-    if not span.is_call:
-        close_flight(span, now_ns)
-    span._state, span._counters = state, counters_like(state, span._counters)
-    if not span.is_call:
-        open_flight(span, now_ns)
-
-
-def abandon(span: Span) -> None:
-    """Take a span off a thread that is not this one; the CPU time since its last switch is nobody's."""
-    lose(causes.MOVED_BETWEEN_THREADS)
-    state = span._state
-    if state.top is span:
-        state.top = span._under
-    else:
-        unlink(span, state)
-
-
-def finish(span: Span, failed: bool) -> None:
-    """End an open span."""
-    state, counters = span._state, span._counters
-    end_ns = perf_counter_ns()
-    counters.open_count -= 1  # close_flight, written out
-    counters.flight_ns += end_ns
-    state.live -= 1
-    if not state.live and state.top is None:
-        state.cover_ns += end_ns - state.cover_mark_ns
-    span._ended = True
-    counters.spans += 1
-    if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
-        tell_end(span, end_ns, failed)
-
-
-def finish_anyhow(span: Span, failed: bool) -> None:
-    """End an open span out of which an exception comes: maybe a signal handler's, from the middle of a step of ours."""
-    state = span._state
-    on_thread = state.top
-    while on_thread is not None and on_thread is not span:
-        on_thread = on_thread._under
-    if on_thread is not None:
-        leave(span, state)
-    if in_context.get() is span:
-        in_context.set(open_around(span))
-    if not span._ended:
-        finish(span, failed)
-
-
-def open_around(span: Span) -> Span | None:
-    """The innermost open span around this one that has not ended."""
-    outer = span.parent
-    while outer is not None and (outer._ended or outer.is_call):
-        outer = outer.parent
-    return outer
-
-
-def tell_end(span: Span, end_ns: int, failed: bool) -> None:
-    """The end of a span that belongs to a run, or was long."""
-    counters = span._counters
-    if counters.run is not None and _is_outermost(span, counters.run):
-        counters.last_failed = failed
-        counters.ended += 1
-    if end_ns - span._start_ns > LONG_SPAN_NS:
-        wake_sampler()
-
-
-def _is_outermost(span: Span, run: Run) -> bool:
-    """Whether no other span of its run is around it. One of another run, or of none (a request that trains), may be."""
-    outer = span.parent
-    while outer is not None:
-        of = outer._counters.run
-        if (
-            of is not None
-            and (of.run_id, of.tracking_uri) == (run.run_id, run.tracking_uri)
-            and not (outer._ended or type(outer) is Piece)
-        ):
-            return False
-        outer = outer.parent
-    return True
-
-
-def wake_sampler() -> None:
-    """Let the figures of a long span be on disk soon."""
-    background = engine.background
-    if background is not None:
-        background.wake(close_window=True)

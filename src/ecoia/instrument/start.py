@@ -1,4 +1,4 @@
-"""The clocks and counters at the process's first span: what the time before the meters are found is measured against."""
+"""Clocks and energy counters at the process's first span, so that the time until the meters are found is measured, too."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from time import perf_counter_ns, process_time_ns, time_ns
 from typing import Any
 
 
-class Baseline:
-    """See the module. ``counters`` holds microjoules by counter file, and by id of the GPU."""
+class StartReadings:
+    """Readings at the moment it is made. Costs the measured thread a few reads of files.
+
+    Attributes:
+        utc_ns: Wall clock, in nanoseconds since 1970.
+        wall_ns: Monotonic clock (``perf_counter_ns``).
+        process_cpu_ns: CPU time of the process.
+        stat_line: First line of ``/proc/stat``; empty where there is none.
+        counters: Microjoules by counter file of Linux's powercap, and by UUID of each NVIDIA GPU once ``read_gpus`` ran.
+
+    Example:
+        >>> StartReadings().process_cpu_ns > 0
+        True
+    """
 
     __slots__ = ("_nvml", "counters", "process_cpu_ns", "stat_line", "utc_ns", "wall_ns")
 
@@ -20,7 +32,7 @@ class Baseline:
         self.counters: dict[str, int] = {}
         self._nvml: Any = None
         try:
-            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read
+            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read itself
                 self.stat_line = file.readline()
         except OSError:
             return
@@ -38,10 +50,10 @@ class Baseline:
                 continue
 
     def read_gpus(self) -> None:
-        """Read the energy counters of NVIDIA's GPUs, where there are any. Not on the host's path: the driver takes its time.
+        """Read the energy counters of NVIDIA GPUs. Call it in the background thread: the driver can be slow.
 
-        Through ctypes alone: the bindings, and the meters, take seconds to load beside a busy interpreter. NVML stays
-        initialised until ``end_early``, as letting go of it and asking for it again can take a second.
+        Uses ctypes alone, because the bindings and the meters take seconds to load beside a busy interpreter. NVML stays
+        initialised until ``close_nvml``, because closing and reopening it can take a second.
         """
         try:
             import ctypes
@@ -60,11 +72,11 @@ class Baseline:
                     and nvml.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)) == 0
                 ):
                     self.counters[uuid.value.decode("ascii")] = millijoules.value * 1000
-        except (ImportError, OSError, AttributeError, UnicodeError):  # a Python without ctypes; no driver, or an older one
+        except (ImportError, OSError, AttributeError, UnicodeError):  # no ctypes, no driver, or an older driver
             return
 
-    def end_early(self) -> None:
-        """The meters are found: NVML is theirs to hold."""
+    def close_nvml(self) -> None:
+        """Release our handle on NVML. Call it once the meters are found: they hold their own."""
         nvml, self._nvml = self._nvml, None
         if nvml is not None:
             nvml.nvmlShutdown()

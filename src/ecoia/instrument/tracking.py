@@ -1,6 +1,6 @@
-"""``ecoia.track``: the one primitive. What it costs the measured thread is in ``spans`` and ``wrapping``.
+"""``ecoia.track``, the one thing that measured code uses, with ``current`` and ``flush``.
 
-Nothing here may raise into measured code: what goes wrong is counted.
+Nothing here may raise into measured code: problems are counted. ``switching`` and ``wrapping`` say what it costs the thread.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any, TypeVar, overload
 
 from ecoia import causes
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import Counters, Label, ThreadState, engine, known_labels, label_of, lose
+from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.handoff import follow_tasks
-from ecoia.instrument.spans import (
+from ecoia.instrument.labels import bounded_label, known_labels, problem_with
+from ecoia.instrument.spans import BlockSpan, Counters, Label, NoSpan, Span, ThreadState, short_text
+from ecoia.instrument.steps import CO_SUSPENDS
+from ecoia.instrument.switching import (
     LONG_SPAN_NS,
-    BlockSpan,
-    NoSpan,
-    Span,
     abandon,
     begin,
-    checked_count,
     counters_for,
     end_call,
     finish,
@@ -34,52 +33,59 @@ from ecoia.instrument.spans import (
     move,
     open_around,
     put_on_top,
-    short_text,
     start_call,
     wake_sampler,
 )
-from ecoia.instrument.wrapping import CO_SUSPENDS, Units, wrap
-from ecoia.semconv import ENDPOINT_OTHERS, PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
+from ecoia.instrument.wrapping import Units, wrap
+from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-
-MOST_LABELS = 1_000
-"""Pairs of endpoint and model version of a service and phase that are told apart in one process."""
 
 _NO_SPAN = NoSpan()
 _NO_SPAN._counters = Counters(Label(None, PHASE_UNSPECIFIED, None, None), None)
 _NO_SPAN.parent = None
+_NO_SPAN.ended = True
 
 
 def current() -> Span:
-    """The innermost span of this thread or task; outside any, a span that keeps nothing."""
+    """Return the innermost span of this thread or task; outside any, a span that keeps nothing. Never raises.
+
+    Example:
+        >>> import ecoia
+        >>> @ecoia.track(service="analyse-cv")
+        ... def analyse(batch):
+        ...     ecoia.current().units(len(batch))
+        >>> analyse(["first", "second"])
+    """
     return innermost() or _NO_SPAN
 
 
 class track:  # noqa: N801 - reads as a verb where it is used
     """Measure a function, a coroutine, a generator or a block, for one service and phase.
 
-    As a decorator, ``with`` or ``async with``; nested, concurrent and shared between threads at will::
-
-        @ecoia.track(service="vadore", phase="training")
-        def train(): ...
-
-        with ecoia.track(service="vadore", phase="inference") as span:
-            span.units(len(batch))
+    Use it as a decorator, with ``with`` or ``async with``. One object may be nested, used concurrently and shared by threads.
 
     Args:
         service: Id of the service in the catalogue (``[a-z0-9._-]``). Unknown ids are recorded as unregistered.
             None: the setting ``service``.
         phase: One of ``data-preparation, training, fine-tuning, evaluation, inference``.
         units: Functional units delivered by a decorated call: a number, or a callable on its result.
-        endpoint: Route or operation, from a bounded set: of those that come after ``MOST_LABELS`` the name is lost.
+        endpoint: Route or operation, from a bounded set: beyond 1,000 names (``labels.MOST_LABELS``) the name is lost.
         model_version: Version of the model that served.
 
     Raises:
-        UsageError: an illegal value, where it is written as a literal. A value that is only known at run time (from
-            the environment, a file) never raises: it is counted, and what it measures is kept under a corrected id.
+        UsageError: A literal in the calling code is illegal. A value that is only known at run time (from the environment, a
+            file) never raises: the problem is counted, and the work is recorded under a corrected id.
+
+    Example:
+        >>> import ecoia
+        >>> @ecoia.track(service="vadore", phase="training")
+        ... def train(epochs):
+        ...     return epochs
+        >>> train(3)
+        3
+        >>> with ecoia.track(service="vadore") as span:
+        ...     span.units(128)
     """
 
     __slots__ = ("_entered", "_label", "_units")
@@ -94,26 +100,26 @@ class track:  # noqa: N801 - reads as a verb where it is used
         model_version: str | None = None,
     ) -> None:
         self._units = units
-        self._entered: list[Span] = []  # open spans of the blocks that this object opened and that are not left yet
+        self._entered: list[Span] = []  # open spans of blocks that this object entered and that are not left yet
         if units is None:
             try:
-                self._label = known_labels[service, phase, endpoint, model_version]  # checked before
+                self._label = known_labels[service, phase, endpoint, model_version]  # found legal before
             except (KeyError, TypeError):
                 pass
             else:
                 return
         problem = problem_with(service, phase, units, endpoint, model_version)
         if problem is None:
-            self._label = _bounded_label(service, phase, endpoint, model_version)
+            self._label = bounded_label(service, phase, endpoint, model_version)
             return
-        if _is_literal(problem[1], _getframe(1)):
-            raise UsageError(problem[0])
-        lose(problem[2])
-        if problem[2] == causes.INVALID_UNITS:
+        if _is_literal(problem.value, _getframe(1)):
+            raise UsageError(problem.message)
+        lose(problem.cause)
+        if problem.cause == causes.INVALID_UNITS:
             self._units = None
         from ecoia.settings import slug
 
-        self._label = _bounded_label(
+        self._label = bounded_label(
             SERVICE_UNSPECIFIED if service is None else slug(str(service)),
             phase if isinstance(phase, str) and phase in PHASES else PHASE_UNSPECIFIED,
             None if endpoint is None else short_text(endpoint),
@@ -127,14 +133,14 @@ class track:  # noqa: N801 - reads as a verb where it is used
         if engine.disabled:
             return _NO_SPAN
         code = _getframe(1).f_code
-        if code.co_flags & CO_SUSPENDS or code.co_name == "enter_context":  # an ExitStack may be anybody's
+        if code.co_flags & CO_SUSPENDS or code.co_name == "enter_context":  # an ExitStack may stay open while other code runs
             return self._enter_open()
         try:
             state: ThreadState = engine.local.state
         except AttributeError:
             state = engine.enter_thread()
         counters = state.counters.get(self._label)
-        if counters is None:  # always so for a phase that belongs to runs: those are kept by run
+        if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
             counters = counters_for(state, self._label)
         span = BlockSpan()
         span._opener = self
@@ -142,9 +148,9 @@ class track:  # noqa: N801 - reads as a verb where it is used
         if top is not None:
             start_call(span, state, counters)
             return span
-        span._state = state  # spans.start_call, written out
+        span._state = state  # switching.start_call, written out
         span._counters = counters
-        span._ended = False
+        span.ended = False
         span.parent = span._under = None
         span._start_ns = start_ns = perf_counter_ns()
         if not state.live:
@@ -154,7 +160,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _enter_open(self) -> Span:
-        """A block that can be suspended, since the code around it can: others run between its ends."""
+        """Enter a block that can be suspended, because the code around it can: other code runs between its start and its end."""
         follow_tasks()
         span = begin(self._label)
         try:
@@ -182,7 +188,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 if span._under is not None or span._counters.run is not None:
                     end_call(span, state, kind is not None)
                 else:
-                    cpu_ns = thread_time_ns()  # spans.end_call, written out
+                    cpu_ns = thread_time_ns()  # switching.end_call, written out
                     end_ns = perf_counter_ns()
                     counters = span._counters
                     state.top = None
@@ -190,12 +196,12 @@ class track:  # noqa: N801 - reads as a verb where it is used
                         counters.cpu_ns += cpu_ns - state.cpu_mark_ns
                     if not state.live:
                         state.cover_ns += end_ns - state.cover_mark_ns
-                    span._ended = True
+                    span.ended = True
                     counters.spans += 1
                     if end_ns - span._start_ns > LONG_SPAN_NS:
                         wake_sampler()
-            except BaseException:  # a signal handler's, from the middle of the lines above
-                if not span._ended:
+            except BaseException:  # raised by a signal handler in the middle of the lines above
+                if not span.ended:
                     end_call(span, state, True)
                 raise
         units = self._units
@@ -203,11 +209,11 @@ class track:  # noqa: N801 - reads as a verb where it is used
             span.units(units)
 
     def _leave_any(self, failed: bool) -> Span | None:
-        """End a block that is not simply the innermost on its thread; None where there is nothing to count."""
+        """End a block that is not simply the innermost one on its thread. Return its span; None if there is nothing to count."""
         state: ThreadState | None = getattr(engine.local, "state", None)
         span = self._find(state)
         if span is None or span._state.generation != engine.generation:
-            return None  # ecoia is off; or the block began before a fork, and is the parent process's affair
+            return None  # ecoia is off; or the block began before a fork, and belongs to the parent process
         if span._state is not state:  # entered on one thread, left on another
             state = state or engine.enter_thread()
             abandon(span)
@@ -224,10 +230,10 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _find(self, state: ThreadState | None) -> Span | None:
-        """The span of the block that is left: of those that this object opened, the innermost here.
+        """Return the span of the block that is left: the innermost one here of those that this object entered.
 
-        A suspended generator with a block in it may go on in another context, or be closed there by the collector:
-        then it is the last one opened.
+        A suspended generator with a block in it may resume in another context, or be closed there by the garbage collector.
+        Then it is the block that was entered last.
         """
         entered = self._entered
         here = span = in_context.get()
@@ -240,7 +246,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
             span = None if state is None else state.top
             while span is not None and span not in entered:
                 span = span._under
-        if span is None and not entered:  # a block that was entered on another thread
+        if span is None and not entered:  # the block was entered on another thread
             return next(filter(None, map(self._call_on, list(engine.threads))), None)
         try:
             if span is None:
@@ -249,12 +255,12 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 entered.remove(span)
         except (IndexError, ValueError):
             return None
-        if span is here:  # else blocks that interleave: what is innermost stays so
+        if span is here:  # otherwise blocks interleave, and the innermost one stays the innermost
             in_context.set(open_around(span))
         return span
 
     def _call_on(self, state: ThreadState | None) -> Span | None:
-        """The innermost block in code that cannot be suspended that this object opened on a thread."""
+        """Return the innermost block on a thread that this object entered in code that cannot be suspended."""
         span = None if state is None else state.top
         while span is not None and not (type(span) is BlockSpan and span._opener is self):
             span = span._under
@@ -278,7 +284,16 @@ class track:  # noqa: N801 - reads as a verb where it is used
     def __call__(self, function: F) -> F: ...
 
     def __call__(self, function: Any) -> Any:
-        """Decorate. The result has the same signature, kind (function, coroutine, generator) and behaviour."""
+        """Decorate a function or method. The result has the same signature, kind (function, coroutine, generator) and behaviour.
+
+        Raises:
+            UsageError: ``function`` is a class, or not callable.
+
+        Example:
+            >>> import ecoia
+            >>> ecoia.track(service="vadore", units=len)(sorted)([2, 1])
+            [1, 2]
+        """
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(self(function.__func__))
         if isinstance(function, type) or not callable(function):
@@ -287,64 +302,24 @@ class track:  # noqa: N801 - reads as a verb where it is used
             return function
         wrapped = update_wrapper(wrap(function, self._label, self._units), function)
         if not isinstance(function, (FunctionType, BuiltinFunctionType, MethodType)):
-            _lend_methods(function, wrapped)
+            _copy_methods(function, wrapped)
         return wrapped
 
 
-def _lend_methods(function: Any, wrapped: Any) -> None:
-    """What else a callable object can do, its wrapper can: ``cache_info`` of an ``lru_cache``, ``reduce`` of a ufunc."""
+def _copy_methods(function: Any, wrapped: Any) -> None:
+    """Give a wrapper the methods of the callable object: ``cache_info`` of an ``lru_cache``, ``reduce`` of a ufunc."""
     for kind in type(function).__mro__[:-1]:
         for name, member in vars(kind).items():
             if not name.startswith("_") and callable(member) and name not in vars(wrapped):
                 try:
                     setattr(wrapped, name, getattr(function, name))
-                except Exception:  # noqa: BLE001, S112 - whatever its descriptors do
+                except Exception:  # noqa: BLE001, S112 - a descriptor may raise anything
                     continue
 
 
-def _bounded_label(
-    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
-) -> Label:
-    """The label of these arguments, or of what is kept together: a program that gives paths must not fill memory and disk."""
-    if endpoint is not None or model_version is not None:
-        labels = _labels_of.setdefault((service, phase), set())
-        if (endpoint, model_version) not in labels:
-            if len(labels) >= MOST_LABELS:
-                lose(causes.TOO_MANY_ENDPOINTS)
-                return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
-            labels.add((endpoint, model_version))
-    return label_of(service, phase, endpoint, model_version, corrected=corrected)
-
-
-_labels_of: dict[tuple[str | None, str], set[tuple[str | None, str | None]]] = {}
-
-
-def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> tuple[str, Any, str] | None:
-    """(message, offending value, cause to count) of the first illegal argument."""
-    if service is not None and not (
-        isinstance(service, str) and 0 < len(service) <= 63 and _ID_CHARACTERS.issuperset(service) and service[0].isalnum()
-    ):
-        return (
-            f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. 'analyse-cv'",
-            service,
-            causes.INVALID_SERVICE,
-        )
-    if not isinstance(phase, str) or phase not in PHASES:
-        return f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, causes.INVALID_PHASE
-    if units is not None and not callable(units) and checked_count(units) is None:
-        return f"units = {units!r}: give a number of 0 or more, or a callable on the result", units, causes.INVALID_UNITS
-    for name, value, cause in (
-        ("endpoint", endpoint, causes.INVALID_ENDPOINT),
-        ("model_version", model_version, causes.INVALID_MODEL_VERSION),
-    ):
-        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 120 and value.isprintable()):
-            return f"{name} = {value!r}: use a printable text of 120 characters at most", value, cause
-    return None
-
-
 def _is_literal(value: Any, frame: Any) -> bool:
-    """Whether a value stands in the calling code itself (a typing slip) rather than being computed (data)."""
-    import dis  # on the way to an error only
+    """Return whether a value is a literal in the calling code (a typo) and not computed at run time (data)."""
+    import dis  # only on the way to an error
 
     try:
         code = frame.f_code
@@ -353,32 +328,29 @@ def _is_literal(value: Any, frame: Any) -> bool:
             if step.opname == "LOAD_CONST" and type(step.argval) is type(value) and step.argval == value:
                 place = step.positions
                 if None in (first, last, left, right) or place is None or None in place:
-                    return True  # compiled without positions
+                    return True  # the code was compiled without positions
                 if (first, left) <= (place.lineno, place.col_offset) and (place.end_lineno, place.end_col_offset) <= (
                     last,
                     right,
                 ):
                     return True
-    except Exception:  # noqa: BLE001 - values with an __eq__ of their own
+    except Exception:  # noqa: BLE001 - a value may have an __eq__ that raises
         return False
     return False
 
 
 def flush(timeout_seconds: float = 5.0) -> bool:
-    """Write what was measured so far to the journal now.
+    """Write the measurements up to now to the journal, and wait until they are on disk. Never raises.
+
+    Args:
+        timeout_seconds: Longest time to wait.
 
     Returns:
-        Whether it was written within ``timeout_seconds``. Nothing to write counts as written.
+        Whether they were written in that time. True if there was nothing to write.
+
+    Example:
+        >>> import ecoia
+        >>> written = ecoia.flush(timeout_seconds=1.0)
     """
     background = engine.background
     return True if background is None else background.flush(timeout_seconds)
-
-
-def joules_per_cpu_second() -> float | None:
-    """Energy of all components over CPU time, idle left out, of this process in its last window.
-
-    None before the end of the first window, and where no energy or less than 10 ms of CPU time is known.
-    """
-    background = engine.background
-    sampling = None if background is None else background.sampling
-    return None if sampling is None else sampling.joules_per_cpu_second

@@ -1,18 +1,19 @@
-"""Who used the energy: pure arithmetic, in integers, so that nothing is lost or made.
+"""Attribute energy to spans: pure integer arithmetic, so nothing is lost or created.
 
-Within one reading, the process's claim goes by CPU time:
+Within one reading, the energy that was allocated to the process is split by CPU time:
 
-* each span weighs its own CPU time;
-* *worker* CPU time (threads that carry no span: BLAS, OpenMP, tokenizers; processes that the spans started) is added to
-  the spans in proportion to their own CPU time, of this interval and, fading, of those before (BLAS threads spin on after
-  a call); to their time in flight where none has any. Not all of it, where spans
-  were in flight for a part of the interval only: what such threads use while there is no span at all is taken off, and
-  more than the CPUs can do in the time with spans cannot be theirs. The rest is unattributed;
-* CPU time of span-carrying threads outside any span is unattributed;
-* ecoia's own threads are overhead.
+* Each span weighs its own CPU time.
+* CPU time of *workers* is added to the spans in proportion to their own CPU time. Workers are threads without a span (BLAS,
+  OpenMP, tokenizers) and processes that the spans started. The CPU time of earlier readings counts too, and fades, because
+  BLAS threads spin on after a call. If no span used CPU time, workers are split by time in flight.
+* If spans were in flight during a part of the reading only, not all of the workers' time is theirs: what workers use while
+  no span is in flight is subtracted first, and spans get no more than the CPUs could do while they were in flight. The rest
+  is unattributed.
+* CPU time of span-carrying threads outside any span is unattributed.
+* CPU time of ecoia's own threads is overhead.
 
-GPU energy goes to the spans in flight by the same weights, since it is the spans that drive the device; where spans are
-whole processes, by what the driver says of these.
+GPU energy is split among the spans in flight by the same weights, because the spans drive the device. If the spans are whole
+processes, it is split by what the driver reports of each process.
 """
 
 from __future__ import annotations
@@ -27,13 +28,19 @@ _COVERAGE_SCALE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
-    """What the process did over one interval. Times in nanoseconds.
+class IntervalUsage:
+    """Usage of the process between two readings. CPU time and durations in nanoseconds.
 
-    ``spans`` holds (CPU time, time in flight, recent CPU time) of each kind of span; ``coverage`` is the share of the interval
-    during which at least one span was in flight, ``room_cpu_ns`` what the CPUs could do in that time, and
-    ``background_cpu_ns`` what workers are known to use in the rest of it. ``device_weights``, where they are told, are of each
-    kind of span and, last, of nobody.
+    Attributes:
+        spans: (CPU time, time in flight, recent CPU time) of the spans of each key.
+        worker_cpu_ns: CPU time of threads and processes without a span.
+        outside_cpu_ns: CPU time of span-carrying threads outside any span.
+        own_cpu_ns: CPU time of ecoia's own threads.
+        coverage: Share of the interval during which at least one span was in flight.
+        room_cpu_ns: CPU time that the CPUs could deliver while spans were in flight.
+        background_cpu_ns: CPU time that workers are known to use while no span is in flight.
+        device_weights: Weights in the energy of devices, one for the spans of each key and a last one for processes of no
+            key; None to split it like CPU energy.
     """
 
     spans: Sequence[tuple[int, int, int]]
@@ -48,9 +55,14 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Microjoules by component for each kind of span, unattributed, and overhead. None where the claim is None.
+    """How the energy of one reading was split. Integer microjoules by component; None if the component is missing.
 
-    ``cpu_ns`` is the CPU time that each kind of span answers for, its part of the workers' included.
+    Attributes:
+        spans: Energy of the spans of each key.
+        unattributed: Energy of no span.
+        overhead: Energy of ecoia's own threads.
+        cpu_ns: CPU time of the spans of each key, their part of the workers' included.
+        unattributed_cpu_ns: CPU time of no span, ecoia's own threads excepted.
     """
 
     spans: list[dict[str, int | None]]
@@ -60,43 +72,48 @@ class Attribution:
     unattributed_cpu_ns: int
 
 
-def span_weights(activity: Activity) -> tuple[list[int], int]:
-    """CPU time that each kind of span answers for, its part of the workers' included; and what nobody answers for."""
-    own = [max(cpu_ns, 0) for cpu_ns, _, _ in activity.spans]
-    basis = [cpu_ns + max(recent_ns, 0) for cpu_ns, (_, _, recent_ns) in zip(own, activity.spans, strict=True)]
+def span_weights(usage: IntervalUsage) -> tuple[list[int], int]:
+    """Split the workers' CPU time among the spans.
+
+    Returns:
+        CPU time in ns of the spans of each key, their part of the workers' included; and the CPU time of no span. Both add
+        up to the CPU time of spans, workers and threads outside spans.
+    """
+    own = [max(cpu_ns, 0) for cpu_ns, _, _ in usage.spans]
+    basis = [cpu_ns + max(recent_ns, 0) for cpu_ns, (_, _, recent_ns) in zip(own, usage.spans, strict=True)]
     if not any(basis):
-        basis = [max(in_flight_ns, 0) for _, in_flight_ns, _ in activity.spans]
-    workers = activity.worker_cpu_ns
-    shared = max(min(workers - activity.background_cpu_ns, activity.room_cpu_ns), 0) if any(basis) else 0
+        basis = _time_in_flight(usage)
+    workers = usage.worker_cpu_ns
+    shared = max(min(workers - usage.background_cpu_ns, usage.room_cpu_ns), 0) if any(basis) else 0
     extra = split_integer(shared, basis)
     weights = [cpu_ns + more for cpu_ns, more in zip(own, extra, strict=True)]
-    return weights, workers - shared + activity.outside_cpu_ns
+    return weights, workers - shared + usage.outside_cpu_ns
 
 
-def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -> Attribution:
-    """Share out a claim. For each component, spans + unattributed + overhead = claim, exactly.
+def attribute(microjoules: Mapping[str, int | None], usage: IntervalUsage) -> Attribution:
+    """Split the energy of one reading. For each component, spans + unattributed + overhead = energy, exactly.
 
     Args:
-        claim_microjoules: The process's claim by component; None where it is missing.
-        activity: What the process did meanwhile.
+        microjoules: Energy allocated to the process, by component; None if missing.
+        usage: Usage of the process in the same interval.
+
+    Example:
+        >>> usage = IntervalUsage([(3, 9, 0)], 0, outside_cpu_ns=1, own_cpu_ns=0, coverage=1.0, room_cpu_ns=4)
+        >>> split = attribute({"cpu": 100}, usage)
+        >>> split.spans[0]["cpu"], split.unattributed["cpu"]
+        (75, 25)
     """
-    weights, unattributed_ns = span_weights(activity)
-    in_flight = [max(in_flight_ns, 0) for _, in_flight_ns, _ in activity.spans]
-    result = Attribution([{} for _ in activity.spans], {}, {}, weights, unattributed_ns)
+    weights, unattributed_ns = span_weights(usage)
+    result = Attribution([{} for _ in usage.spans], {}, {}, weights, unattributed_ns)
     for component in COMPONENTS:
-        claim = claim_microjoules.get(component)
-        if claim is None:
-            parts: list[int | None] = [None] * (len(weights) + 2)
+        energy = microjoules.get(component)
+        parts: Sequence[int | None]
+        if energy is None:
+            parts = [None] * (len(weights) + 2)
+        elif component == "gpu":
+            parts = [*_split_device(energy, weights, usage), 0]  # ecoia's own threads drive no device
         else:
-            if component == "gpu" and activity.device_weights is not None:
-                told = activity.device_weights
-                parts = [*split_integer(claim, told if any(told) else [*([0] * len(weights)), 1]), 0]
-            elif component == "gpu":
-                parts = list(_split_device(claim, weights, in_flight, activity.coverage))
-            else:
-                # Nobody ran at all: nobody can be charged.
-                all_weights = [*weights, unattributed_ns, activity.own_cpu_ns]
-                parts = list(split_integer(claim, all_weights if any(all_weights) else [*([0] * len(weights)), 1, 0]))
+            parts = _split_or_leave(energy, [*weights, unattributed_ns, usage.own_cpu_ns], rest=len(weights))
         for index in range(len(weights)):
             result.spans[index][component] = parts[index]
         result.unattributed[component] = parts[-2]
@@ -104,8 +121,22 @@ def attribute(claim_microjoules: Mapping[str, int | None], activity: Activity) -
     return result
 
 
-def _split_device(claim: int, weights: Sequence[int], in_flight: Sequence[int], coverage: float) -> list[int]:
-    basis = weights if any(weights) else in_flight
-    scaled = min(max(round(coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
-    covered = claim * scaled // _COVERAGE_SCALE if any(basis) else 0
-    return [*split_integer(covered, basis), claim - covered, 0]
+def _split_device(energy: int, weights: Sequence[int], usage: IntervalUsage) -> list[int]:
+    """Split the energy of a device: a part for the spans of each key, and a last one for no span."""
+    if usage.device_weights is not None:
+        return _split_or_leave(energy, usage.device_weights, rest=len(weights))
+    basis = weights if any(weights) else _time_in_flight(usage)
+    scaled = min(max(round(usage.coverage * _COVERAGE_SCALE), 0), _COVERAGE_SCALE)
+    covered = energy * scaled // _COVERAGE_SCALE if any(basis) else 0
+    return [*split_integer(covered, basis), energy - covered]
+
+
+def _split_or_leave(energy: int, weights: Sequence[int], *, rest: int) -> list[int]:
+    """Split by weights; if all are 0, nothing ran, so everything goes to the part at index ``rest``."""
+    if any(weights):
+        return split_integer(energy, weights)
+    return [energy if index == rest else 0 for index in range(len(weights))]
+
+
+def _time_in_flight(usage: IntervalUsage) -> list[int]:
+    return [max(in_flight_ns, 0) for _, in_flight_ns, _ in usage.spans]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Journal
-from ecoia.measuring.recording import Look
+from ecoia.measuring.subject import Look
 from ecoia.meters import DEVICES, HOST, Meter
 from ecoia.methods import Method
 from ecoia.records import Record, in_force

@@ -1,8 +1,8 @@
-"""``ecoia run``: measure a command from outside, children included, without touching it.
+"""``ecoia run``: measure a command and its children from outside, without touching it.
 
-The command inherits everything (terminal, standard streams, process group, environment); its exit code or signal
-becomes ours. CPU time comes from the kernel's own accounts of the process tree (``ecoia.processes.families``), less what
-processes of it measure themselves.
+The command inherits everything (terminal, standard streams, process group, environment), and its exit code or signal becomes
+ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), without what processes in
+it measure themselves.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
-from ecoia import meters as metering
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.start import Baseline
-from ecoia.measuring.recording import READING_SECONDS, Delta, Key, Look, Recorder, Subject, busy_time_at
-from ecoia.meters.hardware import ControlGroup
-from ecoia.processes.families import Claim, Descendants, Family
-from ecoia.semconv import PHASES
-from ecoia.settings import Settings, is_slug
+from ecoia.instrument.start import StartReadings
+from ecoia.measuring.recorder import READING_SECONDS
+from ecoia.measuring.subject import RecordKey
+from ecoia.processes.families import Descendants
+from ecoia.processes.notices import OwnNotice
+from ecoia.settings import Settings
+from ecoia.watching.outside import OutsideMeasurement, check_service
 
 _WAITS_FOR_SIGNALS = hasattr(signal, "sigtimedwait")  # Linux; macOS and Windows poll, and leave signals to the terminal
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -35,63 +33,81 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
 
     Args:
         command: Program and arguments.
-        service: Id of the service it runs for.
+        service: Id of the service that it runs for.
         phase: One of ``semconv.PHASES``.
-        settings: What is configured.
+        settings: Settings.
 
     Returns:
-        The command's exit code. When a signal ended it, this process ends by the same signal.
+        The command's exit code. If a signal ended the command, this process ends by the same signal.
 
     Raises:
-        UsageError: no command, an illegal service or phase, or a program that cannot be started.
+        UsageError: There is no command, the service or phase is illegal, or the program cannot be started.
+
+    Example::
+
+        status = run(["python", "train.py"], service="vadore", phase="training", settings=settings.load())
     """
     if not command:
-        raise UsageError("no command given: ecoia run --service S --phase P -- python train.py")
-    if not is_slug(service):
-        raise UsageError(f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
-    if phase not in PHASES:
-        raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
+        raise UsageError("no command given: write it after '--', as in: ecoia run --service S --phase P -- python train.py")
+    check_service(service, phase)
     if engine.disabled:
-        return _finish(_Child(command).wait_to_end(lambda: READING_SECONDS))
-    baseline = Baseline()
+        return _pass_on(_Child(command).wait_to_end(lambda: READING_SECONDS))
+    start = StartReadings()
     descendants = Descendants()
-    claim = Claim(baseline.process_cpu_ns + descendants.total_ns)
+    notice = OwnNotice(start.process_cpu_ns + descendants.total_ns)
     try:
         child = _Child(command)
     except UsageError:
-        claim.end()
+        notice.end()
         raise
-    measurement: Measurement | None = None
 
-    def step() -> float:
-        nonlocal measurement
+    def measure() -> OutsideMeasurement:
+        run_id = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
+        key = RecordKey(service, phase, run_id)
+        return OutsideMeasurement(descendants, key, pid=child.pid, start=start, notice=notice, settings=settings)
+
+    measuring = _Guarded(measure)
+    status = child.wait_to_end(measuring.step)
+    measuring.close(failed=status != 0)
+    return _pass_on(status)
+
+
+class _Guarded:
+    """A measurement whose faults never reach the command: they are logged, and the command goes on.
+
+    It is made at the first step, after the command has started, because detecting meters takes time.
+    """
+
+    def __init__(self, measure: Callable[[], OutsideMeasurement]) -> None:
+        self._measure = measure
+        self._measurement: OutsideMeasurement | None = None
+
+    def step(self) -> float:
         try:
-            if measurement is None:
-                run_id = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
-                key = Key(service, phase, run_id, None, None, None)
-                measurement = Measurement(descendants, key, pid=child.pid, baseline=baseline, claim=claim, settings=settings)
-            return measurement.step()
+            if self._measurement is None:
+                self._measurement = self._measure()
+            return self._measurement.step()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with us, the command goes on
             engine.complain(f"measuring stopped: {type(error).__name__}: {error}")
             return READING_SECONDS
 
-    status = child.wait_to_end(step)
-    if measurement is not None:
+    def close(self, *, failed: bool) -> None:
+        if self._measurement is None:
+            return
         try:
-            measurement.close(ended=True, failed=status != 0)
-        except Exception as error:  # noqa: BLE001 - the command has ended; its status is what counts
-            engine.complain(f"the last figures are lost: {type(error).__name__}: {error}")
-    return _finish(status)
+            self._measurement.close(ended=True, failed=failed)
+        except Exception as error:  # noqa: BLE001 - the command has ended, and its status is what counts
+            engine.complain(f"the last window is lost: {type(error).__name__}: {error}")
 
 
-def _finish(status: int) -> int:
-    """The exit code; or, for a command that a signal ended, the same end for us."""
+def _pass_on(status: int) -> int:
+    """Return the exit code; if a signal ended the command, end this process by the same signal."""
     if status >= 0:
         return status
     if os.name == "posix":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its core dump, if any, is the one that matters
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the command's core dump, if any, is the one that matters
         sys.stdout.flush()
         signal.signal(-status, signal.SIG_DFL) if -status not in (signal.SIGKILL, signal.SIGSTOP) else None
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {-status})
@@ -100,15 +116,15 @@ def _finish(status: int) -> int:
 
 
 class _Child:
-    """The command's process. Signals sent to us go on to it; those of the terminal it has already."""
+    """The command's process. Signals that processes send to us are forwarded; the terminal's reach the command anyway."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
         self._mask: set[signal.Signals | int] = set()
         if _WAITS_FOR_SIGNALS:
-            # Where SIGCHLD is ignored (inherited so), the kernel throws the command's end and its accounts away.
+            # If we inherit an ignored SIGCHLD, the kernel discards the command's exit code and accounts.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            # Blocked here, waited for below; the command starts with the mask that we were given.
+            # Blocked here and waited for below; the command starts with the mask that we were given.
             self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, {*self._signals, signal.SIGCHLD}))
         try:
             if _WAITS_FOR_SIGNALS:
@@ -117,7 +133,7 @@ class _Child:
                     list(command),
                     os.environ,
                     setsigmask=self._mask,
-                    setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # ignored by Python, not by who called us
+                    setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; the command must not
                 )
             else:
                 self._popen = subprocess.Popen(list(command))  # noqa: S603 - running it is the point
@@ -125,22 +141,28 @@ class _Child:
         except OSError as error:
             if _WAITS_FOR_SIGNALS:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-            raise UsageError(f"'{command[0]}' cannot be started: {error.strerror}") from error
+            raise UsageError(
+                f"command: '{command[0]}' cannot be started ({error.strerror}): check the path and its permissions"
+            ) from error
 
     def wait_to_end(self, step: Callable[[], float]) -> int:
-        """Wait, calling ``step`` whenever the seconds that it answers are over.
+        """Wait for the command, and call ``step`` each time that the seconds which it returned have passed.
 
         Returns:
-            The exit code, or minus the signal's number.
+            The exit code, or the negative number of the signal that ended the command.
         """
-        if not _WAITS_FOR_SIGNALS:
-            while True:
-                try:
-                    return self._popen.wait(step())
-                except subprocess.TimeoutExpired:
-                    continue
-                except KeyboardInterrupt:
-                    continue  # the console sent it to the command as well
+        return self._wait_with_signals(step) if _WAITS_FOR_SIGNALS else self._wait_polling(step)
+
+    def _wait_polling(self, step: Callable[[], float]) -> int:
+        while True:
+            try:
+                return self._popen.wait(step())
+            except subprocess.TimeoutExpired:
+                continue
+            except KeyboardInterrupt:
+                continue  # the console sent it to the command as well
+
+    def _wait_with_signals(self, step: Callable[[], float]) -> int:
         try:
             while True:
                 wait_seconds = step()
@@ -149,127 +171,9 @@ class _Child:
                     return os.waitstatus_to_exitcode(status)
                 info = signal.sigtimedwait({*self._signals, signal.SIGCHLD}, wait_seconds)
                 if info is not None and info.si_signo in self._signals and info.si_code <= 0:
-                    os.kill(self.pid, info.si_signo)  # sent by a process; a terminal's (si_code > 0) reached both
+                    os.kill(self.pid, info.si_signo)  # sent by a process; the terminal's (si_code > 0) reached both
         finally:
-            # What came while the command ended was for it (the terminal's Ctrl-C reached both).
+            # Signals that came while the command ended were meant for it (the terminal's Ctrl-C reached both).
             while signal.sigtimedwait(self._signals, 0) is not None:
                 pass
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
-
-class Outside:
-    """Processes that are measured from outside, for one service: all that they do is one span."""
-
-    def __init__(self, processes: Family, key: Key, baseline: Baseline) -> None:
-        self._processes = processes
-        self._key = key
-        self._wall_ns = baseline.wall_ns
-        self._own_cpu_ns = baseline.process_cpu_ns
-        self.ended = False
-        self.failed = False
-
-    def look(self, wall_ns: int) -> Look:
-        """See ``Subject.look``."""
-        own_ns = time.process_time_ns()
-        delta = Delta(
-            cpu_ns=self._processes.advance(),
-            in_flight_ns=wall_ns - self._wall_ns,
-            spans=int(self.ended),
-            ended=int(self.ended),
-            last_failed=self.failed,
-        )
-        look = Look(
-            process_cpu_ns=delta.cpu_ns,
-            own_cpu_ns=own_ns - self._own_cpu_ns,
-            outside_cpu_ns=0,
-            coverage=1.0,
-            deltas={self._key: delta},
-            devices_claimed=self._processes.claimed,
-        )
-        self._wall_ns, self._own_cpu_ns = wall_ns, own_ns
-        return look
-
-    def lost(self) -> Counter[str]:
-        """See ``Subject.lost``."""
-        return lost_here()
-
-
-def lost_here() -> Counter[str]:
-    """What this process could not record since the last call, by cause."""
-    lost: Counter[str] = Counter()
-    while engine.lost:
-        lost[engine.lost.popleft()] += 1
-    return lost
-
-
-class Measurement:
-    """The recorder of processes that are measured from outside.
-
-    Args:
-        processes: Which.
-        key: For what.
-        pid: What the records give as the process.
-        baseline: The clocks at which measuring began.
-        claim: Ours.
-        settings: What is configured.
-        group: Their control group; else ours.
-    """
-
-    def __init__(
-        self,
-        processes: Family,
-        key: Key,
-        *,
-        pid: int,
-        baseline: Baseline,
-        claim: Claim,
-        settings: Settings,
-        group: ControlGroup | None = None,
-    ) -> None:
-        self._subject = Outside(processes, key, baseline)
-        self._recorder = recorder_of(
-            self._subject, processes.pids, pid=pid, baseline=baseline, claim=claim, settings=settings, group=group
-        )
-
-    def step(self) -> float:
-        """See ``Recorder.step``."""
-        return self._recorder.step()
-
-    def close(self, *, ended: bool, failed: bool = False) -> None:
-        """The last reading and window; ``ended`` when what was measured has ended, and ``failed`` how."""
-        self._subject.ended = ended
-        self._subject.failed = failed
-        self._recorder.close()
-
-
-def recorder_of(
-    subject: Subject,
-    pids: Callable[[], Collection[int]],
-    *,
-    pid: int,
-    baseline: Baseline,
-    claim: Claim,
-    settings: Settings,
-    group: ControlGroup | None = None,
-) -> Recorder:
-    """The recorder of a subject that is measured from outside, with the best meters of this machine.
-
-    Args:
-        subject: What is measured.
-        pids: Its processes, now.
-        pid: What the records give as the process.
-        baseline: The clocks at which measuring began.
-        claim: Ours.
-        settings: What is configured.
-        group: The subject's control group; else ours.
-    """
-    return Recorder(
-        settings,
-        subject,
-        metering.detect(settings, baseline.counters, pids=pids, group=group),
-        pid=pid,
-        start=(baseline.utc_ns, baseline.wall_ns, busy_time_at(baseline)),
-        complain=engine.complain,
-        claim=claim,
-        group=group,
-    )

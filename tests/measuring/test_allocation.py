@@ -1,4 +1,4 @@
-"""Which part of the host a process claims: with others it stays at the meter, and idle energy has one owner."""
+"""Check which part of each reading is allocated to a process: together they stay at the meter, and idle energy has one owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecoia.measuring.claiming import Claimant, Claimed
+from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle_power
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
@@ -33,7 +33,7 @@ CPUS = 8
 
 
 class Machine:
-    """What the kernel says of a host, below a root: CPU time, control group, processor."""
+    """A host as the kernel shows it, below a root: CPU time, control group, processor."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -52,7 +52,7 @@ class Machine:
         self.write()
 
     def limit(self, cpus: float) -> Path:
-        """A control group with this quota around the process; returns the file of its CPU time."""
+        """Put the process into a control group with this quota; returns the file of its CPU time."""
         group = self.root / "sys/fs/cgroup"
         group.mkdir(parents=True)
         (group / "cgroup.controllers").write_text("cpu memory\n")
@@ -70,12 +70,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def claimant(machine: Machine, meters: Sequence[Meter], **values: Any) -> Claimant:
-    return Claimant(make_settings(**values), meters, (0, BusyTime(0, 0)), [].append, machine.root)
+def allocator(machine: Machine, meters: Sequence[Meter], **values: Any) -> Allocator:
+    return Allocator(make_settings(**values), meters, (0, BusyTime(0, 0)), [].append, machine.root)
 
 
 def at_rest(machine: Machine, home: Path, meters: Sequence[Meter], **watts: float) -> None:
-    """Store what each component draws at rest, as ``ecoia baseline`` does."""
+    """Store the power of each component at rest, as ``ecoia baseline`` does."""
     powers = {
         meter.component: idle_power.IdlePower(
             watts[meter.component],
@@ -102,39 +102,39 @@ def joules(part: dict[str, int | None], component: str = "cpu") -> float | None:
     return None if energy is None else energy / 1e6
 
 
-# --- idle energy ---------------------------------------------------------------------------------------------------
+# --- idle energy -------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_baseline_idle_is_not_separated(machine: Machine, tmp_path: Path) -> None:
-    one = claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.5)
+    one = allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.5)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), claim.idle["cpu"]) == (7.5, None)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), allocation.idle["cpu"]) == (7.5, None)
     assert not one.idle_separated
 
 
-def test_idle_energy_goes_to_who_reserved_it_and_active_energy_to_who_used_it(machine: Machine, tmp_path: Path) -> None:
+def test_idle_energy_is_allocated_by_reservation_and_active_energy_by_use(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.25)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.25)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (5.0, 2.5)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (5.0, 2.5)
     assert one.idle_separated
 
 
 def test_processes_of_one_home_reserve_once_and_the_next_takes_over(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    workers = [claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.25) for _ in range(3)]
+    workers = [allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.25) for _ in range(3)]
 
     def idle_of_each(second: int) -> list[float | None]:
         machine.pass_time(1, 4)
-        return [joules(worker.claim(second * SECOND_NS, SECOND_NS).idle) for worker in workers]
+        return [joules(worker.allocate(second * SECOND_NS, SECOND_NS).idle) for worker in workers]
 
     assert idle_of_each(1) == [2.5, 0, 0]
     workers.pop(0).let_go()
-    assert idle_of_each(2) == [0, 0], "who ended has claimed a part of this second"
+    assert idle_of_each(2) == [0, 0], "the worker that ended recorded a part of this second"
     assert idle_of_each(3) == [2.5, 0]
     workers[0].let_go()
     workers[1].let_go()
@@ -142,59 +142,59 @@ def test_processes_of_one_home_reserve_once_and_the_next_takes_over(machine: Mac
 
 def test_the_quota_of_the_control_group_is_the_reserved_share(machine: Machine, tmp_path: Path) -> None:
     machine.limit(cpus=2)
-    one = claimant(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.9)
+    one = allocator(machine, [FixedMeter("cpu", 30)], home=str(tmp_path), reserved_share=0.9)
     assert one.reserved_share == 2 / CPUS
 
 
-def test_a_dedicated_host_claims_its_idle_energy_too(machine: Machine, tmp_path: Path) -> None:
+def test_on_a_dedicated_host_idle_energy_is_allocated_too(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30), FixedMeter("gpu", 200, devices=["GPU-1"])]
     at_rest(machine, tmp_path, meters, cpu=10, gpu=50)
-    one = claimant(machine, meters, home=str(tmp_path), scope="host")
+    one = allocator(machine, meters, home=str(tmp_path), scope="host")
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (20, 10)
-    assert (joules(claim.active, "gpu"), joules(claim.idle, "gpu")) == (150, 50)
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (20, 10)
+    assert (joules(allocation.active, "gpu"), joules(allocation.idle, "gpu")) == (150, 50)
     one.let_go()
 
 
 def test_at_rest_a_meter_that_reads_less_than_the_baseline_gives_no_active_energy(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 8)]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), scope="host")
+    one = allocator(machine, meters, home=str(tmp_path), scope="host")
     machine.pass_time(1, 0.1)
-    claim = one.claim(SECOND_NS, SECOND_NS // 10)
-    assert (joules(claim.active), joules(claim.idle)) == (0, 8)
+    allocation = one.allocate(SECOND_NS, SECOND_NS // 10)
+    assert (joules(allocation.active), joules(allocation.idle)) == (0, 8)
     one.let_go()
 
 
-def test_a_baseline_of_another_machine_is_not_used_and_said(machine: Machine, tmp_path: Path) -> None:
+def test_a_baseline_of_another_machine_is_counted_and_not_used(machine: Machine, tmp_path: Path) -> None:
     meters = [FixedMeter("cpu", 30)]
     at_rest(machine, tmp_path, meters, cpu=10)
     (machine.root / "proc/cpuinfo").write_text("model name\t: Another CPU\n")
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.25)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.25)
     machine.pass_time(1, 4)
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), claim.idle["cpu"]) == (7.5, None)
-    assert one.lost["idle-baseline-stale"] == 1
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), allocation.idle["cpu"]) == (7.5, None)
+    assert allocation.lost["idle-baseline-stale"] == 1
 
 
-def test_after_readings_that_failed_the_idle_energy_of_all_that_time_is_set_apart(machine: Machine, tmp_path: Path) -> None:
-    """A counter goes on while it cannot be read, so does the machine's rest."""
+def test_the_reading_after_failed_ones_separates_the_idle_energy_of_all_that_time(machine: Machine, tmp_path: Path) -> None:
+    """A counter goes on counting while it cannot be read, and the machine goes on drawing its power at rest."""
     meters = [StepMeter("cpu", [None, None, 90_000_000])]
     at_rest(machine, tmp_path, meters, cpu=10)
-    one = claimant(machine, meters, home=str(tmp_path), reserved_share=0.5)
+    one = allocator(machine, meters, home=str(tmp_path), reserved_share=0.5)
     for second in (1, 2, 3):
         machine.pass_time(1, 4)
-        claim = one.claim(second * SECOND_NS, SECOND_NS)
-    assert (joules(claim.active), joules(claim.idle)) == (15, 15)  # a quarter of 60 J, and half of 30 J
+        allocation = one.allocate(second * SECOND_NS, SECOND_NS)
+    assert (joules(allocation.active), joules(allocation.idle)) == (15, 15)  # a quarter of 60 J, and half of 30 J
     one.let_go()
 
 
-# --- the host's load -------------------------------------------------------------------------------------------------
+# --- the host's load ---------------------------------------------------------------------------------------------------
 
 
 class LoadMeter(FixedMeter):
-    """Remembers the load that it was told."""
+    """Remembers the loads that it was read with."""
 
     def __init__(self, component: str, watts: float, domain: str = HOST) -> None:
         super().__init__(component, watts, status="estimated")
@@ -210,31 +210,44 @@ class LoadMeter(FixedMeter):
 def test_share_and_load_are_the_same_however_often_they_are_read(
     machine: Machine, tmp_path: Path, readings_a_second: int
 ) -> None:
-    """The host's time is counted in ticks of 10 ms: a program that flushes after each request reads more often than that."""
+    """A program that flushes after each request reads more often than the host's tick of 10 ms."""
     meter = LoadMeter("cpu", 80)
-    one = claimant(machine, [meter], home=str(tmp_path))
+    one = allocator(machine, [meter], home=str(tmp_path))
     step_ns = SECOND_NS // readings_a_second
-    claimed = 0
+    allocated = 0
     for number in range(1, 10 * readings_a_second + 1):
         machine.pass_time(step_ns / 1e9, 4 * step_ns / 1e9)  # four CPUs of eight are busy, one of them with us
-        claimed += one.claim(number * step_ns, step_ns).active["cpu"] or 0
-    assert claimed / 1e6 == pytest.approx(200, rel=0.02)
+        allocated += one.allocate(number * step_ns, step_ns).active["cpu"] or 0
+    assert allocated / 1e6 == pytest.approx(200, rel=0.02)
     assert sum(meter.loads) / len(meter.loads) == pytest.approx(0.5, rel=0.02)
 
 
-# --- control groups --------------------------------------------------------------------------------------------------
+def test_until_the_host_was_read_it_counts_as_fully_busy(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> BusyTime:
+        raise OSError
+
+    monkeypatch.setattr(hardware, "host_busy_time", unreadable)
+    one = allocator(machine, [FixedMeter("cpu", 80)], home=str(tmp_path))
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert joules(allocation.active) == 80 / CPUS
+    assert allocation.lost == Counter({"host-load-unread": 1})
 
 
-def test_a_model_of_the_groups_part_is_claimed_by_the_share_of_the_group(machine: Machine, tmp_path: Path) -> None:
-    """A container of 2 CPUs on a busy host of 8: its memory is its own, not an eighth of it."""
+# --- control groups ----------------------------------------------------------------------------------------------------
+
+
+def test_a_meter_of_the_group_is_allocated_by_the_share_of_the_group(machine: Machine, tmp_path: Path) -> None:
+    """A container of 2 CPUs on a busy host of 8 gets the energy of its own memory, not an eighth of it."""
     usage = machine.limit(cpus=2)
     ram, cpu = LoadMeter("ram", 4, GROUP), FixedMeter("cpu", 80)
-    one = claimant(machine, [cpu, ram], home=str(tmp_path))
+    one = allocator(machine, [cpu, ram], home=str(tmp_path))
     machine.pass_time(1, 8)
     usage.write_text("usage_usec 1000000\n")
-    claim = one.claim(SECOND_NS, SECOND_NS // 2)
-    assert joules(claim.active, "ram") == 2  # half of what the group used
-    assert joules(claim.active, "cpu") == 5  # a sixteenth of what the host used
+    allocation = one.allocate(SECOND_NS, SECOND_NS // 2)
+    assert joules(allocation.active, "ram") == 2  # half of what the group used
+    assert joules(allocation.active, "cpu") == 5  # a sixteenth of what the host used
     assert ram.loads == [0.5]
 
 
@@ -247,11 +260,11 @@ def test_a_model_of_the_groups_part_is_claimed_by_the_share_of_the_group(machine
     watts=st.floats(0.1, 500),
     idle_watts=st.none() | st.floats(0, 600),
 )
-def test_claims_of_all_processes_never_exceed_the_meter(
+def test_allocations_of_all_processes_never_exceed_the_meter(
     tmp_path_factory: pytest.TempPathFactory, cpu_ms: list[list[int]], watts: float, idle_watts: float | None
 ) -> None:
-    """Three processes, each with a home and a third of the host reserved: of what they use together, each joule once."""
-    folder = tmp_path_factory.mktemp("claims")
+    """Three processes have a home each, and reserve a third of the host each: no joule is allocated twice."""
+    folder = tmp_path_factory.mktemp("homes")
     with pytest.MonkeyPatch.context() as patch:
         machine = Machine(folder / "root")
         patch.setattr(os, "cpu_count", lambda: CPUS)
@@ -262,17 +275,17 @@ def test_claims_of_all_processes_never_exceed_the_meter(
         if idle_watts is not None:
             for home in homes:
                 at_rest(machine, home, meters, cpu=idle_watts)
-        processes = [claimant(machine, meters, home=str(home), reserved_share=1 / 3) for home in homes]
-        claimed = metered = 0
+        processes = [allocator(machine, meters, home=str(home), reserved_share=1 / 3) for home in homes]
+        allocated = metered = 0
         for second, used_ms in enumerate(cpu_ms, start=1):
             machine.pass_time(1, sum(used_ms) / 1000 + 0.02)  # ticks round down
             metered += round(watts * 1e6)
             for one, used in zip(processes, used_ms, strict=True):
-                claim: Claimed = one.claim(second * SECOND_NS, used * 1_000_000)
-                claimed += (claim.active["cpu"] or 0) + (claim.idle["cpu"] or 0)
+                allocation: Allocation = one.allocate(second * SECOND_NS, used * 1_000_000)
+                allocated += (allocation.active["cpu"] or 0) + (allocation.idle["cpu"] or 0)
         for one in processes:
             one.let_go()
-    assert claimed <= metered + 3 * len(cpu_ms)
+    assert allocated <= metered + 3 * len(cpu_ms)
 
 
 SHARE = (
@@ -297,7 +310,7 @@ with ecoia.track(service="together", phase="training"):
 
 @contextmanager
 def steady(zone: PowercapZone, watts: float) -> Iterator[None]:
-    """The counter follows the time, however late its writer comes."""
+    """Let the counter follow the clock, however late its writer runs."""
     ended = threading.Event()
 
     def run() -> None:
@@ -316,8 +329,9 @@ def steady(zone: PowercapZone, watts: float) -> Iterator[None]:
         writer.join()
 
 
+@pytest.mark.timing
 def test_processes_on_one_host_together_stay_at_its_meter(tmp_path: Path) -> None:
-    """Three processes for 14 s, looked at over 10 s that they share: within 1 % of their part of what the meter read."""
+    """Three processes run for 14 s. Over 10 s that they share, they record their part of the meter, within 1 %."""
     tree = PowercapTree(tmp_path / "root")
     package = tree.add("package-0")
     package.set(1_000_000_000)
@@ -343,26 +357,26 @@ def test_processes_on_one_host_together_stay_at_its_meter(tmp_path: Path) -> Non
     }
     begun = max(min(record.start_utc_ns for record in each) for each in records) / 1e9 + 1.5
     ended = begun + 10
-    claimed_watts = cpu_rate = 0.0
+    recorded_watts = cpu_rate = 0.0
     for each in records:
         inside = [r for r in each if begun <= r.start_utc_ns / 1e9 and r.end_utc_ns / 1e9 <= ended]
         windows = {(record.start_utc_ns, record.end_utc_ns) for record in inside}
         seconds = sum(end - start for start, end in windows) / 1e9
         assert seconds > 6
-        claimed_watts += sum(record.energy_microjoules["cpu"] or 0 for record in inside) / 1e6 / seconds
+        recorded_watts += sum(record.energy_microjoules["cpu"] or 0 for record in inside) / 1e6 / seconds
         cpu_rate += sum(record.cpu_ns for record in inside) / 1e9 / seconds
     within = [look for look in looks if begun <= look[0] <= ended]
     (first, busy_first), (last, busy_last) = within[0], within[-1]
     host_rate = (busy_last.busy_ns - busy_first.busy_ns) / 1e9 / (last - first)
-    assert claimed_watts <= 1.01 * watts
-    assert abs(claimed_watts - watts * cpu_rate / host_rate) <= 0.01 * watts
+    assert recorded_watts <= 1.01 * watts
+    assert abs(recorded_watts - watts * cpu_rate / host_rate) <= 0.01 * watts
 
 
 # --- momentary power ---------------------------------------------------------------------------------------------------
 
 
 class PowerMeter(StepMeter):
-    """A GPU without a counter: each look is energy since the last."""
+    """A GPU without a counter: each read returns the energy since the last one."""
 
     reading_seconds = 0.1
 
@@ -370,10 +384,10 @@ class PowerMeter(StepMeter):
 def test_momentary_power_is_sampled_between_readings_and_nothing_of_it_is_lost(machine: Machine, tmp_path: Path) -> None:
     gpu = PowerMeter("gpu", [1, 20, None, 300, 4000], devices=["GPU-1"])
     cpu = StepMeter("cpu", [7, 70])
-    one = claimant(machine, [gpu, cpu], home=str(tmp_path))
+    one = allocator(machine, [gpu, cpu], home=str(tmp_path))
     for _ in range(4):
         one.sample()
-    claim = one.claim(SECOND_NS, SECOND_NS)
-    assert claim.active["gpu"] == 4321
-    assert one.lost == Counter({"gpu-unread": 1})
+    allocation = one.allocate(SECOND_NS, SECOND_NS)
+    assert allocation.active["gpu"] == 4321
+    assert allocation.lost == Counter({"gpu-unread": 1})
     assert gpu.domain == DEVICES

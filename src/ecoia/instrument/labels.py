@@ -1,0 +1,154 @@
+"""Labels of spans: which arguments are legal, one object for equal labels, and a bound on how many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecoia import causes
+from ecoia.errors import UsageError
+from ecoia.instrument.engine import lose
+from ecoia.instrument.spans import Label, checked_count
+from ecoia.semconv import ENDPOINT_OTHERS, PHASES
+
+MOST_LABELS = 1_000
+"""Pairs of endpoint and model version that one process keeps apart for each service and phase."""
+
+_MOST_ID_CHARACTERS = 63
+_MOST_NAME_CHARACTERS = 120
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+
+_Key = tuple[str | None, str, str | None, str | None]
+
+known_labels: dict[_Key, Label] = {}
+"""Labels whose arguments were found legal."""
+
+_corrected_labels: dict[_Key, Label] = {}
+_named: dict[tuple[str | None, str], set[tuple[str | None, str | None]]] = {}
+
+
+class Problem:
+    """An illegal argument: the message for the user, the value, and the cause under which its loss is counted."""
+
+    __slots__ = ("cause", "message", "value")
+
+    def __init__(self, message: str, value: Any, cause: str) -> None:
+        self.message = message
+        self.value = value
+        self.cause = cause
+
+
+def label_of(
+    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+) -> Label:
+    """Return the one label of these arguments.
+
+    Args:
+        service: As in ``Label``.
+        phase: As in ``Label``.
+        endpoint: As in ``Label``.
+        model_version: As in ``Label``.
+        corrected: Whether they replace illegal arguments. Such a label does not make them legal for the next caller.
+    """
+    key = (service, phase, endpoint, model_version)
+    return (_corrected_labels if corrected else known_labels).setdefault(key, Label(*key))
+
+
+def bounded_label(
+    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+) -> Label:
+    """Return the label of these arguments, or a common one (``semconv.ENDPOINT_OTHERS``) beyond ``MOST_LABELS``.
+
+    A program that passes paths as endpoints must not fill memory and disk.
+    """
+    if endpoint is not None or model_version is not None:
+        named = _named.setdefault((service, phase), set())
+        if (endpoint, model_version) not in named:
+            if len(named) >= MOST_LABELS:
+                lose(causes.TOO_MANY_ENDPOINTS)
+                return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
+            named.add((endpoint, model_version))
+    return label_of(service, phase, endpoint, model_version, corrected=corrected)
+
+
+def checked_label(service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> Label:
+    """Return the label of these arguments.
+
+    Nothing bounds how many there are: an integration calls it for a bounded set of endpoints, such as the routes of an
+    application, and never for paths.
+
+    Args:
+        service: Id of the service (``[a-z0-9._-]``, 63 characters at most); None for the one of the setting ``service``.
+        phase: One of ``semconv.PHASES``.
+        endpoint: Route or operation, 120 printable characters at most; None where it is unknown.
+        model_version: Version of the model, 120 printable characters at most; None where it is unknown.
+
+    Raises:
+        UsageError: An argument is illegal. The message names it, its value and the remedy.
+
+    Example:
+        >>> from ecoia.integrating import checked_label
+        >>> label = checked_label("analyse-cv", "inference", "/cv/{id}", None)
+        >>> label is checked_label("analyse-cv", "inference", "/cv/{id}", None)
+        True
+    """
+    problem = problem_with(service, phase, None, endpoint, model_version)
+    if problem is not None:
+        raise UsageError(problem.message)
+    return label_of(service, phase, endpoint, model_version)
+
+
+def is_units(units: object) -> bool:
+    """Return whether a user may give this as ``units``: None, a number of 0 or more, or a callable.
+
+    Args:
+        units: What the user gave.
+
+    Example:
+        >>> from ecoia.integrating import is_units
+        >>> is_units(len), is_units(-1)
+        (True, False)
+    """
+    return units is None or callable(units) or checked_count(units) is not None
+
+
+def is_name(text: object) -> bool:
+    """Return whether this can name an endpoint or a model version: printable text of 1 to 120 characters.
+
+    Args:
+        text: What the user or the framework gave.
+
+    Example:
+        >>> from ecoia.integrating import is_name
+        >>> is_name("/cv/{id}"), is_name("")
+        (True, False)
+    """
+    return isinstance(text, str) and 0 < len(text) <= _MOST_NAME_CHARACTERS and text.isprintable()
+
+
+def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> Problem | None:
+    """Return the first illegal argument; None where all are legal."""
+    if service is not None and not _is_id(service):
+        return Problem(
+            f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. 'analyse-cv'",
+            service,
+            causes.INVALID_SERVICE,
+        )
+    if not isinstance(phase, str) or phase not in PHASES:
+        return Problem(f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, causes.INVALID_PHASE)
+    if not is_units(units):
+        message = f"units = {units!r}: give a number of 0 or more, or a callable on the result"
+        return Problem(message, units, causes.INVALID_UNITS)
+    for name, value, cause in (
+        ("endpoint", endpoint, causes.INVALID_ENDPOINT),
+        ("model_version", model_version, causes.INVALID_MODEL_VERSION),
+    ):
+        if value is not None and not is_name(value):
+            return Problem(f"{name} = {value!r}: use a printable text of 120 characters at most", value, cause)
+    return None
+
+
+def _is_id(text: object) -> bool:
+    # settings.is_slug says the same with a regular expression, which costs an import.
+    return (
+        isinstance(text, str) and 0 < len(text) <= _MOST_ID_CHARACTERS and _ID_CHARACTERS.issuperset(text) and text[0].isalnum()
+    )

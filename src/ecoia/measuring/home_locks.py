@@ -1,0 +1,61 @@
+"""Locks of a journal home: the rights that only one of its processes may have, such as recording idle energy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ecoia.keeping.held_file import HeldFile
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+IDLE = "idle.lock"
+"""Held by the process that records the idle energy of its home."""
+
+WHOLE_HOST = "host-scope.lock"
+"""Held by the process that records the whole host (``scope = "host"``)."""
+
+
+class HomeLocks:
+    """File locks of one process in a journal home. The kernel releases them when the process ends.
+
+    Args:
+        home: The journal home.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> locks = HomeLocks(Path(mkdtemp()))
+        >>> locks.has(IDLE)  # no other process holds it
+        True
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._held: dict[str, HeldFile] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether this process holds a lock; takes it if it is free.
+
+        Args:
+            name: ``IDLE`` or ``WHOLE_HOST``. A lock that another process holds is tried again at each call.
+        """
+        held = self._held.get(name)
+        if held is not None and held.facts() is not None:
+            return True
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            file = HeldFile(self._home / name, os.O_WRONLY | os.O_CREAT)
+            if fcntl is not None:
+                fcntl.flock(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False  # held by another process; or the home is not writable, which the journal reports
+        self._held[name] = file
+        return True
+
+    def release(self) -> None:
+        """Release all locks; in a forked child, close the parent's files."""
+        while self._held:
+            self._held.popitem()[1].close()

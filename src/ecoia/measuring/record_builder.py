@@ -1,0 +1,157 @@
+"""Build the records of a window that ended."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ecoia import meters as metering
+from ecoia.measuring.subject import RecordKey
+from ecoia.measuring.window import Window
+from ecoia.meters import Meter
+from ecoia.methods import Method
+from ecoia.records import Record, Tokens
+from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
+
+if TYPE_CHECKING:
+    from ecoia.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Reserved capacity as records state it: the share of the host, 0 to 1, and whether idle energy is separated."""
+
+    share: float
+    idle_separated: bool
+
+
+class RecordBuilder:
+    """Turns a window into records. Remembers which outcomes it reported, so that each is reported once.
+
+    Args:
+        settings: ``service``, ``instance``, ``scope`` and ``zone``.
+        meters: At most one for each component.
+        pid: The process that the records name.
+        context: Facts about the machine (``meters.hardware.context``).
+    """
+
+    def __init__(self, settings: Settings, meters: Sequence[Meter], *, pid: int, context: Mapping[str, object]) -> None:
+        self._settings = settings
+        self._meters = meters
+        self._methods = metering.methods(meters)
+        self._pid = pid
+        self._context = dict(context)
+        self._reported_failed: dict[RecordKey, bool] = {}
+
+    def build(self, window: Window, end_utc_ns: int, reservation: Reservation) -> list[Record]:
+        """Build all records of a window.
+
+        Args:
+            window: The window, which has ended.
+            end_utc_ns: When it ended.
+            reservation: The reserved capacity when it ended.
+        """
+        common = self._common_fields(window, end_utc_ns, reservation)
+        return [*self._of_spans(window, common), *self._of_other_kinds(window, common), *self._outcomes(window, common)]
+
+    def _common_fields(self, window: Window, end_utc_ns: int, reservation: Reservation) -> dict[str, Any]:
+        share = window.allocated / window.metered if window.metered else None
+        return {
+            "instance": self._settings.instance,
+            "pid": self._pid,
+            "start_utc_ns": window.start_utc_ns,
+            "end_utc_ns": end_utc_ns,
+            "scope": self._settings.scope,
+            "share_claimed": None if share is None else round(share, 6),
+            "reserved_share": round(reservation.share, 6),
+            "idle_separated": reservation.idle_separated,
+            "zone": self._settings.zone,
+            "context": self._context,
+        }
+
+    def _of_spans(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+        records = []
+        for key, delta in window.deltas.items():
+            energy = window.energy[(KIND_SPAN, key)]
+            if not (delta.spans or delta.cpu_ns or delta.in_flight_ns or delta.units_micro or any(energy.values())):
+                continue
+            fields = {
+                "spans": delta.spans,
+                "units_micro": delta.units_micro,
+                "accepted_micro": delta.accepted_micro,
+                "cpu_ns": delta.cpu_ns,
+                "tokens": _tokens(delta.tokens),
+                "quality": delta.quality,
+            }
+            records.append(self._record(window, common, KIND_SPAN, key, energy, **fields))
+        return records
+
+    def _of_other_kinds(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+        records = []
+        for (kind, key), energy in window.energy.items():
+            if kind == KIND_SPAN:
+                continue
+            lost = dict(window.lost) if kind == KIND_OVERHEAD else {}
+            # CPU time without a record would be recorded again by a process that measures above, so it is recorded even
+            # if its energy is missing.
+            if kind == KIND_IDLE or any(energy.values()) or window.cpu_ns[kind] or lost:
+                records.append(self._record(window, common, kind, key, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
+        return records
+
+    def _outcomes(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+        """How runs ended: one record for each run, and another one if the outcome changes."""
+        records = []
+        no_energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+        for key, delta in window.deltas.items():
+            if delta.ended and key.run_id is not None and self._reported_failed.get(key) is not delta.last_failed:
+                self._reported_failed[key] = delta.last_failed
+                outcome = "failed" if delta.last_failed else "ok"
+                records.append(self._record(window, common, KIND_OUTCOME, key, no_energy, outcome=outcome))
+        return records
+
+    def _record(
+        self,
+        window: Window,
+        common: Mapping[str, Any],
+        kind: str,
+        key: RecordKey | None,
+        energy: Mapping[str, int | None],
+        **more: Any,
+    ) -> Record:
+        if key is not None:
+            service, phase = key.service, None if kind == KIND_IDLE else key.phase  # nothing ran at rest
+        else:
+            service, phase = self._settings.service if kind == KIND_IDLE else None, None
+        return Record(
+            record_id=str(uuid.uuid4()),
+            kind=kind,
+            service=service,
+            phase=phase,
+            energy_microjoules=energy,
+            method=self._methods_of(energy),
+            run_id=key.run_id if key else None,
+            endpoint=key.endpoint if key else None,
+            model_version=key.model_version if key else None,
+            devices=tuple(device for meter in self._meters for device in meter.devices) if energy["gpu"] else (),
+            shared_devices=tuple(sorted(window.shared_devices)) if energy["gpu"] else (),
+            target=key.tracking_uri if key else None,
+            **common,
+            **more,
+        )
+
+    def _methods_of(self, energy: Mapping[str, int | None]) -> dict[str, Method]:
+        """A component that was never read in the window has no energy: its method is missing, and the energy is not zero."""
+        return {
+            component: Method(MISSING, f"{method.name}:unread")
+            if energy[component] is None and method.status != MISSING
+            else method
+            for component, method in ((component, self._methods[component]) for component in COMPONENTS)
+        }
+
+
+def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:
+    models = sorted({(provider, model) for provider, model, _ in counts})
+    return tuple(Tokens(p, m, counts[(p, m, "in")], counts[(p, m, "out")]) for p, m in models)

@@ -1,0 +1,152 @@
+"""Write records to the journal, retry what could not be written, and start the delivery helper."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecoia import causes
+from ecoia.errors import JournalError
+from ecoia.instrument.mlflow_run import active_run
+from ecoia.keeping.destinations import register_target
+from ecoia.keeping.helper import await_delivery, spawn_helper
+from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Writer
+from ecoia.records import Record
+
+if TYPE_CHECKING:
+    from ecoia.processes.notices import OwnNotice
+    from ecoia.settings import Settings
+
+_HELPER_CHECK_SECONDS = 60.0
+_MAX_UNWRITTEN = 10_000
+"""Records kept in memory while the journal cannot be written."""
+
+_SHORTEST_AWAIT_SECONDS = 1.0
+"""With less ``exit_seconds``, the exit does not wait for a delivery."""
+
+
+class RecordWriter:
+    """The journal of one process. It is opened at the first write.
+
+    Args:
+        settings: ``home``, ``journal_max_mb``, ``delivery`` and ``exit_seconds``.
+        complain: Logs once, in the host's log, what is wrong.
+        notice: States how much CPU time is in records, for processes that measure this one too.
+
+    Attributes:
+        lost: Losses by cause. The recorder moves them into the next window.
+    """
+
+    def __init__(self, settings: Settings, complain: Callable[[str], None], notice: OwnNotice | None) -> None:
+        self._settings = settings
+        self._complain = complain
+        self._notice = notice
+        self._journal: Journal | None = None
+        self._writer: Writer | None = None
+        self._target_ids: dict[str, str] = {}
+        self._unwritten: list[Record] = []
+        self._next_helper_check = 0.0
+        self.lost: Counter[str] = Counter()
+
+    @property
+    def journal_file(self) -> tuple[Path, str] | None:
+        """The journal's home and the name of this process's files in it; None until the first write."""
+        return None if self._journal is None or self._writer is None else (self._journal.home, self._writer.name)
+
+    def write(self, records: Sequence[Record]) -> bool:
+        """Append records to the journal, after those that could not be written before. A failure is counted and logged.
+
+        Returns:
+            Whether all records so far are in the journal.
+        """
+        waiting = [*self._unwritten, *records]
+        if not waiting:
+            return True
+        try:
+            writer = self._open()
+            writer.append(self._with_target_ids(waiting))
+        except JournalError as error:
+            self._keep(waiting)
+            self._complain(str(error))
+            return False
+        self._unwritten = []
+        self._update_notice(writer, waiting)
+        if writer.used_share >= ANNOUNCE_SHARE:
+            self._complain(
+                f"the journal uses {writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
+            )
+        self._start_helper()
+        return True
+
+    def _open(self) -> Writer:
+        if self._writer is None:
+            self._journal = Journal(self._settings.home, max_bytes=round(self._settings.journal_max_mb * 1e6))
+            self._writer = self._journal.writer()
+            if self._notice is not None:
+                self._notice.writes_to(str(self._journal.folder), self._writer.name)
+        return self._writer
+
+    def _keep(self, records: list[Record]) -> None:
+        """Retry with the next window. Records beyond the limit are dropped, oldest first, and counted with their own losses."""
+        self._unwritten = records[-_MAX_UNWRITTEN:]
+        for dropped in records[:-_MAX_UNWRITTEN]:
+            self.lost.update(dropped.lost)
+            self.lost[causes.UNWRITTEN_RECORDS] += 1
+
+    def _update_notice(self, writer: Writer, records: Sequence[Record]) -> None:
+        file, size_bytes = writer.position
+        day, _, _ = file.partition("/")
+        if self._notice is not None and not self._notice.add(sum(record.cpu_ns for record in records), day, size_bytes):
+            self.lost[causes.CLAIM_UNWRITTEN] += 1
+
+    # destinations
+
+    def _with_target_ids(self, records: Sequence[Record]) -> list[Record]:
+        """Replace tracking URIs, which may contain paths and hosts, by ids that only this host can resolve."""
+        default = active_run(self._lose).tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+        return [replace(record, target=self._target_id(record.target or default)) for record in records]
+
+    def _lose(self, cause: str) -> None:
+        self.lost[cause] += 1
+
+    def _target_id(self, uri: str | None) -> str | None:
+        if uri is None or self._journal is None:
+            return None
+        if uri not in self._target_ids:
+            self._target_ids[uri] = register_target(self._journal.home, uri)
+        return self._target_ids[uri]
+
+    def _start_helper(self) -> None:
+        if not self._target_ids or time.monotonic() < self._next_helper_check:
+            return
+        self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
+        try:
+            spawn_helper(self._settings)
+        except OSError as error:
+            self._complain(f"the delivery helper cannot be started ({error}); 'ecoia deliver' sends what is in the journal")
+
+    # the end
+
+    def await_delivery(self) -> None:
+        """Wait at most ``exit_seconds`` until the helper has sent the last records. Short waits are skipped."""
+        settings = self._settings
+        if self._writer is None or not self._target_ids:
+            return
+        if settings.delivery == "helper" and settings.exit_seconds >= _SHORTEST_AWAIT_SECONDS:
+            file, size_bytes = self._writer.position
+            await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
+
+    def end(self) -> None:
+        """State in the notice that nothing more will be recorded."""
+        if self._notice is not None:
+            self._notice.end()
+
+    def let_go(self) -> None:
+        """Close the journal's file; in a forked child the parent's, because its lock would outlive the parent."""
+        if self._writer is not None:
+            self._writer.close()

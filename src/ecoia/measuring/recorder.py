@@ -1,0 +1,196 @@
+"""The recorder: reads a subject and its meters, and writes a record of each window to the journal.
+
+A *reading* is one look at the subject and at all meters. A *window* is the time between two writes to the journal. Readings
+are time-stamped and never assumed periodic.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecoia import causes
+from ecoia.measuring.allocation import Allocation, Allocator
+from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
+from ecoia.measuring.record_builder import RecordBuilder, Reservation
+from ecoia.measuring.record_writer import RecordWriter
+from ecoia.measuring.span_sharing import SpanSharing
+from ecoia.measuring.subject import NO_DELTA, Look, Subject
+from ecoia.measuring.window import Window
+from ecoia.meters import Meter, hardware
+from ecoia.meters.hardware import BusyTime, ControlGroup
+from ecoia.semconv import KIND_IDLE, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
+
+if TYPE_CHECKING:
+    from ecoia.processes.notices import OwnNotice
+    from ecoia.settings import Settings
+
+READING_SECONDS = 1.0
+"""Often enough for counters, which wrap after minutes. Meters of momentary power are sampled more often."""
+
+_READING_NS = round(READING_SECONDS * 1e9)
+
+
+class Recorder:
+    """Turns readings into records in the journal. Used by one thread.
+
+    Args:
+        settings: Settings. Illegal values are counted as lost, never raised.
+        subject: The measured subject.
+        meters: At most one for each component; a component without a meter is missing.
+        pid: The measured process, as records name it.
+        start: When measuring began: (UTC in ns, monotonic clock in ns, the host's busy time).
+        complain: Logs once, in the host's log, what is wrong.
+        notice: States how much CPU time is in records, for processes that measure this one too.
+        group: Control group of the subject; None for our own.
+
+    Attributes:
+        window: The open window.
+        written: Whether the last window that was closed is in the journal.
+        joules_per_cpu_second: Energy over CPU time in the last window that was closed, without idle energy; None if unknown.
+
+    Example::
+
+        recorder = Recorder(settings, subject, meters, pid=os.getpid(), start=start, complain=print)
+        while running:
+            time.sleep(recorder.step())
+        recorder.close()
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        subject: Subject,
+        meters: Sequence[Meter],
+        *,
+        pid: int,
+        start: tuple[int, int, BusyTime],
+        complain: Callable[[str], None],
+        notice: OwnNotice | None = None,
+        group: ControlGroup | None = None,
+    ) -> None:
+        utc_ns, self._wall_ns, busy = start
+        self._subject = subject
+        self._allocator = Allocator(settings, meters, (self._wall_ns, busy), complain, group=group)
+        self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
+        self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
+        self._writer = RecordWriter(settings, complain, notice)
+        self._flush_ns = round(settings.flush_seconds * 1e9)
+        self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)
+        self._next_reading_ns = 0
+        self.window = Window(utc_ns, self._wall_ns, self._flush_ns)
+        self.written = True
+        self.joules_per_cpu_second: float | None = None
+        for problem in settings.problems:
+            self.window.lost[f"{causes.INVALID_SETTING}:{problem.name}"] += 1
+            complain(str(problem))
+
+    @property
+    def journal_file(self) -> tuple[Path, str] | None:
+        """The journal's home and the name of this recorder's files in it; None until the first write."""
+        return self._writer.journal_file
+
+    # readings
+
+    def step(self, *, close: bool = False) -> float:
+        """Do what is due: a sample of momentary power, a reading, the end of a window.
+
+        Args:
+            close: End the window now.
+
+        Returns:
+            Seconds until something is due again.
+        """
+        now_ns, window = time.perf_counter_ns(), self.window
+        close = close or now_ns >= window.due_ns or window.crosses_half_hour()
+        if close or now_ns >= self._next_reading_ns:
+            self.read()
+            if close:
+                self.written = self.close_window()
+                window = self.window
+            if now_ns >= self._next_reading_ns:  # one interval after the last reading was due, or from now if that is past
+                self._next_reading_ns = max(self._next_reading_ns, now_ns - _READING_NS) + _READING_NS
+        else:
+            self._allocator.sample()
+        to_half_hour_ns = window.half_hour_ends_ns - time.time_ns()
+        to_next_ns = min(self._next_reading_ns, window.due_ns) - time.perf_counter_ns()
+        return max(min(to_next_ns, self._sampling_ns, to_half_hour_ns) / 1e9, 0.001)
+
+    def read(self) -> None:
+        """Take one reading: allocate the energy since the last one, and split it."""
+        wall_ns = time.perf_counter_ns()
+        look = self._subject.look(wall_ns)
+        elapsed_ns, self._wall_ns = wall_ns - self._wall_ns, wall_ns
+        if look.reserved is not None:
+            self._allocator.reserve(min(sum(look.reserved.values()), 1.0))  # quotas may promise more than there is
+        allocation = self._allocator.allocate(
+            wall_ns, look.process_cpu_ns + look.own_cpu_ns, own_devices=not look.devices_recorded_inside
+        )
+        self._add_totals(allocation)
+        if self._allocator.whole:
+            separate_waiting(allocation, look.coverage)
+        if any(allocation.idle.values()):
+            split = split_by_reserved_share(allocation.idle, look.reserved or {}, whole_host=self._allocator.whole)
+            for key, energy in split:
+                self.window.add_energy(KIND_IDLE, key, energy)
+        self._add_shares(allocation, look, elapsed_ns)
+
+    def _add_totals(self, allocation: Allocation) -> None:
+        window = self.window
+        window.metered += allocation.metered_microjoules
+        window.allocated += allocation.allocated_microjoules
+        window.shared_devices |= allocation.shared_devices
+        for lost in (allocation.lost, self._subject.lost()):
+            if lost:  # most often empty, and updating a Counter is slow
+                window.lost.update(lost)
+
+    def _add_shares(self, allocation: Allocation, look: Look, elapsed_ns: int) -> None:
+        window = self.window
+        shared = self._sharing.split(allocation.active, look, allocation.users, wall_ns=self._wall_ns, elapsed_ns=elapsed_ns)
+        attribution = shared.attribution
+        for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
+            window.add_energy(KIND_SPAN, key, energy)
+            window.add_delta(key, replace(look.deltas.get(key, NO_DELTA), cpu_ns=cpu_ns))
+        window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
+        window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
+        window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
+        window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+
+    # windows
+
+    def close_window(self) -> bool:
+        """Write the open window to the journal and open the next one. A failed write is counted and logged.
+
+        Returns:
+            Whether all windows so far are in the journal.
+        """
+        now_utc_ns, window = time.time_ns(), self.window
+        end_utc_ns = window.end(now_utc_ns)
+        self.joules_per_cpu_second = window.joules_per_cpu_second()
+        reservation = Reservation(self._allocator.reserved_share, self._allocator.idle_separated)
+        records = self._builder.build(window, end_utc_ns, reservation)
+        self.window = Window(now_utc_ns, time.perf_counter_ns(), self._flush_ns)
+        written = self._writer.write(records)
+        self.window.lost.update(self._writer.lost)
+        self._writer.lost.clear()
+        return written
+
+    def close(self) -> bool:
+        """Take the last reading and write the last window. Returns what ``close_window`` returns."""
+        self.read()
+        written = self.close_window()
+        self._writer.end()
+        self.let_go()
+        return written
+
+    def await_delivery(self) -> None:
+        """Wait at most ``exit_seconds`` until the helper has sent the last records."""
+        self._writer.await_delivery()
+
+    def let_go(self) -> None:
+        """Close all files and release all locks; in a forked child, close the parent's files."""
+        self._writer.let_go()
+        self._allocator.let_go()

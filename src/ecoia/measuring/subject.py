@@ -1,0 +1,131 @@
+"""The subject that a recorder measures, and the ``Look`` that it returns at each reading.
+
+Two kinds of subject exist: this process (``ecoia.measuring.this_process``), and processes that are measured from outside
+(``ecoia.watching``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class RecordKey:
+    """The fields that keep records apart: a window has one record of spans for each key.
+
+    Attributes:
+        service: Id of the service.
+        phase: One of ``semconv.PHASES``.
+        run_id: Id of the MLflow run, or of the session that stands for one; None outside any run.
+        endpoint: Endpoint of the service.
+        model_version: Version of the model.
+        tracking_uri: The MLflow tracking URI that the program set.
+    """
+
+    service: str | None
+    phase: str
+    run_id: str | None = None
+    endpoint: str | None = None
+    model_version: str | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass
+class Delta:
+    """Activity of the spans of one key since the last reading.
+
+    ``units_micro`` and ``accepted_micro`` are in millionths, and None if the program gave none. ``tokens`` counts by
+    (provider, model, "in" or "out").
+    """
+
+    cpu_ns: int = 0
+    in_flight_ns: int = 0
+    spans: int = 0
+    units_micro: int | None = None
+    accepted_micro: int | None = None
+    ended: int = 0
+    last_failed: bool = False
+    tokens: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    quality: dict[str, float] = field(default_factory=dict)
+
+    def add(self, more: Delta) -> None:
+        """Add later activity of the same key.
+
+        Example:
+            >>> total = Delta(cpu_ns=5)
+            >>> total.add(Delta(cpu_ns=2, units_micro=1_000_000))
+            >>> (total.cpu_ns, total.units_micro)
+            (7, 1000000)
+        """
+        self.cpu_ns += more.cpu_ns
+        self.in_flight_ns += more.in_flight_ns
+        self.spans += more.spans
+        self.units_micro = add_known(self.units_micro, more.units_micro)
+        self.accepted_micro = add_known(self.accepted_micro, more.accepted_micro)
+        if more.ended:
+            self.ended += more.ended
+            self.last_failed = more.last_failed
+        if more.tokens:  # most often empty, and updating a Counter is slow
+            self.tokens.update(more.tokens)
+        self.quality.update(more.quality)
+
+
+NO_DELTA = Delta()
+"""For a key without activity. Never changed."""
+
+
+@dataclass
+class Look:
+    """Activity of a subject since the last look.
+
+    Attributes:
+        process_cpu_ns: CPU time of the subject without ecoia's own.
+        own_cpu_ns: CPU time of ecoia's own threads.
+        outside_cpu_ns: CPU time, within ``process_cpu_ns``, that is known to belong to no span.
+        coverage: Share of the time, 0 to 1, during which at least one span was in flight.
+        deltas: Activity of spans, by key.
+        devices_recorded_inside: A process inside the subject measures itself, so it records the energy of their devices.
+        owner_of: Maps a process id to its key, if the energy of devices is split by process as the driver reports it; None
+            to split it by CPU time.
+        reserved: Share of the host that is reserved for each key; None to use one share for all, as configured.
+    """
+
+    process_cpu_ns: int
+    own_cpu_ns: int
+    outside_cpu_ns: int
+    coverage: float
+    deltas: dict[RecordKey, Delta]
+    devices_recorded_inside: bool = False
+    owner_of: Callable[[int], RecordKey | None] | None = None
+    reserved: Mapping[RecordKey, float] | None = None
+
+
+class Subject(Protocol):
+    """A measured subject: this process, or others seen from outside."""
+
+    def look(self, wall_ns: int) -> Look:
+        """Return its activity since the last call.
+
+        Args:
+            wall_ns: The monotonic clock, now.
+        """
+        ...
+
+    def lost(self) -> Counter[str]:
+        """Return the losses since the last call, by cause (``ecoia.causes``)."""
+        ...
+
+
+def add_known(left: int | None, right: int | None) -> int | None:
+    """Add two numbers, of which either may be missing; None if both are.
+
+    Example:
+        >>> add_known(None, 3), add_known(None, None)
+        (3, None)
+    """
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right

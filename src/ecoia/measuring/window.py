@@ -1,0 +1,93 @@
+"""A window: the sums of all readings between two writes to the journal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from ecoia import causes
+from ecoia.measuring.subject import Delta, RecordKey, add_known
+from ecoia.periods import HALF_HOUR_NS, half_hour_start
+from ecoia.semconv import COMPONENTS, KIND_IDLE
+
+_LEAST_CPU_NS = 10_000_000
+"""With less CPU time in a window, the quotient of its energy and its CPU time means nothing."""
+
+_CLOCK_STEP_NS = 1_000_000_000
+"""If the wall clock and the monotonic clock differ by more over a window, the wall clock was set or the machine slept."""
+
+
+class Window:
+    """Exact integer sums by kind of record and key.
+
+    Args:
+        start_utc_ns: When it opens, on the wall clock.
+        start_wall_ns: When it opens, on the monotonic clock.
+        flush_ns: How long it stays open.
+
+    Attributes:
+        deltas: Activity of spans, by key. Their CPU time includes their share of worker threads.
+        energy: Microjoules by component, by kind of record and key; None if missing.
+        cpu_ns: CPU time by kind of record, spans excepted.
+        allocated: Microjoules of the host's meters that were allocated to the subject.
+        metered: Microjoules that the same meters read.
+        lost: Losses by cause.
+        shared_devices: Devices whose whole energy is recorded, although other processes used them too.
+
+    Example:
+        >>> window = Window(start_utc_ns=0, start_wall_ns=0, flush_ns=10_000_000_000)
+        >>> for microjoules in (None, 3, 4):
+        ...     window.add_energy("span", None, {"cpu": microjoules, "gpu": None, "ram": 0})
+        >>> window.energy["span", None]
+        {'cpu': 7, 'gpu': None, 'ram': 0}
+    """
+
+    def __init__(self, start_utc_ns: int, start_wall_ns: int, flush_ns: int) -> None:
+        self.start_utc_ns = start_utc_ns
+        self.start_wall_ns = start_wall_ns
+        self.due_ns = start_wall_ns + flush_ns
+        self.half_hour_ends_ns = half_hour_start(start_utc_ns) + HALF_HOUR_NS
+        self.deltas: dict[RecordKey, Delta] = {}
+        self.energy: dict[tuple[str, RecordKey | None], dict[str, int | None]] = {}
+        self.cpu_ns: Counter[str] = Counter()
+        self.allocated = 0
+        self.metered = 0
+        self.lost: Counter[str] = Counter()
+        self.shared_devices: set[str] = set()
+
+    def add_energy(self, kind: str, key: RecordKey | None, energy: Mapping[str, int | None]) -> None:
+        """Add microjoules by component to a kind of record and key."""
+        total = self.energy.setdefault((kind, key), dict.fromkeys(COMPONENTS))
+        for component in COMPONENTS:
+            total[component] = add_known(total[component], energy[component])
+
+    def add_delta(self, key: RecordKey, delta: Delta) -> None:
+        """Add activity of the spans of a key."""
+        self.deltas.setdefault(key, Delta()).add(delta)
+
+    def joules_per_cpu_second(self) -> float | None:
+        """Energy of all kinds but idle over CPU time; None if either is unknown."""
+        energy = [e for (kind, _), of in self.energy.items() if kind != KIND_IDLE for e in of.values() if e is not None]
+        cpu_ns = sum(self.cpu_ns.values()) + sum(delta.cpu_ns for delta in self.deltas.values())
+        return sum(energy) * 1000 / cpu_ns if energy and cpu_ns >= _LEAST_CPU_NS else None
+
+    def seconds(self) -> float:
+        """Age of the window on the monotonic clock."""
+        return (time.perf_counter_ns() - self.start_wall_ns) / 1e9
+
+    def crosses_half_hour(self) -> bool:
+        """Whether a half-hour began since the window opened."""
+        return time.time_ns() >= self.half_hour_ends_ns
+
+    def end(self, now_utc_ns: int) -> int:
+        """End the window and return its end in UTC ns. Its start moves if the wall clock jumped.
+
+        If the clock jumped, keep the monotonic duration and end the window now.
+        """
+        elapsed_ns = round(self.seconds() * 1e9)
+        jump_ns = now_utc_ns - self.start_utc_ns - elapsed_ns
+        if abs(jump_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # NTP steers clocks by up to 0.05 %
+            self.start_utc_ns = max(now_utc_ns - elapsed_ns, 0)
+            self.lost[causes.CLOCK_STEP] += 1
+        return max(now_utc_ns, self.start_utc_ns)

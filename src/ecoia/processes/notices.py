@@ -1,0 +1,292 @@
+"""Notices: how each measuring process lets the others know what it records, so that no CPU time is recorded twice.
+
+A measuring process writes one small file, its *notice*, into a folder that every process of its host can find. The notice
+says how much CPU time it leaves to the processes above it, and how much is in records already. Processes that measure it
+too, as its ancestors or from outside (``ecoia watch``), read the notice and leave that time out.
+
+A notice is one line of nine fields: CPU time in records (ns), whether the process stopped measuring, CPU time left to
+ancestors (ns), ``ProcessSnapshot.image``, ancestors, day and size of the last written journal file, folder of the journal
+(in hexadecimal) and name of its files. Loaded in the measured program at its first span, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ecoia.processes import proc
+from ecoia.processes.proc import ProcessIdentity, ProcessSnapshot, ancestors_of, listed_pid, names_in, read_file, read_process
+
+_SWEEP_SECONDS = 600.0
+"""Age at which the notice of an ended process is deleted: by then, the processes above it have read it."""
+
+
+class OwnNotice:
+    """The notice of this process.
+
+    Nothing is raised: a notice that cannot be written is reported by ``add``.
+
+    Args:
+        since_ns: CPU time of this process and its descendants from before it measured; it is left to the processes above.
+
+    Example::
+
+        notice = OwnNotice(time.process_time_ns())
+        notice.add(written_ns=5_000_000, day="2026-11-25", size_bytes=812)
+        notice.end()
+    """
+
+    def __init__(self, since_ns: int) -> None:
+        self._pid = os.getpid()
+        process = read_process(listed_pid())
+        self._name = file_name(self._pid, process.start if process else 0)
+        above = ",".join(file_name(*identity) for identity in ancestors_of(listed_pid()))
+        self._fixed_fields = f"{since_ns} {process.image if process else 0} {above or '-'}"
+        self._written_ns = 0
+        self._written_to = "- 0"
+        self._journal = "- -"
+        self._ended = False
+        self._write()
+
+    def writes_to(self, folder: str, name: str) -> None:
+        """State where records will be written, so that others can look there if this process is killed while it writes.
+
+        Args:
+            folder: Folder of the journal, which holds one folder a day.
+            name: Name of this process's files in those folders.
+        """
+        self._journal = f"{os.fsencode(folder).hex()} {name}"
+        self._write()
+
+    def add(self, written_ns: int, day: str, size_bytes: int) -> bool:
+        """State that more CPU time is in records now.
+
+        Args:
+            written_ns: CPU time of the records that were just written.
+            day: Folder of the file that they were written to.
+            size_bytes: Size of that file now.
+
+        Returns:
+            Whether other processes can read it.
+        """
+        self._written_ns += written_ns
+        self._written_to = f"{day} {size_bytes}"
+        return self._write()
+
+    def end(self) -> None:
+        """State that measuring ended: CPU time from now on belongs to the processes above."""
+        if not self._ended:
+            self._ended = True
+            self._write()
+
+    def _write(self) -> bool:
+        folder = own_folder(make=True)
+        if folder is None or os.getpid() != self._pid:
+            return False
+        path = f"{folder}/{self._name}"
+        fields = f"{self._written_ns} {int(self._ended)} {self._fixed_fields} {self._written_to} {self._journal}\n"
+        try:
+            # Renamed into place, so that no process reads a half-written notice.
+            with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - pathlib costs the host
+                file.write(fields.encode())
+            os.replace(f"{path}.new", path)  # noqa: PTH105 - idem
+        except OSError:
+            return False
+        return True
+
+
+class Notice:
+    """The notice of another process, as read.
+
+    Attributes:
+        path: Where it was read.
+        written_ns: CPU time in records.
+        ended: Whether the process stopped measuring.
+        since_ns: CPU time that it leaves to the processes above it.
+        image: See ``ProcessSnapshot.image``.
+        above: The processes above it, as an ordered set.
+        day: Folder of the last file that it wrote records to, "-" for none.
+        size_bytes: Size of that file after the last write.
+        folder: Folder of its journal, "" if it has not written yet.
+        name: Name of its files in the journal.
+        final: Whether it was read after the process ended.
+
+    Example:
+        >>> notice = Notice("4242-1000", "5000000 0 70000000 0 4200-900 2026-11-25 812 - -")
+        >>> notice.written_ns, notice.since_ns, list(notice.above)
+        (5000000, 70000000, [(4200, 900)])
+    """
+
+    __slots__ = ("above", "day", "ended", "final", "folder", "image", "name", "path", "since_ns", "size_bytes", "written_ns")
+
+    def __init__(self, path: str, text: str) -> None:
+        written, ended, since, image, above, self.day, size_bytes, folder, self.name = text.split()
+        self.size_bytes = int(size_bytes)
+        self.folder = "" if folder == "-" else os.fsdecode(bytes.fromhex(folder))
+        self.path = path
+        self.written_ns = int(written)
+        self.ended = ended != "0"
+        self.since_ns = int(since)
+        self.image = int(image)
+        self.above: dict[ProcessIdentity, None] = (
+            {} if above == "-" else dict.fromkeys(identity_of(name) for name in above.split(","))
+        )
+        self.final = False
+
+    def measures(self, process: ProcessSnapshot) -> bool:
+        """Whether the process still measures: it lives, and it is still the program that wrote the notice."""
+        return process.running and not self.ended and (not self.image or not process.image or self.image == process.image)
+
+    def all_written_ns(self) -> int:
+        """CPU time in records, including those that the process was killed too soon to state: the journal is read for them."""
+        from pathlib import Path
+
+        from ecoia.keeping.journal import Scan, stream_file
+
+        written: dict[str, int] = {}
+        for day in names_in(self.folder):
+            path = f"{self.folder}/{day}/{self.name}"
+            if (self.day == "-" or day >= self.day) and os.path.exists(path):  # noqa: PTH110 - pathlib costs the host
+                offset = self.size_bytes if day == self.day else 0
+                try:
+                    for entry in stream_file(Path(path), day, offset, Scan()):
+                        written[entry.record.record_id] = entry.record.cpu_ns
+                except OSError:
+                    continue  # archived meanwhile, or not readable by this user
+        return self.written_ns + sum(written.values())
+
+
+def file_name(pid: int, start: int) -> str:
+    """Name of the notice of a process: its id, as it sees it itself, and its start."""
+    return f"{pid}-{start}"
+
+
+def identity_of(name: str) -> ProcessIdentity:
+    """Invert ``file_name``.
+
+    Raises:
+        ValueError: The name is not that of a notice.
+
+    Example:
+        >>> identity_of("4242-1000")
+        (4242, 1000)
+    """
+    pid, _, start = name.partition("-")
+    return int(pid), int(start)
+
+
+# --- the folder of notices -------------------------------------------------------------------------------------------------
+
+
+def own_folder(*, make: bool = False) -> str | None:
+    """Folder of this user's notices, the same for every process of the host; None unless it is this user's alone.
+
+    Args:
+        make: Create it if it is missing.
+    """
+    uid = os.geteuid() if hasattr(os, "geteuid") else 0
+    folder = _folder_of(uid)
+    try:
+        if make and not os.path.lexists(folder):
+            os.mkdir(folder, 0o700)  # noqa: PTH102 - pathlib costs the host
+    except OSError:
+        pass  # another process was first, or the folder above is not writable
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return None
+    if os.name == "posix" and (found.st_uid != uid or found.st_mode & 0o170077 != 0o040000):
+        return None  # another user's, a link, or open to others: its content cannot be trusted
+    return folder
+
+
+def _folder_of(uid: int, root: str = "") -> str:
+    if proc.IS_LINUX and os.path.isdir(f"{root}/dev/shm"):  # noqa: PTH112, S108 - emptied at reboot; see own_folder
+        return f"{root}/dev/shm/ecoia-{uid}"  # noqa: S108 - idem
+    if os.name == "posix":
+        return f"{root}/tmp/ecoia-{uid}"  # not TMPDIR, which may differ between processes that must meet  # noqa: S108
+    import tempfile
+
+    return f"{tempfile.gettempdir()}/ecoia-{uid}"
+
+
+def notice_names() -> frozenset[str]:
+    """Names of all notices of this user's processes. The set changes as soon as another process starts to measure."""
+    return frozenset(name for name in names_in(own_folder()) if not name.endswith(".new"))
+
+
+def sweep() -> None:
+    """Delete the notices of processes that ended long ago."""
+    folder = own_folder()
+    for name in names_in(folder):
+        try:
+            pid, start = identity_of(name.removesuffix(".new"))
+            if time.time() - os.stat(f"{folder}/{name}").st_mtime > _SWEEP_SECONDS:  # noqa: PTH116 - pathlib costs the host
+                process = read_process(pid)
+                if process is None or process.start != start:
+                    os.unlink(f"{folder}/{name}")  # noqa: PTH108 - idem
+        except (OSError, ValueError):
+            continue
+
+
+# --- notices of others -----------------------------------------------------------------------------------------------------
+
+
+def read_notice(path: str, uid: int | None) -> Notice | None:
+    """Read a notice; None if there is none, or it is damaged.
+
+    Args:
+        path: The file.
+        uid: The user who must own it; None for any.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    try:
+        if uid is not None and os.fstat(descriptor).st_uid != uid:
+            return None
+        return Notice(path, os.read(descriptor, 65536).decode())
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def notice_of(pid: int, start: int) -> Notice | None:
+    """Find the notice of a living process, including one of another user or in a container, as far as we may look into it.
+
+    Args:
+        pid: Its id in ``/proc``.
+        start: Its start; see ``ProcessSnapshot``.
+    """
+    if not proc.IS_LINUX:
+        folder = own_folder()
+        return None if folder is None else read_notice(f"{folder}/{file_name(pid, start)}", None)
+    uid, inner_pid = None, pid
+    for line in (read_file(f"/proc/{pid}/status") or b"").splitlines():
+        if line.startswith(b"Uid:"):
+            uid = int(line.split()[2])
+        elif line.startswith(b"NSpid:"):
+            inner_pid = int(line.split()[-1])
+    if uid is None:
+        return None
+    root = "" if _shares_our_mounts(pid) else f"/proc/{pid}/root"
+    return read_notice(f"{_folder_of(uid, root)}/{file_name(inner_pid, start)}", uid)
+
+
+def _shares_our_mounts(pid: int) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - idem
+    except OSError:
+        return True  # hidden from us, and so are its files
+
+
+def measuring_ancestor(pid: int) -> int | None:
+    """Id of the nearest process above this one that measures, and so records its CPU time already; None if there is none."""
+    for identity in ancestors_of(pid):
+        process, notice = read_process(identity[0]), notice_of(*identity)
+        if process is not None and notice is not None and notice.measures(process):
+            return identity[0]
+    return None

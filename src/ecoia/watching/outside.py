@@ -1,0 +1,176 @@
+"""Processes measured from outside, for one service: everything that they do is one span."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from ecoia import meters as metering
+from ecoia.errors import UsageError
+from ecoia.instrument.engine import engine
+from ecoia.measuring.host_share import busy_time_at_start
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey, Subject
+from ecoia.measuring.this_process import drain_lost
+from ecoia.semconv import PHASES
+from ecoia.settings import is_slug
+
+if TYPE_CHECKING:
+    from ecoia.instrument.start import StartReadings
+    from ecoia.meters.hardware import ControlGroup
+    from ecoia.processes.families import Family
+    from ecoia.processes.notices import OwnNotice
+    from ecoia.settings import Settings
+
+
+def check_service(service: str, phase: str) -> None:
+    """Check the service and phase of a measurement.
+
+    Args:
+        service: Id of the service.
+        phase: One of ``semconv.PHASES``.
+
+    Raises:
+        UsageError: One of them is illegal.
+
+    Example:
+        >>> check_service("vadore", "inference")
+    """
+    if not is_slug(service):
+        raise UsageError(f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most)")
+    if phase not in PHASES:
+        raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
+
+
+class OutsideSubject:
+    """A family of processes as a subject.
+
+    Args:
+        processes: The family.
+        key: Key of their records.
+        start: The clocks at which measuring began.
+
+    Attributes:
+        ended: Set once the processes have ended, before the last look.
+        failed: Set if they ended with a failure.
+    """
+
+    def __init__(self, processes: Family, key: RecordKey, start: StartReadings) -> None:
+        self._processes = processes
+        self._key = key
+        self._wall_ns = start.wall_ns
+        self._own_cpu_ns = start.process_cpu_ns
+        self.ended = False
+        self.failed = False
+
+    def look(self, wall_ns: int) -> Look:
+        """See ``Subject.look``."""
+        own_ns = time.process_time_ns()
+        delta = Delta(
+            cpu_ns=self._processes.advance(),
+            in_flight_ns=wall_ns - self._wall_ns,
+            spans=int(self.ended),
+            ended=int(self.ended),
+            last_failed=self.failed,
+        )
+        look = Look(
+            process_cpu_ns=delta.cpu_ns,
+            own_cpu_ns=own_ns - self._own_cpu_ns,
+            outside_cpu_ns=0,
+            coverage=1.0,
+            deltas={self._key: delta},
+            devices_recorded_inside=self._processes.has_measuring_member,
+        )
+        self._wall_ns, self._own_cpu_ns = wall_ns, own_ns
+        return look
+
+    def lost(self) -> Counter[str]:
+        """See ``Subject.lost``."""
+        return drain_lost(engine.lost)
+
+
+class OutsideMeasurement:
+    """A family of processes and its recorder.
+
+    Args:
+        processes: The family.
+        key: Key of their records.
+        pid: The process that the records name.
+        start: The clocks at which measuring began.
+        notice: The notice of this process.
+        settings: Settings.
+        group: Control group of the processes; None for our own.
+
+    Example::
+
+        measurement = OutsideMeasurement(ProcessTree(pid), RecordKey("vadore", "inference"), pid=pid, start=start, ...)
+        while running:
+            time.sleep(measurement.step())
+        measurement.close(ended=True)
+    """
+
+    def __init__(
+        self,
+        processes: Family,
+        key: RecordKey,
+        *,
+        pid: int,
+        start: StartReadings,
+        notice: OwnNotice,
+        settings: Settings,
+        group: ControlGroup | None = None,
+    ) -> None:
+        self._subject = OutsideSubject(processes, key, start)
+        self._recorder = make_recorder(
+            self._subject, processes.pids, pid=pid, start=start, notice=notice, settings=settings, group=group
+        )
+
+    def step(self) -> float:
+        """See ``Recorder.step``."""
+        return self._recorder.step()
+
+    def close(self, *, ended: bool, failed: bool = False) -> None:
+        """Take the last reading and write the last window.
+
+        Args:
+            ended: Whether the processes have ended.
+            failed: Whether they ended with a failure.
+        """
+        self._subject.ended = ended
+        self._subject.failed = failed
+        self._recorder.close()
+
+
+def make_recorder(
+    subject: Subject,
+    pids: Callable[[], Collection[int]],
+    *,
+    pid: int,
+    start: StartReadings,
+    notice: OwnNotice,
+    settings: Settings,
+    group: ControlGroup | None = None,
+) -> Recorder:
+    """Make the recorder of a subject that is measured from outside, with the best meters of this machine.
+
+    Args:
+        subject: The measured subject.
+        pids: Returns the ids of its processes, now.
+        pid: The process that the records name.
+        start: The clocks and counters at which measuring began.
+        notice: The notice of this process.
+        settings: Settings.
+        group: Control group of the subject; None for our own.
+    """
+    return Recorder(
+        settings,
+        subject,
+        metering.detect(settings, start.counters, pids=pids, group=group),
+        pid=pid,
+        start=(start.utc_ns, start.wall_ns, busy_time_at_start(start)),
+        complain=engine.complain,
+        notice=notice,
+        group=group,
+    )
