@@ -26,7 +26,7 @@ from ecoia import meters, semconv, settings
 from ecoia.delivery import deliver as delivery
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.factors import default_factors
-from ecoia.impact.assessment import Knowledge
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.keeping import helper
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal, encode_line
@@ -749,7 +749,7 @@ def test_the_page_escapes_what_it_shows() -> None:
     from ecoia.delivery.run_views import build_view
 
     rows = fold([a_record(service="<b>", phase="&")])
-    view = build_view(rows, [], known=Knowledge(default_factors()), artifacts=True)
+    view = build_view(rows, [], known=AssessmentParameters(default_factors()), artifacts=True)
     (page,) = view.artifacts.values()
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
     assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]

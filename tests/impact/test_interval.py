@@ -27,7 +27,10 @@ from numpy.typing import NDArray
 from ecoia.catalogue import Calibration
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
-from ecoia.impact.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess
+from ecoia.impact.assessment import Impact, assess
+from ecoia.impact.energy_cells import WALL_FACTOR
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.uncertainty import Interval
 from ecoia.methods import Method, error_class
 from ecoia.records import Row, fold
 from support.builders import GENERIC, LOAD, NVML, RAPL, kwh, record
@@ -184,7 +187,7 @@ def covered(bounds: Interval | None, truth: Draws) -> tuple[float, float, float]
 
 
 def impact(cells: list[Cell], *, calibrations: list[Calibration]) -> Impact:
-    return assess(rows_of(cells), Knowledge(pue=PUE, factors=FACTORS, calibrations=calibrations))
+    return assess(rows_of(cells), AssessmentParameters(pue=PUE, factors=FACTORS, calibrations=calibrations))
 
 
 def over_portfolios(what: str, shape: str) -> tuple[float, list[float]]:

@@ -14,12 +14,12 @@ from ecoia.catalogue import INDICATORS, load
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.evaluating.projection import project
 from ecoia.factors import FactorSet
-from ecoia.impact.assessment import Cell, Estimate, interval, log_variance
-from ecoia.impact.change import Account, Use, change_interval, decompose, log_ratio_variance
+from ecoia.impact.change import ServiceFootprint, Use, change_interval, decompose, log_ratio_variance
 from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.recalculation import recalculate
 from ecoia.impact.trajectory import Trajectory
+from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import QuarterlyReport, build_report
@@ -232,7 +232,7 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
 
 def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     before, now = Use(4000, 8.0, 12.0, 600_000_000), Use(6000, 9.0, 12.6, 504_000_000)
-    (found,) = decompose({"a": Account({"serving": before})}, {"a": Account({"serving": now})})
+    (found,) = decompose({"a": ServiceFootprint({"serving": before})}, {"a": ServiceFootprint({"serving": now})})
     assert {name: part / 1e6 for name, part in found.terms.items()} == {
         name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")
     }

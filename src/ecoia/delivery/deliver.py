@@ -24,7 +24,7 @@ from ecoia.delivery.mlflow_store import MlflowStore, View, keep_telemetry_off
 from ecoia.delivery.run_views import build_day_view, build_view
 from ecoia.errors import DeliveryError, EcoiaError
 from ecoia.factors import default_factors, in_use
-from ecoia.impact.assessment import Knowledge
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.keeping.destinations import public_uri, read_targets, sqlite_file, with_credentials, write_atomically
 from ecoia.keeping.helper import ALL_TARGETS, CURSORS, HELPER_LOCK, read_cursors_of, try_lock
 from ecoia.keeping.journal import Entry, Journal, Scan
@@ -378,16 +378,18 @@ def _plan(journal: Journal, targets: Iterable[str], default: str | None, *, by_h
     return plan
 
 
-def _knowledge(settings: Settings, folder: str | None) -> Knowledge:
+def _knowledge(settings: Settings, folder: str | None) -> AssessmentParameters:
     """That of the report, so that a run's page and the report agree; with no catalogue, the settings are all there is."""
     timezone = ZoneInfo(settings.timezone)
     if folder is None:
-        return Knowledge(default_factors(timezone), settings.zone, settings.pue, timezone)
+        return AssessmentParameters(default_factors(timezone), settings.zone, settings.pue, timezone)
     from ecoia import catalogue  # costs pydantic, which the helper does without otherwise
 
     said = catalogue.load(folder)
     factors = in_use(said.factors, folder, timezone)
-    return Knowledge(factors, settings.zone, settings.pue, timezone, said.calibrations, said.sites, said.contracts, said.gsd)
+    return AssessmentParameters(
+        factors, settings.zone, settings.pue, timezone, said.calibrations, said.sites, said.contracts, said.gsd
+    )
 
 
 class _Sender:
@@ -399,7 +401,7 @@ class _Sender:
         self._book = book
         self._stores: dict[str | None, MlflowStore] = {}
         self._roots = _Roots(journal.home / "delivery" / _ROOTS)
-        self._known: Knowledge | None = None
+        self._known: AssessmentParameters | None = None
         self._untold: list[str] = []
         self._changed: dict[str | None, set[_ViewKey]] = {}
         self._refused: set[tuple[str, str]] = set()  # (instance, day) that another home owns
@@ -517,7 +519,7 @@ class _Sender:
         unfinished -= {key for key in shown if final or (key.day and key.day < today)}
         return problems
 
-    def _knowledge(self) -> Knowledge:
+    def _knowledge(self) -> AssessmentParameters:
         """Read once. A catalogue that is wrong costs no view: it is told, and the settings have to do."""
         if self._known is None:
             try:

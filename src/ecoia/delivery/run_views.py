@@ -12,7 +12,8 @@ from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.mlflow_store import PAGE_ARTIFACT, View, energy_totals
-from ecoia.impact.assessment import Impact, Knowledge, assess
+from ecoia.impact.assessment import Impact, assess
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.records import Row
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
 
@@ -29,7 +30,7 @@ def method_of(rows: Iterable[Row]) -> str:
     return next((status for status in _WORST_FIRST if status in found), semconv.MISSING)
 
 
-def totals(rows: Sequence[Row], known: Knowledge) -> tuple[dict[str, float], dict[str, str]]:
+def totals(rows: Sequence[Row], known: AssessmentParameters) -> tuple[dict[str, float], dict[str, str]]:
     """Metrics and factor tags of the sum of some rows."""
     metrics = energy_totals(rows)
     impact = assess(rows, known)
@@ -57,7 +58,7 @@ def build_view(
     rows: Sequence[Row],
     outcomes: Iterable[str],
     *,
-    known: Knowledge,
+    known: AssessmentParameters,
     artifacts: bool = False,
     status: str | None = None,
 ) -> View:
@@ -86,7 +87,7 @@ def build_view(
     )
 
 
-def build_day_view(rows: Sequence[Row], *, known: Knowledge, day_start_ns: int, until_ns: int | None) -> View:
+def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_start_ns: int, until_ns: int | None) -> View:
     """The view of a service's day on an instance: its requests, and its reserved idle energy apart from them.
 
     Args:
@@ -175,7 +176,7 @@ def _by_hour(
     return {hour: float(convert(hours[hour])) for hour in sorted(hours)}
 
 
-def _lines(rows: Sequence[Row], keys: Sequence[str], known: Knowledge) -> list[dict[str, Any]]:
+def _lines(rows: Sequence[Row], keys: Sequence[str], known: AssessmentParameters) -> list[dict[str, Any]]:
     """A line for each combination of some fields: their values, and the figures."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:

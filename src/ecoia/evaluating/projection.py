@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo
 from ecoia.catalogue import Catalogue
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import Activity
-from ecoia.impact.assessment import Estimate, Knowledge, assess
+from ecoia.impact.assessment import assess
 from ecoia.impact.doublecounting import refuse_doubles
-from ecoia.impact.period import Period
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import PeriodImpact
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import Quantity
@@ -87,14 +89,16 @@ def project(
             f"service '{service}' has no inference recorded in {quarter}: measure its experiment, or name its --quarter"
         )
 
-    known = Knowledge(factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites, gsd=catalogue.gsd)
+    known = AssessmentParameters(
+        factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites, gsd=catalogue.gsd
+    )
     counted = [row["units_micro"] for row in work if row["units_micro"] is not None]
     if not sum(counted):
         raise UsageError(
             f"service '{service}' counted no units in {quarter}: count them (span.units, or column 'units' of a declaration), "
             "then measure again"
         )
-    experiment = Period(Activity.of(work), start_ns, end_ns, known=known, equipment=())
+    experiment = PeriodImpact(LedgerSums.of(work), start_ns, end_ns, parameters=known, equipment=())
     impact, api = experiment.whole, experiment.split(experiment.bearers(lambda _: True)).api
     if impact.energy is None or not impact.energy.value:
         raise UsageError(f"no energy was measured of service '{service}' in {quarter}: 'ecoia doctor' says what lacks a meter")
