@@ -81,7 +81,7 @@ def test_a_normalised_file_reads_as_what_was_written(values: list[float | None])
     factors = half_hourly("FRA", "2026-10-24T22:00", values, factor_set="set-1", release="2026")
     if not factors:
         return
-    details = files.Details("set-1", "2026", "Un titre", "test", "CC0-1.0", "lifecycle", "production", "2026-11-25")
+    details = files.SetDetails("set-1", "2026", "Un titre", "test", "CC0-1.0", "lifecycle", "production", "2026-11-25")
     written = files.render(FactorSet(factors, id="set-1"), details)
     again, said = files.parse_generic(written.encode(), "set-1.csv", PARIS, {})
     assert [(f.start_utc_ns, f.end_utc_ns, f.value_g_per_kwh) for f in again.factors] == [
@@ -154,7 +154,7 @@ def test_another_encoding_and_another_separator_are_named(read: Read) -> None:
     assert "file.csv:2, field 'encoding'" in refused(read, text, "generic", encoding="cp1252")
     assert read(text, "generic", encoding="cp1252", as_encoding="cp1252").factors.factors[0].source == "été"
     assert "here by ';'" in refused(read, text.replace(",", ";"), "generic")
-    assert "no factor is in it" in refused(read, generic(), "generic")
+    assert "the file holds no factor" in refused(read, generic(), "generic")
 
 
 # ------------------------------------------------------------------------------------------------------------- eCO2mix
