@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.catalogue.boamps import BoAmps, Described
+from ecoia.catalogue.boamps import BoAmps, TaskDescription
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, Charter, CharterCommitment, CharterFile, GovernanceBody, Organisation
 from ecoia.catalogue.committees import (
@@ -23,7 +23,7 @@ from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
 from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits
-from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, Unnamed
+from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, UnnamedServices
 from ecoia.catalogue.sites import SITES_FILE, Pue, Site, SiteFigure, SitesFile, WaterFigure
 from ecoia.catalogue.starter import starter_files
 from ecoia.catalogue.targets import (
@@ -31,10 +31,10 @@ from ecoia.catalogue.targets import (
     INDICATORS,
     PER_SERVICE,
     TARGETS_FILE,
-    Baseline,
-    Decision,
-    Recalculation,
+    RecalculationPolicy,
     Target,
+    TargetBaseline,
+    TargetDecision,
     TargetsFile,
 )
 
@@ -63,7 +63,6 @@ __all__ = [
     "THEMES",
     "Action",
     "Answer",
-    "Baseline",
     "BoAmps",
     "Calibration",
     "CalibrationFile",
@@ -75,8 +74,6 @@ __all__ = [
     "CommitteesFile",
     "Contract",
     "ContractsFile",
-    "Decision",
-    "Described",
     "Equipment",
     "EquipmentFile",
     "EquivalencesFile",
@@ -87,7 +84,7 @@ __all__ = [
     "Organisation",
     "Outcomes",
     "Pue",
-    "Recalculation",
+    "RecalculationPolicy",
     "Recommendation",
     "RegionUnits",
     "SectionComment",
@@ -98,9 +95,12 @@ __all__ = [
     "SitesFile",
     "Status",
     "Target",
+    "TargetBaseline",
+    "TargetDecision",
     "TargetsFile",
+    "TaskDescription",
     "Tie",
-    "Unnamed",
+    "UnnamedServices",
     "WaterFigure",
     "factors_chosen",
     "load",

@@ -27,7 +27,7 @@ from ecoia.impact.grid import AppliedFactor, FactorGap, GridFactors, grid_errors
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
-from ecoia.impact.sites import figures_used, site_figures
+from ecoia.impact.sites import figures_used, site_ratios
 from ecoia.impact.uncertainty import Estimate, Interval
 from ecoia.methods import error_class
 from ecoia.records import Row
@@ -169,7 +169,7 @@ class Assessment:
         self._cells: dict[Where, list[EnergyCell]] = {}
         for order, key in enumerate(sorted(sums)):
             calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
-            figures = site_figures(key.site_figures, parameters.sites, parameters.pue)
+            figures = site_ratios(key.site_figures, parameters.sites, parameters.pue)
             cell = EnergyCell(key, sums[key], calibration, figures, order)
             self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
 

@@ -110,5 +110,5 @@ class ConditionsLookup:
             next((index for index, each in enumerate(parameters.calibrations) if each.covers(component, instance, day)), -1)
             for component in COMPONENTS
         )
-        figures = parameters.sites[site].at(day, site) if site >= 0 else NO_SITE
+        figures = parameters.sites[site].figure_indexes(day, site) if site >= 0 else NO_SITE
         return Conditions(factor_use, figures, self._market.covering(zone, instance, day), calibrations)

@@ -8,7 +8,7 @@ from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING
 
-from ecoia.impact.sites import FigureIndexes, SiteFigures
+from ecoia.impact.sites import FigureIndexes, SiteRatios
 from ecoia.impact.uncertainty import Cell
 from ecoia.methods import error_class
 from ecoia.semconv import DECLARED
@@ -98,7 +98,7 @@ class EnergyCell:
     key: CellKey
     sums: ExactSums
     calibration: Calibration | None
-    site: SiteFigures
+    site: SiteRatios
     order: int
 
     @property

@@ -10,13 +10,13 @@ if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
     from ecoia.catalogue import Site, SiteFigure
 
 FigureIndexes = tuple[int, int, int, int]
-"""Index of a site among those given, then those of its PUE, WUE and water factor of a day; -1: none. See ``Site.at``."""
+"""Indexes of a site, and of its PUE, WUE and water factor of a day; -1: none (see ``Site.figure_indexes``)."""
 
 NO_SITE: FigureIndexes = (-1, -1, -1, -1)
 
 
 @dataclass(frozen=True)
-class SiteFigures:
+class SiteRatios:
     """The figures of a site on some day.
 
     Attributes:
@@ -39,7 +39,7 @@ class SiteFigures:
         return f"pue:{self.site}:{self.pue_quality}"
 
 
-def site_figures(indexes: FigureIndexes, sites: Sequence[Site], pue: float | None) -> SiteFigures:
+def site_ratios(indexes: FigureIndexes, sites: Sequence[Site], pue: float | None) -> SiteRatios:
     """Return the figures that some indexes stand for.
 
     Args:
@@ -48,16 +48,16 @@ def site_figures(indexes: FigureIndexes, sites: Sequence[Site], pue: float | Non
         pue: The declared PUE of instances in no site. None: not known.
 
     Example:
-        >>> site_figures(NO_SITE, (), 1.3).pue
+        >>> site_ratios(NO_SITE, (), 1.3).pue
         1.3
     """
     index, *chosen = indexes
     if index < 0:
-        return SiteFigures("", pue, "declared", None, None)
+        return SiteRatios("", pue, "declared", None, None)
     site = sites[index]
     figures = [None if at < 0 else listed[at] for at, listed in zip(chosen, (site.pue, site.wue, site.water_factor), strict=True)]
     values = [None if figure is None else figure.value for figure in figures]
-    return SiteFigures(site.id, values[0], figures[0].quality if figures[0] else "declared", values[1], values[2])
+    return SiteRatios(site.id, values[0], figures[0].quality if figures[0] else "declared", values[1], values[2])
 
 
 def figures_used(applied: Iterable[FigureIndexes], sites: Sequence[Site]) -> tuple[tuple[str, SiteFigure], ...]:
