@@ -251,7 +251,7 @@ def test_an_adopted_target_keeps_its_decision(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))
-def test_whatever_a_file_holds_no_error_but_ours_comes_out(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_content_of_a_file_raises_our_error_or_none(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")
     for name in ("services", "charter", "targets"):
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -524,7 +524,7 @@ def test_the_commented_examples_of_the_committees_are_valid(tmp_path: Path) -> N
     assert (len(committees.comments), len(committees.ties)) == (1, 1)
 
 
-def test_what_committees_say_names_what_exists_and_nobody(tmp_path: Path) -> None:
+def test_committees_refer_to_known_ids_and_name_no_person(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
         services=REGISTER,

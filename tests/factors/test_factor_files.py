@@ -220,7 +220,7 @@ def test_two_quarters_make_the_mean_of_their_half_hour(read: Read) -> None:
 
 
 @pytest.mark.parametrize("missing", ["ND", "-", "", "nd"])
-def test_what_is_missing_is_a_gap_and_not_zero(read: Read, missing: str) -> None:
+def test_a_missing_value_is_a_gap_and_not_zero(read: Read, missing: str) -> None:
     rows = [("2026-06-01", "00:00", "10"), ("2026-06-01", "00:30", missing), ("2026-06-01", "01:00", "12")]
     found = read(xls(rows), "eco2mix", encoding="cp1252").factors
     assert value_at(found, "FRA", "2026-05-31T22:30") is None

@@ -14,7 +14,7 @@ from ecoia.factors import importers
 from ecoia.factors.importers import GENERIC, read_as
 from ecoia.factors.importers.registry import publishers
 
-NEW_PUBLISHER = '''
+NEW_PUBLISHER = """
 from ecoia.factors.files import FactorValue
 from ecoia.factors.importers.registry import Publisher
 from ecoia.periods import HALF_HOUR_NS
@@ -24,7 +24,7 @@ def read(file):
     yield FactorValue(1, "FRA", 0, HALF_HOUR_NS, float(file.text), "direct", "production", "Someone")
 
 PUBLISHER = Publisher("someone", lambda data: "utf-8", {"licence": "CC0-1.0"}, read)
-'''
+"""
 
 
 @pytest.fixture

@@ -294,7 +294,7 @@ def test_a_calibrated_model_stays_a_model() -> None:
     assert model.energy_interval.low < bare.energy_interval.low
 
 
-def test_what_was_declared_or_read_at_the_plug_is_calibrated_by_nobody() -> None:
+def test_no_calibration_applies_to_energy_declared_or_read_at_the_plug() -> None:
     for method, at_wall in ((DECLARED, 0), (WATTMETER, kwh(1))):
         found = impact(record(cpu=kwh(1), ram=None, methods={"cpu": method}), calibrations=[calibration()])
         assert (found.energy_kwh, found.calibrations_used, found.energy_at_wall_microjoules) == (1.0, (), at_wall)
@@ -347,7 +347,7 @@ CALIBRATIONS = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(cells=CALIBRATED_ROWS, calibrations=CALIBRATIONS, order=st.randoms(use_true_random=False))
-def test_whatever_is_calibrated_raw_microjoules_stay_and_splitting_rows_changes_nothing(
+def test_calibration_keeps_raw_microjoules_and_splitting_rows_changes_nothing(
     cells: list[tuple[int, int | None, str, str, Method]], calibrations: list[catalogue.Calibration], order: Any
 ) -> None:
     whole, split = [], []

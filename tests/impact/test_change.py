@@ -103,7 +103,7 @@ def test_no_order_changes_anything(before: Any, now: Any, order: random.Random) 
 
 
 @given(st.integers(2, 10**6))
-def test_what_alone_changed_is_the_only_term(times: int) -> None:
+def test_a_single_change_is_the_only_term(times: int) -> None:
     more = {"energy_it_kwh": 8.0 * times, "energy_kwh": 12.0 * times, "micrograms": 600_000 * times}
     change = 600_000 * (times - 1)
     assert terms(OLD, replace(OLD, micrograms=600_000 * times)) == {"factor": change}
@@ -114,7 +114,7 @@ def test_what_alone_changed_is_the_only_term(times: int) -> None:
     assert terms(uncounted, replace(uncounted, **more)) == {"energy": change}
 
 
-def test_what_came_went_or_was_measured_another_way_is_a_difference() -> None:
+def test_services_that_came_went_or_were_measured_another_way_are_differences() -> None:
     one, other = ServiceFootprint({"serving": OLD}, 1000, 100), ServiceFootprint({"serving": replace(OLD, micrograms=1_600_000)})
     assert decompose({}, {"a": one})[0].terms == {"entry": 601_100}
     assert decompose({"a": one}, {})[0].terms == {"exit": -601_100}

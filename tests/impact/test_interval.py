@@ -43,7 +43,7 @@ PUE, MEASURED_WALL = 1.3, {"cpu": 1.42, "gpu": 1.21}
 FACTORS = FactorSet([factor("FRA", 2026, 40.0), factor("DEU", 2025, 380.0)])  # of the year, of the year before
 SHAPES = ("skewed", "triangular", "uniform")
 CURVE, OFFSET, NOISE = 0.3, 0.25, 0.25
-"""What comes on top of the deviation in common, as shares of its spread."""
+"""Deviations on top of the common one, as shares of its spread."""
 
 CALIBRATIONS = [
     Calibration(component=component, wall_factor=wall, source="PV 12", date=date(2026, 6, 15))
@@ -90,7 +90,7 @@ def portfolio(random: np.random.Generator) -> list[Cell]:
 
 
 def rows_of(cells: list[Cell]) -> list[Row]:
-    """What the ledger holds of them."""
+    """Ledger rows of the cells."""
     return fold(
         record(
             cpu=kwh(cell.kilowatt_hours) if cell.component == "cpu" else None,
@@ -111,7 +111,7 @@ def spread(gsd: float) -> float:
 
 
 class Nature:
-    """What could have stood behind the same records, drawn ``DRAWS`` times."""
+    """Truths that could have stood behind the same records, drawn ``DRAWS`` times."""
 
     def __init__(self, random: np.random.Generator, cells: list[Cell]) -> None:
         self.random = random

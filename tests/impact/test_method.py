@@ -102,7 +102,7 @@ def organisation_rows() -> list[Row]:
 
 
 def by_hand(expression: str) -> float:
-    """What a line's arithmetic gives."""
+    """The result of a line's arithmetic."""
     assert re.fullmatch(r"[\d.()×/+\-^ explnsqrtf]+", expression), expression
     return float(eval(expression.replace("×", "*").replace("^", "**"), {"__builtins__": {}}, FUNCTIONS))  # noqa: S307
 
@@ -259,7 +259,7 @@ def test_the_trajectory_is_that_of_the_page(examples: dict[str, tuple[str, float
     assert path.overrun_probability(2026, quarters, quarters) == pytest.approx(examples["probability of overrun"][1], rel=1e-4)
 
 
-def test_what_is_added_to_a_baseline_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+def test_the_addition_to_a_baseline_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
     used = (("2024-02-05", "a", 10), ("2024-05-05", "a", 10), ("2024-08-05", "a", 10), ("2024-08-06", "b", 6))
     found = build_report(
         fold([record(f"{day}T10:00", cpu=kwh(energy), ram=None, service=service) for day, service, energy in used]),

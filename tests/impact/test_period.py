@@ -185,7 +185,7 @@ BORNE = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(cells=BORNE, order=st.randoms(use_true_random=False), kilograms=st.floats(0.1, 5000), share=st.floats(0.01, 1))
-def test_whoever_uses_it_the_parts_add_up_and_neither_order_nor_splitting_changes_them(
+def test_the_shares_of_equipment_add_up_and_neither_order_nor_splitting_changes_them(
     cells: list[Any], order: Any, kilograms: float, share: float
 ) -> None:
     items = [
@@ -303,7 +303,7 @@ def test_an_estimate_is_that_of_ecologits_asked_directly() -> None:
         assert use.central_kg == pytest.approx((low + high) / 2)
 
 
-def test_where_ecologits_knows_a_first_delay_only_that_is_left_out() -> None:
+def test_the_first_delay_that_ecologits_adds_to_some_models_is_left_out() -> None:
     for provider, model in any_models(with_first_delay=True):
         (use,) = token_uses(fold([call(model, 1_000_000, provider)]))
         assert use.central_kg == pytest.approx(sum(direct(provider, model, 1_000_000)) / 2)
@@ -336,7 +336,7 @@ def test_hypotheses_are_pinned_and_the_host_is_left_as_it_was() -> None:
         ("openai", "gpt-4o", 0, "input-only"),
     ],
 )
-def test_what_has_no_estimate_is_flagged_never_guessed(provider: str, model: str, out: int, reason: str) -> None:
+def test_tokens_without_an_estimate_are_flagged_never_guessed(provider: str, model: str, out: int, reason: str) -> None:
     (use,) = token_uses(fold([call(model, out, provider)]))
     assert (use.standing, use.reason, use.central_kg) == ("unmeasured", reason, None)
     built = report(call(model, out, provider))

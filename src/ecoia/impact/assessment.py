@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
 _NOT_CALIBRATED = ("declared", "wattmeter")
 """Classes of error of methods that no wall factor applies to."""
 
-Where = tuple[Bearer, int]
+BearerAtSite = tuple[Bearer, int]
 """A bearer, and the index of a site; -1: in no site."""
 
 
@@ -162,11 +162,11 @@ class Assessment:
         self._grid, self._market = GridFactors(parameters.factors), MarketFactors(parameters.contracts)
         lookup = ConditionsLookup(parameters, self._grid, self._market)
         sums: dict[CellKey, ExactSums] = {}
-        self._seen: set[Where] = set()
+        self._seen: set[BearerAtSite] = set()
         for strand in strands:
             self._seen.add((strand.bearer, lookup.group_of(strand.instance).site))
             _add_strand(strand, sums, lookup, self._market)
-        self._cells: dict[Where, list[EnergyCell]] = {}
+        self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
         for order, key in enumerate(sorted(sums)):
             calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
             figures = site_ratios(key.site_figures, parameters.sites, parameters.pue)
@@ -186,11 +186,11 @@ class Assessment:
     @cached_property
     def by_bearer(self) -> dict[Bearer, Impact]:
         """The impact of each bearer, sorted by service and phase."""
-        wheres: dict[Bearer, list[Where]] = {}
-        for where in self._seen:
-            wheres.setdefault(where[0], []).append(where)
-        ordered = sorted(wheres, key=lambda bearer: (bearer[0] or "", bearer[1]))
-        return {bearer: self._impact_at(wheres[bearer]) for bearer in ordered}
+        seen: dict[Bearer, list[BearerAtSite]] = {}
+        for bearer, site in self._seen:
+            seen.setdefault(bearer, []).append((bearer, site))
+        ordered = sorted(seen, key=lambda bearer: (bearer[0] or "", bearer[1]))
+        return {bearer: self._impact_of(seen[bearer]) for bearer in ordered}
 
     def impact(self, keep: Callable[[Bearer, Site | None], bool] = lambda bearer, site: True) -> Impact:
         """Compute the impact of a part.
@@ -201,15 +201,15 @@ class Assessment:
         Args:
             keep: Whether a bearer at a site (None: in no site) belongs to the part.
         """
-        return self._impact_at([where for where in self._seen if keep(where[0], self._site(where[1]))])
+        return self._impact_of([(bearer, site) for bearer, site in self._seen if keep(bearer, self._site(site))])
 
     def _site(self, index: int) -> Site | None:
         return self._parameters.sites[index] if index >= 0 else None
 
-    def _impact_at(self, wheres: Sequence[Where]) -> Impact:
-        cells = sorted((cell for where in wheres for cell in self._cells.get(where, ())), key=lambda cell: cell.order)
+    def _impact_of(self, seen: Sequence[BearerAtSite]) -> Impact:
+        cells = sorted((cell for each in seen for cell in self._cells.get(each, ())), key=lambda cell: cell.order)
         if not cells:
-            return self._nothing("not-measured" if wheres else "no-data")
+            return self._nothing("not-measured" if seen else "no-data")
         return self._impact(cells)
 
     def _nothing(self, reason: str) -> Impact:

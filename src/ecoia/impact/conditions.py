@@ -19,12 +19,19 @@ from ecoia.semconv import COMPONENTS
 
 
 class Conditions(NamedTuple):
-    """What applies to an instance in a half-hour, except the value of the emission factor."""
+    """Conditions of an instance in a half-hour, except the value of the emission factor.
+
+    Attributes:
+        factor_use: Index of the use of factors (see ``GridFactors``), or why there is none (negative).
+        site_figures: Indexes of the site and its figures.
+        contracts: Indexes of the contracts that cover a part.
+        calibrations: Index of the calibration of each component; -1: none.
+    """
 
     factor_use: int
     site_figures: FigureIndexes
     contracts: tuple[int, ...]
-    calibrations: tuple[int, ...]  # by component; -1: none
+    calibrations: tuple[int, ...]
 
 
 class InstanceGroup(NamedTuple):

@@ -31,7 +31,7 @@ _PER_KILOGRAM = MICROJOULES_PER_KWH * 1_000_000 * 1000  # microjoule-micrograms 
 
 @dataclass(frozen=True, order=True, slots=True)
 class CellKey:
-    """What the energy of a cell has in common.
+    """Everything that the energy of a cell has in common.
 
     Attributes:
         service: Service; empty where there is none.
@@ -163,7 +163,7 @@ class EnergyCell:
 
     @cached_property
     def own(self) -> str:
-        """Whose own error it has: each service and phase has one."""
+        """The owner of its own error: a service and phase."""
         return f"{self.key.service}\n{self.key.phase}"
 
     @cached_property

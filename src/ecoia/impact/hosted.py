@@ -47,7 +47,7 @@ without energy."""
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """What an estimate rests on.
+    """The hypotheses that an estimate rests on.
 
     Attributes:
         provider: Provider, as EcoLogits names it.

@@ -44,7 +44,7 @@ class KeptSettings:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What figures are computed from.
+    """Everything that figures are computed from.
 
     Attributes:
         rows: Ledger rows, in any order.
@@ -67,7 +67,7 @@ class Inputs:
 
 
 def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folder: Path | None) -> None:
-    """Write what a quarter's figures are computed from: its rows and those of the quarters before it.
+    """Write the inputs of a quarter's figures, with its rows and the rows of the quarters before it.
 
     Args:
         inputs: Inputs in use.

@@ -1,4 +1,4 @@
-"""Parameters of an assessment: everything, beside the recorded energy, that an impact depends on."""
+"""Parameters of an assessment: everything that an impact depends on, apart from the recorded energy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
 
 @dataclass(frozen=True)
 class AssessmentParameters:
-    """What turns recorded energy into an impact.
+    """Parameters that turn recorded energy into an impact.
 
     Attributes:
         factors: Emission factors of one scope and basis, in gCO2e per kWh.

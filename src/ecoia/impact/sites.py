@@ -1,4 +1,4 @@
-"""Sites: the PUE, WUE and water factor that apply around a cell, and the catalogue's figures that they come from."""
+"""Sites: the PUE, WUE and water factor that apply to a cell, and the figures of the catalogue that they come from."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Cell(NamedTuple):
     Attributes:
         mean: Its mean, in the unit of the sum.
         shared: Names of the errors that it shares with other cells.
-        own: Whose own error it has: two cells with the same text share one.
+        own: Owner of its own error: two cells with the same owner share it.
     """
 
     mean: float

@@ -17,7 +17,7 @@ from ecoia.factors.files import FactorValue
 from ecoia.factors.tables import Faults
 
 MISSING = ("", "ND", "-", "--")
-"""What publishers write, in capitals, where a value is missing."""
+"""Marks that publishers write, in capitals, in place of a missing value."""
 
 
 @dataclass(frozen=True)
