@@ -23,7 +23,7 @@ Section = Literal[
     "recommandations",
     "annexes",
 ]
-"""Sections of the report that can carry a comment, in its order."""
+"""The parts of the report that can carry a comment, in its order."""
 
 State = Literal["planned", "under-way", "done", "dropped"]
 CLOSED: tuple[State, ...] = ("done", "dropped")

@@ -31,13 +31,13 @@ INDICATORS = {
     "energy_by_method": "1",
     "precision": "1",
 }
-"""Indicators that a target may be set on, with their unit (``1``: a share). ``energy_by_method`` is the share of energy that
-meters counted; ``precision`` the share of the known CO2e in class 1 or 2."""
+"""What a target may be set on, with its unit (``1``: a share). ``energy_by_method``: the part that meters counted; ``precision``:
+the part of the known CO2e that is of class 1 or 2."""
 
 PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
-"""Indicators per functional unit, which only one service can have: each service has its own unit."""
+"""Those that only a service has: each counts in its own unit."""
 ADDS_UP = tuple(name for name, unit in INDICATORS.items() if unit in ("kWh", "kgCO2e", "L"))
-"""Indicators that add up over services and quarters, as a trajectory requires."""
+"""Those that add up over services and quarters, as a trajectory needs."""
 _OF_ALL = ("energy_components", "energy", "coverage_services", "energy_by_method", "precision")
 
 
