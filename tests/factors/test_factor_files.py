@@ -97,7 +97,7 @@ def test_every_mistake_is_told_at_once_with_line_field_value_and_remedy(read: Re
     [
         ("FRA,2025-07-01,2026-01-01,41", "overlaps line 2, which holds until 2025-12-31T23:00Z"),
         ("FRA,2025-01-01,2025-07-01,41", "has this time on line 2 already: keep one"),
-        ("FRA,2024-01-01,2025-01-01,41", "before that of line 2: put the lines in order of time"),
+        ("FRA,2024-01-01,2025-01-01,41", "before the start of line 2: put the lines in order of time"),
     ],
 )
 def test_lines_that_overlap_repeat_or_go_back_are_refused(read: Read, second: str, remedy: str) -> None:

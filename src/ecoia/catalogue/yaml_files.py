@@ -148,7 +148,7 @@ def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: d
         for problem in error.errors(include_url=False):
             if problem["type"] == "too_short" and problem["input"]:
                 continue  # every item of the list is wrong, and reported by itself
-            location = tuple(step for step in problem["loc"] if step != "[key]")  # pydantic marks a key that is wrong itself
+            location = tuple(step for step in problem["loc"] if step != "[key]")  # marks a key that is itself wrong
             found.append(Problem(name, line_of(node, location), location, remedy_of(dict(problem), model)))
         return found
     return []

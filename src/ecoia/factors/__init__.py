@@ -44,13 +44,20 @@ class Choice(Protocol):
     """Which set is in use, with its scope, basis and rule for gaps (the catalogue's ``factors.yaml``)."""
 
     @property
-    def use(self) -> str: ...
+    def use(self) -> str:
+        """Id of the set."""
+
     @property
-    def scope(self) -> str | None: ...
+    def scope(self) -> str | None:
+        """One of ``SCOPES``. None: the only one of the set."""
+
     @property
-    def basis(self) -> str | None: ...
+    def basis(self) -> str | None:
+        """One of ``BASES``. None: the only one of the set."""
+
     @property
-    def fill(self) -> str | None: ...
+    def fill(self) -> str | None:
+        """The rule for gaps, one of ``FILLS``. None: gaps stay gaps."""
 
 
 def in_use(choice: Choice, catalogue: str | Path | None, timezone: tzinfo) -> FactorSet:

@@ -176,7 +176,7 @@ def _follows(before: FactorValue | None, value: FactorValue, faults: Faults) -> 
     if value.start_utc_ns == before.start_utc_ns:
         faults.add(value.line, "start", start, f"zone {value.zone} has this time on line {before.line} already: keep one")
     elif value.start_utc_ns < before.start_utc_ns:
-        faults.add(value.line, "start", start, f"before that of line {before.line}: put the lines in order of time")
+        faults.add(value.line, "start", start, f"before the start of line {before.line}: put the lines in order of time")
     else:
         until = _text(before.end_utc_ns)
         faults.add(value.line, "start", start, f"overlaps line {before.line}, which holds until {until}: end one earlier")
