@@ -45,7 +45,7 @@ class Algorithm(Model):
     quantization: Text | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Algorithm:
+    def _check_named(self) -> Algorithm:
         if not (self.name or self.foundation_model or self.type):
             raise ValueError("an algorithm needs a 'name', 'foundation_model' or 'type': write one of them")
         return self
@@ -133,7 +133,7 @@ class BoAmps(TaskDescription):
     phases: tuple[PhaseDescription, ...] = ()
 
     @model_validator(mode="after")
-    def _each_phase_once(self) -> BoAmps:
+    def _check_phases_differ(self) -> BoAmps:
         twice = [phase for phase, times in Counter(each.phase for each in self.phases).items() if times > 1]
         if twice:
             raise ValueError(f"'phases' describes {', '.join(twice)} more than once: write each phase once")

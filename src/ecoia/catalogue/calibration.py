@@ -37,7 +37,7 @@ class Calibration(Model):
     date: Day
 
     @model_validator(mode="after")
-    def _some_days(self) -> Calibration:
+    def _check_days(self) -> Calibration:
         if self.start is not None and self.until is not None and self.until <= self.start:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self

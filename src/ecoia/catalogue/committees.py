@@ -81,7 +81,7 @@ class Action(Model):
     note: Said | None = None
 
     @model_validator(mode="after")
-    def _one_story(self) -> Action:
+    def _check_state(self) -> Action:
         if (self.state in CLOSED) != (self.closed is not None):
             raise ValueError(
                 "'closed' is the quarter in which it was done or dropped: give it with these states, and with no other"

@@ -93,14 +93,27 @@ def _add_once(made: Line, key: tuple[str, ...], line: int, found: dict[tuple[str
 
 
 def service_of(cells: dict[str, str], wrong: CellMistakes) -> str:
-    """Read the cell ``service``, an id. A mistake is added to ``wrong``."""
+    """Read the cell ``service``, an id. A mistake is added to ``wrong``.
+
+    Example:
+        >>> wrong = []
+        >>> _ = service_of({"service": "Un service"}, wrong)
+        >>> wrong
+        [('service', "'Un service': write the id of a service, e.g. vadore")]
+    """
     if not is_slug(cells["service"]):
         wrong.append(("service", f"{cells['service']!r}: write the id of a service, e.g. vadore"))
     return cells["service"]
 
 
 def quarter_of(cells: dict[str, str], wrong: CellMistakes) -> str:
-    """Read the cell ``quarter``, e.g. ``2026Q4``. A mistake is added to ``wrong``."""
+    """Read the cell ``quarter``, e.g. ``2026Q4``. A mistake is added to ``wrong``.
+
+    Example:
+        >>> wrong = []
+        >>> quarter_of({"quarter": "2026Q4"}, wrong), wrong
+        ('2026Q4', [])
+    """
     try:
         return str(Quarter.parse(cells["quarter"]))
     except UsageError as error:
@@ -109,7 +122,12 @@ def quarter_of(cells: dict[str, str], wrong: CellMistakes) -> str:
 
 
 def count_of(cells: dict[str, str], column: str, wrong: CellMistakes) -> float:
-    """Read a count of 0 or more. A mistake is added to ``wrong``."""
+    """Read a count of 0 or more. A mistake is added to ``wrong``.
+
+    Example:
+        >>> count_of({"units": "12,5"}, "units", [])
+        12.5
+    """
     try:
         count = float(cells[column].replace(",", "."))
     except ValueError:

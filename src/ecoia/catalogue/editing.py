@@ -62,7 +62,12 @@ def with_value(text: str, path: Sequence[str], value: Any) -> str:
 
 
 def comments(text: str) -> int:
-    """Count the lines of a file that have a comment, or text that looks like one."""
+    """Count the lines of a file that have a comment, or text that looks like one.
+
+    Example:
+        >>> comments("# ours\\nuse: ember\\n")
+        1
+    """
     return sum(line.startswith("#") or " #" in line for line in text.splitlines())
 
 

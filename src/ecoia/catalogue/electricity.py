@@ -47,7 +47,7 @@ class Contract(Model):
     evidence: Text
 
     @model_validator(mode="after")
-    def _some_days(self) -> Contract:
+    def _check_days(self) -> Contract:
         if self.until <= self.start:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self

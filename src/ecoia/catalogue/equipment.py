@@ -42,7 +42,7 @@ class Equipment(Model):
     date: Day
 
     @model_validator(mode="after")
-    def _some_days(self) -> Equipment:
+    def _check_days(self) -> Equipment:
         if self.until is not None and self.until <= self.start:
             raise ValueError("'until' is the first day on which it is no longer used: write a day after 'from'")
         return self

@@ -144,7 +144,11 @@ def load(folder: str | Path | None) -> Catalogue:
 
 
 def problems_of(folder: Path) -> list[Problem]:
-    """Return every mistake of the catalogue of a folder, by file and line."""
+    """Return every mistake of the catalogue of a folder, by file and line.
+
+    Example:
+        ``for problem in problems_of(folder): print(problem)`` prints one mistake a line, with file, line, field and remedy.
+    """
     return _contents(folder, _FILES, tables=True)[1]
 
 

@@ -35,7 +35,7 @@ class MethodFile(Model):
     because: Text | None = None
 
     @model_validator(mode="after")
-    def _with_its_reason(self) -> MethodFile:
+    def _check_reason(self) -> MethodFile:
         if self.gsd and self.because is None:
             raise ValueError("deviations are changed: add 'because' with the source and the date of the choice")
         return self

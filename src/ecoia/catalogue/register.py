@@ -49,7 +49,7 @@ class Service(Model):
     boamps: BoAmps | None = None
 
     @model_validator(mode="after")
-    def _not_itself(self) -> Service:
+    def _check_successor(self) -> Service:
         if self.id in self.succeeds:
             raise ValueError("'succeeds' names this very service: name the service that it replaces, or leave it out")
         return self

@@ -19,6 +19,9 @@ def save(folder: Path, texts: Mapping[str, str]) -> None:
 
     Raises:
         EcoiaError: The folder cannot be written; nothing has changed.
+
+    Example:
+        ``save(folder, {"targets.yaml": text, "committees.yaml": other})`` writes both files, or none.
     """
     before: dict[str, bytes | None] = {}
     drafts = {name: folder / f".{name}-{secrets.token_hex(4)}" for name in texts}

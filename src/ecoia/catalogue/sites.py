@@ -30,7 +30,7 @@ class SiteFigure(Model):
         return self.start or date.min, self.until or date.max
 
     @model_validator(mode="after")
-    def _some_days(self) -> SiteFigure:
+    def _check_days(self) -> SiteFigure:
         if self.days[1] <= self.days[0]:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self

@@ -85,7 +85,7 @@ class Target(Model):
         return self.baseline is not None
 
     @model_validator(mode="after")
-    def _one_shape(self) -> Target:
+    def _check_shape(self) -> Target:
         threshold = (self.op, self.value, self.deadline)
         trajectory = (self.baseline, self.reduction, self.horizon)
         shapes = tuple(sum(part is not None for part in shape) for shape in (threshold, trajectory))

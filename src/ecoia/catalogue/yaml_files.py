@@ -65,7 +65,13 @@ def child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, ya
 
 
 def line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
-    """Return the line (from 1) of a location, or of the nearest part above it that exists."""
+    """Return the line (from 1) of a location, or of the nearest part above it that exists.
+
+    Example:
+        >>> node = yaml.compose("services:\\n  - id: chat\\n", yaml.SafeLoader)
+        >>> line_of(node, ("services", 0, "id"))
+        2
+    """
     line = node.start_mark.line + 1
     current: yaml.Node | None = node
     for step in location:

@@ -50,6 +50,10 @@ def ember_factors(timezone: tzinfo = UTC) -> FactorSet:
 
     Args:
         timezone: Civil time in which years begin and end.
+
+    Example:
+        >>> ember_factors().zones()
+        ('FRA',)
     """
     return parse(Path(__file__).with_name(_EMBER_TABLE).read_bytes(), _EMBER_TABLE, timezone)
 
@@ -67,6 +71,10 @@ def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
 
     Raises:
         FactorError: codecarbon or its table is missing.
+
+    Example:
+        >>> codecarbon_factors().pairs
+        (('lifecycle', 'production'),)
     """
     release = importlib.metadata.version("codecarbon")
     return FactorSet(

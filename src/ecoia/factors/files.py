@@ -83,6 +83,9 @@ def read(path: Path, timezone: tzinfo) -> FactorSet:
 
     Raises:
         FactorFileError: It is missing or wrong.
+
+    Example:
+        ``read(Path("factors/rte-2026.csv"), ZoneInfo("Europe/Paris")).id`` is ``rte-2026``.
     """
     return parse_generic(read_bytes(path), path.name, timezone, {"id": path.stem})[0]
 
@@ -207,6 +210,9 @@ def render(factors: FactorSet, details: SetDetails) -> str:
     Args:
         factors: The set.
         details: Its description.
+
+    Example:
+        ``render(*parse_generic(data, "rte-2026.csv", timezone, {}))`` gives back the text of a normalised file.
     """
     shared = {name: {getattr(factor, name) for factor in factors.factors} for name in OPTIONAL}
     columns = [name for name in OPTIONAL if len(shared[name]) > 1]

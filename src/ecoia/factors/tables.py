@@ -229,6 +229,11 @@ def check_value(value_g_per_kwh: float, line: int, column: str, written: str, sc
 
     Returns:
         Whether it can; if not, the mistake is noted.
+
+    Example:
+        >>> faults = Faults("grid.csv")
+        >>> check_value(0.041, 2, "value", "0.041", LIFECYCLE, faults), check_value(-1.0, 3, "value", "-1", LIFECYCLE, faults)
+        (True, False)
     """
     if value_g_per_kwh < 0:
         faults.add(line, column, written, "an emission factor is not negative: correct it")

@@ -178,6 +178,11 @@ def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
     Args:
         quarter: C, above 0.
         reference: C0, above 0, in the same unit.
+
+    Example:
+        >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
+        >>> log_ratio_variance(same.scaled(3), same)  # the shared error cancels
+        0.0
     """
     gsd = Estimate.total((quarter, reference)).gsd
     cells = [
@@ -226,6 +231,12 @@ def successors(services: Iterable[Service]) -> dict[str, str]:
 
     Args:
         services: The register.
+
+    Example:
+        >>> from ecoia.catalogue import Service
+        >>> old = Service(id="mail", name="Mail", status="retired")
+        >>> successors([old, Service(id="contacts", name="Contacts", status="generalised", succeeds="mail")])
+        {'mail': 'contacts'}
     """
     known = {service.id: service for service in services}
     follows = {
@@ -266,7 +277,12 @@ def _use(period: PeriodImpact, bearers: list[Bearer]) -> Use | None:
 
 
 def known_micrograms(known: EstimateOrReason) -> int:
-    """Return CO2e in whole micrograms; 0 where it is unknown."""
+    """Return CO2e in whole micrograms; 0 where it is unknown.
+
+    Example:
+        >>> known_micrograms(EstimateOrReason(None, "no-zone"))
+        0
+    """
     return round(known.estimate.value * MICROGRAMS_PER_KG) if known.estimate else 0
 
 

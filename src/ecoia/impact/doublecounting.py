@@ -122,7 +122,12 @@ def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
 
 
 def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
-    """List refusals as a report does: one line for refusals between the same claims, however long they lasted."""
+    """List refusals as a report does: one line for refusals between the same claims, however long they lasted.
+
+    Example:
+        >>> listed([])
+        []
+    """
     groups: dict[tuple[Any, ...], list[Refusal]] = {}
     for one in refusals:
         key = (one.kind, one.what, one.instance, one.services, one.kept_instance, one.kept_services)

@@ -68,6 +68,14 @@ def amortised_micrograms(item: Equipment, start_ns: int, end_ns: int, timezone: 
         start_ns: First instant of the period, UTC nanoseconds.
         end_ns: First instant after it.
         timezone: Civil time in which days of use begin.
+
+    Example:
+        >>> from datetime import UTC
+        >>> from ecoia.catalogue import Equipment
+        >>> fields = {"id": "server", "co2e_kg": 4, "life_years": 4, "reserved_share": 0.5, "instances": "*", "source": "maker"}
+        >>> server = Equipment.model_validate({**fields, "from": "1970-01-01", "date": "1970-01-01"})
+        >>> amortised_micrograms(server, 0, YEAR_NS, UTC)  # half of 4 kg, a quarter of its life
+        500000000
     """
     start, end = in_use_ns(item, start_ns, end_ns, timezone)
     reserved = round(item.co2e_kg * item.reserved_share * MICROGRAMS_PER_KG)

@@ -148,6 +148,9 @@ def grid_gsds(uses: Iterable[FactorUse], gsd: Mapping[str, float]) -> dict[str, 
     Args:
         uses: Uses of factors.
         gsd: Geometric standard deviations by source of error.
+
+    Example:
+        ``grid_gsds(uses, GSD)`` maps e.g. ``grid:FRA:ember:2025`` to 1.1 within 2025, and to 1.3 for use in 2026.
     """
     widths: dict[str, float] = {}
     for use in uses:

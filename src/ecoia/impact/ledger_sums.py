@@ -121,6 +121,10 @@ def by_quarter(rows: Iterable[Row], timezone: ZoneInfo) -> dict[Quarter, LedgerS
 
     Returns:
         The sums of each quarter that has a row, earliest first.
+
+    Example:
+        >>> by_quarter([], ZoneInfo("Europe/Paris"))
+        {}
     """
     adders: dict[Quarter, _RowAdder] = {}
     adder_at: dict[int, _RowAdder] = {}
@@ -135,12 +139,24 @@ def by_quarter(rows: Iterable[Row], timezone: ZoneInfo) -> dict[Quarter, LedgerS
 
 
 def last_utc_ns(rows: Iterable[Row]) -> int:
-    """Return when the last record ended; the end of time without rows."""
+    """Return when the last record ended; the end of time without rows.
+
+    Example:
+        >>> last_utc_ns([{"end_utc_ns": 5}, {"end_utc_ns": 3}])
+        5
+    """
     return max((row["end_utc_ns"] for row in rows), default=_END_OF_TIME_NS)
 
 
 def bearer_of(row: Row) -> Bearer:
-    """Return who bears a row. Work without a service or phase is borne by ``SERVICE_UNSPECIFIED`` or ``PHASE_UNSPECIFIED``."""
+    """Return who bears a row. Work without a service or phase is borne by ``SERVICE_UNSPECIFIED`` or ``PHASE_UNSPECIFIED``.
+
+    Example:
+        >>> bearer_of({"kind": "span", "service": "chat", "phase": "inference"})
+        ('chat', 'inference')
+        >>> bearer_of({"kind": "overhead", "service": None, "phase": None})
+        (None, 'overhead')
+    """
     kind, service = row["kind"], row["service"]
     if kind == KIND_SPAN:
         return _work_of(row)

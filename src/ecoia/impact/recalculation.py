@@ -221,7 +221,11 @@ def _total(services: Sequence[Restatement]) -> Restatement:
 
 
 def under(frozen: Inputs, factors: FactorSet) -> Inputs:
-    """Return the same inputs with other emission factors, to see what they alone would have changed."""
+    """Return the same inputs with other emission factors, to see what they alone would have changed.
+
+    Example:
+        ``recalculate(published, frozen, under(frozen, factors))`` gives the change that other emission factors make.
+    """
     return replace(frozen, factors=factors)
 
 
