@@ -300,7 +300,7 @@ def _by_conditions(
 
 
 class _Estimates:
-    """Quantities of some cells, each a sum with one term a cell.
+    """Estimates of the quantities of some cells. Each is a sum with one term per cell.
 
     Args:
         cells: Cells of energy.
@@ -326,34 +326,34 @@ class _Estimates:
         return Estimate(terms, self._gsd, upper)
 
     def energy_components(self) -> Estimate:
-        """Energy of components in kWh, whatever the wall."""
+        """Return the energy of components in kWh, before any wall factor."""
         terms = tuple(cell.component_cell() for cell in self._cells)
         return Estimate(terms, self._gsd, kwh(sum(cell.microjoules for cell in self._cells)))
 
     def energy_it(self) -> Estimate:
-        """Energy at the wall in kWh."""
+        """Return the energy at the wall in kWh."""
         return self._estimate([cell.energy_it_kwh for cell in self._cells], [()] * len(self._cells))
 
     def energy(self) -> Estimate:
-        """Energy with the building in kWh."""
+        """Return the energy in kWh with the building, where its PUE is known."""
         return self._estimate([cell.energy_kwh for cell in self._cells], self._pue_errors)
 
     def operational(self) -> Estimate:
-        """CO2e of use in kg. Every cell needs a use of factors."""
+        """Return the CO2e of use in kg. Every cell needs a use of factors."""
         return self._estimate([cell.kilograms(cell.sums.emitted) for cell in self._cells], self._grid_errors)
 
     def market(self) -> Estimate:
-        """Market-based CO2e of use in kg: the contracted part is free of the grid's error, the rest is not."""
+        """Return the market-based CO2e of use in kg. The contracted part does not have the error of the grid; the rest does."""
         contracted = self._estimate([cell.kilograms(cell.sums.contracted, PPM) for cell in self._cells], self._pue_errors)
         rest = self._estimate([cell.kilograms(cell.sums.uncovered, PPM) for cell in self._cells], self._grid_errors)
         return Estimate((*contracted.cells, *rest.cells), self._gsd, contracted.upper_mean + rest.upper_mean)
 
     def water_direct(self) -> Estimate | None:
-        """Litres consumed on site; None where a cell has no WUE."""
+        """Return the litres consumed on site; None where a cell has no WUE."""
         return self._water("wue", [(cell.energy_it_kwh, cell.site.wue, ()) for cell in self._cells])
 
     def water_indirect(self) -> Estimate | None:
-        """Litres consumed upstream; None where a cell has no water factor."""
+        """Return the litres consumed upstream; None where a cell has no water factor."""
         return self._water("water", [(cell.energy_kwh, cell.site.water_factor, cell.pue_errors) for cell in self._cells])
 
     def _water(self, kind: str, terms: Sequence[tuple[float, float | None, tuple[str, ...]]]) -> Estimate | None:
