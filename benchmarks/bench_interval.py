@@ -9,7 +9,8 @@ from harness import Effort, Line, figure, interleave, run
 
 _INTERVAL = """
 import random, time
-from ecoia.impact.assessment import GSD, Cell, log_variance
+from ecoia.catalogue.uncertainty import GSD
+from ecoia.impact.uncertainty import Cell, log_variance
 
 names = {f"pue:{site}": 1.1 for site in range(10)} | {f"grid:{site}": 1.1 for site in range(10)} | dict(GSD)
 numbers = random.Random(1)

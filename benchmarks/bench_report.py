@@ -14,12 +14,12 @@ sys.path.insert(0, here)
 from ledger_rows import PARIS, rows
 from ecoia.catalogue import Catalogue
 from ecoia.factors import Factor, FactorSet, default_factors
-from ecoia.impact.inputs import Inputs, Place
+from ecoia.impact.inputs import Inputs, KeptSettings
 from ecoia.periods import HALF_HOUR_NS, Quarter
-from ecoia.impact.recalculation import recalculate, Recorded, under
+from ecoia.impact.recalculation import recalculate, RowsByQuarter, under
 from ecoia.report import build_report
 
-PLACE = Place("Europe/Paris", "FRA", 1.3)
+PLACE = KeptSettings("Europe/Paris", "FRA", 1.3)
 
 def seconds(work):
     gc.collect()
@@ -45,7 +45,7 @@ varying = FactorSet([Factor("FRA", at, at + HALF_HOUR_NS, 20.0 + at // HALF_HOUR
 
 def again():
     # Under a factor of each half-hour, the hardest case; the rows are read once.
-    recorded = Recorded(frozen, "Europe/Paris")
+    recorded = RowsByQuarter(frozen, "Europe/Paris")
     now = under(frozen, varying)
     found = [recalculate(report, frozen, now, recorded=(recorded, recorded)) for report in told]
     assert all(set(each.total.causes) == {"factor"} for each in found)
@@ -58,15 +58,16 @@ result["seconds"] = [seconds(again) for _ in range(rounds)]
 _INTERVALS = (
     _PRELUDE
     + """
-from ecoia.impact.activity import Activity
-from ecoia.impact.assessment import Assessment, Knowledge
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.assessment import Assessment
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.catalogue import Site
 
 figure = dict(value=1.3, quality="measured", source="s", date="2026-01-01")
 sites = [Site.model_validate({"id": f"site-{n}", "instances": [f"site-{n}-*"], "zone": "FRA", "pue": [figure]})
          for n in range(10)]
-known = Knowledge(default_factors(), "FRA", None, PARIS, sites=sites)
-strands = Activity.of(rows(4_000, [Quarter(2025, 4)], 100, 4, 10)).strands
+known = AssessmentParameters(default_factors(), "FRA", None, PARIS, sites=sites)
+strands = LedgerSums.of(rows(4_000, [Quarter(2025, 4)], 100, 4, 10)).strands
 assessment = Assessment(strands, known)
 
 def all_of_them():

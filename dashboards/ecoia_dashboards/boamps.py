@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ecoia.catalogue import BoAmps, Described
+from ecoia.catalogue import BoAmps, TaskDescription
 from ecoia.report import PhaseResult, Quantity, QuarterlyReport
 from ecoia.semconv import BOAMPS_TASK_STAGE, DECLARED, KIND_SPAN, MISSING, NOT_LACKING
 from ecoia.units import kwh
@@ -110,7 +110,7 @@ class _Task:
         self.report, self.result, self.say = report, result, say
         self.entry = next(entry for entry in report.register if entry.id == result.service)
         self.block = BoAmps.model_validate(self.entry.boamps or {})
-        self.said: Described = self.block.of(result.phase)
+        self.said: TaskDescription = self.block.of(result.phase)
         self.lacking: list[Lack] = []
 
     def whole(self) -> dict[str, Any]:

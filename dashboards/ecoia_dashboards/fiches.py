@@ -10,7 +10,7 @@ import textwrap
 import unicodedata
 from collections.abc import Mapping
 
-from ecoia.impact.period import TRAINING_PHASES
+from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import Quantity, QuarterlyReport, RegionShare, ServiceEntry, ServiceFootprint
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ecoia.impact.period import TRAINING_PHASES
+from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import PhaseResult, Quantity, QuarterlyReport, ServiceFootprint
 from ecoia.semconv import MISSING, NOT_LACKING
 from ecoia.units import kwh

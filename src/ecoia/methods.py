@@ -29,6 +29,7 @@ class Method:
 
 
 NOT_MEASURED = Method(MISSING, "none")
+"""The method of a component that nothing measures."""
 
 UNKNOWN_ERROR_CLASS = "generic-model"
 """Class of error of a method that this version does not know: the widest of any method of ours."""

@@ -54,7 +54,7 @@ def test_the_published_register_ships_as_the_example(repository: Path) -> None:
         "smart-emploi",
     ]
     assert not any(service.stand_in for service in shipped.services)
-    assert shipped.register.unnamed == catalogue.Unnamed(count=20, approximate=True, status=("qualification", "poc"))
+    assert shipped.register.unnamed == catalogue.UnnamedServices(count=20, approximate=True, status=("qualification", "poc"))
     assert shipped.service("vadore") == shipped.services[6]
     assert shipped.services[6].counted_among_generalised
     assert shipped.charter is not None
@@ -222,8 +222,8 @@ def test_a_service_does_not_succeed_itself(tmp_path: Path) -> None:
     ("a", "b", "c", "said"),
     [
         ("", "[z]", "", "services.yaml:3: services[1].succeeds: 'z' is not registered: keep it there with status retired"),
-        ("", "[a]", "[a]", "services.yaml:4: services[2].succeeds: 'a' goes on as 'b' already"),
-        ("[c]", "[a]", "[b]", "services.yaml:4: services[2].succeeds: 'b' goes on from 'c' itself"),
+        ("", "[a]", "[a]", "services.yaml:4: services[2].succeeds: 'a' is succeeded by 'b' already"),
+        ("[c]", "[a]", "[b]", "services.yaml:4: services[2].succeeds: 'b' succeeds 'c' itself"),
     ],
 )
 def test_a_service_goes_on_from_registered_ones_each_in_one_line(tmp_path: Path, a: str, b: str, c: str, said: str) -> None:
@@ -251,7 +251,7 @@ def test_an_adopted_target_keeps_its_decision(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))
-def test_whatever_a_file_holds_no_error_but_ours_comes_out(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_content_of_a_file_raises_our_error_or_none(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")
     for name in ("services", "charter", "targets"):
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -372,7 +372,7 @@ def test_every_mistake_of_sites_equipment_and_outcomes_is_told_at_once_with_its_
         ("outcomes.csv:2: accepted", "'-3': write a count of 0 or more"),
         ("outcomes.csv:2: quarter", "2026Q5"),
         ("outcomes.csv:2: service", "'Un service'"),
-        ("outcomes.csv:2: source", "say where the count comes from"),
+        ("outcomes.csv:2: source", "name where the count comes from"),
         ("outcomes.csv:3: line", "3 cells: write 4"),
         ("outcomes.csv:5: quarter", "already on line 4"),
         ("sites.yaml:3: sites[0].instances", "write at least 1 item"),
@@ -524,7 +524,7 @@ def test_the_commented_examples_of_the_committees_are_valid(tmp_path: Path) -> N
     assert (len(committees.comments), len(committees.ties)) == (1, 1)
 
 
-def test_what_committees_say_names_what_exists_and_nobody(tmp_path: Path) -> None:
+def test_committees_refer_to_known_ids_and_name_no_person(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
         services=REGISTER,
@@ -565,10 +565,10 @@ def test_what_committees_say_names_what_exists_and_nobody(tmp_path: Path) -> Non
         "committees.yaml:2: recommendations[0].body: 'extrene' is not in governance of charter.yaml: known: comite-externe",
         "committees.yaml:3: recommendations[1].service: 'smart' is not in services.yaml: register it there (a project has status "
         "poc), or correct it",
-        "committees.yaml:5: decisions[0].answers: 'r9' is the id of no recommendation: known: r1, r2",
+        "committees.yaml:5: decisions[0].answers: 'r9' is not the id of a recommendation: known: r1, r2",
         "committees.yaml:8: comments[1].section: 'annexes' of '2026q4' is already used on line 7: each quarter and section is "
         "used once",
-        "committees.yaml:10: ties[0].commitment: 4 is no commitment of charter.yaml: known: 7",
+        "committees.yaml:10: ties[0].commitment: 4 is not a commitment of charter.yaml: known: 7",
     ]
 
 
@@ -658,7 +658,7 @@ def test_a_trajectory_on_what_does_not_add_up_is_refused_with_the_remedy(tmp_pat
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("use: [km-tgv, km-tgv]", "equivalences.yaml:1: use: ['km-tgv', 'km-tgv']: the same equivalence twice: name each once"),
+        ("use: [km-tgv, km-tgv]", "equivalences.yaml:1: use: ['km-tgv', 'km-tgv']: named twice: name each once"),
         ("use: [km-tgv, km-voiture-thermique, km-tgv]", "equivalences.yaml:1: use: 3 equivalences: keep 2 at most"),
         (
             "use:\n- km-tgv\n- km-avion",

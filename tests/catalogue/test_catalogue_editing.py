@@ -83,7 +83,7 @@ items = st.lists(
 def test_the_file_reads_as_what_was_asked_for(
     old: list[dict[str, Any]], wanted: list[tuple[int, bool]], flow: bool, nested: bool
 ) -> None:
-    """Whatever its style, its texts and the edits: the list is what was asked for, the rest is what it was."""
+    """In any style, with any texts and edits, the list is as asked for and the rest as it was."""
     whole: Any = {"above": [1], "part": {"list": old, "x": "y"}} if nested else {"above": [1], "list": old, "below": {"x": "y"}}
     text = "# top\n" + yaml.safe_dump(whole, sort_keys=False, default_flow_style=flow or None, allow_unicode=True)
     whole = yaml.safe_load(text)  # what PyYAML does not read as it wrote it is not ours

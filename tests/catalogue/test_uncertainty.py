@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ecoia import catalogue
+from ecoia.catalogue import api
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
 from ecoia.methods import Method
@@ -103,3 +107,18 @@ def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_pat
     assert chosen.deviations_because == "test"
     (tmp_path / "b" / "method.yaml").write_text("because: nothing was changed", encoding="utf-8")
     assert built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}).deviations_because is None
+
+
+def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None:
+    code = (
+        "import sys, ecoia.catalogue.uncertainty, ecoia.impact.assessment, ecoia.delivery.deliver\n"
+        "print(sorted({'pydantic', 'yaml'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_catalogue_gives_every_public_name_and_no_other() -> None:
+    assert all(getattr(catalogue, name) is getattr(api, name) for name in api.__all__)
+    assert catalogue.uncertainty.GSD is GSD
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = catalogue.nothing

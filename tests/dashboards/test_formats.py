@@ -31,7 +31,7 @@ from pyarrow import parquet
 from ecoia.cli import formats
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.factors import default_factors
-from ecoia.impact.assessment import FactorGap
+from ecoia.impact.grid import FactorGap
 from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold

@@ -167,7 +167,7 @@ def test_every_file_is_filled_in_from_the_starter_without_yaml(tmp_path: Path) -
     loaded = catalogue.load(tmp_path / "c")
     assert loaded.service("vadore") == catalogue.Service(id="vadore", name="VADORE", status="generalised", stand_in=True)
     assert loaded.register.as_of == date(2026, 5, 10)
-    assert loaded.register.unnamed == catalogue.Unnamed(count=20, status=("poc", "qualification"))
+    assert loaded.register.unnamed == catalogue.UnnamedServices(count=20, status=("poc", "qualification"))
     first, second = loaded.targets.targets
     assert (first.op, first.value, first.deadline) == (">=", 0.9, "2027Q4")
     assert second.baseline is not None
@@ -268,8 +268,8 @@ def test_what_contradicts_another_sheet_is_told_at_its_cell(folder: Path) -> Non
     assert found[0].startswith("Cibles!A3: an adopted target needs its decision")
     assert found[1].startswith("Recommandations!D3 (Service): 'vadorre' is not in services.yaml: register it there")
     assert found[2:] == [
-        "Décisions!F3 (Répond à): 'r9' is the id of no recommendation: known: r1",
-        "Autres engagements!B3 (Engagement): 5 is no commitment of charter.yaml: known: 1, 7",
+        "Décisions!F3 (Répond à): 'r9' is not the id of a recommendation: known: r1",
+        "Autres engagements!B3 (Engagement): 5 is not a commitment of charter.yaml: known: 1, 7",
     ]
 
 

@@ -15,13 +15,13 @@ from ecoia.delivery.run_views import View, build_day_view, build_view
 from ecoia.delivery.tags_and_metrics import worst_method
 from ecoia.delivery.view_page import RUN_COLUMNS, page
 from ecoia.factors import default_factors
-from ecoia.impact.assessment import Knowledge
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import Row, fold
 from support.record_builders import NOON_NS, SECOND_NS, a_record
 
-KNOWN = Knowledge(default_factors(), zone="FRA")
+KNOWN = AssessmentParameters(default_factors(), zone="FRA")
 MIDNIGHT_NS = NOON_NS - 24 * HALF_HOUR_NS
 HOUR_NS = 2 * HALF_HOUR_NS
 METHODS = {
@@ -93,7 +93,7 @@ def test_the_step_of_a_view_is_the_seconds_until_the_end_of_its_rows() -> None:
 
 def test_the_page_escapes_what_it_shows() -> None:
     rows = fold([a_record(service="<b>", phase="&")])
-    view = build_view(rows, [], known=Knowledge(default_factors()), complete=True)
+    view = build_view(rows, [], known=AssessmentParameters(default_factors()), complete=True)
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in (view.page or "")
     assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]
 
@@ -106,7 +106,7 @@ def test_the_page_escapes_the_emission_factor() -> None:
 
 def test_the_page_says_that_data_is_simulated_and_which_factor_gave_the_co2e() -> None:
     real = build_view([row_by("measured")], [], known=KNOWN, complete=True)
-    simulated = build_view([row_by("measured", simulated=True)], [], known=Knowledge(default_factors()), complete=True)
+    simulated = build_view([row_by("measured", simulated=True)], [], known=AssessmentParameters(default_factors()), complete=True)
     assert "Simulated data" not in (real.page or "")
     assert real.tags["ecoia.factor"] in (real.page or "")
     assert "Simulated data" in (simulated.page or "")

@@ -162,7 +162,7 @@ def test_a_gap_is_filled_by_the_rule_that_was_chosen(fill: str, expected: float)
     assert known[0].filled == "", "what is known stays as it is"
 
 
-def test_what_cannot_be_filled_stays_a_gap() -> None:
+def test_a_gap_that_no_rule_fills_stays_a_gap() -> None:
     assert value_at(FactorSet(SERIES).choose(fill="previous"), "FRA", "2026-09-30T23:30") is None, "nothing before"
     assert value_at(FactorSet(SERIES).choose(fill="mean"), "FRA", "2026-09-30T23:30") is None, "nothing in that quarter"
     assert value_at(FactorSet(SERIES).choose(fill="annual"), "FRA", "2025-10-01T00:00") is None, "nothing in that year"

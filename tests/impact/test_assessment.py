@@ -16,17 +16,11 @@ from ecoia import catalogue
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, codecarbon_factors
-from ecoia.impact.assessment import (
-    WALL_FACTOR,
-    Cell,
-    FactorGap,
-    Impact,
-    Knowledge,
-    assess,
-    interval,
-    log_variance,
-    precision_class,
-)
+from ecoia.impact.assessment import Impact, assess
+from ecoia.impact.energy_cells import WALL_FACTOR
+from ecoia.impact.grid import FactorGap
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.uncertainty import Cell, interval, log_variance, precision_class
 from ecoia.methods import Method
 from ecoia.records import Record, Row, fold
 from support.builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
@@ -37,7 +31,7 @@ FACTORS = FactorSet([factor("FRA", 2024, 44.0), factor("FRA", 2026, 40.0), facto
 
 def impact(*records: Record, **arguments: Any) -> Impact:
     """The impact of some records; no zone and no PUE unless told."""
-    return assess(fold(records), Knowledge(**{"factors": FACTORS} | arguments))
+    return assess(fold(records), AssessmentParameters(**{"factors": FACTORS} | arguments))
 
 
 def test_energy_is_known_without_a_zone_and_co2e_is_not() -> None:
@@ -109,7 +103,7 @@ def test_an_older_factor_is_marked_and_widens_with_its_age() -> None:
         assert [used.use.age_years for used in found.factors_used] == [int(day[:4] == "2025")]
     older = assess(
         fold([record("2026-06-01T10:00", cpu=kwh(1), ram=None)]),
-        Knowledge(zone="FRA", factors=FactorSet([factor("FRA", 2024, 44.0)])),
+        AssessmentParameters(zone="FRA", factors=FactorSet([factor("FRA", 2024, 44.0)])),
     )
     assert older.co2e_interval is not None
     assert widths["2024"] < widths["2025"] < older.co2e_interval.high / older.co2e_interval.low
@@ -237,7 +231,7 @@ def test_splitting_and_shuffling_rows_changes_no_impact(energies: list[tuple[int
         split += [record(cpu=part, ram=None, service=one.service) for part in parts]
     rows = [row for one in split for row in fold([one])]
     order.shuffle(rows)
-    assert assess(rows, Knowledge(zone="FRA", pue=1.3, factors=FACTORS)) == impact(*whole, zone="FRA", pue=1.3)
+    assert assess(rows, AssessmentParameters(zone="FRA", pue=1.3, factors=FACTORS)) == impact(*whole, zone="FRA", pue=1.3)
 
 
 @given(pue=st.floats(1, 3), energy=st.integers(1, 10**15))
@@ -300,7 +294,7 @@ def test_a_calibrated_model_stays_a_model() -> None:
     assert model.energy_interval.low < bare.energy_interval.low
 
 
-def test_what_was_declared_or_read_at_the_plug_is_calibrated_by_nobody() -> None:
+def test_no_calibration_applies_to_energy_declared_or_read_at_the_plug() -> None:
     for method, at_wall in ((DECLARED, 0), (WATTMETER, kwh(1))):
         found = impact(record(cpu=kwh(1), ram=None, methods={"cpu": method}), calibrations=[calibration()])
         assert (found.energy_kwh, found.calibrations_used, found.energy_at_wall_microjoules) == (1.0, (), at_wall)
@@ -353,7 +347,7 @@ CALIBRATIONS = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(cells=CALIBRATED_ROWS, calibrations=CALIBRATIONS, order=st.randoms(use_true_random=False))
-def test_whatever_is_calibrated_raw_microjoules_stay_and_splitting_rows_changes_nothing(
+def test_calibration_keeps_raw_microjoules_and_splitting_rows_changes_nothing(
     cells: list[tuple[int, int | None, str, str, Method]], calibrations: list[catalogue.Calibration], order: Any
 ) -> None:
     whole, split = [], []
@@ -365,13 +359,13 @@ def test_whatever_is_calibrated_raw_microjoules_stay_and_splitting_rows_changes_
     rows = [row for one in split for row in fold([one])]
     order.shuffle(rows)
     arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.3, "factors": FACTORS, "timezone": ZoneInfo("Europe/Paris")}
-    found = assess(rows, Knowledge(calibrations=calibrations, **arguments))
-    assert found == assess(fold(whole), Knowledge(calibrations=calibrations, **arguments))
-    assert found == assess(rows, Knowledge(calibrations=[*calibrations, calibration("ram", 3)], **arguments)), (
+    found = assess(rows, AssessmentParameters(calibrations=calibrations, **arguments))
+    assert found == assess(fold(whole), AssessmentParameters(calibrations=calibrations, **arguments))
+    assert found == assess(rows, AssessmentParameters(calibrations=[*calibrations, calibration("ram", 3)], **arguments)), (
         "others' calibrations"
     )
 
-    raw = assess(rows, Knowledge(**arguments))
+    raw = assess(rows, AssessmentParameters(**arguments))
     assert found.energy_components_microjoules == raw.energy_components_microjoules
     assert found.by_component_microjoules == raw.by_component_microjoules
     # A day of a calibration cuts a cell in two, which may change the last digit of a float.
@@ -490,8 +484,8 @@ def test_splitting_windows_and_order_change_nothing_where_factors_vary(
     split = rows_of(energies, parts)
     order.shuffle(split)
     arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.3, "factors": factors, "contracts": [contract(share=0.3)]}
-    found = assess(split, Knowledge(**arguments))
-    assert found == assess(rows_of(energies), Knowledge(**arguments))
+    found = assess(split, AssessmentParameters(**arguments))
+    assert found == assess(rows_of(energies), AssessmentParameters(**arguments))
     expected = math.fsum(energy / kwh(1) * values[half_hour] for energy, half_hour in energies) * 1.3 / 1000
     assert found.co2e_kg == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
@@ -501,7 +495,8 @@ def test_splitting_windows_and_order_change_nothing_where_factors_vary(
 def test_a_factor_scales_linearly(values: list[float], energies: list[tuple[int, int]], times: float) -> None:
     once, scaled = (
         assess(
-            rows_of(energies), Knowledge(zone="FRA", pue=1.3, factors=FactorSet(half_hourly("FRA", "2026-11-23T10:00", [*each])))
+            rows_of(energies),
+            AssessmentParameters(zone="FRA", pue=1.3, factors=FactorSet(half_hourly("FRA", "2026-11-23T10:00", [*each]))),
         )
         for each in (values, [times * value for value in values])
     )

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from ecoia.catalogue import Service
 from ecoia.catalogue.uncertainty import GSD
-from ecoia.impact.assessment import Cell, Estimate
-from ecoia.impact.change import TERMS, Account, Use, change_interval, decompose, log_ratio_variance, successors, total
+from ecoia.impact.change import TERMS, ServiceFootprint, Use, change_interval, decompose, log_ratio_variance, successors, total
+from ecoia.impact.uncertainty import Cell, Estimate
 
 OLD = Use(units_micro=4_000_000, energy_it_kwh=8.0, energy_kwh=12.0, micrograms=600_000, method=frozenset({"cpu measured rapl"}))
 
 amounts = st.one_of(st.just(0), st.integers(1, 10**13))
-activities = st.builds(
+uses = st.builds(
     Use,
     units_micro=st.one_of(st.none(), amounts),
     energy_it_kwh=st.floats(1e-6, 1e6),
@@ -31,16 +31,16 @@ activities = st.builds(
 quarters = st.dictionaries(
     st.sampled_from([None, "a", "b", "c"]),
     st.builds(
-        Account,
-        activities=st.dictionaries(st.sampled_from(["serving", "training"]), activities, max_size=2),
+        ServiceFootprint,
+        uses=st.dictionaries(st.sampled_from(["serving", "training"]), uses, max_size=2),
         embodied_micrograms=amounts,
         api_micrograms=amounts,
     ),
 )
 
 
-def serving(activity: Use) -> dict[str | None, Account]:
-    return {"a": Account({"serving": activity})}
+def serving(activity: Use) -> dict[str | None, ServiceFootprint]:
+    return {"a": ServiceFootprint({"serving": activity})}
 
 
 def terms(before: Use, now: Use) -> dict[str, int]:
@@ -97,13 +97,13 @@ def test_no_order_changes_anything(before: Any, now: Any, order: random.Random) 
     def shuffled(quarter: Any) -> Any:
         names = list(quarter)
         order.shuffle(names)
-        return {name: replace(quarter[name], activities=dict(reversed(quarter[name].activities.items()))) for name in names}
+        return {name: replace(quarter[name], uses=dict(reversed(quarter[name].uses.items()))) for name in names}
 
     assert decompose(shuffled(before), shuffled(now)) == decompose(before, now)
 
 
 @given(st.integers(2, 10**6))
-def test_what_alone_changed_is_the_only_term(times: int) -> None:
+def test_a_single_change_is_the_only_term(times: int) -> None:
     more = {"energy_it_kwh": 8.0 * times, "energy_kwh": 12.0 * times, "micrograms": 600_000 * times}
     change = 600_000 * (times - 1)
     assert terms(OLD, replace(OLD, micrograms=600_000 * times)) == {"factor": change}
@@ -114,13 +114,13 @@ def test_what_alone_changed_is_the_only_term(times: int) -> None:
     assert terms(uncounted, replace(uncounted, **more)) == {"energy": change}
 
 
-def test_what_came_went_or_was_measured_another_way_is_a_difference() -> None:
-    one, other = Account({"serving": OLD}, 1000, 100), Account({"serving": replace(OLD, micrograms=1_600_000)})
+def test_services_that_came_went_or_were_measured_another_way_are_differences() -> None:
+    one, other = ServiceFootprint({"serving": OLD}, 1000, 100), ServiceFootprint({"serving": replace(OLD, micrograms=1_600_000)})
     assert decompose({}, {"a": one})[0].terms == {"entry": 601_100}
     assert decompose({"a": one}, {})[0].terms == {"exit": -601_100}
     assert decompose({"a": one}, {"a": other})[0].terms == {"factor": 1_000_000, "embodied": -1000, "api": -100}
     assert terms(OLD, replace(OLD, micrograms=700_000, method=frozenset({"cpu estimated"}))) == {"method": 100_000}
-    nobodys = decompose({}, {None: Account({"unattributed": OLD})})
+    nobodys = decompose({}, {None: ServiceFootprint({"unattributed": OLD})})
     assert nobodys[0].terms == {"energy": 600_000}, "what no service bears neither comes nor goes"
 
 

@@ -1,4 +1,4 @@
-"""What is claimed twice counts once: refused before it is added, listed, and whatever is not doubled stays untouched."""
+"""Energy claimed twice counts once: it is refused before sums, and listed; all other energy stays untouched."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def energy_of(rows: list[Row], *components: str) -> int:
 
 
 def refused(*records: Record) -> tuple[list[Row], list[Refusal]]:
-    """What is left of the rows of some records, and what was refused."""
+    """The remaining rows of some records, and the refusals."""
     return refuse_doubles(fold(records))
 
 
@@ -183,7 +183,7 @@ def claims(draw: st.DrawFn, marking: bool = True) -> list[Record]:
 
 @settings(max_examples=150, deadline=None)
 @given(records=claims())
-def test_what_is_refused_and_what_is_left_are_what_was_claimed(records: list[Record]) -> None:
+def test_refused_and_remaining_energy_add_up_to_the_claims(records: list[Record]) -> None:
     rows = fold(records)
     before = copy.deepcopy(rows)
     kept, refusals = refuse_doubles(rows)

@@ -27,7 +27,10 @@ from numpy.typing import NDArray
 from ecoia.catalogue import Calibration
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
-from ecoia.impact.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess
+from ecoia.impact.assessment import Impact, assess
+from ecoia.impact.energy_cells import WALL_FACTOR
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.uncertainty import Interval
 from ecoia.methods import Method, error_class
 from ecoia.records import Row, fold
 from support.builders import GENERIC, LOAD, NVML, RAPL, kwh, record
@@ -40,7 +43,7 @@ PUE, MEASURED_WALL = 1.3, {"cpu": 1.42, "gpu": 1.21}
 FACTORS = FactorSet([factor("FRA", 2026, 40.0), factor("DEU", 2025, 380.0)])  # of the year, of the year before
 SHAPES = ("skewed", "triangular", "uniform")
 CURVE, OFFSET, NOISE = 0.3, 0.25, 0.25
-"""What comes on top of the deviation in common, as shares of its spread."""
+"""Deviations on top of the common one, as shares of its spread."""
 
 CALIBRATIONS = [
     Calibration(component=component, wall_factor=wall, source="PV 12", date=date(2026, 6, 15))
@@ -87,7 +90,7 @@ def portfolio(random: np.random.Generator) -> list[Cell]:
 
 
 def rows_of(cells: list[Cell]) -> list[Row]:
-    """What the ledger holds of them."""
+    """Ledger rows of the cells."""
     return fold(
         record(
             cpu=kwh(cell.kilowatt_hours) if cell.component == "cpu" else None,
@@ -108,7 +111,7 @@ def spread(gsd: float) -> float:
 
 
 class Nature:
-    """What could have stood behind the same records, drawn ``DRAWS`` times."""
+    """Truths that could have stood behind the same records, drawn ``DRAWS`` times."""
 
     def __init__(self, random: np.random.Generator, cells: list[Cell]) -> None:
         self.random = random
@@ -184,7 +187,7 @@ def covered(bounds: Interval | None, truth: Draws) -> tuple[float, float, float]
 
 
 def impact(cells: list[Cell], *, calibrations: list[Calibration]) -> Impact:
-    return assess(rows_of(cells), Knowledge(pue=PUE, factors=FACTORS, calibrations=calibrations))
+    return assess(rows_of(cells), AssessmentParameters(pue=PUE, factors=FACTORS, calibrations=calibrations))
 
 
 def over_portfolios(what: str, shape: str) -> tuple[float, list[float]]:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ecoia import catalogue as catalogues
 from ecoia.catalogue import Equipment, Site
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import Activity, by_quarter
-from ecoia.impact.assessment import Knowledge
-from ecoia.impact.period import Period
+from ecoia.impact.ledger_sums import LedgerSums, by_quarter
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import PeriodImpact
 from ecoia.periods import HALF_HOUR_NS, Quarter
 from ecoia.records import Record, fold
 from ecoia.report import QuarterlyReport, build_report
@@ -53,7 +53,7 @@ SITE = Site.model_validate(
 )
 
 
-KNOWN = Knowledge(FactorSet([factor("FRA", 2026, 40.0)]), timezone=UTC, sites=[SITE])
+KNOWN = AssessmentParameters(FactorSet([factor("FRA", 2026, 40.0)]), timezone=UTC, sites=[SITE])
 USES = st.lists(
     st.tuples(st.integers(0, HALF_HOURS - 1), st.sampled_from(SERVICES), st.integers(0, 10**13), st.integers(2, 29)),
     min_size=1,
@@ -76,8 +76,8 @@ def recorded(uses: list[tuple[int, str | None, int, int]]) -> list[Record]:
     ]
 
 
-def period(activity: Activity, start_ns: int, end_ns: int) -> Period:
-    return Period(activity, start_ns, end_ns, known=KNOWN, equipment=[SERVER])
+def period(activity: LedgerSums, start_ns: int, end_ns: int) -> PeriodImpact:
+    return PeriodImpact(activity, start_ns, end_ns, parameters=KNOWN, equipment=[SERVER])
 
 
 @settings(max_examples=40, deadline=None)
@@ -85,7 +85,7 @@ def period(activity: Activity, start_ns: int, end_ns: int) -> Period:
 def test_services_then_quarters_is_quarters_then_services(uses: list[tuple[int, str | None, int, int]]) -> None:
     rows = fold(recorded(uses))
     quarters = {quarter: period(found, *quarter.bounds_ns(UTC)) for quarter, found in by_quarter(rows, UTC).items()}
-    year = period(Activity.of(rows), FIRST, LAST)
+    year = period(LedgerSums.of(rows), FIRST, LAST)
     for service in SERVICES:  # each service over all quarters at once, and quarter by quarter
         mine = [found.bearers(lambda bearer, service=service: bearer[0] == service) for found in (year, *quarters.values())]  # type: ignore[misc]
         at_once, *apart = (found.energy_microjoules(its) for found, its in zip((year, *quarters.values()), mine, strict=True))
@@ -100,7 +100,7 @@ def test_services_then_quarters_is_quarters_then_services(uses: list[tuple[int, 
         energy for _, _, energy, _ in uses
     )
     # Making goes on in quarters of which there is no record.
-    spans = [period(by_quarter(rows, UTC).get(quarter) or Activity(), *quarter.bounds_ns(UTC)) for quarter in YEAR]
+    spans = [period(by_quarter(rows, UTC).get(quarter) or LedgerSums(), *quarter.bounds_ns(UTC)) for quarter in YEAR]
     made = sum(part.micrograms for found in spans for part in found.embodied)
     assert made == sum(part.micrograms for part in year.embodied), "making, to the microgram"
 

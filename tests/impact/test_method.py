@@ -14,12 +14,12 @@ from ecoia.catalogue import INDICATORS, load
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.evaluating.projection import project
 from ecoia.factors import FactorSet
-from ecoia.impact.assessment import Cell, Estimate, interval, log_variance
-from ecoia.impact.change import Account, Use, change_interval, decompose, log_ratio_variance
+from ecoia.impact.change import ServiceFootprint, Use, change_interval, decompose, log_ratio_variance
 from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.recalculation import recalculate
 from ecoia.impact.trajectory import Trajectory
+from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import QuarterlyReport, build_report
@@ -102,7 +102,7 @@ def organisation_rows() -> list[Row]:
 
 
 def by_hand(expression: str) -> float:
-    """What a line's arithmetic gives."""
+    """The result of a line's arithmetic."""
     assert re.fullmatch(r"[\d.()×/+\-^ explnsqrtf]+", expression), expression
     return float(eval(expression.replace("×", "*").replace("^", "**"), {"__builtins__": {}}, FUNCTIONS))  # noqa: S307
 
@@ -232,7 +232,7 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
 
 def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     before, now = Use(4000, 8.0, 12.0, 600_000_000), Use(6000, 9.0, 12.6, 504_000_000)
-    (found,) = decompose({"a": Account({"serving": before})}, {"a": Account({"serving": now})})
+    (found,) = decompose({"a": ServiceFootprint({"serving": before})}, {"a": ServiceFootprint({"serving": now})})
     assert {name: part / 1e6 for name, part in found.terms.items()} == {
         name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")
     }
@@ -259,7 +259,7 @@ def test_the_trajectory_is_that_of_the_page(examples: dict[str, tuple[str, float
     assert path.overrun_probability(2026, quarters, quarters) == pytest.approx(examples["probability of overrun"][1], rel=1e-4)
 
 
-def test_what_is_added_to_a_baseline_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+def test_the_addition_to_a_baseline_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
     used = (("2024-02-05", "a", 10), ("2024-05-05", "a", 10), ("2024-08-05", "a", 10), ("2024-08-06", "b", 6))
     found = build_report(
         fold([record(f"{day}T10:00", cpu=kwh(energy), ram=None, service=service) for day, service, energy in used]),

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from ecoia.catalogue import Catalogue, Equipment
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import Activity
-from ecoia.impact.assessment import Estimate, Knowledge, assess
-from ecoia.impact.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_parts
+from ecoia.impact.assessment import assess
+from ecoia.impact.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_shares
 from ecoia.impact.hosted import hypotheses, token_uses
-from ecoia.impact.period import Known, intensity, sci
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import EstimateOrReason, intensity, sci
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Footprint, QuarterlyReport, ServiceFootprint, build_report
@@ -134,7 +136,7 @@ def test_without_sites_the_setting_is_the_pue_as_declared() -> None:
 def test_a_pue_widens_the_interval_by_its_quality(tmp_path: Path, quality: str, gsd: float) -> None:
     sites = f"sites: [{{id: a, instances: '*', pue: [{{value: 1.2, quality: {quality}, source: s, date: 2026-01-01}}]}}]"
     cat = write_catalogue(tmp_path, sites=sites)
-    found = assess(fold([record(cpu=kwh(1), ram=None)]), Knowledge(factors=FACTORS, sites=cat.sites))
+    found = assess(fold([record(cpu=kwh(1), ram=None)]), AssessmentParameters(factors=FACTORS, sites=cat.sites))
     s2 = sum(math.log(each) ** 2 for each in (GSD["counters"], GSD["own"], gsd))
     assert found.energy_interval is not None
     assert found.energy_interval.low == pytest.approx(1.2 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
@@ -183,7 +185,7 @@ BORNE = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(cells=BORNE, order=st.randoms(use_true_random=False), kilograms=st.floats(0.1, 5000), share=st.floats(0.01, 1))
-def test_whoever_uses_it_the_parts_add_up_and_neither_order_nor_splitting_changes_them(
+def test_the_shares_of_equipment_add_up_and_neither_order_nor_splitting_changes_them(
     cells: list[Any], order: Any, kilograms: float, share: float
 ) -> None:
     items = [
@@ -198,14 +200,14 @@ def test_whoever_uses_it_the_parts_add_up_and_neither_order_nor_splitting_change
         split += [record("2026-11-05T10:00", cpu=part, **fields) for part in (energy // 3, energy - energy // 3)]
     rows = [row for one in split for row in fold([one])]
     order.shuffle(rows)
-    strands = Activity.of(rows).strands
-    parts = embodied_parts(strands, items, START, END, UTC)
-    assert parts == embodied_parts(Activity.of(fold(whole)).strands, items, START, END, UTC)
+    strands = LedgerSums.of(rows).strands
+    parts = embodied_shares(strands, items, START, END, UTC)
+    assert parts == embodied_shares(LedgerSums.of(fold(whole)).strands, items, START, END, UTC)
     for item in items:
         borne = sum(part.micrograms for part in parts if part.equipment == item.id)
         assert borne == amortised_micrograms(item, START, END, UTC)
     twice = [item.model_copy(update={"co2e_kg": 2 * item.co2e_kg}) for item in items]
-    for once, double in zip(parts, embodied_parts(strands, twice, START, END, UTC), strict=True):
+    for once, double in zip(parts, embodied_shares(strands, twice, START, END, UTC), strict=True):
         assert double.micrograms == pytest.approx(2 * once.micrograms, abs=4)
 
 
@@ -214,12 +216,12 @@ def test_it_is_borne_by_use_and_reservation_and_what_nobody_used_by_nobody() -> 
         record("2026-11-05T10:00", cpu=kwh(2), ram=kwh(1), service="vadore"),
         record("2026-11-05T10:00", cpu=kwh(1), ram=None, service="analyse-cv", kind="idle", phase=None),
     ]
-    parts = embodied_parts(Activity.of(fold(used)).strands, [equipment()], START, END, UTC)
+    parts = embodied_shares(LedgerSums.of(fold(used)).strands, [equipment()], START, END, UTC)
     assert {part.bearer: part.micrograms / MICROGRAMS_PER_KG for part in parts} == {
         ("analyse-cv", "idle"): pytest.approx(92 / 2 / 4),
         ("vadore", "inference"): pytest.approx(92 / 2 * 3 / 4),
     }
-    unused = embodied_parts([], [equipment()], START, END, UTC)
+    unused = embodied_shares([], [equipment()], START, END, UTC)
     assert [(part.bearer, part.micrograms) for part in unused] == [((None, "unattributed"), 46 * MICROGRAMS_PER_KG)]
 
 
@@ -232,7 +234,7 @@ def test_a_device_is_borne_by_those_who_used_it() -> None:
             record("2026-11-05T10:00", cpu=kwh(9), service="no-card"),
         ]
     )
-    assert {part.bearer[0] for part in embodied_parts(Activity.of(rows).strands, [card], START, END, UTC)} == {"vadore"}
+    assert {part.bearer[0] for part in embodied_shares(LedgerSums.of(rows).strands, [card], START, END, UTC)} == {"vadore"}
 
 
 def test_without_equipment_or_with_a_machine_left_out_embodied_and_the_sum_are_unknown(tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_an_estimate_is_that_of_ecologits_asked_directly() -> None:
         assert use.central_kg == pytest.approx((low + high) / 2)
 
 
-def test_where_ecologits_knows_a_first_delay_only_that_is_left_out() -> None:
+def test_the_first_delay_that_ecologits_adds_to_some_models_is_left_out() -> None:
     for provider, model in any_models(with_first_delay=True):
         (use,) = token_uses(fold([call(model, 1_000_000, provider)]))
         assert use.central_kg == pytest.approx(sum(direct(provider, model, 1_000_000)) / 2)
@@ -334,7 +336,7 @@ def test_hypotheses_are_pinned_and_the_host_is_left_as_it_was() -> None:
         ("openai", "gpt-4o", 0, "input-only"),
     ],
 )
-def test_what_has_no_estimate_is_flagged_never_guessed(provider: str, model: str, out: int, reason: str) -> None:
+def test_tokens_without_an_estimate_are_flagged_never_guessed(provider: str, model: str, out: int, reason: str) -> None:
     (use,) = token_uses(fold([call(model, out, provider)]))
     assert (use.standing, use.reason, use.central_kg) == ("unmeasured", reason, None)
     built = report(call(model, out, provider))
@@ -458,8 +460,8 @@ def test_parts_that_share_an_error_are_wider_together_than_if_they_were_apart(tm
 def test_a_sum_of_estimates_has_the_interval_of_its_cells() -> None:
     works = (record(cpu=kwh(1), ram=kwh(1)), record(cpu=kwh(2), ram=None, service="b"))
     arguments: dict[str, Any] = {"zone": "FRA", "pue": 1.2, "factors": FACTORS}
-    both = assess(fold(works), Knowledge(**arguments))
-    parts = [assess(fold([work]), Knowledge(**arguments)).operational for work in works]
+    both = assess(fold(works), AssessmentParameters(**arguments))
+    parts = [assess(fold([work]), AssessmentParameters(**arguments)).operational for work in works]
     assert None not in parts
     total = Estimate.total([part for part in parts if part])
     assert both.operational is not None
@@ -503,8 +505,8 @@ def test_sci_needs_units_and_the_lifetime_of_what_was_trained(tmp_path: Path) ->
     assert of(report(*records[1:], catalogue=unsaid)).sci.value == pytest.approx((5 * 40 + 46_000) / 200), "never trained here"
     assert of(report(*records[1:], catalogue=unsaid)).sci_training.reason == "no-training"
     assert of(report(*(replace(one, units_micro=None) for one in records), catalogue=unsaid)).sci.reason == "no-units"
-    assert sci(Known(None, "no-zone"), 5, None, None)[0] == Known(None, "no-zone")
-    assert intensity(Known(None, "no-zone"), 0, "no-units") == Known(None, "no-units")
+    assert sci(EstimateOrReason(None, "no-zone"), 5, None, None)[0] == EstimateOrReason(None, "no-zone")
+    assert intensity(EstimateOrReason(None, "no-zone"), 0, "no-units") == EstimateOrReason(None, "no-units")
 
 
 def test_training_intensity_is_of_what_training_counted(tmp_path: Path) -> None:

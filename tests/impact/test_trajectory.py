@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.catalogue.uncertainty import GSD
-from ecoia.impact.assessment import Cell, Estimate
 from ecoia.impact.trajectory import Trajectory
+from ecoia.impact.uncertainty import Cell, Estimate
 
 
 def quarter(value: float) -> Estimate:

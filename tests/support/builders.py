@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from ecoia import catalogue, settings
 from ecoia.factors import Factor, FactorSet, default_factors
-from ecoia.impact.assessment import FactorGap
-from ecoia.impact.recalculation import Recalculation, Restated
+from ecoia.impact.grid import FactorGap
+from ecoia.impact.recalculation import Recalculation, Restatement
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
 from ecoia.records import Record, Row, Tokens, fold
@@ -386,7 +386,7 @@ def full_report(folder: Path) -> QuarterlyReport:
         parts=("operational",),
         parts_added=(),
         parts_lost=(),
-        total=Restated(None, 1_000_000_000, 1_100_000_000, {"factor": 100_000_000}),
+        total=Restatement(None, 1_000_000_000, 1_100_000_000, {"factor": 100_000_000}),
         services=(),
         energy_published_microjoules=kwh(4),
         energy_recalculated_microjoules=kwh(4),

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ecoia.errors import FactorFileError
+from ecoia.factors.importers import Imported
+
+PARIS = ZoneInfo("Europe/Paris")
+
+Read = Callable[..., Imported]
+"""Writes a text to a file and imports it: see the fixture ``read`` of ``tests/factors``."""
+
+
+def refused(read: Read, text: str, kind: str, **options: Any) -> str:
+    """The error that importing this text raises."""
+    with pytest.raises(FactorFileError) as caught:
+        read(text, kind, **options)
+    return str(caught.value)
+
 
 def generic(*lines: str, header: str = "zone,start,end,gco2e_per_kwh") -> str:
     return "\n".join((header, *lines)) + "\n"

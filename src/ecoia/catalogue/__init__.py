@@ -1,118 +1,45 @@
-"""What the organisation says of itself: services, charter, targets, electricity, sites, equipment. Read from a folder of files.
+"""The organisation's own statements: services, charter, targets, electricity, sites, equipment. Read from a folder of files.
 
-``services.yaml`` is the register (who is in the denominator of coverage), ``charter.yaml`` the commitments and the
-bodies that keep them alive, ``targets.yaml`` what was promised, ``calibration.yaml`` what was measured at the wall,
-``factors.yaml`` which emission factors are in use, ``contracts.yaml`` what electricity was contracted, ``sites.yaml`` the
-buildings, ``equipment.yaml`` what was made for the services, ``outcomes.csv`` what of their results was accepted,
-``regions.csv`` where their units were delivered, ``committees.yaml`` what was recommended, decided, undertaken and commented,
-``evaluations.yaml`` how project managers answered the self-assessment, ``method.yaml`` which uncertainties were chosen
-otherwise, ``equivalences.yaml`` what CO2e is set beside. Each may be absent.
-A mistake is named by file, line, field and remedy, and every mistake of the folder is reported at once.
+| file | content |
+|---|---|
+| ``services.yaml`` | the register: the denominator of coverage |
+| ``charter.yaml`` | the commitments, and the bodies that keep them alive |
+| ``targets.yaml`` | what was promised |
+| ``calibration.yaml`` | what was measured at the wall |
+| ``factors.yaml`` | which emission factors are in use |
+| ``contracts.yaml`` | contracted electricity |
+| ``sites.yaml`` | the buildings |
+| ``equipment.yaml`` | machines and devices that the services run on |
+| ``outcomes.csv`` | how many results of the services were accepted |
+| ``regions.csv`` | where their units were delivered |
+| ``committees.yaml`` | recommendations, decisions, actions and comments |
+| ``evaluations.yaml`` | answers of project managers to the self-assessment |
+| ``method.yaml`` | uncertainties that the organisation chose itself |
+| ``equivalences.yaml`` | what CO2e is compared with |
+
+Each may be absent. A mistake is reported with file, line, field and remedy, and all mistakes of the folder at once.
+
+Names load when first asked for: the models need pydantic, and a caller of ``uncertainty`` alone does without it.
+
+Example:
+    >>> from ecoia import catalogue
+    >>> catalogue.load(None).services
+    ()
 """
 
 from __future__ import annotations
 
-from ecoia.catalogue.boamps import BoAmps, Described
-from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
-from ecoia.catalogue.charter import CHARTER_FILE, Charter, CharterCommitment, CharterFile, GovernanceBody, Organisation
-from ecoia.catalogue.committees import (
-    CLOSED,
-    COMMITTEES_FILE,
-    Action,
-    CommitteeDecision,
-    CommitteesFile,
-    Recommendation,
-    SectionComment,
-    Tie,
-)
-from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
-from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
-from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
-from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
-from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
-from ecoia.catalogue.method import METHOD_FILE, MethodFile
-from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
-from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits
-from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile, Status, Unnamed
-from ecoia.catalogue.sites import SITES_FILE, Pue, Site, SiteFigure, SitesFile, WaterFigure
-from ecoia.catalogue.starter import starter_files
-from ecoia.catalogue.targets import (
-    ADDS_UP,
-    INDICATORS,
-    PER_SERVICE,
-    TARGETS_FILE,
-    Baseline,
-    Decision,
-    Recalculation,
-    Target,
-    TargetsFile,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "ADDS_UP",
-    "CALIBRATION_FILE",
-    "CHARTER_FILE",
-    "CLOSED",
-    "COMMITTEES_FILE",
-    "CONTRACTS_FILE",
-    "EQUIPMENT_FILE",
-    "EQUIVALENCES",
-    "EQUIVALENCES_FILE",
-    "EVALUATIONS_FILE",
-    "FACTORS_FILE",
-    "FILES",
-    "INDICATORS",
-    "METHOD_FILE",
-    "OUTCOMES_FILE",
-    "PER_SERVICE",
-    "QUESTIONS",
-    "REGIONS_FILE",
-    "SERVICES_FILE",
-    "SITES_FILE",
-    "TARGETS_FILE",
-    "THEMES",
-    "Action",
-    "Answer",
-    "Baseline",
-    "BoAmps",
-    "Calibration",
-    "CalibrationFile",
-    "Catalogue",
-    "Charter",
-    "CharterCommitment",
-    "CharterFile",
-    "CommitteeDecision",
-    "CommitteesFile",
-    "Contract",
-    "ContractsFile",
-    "Decision",
-    "Described",
-    "Equipment",
-    "EquipmentFile",
-    "EquivalencesFile",
-    "EvaluationsFile",
-    "FactorsFile",
-    "GovernanceBody",
-    "MethodFile",
-    "Organisation",
-    "Outcomes",
-    "Pue",
-    "Recalculation",
-    "Recommendation",
-    "RegionUnits",
-    "SectionComment",
-    "Service",
-    "ServicesFile",
-    "Site",
-    "SiteFigure",
-    "SitesFile",
-    "Status",
-    "Target",
-    "TargetsFile",
-    "Tie",
-    "Unnamed",
-    "WaterFigure",
-    "factors_chosen",
-    "load",
-    "starter_files",
-]
+if TYPE_CHECKING:
+    from ecoia.catalogue.api import *  # noqa: F403 - every name of it is public
+
+
+def __getattr__(name: str) -> Any:
+    api = import_module("ecoia.catalogue.api")
+    if name in api.__all__:
+        return getattr(api, name)
+    if name in globals():
+        return globals()[name]  # a module of this folder, which importing ``api`` has loaded
+    raise AttributeError(f"module 'ecoia.catalogue' has no attribute '{name}'")

@@ -1,7 +1,7 @@
-"""The ``boamps`` block of a service: what a BoAmps report says of a task beside its energy, and no meter knows.
+"""The ``boamps`` block of a service: facts of a BoAmps report that no meter knows.
 
 BoAmps (Boavizta) is a format for sharing energy measures of AI tasks. Values are written as they go into it; names here carry
-their unit. Everything is optional: what is left out is left out of the export, and listed.
+their unit. Everything is optional: the export leaves out what is missing here, and lists it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ DataFormat = Literal[
     "arrow", "csv", "flac", "html", "jpeg", "json", "mp3", "mpeg4", "ods", "ogg", "other", "parquet", "pdf", "png", "sql",
     "text", "tiff", "wav", "webp", "xls", "xlsx", "xml", "yaml",
 ]  # fmt: skip
-"""Those of the format that AI services meet; the rest is ``other``."""
+"""Formats of BoAmps that AI services meet; any other is ``other``."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
 class Algorithm(Model):
-    """An approach or a model of the task; ``foundation_model`` where one is used as it is."""
+    """An approach or a model of the task. ``foundation_model`` names one that is used without training."""
 
     name: Text | None = None
     foundation_model: Text | None = None
@@ -45,14 +45,14 @@ class Algorithm(Model):
     quantization: Text | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Algorithm:
+    def _check_named(self) -> Algorithm:
         if not (self.name or self.foundation_model or self.type):
-            raise ValueError("an algorithm is known by its 'name', 'foundation_model' or 'type': write one of them")
+            raise ValueError("an algorithm needs a 'name', 'foundation_model' or 'type': write one of them")
         return self
 
 
 class Dataset(Model):
-    """Data that the task reads or writes; of inference, those of one request on average. ``owner`` is never a person."""
+    """Data that the task reads or writes; for inference, those of an average request. ``owner`` is never a person."""
 
     usage: Literal["input", "output"]
     type: DataType
@@ -66,7 +66,7 @@ class Dataset(Model):
 
 
 class HardwarePart(Model):
-    """Some equal pieces of hardware that the task runs on; ``share`` is the part of them that the task has."""
+    """Equal pieces of hardware that the task runs on. ``share`` is the task's share of them."""
 
     type: Text
     count: Count
@@ -79,7 +79,7 @@ class HardwarePart(Model):
 
 
 class Infrastructure(Model):
-    """What the task runs on."""
+    """The infrastructure that the task runs on."""
 
     type: Literal["publicCloud", "privateCloud", "onPremise", "other"]
     components: Annotated[tuple[HardwarePart, ...], Field(min_length=1)]
@@ -103,8 +103,8 @@ class Software(Model):
     version: Text | None = None
 
 
-class Described(Model):
-    """What may be said of a task."""
+class TaskDescription(Model):
+    """The description of a task."""
 
     task_family: Text | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] | None = None
@@ -117,30 +117,36 @@ class Described(Model):
     description: Text | None = None
 
 
-class DescribedPhase(Described):
-    """What differs in one phase: each field that is given stands in place of the service's."""
+class PhaseDescription(TaskDescription):
+    """The description of one phase. Each field given here replaces that of the service."""
 
     phase: Phase
 
 
-class BoAmps(Described):
-    """The block of a service: its tasks, and under which terms their reports are shared."""
+class BoAmps(TaskDescription):
+    """The block of a service: its tasks, and the terms on which their reports are shared."""
 
     licence: Text | None = None
     confidentiality: Literal["public", "internal", "confidential", "secret"] | None = None
     division: Text | None = None
     project: Text | None = None
-    phases: tuple[DescribedPhase, ...] = ()
+    phases: tuple[PhaseDescription, ...] = ()
 
     @model_validator(mode="after")
-    def _each_phase_once(self) -> BoAmps:
+    def _check_phases_differ(self) -> BoAmps:
         twice = [phase for phase, times in Counter(each.phase for each in self.phases).items() if times > 1]
         if twice:
             raise ValueError(f"'phases' describes {', '.join(twice)} more than once: write each phase once")
         return self
 
-    def of(self, phase: str) -> Described:
-        """What is said of a phase."""
+    def of(self, phase: str) -> TaskDescription:
+        """Return the description of a phase: its own fields, else those of the service.
+
+        Args:
+            phase: Phase, as BoAmps names it.
+        """
         own = [each for each in self.phases if each.phase == phase]
-        said = {name: value for source in (self, *own) for name in Described.model_fields if (value := getattr(source, name))}
-        return Described(**said)
+        fields = {
+            name: value for source in (self, *own) for name in TaskDescription.model_fields if (value := getattr(source, name))
+        }
+        return TaskDescription(**fields)

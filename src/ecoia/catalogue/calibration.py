@@ -1,4 +1,4 @@
-"""``calibration.yaml``: what was measured at the wall."""
+"""``calibration.yaml``: measurements at the wall."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ecoia.catalogue.fields import Day, Model, Patterns, Text, meet
+from ecoia.catalogue.fields import Day, Model, Patterns, Text, patterns_meet
 
 CALIBRATION_FILE = "calibration.yaml"
 
 
 class Calibration(Model):
-    """What was measured of one component: its energy at the wall over the energy that its meter gave.
+    """The measurement of one component.
 
-    ``instances`` are names or patterns (``*``, ``?``); ``from`` and ``until`` civil days in the organisation's time zone,
-    half-open. ``gsd`` is the geometric standard deviation of the measurement.
+    Attributes:
+        component: The component.
+        wall_factor: Its energy at the wall over the energy that its meter gave.
+        gsd: Geometric standard deviation of the measurement. None: ``calibration`` of ``uncertainty.GSD``.
+        instances: Names or patterns (``*``, ``?``) of the instances that it holds for.
+        start: First civil day in the organisation's time zone on which it holds (``from``).
+        until: First civil day on which it no longer holds.
+        source: Where the measurement is documented.
+        date: Day of the measurement.
     """
 
     component: Literal["cpu", "gpu", "ram"]
@@ -30,13 +37,13 @@ class Calibration(Model):
     date: Day
 
     @model_validator(mode="after")
-    def _some_days(self) -> Calibration:
+    def _check_days(self) -> Calibration:
         if self.start is not None and self.until is not None and self.until <= self.start:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self
 
     def covers(self, component: str, instance: str, day: Day) -> bool:
-        """Whether it holds for a component of an instance on a civil day."""
+        """Return whether it holds for a component of an instance on a civil day."""
         return (
             component == self.component
             and (self.start or date.min) <= day < (self.until or date.max)
@@ -44,12 +51,12 @@ class Calibration(Model):
         )
 
     def overlaps(self, other: Calibration) -> bool:
-        """Whether both could hold for one component of one instance on one day."""
+        """Return whether both could hold for one component of one instance on one day."""
         return (
             self.component == other.component
             and (self.start or date.min) < (other.until or date.max)
             and (other.start or date.min) < (self.until or date.max)
-            and any(meet(a, b) for a in self.instances for b in other.instances)
+            and any(patterns_meet(a, b) for a in self.instances for b in other.instances)
         )
 
 

@@ -1,4 +1,4 @@
-"""``charter.yaml``: the organisation, its commitments and the bodies that keep them alive."""
+"""``charter.yaml``: the organisation, its commitments, and the bodies that keep them alive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHARTER_FILE = "charter.yaml"
 
 
 class Organisation(Model):
-    """Who reports."""
+    """The organisation that reports."""
 
     id: Slug
     name: Text
@@ -20,7 +20,7 @@ class Organisation(Model):
 
 
 class CharterCommitment(Model):
-    """A commitment. ``text`` stays null until the organisation pastes its own wording: ecoia never invents it."""
+    """A commitment. ``text`` stays null until the organisation adds its own wording: ecoia never invents it."""
 
     number: Annotated[int, Field(ge=1)]
     id: Slug

@@ -1,4 +1,4 @@
-"""What no file can be wrong in alone: entries that contradict each other."""
+"""Checks across the catalogue: entries that are right by themselves but contradict each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecoia.catalogue.charter import CHARTER_FILE
 from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE
-from ecoia.catalogue.fields import meet
+from ecoia.catalogue.fields import patterns_meet
 from ecoia.catalogue.problems import Problem
 from ecoia.catalogue.register import SERVICES_FILE
 from ecoia.catalogue.sites import SITES_FILE
@@ -22,7 +22,15 @@ from ecoia.catalogue.yaml_files import line_of
 
 
 def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """Every such contradiction, of the files that are right in themselves."""
+    """Find every contradiction between entries.
+
+    Args:
+        parts: Content of each file that is right by itself, by name.
+        nodes: YAML tree of each file, by name, for line numbers.
+
+    Yields:
+        Each contradiction.
+    """
     for check in (
         _unknown_bodies,
         _unknown_services,
@@ -36,12 +44,12 @@ def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Probl
 
 
 def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """A committee that the charter does not know."""
+    """Find committees that the charter does not list."""
     charter = parts.get(CHARTER_FILE)
     if charter is None or not charter.governance:
         return
     known = [body.id for body in charter.governance]
-    said = [
+    named = [
         (TARGETS_FILE, ("targets", index, "decision", "body"), target.decision.body)
         for index, target in _listed(parts, TARGETS_FILE, "targets")
         if target.decision
@@ -50,14 +58,14 @@ def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Itera
         for key in ("recommendations", "decisions")
         for index, each in _listed(parts, COMMITTEES_FILE, key)
     ]
-    for file, location, body in said:
+    for file, location, body in named:
         if body is not None and body not in known:
             remedy = f"{body!r} is not in governance of {CHARTER_FILE}: known: {', '.join(known)}"
             yield Problem(file, line_of(nodes[file], location), location, remedy)
 
 
 def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """What is said of a service that the register does not hold: no page would show it."""
+    """Find entries about a service that is not in the register. No page would show them."""
     if SERVICES_FILE not in parts:
         return
     known = [service.id for service in parts[SERVICES_FILE].services]
@@ -77,7 +85,7 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
 
 
 def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """A service that goes on from one that is not registered, that another one goes on from, or from itself by a detour."""
+    """Find services that succeed an unregistered service, one that another succeeds too, or themselves by a detour."""
     listed = _listed(parts, SERVICES_FILE, "services")
     known = [service.id for _, service in listed]
     follows: dict[str, str] = {}
@@ -86,9 +94,9 @@ def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> I
             if old not in known:
                 remedy = f"{old!r} is not registered: keep it there with status retired, or correct it"
             elif old in follows:
-                remedy = f"{old!r} goes on as {follows[old]!r} already: a service goes on as one, several may go on as the same"
+                remedy = f"{old!r} is succeeded by {follows[old]!r} already: a service has one successor, which several may share"
             elif old in _line_after(service.id, follows):
-                remedy = f"{old!r} goes on from {service.id!r} itself: one of them came first"
+                remedy = f"{old!r} succeeds {service.id!r} itself: remove one of the two, as one service came first"
             else:
                 follows[old] = service.id
                 continue
@@ -97,7 +105,7 @@ def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> I
 
 
 def _line_after(service: str, follows: dict[str, str]) -> list[str]:
-    """As what a service went on, one after the other."""
+    """Return the successors of a service, one after the other."""
     line = []
     while service in follows:
         service = follows[service]
@@ -106,7 +114,7 @@ def _line_after(service: str, follows: dict[str, str]) -> list[str]:
 
 
 def _unknown_answers(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """A decision or an action that answers nothing that was said; a commitment that the charter does not have."""
+    """Find decisions and actions whose ``answers`` is no known id, and commitments that the charter does not have."""
     recommended = [each.id for _, each in _listed(parts, COMMITTEES_FILE, "recommendations")]
     decided = [each.id for _, each in _listed(parts, COMMITTEES_FILE, "decisions")]
     for key, known, what in (
@@ -116,24 +124,24 @@ def _unknown_answers(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iter
         for index, each in _listed(parts, COMMITTEES_FILE, key):
             if each.answers is not None and each.answers not in known:
                 location: tuple[int | str, ...] = (key, index, "answers")
-                remedy = f"{each.answers!r} is the id of no {what}: known: {', '.join(known) or 'none'}"
+                remedy = f"{each.answers!r} is not the id of a {what}: known: {', '.join(known) or 'none'}"
                 yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
     charter = parts.get(CHARTER_FILE)
     numbers = [each.number for each in charter.charter.commitments] if charter and charter.charter else []
     for index, tie in _listed(parts, COMMITTEES_FILE, "ties"):
         if numbers and tie.commitment not in numbers:
             location = ("ties", index, "commitment")
-            remedy = f"{tie.commitment} is no commitment of {CHARTER_FILE}: known: {', '.join(map(str, numbers))}"
+            remedy = f"{tie.commitment} is not a commitment of {CHARTER_FILE}: known: {', '.join(map(str, numbers))}"
             yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
 
 
 def _listed(parts: dict[str, Any], file: str, key: str) -> list[tuple[int, Any]]:
-    """The items of a list of a file, with their place; none where the file is absent or wrong."""
+    """Return the items of a list of a file with their indexes; none where the file is absent or wrong."""
     return list(enumerate(getattr(parts[file], key))) if file in parts else []
 
 
 def _overlapping_calibrations(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """Two calibrations that could both hold: nothing would say which."""
+    """Find calibrations that could both hold at once: neither would take precedence."""
     listed = parts[CALIBRATION_FILE].calibrations if CALIBRATION_FILE in parts else ()
     for (i, first), (j, second) in itertools.combinations(enumerate(listed), 2):
         if first.overlaps(second):
@@ -144,12 +152,12 @@ def _overlapping_calibrations(parts: dict[str, Any], nodes: dict[str, yaml.Node]
                 line_of(node, ("calibrations", j, "component")),
                 ("calibrations", j),
                 f"{second.component!r} is calibrated on line {line} already, for some of the same instances and days: "
-                "end one with 'until' before the other's 'from', or part their 'instances'",
+                "end one with 'until' before the other's 'from', or separate their 'instances'",
             )
 
 
 def _oversold_contracts(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """Contracts that together could cover more than everything."""
+    """Find contracts that could cover more than the whole use together."""
     listed = parts[CONTRACTS_FILE].contracts if CONTRACTS_FILE in parts else ()
     for index, contract in enumerate(listed):
         together = sum(other.share for other in listed if contract.meets(other))
@@ -160,23 +168,23 @@ def _oversold_contracts(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> I
                 line_of(nodes[CONTRACTS_FILE], location),
                 location,
                 f"{contract.share:g}: contracts of {contract.zone} on {contract.start.isoformat()} cover {together:g} of the use "
-                "together: shares add up to 1 at most; lower them, or part their periods or 'instances'",
+                "together: shares add up to 1 at most; lower them, or separate their periods or 'instances'",
             )
 
 
 def _overlapping_sites(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """An instance in two sites, or two figures for one day of a site: nothing would say which."""
+    """Find instances in two sites, and days of a site with two figures: neither would take precedence."""
     sites = parts[SITES_FILE].sites if SITES_FILE in parts else ()
     for (i, first), (j, second) in itertools.combinations(enumerate(sites), 2):
-        if any(meet(a, b) for a in first.instances for b in second.instances):
+        if any(patterns_meet(a, b) for a in first.instances for b in second.instances):
             line = line_of(nodes[SITES_FILE], ("sites", i, "instances"))
             where = ("sites", j, "instances")
             yield Problem(
                 SITES_FILE,
                 line_of(nodes[SITES_FILE], where),
                 where,
-                f"{list(second.instances)!r} takes in instances of site {first.id!r} (line {line}): an instance is in one site, "
-                "part the patterns",
+                f"{list(second.instances)!r} matches instances of site {first.id!r} (line {line}): an instance is in one site, "
+                "separate the patterns",
             )
     for index, site in enumerate(sites):
         for name in ("pue", "wue", "water_factor"):

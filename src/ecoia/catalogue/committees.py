@@ -1,4 +1,4 @@
-"""``committees.yaml``: what the committees said and decided, who acts on it, and what is said beside a quarter's figures."""
+"""``committees.yaml``: recommendations and decisions of committees, actions, and comments on a quarter's figures."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def _unnamed(value: str) -> str:
 
 
 Said = Annotated[Text, AfterValidator(_unnamed)]
-"""A text that committees and readers see: no address in it."""
+"""A text that committees and readers see. It holds no address."""
 
 
 class Recommendation(Model):
-    """What a committee recommends, of one service or project, or of all (``service`` None)."""
+    """A committee's recommendation on one service or project, or on all (``service`` None)."""
 
     id: Slug
     quarter: QuarterText
@@ -50,7 +50,7 @@ class Recommendation(Model):
 
 
 class CommitteeDecision(Model):
-    """What a committee decided. ``answers`` is the recommendation that it answers, if any."""
+    """A committee's decision. ``answers`` is the id of the recommendation that it answers, if any."""
 
     id: Slug
     quarter: QuarterText
@@ -63,9 +63,10 @@ class CommitteeDecision(Model):
 
 
 class Action(Model):
-    """What was undertaken: by which role, until when, and what became of it.
+    """An action: the role in charge, its due quarter, and its state.
 
-    ``quarter`` is when it was opened, ``closed`` when it was done or dropped. ``answers`` is a recommendation or a decision.
+    ``quarter`` is when it was opened, ``closed`` when it was done or dropped. ``answers`` is the id of a recommendation or
+    decision.
     """
 
     id: Slug
@@ -80,27 +81,29 @@ class Action(Model):
     note: Said | None = None
 
     @model_validator(mode="after")
-    def _one_story(self) -> Action:
+    def _check_state(self) -> Action:
         if (self.state in CLOSED) != (self.closed is not None):
-            raise ValueError("'closed' is the quarter in which it was done or dropped: give it with those states, and no other")
+            raise ValueError(
+                "'closed' is the quarter in which it was done or dropped: give it with these states, and with no other"
+            )
         for name, value in (("due", self.due), ("closed", self.closed)):
             if value is not None and value < self.quarter:
                 raise ValueError(f"'{name}' {value} is before 'quarter' {self.quarter}, in which it was opened: correct one")
         return self
 
     def state_at(self, quarter: str) -> State | None:
-        """What its state was at the end of a quarter; None before it was opened."""
+        """Return its state at the end of a quarter; None before it was opened."""
         if quarter < self.quarter:
             return None
         return "under-way" if self.closed is not None and quarter < self.closed else self.state
 
     def late_at(self, quarter: str) -> bool:
-        """Whether it was still open at the end of a quarter that lies after the one in which it was due."""
+        """Return whether it was still open at the end of a quarter after its due quarter."""
         return self.state_at(quarter) not in (None, *CLOSED) and self.due < quarter
 
 
 class SectionComment(Model):
-    """What the organisation says beside the figures of a part of the report."""
+    """The organisation's comment on the figures of a section of the report."""
 
     quarter: QuarterText
     section: Section
@@ -108,7 +111,7 @@ class SectionComment(Model):
 
 
 class Tie(Model):
-    """How the environmental commitment meets another one of the charter, in a quarter."""
+    """How the environmental commitment relates to another commitment of the charter, in a quarter."""
 
     quarter: QuarterText
     commitment: Annotated[int, Field(ge=1)]
@@ -126,7 +129,7 @@ class CommitteesFile(Model):
     ties: tuple[Tie, ...] = ()
 
     def of(self, quarter: str) -> CommitteesFile:
-        """What belongs to one quarter: said or decided in it; of the actions, those that were open in it or closed in it."""
+        """Return the entries of one quarter. An action belongs to each quarter in which it was open or closed."""
         return CommitteesFile(
             recommendations=tuple(each for each in self.recommendations if each.quarter == quarter),
             decisions=tuple(each for each in self.decisions if each.quarter == quarter),

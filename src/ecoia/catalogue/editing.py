@@ -1,4 +1,4 @@
-"""Changing a YAML file of the catalogue where its data changes, and nowhere else: comments and what is not shown stay."""
+"""Editing a YAML file of the catalogue only where its data changes: comments and everything else stay."""
 
 from __future__ import annotations
 
@@ -14,22 +14,32 @@ _WIDTH = 120
 
 
 class Entry(NamedTuple):
-    """An item of a list as it shall be: the one that has this ``place`` now, as it is or with new ``data``; or a new one."""
+    """An item of the new list.
+
+    Attributes:
+        place: Index of the item in the old list. None: the item is new.
+        data: New data of the item. None: the item stays as it is.
+    """
 
     place: int | None
     data: dict[str, Any] | None
 
 
 def with_list(text: str, path: Sequence[str], entries: Sequence[Entry]) -> str:
-    """The text of a file with the items of one list changed.
+    """Return the text of a file with one list changed.
 
-    Items that stay keep their lines, comments included; those that change keep the comments above them. Where the file is
-    written in a way that cannot be changed in part (anchors, everything on one line), it is written anew, without comments.
+    Unchanged items keep their lines, comments included; changed items keep the comments above them. A file that cannot be
+    changed in part (anchors, everything on one line) is written anew, without comments.
 
     Args:
-        text: The file; may be empty.
-        path: Where the list is, e.g. ``("charter", "commitments")``. It need not be there yet.
-        entries: The items of the list, in their order.
+        text: Text of the file; may be empty.
+        path: Keys down to the list, e.g. ``("charter", "commitments")``. The list need not exist yet.
+        entries: Items of the new list, in order.
+
+    Example:
+        >>> print(with_list("", ["services"], [Entry(None, {"id": "chat"})]), end="")
+        services:
+          - id: chat
     """
     old = _at(yaml.safe_load(text), path) or []
     items = [old[entry.place] if entry.data is None and entry.place is not None else entry.data for entry in entries]
@@ -37,12 +47,27 @@ def with_list(text: str, path: Sequence[str], entries: Sequence[Entry]) -> str:
 
 
 def with_value(text: str, path: Sequence[str], value: Any) -> str:
-    """The text of a file with one value changed, which is then written on one line."""
+    """Return the text of a file with one value changed. The value is written on one line.
+
+    Args:
+        text: Text of the file; may be empty.
+        path: Keys down to the value. The value need not exist yet.
+        value: The new value.
+
+    Example:
+        >>> with_value("use: default  # ours\\n", ["use"], "ember")
+        'use: ember  # ours\\n'
+    """
     return _replaced(text, path, value, lambda *_: _inline(value))
 
 
 def comments(text: str) -> int:
-    """How many lines of a file have a comment, or what looks like one."""
+    """Count the lines of a file that have a comment, or text that looks like one.
+
+    Example:
+        >>> comments("# ours\\nuse: ember\\n")
+        1
+    """
     return sum(line.startswith("#") or " #" in line for line in text.splitlines())
 
 
@@ -69,20 +94,20 @@ def _reads_as(text: str, data: Any) -> bool:
 
 
 def _span(text: str, key: yaml.Node, node: yaml.Node) -> tuple[int, int]:
-    """Where a value begins and ends: a list in block form takes whole lines, from the end of its key's."""
+    """Return where a value begins and ends. A list in block form takes whole lines, from the end of the line of its key."""
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:
         return _line_end(text, key), _line_end(text, node)
     return node.start_mark.index, _end(node)
 
 
 def _line_end(text: str, node: yaml.Node) -> int:
-    """The end of the line on which the content of a node ends."""
+    """Return the end of the line on which the content of a node ends."""
     found = text.find("\n", len(text[: _end(node)].rstrip()))  # a text in block form ends at what follows it
     return len(text) if found < 0 else found
 
 
 def _end(node: yaml.Node) -> int:
-    """Where the content of a node ends: the mark of a block is where the next one begins."""
+    """Return where the content of a node ends. The end mark of a block is where the next block begins, so ask its children."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         return max(map(_end, children))
@@ -90,10 +115,10 @@ def _end(node: yaml.Node) -> int:
 
 
 def _list_text(text: str, node: yaml.Node | None, start: int, entries: Sequence[Entry], indent: int) -> str | None:
-    """What follows ``key:``: the list as a block. Items that stay, and comments above items, are the file's own text."""
+    """Return the list as a block, to follow ``key:``. Unchanged items and comments above items are the file's own text."""
     if not entries:
         return " []"
-    chunks: list[tuple[str, str]] = []  # what stands above an item, and the item
+    chunks: list[tuple[str, str]] = []  # the text above an item, and that of the item
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:
         indent = node.start_mark.column
         at = start + 1
@@ -106,7 +131,7 @@ def _list_text(text: str, node: yaml.Node | None, start: int, entries: Sequence[
     for entry in entries:
         above, own = chunks[entry.place] if entry.place is not None and entry.place < len(chunks) else ("", "")
         if entry.data is None and not own:
-            return None  # an item of a list that is written on one line: all of it is written anew
+            return None  # the list is on one line: write all of it anew
         written.append(above + (own if entry.data is None else _item(entry.data, indent)))
     return "\n" + "\n".join(written)
 

@@ -1,4 +1,4 @@
-"""``factors.yaml`` and ``contracts.yaml``: which emission factors are in use, what electricity was contracted."""
+"""``factors.yaml`` and ``contracts.yaml``: the emission factors in use, and contracted electricity."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone, meet
+from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone, patterns_meet
 
 FACTORS_FILE, CONTRACTS_FILE = "factors.yaml", "contracts.yaml"
 
 
 class FactorsFile(Model):
-    """``factors.yaml``: the set of emission factors in use, its one scope and basis, and how a gap in it is filled, if at all."""
+    """``factors.yaml``: the set of emission factors in use, its one scope and basis, and the rule that fills gaps, if any."""
 
     use: Slug = "default"
     scope: Literal["direct", "lifecycle"] | None = None
@@ -22,10 +22,18 @@ class FactorsFile(Model):
 
 
 class Contract(Model):
-    """Electricity that a supplier sold as its own: what a kilowatt-hour of it emits, and what part of the use it covers.
+    """Contracted electricity: its emissions per kilowatt-hour, and the share of the use that it covers.
 
-    ``instances`` are names or patterns (``*``, ``?``); ``from`` and ``until`` civil days in the organisation's time zone,
-    half-open. ``evidence`` is what shows it (guarantees of origin cancelled, a certificate), never the contract's price.
+    Attributes:
+        supplier: The supplier.
+        gco2e_per_kwh: Emissions of a contracted kilowatt-hour.
+        scope: What they count.
+        share: Share of the use that the contract covers, above 0, up to 1.
+        zone: Zone of the electricity.
+        instances: Names or patterns (``*``, ``?``) of the instances that it covers.
+        start: First civil day in the organisation's time zone that it covers (``from``).
+        until: First civil day that it no longer covers.
+        evidence: The evidence (cancelled guarantees of origin, a certificate), never the contract's price.
     """
 
     supplier: Text
@@ -39,13 +47,13 @@ class Contract(Model):
     evidence: Text
 
     @model_validator(mode="after")
-    def _some_days(self) -> Contract:
+    def _check_days(self) -> Contract:
         if self.until <= self.start:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self
 
     def covers(self, zone: str, instance: str, day: Day) -> bool:
-        """Whether it holds for what an instance uses in a zone on a civil day."""
+        """Return whether it covers what an instance uses in a zone on a civil day."""
         return (
             zone == self.zone
             and self.start <= day < self.until
@@ -53,11 +61,11 @@ class Contract(Model):
         )
 
     def meets(self, other: Contract) -> bool:
-        """Whether the other could hold for some instance in the zone on this one's first day."""
+        """Return whether the other could cover some instance of the zone on this one's first day."""
         return (
             self.zone == other.zone
             and other.start <= self.start < other.until
-            and any(meet(a, b) for a in self.instances for b in other.instances)
+            and any(patterns_meet(a, b) for a in self.instances for b in other.instances)
         )
 
 

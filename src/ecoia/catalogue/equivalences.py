@@ -1,4 +1,4 @@
-"""``equivalences.yaml``: what CO2e is set beside in the annexes, for those who ask for it. Without the file, nothing."""
+"""``equivalences.yaml``: everyday quantities that the annexes compare CO2e with. Without the file there is no comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EQUIVALENCES_FILE = "equivalences.yaml"
 
 @dataclass(frozen=True)
 class Equivalence:
-    """What emits how much, by unit, as its source has it. ``date`` is the day of the source's version."""
+    """Emissions of one unit of something, as its source has them. ``date`` is the day of the source's version."""
 
     kg_per_unit: float
     unit: str
@@ -27,7 +27,7 @@ _ADEME = "ADEME, Impact CO2 (impactco2.fr)"
 _SNAPSHOT = "2026-07-01"
 
 EQUIVALENCES: Mapping[str, Equivalence] = {
-    # Use (fuel, or electricity of traction), then making of the vehicle.
+    # Use (fuel, or traction electricity), then making of the vehicle.
     "km-voiture-thermique": Equivalence(0.1105577600556303 + 0.03169565217391306, "km", _ADEME, _SNAPSHOT),
     "km-tgv": Equivalence(0.0023 + 0.00063, "km", _ADEME, _SNAPSHOT),  # of one passenger
 }
@@ -42,11 +42,11 @@ def _known(value: str) -> str:
 
 def _once(value: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(value)) < len(value):
-        raise ValueError("the same equivalence twice: name each once")
+        raise ValueError("named twice: name each once")
     return value
 
 
 class EquivalencesFile(Model):
-    """``equivalences.yaml``: two at most, as more would be a page of its own and no clearer."""
+    """``equivalences.yaml``. It names two at most: more would fill a page without making the figure clearer."""
 
     use: Annotated[tuple[Annotated[str, AfterValidator(_known)], ...], Field(max_length=2), AfterValidator(_once)] = ()

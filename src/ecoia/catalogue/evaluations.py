@@ -1,4 +1,4 @@
-"""``evaluations.yaml``: how project managers answered the self-assessment of commitment 7, service by service."""
+"""``evaluations.yaml``: answers of project managers to the self-assessment of commitment 7, by service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ QUESTIONS = {
         "questions-ouvertes",
     ),
 }
-"""Ids of the questions, by theme, in the order in which they are asked. Their words are the pages' business."""
+"""Ids of the questions by theme, in the order in which they are asked. The pages have their wording."""
 
 THEMES = {question: theme for theme, questions in QUESTIONS.items() for question in questions}
 
@@ -57,7 +57,7 @@ def _question(value: str) -> str:
 
 
 class Answer(Model):
-    """An answer to one question about one service. ``open``: it is still being looked into."""
+    """An answer to one question about one service. ``open``: not answered yet."""
 
     service: Slug
     quarter: QuarterText

@@ -1,4 +1,4 @@
-"""What fields of the catalogue's files are made of: ids, quarters, days, roles, patterns of instances."""
+"""Types of fields in the catalogue's files: ids, quarters, days, roles, patterns of instances."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _role(value: str) -> str:
 
 
 def _iso_day(value: Any) -> Any:
-    # YAML reads an unquoted day as a date already; anything else must be quoted ISO, never a number of seconds.
+    # YAML reads an unquoted day as a date. Accept quoted ISO text too, but never a number, which pydantic takes for seconds.
     if isinstance(value, date | str) or value is None:
         return value
     raise ValueError("write a day as 2026-11-23")
@@ -49,7 +49,7 @@ def _pattern(value: str) -> str:
     return value
 
 
-def _listed(value: Any) -> Any:
+def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
@@ -64,23 +64,30 @@ QuarterText = Annotated[str, AfterValidator(_quarter)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Day = Annotated[date, BeforeValidator(_iso_day)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_listed)]
+Patterns = Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1), BeforeValidator(_one_or_many)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Role = Annotated[Text, AfterValidator(_role)]
-Listed = BeforeValidator(_listed)
+OneOrMany = BeforeValidator(_one_or_many)
 
 
 class Model(BaseModel):
+    """A part of a file: unknown fields are refused, and nothing changes after loading."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @cache
-def meet(a: str, b: str) -> bool:
-    """Whether some name fits both patterns."""
+def patterns_meet(a: str, b: str) -> bool:
+    """Return whether some name fits both patterns (``*``: any characters, ``?``: one).
+
+    Example:
+        >>> patterns_meet("gpu-0*", "*-07"), patterns_meet("gpu-*", "cpu-*")
+        (True, False)
+    """
     if not a or not b:
         return not (a or b).strip("*")
     if a[0] == "*":
-        return meet(a[1:], b) or meet(a, b[1:])
+        return patterns_meet(a[1:], b) or patterns_meet(a, b[1:])
     if b[0] == "*":
-        return meet(b, a)
-    return (a[0] == b[0] or "?" in (a[0], b[0])) and meet(a[1:], b[1:])
+        return patterns_meet(b, a)
+    return (a[0] == b[0] or "?" in (a[0], b[0])) and patterns_meet(a[1:], b[1:])

@@ -1,4 +1,4 @@
-"""The catalogue as a whole, and how it is read from a folder."""
+"""The catalogue as a whole, and reading it from a folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ecoia.errors import CatalogueError
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The files together. What a missing file would have said is empty, never invented."""
+    """The content of all files. A missing file leaves its part empty: nothing is invented."""
 
     register: ServicesFile = field(default_factory=ServicesFile)
     charter: CharterFile | None = None
@@ -51,7 +51,7 @@ class Catalogue:
 
     @property
     def gsd(self) -> dict[str, float]:
-        """Geometric standard deviations in use: those of ``deviations.GSD``, but where the organisation chose others."""
+        """Geometric standard deviations in use: those of ``uncertainty.GSD``, unless the organisation chose others."""
         return {**GSD, **self.method.gsd}
 
     @property
@@ -60,11 +60,16 @@ class Catalogue:
         return self.register.services
 
     def service(self, service_id: str | None) -> Service | None:
-        """The service of this id; None when it is not registered."""
+        """Return the service with this id; None where it is not registered."""
         return next((service for service in self.services if service.id == service_id), None)
 
     def evaluation(self, service_id: str, quarter: str) -> dict[str, Answer]:
-        """The answers to a service's self-assessment by question: of each, the last given in the quarter or before it."""
+        """Return the latest answer to each question of a service's self-assessment.
+
+        Args:
+            service_id: The service.
+            quarter: The last quarter whose answers count.
+        """
         given = sorted((a for a in self.answers if a.service == service_id and a.quarter <= quarter), key=lambda a: a.quarter)
         return {answer.question: answer for answer in given}
 
@@ -85,7 +90,7 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
 )
 
 FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
-"""Every file that the catalogue's folder may hold, but for imported factors."""
+"""Every file that the catalogue's folder may hold, apart from imported factors."""
 
 _UNIQUE: dict[str, Unique] = {
     SERVICES_FILE: ((("services",), ("id",)),),
@@ -105,10 +110,14 @@ def load(folder: str | Path | None) -> Catalogue:
     """Read the catalogue of a folder.
 
     Args:
-        folder: Where the files are; each may be absent. None: an empty catalogue, in which everything is unregistered.
+        folder: Folder of the files; each may be absent. None: an empty catalogue, in which every service is unregistered.
 
     Raises:
-        CatalogueError: the folder is missing, or a file is wrong; the message has one line a mistake.
+        CatalogueError: The folder is missing, or a file is wrong; the message has one line per mistake.
+
+    Example:
+        >>> load(None).gsd["counters"]
+        1.25
     """
     if folder is None:
         return Catalogue()
@@ -135,15 +144,26 @@ def load(folder: str | Path | None) -> Catalogue:
 
 
 def problems_of(folder: Path) -> list[Problem]:
-    """Every mistake of the catalogue of a folder, in the order of its files."""
+    """Return every mistake of the catalogue of a folder, by file and line.
+
+    Example:
+        ``for problem in problems_of(folder): print(problem)`` prints one mistake a line, with file, line, field and remedy.
+    """
     return _contents(folder, _FILES, tables=True)[1]
 
 
 def factors_chosen(folder: str | Path | None) -> FactorsFile:
-    """``factors.yaml`` alone: which emission factors are in use, whatever the other files say.
+    """Read ``factors.yaml`` alone, whether or not the other files are right.
+
+    Args:
+        folder: Folder of the catalogue. None: there is none.
 
     Raises:
-        CatalogueError: the file is wrong.
+        CatalogueError: The file is wrong.
+
+    Example:
+        >>> factors_chosen(None).use
+        'default'
     """
     if folder is None:
         return FactorsFile()
@@ -152,7 +172,7 @@ def factors_chosen(folder: str | Path | None) -> FactorsFile:
 
 
 def _read(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool = False) -> dict[str, Any]:
-    """The contents of some files of a folder, each that is there by its name."""
+    """Return the content of those files of a folder that exist, by name."""
     parts, problems = _contents(base, files, tables=tables)
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"

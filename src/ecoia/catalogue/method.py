@@ -1,4 +1,4 @@
-"""``method.yaml``: what of the method the organisation chose otherwise."""
+"""``method.yaml``: uncertainties that the organisation chose itself."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def _source_of_error(value: str) -> str:
 
 
 class MethodFile(Model):
-    """``method.yaml``. ``gsd`` holds geometric standard deviations that take the place of those of ``deviations.GSD``.
+    """``method.yaml``.
 
-    ``because`` gives the source and date of the choice.
+    Attributes:
+        gsd: Geometric standard deviations that replace those of ``uncertainty.GSD``, by source of error.
+        because: Source and date of the choice.
     """
 
     gsd: dict[Annotated[str, AfterValidator(_source_of_error)], Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)]] = (
@@ -33,7 +35,7 @@ class MethodFile(Model):
     because: Text | None = None
 
     @model_validator(mode="after")
-    def _with_its_reason(self) -> MethodFile:
+    def _check_reason(self) -> MethodFile:
         if self.gsd and self.because is None:
             raise ValueError("deviations are changed: add 'because' with the source and the date of the choice")
         return self

@@ -1,11 +1,11 @@
-"""``outcomes.csv``: what of the services' results was accepted."""
+"""``outcomes.csv``: how many results of the services were accepted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecoia.catalogue.csv_files import Wrong, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.csv_files import CellMistakes, count_of, quarter_of, read_csv, service_of, source_of
 from ecoia.catalogue.problems import Problem
 
 OUTCOMES_FILE = "outcomes.csv"
@@ -14,7 +14,7 @@ OUTCOME_COLUMNS = ("service", "quarter", "accepted", "source")
 
 @dataclass(frozen=True)
 class Outcomes:
-    """A line of ``outcomes.csv``: how many results of a service were accepted in a quarter, and who says so."""
+    """A line of ``outcomes.csv``: how many results of a service were accepted in a quarter, and the source of the count."""
 
     service: str
     quarter: str
@@ -23,11 +23,18 @@ class Outcomes:
 
 
 def read_outcomes(path: Path) -> tuple[tuple[Outcomes, ...], list[Problem]]:
-    """``outcomes.csv``: one line a service and quarter."""
+    """Read ``outcomes.csv``, one line for each service and quarter.
+
+    Args:
+        path: The file; it may be absent.
+
+    Returns:
+        The lines, and every mistake.
+    """
     return read_csv(path, OUTCOME_COLUMNS, _outcomes, lambda each: (each.quarter, each.service))
 
 
-def _outcomes(cells: dict[str, str], wrong: Wrong) -> Outcomes:
+def _outcomes(cells: dict[str, str], wrong: CellMistakes) -> Outcomes:
     return Outcomes(
         service_of(cells, wrong), quarter_of(cells, wrong), count_of(cells, "accepted", wrong), source_of(cells, wrong)
     )

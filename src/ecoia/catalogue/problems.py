@@ -1,4 +1,4 @@
-"""Mistakes of the catalogue: where each is, and what to do about it."""
+"""Mistakes of the catalogue: the place and remedy of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from ecoia.catalogue.fields import Model
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake, where it is and what to do."""
+    """A mistake.
+
+    Attributes:
+        file: Name of the file.
+        line: Its line, from 1.
+        location: Keys and indexes down to it; empty for the file itself.
+        remedy: What is wrong, and what to do.
+    """
 
     file: str
     line: int
@@ -22,7 +29,7 @@ class Problem:
 
     @property
     def path(self) -> str:
-        """The location as people write it: ``targets[2].decision.body``; empty for the file itself."""
+        """The location as text, e.g. ``targets[2].decision.body``; empty for the file itself."""
         text = ""
         for step in self.location:
             text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
@@ -33,43 +40,62 @@ class Problem:
 
 
 def remedy_of(problem: dict[str, Any], model: type[Model]) -> str:
-    """What is wrong and what to do, from a pydantic error."""
+    """Return the text of a pydantic error: what is wrong, and what to do.
+
+    Args:
+        problem: The error, as pydantic describes it.
+        model: Model of the file, for the names of its fields.
+    """
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
-    if kind == "missing" and problem["loc"][-1] == "life_years":
-        return "missing: add the expected life in years, as your accounts or the maker have it; nothing is amortised without"
-    if kind == "missing":
-        return "missing: add it"
+    remedy = _remedy_of_field(kind, problem["loc"], value, context)
+    if remedy is not None:
+        return remedy
     if kind == "extra_forbidden":
         known = _fields_at(model, problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return f"no such field: {hint}known: {', '.join(known)}"
     if kind == "value_error":
-        said = str(context["error"])
-        return said if isinstance(value, dict) else f"{value!r}: {said}"
+        text = str(context["error"])
+        return text if isinstance(value, dict) else f"{value!r}: {text}"
     if kind == "literal_error":
         return f"{value!r}: choose one of {context['expected'].replace(' or ', ', ')}"
-    if kind == "string_type":
-        return f"{value!r}: write text, between quotes if YAML reads it otherwise"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"{_short(value)}: write 'field: value' lines here"
-    if kind == "tuple_type":
-        return f"{_short(value)}: write a list, each item on a line that starts with '- '"
-    if kind == "string_pattern_mismatch":
-        return f"{value!r}: write the 64 hexadecimal digits (lower case) of a SHA-256"
-    if kind == "too_short":
-        return "empty: write at least 1 item, or leave it out"
-    if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][-1] == "wall_factor":
-        return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
-    if kind == "greater_than" and problem["loc"][-1] == "instance_days":
-        return f"{value!r}: write on how many days it runs in a full quarter, added up over its instances; or leave it out"
-    if kind == "too_long" and problem["loc"] == ("use",):
-        return f"{len(value)} equivalences: keep {context['max_length']} at most"
-    if kind in ("greater_than_equal", "less_than_equal") and problem["loc"][0] == "gsd":
-        return f"{value!r}: write a geometric standard deviation, from 1 (no error at all) to 10"
-    if kind == "greater_than_equal" and "pue" in problem["loc"]:
-        return f"{value!r}: a PUE is energy of the building / energy of its IT equipment: write 1 or more"
+    template = _REMEDIES.get(kind)
+    if template is not None:
+        return template.format(value=repr(value), short=_short(value))
     return f"{_short(value)}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+_FIELDS_HERE = "{short}: write 'field: value' lines here"
+_REMEDIES = {
+    "missing": "missing: add it",
+    "string_type": "{value}: write text, between quotes if YAML reads it otherwise",
+    "model_type": _FIELDS_HERE,
+    "dict_type": _FIELDS_HERE,
+    "model_attributes_type": _FIELDS_HERE,
+    "tuple_type": "{short}: write a list, each item on a line that starts with '- '",
+    "string_pattern_mismatch": "{value}: write the 64 hexadecimal digits (lower case) of a SHA-256",
+    "too_short": "empty: write at least 1 item, or leave it out",
+}
+"""By kind of pydantic error, where neither the field nor the details of the error matter."""
+
+
+def _remedy_of_field(kind: str, location: Sequence[int | str], value: Any, context: dict[str, Any]) -> str | None:
+    """Return the remedy of a mistake that is particular to one field; None where it is not."""
+    out_of_bounds = kind in ("greater_than_equal", "less_than_equal")
+    if kind == "missing" and location[-1] == "life_years":
+        return "missing: add the expected life in years, as your accounts or the maker have it; nothing is amortised without"
+    if out_of_bounds and location[-1] == "wall_factor":
+        return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
+    if kind == "greater_than" and location[-1] == "instance_days":
+        return f"{value!r}: write on how many days it runs in a full quarter, added up over its instances; or leave it out"
+    if kind == "too_long" and tuple(location) == ("use",):
+        return f"{len(value)} equivalences: keep {context['max_length']} at most"
+    if out_of_bounds and location[0] == "gsd":
+        return f"{value!r}: write a geometric standard deviation, from 1 (no error at all) to 10"
+    if kind == "greater_than_equal" and "pue" in location:
+        return f"{value!r}: a PUE is energy of the building / energy of its IT equipment: write 1 or more"
+    return None
 
 
 def _short(value: Any) -> str:
@@ -78,17 +104,17 @@ def _short(value: Any) -> str:
 
 
 def _fields_at(model: type[Model], location: Sequence[int | str]) -> list[str]:
-    """The field names that are legal at a location."""
+    """Return the names of the fields that a location may hold."""
     current = model
     for step in location:
         if isinstance(step, int):
-            continue  # an item of the list whose model is already taken
+            continue  # an item of a list: its model was found with the list
         current = _model_in(current.model_fields[step].annotation) or current
     return [info.alias or name for name, info in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[Model] | None:
-    """The model inside ``Model | None`` or ``tuple[Model, ...]``."""
+    """Return the model inside ``Model | None`` or ``tuple[Model, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

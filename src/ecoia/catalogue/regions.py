@@ -1,11 +1,11 @@
-"""``regions.csv``: units delivered by region, by which a quarter's figures are apportioned to it."""
+"""``regions.csv``: units delivered by region, in proportion to which a quarter's figures are split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecoia.catalogue.csv_files import Wrong, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.csv_files import CellMistakes, count_of, quarter_of, read_csv, service_of, source_of
 from ecoia.catalogue.problems import Problem
 
 REGIONS_FILE = "regions.csv"
@@ -14,7 +14,7 @@ REGION_COLUMNS = ("region", "service", "quarter", "units", "source")
 
 @dataclass(frozen=True)
 class RegionUnits:
-    """A line of ``regions.csv``: how many functional units of a service a region had in a quarter, and who says so."""
+    """A line of ``regions.csv``: functional units of a service delivered in a region in a quarter, with their source."""
 
     region: str
     service: str
@@ -24,11 +24,18 @@ class RegionUnits:
 
 
 def read_regions(path: Path) -> tuple[tuple[RegionUnits, ...], list[Problem]]:
-    """``regions.csv``: one line a region, service and quarter."""
+    """Read ``regions.csv``, one line for each region, service and quarter.
+
+    Args:
+        path: The file; it may be absent.
+
+    Returns:
+        The lines, and every mistake.
+    """
     return read_csv(path, REGION_COLUMNS, _region, lambda each: (each.quarter, each.service, each.region))
 
 
-def _region(cells: dict[str, str], wrong: Wrong) -> RegionUnits:
+def _region(cells: dict[str, str], wrong: CellMistakes) -> RegionUnits:
     region = cells["region"]
     if not 0 < len(region) <= 200 or "@" in region:
         wrong.append(("region", f"{region!r}: write the name of a region, without an address, e.g. Bourgogne-Franche-Comté"))

@@ -1,4 +1,4 @@
-"""``services.yaml``: who is in the denominator of coverage."""
+"""``services.yaml``: the register of services, which is the denominator of coverage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.boamps import BoAmps
-from ecoia.catalogue.fields import Day, Listed, Model, Role, Slug, Text
+from ecoia.catalogue.fields import Day, Model, OneOrMany, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
 
@@ -20,12 +20,15 @@ Metric = Annotated[str, Field(min_length=1, max_length=100)]
 class Service(Model):
     """A named AI service of the register.
 
-    ``lifetime_units`` is how many functional units the model in service is expected to deliver before it is replaced: over
-    these its training is amortised. ``instance_days`` is on how many days, added up over its instances, it runs in a full
-    quarter: the recorded ones are compared with it. ``since`` is the first day on which it existed: it is added by estimate to
-    a baseline quarter that holds such days and no record of it. ``succeeds`` names the service that it replaces, or
-    several that were merged into it. ``quality`` says of a figure of quality (``accuracy: higher``)
-    in which direction it is better: only then are runs compared by it.
+    Attributes:
+        lifetime_units: Functional units that the model in service is expected to deliver before it is replaced. Its training
+            is amortised over them.
+        since: First day on which the service existed. A baseline quarter with such days but no record of the service gets an
+            estimate of it.
+        instance_days: Days on which it runs in a full quarter, added up over its instances. Recorded days are compared with it.
+        succeeds: Ids of the service that it replaces, or of several that were merged into it.
+        quality: For each figure of quality, the direction in which it is better (``accuracy: higher``). Runs are compared only
+            by figures with a direction.
     """
 
     id: Slug
@@ -41,19 +44,19 @@ class Service(Model):
     scope: Text | None = None
     owner_role: Role | None = None
     stand_in: bool = False
-    succeeds: Annotated[tuple[Slug, ...], Listed] = ()
+    succeeds: Annotated[tuple[Slug, ...], OneOrMany] = ()
     quality: dict[Metric, Literal["higher", "lower"]] = Field(default_factory=dict)
     boamps: BoAmps | None = None
 
     @model_validator(mode="after")
-    def _not_itself(self) -> Service:
+    def _check_successor(self) -> Service:
         if self.id in self.succeeds:
-            raise ValueError("'succeeds' names this very service: name the one that it replaces, or leave it out")
+            raise ValueError("'succeeds' names this very service: name the service that it replaces, or leave it out")
         return self
 
 
-class Unnamed(Model):
-    """Services that exist without being named: they stay in the denominator of coverage."""
+class UnnamedServices(Model):
+    """Services that exist but are not named: they stay in the denominator of coverage."""
 
     count: Annotated[int, Field(ge=0)] = 0
     approximate: bool = False
@@ -64,5 +67,5 @@ class ServicesFile(Model):
     """``services.yaml``."""
 
     as_of: Day | None = None
-    unnamed: Unnamed = Unnamed()
+    unnamed: UnnamedServices = UnnamedServices()
     services: tuple[Service, ...] = ()

@@ -1,4 +1,4 @@
-"""Writing files of the catalogue: all of them, or none."""
+"""Writing several files of the catalogue: all of them, or none."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from ecoia.errors import EcoiaError
 
 
 def save(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write some files of a folder. A reader meets each as it was or as it is now; a failure leaves all as they were.
+    """Write some files of a folder. A reader finds each file either old or new; a failure leaves all of them old.
+
+    Args:
+        folder: The folder.
+        texts: New content by name of file.
 
     Raises:
-        EcoiaError: the folder cannot be written; nothing has changed.
+        EcoiaError: The folder cannot be written; nothing has changed.
+
+    Example:
+        ``save(folder, {"targets.yaml": text, "committees.yaml": other})`` writes both files, or none.
     """
     before: dict[str, bytes | None] = {}
     drafts = {name: folder / f".{name}-{secrets.token_hex(4)}" for name in texts}

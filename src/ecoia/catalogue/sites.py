@@ -15,7 +15,7 @@ SITES_FILE = "sites.yaml"
 
 
 class SiteFigure(Model):
-    """A figure of a site over some civil days (half-open, in the organisation's time zone), with where it comes from."""
+    """A figure of a site over some civil days (half-open, in the organisation's time zone), with its source."""
 
     value: float
     quality: Literal["measured", "declared", "default"]
@@ -26,30 +26,30 @@ class SiteFigure(Model):
 
     @property
     def days(self) -> tuple[Day, Day]:
-        """First day on which it holds, and first on which it no longer does."""
+        """The first day on which it holds, and the first on which it no longer does."""
         return self.start or date.min, self.until or date.max
 
     @model_validator(mode="after")
-    def _some_days(self) -> SiteFigure:
+    def _check_days(self) -> SiteFigure:
         if self.days[1] <= self.days[0]:
             raise ValueError("'until' is the first day on which it no longer holds: write a day after 'from'")
         return self
 
 
 class Pue(SiteFigure):
-    """Power usage effectiveness: energy of the building / energy of its IT equipment."""
+    """Power usage effectiveness: energy of the building over energy of its IT equipment."""
 
     value: Annotated[float, Field(ge=1, le=5, allow_inf_nan=False)]
 
 
 class WaterFigure(SiteFigure):
-    """Litres consumed per kWh: of IT energy (WUE), or of electricity (water factor of the mix)."""
+    """Litres consumed per kWh of IT energy (WUE), or per kWh of electricity (water factor of the mix)."""
 
     value: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
 class Site(Model):
-    """A building, and which instances are in it. ``operated``: by the organisation itself (``own``), or by who hosts it."""
+    """A building and the instances in it. ``operated``: by the organisation itself (``own``) or by a host (``hosted``)."""
 
     id: Slug
     name: Text | None = None
@@ -61,11 +61,19 @@ class Site(Model):
     water_factor: tuple[WaterFigure, ...] = ()
 
     def holds(self, instance: str) -> bool:
-        """Whether an instance is in it."""
+        """Return whether an instance is in it."""
         return any(fnmatchcase(instance, pattern) for pattern in self.instances)
 
-    def at(self, day: Day, index: int) -> tuple[int, int, int, int]:
-        """``index`` (its own place among sites), then the places of the PUE, WUE and water factor of a day; -1: none."""
+    def figure_indexes(self, day: Day, index: int) -> tuple[int, int, int, int]:
+        """Return the indexes of the figures that hold on a day.
+
+        Args:
+            day: Civil day in the organisation's time zone.
+            index: Index of this site among all.
+
+        Returns:
+            ``index``, then the index of the day's PUE, WUE and water factor; -1: none.
+        """
 
         def found(figures: Sequence[SiteFigure]) -> int:
             return next((at for at, figure in enumerate(figures) if figure.days[0] <= day < figure.days[1]), -1)

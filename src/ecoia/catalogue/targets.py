@@ -1,4 +1,4 @@
-"""``targets.yaml``: what was promised."""
+"""``targets.yaml``: promises of the organisation, and when a published quarter is recalculated."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def _indicator(value: str) -> str:
     return value
 
 
-class Decision(Model):
-    """Who adopted a target, when, and the SHA-256 of the minutes that say so."""
+class TargetDecision(Model):
+    """The body that adopted a target, the day, and the SHA-256 of the minutes."""
 
     body: Slug | None = None
     date: Day | None = None
     minutes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
-class Baseline(Model):
+class TargetBaseline(Model):
     """The reference of a trajectory."""
 
     quarters: Annotated[tuple[QuarterText, ...], Field(min_length=1)]
@@ -63,8 +63,8 @@ class Baseline(Model):
 
 
 class Target(Model):
-    """What was promised: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory (``baseline``,
-    ``reduction``, ``horizon``); of all services, or of one."""
+    """A promise for all services or for one: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory
+    (``baseline``, ``reduction``, ``horizon``)."""
 
     id: Slug
     indicator: Annotated[str, AfterValidator(_indicator)]
@@ -72,11 +72,11 @@ class Target(Model):
     op: Literal[">=", "<="] | None = None
     value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     deadline: QuarterText | None = None
-    baseline: Baseline | None = None
+    baseline: TargetBaseline | None = None
     reduction: Share | None = None
     horizon: Annotated[int, Field(ge=2000, le=2200)] | None = None
     status: Literal["proposed", "adopted"] = "proposed"
-    decision: Decision | None = None
+    decision: TargetDecision | None = None
     verdict_if_interval_straddles: Literal["inconclusive"] = "inconclusive"
 
     @property
@@ -85,7 +85,7 @@ class Target(Model):
         return self.baseline is not None
 
     @model_validator(mode="after")
-    def _one_shape(self) -> Target:
+    def _check_shape(self) -> Target:
         threshold = (self.op, self.value, self.deadline)
         trajectory = (self.baseline, self.reduction, self.horizon)
         shapes = tuple(sum(part is not None for part in shape) for shape in (threshold, trajectory))
@@ -103,7 +103,7 @@ class Target(Model):
         if self.indicator in _OF_ALL and self.service is not None:
             raise ValueError(f"{self.indicator} is judged for all services: leave 'service' out")
         if self.status == "adopted":
-            decision = self.decision or Decision()
+            decision = self.decision or TargetDecision()
             lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]
             if lacking:
                 needed = ", ".join(f"decision.{name}" for name in lacking)
@@ -111,8 +111,8 @@ class Target(Model):
         return self
 
 
-class Recalculation(Model):
-    """From which change of a published total on a quarter is recalculated."""
+class RecalculationPolicy(Model):
+    """The relative change of a published total from which a quarter is restated."""
 
     threshold: Share = 0.05
 
@@ -121,4 +121,4 @@ class TargetsFile(Model):
     """``targets.yaml``."""
 
     targets: tuple[Target, ...] = ()
-    recalculation: Recalculation = Recalculation()
+    recalculation: RecalculationPolicy = RecalculationPolicy()

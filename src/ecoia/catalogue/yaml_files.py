@@ -1,4 +1,4 @@
-"""YAML files with the line of everything in them, so that a mistake is named by where it was written."""
+"""YAML files with the line of every entry, so that a mistake is reported where it was written."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from ecoia.catalogue.fields import Model
 from ecoia.catalogue.problems import Problem, remedy_of
 
 Unique = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-"""Lists whose items are known by some keys, each with those keys: two that agree in all is a mistake."""
+"""Paths of lists, each with the keys that identify its items. Two items that agree in all of these keys are a mistake."""
 
 
 def parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[Problem]]:
-    """The node tree (for lines) and the data of a file; an empty file has neither."""
+    """Parse a file.
+
+    Args:
+        name: Name of the file, for messages.
+        path: The file.
+
+    Returns:
+        Its node tree (for line numbers) and data, both None where it is empty or unreadable; and its mistakes.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
         loader = yaml.SafeLoader(text)
@@ -46,7 +54,7 @@ def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
 
 
 def child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    """The key's node and the value's node one step below; of the last of two equal keys, as YAML reads it."""
+    """Return the nodes of key and value one step below. Of two equal keys the last counts, as YAML reads it."""
     found: tuple[yaml.Node | None, yaml.Node | None] = (None, None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step], node.value[step]
@@ -57,7 +65,13 @@ def child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node | None, ya
 
 
 def line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
-    """The line (from 1) of a location; of the nearest part above it that exists."""
+    """Return the line (from 1) of a location, or of the nearest part above it that exists.
+
+    Example:
+        >>> node = yaml.compose("services:\\n  - id: chat\\n", yaml.SafeLoader)
+        >>> line_of(node, ("services", 0, "id"))
+        2
+    """
     line = node.start_mark.line + 1
     current: yaml.Node | None = node
     for step in location:
@@ -78,44 +92,69 @@ def _walk(node: yaml.Node, location: tuple[int | str, ...] = ()) -> Iterator[tup
 
 
 def duplicates(name: str, node: yaml.Node, unique: Unique) -> Iterator[Problem]:
-    """Two equal keys in one mapping (YAML would keep the last in silence), two equal ids in one list."""
+    """Find equal keys in one mapping, of which YAML would silently keep the last, and equal items in one list.
+
+    Args:
+        name: Name of the file.
+        node: Its node tree.
+        unique: Lists whose items must differ.
+    """
     for location, part in _walk(node):
-        seen: dict[str, int] = {}
-        for key, key_node, _ in _entries(part):
-            line = key_node.start_mark.line + 1
-            if key in seen:
-                yield Problem(name, line, (*location, key), f"written twice, first on line {seen[key]}: keep one")
-            seen.setdefault(key, line)
+        yield from _equal_keys(name, location, part)
     for list_path, keys in unique:
-        listed: yaml.Node | None = node
-        for step in list_path:
-            listed = child(listed, step)[1]
-        first: dict[tuple[str, ...], int] = {}
-        items = listed.value if isinstance(listed, yaml.SequenceNode) else []
-        for index, entry in enumerate(items):
-            found = [child(entry, key)[1] for key in keys]
-            scalars = [each for each in found if isinstance(each, yaml.ScalarNode)]
-            if len(scalars) < len(keys):
-                continue
-            texts = tuple(each.value.strip().upper() for each in scalars)  # a quarter may be written 2026q4
-            line = scalars[-1].start_mark.line + 1
-            if texts in first:
-                said = " of ".join(repr(each.value) for each in reversed(scalars))
-                where: tuple[int | str, ...] = (*list_path, index, keys[-1])
-                once = f"each {' and '.join(keys)} is used once"
-                yield Problem(name, line, where, f"{said} is already used on line {first[texts]}: {once}")
-            first.setdefault(texts, line)
+        yield from _equal_items(name, node, list_path, keys)
+
+
+def _equal_keys(name: str, location: tuple[int | str, ...], node: yaml.Node) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for key, key_node, _ in _entries(node):
+        line = key_node.start_mark.line + 1
+        if key in seen:
+            yield Problem(name, line, (*location, key), f"written twice, first on line {seen[key]}: keep one")
+        seen.setdefault(key, line)
+
+
+def _equal_items(name: str, node: yaml.Node, list_path: tuple[str, ...], keys: tuple[str, ...]) -> Iterator[Problem]:
+    listed: yaml.Node | None = node
+    for step in list_path:
+        listed = child(listed, step)[1]
+    first: dict[tuple[str, ...], int] = {}
+    for index, item in enumerate(listed.value if isinstance(listed, yaml.SequenceNode) else []):
+        found = [child(item, key)[1] for key in keys]
+        scalars = [each for each in found if isinstance(each, yaml.ScalarNode)]
+        if len(scalars) < len(keys):
+            continue
+        texts = tuple(each.value.strip().upper() for each in scalars)  # a quarter may be written 2026q4
+        line = scalars[-1].start_mark.line + 1
+        if texts in first:
+            written = " of ".join(repr(each.value) for each in reversed(scalars))
+            where: tuple[int | str, ...] = (*list_path, index, keys[-1])
+            once = f"each {' and '.join(keys)} is used once"
+            yield Problem(name, line, where, f"{written} is already used on line {first[texts]}: {once}")
+        first.setdefault(texts, line)
 
 
 def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: dict[str, Any]) -> list[Problem]:
+    """Validate the data of a file, and add it to ``parts`` if it is right.
+
+    Args:
+        name: Name of the file.
+        node: Its node tree, for line numbers.
+        data: Its data.
+        model: Its model.
+        parts: Content of the files validated so far, by name.
+
+    Returns:
+        Its mistakes.
+    """
     try:
         parts[name] = model.model_validate(data)
     except ValidationError as error:
         found = []
         for problem in error.errors(include_url=False):
             if problem["type"] == "too_short" and problem["input"]:
-                continue  # a list all of whose items are wrong, told one by one
-            location = tuple(step for step in problem["loc"] if step != "[key]")  # pydantic's mark of a key that is wrong itself
+                continue  # every item of the list is wrong, and reported by itself
+            location = tuple(step for step in problem["loc"] if step != "[key]")  # marks a key that is itself wrong
             found.append(Problem(name, line_of(node, location), location, remedy_of(dict(problem), model)))
         return found
     return []

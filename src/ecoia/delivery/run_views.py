@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from ecoia.delivery.tags_and_metrics import day_metrics, day_tags, hourly_metrics, model_versions, run_metrics, run_tags
 from ecoia.delivery.view_page import DAY_COLUMNS, RUN_COLUMNS, breakdown, page, table
-from ecoia.impact.assessment import Knowledge, assess
+from ecoia.impact.assessment import assess
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.records import Row
 from ecoia.units import NANOSECONDS_PER_SECOND
 
@@ -46,7 +47,7 @@ def build_view(
     rows: Sequence[Row],
     outcomes: Iterable[str],
     *,
-    known: Knowledge,
+    known: AssessmentParameters,
     complete: bool = False,
     status: str | None = None,
 ) -> View:
@@ -60,7 +61,7 @@ def build_view(
         status: How to mark a run of ecoia's own.
 
     Example:
-        >>> view = build_view(rows, ["ok"], known=Knowledge(default_factors(), zone="FRA"))
+        >>> view = build_view(rows, ["ok"], known=AssessmentParameters(default_factors(), zone="FRA"))
         >>> view.metrics["ecoia/energy_kwh"]
         0.002
     """
@@ -77,7 +78,7 @@ def build_view(
     )
 
 
-def build_day_view(rows: Sequence[Row], *, known: Knowledge, day_start_utc_ns: int, until_utc_ns: int | None) -> View:
+def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_start_utc_ns: int, until_utc_ns: int | None) -> View:
     """Build the view of a service's inference on one instance and UTC day. Reserved idle energy stands apart in it.
 
     Args:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ecoia import semconv
-from ecoia.impact.assessment import Impact, Knowledge, assess
+from ecoia.impact.assessment import Impact, assess
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.periods import covered_seconds
 from ecoia.records import Row
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
@@ -197,7 +198,7 @@ def run_metrics(rows: Sequence[Row], impact: Impact) -> dict[str, float]:
     return metrics
 
 
-def day_metrics(rows: Sequence[Row], known: Knowledge) -> dict[str, float]:
+def day_metrics(rows: Sequence[Row], known: AssessmentParameters) -> dict[str, float]:
     """Return the metrics of a day of inference. Reserved idle energy and start-up energy have metrics of their own.
 
     Args:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.tags_and_metrics import requests_of, run_metrics, worst_method
-from ecoia.impact.assessment import Knowledge, assess
+from ecoia.impact.assessment import assess
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.records import Row
 
 _FIGURES = ("energy_kwh", "cpu_kwh", "gpu_kwh", "ram_kwh", "co2e_kg", "method", "duration_s", "units", "simulated")
@@ -19,7 +20,7 @@ DAY_COLUMNS = ("service", "kind", "endpoint", "model_version", "requests", *_FIG
 Line = Mapping[str, Any]
 
 
-def breakdown(rows: Sequence[Row], keys: Sequence[str], known: Knowledge) -> list[Line]:
+def breakdown(rows: Sequence[Row], keys: Sequence[str], known: AssessmentParameters) -> list[Line]:
     """Break rows down by some fields: one line for each combination of their values, with its figures.
 
     Args:

@@ -20,7 +20,7 @@ from ecoia.delivery.run_views import build_day_view, build_view
 from ecoia.delivery.tags_and_metrics import active_rows, day_run_tags, own_run_tags, worst_outcome
 from ecoia.errors import DeliveryError, EcoiaError
 from ecoia.factors import default_factors, in_use
-from ecoia.impact.assessment import Knowledge
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.keeping.destinations import public_uri, write_atomically
 from ecoia.periods import utc_datetime, utc_day, utc_ns
 from ecoia.records import Row
@@ -80,7 +80,7 @@ class ViewUpdates:
         self._settings = settings
         self._roots = RootRuns(home / "delivery" / _ROOTS)
         self._runs: dict[str | None, MlflowRuns] = {}
-        self._known: Knowledge | None = None
+        self._known: AssessmentParameters | None = None
         self._catalogue_problems: list[str] = []
         self._changed: dict[str | None, set[ViewKey]] = {}
         self._unfinished: dict[str | None, set[ViewKey]] = {}  # written, but their end is still to come
@@ -197,7 +197,7 @@ class ViewUpdates:
         own = runs.own_run(key.service, name, day_start_utc_ns, day_run_tags(key.service, key.instance, key.day))
         runs.write_view(own, view)
 
-    def _knowledge(self) -> Knowledge:
+    def _knowledge(self) -> AssessmentParameters:
         """Return what CO2e is computed with, read once. A wrong catalogue costs no view: the settings have to do."""
         if self._known is None:
             try:
@@ -218,7 +218,7 @@ def _shown_together(
     return {other: rows for other, rows in by_key.items() if other.run_id and roots[other.run_id] == root}
 
 
-def read_knowledge(settings: Settings, folder: str | None) -> Knowledge:
+def read_knowledge(settings: Settings, folder: str | None) -> AssessmentParameters:
     """Return what CO2e is computed with: the same as for the report, so that a run's page and the report agree.
 
     Args:
@@ -231,12 +231,14 @@ def read_knowledge(settings: Settings, folder: str | None) -> Knowledge:
     """
     timezone = ZoneInfo(settings.timezone)
     if folder is None:
-        return Knowledge(default_factors(timezone), settings.zone, settings.pue, timezone)
+        return AssessmentParameters(default_factors(timezone), settings.zone, settings.pue, timezone)
     from ecoia import catalogue  # loads pydantic, which the helper does without otherwise
 
     found = catalogue.load(folder)
     factors = in_use(found.factors, folder, timezone)
-    return Knowledge(factors, settings.zone, settings.pue, timezone, found.calibrations, found.sites, found.contracts, found.gsd)
+    return AssessmentParameters(
+        factors, settings.zone, settings.pue, timezone, found.calibrations, found.sites, found.contracts, found.gsd
+    )
 
 
 class RootRuns:

@@ -13,7 +13,7 @@ from ecoia.catalogue import THEMES, Catalogue
 from ecoia.errors import UsageError
 from ecoia.evaluating.projection import Projection, project
 from ecoia.factors import FactorSet
-from ecoia.impact.period import TRAINING_PHASES
+from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import Quantity, QuarterlyReport, build_report

@@ -28,9 +28,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.errors import UsageError
-from ecoia.impact.assessment import Cell, Estimate
 from ecoia.impact.change import log_ratio_variance
 from ecoia.impact.doublecounting import refuse_doubles
+from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.methods import error_class
 from ecoia.periods import utc_datetime
 from ecoia.records import Record, Row, fold, in_force

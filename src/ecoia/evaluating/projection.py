@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo
 from ecoia.catalogue import Catalogue
 from ecoia.errors import UsageError
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import Activity
-from ecoia.impact.assessment import Estimate, Knowledge, assess
+from ecoia.impact.assessment import assess
 from ecoia.impact.doublecounting import refuse_doubles
-from ecoia.impact.period import Period
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import PeriodImpact
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import Quantity
@@ -102,8 +104,10 @@ def project(
     own_rows = [row for row in counted_once if row["service"] == service]
     work = [row for row in own_rows if row["kind"] == KIND_SPAN and row["phase"] == "inference"]
     units = _counted_units(work, service, quarter)
-    known = Knowledge(factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites, gsd=catalogue.gsd)
-    experiment = Period(Activity.of(work), start_ns, end_ns, known=known, equipment=())
+    known = AssessmentParameters(
+        factors, settings.zone, settings.pue, timezone, catalogue.calibrations, catalogue.sites, gsd=catalogue.gsd
+    )
+    experiment = PeriodImpact(LedgerSums.of(work), start_ns, end_ns, parameters=known, equipment=())
     impact, api = experiment.whole, experiment.split(experiment.bearers(lambda _: True)).api
     if impact.energy is None or not impact.energy.value:
         raise UsageError(

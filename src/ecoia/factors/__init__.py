@@ -1,7 +1,9 @@
-"""Emission factors of electricity: versioned, dated, sourced, licensed. One set is in use and named; sources are never mixed.
+"""Emission factors of electricity: versioned, dated, sourced, licensed. One set is in use, by name; sources are never mixed.
 
-``model``: what a factor and a set are. ``builtin``: what is there without an import. ``files``: the normalised form, kept in
-the catalogue's folder ``factors``. ``importers``: what publishers give.
+- ``model``: a factor and a set of factors.
+- ``builtin``: sets that need no import.
+- ``files``: the normalised form, kept in the catalogue's folder ``factors``.
+- ``importers``: files as publishers give them, one publisher a module.
 """
 
 from __future__ import annotations
@@ -35,34 +37,57 @@ __all__ = [
 ]
 
 FOLDER = "factors"
-"""Where the catalogue keeps imported sets, one normalised file each, named by the set's id."""
+"""Folder of the catalogue with the imported sets, one normalised file each, named by the set's id."""
 
 
 class Choice(Protocol):
-    """Which set is in use, and how (the catalogue's ``factors.yaml``)."""
+    """Which set is in use, with its scope, basis and rule for gaps (the catalogue's ``factors.yaml``)."""
 
     @property
-    def use(self) -> str: ...
+    def use(self) -> str:
+        """Id of the set."""
+
     @property
-    def scope(self) -> str | None: ...
+    def scope(self) -> str | None:
+        """One of ``SCOPES``. None: the only one of the set."""
+
     @property
-    def basis(self) -> str | None: ...
+    def basis(self) -> str | None:
+        """One of ``BASES``. None: the only one of the set."""
+
     @property
-    def fill(self) -> str | None: ...
+    def fill(self) -> str | None:
+        """The rule for gaps, one of ``FILLS``. None: gaps stay gaps."""
 
 
 def in_use(choice: Choice, catalogue: str | Path | None, timezone: tzinfo) -> FactorSet:
-    """The set that an organisation chose, in its one scope and basis.
+    """Load the set that an organisation chose, in its one scope and basis.
+
+    Args:
+        choice: The choice.
+        catalogue: Folder of the catalogue. None: there is none.
+        timezone: Civil time in which days and years begin.
 
     Raises:
-        FactorError: there is no such set, or it leaves a choice that was not made.
-        FactorFileError: its file is wrong.
+        FactorError: There is no such set, or it holds several scopes or bases and none was chosen.
+        FactorFileError: Its file is wrong.
+
+    Example:
+        ``in_use(catalogue.factors_chosen(folder), folder, ZoneInfo("Europe/Paris")).at("FRA", half_hour_utc_ns)``
     """
     return load(choice.use, catalogue, timezone).choose(choice.scope, choice.basis, fill=choice.fill)
 
 
 def imported(catalogue: str | Path | None) -> dict[str, Path]:
-    """The imported sets of a catalogue's folder: their files by id, sorted."""
+    """Return the files of a catalogue's imported sets, by id, sorted.
+
+    Args:
+        catalogue: Folder of the catalogue. None: there is none.
+
+    Example:
+        >>> imported(None)
+        {}
+    """
     folder = None if catalogue is None else Path(catalogue) / FOLDER
     if folder is None or not folder.is_dir():
         return {}
@@ -70,16 +95,20 @@ def imported(catalogue: str | Path | None) -> dict[str, Path]:
 
 
 def load(set_id: str, catalogue: str | Path | None = None, timezone: tzinfo = UTC) -> FactorSet:
-    """A set by its id: one that is built in, or one that was imported.
+    """Load a set by its id: a built-in one, or an imported one.
 
     Args:
         set_id: Its id.
-        catalogue: The catalogue's folder, if any.
+        catalogue: Folder of the catalogue. None: built-in sets only.
         timezone: Civil time in which days and years begin.
 
     Raises:
-        FactorError: there is no such set.
-        FactorFileError: its file is wrong.
+        FactorError: There is no such set.
+        FactorFileError: Its file is wrong.
+
+    Example:
+        >>> load("ember").zones()
+        ('FRA',)
     """
     if set_id in BUILT_IN:
         return BUILT_IN[set_id](timezone)

@@ -1,4 +1,4 @@
-"""The sets that need no import: codecarbon's table, read in place; a few figures of Ember; and the two as the default."""
+"""Sets that need no import: codecarbon's table, read in place; a few figures of Ember; and both together as the default."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ _EMBER_TABLE = "ember.csv"
 
 @cache
 def default_factors(timezone: tzinfo = UTC) -> FactorSet:
-    """Ember's figures for the zones of our own table, codecarbon's for all others.
+    """Return Ember's figures for the zones of our own table, and codecarbon's for all others.
 
-    A zone's years come from one edition. Ember revises its past (France 2023: 56.04 g/kWh in the edition that codecarbon
-    3.3.2 carries, 53.26 two editions later), and a change between two editions would look like the grid's.
+    All years of a zone come from one edition. Ember revises past years (France 2023: 56.04 g/kWh in the edition that codecarbon
+    3.3.2 carries, 53.26 two editions later), and a difference between editions would look like a change of the grid.
 
     Args:
         timezone: Civil time in which years begin and end.
 
     Raises:
-        FactorError: codecarbon or its table is not there.
+        FactorError: codecarbon or its table is missing.
+
+    Example:
+        >>> default_factors().zones()[:2]
+        ('ABW', 'AFG')
     """
     ours, others = ember_factors(timezone), codecarbon_factors(timezone)
     return FactorSet(
@@ -42,20 +46,35 @@ def default_factors(timezone: tzinfo = UTC) -> FactorSet:
 
 @cache
 def ember_factors(timezone: tzinfo = UTC) -> FactorSet:
-    """Our own small table. Its file names source, edition and licence."""
+    """Return our own small table. Its file names source, edition and licence.
+
+    Args:
+        timezone: Civil time in which years begin and end.
+
+    Example:
+        >>> ember_factors().zones()
+        ('FRA',)
+    """
     return parse(Path(__file__).with_name(_EMBER_TABLE).read_bytes(), _EMBER_TABLE, timezone)
 
 
 @cache
 def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
-    """The table that the installed codecarbon carries: one latest year a country (France: 2023, 56.04 g/kWh).
+    """Return the table that the installed codecarbon carries: the latest year of each country (France: 2023, 56.04 g/kWh).
 
-    It is read in place: nothing is copied into ecoia, and codecarbon itself is not imported (that costs 210 ms and resets its
-    logger). The file names no source. codecarbon's maintainers generate it from Our World in Data's energy data set, whose
-    ``carbon_intensity_elec`` (lifecycle, of what is generated in the country) comes from Ember, under CC BY 4.0.
+    The table is read in place: nothing is copied into ecoia, and codecarbon itself is not imported (that costs 210 ms and resets
+    its logger). Its file names no source. codecarbon's maintainers generate it from Our World in Data's energy data set, whose
+    ``carbon_intensity_elec`` (life cycle, of what is generated in the country) comes from Ember, under CC BY 4.0.
+
+    Args:
+        timezone: Civil time in which years begin and end.
 
     Raises:
-        FactorError: codecarbon or its table is not there.
+        FactorError: codecarbon or its table is missing.
+
+    Example:
+        >>> codecarbon_factors().pairs
+        (('lifecycle', 'production'),)
     """
     release = importlib.metadata.version("codecarbon")
     return FactorSet(
@@ -73,7 +92,7 @@ def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
                 factor_set=f"codecarbon-{release}",
             )
             for zone, entry in codecarbon_table().items()
-            if float(entry["carbon_intensity"]) > 0  # no grid emits nothing over its life cycle: a 0 there is a gap in the source
+            if float(entry["carbon_intensity"]) > 0  # every grid emits something over its life cycle: a 0 is a gap in the source
         ),
         id=CODECARBON,
         version=release,
@@ -87,4 +106,4 @@ def _new_year(year: int, timezone: tzinfo) -> int:
 
 
 BUILT_IN = {DEFAULT: default_factors, CODECARBON: codecarbon_factors, EMBER: ember_factors}
-"""By id: what gives the set, in a time zone."""
+"""By id, the function that returns the set for a time zone."""

@@ -1,4 +1,4 @@
-"""What an emission factor and a set of them are, and which one applies to a half-hour."""
+"""An emission factor, a set of them, and the choice of the one that applies to a half-hour."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ecoia.periods import DAY_NS, HALF_HOUR_NS, Quarter, utc_datetime, utc_ns
 
 DIRECT, LIFECYCLE = "direct", "lifecycle"
 SCOPES = (DIRECT, LIFECYCLE)
-"""``direct``: what power stations burn; ``lifecycle``: fuel supply, plants and networks too, as the source counts them."""
+"""``direct``: combustion in power stations. ``lifecycle``: also fuel supply, plants and networks, as the source counts them."""
 
 PRODUCTION, CONSUMPTION = "production", "consumption"
 BASES = (PRODUCTION, CONSUMPTION)
-"""``production``: of what is generated in the zone; ``consumption``: exchanges with neighbours counted."""
+"""``production``: electricity generated in the zone. ``consumption``: electricity used there, with exchanges with neighbours."""
 
 FILLS = ("previous", "mean", "annual")
-"""How a gap may be filled: by the last value before it; by the mean of what is known of the same quarter; of the same year."""
+"""How a gap may be filled: by the last value before it, or by the mean of the known values of its quarter or of its year."""
 
 GREATEST_G_PER_KWH = 2000.0
-"""More than any grid emits (a coal plant: about 1,000): a value above is a mistake of unit."""
+"""More than any grid emits (a coal plant: about 1,000). A higher value has the wrong unit."""
 
 _YEAR_NS = 365 * DAY_NS
 _MICRO = 1_000_000
@@ -34,10 +34,20 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, order=True)
 class Factor:
-    """What a kilowatt-hour used in a zone emits, in gCO2e, over ``[start, end)`` (UTC nanoseconds, on half-hours).
+    """Emissions of a kilowatt-hour used in a zone over a period.
 
-    ``release`` is the edition in which it was found, ``factor_set`` the id of the set that brought it, ``retrieved_on`` an ISO
-    day, empty where the source is read in place.
+    Attributes:
+        zone: Zone.
+        start_utc_ns: First instant at which it holds, on a half-hour.
+        end_utc_ns: First instant at which it no longer holds, on a half-hour.
+        value_g_per_kwh: The value in gCO2e per kWh.
+        scope: One of ``SCOPES``.
+        basis: One of ``BASES``.
+        source: Whose figure it is.
+        licence: Licence that it is published under.
+        release: Edition in which it was found.
+        factor_set: Id of the set that it belongs to.
+        retrieved_on: ISO day on which it was retrieved; empty where the source is read in place.
     """
 
     zone: str
@@ -64,16 +74,27 @@ class Factor:
 
     @property
     def is_yearly(self) -> bool:
-        """Whether it holds for a year or more, hence stands for a year rather than for a moment."""
+        """Whether it holds for a year or more, and so stands for a year rather than for a moment."""
         return self.end_utc_ns - self.start_utc_ns >= _YEAR_NS
 
 
 @dataclass(frozen=True, order=True)
 class FactorUse:
-    """Factors of one zone, year and source, as applied: what a figure rests on, and one error that all of it shares.
+    """Factors of one zone, year and source as they were applied. All figures under one use share one error.
 
-    ``age_years`` is 0 within the validity, else how many years later the energy was used; ``filled`` the rule by which a gap
-    was filled, else empty.
+    Attributes:
+        zone: Zone.
+        year: Civil year of the factors.
+        scope: One of ``SCOPES``.
+        basis: One of ``BASES``.
+        source: Whose figures they are.
+        licence: Licence that they are published under.
+        release: Edition in which they were found.
+        factor_set: Id of the set that they belong to.
+        retrieved_on: ISO day on which they were retrieved; empty where the source is read in place.
+        age_years: How many years after the factors' validity the energy was used; 0 within it.
+        filled: The rule by which a gap was filled; empty where there was none.
+        varies: Whether the factors vary within the year.
     """
 
     zone: str
@@ -87,34 +108,50 @@ class FactorUse:
     retrieved_on: str
     age_years: int
     filled: str
-    varies: bool  # within the year
+    varies: bool
 
 
 def micrograms(value_g_per_kwh: float) -> int:
-    """A factor in integer millionths of a gram per kWh, so that sums over half-hours are exact in any order."""
+    """Return a factor in whole micrograms per kWh, so that sums over half-hours are exact in any order.
+
+    Example:
+        >>> micrograms(41.44)
+        41440000
+    """
     return round(value_g_per_kwh * _MICRO)
 
 
 def pair_text(pair: Pair) -> str:
-    """``lifecycle, production``."""
+    """Return scope and basis as text.
+
+    Example:
+        >>> pair_text((LIFECYCLE, PRODUCTION))
+        'lifecycle, production'
+    """
     return ", ".join(pair)
 
 
 class FactorSet:
-    """Factors of one set. Its scopes and bases never mix: what is applied has one of each (``choose``).
+    """Emission factors under one name. Scopes and bases never mix: ``choose`` one of each before applying a set.
 
     Args:
-        factors: Any number of zones and periods; at one instant a zone has one factor of a scope and basis.
+        factors: Factors of any zones and periods. At one instant a zone has at most one factor of a scope and basis.
         id: Name of the set.
-        version: Which edition: equal versions are equal factors.
-        title: What it is, for people.
+        version: Edition: equal versions have equal factors.
+        title: Title, for people.
         timezone: Civil time of the years and quarters in which gaps are filled.
-        fill: The rule for gaps, one of ``FILLS``. None: a gap stays a gap, and CO2e of its energy is not computed.
-        others: Scopes and bases by zone that were left out by ``choose``.
-        frozen: The year whose factors apply at any time (``of_year``).
+        fill: Rule for gaps, one of ``FILLS``. None: a gap stays a gap, and CO2e of its energy is not computed.
+        others: By zone, the scopes and bases that ``choose`` left out.
+        frozen: Year whose factors apply at any time (``of_year``).
 
     Raises:
-        ValueError: two factors of one zone, scope and basis at one instant, or bounds that are not on half-hours.
+        ValueError: Two factors of one zone, scope and basis overlap, or bounds are not on half-hours.
+
+    Example:
+        >>> year = Factor("FRA", 0, 365 * DAY_NS, 41.0, LIFECYCLE, PRODUCTION, "us", "CC0-1.0", "1", "ours")
+        >>> use, micrograms_per_kwh = FactorSet([year], id="ours").at("FRA", HALF_HOUR_NS)
+        >>> use.year, micrograms_per_kwh
+        (1970, 41000000)
     """
 
     def __init__(
@@ -136,10 +173,15 @@ class FactorSet:
         self._series: dict[Pair, dict[str, list[Factor]]] = {}
         for factor in self.factors:
             if factor.start_utc_ns % HALF_HOUR_NS or factor.end_utc_ns % HALF_HOUR_NS:
-                raise ValueError(f"a factor of zone {factor.zone!r} does not begin and end on a UTC half-hour")
+                raise ValueError(
+                    f"a factor of zone {factor.zone!r} holds from {factor.start_utc_ns} to {factor.end_utc_ns} ns, "
+                    "which does not begin and end on a UTC half-hour: round its bounds"
+                )
             series = self._series.setdefault(factor.pair, {}).setdefault(factor.zone, [])
             if series and factor.start_utc_ns < series[-1].end_utc_ns:
-                raise ValueError(f"two factors for zone {factor.zone!r} in {factor.year}: a set holds one at a time")
+                raise ValueError(
+                    f"two factors for zone {factor.zone!r} in {factor.year}: a set holds one at a time; end one before the other"
+                )
             series.append(factor)
         self._starts = {
             pair: {zone: [factor.start_utc_ns for factor in series] for zone, series in zones.items()}
@@ -152,23 +194,23 @@ class FactorSet:
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """The scopes and bases that it holds, sorted."""
+        """The scopes and bases of the set, sorted."""
         return tuple(sorted(self._series))
 
     def zones(self) -> tuple[str, ...]:
-        """The zones that it covers, sorted."""
+        """Return the zones that the set covers, sorted."""
         return tuple(sorted({factor.zone for factor in self.factors}))
 
     def choose(self, scope: str | None = None, basis: str | None = None, *, fill: str | None = None) -> FactorSet:
-        """The part of one scope and one basis, with a rule for gaps.
+        """Return the part of one scope and one basis, with a rule for gaps.
 
         Args:
-            scope: One of ``SCOPES``; None where the set leaves no choice.
-            basis: One of ``BASES``; None where the set leaves no choice.
-            fill: One of ``FILLS``, or None.
+            scope: One of ``SCOPES``. None: the only one there is.
+            basis: One of ``BASES``. None: the only one there is.
+            fill: One of ``FILLS``. None: gaps stay gaps.
 
         Raises:
-            FactorError: the set does not hold them, or holds several.
+            FactorError: The set does not hold them, or holds several.
         """
         found = [p for p in self.pairs if scope in (None, p[0]) and basis in (None, p[1])]
         held = "; ".join(map(pair_text, self.pairs)) or "nothing"
@@ -191,7 +233,7 @@ class FactorSet:
     def _part(
         self, factors: Iterable[Factor], fill: str | None, others: Mapping[str, tuple[Pair, ...]], frozen: int | None
     ) -> FactorSet:
-        """Some of its factors, under its name."""
+        """Return a set of some of the factors, under the same name."""
         return FactorSet(
             factors,
             id=self.id,
@@ -204,17 +246,20 @@ class FactorSet:
         )
 
     def of_year(self, year: int) -> FactorSet:
-        """The set as it stood in a civil year, whatever the time of the energy: for CO2e at constant factor.
+        """Return a set that applies the factors of one civil year at any time, for CO2e at constant factor.
 
-        A zone whose factors vary has their mean over that year.
+        A zone whose factors vary within the year has their mean over it.
+
+        Args:
+            year: The civil year.
         """
         return self._part(self.factors, self.fill, self._others, year)
 
     def check(self, zone: str) -> None:
-        """Refuse a zone that is not covered at any time.
+        """Refuse a zone that the set never covers.
 
         Raises:
-            FactorError: the message names the zone and the remedy.
+            FactorError: It does not cover the zone; the message names the zone and the remedy.
         """
         pair = self._pair()
         if zone in self._series.get(pair, {}):
@@ -231,13 +276,21 @@ class FactorSet:
         )
 
     def at(self, zone: str, half_hour_utc_ns: int) -> tuple[FactorUse, int] | None:
-        """What applies to the energy of a half-hour, and its value in micrograms per kWh.
+        """Return the factor that applies to the energy of a half-hour.
 
-        A zone known by the year only takes its latest factor before (``FactorUse.age_years`` then says so), never a later
-        one. In a series that varies, what no factor covers is a gap: filled by the rule of the set, else None.
+        A zone with yearly factors takes the factor of that time, else the latest one before it, never a later one. In a series
+        that varies within the year, a time without a factor is a gap, which the rule of the set fills.
+
+        Args:
+            zone: Zone.
+            half_hour_utc_ns: The half-hour.
+
+        Returns:
+            The use of the factor (``FactorUse.age_years`` states its age) and its value in micrograms per kWh; None in a gap that
+            no rule fills.
 
         Raises:
-            FactorError: the zone is not covered, or known by the year only and not yet at that time.
+            FactorError: The set does not cover the zone, or has yearly factors of later years only.
         """
         self.check(zone)
         series = self._series[self._pair()][zone]
@@ -263,7 +316,7 @@ class FactorSet:
         return self._filled(zone, series, before, half_hour_utc_ns)
 
     def mean(self, zone: str, start_utc_ns: int, end_utc_ns: int) -> float | None:
-        """The mean over time of what is known of a zone between two instants; None of nothing."""
+        """Return the mean over time of a zone's factors between two instants, in gCO2e per kWh; None where none is known."""
         key = (zone, start_utc_ns, end_utc_ns)
         if key not in self._means:
             weights, total = 0, 0
@@ -276,7 +329,7 @@ class FactorSet:
         return self._means[key]
 
     def gaps(self, zone: str) -> list[tuple[int, int]]:
-        """Where the series of a zone has no factor between its first and its last: half-open, UTC nanoseconds."""
+        """Return the periods without a factor between a zone's first factor and its last: half-open, UTC nanoseconds."""
         series = self._series.get(self._pair(), {}).get(zone, [])
         pairs = itertools.pairwise(series)
         return [(a.end_utc_ns, b.start_utc_ns) for a, b in pairs if a.end_utc_ns < b.start_utc_ns]
@@ -296,14 +349,14 @@ class FactorSet:
         return self._use(before or series[0], day.year, 0, self.fill), micrograms(value)
 
     def _period(self, day: date) -> tuple[int, int]:
-        """The quarter or the year of a day, as the rule has it."""
+        """Return the bounds of the quarter or year of a day, whichever the rule for gaps asks for."""
         if self.fill == "mean":
             first = Quarter.of_date(day)
             return self._quarters(first, first.shift(1))
         return self._quarters(Quarter(day.year, 1), Quarter(day.year + 1, 1))
 
     def _quarters(self, first: Quarter, last: Quarter) -> tuple[int, int]:
-        """The beginnings of two quarters."""
+        """Return the first instants of two quarters."""
         start, end = (datetime.combine(q.first_day(), datetime.min.time(), self.timezone) for q in (first, last))
         return utc_ns(start), utc_ns(end)
 

@@ -1,4 +1,4 @@
-"""Which zones there are, and what other publishers call them."""
+"""Zones of electricity, and the codes and names that publishers give them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CODECARBON_TABLE = Path("data", "private_infra", "global_energy_mix.json")
 
 @cache
 def codecarbon_table() -> dict[str, dict[str, Any]]:
-    """The yearly table of the installed codecarbon by country, as it stands there.
+    """Return the yearly table of the installed codecarbon, by country.
 
     Raises:
-        FactorError: codecarbon or its table is not there.
+        FactorError: codecarbon or its table is missing.
     """
-    spec = importlib.util.find_spec("codecarbon")  # finds, does not run, the package
+    spec = importlib.util.find_spec("codecarbon")  # finds the package without importing it
     folders = list(spec.submodule_search_locations or ()) if spec else []
     path = next((found for folder in folders if (found := Path(folder) / _CODECARBON_TABLE).is_file()), None)
     if path is None:
@@ -32,7 +32,12 @@ def codecarbon_table() -> dict[str, dict[str, Any]]:
 
 
 def is_known(zone: str) -> bool:
-    """Whether a zone is a country, or a part of one; which parts there are is the publishers' business."""
+    """Return whether a zone is a country or a part of one. Publishers choose the parts, so any part of a country is accepted.
+
+    Example:
+        >>> is_known("FRA"), is_known("DNK-DK1"), is_known("FRX")
+        (True, True, False)
+    """
     if not is_zone(zone):
         return False
     country = zone.partition("-")[0]
@@ -40,7 +45,12 @@ def is_known(zone: str) -> bool:
 
 
 def of_electricity_maps(zone_id: str) -> str | None:
-    """``FR`` is FRA, ``DK-DK1`` is DNK-DK1; None for what has no such code."""
+    """Return the zone of an Electricity Maps code; None where the code has no country.
+
+    Example:
+        >>> of_electricity_maps("FR"), of_electricity_maps("DK-DK1"), of_electricity_maps("XX")
+        ('FRA', 'DNK-DK1', None)
+    """
     country, hyphen, part = zone_id.strip().upper().partition("-")
     found = _countries().get(alpha_2=country)
     zone = f"{found.alpha_3}{hyphen}{part}" if found else ""
@@ -48,7 +58,12 @@ def of_electricity_maps(zone_id: str) -> str | None:
 
 
 def of_french_name(name: str) -> str | None:
-    """The country of a French name (ISO 3166 as translated in pycountry), whatever its case; None when there is none."""
+    """Return the country of a French name (ISO 3166 as translated in pycountry), in any case; None where there is none.
+
+    Example:
+        >>> of_french_name("allemagne")
+        'DEU'
+    """
     return _french_names().get(name.strip().casefold())
 
 
@@ -65,6 +80,6 @@ def _french_names() -> dict[str, str]:
 
 
 def _countries() -> Any:
-    import pycountry  # codecarbon's too; loaded where a code is not in its table
+    import pycountry  # only needed for a code that codecarbon's table does not have
 
     return pycountry.countries

@@ -1,21 +1,21 @@
-"""Why a quarter's CO2e is not that of another: terms that add up to the change, to the microgram; and how sure the change is.
+"""Why a quarter's CO2e differs from another's: terms that add up to the change, to the microgram; and how sure the change is.
 
-For what a service did in both quarters, measured the same way,
+For the use of a service that was measured the same way in both quarters,
 
     co2e of use = V x (E / V) x PUE x F      units, IT energy a unit, building, emission factor (the means over the energy)
     L(C, C0) = (C - C0) / ln(C / C0)         the logarithmic mean
     term of x = L(C, C0) x ln(x / x0)        for each of the four
 
-(LMDI-I: Ang, Energy Policy 32, 2004.) The four add up to C - C0, and neither the order of the factors nor which quarter comes
-first matters. Everything else is a difference: what making the equipment and hosted models amount to, services that came or
-went, what was measured another way, what was corrected since it was published.
+(LMDI-I: Ang, Energy Policy 32, 2004.) The four terms add up to C - C0. Neither the order of the factors nor which quarter comes
+first matters. Everything else is a plain difference: making of equipment, hosted models, services that came or went, use that
+was measured another way, corrections of a published quarter.
 
 **A change is surer than its two ends.** An error that both share cancels: with w = c / C for the cells of the quarter and
 w = -c / C0 for those of the reference,
 
     Var(ln C / C0) = sum_ij w_i w_j (prod over shared f of (1 + r_f^2) - 1).
 
-What a service and phase deviates on its own is taken as new each quarter.
+The own error of a service and phase is taken as new in each quarter.
 """
 
 from __future__ import annotations
@@ -25,58 +25,73 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ecoia.impact.activity import Bearer
-from ecoia.impact.assessment import Cell, Estimate, Interval, variance
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
-from ecoia.impact.period import TRAINING_PHASES, Known, Period
+from ecoia.impact.ledger_sums import Bearer
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact
+from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, variance
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service
 
 TERMS = ("volume", "intensity", "energy", "pue", "factor", "embodied", "api", "entry", "exit", "method", "correction")
-"""What a change is made of. ``volume``: more or fewer units; ``intensity``: IT energy a unit; ``energy``: IT energy of what
-counts no units in both quarters, so that the two cannot be told apart; ``pue`` and ``factor``: building and grid; ``embodied``
-and ``api``: making and hosted models; ``entry`` and ``exit``: services with energy in one of the quarters only; ``method``:
-measured another way, or within another boundary; ``correction``: the reference is not what was published of it."""
+"""Terms of a change, in the order of the report.
 
-_Z95 = 1.96
+- ``volume``: more or fewer units.
+- ``intensity``: IT energy per unit.
+- ``energy``: IT energy where one of the quarters counts no units, so volume and intensity cannot be separated.
+- ``pue``, ``factor``: building and grid.
+- ``embodied``, ``api``: making of equipment, and hosted models.
+- ``entry``, ``exit``: services with energy in one of the quarters only.
+- ``method``: measured another way, or within another boundary.
+- ``correction``: the reference quarter differs from what was published.
+"""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What a service did in a quarter, in one way: serving, or making its models.
+    """The use of a service in a quarter for one purpose: serving, or training its models.
 
-    ``units_micro`` None: not counted. ``method`` is all that must be equal for two quarters to be measured the same way.
+    Attributes:
+        units_micro: Functional units delivered, in millionths. None: not counted.
+        energy_it_kwh: Energy at the wall, before the building.
+        energy_kwh: Energy at the wall, with the building where its PUE is known.
+        micrograms: CO2e of use.
+        method: How it was measured. Two quarters are comparable if these sets are equal.
     """
 
     units_micro: int | None
     energy_it_kwh: float
     energy_kwh: float
-    micrograms: int  # of use
+    micrograms: int
     method: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Account:
-    """A service's CO2e of a quarter, in micrograms, by what it did; making and hosted models apart."""
+class ServiceFootprint:
+    """A service's CO2e in a quarter, in micrograms: its uses by purpose, making of equipment, hosted models."""
 
-    activities: Mapping[str, Use] = field(default_factory=dict)
+    uses: Mapping[str, Use] = field(default_factory=dict)
     embodied_micrograms: int = 0
     api_micrograms: int = 0
 
     @property
     def micrograms(self) -> int:
-        """All of it."""
-        return sum(each.micrograms for each in self.activities.values()) + self.embodied_micrograms + self.api_micrograms
+        """The sum."""
+        return sum(each.micrograms for each in self.uses.values()) + self.embodied_micrograms + self.api_micrograms
 
 
 @dataclass(frozen=True)
-class Explained:
-    """The change of a service (None: of what is no service's), or of all. ``terms`` holds those that are not 0, and adds up.
+class ExplainedChange:
+    """The change of one service, or of all together.
 
-    ``absorbed_gain``: "gain unitaire absorbé par le volume": a unit took less energy and the service took more; no claim that the
-    one made the other. None: it cannot be said.
+    Attributes:
+        service: The service. None: no service, or all of them.
+        reference_micrograms: CO2e of the reference quarter.
+        quarter_micrograms: CO2e of the quarter.
+        terms: The terms that are not 0; they add up to the change.
+        absorbed_gain: Whether a unit took less energy while the service took more ("gain unitaire absorbé par le volume").
+            It makes no claim that one caused the other. None: it cannot be computed.
     """
 
     service: str | None
@@ -91,12 +106,22 @@ class Explained:
         return self.quarter_micrograms - self.reference_micrograms
 
 
-def decompose(reference: Mapping[str | None, Account], quarter: Mapping[str | None, Account]) -> tuple[Explained, ...]:
-    """The change of each service, sorted by id; what is no service's comes first.
+def decompose(
+    reference: Mapping[str | None, ServiceFootprint], quarter: Mapping[str | None, ServiceFootprint]
+) -> tuple[ExplainedChange, ...]:
+    """Explain the change of each service.
 
     Args:
-        reference: By service, the quarter to compare with.
-        quarter: By service, the quarter to be explained.
+        reference: Footprint of each service in the quarter to compare with. None stands for what no service bears.
+        quarter: Footprint of each service in the quarter to explain.
+
+    Returns:
+        One change per service, sorted by id; what no service bears comes first.
+
+    Example:
+        >>> (change,) = decompose({}, {"chat": ServiceFootprint(embodied_micrograms=5)})
+        >>> dict(change.terms)
+        {'entry': 5}
     """
     return tuple(
         _explain(service, reference.get(service), quarter.get(service))
@@ -104,74 +129,114 @@ def decompose(reference: Mapping[str | None, Account], quarter: Mapping[str | No
     )
 
 
-def total(services: Iterable[Explained], published_micrograms: int | None = None) -> Explained:
-    """The change of all.
+def total(services: Iterable[ExplainedChange], published_micrograms: int | None = None) -> ExplainedChange:
+    """Add up the changes of services.
 
     Args:
-        services: Those that are added up.
-        published_micrograms: What was published of the reference, where that is not what it is now: the change is counted
-            from there, and the difference is the ``correction``.
+        services: Their changes.
+        published_micrograms: CO2e published for the reference quarter. The change then starts from it, and its difference to
+            today's reference is the ``correction``. None: the same as today's.
+
+    Example:
+        >>> total([ExplainedChange("chat", 10, 12, {"volume": 2})], published_micrograms=9).terms
+        {'volume': 2, 'correction': 1}
     """
     parts = list(services)
     reference = sum(part.reference_micrograms for part in parts)
     published = reference if published_micrograms is None else published_micrograms
     terms = {name: sum(part.terms.get(name, 0) for part in parts) for name in TERMS} | {"correction": reference - published}
-    return Explained(None, published, sum(part.quarter_micrograms for part in parts), _not_zero(terms))
+    return ExplainedChange(None, published, sum(part.quarter_micrograms for part in parts), _not_zero(terms))
 
 
 def change_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
-    """The 95 % interval of the relative change C / C0 - 1; None where one of the two is 0.
+    """Compute the 95 % interval of the relative change C / C0 - 1.
 
-    Where no calibration is known the published wall factor is taken in, in both quarters or in neither.
+    Where no calibration is known, the published wall factor applies to both quarters or to neither.
+
+    Args:
+        quarter: C.
+        reference: C0, in the same unit.
+
+    Returns:
+        The interval, 0.1 standing for 10 % more; None where C or C0 is 0.
+
+    Example:
+        >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
+        >>> change_interval(same.scaled(1.5), same)  # the shared error cancels
+        Interval(low=0.5, high=0.5)
     """
     if not quarter.value or not reference.value:
         return None
-    spread = _Z95 * math.sqrt(log_ratio_variance(quarter, reference))
+    spread = Z95 * math.sqrt(log_ratio_variance(quarter, reference))
     ratios = (quarter.value / reference.value, quarter.upper_mean / reference.upper_mean)
     return Interval(min(ratios) * math.exp(-spread) - 1, max(ratios) * math.exp(spread) - 1)
 
 
 def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
-    """Var(ln C / C0), as in the module's formula. Both are above 0."""
+    """Return Var(ln C / C0), by the module's formula.
+
+    Args:
+        quarter: C, above 0.
+        reference: C0, above 0, in the same unit.
+
+    Example:
+        >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
+        >>> log_ratio_variance(same.scaled(3), same)  # the shared error cancels
+        0.0
+    """
     gsd = Estimate.total((quarter, reference)).gsd
     cells = [
         Cell(sign * cell.mean / estimate.value, cell.shared, f"{sign}\n{cell.own}")
         for sign, estimate in ((1, quarter), (-1, reference))
         for cell in estimate.cells
     ]
-    return max(variance(cells, gsd, gsd["own"]), 0.0)  # all in common: 0, but for the last digit
+    return max(variance(cells, gsd, gsd["own"]), 0.0)  # where all errors are shared: 0 up to rounding
 
 
-def accounts(period: Period, names: Mapping[str, str], *, embodied: bool, api: bool) -> dict[str | None, Account]:
-    """A quarter by service. What has no known energy is in no account.
+def footprints_by_service(
+    period: PeriodImpact, names: Mapping[str, str], *, embodied: bool, api: bool
+) -> dict[str | None, ServiceFootprint]:
+    """Return the footprint of each service in a quarter. None stands for what no service bears.
 
     Args:
-        period: The quarter, every energy of which has its CO2e.
-        names: The name under which a service is compared, where that is another (``successors``).
-        embodied: Whether making is known, in all of it.
-        api: Whether hosted models are.
+        period: Impact of the quarter; all of its energy must have a CO2e.
+        names: Id under which a service is compared, where it is not its own (see ``successors``).
+        embodied: Whether making of equipment is known for all of the quarter.
+        api: Whether CO2e of hosted models is known for all of the quarter.
+
+    Returns:
+        Footprints of the services with known energy or CO2e.
     """
     groups: dict[str | None, dict[str, list[Bearer]]] = {}
     for bearer in period.bearers(lambda _: True):
         service = None if bearer[0] is None else names.get(bearer[0], bearer[0])
-        what = bearer[1] if service is None else "training" if bearer[1] in TRAINING_PHASES else "serving"
-        groups.setdefault(service, {}).setdefault(what, []).append(bearer)
+        purpose = bearer[1] if service is None else "training" if bearer[1] in TRAINING_PHASES else "serving"
+        groups.setdefault(service, {}).setdefault(purpose, []).append(bearer)
     found = {}
-    for service, listed in groups.items():
-        activities = {what: activity for what, bearers in listed.items() if (activity := _activity(period, bearers))}
-        split = period.split([bearer for bearers in listed.values() for bearer in bearers])
-        account = Account(
-            activities, known_micrograms(split.embodied) if embodied else 0, known_micrograms(split.api) if api else 0
+    for service, by_purpose in groups.items():
+        uses = {purpose: use for purpose, bearers in by_purpose.items() if (use := _use(period, bearers))}
+        split = period.split([bearer for bearers in by_purpose.values() for bearer in bearers])
+        footprint = ServiceFootprint(
+            uses, known_micrograms(split.embodied) if embodied else 0, known_micrograms(split.api) if api else 0
         )
-        if activities or account.micrograms:
-            found[service] = account
+        if uses or footprint.micrograms:
+            found[service] = footprint
     return found
 
 
 def successors(services: Iterable[Service]) -> dict[str, str]:
-    """Old id to the id of the service that goes on under a new one (``succeeds``), where both count the same unit.
+    """Map the id of each replaced service to the id of the service that carries on its work today (``succeeds``).
 
-    Several that were merged into one all go on in it.
+    A service is only carried on by one that counts the same functional unit. Several services may be merged into one.
+
+    Args:
+        services: The register.
+
+    Example:
+        >>> from ecoia.catalogue import Service
+        >>> old = Service(id="mail", name="Mail", status="retired")
+        >>> successors([old, Service(id="contacts", name="Contacts", status="generalised", succeeds="mail")])
+        {'mail': 'contacts'}
     """
     known = {service.id: service for service in services}
     follows = {
@@ -190,7 +255,7 @@ def successors(services: Iterable[Service]) -> dict[str, str]:
     return names
 
 
-def _activity(period: Period, bearers: list[Bearer]) -> Use | None:
+def _use(period: PeriodImpact, bearers: list[Bearer]) -> Use | None:
     energy, energy_it = period.energy(bearers).estimate, period.energy_it(bearers).estimate
     if energy is None or energy_it is None:
         return None
@@ -206,61 +271,66 @@ def _activity(period: Period, bearers: list[Bearer]) -> Use | None:
         method |= {f"boundary {impact.boundary}"} if impact.energy_kwh is not None else set()
         method |= {f"calibration {each.component} {each.wall_factor} {each.date}" for each in impact.calibrations_used}
     if any(bearer[1] == KIND_IDLE for bearer in bearers):
-        method.add("idle")  # energy that is set apart only where power at rest is known
-    use = period.operational(bearers, period.impacts)
-    return Use(sum(units) if units else None, energy_it.value, energy.value, known_micrograms(use), frozenset(method))
+        method.add("idle")  # idle energy is only separated where the idle power is known
+    micrograms = known_micrograms(period.operational(bearers, period.impacts))
+    return Use(sum(units) if units else None, energy_it.value, energy.value, micrograms, frozenset(method))
 
 
-def known_micrograms(known: Known) -> int:
-    """Micrograms of a part, in whole ones; zero where it is unknown."""
+def known_micrograms(known: EstimateOrReason) -> int:
+    """Return CO2e in whole micrograms; 0 where it is unknown.
+
+    Example:
+        >>> known_micrograms(EstimateOrReason(None, "no-zone"))
+        0
+    """
     return round(known.estimate.value * MICROGRAMS_PER_KG) if known.estimate else 0
 
 
-def _explain(service: str | None, before: Account | None, now: Account | None) -> Explained:
-    old, new = before or Account(), now or Account()
+def _explain(service: str | None, before: ServiceFootprint | None, now: ServiceFootprint | None) -> ExplainedChange:
+    old, new = before or ServiceFootprint(), now or ServiceFootprint()
     terms: dict[str, int] = {}
     if service is not None and (before is None or now is None):
         terms = {"entry": new.micrograms, "exit": -old.micrograms}
     else:
-        for what in sorted({*old.activities, *new.activities}):
-            for name, part in _of_use(old.activities.get(what), new.activities.get(what)).items():
-                terms[name] = terms.get(name, 0) + part
+        for purpose in sorted({*old.uses, *new.uses}):
+            for name, term in _terms_of_use(old.uses.get(purpose), new.uses.get(purpose)).items():
+                terms[name] = terms.get(name, 0) + term
         terms["embodied"] = new.embodied_micrograms - old.embodied_micrograms
         terms["api"] = new.api_micrograms - old.api_micrograms
-    absorbed = _absorbed(old.activities.get("serving"), new.activities.get("serving"))
-    return Explained(service, old.micrograms, new.micrograms, _not_zero(terms), absorbed)
+    absorbed = _gain_is_absorbed(old.uses.get("serving"), new.uses.get("serving"))
+    return ExplainedChange(service, old.micrograms, new.micrograms, _not_zero(terms), absorbed)
 
 
-def _of_use(before: Use | None, now: Use | None) -> dict[str, int]:
-    """The terms of one activity's CO2e of use."""
+def _terms_of_use(before: Use | None, now: Use | None) -> dict[str, int]:
+    """Return the terms of the change of one use's CO2e."""
     if before is None or now is None:
         return {"energy": (now.micrograms if now else 0) - (before.micrograms if before else 0)}
     change = now.micrograms - before.micrograms
     if before.method != now.method:
         return {"method": change}
     if not before.micrograms or not now.micrograms:
-        return {_nothing(before, now): change}
+        return {_term_of_nothing(before, now): change}
     mean = _logarithmic_mean(now.micrograms, before.micrograms)
     old, new = _logarithms(before, now), _logarithms(now, before)
     exact = {name: mean * (new[name] - old[name]) for name in new}
     terms = {name: round(term) for name, term in exact.items()}
     largest = max(exact, key=lambda name: abs(exact[name]))
-    terms[largest] += change - sum(terms.values())  # less than a few micrograms of rounding
+    terms[largest] += change - sum(terms.values())  # a few micrograms of rounding at most
     return terms
 
 
-def _nothing(before: Use, now: Use) -> str:
-    """The term that a change from or to nothing is: of what there was none."""
+def _term_of_nothing(before: Use, now: Use) -> str:
+    """Return the term of a change from or to zero CO2e: the factor of the product that is zero."""
     nothing, something = (now, before) if before.micrograms else (before, now)
     if nothing.energy_kwh * something.micrograms >= something.energy_kwh:
-        return "factor"  # at the other's factor there would be a microgram at least
+        return "factor"  # at the other quarter's factor it would be a microgram at least
     if before.units_micro is None or now.units_micro is None:
         return "energy"
     return "intensity" if nothing.units_micro else "volume"
 
 
 def _logarithms(one: Use, other: Use) -> dict[str, float]:
-    """Ln of each factor of ``one``; units are a factor where both count some."""
+    """Return ln of each factor of ``one``. Units are a factor of their own where both quarters count some."""
     energy_it, energy = math.log(one.energy_it_kwh), math.log(one.energy_kwh)
     rest = {"pue": energy - energy_it, "factor": math.log(one.micrograms) - energy}
     if not one.units_micro or not other.units_micro:
@@ -277,7 +347,7 @@ def _logarithmic_mean(one: int, other: int) -> float:
     return (high - low) / math.log1p(ratio)
 
 
-def _absorbed(before: Use | None, now: Use | None) -> bool | None:
+def _gain_is_absorbed(before: Use | None, now: Use | None) -> bool | None:
     if before is None or now is None or before.method != now.method or not before.units_micro or not now.units_micro:
         return None
     less_a_unit = now.energy_it_kwh * before.units_micro < before.energy_it_kwh * now.units_micro

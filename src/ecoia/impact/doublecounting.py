@@ -1,19 +1,20 @@
-"""Claims that must not be added: found among ledger rows before anything is added up, refused, and listed.
+"""Claims that must not be added up: find them among ledger rows before any sum, refuse them, and list them.
 
-Three things are counted twice unless somebody looks:
+Three things would be counted twice:
 
-- **copy**: one record in rows of several places (a home that was copied under another instance name, one declared activity
-  entered on two hosts). It counts once, in the row that holds the most records.
-- **host**: two processes that each claim one whole instance (``scope = "host"``), from two homes; or one that does, and another
-  on that instance that claims a part of it: the whole holds the part, and stays.
-- **device**: two processes that each claim one device whole, as nothing tells their parts (``shared_devices`` of the record).
+- **copy**: one record in rows of several places (a home that was copied under another instance name, one declaration entered
+  on two hosts). It counts once, in the row that holds the most records.
+- **host**: two processes, from two homes, that each claim the whole of one instance (``scope = "host"``); or one that does, and
+  another on that instance that claims a part of it. The whole contains the part, and stays.
+- **device**: two processes that each claim one whole device, because nothing separates their parts (``shared_devices`` of the
+  record).
 
-Of hosts and devices, within a half-hour, claims are taken from the greatest to the smallest, and one that meets a claim
-already taken, on the same device and in the same time, is refused. So the claims that are left never overlap: the device is
-counted at most once at any time. The greatest stays because each claims the same whole, so a smaller one has seen less of it.
-Energy of a device that is not marked is the disjoint part of who used it: it adds up, and is never refused here.
+For hosts and devices, claims of a half-hour are taken from the greatest to the smallest. A claim is refused if it meets one
+already taken, on the same device and at the same time. So the claims that remain never overlap: at any time a device is counted
+once at most. The greatest stays because all claim the same whole, and a smaller claim has seen less of it. Energy of a device
+that is not marked as shared is the disjoint part of each user: it adds up, and is never refused here.
 
-What is refused becomes missing, not zero. A row that also read other devices loses its whole GPU energy, since no row tells
+Refused energy becomes missing, not zero. A row that also read other devices loses all of its GPU energy, since no row records
 it by device: the total is then a lower bound.
 """
 
@@ -34,20 +35,31 @@ DOUBLES = (COPY, HOST, DEVICE)
 _IDS = 10
 
 Claimant = tuple[str, Any]
-"""Instance and process id; None: a record of a time when rows did not tell it."""
+"""Instance and process id; None where the record is older than that field."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What one claimant is refused in one half-hour, and the claim that was kept in its place."""
+    """Energy that one claimant is refused in one half-hour, and the claim that was kept instead.
 
-    kind: str  # one of DOUBLES
-    what: tuple[str, ...]  # ids of the devices; the instance; of a copy nothing
+    Attributes:
+        kind: One of ``DOUBLES``.
+        what: Ids of the devices, or the instance; empty for a copy.
+        half_hour_utc_ns: The half-hour.
+        instance: Instance of the claimant.
+        services: Services (or kinds) that the refused energy was for.
+        record_ids: Records of the refused energy.
+        microjoules: The refused energy.
+        kept_instance: Instance of the claim that was kept; the next fields describe the same claim.
+    """
+
+    kind: str
+    what: tuple[str, ...]
     half_hour_utc_ns: int
     instance: str
     services: tuple[str, ...]
     record_ids: tuple[str, ...]
-    microjoules: int  # left out
+    microjoules: int
     kept_instance: str
     kept_services: tuple[str, ...]
     kept_record_ids: tuple[str, ...]
@@ -56,7 +68,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ListedRefusal:
-    """Refusals that differ only in when. ``record_ids`` are the first of ``records``."""
+    """Refusals that differ only in their half-hour. ``record_ids`` are the first of ``records``."""
 
     kind: str
     what: tuple[str, ...]
@@ -88,13 +100,17 @@ class _Claim:
 
 
 def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
-    """Rows of which every part may be added, and what was refused.
+    """Refuse what would be counted twice, so that all remaining energy may be added up.
 
     Args:
-        rows: Ledger rows in any order, of any instances. None is changed.
+        rows: Ledger rows in any order, of any instances. They are not modified.
 
     Returns:
-        The rows in the order given, without copies, energy that is refused missing (method ``claimed-twice``); refusals, sorted.
+        The rows in the order given, without copies, refused energy missing (method ``claimed-twice``); and the refusals, sorted.
+
+    Example:
+        >>> refuse_doubles([])
+        ([], [])
     """
     kept, copies = _each_record_once(rows)
     whole = [index for index, row in enumerate(kept) if _is_whole(row)]
@@ -106,7 +122,12 @@ def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
 
 
 def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
-    """Refusals as a report lists them: one line for those of the same claims, however long they went on."""
+    """List refusals as a report does: one line for refusals between the same claims, however long they lasted.
+
+    Example:
+        >>> listed([])
+        []
+    """
     groups: dict[tuple[Any, ...], list[Refusal]] = {}
     for one in refusals:
         key = (one.kind, one.what, one.instance, one.services, one.kept_instance, one.kept_services)
@@ -175,25 +196,20 @@ def _each_record_once(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
 def _greatest_claims(
     rows: list[Row], claiming: Iterable[int], kind: str, components: Sequence[str], things_of: Callable[[Row], Iterable[str]]
 ) -> tuple[list[Row], list[Refusal]]:
-    claims: dict[int, dict[Claimant, _Claim]] = {}
-    for index in claiming:
-        row = rows[index]
-        energy = _energy(row, components)
-        if not energy:
-            continue
-        claimant = (row["instance"], row.get("pid"))
-        known = claims.setdefault(row["half_hour_utc_ns"], {})
-        claim = known.setdefault(claimant, _Claim(claimant, [], set(), 0, row["start_utc_ns"], row["end_utc_ns"]))
-        claim.rows.append(index)
-        claim.things.update(things_of(row))
-        claim.microjoules += energy
-        claim.start_utc_ns = min(claim.start_utc_ns, row["start_utc_ns"])
-        claim.end_utc_ns = max(claim.end_utc_ns, row["end_utc_ns"])
+    """Keep the greatest of the claims that meet, half-hour by half-hour.
+
+    Args:
+        rows: All rows.
+        claiming: Indexes of the rows that claim a whole thing.
+        kind: ``HOST`` or ``DEVICE``.
+        components: Components that are claimed.
+        things_of: The things that a row claims.
+    """
     result = list(rows)
     refusals = []
-    for half_hour, known in claims.items():
+    for half_hour, claims in _claims(rows, claiming, components, things_of).items():
         taken: list[_Claim] = []
-        for claim in sorted(known.values(), key=lambda claim: (-claim.microjoules, _ids(rows, claim))):
+        for claim in sorted(claims, key=lambda claim: (-claim.microjoules, _ids(rows, claim))):
             stronger = next((each for each in taken if each.meets(claim)), None)
             if stronger is None:
                 taken.append(claim)
@@ -218,8 +234,29 @@ def _greatest_claims(
     return result, refusals
 
 
+def _claims(
+    rows: Sequence[Row], claiming: Iterable[int], components: Sequence[str], things_of: Callable[[Row], Iterable[str]]
+) -> dict[int, list[_Claim]]:
+    """Return the claims of each half-hour, one for each claimant. A claim without energy is none."""
+    claims: dict[int, dict[Claimant, _Claim]] = {}
+    for index in claiming:
+        row = rows[index]
+        energy = _energy(row, components)
+        if not energy:
+            continue
+        claimant = (row["instance"], row.get("pid"))
+        known = claims.setdefault(row["half_hour_utc_ns"], {})
+        claim = known.setdefault(claimant, _Claim(claimant, [], set(), 0, row["start_utc_ns"], row["end_utc_ns"]))
+        claim.rows.append(index)
+        claim.things.update(things_of(row))
+        claim.microjoules += energy
+        claim.start_utc_ns = min(claim.start_utc_ns, row["start_utc_ns"])
+        claim.end_utc_ns = max(claim.end_utc_ns, row["end_utc_ns"])
+    return {half_hour: list(known.values()) for half_hour, known in claims.items()}
+
+
 def _parts_of_hosts(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
-    """Refuse what processes of an instance claim of the components that a whole claim of it holds at the same time."""
+    """Refuse energy that processes of an instance claim while a claim of the whole instance holds the same component."""
     wholes: dict[tuple[str, int], list[int]] = {}
     for index, row in enumerate(rows):
         if _is_whole(row) and _energy(row, COMPONENTS):
@@ -259,7 +296,7 @@ def _overlap(one: Row, other: Row) -> bool:
 
 
 def _without(row: Row, components: Sequence[str]) -> Row:
-    """The row with the energy of some components missing; what had none stays as it is."""
+    """Return the row with the energy of some components missing. A component that had none keeps its method."""
     claimed = [component for component in components if row["energy_microjoules"][component] is not None]
     return {
         **row,
@@ -273,7 +310,7 @@ def _energy(row: Row, components: Sequence[str]) -> int:
 
 
 def _services(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Who the energy was for: services, else kinds."""
+    """Return whom the energy was for: services, or kinds of record where there is no service."""
     return tuple(sorted({row["service"] or row["kind"] for row in rows}))
 
 

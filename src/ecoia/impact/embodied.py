@@ -1,14 +1,13 @@
-"""Embodied impact: what making the equipment emitted, spread over its life, shared among those who used it.
+"""Embodied impact: emissions of making equipment, spread over its life and shared among its users.
 
     co2e_embodied = sum over equipment of TE x (time reserved / expected life) x (share of the resource)
 
-TE is the footprint of making one piece (ISO/IEC 21031), the time reserved that part of the period in which it was in use and
-not older than its expected life: over a whole life the parts add up to TE x share, and no further.
+TE is the footprint of making one piece (ISO/IEC 21031). The time reserved is the part of the period in which the piece was in
+use and not older than its expected life: over a whole life the parts add up to TE x share, and no further.
 
-**Who bears it.** What a piece of equipment amounts to over the period is split in proportion to the energy attributed on it
-(of a device: the GPU energy of those who used it), the work of a phase and the idle energy of who reserved the capacity
-alike. What nobody used stays unattributed and is in the total. Micrograms are integers, split by largest remainder: the parts
-add up to the whole.
+**Who bears it.** The amount of a piece over the period is split in proportion to the energy attributed on it (for a device: the
+GPU energy of its users). Work of a phase and idle energy of reserved capacity count alike. The amount of an unused piece stays
+unattributed and is in the total. Micrograms are integers, split by largest remainder: the parts add up to the whole.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from datetime import date, datetime, tzinfo
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from ecoia.impact.activity import Bearer, Strand
+from ecoia.impact.ledger_sums import Bearer, Strand
 from ecoia.periods import DAY_NS, utc_ns
 from ecoia.semconv import COMPONENTS, KIND_UNATTRIBUTED
 from ecoia.units import split_integer
@@ -33,8 +32,8 @@ MICROGRAMS_PER_KG = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one bearer bears of one piece of equipment."""
+class EmbodiedShare:
+    """The share of one piece of equipment that one bearer bears, in micrograms of CO2e."""
 
     equipment: str
     bearer: Bearer
@@ -42,7 +41,17 @@ class Part:
 
 
 def in_use_ns(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> tuple[int, int]:
-    """That part of a period in which a piece was in use and not past its life; an empty interval where there is none."""
+    """Return the part of a period in which a piece was in use and not past its life.
+
+    Args:
+        item: The piece.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it.
+        timezone: Civil time in which days of use begin.
+
+    Returns:
+        First instant, and first instant after; equal where the piece was not in use.
+    """
     used_from = _midnight(item.start, timezone)
     used_until = used_from + round(item.life_years * YEAR_NS)
     if item.until is not None:
@@ -52,25 +61,43 @@ def in_use_ns(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> 
 
 
 def amortised_micrograms(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> int:
-    """TE x (time reserved / expected life) x share, over a period."""
+    """Return TE x (time reserved / expected life) x share of a piece over a period, in micrograms.
+
+    Args:
+        item: The piece.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it.
+        timezone: Civil time in which days of use begin.
+
+    Example:
+        >>> from datetime import UTC
+        >>> from ecoia.catalogue import Equipment
+        >>> fields = {"id": "server", "co2e_kg": 4, "life_years": 4, "reserved_share": 0.5, "instances": "*", "source": "maker"}
+        >>> server = Equipment.model_validate({**fields, "from": "1970-01-01", "date": "1970-01-01"})
+        >>> amortised_micrograms(server, 0, YEAR_NS, UTC)  # half of 4 kg, a quarter of its life
+        500000000
+    """
     start, end = in_use_ns(item, start_ns, end_ns, timezone)
     reserved = round(item.co2e_kg * item.reserved_share * MICROGRAMS_PER_KG)
     return reserved * (end - start) // round(item.life_years * YEAR_NS)
 
 
-def embodied_parts(
+def embodied_shares(
     strands: Sequence[Strand], equipment: Iterable[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
-) -> list[Part]:
-    """What each bearer bears of each piece over a period.
+) -> list[EmbodiedShare]:
+    """Share each piece of equipment among its users over a period.
 
     Args:
-        strands: The period's activity.
+        strands: Recorded energy of the period.
         equipment: The pieces.
         start_ns: First instant of the period, UTC nanoseconds.
         end_ns: First instant after it.
-        timezone: Civil time in which days of use are taken.
+        timezone: Civil time in which days of use begin.
+
+    Returns:
+        Shares in the order of ``equipment``, then of bearers. They add up to ``amortised_micrograms`` of each piece.
     """
-    parts = []
+    found = []
     for item in equipment:
         micrograms = amortised_micrograms(item, start_ns, end_ns, timezone)
         if micrograms == 0:
@@ -83,14 +110,22 @@ def embodied_parts(
         used = {bearer: microjoules for bearer, microjoules in energy.items() if microjoules} or {(None, KIND_UNATTRIBUTED): 1}
         bearers = sorted(used, key=_order)
         shares = split_integer(micrograms, [used[bearer] for bearer in bearers])
-        parts += [Part(item.id, bearer, share) for bearer, share in zip(bearers, shares, strict=True)]
-    return parts
+        found += [EmbodiedShare(item.id, bearer, share) for bearer, share in zip(bearers, shares, strict=True)]
+    return found
 
 
 def without_equipment(
     strands: Iterable[Strand], equipment: Sequence[Equipment], start_ns: int, end_ns: int, timezone: tzinfo
 ) -> set[str]:
-    """Instances with energy whose machine is not described at that time: embodied impact there is unknown, not zero."""
+    """Return the instances with energy whose machine is not described at that time. Their embodied impact is unknown, not zero.
+
+    Args:
+        strands: Recorded energy of a period.
+        equipment: The pieces that are described.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it.
+        timezone: Civil time in which days of use begin.
+    """
     machines = [(item, in_use_ns(item, start_ns, end_ns, timezone)) for item in equipment if not item.devices]
     lacking = set()
     for strand in strands:
@@ -103,7 +138,7 @@ def without_equipment(
 
 
 def _describes(item: Equipment, start_ns: int, end_ns: int, half_hour_utc_ns: int) -> bool:
-    """Whether a half-hour's machine is this piece, then or once it was past its life and fully amortised."""
+    """Whether this piece is the machine of a half-hour: in use then, or past its life (fully amortised) and still there."""
     return start_ns <= half_hour_utc_ns < end_ns or (half_hour_utc_ns >= end_ns and item.until is None)
 
 
@@ -112,7 +147,7 @@ def _uses(strand: Strand, item: Equipment) -> bool:
 
 
 def _energy(strand: Strand, item: Equipment, window: tuple[int, int]) -> int:
-    """What a strand used of a piece while it was in use."""
+    """Return the energy that a strand used on a piece, in microjoules, while the piece was in use."""
     counted = ("gpu",) if item.devices else COMPONENTS
     start, end = window
     inside = [start <= half_hour < end for half_hour in strand.half_hours_utc_ns]

@@ -1,12 +1,12 @@
-"""Calls to models that others host: their impact estimated from counts of tokens, by EcoLogits, whose hypotheses are kept.
+"""Calls to models that others host: EcoLogits estimates their CO2e from token counts, and its hypotheses are kept.
 
-EcoLogits (``ecoia[api]``) models the provider's servers: building and making of the servers are inside its figure, so neither
-PUE nor equipment of ours is applied to it, and its energy is in no total of ours. It works without a network. Here it is
-asked once a model, for a million tokens put out without a deadline (a short latency would cap the estimate, and a row does
-not know one); everything else is in proportion. What it says of primary energy is not published: it is not one.
+EcoLogits (``ecoia[api]``) models the provider's servers. Its figure includes their building and making, so no PUE and no
+equipment of ours is applied to it, and its energy is in no total of ours. It works without a network. It is asked once for
+each model, for a million output tokens without a deadline: a short latency would cap the estimate, and a row does not record
+one. Everything else is in proportion. Its primary energy is not published here: it is not primary energy.
 
-A name that drifts (``-latest``) and a model that it does not know are flagged, never guessed. Tokens of a model that runs on
-a device of ours are left out: that energy is metered already.
+A drifting name (``-latest``) and an unknown model are flagged, never guessed. Tokens of a model on our own metered devices get
+no estimate: their energy is measured already.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ecoia.impact.activity import Bearer, bearer_of
+from ecoia.impact.ledger_sums import Bearer, bearer_of
 from ecoia.records import Row
 from ecoia.semconv import CLAIMED_TWICE
 
 SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "transformers")
-"""Providers that are one's own machine: what they draw is metered there."""
+"""Names of providers that run on one's own machine, where their energy is metered."""
 
 _OPEN_WEIGHTS = "huggingface_hub"
 _TOKENS = 1_000_000
@@ -41,19 +41,32 @@ NO_PACKAGE, DRIFTING_NAME, UNKNOWN_MODEL, INPUT_ONLY, NOT_METERED = (
     "not-metered",
 )
 WHY_UNMEASURED = (NO_PACKAGE, DRIFTING_NAME, UNKNOWN_MODEL, INPUT_ONLY, NOT_METERED)
-"""Why tokens have no estimate. ``input-only``: EcoLogits models generation only; ``not-metered``: a model of one's own, on a
-row that has no energy."""
+"""Why tokens have no estimate. ``input-only``: EcoLogits models generation only. ``not-metered``: a self-hosted model on a row
+without energy."""
 
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """What an estimate rests on. ``*_kg`` are kgCO2e for a million output tokens, provider's building and servers included."""
+    """The hypotheses that an estimate rests on.
+
+    Attributes:
+        provider: Provider, as EcoLogits names it.
+        model: Model, as EcoLogits names it.
+        ecologits_version: Version of EcoLogits.
+        zone: Where the provider's servers are assumed to be.
+        total_parameters: In thousand millions, a number or a range, as EcoLogits has them.
+        active_parameters: The same, of the parameters active for a token.
+        architecture_published: Whether the model's architecture is published.
+        low_kg: Lower kgCO2e for a million output tokens, building and servers of the provider included.
+        central_kg: Central value of the same.
+        high_kg: Upper value of the same.
+    """
 
     provider: str
     model: str
     ecologits_version: str
-    zone: str  # where the provider's servers are taken to be
-    total_parameters: str  # in thousand millions, a number or a range, as EcoLogits has them
+    zone: str
+    total_parameters: str
     active_parameters: str
     architecture_published: bool
     low_kg: float
@@ -63,9 +76,20 @@ class Hypotheses:
 
 @dataclass(frozen=True)
 class TokenUse:
-    """Tokens of one bearer with one model, and what becomes of them: ``standing``, and ``reason`` where unmeasured.
+    """Tokens of one bearer with one model, and whether they have an estimate.
 
-    ``record_ids`` are the first of the ``records`` that they are on, sorted.
+    Attributes:
+        bearer: Who bears them.
+        provider: Provider as recorded, in lower case.
+        model: Model as recorded.
+        tokens_in: Input tokens.
+        tokens_out: Output tokens.
+        rows: How many rows they are on.
+        standing: One of ``STANDINGS``.
+        reason: One of ``WHY_UNMEASURED`` where they are unmeasured.
+        hypotheses: What their estimate rests on, where they are estimated.
+        record_ids: The first ids, sorted, of the records that they are on.
+        records: How many records they are on.
     """
 
     bearer: Bearer
@@ -82,12 +106,23 @@ class TokenUse:
 
     @property
     def central_kg(self) -> float | None:
-        """The central estimate; None unless estimated."""
+        """The central estimate of their CO2e; None unless they are estimated."""
         return None if self.hypotheses is None else self.hypotheses.central_kg * self.tokens_out / _TOKENS
 
 
 def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
-    """Tokens by bearer, provider, model and whether they run on a metered device of ours, sorted."""
+    """Sum tokens up by bearer, provider, model and whether they ran on a metered device of ours.
+
+    Args:
+        rows: Ledger rows; those without tokens add nothing.
+
+    Returns:
+        Uses of tokens, sorted.
+
+    Example:
+        >>> token_uses([])
+        []
+    """
     sums: dict[tuple[str, str, str, str, bool], list[int]] = {}
     ids: dict[tuple[str, str, str, str, bool], set[str]] = {}
     for row in rows:
@@ -110,13 +145,13 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
 
 
 def _metered(provider: str, row: Row) -> bool:
-    """Whether the tokens' energy is in the energy of our own devices."""
+    """Return whether the tokens' energy is part of the energy of our own devices."""
     energy = row["energy_microjoules"]
-    # Energy refused as claimed twice is in the claim that was kept.
+    # Energy that was refused as claimed twice is in the claim that was kept.
     elsewhere = {component for component, method in row["method"].items() if method["name"] == CLAIMED_TWICE}
     if provider in SELF_HOSTED:
         return bool(elsewhere) or any(value is not None for value in energy.values())
-    # Open weights run at home as well as at the hub: work on a metered card is taken to be theirs.
+    # Open weights run on our own cards as well as on the hub. If the row used a metered card, assume that they ran there.
     return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 
@@ -138,12 +173,18 @@ def _use(bearer: Bearer, provider: str, model: str, metered: bool, tokens_in: in
 
 @cache
 def hypotheses(provider: str, model: str) -> Hypotheses | str:
-    """What EcoLogits says of a model; else one of ``WHY_UNMEASURED``.
+    """Ask EcoLogits for the hypotheses of a model.
 
     Args:
         provider: As EcoLogits names it: ``openai``, ``mistralai``, ``anthropic``, ``google_genai``, ``cohere`` or
             ``huggingface_hub``.
         model: The exact name.
+
+    Returns:
+        The hypotheses; else ``NO_PACKAGE`` or ``UNKNOWN_MODEL``.
+
+    Example:
+        ``hypotheses("openai", "gpt-4o").central_kg`` is the CO2e of a million output tokens.
     """
     logger_class = logging.getLoggerClass()
     try:
@@ -154,26 +195,29 @@ def hypotheses(provider: str, model: str) -> Hypotheses | str:
         return NO_PACKAGE
     finally:
         logging.setLoggerClass(logger_class)  # EcoLogits replaces that of the whole process
-    known, place = models.find_model(provider=provider, model_name=model), PROVIDER_CONFIG_MAP.get(provider)
-    if known is None or place is None or not place.datacenter_location:
+    known, server = models.find_model(provider=provider, model_name=model), PROVIDER_CONFIG_MAP.get(provider)
+    if known is None or server is None or not server.datacenter_location:
         return UNKNOWN_MODEL
-    silent, logger.disabled = logger.disabled, True  # what it warns of is in the hypotheses
+    silent, logger.disabled = logger.disabled, True  # its warnings are in the hypotheses
     try:
-        gwp = llm_impacts(provider, model, _TOKENS, math.inf, place.datacenter_location).gwp
+        gwp = llm_impacts(provider, model, _TOKENS, math.inf, server.datacenter_location).gwp
     finally:
         logger.disabled = silent
-    if gwp is None:
-        return UNKNOWN_MODEL
-    low, high = _bounds(gwp.value)
-    parameters = known.architecture.parameters
+    return UNKNOWN_MODEL if gwp is None else _hypotheses(provider, known, server.datacenter_location, gwp.value)
+
+
+def _hypotheses(provider: str, model: Any, location: str, co2e_kg: Any) -> Hypotheses:
+    """Return what EcoLogits knows of a model, with its CO2e of ``_TOKENS`` output tokens (a number or a range)."""
+    low, high = _bounds(co2e_kg)
+    parameters = model.architecture.parameters
     return Hypotheses(
         provider=provider,
-        model=known.name,
+        model=model.name,
         ecologits_version=importlib.metadata.version("ecologits"),
-        zone=place.datacenter_location,
+        zone=location,
         total_parameters=_range(getattr(parameters, "total", parameters)),
         active_parameters=_range(getattr(parameters, "active", parameters)),
-        architecture_published=all(warning.code != "model-arch-not-released" for warning in known.warnings),
+        architecture_published=all(warning.code != "model-arch-not-released" for warning in model.warnings),
         low_kg=low,
         central_kg=(low + high) / 2,
         high_kg=high,
@@ -181,7 +225,7 @@ def hypotheses(provider: str, model: str) -> Hypotheses | str:
 
 
 def _bounds(value: Any) -> tuple[float, float]:
-    """EcoLogits gives a number or a range."""
+    """Return the bounds of a number or a range of EcoLogits."""
     return (float(value.min), float(value.max)) if hasattr(value, "min") else (float(value), float(value))
 
 

@@ -1,11 +1,11 @@
-"""Everything that a quarter's figures are computed from, in one folder, so that anybody can compute them again.
+"""Inputs of a quarter's figures, kept in one folder so that anybody can compute the figures again.
 
     settings.json          zone, PUE, time zone, until when records were known
     catalogue/             the organisation's files, byte for byte, and nothing else that lies in their folder
-    factors.jsonl.gz       the emission factors in use, of the zones that count
+    factors.jsonl.gz       the emission factors in use, for the zones that count
     rows/2026Q4.jsonl.gz   the ledger rows of each quarter, one JSON object a line, sorted
 
-Equal inputs give equal bytes: no time, name or order of reading is in them.
+Equal inputs give equal bytes: they hold no time of writing, no machine's name and no order of reading.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.errors import PublicationError
 from ecoia.factors import FOLDER, Factor, FactorSet, files
-from ecoia.impact.activity import last_utc_ns
+from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.settings import Surroundings
@@ -34,8 +34,8 @@ SETTINGS_FILE, CATALOGUE_FOLDER, FACTORS_FILE, ROWS_FOLDER = "settings.json", "c
 
 
 @dataclass(frozen=True)
-class Place:
-    """Settings as they were kept."""
+class KeptSettings:
+    """The settings that figures depend on, as kept with them."""
 
     timezone: str
     zone: str | None
@@ -44,7 +44,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What figures are computed from. ``known_until_utc_ns``: of a quarter that ends later, this is what is known to date."""
+    """Everything that figures are computed from.
+
+    Attributes:
+        rows: Ledger rows, in any order.
+        catalogue: The organisation's files.
+        factors: Emission factors in use.
+        settings: Zone, PUE and time zone.
+        known_until_utc_ns: Until when records are known. Figures of a quarter that ends later are figures to date.
+    """
 
     rows: Sequence[Row]
     catalogue: Catalogue
@@ -54,24 +62,34 @@ class Inputs:
 
     @classmethod
     def of(cls, rows: Sequence[Row], catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Inputs:
-        """Inputs that are known until their last record."""
+        """Build inputs that are known until their last record."""
         return cls(rows, catalogue, factors, settings, last_utc_ns(rows))
 
 
 def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folder: Path | None) -> None:
-    """Keep what a quarter's figures come from: its rows and those of the quarters before it.
+    """Write the inputs of a quarter's figures, with its rows and the rows of the quarters before it.
 
     Args:
-        inputs: What is in use.
-        quarter: The last quarter of which rows are kept.
-        folder: Where; made here.
-        catalogue_folder: Where the catalogue was read from. None: there is none.
+        inputs: Inputs in use.
+        quarter: The last quarter whose rows are kept.
+        folder: Folder to create and write to.
+        catalogue_folder: Folder that the catalogue was read from. None: there is no catalogue.
+
+    Raises:
+        OSError: ``folder`` exists or cannot be written.
+
+    Example:
+        ``write_inputs(inputs, Quarter(2026, 4), folder, None)``, then ``read_inputs(folder)`` on any machine.
     """
     folder.mkdir(parents=True)
     settings = inputs.settings
-    place = {"known_until_utc_ns": inputs.known_until_utc_ns, "pue": settings.pue, "timezone": settings.timezone}
-    place["zone"] = settings.zone
-    (folder / SETTINGS_FILE).write_text(json.dumps(place, indent=2) + "\n", encoding="utf-8")
+    kept = {
+        "known_until_utc_ns": inputs.known_until_utc_ns,
+        "pue": settings.pue,
+        "timezone": settings.timezone,
+        "zone": settings.zone,
+    }
+    (folder / SETTINGS_FILE).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     if catalogue_folder is not None:
         _keep_catalogue(catalogue_folder, folder / CATALOGUE_FOLDER, inputs.factors.id)
     zone = ZoneInfo(settings.timezone)
@@ -91,7 +109,7 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
 
 
 def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
-    """The catalogue's own files: whatever else lies in its folder (publications, exports) is none of the figures'."""
+    """Copy the catalogue's own files. Figures do not depend on anything else in its folder (publications, exports)."""
     from ecoia import catalogue
 
     imported = Path(FOLDER) / f"{factor_set}{files.SUFFIX}"
@@ -102,24 +120,27 @@ def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
 
 
 def read_inputs(folder: Path) -> Inputs:
-    """What ``write_inputs`` kept.
+    """Read what ``write_inputs`` wrote.
+
+    Args:
+        folder: The folder that it wrote to.
 
     Raises:
-        PublicationError: a file is missing or not what was written.
-        CatalogueError: the catalogue is of a form that this version does not read.
+        PublicationError: A file is missing or damaged.
+        CatalogueError: This version does not read the form of the catalogue.
     """
     try:
         said = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
         known_until = int(said.pop("known_until_utc_ns"))
-        place = Place(**said)
+        kept = KeptSettings(**said)
         rows = [json.loads(line) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)]
-        factors = _factors(_read_lines(folder / FACTORS_FILE), place.timezone)
+        factors = _factors(_read_lines(folder / FACTORS_FILE), kept.timezone)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise PublicationError(f"the inputs in '{folder}' cannot be read ({error}): 'ecoia verify' says what differs") from error
     from ecoia import catalogue
 
-    kept = folder / CATALOGUE_FOLDER
-    return Inputs(rows, catalogue.load(kept if kept.is_dir() else None), factors, place, known_until)
+    files_kept = folder / CATALOGUE_FOLDER
+    return Inputs(rows, catalogue.load(files_kept if files_kept.is_dir() else None), factors, kept, known_until)
 
 
 def _line(row: Row) -> str:
@@ -128,7 +149,7 @@ def _line(row: Row) -> str:
 
 def _factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
     counted = set(zones)
-    # Where no zone is known one factor stays all the same: it says of which scope and basis the set is.
+    # Where no zone is known, keep one factor all the same: it carries the scope and basis of the set.
     kept = [factor for factor in factors.factors if factor.zone in counted] or factors.factors[:1]
     said = {"fill": factors.fill, "id": factors.id, "title": factors.title, "version": factors.version}
     return [_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
@@ -144,5 +165,5 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _read_lines(path: Path) -> list[str]:
-    # Only our own ends of lines: a name may hold others that text splits at.
+    # Split at "\n" only: a name may hold other characters that str.splitlines takes for ends of lines.
     return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]

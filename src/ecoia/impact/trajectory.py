@@ -1,10 +1,10 @@
-"""Where a year stands on the way down: its budget, what is spent of it, and how likely it is to be overrun.
+"""Where a year stands on a reduction path: its budget, how much is spent, and how likely the year is to overrun it.
 
 path(year)   = 1 - reduction x (year - year of the baseline) / (horizon - year of the baseline), linear, then constant
 budget(year) = 4 x mean of the baseline's quarters x path(year), a quarter of it each quarter
 expected     = spent to date + quarters ahead x mean of the last four quarters that are over
-overrun      = P(ln(expected / baseline) > ln path), normal: the variance of the change (see ``change``), and for the quarters
-               ahead that of the last four among each other
+overrun      = P(ln(expected / baseline) > ln path), normal. The variance is that of the change (see ``change``), and for the
+               quarters ahead the spread of the last four among each other.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, stdev
 
-from ecoia.impact.assessment import Estimate
 from ecoia.impact.change import log_ratio_variance
+from ecoia.impact.uncertainty import Estimate
 
 QUARTERS_NEEDED = 4
-"""A year of quarters: fewer say nothing of the next."""
+"""A year of quarters. Fewer do not show how quarters differ, so they predict nothing."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A reduction against a baseline, in whatever unit the baseline has.
+    """A reduction against a baseline, in the unit of the baseline.
 
-    ``quarter_mean`` is that of the baseline's quarters, of which ``year`` holds the last.
+    Attributes:
+        quarter_mean: Mean of the baseline's quarters.
+        year: Year of the last quarter of the baseline.
+        horizon: Year by which the reduction is reached.
+        reduction: Share of the baseline to save, 0 to 1.
+
+    Example:
+        >>> halved = Trajectory(Estimate((), {}, 0.0), year=2026, horizon=2030, reduction=0.5)
+        >>> halved.path(2028), halved.path(2035)
+        (0.75, 0.5)
     """
 
     quarter_mean: Estimate
@@ -34,23 +43,26 @@ class Trajectory:
     reduction: float
 
     def path(self, year: int) -> float:
-        """What may be used in a year, as a part of the baseline."""
+        """Return the share of the baseline that a year may use."""
         span = self.horizon - self.year
         passed = min(max(year - self.year, 0) / span, 1.0) if span > 0 else 1.0
         return 1 - self.reduction * passed
 
     def budget(self, year: int) -> float:
-        """What may be used in a year."""
+        """Return the amount that a year may use."""
         return 4 * self.quarter_mean.value * self.path(year)
 
     @staticmethod
     def expected(spent: Sequence[Estimate], last: Sequence[Estimate], ahead: float | None = None) -> Estimate | None:
-        """What a year ends with, if its quarters ahead are like the last four; None with fewer than four known.
+        """Return the expected total of a year whose remaining quarters are like the last four.
 
         Args:
-            spent: Its quarters to date, each.
-            last: The last four quarters that are over.
-            ahead: Quarters of the year still to come, that part of the present one included. None: those not in ``spent``.
+            spent: Amount of each quarter to date.
+            last: Amount of each of the last four quarters that are over.
+            ahead: Quarters of the year still to come, counting the rest of the present one. None: those not in ``spent``.
+
+        Returns:
+            The total; None with fewer than four quarters in ``last``.
         """
         if len(last) < QUARTERS_NEEDED:
             return None
@@ -65,13 +77,16 @@ class Trajectory:
     def overrun_probability(
         self, year: int, spent: Sequence[Estimate], last: Sequence[Estimate], ahead: float | None = None
     ) -> float | None:
-        """How likely a year is to use more than its budget; None with fewer than four quarters known.
+        """Return the probability that a year uses more than its budget.
 
         Args:
-            year: Which one.
-            spent: Its quarters to date, each.
-            last: The last four quarters that are over.
-            ahead: As of ``expected``.
+            year: The year.
+            spent: Amount of each quarter to date.
+            last: Amount of each of the last four quarters that are over.
+            ahead: Quarters still to come, as for ``expected``.
+
+        Returns:
+            A probability, 0 to 1; None with fewer than four quarters in ``last``, or a baseline of 0.
         """
         expected = self.expected(spent, last, ahead)
         if expected is None or not self.quarter_mean.value:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.factors import FactorSet, FactorUse
-from ecoia.impact.assessment import AppliedFactor
 from ecoia.impact.embodied import amortised_micrograms
+from ecoia.impact.grid import AppliedFactor
 from ecoia.impact.hosted import Hypotheses
 from ecoia.report.context import Context
 from ecoia.report.model import (

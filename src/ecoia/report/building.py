@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import last_utc_ns
+from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
 from ecoia.records import Row

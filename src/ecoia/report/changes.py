@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ecoia.impact.activity import Bearer
-from ecoia.impact.assessment import Estimate
-from ecoia.impact.change import Explained, accounts, decompose, known_micrograms, successors, total
-from ecoia.impact.period import Split
+from ecoia.impact.change import ExplainedChange, decompose, footprints_by_service, known_micrograms, successors, total
+from ecoia.impact.ledger_sums import Bearer
+from ecoia.impact.period_impact import Split
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import COMPARED, ChangeLine, QuarterChange
@@ -41,7 +41,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     parts = [part for part in _PARTS if all(getattr(split, part).estimate is not None for split in splits)]
     names = successors(context.catalogue.services)
 
-    def line(explained: Explained, keep: Callable[[Bearer], bool]) -> ChangeLine:
+    def line(explained: ExplainedChange, keep: Callable[[Bearer], bool]) -> ChangeLine:
         ends = []
         for period in periods:
             split = period.split(period.bearers(keep))
@@ -49,7 +49,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
             ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
         return ChangeLine(explained, relative(*ends))
 
-    now, before = (accounts(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods)
+    now, before = (footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods)
     services = decompose(before, now)
     return replace(
         found,

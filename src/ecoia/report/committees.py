@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecoia.impact.period import Known
+from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.report.context import Context
 from ecoia.report.model import ActionState, Answered, RegionShare, Said
 from ecoia.report.quantities import shown
@@ -61,7 +61,7 @@ def regions(context: Context) -> tuple[RegionShare, ...]:
         energy, co2e = context.period.energy(bearers), context.period.split(bearers).total
         for line in lines:
             share = line.units / whole if whole else 0.0
-            shares = (known.scaled(share) if whole else Known(None, "no-units") for known in (energy, co2e))
+            shares = (known.scaled(share) if whole else EstimateOrReason(None, "no-units") for known in (energy, co2e))
             of_energy, of_co2e = shares
             quantities = shown(of_energy, "kWh"), shown(of_co2e, "kgCO2e")
             found.append(RegionShare(line.region, service, line.units, share, *quantities, line.source))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ecoia.factors import FactorSet
-from ecoia.impact.activity import Activity, Bearer, by_quarter
-from ecoia.impact.assessment import Assessment, Impact, Knowledge
+from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.doublecounting import listed, refuse_doubles
-from ecoia.impact.period import TRAINING_PHASES, Known, Period, Split
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, by_quarter
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact, Split
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import ABANDONED, DECLARED, KIND_IDLE, KIND_SPAN
@@ -52,7 +53,7 @@ class Context:
     ) -> None:
         self.quarter, self.catalogue = quarter, catalogue
         self.timezone = ZoneInfo(settings.timezone)
-        self.known = Knowledge(
+        self.known = AssessmentParameters(
             factors,
             settings.zone,
             settings.pue,
@@ -69,7 +70,7 @@ class Context:
         past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
         self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))
         self._activities = by_quarter(past, self.timezone)
-        self._periods: dict[Quarter, Period] = {}
+        self._periods: dict[Quarter, PeriodImpact] = {}
         self._constant: dict[Quarter, Assessment] = {}
         baselines = [target.baseline for target in catalogue.targets.targets if target.baseline is not None]
         self.reference_year = Quarter.parse(baselines[0].quarters[0]).year if baselines else None
@@ -80,18 +81,18 @@ class Context:
         return [quarter for quarter, activity in self._activities.items() if activity.strands]
 
     @property
-    def assessed(self) -> list[Period]:
+    def assessed(self) -> list[PeriodImpact]:
         """The quarters that a figure was drawn from, that of the report first."""
         return [self._periods[quarter] for quarter in sorted(self._periods, reverse=True)]
 
     @property
-    def activity(self) -> Activity:
+    def activity(self) -> LedgerSums:
         """That of the report's quarter."""
         return self.activity_of(self.quarter)
 
-    def activity_of(self, quarter: Quarter) -> Activity:
+    def activity_of(self, quarter: Quarter) -> LedgerSums:
         """That of a quarter."""
-        return self._activities.get(quarter) or Activity()
+        return self._activities.get(quarter) or LedgerSums()
 
     @property
     def until_ns(self) -> int:
@@ -99,19 +100,19 @@ class Context:
         return self.end_ns if self._over else min(self.end_ns, self.last_ns)
 
     @property
-    def period(self) -> Period:
+    def period(self) -> PeriodImpact:
         """The report's quarter."""
         return self.period_of(self.quarter)
 
-    def period_of(self, quarter: Quarter) -> Period:
+    def period_of(self, quarter: Quarter) -> PeriodImpact:
         """A quarter, assessed."""
         if quarter not in self._periods:
             start_ns, end_ns = quarter.bounds_ns(self.timezone)
-            self._periods[quarter] = Period(
+            self._periods[quarter] = PeriodImpact(
                 self.activity_of(quarter),
                 start_ns,
                 end_ns if quarter < self.quarter else self.until_ns,
-                known=self.known,
+                parameters=self.known,
                 equipment=self.catalogue.equipment,
             )
         return self._periods[quarter]
@@ -125,12 +126,14 @@ class Context:
             self._constant[quarter] = self.period_of(quarter).under(reference)
         return self._constant[quarter]
 
-    def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> Known:
+    def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> EstimateOrReason:
         """CO2e of some bearers at the factors of the reference year; making and hosted models are what they are."""
         reference = self.constant(quarter)
         if reference is None:
-            return Known(None, "no-reference")
-        return Known.total((self.period_of(quarter).operational(bearers, reference.by_bearer), split.embodied, split.api))
+            return EstimateOrReason(None, "no-reference")
+        return EstimateOrReason.total(
+            (self.period_of(quarter).operational(bearers, reference.by_bearer), split.embodied, split.api)
+        )
 
     @cached_property
     def services(self) -> list[str]:

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecoia.impact.assessment import FactorGap
-from ecoia.impact.change import Explained
+from ecoia.impact.change import ExplainedChange
 from ecoia.impact.doublecounting import ListedRefusal
+from ecoia.impact.grid import FactorGap
 from ecoia.impact.hosted import Hypotheses
 from ecoia.impact.recalculation import Recalculation
 
@@ -533,7 +533,7 @@ class TrendPoint:
 class ChangeLine:
     """The change of a service, or of all: its terms in micrograms, and how many times less or more, C / C0 - 1."""
 
-    explained: Explained
+    explained: ExplainedChange
     relative: Quantity
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecoia.impact.activity import Strand
-from ecoia.impact.assessment import Estimate, Impact, Interval
+from ecoia.impact.assessment import Impact
 from ecoia.impact.change import change_interval
-from ecoia.impact.period import Known
+from ecoia.impact.ledger_sums import Strand
+from ecoia.impact.period_impact import EstimateOrReason
+from ecoia.impact.uncertainty import Estimate, Interval
 from ecoia.periods import utc_datetime
 from ecoia.report.model import Measure, MethodShare, Quantity
 from ecoia.semconv import COMPONENTS
@@ -20,7 +21,7 @@ def quantity(value: float | None, unit: str, bounds: Interval | None, reason: st
     return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
 
 
-def shown(known: Known, unit: str) -> Quantity:
+def shown(known: EstimateOrReason, unit: str) -> Quantity:
     """What is known, with its interval; where nothing was there to be counted, no value, for that reason."""
     estimate = known.estimate
     if estimate is None or known.reason is not None:

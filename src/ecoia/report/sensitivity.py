@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ecoia.errors import FactorError
 from ecoia.factors import BUILT_IN, DEFAULT, load
-from ecoia.impact.assessment import Assessment, Knowledge
-from ecoia.impact.period import Known
+from ecoia.impact.assessment import Assessment
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.report.context import Context
 from ecoia.report.model import Sensitivity
 from ecoia.report.quantities import shown
@@ -43,6 +44,6 @@ def _otherwise(context: Context) -> Iterator[Sensitivity]:
         yield Sensitivity("idle-left-out", _INDICATOR, None, shown(period.operational(active, period.impacts), "kgCO2e"))
 
 
-def _under(context: Context, known: Knowledge, kind: str, name: str | None) -> Sensitivity:
+def _under(context: Context, known: AssessmentParameters, kind: str, name: str | None) -> Sensitivity:
     impact = Assessment(context.activity.strands, known).impact()
-    return Sensitivity(kind, _INDICATOR, name, shown(Known(impact.operational, impact.reason), "kgCO2e"))
+    return Sensitivity(kind, _INDICATOR, name, shown(EstimateOrReason(impact.operational, impact.reason), "kgCO2e"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ecoia.impact.activity import Bearer, Work
-from ecoia.impact.period import TRAINING_PHASES, Known, intensity, sci
+from ecoia.impact.ledger_sums import Bearer, Work
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, intensity, sci
 from ecoia.periods import Quarter, covered_seconds
 from ecoia.report.context import Context
 from ecoia.report.model import (
@@ -130,7 +130,7 @@ def trend(context: Context) -> tuple[TrendPoint, ...]:
     for quarter in context.quarters[-_TREND_QUARTERS:]:
         period = context.period_of(quarter)
         found, reference = measure(period.whole, ()), context.constant(quarter)
-        constant = Known(None, "no-reference")
+        constant = EstimateOrReason(None, "no-reference")
         if reference is not None:
             constant = period.operational(period.bearers(lambda _: True), reference.by_bearer)
         simulated = context.activity_of(quarter).simulated
@@ -189,7 +189,7 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
     whole = period.split([*serving, *made]).total
     stated = next((o for o in context.catalogue.outcomes if (o.service, o.quarter) == (service, str(context.quarter))), None)
     accepted = context.count([*serving, *made], "accepted_micro") if stated is None else stated.accepted
-    this = period.split(made).total if made else Known(None, "no-training")
+    this = period.split(made).total if made else EstimateOrReason(None, "no-training")
     of_training = intensity(this, context.count(made, "units_micro"), "no-units") if made else this
     return ServiceFootprint(
         service=service,
@@ -212,7 +212,7 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
     )
 
 
-def _latest_training(context: Context, service: str) -> tuple[Quarter | None, Known | None]:
+def _latest_training(context: Context, service: str) -> tuple[Quarter | None, EstimateOrReason | None]:
     """CO2e of the training of the model in service: that of the latest quarter in which there was any."""
     for quarter in reversed(context.quarters):
         if any(strand.bearer[0] == service and _is_training(strand.bearer) for strand in context.activity_of(quarter).strands):

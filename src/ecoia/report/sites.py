@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.impact.period import Known
+from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.report.context import Context
 from ecoia.report.model import Footprint, InventoryLine, SiteResult
 from ecoia.report.quantities import quantity, shown
@@ -24,7 +24,7 @@ def site_results(context: Context) -> tuple[SiteResult, ...]:
                 id=site.id if site else None,
                 name=site.name if site else None,
                 zone=(site.zone if site else None) or context.known.zone,
-                energy_it=shown(Known(impact.energy_it, missing), "kWh"),
+                energy_it=shown(EstimateOrReason(impact.energy_it, missing), "kWh"),
                 energy=quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing),
                 boundary=impact.boundary,
             )

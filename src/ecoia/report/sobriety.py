@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from ecoia.impact.activity import Strand
-from ecoia.impact.assessment import Estimate
-from ecoia.impact.period import TRAINING_PHASES, Known
+from ecoia.impact.ledger_sums import Strand
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
@@ -211,7 +211,7 @@ def _other_hours(context: Context) -> Iterator[Saving]:
             phase=None,
             microjoules=0,
             energy=Quantity(0.0, "kWh"),
-            co2e=shown(Known(co2e.scaled(share)), "kgCO2e"),
+            co2e=shown(EstimateOrReason(co2e.scaled(share)), "kgCO2e"),
             role=_role(context, service),
             may_harm=(),
             hours_later=best,
@@ -283,7 +283,7 @@ def _share(context: Context, work: tuple[str, str], microjoules: int, whole: Est
 
 
 def _shown(estimate: Estimate | None, unit: str, reason: str) -> Quantity:
-    return shown(Known(estimate, None if estimate else reason), unit)
+    return shown(EstimateOrReason(estimate, None if estimate else reason), unit)
 
 
 _MAY_HARM: dict[str, tuple[str, ...]] = {"idle": ("securite",), "dominated-runs": ("equite",)}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ecoia.impact.assessment import Estimate
 from ecoia.impact.change import successors
-from ecoia.impact.period import Known, Split
+from ecoia.impact.period_impact import EstimateOrReason, Split
 from ecoia.impact.trajectory import QUARTERS_NEEDED, Trajectory
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import (
@@ -37,9 +37,9 @@ _OPEN = "non-concluant"
 class Baseline:
     """What a trajectory starts from: the mean of its quarters, and what of it is there by estimate."""
 
-    level: Known
+    level: EstimateOrReason
     quarters: tuple[Quarter, ...] = ()
-    levels: Mapping[Quarter, Known] = field(default_factory=dict)  # of each of them
+    levels: Mapping[Quarter, EstimateOrReason] = field(default_factory=dict)  # of each of them
     additions: tuple[BaselineAddition, ...] = ()
 
 
@@ -71,7 +71,7 @@ class Judge:
 
         reason: str | None
         budget: BudgetState | None = None
-        baseline = Baseline(Known(None, "baseline-missing"))
+        baseline = Baseline(EstimateOrReason(None, "baseline-missing"))
         if target.baseline is not None:
             baseline = self._baseline(target, target.baseline.quarters)
             verdict, reason, observed, budget = self._trajectory(target, baseline)
@@ -156,15 +156,15 @@ class Judge:
         """The mean of the baseline's quarters, what was not counted in them added by estimate."""
         references = tuple(Quarter.parse(text) for text in quarters)
         if not self._measured.issuperset(references):
-            return Baseline(Known(None, "baseline-missing"), references)
-        levels, additions = dict[Quarter, Known](), list[BaselineAddition]()
+            return Baseline(EstimateOrReason(None, "baseline-missing"), references)
+        levels, additions = dict[Quarter, EstimateOrReason](), list[BaselineAddition]()
         for quarter in references:
             added = [found for service in self._uncounted(target, quarter) if (found := self._addition(target, service, quarter))]
             additions += [addition for addition, _ in added]
             # Of one service alone nothing but the estimate is there: it was not counted.
             counted = [self._level(target, quarter)] if target.service is None or not added else []
-            levels[quarter] = Known.total([*counted, *(level for _, level in added)])
-        mean = Known.total(levels[quarter] for quarter in references).scaled(1 / len(references))
+            levels[quarter] = EstimateOrReason.total([*counted, *(level for _, level in added)])
+        mean = EstimateOrReason.total(levels[quarter] for quarter in references).scaled(1 / len(references))
         return Baseline(mean, references, levels, tuple(additions))
 
     @cached_property
@@ -197,7 +197,7 @@ class Judge:
             and service.since < until
         ]
 
-    def _addition(self, target: Target, service: Service, quarter: Quarter) -> tuple[BaselineAddition, Known] | None:
+    def _addition(self, target: Target, service: Service, quarter: Quarter) -> tuple[BaselineAddition, EstimateOrReason] | None:
         """What is added for a service to a quarter: its level in the first quarter that has a record of it."""
         from ecoia.catalogue import INDICATORS
 
@@ -212,7 +212,7 @@ class Judge:
             if not level.estimate.value:
                 return None
             error = f"backcast:{service.id}"
-            level = Known(level.estimate.with_error(error, self._context.known.gsd["backcast"]), level.reason)
+            level = EstimateOrReason(level.estimate.with_error(error, self._context.known.gsd["backcast"]), level.reason)
         unit = INDICATORS[target.indicator]
         return BaselineAddition(service.id, str(quarter), str(first), share, shown(level, unit)), level
 
@@ -272,11 +272,11 @@ class Judge:
         return BudgetState(
             year=quarter.year,
             budget=budget,
-            spent=shown(Known(total_used), unit),
+            spent=shown(EstimateOrReason(total_used), unit),
             consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
             distance=Quantity(total_used.value - (budget.value or 0.0) * passed / 4, unit),
             overrun_probability=Quantity(probability, "1", reason="too-few-quarters" if probability is None else None),
-            expected=shown(Known(expected, None if expected else "too-few-quarters"), unit),
+            expected=shown(EstimateOrReason(expected, None if expected else "too-few-quarters"), unit),
         )
 
     def _last_over(self) -> list[Quarter]:
@@ -286,25 +286,25 @@ class Judge:
         found = [each for each in (latest.shift(-back) for back in range(QUARTERS_NEEDED)) if each in self._measured]
         return found or [quarter]
 
-    def _mean_level(self, target: Target, quarters: Sequence[Quarter], baseline: Baseline) -> Known:
+    def _mean_level(self, target: Target, quarters: Sequence[Quarter], baseline: Baseline) -> EstimateOrReason:
         """Where an indicator stood, on average of some quarters."""
         if not quarters:
-            return Known(None, "no-data")
-        return Known.total(self._level_of(target, quarter, baseline) for quarter in quarters).scaled(1 / len(quarters))
+            return EstimateOrReason(None, "no-data")
+        return EstimateOrReason.total(self._level_of(target, quarter, baseline) for quarter in quarters).scaled(1 / len(quarters))
 
-    def _level_of(self, target: Target, quarter: Quarter, baseline: Baseline) -> Known:
+    def _level_of(self, target: Target, quarter: Quarter, baseline: Baseline) -> EstimateOrReason:
         """Where an indicator stood in a quarter: one of the baseline has in it what was added to it."""
         return baseline.levels.get(quarter) or self._level(target, quarter)
 
-    def _level(self, target: Target, quarter: Quarter, service: str | None = None, *, made: bool = True) -> Known:
+    def _level(self, target: Target, quarter: Quarter, service: str | None = None, *, made: bool = True) -> EstimateOrReason:
         """Where an indicator that adds up stood in a quarter: of the target's services, or of one; with or without making."""
         service = service or target.service
         period = self._context.period_of(quarter)
         bearers = period.bearers(lambda bearer: service in (None, bearer[0]))
         split = period.split(bearers)
         if not made:
-            split = replace(split, embodied=Known(Estimate.total(())))
-        levels: dict[str, Callable[[], Known]] = {
+            split = replace(split, embodied=EstimateOrReason(Estimate.total(())))
+        levels: dict[str, Callable[[], EstimateOrReason]] = {
             "energy_components": lambda: period.energy_components(bearers),
             "energy_it": lambda: period.energy_it(bearers),
             "energy": lambda: period.energy(bearers),
@@ -319,9 +319,9 @@ class Judge:
         }
         return levels[target.indicator]()
 
-    def _by_contracts(self, service: str | None, quarter: Quarter, split: Split) -> Known:
+    def _by_contracts(self, service: str | None, quarter: Quarter, split: Split) -> EstimateOrReason:
         """CO2e of use by the contracts; before the first one and after the last, all of it has the factor of its zone."""
         impact = self._context.period_of(quarter).assessment.impact(lambda bearer, _: service in (None, bearer[0]))
         if impact.market_reason == "no-contract" and self._context.catalogue.contracts:
             return split.operational
-        return Known(impact.market, impact.market_reason)
+        return EstimateOrReason(impact.market, impact.market_reason)

@@ -1,0 +1,81 @@
+"""Importers of emission factors: files as publishers give them, turned into a ``FactorSet`` and its normalised file.
+
+One publisher is one module of this folder that assigns a ``Publisher`` to ``PUBLISHER`` (see ``registry``). A line that is no
+factor of electricity is left out and counted, by reason. A line that should be a factor and is wrong refuses the file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+
+from ecoia.errors import FactorError
+from ecoia.factors import files, tables
+from ecoia.factors.importers.registry import PublisherFile, publishers
+from ecoia.factors.model import FactorSet
+from ecoia.factors.tables import Faults
+
+__all__ = ["GENERIC", "Imported", "read_as"]
+
+GENERIC = "generic"
+"""The kind of a generic or normalised CSV, which no publisher has of its own (see ``files``)."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The result of an import.
+
+    Attributes:
+        factors: The set.
+        text: Its normalised file.
+        left_out: How many lines were left out, by reason.
+    """
+
+    factors: FactorSet
+    text: str
+    left_out: Mapping[str, int]
+
+
+def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *, encoding: str | None = None) -> Imported:
+    """Read a publisher's file.
+
+    Args:
+        path: The file.
+        kind: Name of a publisher (``registry.publishers``), or ``GENERIC``.
+        given: Details (``files.DETAILS``) that override the publisher's; ``id`` and ``retrieved_on`` are required. ``zone``
+            names the zone of a file that does not, ``resolution`` how long its lines hold.
+        timezone: Civil time in which the days of a generic file begin.
+        encoding: Encoding of a file that is not in its publisher's.
+
+    Raises:
+        FactorError: There is no such kind.
+        FactorFileError: Something is wrong with the file; the message has one line per mistake.
+        LookupError: There is no such encoding.
+
+    Example:
+        ``read_as(Path("eCO2mix_2025.xls"), "eco2mix", {"id": "rte-2025", "retrieved_on": "2026-11-25"}, UTC).factors``
+    """
+    details = {name: value for name, value in given.items() if name in files.DETAILS}
+    if kind == GENERIC:
+        return _read_generic(path, details, timezone, encoding)
+    known = publishers()
+    if kind not in known:
+        raise FactorError(f"no kind of factor file '{kind}': choose one of {', '.join((*known, GENERIC))}")
+    publisher, data, faults = known[kind], tables.read_bytes(path), Faults(path.name)
+    text = tables.decode(data, encoding or publisher.encoding(data), faults)
+    description = files.read_details({**publisher.details, **details}, data, faults)
+    left_out = Counter[str]()
+    values = list(publisher.read(PublisherFile(text, given, faults, left_out)))
+    factors = files.build(values, description, timezone, faults)
+    return Imported(factors, files.render(factors, description), dict(left_out))
+
+
+def _read_generic(path: Path, details: Mapping[str, str], timezone: tzinfo, encoding: str | None) -> Imported:
+    data = tables.read_bytes(path)
+    if encoding is not None:
+        data = tables.decode(data, encoding, Faults(path.name)).encode()
+    factors, description = files.parse_generic(data, path.name, timezone, details)
+    return Imported(factors, files.render(factors, description), {})

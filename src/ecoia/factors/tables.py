@@ -1,0 +1,248 @@
+"""Tables of factors: read a CSV line by line and note every mistake, so that a file is refused once with all of them."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecoia.errors import FactorFileError
+from ecoia.factors.model import GREATEST_G_PER_KWH, LIFECYCLE
+
+_MOST_SHOWN = 20
+"""How many mistakes of a file an error lists."""
+
+
+@dataclass
+class Faults:
+    """Mistakes of a file, collected in one reading.
+
+    Attributes:
+        name: The file's name, for messages.
+        found: Line and text of each mistake.
+
+    Example:
+        >>> faults = Faults("grid.csv")
+        >>> faults.add(2, "zone", "Fr", "write an ISO 3166 alpha-3 code, e.g. FRA")
+        >>> faults.found
+        [(2, "grid.csv:2, field 'zone', value 'Fr': write an ISO 3166 alpha-3 code, e.g. FRA")]
+    """
+
+    name: str
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, line: int, column: str, value: object, remedy: str) -> None:
+        """Note a mistake.
+
+        Args:
+            line: Line of the file, from 1.
+            column: Column, or detail of the set.
+            value: The value found there.
+            remedy: What is wrong and what to do about it.
+        """
+        self.found.append((line, f"{self.name}:{line}, field '{column}', value {value!r}: {remedy}"))
+
+    def raise_any(self) -> None:
+        """Raise the mistakes noted so far, in the order of the lines.
+
+        Raises:
+            FactorFileError: There is one or more.
+        """
+        if not self.found:
+            return
+        texts = [text for _, text in sorted(self.found)]
+        more = [f"... and {len(texts) - _MOST_SHOWN} more"] if len(texts) > _MOST_SHOWN else []
+        raise FactorFileError("\n".join(["factor file refused, nothing was taken from it:", *texts[:_MOST_SHOWN], *more]))
+
+
+@dataclass(frozen=True)
+class TableLine:
+    """A line of a table: its number in the file, and its cells by column."""
+
+    line: int
+    cells: Mapping[str, str]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        FactorFileError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FactorFileError(f"factor file '{path}' cannot be read ({error.strerror}): check the path") from error
+
+
+def decode(data: bytes, encoding: str, faults: Faults) -> str:
+    """Decode a file, and refuse text that was clearly written in another encoding.
+
+    Args:
+        data: Content of the file.
+        encoding: Its expected encoding.
+        faults: Where mistakes are noted.
+
+    Raises:
+        FactorFileError: It has another encoding.
+        LookupError: There is no such encoding.
+
+    Example:
+        >>> decode(b"zone,start", "utf-8", Faults("grid.csv"))
+        'zone,start'
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
+        faults.add(1, "encoding", "utf-16", "a spreadsheet saved it as Unicode text: give --encoding utf-16")
+        faults.raise_any()
+    if encoding == "cp1252" and _is_accented_utf8(data):
+        faults.add(1, "encoding", "utf-8", "this kind of file is published in CP1252: give --encoding utf-8")
+        faults.raise_any()
+    try:
+        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        faults.add(line, "encoding", data[error.start : error.start + 1], f"not {encoding}: save it so, or give --encoding")
+        faults.raise_any()
+        raise AssertionError from error  # unreachable: raise_any has a mistake to raise
+
+
+def _is_accented_utf8(data: bytes) -> bool:
+    """Whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
+    if data.isascii():
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def table(
+    text: str,
+    delimiter: str,
+    needed: Sequence[str],
+    faults: Faults,
+    *,
+    known: Sequence[str] | None = None,
+    skip: int = 0,
+    ragged: bool = False,
+) -> Iterator[TableLine]:
+    """Read the lines of a CSV below its header. Empty lines are left out.
+
+    Args:
+        text: Text of the file.
+        delimiter: Delimiter between columns.
+        needed: Columns that must be there.
+        faults: Where mistakes are noted.
+        known: Columns that may be there. None: any.
+        skip: How many lines stand before the header.
+        ragged: Whether lines may be longer or shorter than the header (eCO2mix ends lines with a tab, and files with a notice).
+
+    Yields:
+        Each line.
+
+    Raises:
+        FactorFileError: The header is wrong, so no line can be read.
+
+    Example:
+        >>> [line] = table("zone,value\\nFRA,41\\n", ",", ["zone"], Faults("grid.csv"))
+        >>> line
+        TableLine(line=2, cells={'zone': 'FRA', 'value': '41'})
+    """
+    body = text.split("\n", skip)[skip] if skip else text
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        _check_header(header, delimiter, needed, known, skip + 1, faults)
+        for cells in reader:
+            line = reader.line_num + skip
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header) and not ragged:
+                faults.add(line, "line", delimiter.join(cells)[:60], f"{len(cells)} cells where the header has {len(header)}")
+                continue
+            yield TableLine(line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
+    except csv.Error as error:
+        faults.add(reader.line_num + skip, "line", "", f"not readable as CSV ({error}): check its quotes")
+
+
+def _check_header(
+    header: Sequence[str], delimiter: str, needed: Iterable[str], known: Sequence[str] | None, line: int, faults: Faults
+) -> None:
+    """Refuse a header with missing, unknown or repeated columns."""
+    noted = len(faults.found)
+    other = next((d for d in (";", ",", "\t") if d != delimiter and d in header[0]), None) if len(header) == 1 else None
+    hint = f"; columns are separated by {delimiter!r} in this kind of file, here by {other!r}" if other else ""
+    for column in needed:
+        if column not in header:
+            faults.add(line, column, ", ".join(header)[:60], f"the column is missing: add it{hint}")
+    for column in header if known is not None else ():
+        if column not in (known or ()):
+            faults.add(line, column, column, f"no such column: known are {', '.join(known or ())}")
+    for column in sorted({column for column in header if column and header.count(column) > 1}):
+        faults.add(line, column, column, "the column is there twice: keep one")
+    if len(faults.found) > noted:
+        faults.raise_any()
+
+
+def number(text: str, line: int, column: str, faults: Faults, *, decimal: str = ".") -> float | None:
+    """Read a number as it is written in a cell.
+
+    Args:
+        text: Content of the cell.
+        line: Line of the file.
+        column: Column.
+        faults: Where a mistake is noted.
+        decimal: The decimal mark.
+
+    Returns:
+        The number; None where the cell holds none, which is noted.
+
+    Example:
+        >>> number("0,0517", 2, "Total", Faults("base.csv"), decimal=",")
+        0.0517
+    """
+    written = text.replace("\N{NO-BREAK SPACE}", "").replace("\N{NARROW NO-BREAK SPACE}", "")
+    if decimal == "," and "." not in written:
+        written = written.replace(",", ".")
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", written) is None:
+        comma = decimal == "." and re.fullmatch(r"[+-]?\d+,\d+", written) is not None
+        faults.add(line, column, text, "write a decimal point, not a comma" if comma else f"write a number, e.g. 41{decimal}4")
+        return None
+    return float(written)
+
+
+def check_value(value_g_per_kwh: float, line: int, column: str, written: str, scope: str, faults: Faults) -> bool:
+    """Check whether a value can be an emission factor.
+
+    Args:
+        value_g_per_kwh: The value in gCO2e per kWh.
+        line: Line of the file.
+        column: Column.
+        written: The value as written there.
+        scope: One of ``model.SCOPES``.
+        faults: Where a mistake is noted.
+
+    Returns:
+        Whether it can; if not, the mistake is noted.
+
+    Example:
+        >>> faults = Faults("grid.csv")
+        >>> check_value(0.041, 2, "value", "0.041", LIFECYCLE, faults), check_value(-1.0, 3, "value", "-1", LIFECYCLE, faults)
+        (True, False)
+    """
+    if value_g_per_kwh < 0:
+        faults.add(line, column, written, "an emission factor is not negative: correct it")
+    elif value_g_per_kwh > GREATEST_G_PER_KWH:
+        faults.add(line, column, written, f"above {GREATEST_G_PER_KWH:,.0f} gCO2e/kWh, which no grid emits: check the unit")
+    elif value_g_per_kwh == 0 and scope == LIFECYCLE:
+        faults.add(
+            line, column, written, "every grid emits something over its life cycle: leave out a line without a known value"
+        )
+    else:
+        return True
+    return False

@@ -1,0 +1,188 @@
+"""Cells of energy: energy that has everything in common which changes a figure or its error, as exact integer sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
+from typing import TYPE_CHECKING
+
+from ecoia.impact.sites import FigureIndexes, SiteRatios
+from ecoia.impact.uncertainty import Cell
+from ecoia.methods import error_class
+from ecoia.semconv import DECLARED
+from ecoia.units import MICROJOULES_PER_KWH, kwh
+
+if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
+    from ecoia.catalogue import Calibration
+
+WALL_FACTOR: Mapping[str, float] = {"cpu": 1.61, "gpu": 1.32, "ram": 1.61}
+"""Published ratio of energy at the wall to energy of the components, by component: a bias, so it raises the upper bound only.
+
+The comparison gave 1.61 on machines without a GPU, where components are processor and memory, so memory has the processor's.
+"""
+
+PPM = 1_000_000
+"""Shares of contracts are counted in millionths."""
+
+_PER_KILOGRAM = MICROJOULES_PER_KWH * 1_000_000 * 1000  # microjoule-micrograms per kWh in a kilogram
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class CellKey:
+    """Everything that the energy of a cell has in common.
+
+    Attributes:
+        service: Service; empty where there is none.
+        phase: Phase, or the kind of what no service bears.
+        component: One of ``semconv.COMPONENTS``.
+        status: Status of the method.
+        name: Name of the method.
+        zone: Zone of the electricity; empty where it is not known.
+        factor_use: Index of the emission factors among the uses of ``GridFactors``, or why there is none (negative).
+        calibration: Index among the calibrations given; -1: none.
+        site_figures: Indexes of the site and its figures.
+        contracts: Indexes of the contracts that cover a part.
+    """
+
+    service: str
+    phase: str
+    component: str
+    status: str
+    name: str
+    zone: str
+    factor_use: int
+    calibration: int
+    site_figures: FigureIndexes
+    contracts: tuple[int, ...]
+
+
+class ExactSums:
+    """Exact sums of a cell.
+
+    Attributes:
+        microjoules: Energy.
+        emitted: Energy x emission factor over its half-hours, in microjoule-micrograms per kWh.
+        contracted: The part of the market-based sum that contracts cover, in millionths of the same unit.
+        uncovered: The part that no contract covers, which has the factor of the grid, in millionths of the same unit.
+    """
+
+    __slots__ = ("contracted", "emitted", "microjoules", "uncovered")
+
+    def __init__(self) -> None:
+        self.microjoules = self.emitted = self.contracted = self.uncovered = 0
+
+    def add(self, microjoules: Sequence[int], micrograms_per_kwh: Sequence[int], contracts: tuple[int, int] | None) -> None:
+        """Add the energy of some half-hours.
+
+        Args:
+            microjoules: Energy of each half-hour.
+            micrograms_per_kwh: Emission factor of each half-hour.
+            contracts: Contracted picograms per kWh of the whole use, and the uncovered share in millionths
+                (``MarketFactors.terms``). None: no contract, so all of it has the factor of the grid.
+        """
+        energy = sum(microjoules)
+        emitted = sum(map(mul, microjoules, micrograms_per_kwh))
+        contracted, uncovered_ppm = contracts or (0, PPM)
+        self.microjoules += energy
+        self.emitted += emitted
+        self.contracted += energy * contracted
+        self.uncovered += emitted * uncovered_ppm
+
+
+@dataclass(frozen=True)
+class EnergyCell:
+    """A cell of energy with the calibration and site figures that apply to it. ``order`` is its rank among all, by key."""
+
+    key: CellKey
+    sums: ExactSums
+    calibration: Calibration | None
+    site: SiteRatios
+    order: int
+
+    @property
+    def microjoules(self) -> int:
+        """Exact energy of the component."""
+        return self.sums.microjoules
+
+    @property
+    def components_kwh(self) -> float:
+        """Energy of the component itself."""
+        return kwh(self.microjoules)
+
+    @property
+    def energy_it_kwh(self) -> float:
+        """Energy at the wall, as far as a calibration is known."""
+        return kwh(self.microjoules) * self.wall_factor
+
+    @property
+    def energy_kwh(self) -> float:
+        """Energy at the wall, with the building where its PUE is known."""
+        return self.energy_it_kwh * self.pue
+
+    def kilograms(self, exact_sum: int, per: int = 1) -> float:
+        """Return the kilograms of a sum of energy x factor (counted in ``per``-ths), at the wall and with the building."""
+        return exact_sum / (_PER_KILOGRAM * per) * self.wall_factor * self.pue
+
+    @property
+    def wall_factor(self) -> float:
+        """Energy at the wall over energy of the component; 1 without a calibration."""
+        return 1.0 if self.calibration is None else self.calibration.wall_factor
+
+    @property
+    def pue(self) -> float:
+        """The PUE; 1 where none is known."""
+        return 1.0 if self.site.pue is None else self.site.pue
+
+    @property
+    def pue_errors(self) -> tuple[str, ...]:
+        """Names of the errors that the PUE brings in."""
+        return () if self.site.pue is None else (self.site.pue_error,)
+
+    @cached_property
+    def error_class(self) -> str:
+        """Class of error of its method."""
+        return error_class(self.key.status, self.key.name)
+
+    @property
+    def at_wall(self) -> bool:
+        """Whether its energy is known at the wall: calibrated, or read at the plug."""
+        return self.calibration is not None or self.error_class == "wattmeter"
+
+    @property
+    def wall_bias(self) -> float:
+        """By how much the truth may be higher for want of a calibration."""
+        # Declared energy comes from a bill or an inventory, not from a component's counter: its own error covers it.
+        return 1.0 if self.at_wall or self.key.status == DECLARED else WALL_FACTOR[self.key.component]
+
+    @property
+    def calibration_error(self) -> str:
+        """Name of the error that everything behind this calibration shares."""
+        return f"calibration:{self.key.calibration}"
+
+    @cached_property
+    def own(self) -> str:
+        """The owner of its own error: a service and phase."""
+        return f"{self.key.service}\n{self.key.phase}"
+
+    @cached_property
+    def _wall_errors(self) -> tuple[str, ...]:
+        if self.calibration is None:
+            return (self.error_class,)
+        # The calibration includes the counter's error. A model keeps its own beside it: its load is not that of the campaign.
+        model = () if self.error_class == "counters" else (self.error_class,)
+        return (*model, self.calibration_error)
+
+    def component_cell(self) -> Cell:
+        """Return the term of the energy of the component itself, in kWh."""
+        return Cell(self.components_kwh, frozenset((self.error_class,)), self.own)
+
+    def cell(self, mean: float, errors: Iterable[str]) -> Cell:
+        """Return a term that is derived from the energy at the wall.
+
+        Args:
+            mean: Its mean.
+            errors: Names of the errors of what the energy was multiplied by.
+        """
+        return Cell(mean, frozenset((*self._wall_errors, *errors)), self.own)

@@ -1,0 +1,302 @@
+"""The impact of a period by bearer: use, making, hosted models, water; and the ratios drawn from them.
+
+    co2e              = co2e_operational + co2e_embodied + co2e_api
+    sci               = (O + M of inference + training x R / lifetime units) / R
+    training_intensity        = co2e of training / R'
+    co2e_per_accepted_outcome = co2e / accepted outcomes
+    idle_rate         = idle energy / all energy
+    waste_rate        = energy of failed or abandoned training runs / energy of training
+    precision         = share of co2e by class
+
+Parts are sums of cells, so a sum of parts keeps the errors that they share (see ``uncertainty``). Add up first, divide last.
+An unknown part makes the whole unknown: a known fraction is never presented as the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ecoia.catalogue.uncertainty import GSD
+from ecoia.impact.assessment import Assessment, Impact
+from ecoia.impact.embodied import MICROGRAMS_PER_KG, EmbodiedShare, embodied_shares, without_equipment
+from ecoia.impact.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.uncertainty import Cell, Estimate
+from ecoia.semconv import PHASES
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Equipment
+
+TRAINING_PHASES = frozenset(PHASES) - {"inference"}
+"""Phases that make a model. Everything else of a service, its reserved idle capacity included, is inference."""
+
+_NOTHING = Estimate((), GSD, 0.0)
+
+
+@dataclass(frozen=True)
+class EstimateOrReason:
+    """An estimate, or a code for the reason why there is none. Both, where there was nothing to count.
+
+    Example:
+        >>> EstimateOrReason.total([EstimateOrReason(_NOTHING), EstimateOrReason(None, "no-zone")]).reason
+        'no-zone'
+    """
+
+    estimate: Estimate | None
+    reason: str | None = None
+
+    @staticmethod
+    def total(parts: Iterable[EstimateOrReason]) -> EstimateOrReason:
+        """Add parts up. If one is unknown, so is the sum, for the reason of the first unknown part."""
+        estimates, reasons = [], []
+        for part in parts:
+            if part.estimate is None:
+                return part
+            estimates.append(part.estimate)
+            reasons.append(part.reason)
+        empty = next((reason for reason in reasons if reason), "no-data") if all(reasons) else None
+        return EstimateOrReason(Estimate.total(estimates), empty)
+
+    def scaled(self, factor: float) -> EstimateOrReason:
+        """Multiply by a number without error; an unknown stays as it is."""
+        return self if self.estimate is None else EstimateOrReason(self.estimate.scaled(factor), self.reason)
+
+
+@dataclass(frozen=True)
+class Split:
+    """CO2e in kg, split into use, making of equipment, and hosted models."""
+
+    operational: EstimateOrReason
+    embodied: EstimateOrReason
+    api: EstimateOrReason
+
+    @property
+    def total(self) -> EstimateOrReason:
+        """The sum, with the errors that its parts share."""
+        return EstimateOrReason.total((self.operational, self.embodied, self.api))
+
+
+class PeriodImpact:
+    """The impact of a period, found once by bearer: the impact of any group of bearers is then a sum.
+
+    Args:
+        sums: Ledger rows of the period, summed up.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it, or after the last record of a period that is not over.
+        parameters: What energy is assessed with.
+        equipment: Equipment that the services run on.
+
+    Example:
+        >>> from ecoia.factors import default_factors
+        >>> empty = PeriodImpact(LedgerSums(), 0, 1, parameters=AssessmentParameters(default_factors()), equipment=())
+        >>> empty.split([]).total.reason
+        'no-data'
+    """
+
+    def __init__(
+        self, sums: LedgerSums, start_ns: int, end_ns: int, *, parameters: AssessmentParameters, equipment: Sequence[Equipment]
+    ) -> None:
+        self.sums = sums
+        self._bounds, self._equipment, self._parameters = (start_ns, end_ns), equipment, parameters
+        self.assessment = Assessment(sums.strands, parameters)
+        self.impacts = self.assessment.by_bearer
+        self.strands: dict[Bearer, list[Strand]] = {}
+        for strand in sums.strands:
+            self.strands.setdefault(strand.bearer, []).append(strand)
+        self.embodied: list[EmbodiedShare] = embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone)
+        self.uses: list[TokenUse] = token_uses(sums.token_rows)
+        self._micrograms: dict[Bearer, int] = {}
+        for share in self.embodied:
+            self._micrograms[share.bearer] = self._micrograms.get(share.bearer, 0) + share.micrograms
+        self._bearers = sorted({*self.strands, *self._micrograms}, key=_order)
+
+    @cached_property
+    def whole(self) -> Impact:
+        """The impact of use of all bearers together."""
+        return self.assessment.impact()
+
+    @cached_property
+    def instances_without_equipment(self) -> tuple[str, ...]:
+        """Instances with energy whose machine is not described, sorted."""
+        return tuple(sorted(set().union(*self._without_equipment.values())))
+
+    @cached_property
+    def _without_equipment(self) -> dict[Bearer, set[str]]:
+        return {
+            bearer: without_equipment(strands, self._equipment, *self._bounds, self._parameters.timezone)
+            for bearer, strands in self.strands.items()
+        }
+
+    def bearers(self, keep: Callable[[Bearer], bool]) -> list[Bearer]:
+        """Return the bearers for which ``keep`` holds, sorted; also those that bear equipment only."""
+        return [bearer for bearer in self._bearers if keep(bearer)]
+
+    def split(self, bearers: Sequence[Bearer]) -> Split:
+        """Return the CO2e of some bearers."""
+        return Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
+
+    def operational(self, bearers: Sequence[Bearer], impacts: Mapping[Bearer, Impact]) -> EstimateOrReason:
+        """Return the CO2e of use of some bearers in kg.
+
+        Args:
+            bearers: Bearers.
+            impacts: Their impacts: this period's ``impacts``, or those of ``under`` other parameters.
+        """
+        return self._sum(bearers, impacts, lambda impact: impact.operational, lambda impact: impact.reason)
+
+    def under(self, parameters: AssessmentParameters) -> Assessment:
+        """Assess the same energy with other parameters."""
+        return Assessment(self.sums.strands, parameters)
+
+    def energy_components(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        """Return the energy of components in kWh, before any factor."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy_components, lambda impact: impact.reason)
+
+    def energy_it(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        """Return the energy at the wall in kWh, before the building."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy_it, lambda impact: impact.reason)
+
+    def energy(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        """Return the energy at the wall in kWh, with the building where its PUE is known."""
+        return self._sum(bearers, self.impacts, lambda impact: impact.energy, lambda impact: impact.reason)
+
+    def water(self, bearers: Sequence[Bearer], *, direct: bool) -> EstimateOrReason:
+        """Return the litres consumed on site (``direct``), or upstream by the electricity."""
+        code = "no-wue" if direct else "no-water-factor"
+        return self._sum(
+            bearers, self.impacts, lambda impact: impact.water_direct if direct else impact.water_indirect, lambda _: code
+        )
+
+    def energy_microjoules(self, bearers: Iterable[Bearer]) -> int:
+        """Return the exact energy of components."""
+        return sum(self.impacts[bearer].energy_components_microjoules for bearer in bearers if bearer in self.impacts)
+
+    def precision(self) -> dict[str, float]:
+        """Return the share of the known CO2e by precision class, "1" to "4"; empty where no CO2e is known.
+
+        Classes are never averaged.
+        """
+        parts = [impact.operational for impact in self.impacts.values()]
+        parts += [self._embodied_of(bearer) for bearer in self.bearers(lambda _: True)]
+        parts += [_hosted([use], self._parameters.gsd) for use in self.uses if use.standing == ESTIMATED]
+        sums: dict[str, float] = {}
+        for part in parts:
+            if part is not None and part.precision_class is not None:
+                sums[str(part.precision_class)] = sums.get(str(part.precision_class), 0.0) + part.value
+        whole = sum(sums[name] for name in sorted(sums))
+        return {name: sums[name] / whole for name in sorted(sums)}
+
+    def _sum(
+        self,
+        bearers: Sequence[Bearer],
+        impacts: Mapping[Bearer, Impact],
+        take: Callable[[Impact], Estimate | None],
+        why: Callable[[Impact], str | None],
+    ) -> EstimateOrReason:
+        parts = []
+        for bearer in bearers:
+            if bearer not in impacts:
+                continue  # it bears equipment only
+            impact = impacts[bearer]
+            estimate = take(impact)
+            if estimate is not None:
+                parts.append(EstimateOrReason(estimate))
+            elif impact.energy_kwh is not None:
+                parts.append(EstimateOrReason(None, why(impact)))
+        # Rows without energy (a count, an unread counter) add nothing to rows with energy; by themselves they are not measured.
+        return EstimateOrReason.total(parts) if parts else EstimateOrReason(None, "not-measured" if bearers else "no-data")
+
+    def _embodied_of(self, bearer: Bearer) -> Estimate:
+        gsd = self._parameters.gsd
+        micrograms = self._micrograms.get(bearer, 0)
+        return _one(micrograms / MICROGRAMS_PER_KG, "embodied", gsd["embodied"], f"{bearer[0]}\n{bearer[1]}\nembodied", gsd)
+
+    def _embodied(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        if not bearers:
+            return EstimateOrReason(None, "no-data")
+        if not self._equipment:
+            return EstimateOrReason(None, "no-equipment")
+        if any(self._without_equipment.get(bearer) for bearer in bearers):
+            return EstimateOrReason(None, "equipment-incomplete")
+        return EstimateOrReason(Estimate.total(self._embodied_of(bearer) for bearer in bearers))
+
+    def _api(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        wanted = set(bearers)
+        uses = [use for use in self.uses if use.bearer in wanted]
+        if any(use.standing == UNMEASURED for use in uses):
+            return EstimateOrReason(None, "calls-unmeasured")
+        estimated = [use for use in uses if use.standing == ESTIMATED]
+        return EstimateOrReason(_hosted(estimated, self._parameters.gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
+
+
+def sci(
+    serving: EstimateOrReason, units: float | None, training: EstimateOrReason | None, lifetime_units: float | None
+) -> tuple[EstimateOrReason, EstimateOrReason]:
+    """Compute the Software Carbon Intensity in gCO2e per functional unit (ISO/IEC 21031).
+
+    Args:
+        serving: O + M of inference in kgCO2e, hosted models included.
+        units: R, functional units delivered in the period.
+        training: CO2e in kg of training the model in service. None: no training was ever recorded.
+        lifetime_units: Functional units that the model is declared to deliver before it is replaced.
+
+    Returns:
+        The SCI, and the part of it that is amortised training.
+
+    Example:
+        >>> one = EstimateOrReason(Estimate((Cell(2.0, frozenset(), "a"),), GSD, 2.0))  # 2 kg
+        >>> whole, training = sci(one, 100, one, 1000)
+        >>> whole.estimate.value, training.estimate.value
+        (22.0, 2.0)
+    """
+    if not units:
+        return EstimateOrReason(None, "no-units"), EstimateOrReason(None, "no-units")
+    if training is None:
+        return serving.scaled(1000 / units), EstimateOrReason(_NOTHING, "no-training")
+    if lifetime_units is None:
+        return EstimateOrReason(None, "no-lifetime"), EstimateOrReason(None, "no-lifetime")
+    amortised = training.scaled(units / lifetime_units)
+    return EstimateOrReason.total((serving, amortised)).scaled(1000 / units), amortised.scaled(1000 / units)
+
+
+def intensity(co2e: EstimateOrReason, count: float | None, reason: str) -> EstimateOrReason:
+    """Divide CO2e by a count.
+
+    Args:
+        co2e: CO2e in kg.
+        count: What to divide by. None or 0: there is none.
+        reason: Why the intensity is unknown where there is no count.
+
+    Returns:
+        GCO2e per unit counted.
+
+    Example:
+        >>> intensity(EstimateOrReason(_NOTHING), 0, "no-units").reason
+        'no-units'
+    """
+    return co2e.scaled(1000 / count) if count else EstimateOrReason(None, reason)
+
+
+def _hosted(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
+    """Add up the CO2e of calls to hosted models. All calls to one model share its error."""
+    parts = []
+    for use in uses:
+        if use.hypotheses is None or use.central_kg is None:
+            continue
+        spread = gsd["api-open" if use.hypotheses.architecture_published else "api-closed"]
+        owner = f"{use.bearer[0]}\n{use.bearer[1]}\napi"
+        parts.append(_one(use.central_kg, f"api:{use.provider}:{use.model}", spread, owner, gsd))
+    return Estimate.total(parts)
+
+
+def _one(value: float, error: str, spread: float, owner: str, gsd: Mapping[str, float]) -> Estimate:
+    """Return an estimate of one cell."""
+    return Estimate((Cell(value, frozenset({error}), owner),), {**gsd, error: spread}, value)
+
+
+def _order(bearer: Bearer) -> tuple[str, str]:
+    return bearer[0] or "", bearer[1]

@@ -1,0 +1,55 @@
+"""Importers: a publisher is a module of its own, which the registry finds and the command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from ecoia.cli.factors import Kind
+from ecoia.errors import FactorError
+from ecoia.factors import importers
+from ecoia.factors.importers import GENERIC, read_as
+from ecoia.factors.importers.registry import publishers
+
+NEW_PUBLISHER = """
+from ecoia.factors.files import FactorValue
+from ecoia.factors.importers.registry import Publisher
+from ecoia.periods import HALF_HOUR_NS
+
+def read(file):
+    file.left_out["notice"] += 1
+    yield FactorValue(1, "FRA", 0, HALF_HOUR_NS, float(file.text), "direct", "production", "Someone")
+
+PUBLISHER = Publisher("someone", lambda data: "utf-8", {"licence": "CC0-1.0"}, read)
+"""
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Look for publishers again, before and after."""
+    publishers.cache_clear()
+    yield
+    publishers.cache_clear()
+
+
+def test_a_new_module_is_a_new_publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, afresh: None) -> None:
+    (tmp_path / "someone_made_up.py").write_text(NEW_PUBLISHER, encoding="utf-8")
+    monkeypatch.setattr(importers, "__path__", [*importers.__path__, str(tmp_path)])
+    (tmp_path / "theirs.txt").write_text("41.5", encoding="utf-8")
+    found = read_as(tmp_path / "theirs.txt", "someone", {"id": "theirs", "retrieved_on": "2026-11-25"}, UTC)
+    (factor,) = found.factors.factors
+    assert (factor.value_g_per_kwh, factor.factor_set, factor.licence) == (41.5, "theirs", "CC0-1.0")
+    assert found.left_out == {"notice": 1}
+    assert list(publishers()) == ["ademe", "eco2mix", "electricitymaps", "someone"]
+
+
+def test_the_command_line_names_every_publisher() -> None:
+    assert {kind.value for kind in Kind} == {*publishers(), GENERIC}
+
+
+def test_a_kind_that_nobody_publishes_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(FactorError, match="'excel': choose one of ademe, eco2mix, electricitymaps, generic"):
+        read_as(tmp_path / "absent.csv", "excel", {}, UTC)
