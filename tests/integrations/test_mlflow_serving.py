@@ -59,7 +59,7 @@ def run_program(source: str, *arguments: str, **environment: str) -> subprocess.
     """Run a program that uses MLflow. MLflow itself causes warnings when it is imported."""
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done
@@ -332,6 +332,7 @@ def requests_in(home: Path) -> Counter[int]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_served_model_is_one_run_a_day_over_workers_that_are_killed_and_a_restart(
     home: Path, tracking_uri: str, tmp_path: Path, serve: Callable[[dict[str, str]], ModelServer]
 ) -> None:
