@@ -1,34 +1,84 @@
 """Records and ledger rows: the contract that measuring, delivery and reporting share.
 
 A *record* is what a process claims over one window for one (kind, service, phase, instance, pid, run,
-endpoint, model version). It is immutable, and known by its ``record_id``. A *row* is the sum of records over
+endpoint, model version). It is immutable, and ``record_id`` identifies it. A *row* is the sum of records over
 one UTC half-hour, with their ids folded in: the grain of the ledger. Reports read rows only, folded from the
-journal or read from the ledger; folding is a pure function of the set of records, so order, redelivery and
-the way taken change nothing.
+journal or read from the ledger. Folding is a pure function of the set of records, so the order in which they are
+read, and reading one twice, change nothing.
+
+``Record`` is the one definition of a record's fields: each field carries the rule by which it is written, read,
+checked, cut at half-hours and added up. To add a field, declare it there and test it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar
 
+from ecoia.causes import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
 from ecoia.periods import half_hour_start, half_hours
-from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, SCHEMA_VERSION, STATUSES
-from ecoia.units import from_micro, micro, split_integer
+from ecoia.record_fields import (
+    EARLIEST,
+    KEY,
+    KEY_METHODS,
+    LATEST,
+    SAME,
+    SAME_MAPPING,
+    SUM,
+    SUM_COUNTS,
+    SUM_ENERGY,
+    SUM_UNLESS_MISSING,
+    UNION,
+    InRow,
+    collect_in,
+    cut_by_time,
+    cut_energy,
+    keep_in_last,
+    read_count,
+    read_counts,
+    read_energy,
+    read_mapping,
+    read_methods,
+    read_one_of,
+    read_text,
+    read_texts,
+    read_units,
+    rule,
+    rule_of,
+    shown,
+    write_energy,
+    write_methods,
+    write_units,
+)
+from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _END_OF_TIME_NS = 1 << 63  # int64 nanoseconds, as tables hold them
 
 
 class RecordError(EcoiaError, ValueError):
-    """A record cannot be read: the message names the field."""
+    """A record cannot be read. The message names the record, the field and its value.
+
+    Attributes:
+        reason: Why, one of ``causes.REFUSALS``.
+    """
+
+    def __init__(self, message: str, reason: str = WRONG_VALUE) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NewerSchemaError(RecordError):
     """The record was written by a newer ecoia."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, NEWER_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,221 +91,161 @@ class Tokens:
     tokens_out: int
 
 
+def _read_tokens(value: Any) -> tuple[Tokens, ...]:
+    return tuple([Tokens(**count) for count in value]) if value else ()
+
+
+def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
+    return [{"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out} for t in tokens]
+
+
+def _sum_tokens(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each provider and model, sorted."""
+    summed: dict[tuple[str, str], dict[str, Any]] = {}
+    for count in counts:
+        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
+        known["tokens_in"] += count["tokens_in"]
+        known["tokens_out"] += count["tokens_out"]
+    return [summed[key] for key in sorted(summed)]
+
+
+_SUM_TOKENS = InRow(
+    begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
+    add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one process claims over one window. Energy in integer microjoules; ``None`` is missing, 0 is zero.
+    """What one process claims over one window.
 
-    ``units_micro`` and ``accepted_micro`` are functional units in integer millionths, ``None`` unless given.
+    Fields stand in the order in which the journal writes them. Energy is in integer microjoules; ``None`` is missing,
+    0 is zero. ``units_micro`` and ``accepted_micro`` are functional units in integer millionths, ``None`` unless given.
+    ``shared_devices`` are those of ``devices`` that are claimed whole although other processes used them too.
     ``context`` holds software and hardware facts (never a path, an argument, a user's name or a text).
+
+    Example:
+        >>> from ecoia.methods import NOT_MEASURED, RAPL
+        >>> record = Record(
+        ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1, start_utc_ns=0, end_utc_ns=10**9,
+        ...     energy_microjoules={"cpu": 5_000_000, "gpu": None, "ram": None},
+        ...     method={"cpu": RAPL, "gpu": NOT_MEASURED, "ram": NOT_MEASURED},
+        ... )
+        >>> fold([record])[0]["energy_microjoules"]["cpu"]
+        5000000
     """
 
-    record_id: str
-    kind: str
-    service: str | None
-    phase: str | None
-    instance: str
-    pid: int
-    start_utc_ns: int
-    end_utc_ns: int
-    energy_microjoules: Mapping[str, int | None]
-    method: Mapping[str, Method]
-    run_id: str | None = None
-    endpoint: str | None = None
-    model_version: str | None = None
-    spans: int = 0
-    units_micro: int | None = None
-    accepted_micro: int | None = None
-    tokens: tuple[Tokens, ...] = ()
-    quality: Mapping[str, float] = field(default_factory=dict)
-    cpu_ns: int = 0
-    lost: Mapping[str, int] = field(default_factory=dict)
-    devices: tuple[str, ...] = ()
-    shared_devices: tuple[str, ...] = ()  # of these, claimed whole although others used them too
-    scope: str = "process"
-    share_claimed: float | None = None
-    reserved_share: float = 0.0
-    idle_separated: bool = False
-    zone: str | None = None
-    outcome: str | None = None
-    replaces: str | None = None
-    simulated: bool = False
-    declared_source: str | None = None
-    target: str | None = None
-    context: Mapping[str, Any] = field(default_factory=dict)
+    schema: ClassVar[int] = SCHEMA_VERSION
+
+    record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
+    kind: str = field(metadata=rule(read=read_one_of(*KINDS), in_row=KEY))
+    service: str | None = field(metadata=rule(in_row=KEY))
+    phase: str | None = field(metadata=rule(in_row=KEY))
+    instance: str = field(metadata=rule(read=read_text, in_row=KEY))
+    pid: int = field(metadata=rule(in_row=SAME))
+    run_id: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    model_version: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    start_utc_ns: int = field(metadata=rule(in_row=EARLIEST))
+    end_utc_ns: int = field(metadata=rule(in_row=LATEST))
+    energy_microjoules: Mapping[str, int | None] = field(
+        metadata=rule(read=read_energy, write=write_energy, cut=cut_energy, in_row=SUM_ENERGY)
+    )
+    method: Mapping[str, Method] = field(metadata=rule(read=read_methods, write=write_methods, in_row=KEY_METHODS))
+    spans: int = field(default=0, metadata=rule(read=read_count, cut=keep_in_last(int), in_row=SUM))
+    units_micro: int | None = field(
+        default=None,
+        metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="units"),
+    )
+    accepted_micro: int | None = field(
+        default=None,
+        metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="accepted"),
+    )
+    tokens: tuple[Tokens, ...] = field(
+        default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
+    )
+    quality: Mapping[str, float] = field(
+        default_factory=dict, metadata=rule(read=read_mapping, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
+    )
+    cpu_ns: int = field(default=0, metadata=rule(read=read_count, cut=cut_by_time, in_row=SUM))
+    lost: Mapping[str, int] = field(
+        default_factory=dict, metadata=rule(read=read_counts, write=dict, cut=keep_in_last(dict), in_row=SUM_COUNTS)
+    )
+    devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
+    shared_devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
+    scope: str = field(default="process", metadata=rule(in_row=KEY))
+    share_claimed: float | None = field(default=None, metadata=rule())
+    reserved_share: float = field(default=0.0, metadata=rule())
+    idle_separated: bool = field(default=False, metadata=rule())
+    zone: str | None = field(default=None, metadata=rule(in_row=KEY))
+    outcome: str | None = field(default=None, metadata=rule(in_row=SAME))
+    replaces: str | None = field(default=None, metadata=rule())
+    simulated: bool = field(default=False, metadata=rule(in_row=KEY))
+    declared_source: str | None = field(default=None, metadata=rule(in_row=KEY))
+    target: str | None = field(default=None, metadata=rule())
+    context: Mapping[str, Any] = field(default_factory=dict, metadata=rule(read=read_mapping, write=dict))
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as the journal writes it: JSON types only, keys in a fixed order."""
-        return {
-            "schema": SCHEMA_VERSION,
-            "record_id": self.record_id,
-            "kind": self.kind,
-            "service": self.service,
-            "phase": self.phase,
-            "instance": self.instance,
-            "pid": self.pid,
-            "run_id": self.run_id,
-            "endpoint": self.endpoint,
-            "model_version": self.model_version,
-            "start_utc_ns": self.start_utc_ns,
-            "end_utc_ns": self.end_utc_ns,
-            "energy_microjoules": {c: self.energy_microjoules[c] for c in COMPONENTS},
-            "method": {c: {"status": self.method[c].status, "name": self.method[c].name} for c in COMPONENTS},
-            "spans": self.spans,
-            "units": None if self.units_micro is None else from_micro(self.units_micro),
-            "accepted": None if self.accepted_micro is None else from_micro(self.accepted_micro),
-            "tokens": [
-                {"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out}
-                for t in self.tokens
-            ],
-            "quality": dict(self.quality),
-            "cpu_ns": self.cpu_ns,
-            "lost": dict(self.lost),
-            "devices": list(self.devices),
-            "shared_devices": list(self.shared_devices),
-            "scope": self.scope,
-            "share_claimed": self.share_claimed,
-            "reserved_share": self.reserved_share,
-            "idle_separated": self.idle_separated,
-            "zone": self.zone,
-            "outcome": self.outcome,
-            "replaces": self.replaces,
-            "simulated": self.simulated,
-            "declared_source": self.declared_source,
-            "target": self.target,
-            "context": dict(self.context),
-        }
+        """Return the record as the journal writes it: JSON types only, keys in a fixed order."""
+        table = _TABLE
+        data = dict(zip(table.json_keys, table.values_of(self), strict=False))  # lengths are equal by construction
+        for name, write in table.writers:
+            data[name] = write(data[name])
+        return data
 
     def to_json(self) -> str:
-        """One line of JSON, compact. NaN and infinity are refused."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        """Return the record as one line of compact JSON.
+
+        Raises:
+            ValueError: a number is NaN or infinite.
+        """
+        return _encode(self.to_dict())
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
-        """Read what ``to_dict`` wrote.
+        """Read what ``to_dict`` wrote. Names that this version does not know are left out.
 
         Raises:
             NewerSchemaError: ``schema`` is above ours.
-            RecordError: a field is missing or has the wrong shape; the message names it.
+            RecordError: a field is missing or has a wrong value; the message names it.
         """
-        schema = data.get("schema")
+        schema = data.get("schema") if isinstance(data, (dict, Mapping)) else None
         if not isinstance(schema, int):
-            raise RecordError(f"record without a schema number (schema = {schema!r})")
+            raise RecordError(f"record without a schema number (schema = {shown(schema)})", NO_SCHEMA)
         if schema > SCHEMA_VERSION:
             raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+        table = _TABLE
         try:
-            energy = data["energy_microjoules"]
-            method = data["method"]
-            record = cls(
-                record_id=data["record_id"],
-                kind=data["kind"],
-                service=data["service"],
-                phase=data["phase"],
-                instance=data["instance"],
-                pid=data["pid"],
-                start_utc_ns=data["start_utc_ns"],
-                end_utc_ns=data["end_utc_ns"],
-                energy_microjoules={c: energy[c] for c in COMPONENTS},
-                method={c: Method(method[c]["status"], method[c]["name"]) for c in COMPONENTS},
-                run_id=data.get("run_id"),
-                endpoint=data.get("endpoint"),
-                model_version=data.get("model_version"),
-                spans=data.get("spans", 0),
-                units_micro=_micro_or_none(data.get("units")),
-                accepted_micro=_micro_or_none(data.get("accepted")),
-                tokens=tuple(Tokens(**t) for t in data.get("tokens", ())),
-                quality=data.get("quality", {}),
-                cpu_ns=data.get("cpu_ns", 0),
-                lost=data.get("lost", {}),
-                devices=tuple(data.get("devices", ())),
-                shared_devices=tuple(data.get("shared_devices", ())),
-                scope=data.get("scope", "process"),
-                share_claimed=data.get("share_claimed"),
-                reserved_share=data.get("reserved_share", 0.0),
-                idle_separated=data.get("idle_separated", False),
-                zone=data.get("zone"),
-                outcome=data.get("outcome"),
-                replaces=data.get("replaces"),
-                simulated=data.get("simulated", False),
-                declared_source=data.get("declared_source"),
-                target=data.get("target"),
-                context=data.get("context", {}),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise RecordError(f"record {data.get('record_id')!r}: field {error} is missing or has the wrong shape") from error
-        record._check()
-        return record
-
-    def _check(self) -> None:
-        for name in ("record_id", "instance"):
-            if not isinstance(getattr(self, name), str):
-                raise RecordError(f"record {self.record_id!r}: {name} = {getattr(self, name)!r} is not a text")
-        for name in ("spans", "cpu_ns", "units_micro", "accepted_micro"):
-            number = getattr(self, name)
-            if number is not None and (type(number) is not int or number < 0):
-                raise RecordError(f"record {self.record_id}: {name} = {number!r} is not a count")
-        for cause, count in self.lost.items():
-            if type(count) is not int or count < 0:
-                raise RecordError(f"record {self.record_id}: lost.{cause} = {count!r} is not a count")
-        if self.kind not in KINDS:
-            raise RecordError(f"record {self.record_id}: kind = {self.kind!r}, known: {', '.join(KINDS)}")
-        for component in COMPONENTS:
-            energy = self.energy_microjoules[component]
-            if energy is not None and (type(energy) is not int or energy < 0):
-                raise RecordError(f"record {self.record_id}: energy_microjoules.{component} = {energy!r} is not a count")
-            if self.method[component].status not in STATUSES:
-                raise RecordError(f"record {self.record_id}: method.{component}.status = {self.method[component].status!r}")
-        start, end = self.start_utc_ns, self.end_utc_ns
+            given = table.values_in(data)
+        except KeyError:
+            given = _with_defaults(data)
+        values = dict(zip(table.names, given, strict=False))  # lengths are equal by construction
+        for name, json_name, read in table.readers:
+            try:
+                values[name] = read(values[name])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise RecordError(f"{_named(data)}: {json_name} = {shown(values[name])} has the wrong shape") from error
+            except ValueError as error:
+                raise RecordError(f"{_named(data)}: {json_name} = {shown(values[name])} {error}") from error
+        start, end = values["start_utc_ns"], values["end_utc_ns"]
         if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
-            raise RecordError(f"record {self.record_id}: start_utc_ns {start!r} and end_utc_ns {end!r} are no interval")
+            raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
+        return cls(**values)
 
 
-def _micro_or_none(number: float | None) -> int | None:
-    return None if number is None else micro(number)
+def _with_defaults(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the JSON value of each field, in the order of declaration, where some of them are absent."""
+    try:
+        return _TABLE.values_in({**_TABLE.defaults, **data})
+    except KeyError as error:
+        raise RecordError(f"{_named(data)}: field {error} is missing", FIELD_MISSING) from error
 
 
-def split_by_half_hour(record: Record) -> list[Record]:
-    """Cut a record at half-hour boundaries, in proportion to time, by largest remainder: the parts add up exactly.
-
-    Counts of spans, losses and tokens, which are not spread over time, stay whole in the last part, where the spans ended.
-    An outcome is one event, when its run ends: it is not cut, or one run would count several times.
-    """
-    pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
-    if len(pieces) == 1:
-        return [record]
-    if record.kind == KIND_OUTCOME:
-        return [replace(record, start_utc_ns=pieces[-1][0])]
-    weights = [end - start for start, end in pieces]
-    count = len(pieces)
-
-    def shares(total: int | None) -> list[int | None]:
-        return [None] * count if total is None else list(split_integer(total, weights))
-
-    energy = {c: shares(record.energy_microjoules[c]) for c in COMPONENTS}
-    units, accepted = shares(record.units_micro), shares(record.accepted_micro)
-    cpu = split_integer(record.cpu_ns, weights)
-    parts = []
-    for i, (start, end) in enumerate(pieces):
-        last = i == count - 1
-        parts.append(
-            replace(
-                record,
-                start_utc_ns=start,
-                end_utc_ns=end,
-                energy_microjoules={c: energy[c][i] for c in COMPONENTS},
-                units_micro=units[i],
-                accepted_micro=accepted[i],
-                cpu_ns=cpu[i],
-                spans=record.spans if last else 0,
-                lost=record.lost if last else {},
-                tokens=record.tokens if last else (),
-                quality=record.quality if last else {},
-            )
-        )
-    return parts
+def _named(data: Mapping[str, Any]) -> str:
+    return f"record {shown(data.get('record_id'))}"
 
 
-# A row's key: what is not summed.
-ROW_KEY = (
+_ROW_ORDER = (
     "half_hour_utc_ns",
     "kind",
     "service",
@@ -268,133 +258,172 @@ ROW_KEY = (
     "scope",
     "simulated",
     "declared_source",
+    "method",
+    "energy_microjoules",
+    "spans",
+    "units_micro",
+    "accepted_micro",
+    "cpu_ns",
+    "tokens",
+    "quality",
+    "lost",
+    "devices",
+    "shared_devices",
+    "pid",
+    "outcome",
+    "start_utc_ns",
+    "end_utc_ns",
+    "record_ids",
 )
+"""Order of a row's fields in day files. It never changes, as digests of delivered days hang on it: fields not in it come last."""
+
+
+class _Table:
+    """What follows from the rules of a record's fields, worked out once so that no record pays for it."""
+
+    def __init__(self, record_class: type[Record]) -> None:
+        declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
+        self.names = tuple(each.name for each, _ in declared)
+        json_names = tuple(rule.json_name or each.name for each, rule in declared)
+        self.json_keys = ("schema", *json_names)
+        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter("schema", *self.names)
+        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*json_names)
+        self.defaults: dict[str, Any] = {}
+        for (each, _), name in zip(declared, json_names, strict=True):
+            if each.default is not NO_DEFAULT:
+                self.defaults[name] = each.default
+            elif each.default_factory is not NO_DEFAULT:
+                self.defaults[name] = each.default_factory()
+        self.writers = [(rule.json_name or each.name, rule.write) for each, rule in declared if rule.write]
+        self.readers = [(each.name, rule.json_name or each.name, rule.read) for each, rule in declared if rule.read]
+        self.cuts = [(each.name, rule.cut) for each, rule in declared if rule.cut]
+        in_rows = {in_row.name or each.name: (each.name, in_row) for each, rule in declared if (in_row := rule.in_row)}
+        order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
+        rows = [(name, *in_rows[name]) for name in order if name in in_rows]
+        self.row_names = tuple(name for name, _, _ in rows)
+        self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
+        self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
+        self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
+        self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
+
+
+_TABLE = _Table(Record)
+
+
+def split_by_half_hour(record: Record) -> list[Record]:
+    """Cut a record at half-hour boundaries, by each field's rule: energy, units and CPU time in proportion to time, exactly.
+
+    Counts of spans, losses and tokens, which are not spread over time, stay whole in the last part, where the spans ended.
+    An outcome is one event, when its run ends. It is not cut, or one run would count several times.
+
+    Returns:
+        The parts in order of time; the record itself where it straddles no boundary.
+    """
+    pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
+    if len(pieces) == 1:
+        return [record]
+    if record.kind == KIND_OUTCOME:
+        return [replace(record, start_utc_ns=pieces[-1][0])]
+    weights = [end - start for start, end in pieces]
+    values = {name: cut(getattr(record, name), weights) for name, cut in _TABLE.cuts}
+    return [
+        replace(record, start_utc_ns=start, end_utc_ns=end, **{name: parts[index] for name, parts in values.items()})
+        for index, (start, end) in enumerate(pieces)
+    ]
+
 
 Row = dict[str, Any]
-"""A ledger row: ROW_KEY, ``method`` {component: {status, name}}, ``energy_microjoules`` {component: int | None},
-``spans, units_micro, accepted_micro, cpu_ns, tokens, quality, lost, devices, shared_devices, outcome, start_utc_ns, end_utc_ns,
-record_ids`` (sorted). ``pid`` is there where a process claims a device or the host whole, else None."""
-
-
-def _claims_whole(record: Record) -> bool:
-    """Whether another process may claim the same energy: only then do rows tell processes apart."""
-    return bool(record.shared_devices) or record.scope == "host"
+"""A ledger row: the fields of ``Record`` that have an ``in_row`` rule, in JSON types; ``half_hour_utc_ns``, the start of its
+half-hour; and ``record_ids`` (sorted) in place of ``record_id``. ``pid`` is there where a process claims a device or the host
+whole, else None."""
 
 
 def _row_of(record: Record) -> Row:
-    return {
-        "half_hour_utc_ns": half_hour_start(record.start_utc_ns),
-        "kind": record.kind,
-        "service": record.service,
-        "phase": record.phase,
-        "instance": record.instance,
-        "run_id": record.run_id,
-        "endpoint": record.endpoint,
-        "model_version": record.model_version,
-        "zone": record.zone,
-        "scope": record.scope,
-        "simulated": record.simulated,
-        "declared_source": record.declared_source,
-        "method": {c: {"status": record.method[c].status, "name": record.method[c].name} for c in COMPONENTS},
-        "energy_microjoules": {c: record.energy_microjoules[c] for c in COMPONENTS},
-        "spans": record.spans,
-        "units_micro": record.units_micro,
-        "accepted_micro": record.accepted_micro,
-        "cpu_ns": record.cpu_ns,
-        "tokens": _sum_tokens(
-            {"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out}
-            for t in record.tokens
-        ),
-        "quality": dict(record.quality),
-        "lost": dict(record.lost),
-        "devices": sorted(record.devices),
-        "shared_devices": sorted(record.shared_devices),
-        "pid": record.pid if _claims_whole(record) else None,
-        "outcome": record.outcome,
-        "start_utc_ns": record.start_utc_ns,
-        "end_utc_ns": record.end_utc_ns,
-        "record_ids": [record.record_id],
-    }
+    row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
+    row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
+    for name, begin in _TABLE.begins:
+        row[name] = begin(row[name])
+    # Only where another process may claim the same energy do rows keep processes apart.
+    if not record.shared_devices and record.scope != "host":
+        row["pid"] = None
+    return row
 
 
-def row_key(row: Row) -> tuple[Any, ...]:
-    """What makes two rows the same: ROW_KEY and the three methods. Outcomes and quality are never summed, so stay apart by id.
-
-    Neither are claims of several processes on the whole of something.
-    """
-    apart = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
-    methods = tuple((row["method"][c]["status"], row["method"][c]["name"]) for c in COMPONENTS)
-    # Missing energy and zero energy never meet in one row: that would turn one into the other.
-    present = tuple(row["energy_microjoules"][c] is None for c in COMPONENTS)
-    return (
-        *(row[k] for k in ROW_KEY),
-        methods,
-        present,
-        row["units_micro"] is None,
-        row["accepted_micro"] is None,
-        apart,
-        (row.get("pid"), *row.get("shared_devices", ())),
-    )
+def _row_key(row: Row) -> tuple[Any, ...]:
+    """Return what makes two rows the same: equal keys may be added up."""
+    get = row.get
+    # Outcomes and quality have no sum, so each record's row stays apart.
+    alone = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
+    # Nor are claims of several processes on the whole of something added up.
+    claimant = (get("pid"), *get("shared_devices", ()))
+    return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
 def _sortable(key: tuple[Any, ...]) -> str:
     return json.dumps(key, ensure_ascii=False, default=str)
 
 
-def _sum_tokens(counts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a provider and model, sorted."""
-    summed: dict[tuple[str, str], dict[str, Any]] = {}
-    for count in counts:
-        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
-        known["tokens_in"] += count["tokens_in"]
-        known["tokens_out"] += count["tokens_out"]
-    return [summed[key] for key in sorted(summed)]
-
-
 def _add(total: Row, row: Row) -> None:
-    for component in COMPONENTS:
-        if total["energy_microjoules"][component] is not None:
-            total["energy_microjoules"][component] += row["energy_microjoules"][component]
-    for name in ("spans", "cpu_ns"):
-        total[name] += row[name]
-    for name in ("units_micro", "accepted_micro"):
-        if total[name] is not None:
-            total[name] += row[name]
-    for cause, count in row["lost"].items():
-        total["lost"][cause] = total["lost"].get(cause, 0) + count
-    total["tokens"] = _sum_tokens([*total["tokens"], *row["tokens"]])
-    for name in ("devices", "shared_devices"):
-        total[name] = sorted({*total[name], *row.get(name, ())})
-    total["start_utc_ns"] = min(total["start_utc_ns"], row["start_utc_ns"])
-    total["end_utc_ns"] = max(total["end_utc_ns"], row["end_utc_ns"])
-    total["record_ids"] = sorted({*total["record_ids"], *row["record_ids"]})
+    for name, add in _TABLE.adds:
+        if name in row:  # a field of a later version is not in rows written before it
+            total[name] = add(total[name], row[name]) if name in total else row[name]
 
 
 def merge_rows(rows: Iterable[Row]) -> list[Row]:
-    """Sum rows of equal key, sorted; the caller has already left out what was counted elsewhere."""
+    """Add up rows of equal key.
+
+    Args:
+        rows: Rows in any order. None may hold a record that another one holds: the caller has left those out.
+
+    Returns:
+        New rows, sorted by key.
+    """
+    return _merge(rows, _deep_copy)
+
+
+def _deep_copy(row: Row) -> Row:
+    copied: Row = json.loads(json.dumps(row))
+    return copied
+
+
+def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
+    """Add up rows of equal key; without ``copy``, the rows given become the result."""
     merged: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        key = row_key(row)
+        key = _row_key(row)
         if key in merged:
             _add(merged[key], row)
         else:
-            merged[key] = json.loads(json.dumps(row))
+            merged[key] = copy(row) if copy else row
     for row in merged.values():
-        row["lost"] = dict(sorted(row["lost"].items()))
+        for name, tidy in _TABLE.tidies:
+            if name in row:
+                row[name] = tidy(row[name])
     return [merged[key] for key in sorted(merged, key=_sortable)]
 
 
 def in_force(records: Iterable[Record]) -> list[Record]:
-    """Each record once: duplicates dropped by id, and those left out that another one replaces."""
+    """Return each record once, without those that another one replaces.
+
+    Of two contents under one id, keep the one whose JSON sorts first: the same one in whatever order they are read.
+    """
     unique: dict[str, Record] = {}
     for record in records:
         known = unique.setdefault(record.record_id, record)
-        if known is not record and known != record:  # one id, two contents: the same one stands in whatever order
+        if known is not record and known != record:
             unique[record.record_id] = min(known, record, key=Record.to_json)
     replaced = {record.replaces for record in unique.values() if record.replaces and record.replaces != record.record_id}
     return [record for record in unique.values() if record.record_id not in replaced]
 
 
 def fold(records: Iterable[Record]) -> list[Row]:
-    """Ledger rows of the records in force; half-hours are never straddled."""
-    return merge_rows(_row_of(part) for record in in_force(records) for part in split_by_half_hour(record))
+    """Add up the records in force into ledger rows; no row straddles a half-hour.
+
+    Args:
+        records: Records in any order; duplicates and corrected ones among them count as ``in_force`` says.
+
+    Returns:
+        Rows sorted by key, the same whatever the order of the records.
+    """
+    return _merge((_row_of(part) for record in in_force(records) for part in split_by_half_hour(record)), copy=None)
