@@ -287,7 +287,7 @@ def shown(value: Any, most_characters: int = 80) -> str:
 
     Example:
         >>> shown("x" * 100, most_characters=8)
-        "'xxxxxxx…"
+        "'xxxxxxx..."
     """
     text = repr(value)
-    return text if len(text) <= most_characters else f"{text[:most_characters]}…"
+    return text if len(text) <= most_characters else f"{text[:most_characters]}..."

@@ -29,7 +29,8 @@ from ecoia.factors import default_factors
 from ecoia.impact.assessment import Knowledge
 from ecoia.keeping import helper
 from ecoia.keeping.destinations import register_target
-from ecoia.keeping.journal import Journal, encode_line
+from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal_lines import encode_line
 from ecoia.measuring.recording import Delta, Key, Look, Recorder
 from ecoia.meters import hardware, idle_power
 from ecoia.meters.hardware import BusyTime

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Barrier
 
@@ -18,8 +21,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia.causes import REFUSALS
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan, decode_line, encode_line
+from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
+from ecoia.keeping.journal_lines import decode_line, encode_line
 from ecoia.methods import Method
 from ecoia.periods import DAY_NS
 from ecoia.records import Record
@@ -364,3 +369,119 @@ def test_the_cap_counts_what_other_processes_wrote(home: Path) -> None:
     assert journal.size_bytes() == path.stat().st_size
     with pytest.raises(JournalError, match="cap"):
         Journal(home, max_bytes=path.stat().st_size).writer().append([record("one more")])
+
+
+# ------------------------------------------------------------------------------------------------------------ durability
+
+
+@dataclass
+class _Disk:
+    """What would survive a power cut: of each file, as many bytes as it had at its last fsync."""
+
+    durable_bytes: dict[int, int] = field(default_factory=dict)
+
+    def sync(self, descriptor: int) -> None:
+        facts = os.fstat(descriptor)
+        self.durable_bytes[facts.st_ino] = facts.st_size
+
+    def keeps(self, path: Path) -> bool:
+        """Whether all of a file would be there."""
+        return self.durable_bytes.get(path.stat().st_ino, 0) == path.stat().st_size
+
+
+def test_what_append_returned_from_survives_a_power_cut(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = _Disk()
+    monkeypatch.setattr(os, "fsync", disk.sync)
+    journal = Journal(home)
+    assert disk.keeps(home / "home.json"), "an empty home.json would be an identity that nobody can read"
+    with closing(journal.writer()) as writer:
+        for batch in ([record("a")], [record("b"), record("c", NOON + DAY_NS)], [record("d"), record("e", NOON + DAY_NS)]):
+            writer.append(batch)
+            assert all(disk.keeps(journal.folder / name) for name in journal.files())
+
+
+def test_a_batch_that_the_disk_did_not_confirm_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is written again without being counted twice."""
+    journal = Journal(home)
+    writer = journal.writer()
+
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with closing(writer):
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fsync", refuse)
+            with pytest.raises(JournalError, match="Input/output error"):
+                writer.append([record("a")])
+        writer.append([record("a")])
+    assert {r.record_id for r in journal.scan().records} == {"a"}
+
+
+# -------------------------------------------------------------------------------------------------------- refused lines
+
+
+def _whole(change: dict[str, object]) -> bytes:
+    return encode_line(json.dumps({**record("bad").to_dict(), **change}))
+
+
+def _without_field() -> bytes:
+    return encode_line(json.dumps({k: v for k, v in record("bad").to_dict().items() if k != "method"}))
+
+
+BROKEN = {
+    "checksum-mismatch": (b"00000000 {}\n", "checksum '00000000', the text has 'a3a6bf43'"),
+    "not-json": (encode_line("not json"), "Expecting value at character 0"),
+    "no-schema": (encode_line("[]"), "record without a schema number"),
+    "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 1: upgrade ecoia"),
+    "field-missing": (_without_field(), "record 'bad': field 'method' is missing"),
+    "wrong-value": (_whole({"units": -1}), "record 'bad': units = -1 is not a number of 0 or more"),
+}
+
+
+def test_every_reason_of_refusal_has_its_broken_line_here() -> None:
+    assert set(BROKEN) == set(REFUSALS)
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_refused_line_gives_its_reason_its_fault_its_file_and_its_number(reason: str, home: Path) -> None:
+    journal, path = filled(home, 2)
+    line, problem = BROKEN[reason]
+    with path.open("ab") as file:
+        file.write(b"\n" + line + encode_line(record("last").to_json()))  # an empty line is a line too
+    scan = journal.scan()
+    assert [r.record_id for r in scan.records] == ["r0", "r1", "last"]
+    assert scan.refused == {reason: 1}
+    (refusal,) = scan.refusals
+    assert (refusal.reason, refusal.file, refusal.line) == (reason, journal.files()[0], 4)
+    assert problem in refusal.problem
+    # Wherever reading begins, the line has the same number.
+    offset = journal.scan().entries[1].end_offset
+    assert journal.scan({refusal.file: offset}).refusals == [refusal]
+    assert losses(scan) == ((0, 1, 0) if reason == "newer-schema" else (1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "line", [encode_line("[" * 100_000), encode_line("9" * 5000), b"%08x \xff\n" % zlib.crc32(b"\xff"), b"\xff\xfe \xff\n"]
+)
+def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(line + encode_line(record("last").to_json()))
+    assert ids(journal) == ["r0", "last"]
+    assert losses(journal.scan()) == (1, 0, 0)
+
+
+def test_two_lines_run_together_are_refused_with_what_is_wrong_in_each(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(record("cut").to_json().encode()[:50] + _whole({"units": -1}))
+    assert [(r.reason, r.line) for r in journal.scan().refusals] == [("checksum-mismatch", 2), ("wrong-value", 2)]
+
+
+def test_all_refused_lines_are_counted_and_the_first_of_each_reason_kept(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(b"x\n" * 1000 + encode_line("[]"))
+    scan = journal.scan()
+    assert scan.refused == {"checksum-mismatch": 1000, "no-schema": 1}
+    assert [r.line for r in scan.refusals] == [*range(2, 2 + REFUSALS_PER_REASON), 1002]

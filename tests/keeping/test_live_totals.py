@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 import ecoia.keeping.live_totals as live
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import Journal, encode_line
+from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.live_totals import LiveTotals, Series, Totals
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import DAY_NS, utc_day

@@ -23,6 +23,7 @@ import typer
 
 from ecoia import settings as configuration
 from ecoia.cli.common import FAILED, Home, load_settings, number, open_journal, print_table, readable, say
+from ecoia.cli.refusals import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
@@ -213,7 +214,7 @@ def _check_room(folder: Path) -> None:
 
 
 def _journal(settings: Settings) -> Iterator[Check]:
-    from ecoia.delivery import deliver as delivery
+    from ecoia.delivery import deliver
     from ecoia.keeping.helper import HELPER_LOCK, try_lock
 
     home = Path(settings.home)
@@ -234,16 +235,17 @@ def _journal(settings: Settings) -> Iterator[Check]:
     state = State.OK if size < ANNOUNCE_SHARE * cap else State.NOTE if size < cap else State.BROKEN
     remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"
     yield Check(state, "journal", f"{home}: {number(size / 1e6)} MB of {number(cap / 1e6)} MB", remedy)
-    counts, cursors = Scan(), delivery.read_cursors(found)
+    counts, cursors = Scan(), deliver.read_cursors(found)
     total = pending = 0
     for entry in found.stream(counts):
         total += 1
-        pending += not delivery.is_delivered(entry, cursors)
+        pending += not deliver.is_delivered(entry, cursors)
     bad = ", ".join(
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )
     if bad:
-        yield Check(State.NOTE, "journal", f"lines not read: {bad}", "what is whole is kept; 'newer' needs a newer ecoia")
+        told = "\n".join([f"lines not read: {bad}", *refusals_as_text(counts, found.folder)])
+        yield Check(State.NOTE, "journal", told, "what is whole is kept; 'newer' needs a newer ecoia")
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     with try_lock(home, HELPER_LOCK) as free:

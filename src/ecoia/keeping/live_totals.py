@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import Journal, Scan, read_line
+from ecoia.keeping.journal import Journal, Scan
+from ecoia.keeping.journal_lines import read_line
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record
 from ecoia.semconv import (
@@ -258,7 +259,7 @@ def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes:
             if not line.endswith(b"\n"):
                 break  # being written, or cut for ever: then whoever writes next closes it
             offset += len(line)
-            record = read_line(line, lines)
+            record = read_line(line, lines.refuse)
             if record is not None:
                 known = (utc_day(record.start_utc_ns), _label(record.record_id))
                 new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", known).rowcount
