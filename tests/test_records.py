@@ -24,12 +24,12 @@ from ecoia.record_fields import KEY, SUM, cut_by_time, read_count, read_text, ru
 from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 COUNT = st.integers(0, 10**15)
 MAYBE_COUNT = st.none() | COUNT
-# Few values, so that records do meet in one row.
+# Few values, so that records often share a row.
 few = st.sampled_from
 methods = st.builds(Method, few(STATUSES), few(("rapl", "load-model:generic-tdp", "none")))
 tokens = st.builds(Tokens, few(("mistral", "openai")), few(("large", "small")), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -76,7 +76,7 @@ def records(draw: st.DrawFn, record_id: str = "r") -> Record:
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[Record]:
-    """Records with ids of their own, most of which meet others in a row; some replace another."""
+    """Records with distinct ids, most of which share a row with others; some replace another."""
     kinds = [draw(records()) for _ in range(draw(st.integers(1, 2)))]
     found = [_like(draw(few(kinds)), draw(records(f"r{i}"))) for i in range(draw(st.integers(0, 6)))]
     for i in range(1, len(found)):
@@ -86,7 +86,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
 
 
 def _like(kind: Record, record: Record) -> Record:
-    """The record with another's labels, so that the two can meet in a row."""
+    """Return the record with another's labels, so that the two can share a row."""
     labels = ("kind", "service", "phase", "run_id", "endpoint", "model_version", "zone", "scope", "simulated", "declared_source")
     same = {name: getattr(kind, name) for name in (*labels, "outcome", "method")}
     return replace(record, **same, quality={} if len(kind.quality) == 0 else record.quality)
@@ -161,7 +161,7 @@ def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record])
 @given(journals(), st.integers(0, 6))
 @FEWER
 def test_two_halves_merged_are_the_whole(found: list[Record], cut: int) -> None:
-    found = [replace(record, replaces=None) for record in found]  # a correction needs its original at hand
+    found = [replace(record, replaces=None) for record in found]  # a correction only works beside its original
     merged = merge_rows(fold(found[:cut]) + fold(found[cut:]))
     assert json.dumps(merged) == json.dumps(fold(found))
 
@@ -215,7 +215,7 @@ def test_units_are_kept_in_millionths() -> None:
     )
 
 
-def test_a_record_of_a_newer_schema_is_told_apart() -> None:
+def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
         Record.from_dict({**_record().to_dict(), "schema": 2, "energy_microjoules": "unknown"})
 
@@ -269,7 +269,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
         (with_value("shared_devices", [["GPU-1"]]), WRONG_VALUE, "shared_devices = [['GPU-1']] is not a list of texts"),
     ],
 )
-def test_a_record_that_is_not_one_is_refused_with_its_reason_field_and_value(
+def test_a_malformed_record_is_refused_with_a_reason_its_field_and_the_value(
     change: Callable[[dict[str, Any]], dict[str, Any]], reason: str, said: str
 ) -> None:
     with pytest.raises(RecordError) as refused:
@@ -280,7 +280,7 @@ def test_a_record_that_is_not_one_is_refused_with_its_reason_field_and_value(
 
 
 @pytest.mark.parametrize("data", [[], 3, None, "{}"])
-def test_what_is_no_object_is_no_record(data: Any) -> None:
+def test_json_that_is_no_object_is_no_record(data: Any) -> None:
     with pytest.raises(RecordError, match="without a schema number") as refused:
         Record.from_dict(data)
     assert refused.value.reason == NO_SCHEMA
@@ -351,7 +351,7 @@ def test_a_row_of_the_ledger_stays_as_it_is_to_the_byte() -> None:
     )
 
 
-def test_a_record_written_before_a_field_was_there_is_read() -> None:
+def test_a_record_written_before_a_field_existed_is_read() -> None:
     needed = (
         *("schema", "record_id", "kind", "service", "phase", "instance", "pid", "start_utc_ns", "end_utc_ns"),
         *("energy_microjoules", "method"),
@@ -396,14 +396,14 @@ def test_a_field_declared_once_travels_from_the_journal_to_the_sums_of_rows(
     sums = sorted((row["half_hour_utc_ns"] - NOON, row["building"], row["water_microlitres"]) for row in rows)
     assert sums == [(0, "A", 5 + 7), (0, "B", 100), (HALF_HOUR_NS, "A", 5)]
     assert list(rows[0])[-2:] == ["water_microlitres", "building"], "new fields come last in day files"
-    # Rows written before the field was there are still added up, apart from those that have another key.
+    # Rows written before the fields existed are still added up.
     (merged,) = merge_rows([*old_rows, *({**row, "record_ids": ["x"]} for row in old_rows)])
     assert merged["spans"] == 2 * old_rows[0]["spans"]
 
 
 @given(records("same"), records("same"), records("same"))
 @FEWER
-def test_of_several_contents_under_one_id_the_same_one_counts_in_whatever_order(one: Record, two: Record, three: Record) -> None:
+def test_of_several_contents_under_one_id_one_counts_whatever_the_order(one: Record, two: Record, three: Record) -> None:
     """As journal.md promises: rows depend only on the set of records."""
     assert len({json.dumps(fold(order)) for order in permutations((one, two, three))}) == 1
     for order in permutations((one, two, three)):

@@ -1,12 +1,15 @@
-"""Causes: why something of a measured program is lost, left out or corrected. Each is declared here and nowhere else.
+"""Causes of loss and reasons of refusal. Each is declared here and nowhere else.
 
-Records count what was lost by cause, ``ecoia journal`` and ``ecoia doctor`` show it, the report puts it into words
-(``ecoia_dashboards.wording.LOST``). A cause may name its object after a colon: ``invalid-setting:flush_seconds``.
+A *cause* says why something of a measured program was lost, left out or corrected. Records count losses by cause, and the
+report puts causes into words (``ecoia_dashboards.wording.LOST``). A cause may name its object after a colon:
+``invalid-setting:flush_seconds``.
+
+A *reason* says why a line of the journal was not read. ``ecoia journal`` and ``ecoia doctor`` show it with file and line.
 """
 
 from __future__ import annotations
 
-# What the program said of its spans
+# What the program gave with its spans
 INVALID_SERVICE = "invalid-service"
 INVALID_PHASE = "invalid-phase"
 INVALID_ENDPOINT = "invalid-endpoint"
@@ -53,10 +56,11 @@ LOSSES: tuple[str, ...] = tuple(
 """Every cause, in the order of declaration."""
 
 REFUSALS: dict[str, str] = {}
-"""Every reason for which a line of the journal is not read, and what it means, in the order of declaration."""
+"""Every reason for which a line of the journal is refused -> what it means, in the order of declaration."""
 
 
 def _refusal(reason: str, meaning: str) -> str:
+    """Declare a reason of refusal with its meaning, a phrase that completes "refused because"."""
     REFUSALS[reason] = meaning
     return reason
 

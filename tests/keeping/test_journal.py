@@ -1,4 +1,4 @@
-"""The journal survives what disks and processes do to it, and says what it could not keep."""
+"""The journal survives damage by disks and killed processes, and reports every line that it cannot read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ecoia.methods import Method
 from ecoia.periods import DAY_NS
 from ecoia.records import Record
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 MEASURED = {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")}
 
@@ -51,7 +51,7 @@ def record(record_id: str, start: int = NOON, **context: str) -> Record:
 
 
 def filled(home: Path, count: int) -> tuple[Journal, Path]:
-    """A journal with one file of so many records."""
+    """Return a journal with one file of that many records, and the file."""
     journal = Journal(home)
     writer = journal.writer()
     writer.append(record(f"r{i}", note="é") for i in range(count))
@@ -86,7 +86,7 @@ def test_a_record_goes_to_the_day_on_which_it_starts(home: Path) -> None:
     assert ids(journal) == ["a", "c", "b"]
 
 
-def test_offsets_say_where_to_go_on(home: Path) -> None:
+def test_reading_from_an_entrys_offset_gives_the_entries_after_it(home: Path) -> None:
     journal, path = filled(home, 4)
     entries = journal.scan().entries
     for i, entry in enumerate(entries):
@@ -95,7 +95,7 @@ def test_offsets_say_where_to_go_on(home: Path) -> None:
     assert entries[-1].end_offset == path.stat().st_size
 
 
-def test_streaming_gives_the_same_without_keeping_it(home: Path) -> None:
+def test_streaming_gives_what_scanning_gives_without_keeping_it(home: Path) -> None:
     journal, path = filled(home, 3)
     with path.open("ab") as file:
         file.write(b"00000000 {}\ntorn")
@@ -134,7 +134,7 @@ def test_a_flipped_byte_is_counted_and_its_neighbours_kept(
     found = [r.record_id for r in scan.records]
     path.unlink()
     assert found == [f"r{i}" for i in range(3) if i != hit]
-    # A newline where there was none makes two bad lines of one; the last newline gone makes a torn line.
+    # An added newline makes two bad lines of one; losing the last newline makes a torn line.
     assert scan.corrupt + scan.torn in ((1, 2) if data[at] == 10 else (1,))
 
 
@@ -204,7 +204,7 @@ def appender(home: Path, name: str, batches: int) -> subprocess.Popen[str]:
 
 
 def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
-    """They also create the home at once: one identity comes out."""
+    """They also create the home at once, and agree on one identity."""
     processes = [appender(home, f"p{n}", 150) for n in range(5)]
     for process in processes:
         process.communicate(timeout=60)
@@ -217,13 +217,13 @@ def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
 
 
 def test_a_killed_writer_leaves_nothing_but_a_torn_last_line(home: Path) -> None:
-    """And what it was told is durable, is there. Twenty times, at random moments."""
+    """Every batch whose append returned is there. Twenty kills, at random moments."""
     chance = random.Random(20261123)
     for n in range(20):
         process = appender(home, f"p{n}", -1)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.05))  # any moment is as good: no outcome hangs on it
+        time.sleep(chance.uniform(0, 0.05))  # any moment will do: the outcome does not depend on it
         process.send_signal(signal.SIGKILL)
         done = [int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
         process.wait()
@@ -284,7 +284,7 @@ def test_a_home_keeps_its_identity_and_two_homes_differ(tmp_path: Path) -> None:
     assert Journal(tmp_path / "a").home_id == Journal(tmp_path / "a").home_id != Journal(tmp_path / "b").home_id
 
 
-def test_whoever_makes_a_home_first_all_see_one_identity(tmp_path: Path) -> None:
+def test_threads_that_create_a_home_at_once_see_one_identity(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for n in range(20):
             barrier = Barrier(8)
@@ -376,7 +376,7 @@ def test_the_cap_counts_what_other_processes_wrote(home: Path) -> None:
 
 @dataclass
 class _Disk:
-    """What would survive a power cut: of each file, as many bytes as it had at its last fsync."""
+    """A disk in a power cut: of each file it keeps the bytes that were there at its last fsync."""
 
     durable_bytes: dict[int, int] = field(default_factory=dict)
 
@@ -385,15 +385,15 @@ class _Disk:
         self.durable_bytes[facts.st_ino] = facts.st_size
 
     def keeps(self, path: Path) -> bool:
-        """Whether all of a file would be there."""
+        """Return whether a file would be there to its last byte."""
         return self.durable_bytes.get(path.stat().st_ino, 0) == path.stat().st_size
 
 
-def test_what_append_returned_from_survives_a_power_cut(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_whose_append_returned_survives_a_power_cut(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = _Disk()
     monkeypatch.setattr(os, "fsync", disk.sync)
     journal = Journal(home)
-    assert disk.keeps(home / "home.json"), "an empty home.json would be an identity that nobody can read"
+    assert disk.keeps(home / "home.json"), "a power cut would leave an empty home.json"
     with closing(journal.writer()) as writer:
         for batch in ([record("a")], [record("b"), record("c", NOON + DAY_NS)], [record("d"), record("e", NOON + DAY_NS)]):
             writer.append(batch)
@@ -401,7 +401,7 @@ def test_what_append_returned_from_survives_a_power_cut(home: Path, monkeypatch:
 
 
 def test_a_batch_that_the_disk_did_not_confirm_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is written again without being counted twice."""
+    """The caller writes it again, and it counts once."""
     journal = Journal(home)
     writer = journal.writer()
 
