@@ -248,6 +248,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
         (with_value("method", {"cpu": {}, "gpu": {}, "ram": {}}), WRONG_VALUE, "method = {'cpu': {}"),
         (with_value("method", {c: {"status": "guessed", "name": "x"} for c in COMPONENTS}), WRONG_VALUE, "status 'guessed'"),
         (with_value("method", {c: {"status": [], "name": "x"} for c in COMPONENTS}), WRONG_VALUE, "has the wrong shape"),
+        (with_value("method", {c: {"status": "measured", "name": 1} for c in COMPONENTS}), WRONG_VALUE, "not a text"),
         (with_value("end_utc_ns", 1), WRONG_VALUE, "end_utc_ns 1 are no interval"),
         (with_value("start_utc_ns", "yesterday"), WRONG_VALUE, "start_utc_ns 'yesterday' and"),
         (with_value("start_utc_ns", -1), WRONG_VALUE, "start_utc_ns -1 and"),
@@ -256,6 +257,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
         (with_value("units", float("nan")), WRONG_VALUE, "units = nan is not a number"),
         (with_value("units", float("inf")), WRONG_VALUE, "units = inf is not a number"),
         (with_value("units", -1), WRONG_VALUE, "units = -1 is not a number"),
+        (with_value("units", 1e308), WRONG_VALUE, "units = 1e+308 has the wrong shape"),
         (with_value("accepted", -0.5), WRONG_VALUE, "accepted = -0.5 is not a number"),
         (with_value("cpu_ns", -1), WRONG_VALUE, "cpu_ns = -1 is not a count"),
         (with_value("spans", 1.5), WRONG_VALUE, "spans = 1.5 is not a count"),
@@ -349,6 +351,11 @@ def test_a_row_of_the_ledger_stays_as_it_is_to_the_byte() -> None:
         '"lost":{"late":1},"devices":["GPU-1","GPU-2"],"shared_devices":["GPU-1"],"pid":1,"outcome":null,'
         '"start_utc_ns":1795435200000000000,"end_utc_ns":1795435201000000000,"record_ids":["r"]}'
     )
+
+
+def test_every_field_of_a_line_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "journal.md").read_text(encoding="utf-8")
+    assert [name for name in full_record().to_dict() if f"`{name}`" not in text] == []
 
 
 def test_a_record_written_before_a_field_existed_is_read() -> None:

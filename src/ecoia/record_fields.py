@@ -21,7 +21,7 @@ _values_by_component: Callable[[Any], tuple[Any, ...]] = operator.itemgetter(*CO
 
 
 class InRow(NamedTuple):
-    """How a field stands in a ledger row. The default: rows of one key have equal values, so the first stays.
+    """How a field stands in a ledger row. By default it is not added up: the value of the first row of a key stays.
 
     Attributes:
         begin: Turn a record's value into that of a row of this record alone. None: the value as it is.
@@ -111,15 +111,20 @@ def read_mapping(value: Any) -> dict[str, Any]:
     """Read an object of any values."""
     if not isinstance(value, dict):
         raise ValueError("is not an object")  # noqa: TRY004
-    return value.copy()
+    return value
 
 
 def read_counts(value: Any) -> dict[str, int]:
-    """Read counts by name."""
-    counts = read_mapping(value)
-    for name, count in counts.items():
+    """Read counts by name.
+
+    Example:
+        >>> read_counts({"clock-step": 2})
+        {'clock-step': 2}
+    """
+    for name, count in read_mapping(value).items():
         if type(count) is not int or count < 0:
             raise ValueError(f"gives {name!r} a value that is not a count")
+    counts: dict[str, int] = value
     return counts
 
 
@@ -134,10 +139,15 @@ def read_texts(value: Any) -> tuple[str, ...]:
 
 
 def read_units(value: Any) -> int | None:
-    """Read a number of units into integer millionths; None stays None, which is unknown."""
+    """Read a number of units into integer millionths. None stays None: the program gave no number.
+
+    Example:
+        >>> read_units(2.5)
+        2500000
+    """
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or not 0 <= value < _INFINITE:  # NaN is neither
+    if not isinstance(value, (int, float)) or not 0 <= value < _INFINITE:  # false for NaN, too
         raise ValueError("is not a number of 0 or more")
     return micro(value)
 
@@ -163,13 +173,15 @@ def write_energy(energy_microjoules: Mapping[str, int | None]) -> dict[str, int 
 
 @lru_cache(maxsize=256)
 def _method(status: str, name: str) -> Method:
+    if not isinstance(name, str):
+        raise ValueError("has a name that is not a text")  # noqa: TRY004
     if status not in STATUSES:
         raise ValueError(f"has the status {status!r}; known: {', '.join(STATUSES)}")
     return Method(status, name)
 
 
 def read_methods(value: Any) -> dict[str, Method]:
-    """Read the method of each component. Equal methods are one object: a journal holds few, many times."""
+    """Read the method of each component. Equal methods share one object, as a journal repeats few of them many times."""
     return {component: _method(value[component]["status"], value[component]["name"]) for component in COMPONENTS}
 
 
@@ -182,12 +194,21 @@ def write_methods(methods: Mapping[str, Method]) -> dict[str, dict[str, str]]:
 
 
 def cut_by_time(value: int | None, weights: Sequence[int]) -> Sequence[int | None]:
-    """Split an integer in proportion to time; the parts add up exactly. None stays None in every part."""
+    """Split an integer in proportion to time; the parts add up exactly. None stays None in every part.
+
+    Args:
+        value: The integer, e.g. CPU time in nanoseconds.
+        weights: Nanoseconds of each part.
+
+    Example:
+        >>> cut_by_time(10, [3, 1])
+        [8, 2]
+    """
     return [None] * len(weights) if value is None else split_integer(value, weights)
 
 
 def cut_energy(value: Mapping[str, int | None], weights: Sequence[int]) -> Sequence[dict[str, int | None]]:
-    """Split each component's energy in proportion to time."""
+    """Split each component's microjoules in proportion to time."""
     split = {component: cut_by_time(value[component], weights) for component in COMPONENTS}
     return [{component: split[component][index] for component in COMPONENTS} for index in range(len(weights))]
 
@@ -195,7 +216,11 @@ def cut_energy(value: Mapping[str, int | None], weights: Sequence[int]) -> Seque
 def keep_in_last(empty: Callable[[], Any]) -> Callable[[Any, Sequence[int]], Sequence[Any]]:
     """Return a way to cut that leaves the value whole in the last part, and gives the others ``empty()``.
 
-    For what is not spread over time: spans end, and are counted, in the last part.
+    For what is not spread over time: spans are counted where they end, which is the last part.
+
+    Example:
+        >>> keep_in_last(int)(5, [1, 1, 1])
+        [0, 0, 5]
     """
 
     def cut(value: Any, weights: Sequence[int]) -> Sequence[Any]:
@@ -250,10 +275,10 @@ KEY_METHODS = InRow(begin=write_methods, key=_method_pairs)
 """Part of the row's key: measured and estimated energy stay apart."""
 
 SAME = InRow()
-"""Equal in all rows of one key, by what else is in the key."""
+"""Not added up. Records that differ in it have different keys, as ``records`` keeps outcomes and whole claims apart."""
 
 SAME_MAPPING = InRow(begin=dict)
-"""The same for a mapping, which a row copies."""
+"""``SAME`` for a mapping, which a row copies."""
 
 SUM = InRow(add=operator.add)
 """Added up."""
@@ -262,28 +287,28 @@ SUM_UNLESS_MISSING = InRow(key=_is_missing, add=_add_unless_missing)
 """Added up. Missing and zero stay apart, or the sum would turn one into the other."""
 
 SUM_ENERGY = InRow(begin=write_energy, key=_missing_energy, add=_add_energy)
-"""The same by component."""
+"""``SUM_UNLESS_MISSING`` by component."""
 
 SUM_COUNTS = InRow(begin=dict, add=_add_counts, tidy=_sort_names)
-"""Added up by name, the names sorted."""
+"""Added up by name; the row has its names sorted."""
 
 UNION = InRow(begin=sorted, add=_unite)
 """Each value once, sorted."""
 
 EARLIEST = InRow(add=min)
-"""The smallest of all."""
+"""The earliest instant."""
 
 LATEST = InRow(add=max)
-"""The greatest of all."""
+"""The latest instant."""
 
 
 def collect_in(name: str) -> InRow:
-    """Return a way to list, sorted in a row's field of that name, the one value of each record."""
+    """Return a way to list each record's value, sorted, in the row's field ``name``."""
     return InRow(begin=lambda value: [value], add=_unite, name=name)
 
 
 def shown(value: Any, most_characters: int = 80) -> str:
-    """Return a value for an error message, cut where it is long.
+    """Return the ``repr`` of a value for an error message, cut to so many characters.
 
     Example:
         >>> shown("x" * 100, most_characters=8)

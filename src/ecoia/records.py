@@ -59,7 +59,7 @@ from ecoia.record_fields import (
 from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_END_OF_TIME_NS = 1 << 63  # int64 nanoseconds, as tables hold them
+_END_OF_TIME_NS = 1 << 63  # tables hold instants as int64 nanoseconds
 
 
 class RecordError(EcoiaError, ValueError):
@@ -125,14 +125,21 @@ class Record:
     ``context`` holds software and hardware facts (never a path, an argument, a user's name or a text).
 
     Example:
+        An hour's window becomes two rows, which add up to its energy.
+
         >>> from ecoia.methods import NOT_MEASURED, RAPL
         >>> record = Record(
-        ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1, start_utc_ns=0, end_utc_ns=10**9,
-        ...     energy_microjoules={"cpu": 5_000_000, "gpu": None, "ram": None},
+        ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1,
+        ...     start_utc_ns=0, end_utc_ns=3600 * 10**9,
+        ...     energy_microjoules={"cpu": 5_000_001, "gpu": None, "ram": None},
         ...     method={"cpu": RAPL, "gpu": NOT_MEASURED, "ram": NOT_MEASURED},
         ... )
-        >>> fold([record])[0]["energy_microjoules"]["cpu"]
-        5000000
+        >>> Record.from_dict(json.loads(record.to_json())) == record
+        True
+        >>> [part.energy_microjoules["cpu"] for part in split_by_half_hour(record)]
+        [2500001, 2500000]
+        >>> [row["energy_microjoules"]["cpu"] for row in fold([record, record])]
+        [2500001, 2500000]
     """
 
     schema: ClassVar[int] = SCHEMA_VERSION
@@ -220,13 +227,12 @@ class Record:
         except KeyError:
             given = _with_defaults(data)
         values = dict(zip(table.names, given, strict=False))  # lengths are equal by construction
-        for name, json_name, read in table.readers:
+        for name, read in table.readers:
             try:
                 values[name] = read(values[name])
-            except (KeyError, TypeError, AttributeError) as error:
-                raise RecordError(f"{_named(data)}: {json_name} = {shown(values[name])} has the wrong shape") from error
-            except ValueError as error:
-                raise RecordError(f"{_named(data)}: {json_name} = {shown(values[name])} {error}") from error
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                wrong = error if isinstance(error, ValueError) else "has the wrong shape"
+                raise RecordError(f"{_named(data)}: {table.json_names[name]} = {shown(values[name])} {wrong}") from error
         start, end = values["start_utc_ns"], values["end_utc_ns"]
         if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
             raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
@@ -236,7 +242,7 @@ class Record:
 def _with_defaults(data: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the JSON value of each field, in the order of declaration, where some of them are absent."""
     try:
-        return _TABLE.values_in({**_TABLE.defaults, **data})
+        return _TABLE.values_in({**{name: default() for name, default in _TABLE.defaults.items()}, **data})
     except KeyError as error:
         raise RecordError(f"{_named(data)}: field {error} is missing", FIELD_MISSING) from error
 
@@ -278,26 +284,30 @@ _ROW_ORDER = (
 """Order of a row's fields in day files. It never changes, as digests of delivered days hang on it: fields not in it come last."""
 
 
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
 class _Table:
     """What follows from the rules of a record's fields, worked out once so that no record pays for it."""
 
     def __init__(self, record_class: type[Record]) -> None:
         declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
         self.names = tuple(each.name for each, _ in declared)
-        json_names = tuple(rule.json_name or each.name for each, rule in declared)
-        self.json_keys = ("schema", *json_names)
+        self.json_names = json_names = {each.name: way.json_name or each.name for each, way in declared}
+        self.json_keys = ("schema", *json_names.values())
         self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter("schema", *self.names)
-        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*json_names)
-        self.defaults: dict[str, Any] = {}
-        for (each, _), name in zip(declared, json_names, strict=True):
-            if each.default is not NO_DEFAULT:
-                self.defaults[name] = each.default
-            elif each.default_factory is not NO_DEFAULT:
-                self.defaults[name] = each.default_factory()
-        self.writers = [(rule.json_name or each.name, rule.write) for each, rule in declared if rule.write]
-        self.readers = [(each.name, rule.json_name or each.name, rule.read) for each, rule in declared if rule.read]
-        self.cuts = [(each.name, rule.cut) for each, rule in declared if rule.cut]
-        in_rows = {in_row.name or each.name: (each.name, in_row) for each, rule in declared if (in_row := rule.in_row)}
+        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*json_names.values())
+        self.defaults: dict[str, Callable[[], Any]] = {}
+        for each, _ in declared:
+            if each.default_factory is not NO_DEFAULT:
+                self.defaults[json_names[each.name]] = each.default_factory
+            elif each.default is not NO_DEFAULT:
+                self.defaults[json_names[each.name]] = _always(each.default)
+        self.writers = [(json_names[each.name], way.write) for each, way in declared if way.write]
+        self.readers = [(each.name, way.read) for each, way in declared if way.read]
+        self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
+        in_rows = {way.in_row.name or each.name: (each.name, way.in_row) for each, way in declared if way.in_row}
         order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
         rows = [(name, *in_rows[name]) for name in order if name in in_rows]
         self.row_names = tuple(name for name, _, _ in rows)
