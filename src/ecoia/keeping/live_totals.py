@@ -31,7 +31,7 @@ LOOK_BYTES = 4 << 20
 
 _FULL_LOOK_SECONDS = 600.0
 """Seconds between two looks at the files of all days. Other looks read those of today and yesterday only: older ones grow
-just when a full disk has room again, or by ``ecoia declare``."""
+only when a full disk has room again, or by ``ecoia declare``."""
 
 _WAIT_SECONDS = 5.0
 
