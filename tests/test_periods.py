@@ -1,4 +1,4 @@
-"""Laws of time: quarters partition it in every zone, half-hours cut it without a gap."""
+"""Laws of time: in every zone, quarters partition it and half-hours cut it without a gap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ecoia.errors import UsageError
 from ecoia.periods import HALF_HOUR_NS, Quarter, half_hour_start, half_hours, utc_datetime, utc_day, utc_ns
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 # Summer time in both hemispheres, half-hour offsets, a half-hour summer time, a midnight that does not exist.
 ZONES = [
     "UTC",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,17 +15,21 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia import records as records_module
+from ecoia.causes import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
+from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
-from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, merge_rows, split_by_half_hour
+from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
+from ecoia.records.fields import KEY, SUM, cut_by_time, read_count, read_text, rule
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 COUNT = st.integers(0, 10**15)
 MAYBE_COUNT = st.none() | COUNT
-# Few values, so that records do meet in one row.
+# Few values, so that records often share a row.
 few = st.sampled_from
 methods = st.builds(Method, few(STATUSES), few(("rapl", "load-model:generic-tdp", "none")))
 tokens = st.builds(Tokens, few(("mistral", "openai")), few(("large", "small")), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -69,7 +76,7 @@ def records(draw: st.DrawFn, record_id: str = "r") -> Record:
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[Record]:
-    """Records with ids of their own, most of which meet others in a row; some replace another."""
+    """Records with distinct ids, most of which share a row with others; some replace another."""
     kinds = [draw(records()) for _ in range(draw(st.integers(1, 2)))]
     found = [_like(draw(few(kinds)), draw(records(f"r{i}"))) for i in range(draw(st.integers(0, 6)))]
     for i in range(1, len(found)):
@@ -79,7 +86,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
 
 
 def _like(kind: Record, record: Record) -> Record:
-    """The record with another's labels, so that the two can meet in a row."""
+    """Return the record with another's labels, so that the two can share a row."""
     labels = ("kind", "service", "phase", "run_id", "endpoint", "model_version", "zone", "scope", "simulated", "declared_source")
     same = {name: getattr(kind, name) for name in (*labels, "outcome", "method")}
     return replace(record, **same, quality={} if len(kind.quality) == 0 else record.quality)
@@ -154,7 +161,7 @@ def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record])
 @given(journals(), st.integers(0, 6))
 @FEWER
 def test_two_halves_merged_are_the_whole(found: list[Record], cut: int) -> None:
-    found = [replace(record, replaces=None) for record in found]  # a correction needs its original at hand
+    found = [replace(record, replaces=None) for record in found]  # a correction only works beside its original
     merged = merge_rows(fold(found[:cut]) + fold(found[cut:]))
     assert json.dumps(merged) == json.dumps(fold(found))
 
@@ -208,41 +215,206 @@ def test_units_are_kept_in_millionths() -> None:
     )
 
 
-def test_a_record_of_a_newer_schema_is_told_apart() -> None:
+def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
         Record.from_dict({**_record().to_dict(), "schema": 2, "energy_microjoules": "unknown"})
 
 
+def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda data: {key: value for key, value in data.items() if key != name}
+
+
+def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda data: {**data, name: value}
+
+
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("change", "reason", "said"),
     [
-        ("schema", None),
-        ("record_id", None),
-        ("record_id", ["a"]),
-        ("instance", 3),
-        ("kind", "dream"),
-        ("energy_microjoules", {"cpu": 1, "gpu": 2}),
-        ("energy_microjoules", {"cpu": -1, "gpu": 2, "ram": 3}),
-        ("energy_microjoules", {"cpu": 1.5, "gpu": 2, "ram": 3}),
-        ("energy_microjoules", 12),
-        ("method", {"cpu": {}, "gpu": {}, "ram": {}}),
-        ("method", {c: {"status": "guessed", "name": "x"} for c in COMPONENTS}),
-        ("end_utc_ns", 1),
-        ("start_utc_ns", "yesterday"),
-        ("start_utc_ns", -1),
-        ("end_utc_ns", 10**30),
-        ("units", "many"),
-        ("units", float("nan")),
-        ("units", float("inf")),
-        ("units", -1),
-        ("cpu_ns", -1),
-        ("spans", 1.5),
-        ("tokens", [{"provider": "x"}]),
+        (without("schema"), NO_SCHEMA, "schema number (schema = None)"),
+        (with_value("schema", "1"), NO_SCHEMA, "schema number (schema = '1')"),
+        (with_value("schema", 2), NEWER_SCHEMA, "record of schema 2, this ecoia reads up to 1: upgrade ecoia"),
+        (without("record_id"), FIELD_MISSING, "record None: field 'record_id' is missing"),
+        (without("energy_microjoules"), FIELD_MISSING, "record 'r': field 'energy_microjoules' is missing"),
+        (with_value("record_id", None), WRONG_VALUE, "record None: record_id = None is not a text"),
+        (with_value("record_id", ["a"]), WRONG_VALUE, "record_id = ['a'] is not a text"),
+        (with_value("instance", 3), WRONG_VALUE, "record 'r': instance = 3 is not a text"),
+        (with_value("kind", "dream"), WRONG_VALUE, "kind = 'dream' is not known; known: span, idle"),
+        (with_value("kind", ["span"]), WRONG_VALUE, "kind = ['span'] is not known"),
+        (with_value("energy_microjoules", {"cpu": 1, "gpu": 2}), WRONG_VALUE, "energy_microjoules = {'cpu': 1, 'gpu': 2} has"),
+        (with_value("energy_microjoules", {"cpu": -1, "gpu": 2, "ram": 3}), WRONG_VALUE, "energy_microjoules = {'cpu': -1"),
+        (with_value("energy_microjoules", {"cpu": 1.5, "gpu": 2, "ram": 3}), WRONG_VALUE, "energy_microjoules = {'cpu': 1.5"),
+        (with_value("energy_microjoules", 12), WRONG_VALUE, "energy_microjoules = 12 has the wrong shape"),
+        (with_value("method", {"cpu": {}, "gpu": {}, "ram": {}}), WRONG_VALUE, "method = {'cpu': {}"),
+        (with_value("method", {c: {"status": "guessed", "name": "x"} for c in COMPONENTS}), WRONG_VALUE, "status 'guessed'"),
+        (with_value("method", {c: {"status": [], "name": "x"} for c in COMPONENTS}), WRONG_VALUE, "has the wrong shape"),
+        (with_value("method", {c: {"status": "measured", "name": 1} for c in COMPONENTS}), WRONG_VALUE, "not a text"),
+        (with_value("end_utc_ns", 1), WRONG_VALUE, "end_utc_ns 1 are no interval"),
+        (with_value("start_utc_ns", "yesterday"), WRONG_VALUE, "start_utc_ns 'yesterday' and"),
+        (with_value("start_utc_ns", -1), WRONG_VALUE, "start_utc_ns -1 and"),
+        (with_value("end_utc_ns", 10**30), WRONG_VALUE, "are no interval"),
+        (with_value("units", "many"), WRONG_VALUE, "units = 'many' is not a number of 0 or more"),
+        (with_value("units", float("nan")), WRONG_VALUE, "units = nan is not a number"),
+        (with_value("units", float("inf")), WRONG_VALUE, "units = inf is not a number"),
+        (with_value("units", -1), WRONG_VALUE, "units = -1 is not a number"),
+        (with_value("units", 1e308), WRONG_VALUE, "units = 1e+308 has the wrong shape"),
+        (with_value("accepted", -0.5), WRONG_VALUE, "accepted = -0.5 is not a number"),
+        (with_value("cpu_ns", -1), WRONG_VALUE, "cpu_ns = -1 is not a count"),
+        (with_value("spans", 1.5), WRONG_VALUE, "spans = 1.5 is not a count"),
+        (with_value("spans", None), WRONG_VALUE, "spans = None is not a count"),
+        (with_value("tokens", [{"provider": "x"}]), WRONG_VALUE, "tokens = [{'provider': 'x'}] has the wrong shape"),
+        (with_value("tokens", [7]), WRONG_VALUE, "tokens = [7] has the wrong shape"),
+        (with_value("quality", ["f1"]), WRONG_VALUE, "quality = ['f1'] is not an object"),
+        (with_value("context", 7), WRONG_VALUE, "context = 7 is not an object"),
+        (with_value("lost", {"late": -1}), WRONG_VALUE, "lost = {'late': -1} gives 'late' a value that is not a count"),
+        (with_value("devices", "GPU-1"), WRONG_VALUE, "devices = 'GPU-1' is not a list of texts"),
+        (with_value("shared_devices", [["GPU-1"]]), WRONG_VALUE, "shared_devices = [['GPU-1']] is not a list of texts"),
     ],
 )
-def test_a_record_that_is_not_one_is_refused(field: str, value: object) -> None:
-    with pytest.raises(RecordError):
-        Record.from_dict({**_record().to_dict(), field: value})
+def test_a_malformed_record_is_refused_with_a_reason_its_field_and_the_value(
+    change: Callable[[dict[str, Any]], dict[str, Any]], reason: str, said: str
+) -> None:
+    with pytest.raises(RecordError) as refused:
+        Record.from_dict(change(_record().to_dict()))
+    assert refused.value.reason == reason
+    assert said in str(refused.value)
+    assert reason in REFUSALS
+
+
+@pytest.mark.parametrize("data", [[], 3, None, "{}"])
+def test_json_that_is_no_object_is_no_record(data: Any) -> None:
+    with pytest.raises(RecordError, match="without a schema number") as refused:
+        Record.from_dict(data)
+    assert refused.value.reason == NO_SCHEMA
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(RecordError) as refused:
+        Record.from_dict({**_record().to_dict(), "units": "x" * 10_000})
+    assert len(str(refused.value)) < 200
+
+
+FULL_LINE = (
+    '{"schema":1,"record_id":"r","kind":"span","service":"vadore","phase":"training","instance":"host-1","pid":1,'
+    '"run_id":"run-1","endpoint":"/prédire","model_version":"models:/m/1","start_utc_ns":1795435200000000000,'
+    '"end_utc_ns":1795435201000000000,"energy_microjoules":{"cpu":5,"gpu":null,"ram":0},'
+    '"method":{"cpu":{"status":"measured","name":"rapl"},"gpu":{"status":"missing","name":"none"},'
+    '"ram":{"status":"estimated","name":"dimm"}},"spans":3,"units":2.5,"accepted":1,'
+    '"tokens":[{"provider":"mistral","model":"large","tokens_in":7,"tokens_out":8}],"quality":{"f1":0.5},"cpu_ns":9,'
+    '"lost":{"late":1},"devices":["GPU-2","GPU-1"],"shared_devices":["GPU-1"],"scope":"host","share_claimed":0.25,'
+    '"reserved_share":0.125,"idle_separated":true,"zone":"FRA","outcome":null,"replaces":"q","simulated":true,'
+    '"declared_source":"relevé","target":"t1","context":{"python":"3.11"}}'
+)
+
+
+def full_record() -> Record:
+    return _record(
+        run_id="run-1",
+        endpoint="/prédire",
+        model_version="models:/m/1",
+        spans=3,
+        units_micro=2_500_000,
+        accepted_micro=1_000_000,
+        tokens=(Tokens("mistral", "large", 7, 8),),
+        quality={"f1": 0.5},
+        cpu_ns=9,
+        lost={"late": 1},
+        devices=("GPU-2", "GPU-1"),
+        shared_devices=("GPU-1",),
+        scope="host",
+        share_claimed=0.25,
+        reserved_share=0.125,
+        idle_separated=True,
+        zone="FRA",
+        replaces="q",
+        simulated=True,
+        declared_source="relevé",
+        target="t1",
+        context={"python": "3.11"},
+    )
+
+
+def test_a_line_of_the_journal_stays_as_it_is_to_the_byte() -> None:
+    assert full_record().to_json() == FULL_LINE
+    assert Record.from_dict(json.loads(FULL_LINE)) == full_record()
+
+
+def test_a_row_of_the_ledger_stays_as_it_is_to_the_byte() -> None:
+    (row,) = fold([full_record()])
+    assert json.dumps(row, ensure_ascii=False, separators=(",", ":")) == (
+        '{"half_hour_utc_ns":1795435200000000000,"kind":"span","service":"vadore","phase":"training","instance":"host-1",'
+        '"run_id":"run-1","endpoint":"/prédire","model_version":"models:/m/1","zone":"FRA","scope":"host","simulated":true,'
+        '"declared_source":"relevé","method":{"cpu":{"status":"measured","name":"rapl"},'
+        '"gpu":{"status":"missing","name":"none"},"ram":{"status":"estimated","name":"dimm"}},'
+        '"energy_microjoules":{"cpu":5,"gpu":null,"ram":0},"spans":3,"units_micro":2500000,"accepted_micro":1000000,'
+        '"cpu_ns":9,"tokens":[{"provider":"mistral","model":"large","tokens_in":7,"tokens_out":8}],"quality":{"f1":0.5},'
+        '"lost":{"late":1},"devices":["GPU-1","GPU-2"],"shared_devices":["GPU-1"],"pid":1,"outcome":null,'
+        '"start_utc_ns":1795435200000000000,"end_utc_ns":1795435201000000000,"record_ids":["r"]}'
+    )
+
+
+def test_every_field_of_a_line_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "journal.md").read_text(encoding="utf-8")
+    assert [name for name in full_record().to_dict() if f"`{name}`" not in text] == []
+
+
+def test_a_record_written_before_a_field_existed_is_read() -> None:
+    needed = (
+        *("schema", "record_id", "kind", "service", "phase", "instance", "pid", "start_utc_ns", "end_utc_ns"),
+        *("energy_microjoules", "method"),
+    )
+    data = _record().to_dict()
+    assert Record.from_dict({name: data[name] for name in needed}) == _record()
+
+
+@dataclass(frozen=True, slots=True)
+class WiderRecord(Record):
+    """A record as a later version might have it: two more fields, declared in one place."""
+
+    water_microlitres: int = field(default=0, metadata=rule(read=read_count, cut=cut_by_time, in_row=SUM, json_name="water_ul"))
+    building: str = field(default="A", metadata=rule(read=read_text, in_row=KEY))
+
+
+def test_a_field_declared_once_travels_from_the_journal_to_the_sums_of_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old_rows = fold([_record(record_id="old")])
+    monkeypatch.setattr(records_module, "_TABLE", records_module._Table(WiderRecord))
+    monkeypatch.setattr("ecoia.keeping.journal_lines.Record", WiderRecord)
+    plain = {each.name: getattr(_record(), each.name) for each in fields(Record)}
+    made = [
+        WiderRecord(**{**plain, "record_id": name, **more})
+        for name, more in {
+            "a": {"water_microlitres": 10, "end_utc_ns": NOON + 2 * HALF_HOUR_NS},
+            "b": {"water_microlitres": 7},
+            "c": {"water_microlitres": 100, "building": "B"},
+        }.items()
+    ]
+    journal = Journal(tmp_path)
+    writer = journal.writer()
+    writer.append(made)
+    writer.close()
+    read = journal.scan().records
+    assert read == made
+    assert json.loads(made[1].to_json())["water_ul"] == 7
+    with pytest.raises(RecordError, match="water_ul = -1 is not a count"):
+        WiderRecord.from_dict({**made[1].to_dict(), "water_ul": -1})
+    rows = fold(read)
+    sums = sorted((row["half_hour_utc_ns"] - NOON, row["building"], row["water_microlitres"]) for row in rows)
+    assert sums == [(0, "A", 5 + 7), (0, "B", 100), (HALF_HOUR_NS, "A", 5)]
+    assert list(rows[0])[-2:] == ["water_microlitres", "building"], "new fields come last in day files"
+    # Rows written before the fields existed are still added up.
+    (merged,) = merge_rows([*old_rows, *({**row, "record_ids": ["x"]} for row in old_rows)])
+    assert merged["spans"] == 2 * old_rows[0]["spans"]
+
+
+@given(records("same"), records("same"), records("same"))
+@FEWER
+def test_of_several_contents_under_one_id_one_counts_whatever_the_order(one: Record, two: Record, three: Record) -> None:
+    """As journal.md promises: rows depend only on the set of records."""
+    assert len({json.dumps(fold(order)) for order in permutations((one, two, three))}) == 1
+    for order in permutations((one, two, three)):
+        assert [record.to_json() for record in in_force(order)] == [min(one.to_json(), two.to_json(), three.to_json())]
 
 
 def test_not_a_number_is_never_written() -> None:

@@ -1,4 +1,4 @@
-"""Settings: which source wins, what is said of an illegal value, and that measured code never sees an exception."""
+"""Settings: the order of sources, the message about an illegal value, and no exception in measured code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ecoia import settings
 from ecoia.errors import SettingError
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 LEGAL: dict[str, tuple[str, Any]] = {
     "zone": ("FRA", "FRA"),
     "pue": ("1.4", 1.4),
@@ -78,7 +78,7 @@ def test_an_environment_variable_beats_the_file_and_an_argument_beats_both(
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ILLEGAL.items() for value in values])
-def test_an_illegal_value_is_listed_with_a_remedy_and_the_next_best_kept(
+def test_an_illegal_value_is_listed_with_a_remedy_and_the_source_before_it_counts(
     name: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(f"ECOIA_{name.upper()}", raising=False)
@@ -110,7 +110,7 @@ def test_the_nearest_file_upwards_is_read_and_its_folders_are_relative_to_it(
     )
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    (below / "pyproject.toml").write_text("[tool.other]\n")  # no [tool.ecoia]: looked past
+    (below / "pyproject.toml").write_text("[tool.other]\n")  # no [tool.ecoia], so the search goes on
     loaded = settings.load(start=below)
     assert Path(loaded.home) == tmp_path / "state"
     assert Path(loaded.catalogue).resolve() == tmp_path.parent / "cat"
@@ -128,7 +128,7 @@ def test_the_nearest_file_upwards_is_read_and_its_folders_are_relative_to_it(
         ("ecoia.toml", "\udcff", ["ecoia.toml"]),
         ("ecoia.toml", 'zon = "FRA"', ["zon"]),
         ("ecoia.toml", "zone = {a = 1}", ["zone"]),
-        ("pyproject.toml", "zone = ", []),  # not ours to judge
+        ("pyproject.toml", "zone = ", []),  # other tools report it
         ("pyproject.toml", "tool = 3", []),
         ("pyproject.toml", "[tool]\necoia = 3", []),
     ],
@@ -138,7 +138,7 @@ def test_a_malformed_file_is_a_problem_never_an_exception(name: str, text: str, 
     assert [problem.name for problem in settings.load(start=tmp_path).problems] == problems
 
 
-def test_a_misspelt_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+def test_the_message_about_a_misspelt_name_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "ecoia.toml").write_text('zon = "FRA"')
     (problem,) = settings.load(start=tmp_path).problems
     assert "zone" in problem.remedy
@@ -159,13 +159,13 @@ def test_reading_never_raises_and_never_keeps_an_illegal_value(arguments: dict[s
 @given(st.text())
 @example("x" * 62 + ":y")  # cut where a hyphen stands
 @UNHURRIED
-def test_a_slug_is_an_id_and_stays_itself(text: str) -> None:
+def test_a_slug_is_an_id_and_its_own_slug(text: str) -> None:
     assert settings.is_slug(settings.slug(text))
     assert settings.slug(settings.slug(text)) == settings.slug(text)
 
 
 def test_no_home_folder_and_no_current_folder_is_no_exception(tmp_path: Path) -> None:
-    """A container may run under a uid that no file names, in a folder that is gone."""
+    """A container may run under a uid that has no user, in a folder that was deleted."""
     program = (
         "import os, pwd, tempfile, sys\n"
         "def unknown(uid): raise KeyError(uid)\n"

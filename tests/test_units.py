@@ -1,4 +1,4 @@
-"""Laws of the exact arithmetic: parts add up, and a count survives the way through JSON."""
+"""Laws of the exact arithmetic: parts add up, and counts survive JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecoia import units
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 COUNTS = st.integers(0, 10**18)
 WEIGHTS = st.lists(st.integers(0, 10**15), max_size=12)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class EcoiaError(Exception):
-    """Base of everything that ecoia raises on purpose.
+    """Base of every error that ecoia raises on purpose.
 
-    Never raised into measured code, except ``UsageError`` where the mistake is written (at decoration).
+    None is raised into measured code, except ``UsageError`` at the place of the mistake (when a function is decorated).
 
     Example:
         >>> import ecoia
@@ -30,11 +30,21 @@ class UsageError(EcoiaError, ValueError):
 
 
 class RulesError(UsageError):
-    """A file of rules (``ecoia watch --rules``) cannot be used. One line a mistake: file, rule, field, value and remedy."""
+    """A file of rules (``ecoia watch --rules``) cannot be used.
+
+    The message has one line per mistake: file, rule, field, value and remedy.
+    """
 
 
 class SettingError(EcoiaError, ValueError):
-    """A configured value is illegal. ``name``, ``value`` and ``origin`` say which and where it was written."""
+    """A configured value is illegal.
+
+    Args:
+        name: Name of the setting.
+        value: The illegal value.
+        origin: Where it was written: a file's name, a variable, ``argument``.
+        remedy: What to write instead.
+    """
 
     def __init__(self, name: str, value: object, origin: str, remedy: str) -> None:
         super().__init__(f"setting '{name}' = {value!r} (from {origin}): {remedy}")
@@ -54,7 +64,7 @@ class FactorError(EcoiaError, LookupError):
 
 
 class FactorFileError(EcoiaError, ValueError):
-    """A file of emission factors cannot be used. The message has one line a mistake: file:line, field, value and remedy."""
+    """A file of emission factors cannot be used. The message has one line per mistake: file:line, field, value and remedy."""
 
 
 class JournalError(EcoiaError, OSError):
@@ -62,19 +72,25 @@ class JournalError(EcoiaError, OSError):
 
 
 class DeliveryError(EcoiaError):
-    """The ledger cannot be reached or refuses; what is in the journal stays there."""
+    """The ledger cannot be reached or refuses a write. The journal keeps its records."""
 
 
 class InstanceConflictError(DeliveryError):
-    """Two journal homes claim one instance: the second is refused, its records stay in its journal."""
+    """Two journal homes claim one instance. The second is refused, and its records stay in its journal."""
 
 
 class PublicationError(EcoiaError, ValueError):
-    """A published quarter cannot be read, differs from what was published, or cannot be published."""
+    """A quarter cannot be published, or a published one cannot be read or differs from what was published."""
 
 
 class MissingExtraError(EcoiaError, ImportError):
-    """A command needs packages of an extra."""
+    """A command needs a package of an extra that is not installed.
+
+    Args:
+        what: What needs it, the subject of the message.
+        package: The package.
+        extra: The extra of ecoia that brings it.
+    """
 
     def __init__(self, what: str, package: str, extra: str = "report") -> None:
         super().__init__(f"{what} needs '{package}', which is not installed here: pip install 'ecoia[{extra}]'")

@@ -1,7 +1,7 @@
-"""Time: half-hours, UTC days and the organisation's quarters. All instants are integer UTC nanoseconds.
+"""Time: half-hours, UTC days and the organisation's quarters. All instants are integer UTC nanoseconds since 1970.
 
-Half-hours are the grain of the ledger: they align with grid data and with every midnight of the time zones
-in use, hence with quarters.
+Half-hours are the grain of the ledger. They align with grid data and with every midnight of the time zones
+in use, and therefore with quarters.
 """
 
 from __future__ import annotations
@@ -22,28 +22,63 @@ _QUARTER = re.compile(r"(\d{4})Q([1-4])")
 
 
 def utc_ns(moment: datetime) -> int:
-    """Nanoseconds since the epoch of an aware datetime, exactly (no float on the way)."""
+    """Return the nanoseconds since 1970 UTC of an aware datetime, exactly (no float on the way).
+
+    Raises:
+        TypeError: ``moment`` has no time zone.
+
+    Example:
+        >>> utc_ns(datetime(1970, 1, 2, tzinfo=UTC)) == DAY_NS
+        True
+    """
     delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * NANOSECONDS_PER_SECOND + delta.microseconds * 1000
 
 
 def utc_datetime(instant_ns: int) -> datetime:
-    """The aware UTC datetime of an instant, to the microsecond."""
+    """Return the aware UTC datetime of an instant in nanoseconds, cut to the microsecond.
+
+    Raises:
+        OverflowError: the instant is after the year 9999.
+
+    Example:
+        >>> utc_datetime(1_795_435_200_000_000_000).isoformat()
+        '2026-11-23T12:00:00+00:00'
+    """
     return _EPOCH + timedelta(microseconds=instant_ns // 1000)
 
 
 def half_hour_start(instant_ns: int) -> int:
-    """Start of the UTC half-hour that holds an instant."""
+    """Return the start of the UTC half-hour that holds an instant, both in nanoseconds.
+
+    Example:
+        >>> half_hour_start(HALF_HOUR_NS + 1) == HALF_HOUR_NS
+        True
+    """
     return instant_ns - instant_ns % HALF_HOUR_NS
 
 
 def utc_day(instant_ns: int) -> str:
-    """The UTC day of an instant as ``2026-11-23``."""
+    """Return the UTC day of an instant in nanoseconds.
+
+    Example:
+        >>> utc_day(1_795_435_200_000_000_000)
+        '2026-11-23'
+    """
     return utc_datetime(instant_ns).date().isoformat()
 
 
 def half_hours(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
-    """The pieces into which the half-hour grid cuts ``[start, end)``, in order. One piece when it is empty."""
+    """Yield the pieces into which the half-hour grid cuts ``[start, end)``, in order; one piece for an empty interval.
+
+    Args:
+        start_ns: Start in nanoseconds.
+        end_ns: End in nanoseconds, not before the start.
+
+    Example:
+        >>> len(list(half_hours(0, 2 * HALF_HOUR_NS + 1)))
+        3
+    """
     while True:
         boundary = min(half_hour_start(start_ns) + HALF_HOUR_NS, end_ns)
         yield start_ns, max(boundary, start_ns)
@@ -53,7 +88,15 @@ def half_hours(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
 
 
 def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
-    """Seconds that some intervals of nanoseconds cover together, each instant once."""
+    """Return the seconds that intervals cover together, each instant counted once.
+
+    Args:
+        intervals: (start, end) of each, in nanoseconds of 0 or more, in any order.
+
+    Example:
+        >>> covered_seconds([(0, 2 * 10**9), (10**9, 3 * 10**9)])
+        3.0
+    """
     covered, until = 0, 0
     for start, end in sorted(intervals):
         covered += max(end - max(start, until), 0)
@@ -63,17 +106,22 @@ def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
 
 @dataclass(frozen=True, order=True)
 class Quarter:
-    """A quarter of a civil year, half-open, in the time zone that the organisation declares."""
+    """A quarter of a civil year, half-open, in the time zone that the organisation declares.
+
+    Example:
+        >>> str(Quarter.parse("2026q4").shift(1))
+        '2027Q1'
+    """
 
     year: int
     number: int
 
     @classmethod
     def parse(cls, text: str) -> Quarter:
-        """Read ``2026Q4``.
+        """Read a quarter written as ``2026Q4``.
 
         Raises:
-            UsageError: ``text`` is not a quarter, or one that no record can be in.
+            UsageError: ``text`` is not a quarter, or is outside the years 1970 to 2261 that records can be in.
         """
         match = _QUARTER.fullmatch(text.strip().upper())
         if match is None or not 1970 <= int(match[1]) <= 2261:  # what int64 nanoseconds hold
@@ -82,27 +130,27 @@ class Quarter:
 
     @classmethod
     def of_date(cls, day: date) -> Quarter:
-        """The quarter that holds a civil day."""
+        """Return the quarter that holds a civil day."""
         return cls(day.year, (day.month - 1) // 3 + 1)
 
     @classmethod
     def of_instant(cls, instant_ns: int, timezone: ZoneInfo) -> Quarter:
-        """The quarter that holds an instant, in a time zone."""
+        """Return the quarter that holds an instant in nanoseconds, in a time zone."""
         return cls.of_date(utc_datetime(instant_ns).astimezone(timezone).date())
 
     def __str__(self) -> str:
         return f"{self.year}Q{self.number}"
 
     def shift(self, quarters: int) -> Quarter:
-        """The quarter so many quarters later (earlier when negative)."""
+        """Return the quarter that many quarters later, or earlier when negative."""
         year, index = divmod(self.year * 4 + self.number - 1 + quarters, 4)
         return Quarter(year, index + 1)
 
     def first_day(self) -> date:
-        """First civil day of the quarter."""
+        """Return the first civil day of the quarter."""
         return date(self.year, 3 * self.number - 2, 1)
 
     def bounds_ns(self, timezone: ZoneInfo) -> tuple[int, int]:
-        """First instant of the quarter and first instant of the next one, in UTC nanoseconds."""
+        """Return the first instant of the quarter and the first instant of the next one, in UTC nanoseconds."""
         start, end = self.first_day(), self.shift(1).first_day()
         return tuple(utc_ns(datetime(d.year, d.month, d.day, tzinfo=timezone)) for d in (start, end))  # type: ignore[return-value]

@@ -1,10 +1,11 @@
-"""Configuration: one table of settings, read leanly by the measuring side and validated aloud by the command line.
+"""Configuration: one table of settings, for measured programs and for the command line.
 
-Order: built-in default, then ``ecoia.toml`` or ``[tool.ecoia]`` of ``pyproject.toml`` (the nearest of this folder
-and its parents), then ``ECOIA_*``, then arguments. MLflow keeps its own ``MLFLOW_*``.
+Sources, each of which overrides those before it: the built-in default; ``ecoia.toml`` or ``[tool.ecoia]`` of
+``pyproject.toml`` (the nearest in this folder and its parents); ``ECOIA_*`` variables; arguments. MLflow keeps its own
+``MLFLOW_*``.
 
-In measured code an illegal value never raises: the default is kept, the problem is counted and shown
-(``Settings.problems``). On the command line the same problem is an error.
+In measured code an illegal value never raises: the value of the source before is kept, and the problem is counted and
+shown (``Settings.problems``). On the command line the same problem is an error.
 """
 
 from __future__ import annotations
@@ -23,23 +24,38 @@ from ecoia.errors import SettingError
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9
-"""More than any share, cost or time that makes sense, and few enough nanoseconds for every clock."""
+"""Greatest number that a setting accepts: above any sensible share, size or time, and as seconds within every clock's range."""
 
 _ZONE = re.compile(r"[A-Z]{3}(-[A-Z0-9]{1,8})?")
 
 
 def slug(text: str) -> str:
-    """``text`` as an id: lower case, what ids cannot hold replaced by a hyphen; never empty."""
+    """Turn a text into an id: lower case, a hyphen for each run of characters that ids cannot hold; never empty.
+
+    Example:
+        >>> slug("GPU Host 1")
+        'gpu-host-1'
+    """
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63].rstrip("-._") or "unnamed"
 
 
 def is_slug(text: object) -> bool:
-    """Whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first."""
+    """Return whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first.
+
+    Example:
+        >>> is_slug("vadore"), is_slug("Vadore")
+        (True, False)
+    """
     return isinstance(text, str) and _SLUG.fullmatch(text) is not None
 
 
 def is_zone(text: object) -> bool:
-    """Whether ``text`` can be a zone: ISO 3166-1 alpha-3, with a part of the country after a hyphen if need be."""
+    """Return whether ``text`` can be a zone: an ISO 3166-1 alpha-3 country, optionally a hyphen and a part of the country.
+
+    Example:
+        >>> is_zone("FRA"), is_zone("USA-TEX"), is_zone("France")
+        (True, True, False)
+    """
     return isinstance(text, str) and _ZONE.fullmatch(text) is not None
 
 
@@ -58,12 +74,12 @@ def _pue(value: Any) -> float:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool):
-        raise ValueError("write a number")  # noqa: TRY004 - a remedy, as in every check
+        raise ValueError("write a number")  # noqa: TRY004 - the remedy, as in every check
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError("write a number") from None
-    if not abs(number) <= _MOST:  # nor is NaN
+    if not abs(number) <= _MOST:  # true for NaN, too
         raise ValueError(f"write a finite number, {_MOST:,.0f} at most")
     return number
 
@@ -108,7 +124,7 @@ def _path(value: Any) -> str:
         raise ValueError("write a path")
     try:
         return str(Path(value).expanduser().absolute())
-    except (OSError, RuntimeError) as error:  # the current folder is gone; '~' of nobody
+    except (OSError, RuntimeError) as error:  # the current folder is gone, or '~' is a user without a home
         raise ValueError(f"write the whole path ({error})") from None
 
 
@@ -128,9 +144,10 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
 
 
 def default_home() -> str:
-    """The user's state folder: ``$XDG_STATE_HOME/ecoia`` (on Windows ``%LOCALAPPDATA%\\ecoia``).
+    """Return the default home of the journal, in the user's state folder.
 
-    A user without a home (a container's random uid) gets a folder of its own among the temporary ones.
+    ``$XDG_STATE_HOME/ecoia``, by default ``~/.local/state/ecoia``; on Windows ``%LOCALAPPDATA%\\ecoia``. A user without a
+    home folder (a container's random uid) gets one of its own in the folder for temporary files.
     """
     variable, below = ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_STATE_HOME", ".local/state")
     base = os.environ.get(variable, "")
@@ -145,13 +162,20 @@ def default_home() -> str:
 
 
 def default_exit_seconds() -> float:
-    """0.1, or 10 in a Kubernetes pod, whose disk goes with it."""
+    """Return the longest wait at exit in seconds: 0.1, or 10 in a Kubernetes pod, whose disk is lost with it."""
     return 10.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its name, check (raises ``ValueError`` with the remedy), default and meaning."""
+    """One setting.
+
+    Attributes:
+        name: Name in ``ecoia.toml`` and in arguments.
+        check: Turns a raw value into a valid one, or raises ``ValueError`` with the remedy.
+        default: Gives the default.
+        meaning: One line for ``ecoia config``.
+    """
 
     name: str
     check: Callable[[Any], Any]
@@ -160,7 +184,7 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
+        """Name of the environment variable that sets it."""
         return f"ECOIA_{self.name.upper()}"
 
 
@@ -189,7 +213,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Value:
-    """A setting's value and where it came from (``default``, a file's name, a variable, ``argument``)."""
+    """A setting's value, and its origin (``default``, a file's name, a variable, ``argument``)."""
 
     value: Any
     origin: str
@@ -197,28 +221,41 @@ class Value:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is configured. ``values`` by name; ``problems`` are the illegal values met, each replaced by the next best."""
+    """The value of every setting; each is an attribute too (``settings.zone``).
+
+    Attributes:
+        values: Value and origin by name.
+        problems: The illegal values found. In place of each stands the value of the source before.
+
+    Example:
+        >>> load({"zone": "FRA"}).zone
+        'FRA'
+    """
 
     values: Mapping[str, Value]
     problems: tuple[SettingError, ...]
 
     def __getattr__(self, name: str) -> Any:
         if name == "values" or name.startswith("__"):
-            raise AttributeError(name)  # copying and pickling ask before there are values
+            raise AttributeError(name)  # copy and pickle ask for attributes before ``values`` is set
         try:
             return self.values[name].value
         except KeyError:
             raise AttributeError(name) from None
 
     def raise_problems(self) -> Settings:
-        """Raise the first problem; the command line's way of reading."""
+        """Return the settings where all are legal, as the command line needs them.
+
+        Raises:
+            SettingError: the first problem.
+        """
         for problem in self.problems:
             raise problem
         return self
 
 
 class Surroundings(Protocol):
-    """What settings say of where energy is used: all that figures need of them."""
+    """The settings that figures depend on: where energy is used."""
 
     @property
     def timezone(self) -> str: ...
@@ -229,10 +266,17 @@ class Surroundings(Protocol):
 
 
 def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
-    """The nearest ``ecoia.toml``, or ``pyproject.toml`` with ``[tool.ecoia]``, upwards from ``start``.
+    """Return the nearest ``ecoia.toml``, or ``pyproject.toml`` with ``[tool.ecoia]``, and its settings.
+
+    Args:
+        start: Folder to begin at; its parents follow. None: the current folder.
+
+    Returns:
+        Path and settings, not checked yet; None where there is no such file.
 
     Raises:
-        SettingError: the file is not readable TOML.
+        SettingError: an ``ecoia.toml`` is not readable TOML.
+        OSError: the current folder is gone.
     """
     folder = start or Path.cwd()
     for candidate in (folder, *folder.parents):
@@ -244,7 +288,7 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
                 continue
             except (OSError, ValueError) as error:
                 if name == "pyproject.toml":
-                    continue  # not ours to judge
+                    continue  # other tools report what is wrong with it
                 raise SettingError("ecoia.toml", str(path), str(path), f"not readable as TOML: {error}") from error
             tool = data.get("tool")
             section = data if name == "ecoia.toml" else tool.get("ecoia") if isinstance(tool, dict) else None
@@ -254,7 +298,16 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
 
 
 def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
-    """Read every setting. Never raises: what is illegal is listed in ``problems`` and the next best value kept."""
+    """Read every setting from all its sources. Never raises: illegal values are listed in ``problems``.
+
+    Args:
+        arguments: Values by name, which override every other source; None means not given.
+        start: Folder to search for a file from. None: the current folder.
+
+    Example:
+        >>> load({"pue": 0.2}).problems[0].remedy
+        'a PUE is a number of 1 or more (total energy of the building / energy of its IT)'
+    """
     problems: list[SettingError] = []
     origin, section = "", {}
     try:
@@ -270,7 +323,7 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
         for name in ("home", "catalogue", "publications", "wattmeter"):
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
-                section[name] = str(base / path)  # a file's paths are relative to it
+                section[name] = str(base / path)  # relative to the file, not to the current folder
     known = {setting.name for setting in SETTINGS}
     for name in section:
         if name not in known:
@@ -293,5 +346,5 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
 
 
 def disabled() -> bool:
-    """Whether ``ECOIA_DISABLED`` turns everything off."""
+    """Return whether ``ECOIA_DISABLED`` turns all measuring off."""
     return os.environ.get("ECOIA_DISABLED", "").lower() in ("1", "true", "yes", "on")

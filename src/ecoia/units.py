@@ -1,7 +1,7 @@
 """Exact arithmetic on the units in which everything is kept.
 
-Energy is kept in integer microjoules, counts of functional units in integer millionths, so that sums are
-exact and do not depend on their order. Kilowatt-hours exist at the borders only: display and exports.
+Energy is kept in integer microjoules and counts of functional units in integer millionths, so sums are
+exact and do not depend on their order. Kilowatt-hours appear only in what people read and in exports.
 """
 
 from __future__ import annotations
@@ -14,22 +14,46 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 def kwh(microjoules: int) -> float:
-    """Kilowatt-hours of an integer number of microjoules (the nearest float)."""
+    """Convert integer microjoules to kilowatt-hours (the nearest float).
+
+    Example:
+        >>> kwh(1_800_000_000_000)
+        0.5
+    """
     return microjoules / MICROJOULES_PER_KWH
 
 
 def microjoules_from_kwh(energy_kwh: float) -> int:
-    """Integer microjoules of a number of kilowatt-hours."""
+    """Convert kilowatt-hours to integer microjoules, rounded.
+
+    Example:
+        >>> microjoules_from_kwh(0.5)
+        1800000000000
+    """
     return round(energy_kwh * MICROJOULES_PER_KWH)
 
 
 def micro(number: float) -> int:
-    """A count in integer millionths: ``micro(2.5) == 2_500_000``."""
+    """Convert a count to integer millionths, rounded.
+
+    Raises:
+        ValueError: ``number`` is NaN.
+        OverflowError: ``number`` is infinite.
+
+    Example:
+        >>> micro(2.5)
+        2500000
+    """
     return round(number * 1_000_000)
 
 
 def from_micro(millionths: int) -> int | float:
-    """The number that a count in millionths stands for; an ``int`` where it is whole."""
+    """Convert integer millionths back to a count, an ``int`` where it is whole.
+
+    Example:
+        >>> from_micro(2_500_000), from_micro(3_000_000)
+        (2.5, 3)
+    """
     whole, rest = divmod(millionths, 1_000_000)
     return whole if rest == 0 else millionths / 1_000_000
 
@@ -38,12 +62,16 @@ def split_integer(total: int, weights: Sequence[int]) -> list[int]:
     """Split an integer in proportion to integer weights, by largest remainder: the parts add up exactly.
 
     Args:
-        total: What is split, zero or more.
-        weights: One weight a part, each zero or more. All zero: nothing can be attributed, so every part is 0
+        total: The integer to split, zero or more.
+        weights: One weight for each part, each zero or more. If all are zero, nothing can be attributed: every part is 0,
             and the caller keeps ``total`` as unattributed.
 
     Returns:
-        One integer a weight. Their sum is ``total``, unless every weight is zero. Ties go to the first.
+        One integer for each weight. Their sum is ``total``, unless every weight is zero. Ties go to the first.
+
+    Example:
+        >>> split_integer(100, [1, 1, 1])
+        [34, 33, 33]
     """
     whole = sum(weights)
     if whole == 0:

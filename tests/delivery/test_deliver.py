@@ -21,7 +21,8 @@ from ecoia.delivery.follow import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.destinations import register_target
-from ecoia.keeping.journal import Journal, encode_line
+from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal_lines import encode_line
 from ecoia.records import fold
 from support.deliveries import api, configured, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server

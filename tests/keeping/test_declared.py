@@ -36,7 +36,7 @@ def faults(tmp_path: Path, text: str, encoding: str = "utf-8") -> str:
 
 def test_a_quarter_by_its_dates(tmp_path: Path) -> None:
     (record,) = declared(tmp_path, HEADER + "vadore,training,2026-10-01,2026-12-31,100,facture du cloud\n")
-    # The end is the end of its day, in civil time: the quarter, summer time included.
+    # A date as end means the end of that day in civil time, so this is the quarter, change from summer time included.
     from zoneinfo import ZoneInfo
 
     assert (record.start_utc_ns, record.end_utc_ns) == Quarter(2026, 4).bounds_ns(ZoneInfo("Europe/Paris"))
@@ -165,7 +165,7 @@ def test_other_encodings_and_missing_files_name_the_remedy(tmp_path: Path) -> No
 
 @hypothesis_settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=80), column=st.sampled_from(COLUMNS))
-def test_whatever_stands_in_a_cell_is_taken_or_told(tmp_path_factory: pytest.TempPathFactory, text: str, column: str) -> None:
+def test_any_text_in_a_cell_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str, column: str) -> None:
     cells = {
         "service": "vadore",
         "phase": "training",

@@ -1,4 +1,4 @@
-"""Where records are to be sent: ids for tracking URIs, no password on disk."""
+"""Destinations of records: ids for tracking URIs, and no password on disk."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_targets_registered_at_once_are_all_kept(tmp_path: Path) -> None:
     assert set(read_targets(tmp_path).values()) == {f"http://host-{i}" for i in range(12)}
 
 
-def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "targets.json").write_text("{")
     target = register_target(tmp_path, "http://host")
     assert json.loads((tmp_path / "targets.json").read_text()) == {target: "http://host"}

@@ -1,15 +1,18 @@
-"""The journal survives what disks and processes do to it, and says what it could not keep."""
+"""The journal survives damage by disks and killed processes, and reports every line that it cannot read."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Barrier
 
@@ -18,13 +21,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia.causes import REFUSALS
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan, decode_line, encode_line
+from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
+from ecoia.keeping.journal_lines import decode_line, encode_line
 from ecoia.methods import Method
 from ecoia.periods import DAY_NS
 from ecoia.records import Record
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
+UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 MEASURED = {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")}
 
@@ -46,7 +51,7 @@ def record(record_id: str, start: int = NOON, **context: str) -> Record:
 
 
 def filled(home: Path, count: int) -> tuple[Journal, Path]:
-    """A journal with one file of so many records."""
+    """Return a journal with one file of that many records, and the file."""
     journal = Journal(home)
     writer = journal.writer()
     writer.append(record(f"r{i}", note="é") for i in range(count))
@@ -81,7 +86,7 @@ def test_a_record_goes_to_the_day_on_which_it_starts(home: Path) -> None:
     assert ids(journal) == ["a", "c", "b"]
 
 
-def test_offsets_say_where_to_go_on(home: Path) -> None:
+def test_reading_from_an_entrys_offset_gives_the_entries_after_it(home: Path) -> None:
     journal, path = filled(home, 4)
     entries = journal.scan().entries
     for i, entry in enumerate(entries):
@@ -90,7 +95,7 @@ def test_offsets_say_where_to_go_on(home: Path) -> None:
     assert entries[-1].end_offset == path.stat().st_size
 
 
-def test_streaming_gives_the_same_without_keeping_it(home: Path) -> None:
+def test_streaming_gives_what_scanning_gives_without_keeping_it(home: Path) -> None:
     journal, path = filled(home, 3)
     with path.open("ab") as file:
         file.write(b"00000000 {}\ntorn")
@@ -129,7 +134,7 @@ def test_a_flipped_byte_is_counted_and_its_neighbours_kept(
     found = [r.record_id for r in scan.records]
     path.unlink()
     assert found == [f"r{i}" for i in range(3) if i != hit]
-    # A newline where there was none makes two bad lines of one; the last newline gone makes a torn line.
+    # An added newline makes two bad lines of one; losing the last newline makes a torn line.
     assert scan.corrupt + scan.torn in ((1, 2) if data[at] == 10 else (1,))
 
 
@@ -199,7 +204,7 @@ def appender(home: Path, name: str, batches: int) -> subprocess.Popen[str]:
 
 
 def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
-    """They also create the home at once: one identity comes out."""
+    """They also create the home at once, and agree on one identity."""
     processes = [appender(home, f"p{n}", 150) for n in range(5)]
     for process in processes:
         process.communicate(timeout=60)
@@ -212,13 +217,13 @@ def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
 
 
 def test_a_killed_writer_leaves_nothing_but_a_torn_last_line(home: Path) -> None:
-    """And what it was told is durable, is there. Twenty times, at random moments."""
+    """Every batch whose append returned is there. Twenty kills, at random moments."""
     chance = random.Random(20261123)
     for n in range(20):
         process = appender(home, f"p{n}", -1)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.05))  # any moment is as good: no outcome hangs on it
+        time.sleep(chance.uniform(0, 0.05))  # any moment will do: the outcome does not depend on it
         process.send_signal(signal.SIGKILL)
         done = [int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
         process.wait()
@@ -279,7 +284,7 @@ def test_a_home_keeps_its_identity_and_two_homes_differ(tmp_path: Path) -> None:
     assert Journal(tmp_path / "a").home_id == Journal(tmp_path / "a").home_id != Journal(tmp_path / "b").home_id
 
 
-def test_whoever_makes_a_home_first_all_see_one_identity(tmp_path: Path) -> None:
+def test_threads_that_create_a_home_at_once_see_one_identity(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for n in range(20):
             barrier = Barrier(8)
@@ -364,3 +369,119 @@ def test_the_cap_counts_what_other_processes_wrote(home: Path) -> None:
     assert journal.size_bytes() == path.stat().st_size
     with pytest.raises(JournalError, match="cap"):
         Journal(home, max_bytes=path.stat().st_size).writer().append([record("one more")])
+
+
+# ------------------------------------------------------------------------------------------------------------ durability
+
+
+@dataclass
+class _Disk:
+    """A disk in a power cut: of each file it keeps the bytes that were there at its last fsync."""
+
+    durable_bytes: dict[int, int] = field(default_factory=dict)
+
+    def sync(self, descriptor: int) -> None:
+        facts = os.fstat(descriptor)
+        self.durable_bytes[facts.st_ino] = facts.st_size
+
+    def keeps(self, path: Path) -> bool:
+        """Return whether a file would be there to its last byte."""
+        return self.durable_bytes.get(path.stat().st_ino, 0) == path.stat().st_size
+
+
+def test_a_batch_whose_append_returned_survives_a_power_cut(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = _Disk()
+    monkeypatch.setattr(os, "fsync", disk.sync)
+    journal = Journal(home)
+    assert disk.keeps(home / "home.json"), "a power cut would leave an empty home.json"
+    with closing(journal.writer()) as writer:
+        for batch in ([record("a")], [record("b"), record("c", NOON + DAY_NS)], [record("d"), record("e", NOON + DAY_NS)]):
+            writer.append(batch)
+            assert all(disk.keeps(journal.folder / name) for name in journal.files())
+
+
+def test_a_batch_that_the_disk_did_not_confirm_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller writes it again, and it counts once."""
+    journal = Journal(home)
+    writer = journal.writer()
+
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with closing(writer):
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "fsync", refuse)
+            with pytest.raises(JournalError, match="Input/output error"):
+                writer.append([record("a")])
+        writer.append([record("a")])
+    assert {r.record_id for r in journal.scan().records} == {"a"}
+
+
+# -------------------------------------------------------------------------------------------------------- refused lines
+
+
+def _whole(change: dict[str, object]) -> bytes:
+    return encode_line(json.dumps({**record("bad").to_dict(), **change}))
+
+
+def _without_field() -> bytes:
+    return encode_line(json.dumps({k: v for k, v in record("bad").to_dict().items() if k != "method"}))
+
+
+BROKEN = {
+    "checksum-mismatch": (b"00000000 {}\n", "checksum '00000000', the text has 'a3a6bf43'"),
+    "not-json": (encode_line("not json"), "Expecting value at character 0"),
+    "no-schema": (encode_line("[]"), "record without a schema number"),
+    "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 1: upgrade ecoia"),
+    "field-missing": (_without_field(), "record 'bad': field 'method' is missing"),
+    "wrong-value": (_whole({"units": -1}), "record 'bad': units = -1 is not a number of 0 or more"),
+}
+
+
+def test_every_reason_of_refusal_has_its_broken_line_here() -> None:
+    assert set(BROKEN) == set(REFUSALS)
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_refused_line_gives_its_reason_its_fault_its_file_and_its_number(reason: str, home: Path) -> None:
+    journal, path = filled(home, 2)
+    line, problem = BROKEN[reason]
+    with path.open("ab") as file:
+        file.write(b"\n" + line + encode_line(record("last").to_json()))  # an empty line is a line too
+    scan = journal.scan()
+    assert [r.record_id for r in scan.records] == ["r0", "r1", "last"]
+    assert scan.refused == {reason: 1}
+    (refusal,) = scan.refusals
+    assert (refusal.reason, refusal.file, refusal.line) == (reason, journal.files()[0], 4)
+    assert problem in refusal.problem
+    # Wherever reading begins, the line has the same number.
+    offset = journal.scan().entries[1].end_offset
+    assert journal.scan({refusal.file: offset}).refusals == [refusal]
+    assert losses(scan) == ((0, 1, 0) if reason == "newer-schema" else (1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "line", [encode_line("[" * 100_000), encode_line("9" * 5000), b"%08x \xff\n" % zlib.crc32(b"\xff"), b"\xff\xfe \xff\n"]
+)
+def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(line + encode_line(record("last").to_json()))
+    assert ids(journal) == ["r0", "last"]
+    assert losses(journal.scan()) == (1, 0, 0)
+
+
+def test_two_lines_run_together_are_refused_with_what_is_wrong_in_each(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(record("cut").to_json().encode()[:50] + _whole({"units": -1}))
+    assert [(r.reason, r.line) for r in journal.scan().refusals] == [("checksum-mismatch", 2), ("wrong-value", 2)]
+
+
+def test_all_refused_lines_are_counted_and_the_first_of_each_reason_kept(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("ab") as file:
+        file.write(b"x\n" * 1000 + encode_line("[]"))
+    scan = journal.scan()
+    assert scan.refused == {"checksum-mismatch": 1000, "no-schema": 1}
+    assert [r.line for r in scan.refusals] == [*range(2, 2 + REFUSALS_PER_REASON), 1002]

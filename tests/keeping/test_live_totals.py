@@ -1,4 +1,4 @@
-"""Live totals: equal to the journal whoever looks and whenever, never going back, at a cost that follows what is new."""
+"""Live totals: equal to the journal for every process at any time, never decreasing, at a cost that depends on what is new."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 
 import ecoia.keeping.live_totals as live
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import Journal, encode_line
-from ecoia.keeping.live_totals import LiveTotals, Series, Totals
+from ecoia.keeping import live_sums
+from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.live_sums import Series
+from ecoia.keeping.live_totals import LiveTotals, Totals
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record
@@ -32,7 +35,7 @@ from support.record_builders import NOTHING, a_record, an_outcome, write
 
 
 def kept(totals: Totals) -> dict[Series, int]:
-    """All counters but that of lines left out."""
+    """Return all counters except the one for lines left out."""
     return {series: value for series, value in totals.values.items() if series[0] != "ecoia_journal_lines_left_out"}
 
 
@@ -51,13 +54,13 @@ def journal(home: Path) -> Journal:
 
 @pytest.fixture(autouse=True)
 def every_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the files of every day each time: those of these tests are of long ago."""
+    """Look at the files of all days each time, as these tests write days long past."""
     monkeypatch.setattr(live, "_FULL_LOOK_SECONDS", 0.0)
 
 
 RECORDS = st.builds(
     a_record,
-    at=st.integers(-43_200, 43_000),  # of one day, whose file they are written to
+    at=st.integers(-43_200, 43_000),  # all of one day, as the test writes one file
     cpu=st.none() | st.integers(0, 10**12),
     service=st.sampled_from(["vadore", "analyse-cv", None]),
     kind=st.sampled_from(["span", "idle", "unattributed", "overhead"]),
@@ -83,8 +86,8 @@ STEPS = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, max_bytes=st.sampled_from([1500, 6000, 1 << 20]))
-def test_whoever_looks_sees_totals_that_only_grow_and_end_as_the_journal(steps: list[tuple[str, Any]], max_bytes: int) -> None:
-    """Writers that are cut, retry and go on, and three lookers that start anew at any time and read a little at a time."""
+def test_totals_only_grow_and_end_equal_to_the_journal_for_every_looker(steps: list[tuple[str, Any]], max_bytes: int) -> None:
+    """Writers are cut, retry and go on, while three lookers restart at any time and read a little at a time."""
     with TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         journal = Journal(home)
@@ -98,10 +101,10 @@ def test_whoever_looks_sees_totals_that_only_grow_and_end_as_the_journal(steps: 
                 last = value
                 with path.open("ab") as file:
                     file.writelines(encode_line(record.to_json()) for record in last)
-            elif step == "again" and last:  # an fsync that failed: the same batch once more
+            elif step == "again" and last:  # a failed fsync: the same batch once more
                 with path.open("ab") as file:
                     file.writelines(encode_line(record.to_json()) for record in last)
-            elif step == "cut":  # a full disk took half a line; whoever writes next closes it
+            elif step == "cut":  # a full disk took half a line; the next writer ends it
                 with path.open("ab") as file:
                     file.write(encode_line(a_record().to_json())[:-9])
                 for looker in lookers:
@@ -126,7 +129,7 @@ def test_whoever_looks_sees_totals_that_only_grow_and_end_as_the_journal(steps: 
         assert left_out(ends[0]).get("corrupt", 0) == sum(step == "cut" for step, _ in steps)
 
 
-def test_looking_makes_nothing_where_nothing_was_recorded(home: Path) -> None:
+def test_looking_creates_nothing_where_nothing_was_recorded(home: Path) -> None:
     with pytest.raises(JournalError, match="nothing was recorded there yet"):
         LiveTotals(home).look()
     assert not home.exists()
@@ -139,7 +142,7 @@ def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_there_are_no_totals_until_all_was_read_once(journal: Journal, home: Path) -> None:
-    """A counter that is catching up would show the past as power of today."""
+    """A counter that is catching up would show past energy as power used now."""
     write(journal, [a_record(at=i) for i in range(20)])
     size = journal.size_bytes()
     looker, other = LiveTotals(home), LiveTotals(home)
@@ -150,7 +153,7 @@ def test_there_are_no_totals_until_all_was_read_once(journal: Journal, home: Pat
     assert len(seen) >= 3
     assert seen == sorted(seen, reverse=True)
     assert kept(totals) == sums_of(home)
-    # From then on they are there, and late rather than absent.
+    # After that, totals may lag behind but are never absent.
     write(journal, [a_record(at=i) for i in range(100, 120)])
     totals = other.look(size // 5)
     assert totals.unread_bytes > 0
@@ -168,7 +171,7 @@ def test_a_look_reads_no_more_than_it_may_and_only_what_is_new(journal: Journal,
         assert sum(map(len, read)) < 52_000
         read.clear()
     read.clear()
-    for process in (looker, LiveTotals(home)):  # a worker that was just started has nothing to read again
+    for process in (looker, LiveTotals(home)):  # a worker that has just started reads nothing again
         process.look()
     assert read == []
     write(journal, [a_record(at=1000)])
@@ -182,7 +185,7 @@ def test_days_that_were_archived_stay_counted(journal: Journal, home: Path) -> N
     shutil.move(home / "journal" / "2026-09-24", home / "archive")
     looker = LiveTotals(home)
     assert looker.look().values == before
-    shutil.move(home / "archive", home / "journal" / "2026-09-24")  # and once when they come back
+    shutil.move(home / "archive", home / "journal" / "2026-09-24")  # and counted once when they come back
     assert LiveTotals(home).look().values == before
 
 
@@ -222,7 +225,7 @@ def test_lines_that_are_in_no_counter_are_counted_by_reason(journal: Journal, ho
     assert LiveTotals(home).look().values == totals.values, "the line that is cut is not read again and again"
 
 
-def test_what_is_missing_has_no_energy_and_zero_has(journal: Journal, home: Path) -> None:
+def test_missing_energy_has_no_series_and_zero_energy_has_one(journal: Journal, home: Path) -> None:
     write(journal, [a_record(energy_microjoules={"cpu": 0, "gpu": None, "ram": None})])
     totals = LiveTotals(home).look()
     energy = {labels[5:]: n for (counter, labels), n in totals.values.items() if counter == "ecoia_energy_joules"}
@@ -230,7 +233,7 @@ def test_what_is_missing_has_no_energy_and_zero_has(journal: Journal, home: Path
     assert totals.values["ecoia_records", ("gpu", "missing", "none")] == 1
 
 
-def test_ten_thousand_endpoints_are_a_hundred_and_the_rest(journal: Journal, home: Path) -> None:
+def test_of_ten_thousand_endpoints_a_hundred_have_labels_and_the_others_share_one(journal: Journal, home: Path) -> None:
     write(journal, [a_record(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(5000)])
     LiveTotals(home).look(100_000)
     write(journal, [a_record(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(10_000)])
@@ -253,12 +256,12 @@ def test_services_and_all_series_together_are_bounded(journal: Journal, home: Pa
     )  # fmt: skip
     totals = _to_the_end(home)
     spans = {labels: n for (counter, labels), n in totals.values.items() if counter == "ecoia_spans"}
-    assert len(spans) <= live.MOST_GROUPS + live.MOST_SERVICES + 1
-    assert len({labels[0] for labels in spans}) == live.MOST_SERVICES + 1
+    assert len(spans) <= live_sums.MOST_GROUPS + live_sums.MOST_SERVICES + 1
+    assert len({labels[0] for labels in spans}) == live_sums.MOST_SERVICES + 1
     assert value(totals, "ecoia_spans") == 6000
     assert value(totals, "ecoia_energy_joules") == 6000 * (1 + 7)
     for counter in ("ecoia_lost", "ecoia_records"):
-        assert sum(name == counter for name, _ in totals.values) <= live.MOST_WORDS + 12
+        assert sum(name == counter for name, _ in totals.values) <= live_sums.MOST_WORDS + 12
     assert value(totals, "ecoia_lost") == 6000
 
 
@@ -281,7 +284,7 @@ def test_labels_are_printable_and_short_whatever_a_record_says(journal: Journal,
     assert labels[3] == "é?"
 
 
-def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_nobody(journal: Journal, home: Path) -> None:
+def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_no_reading(journal: Journal, home: Path) -> None:
     wrong = json.loads(a_record().to_json())
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.parent.mkdir()
@@ -294,14 +297,14 @@ def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_nobody(journal
 
 
 @pytest.mark.parametrize("damage", [b"not a database at all, only text" * 100, b""])
-def test_a_database_that_is_damaged_is_made_again(journal: Journal, home: Path, damage: bytes) -> None:
+def test_a_damaged_database_is_rebuilt(journal: Journal, home: Path, damage: bytes) -> None:
     write(journal, [a_record()])
     before = LiveTotals(home).look()
     (home / "live-1.sqlite").write_bytes(damage)
     assert LiveTotals(home).look() == before
 
 
-def test_while_another_process_reads_on_what_it_began_from_is_given(journal: Journal, home: Path) -> None:
+def test_while_another_process_reads_on_its_starting_totals_are_returned(journal: Journal, home: Path) -> None:
     write(journal, [a_record()])
     looker = LiveTotals(home)
     before = looker.look()
@@ -324,7 +327,7 @@ while True:
 
 
 def _offsets(home: Path) -> int:
-    """How far the journal was read."""
+    """Return how many bytes of the journal were read."""
     if not (home / "live-1.sqlite").exists():
         return 0
     with contextlib.closing(sqlite3.connect(home / "live-1.sqlite")) as database, contextlib.suppress(sqlite3.OperationalError):
@@ -355,7 +358,7 @@ def test_a_home_that_cannot_be_written_is_counted_in_memory(journal: Journal, ho
     assert not list(home.glob("live*"))
 
 
-def test_one_process_counts_for_itself_and_its_forked_child_anew(journal: Journal, home: Path) -> None:
+def test_totals_of_one_process_are_counted_again_in_a_forked_child(journal: Journal, home: Path) -> None:
     write(journal, [a_record(), a_record(at=86_400)])
     mine = journal.writer()
     mine.append([a_record(at=1), a_record(at=86_401)])
@@ -382,7 +385,7 @@ class _forked:  # noqa: N801 - reads as the statement that it is
 
 
 def test_only_days_that_are_gone_are_forgotten(journal: Journal, home: Path) -> None:
-    """What was seen is remembered as long as its day is there, or a line that comes twice would count twice."""
+    """Ids are kept while their day is in the journal, or a line written twice would count twice."""
     write(journal, [a_record(), a_record(at=86_400)])
     LiveTotals(home).look()
     shutil.rmtree(home / "journal" / "2026-09-24")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecoia.keeping.journal import Journal
-from ecoia.keeping.live_totals import Series
+from ecoia.keeping.live_sums import Series
 from ecoia.records import Record, in_force
 
 INTEGER_PARTS = {"ecoia_energy_joules": 10**6, "ecoia_units": 10**6, "ecoia_accepted_units": 10**6, "ecoia_cpu_seconds": 10**9}

@@ -26,6 +26,7 @@ import typer
 from ecoia import settings as configuration
 from ecoia.cli.common import FAILED, Home, number, open_journal, readable
 from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
+from ecoia.cli.refusals import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
@@ -201,7 +202,8 @@ def _journal(settings: Settings) -> Iterator[Check]:
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )
     if bad:
-        yield Check(State.NOTE, "journal", f"lines not read: {bad}", "whole lines are kept; 'newer' needs a newer ecoia")
+        shown = "\n".join([f"lines not read: {bad}", *refusals_as_text(counts, found.folder)])
+        yield Check(State.NOTE, "journal", shown, "whole lines are kept; 'newer' needs a newer ecoia")
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     with try_lock(home, HELPER_LOCK) as free:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
+from ecoia.cli.refusals import refusals_as_json, refusals_as_text
 from ecoia.keeping.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING
@@ -46,6 +47,12 @@ def journal(
         else:
             typer.echo(_line(entry.record, delivered, zone))
     tell_lines_not_read(counts)
+    if as_json:
+        for line in refusals_as_json(counts):
+            typer.echo(line, err=True)
+    else:
+        for line in refusals_as_text(counts, found.folder):
+            say(line)
 
 
 def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:

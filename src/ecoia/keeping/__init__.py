@@ -1,1 +1,1 @@
-"""What is kept on local disk: the journal, where its records go, and what is read from it live."""
+"""Local disk: the journal, the destinations of its records, the helper that delivers them, and live totals."""

@@ -1,6 +1,6 @@
 """Declared activity: what cannot be instrumented, entered from a CSV file as records with status ``declared``.
 
-One row is a service's activity over a period, in kilowatt-hours or in vCPU- and GPU-hours with the power of the
+Each row is a service's activity over a period, in kilowatt-hours or in vCPU- and GPU-hours with the power of the
 equipment. Columns (``,`` or ``;`` between them, UTF-8):
 
 ====================================  =========================================================================
@@ -8,14 +8,14 @@ equipment. Columns (``,`` or ``;`` between them, UTF-8):
 ``start``, ``end``                    dates or ISO 8601 times; without an offset, in the setting ``timezone``. An
                                       ``end`` that is a date is that day's end: ``2026-10-01,2026-12-31`` is a quarter
 ``cpu_kwh``, ``gpu_kwh``, ``ram_kwh``  energy by component; an empty cell is missing, 0 is zero
-``energy_kwh``                        energy that nobody can split: kept under ``cpu``, method ``kwh:undivided``
+``energy_kwh``                        energy that cannot be split: kept under ``cpu``, method ``kwh:undivided``
 ``vcpu_hours``, ``watts_per_vcpu``    processor time and power, method ``power-model``
-``gpu_hours``, ``watts_per_gpu``      the same of GPUs
+``gpu_hours``, ``watts_per_gpu``      the same for GPUs
 ``units``                             functional units delivered (optional)
-``source``                            where the figures come from (needed)
+``source``                            where the figures come from (required)
 ====================================  =========================================================================
 
-A row's energy comes one way: by component, undivided, or from hours. Nothing is taken when any row is wrong.
+A row gives its energy in one way: by component, undivided, or from hours. If any row is wrong, nothing is taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import io
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -46,22 +46,24 @@ _BY_COMPONENT = tuple(f"{component}_kwh" for component in COMPONENTS)
 _HOURS = {"cpu": ("vcpu_hours", "watts_per_vcpu"), "gpu": ("gpu_hours", "watts_per_gpu")}
 COLUMNS = (*_NEEDED[:4], *_BY_COMPONENT, "energy_kwh", *_HOURS["cpu"], *_HOURS["gpu"], "units", "source")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MAX_KWH = Decimal(10) ** 6  # a terawatt-hour a row would be a slip of units; also keeps microjoules within 64 bits
+_MAX_KWH = Decimal(10) ** 6  # more in one row is surely a wrong unit; also keeps microjoules within 64 bits
 _MAX_UNITS = Decimal(10) ** 12
 
 
 @dataclass
 class _Line:
-    """One line of the file, and what is wrong with it."""
+    """One line of the file: its place, its cells by column, and what is wrong with it."""
 
     where: str
     cells: Mapping[str, str]
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, column: str, remedy: str) -> None:
+        """Note that a cell is wrong."""
         self.problems.append(f"{self.where}, column '{column}', value {self.cells.get(column, '')!r}: {remedy}")
 
     def number(self, column: str, greatest: Decimal) -> Decimal | None:
+        """Return a cell's number from 0 to ``greatest``; None for an empty cell, and for a wrong one, which is noted."""
         text = self.cells.get(column, "")
         if not text:
             return None
@@ -77,44 +79,27 @@ class _Line:
 
 
 def read_activity(path: str | Path, settings: Settings) -> list[Record]:
-    """The records of an activity file. Reading the same rows again gives the same records, so declaring twice changes nothing.
+    """Read the records of an activity file.
+
+    Reading the same rows again gives the same records, so declaring a file twice changes nothing.
 
     Args:
         path: The CSV file; its columns are in this module's description.
-        settings: Gives ``instance``, ``timezone`` (of times without an offset) and ``zone``.
+        settings: Gives ``instance``, ``timezone`` (for times without an offset) and ``zone``.
 
     Raises:
         UsageError: the file or some rows are wrong; the message lists every fault with line, column, value and remedy.
+
+    Example:
+        >>> import tempfile
+        >>> from ecoia import settings
+        >>> file = Path(tempfile.mkdtemp()) / "activity.csv"
+        >>> rows = "service,phase,start,end,energy_kwh,source\\nvadore,training,2026-10-01,2026-12-31,100,invoice\\n"
+        >>> _ = file.write_text(rows)
+        >>> [record.energy_microjoules["cpu"] for record in read_activity(file, settings.load())]
+        [360000000000000]
     """
-    name = Path(path).name
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"activity file '{path}' cannot be read ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"activity file '{path}' is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
-        ) from error
-    header_line = text.partition("\n")[0]
-    delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
-    # Strict: a quote that is never closed would otherwise swallow the rest of the file as one cell.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    problems: list[str] = []
-    lines: list[_Line] = []
-    try:
-        header = [column.strip() for column in next(reader, [])]
-        problems += _header_problems(name, header)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                where = f"{name}:{reader.line_num}"
-                if len(cells) != len(header):
-                    problems.append(
-                        f"{where}: {len(cells)} cells where the header has {len(header)}: quote cells that hold '{delimiter}'"
-                    )
-                else:
-                    lines.append(_Line(where, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
-    except csv.Error as error:
-        problems.append(f"{name}:{reader.line_num}: not readable as CSV ({error}): check its quotes")
+    lines, problems = _read_lines(Path(path).name, _read_text(path))
     records: dict[str, Record] = {}
     if not problems:
         for line in lines:
@@ -127,10 +112,47 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
                 records[record.record_id] = record
             problems += line.problems
         if not lines:
-            problems.append(f"{name}: no activity in it: write one line a service, phase and period below the header")
+            problems.append(f"{Path(path).name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
         raise UsageError("activity file refused, nothing was taken from it:\n" + "\n".join(problems))
     return list(records.values())
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"activity file '{path}' cannot be read ({error.strerror}): check the path") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"activity file '{path}' is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
+        ) from error
+
+
+def _read_lines(name: str, text: str) -> tuple[list[_Line], list[str]]:
+    """Return the lines of activity, and what is wrong with the header or with the file as CSV."""
+    header_line = text.partition("\n")[0]
+    delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
+    # Strict: otherwise a quote that is never closed makes one cell of the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines: list[_Line] = []
+    problems: list[str] = []
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        problems += _header_problems(name, header)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            where = f"{name}:{reader.line_num}"
+            if len(cells) == len(header):
+                lines.append(_Line(where, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+            else:
+                problems.append(
+                    f"{where}: {len(cells)} cells where the header has {len(header)}: quote cells that hold '{delimiter}'"
+                )
+    except csv.Error as error:
+        problems.append(f"{name}:{reader.line_num}: not readable as CSV ({error}): check its quotes")
+    return lines, problems
 
 
 def _header_problems(name: str, header: list[str]) -> list[str]:
@@ -142,6 +164,7 @@ def _header_problems(name: str, header: list[str]) -> list[str]:
 
 
 def _record(line: _Line, settings: Settings) -> Record | None:
+    """Return the record of a line; None where the line is wrong, and says so in ``problems``."""
     service, phase, source = (line.cells[column] for column in ("service", "phase", "source"))
     if not is_slug(service):
         line.wrong("service", "use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. vadore")
@@ -186,6 +209,7 @@ def _record(line: _Line, settings: Settings) -> Record | None:
 
 
 def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int | None:
+    """Return a cell's instant in nanoseconds, or None for a wrong one; with ``ends``, a date stands for the end of its day."""
     text = line.cells[column]
     try:
         if _DATE.fullmatch(text):
@@ -204,48 +228,55 @@ def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int
 
 
 def _energy(line: _Line) -> tuple[dict[str, int | None], dict[str, Method]]:
-    energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
-    method = dict.fromkeys(COMPONENTS, NOT_MEASURED)
+    """Return the energy in microjoules and the method of each component, from the one way that the line uses."""
     given = {column for column in COLUMNS if line.cells.get(column)}
-    ways = {
-        "by component": given & set(_BY_COMPONENT),
-        "undivided": given & {"energy_kwh"},
-        "hours": given & {*_HOURS["cpu"], *_HOURS["gpu"]},
-    }
+    ways = {way: sorted(given.intersection(columns)) for way, columns in _WAYS.items()}
     used = [way for way, columns in ways.items() if columns]
     if not used:
         line.wrong("energy_kwh", "give energy_kwh, or cpu_kwh, gpu_kwh and ram_kwh, or vcpu_hours with watts_per_vcpu")
     elif len(used) > 1:
-        line.wrong(
-            sorted(ways[used[1]])[0], f"give the energy one way only: this line also has {', '.join(sorted(ways[used[0]]))}"
-        )
-    elif used == ["undivided"]:
-        # Components are exactly three and an undivided figure belongs to none of them: the method says so, and the two
-        # others are missing, since their share cannot be told.
-        energy["cpu"] = _microjoules(line.number("energy_kwh", _MAX_KWH))
-        method = {
-            "cpu": KWH_UNDIVIDED,
-            "gpu": Method(MISSING, "undivided"),
-            "ram": Method(MISSING, "undivided"),
-        }
-    elif used == ["by component"]:
-        for component in COMPONENTS:
-            energy[component] = _microjoules(line.number(f"{component}_kwh", _MAX_KWH))
-            if f"{component}_kwh" in given:
-                method[component] = KWH
+        line.wrong(ways[used[1]][0], f"give the energy one way only: this line also has {', '.join(ways[used[0]])}")
     else:
-        for component, (hours_column, watts_column) in _HOURS.items():
-            hours, watts = line.number(hours_column, _MAX_KWH * 1000), line.number(watts_column, Decimal(100_000))
-            for column, other in ((hours_column, watts_column), (watts_column, hours_column)):
-                if column not in given and other in given:
-                    line.wrong(column, f"give it with {other}")
-            if hours is not None and watts is not None:
-                energy[component] = _microjoules(hours * watts / 1000)
-                method[component] = POWER_MODEL
-                if hours * watts / 1000 > _MAX_KWH:
-                    line.wrong(hours_column, f"hours times watts is more than {_MAX_KWH:f} kWh: check the units")
+        return used[0](line, given)
+    return dict.fromkeys(COMPONENTS), dict.fromkeys(COMPONENTS, NOT_MEASURED)
+
+
+def _energy_by_component(line: _Line, given: set[str]) -> tuple[dict[str, int | None], dict[str, Method]]:
+    energy = {component: _microjoules(line.number(f"{component}_kwh", _MAX_KWH)) for component in COMPONENTS}
+    return energy, {component: KWH if f"{component}_kwh" in given else NOT_MEASURED for component in COMPONENTS}
+
+
+def _undivided_energy(line: _Line, given: set[str]) -> tuple[dict[str, int | None], dict[str, Method]]:
+    # A record has exactly three components, and an undivided figure belongs to none of them. It is kept under cpu with a
+    # method of its own; the two others are missing, since nobody knows their share.
+    energy = {"cpu": _microjoules(line.number("energy_kwh", _MAX_KWH)), "gpu": None, "ram": None}
+    undivided = Method(MISSING, "undivided")
+    return energy, {"cpu": KWH_UNDIVIDED, "gpu": undivided, "ram": undivided}
+
+
+def _energy_from_hours(line: _Line, given: set[str]) -> tuple[dict[str, int | None], dict[str, Method]]:
+    energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+    method = dict.fromkeys(COMPONENTS, NOT_MEASURED)
+    for component, (hours_column, watts_column) in _HOURS.items():
+        hours, watts = line.number(hours_column, _MAX_KWH * 1000), line.number(watts_column, Decimal(100_000))
+        for column, other in ((hours_column, watts_column), (watts_column, hours_column)):
+            if column not in given and other in given:
+                line.wrong(column, f"give it with {other}")
+        if hours is not None and watts is not None:
+            energy[component] = _microjoules(hours * watts / 1000)
+            method[component] = POWER_MODEL
+            if hours * watts / 1000 > _MAX_KWH:
+                line.wrong(hours_column, f"hours times watts is more than {_MAX_KWH:f} kWh: check the units")
     return energy, method
 
 
 def _microjoules(energy_kwh: Decimal | None) -> int | None:
     return None if energy_kwh is None else int((energy_kwh * MICROJOULES_PER_KWH).to_integral_value())
+
+
+_WAYS: dict[Callable[[_Line, set[str]], tuple[dict[str, int | None], dict[str, Method]]], tuple[str, ...]] = {
+    _energy_by_component: _BY_COMPONENT,
+    _undivided_energy: ("energy_kwh",),
+    _energy_from_hours: (*_HOURS["cpu"], *_HOURS["gpu"]),
+}
+"""The three ways to give a line's energy, and the columns of each."""

@@ -1,8 +1,10 @@
-"""Where records are to be sent: local ids of MLflow tracking URIs, kept in ``targets.json`` of the journal's home.
+"""Destinations of records: MLflow tracking URIs, each with a local id, the *target*, in ``targets.json`` of the home.
 
-A record carries the id only, so that no address leaves the host with it. Stdlib only: measured processes load this.
-Passwords are never written: what is stored has none, and delivery takes them from ``MLFLOW_TRACKING_URI`` where the
-rest of it is the same (or from MLflow's own ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``).
+A record carries the id only (``Record.target``), so no address leaves the host with it. Measured processes load this module,
+so it uses the standard library only.
+
+Passwords are never written. The stored URI has none; delivery takes them from ``MLFLOW_TRACKING_URI`` where the two URIs
+are otherwise equal, or from MLflow's own ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``.
 """
 
 from __future__ import annotations
@@ -22,15 +24,19 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_TELLING = "pass|pwd|secret|token|key|credential"
-_SECRET_PARAMETERS = re.compile(_TELLING, re.IGNORECASE)
+_REVEALING_WORDS = "pass|pwd|secret|token|key|credential"
+_SECRET_PARAMETERS = re.compile(_REVEALING_WORDS, re.IGNORECASE)
 _USER_IN_TEXT = re.compile(r"//[^/\s]*@")
-_SECRET_IN_TEXT = re.compile(rf"([?&][^=&\s/]*(?:{_TELLING})[^=&\s/]*=)[^&\s/'\"]*", re.IGNORECASE)
-_SQLITE = "sqlite:///"
+_SECRET_IN_TEXT = re.compile(rf"([?&][^=&\s/]*(?:{_REVEALING_WORDS})[^=&\s/]*=)[^&\s/'\"]*", re.IGNORECASE)
 
 
 def public_uri(uri: str) -> str:
-    """``uri`` without credentials: neither ``user:password@`` nor parameters that look like a secret."""
+    """Return a URI without credentials: neither ``user:password@`` nor parameters whose name suggests a secret.
+
+    Example:
+        >>> public_uri("https://me:secret@mlflow.example/path?token=abc&x=1")
+        'https://mlflow.example/path?x=1'
+    """
     parts = urlsplit(uri)
     if not parts.scheme:
         return uri
@@ -42,12 +48,22 @@ def public_uri(uri: str) -> str:
 
 
 def public_text(text: str) -> str:
-    """A message of somebody else's, which may quote addresses, without the credentials in them."""
+    """Return another program's message without the credentials of the addresses that it quotes.
+
+    Example:
+        >>> public_text("no answer from https://me:secret@mlflow.example")
+        'no answer from https://mlflow.example'
+    """
     return _SECRET_IN_TEXT.sub(r"\1***", _USER_IN_TEXT.sub("//", text))
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The database file of a SQLite URI; ``None`` for any other URI and for a database in memory."""
+    """Return the database file of a SQLite URI, or None for any other URI and for a database in memory.
+
+    Example:
+        >>> sqlite_file("sqlite:////var/ml.db?timeout=5").as_posix()
+        '/var/ml.db'
+    """
     scheme, _, rest = uri.partition(":///")
     if scheme.partition("+")[0] != "sqlite":
         return None
@@ -56,7 +72,12 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def absolute_uri(uri: str) -> str:
-    """``uri`` with a relative SQLite path or folder made absolute: the helper works from another folder."""
+    """Make a relative SQLite path or folder of a URI absolute, as the helper works from another folder.
+
+    Example:
+        >>> absolute_uri("https://mlflow.example")
+        'https://mlflow.example'
+    """
     path = sqlite_file(uri)
     if path is not None:
         head, _, query = uri.partition("?")
@@ -70,16 +91,23 @@ def absolute_uri(uri: str) -> str:
 
 
 def register_target(home: str | Path, uri: str) -> str:
-    """The local id of a tracking URI, written down when it is new. The same URI always has the same id.
+    """Return the local id of a tracking URI, and store it when it is new. The same URI always has the same id.
 
     Args:
         home: The journal's home.
-        uri: What the program set; a relative SQLite path is taken from the current folder.
+        uri: The URI as the program set it; a relative SQLite path is taken from the current folder.
 
     Raises:
         JournalError: the home cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> home = tempfile.mkdtemp()
+        >>> target = register_target(home, "https://mlflow.example")
+        >>> read_targets(home)[target]
+        'https://mlflow.example'
     """
-    import hashlib  # brings OpenSSL, 3 MB: not for those who have no URI
+    import hashlib  # loads OpenSSL, 3 MB: only programs that set a URI pay for it
 
     stored = public_uri(absolute_uri(uri))
     target = hashlib.sha256(stored.encode()).hexdigest()[:12]
@@ -98,7 +126,14 @@ def register_target(home: str | Path, uri: str) -> str:
 
 
 def read_targets(home: str | Path) -> dict[str, str]:
-    """Every known target: id -> URI without credentials. An unreadable file reads as empty: it is written anew."""
+    """Return every known target: id -> URI without credentials.
+
+    A file that cannot be read counts as empty, and the next ``register_target`` replaces it.
+
+    Example:
+        >>> read_targets("no-such-home")
+        {}
+    """
     try:
         data = json.loads((Path(home) / "targets.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -107,13 +142,22 @@ def read_targets(home: str | Path) -> dict[str, str]:
 
 
 def with_credentials(uri: str) -> str:
-    """``uri``, or ``MLFLOW_TRACKING_URI`` with its credentials where the two are equal without them."""
+    """Return ``MLFLOW_TRACKING_URI`` with its credentials if it equals ``uri`` without them; otherwise ``uri``.
+
+    Example:
+        >>> with_credentials("sqlite:////var/ml.db")
+        'sqlite:////var/ml.db'
+    """
     own = os.environ.get("MLFLOW_TRACKING_URI")
     return own if own and public_uri(absolute_uri(own)) == uri else uri
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole, durably, readable by its owner only: a kill at any point leaves the old or the new."""
+    """Replace a file as a whole, durably, readable by its owner only. A kill at any point leaves the old file or the new one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     draft = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,7 +1,8 @@
-"""Files that stay open in a process that is not ours.
+"""A file that stays open in the measured process.
 
-The host may close every descriptor (who becomes a daemon does) and open files of its own under the same numbers. So what
-a number stands for is looked at before it is used or closed: nothing of ours may go into a file of the host's.
+That process may close every descriptor (as a daemon does when it starts) and open files of its own under the same numbers.
+So check what a number stands for before each use, and before closing: we must never write into a file of the program's, or
+close one.
 """
 
 from __future__ import annotations
@@ -13,15 +14,23 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class HeldFile:
-    """A file that is opened and stays so, unless its host closes it.
+    """A file that stays open unless the measured program closes its descriptor.
 
     Args:
-        path: Which.
-        flags: As of ``os.open``.
-        mode: Permissions of a file that is made.
+        path: The file.
+        flags: As for ``os.open``.
+        mode: Permissions of the file if it is created.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
+
+    Example:
+        >>> held = HeldFile(os.devnull, os.O_RDONLY)
+        >>> held.facts() is None
+        False
+        >>> os.close(held.number)  # as a daemon does
+        >>> held.facts() is None
+        True
     """
 
     __slots__ = ("_identity", "number")
@@ -32,11 +41,11 @@ class HeldFile:
         self._identity = (facts.st_dev, facts.st_ino)
 
     def __del__(self) -> None:
-        if hasattr(self, "_identity"):  # it was opened
+        if hasattr(self, "_identity"):  # else opening failed
             self.close()
 
     def facts(self) -> os.stat_result | None:
-        """What is behind its number; None where that is no longer this file."""
+        """Return what ``os.fstat`` gives for the descriptor, or None where it no longer stands for this file."""
         try:
             facts = os.fstat(self.number)
         except OSError:
@@ -44,7 +53,7 @@ class HeldFile:
         return facts if (facts.st_dev, facts.st_ino) == self._identity else None
 
     def close(self) -> None:
-        """Close it, unless the number is the host's by now."""
+        """Close the file, unless the descriptor was closed or stands for another file by now."""
         if self.facts() is not None:
             os.close(self.number)
         self.number = -1

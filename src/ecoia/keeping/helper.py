@@ -1,7 +1,8 @@
-"""Starting the one helper process of a journal home, and the locks by which there is only one.
+"""The *helper*: the one background process of a journal home that delivers its records.
 
-Stdlib only, and nothing here waits: measured processes call ``spawn_helper`` from their background thread. The helper
-is ``ecoia deliver --follow`` (``ecoia.delivery.follow.follow``); MLflow is imported there, never here.
+The helper runs ``ecoia deliver --follow`` (``ecoia.delivery.follow.follow``) and imports MLflow; this module never does.
+Measured processes start the helper from their background thread (``spawn_helper``), so this module uses the standard
+library only. Nothing in it waits, except ``await_delivery``.
 """
 
 from __future__ import annotations
@@ -28,15 +29,40 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 HELPER_LOCK = "helper.lock"
+"""Name of the lock that the helper holds while it lives."""
+
 CURSORS = "cursors.json"
+"""Name of the file that keeps how far each journal file was delivered."""
+
 ALL_TARGETS = "*"
+"""Key of a cursor that holds for every target."""
+
 _LOG_MAX_BYTES = 256 * 1024
 
 
 @contextmanager
 def try_lock(home: Path, name: str) -> Iterator[bool]:
-    """Hold ``delivery/<name>`` while the block runs; yields whether it was free. Never waits. The kernel lets go of
-    it when the process dies."""
+    """Hold the lock ``delivery/<name>`` while the block runs, if it is free. Never waits.
+
+    The kernel releases the lock when the process ends. Without ``fcntl`` (Windows) every lock is free: two helpers at once
+    change no total, as records are known by id.
+
+    Args:
+        home: The journal's home.
+        name: Name of the lock, e.g. ``HELPER_LOCK``.
+
+    Yields:
+        Whether the lock was free, and is held now.
+
+    Raises:
+        JournalError: the home cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with try_lock(Path(tempfile.mkdtemp()), HELPER_LOCK) as free:
+        ...     free
+        True
+    """
     folder = home / "delivery"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +70,7 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
     except OSError as error:
         raise JournalError(f"'{folder}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
     with opened as file:
-        if fcntl is None:  # records are known by id, so two helpers change no total
+        if fcntl is None:
             yield True
             return
         try:
@@ -56,10 +82,18 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
 
 
 def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
-    """Journal file -> target id (``ALL_TARGETS`` for whichever) -> offset up to which its records were delivered."""
+    """Return how far each journal file was delivered: file -> target's id -> offset in bytes.
+
+    Under ``ALL_TARGETS`` stands the offset up to which a file was delivered to every target of its records. Cursors that
+    cannot be read, or that another version wrote, read as empty: then every record is looked at again, which changes no total.
+
+    Example:
+        >>> read_cursors_of(Path("no-such-home"))
+        {}
+    """
     try:
         data = json.loads((home / "delivery" / CURSORS).read_text(encoding="utf-8"))
-        if data["schema"] == SCHEMA_VERSION:  # a newer ecoia reads lines that this one had to leave
+        if data["schema"] == SCHEMA_VERSION:  # another version reads lines that this one leaves out, or the reverse
             return {str(name): {str(k): int(v) for k, v in cursor.items()} for name, cursor in data["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
@@ -67,10 +101,20 @@ def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
 
 
 def await_delivery(home: Path, file: str, size_bytes: int, seconds: float) -> bool:
-    """Wait for the helper to have delivered a journal file up to a size. For a pod, whose disk goes with it.
+    """Wait until the helper has delivered a journal file up to a size. For a pod, whose disk is lost with it.
+
+    Args:
+        home: The journal's home.
+        file: The file's path below ``journal/``.
+        size_bytes: Size up to which its records must be delivered.
+        seconds: Longest wait.
 
     Returns:
-        Whether it was delivered in time.
+        Whether the records were delivered in time.
+
+    Example:
+        >>> await_delivery(Path("no-such-home"), "2026-11-23/1-abcdef.jsonl", size_bytes=1, seconds=0)
+        False
     """
     until = time.monotonic() + seconds
     while read_cursors_of(home).get(file, {}).get(ALL_TARGETS, 0) < size_bytes:
@@ -81,13 +125,19 @@ def await_delivery(home: Path, file: str, size_bytes: int, seconds: float) -> bo
 
 
 def spawn_helper(settings: Settings) -> bool:
-    """Start the helper of ``settings.home`` unless it runs, is not wanted or could not work. Never raises for a
-    missing program or a full disk: what it would have sent stays in the journal.
+    """Start the helper of ``settings.home``, unless one runs, the setting ``delivery`` is ``manual``, or MLflow is missing.
+
+    Never raises for a missing program or a full disk: the records stay in the journal for the next helper.
 
     Returns:
         Whether a process was started.
+
+    Example:
+        >>> from ecoia import settings
+        >>> spawn_helper(settings.load({"delivery": "manual"}))
+        False
     """
-    # In a frozen program, sys.executable is that program.
+    # In a frozen program, sys.executable is that program, not an interpreter that could run the helper.
     if settings.delivery != "helper" or not sys.executable or getattr(sys, "frozen", False) or not _has_mlflow():
         return False
     home = Path(settings.home).absolute()
@@ -123,8 +173,8 @@ def _log(home: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The helper's environment: ours, with every setting made explicit since it works from another folder."""
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return our environment with every setting made explicit, as the helper works from another folder."""
     env = {name: value for name, value in os.environ.items() if name != "ECOIA_DISABLED"}
     for setting in SETTINGS:
         value = settings.values[setting.name].value
@@ -139,18 +189,18 @@ def environment(settings: Settings) -> dict[str, str]:
 def _start_detached(command: list[str], settings: Settings, home: Path, log: int) -> None:
     shell = shutil.which("sh")
     if shell is not None:
-        # The shell leaves at once and the helper is nobody's child: the host gets no zombie to reap, and a program that
-        # measures its children does not count ours.
+        # The shell ends at once, which detaches the helper: the program gets no zombie to reap, and if it measures its
+        # own children it does not count ours.
         command = [shell, "-c", '"$@" &', "sh", *command]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         cwd=home,
-        env=environment(settings),
+        env=_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         close_fds=True,
         start_new_session=True,
     )
-    # Without a shell the helper is our child: someone has to be there when it ends, and it is not the sampler.
+    # Without a shell the helper is our child and must be reaped when it ends; the sampler's thread must not wait for it.
     Thread(target=process.wait, name="ecoia-helper-reaper", daemon=True).start()

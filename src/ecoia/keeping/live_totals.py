@@ -1,9 +1,9 @@
-"""Live totals: what a home's records add up to, read on from where the last look ended. For what is scraped.
+"""Live totals: the sums of a home's records, for live metrics. Each *look* reads on from where the last one ended.
 
-The totals stand in one SQLite file of the home, ``live-<schema>.sqlite``, beside how far each journal file was read: both
-move on in one transaction. So every process that looks (the workers of a server, one that was just restarted, a program
-beside them) gives the same totals, a look costs what was recorded since the last one, and a total never goes back: neither
-when a process ends nor when old days of the journal are archived.
+One SQLite file of the home, ``live-<schema>.sqlite``, holds the totals and how far each journal file was read. Both change
+in one transaction. So every process that looks (the workers of a server, a restarted one, a program beside them) gives the
+same totals, a look costs only what was recorded since the last one, and no total ever decreases: not when a process
+ends, and not when old days of the journal are archived.
 """
 
 from __future__ import annotations
@@ -15,57 +15,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import Journal, Scan, read_line
+from ecoia.keeping.journal import Journal, Scan
+from ecoia.keeping.journal_lines import read_line
+from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
-from ecoia.records import Record
-from ecoia.semconv import (
-    COMPONENTS,
-    KIND_OUTCOME,
-    KIND_SPAN,
-    LIVE_ACCEPTED,
-    LIVE_CPU,
-    LIVE_ENERGY,
-    LIVE_LEFT_OUT,
-    LIVE_LOST,
-    LIVE_OTHER,
-    LIVE_RECORDS,
-    LIVE_SPANS,
-    LIVE_UNITS,
-    SCHEMA_VERSION,
-    LiveCounter,
-)
+from ecoia.semconv import SCHEMA_VERSION
 
 LOOK_BYTES = 4 << 20
-"""What one look reads of the journal at most: however much waits, the process that looks is held up for a moment only."""
+"""Most bytes of the journal that one look reads, so that the process that looks is held up for a moment only."""
 
-MOST_SERVICES = 100
-"""So many pairs of service and phase have labels of their own; what comes later shares one, as for all limits below."""
-
-MOST_ENDPOINTS = 100
-"""So many pairs of endpoint and model version of one service and phase."""
-
-MOST_GROUPS = 1000
-"""So many pairs of endpoint and model version of all services together."""
-
-MOST_WORDS = 100
-"""So many causes of losses, and so many methods."""
-
-_MOST_CHARACTERS = 128
 _FULL_LOOK_SECONDS = 600.0
-"""So often files of all days are looked at. In between those of today and yesterday: others grow when a full disk has room
-again, or by ``ecoia declare``."""
+"""Seconds between two looks at the files of all days. Other looks read those of today and yesterday only: older ones grow
+only when a full disk has room again, or by ``ecoia declare``."""
 
 _WAIT_SECONDS = 5.0
-
-Labels = tuple[str, ...]
-Series = tuple[str, Labels]
-"""A counter's name, and the values of its labels."""
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS files (day TEXT, name TEXT, offset INTEGER, PRIMARY KEY (day, name)) WITHOUT ROWID",
@@ -76,10 +44,14 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class Totals:
-    """What the records of a home add up to.
+    """The sums of a home's records.
 
-    ``values`` are integers, ``LiveCounter.parts`` of which make one unit. There are none until the journal was read to its
-    end once: a total that is catching up would look like work. ``unread_bytes`` wait for the next look.
+    Attributes:
+        home_id: Identity of the home.
+        values: Integers, ``LiveCounter.parts`` of which make one unit. Empty until the journal was read to its end once:
+            a total that is catching up would look like work being done now.
+        complete: Whether the journal was read to its end once.
+        unread_bytes: Bytes of the journal left for the next look.
     """
 
     home_id: str
@@ -89,11 +61,18 @@ class Totals:
 
 
 class LiveTotals:
-    """The live totals of a home.
+    """The live totals of a home. Safe to use from several threads.
 
     Args:
-        home: The journal's home. Nothing is made in it before a process has recorded there.
-        file: Count only the records in files of this name, those of one process; nobody else sees these totals.
+        home: The journal's home. A look creates nothing in it before a process has recorded there.
+        file: Name of one process's files. Given, only its records are counted, in a database that no other process sees.
+
+    Example:
+        >>> import tempfile
+        >>> home = tempfile.mkdtemp()
+        >>> Journal(home).writer().append([])
+        >>> LiveTotals(home).look().complete
+        True
     """
 
     def __init__(self, home: str | Path, *, file: str | None = None) -> None:
@@ -105,13 +84,15 @@ class LiveTotals:
         self._unread_bytes = 0
 
     def look(self, max_bytes: int = LOOK_BYTES) -> Totals:
-        """Read on, and give the totals; where another process is reading on just now, those that it began from.
+        """Read on, and return the totals.
+
+        If another process is reading on at this moment, return the totals that it started from.
 
         Args:
-            max_bytes: How much of the journal to read at most, but for the end of a line.
+            max_bytes: Most bytes of the journal to read; the last line is read to its end.
 
         Raises:
-            JournalError: there is no journal, or it cannot be read.
+            JournalError: there is no journal, or it cannot be read; or another thread has been looking for 5 seconds.
         """
         if not self._turn.acquire(timeout=_WAIT_SECONDS):
             raise JournalError(f"journal '{self.home}' is being read by another thread for more than {_WAIT_SECONDS:.0f} s")
@@ -142,7 +123,7 @@ class LiveTotals:
 
     @property
     def _path(self) -> Path:
-        # An ecoia that knows newer records counts for itself: it reads lines that this one leaves out.
+        # An ecoia with a newer schema needs a file of its own: it reads lines that this version leaves out.
         return self.home / f"live-{SCHEMA_VERSION}.sqlite"
 
     def _home_id(self) -> str:
@@ -168,20 +149,20 @@ class LiveTotals:
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        """The home's, opened for this look; one of our own where the home cannot be written, or we count for ourselves."""
+        """Open the home's database for this look, or our own where the home is read-only or we count one process only."""
         if self._file is None and os.access(self.home, os.W_OK) and (os.access(self._path, os.W_OK) or not self._path.exists()):
             with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as shared:
                 shared.execute("PRAGMA synchronous = NORMAL")
                 yield shared
             return
-        if self._own is None or self._own[0] != os.getpid():  # after a fork, the other is the parent's
-            # A nameless file: memory holds little of it, and nothing is left of it.
+        if self._own is None or self._own[0] != os.getpid():  # after a fork, the connection belongs to the parent
+            # A nameless file: SQLite keeps most of it on disk, and removes it at the end.
             self._own = (os.getpid(), sqlite3.connect("", isolation_level=None, check_same_thread=False))
             self._next_full_look = 0.0
         yield self._own[1]
 
     def _read_on(self, database: sqlite3.Connection, max_bytes: int) -> None:
-        """Read what is new, within a transaction."""
+        """Read what is new, within the transaction of the caller."""
         for table in _TABLES:
             database.execute(table)
         days = self._days()
@@ -189,7 +170,7 @@ class LiveTotals:
         since = "" if full else utc_day(time.time_ns() - DAY_NS)
         rows = database.execute("SELECT day, name, offset FROM files WHERE day >= ?", (since,))
         offsets = {(day, name): offset for day, name, offset in rows}
-        sums = _Sums(_load(database))
+        sums = LiveSums(_load(database))
         left_bytes, unread_bytes = max_bytes, 0
         for day, name, size in self._files(day for day in days if day >= since):
             offset = offsets.get((day, name), 0)
@@ -201,7 +182,7 @@ class LiveTotals:
             end = _read_file(database, self.home / "journal" / day / name, offset, left_bytes, sums)
             database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (day, name, end))
             left_bytes -= end - offset
-            unread_bytes += size - end if left_bytes <= 0 else 0  # else what is left is half a line
+            unread_bytes += size - end if left_bytes <= 0 else 0  # with bytes left to read, the rest is half a line
         database.executemany("INSERT OR REPLACE INTO series VALUES (?, ?, ?)", sums.changes())
         self._unread_bytes = unread_bytes
         if unread_bytes:
@@ -217,7 +198,7 @@ class LiveTotals:
         return []
 
     def _files(self, days: Iterable[str]) -> Iterator[tuple[str, str, int]]:
-        """(day, name, bytes) of each journal file."""
+        """Yield day, name and size in bytes of each journal file."""
         for day in days:
             with contextlib.suppress(FileNotFoundError):  # archived meanwhile
                 for entry in sorted(os.scandir(self.home / "journal" / day), key=lambda entry: entry.name):
@@ -226,7 +207,7 @@ class LiveTotals:
 
 
 def _begin(database: sqlite3.Connection) -> bool:
-    """Begin to write; False where another process does, which is not waited for."""
+    """Begin a transaction that writes. Return False, without waiting, where another process writes."""
     database.execute("PRAGMA busy_timeout = 0")
     try:
         database.execute("BEGIN IMMEDIATE")
@@ -240,7 +221,7 @@ def _begin(database: sqlite3.Connection) -> bool:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary code of an error; 0 where Python's module itself complains."""
+    """Return SQLite's primary error code, or 0 for an error of Python's own module."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -249,111 +230,22 @@ def _load(database: sqlite3.Connection) -> dict[Series, int]:
     return {(counter, tuple(json.loads(labels))): int(value) for counter, labels, value in rows}
 
 
-def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes: int, sums: _Sums) -> int:
-    """Add the records of whole lines from an offset on; returns the offset that was reached."""
-    lines, limit = Scan(), offset + max_bytes
+def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes: int, sums: LiveSums) -> int:
+    """Add the records of whole lines from an offset on, and return the offset that was reached."""
+    refused, limit = Scan(), offset + max_bytes
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # archived meanwhile
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
-                break  # being written, or cut for ever: then whoever writes next closes it
+                break  # still being written, or cut; the next writer ends a cut line
             offset += len(line)
-            record = read_line(line, lines)
+            record = read_line(line, refused.refuse)
             if record is not None:
-                known = (utc_day(record.start_utc_ns), _label(record.record_id))
-                new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", known).rowcount
-                sums.take(record, written_before=not new)
+                identity = (utc_day(record.start_utc_ns), as_label(record.record_id))
+                is_new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", identity).rowcount
+                sums.take(record, written_before=not is_new)
             if offset >= limit:
                 break
-    sums.leave_out("corrupt", lines.corrupt)
-    sums.leave_out("newer", lines.newer)
+    sums.leave_out("corrupt", refused.corrupt)
+    sums.leave_out("newer", refused.newer)
     return offset
-
-
-def _label(value: object) -> str:
-    """A value as a label: printable, of bounded length; nothing is the empty text, which for Prometheus is no label."""
-    if value is None:
-        return ""
-    return "".join(sign if sign.isprintable() else "?" for sign in str(value)[:_MOST_CHARACTERS])
-
-
-class _Sums:
-    """Totals that grow record by record, within bounds for what labels tell apart."""
-
-    def __init__(self, values: dict[Series, int]) -> None:
-        self._values = values
-        self._changed: set[Series] = set()
-        self._groups: set[Labels] = set()
-        self._per_service: Counter[Labels] = Counter()
-        self._words: Counter[str] = Counter()
-        for series in values:
-            self._note(series)
-
-    def _note(self, series: Series) -> None:
-        """Remember what is told apart."""
-        counter, labels = series
-        self._words[counter] += 1
-        if counter == LIVE_CPU.name and labels[:4] not in self._groups:
-            self._groups.add(labels[:4])
-            self._per_service[labels[:2]] += 1
-
-    def changes(self) -> list[tuple[str, str, str]]:
-        """The rows that are to be written."""
-        return [(name, json.dumps(labels), str(self._values[name, labels])) for name, labels in self._changed]
-
-    def leave_out(self, reason: str, lines: int = 1) -> None:
-        """Count lines that are in no other counter."""
-        if lines:
-            self._add(LIVE_LEFT_OUT, (reason,), lines)
-
-    def take(self, record: Record, *, written_before: bool = False) -> None:
-        """Add a record, or say why not."""
-        reason = (
-            "duplicate" if written_before
-            else "correction" if record.replaces  # a counter cannot take back what it counted: reports do
-            else "simulated" if record.simulated
-            else None
-        )  # fmt: skip
-        if reason is not None:
-            self.leave_out(reason)
-        elif record.kind != KIND_OUTCOME:
-            self._take(record)
-
-    def _take(self, record: Record) -> None:
-        group = self._group(record)
-        for component in COMPONENTS:
-            method, energy = record.method[component], record.energy_microjoules[component]
-            self._add_word(LIVE_RECORDS, (component, method.status), method.name, 1)
-            if energy is not None:
-                self._add(LIVE_ENERGY, (*group, record.kind, component, method.status), energy)
-        self._add(LIVE_CPU, (*group, record.kind), record.cpu_ns)
-        if record.kind == KIND_SPAN:
-            self._add(LIVE_SPANS, group, record.spans)
-        if record.units_micro is not None:
-            self._add(LIVE_UNITS, group, record.units_micro)
-        if record.accepted_micro is not None:
-            self._add(LIVE_ACCEPTED, group, record.accepted_micro)
-        for cause, count in record.lost.items():
-            self._add_word(LIVE_LOST, (), cause, count)
-
-    def _group(self, record: Record) -> Labels:
-        """(service, phase, endpoint, model version), with as much of it as there is room for."""
-        service = (_label(record.service), _label(record.phase))
-        wanted = (*service, _label(record.endpoint), _label(record.model_version))
-        room = service in self._per_service or len(self._per_service) < MOST_SERVICES
-        if wanted in self._groups or (room and self._per_service[service] < MOST_ENDPOINTS and len(self._groups) < MOST_GROUPS):
-            return wanted
-        return (*service, LIVE_OTHER, LIVE_OTHER) if room else (LIVE_OTHER,) * 4
-
-    def _add_word(self, counter: LiveCounter, labels: Labels, word: object, amount: int) -> None:
-        known = (*labels, _label(word))
-        room = (counter.name, known) in self._values or self._words[counter.name] < MOST_WORDS
-        self._add(counter, known if room else (*labels, LIVE_OTHER), amount)
-
-    def _add(self, counter: LiveCounter, labels: Labels, amount: int) -> None:
-        series = (counter.name, labels)
-        if series not in self._values:
-            self._values[series] = 0
-            self._note(series)
-        self._values[series] += amount
-        self._changed.add(series)

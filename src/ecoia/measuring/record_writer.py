@@ -15,7 +15,8 @@ from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import active_run
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.helper import await_delivery, spawn_helper
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Writer
+from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
+from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
 
 if TYPE_CHECKING:

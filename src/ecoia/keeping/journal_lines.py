@@ -1,0 +1,92 @@
+"""The journal's lines: one record each, with a checksum, and the reason where a line gives none.
+
+A line is eight hexadecimal digits (CRC-32 of the rest), a space, and the record in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import Protocol
+
+from ecoia.causes import CHECKSUM_MISMATCH, NOT_JSON
+from ecoia.records import Record, RecordError
+
+_LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
+
+
+class Refuse(Protocol):
+    """Takes note of a line that gives no record: the reason (one of ``causes.REFUSALS``), and what is wrong with this line."""
+
+    def __call__(self, reason: str, problem: str) -> None: ...
+
+
+def encode_line(text: str) -> bytes:
+    """Return a record's line: checksum, space, JSON, newline.
+
+    Example:
+        >>> encode_line("{}")
+        b'a3a6bf43 {}\\n'
+    """
+    data = text.encode("utf-8")
+    return b"%08x %s\n" % (zlib.crc32(data), data)
+
+
+def decode_line(line: bytes) -> str:
+    """Return the JSON of a line.
+
+    Raises:
+        UnicodeDecodeError: the checksum is right and the text is not UTF-8.
+        ValueError: the checksum does not match; the message gives both.
+
+    Example:
+        >>> decode_line(encode_line("{}"))
+        '{}'
+    """
+    given, _, data = line.rstrip(b"\n").partition(b" ")
+    checksum = b"%08x" % zlib.crc32(data)
+    if given != checksum:
+        raise ValueError(f"checksum {given[:8].decode('latin-1')!r}, the text has {checksum.decode()!r}")
+    return data.decode("utf-8")
+
+
+def read_line(line: bytes, refuse: Refuse) -> Record | None:
+    """Return the record of a whole line.
+
+    Args:
+        line: The line with its newline. An empty one is no fault: it closes a line that a full disk cut.
+        refuse: Called once for each fault. A damaged line may hold a second record, which is read, or has a fault of its own.
+
+    Returns:
+        The record, or None where the line gives none.
+    """
+    if not line.strip():
+        return None
+    text: str | None
+    try:
+        text = decode_line(line)
+    except ValueError as error:
+        refuse(NOT_JSON if isinstance(error, UnicodeDecodeError) else CHECKSUM_MISMATCH, str(error))
+        text = _record_at_end(line)
+    if text is None:
+        return None
+    try:
+        return Record.from_dict(json.loads(text))
+    except RecordError as error:
+        refuse(error.reason, str(error))
+    except json.JSONDecodeError as error:
+        refuse(NOT_JSON, f"{error.msg} at character {error.pos}")
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or too deep a nesting
+        refuse(NOT_JSON, str(error))
+    return None
+
+
+def _record_at_end(line: bytes) -> str | None:
+    """Return the whole record at the end of a damaged line: where the newline itself was hit, two lines read as one."""
+    for start in _LINE_START.finditer(line, 1):
+        try:
+            return decode_line(line[start.start() :])
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,131 @@
+"""The journal's writer: appends the records of one process, durably, to a file of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ecoia.errors import JournalError
+from ecoia.keeping.held_file import HeldFile
+from ecoia.keeping.journal_lines import encode_line
+from ecoia.periods import utc_day
+from ecoia.records import Record
+
+if TYPE_CHECKING:
+    from ecoia.keeping.journal import Journal
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_BATCHES_PER_SIZE_CHECK = 32
+"""Batches between two looks at what other processes added to the journal."""
+
+
+class Writer:
+    """Append this process's records. Not thread-safe: one thread (the sampler's) writes.
+
+    A failed append raises ``JournalError`` and leaves untouched what was written before; the caller counts the loss.
+
+    Attributes:
+        name: Name of the file, the same on every day.
+        position: (Journal file, its size in bytes) after the last append.
+
+    Example:
+        >>> import tempfile
+        >>> from ecoia.keeping.journal import Journal
+        >>> journal = Journal(tempfile.mkdtemp())
+        >>> writer = journal.writer()
+        >>> writer.append([])  # durable when it returns
+        >>> writer.close()
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+        self._file: HeldFile | None = None
+        self._day = ""
+        self._batches = 0
+        self._used_bytes = 0
+        self._torn = False
+        self.position = ("", 0)
+
+    @property
+    def used_share(self) -> float:
+        """The share of ``max_bytes`` in use at the last check."""
+        return self._used_bytes / self._journal.max_bytes
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write a batch durably: one write and one fsync for each UTC day in it.
+
+        Args:
+            records: The batch. Each record goes to the file of the UTC day on which it starts.
+
+        Raises:
+            JournalError: the disk is full or read-only, or the journal is at its cap. Of a batch of several days, some may
+                be written; writing the batch again loses and doubles nothing, as records are known by id.
+        """
+        days: dict[str, list[bytes]] = {}
+        for record in records:
+            days.setdefault(utc_day(record.start_utc_ns), []).append(encode_line(record.to_json()))
+        for day, lines in days.items():
+            self._write(day, b"".join(lines))
+
+    def _write(self, day: str, data: bytes) -> None:
+        journal = self._journal
+        try:
+            if self._batches % _BATCHES_PER_SIZE_CHECK == 0 or self._used_bytes + len(data) > journal.max_bytes:
+                self._used_bytes = journal.size_bytes()
+            self._batches += 1
+            full = self._used_bytes + len(data) > journal.max_bytes
+            written = 0 if full else self._append(day, data)
+        except OSError as error:
+            raise JournalError(
+                f"journal '{journal.home}' cannot be written ({error.strerror}): make it writable, free space, or set ECOIA_HOME"
+            ) from error
+        if full:
+            raise JournalError(
+                f"journal '{journal.home}' is at its cap of {journal.max_bytes} bytes: deliver, archive "
+                "delivered days of journal/, or raise journal_max_mb"
+            )
+        if self._torn:
+            raise JournalError(
+                f"journal '{journal.home}': the disk took {written} of {len(data)} bytes: free space, or set ECOIA_HOME"
+            )
+
+    def _append(self, day: str, data: bytes) -> int:
+        file = self._file
+        if file is None or day != self._day or file.facts() is None:
+            file = self._open(day)
+        if self._torn:
+            data = b"\n" + data  # end the line that a full disk cut
+        written = os.write(file.number, data)
+        self._torn = written != len(data)
+        self._used_bytes += written
+        if not self._torn:
+            os.fsync(file.number)
+        self.position = (f"{day}/{self.name}", os.fstat(file.number).st_size)
+        return written
+
+    def _open(self, day: str) -> HeldFile:
+        self.close()
+        folder = self._journal.folder / day
+        folder.mkdir(parents=True, exist_ok=True)
+        file = HeldFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        self._torn = False
+        if os.lseek(file.number, 0, os.SEEK_END) > 0:  # this day's file exists: a full disk may have cut its last line
+            os.lseek(file.number, -1, os.SEEK_END)
+            self._torn = os.read(file.number, 1) != b"\n"
+        if fcntl is not None:
+            fcntl.flock(file.number, fcntl.LOCK_SH)
+        self._file, self._day = file, day
+        return file
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._day = ""
