@@ -123,7 +123,7 @@ def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUse
         EquivalenceUsed(
             id=name,
             of=of,
-            quantity=scaled(getattr(footprint, of), 1 / known.kg_per_unit, known.unit),
+            quantity=scaled(footprint[of], 1 / known.kg_per_unit, known.unit),
             kg_per_unit=known.kg_per_unit,
             source=known.source,
             dated=known.date,

@@ -15,7 +15,7 @@ from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
 from ecoia.report.model import NOTICES, Body, Commitment, QuarterlyReport
-from ecoia.report.quantities import measure, utc
+from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
 from ecoia.report.verdicts import Judge
 from ecoia.semconv import (
@@ -98,7 +98,7 @@ def build_report(
         ethics_contact=next((body.contact for body in governance if body.id == _ETHICS_LINE), None),
         totals=totals,
         energy_by_kind_microjoules={kind: kinds[kind] for kind in _ENERGY_KINDS if kind in kinds},
-        energy_by_status=services.energy_by_status(context, (MEASURED, ESTIMATED, DECLARED)),
+        energy_by_status=energy_by_status(activity.strands, (MEASURED, ESTIMATED, DECLARED)),
         results=services.phases(context),
         register=entries,
         coverage=coverage,

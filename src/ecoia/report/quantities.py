@@ -54,6 +54,16 @@ def method_shares(strands: Iterable[Strand]) -> tuple[MethodShare, ...]:
     return tuple(MethodShare(COMPONENTS[index], status, name, sums[index, status, name]) for index, status, name in sorted(sums))
 
 
+def energy_by_status(strands: Iterable[Strand], statuses: Iterable[str]) -> dict[str, float]:
+    """Compute the share of the energy of each status (measured, estimated...); empty where there is no energy."""
+    sums: dict[str, int] = {}
+    for strand in strands:
+        for (status, _), energy in zip(strand.methods, strand.known_microjoules, strict=True):
+            sums[status] = sums.get(status, 0) + (energy or 0)
+    whole = sum(sums.values())
+    return {status: sums.get(status, 0) / whole for status in statuses} if whole else {}
+
+
 def relative(now: Estimate, before: Estimate) -> Quantity:
     """C / C0 - 1."""
     if not before.value:

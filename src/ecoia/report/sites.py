@@ -56,5 +56,5 @@ def inventory(context: Context, footprint: Footprint) -> tuple[InventoryLine, ..
         item, supposed = ("services", ()) if operated == "hosted" else ("electricity", supposed)
         lines.append(InventoryLine("co2e_operational", operated, co2e, *_INVENTORY[item], item, supposed))
     for part, item, supposed in (("co2e_embodied", "capital-goods", ("equipment-owned",)), ("co2e_api", "services", ())):
-        lines.append(InventoryLine(part, None, getattr(footprint, part), *_INVENTORY[item], item, supposed))
+        lines.append(InventoryLine(part, None, footprint[part], *_INVENTORY[item], item, supposed))
     return tuple(lines)
