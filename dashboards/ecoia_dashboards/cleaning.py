@@ -14,14 +14,14 @@ Data = TypeVar("Data")
 
 
 def clean(data: Data) -> Data:
-    """The same data, its texts without what a reader must not meet. Texts, tuples, dicts and dataclasses are gone through."""
+    """Replace unsafe characters in every text of some data: in texts, tuples, dicts and dataclasses, however deep."""
     cleaned: Any = data
     if isinstance(data, str):
         cleaned = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", data)
     elif isinstance(data, tuple):
         cleaned = tuple(map(clean, data))
     elif isinstance(data, dict):
-        cleaned = {clean(key): clean(value) for key, value in data.items()}
+        cleaned = type(data)((clean(key), clean(value)) for key, value in data.items())
     elif dataclasses.is_dataclass(data) and not isinstance(data, type):
         cleaned = dataclasses.replace(data, **{f.name: clean(getattr(data, f.name)) for f in dataclasses.fields(data)})
     return cleaned  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ Metadata of a file: ``ecoia.table``, ``ecoia.quarter``, ``ecoia.method_version``
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import LANGUAGES, Language
@@ -45,7 +46,7 @@ def _written(table: Table, about: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _said(column: Column) -> dict[str, str]:
+def _said(column: Column[Any]) -> dict[str, str]:
     said = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
     if column.unit:
         said["unit"] = column.unit
