@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.recalculation import Recalculation
+from ecoia.indicators import Indicator, held_by, parts_first
 from ecoia.report import (
     COVERED,
     Answered,
@@ -40,12 +41,14 @@ from ecoia.report import (
     TargetVerdict,
     TokensUsed,
 )
+from ecoia.sections import SECTIONS
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.figures import charts, service_names
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
 from ecoia_dashboards.wording import N_
+from ecoia_dashboards.wording.indicators import page_heading
 
 WIDE_PX, NARROW_PX = 720, 340
 """Widths at which each figure is drawn: a page and a telephone."""
@@ -55,6 +58,7 @@ _BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
 _COMMITMENT = 7
 _MOST_IDS = 5  # run ids named in a line
 _MOST_LINES = 40  # of a table that grows with services and regions: the others are in the other formats
+_SHOWN_ELSEWHERE = ("energy_it", "co2e_constant_factor")  # indicators that have a line of their own, or are in the tables alone
 _FIGURES = 3  # significant, of a number as the page writes it
 
 # What an address may hold as it is, in `srcset` too (no space, no comma): escaping less keeps the page light.
@@ -157,10 +161,7 @@ def _environment(lang: str) -> Environment:
     )
     environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
     environment.filters["css_string"] = _css_string
-    for name in vars(wording):
-        if name.isupper() and len(name) > 2:
-            environment.globals[name] = getattr(wording, name)
-    environment.globals.update(WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED, DRAFT=DRAFT)
+    environment.globals.update(wording=wording, WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED, DRAFT=DRAFT)
     return environment
 
 
@@ -184,7 +185,7 @@ class _View:
         self.measured = [entry for entry in report.register if entry.measured]
         self.not_measured = [entry for entry in report.register if entry.registered and not entry.measured]
         self.denominator = report.coverage.named + report.coverage.unnamed
-        self.sections = [(id_, language.t(title)) for id_, title in wording.SECTIONS.items()]
+        self.sections = SECTIONS
         self.draft = report.seal is None
         self.bodies = {body.id: body.name for body in report.governance}
 
@@ -274,6 +275,27 @@ class _View:
         """A figure as the address of an image that the page itself holds."""
         drawing = svg.draw(self.charts[chart_id].figure, width)
         return "data:image/svg+xml," + quote(drawing, safe=_URL_SAFE)
+
+    # indicators
+
+    @property
+    def footprint_columns(self) -> list[Indicator]:
+        """The sums that the page lists by service."""
+        return [each for each in parts_first(held_by("footprint")) if each.unit != SHARE_UNIT and each.id not in _SHOWN_ELSEWHERE]
+
+    @property
+    def intensity_columns(self) -> list[Indicator]:
+        """The intensities that the page lists by service."""
+        return list(held_by("intensity"))
+
+    @property
+    def rate_columns(self) -> list[Indicator]:
+        """The rates that the page lists by service."""
+        return [each for each in held_by("footprint") if each.unit == SHARE_UNIT and each.id not in _SHOWN_ELSEWHERE]
+
+    def headings(self, indicators: Sequence[Indicator]) -> list[tuple[str, str]]:
+        """Head the columns of some indicators, each with its style."""
+        return [(self.language.t(page_heading(each.id)), "num") for each in indicators]
 
     # words
 

@@ -16,6 +16,7 @@ from ecoia.catalogue import (
     SERVICES_FILE,
     TARGETS_FILE,
 )
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import wording
 from ecoia_dashboards.wording import N_
 
@@ -70,29 +71,7 @@ class Sheet:
         return self.file.endswith(".csv")
 
 
-SECTIONS = {
-    "synthese": N_("Synthèse"),
-    "engagement": N_("Engagement n° 7"),
-    "perimetre": N_("Périmètre"),
-    "resultats": N_("Résultats par service"),
-    "evolution": N_("Évolution"),
-    "trajectoire": N_("Trajectoire et budget"),
-    "sobriete": N_("Sobriété"),
-    "autres-engagements": N_("Liens avec les autres engagements"),
-    "incertitudes": N_("Incertitudes"),
-    "recommandations": N_("Recommandations et suites"),
-    "annexes": N_("Annexes"),
-}
-"""The parts of the report that can carry a comment."""
-
-STATES = {
-    "planned": N_("prévue"),
-    "under-way": N_("en cours"),
-    "done": N_("faite"),
-    "dropped": N_("abandonnée"),
-}
-"""Of an action."""
-
+_SECTIONS = {section.id: section.name_in_choices for section in SECTIONS}
 OPERATORS = {">=": N_("au moins"), "<=": N_("au plus")}
 
 _STATUSES = {code: name for code, name in wording.SERVICE_STATUSES.items() if code != "unregistered"}
@@ -224,7 +203,7 @@ TARGETS = Sheet(
             "choice",
             needed=True,
             width=40,
-            words=wording.INDICATORS,
+            words={code: wording.INDICATORS[code] for code in INDICATORS},
             units=_UNITS,
         ),
         Column("service", N_("Service"), _SERVICE, "id", width=26, of="register"),
@@ -322,7 +301,7 @@ ACTIONS = Sheet(
         Column("due", N_("Échéance"), _QUARTER, "quarter", needed=True, width=12),
         _service(),
         Column("answers", N_("Répond à"), N_("Identifiant d’une recommandation ou d’une décision."), "id", width=22),
-        Column("state", N_("État"), N_("Vide : prévue."), "choice", width=12, words=STATES),
+        Column("state", N_("État"), N_("Vide : prévue."), "choice", width=12, words=wording.ACTION_STATES),
         Column(
             "closed",
             N_("Close au"),
@@ -350,7 +329,7 @@ COMMENTS = Sheet(
             "choice",
             needed=True,
             width=34,
-            words=SECTIONS,
+            words=_SECTIONS,
         ),
         Column("text", N_("Commentaire"), _NOBODY, needed=True, width=90),
     ),
