@@ -14,8 +14,8 @@ from ecoia.impact.period import TRAINING_PHASES
 from ecoia.report import Quantity, QuarterlyReport, RegionShare, ServiceEntry, ServiceFootprint
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.figures import service_names
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
 
 MOST_LINES = 15

@@ -45,8 +45,9 @@ from ecoia.sections import SECTIONS
 from ecoia.semconv import KINDS, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.figures import charts, service_names
+from ecoia_dashboards.figures import charts
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
+from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording import N_
 from ecoia_dashboards.wording.indicators import page_heading
 

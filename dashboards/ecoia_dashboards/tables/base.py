@@ -16,8 +16,8 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterlyReport
 from ecoia.units import kwh
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures import service_names
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording import N_
 
 Cell = str | int | float | bool | date | datetime | tuple[str, ...] | None

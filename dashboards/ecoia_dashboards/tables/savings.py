@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ecoia.report import Frontier, QuarterlyReport, RunUsed, Saving, Unsupported
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures import service_names
+from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.tables.base import CODES, FLAG, INTEGER, NUMBER, Column, Table, energy, phase, quantity, service, table
 from ecoia_dashboards.wording import N_
 
