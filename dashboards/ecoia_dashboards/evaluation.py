@@ -10,7 +10,7 @@ from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
-from ecoia_dashboards.pages import draw
+from ecoia_dashboards.pages.drawing import draw
 from ecoia_dashboards.wording import N_
 
 THEME_NAMES = {

@@ -16,7 +16,7 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
-from ecoia_dashboards.pages import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
+from ecoia_dashboards.pages.drawing import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
 
 MOST_LINES = 15
 """How many services a region's sheet lists, so that it stays one page; the others are in the tables."""

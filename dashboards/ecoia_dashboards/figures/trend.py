@@ -131,7 +131,7 @@ def _trend_title(report: QuarterlyReport, language: Language) -> str:
 
 
 def constant(report: QuarterlyReport, language: Language) -> Chart | None:
-    """Draw the CO2e of use of each quarter at the grid factors of the reference year, and at its own; None where none is known."""
+    """Draw the CO2e of use of each quarter at the reference year's grid factors and at its own; None where none is known."""
     if not any(point.co2e_at_constant_factor.value for point in report.trend):
         return None
     columns = (

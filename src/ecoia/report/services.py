@@ -1,4 +1,4 @@
-"""Who did what: phases, the register, coverage, the trend, and the footprint of each service and of all."""
+"""Compute results by service: phases, the register, coverage, the trend, and footprints."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TREND_QUARTERS = 8
 
 
 def phases(context: Context) -> tuple[PhaseResult, ...]:
-    """Each service and phase with work or with an end of a run, sorted."""
+    """Compute the result of each service and phase with work, or with the end of a run; sorted."""
     return tuple(_phase(context, *work) for work in sorted(context.activity.works))
 
 
@@ -62,7 +62,7 @@ def _phase(context: Context, service: str, phase: str) -> PhaseResult:
 
 
 def register(context: Context) -> tuple[ServiceEntry, ...]:
-    """The services of the catalogue in its order, then those that nobody registered."""
+    """List the services of the catalogue in its order, then the recorded services that are not registered."""
     registered = [service.id for service in context.catalogue.services]
     return tuple(_entry(context, each) for each in [*registered, *sorted(set(context.services) - set(registered))])
 
@@ -75,7 +75,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         status
         for strand in strands
         for (status, _), energy in zip(strand.methods, strand.microjoules, strict=True)
-        # A simulated quarter measures nobody.
+        # Simulated activity measures no service.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
     days = context.instance_days.get(service_id, 0)
@@ -108,7 +108,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
 
 
 def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
-    """How many of the services in scope are measured, the unnamed ones in the denominator."""
+    """Count the services in scope that are measured; unnamed services are in the denominator."""
     active = [entry for entry in entries if entry.registered and entry.status != "retired"]
     unnamed = context.catalogue.register.unnamed
     measured = sum(entry.measured for entry in active)
@@ -127,7 +127,7 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
 
 
 def trend(context: Context) -> tuple[TrendPoint, ...]:
-    """The last quarters with a record."""
+    """Compute the last quarters with a record, oldest first."""
     points = []
     for quarter in context.quarters[-_TREND_QUARTERS:]:
         period = context.period_of(quarter)
@@ -176,7 +176,7 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
 
 
 def energy_by_kind(context: Context) -> dict[str, int]:
-    """Microjoules by kind of record; a kind of which all is missing is left out."""
+    """Sum the energy in microjoules by kind of record; a kind without any known energy is left out."""
     sums: dict[str, int] = {}
     for strand in context.activity.strands:
         known = [energy for energy in strand.known_microjoules if energy is not None]

@@ -92,5 +92,8 @@ ASSUMPTIONS = (
 
 INVENTORY_ITEMS = ("electricity", "capital-goods", "services")
 
+ENVIRONMENTAL_COMMITMENT = 7
+"""Number of the commitment of the charter that the report is of."""
+
 COVERED = 0.8
 """Share of its declared instance-days from which a service counts as measured."""

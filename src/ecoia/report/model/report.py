@@ -12,6 +12,7 @@ from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.hosted import Hypotheses
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import QuarterChange, TrendPoint
+from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
 from ecoia.report.model.figures import Footprint, Measure, PhaseResult, ServiceFootprint
 from ecoia.report.model.people import ActionState, Answered, Body, Commitment, RegionShare, Said
 from ecoia.report.model.places import EquipmentUsed, FigureUsed, InventoryLine, SiteResult, TokensUsed
@@ -109,6 +110,11 @@ class QuarterlyReport:
     deviations_because: str | None = None  # why some are not the default, in the organisation's words
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
+
+    @property
+    def environmental_commitment(self) -> Commitment | None:
+        """The commitment of the charter that the report is of; None where the charter does not hold it."""
+        return next((each for each in self.commitments if each.number == ENVIRONMENTAL_COMMITMENT), None)
 
     def to_json(self) -> str:
         """Write the report as indented JSON, keys sorted: equal data gives equal bytes.
