@@ -1,4 +1,4 @@
-"""The report's tables as Parquet, one file a table: typed columns, with the unit and title of each in its metadata.
+"""Write the report's tables as Parquet, one file a table: typed columns, with the unit and title of each in its metadata.
 
 Metadata of a column: ``unit`` (``1``: a share), or ``unit_column`` where each line has its own; ``title_fr`` and ``title_en``.
 Metadata of a file: ``ecoia.table``, ``ecoia.quarter``, ``ecoia.method_version`` and ``ecoia.schema``.
@@ -15,7 +15,18 @@ from ecoia_dashboards.tables import DAY, FLAG, INTEGER, MOMENT, NUMBER, Cell, Co
 
 
 def render_parquet(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:
-    """Every table, by ``<table>.parquet``. Equal reports give equal bytes."""
+    """Write every table.
+
+    Args:
+        report: The quarter's data.
+        lang: Ignored: the metadata holds the titles in every language.
+
+    Returns:
+        Files by ``<table>.parquet``. Equal reports give equal bytes.
+
+    Example:
+        >>> pd.read_parquet(io.BytesIO(render_parquet(report)["trend.parquet"]))  # doctest: +SKIP
+    """
     about = {
         "ecoia.quarter": report.quarter,
         "ecoia.method_version": report.method_version,

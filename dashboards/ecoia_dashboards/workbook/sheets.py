@@ -1,4 +1,4 @@
-"""The sheets of the workbook and their columns: what each is called, explained, and where in the catalogue it stands."""
+"""Declare the sheets of the workbook and their columns: title, help, and place in the catalogue."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ecoia_dashboards.wording import N_
 Kind = Literal[
     "text", "id", "ids", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
 ]
-"""How a cell is shown and understood. ``information`` is for the reader: it is never read back."""
+"""How a cell is shown and understood. ``information`` is for the reader and is never read back."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column. ``path`` is its field (``decision.body``); ``of`` the sheet whose first column lists what may stand in it."""
+    """A column. ``path`` is its field (``decision.body``); the first column of sheet ``of`` lists the ids that it may hold."""
 
     path: str
     label: str
@@ -36,8 +36,8 @@ class Column:
     kind: Kind = "text"
     needed: bool = False
     width: int = 18
-    words: Mapping[str, str] | None = None  # of a choice: codes and what they are called
-    units: Mapping[str, str] | None = None  # ... and the unit that follows the name
+    words: Mapping[str, str] | None = None  # of a choice: codes and their names
+    units: Mapping[str, str] | None = None  # of a choice: unit that follows the name
     of: str | None = None
 
 
@@ -45,8 +45,8 @@ class Column:
 class Sheet:
     """A sheet: a list of a file of the catalogue, one line an item; or, as a ``form``, some values of it, one a line.
 
-    ``source`` is where a loaded ``Catalogue`` has the items, ``path`` where the file has them, ``key`` the columns that tell two
-    lines apart. A line that has none of ``substance`` says nothing yet.
+    ``source`` is the place of the items in a loaded ``Catalogue``, ``path`` their place in the file, and ``key`` the columns that
+    tell two lines apart. A line with none of the columns of ``substance`` filled in is ignored.
     """
 
     id: str
