@@ -1,7 +1,7 @@
 """Export the quarter as BoAmps reports (Boavizta), one a service and phase: measured energy, and the declared task.
 
 A report without a required field is not written. A list beside the reports names every missing field, required or not, and the
-energy that is in no report. Nothing is invented. Energy is that of the components, before any factor: the format describes one
+energy that is in no report. Nothing is invented. Energy is of the components, before any factor: the format describes one
 task's measure, so reserved idle and the building are in no report. The format has no field for CO2e.
 """
 

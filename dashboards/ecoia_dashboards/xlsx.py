@@ -115,7 +115,7 @@ def _number_format(number: float, *, share: bool) -> str:
 
 
 def _packed(workbook: Workbook, moment: datetime) -> bytes:
-    """Pack the workbook's file; every date in it is that of the data."""
+    """Pack the workbook's file; every date in it is the data's."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(drawn, "w") as archive:
         ExcelWriter(workbook, archive).save()

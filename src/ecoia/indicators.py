@@ -49,9 +49,9 @@ class Indicator:
         boundary: ``it``: energy before the building; ``site``: with the building where its PUE is known.
         statuses: Origins of the figure, where they are not those of the energy.
         further_statuses: Origins that come on top of those of the energy.
-        has_precision: Whether the precision class of the energy is that of the figure.
+        has_precision: Whether the figure has the precision class of its energy.
         is_coarse: Whether it rests on estimates by tokens, and is shown with two significant figures at most.
-        gaps_lower_it: Whether energy that nobody measured makes the figure smaller, so that a value under a cap proves nothing.
+        gaps_lower_it: Whether unmeasured energy makes the figure smaller, so that a value under a cap proves nothing.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Figures: what they claim is in their data, and their drawing is the same everywhere."""
+"""Figures: their claims are in their data, and they are drawn alike everywhere."""
 
 from __future__ import annotations
 

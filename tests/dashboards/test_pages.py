@@ -84,7 +84,7 @@ def declared(folder: Path, *tokens: Tokens) -> QuarterlyReport:
 
 
 class Page(HTMLParser):
-    """What a page holds: its tags, its words (spaces of every kind made plain), its values."""
+    """A parsed page: its tags, its words (every kind of space made plain), its values."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def page(sample: QuarterlyReport) -> Page:
 
 
 def bare(**values: object) -> QuarterlyReport:
-    """A report of nothing recorded, without a catalogue."""
+    """A report without any record or catalogue."""
     return build_report(
         [],
         Quarter(2026, 4),

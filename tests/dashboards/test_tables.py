@@ -38,7 +38,7 @@ def lines(report: QuarterlyReport, id_: str) -> list[dict[str, Any]]:
 
 
 def cells(report: QuarterlyReport, id_: str, **key: Any) -> dict[str, Any]:
-    """The line whose cells under some headings are these."""
+    """The line that has these cells under these headings."""
     (line,) = (line for line in lines(report, id_) if {name: line[name] for name in key} == key)
     return line
 

@@ -1,4 +1,4 @@
-"""Draw the change: from the CO2e of a reference quarter to that of the report, term by term."""
+"""Draw the change: from the CO2e of a reference quarter to the report's, term by term."""
 
 from __future__ import annotations
 

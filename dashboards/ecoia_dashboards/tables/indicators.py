@@ -42,7 +42,7 @@ class _Origin:
 
     @staticmethod
     def of(measures: Sequence[Measure], *, simulated: bool) -> _Origin:
-        """Gather the origin of some energy; a precision class is that of one measure alone."""
+        """Gather the origin of some energy; only a single measure has a precision class."""
         shares = [share for measure in measures for share in measure.methods if share.name not in NOT_LACKING]
         boundaries = {measure.boundary for measure in measures}
         return _Origin(

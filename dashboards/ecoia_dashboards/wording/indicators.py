@@ -72,7 +72,7 @@ def register(id_: str, words: IndicatorWords) -> None:
 
 
 def heading(id_: str) -> str:
-    """Return the head of an indicator's column in a table; the id itself where nobody named the indicator.
+    """Return the head of an indicator's column in a table; the id itself where the indicator has no words.
 
     Example:
         >>> heading("co2e")
@@ -83,7 +83,7 @@ def heading(id_: str) -> str:
 
 
 def page_heading(id_: str) -> str:
-    """Return the head of an indicator's column on the page; the id itself where nobody named the indicator.
+    """Return the head of an indicator's column on the page; the id itself where the indicator has no words.
 
     Example:
         >>> page_heading("co2e")

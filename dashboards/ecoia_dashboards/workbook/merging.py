@@ -69,7 +69,7 @@ def _add(merge: Merge, place: int | None, values: Values | None, line: Line | No
 
 
 def _keyed(page: Page) -> Iterator[tuple[tuple[Any, ...], Line]]:
-    """List the lines by their key; a missing key, or that of a line above, is a mistake."""
+    """List the lines by their key; a missing key, or one that a line above has, is a mistake."""
     sheet = page.sheet
     needed = [column.path for column in sheet.fields if column.needed and column.path in sheet.key]
     seen: dict[tuple[Any, ...], int] = {}

@@ -91,7 +91,7 @@ def write_workbook(folder: str | Path, quarter: Quarter, lang: str = "fr") -> by
 
 
 def write_evaluation(folder: str | Path, evaluation: Evaluation, lang: str = "fr") -> bytes:
-    """Write the self-assessment of one service as a workbook of its own; its sheet is read back like that of the whole workbook.
+    """Write the self-assessment of one service as a workbook of its own; its sheet is read back like the whole workbook's.
 
     Args:
         folder: The catalogue's folder.

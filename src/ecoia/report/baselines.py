@@ -108,7 +108,7 @@ class Levels:
             return None
         start, until = quarter.first_day(), quarter.shift(1).first_day()
         share = (until - max(start, service.since)).days / (until - start).days
-        # The baseline of all services holds the making of every machine in use then, whoever bore it; that of one does not.
+        # A baseline of all services already holds the making of every machine in use then; a baseline of one service does not.
         level = self.level(target, first, service.id, with_making=target.service is not None).scaled(share)
         if level.estimate is not None:
             if not level.estimate.value:

@@ -1,4 +1,4 @@
-"""Explain why the quarter's CO2e differs from that of the quarter before and of the year before."""
+"""Explain why the quarter's CO2e differs from the quarter before and from the same quarter a year before."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ UNSUPPORTED = (
 
 ASSUMPTIONS = (
     "operated-not-said",  # the organisation runs the site
-    "upstream-included",  # life-cycle factors: upstream of electricity (scope 3, category 3) is not told apart
+    "upstream-included",  # life-cycle factors: upstream of electricity (scope 3, category 3) is not separated
     "equipment-owned",  # the organisation bought the machines
 )
 """Assumptions of an ``InventoryLine``."""

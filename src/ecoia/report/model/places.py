@@ -79,8 +79,8 @@ class TokensUsed:
 class InventoryLine:
     """The place of a part of the total in an organisation's inventory.
 
-    ``item`` is that of the regulatory French inventory (BEGES): ``electricity``, ``capital-goods`` or ``services``. ``operated``
-    says who runs the sites of a line of electricity: ``own``, ``hosted``, or None where it is not declared.
+    ``item`` is the item of the regulatory French inventory (BEGES): ``electricity``, ``capital-goods`` or ``services``.
+    ``operated`` says who runs the sites of a line of electricity: ``own``, ``hosted``, or None where it is not declared.
     """
 
     part: str  # an indicator: co2e_operational | co2e_embodied | co2e_api

@@ -31,8 +31,8 @@ class BudgetState:
 class BaselineAddition:
     """An estimate added to a baseline, for a service that existed in one of its quarters and was not recorded yet.
 
-    The level is that of ``taken_from``, the first quarter with a record of the service, times ``share``, the part of the
-    quarter's days on which the service existed.
+    The estimate is the service's level in ``taken_from``, its first quarter with a record, times ``share``, the part of the
+    quarter's days on which it existed.
     """
 
     service: str
