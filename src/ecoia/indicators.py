@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # what an indicator is computed from; the report passes it in
 
 Held = Literal["footprint", "intensity", "measure", "whole", "phase"]
 """The place of an indicator in the report. ``footprint``: of everything and of each service; ``intensity``: of each service, in
-its own unit; ``measure``: of everything, and of each service and phase; ``whole``: of everything alone; ``phase``: of a service
-and phase alone."""
+its own unit; ``measure``: of everything, and of each service and phase; ``phase``: of a service and phase alone; ``whole``: of
+everything, computed where a target asks for it."""
 
 Target = Literal["any", "all", "service"]
 """The targets that may be set on an indicator: of all services or of one, of all only, or of one only."""

@@ -149,7 +149,7 @@ REGISTER = Sheet(
         Column(
             "succeeds",
             N_("Remplace"),
-            N_("Identifiant du service remplacé ; de plusieurs, séparés par des virgules, s’ils ont fusionné."),
+            _SUCCEEDS,
             "ids",
             width=26,
         ),

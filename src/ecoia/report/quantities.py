@@ -77,14 +77,26 @@ def relative(now: Estimate, before: Estimate) -> Quantity:
 
 
 def per_unit(energy: Quantity, units: float | None) -> Quantity:
-    """Compute Wh per functional unit from an energy in kWh: sums first, the ratio last."""
+    """Compute Wh per functional unit from an energy in kWh: sums first, the ratio last.
+
+    Example:
+        >>> per_unit(Quantity(2.0, "kWh"), 100).value
+        20.0
+        >>> per_unit(Quantity(2.0, "kWh"), None).reason
+        'no-units'
+    """
     if energy.value is None:
         return Quantity(None, "Wh", reason=energy.reason)
     return scaled(energy, 1000 / units, "Wh") if units else Quantity(None, "Wh", reason="no-units")
 
 
 def scaled(known: Quantity, factor: float, unit: str) -> Quantity:
-    """Multiply a quantity and its interval by a factor, into another unit."""
+    """Multiply a quantity and its interval by a factor, into another unit.
+
+    Example:
+        >>> scaled(Quantity(2.0, "kWh", 1.0, 4.0), 1000, "Wh")
+        Quantity(value=2000.0, unit='Wh', low=1000.0, high=4000.0, reason=None)
+    """
     value, low, high = (None if number is None else number * factor for number in (known.value, known.low, known.high))
     return Quantity(value, unit, low, high, known.reason)
 

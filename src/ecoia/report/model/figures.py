@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,12 @@ class ServiceFootprint:
     training_quarter: str | None
     accepted: float | None
     accepted_source: str | None
+
+    def __post_init__(self) -> None:
+        # The JSON holds intensities beside the fields.
+        taken = self.intensities.keys() & {each.name for each in fields(self)}
+        if taken:
+            raise ValueError(f"indicators named like a field of a service's footprint: {', '.join(sorted(taken))}; rename them")
 
     def __getattr__(self, indicator: str) -> Quantity:
         # A copy that is not filled in yet has no intensities.
