@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import plotly.graph_objects as go
 
@@ -22,16 +23,16 @@ class _Cascade:
     whole: Explained
     simulated: bool
 
-    @property
+    @cached_property
     def terms(self) -> list[tuple[str, int]]:
         """The terms; those that add come first, so that no bar begins below 0."""
         return sorted(self.whole.terms.items(), key=lambda term: (term[1] < 0, -abs(term[1])))
 
-    @property
+    @cached_property
     def order(self) -> list[str]:
         return [self.ends[0], *(name for name, _ in self.terms), self.ends[1]]
 
-    @property
+    @cached_property
     def spans(self) -> dict[str, tuple[float, float]]:
         """Start and length of each bar, in kg."""
         spans = {self.ends[0]: (0, self.whole.reference_micrograms), self.ends[1]: (0, self.whole.quarter_micrograms)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import plotly.graph_objects as go
 
@@ -36,16 +37,16 @@ class _Services:
     names: Mapping[str, str]
     simulated: frozenset[str]
 
-    @property
+    @cached_property
     def totals(self) -> dict[str, float]:
         return {service: sum(row.values()) for service, row in self.cells.items()}
 
-    @property
+    @cached_property
     def order(self) -> list[str]:
         totals = self.totals
         return sorted(totals, key=lambda service: (-totals[service], service))
 
-    @property
+    @cached_property
     def phases(self) -> list[str]:
         return ordered({phase for row in self.cells.values() for phase in row}, PHASE_STYLES)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import plotly.graph_objects as go
 
@@ -35,11 +36,11 @@ class _Origins:
     missing: Mapping[str, str]
     weights: Mapping[str, int]
 
-    @property
+    @cached_property
     def statuses(self) -> list[str]:
         return [status for status in STATUS_STYLES if any(status in row for row in self.shares.values())]
 
-    @property
+    @cached_property
     def bars(self) -> tuple[list[str], list[str]]:
         """The labels that have a bar, and the services that have none."""
         kept, others = greatest(sorted(self.weights, key=lambda name: -self.weights[name]))

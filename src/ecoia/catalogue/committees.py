@@ -11,7 +11,7 @@ from ecoia.sections import SECTIONS
 
 COMMITTEES_FILE = "committees.yaml"
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the ids are known only at run time, when pydantic checks them
     Section = str
 else:
     Section = Literal[tuple(section.id for section in SECTIONS)]
