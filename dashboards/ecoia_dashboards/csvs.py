@@ -43,10 +43,10 @@ def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
     for table in tables(report):
         columns = table.columns
         headings = [column.heading(french) for column in columns]
-        said = ([column.said(cell, french) for column, cell in zip(columns, row, strict=True)] for row in table.rows)
+        in_words = ([column.for_readers(cell, french) for column, cell in zip(columns, row, strict=True)] for row in table.rows)
         flags = {True: french.t("oui"), False: french.t("non")}
         found[f"fr/{table.id}.csv"] = BYTE_ORDER_MARK + _written(
-            [headings, *said], ";", lambda number: number.replace(".", ","), flags
+            [headings, *in_words], ";", lambda number: number.replace(".", ","), flags
         )
         found[f"international/{table.id}.csv"] = _written(
             [[column.id for column in columns], *table.rows], ",", str, {True: "true", False: "false"}

@@ -47,7 +47,7 @@ def _written(table: Table, about: dict[str, str]) -> bytes:
         MOMENT: pa.timestamp("ms", tz="UTC"),
     }
     schema = pa.schema(
-        [pa.field(column.id, types.get(column.kind, pa.string()), metadata=_said(column)) for column in table.columns],
+        [pa.field(column.id, types.get(column.kind, pa.string()), metadata=_metadata(column)) for column in table.columns],
         metadata={"ecoia.table": table.id, **about},
     )
     columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
@@ -57,13 +57,13 @@ def _written(table: Table, about: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _said(column: Column[Any]) -> dict[str, str]:
-    said = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
+def _metadata(column: Column[Any]) -> dict[str, str]:
+    metadata = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
     if column.unit:
-        said["unit"] = column.unit
+        metadata["unit"] = column.unit
     if column.unit_column:
-        said["unit_column"] = column.unit_column
-    return said
+        metadata["unit_column"] = column.unit_column
+    return metadata
 
 
 def _plain(cell: Cell) -> Cell:

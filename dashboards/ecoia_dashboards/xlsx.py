@@ -79,10 +79,10 @@ def _fill(sheet: Worksheet, table: Table, language: Language) -> None:
         for place, (column, value) in enumerate(zip(columns, row, strict=True)):
             unit_place = units[place]
             unit = column.unit if unit_place is None else row[unit_place]
-            said = column.said(value, language)
-            _write(sheet.cell(line, place + 1), said, language, share=unit == "1")
-            if isinstance(said, str):
-                widths[place] = max(widths[place], len(said) + 2)
+            shown = column.for_readers(value, language)
+            _write(sheet.cell(line, place + 1), shown, language, share=unit == "1")
+            if isinstance(shown, str):
+                widths[place] = max(widths[place], len(shown) + 2)
     for place, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = min(width, _WIDEST)
     sheet.freeze_panes = "B2"

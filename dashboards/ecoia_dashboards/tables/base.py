@@ -85,10 +85,10 @@ class Column(Generic[Item]):
             self.id, self.title, cell, self.kind, self.unit, self.unit_column, words=self.words, names=self.names, form=self.form
         )
 
-    def said(self, cell: Cell, language: Language) -> Cell:
+    def for_readers(self, cell: Cell, language: Language) -> Cell:
         """Write a cell for readers: codes in words, ids by name; numbers, days and flags stay as they are."""
         if isinstance(cell, tuple):
-            return language.t(" ; ").join(str(self.said(code, language)) for code in cell)
+            return language.t(" ; ").join(str(self.for_readers(code, language)) for code in cell)
         if isinstance(cell, str):
             return self.names.get(cell) or language.of(dict(self.words), cell)
         return cell
