@@ -213,7 +213,8 @@ class TestSameBytes:
     def test_equal_reports_give_equal_files_in_any_process_with_fonts_or_without(self, tmp_path: Path) -> None:
         (tmp_path / "none.conf").write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
         program = (
-            "import builders, hashlib, sys; from pathlib import Path; from ecoia_dashboards.pdf import render_pdf\n"
+            "import hashlib, sys; from pathlib import Path\n"
+            "from support import builders; from ecoia_dashboards.pdf import render_pdf\n"
             "print(hashlib.sha256(render_pdf(builders.sample_report(Path(sys.argv[1])))).hexdigest())"
         )
         found = set()
