@@ -1,8 +1,8 @@
-"""The quarter as BoAmps reports (Boavizta), one a service and phase: energy as measured, the task as the catalogue describes it.
+"""Export the quarter as BoAmps reports (Boavizta), one a service and phase: measured energy, and the declared task.
 
-A report that would lack what the format requires is not written; what lacks, required or not, is listed beside the reports, with
-the energy that is in none of them. Nothing is invented. Energy is that of the components, before any factor: the format is of
-one task's measure, so reserved idle is in no report, nor is the building. It has no field for CO2e.
+A report without a required field is not written. A list beside the reports names every missing field, required or not, and the
+energy that is in no report. Nothing is invented. Energy is of the components, before any factor: the format describes one
+task's measure, so reserved idle and the building are in no report. The format has no field for CO2e.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
 SPECIFICATION = "https://github.com/Boavizta/BoAmps/tree/3bfefec8446ee196d1723c0e35859eb7762da3c9/model"
-"""The version of the format that is written."""
+"""Version of the format."""
 
 LACKING_FILE = "manquants.json"
 
@@ -49,7 +49,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, SPECIFICATION)
 
 @dataclass(frozen=True)
 class Lack:
-    """A field of the format that cannot be filled. ``why`` is one of ``LACKING``."""
+    """A field of the format that cannot be filled. ``why`` is a key of ``LACKING``."""
 
     field: str
     why: str
@@ -57,17 +57,21 @@ class Lack:
 
 
 def render_boamps(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
-    """The quarter's BoAmps reports by file name, and ``LACKING_FILE``: what is in none of them, and why.
+    """Write the quarter's BoAmps reports by file name, and ``LACKING_FILE`` with the missing fields and their reasons.
 
     Args:
-        report: The quarter. It has a date only when it is published.
+        report: The quarter's data; a report has a date only once it is published.
         lang: Language of the sentences, ``fr`` or ``en``; fields and codes have none.
 
     Returns:
         One file a service and phase, valid against the format, and the list; JSON texts.
 
     Raises:
-        UsageError: there is no such language.
+        UsageError: the language is not one of ours.
+
+    Example:
+        >>> sorted(render_boamps(report))  # doctest: +SKIP
+        ['manquants.json', 'vadore-inference.json']
     """
     say = Language(lang)
     files: dict[str, str] = {}
@@ -104,7 +108,7 @@ def render_boamps(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
 
 
 class _Task:
-    """One report in the making, and what lacks in it."""
+    """One report in the making, and the fields that it lacks."""
 
     def __init__(self, report: QuarterlyReport, result: PhaseResult, say: Language) -> None:
         self.report, self.result, self.say = report, result, say
@@ -114,6 +118,7 @@ class _Task:
         self.lacking: list[Lack] = []
 
     def whole(self) -> dict[str, Any]:
+        """Write the whole report."""
         if self.result.simulated:
             self.lack("measures", "simulated", required=True)
         return {
@@ -128,15 +133,17 @@ class _Task:
         }
 
     def lack(self, field: str, why: str = "not-declared", *, required: bool = False) -> None:
+        """Note a field that cannot be filled."""
         self.lacking.append(Lack(field, why, required))
 
     def declared(self, field: str, value: Any, *, required: bool = False) -> Any:
-        """What the block says, or its lack."""
+        """Return a declared value, and note its field where it is missing."""
         if value is None:
             self.lack(field, required=required)
         return value
 
     def header(self) -> dict[str, Any] | None:
+        """Write the header; None of a quarter that is not published."""
         seal = self.report.seal
         if seal is None:
             self.lack("header", "not-published")
@@ -153,12 +160,13 @@ class _Task:
             "licensing": self.declared("header.licensing", block.licence),
             "formatVersionSpecificationUri": SPECIFICATION,
             "reportId": str(uuid.uuid5(_NAMESPACE, identity)),
-            "reportDatetime": f"{seal.published_on} 00:00:00",  # the day is what is known
+            "reportDatetime": f"{seal.published_on} 00:00:00",  # only the day is known
             "reportStatus": "final" if seal.name == report.quarter else "corrective",
             "publisher": publisher if block.confidentiality else None,
         }
 
     def task(self) -> dict[str, Any]:
+        """Write the task: its stage, family, algorithms and data."""
         result, said = self.result, self.said
         stage = BOAMPS_TASK_STAGE.get(result.phase)
         if stage is None:
@@ -181,7 +189,7 @@ class _Task:
         }
 
     def description(self) -> Iterator[str]:
-        """What a reader must know and no other field holds."""
+        """List the sentences that a reader needs and no other field holds."""
         say, result = self.say, self.result
         if self.said.description:
             yield self.said.description
@@ -202,10 +210,12 @@ class _Task:
 
     @property
     def missing(self) -> list[str]:
+        """Components whose energy is missing."""
         shares = self.result.measure.methods
         return sorted({share.component for share in shares if share.status == MISSING and share.name not in NOT_LACKING})
 
     def measure(self) -> dict[str, Any]:
+        """Write the measure: energy in kWh, duration in seconds, and how they were obtained."""
         result = self.result
         energy = result.measure.energy_components
         if energy.value is None:
@@ -223,6 +233,7 @@ class _Task:
         }
 
     def tools(self) -> set[str]:
+        """Name the tools that gave the energy."""
         return {
             "declared" if share.status == DECLARED else "wattmeter" if share.name.startswith("wattmeter") else "ecoia"
             for share in self.result.measure.methods
@@ -230,11 +241,13 @@ class _Task:
         }
 
     def tracking(self, component: str) -> str | None:
+        """Name the methods that gave the energy of a component."""
         shares = self.result.measure.methods
         names = {share.name for share in shares if share.component == component and share.status != MISSING}
         return " + ".join(sorted(names)) or None
 
     def system(self) -> dict[str, Any] | None:
+        """Write the declared operating system."""
         said = self.declared("system", self.said.system)
         return said and {
             "os": said.os,
@@ -243,10 +256,12 @@ class _Task:
         }
 
     def software(self) -> dict[str, Any] | None:
+        """Write the declared software."""
         said = self.declared("software", self.said.software)
         return said and {"language": said.language, "version": said.version}
 
     def infrastructure(self) -> dict[str, Any] | None:
+        """Write the declared infrastructure."""
         said = self.declared("infrastructure", self.said.infrastructure, required=True)
         return said and {
             "infraType": said.type,
@@ -269,7 +284,7 @@ class _Task:
         }
 
     def environment(self) -> dict[str, Any] | None:
-        """The zone where all of the report's energy was used, else the country that the block declares."""
+        """Write the only zone of the report's energy, else the declared country, with the carbon intensity of its electricity."""
         known = self.report.totals.co2e.reason != "no-zone" and len(self.report.zones) == 1
         country = self.report.zones[0] if known else self.said.country
         if country is None:
@@ -282,6 +297,7 @@ class _Task:
         return {"country": country, "powerSourceCarbonIntensity": intensity}
 
     def quality(self) -> str | None:
+        """Grade the measure by the width of its interval; None where it has none."""
         width = _half_width(self.result.measure.energy_components)
         if width is None:
             return None
@@ -325,14 +341,14 @@ def _dataset(said: Any) -> dict[str, Any]:
 
 
 def _half_width(quantity: Quantity) -> float | None:
-    """Half of the interval, relative to the value."""
+    """Compute half of the interval, relative to the value."""
     if not quantity.value or quantity.low is None or quantity.high is None:
         return None
     return (quantity.high - quantity.low) / 2 / quantity.value
 
 
 def _without_none(value: Any) -> Any:
-    """What is not known is left out, never written as null."""
+    """Leave out unknown values, which are never written as null."""
     if isinstance(value, dict):
         return {name: _without_none(part) for name, part in value.items() if part is not None}
     return [_without_none(part) for part in value] if isinstance(value, list) else value

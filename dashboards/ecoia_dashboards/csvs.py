@@ -1,7 +1,7 @@
-"""The report's tables as CSV, twice: for people who read French, and for programs anywhere.
+"""Write the report's tables as CSV in two forms: for French readers, and for programs.
 
-``fr/<table>.csv`` has ``;`` between cells, a decimal comma, French headings and words, and a mark of UTF-8 at its start: a
-French spreadsheet opens it by a double click. ``international/<table>.csv`` has ``,``, a decimal point, ids and codes.
+``fr/<table>.csv`` has ``;`` between cells, a decimal comma, French headings and words, and a byte order mark, so a French
+spreadsheet opens it on a double click. ``international/<table>.csv`` has ``,``, a decimal point, ids and codes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,34 @@ from ecoia_dashboards.tables import Cell, tables
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
-# A spreadsheet takes a text that starts so for a formula. The apostrophe before it, which says "text", is shown in a file. It
-# also stands after whatever sets cells apart for somebody: a French spreadsheet ends a cell of the other form at each ``;``.
+# A spreadsheet takes a text that starts like this for a formula, so an apostrophe goes before it (it is visible in the file). It
+# also goes after every separator that some spreadsheet uses: a French one ends a cell of the other form at each ``;``.
 _LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
 
 
 def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
-    """Every table in both forms, by ``<form>/<table>.csv``. Equal reports give equal bytes."""
+    """Write every table in both forms.
+
+    Args:
+        report: The quarter's data.
+        lang: Ignored: one form is French, the other has no language.
+
+    Returns:
+        Texts by ``<form>/<table>.csv``. Equal reports give equal bytes.
+
+    Example:
+        >>> render_csv(report)["international/trend.csv"].splitlines()[0][:18]  # doctest: +SKIP
+        'quarter,energy_kwh'
+    """
     french = Language("fr")
     found = {}
     for table in tables(report):
         columns = table.columns
         headings = [column.heading(french) for column in columns]
-        said = ([column.said(cell, french) for column, cell in zip(columns, row, strict=True)] for row in table.rows)
+        in_words = ([column.for_readers(cell, french) for column, cell in zip(columns, row, strict=True)] for row in table.rows)
         flags = {True: french.t("oui"), False: french.t("non")}
         found[f"fr/{table.id}.csv"] = BYTE_ORDER_MARK + _written(
-            [headings, *said], ";", lambda number: number.replace(".", ","), flags
+            [headings, *in_words], ";", lambda number: number.replace(".", ","), flags
         )
         found[f"international/{table.id}.csv"] = _written(
             [[column.id for column in columns], *table.rows], ",", str, {True: "true", False: "false"}

@@ -1,4 +1,4 @@
-"""The self-assessment of commitment 7 in words, and the dossier of a service as one page."""
+"""Word the self-assessment of commitment 7, and write the dossier of a service as one page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
-from ecoia_dashboards.pages import draw
+from ecoia_dashboards.pages.drawing import draw
 from ecoia_dashboards.wording import N_
 
 THEME_NAMES = {
@@ -41,7 +41,7 @@ _NOT_YET = N_("pas encore mesuré")
 
 
 def figure_text(quantity: Quantity, language: Language) -> str:
-    """A figure with its interval, or why there is none."""
+    """Write a figure with its interval, or the reason why there is none."""
     if quantity.value is None:
         reason = quantity.reason or NOT_MEASURED
         return language.t(_NOT_YET) if reason == NOT_MEASURED else language.of(wording.REASONS, reason)
@@ -50,7 +50,7 @@ def figure_text(quantity: Quantity, language: Language) -> str:
 
 
 def figures_text(evaluation: Evaluation, question: str, language: Language) -> str | None:
-    """The figures that shed light on a question, one a line; None where none does."""
+    """Write the figures that shed light on a question, one a line; None where none does."""
     lines = []
     for name in SHEDS_LIGHT_ON.get(question, ()):
         figure = figure_text(evaluation.figures[name], language)
@@ -59,7 +59,7 @@ def figures_text(evaluation: Evaluation, question: str, language: Language) -> s
 
 
 class _View:
-    """What the template asks for."""
+    """Texts of the dossier's template."""
 
     def __init__(self, evaluation: Evaluation, language: Language) -> None:
         self.evaluation, self.language = evaluation, language
@@ -67,47 +67,57 @@ class _View:
 
     @property
     def footer(self) -> str:
-        """What every printed page says at its foot."""
+        """Text at the foot of every printed page."""
         parts = (self.evaluation.organisation, self.evaluation.name, self.quarter, self.evaluation.ethics_contact)
         return " · ".join(part for part in parts if part)
 
     def figure(self, name: str) -> str:
-        """A figure of the service."""
+        """Write a figure of the service."""
         return figure_text(self.evaluation.figures[name], self.language)
 
     @property
     def lacks(self) -> str:
-        """Why there is no projection."""
+        """Reason why there is no projection."""
         return figure_text(Quantity(None, "", reason=self.evaluation.projection_lacks), self.language)
 
     def amount(self, quantity: Quantity) -> str:
-        """A figure of the projection."""
+        """Write a figure of the projection."""
         return figure_text(quantity, self.language)
 
     def beside(self, question: str) -> list[str]:
-        """The figures beside a question."""
+        """List the figures beside a question."""
         return (figures_text(self.evaluation, question, self.language) or "").splitlines()
 
     def themes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The themes and their questions, in the order in which they are asked."""
+        """List the themes and their questions, in order."""
         for theme, questions in BY_THEME.items():
             yield self.language.t(THEME_NAMES[theme]), questions
 
     def answer(self, question: str) -> str:
-        """What was answered; a dash where nothing was."""
+        """Write the answer to a question; a dash where there is none."""
         given = self.evaluation.answers.get(question)
         return self.language.t(wording.EVALUATION_ANSWERS[given.answer]) if given else "–"
 
     def question(self, question: str) -> str:
-        """A question in words."""
+        """Word a question."""
         return self.language.t(wording.EVALUATION_QUESTIONS[question])
 
 
 def render_evaluation(evaluation: Evaluation, lang: str = "fr") -> str:
-    """Write the dossier of a service as one HTML page, of the same make as the report's.
+    """Write the dossier of a service as one HTML page, drawn like the report's.
+
+    Args:
+        evaluation: The dossier.
+        lang: Language of the page, one of ``language.LANGUAGES``.
+
+    Returns:
+        The page. Equal dossiers give equal pages.
 
     Raises:
         UsageError: the language is not one of ours.
+
+    Example:
+        >>> Path("dossier.html").write_text(render_evaluation(evaluation), encoding="utf-8")  # doctest: +SKIP
     """
     language = Language(lang)
     evaluation = clean(evaluation)

@@ -1,6 +1,6 @@
-"""One-page sheets drawn from the report: one a service, in plain language, and one a region.
+"""Write one-page sheets from the report: one a service, in plain language, and one a region.
 
-Each is a page of its own, like the report's: no script, nothing from anywhere, one A4 page when printed.
+Each is a page of its own, like the report's: no script, no request to anywhere, and one A4 page when printed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import Quantity, QuarterlyReport, RegionShare, ServiceEntry, ServiceFootprint
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.figures import service_names
 from ecoia_dashboards.language import Language
-from ecoia_dashboards.pages import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
+from ecoia_dashboards.naming import service_names
+from ecoia_dashboards.pages.drawing import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
 
 MOST_LINES = 15
-"""How many services a region's sheet lists, so that it stays one page; the others are in the tables."""
+"""How many services a region's sheet lists, so that it stays one page; the tables hold the others."""
 _MOST_CHARACTERS = 300  # of a purpose, and of a source
 _FIGURES = 2  # significant, of a number in plain language
 _CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
@@ -38,6 +38,10 @@ def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
 
     Raises:
         UsageError: the language is not one of ours.
+
+    Example:
+        >>> sorted(render_fiches(report))[0]  # doctest: +SKIP
+        'service-vadore.html'
     """
     language, report = Language(lang), clean(report)
     views: dict[str, tuple[str, _Sheet]] = {}
@@ -54,7 +58,7 @@ def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
 
 
 def _file(kind: str, name: str, taken: Mapping[str, object]) -> str:
-    """A file name of plain letters, that no other sheet has."""
+    """Make a file name of plain letters that no other sheet has."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     stem = f"{kind}-{re.sub('[^a-z0-9]+', '-', plain).strip('-')[:80] or 'sans-nom'}"
     found, number = f"{stem}.html", 1
@@ -65,7 +69,7 @@ def _file(kind: str, name: str, taken: Mapping[str, object]) -> str:
 
 
 class _Sheet:
-    """What both templates ask for."""
+    """Texts that both templates use."""
 
     def __init__(self, report: QuarterlyReport, language: Language, name: str) -> None:
         self.report, self.language, self.name = report, language, name
@@ -77,26 +81,26 @@ class _Sheet:
         return [code for code in warned_of(self.report) if code in ("simulated", "no-data")]
 
     def say(self, sentences: Mapping[str, str], code: str) -> str:
-        """The sentence of a code."""
+        """Say a code in words; the code itself where it has none."""
         return self.language.of(dict(sentences), code)
 
     def service(self, service_id: str) -> str:
-        """A service's name, or its id when it is not registered."""
+        """Name a service; its id where it is not registered."""
         return service_names(self.report).get(service_id, service_id)
 
     def amount(self, quantity: Quantity) -> str:
-        """Value and unit, or why there is none."""
+        """Write a value with its unit, or the reason why there is none."""
         if quantity.value is None:
             return self.language.of(wording.REASONS, quantity.reason or "no-data")
         return self.language.amount(quantity)
 
     def interval(self, quantity: Quantity) -> str | None:
-        """Its 95 % interval."""
+        """Write the 95 % interval of a figure; None where it has none."""
         return self.language.interval(quantity)
 
 
 class _ServiceSheet(_Sheet):
-    """A service's."""
+    """Texts of a service's sheet."""
 
     def __init__(self, report: QuarterlyReport, language: Language, entry: ServiceEntry) -> None:
         self.entry = entry
@@ -109,7 +113,7 @@ class _ServiceSheet(_Sheet):
 
     @property
     def purpose(self) -> str | None:
-        """What it is for, not too long."""
+        """Purpose of the service, shortened."""
         if not self.entry.purpose:
             return None
         text = textwrap.shorten(self.entry.purpose, _MOST_CHARACTERS, placeholder="…")
@@ -117,17 +121,17 @@ class _ServiceSheet(_Sheet):
 
     @property
     def recorded(self) -> bool:
-        """Whether any energy of it is known."""
+        """Whether any of its energy is known."""
         return self.entry.energy.value is not None
 
     @property
     def whole(self) -> str:
-        """What it took in the quarter."""
+        """Energy of the quarter, in two figures."""
         return self._about(self.entry.energy)
 
     @property
     def per_use(self) -> Quantity:
-        """Electricity of a use, the idle energy of reserved machines in it; without a value where uses are not counted."""
+        """Electricity of one use in Wh, reserved idle included; without a value where uses are not counted."""
         serving = self.found.serving if self.found else None
         if serving is None or serving.energy.value is None or not serving.units:
             return Quantity(None, "Wh", reason="no-units")
@@ -137,17 +141,17 @@ class _ServiceSheet(_Sheet):
 
     @property
     def for_a_thousand(self) -> str:
-        """What a thousand uses take."""
+        """Electricity of a thousand uses."""
         return self._about(Quantity((self.per_use.value or 0.0) * 1000, "Wh"))
 
     @property
     def use(self) -> str:
-        """The electricity of a use, always in Wh."""
+        """Electricity of one use, always in Wh."""
         return self._in_wh(self.per_use.value or 0.0)
 
     @property
     def between(self) -> str | None:
-        """Where the true figure is, always in Wh."""
+        """Interval of the electricity of one use, always in Wh."""
         low, high = self.per_use.low, self.per_use.high
         if low is None or high is None:
             return None
@@ -162,7 +166,7 @@ class _ServiceSheet(_Sheet):
 
     @property
     def certainty(self) -> str | None:
-        """How sure the figure of a use is: a code of ``wording.CERTAINTY``."""
+        """How certain the figure of one use is: a code of ``wording.CERTAINTY``."""
         value, low, high = self.per_use.value, self.per_use.low, self.per_use.high
         if not value or low is None or high is None:
             return None
@@ -171,7 +175,7 @@ class _ServiceSheet(_Sheet):
 
     @property
     def not_counted(self) -> list[str]:
-        """What is not in the figure of a use, in plain words."""
+        """Parts that the figure of one use leaves out, in plain words."""
         say, results = self.language, [result for result in self.report.results if result.service == self.entry.id]
         found = [say.t("Votre ordinateur, votre téléphone et le réseau.")]
         if not results:
@@ -189,7 +193,7 @@ class _ServiceSheet(_Sheet):
 
 
 class _RegionSheet(_Sheet):
-    """A region's."""
+    """Texts of a region's sheet."""
 
     def __init__(self, report: QuarterlyReport, language: Language, region: str) -> None:
         super().__init__(report, language, region)

@@ -1,4 +1,4 @@
-"""JSON files of exports: names that stay names, texts that read as what they are."""
+"""Write the JSON files of exports: safe names, and texts that read as the data they hold."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ _ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud
 
 
 def json_text(data: Any) -> str:
-    """Indented JSON, in the order given: equal data gives equal bytes. NaN and infinity are refused."""
+    """Write indented JSON in the order given; equal data gives equal bytes.
+
+    Raises:
+        ValueError: the data holds NaN or infinity.
+    """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def json_name(name: str) -> str:
-    """A file's name that leads nowhere else, whatever the text; different texts give different names."""
+    """Make a file name that stays in its folder, whatever the text; different texts give different names.
+
+    Example:
+        >>> json_name("../a b")
+        '..%2Fa%20b.json'
+    """
     return f"{quote(name, safe='', errors='backslashreplace')}.json"

@@ -1,4 +1,4 @@
-"""Languages: French source strings, other languages by gettext, numbers and dates by Babel.
+"""Write sentences, numbers and dates in a language: French source strings, other languages by gettext, formats by Babel.
 
 Message ids are the French sentences themselves, so French needs no catalogue; ``locale/<code>/LC_MESSAGES/ecoia.po``
 is read at run time, without a build step. A message id is a ``%`` format: a literal per cent sign is written ``%%``.
@@ -34,7 +34,7 @@ LOCALE_FOLDER = Path(__file__).parent / "locale"
 NBSP = "\N{NO-BREAK SPACE}"
 NARROW_NBSP = "\N{NARROW NO-BREAK SPACE}"
 
-# The unit in which a quantity is written is the largest that leaves a figure before the decimal mark.
+# A quantity is written in the largest unit that leaves a figure before the decimal mark.
 _LADDERS = {
     "kWh": (("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6), ("µWh", 1e-9)),
     "Wh": (("kWh", 1e3), ("Wh", 1.0), ("mWh", 1e-3), ("µWh", 1e-6)),
@@ -66,7 +66,7 @@ class _French(gettext.NullTranslations):
 
 
 def catalogue_path(code: str) -> Path:
-    """The ``.po`` file of a language."""
+    """Return the path of the ``.po`` file of a language."""
     return LOCALE_FOLDER / code / "LC_MESSAGES" / "ecoia.po"
 
 
@@ -89,7 +89,11 @@ class Language:
         code: One of ``LANGUAGES``.
 
     Raises:
-        UsageError: there is no such language.
+        UsageError: the language is not one of ours.
+
+    Example:
+        >>> Language("en").quarter("2026Q4")
+        'Q4\xa02026'
     """
 
     def __init__(self, code: str) -> None:
@@ -102,48 +106,48 @@ class Language:
     # sentences
 
     def t(self, message: str, **values: object) -> str:
-        """A sentence, its ``%(name)s`` filled in."""
+        """Translate a sentence, its ``%(name)s`` filled in."""
         return self.translations.gettext(message) % values
 
     def n(self, singular: str, plural: str, count: int, **values: object) -> str:
-        """A sentence with a count, shown by ``%(count)s``."""
+        """Translate a sentence with a count, shown by ``%(count)s``."""
         return self.translations.ngettext(singular, plural, count) % {"count": self.whole(count), **values}
 
     def of(self, sentences: dict[str, str], code: str) -> str:
-        """The sentence of a code; an unknown code is shown as it is, never hidden."""
+        """Say a code in words; an unknown code is shown as it is, never hidden."""
         return self.t(sentences[code]) if code in sentences else code
 
     def listed(self, items: Iterable[str]) -> str:
-        """``a, b et c``."""
+        """List items as ``a, b et c``."""
         return str(format_list(list(items), locale=self.locale))
 
     # numbers
 
     def whole(self, number: int) -> str:
-        """A whole number with its thousands set apart, every digit shown."""
+        """Write a whole number with its thousands set apart, every digit shown."""
         return str(format_decimal(number, locale=self.locale))
 
     def number(self, number: float, figures: int = 3) -> str:
-        """A number with so many significant figures; digits before the decimal mark are never dropped."""
+        """Write a number with some significant figures; digits before the decimal mark are never dropped."""
         return self.fixed(number, decimals_for(number, figures))
 
     def fixed(self, number: float, decimals: int) -> str:
-        """A number with so many decimals."""
+        """Write a number with a fixed number of decimals."""
         return str(format_decimal(number, "#,##0" + ("." + "0" * decimals if decimals else ""), locale=self.locale))
 
     def plain(self, number: float) -> str:
-        """A number as it was given, not rounded (six decimals at most)."""
+        """Write a number as it was given, not rounded (six decimals at most)."""
         return str(format_decimal(number, "#,##0.######", locale=self.locale))
 
     def share(self, share: float) -> str:
-        """A share of 1 as a percentage; what is not zero is never written 0 %."""
+        """Write a share of 1 as a percentage; no share but 0 is written 0 %."""
         sign = "<" + NBSP if 0 < share < 0.001 else ""
         figures = "#,##0.#" if abs(share) < 0.1 or 0.99 < share < 1 else "#,##0"
         space = NBSP if self.code == "fr" else ""
         return sign + str(format_percent(0.001 if sign else share, f"{figures}{space}%", locale=self.locale))
 
     def unit_of(self, values: Iterable[float], unit: str) -> tuple[str, float]:
-        """The unit in which to write values given in ``unit``, with its size in ``unit``."""
+        """Choose the unit to write some values in, and return it with its size in ``unit``, the unit that they are given in."""
         largest = max((abs(value) for value in values), default=0.0)
         ladder = _LADDERS.get(unit, ((unit, 1.0),))
         if largest == 0:
@@ -151,7 +155,11 @@ class Language:
         return next((step for step in ladder if largest >= step[1] * 0.9995), ladder[-1])
 
     def amount(self, quantity: Quantity, figures: int = 3) -> str:
-        """``412 Wh``: the value of a quantity that has one, in the unit that its size calls for."""
+        """Write the value of a quantity, e.g. ``412 Wh``, in the unit that suits its size.
+
+        Raises:
+            ValueError: the quantity has no value.
+        """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not an amount")
         if quantity.unit == SHARE_UNIT:
@@ -160,7 +168,7 @@ class Language:
         return self.with_unit(self.number(quantity.value / size, figures), unit)
 
     def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
-        """``310 à 523 Wh``, in the unit of the value; None when there is no interval."""
+        """Write an interval, e.g. ``310 à 523 Wh``, in the unit of the value; None where there is none."""
         if quantity.value is None or quantity.low is None or quantity.high is None:
             return None
         if quantity.unit == SHARE_UNIT:
@@ -170,16 +178,16 @@ class Language:
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def change(self, quantity: Quantity) -> str:
-        """``+ 12 g``: a value that has one, with its sign."""
+        """Write a value with its sign, e.g. ``+ 12 g``."""
         sign = "" if not quantity.value else "+" + NBSP if quantity.value > 0 else "\N{MINUS SIGN}" + NBSP
         return sign + self.amount(Quantity(abs(quantity.value or 0.0), quantity.unit))
 
     def energy(self, microjoules: int) -> str:
-        """Energy kept in microjoules, as a reader wants it."""
+        """Write an energy in microjoules, in the unit that suits its size."""
         return self.amount(Quantity(kwh(microjoules), "kWh"))
 
     def seconds(self, seconds: float) -> str:
-        """A duration: seconds below two minutes, then minutes, then hours."""
+        """Write a duration: in seconds below two minutes, then in minutes, then in hours."""
         for size, unit in ((3600.0, "h"), (60.0, "min")):
             if seconds >= 2 * size:
                 return self.with_unit(self.number(seconds / size), unit)
@@ -187,29 +195,29 @@ class Language:
 
     @staticmethod
     def with_unit(number: str, unit: str) -> str:
-        """Number and unit, which a line never parts."""
+        """Join a number and its unit by a space that no line breaks."""
         return f"{number}{NBSP}{unit}"
 
     # time
 
     def quarter(self, text: str) -> str:
-        """``2026Q4`` as ``T4 2026`` or ``Q4 2026``."""
+        """Write ``2026Q4`` as ``T4 2026`` or ``Q4 2026``; any other text stays as it is."""
         try:
             quarter = Quarter.parse(text)
         except UsageError:
-            return text  # a day, or what the organisation wrote
+            return text  # a day, or a text of the organisation
         letter = "T" if self.code == "fr" else "Q"
         return f"{letter}{quarter.number}{NBSP}{quarter.year}"
 
     def day(self, iso: str) -> str:
-        """A civil day, ``2026-11-23``, in words."""
+        """Write a civil day, e.g. ``2026-11-23``, in words; any other text stays as it is."""
         try:
             return self._first(str(format_date(date.fromisoformat(iso), "d MMMM yyyy", locale=self.locale)))
         except ValueError:
             return iso
 
     def moment(self, iso: str, timezone: str) -> str:
-        """An instant in the organisation's time, to the minute."""
+        """Write an instant in a time zone, to the minute; any other text stays as it is."""
         try:
             moment = datetime.fromisoformat(iso)
         except ValueError:
@@ -218,11 +226,17 @@ class Language:
         return self._first(str(format_datetime(moment.astimezone(zone), "d MMMM yyyy HH:mm", tzinfo=zone, locale=self.locale)))
 
     def _first(self, text: str) -> str:
-        """French counts the first of a month: 1er, then 2, 3..."""
+        """Write the first day of a month as French does: 1er."""
         return f"1er{text[1:]}" if self.code == "fr" and text.startswith("1 ") else text
 
 
 def decimals_for(number: float, figures: int) -> int:
+    """Count the decimals that a number needs for some significant figures.
+
+    Example:
+        >>> decimals_for(0.0123, 2)
+        3
+    """
     if number == 0 or not math.isfinite(number):
         return 0
     rounded = float(f"{number:.{figures - 1}e}")  # 9.996 has two decimals at three figures, not three

@@ -1,4 +1,4 @@
-"""The report's tables as Parquet, one file a table: typed columns, with the unit and title of each in its metadata.
+"""Write the report's tables as Parquet, one file a table: typed columns, with the unit and title of each in its metadata.
 
 Metadata of a column: ``unit`` (``1``: a share), or ``unit_column`` where each line has its own; ``title_fr`` and ``title_en``.
 Metadata of a file: ``ecoia.table``, ``ecoia.quarter``, ``ecoia.method_version`` and ``ecoia.schema``.
@@ -7,6 +7,7 @@ Metadata of a file: ``ecoia.table``, ``ecoia.quarter``, ``ecoia.method_version``
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import LANGUAGES, Language
@@ -14,7 +15,18 @@ from ecoia_dashboards.tables import DAY, FLAG, INTEGER, MOMENT, NUMBER, Cell, Co
 
 
 def render_parquet(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:
-    """Every table, by ``<table>.parquet``. Equal reports give equal bytes."""
+    """Write every table.
+
+    Args:
+        report: The quarter's data.
+        lang: Ignored: the metadata holds the titles in every language.
+
+    Returns:
+        Files by ``<table>.parquet``. Equal reports give equal bytes.
+
+    Example:
+        >>> pd.read_parquet(io.BytesIO(render_parquet(report)["trend.parquet"]))  # doctest: +SKIP
+    """
     about = {
         "ecoia.quarter": report.quarter,
         "ecoia.method_version": report.method_version,
@@ -35,7 +47,7 @@ def _written(table: Table, about: dict[str, str]) -> bytes:
         MOMENT: pa.timestamp("ms", tz="UTC"),
     }
     schema = pa.schema(
-        [pa.field(column.id, types.get(column.kind, pa.string()), metadata=_said(column)) for column in table.columns],
+        [pa.field(column.id, types.get(column.kind, pa.string()), metadata=_metadata(column)) for column in table.columns],
         metadata={"ecoia.table": table.id, **about},
     )
     columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
@@ -45,13 +57,13 @@ def _written(table: Table, about: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _said(column: Column) -> dict[str, str]:
-    said = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
+def _metadata(column: Column[Any]) -> dict[str, str]:
+    metadata = {f"title_{code}": column.heading(Language(code)) for code in LANGUAGES}
     if column.unit:
-        said["unit"] = column.unit
+        metadata["unit"] = column.unit
     if column.unit_column:
-        said["unit_column"] = column.unit_column
-    return said
+        metadata["unit_column"] = column.unit_column
+    return metadata
 
 
 def _plain(cell: Cell) -> Cell:

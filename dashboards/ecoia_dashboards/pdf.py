@@ -1,7 +1,7 @@
-"""The report's page as a PDF for screen readers and archives: PDF/UA-1 and PDF/A-3a, the data attached.
+"""Write the report's page as a PDF for screen readers and archives: PDF/UA-1 and PDF/A-3a, with the data attached.
 
-Made from the same HTML by WeasyPrint, with fonts that matplotlib carries: a machine without fonts draws the same. Nothing is
-fetched from anywhere. Dates are those of the data and the file's id is their hash, so equal reports give equal bytes.
+WeasyPrint makes it from the same HTML, with fonts that matplotlib carries, so a machine without fonts draws the same. Nothing is
+fetched from anywhere. Dates are those of the data, and the file's id is their hash, so equal reports give equal bytes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ecoia_dashboards.svg import OUR_FONT
 
 SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
 
-_VARIANT = "pdf/a-3a"  # tagged, with what is attached; PDF/UA-1 is told beside
+_VARIANT = "pdf/a-3a"  # tagged, with attachments; PDF/UA-1 is stated beside it
 
 _FACES = (
     (OUR_FONT, "normal", "DejaVuSans.ttf"),
     (OUR_FONT, "bold", "DejaVuSans-Bold.ttf"),
     ("ecoia-mono", "normal", "DejaVuSansMono.ttf"),
 )
-"""Families of our own, with fonts that matplotlib carries: a system's fonts of the same name may be of another version."""
+"""Families of our own, from fonts that matplotlib carries: a system's fonts of the same name may be of another version."""
 
 _XMP = """\
 <?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -58,18 +58,26 @@ _XMP = """\
 </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="r"?>"""
-"""What the file says that it is. PDF/A knows no PDF/UA, so the schema of its identification is described, too."""
+"""Metadata that identifies the file. PDF/A does not know PDF/UA, so the schema of its identification is described too."""
 
 
 def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
     """Write the report as one PDF; ``rapport-<quarter>.json`` is attached to it.
 
-    Equal reports give equal bytes, with the same WeasyPrint and Pango.
+    Args:
+        report: The quarter's data.
+        lang: Language of the page, one of ``language.LANGUAGES``.
+
+    Returns:
+        The file. Equal reports give equal bytes, with the same WeasyPrint and Pango.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
-        EcoiaError: Pango, which is the system's, is not there.
+        EcoiaError: Pango, a package of the system, is not installed.
         UsageError: the language is not one of ours.
+
+    Example:
+        >>> Path("report.pdf").write_bytes(render_pdf(report))  # doctest: +SKIP
     """
     weasyprint = _weasyprint()
     from weasyprint.text.fonts import FontConfiguration
@@ -78,7 +86,7 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
     html = render_report(report, lang)
     data = report.to_json().encode("utf-8", "backslashreplace")
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC)
-    # What the page holds and the fonts beside matplotlib: nothing else is opened.
+    # Only the page's own images and the fonts beside matplotlib may be opened.
     held, ours = URLFetcher(allowed_protocols={"data"}), URLFetcher(allowed_protocols={"file"})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # WeasyPrint does not close the colour profile that it reads
@@ -107,7 +115,7 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
 def _weasyprint() -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*Expect ugly output", UserWarning)  # of a system without fonts: we bring ours
+            warnings.filterwarnings("ignore", ".*Expect ugly output", UserWarning)  # on a system without fonts; we bring ours
             import weasyprint
     except ImportError as error:
         raise MissingExtraError("the PDF", "weasyprint", extra="pdf") from error
@@ -120,7 +128,7 @@ def _weasyprint() -> Any:
 
 
 def _sheet() -> str:
-    """The fonts and what differs from the page's own sheet."""
+    """Write the fonts, and the rules that differ from the page's own sheet."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -132,7 +140,7 @@ def _sheet() -> str:
 
 
 def _finish(document: Any, pdf: Any) -> None:
-    """What WeasyPrint leaves to do before the file is written."""
+    """Correct the document before WeasyPrint writes it."""
     import pydyf
 
     objects = {item.reference: item for item in pdf.objects}
@@ -144,11 +152,11 @@ def _finish(document: Any, pdf: Any) -> None:
     pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog["AF"]))  # each attachment once
     for item in pdf.objects:
         if getattr(item, "extra", {}).get("Subtype") == "/Form":
-            item.extra.pop("Group", None)  # nothing of ours is transparent, and Chrome cuts the first letter of a group
+            item.extra.pop("Group", None)  # nothing here is transparent, and Chrome cuts the first letter of a group
 
 
 def _identify(document: Any, pdf: Any, objects: dict[bytes, Any]) -> None:
-    """Say PDF/UA beside PDF/A, and the language of the title."""
+    """State PDF/UA beside PDF/A, and the language of the title."""
     described = objects[pdf.catalog["Metadata"]]
     said = {
         "title": document.metadata.title,
@@ -161,10 +169,10 @@ def _identify(document: Any, pdf: Any, objects: dict[bytes, Any]) -> None:
 
 
 def _mend(element: Any, objects: dict[bytes, Any], above: str = "") -> set[bytes]:
-    """Give the structure the forms that the standard allows. Returns every element that can be reached.
+    """Correct the structure to the forms that the standard allows, and return every element that can be reached.
 
-    A list holds items and lists only: of a ``dl`` whose groups are ``div``, each group is a list in it. A caption is a table's.
-    A heading of a table says what it heads.
+    A list holds only items and lists, so each ``div`` of a ``dl`` becomes a list. Only a table has a caption. A table's
+    heading states whether it heads a column or a row.
     """
     kind = element["S"]
     children = [objects[child] for child in element["K"] if isinstance(child, bytes)]
@@ -183,7 +191,7 @@ def _mend(element: Any, objects: dict[bytes, Any], above: str = "") -> set[bytes
 
 
 def _name_headings(pdf: Any, root: Any) -> None:
-    """List the elements that have a name: cells name the headings that they are under."""
+    """List the elements that have a name: cells refer to their headings by name."""
     import pydyf
 
     elements = [item for item in pdf.objects if isinstance(item, pydyf.Dictionary) and "ID" in item]
@@ -193,7 +201,7 @@ def _name_headings(pdf: Any, root: Any) -> None:
 
 
 def _set_margins_apart(pdf: Any, objects: dict[bytes, Any], known: set[bytes]) -> None:
-    """Mark the running foot of each page, which is in no element that can be reached, as what it is: no content."""
+    """Mark the running foot of each page, which no reachable element holds, as an artifact and not content."""
     numbers = objects[objects[pdf.catalog["StructTreeRoot"]]["ParentTree"]]["Nums"]
     pages = [item for item in pdf.objects if isinstance(item, dict) and item.get("Type") == "/Page"]
     for page in pages:

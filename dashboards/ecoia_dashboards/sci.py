@@ -1,9 +1,9 @@
-"""The SCI of each service, in the terms of ISO/IEC 21031: E, I, M, R, O, the score, and what is inside its boundary.
+"""Export the SCI of each service, in the terms of ISO/IEC 21031: E, I, M, R, O, the score, and its boundary.
 
     SCI = (O + M + hosted models + training amortised) / R,   O = E x I
 
-All are of serving: what makes a model counts by the part of it that is amortised over the units of its life. A value that is not
-known is null, with its reason: codes are those of ``report.REASONS``.
+All terms are of serving; training counts by the part that is amortised over the units of the model's life. An unknown value is
+null, with its reason, a code of ``report.REASONS``.
 """
 
 from __future__ import annotations
@@ -21,17 +21,24 @@ STANDARD = "ISO/IEC 21031:2024"
 EQUATION = "SCI = (O + M + hosted + training) / R; O = E * I"
 
 ALWAYS_EXCLUDED = ("network", "storage", "user-devices", "energy-of-no-service")
-"""What no figure holds: networks, disks and terminals; energy that is attributed to no service."""
+"""Parts that no figure includes: networks, disks, users' devices, and energy that is attributed to no service."""
 
 _GRAMS, _UNIT = 1000.0, "gCO2e"
 
 
 def render_sci(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
-    """The SCI of every service of the quarter, a JSON text each by file name. Equal reports give equal bytes.
+    """Write the SCI of every service of the quarter.
 
     Args:
-        report: The quarter.
-        lang: Not used, since codes and figures have no language; renderers have it.
+        report: The quarter's data.
+        lang: Ignored: codes and figures have no language.
+
+    Returns:
+        JSON texts by file name. Equal reports give equal bytes.
+
+    Example:
+        >>> json.loads(render_sci(report)["vadore.json"])["SCI"]["unit"]  # doctest: +SKIP
+        'gCO2e per functional unit'
     """
     return {json_name(footprint.service): json_text(_statement(report, footprint)) for footprint in report.services}
 
@@ -109,7 +116,7 @@ def _written(quantity: Quantity, unit: str | None = None) -> dict[str, Any]:
 def _boundary(
     phases: Sequence[PhaseResult], idle_microjoules: int, embodied: Quantity, hosted: Quantity, amortised: Quantity
 ) -> dict[str, list[dict[str, Any]]]:
-    """What is in the score and what is not, each with what it is known by or the reason why not."""
+    """List the parts included in the score, with their methods, and the parts excluded, with their reasons."""
     with_energy = [result.measure for result in phases if result.measure.energy_components_microjoules]
     included: list[dict[str, Any]] = []
     excluded: list[dict[str, Any]] = []
@@ -145,7 +152,7 @@ def _boundary(
 
 
 def _sort_in(included: list[dict[str, Any]], excluded: list[dict[str, Any]], what: str, reason: str, holds: list[bool]) -> None:
-    """Into what is included where it holds for every phase, into what is excluded where for none, into both where for some."""
+    """Include a part that holds for every phase, exclude it where it holds for none, and list it in both where for some."""
     extent = {"extent": "part"} if any(holds) and not all(holds) else {}
     if any(holds):
         included.append({"what": what, **extent})

@@ -1,7 +1,7 @@
-"""Static SVG from a Plotly figure, without a browser and with the same bytes every time.
+"""Draw a Plotly figure as static SVG, without a browser and with the same bytes every time.
 
-The trace kinds and attributes that our figures use are translated to matplotlib; any other is an error that names it.
-The figure's title is not drawn: the page writes it as text, beside the data table.
+The trace kinds and attributes that our figures use are translated to matplotlib; any other is an error that names it. The title
+is not drawn: the page writes it as text, beside the data table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 INK = "#1b1f24"
 GRID = "#d5d9de"
 
-OUR_FONT = "ecoia-text"  # the name of that font where it comes with the document, as in the PDF
-_FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike everywhere; pages fall back to what is like it
+OUR_FONT = "ecoia-text"  # name of the font where it comes with the document, as in the PDF
+_FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike everywhere; pages fall back to similar fonts
 
-# Plotly's pattern shapes, as matplotlib's hatches. Not its dots: each is an outline of its own, 25 kB a figure.
+# Plotly's pattern shapes, as matplotlib's hatches. Dots are left out: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
 _MARKERS: dict[str, dict[str, Any]] = {
     "diamond": {"marker": "D", "markersize": 8},
@@ -33,7 +33,7 @@ _MARKERS: dict[str, dict[str, Any]] = {
 """Plotly's marker symbols of points in a plane."""
 _LEGEND_ENTRY_PX, _LEGEND_ROW_PX = 175, 19
 
-# matplotlib's parameters are global and read while drawing: one drawing at a time, whatever the user's own style says.
+# matplotlib reads its parameters, which are global, while it draws: draw one figure at a time, in our style.
 _LOCK = threading.Lock()
 
 
@@ -53,6 +53,10 @@ def draw(figure: go.Figure, width: int) -> str:
 
     Raises:
         UnknownTraceError: the figure holds something that has no static drawing.
+
+    Example:
+        >>> draw(charts(report, Language("fr"))["trend"].figure, 720)[:4]  # doctest: +SKIP
+        '<svg'
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -110,7 +114,7 @@ def _drawing() -> Iterator[None]:
         "legend.handleheight": 1.1,
     }
     with _LOCK, matplotlib.rc_context(), warnings.catch_warnings():
-        # Only the layout's estimate of a text's width wants the glyph: the page's own fonts draw it.
+        # Only the estimate of a text's width needs the glyph; the page's own fonts draw it.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(parameters)
@@ -118,7 +122,7 @@ def _drawing() -> Iterator[None]:
 
 
 def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
-    """Draw every trace; what the legend shows of each, with its name."""
+    """Draw every trace; return the legend's entries, each a handle and a name."""
     if _plane(figure):
         return [(_points(axes, trace), trace.name) for trace in figure.data]
     categories = _categories(figure)
@@ -139,12 +143,12 @@ def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
 
 
 def _plane(figure: go.Figure) -> bool:
-    """Whether both axes are of values, as their ranges say."""
+    """Say whether both axes are of values: both then have a range."""
     return figure.layout.xaxis.range is not None and figure.layout.yaxis.range is not None
 
 
 def _points(axes: Any, trace: Any) -> Any:
-    """Points of a plane."""
+    """Draw points between two axes of values."""
     if trace.type != "scatter" or trace.mode != "markers":
         raise UnknownTraceError(f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers")
     style = _MARKERS.get(trace.marker.symbol)
@@ -159,7 +163,7 @@ def _horizontal(figure: go.Figure) -> bool:
 
 
 def _categories(figure: go.Figure) -> list[str]:
-    """The categories in the order of their axis; a figure has one axis of categories, named by ticks, and one of values."""
+    """List the categories in the order of their axis; a figure has one axis of categories, named by ticks, and one of values."""
     return list((figure.layout.yaxis if _horizontal(figure) else figure.layout.xaxis).tickvals)
 
 
@@ -184,7 +188,7 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
         if length:
             places.append(place)
             sizes.append(length)
-            starts.append(stacked[place] if base is None else base)  # a bar with a base of its own stands in no stack
+            starts.append(stacked[place] if base is None else base)  # a bar with a base of its own is not stacked
             if base is None:
                 stacked[place] += length
     edge = {"left": starts} if horizontal else {"bottom": starts}
@@ -242,7 +246,7 @@ def _axes(axes: Any, figure: go.Figure) -> None:
     low, high = value_layout.range
     middle = (-0.55, len(categories) - 0.45)
     if horizontal:
-        axes.set_ylim(middle[::-1])  # the first category on top, as it is read
+        axes.set_ylim(middle[::-1])  # the first category on top
         axes.set_xlim(low, high)
         axes.spines["bottom"].set_visible(False)
     else:

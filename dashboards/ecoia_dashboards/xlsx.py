@@ -1,6 +1,6 @@
-"""The report's tables as a workbook, a sheet a table: typed cells, filters, headings that stay, number formats.
+"""Write the report's tables as a workbook, a sheet a table: typed cells, filters, frozen headings, number formats.
 
-No text of anybody's becomes a formula: a text is written as a text, and marked so that editing its cell keeps it one.
+No text becomes a formula: texts are written as texts, and marked so that they stay texts when their cell is edited.
 """
 
 from __future__ import annotations
@@ -28,12 +28,26 @@ _HEADING_FONT, _HEADING_FILL = Font(bold=True, color="FFFFFF"), PatternFill("sol
 _WRAPPED = Alignment(wrap_text=True, vertical="top")
 _DAYS = {"fr": "dd/mm/yyyy", "en": "yyyy-mm-dd"}
 
-# In a workbook's text, _x0041_ is an A. What is written so by anybody is to be read as it is.
+# In a workbook's text, _x0041_ stands for an A, so a text that holds such a code is escaped.
 _CODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
-    """One workbook. Tables without a line have no sheet; the first sheet names them. Equal reports give equal bytes."""
+    """Write one workbook.
+
+    Args:
+        report: The quarter's data.
+        lang: Language of the workbook, one of ``language.LANGUAGES``.
+
+    Returns:
+        The workbook. Tables without a line have no sheet; the first sheet names them. Equal reports give equal bytes.
+
+    Raises:
+        UsageError: the language is not one of ours.
+
+    Example:
+        >>> Path("report.xlsx").write_bytes(render_xlsx(report, "en"))  # doctest: +SKIP
+    """
     language = Language(lang)
     first, *others = tables(report)
     empty = [language.t(table.title) for table in others if not table.rows]
@@ -65,10 +79,10 @@ def _fill(sheet: Worksheet, table: Table, language: Language) -> None:
         for place, (column, value) in enumerate(zip(columns, row, strict=True)):
             unit_place = units[place]
             unit = column.unit if unit_place is None else row[unit_place]
-            said = column.said(value, language)
-            _write(sheet.cell(line, place + 1), said, language, share=unit == "1")
-            if isinstance(said, str):
-                widths[place] = max(widths[place], len(said) + 2)
+            shown = column.for_readers(value, language)
+            _write(sheet.cell(line, place + 1), shown, language, share=unit == "1")
+            if isinstance(shown, str):
+                widths[place] = max(widths[place], len(shown) + 2)
     for place, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = min(width, _WIDEST)
     sheet.freeze_panes = "B2"
@@ -78,11 +92,11 @@ def _fill(sheet: Worksheet, table: Table, language: Language) -> None:
 def _write(cell: SheetCell | MergedCell, value: Cell, language: Language, *, share: bool) -> None:
     if isinstance(value, str):
         cell.value = _CODED.sub("_x005F_", value)[:_LONGEST_TEXT]
-        cell.data_type = "s"  # else what begins with = is a formula, and what begins with # an error
+        cell.data_type = "s"  # else a text that begins with = becomes a formula, and one with # an error
         cell.quotePrefix = True
         cell.alignment = _WRAPPED
     elif isinstance(value, datetime):
-        # A sheet knows no time zone: the heading says UTC.
+        # A sheet has no time zones; the heading states UTC.
         cell.value, cell.number_format = value.astimezone(UTC).replace(tzinfo=None), f"{_DAYS[language.code]} hh:mm"
     elif isinstance(value, date):
         cell.value, cell.number_format = value, _DAYS[language.code]
@@ -93,7 +107,7 @@ def _write(cell: SheetCell | MergedCell, value: Cell, language: Language, *, sha
 
 
 def _number_format(number: float, *, share: bool) -> str:
-    """As many decimals as three figures ask for, two of a percentage: what is not zero never reads as zero."""
+    """Choose the decimals of three significant figures, or of two for a percentage, so that no number but 0 reads as 0."""
     if isinstance(number, int):
         return "#,##0"
     decimals = decimals_for(number * 100, 2) if share else decimals_for(number, 3)
@@ -101,7 +115,7 @@ def _number_format(number: float, *, share: bool) -> str:
 
 
 def _packed(workbook: Workbook, moment: datetime) -> bytes:
-    """The workbook's file, every date in it that of the data."""
+    """Pack the workbook's file; every date in it is the data's."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(drawn, "w") as archive:
         ExcelWriter(workbook, archive).save()

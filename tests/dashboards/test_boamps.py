@@ -1,4 +1,4 @@
-"""BoAmps reports: valid against the official schemas, nothing invented, what lacks listed, no energy lost on the way."""
+"""BoAmps reports: valid against the official schemas, nothing invented, every missing field listed, no energy lost."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def exported(folder: Path, *records: Record, **options: Any) -> dict[str, Any]:
 
 
 def lacking(files: dict[str, Any], index: int = 0) -> dict[str, tuple[str, bool]]:
-    """Field -> why and whether the format requires it, of one task."""
+    """Missing fields of one task: why, and whether the format requires the field."""
     return {lack["field"]: (lack["why"], lack["required"]) for lack in files[LACKING_FILE]["tasks"][index]["lacking"]}
 
 
@@ -145,7 +145,7 @@ def test_figures_and_descriptions_go_where_the_format_has_them(tmp_path: Path) -
     }
     assert serving["environment"]["country"] == "FRA"
     assert serving["environment"]["powerSourceCarbonIntensity"] > 0
-    # What a phase says of itself stands in place of what the service says; the rest is the service's.
+    # Fields declared for a phase replace those of its service; the other fields stay the service's.
     assert serving["task"]["algorithms"][0]["algorithmName"] == "LSA"
     assert training["task"]["algorithms"] == [{"foundationModelName": "small", "trainingType": "transferLearning"}]
     assert training["task"]["dataset"] == serving["task"]["dataset"]

@@ -1,4 +1,4 @@
-"""Figures: what they claim is in their data, and their drawing is the same everywhere."""
+"""Figures: their claims are in their data, and they are drawn alike everywhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ecoia.report import Quantity, QuarterlyReport, TrendPoint
 from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import charts
+from ecoia_dashboards.figures.chart import value_axis
 from ecoia_dashboards.language import Language
 from support import builders
 
@@ -100,7 +101,7 @@ class TestFigures:
             assert all(contrast(color) >= 4.5 for color, _ in styles.values())
 
     def test_the_style_sheets_colours_are_legible_on_their_grounds(self) -> None:
-        sheet = (Path(figures.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+        sheet = (Path(figures.__file__).parents[1] / "templates" / "report.css").read_text(encoding="utf-8")
         colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", sheet))
         for text in ("ink", "soft", "accent", "link", "good", "bad", "unsure", "warn-ink"):
             for ground in ("paper", "wash", "warn-wash"):
@@ -179,7 +180,7 @@ class TestFigures:
     @given(st.floats(1e-9, 1e9))
     def test_ticks_are_round_even_few_and_told_apart(self, largest: float) -> None:
         figure = go.Figure()
-        figures._value_axis(figure, "x", largest, "kWh", FRENCH, room=1.25)
+        value_axis(figure, "x", largest, "kWh", FRENCH, room=1.25)
         ticks, texts = figure.layout.xaxis.tickvals, figure.layout.xaxis.ticktext
         assert ticks[0] == 0
         assert 2 <= len(ticks) <= 7

@@ -1,4 +1,4 @@
-"""The formats beside the page: the same figures in each, typed, exact, and nothing of anybody's that comes alive."""
+"""The formats beside the page: the same figures in each, typed, exact, and no text that becomes a formula."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ calibrations:
      date: 2026-06-15}
 """
 
-# What is no table's: words, the page's own figures, and what "about" says in words.
+# Fields that no table holds: words, the page's own figures, and facts that "about" holds as text.
 IN_NO_TABLE = {"commitments", "governance", "start_utc", "end_utc"}
 
 # Numbers that have no unit of their own: ratios of dispersion, figures of quality.
@@ -421,7 +421,7 @@ class TestEveryFormat:
 
 
 def digests(report: QuarterlyReport) -> str:
-    """What identifies the bytes of every format of a report."""
+    """Digests of the bytes of every format of a report."""
     found = hashlib.sha256()
     workbooks = (render_xlsx(report, lang) for lang in LANGUAGES)
     for content in (*render_csv(report).values(), *render_parquet(report).values(), *workbooks):
@@ -432,7 +432,7 @@ def digests(report: QuarterlyReport) -> str:
 class TestWriting:
     @pytest.fixture
     def renderers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Renderers of our own, found as those of any package are."""
+        """Renderers defined here, found like those of any package."""
         entries = [
             EntryPoint(name, f"test_formats:{name}", formats.GROUP)
             for name in ("good", "failing", "several", "outside", "nothing")

@@ -21,9 +21,11 @@ from ecoia.catalogue.uncertainty import GSD
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.impact import change, doublecounting, hosted
+from ecoia.indicators import INDICATORS
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import wording
 from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
@@ -82,7 +84,7 @@ def declared(folder: Path, *tokens: Tokens) -> QuarterlyReport:
 
 
 class Page(HTMLParser):
-    """What a page holds: its tags, its words (spaces of every kind made plain), its values."""
+    """A parsed page: its tags, its words (every kind of space made plain), its values."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -133,7 +135,7 @@ def page(sample: QuarterlyReport) -> Page:
 
 
 def bare(**values: object) -> QuarterlyReport:
-    """A report of nothing recorded, without a catalogue."""
+    """A report without any record or catalogue."""
     return build_report(
         [],
         Quarter(2026, 4),
@@ -267,7 +269,7 @@ class TestWords:
             (semconv.PHASES, wording.PHASES),
             (semconv.COMPONENTS, wording.COMPONENTS),
             (set(semconv.KINDS) - {semconv.KIND_OUTCOME}, wording.KINDS),
-            (catalogue.INDICATORS, wording.INDICATORS),
+            (INDICATORS, wording.INDICATORS),
             (hosted.STANDINGS, wording.STANDINGS),
             (GSD, wording.DEVIATIONS),
             (catalogue.EQUIVALENCES, wording.EQUIVALENCES),
@@ -310,6 +312,7 @@ class TestWords:
                 keywords={"_": None, "N_": None, "t": None, "n": (1, 2), "ngettext": (1, 2)},
             )
         }
+        found |= {message for section in SECTIONS for message in (section.title, section.name_in_choices)}
         with catalogue_path(lang).open("rb") as file:
             messages = [message for message in read_po(file, locale=lang, abort_invalid=True) if message.id]
         known = {tuple(m.id) if isinstance(m.id, list | tuple) else m.id for m in messages}

@@ -1,4 +1,4 @@
-"""The PDF: what a screen reader, an archive and a committee find in it, read back with another library than wrote it."""
+"""The PDF as a screen reader, an archive and a committee find it, read with another library than the one that wrote it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ecoia_dashboards.language import LANGUAGES
 from ecoia_dashboards.pdf import SYSTEM_PACKAGES, render_pdf
 from support import builders
 
-# What may stand below what (ISO 32000-1, 14.8.4), of the kinds whose forms matter to who listens.
+# Kinds allowed below each kind (ISO 32000-1, 14.8.4), as far as they matter to a listener.
 BELOW = {
     "/Table": {"/TR", "/THead", "/TBody", "/TFoot", "/Caption"},
     "/THead": {"/TR"},
@@ -73,7 +73,7 @@ def children(element: Any) -> list[Any]:
 
 
 def elements(pdf: pikepdf.Pdf) -> Iterator[tuple[Any, str]]:
-    """Every element of the structure, with the kind of the one above."""
+    """Every element of the structure, with the kind of its parent."""
     waiting = [(child, "") for child in children(pdf.Root.StructTreeRoot)]
     while waiting:
         element, above = waiting.pop(0)
@@ -213,7 +213,8 @@ class TestSameBytes:
     def test_equal_reports_give_equal_files_in_any_process_with_fonts_or_without(self, tmp_path: Path) -> None:
         (tmp_path / "none.conf").write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
         program = (
-            "import builders, hashlib, sys; from pathlib import Path; from ecoia_dashboards.pdf import render_pdf\n"
+            "import hashlib, sys; from pathlib import Path\n"
+            "from support import builders; from ecoia_dashboards.pdf import render_pdf\n"
             "print(hashlib.sha256(render_pdf(builders.sample_report(Path(sys.argv[1])))).hexdigest())"
         )
         found = set()

@@ -1,4 +1,4 @@
-"""The report in a real browser: what is in the JSON is seen, nothing is requested, nobody is left out."""
+"""The report in a real browser: every figure of the JSON is shown, nothing is requested, every reader can use it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def files(report: QuarterlyReport, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 class Seen:
-    """What happened while a page was open."""
+    """Events while a page was open."""
 
     def __init__(self, page: Page) -> None:
         self.requests: list[str] = []

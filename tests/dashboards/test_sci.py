@@ -1,4 +1,4 @@
-"""The SCI export: its parts give its score, and a value that is not known is null with its reason."""
+"""The SCI export: its parts give its score, and an unknown value is null with its reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def exported(folder: Path, *records: Record, service: str = SERVICE, **files: st
 
 
 def parts_per_unit(found: dict[str, Any]) -> float:
-    """The equation, by the parts that are written."""
+    """The score, computed from the exported parts."""
     parts = [found[name]["value"] or 0.0 for name in ("O", "M", "hosted")]
     return sum(parts) / found["R"]["value"] + (found["training"]["value"] or 0.0)
 

@@ -1,4 +1,4 @@
-"""The workbook: what is filled in comes back into the catalogue, what is wrong is named by its cell, nothing else changes."""
+"""The workbook: filled cells come back into the catalogue, mistakes are named by their cell, nothing else changes."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_every_file_is_filled_in_from_the_starter_without_yaml(tmp_path: Path) -
 
 
 def test_what_the_workbook_does_not_show_stays(folder: Path) -> None:
-    """Comments, fields without a column, the style of lines that nobody changed."""
+    """Comments, fields without a column, and the style of unchanged lines stay."""
     path = folder / "targets.yaml"
     path.write_text(path.read_text() + "recalculation: {threshold: 0.1}   # agreed\n")
     before = texts(folder)
@@ -489,7 +489,7 @@ _quarters = st.sampled_from(["2026Q4", "2027Q1", "2027Q2"])
 
 @st.composite
 def committees(draw: st.DrawFn) -> dict[str, Any]:
-    """What may stand in ``committees.yaml``, with texts of every kind."""
+    """Contents of ``committees.yaml``, with texts of every kind."""
     ids = draw(st.lists(st.from_regex(r"[a-z][a-z0-9._-]{0,5}", fullmatch=True), unique=True, max_size=4))
     recommendations = [{"id": i, "quarter": draw(_quarters), "body": "comite-interne", "text": draw(_text)} for i in ids]
     actions = [
@@ -515,7 +515,7 @@ def committees(draw: st.DrawFn) -> dict[str, Any]:
 )
 @given(old=committees(), new=committees(), lang=st.sampled_from(["fr", "en"]))
 def test_write_read_write_gives_the_same(folder: Path, old: dict[str, Any], new: dict[str, Any], lang: str) -> None:
-    """Whatever stands in the catalogue: read back it is the same; filled with other lines, the next workbook has those."""
+    """Any catalogue reads back the same; filled with other lines, the next workbook has those lines."""
     path = folder / COMMITTEES_FILE
     path.write_text(yaml.safe_dump(old), encoding="utf-8")
     before = texts(folder)
@@ -549,7 +549,7 @@ def test_write_read_write_gives_the_same(folder: Path, old: dict[str, Any], new:
 
 @given(st.data(), st.sampled_from(["fr", "en"]))
 def test_what_is_shown_is_understood(data: st.DataObject, lang: str) -> None:
-    """Of every column: the value that a cell shows is the value that it says."""
+    """In every column, the value shown in a cell is the value read back."""
     column: Column = data.draw(st.sampled_from([column for sheet in SHEETS for column in sheet.fields]))
     some_quarters = st.builds(lambda y, n: f"{y}Q{n}", st.integers(1970, 2261), st.integers(1, 4))
     values: dict[str, st.SearchStrategy[Any]] = {

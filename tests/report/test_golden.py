@@ -1,6 +1,6 @@
-"""The whole report as data, against what it was when a person last looked: no figure, code or name moves unseen.
+"""The whole report as data, against the version that a person last reviewed: no figure, code or name changes unseen.
 
-After a change that is meant to move one: ``GOLDEN=write python -m pytest tests/report/test_golden.py``, then read the difference.
+After an intended change: ``GOLDEN=write python -m pytest tests/report/test_golden.py``, then read the difference.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from support.builders import full_report
 GOLDEN = Path(__file__).parent / "golden" / "report.json"
 
 
-def told(folder: Path) -> Any:
-    """The data of a report with something of everything, its record ids counted from 0."""
+def data_of(folder: Path) -> Any:
+    """The data of a report with a line in every part, its record ids counted from 0."""
     text = full_report(folder).to_json()
     names: dict[str, str] = {}
     for found in sorted(set(re.findall(r"record-\d{6}", text))):
@@ -28,7 +28,7 @@ def told(folder: Path) -> Any:
 
 
 def differences(now: Any, then: Any, where: str = "") -> list[str]:
-    """Where two reports differ; numbers to nine digits, as machines round the last ones otherwise."""
+    """List the differences of two reports; numbers are compared to nine digits, as machines round the last ones differently."""
     if isinstance(now, dict) and isinstance(then, dict):
         keys = sorted({*now, *then})
         return [line for key in keys for line in differences(now.get(key, "(none)"), then.get(key, "(none)"), f"{where}.{key}")]
@@ -40,7 +40,7 @@ def differences(now: Any, then: Any, where: str = "") -> list[str]:
 
 
 def test_the_report_is_what_it_was(tmp_path: Path) -> None:
-    now = told(tmp_path)
+    now = data_of(tmp_path)
     if os.environ.get("GOLDEN") == "write":
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps(now, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")

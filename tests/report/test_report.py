@@ -181,7 +181,7 @@ def test_importing_the_report_loads_no_pandas() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-# -- what a quarter is -----------------------------------------------------------------------------------------------
+# -- the bounds of a quarter -----------------------------------------------------------------------------------------------
 
 
 def test_only_the_quarter_in_civil_time_counts() -> None:
@@ -216,7 +216,7 @@ def test_a_quarter_that_was_not_over_says_so() -> None:
     assert "partial-quarter" not in report(record(cpu=1), LATER).notices
 
 
-# -- what is not known -----------------------------------------------------------------------------------------------
+# -- unknown values -----------------------------------------------------------------------------------------------
 
 
 def test_without_a_zone_energy_is_shown_and_co2e_is_not() -> None:
@@ -585,7 +585,7 @@ def test_a_trajectory_waits_for_its_baseline_then_for_its_horizon(tmp_path: Path
 
 
 def four_quarters(*energies: float, **fields: Any) -> list[Record]:
-    """A baseline of 10 kWh in each quarter of 2026, what was used in each of 2027, and something later."""
+    """A baseline of 10 kWh in each quarter of 2026, some use in each quarter of 2027, and a later record."""
     days = [f"{year}-{month}-05T10:00" for year in (2026, 2027) for month in ("02", "05", "08", "11")]
     used = zip(days, (10, 10, 10, 10, *energies), strict=False)
     return [
@@ -970,7 +970,7 @@ GRIDS = FactorSet([factor("FRA", 2025, 50.0), factor("FRA", 2026, 40.0), factor(
 
 
 def changed(*records: Record, **values: Any) -> dict[str, QuarterChange]:
-    """The changes of 2026Q4 by what it is compared with."""
+    """The changes of 2026Q4 by the quarter compared."""
     values = {"zone": "FRA", "factors": GRIDS} | values
     return {each.against: each for each in report(*records, LATER, **values).changes}
 

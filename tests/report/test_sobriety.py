@@ -1,4 +1,4 @@
-"""Where less would do: drawn from the data alone, and what the data does not say is said."""
+"""Savings: drawn from the data alone, and the reasons stated where the data does not allow any."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HIGHER, LOWER = ", quality: {score: higher}", ", quality: {score: lower}"
 
 
 def run(number: int, used: float, score: float | None = None, result: str = "ok") -> list[Record]:
-    """A training run of so many kWh, with its figure of quality, and how it ended."""
+    """A training run: its energy in kWh, its figure of quality, and its end."""
     start, run_id = f"2026-10-{number // 40 + 1:02}T{number % 20:02}:00", f"run-{number:03}"
     quality = {} if score is None else {"score": score}
     return [

@@ -1,8 +1,8 @@
-"""How Chromium is started."""
+"""Arguments that start Chromium."""
 
 from __future__ import annotations
 
-# No network, no profile, no graphics card, and a container's user may have no sandbox.
+# Without network, profile or graphics card; in a container, the user may have no sandbox.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

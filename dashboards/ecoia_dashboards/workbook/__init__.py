@@ -1,7 +1,8 @@
-"""The catalogue as one XLSX workbook, for who fills it in without YAML: written from the folder, read back into it.
+"""Write the catalogue as one XLSX workbook, for people who fill it in without YAML, and read it back.
 
-``sheets`` says which sheets and columns there are, ``cells`` how a value is shown and understood, ``tables`` what the catalogue
-holds of each sheet, ``writing`` and ``reading`` what their names say. Found by the entry point ``ecoia.forms``.
+``sheets`` declares the sheets and columns, ``cells`` shows and understands a value, and ``tables`` maps the catalogue to lines.
+``writing`` writes the workbook, on ``book`` and ``validations``. ``reading`` reads it back: ``filled`` reads its cells,
+``merging`` finds the changes, and ``mistakes`` places each mistake at its cell. The entry point ``ecoia.forms`` finds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a value looks like in a cell, and what a filled cell says: with the habits of people and of spreadsheets."""
+"""Show a value in a cell, and understand a filled cell, with the habits of people and of spreadsheets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ecoia_dashboards.wording import N_
 from ecoia_dashboards.workbook.sheets import Column
 
 Value = Any
-"""Of a cell: text, number, bool, ``date``, or a tuple of texts; None: nothing is said."""
+"""Value of a cell: text, number, bool, ``date``, or a tuple of texts; None: the cell is empty."""
 
 YES, NO = N_("oui"), N_("non")
 DAY_FORMAT, NUMBER_FORMAT, TEXT_FORMAT = "yyyy-mm-dd", "General", "@"
@@ -34,27 +34,27 @@ _FALSE, _TRUE = ("non", "no", "faux", "false"), ("oui", "yes", "vrai", "true")
 
 @cache
 def language_of(lang: str) -> Language:
-    """A language, made once: a workbook asks for thousands of words."""
+    """Return a language, made once: a workbook asks for thousands of words."""
     return Language(lang)
 
 
 def normal(text: str) -> str:
-    """A text as the workbook keeps it: without what no cell can hold, without spaces around it."""
+    """Clean a text for a cell: without characters that no cell can hold, without spaces around it."""
     return clean(_LINE_ENDS.sub("\n", text)).strip()
 
 
 def escaped(text: str) -> str:
-    """A text for the file: ``_x0041_`` would be read as the character of that number."""
+    """Escape a text for the file, where ``_x0041_`` would be read as the character of that number."""
     return _ESCAPED.sub(r"_x005F_x\1_", text)
 
 
 def unescaped(text: str) -> str:
-    """The text that the file means."""
+    """Undo the escapes of a text from the file."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def plain(value: Value) -> Any:
-    """A value as JSON has it: two values are the same when this is. Spreadsheets keep 15 digits of a number."""
+    """Write a value as JSON data, to compare it by. Spreadsheets keep 15 digits of a number."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float):
@@ -63,7 +63,7 @@ def plain(value: Value) -> Any:
 
 
 def known(column: Column, value: Any) -> Value:
-    """A value of the catalogue as a cell has it."""
+    """Write a value of the catalogue as a cell has it."""
     if value is None or value == "" or value == ():
         return None
     if column.kind in ("text", "id"):
@@ -74,7 +74,7 @@ def known(column: Column, value: Any) -> Value:
 
 
 def choices(column: Column, language: Language) -> dict[str, str]:
-    """The codes of a choice and what they are called in a language."""
+    """Map the codes of a choice to their names in a language."""
     units = column.units or {}
     return {
         code: _spaced(language.t(name) + (f" ({language.t(units[code])})" if code in units else ""))
@@ -83,12 +83,12 @@ def choices(column: Column, language: Language) -> dict[str, str]:
 
 
 def quarter_text(text: str, language: Language) -> str:
-    """A quarter in a language, with a space that people type."""
+    """Write a quarter in a language, with a space that people type."""
     return _spaced(language.quarter(text))
 
 
 def shown(column: Column, value: Value, language: Language) -> Any:
-    """What a cell holds for a value."""
+    """Return the content of a cell for a value."""
     if value is None or column.kind in ("text", "id", "number", "whole", "day", "information"):
         return value
     if column.kind == "boolean":
@@ -103,15 +103,22 @@ def shown(column: Column, value: Value, language: Language) -> Any:
 
 
 def understood(column: Column, content: Any, lang: str) -> Value:
-    """What a cell says.
+    """Understand the content of a cell.
 
     Args:
         column: Its column.
-        content: What the spreadsheet has in it.
-        lang: Language of the workbook: how a comma in a number and a day with slashes are meant.
+        content: Its content in the spreadsheet.
+        lang: Language of the workbook, which decides how to read a comma in a number and a day with slashes.
+
+    Returns:
+        The value; None of an empty cell.
 
     Raises:
         ValueError: it cannot be understood; the message has the value and the remedy.
+
+    Example:
+        >>> understood(Column("horizon", "Horizon", "", "whole"), "2 030", "fr")
+        2030
     """
     if isinstance(content, str):
         content = normal(unescaped(content))
@@ -149,7 +156,7 @@ def _number(column: Column, content: Any, lang: str) -> float | int:
 
 
 def _written(text: str, lang: str) -> float:
-    """A number that was typed as text: ``1 234,5``, ``90 %``; nan where it is none, or could be two."""
+    """Read a number typed as text: ``1 234,5``, ``90 %``; nan where it is no number, or could be read as two."""
     digits = _SPACES.sub("", text)
     scale = 1.0
     if digits.endswith("%"):
@@ -231,7 +238,7 @@ def _several(column: Column, content: Any, lang: str) -> tuple[str, ...]:
 
 
 def _names(column: Column, code: str) -> Iterator[str]:
-    """What a code of a choice is called, in every language, with its unit and without."""
+    """List the names of a code of a choice, in every language, with its unit and without."""
     for lang in LANGUAGES:
         language = language_of(lang)
         yield choices(column, language)[code]
@@ -247,7 +254,7 @@ def _folded(text: str) -> str:
 
 
 def same(text: str, other: str) -> bool:
-    """Whether two titles are the same to a reader: case, spaces, kinds of apostrophe and a star at the end do not count."""
+    """Say whether two titles are the same to a reader: case, spaces, kinds of apostrophe and a star at the end do not count."""
     return _folded(text).rstrip(" *") == _folded(other).rstrip(" *")
 
 

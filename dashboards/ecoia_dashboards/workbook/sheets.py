@@ -1,4 +1,4 @@
-"""The sheets of the workbook and their columns: what each is called, explained, and where in the catalogue it stands."""
+"""Declare the sheets of the workbook and their columns: title, help, and place in the catalogue."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from ecoia.catalogue import (
     SERVICES_FILE,
     TARGETS_FILE,
 )
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import wording
 from ecoia_dashboards.wording import N_
 
 Kind = Literal[
     "text", "id", "ids", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
 ]
-"""How a cell is shown and understood. ``information`` is for the reader: it is never read back."""
+"""How a cell is shown and understood. ``information`` is for the reader and is never read back."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column. ``path`` is its field (``decision.body``); ``of`` the sheet whose first column lists what may stand in it."""
+    """A column. ``path`` is its field (``decision.body``); the first column of sheet ``of`` lists the ids that it may hold."""
 
     path: str
     label: str
@@ -35,8 +36,8 @@ class Column:
     kind: Kind = "text"
     needed: bool = False
     width: int = 18
-    words: Mapping[str, str] | None = None  # of a choice: codes and what they are called
-    units: Mapping[str, str] | None = None  # ... and the unit that follows the name
+    words: Mapping[str, str] | None = None  # of a choice: codes and their names
+    units: Mapping[str, str] | None = None  # of a choice: unit that follows the name
     of: str | None = None
 
 
@@ -44,8 +45,8 @@ class Column:
 class Sheet:
     """A sheet: a list of a file of the catalogue, one line an item; or, as a ``form``, some values of it, one a line.
 
-    ``source`` is where a loaded ``Catalogue`` has the items, ``path`` where the file has them, ``key`` the columns that tell two
-    lines apart. A line that has none of ``substance`` says nothing yet.
+    ``source`` is the place of the items in a loaded ``Catalogue``, ``path`` their place in the file, and ``key`` the columns that
+    tell two lines apart. A line with none of the columns of ``substance`` filled in is ignored.
     """
 
     id: str
@@ -70,29 +71,7 @@ class Sheet:
         return self.file.endswith(".csv")
 
 
-SECTIONS = {
-    "synthese": N_("Synthèse"),
-    "engagement": N_("Engagement n° 7"),
-    "perimetre": N_("Périmètre"),
-    "resultats": N_("Résultats par service"),
-    "evolution": N_("Évolution"),
-    "trajectoire": N_("Trajectoire et budget"),
-    "sobriete": N_("Sobriété"),
-    "autres-engagements": N_("Liens avec les autres engagements"),
-    "incertitudes": N_("Incertitudes"),
-    "recommandations": N_("Recommandations et suites"),
-    "annexes": N_("Annexes"),
-}
-"""The parts of the report that can carry a comment."""
-
-STATES = {
-    "planned": N_("prévue"),
-    "under-way": N_("en cours"),
-    "done": N_("faite"),
-    "dropped": N_("abandonnée"),
-}
-"""Of an action."""
-
+_SECTIONS = {section.id: section.name_in_choices for section in SECTIONS}
 OPERATORS = {">=": N_("au moins"), "<=": N_("au plus")}
 
 _STATUSES = {code: name for code, name in wording.SERVICE_STATUSES.items() if code != "unregistered"}
@@ -170,7 +149,7 @@ REGISTER = Sheet(
         Column(
             "succeeds",
             N_("Remplace"),
-            N_("Identifiant du service remplacé ; de plusieurs, séparés par des virgules, s’ils ont fusionné."),
+            _SUCCEEDS,
             "ids",
             width=26,
         ),
@@ -224,7 +203,7 @@ TARGETS = Sheet(
             "choice",
             needed=True,
             width=40,
-            words=wording.INDICATORS,
+            words={code: wording.INDICATORS[code] for code in INDICATORS},
             units=_UNITS,
         ),
         Column("service", N_("Service"), _SERVICE, "id", width=26, of="register"),
@@ -322,7 +301,7 @@ ACTIONS = Sheet(
         Column("due", N_("Échéance"), _QUARTER, "quarter", needed=True, width=12),
         _service(),
         Column("answers", N_("Répond à"), N_("Identifiant d’une recommandation ou d’une décision."), "id", width=22),
-        Column("state", N_("État"), N_("Vide : prévue."), "choice", width=12, words=STATES),
+        Column("state", N_("État"), N_("Vide : prévue."), "choice", width=12, words=wording.ACTION_STATES),
         Column(
             "closed",
             N_("Close au"),
@@ -350,7 +329,7 @@ COMMENTS = Sheet(
             "choice",
             needed=True,
             width=34,
-            words=SECTIONS,
+            words=_SECTIONS,
         ),
         Column("text", N_("Commentaire"), _NOBODY, needed=True, width=90),
     ),

@@ -1,4 +1,4 @@
-"""What the catalogue holds of each sheet: the values that a line shows, and the item of the file that they come from."""
+"""Map the catalogue to the lines of sheets: the values that a line shows, and the item of the file that they come from."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ecoia_dashboards.workbook.cells import Value, known, plain
 from ecoia_dashboards.workbook.sheets import Column, Sheet
 
 Values = dict[str, Value]
-"""A line: what its cells say, by the path of the column."""
+"""Values of a line, by the path of the column."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A line of the catalogue. ``raw`` is the item as its file has it, with what no column shows."""
+    """A line of the catalogue. ``raw`` is the item as its file has it, fields without a column included."""
 
     values: Values
     raw: dict[str, Any]
@@ -39,17 +39,17 @@ class Table:
 
 
 def key_of(sheet: Sheet, values: Mapping[str, Value]) -> tuple[Any, ...]:
-    """What a line is known by."""
+    """Return the key of a line."""
     return tuple(plain(values.get(path)) for path in sheet.key)
 
 
 def plain_line(sheet: Sheet, values: Mapping[str, Value]) -> dict[str, Any]:
-    """A line as JSON has it."""
+    """Write a line as JSON data."""
     return {column.path: plain(values.get(column.path)) for column in sheet.fields}
 
 
 def table(sheet: Sheet, folder: Path, catalogue: Catalogue) -> Table:
-    """The lines of a sheet, of a folder whose catalogue was read without a mistake."""
+    """Read the lines of a sheet from a folder whose catalogue was read without a mistake."""
     path = folder / sheet.file
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     source: Any = catalogue
@@ -65,12 +65,12 @@ def table(sheet: Sheet, folder: Path, catalogue: Catalogue) -> Table:
 
 
 def changed_text(now: Table, entries: Iterable[tuple[int | None, Values | None]]) -> tuple[str, dict[int, int]]:
-    """The text of the file with some lines changed, and where each entry is then.
+    """Write the text of the file with some lines changed, and find the place of each entry in it.
 
     Args:
         now: The lines as they are.
-        entries: The lines as they shall be, in order: the place that one has now (None: it is new), and the values to set (None:
-            it stays as it is).
+        entries: The lines as they shall be, in order: the present place of each (None: a new line), and the values to set (None:
+            the line stays as it is).
 
     Returns:
         The text; for each entry, in order from 0, its place in the list, or its line in a CSV file.
@@ -104,7 +104,7 @@ def _values(sheet: Sheet, model: Any) -> Values:
 
 
 def on_one_line(sheet: Sheet, value: Value) -> Value:
-    """A value as the sheet's file can keep it: a text of a table has one line."""
+    """Write a value as the sheet's file can keep it: in a CSV file, a text has one line."""
     return " ".join(value.split("\n")) if sheet.is_csv and isinstance(value, str) else value
 
 
@@ -118,7 +118,7 @@ def _yaml_items(sheet: Sheet, text: str) -> list[dict[str, Any]]:
 
 
 def _item(sheet: Sheet, raw: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """The item of the file with some values set; those that are nothing are taken out."""
+    """Set some values of an item of the file; a value of None is removed."""
     item = copy.deepcopy(dict(raw))
     for path, value in values.items():
         *parents, last = path.split(".")

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, QuarterText, Role, Slug, Text
+from ecoia.sections import SECTIONS
 
 COMMITTEES_FILE = "committees.yaml"
 
-Section = Literal[
-    "synthese",
-    "engagement",
-    "perimetre",
-    "resultats",
-    "evolution",
-    "trajectoire",
-    "sobriete",
-    "autres-engagements",
-    "incertitudes",
-    "recommandations",
-    "annexes",
-]
-"""The parts of the report that can carry a comment, in its order."""
+if TYPE_CHECKING:  # the ids are known only at run time, when pydantic checks them
+    Section = str
+else:
+    Section = Literal[tuple(section.id for section in SECTIONS)]
+"""The sections of the report that can carry a comment, in its order."""
 
 State = Literal["planned", "under-way", "done", "dropped"]
 CLOSED: tuple[State, ...] = ("done", "dropped")

@@ -7,38 +7,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, QuarterText, Share, Slug, Text
+from ecoia.indicators import of_targets
 
 TARGETS_FILE = "targets.yaml"
 
-INDICATORS = {
-    "energy_components": "kWh",
-    "energy_it": "kWh",
-    "energy": "kWh",
-    "co2e": "kgCO2e",
-    "co2e_operational": "kgCO2e",
-    "co2e_operational_market": "kgCO2e",
-    "co2e_embodied": "kgCO2e",
-    "co2e_api": "kgCO2e",
-    "co2e_constant_factor": "kgCO2e",
-    "water_direct": "L",
-    "water_indirect": "L",
-    "sci": "gCO2e",
-    "training_intensity": "gCO2e",
-    "co2e_per_accepted_outcome": "gCO2e",
-    "idle_rate": "1",
-    "waste_rate": "1",
-    "coverage_services": "1",
-    "energy_by_method": "1",
-    "precision": "1",
-}
-"""What a target may be set on, with its unit (``1``: a share). ``energy_by_method``: the part that meters counted; ``precision``:
-the part of the known CO2e that is of class 1 or 2."""
+INDICATORS = {each.id: each.unit for each in of_targets()}
+"""Indicators that a target may be set on, with their units (``1``: a share)."""
 
-PER_SERVICE = ("sci", "training_intensity", "co2e_per_accepted_outcome")
-"""Those that only a service has: each counts in its own unit."""
-ADDS_UP = tuple(name for name, unit in INDICATORS.items() if unit in ("kWh", "kgCO2e", "L"))
-"""Those that add up over services and quarters, as a trajectory needs."""
-_OF_ALL = ("energy_components", "energy", "coverage_services", "energy_by_method", "precision")
+PER_SERVICE = tuple(each.id for each in of_targets("service"))
+"""Indicators that only a service has: each counts in its own unit."""
+ADDS_UP = tuple(each.id for each in of_targets() if each.adds_up)
+"""Indicators that add up over services and quarters, as a trajectory needs."""
+_OF_ALL = tuple(each.id for each in of_targets("all"))
 
 
 def _indicator(value: str) -> str:

@@ -1,7 +1,7 @@
-"""The quarter's report as plain data. ``build_report(...) -> QuarterlyReport``; renderers draw it, tests compare it.
+"""Build the quarter's report as plain data: ``build_report(...) -> QuarterlyReport``; renderers draw it, tests compare it.
 
-Nothing in it depends on when, where or from which store it was built: the same records, catalogue, settings and
-factors give the same bytes. Sentences are the renderers' business: here are values, units, ids and codes.
+The report does not depend on when, where or from which store it was built: the same records, catalogue, settings and factors give
+the same bytes. It holds values, units, ids and codes; sentences are the renderers' business.
 """
 
 from ecoia.report.building import build_report
@@ -9,6 +9,7 @@ from ecoia.report.model import (
     ASSUMPTIONS,
     COMPARED,
     COVERED,
+    ENVIRONMENTAL_COMMITMENT,
     INVENTORY_ITEMS,
     NOTICES,
     REASONS,
@@ -32,6 +33,7 @@ from ecoia.report.model import (
     EquivalenceUsed,
     FactorSetInUse,
     FactorUsed,
+    Figures,
     FigureUsed,
     Footprint,
     Frontier,
@@ -62,6 +64,7 @@ __all__ = [
     "ASSUMPTIONS",
     "COMPARED",
     "COVERED",
+    "ENVIRONMENTAL_COMMITMENT",
     "INVENTORY_ITEMS",
     "NOTICES",
     "REASONS",
@@ -86,6 +89,7 @@ __all__ = [
     "FactorSetInUse",
     "FactorUsed",
     "FigureUsed",
+    "Figures",
     "Footprint",
     "Frontier",
     "InventoryLine",

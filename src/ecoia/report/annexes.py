@@ -1,4 +1,4 @@
-"""What the figures rest on: factors, contracts, calibrations, sites, equipment, tokens."""
+"""List the sources of the figures: factors, contracts, calibrations, sites, equipment, tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ecoia.report.quantities import scaled
 
 
 def factors_used(context: Context) -> tuple[FactorUsed, ...]:
-    """Every factor that a figure of the report rests on, those of the trend's quarters included."""
+    """List every emission factor that a figure rests on, those of the trend's quarters included."""
     used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
     for period in context.assessed:
         for applied in period.whole.factors_used:
@@ -38,7 +38,7 @@ def factors_used(context: Context) -> tuple[FactorUsed, ...]:
 
 
 def reference_factors(context: Context) -> tuple[FactorUsed, ...]:
-    """Those of the reference year, as applied to the quarter."""
+    """List the emission factors of the reference year, as applied to the quarter."""
     reference = context.constant(context.quarter)
     applied = reference.impact().factors_used if reference else ()
     return tuple(_factor_used(each, same_year=each.use.year == context.reference_year) for each in sorted(applied))
@@ -65,7 +65,7 @@ def _factor_used(applied: AppliedFactor, same_year: bool) -> FactorUsed:
 
 
 def factor_set_in_use(factors: FactorSet) -> FactorSetInUse | None:
-    """The set that was chosen; None of an empty one, which nothing can be computed with."""
+    """Describe the chosen set of emission factors; None for an empty set, which computes nothing."""
     if len(factors.pairs) != 1:
         return None
     scope, basis = factors.pairs[0]
@@ -73,7 +73,7 @@ def factor_set_in_use(factors: FactorSet) -> FactorSetInUse | None:
 
 
 def contracts_used(context: Context) -> tuple[ContractUsed, ...]:
-    """The contracts that cover a part of the quarter's energy."""
+    """List the contracts that cover a part of the quarter's energy."""
     return tuple(
         ContractUsed(
             supplier=contract.supplier,
@@ -91,7 +91,7 @@ def contracts_used(context: Context) -> tuple[ContractUsed, ...]:
 
 
 def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
-    """The wall factors that a figure rests on, in the catalogue's order."""
+    """List the wall factors that a figure rests on, in the catalogue's order."""
     applied = {each for period in context.assessed for each in period.whole.calibrations_used}
     return tuple(
         CalibrationUsed(
@@ -110,12 +110,12 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
 
 
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
-    """Every one, in the table's order."""
+    """List the standard deviation of every source of error, in the table's order."""
     return tuple(DeviationInUse(name, context.known.gsd[name], default) for name, default in GSD.items())
 
 
 def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUsed, ...]:
-    """Those that were asked for; none by default."""
+    """List the equivalences that the catalogue asks for; none by default."""
     from ecoia.catalogue import EQUIVALENCES
 
     of = "co2e_operational" if footprint.co2e.value is None else "co2e"
@@ -123,7 +123,7 @@ def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUse
         EquivalenceUsed(
             id=name,
             of=of,
-            quantity=scaled(getattr(footprint, of), 1 / known.kg_per_unit, known.unit),
+            quantity=scaled(footprint[of], 1 / known.kg_per_unit, known.unit),
             kg_per_unit=known.kg_per_unit,
             source=known.source,
             dated=known.date,
@@ -133,7 +133,7 @@ def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUse
 
 
 def site_figures(context: Context) -> tuple[FigureUsed, ...]:
-    """Every PUE, WUE and water factor that a figure rests on, in the catalogue's order."""
+    """List every PUE, WUE and water factor that a figure rests on, in the catalogue's order."""
     applied = {each for period in context.assessed for each in period.whole.figures_used}
     return tuple(
         FigureUsed(
@@ -154,7 +154,7 @@ def site_figures(context: Context) -> tuple[FigureUsed, ...]:
 
 
 def equipment_used(context: Context) -> tuple[EquipmentUsed, ...]:
-    """Each piece of equipment and what of its making falls on the quarter."""
+    """List each piece of equipment, with the part of its making that falls on the quarter."""
     used = []
     for item in context.catalogue.equipment:
         borne: dict[str, int] = {}
@@ -182,7 +182,7 @@ def equipment_used(context: Context) -> tuple[EquipmentUsed, ...]:
 
 
 def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
-    """Tokens by bearer and model, and what becomes of them."""
+    """List the tokens of each bearer and model, with their estimate."""
     used = []
     for use in context.period.uses:
         found, millions = use.hypotheses, use.tokens_out / 1_000_000
@@ -211,6 +211,6 @@ def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
 
 
 def hypotheses(context: Context) -> tuple[Hypotheses, ...]:
-    """What the estimates of hosted models rest on, by provider and model."""
+    """List the hypotheses behind the estimates of hosted models, by provider and model."""
     found: Iterable[Hypotheses] = {use.hypotheses for use in context.period.uses if use.hypotheses}
     return tuple(sorted(found, key=lambda each: (each.provider, each.model)))

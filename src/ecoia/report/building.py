@@ -1,4 +1,4 @@
-"""Puts the report together."""
+"""Put the report together, in stages: figures, then changes and savings, then people's part, then sources."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
-from ecoia.report.model import NOTICES, Body, Commitment, QuarterlyReport
-from ecoia.report.quantities import measure, utc
+from ecoia.report.model import NOTICES, QuarterlyReport
+from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
 from ecoia.report.verdicts import Judge
 from ecoia.semconv import (
@@ -32,8 +32,6 @@ from ecoia.settings import Surroundings
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
 
-_COMMITMENT = 7
-_ETHICS_LINE = "ligne-ethique"
 _ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
 
 
@@ -49,70 +47,123 @@ def build_report(
     published_micrograms: Mapping[str, Mapping[str, int]] | None = None,
     restatements: Sequence[Recalculation] = (),
 ) -> QuarterlyReport:
-    """The report of one quarter.
+    """Build the report of one quarter.
 
     Args:
-        rows: Ledger rows in any order, of this quarter and of those before it (for the trend).
-        quarter: Which one, in the organisation's time zone.
+        rows: Ledger rows in any order, of this quarter and of earlier ones (for the trend).
+        quarter: The quarter, in the organisation's time zone.
         settings: ``timezone``, ``zone`` and ``pue`` are used.
         catalogue: The register, charter, targets, calibrations, sites, equipment and outcomes; may be empty.
         factors: Emission factors.
-        known_until_ns: Until when records were known, UTC nanoseconds. None: until the last of ``rows`` ended.
-        over: Whether the quarter is over. False: where no record follows it, equipment counts until the last one.
-        published_micrograms: What was last published of quarters before, by quarter and part of CO2e.
+        known_until_ns: End of the last record known, UTC nanoseconds. None: the end of the last of ``rows``.
+        over: Whether the quarter is over. False: without a later record, equipment counts until the last record only.
+        published_micrograms: CO2e last published of earlier quarters, in micrograms by quarter and part.
         restatements: Published quarters that were computed again since the last report, in any order.
 
+    Returns:
+        The report. Equal arguments give equal reports, whatever the order of the rows.
+
     Raises:
-        FactorError: the zone of the settings or of a site has no emission factor; the message says the remedy.
+        FactorError: the zone of the settings or of a site has no emission factor; the message names the remedy.
+
+    Example:
+        >>> report = build_report(rows, Quarter(2026, 4), settings=settings, catalogue=catalogue, factors=default_factors())
+        ... # doctest: +SKIP
+        >>> report.footprint.co2e  # doctest: +SKIP
+        Quantity(value=12.3, unit='kgCO2e', low=8.1, high=18.6, reason=None)
     """
     for zone in (settings.zone, *(site.zone for site in catalogue.sites)):
         if zone is not None:
             factors.check(zone)
     until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
     context = Context(rows, quarter, settings, catalogue, factors, until_ns, over)
+    published = published_micrograms or {}
+    report = _with_changes(_figures(context), context, published, restatements)
+    # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
+    report = _with_sources(_with_people(report, context), context, factors)
+    return replace(report, notices=_notices(context, report))
+
+
+def _figures(context: Context) -> QuarterlyReport:
+    """Compute energy, CO2e, the register and its coverage, the trend, and the verdicts."""
+    catalogue, activity = context.catalogue, context.activity
     charter = catalogue.charter
-    governance = charter.governance if charter else ()
-    commitments = charter.charter.commitments if charter and charter.charter else ()
-    activity, whole = context.activity, context.period.whole
-    totals = measure(whole, activity.strands)
+    totals = measure(context.period.whole, activity.strands)
     entries = services.register(context)
     coverage = services.coverage(context, entries)
-    footprint = services.footprint(context)
-    of_services = services.service_footprints(context)
-    of_sites = sites.site_results(context)
-    judge = Judge(context, coverage, totals, footprint, of_services)
+    footprint, of_services = services.footprint(context), services.service_footprints(context)
     kinds = services.energy_by_kind(context)
-    # What is listed of factors and figures in use is that of every quarter looked at, so these come first.
-    trend, changed = services.trend(context), changes(context, published_micrograms or {})
-    spared = sobriety.savings(context)
-    targets = tuple(judge.verdict(target) for target in catalogue.targets.targets)
-    report = QuarterlyReport(
-        quarter=str(quarter),
+    judge = Judge(context, coverage, totals, footprint, of_services)
+    return QuarterlyReport(
+        quarter=str(context.quarter),
         timezone=context.timezone.key,
         start_utc=utc(context.start_ns),
         end_utc=utc(context.end_ns),
         last_record_utc=None if activity.last_utc_ns is None else utc(activity.last_utc_ns),
         organisation=charter.organisation.name if charter else "",
         charter_title=charter.charter.title if charter and charter.charter else None,
-        commitments=tuple(Commitment(c.number, c.id, c.name, c.text) for c in sorted(commitments, key=lambda c: c.number)),
-        ethics_contact=next((body.contact for body in governance if body.id == _ETHICS_LINE), None),
+        commitments=committees.commitments(context),
+        ethics_contact=committees.ethics_contact(context),
         totals=totals,
         energy_by_kind_microjoules={kind: kinds[kind] for kind in _ENERGY_KINDS if kind in kinds},
-        energy_by_status=services.energy_by_status(context, (MEASURED, ESTIMATED, DECLARED)),
+        energy_by_status=energy_by_status(activity.strands, (MEASURED, ESTIMATED, DECLARED)),
         results=services.phases(context),
         register=entries,
         coverage=coverage,
-        targets=targets,
-        trend=trend,
+        targets=tuple(judge.verdict(target) for target in catalogue.targets.targets),
+        trend=services.trend(context),
         footprint=footprint,
         services=of_services,
         precision=context.period.precision(),
-        factors=annexes.factors_used(context),
+        factors=(),
         zones=sites.zones(context),
-        pue=context.known.pue if not catalogue.sites or any(site.id is None for site in of_sites) else None,
+        pue=None,
         lost=activity.lost,
         simulated=activity.simulated,
-        governance=tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in governance),
+    )
+
+
+def _with_changes(
+    report: QuarterlyReport,
+    context: Context,
+    published: Mapping[str, Mapping[str, int]],
+    restatements: Sequence[Recalculation],
+) -> QuarterlyReport:
+    """Add changes against other quarters, recalculations, and savings."""
+    spared = sobriety.savings(context)
+    return replace(
+        report,
+        changes=changes(context, published),
+        restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
+        published_micrograms={quarter: dict(parts) for quarter, parts in sorted(published.items())},
+        costliest_runs=sobriety.costliest_runs(context),
+        savings=spared,
+        unsupported=sobriety.unsupported(context, spared),
+        frontiers=sobriety.frontiers(context),
+        sensitivities=sensitivities(context),
+    )
+
+
+def _with_people(report: QuarterlyReport, context: Context) -> QuarterlyReport:
+    """Add governance, words of committees, actions, self-assessments and regions."""
+    return replace(
+        report,
+        governance=committees.governance(context),
+        said=committees.said(context),
+        actions=committees.actions(context),
+        regions=committees.regions(context),
+        evaluations=committees.evaluations(context),
+    )
+
+
+def _with_sources(report: QuarterlyReport, context: Context, factors: FactorSet) -> QuarterlyReport:
+    """Add the sources of the figures: factors, contracts, calibrations, sites, equipment, hosted models, errors."""
+    catalogue, of_sites = context.catalogue, sites.site_results(context)
+    as_of = catalogue.register.as_of
+    return replace(
+        report,
+        factors=annexes.factors_used(context),
+        pue=context.known.pue if not catalogue.sites or any(site.id is None for site in of_sites) else None,
         calibrations=annexes.calibrations_used(context),
         sites=of_sites,
         site_figures=annexes.site_figures(context),
@@ -122,32 +173,20 @@ def build_report(
         model_hypotheses=annexes.hypotheses(context),
         reference_year=context.reference_year,
         reference_factors=annexes.reference_factors(context),
-        register_as_of=catalogue.register.as_of.isoformat() if catalogue.register.as_of else None,
+        register_as_of=as_of.isoformat() if as_of else None,
         factor_set=annexes.factor_set_in_use(factors),
-        factor_gaps=whole.factor_gaps,
+        factor_gaps=context.period.whole.factor_gaps,
         contracts=annexes.contracts_used(context),
         doubles=context.doubles,
-        inventory=sites.inventory(context, footprint),
-        changes=changed,
-        costliest_runs=sobriety.costliest_runs(context),
-        savings=spared,
-        unsupported=sobriety.unsupported(context, spared),
-        frontiers=sobriety.frontiers(context),
-        said=committees.said(context),
-        actions=committees.actions(context),
-        regions=committees.regions(context),
-        evaluations=committees.evaluations(context),
-        sensitivities=sensitivities(context),
-        restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
-        published_micrograms={quarter: dict(parts) for quarter, parts in sorted((published_micrograms or {}).items())},
+        inventory=sites.inventory(context, report.footprint),
         deviations=annexes.deviations(context),
-        equivalences=annexes.equivalences(context, footprint),
+        equivalences=annexes.equivalences(context, report.footprint),
         deviations_because=catalogue.method.because if catalogue.method.gsd else None,
     )
-    return replace(report, notices=_notices(context, report))
 
 
 def _notices(context: Context, report: QuarterlyReport) -> tuple[str, ...]:
+    """List the codes of the notices that hold, in their order."""
     recorded = bool(context.activity.strands)
     holds = {
         "no-data": not recorded,
@@ -157,7 +196,7 @@ def _notices(context: Context, report: QuarterlyReport) -> tuple[str, ...]:
         "factor-gap": any(not gap.filled for gap in report.factor_gaps),
         "factor-gap-filled": any(gap.filled for gap in report.factor_gaps),
         "no-pue": report.totals.boundary != "site" and recorded,
-        "commitment-text-missing": any(c.number == _COMMITMENT and not c.text for c in report.commitments),
+        "commitment-text-missing": (found := report.environmental_commitment) is not None and not found.text,
         "simulated-history": any(point.simulated for point in report.trend if point.quarter != report.quarter),
         "stand-ins": any(entry.stand_in and entry.id in context.services for entry in report.register),
         "partial-quarter": context.partial,

@@ -1,4 +1,4 @@
-"""Why the quarter is not like the one before and that of the year before."""
+"""Explain why the quarter's CO2e differs from the quarter before and from the same quarter a year before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ _PARTS = ("operational", "embodied", "api")
 
 
 def changes(context: Context, published: Mapping[str, Mapping[str, int]]) -> tuple[QuarterChange, ...]:
-    """Against each quarter of ``COMPARED``, from what was published of it (micrograms by part) where it was."""
+    """Explain the change against each quarter of ``COMPARED``.
+
+    Args:
+        context: The quarters.
+        published: CO2e last published of earlier quarters, in micrograms by quarter and part; the change starts from it where it
+            is known.
+
+    Example:
+        >>> changes(context, {"2026Q3": {"co2e_operational": 123_456}})[0].total.relative.value  # doctest: +SKIP
+        -0.12
+    """
     found = []
     for against, quarters in COMPARED:
         reference = context.quarter.shift(-quarters)
@@ -27,7 +37,7 @@ def changes(context: Context, published: Mapping[str, Mapping[str, int]]) -> tup
 
 
 def _change(context: Context, against: str, reference: Quarter, published: Mapping[str, int]) -> QuarterChange:
-    """Against another quarter, in the parts that both know."""
+    """Explain the change against another quarter, in the parts that both know."""
     simulated = any(context.activity_of(quarter).simulated for quarter in (reference, context.quarter))
     found = QuarterChange(against, str(reference), simulated)
     recorded = context.quarters
@@ -63,12 +73,12 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
 
 
 def _corrected(published: Mapping[str, int], today: Split, parts: Sequence[str]) -> int | None:
-    """What was published of some parts; None where not all of them were, or where it is what they are today.
+    """Return the published sum of some parts, in micrograms; None where a part was not published, or the sum is today's.
 
-    Then services, each in whole micrograms, may miss it by some: that is no correction.
+    Services are each rounded to whole micrograms, so their sum may miss the published one slightly. That is not a correction.
     """
     names = [f"co2e_{part}" for part in parts]
     if not all(name in published for name in names):
         return None
-    told = sum(published[name] for name in names)
-    return None if told == sum(known_micrograms(getattr(today, part)) for part in parts) else told
+    was = sum(published[name] for name in names)
+    return None if was == sum(known_micrograms(getattr(today, part)) for part in parts) else was

@@ -1,4 +1,4 @@
-"""What committees, project managers and regions added to the quarter: kept with it, and shown beside its figures."""
+"""List the charter's commitments and bodies, and the words and figures that committees, project managers and regions added."""
 
 from __future__ import annotations
 
@@ -6,15 +6,36 @@ from typing import TYPE_CHECKING
 
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.report.context import Context
-from ecoia.report.model import ActionState, Answered, RegionShare, Said
+from ecoia.report.model import ActionState, Answered, Body, Commitment, RegionShare, Said
 from ecoia.report.quantities import shown
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import RegionUnits
 
 
+_ETHICS_LINE = "ligne-ethique"
+
+
+def commitments(context: Context) -> tuple[Commitment, ...]:
+    """List the commitments of the charter, by number."""
+    charter = context.catalogue.charter
+    found = charter.charter.commitments if charter and charter.charter else ()
+    return tuple(Commitment(c.number, c.id, c.name, c.text) for c in sorted(found, key=lambda c: c.number))
+
+
+def governance(context: Context) -> tuple[Body, ...]:
+    """List the bodies of the charter's governance, in its order."""
+    charter = context.catalogue.charter
+    return tuple(Body(b.id, b.name, b.role, b.members, b.count, b.contact) for b in (charter.governance if charter else ()))
+
+
+def ethics_contact(context: Context) -> str | None:
+    """Find the contact of the ethics line; None where the charter has none."""
+    return next((body.contact for body in governance(context) if body.id == _ETHICS_LINE), None)
+
+
 def said(context: Context) -> tuple[Said, ...]:
-    """Recommendations, decisions, ties to the other commitments and comments, of the quarter."""
+    """List the quarter's recommendations, decisions, ties to other commitments and comments."""
     of = context.catalogue.committees.of(str(context.quarter))
     found = [Said("recommendation", each.text, each.id, each.body, each.service) for each in of.recommendations]
     found += [
@@ -26,7 +47,7 @@ def said(context: Context) -> tuple[Said, ...]:
 
 
 def actions(context: Context) -> tuple[ActionState, ...]:
-    """The actions that were open in the quarter or closed in it, the late ones first, then by when they are due."""
+    """List the actions that were open in the quarter or closed in it: late ones first, then by due date."""
     quarter = str(context.quarter)
     found = []
     for each in context.catalogue.committees.of(quarter).actions:
@@ -38,7 +59,7 @@ def actions(context: Context) -> tuple[ActionState, ...]:
 
 
 def evaluations(context: Context) -> tuple[Answered, ...]:
-    """The self-assessments of the services, as last answered in the quarter or before it."""
+    """List the last answer, given by the end of the quarter, to each question of the services' self-assessments."""
     quarter = str(context.quarter)
     services = dict.fromkeys(answer.service for answer in context.catalogue.answers)
     return tuple(
@@ -49,7 +70,7 @@ def evaluations(context: Context) -> tuple[Answered, ...]:
 
 
 def regions(context: Context) -> tuple[RegionShare, ...]:
-    """Figures of each service apportioned to regions by their units, by region and service."""
+    """Apportion the figures of each service to regions by their units; sorted by region and service."""
     units: dict[str, list[RegionUnits]] = {}
     for each in context.catalogue.regions:
         if each.quarter == str(context.quarter):

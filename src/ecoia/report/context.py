@@ -1,4 +1,4 @@
-"""What every part of a report is drawn from: the activity of each quarter, and what it is assessed with."""
+"""Hold the inputs of every part of a report: the activity of each quarter, and the knowledge that assesses it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
 
 ABANDONED_AFTER_NS = 7 * DAY_NS
-"""A run without an end and without a record for so long was abandoned."""
+"""A run without an end was abandoned once it has had no record for this long."""
 
 
 class Context:
-    """The quarters up to that of the report.
+    """The quarters up to the report's own.
 
     Args:
         rows: Ledger rows in any order.
-        quarter: That of the report.
+        quarter: The report's quarter.
         settings: ``timezone``, ``zone`` and ``pue`` are used.
-        catalogue: What the organisation says of itself.
+        catalogue: The organisation's catalogue.
         factors: Emission factors.
-        known_until_ns: When the last record ended, of whatever quarter.
-        over: Whether the quarter is over, whenever its last record was.
+        known_until_ns: End of the last record of any quarter, UTC nanoseconds.
+        over: Whether the quarter is over, whatever the time of its last record.
     """
 
     def __init__(
@@ -77,35 +77,35 @@ class Context:
 
     @property
     def quarters(self) -> list[Quarter]:
-        """Those of which energy was asked for, in order."""
+        """Quarters with activity, in order."""
         return [quarter for quarter, activity in self._activities.items() if activity.strands]
 
     @property
     def assessed(self) -> list[PeriodImpact]:
-        """The quarters that a figure was drawn from, that of the report first."""
+        """Quarters that a figure was drawn from so far, latest first."""
         return [self._periods[quarter] for quarter in sorted(self._periods, reverse=True)]
 
     @property
     def activity(self) -> LedgerSums:
-        """That of the report's quarter."""
+        """LedgerSums of the report's quarter."""
         return self.activity_of(self.quarter)
 
     def activity_of(self, quarter: Quarter) -> LedgerSums:
-        """That of a quarter."""
+        """Return the activity of a quarter; empty where it has none."""
         return self._activities.get(quarter) or LedgerSums()
 
     @property
     def until_ns(self) -> int:
-        """Until when equipment counts in the report's quarter: its end; of one that is not over, what is known to date."""
+        """End of the time in which equipment counts, UTC nanoseconds: the quarter's end, or the last record before it."""
         return self.end_ns if self._over else min(self.end_ns, self.last_ns)
 
     @property
     def period(self) -> PeriodImpact:
-        """The report's quarter."""
+        """The report's quarter, assessed."""
         return self.period_of(self.quarter)
 
     def period_of(self, quarter: Quarter) -> PeriodImpact:
-        """A quarter, assessed."""
+        """Assess a quarter, once."""
         if quarter not in self._periods:
             start_ns, end_ns = quarter.bounds_ns(self.timezone)
             self._periods[quarter] = PeriodImpact(
@@ -118,7 +118,7 @@ class Context:
         return self._periods[quarter]
 
     def constant(self, quarter: Quarter) -> Assessment | None:
-        """A quarter at the grid factors of the reference year; None where no target names one."""
+        """Assess a quarter at the grid factors of the reference year; None where no target names a reference."""
         if self.reference_year is None:
             return None
         if quarter not in self._constant:
@@ -127,7 +127,7 @@ class Context:
         return self._constant[quarter]
 
     def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> EstimateOrReason:
-        """CO2e of some bearers at the factors of the reference year; making and hosted models are what they are."""
+        """Compute the CO2e of some bearers at the grid factors of the reference year; making and hosted models stay unchanged."""
         reference = self.constant(quarter)
         if reference is None:
             return EstimateOrReason(None, "no-reference")
@@ -137,15 +137,15 @@ class Context:
 
     @cached_property
     def services(self) -> list[str]:
-        """Those of which the quarter has a record, sorted."""
+        """Ids of the services with a record in the quarter, sorted."""
         named = {bearer[0] for bearer in self.period.strands} | {service for service, _ in self.activity.works}
         return sorted(service for service in named if service is not None)
 
     @cached_property
     def instance_days(self) -> dict[str, int]:
-        """By service, on how many civil days of how many instances it was recorded, at work or with capacity reserved.
+        """Recorded instance-days by service: distinct instances and civil days, at work or with capacity reserved.
 
-        What is simulated, declared, or without any known energy is no recording.
+        Simulated or declared activity does not count as recorded, nor does activity without any known energy.
         """
         half_hours: dict[tuple[str, str], set[int]] = {}
         for strand in self.activity.strands:
@@ -163,7 +163,7 @@ class Context:
 
     @property
     def days_elapsed(self) -> float:
-        """The part of the quarter's civil days that have begun."""
+        """Share of the quarter's civil days that have begun."""
         first, until = self.quarter.first_day(), self.quarter.shift(1).first_day()
         begun = (self._day(self.until_ns - 1) - first).days + 1
         return max(begun, 0) / (until - first).days
@@ -173,9 +173,9 @@ class Context:
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str, str], str]:
-        """How each run of the quarter ended. One that nobody ended, and that went silent in the quarter, was abandoned.
+        """End of each run of the quarter. A run without an end that fell silent in the quarter was abandoned.
 
-        What was at work in the quarter's last days may go on in the next.
+        A run at work in the last days of the quarter has no end yet: it may continue in the next.
         """
         activity, until_ns = self.activity, min(self.end_ns, self.last_ns)
         silent = {
@@ -186,11 +186,19 @@ class Context:
         return activity.outcomes | silent
 
     def impact_of(self, service: str) -> Impact:
-        """The impact of a service's work and reserved idle."""
+        """Compute the impact of a service's work and reserved idle."""
         return self.period.assessment.impact(lambda bearer, _: bearer[0] == service)
 
     def count(self, bearers: Sequence[Bearer], column: str) -> float | None:
-        """``units_micro`` or ``accepted_micro`` of some services and phases, as units; None where none was counted."""
+        """Count the units of some services and phases.
+
+        Args:
+            bearers: The services and phases.
+            column: ``units_micro`` or ``accepted_micro``.
+
+        Returns:
+            The units; None where none was counted.
+        """
         found = [
             number
             for bearer in bearers

@@ -1,4 +1,4 @@
-"""From estimates to what a report shows: values with unit, interval, or the reason why there is none."""
+"""Turn estimates into the report's quantities: a value with unit and interval, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from ecoia.semconv import COMPONENTS
 
 
 def quantity(value: float | None, unit: str, bounds: Interval | None, reason: str | None) -> Quantity:
-    """A value with its interval; the reason where there is none."""
+    """Make a quantity of a value and its interval; of the reason where there is no value.
+
+    Example:
+        >>> quantity(None, "kgCO2e", None, "no-zone")
+        Quantity(value=None, unit='kgCO2e', low=None, high=None, reason='no-zone')
+    """
     if value is None:
         return Quantity(None, unit, reason=reason)
     return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
 
 
 def shown(known: EstimateOrReason, unit: str) -> Quantity:
-    """What is known, with its interval; where nothing was there to be counted, no value, for that reason."""
+    """Make a quantity of a known sum; without a value, for its reason, where there was nothing to count."""
     estimate = known.estimate
     if estimate is None or known.reason is not None:
         return Quantity(None, unit, reason=known.reason or "no-data")
@@ -30,7 +35,7 @@ def shown(known: EstimateOrReason, unit: str) -> Quantity:
 
 
 def measure(impact: Impact, strands: Iterable[Strand]) -> Measure:
-    """The energy and CO2e of use of some strands."""
+    """Measure the energy and the CO2e of use of some strands of activity."""
     missing = impact.reason if impact.energy_kwh is None else None
     return Measure(
         energy_components_microjoules=impact.energy_components_microjoules,
@@ -47,7 +52,7 @@ def measure(impact: Impact, strands: Iterable[Strand]) -> Measure:
 
 
 def method_shares(strands: Iterable[Strand]) -> tuple[MethodShare, ...]:
-    """Energy by component and by how it was obtained; 0 where all of it is missing."""
+    """Sum the energy in microjoules by component and method; 0 where all of it is missing."""
     sums: dict[tuple[int, str, str], int] = {}
     for strand in strands:
         for index, ((status, name), microjoules) in enumerate(zip(strand.methods, strand.known_microjoules, strict=True)):
@@ -55,26 +60,48 @@ def method_shares(strands: Iterable[Strand]) -> tuple[MethodShare, ...]:
     return tuple(MethodShare(COMPONENTS[index], status, name, sums[index, status, name]) for index, status, name in sorted(sums))
 
 
+def energy_by_status(strands: Iterable[Strand], statuses: Iterable[str]) -> dict[str, float]:
+    """Compute the share of the energy of each status (measured, estimated...); empty where there is no energy."""
+    sums: dict[str, int] = {}
+    for strand in strands:
+        for (status, _), energy in zip(strand.methods, strand.known_microjoules, strict=True):
+            sums[status] = sums.get(status, 0) + (energy or 0)
+    whole = sum(sums.values())
+    return {status: sums.get(status, 0) / whole for status in statuses} if whole else {}
+
+
 def relative(now: Estimate, before: Estimate) -> Quantity:
-    """C / C0 - 1."""
+    """Compute the relative change C / C0 - 1, with its interval."""
     if not before.value:
         return Quantity(None, "1", reason="baseline-missing")
     return quantity(now.value / before.value - 1, "1", change_interval(now, before), None)
 
 
 def per_unit(energy: Quantity, units: float | None) -> Quantity:
-    """Wh per functional unit: the sums first, the ratio last."""
+    """Compute Wh per functional unit from an energy in kWh: sums first, the ratio last.
+
+    Example:
+        >>> per_unit(Quantity(2.0, "kWh"), 100).value
+        20.0
+        >>> per_unit(Quantity(2.0, "kWh"), None).reason
+        'no-units'
+    """
     if energy.value is None:
         return Quantity(None, "Wh", reason=energy.reason)
     return scaled(energy, 1000 / units, "Wh") if units else Quantity(None, "Wh", reason="no-units")
 
 
 def scaled(known: Quantity, factor: float, unit: str) -> Quantity:
-    """The same, times a number, in another unit."""
+    """Multiply a quantity and its interval by a factor, into another unit.
+
+    Example:
+        >>> scaled(Quantity(2.0, "kWh", 1.0, 4.0), 1000, "Wh")
+        Quantity(value=2000.0, unit='Wh', low=1000.0, high=4000.0, reason=None)
+    """
     value, low, high = (None if number is None else number * factor for number in (known.value, known.low, known.high))
     return Quantity(value, unit, low, high, known.reason)
 
 
 def utc(instant_ns: int) -> str:
-    """An instant as text."""
+    """Write an instant as ISO text, e.g. ``2026-10-01T00:00:00Z``."""
     return utc_datetime(instant_ns).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What the quarter's CO2e of use would be, were one thing otherwise: the source of factors, the idle rule, the building."""
+"""Compute the quarter's CO2e of use again with one thing changed: the factors, the idle rule, or the building."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INDICATOR = "co2e_operational"
 
 
 def sensitivities(context: Context) -> tuple[Sensitivity, ...]:
-    """Each alone, all else as in the report; none where there is no CO2e of use to compare with."""
+    """List the CO2e of use with each thing changed alone; none where there is no CO2e of use to compare with."""
     if context.period.whole.operational is None:
         return ()
     return tuple(_otherwise(context))
@@ -34,7 +34,7 @@ def _otherwise(context: Context) -> Iterator[Sensitivity]:
             other = load(name, None, context.timezone)
             yield _under(context, replace(known, factors=other.choose(*known.factors.pairs[0])), "factor-set", name)
         except FactorError:
-            continue  # it has no factor of this scope, or none for these zones
+            continue  # the other set lacks this scope or one of these zones
     if context.period.whole.boundary != "it":
         sites = tuple(site.model_copy(update={"pue": ()}) for site in known.sites)
         yield _under(context, replace(known, pue=None, sites=sites), "no-pue", None)

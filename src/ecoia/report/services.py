@@ -1,24 +1,26 @@
-"""Who did what: phases, the register, coverage, the trend, and the footprint of each service and of all."""
+"""Compute results by service: phases, the register, coverage, the trend, and footprints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ecoia.impact.ledger_sums import Bearer, Work
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, intensity, sci
-from ecoia.periods import Quarter, covered_seconds
+from ecoia.impact.period_impact import EstimateOrReason
+from ecoia.indicators import Held, held_by
+from ecoia.periods import covered_seconds
 from ecoia.report.context import Context
 from ecoia.report.model import (
     COVERED,
     Coverage,
+    Figures,
     Footprint,
     PhaseResult,
-    Quantity,
     ServiceEntry,
     ServiceFootprint,
     Serving,
     TrendPoint,
 )
+from ecoia.report.parts import Parts
 from ecoia.report.quantities import measure, per_unit, shown
 from ecoia.semconv import DECLARED, KIND_IDLE, KIND_SPAN, OUTCOMES, UNREGISTERED
 from ecoia.units import NANOSECONDS_PER_SECOND
@@ -27,7 +29,7 @@ _TREND_QUARTERS = 8
 
 
 def phases(context: Context) -> tuple[PhaseResult, ...]:
-    """Each service and phase with work or with an end of a run, sorted."""
+    """Compute the result of each service and phase with work, or with the end of a run; sorted."""
     return tuple(_phase(context, *work) for work in sorted(context.activity.works))
 
 
@@ -60,7 +62,7 @@ def _phase(context: Context, service: str, phase: str) -> PhaseResult:
 
 
 def register(context: Context) -> tuple[ServiceEntry, ...]:
-    """The services of the catalogue in its order, then those that nobody registered."""
+    """List the services of the catalogue in its order, then the recorded services that are not registered."""
     registered = [service.id for service in context.catalogue.services]
     return tuple(_entry(context, each) for each in [*registered, *sorted(set(context.services) - set(registered))])
 
@@ -73,7 +75,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         status
         for strand in strands
         for (status, _), energy in zip(strand.methods, strand.microjoules, strict=True)
-        # A simulated quarter measures nobody.
+        # Simulated activity measures no service.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
     days = context.instance_days.get(service_id, 0)
@@ -106,7 +108,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
 
 
 def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
-    """How many of the services in scope are measured, the unnamed ones in the denominator."""
+    """Count the services in scope that are measured; unnamed services are in the denominator."""
     active = [entry for entry in entries if entry.registered and entry.status != "retired"]
     unnamed = context.catalogue.register.unnamed
     measured = sum(entry.measured for entry in active)
@@ -125,7 +127,7 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
 
 
 def trend(context: Context) -> tuple[TrendPoint, ...]:
-    """The last quarters with a record."""
+    """Compute the last quarters with a record, oldest first."""
     points = []
     for quarter in context.quarters[-_TREND_QUARTERS:]:
         period = context.period_of(quarter)
@@ -139,108 +141,45 @@ def trend(context: Context) -> tuple[TrendPoint, ...]:
 
 
 def footprint(context: Context, service: str | None = None) -> Footprint:
-    """Of a service, or of everything."""
-    period = context.period
-    bearers = period.bearers(lambda bearer: service is None or bearer[0] == service)
-    split = period.split(bearers)
-    return Footprint(
-        energy_it=shown(period.energy_it(bearers), "kWh"),
-        co2e=shown(split.total, "kgCO2e"),
-        co2e_operational=shown(split.operational, "kgCO2e"),
-        co2e_embodied=shown(split.embodied, "kgCO2e"),
-        co2e_api=shown(split.api, "kgCO2e"),
-        co2e_constant_factor=shown(context.at_constant_factor(context.quarter, bearers, split), "kgCO2e"),
-        water_direct=shown(period.water(bearers, direct=True), "L"),
-        water_indirect=shown(period.water(bearers, direct=False), "L"),
-        idle_rate=_idle_rate(context, bearers),
-        waste_rate=_waste_rate(context, service, bearers),
-    )
+    """Compute the parts of the impact of a service, or of everything (None)."""
+    return _figures(Parts(context, context.quarter, service), "footprint")
 
 
-def _idle_rate(context: Context, bearers: Sequence[Bearer]) -> Quantity:
-    idle = [bearer for bearer in bearers if bearer[1] == KIND_IDLE]
-    energy = context.period.energy_microjoules(bearers)
-    if not idle or not energy:
-        return Quantity(None, "1", reason="idle-not-separated" if energy else "no-data")
-    return Quantity(context.period.energy_microjoules(idle) / energy, "1")
-
-
-def _waste_rate(context: Context, service: str | None, bearers: Sequence[Bearer]) -> Quantity:
-    energy = context.period.energy_microjoules(bearer for bearer in bearers if _is_training(bearer))
-    ends = {run: end for run, end in context.outcomes.items() if service in (None, run[0]) and run[1] in TRAINING_PHASES}
-    if not energy or not ends:
-        return Quantity(None, "1", reason="no-outcomes" if energy else "no-training")
-    lost = sum(context.activity.run_microjoules.get(run, 0) for run, end in ends.items() if end != "ok")
-    return Quantity(lost / energy, "1")
+def _figures(parts: Parts, held: Held) -> Figures:
+    return Figures({each.id: parts.quantity(each) for each in held_by(held)})
 
 
 def service_footprints(context: Context) -> tuple[ServiceFootprint, ...]:
-    """Those of each service with a record, sorted."""
+    """Compute the parts and intensities of each service with a record, sorted by id."""
     return tuple(_service_footprint(context, service) for service in context.services)
 
 
 def _service_footprint(context: Context, service: str) -> ServiceFootprint:
-    period, entry = context.period, context.catalogue.service(service)
-    serving = period.bearers(lambda bearer: bearer[0] == service and not _is_training(bearer))
-    made = period.bearers(lambda bearer: bearer[0] == service and _is_training(bearer))
-    trained, training = _latest_training(context, service)
-    split, units = period.split(serving), context.count(serving, "units_micro")
-    per_unit_, amortised = sci(split.total, units, training, entry.lifetime_units if entry else None)
-    whole = period.split([*serving, *made]).total
-    stated = next((o for o in context.catalogue.outcomes if (o.service, o.quarter) == (service, str(context.quarter))), None)
-    accepted = context.count([*serving, *made], "accepted_micro") if stated is None else stated.accepted
-    this = period.split(made).total if made else EstimateOrReason(None, "no-training")
-    of_training = intensity(this, context.count(made, "units_micro"), "no-units") if made else this
+    parts, entry = Parts(context, context.quarter, service), context.catalogue.service(service)
+    split = parts.serving_split
     return ServiceFootprint(
         service=service,
-        footprint=footprint(context, service),
+        footprint=_figures(parts, "footprint"),
         functional_unit=entry.functional_unit if entry else None,
         serving=Serving(
-            energy=shown(period.energy(serving), "kWh"),
+            energy=shown(context.period.energy(parts.serving), "kWh"),
             co2e_operational=shown(split.operational, "kgCO2e"),
             co2e_embodied=shown(split.embodied, "kgCO2e"),
             co2e_api=shown(split.api, "kgCO2e"),
-            units=units,
+            units=parts.units,
         ),
-        sci=shown(per_unit_, "gCO2e"),
-        sci_training=shown(amortised, "gCO2e"),
-        training_quarter=None if trained is None else str(trained),
-        training_intensity=shown(of_training, "gCO2e"),
-        accepted=accepted,
-        accepted_source=None if stated is None else stated.source,
-        co2e_per_accepted_outcome=shown(intensity(whole, accepted, "no-accepted"), "gCO2e"),
+        intensities=_figures(parts, "intensity"),
+        training_quarter=None if parts.latest_training is None else str(parts.latest_training),
+        accepted=parts.accepted,
+        accepted_source=None if parts.stated is None else parts.stated.source,
     )
 
 
-def _latest_training(context: Context, service: str) -> tuple[Quarter | None, EstimateOrReason | None]:
-    """CO2e of the training of the model in service: that of the latest quarter in which there was any."""
-    for quarter in reversed(context.quarters):
-        if any(strand.bearer[0] == service and _is_training(strand.bearer) for strand in context.activity_of(quarter).strands):
-            period = context.period_of(quarter)
-            made = period.bearers(lambda bearer: bearer[0] == service and _is_training(bearer))
-            return quarter, period.split(made).total
-    return None, None
-
-
 def energy_by_kind(context: Context) -> dict[str, int]:
-    """Microjoules by kind of record; a kind of which all is missing is left out."""
+    """Sum the energy in microjoules by kind of record; a kind without any known energy is left out."""
     sums: dict[str, int] = {}
     for strand in context.activity.strands:
         known = [energy for energy in strand.known_microjoules if energy is not None]
         if known:
             sums[strand.kind] = sums.get(strand.kind, 0) + sum(known)
     return sums
-
-
-def energy_by_status(context: Context, statuses: Iterable[str]) -> dict[str, float]:
-    """Shares of the energy by how it is known; empty where there is none."""
-    sums: dict[str, int] = {}
-    for strand in context.activity.strands:
-        for (status, _), energy in zip(strand.methods, strand.known_microjoules, strict=True):
-            sums[status] = sums.get(status, 0) + (energy or 0)
-    whole = sum(sums.values())
-    return {status: sums.get(status, 0) / whole for status in statuses} if whole else {}
-
-
-def _is_training(bearer: Bearer) -> bool:
-    return bearer[1] in TRAINING_PHASES

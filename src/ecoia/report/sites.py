@@ -1,4 +1,4 @@
-"""Where: energy by site, and the place of each part in an organisation's inventory."""
+"""Sum energy by site, and place each part of the CO2e in an organisation's inventory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INVENTORY: dict[str, tuple[int, int | None]] = {"electricity": (2, None), "capi
 
 
 def site_results(context: Context) -> tuple[SiteResult, ...]:
-    """Energy by site, in the catalogue's order, then what is in none; empty where no site is declared."""
+    """Sum the energy of each site in the catalogue's order, then outside every site; empty where no site is declared."""
     assessment, results = context.period.assessment, []
     met = assessment.sites if context.catalogue.sites else set()
     for site in (*context.catalogue.sites, None):
@@ -33,7 +33,7 @@ def site_results(context: Context) -> tuple[SiteResult, ...]:
 
 
 def zones(context: Context) -> tuple[str, ...]:
-    """Where electricity was used, as far as it is known, sorted."""
+    """List the electricity zones that are known, sorted."""
     found = set()
     for strand in context.activity.strands:
         site = context.known.site_of(strand.instance)
@@ -42,7 +42,7 @@ def zones(context: Context) -> tuple[str, ...]:
 
 
 def inventory(context: Context, footprint: Footprint) -> tuple[InventoryLine, ...]:
-    """The parts of the footprint by scope and item: electricity by who runs the site, making, hosted models."""
+    """Place the parts of the footprint by scope and item: electricity by operator of the site, making, hosted models."""
     assessment = context.period.assessment
     groups = {site.operated if site else None for site in assessment.sites} or {None}
     upstream = ("upstream-included",) if any(scope == "lifecycle" for scope, _ in context.known.factors.pairs) else ()
@@ -56,5 +56,5 @@ def inventory(context: Context, footprint: Footprint) -> tuple[InventoryLine, ..
         item, supposed = ("services", ()) if operated == "hosted" else ("electricity", supposed)
         lines.append(InventoryLine("co2e_operational", operated, co2e, *_INVENTORY[item], item, supposed))
     for part, item, supposed in (("co2e_embodied", "capital-goods", ("equipment-owned",)), ("co2e_api", "services", ())):
-        lines.append(InventoryLine(part, None, getattr(footprint, part), *_INVENTORY[item], item, supposed))
+        lines.append(InventoryLine(part, None, footprint[part], *_INVENTORY[item], item, supposed))
     return tuple(lines)

@@ -1,8 +1,7 @@
-"""Where less would do: each line is drawn from the quarter's data, with what it would save, who can act and what it may harm.
+"""Find savings in the quarter's data: their energy and CO2e, the role that can act, and the commitments that acting may harm.
 
-Nothing here is an opinion: a run that another one equals in quality for less energy, energy of runs that came to nothing,
-capacity that was reserved and idle, hours at which the same work would have emitted less. Runs are named by their id, never by
-who started them.
+Each saving is a fact of the data: runs that another run equals in quality for less energy, lost runs, reserved capacity that
+stood idle, hours at which the same work would have emitted less. Runs are named by their id, never by a person.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ MOST_RUNS = 5
 MOST_COMPARED = 40
 """How many runs of a service and phase are compared by quality and energy."""
 _LEAST_SHARE = 0.01
-"""Of the quarter's energy: what all services together could spare in one way, below this, is not worth a committee's time. Of the
-work's CO2e: nor are other hours that would have emitted so little less."""
+"""Least share that is worth a committee's time: of the quarter's energy, for all savings of a kind together; of the work's CO2e,
+for other hours."""
 _HOURS = 24
 _Run = tuple[str, str, str]
 
 
 def costliest_runs(context: Context) -> tuple[RunUsed, ...]:
-    """The runs that made models and took most, the greatest first."""
+    """List the training runs that took the most energy, largest first."""
     used = _training_runs(context)
     ordered = sorted(used, key=lambda run: (-used[run], run))[:MOST_RUNS]
     return tuple(_run_used(context, run, used[run]) for run in ordered)
@@ -48,14 +47,19 @@ def _run_used(context: Context, run: _Run, microjoules: int) -> RunUsed:
 
 
 def savings(context: Context) -> tuple[Saving, ...]:
-    """What the quarter's data shows could be spared, the greatest energy first; then what other hours would have emitted less."""
+    """List the savings that the data shows, largest energy first; then those of other hours, which spare CO2e alone.
+
+    Example:
+        >>> [(saving.kind, saving.service) for saving in savings(context)]  # doctest: +SKIP
+        [('lost-runs', 'vadore')]
+    """
     whole = sum(energy or 0 for strand in context.activity.strands for energy in strand.known_microjoules)
     kept = [saving for kind in (_lost_runs, _idle, _dominated) for saving in _worth_listing(kind(context), whole)]
     return (*sorted(kept, key=lambda each: (-each.microjoules, each.service, each.kind)), *_other_hours(context))
 
 
 def _worth_listing(found: Iterable[Saving], whole: int) -> Iterator[Saving]:
-    """The greatest savings of a kind: those left out come to less than the least share, however many services they are of."""
+    """Keep the largest savings of a kind; all that are left out come to less than the least share."""
     ordered = sorted(found, key=lambda each: (-each.microjoules, each.service, each.phase or "", each.metric or ""))
     left = sum(each.microjoules for each in ordered)
     for saving in ordered:
@@ -70,7 +74,7 @@ def _training_runs(context: Context) -> dict[_Run, int]:
 
 
 def _lost_runs(context: Context) -> Iterator[Saving]:
-    """Runs that failed or were abandoned, by service and phase."""
+    """Find runs that failed or were abandoned, by service and phase."""
     lost: dict[tuple[str, str], list[_Run]] = {}
     for run, used in _training_runs(context).items():
         if used and context.outcomes.get(run, "ok") != "ok":
@@ -81,7 +85,7 @@ def _lost_runs(context: Context) -> Iterator[Saving]:
 
 
 def _idle(context: Context) -> Iterator[Saving]:
-    """Capacity that a service reserved and that stood idle."""
+    """Find capacity that a service reserved and that stood idle."""
     for bearer in context.period.bearers(lambda bearer: bearer[0] is not None and bearer[1] == KIND_IDLE):
         used = context.period.energy_microjoules([bearer])
         if used and bearer[0] is not None:
@@ -89,9 +93,9 @@ def _idle(context: Context) -> Iterator[Saving]:
 
 
 def _dominated(context: Context) -> Iterator[Saving]:
-    """Runs that another one of the same service and phase equals for less energy: what is not on the Pareto front.
+    """Find runs that another run of the same service and phase equals for less energy: they are not on the Pareto front.
 
-    Only where the register says in which direction the figure of quality is better; the front is of finished runs.
+    Only finished runs are compared, and only by figures of quality whose better direction the register states.
     """
     used = _training_runs(context)
     for work, metric, _, scored in _comparable(context, used):
@@ -104,7 +108,7 @@ def _dominated(context: Context) -> Iterator[Saving]:
 
 
 def frontiers(context: Context) -> tuple[Frontier, ...]:
-    """Runs that can be compared by quality and energy: those of the front, then the costliest of the others."""
+    """List runs that can be compared by quality and energy: the front, then the costliest of the others."""
     used, found = _training_runs(context), []
     for work, metric, better, scored in _comparable(context, used):
         least = _least_as_good(scored, used)
@@ -117,7 +121,7 @@ def frontiers(context: Context) -> tuple[Frontier, ...]:
 
 
 def unsupported(context: Context, found: Sequence[Saving]) -> tuple[Unsupported, ...]:
-    """What was not found to be spared, kind by kind, and why: the data does not say, or there is nothing."""
+    """List the kinds of saving that were not found, and why: the data is lacking, or there is nothing to spare."""
     lacking = tuple(_lacking(context, {each.service for each in found if each.hours_later is not None}))
     named = {each.kind for each in found} | {each.kind for each in lacking}
     nothing = [Unsupported(kind, "nothing-found") for kind in SAVINGS if kind not in named]
@@ -125,7 +129,7 @@ def unsupported(context: Context, found: Sequence[Saving]) -> tuple[Unsupported,
 
 
 def _lacking(context: Context, movable: Set[str]) -> Iterator[Unsupported]:
-    """Where the data does not allow to look for a saving. ``movable`` are the services of which it is known at other hours."""
+    """List the savings that the data does not allow to look for. ``movable``: services with a saving at other hours."""
     used = _training_runs(context)
     services = sorted({run[0] for run in used})
     if not any(bearer[1] == KIND_IDLE for bearer in context.period.strands):
@@ -163,7 +167,7 @@ _Scored = tuple[tuple[str, str], str, str, dict[_Run, float]]
 
 
 def _comparable(context: Context, used: Mapping[_Run, int]) -> Iterator[_Scored]:
-    """By service, phase and figure of quality of which the register says the direction: finished runs, the best with the most."""
+    """Group finished runs by service, phase and figure of quality; a higher score is better, whatever the figure's direction."""
     groups: dict[tuple[str, str], list[_Run]] = {}
     for run in used:
         if context.outcomes.get(run) == "ok":
@@ -178,7 +182,7 @@ def _comparable(context: Context, used: Mapping[_Run, int]) -> Iterator[_Scored]
 
 
 def _least_as_good(scored: Mapping[_Run, float], used: Mapping[_Run, int]) -> dict[_Run, int]:
-    """Of each run, the least energy of one that is as good."""
+    """Find for each run the least energy of a run that is at least as good."""
     found: dict[_Run, int] = {}
     least: int | None = None
     for run in sorted(scored, key=lambda run: (-scored[run], used[run])):
@@ -192,9 +196,9 @@ def _making(context: Context) -> list[Strand]:
 
 
 def _other_hours(context: Context) -> Iterator[Saving]:
-    """By how many hours a service's making of models would have had to move for the least CO2e, all else equal.
+    """Find the hours later at which a service's training would have emitted least, all else equal.
 
-    Only where emission factors vary within the day. Every half-hour of work moves by the same; none leaves the known series.
+    Only where emission factors vary within the day. Every half-hour of work moves by the same hours, within the known series.
     """
     for service in context.services:
         found = _at_other_hours(context, service)
@@ -219,7 +223,7 @@ def _other_hours(context: Context) -> Iterator[Saving]:
 
 
 def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
-    """How many hours later the least would have been emitted, and by which share less; None where that is not known."""
+    """Find how many hours later training would have emitted least, and the share spared; None where it is not known."""
     strands = [strand for strand in _making(context) if strand.bearer[0] == service]
     known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, strands, hours)) is not None}
     if not known.get(0) or len(known) < 2:
@@ -229,7 +233,7 @@ def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
 
 
 def _emitted(context: Context, strands: Sequence[Strand], hours: int) -> int | None:
-    """Microjoule-micrograms of some work, had it been so many hours later; None where a factor is not known then."""
+    """Sum energy times factor (microjoule-micrograms) of work moved some hours later; None where a factor is not known."""
     factors, shift = context.known.factors, hours * 2 * HALF_HOUR_NS
     total = 0
     for strand in strands:
@@ -277,7 +281,7 @@ def _energy(context: Context, work: tuple[str, str], microjoules: int) -> Quanti
 
 
 def _share(context: Context, work: tuple[str, str], microjoules: int, whole: Estimate | None) -> Estimate | None:
-    """What falls on a part of the energy of a service and phase, as sure as the whole."""
+    """Take the part of an estimate that falls on some of the energy of a service and phase, as certain as the whole."""
     energy = context.period.energy_microjoules([work])
     return whole.scaled(microjoules / energy) if whole and energy else None
 
@@ -287,8 +291,8 @@ def _shown(estimate: Estimate | None, unit: str, reason: str) -> Quantity:
 
 
 _MAY_HARM: dict[str, tuple[str, ...]] = {"idle": ("securite",), "dominated-runs": ("equite",)}
-"""By kind, how the ids of the charter's commitments begin that acting on it may harm: fewer reserves, less availability; a
-lighter model may be worse for some."""
+"""By kind, prefixes of the ids of commitments that acting may harm: fewer reserves lower availability, and a lighter model may be
+worse for some people."""
 
 
 def _may_harm(context: Context, kind: str) -> tuple[int, ...]:

@@ -1,0 +1,99 @@
+"""Draw fronts: the quality of training runs against their energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from ecoia.report import Frontier, QuarterlyReport, RunUsed
+from ecoia_dashboards import wording
+from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, Scale, close_axis, value_axis
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.naming import service_names
+
+MOST_FRONTS = 3
+"""How many comparisons of runs are drawn."""
+
+
+def fronts(report: QuarterlyReport, language: Language) -> list[Chart]:
+    """Draw the costliest comparisons of runs; runs that no other run equals for less energy stand apart."""
+    comparable = [each for each in report.frontiers if len(each.runs) > 1]
+    comparable.sort(key=lambda each: -sum(run.energy.value or 0.0 for run in each.runs))
+    built = [_front(f"front-{place}", each, report, language) for place, each in enumerate(comparable[:MOST_FRONTS])]
+    return [chart for chart in built if chart is not None]
+
+
+def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Language) -> Chart | None:
+    runs = [run for run in frontier.runs if run.energy.value is not None]
+    if not any(run.energy.value for run in runs):
+        return None
+    best = [run for run in runs if run.run_id in frontier.front]
+    rest = [run for run in runs if run.run_id not in frontier.front]
+    columns = (language.t("Run"), language.t("Énergie"), language.t("Intervalle à 95 %%"), frontier.metric, language.t("Front"))
+    rows = tuple(
+        (
+            run.run_id,
+            language.amount(run.energy),
+            language.interval(run.energy) or "—",
+            language.number(run.quality[frontier.metric]),
+            language.t("oui") if run.run_id in frontier.front else language.t("non"),
+        )
+        for run in runs
+    )
+    title, alt = _title(frontier, runs, rest, report, language), _alt(frontier, best or runs, language)
+    return Chart(id_, title, alt, _figure(frontier, best, rest, language), columns, rows)
+
+
+def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed], language: Language) -> go.Figure:
+    energies = {run.run_id: run.energy.value or 0.0 for run in (*best, *rest)}
+    scale = Scale.of(energies.values(), "kWh", language)
+    figure = go.Figure(layout={"height": 260})
+    kinds = (
+        (best, language.t("sur le front"), TREND_COLOR, "diamond"),
+        (rest, language.t("égalé pour moins d’énergie"), CHANGE_STYLES["more"][0], "circle-open"),
+    )
+    for found, name, color, symbol in kinds:
+        if found:
+            figure.add_scatter(
+                mode="markers",
+                x=[energies[run.run_id] / scale.size for run in found],
+                y=[run.quality[frontier.metric] for run in found],
+                name=name,
+                marker={"color": color, "symbol": symbol},
+            )
+    value_axis(figure, "x", max(energies.values()) / scale.size, scale.unit, language, room=1.08)
+    close_axis(figure, [run.quality[frontier.metric] for run in (*best, *rest)], frontier.metric, language)
+    return figure
+
+
+def _title(
+    frontier: Frontier, runs: Sequence[RunUsed], rest: Sequence[RunUsed], report: QuarterlyReport, language: Language
+) -> str:
+    names = {
+        "service": service_names(report).get(frontier.service, frontier.service),
+        "phase": language.of(wording.PHASES, frontier.phase),
+    }
+    if not rest:
+        return language.t("%(service)s, %(phase)s : aucun run n’est égalé par un autre pour moins d’énergie", **names)
+    return language.t(
+        "%(service)s, %(phase)s : %(count)s runs sur %(all)s égalés par un autre pour moins d’énergie",
+        count=language.whole(len(rest)),
+        all=language.whole(len(runs)),
+        **names,
+    )
+
+
+def _alt(frontier: Frontier, shown: Sequence[RunUsed], language: Language) -> str:
+    first, last = shown[0], shown[-1]
+    best_high = frontier.better == "higher"
+    return language.t(
+        "Nuage de points, un par run : énergie en abscisse, %(metric)s en ordonnée (%(better)s). Sur le front, %(metric)s va de "
+        "%(low)s pour %(least)s à %(high)s pour %(most)s.",
+        metric=frontier.metric,
+        better=language.t("le plus haut est le meilleur") if best_high else language.t("le plus bas est le meilleur"),
+        low=language.number(first.quality[frontier.metric]),
+        least=language.amount(first.energy),
+        high=language.number(last.quality[frontier.metric]),
+        most=language.amount(last.energy),
+    )

@@ -1,0 +1,35 @@
+"""Write the quarterly report as one self-contained, accessible HTML page."""
+
+from __future__ import annotations
+
+from ecoia.report import QuarterlyReport
+from ecoia_dashboards.cleaning import clean
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.pages.drawing import draw, foot
+from ecoia_dashboards.pages.view import ReportView
+
+__all__ = ["render_report"]
+
+
+def render_report(report: QuarterlyReport, lang: str = "fr") -> str:
+    """Write the report as one HTML page.
+
+    Args:
+        report: The quarter's data.
+        lang: Language of the page, one of ``language.LANGUAGES``.
+
+    Returns:
+        The page. Equal reports give equal pages.
+
+    Raises:
+        UsageError: the language is not one of ours.
+
+    Example:
+        >>> Path("report.html").write_text(render_report(report, "en"), encoding="utf-8")  # doctest: +SKIP
+    """
+    report, language = clean(report), Language(lang)
+    view = ReportView(report, language)
+    footer = foot(report, language)
+    return draw(
+        "report.html", language, organisation=report.organisation, footer=footer, draft=view.draft, report=report, view=view
+    )

@@ -1,0 +1,121 @@
+"""Draw templates as self-contained, accessible HTML pages.
+
+A page holds no script and asks nothing of anywhere: its style sheet is inline and named by its hash in a strict content security
+policy, and its figures are images that the page itself holds. Jinja escapes every text that comes from outside.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ecoia.report import COVERED, Measure, Quantity, QuarterlyReport
+from ecoia_dashboards import wording
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.wording import N_
+
+WIDE_PX, NARROW_PX = 720, 340
+"""Widths at which each figure is drawn: for a page and for a telephone."""
+
+DRAFT = N_("Projet : ce document n’est pas la publication, ses chiffres peuvent changer.")
+_BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
+_FIGURES = 3  # significant figures of a number on the page
+
+
+def draw(template: str, language: Language, *, organisation: str, footer: str, draft: bool, **values: object) -> str:
+    """Draw a template as a page.
+
+    Args:
+        template: Name of the template; it extends ``document.html``.
+        language: Language of the page.
+        organisation: The organisation that the page is of.
+        footer: Text at the foot of every printed page.
+        draft: Whether every printed page is marked as a draft.
+        **values: Names that the template uses.
+
+    Returns:
+        The page. Equal values give equal pages.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a name that is not among the values.
+
+    Example:
+        >>> draw("evaluation.html", Language("fr"), organisation="", footer="", draft=False, it=it, view=view)  # doctest: +SKIP
+    """
+    environment = _environment(language.code)
+    style = environment.get_template("report.css").render(footer=footer, draft=language.t("PROJET") if draft else "")
+    # The hash is of the element's exact text.
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template(template).render(
+        style=Markup(style),  # noqa: S704 - our own sheet; its texts are escaped by _css_string
+        style_hash=digest,
+        lang=language.code,
+        organisation=organisation,
+        **values,
+    )
+
+
+@cache
+def _environment(lang: str) -> Environment:
+    language = Language(lang)
+    environment = Environment(
+        loader=PackageLoader("ecoia_dashboards"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["css_string"] = _css_string
+    environment.globals.update(wording=wording, WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED, DRAFT=DRAFT)
+    return environment
+
+
+def _css_string(text: str) -> Markup:
+    """Write a CSS string: every character but letters and digits is escaped, so that nothing can end the string."""
+    return Markup('"' + "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in text) + '"')  # noqa: S704
+
+
+def warned_of(report: QuarterlyReport) -> list[str]:
+    """List the codes of the notices that stand before any figure."""
+    return [code for code in _BANNERS if code in report.notices or (code == "simulated" and report.simulated)]
+
+
+def whole_at_wall(measure: Measure) -> bool:
+    """Whether all of some energy is known at the plug, by calibration or a meter there."""
+    return 0 < measure.energy_components_microjoules == measure.energy_at_wall_microjoules
+
+
+def foot(report: QuarterlyReport, language: Language) -> str:
+    """Write the text at the foot of every printed page."""
+    parts = [report.organisation, language.quarter(report.quarter)]
+    if report.seal is None:
+        parts.append(language.t("projet, et non la publication"))
+    if report.simulated or "simulated-history" in report.notices:
+        parts.append(language.t("contient des données simulées"))
+    if "stand-ins" in report.notices:
+        parts.append(language.t("modèles de démonstration"))
+    if report.ethics_contact:
+        parts.append(report.ethics_contact)
+    return " · ".join(part for part in parts if part)
+
+
+def rounded(quantity: Quantity, figures: int) -> Quantity:
+    """Round an estimate to fewer significant figures than numbers are written with; further digits are dropped, zeros included.
+
+    Example:
+        >>> rounded(Quantity(1234.5, "kWh"), 2).value
+        1200.0
+    """
+    if figures >= _FIGURES:
+        return quantity
+    value, low, high = (
+        None if number is None else float(f"{number:.{figures - 1}e}") for number in (quantity.value, quantity.low, quantity.high)
+    )
+    return dataclasses.replace(quantity, value=value, low=low, high=high)

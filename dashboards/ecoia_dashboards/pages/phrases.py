@@ -1,0 +1,122 @@
+"""Write codes, amounts and names in the language of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ecoia.impact.embodied import MICROGRAMS_PER_KG
+from ecoia.report import (
+    CalibrationUsed,
+    ContractUsed,
+    EquipmentUsed,
+    FigureUsed,
+    MethodShare,
+    Quantity,
+    QuarterlyReport,
+    TokensUsed,
+)
+from ecoia_dashboards import wording
+from ecoia_dashboards.language import NBSP, Language
+from ecoia_dashboards.naming import service_names
+from ecoia_dashboards.pages.drawing import rounded
+
+_MOST_IDS = 5  # run ids named in a line
+
+
+class Phrases:
+    """Phrases of a page: codes in words, amounts with their unit, names for ids."""
+
+    def __init__(self, report: QuarterlyReport, language: Language) -> None:
+        self.report, self.language = report, language
+        self.names = service_names(report)
+
+    def service(self, service_id: str) -> str:
+        """Name a service; its id where it is not registered."""
+        return self.names.get(service_id, service_id)
+
+    def listed_services(self, service_ids: Iterable[str]) -> str:
+        """List the names of some services."""
+        return self.language.listed(map(self.service, service_ids))
+
+    def say(self, sentences: Mapping[str, str], code: str) -> str:
+        """Say a code in words; the code itself where it has none."""
+        return self.language.of(dict(sentences), code)
+
+    def lost(self, cause: str) -> str:
+        """Name a loss by its cause; a cause may name its object after a colon."""
+        head, _, rest = cause.partition(":")
+        said = self.language.of(wording.LOST, head)
+        return f"{said}{self.language.t(' : ')}{rest}" if rest else said
+
+    def method(self, share: MethodShare) -> str:
+        """Say how energy was obtained; a meter that could not be read keeps its name."""
+        if share.name.endswith(":unread"):
+            return self.language.t(
+                "%(meter)s illisible", meter=self.language.of(wording.METHODS, share.name.removesuffix(":unread"))
+            )
+        return self.language.of(wording.METHODS, share.name)
+
+    def amount(self, quantity: Quantity, figures: int = 3) -> str:
+        """Write a value with its unit, or the reason why there is none."""
+        if quantity.value is None:
+            return self.language.of(wording.REASONS, quantity.reason or "no-data")
+        return self.language.amount(rounded(quantity, figures), figures)
+
+    def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
+        """Write the 95 % interval of a figure; None where it has none."""
+        return self.language.interval(rounded(quantity, figures), figures)
+
+    def tokens(self, use: TokensUsed) -> str:
+        """Write the range of an estimate by tokens to two figures, else what becomes of them."""
+        if use.central_kg is None:
+            return self.language.of(wording.STANDINGS, use.standing)
+        quantity = Quantity(use.central_kg, "kgCO2e", use.low_kg, use.high_kg)
+        return f"{self.amount(quantity, 2)} ({self.interval(quantity, 2)})"
+
+    def made(self, micrograms: int) -> str:
+        """Write an embodied CO2e in micrograms."""
+        return self.amount(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+
+    def changed(self, micrograms: int) -> str:
+        """Write a change in micrograms, with its sign."""
+        return self.language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+
+    def in_kwh(self, quantity: Quantity) -> str | None:
+        """Write the value in kWh, where it is shown in a smaller unit; else None."""
+        if not quantity.value or self.language.amount(quantity).endswith(NBSP + "kWh"):
+            return None
+        return self.language.with_unit(self.language.number(quantity.value), "kWh")
+
+    def energy(self, microjoules: int) -> str:
+        """Write an energy in microjoules."""
+        return self.language.energy(microjoules)
+
+    def count(self, number: float) -> str:
+        """Write a number of functional units: whole where they are, else with their decimals."""
+        return self.language.plain(number)
+
+    def validity(self, used: CalibrationUsed | ContractUsed | FigureUsed | EquipmentUsed) -> str:
+        """Say from and until when something holds."""
+        day = self.language.day
+        if used.from_day and used.until_day:
+            return self.language.t("du %(start)s au %(end)s exclu", start=day(used.from_day), end=day(used.until_day))
+        if used.from_day:
+            return self.language.t("depuis le %(start)s", start=day(used.from_day))
+        if used.until_day:
+            return self.language.t("jusqu’au %(end)s exclu", end=day(used.until_day))
+        return self.language.t("sans limite")
+
+    def commitment_name(self, number: int) -> str:
+        """Name a commitment of the charter; its number where the charter does not hold it."""
+        names = {commitment.number: commitment.name for commitment in self.report.commitments}
+        return names.get(number) or self.language.t("engagement n° %(number)s", number=number)
+
+    def run_ids(self, ids: Sequence[str]) -> str:
+        """List the first of some runs, and how many more there are."""
+        first = ", ".join(ids[:_MOST_IDS])
+        more = len(ids) - _MOST_IDS
+        return (
+            first
+            if more <= 0
+            else self.language.n("%(runs)s et %(count)s autre", "%(runs)s et %(count)s autres", more, runs=first)
+        )

@@ -1,0 +1,51 @@
+"""Tabulate calls to hosted models, and the hypotheses that their estimates rest on."""
+
+from __future__ import annotations
+
+from ecoia.impact.hosted import Hypotheses
+from ecoia.report import QuarterlyReport, TokensUsed
+from ecoia_dashboards import wording
+from ecoia_dashboards.tables.base import CODES, FLAG, INTEGER, NUMBER, Column, Table, phase, service, table
+from ecoia_dashboards.wording import N_
+
+_PER_MILLION = "kgCO2e/10⁶"
+
+
+def tokens(report: QuarterlyReport) -> Table:
+    """Tabulate the tokens exchanged with each model, and what becomes of them."""
+    columns: tuple[Column[TokensUsed], ...] = (
+        service(report, lambda it: it.service),
+        phase(lambda it: it.phase),
+        Column("provider", N_("Fournisseur"), lambda it: it.provider),
+        Column("model", N_("Modèle"), lambda it: it.model),
+        Column("tokens_in", N_("Jetons reçus"), lambda it: it.tokens_in, INTEGER),
+        Column("tokens_out", N_("Jetons produits"), lambda it: it.tokens_out, INTEGER),
+        Column("rows", N_("Lignes du registre de mesure"), lambda it: it.rows, INTEGER),
+        Column("standing", N_("Ce qu’il en est fait"), lambda it: it.standing, words=wording.STANDINGS),
+        Column("reason", N_("Motif"), lambda it: it.reason, words=wording.WHY_UNMEASURED),
+        Column("low_kg", N_("CO₂e, hypothèse basse"), lambda it: it.low_kg, NUMBER, "kgCO2e"),
+        Column("central_kg", N_("CO₂e, hypothèse centrale"), lambda it: it.central_kg, NUMBER, "kgCO2e"),
+        Column("high_kg", N_("CO₂e, hypothèse haute"), lambda it: it.high_kg, NUMBER, "kgCO2e"),
+        Column("records", N_("Enregistrements"), lambda it: it.records, INTEGER),
+        Column("record_ids", N_("Premiers enregistrements"), lambda it: it.record_ids, CODES),
+    )
+    return table("tokens", N_("Appels à des modèles"), report.tokens, *columns)
+
+
+def model_hypotheses(report: QuarterlyReport) -> Table:
+    """Tabulate the hypotheses about each hosted model; CO2e is of a million tokens produced."""
+    columns: tuple[Column[Hypotheses], ...] = (
+        Column("provider", N_("Fournisseur"), lambda it: it.provider),
+        Column("model", N_("Modèle"), lambda it: it.model),
+        Column("zone", N_("Zone"), lambda it: it.zone),
+        Column("total_parameters", N_("Paramètres (milliards)"), lambda it: it.total_parameters),
+        Column("active_parameters", N_("dont actifs"), lambda it: it.active_parameters),
+        Column("architecture_published", N_("Architecture publiée"), lambda it: it.architecture_published, FLAG),
+        Column("low_kg_per_million", N_("Jetons produits, hypothèse basse"), lambda it: it.low_kg, NUMBER, _PER_MILLION),
+        Column(
+            "central_kg_per_million", N_("Jetons produits, hypothèse centrale"), lambda it: it.central_kg, NUMBER, _PER_MILLION
+        ),
+        Column("high_kg_per_million", N_("Jetons produits, hypothèse haute"), lambda it: it.high_kg, NUMBER, _PER_MILLION),
+        Column("ecologits_version", N_("Version d’EcoLogits"), lambda it: it.ecologits_version),
+    )
+    return table("model_hypotheses", N_("Hypothèses des modèles"), report.model_hypotheses, *columns)

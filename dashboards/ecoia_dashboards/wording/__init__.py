@@ -1,0 +1,77 @@
+"""Hold the sentence of every code that a report may hold.
+
+Message ids are French sentences; a code without a sentence is shown as it is. One module a subject holds them: the wording of a
+verdict is in ``wording.verdicts``. Templates and modules name them here, as ``wording.VERDICTS``.
+"""
+
+from ecoia_dashboards.wording.changes import CAUSES, COMPARED, PARTS, TERMS
+from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
+from ecoia_dashboards.wording.indicators import INDICATORS
+from ecoia_dashboards.wording.losses import DOUBLES, LOST
+from ecoia_dashboards.wording.marking import N_
+from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
+from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
+from ecoia_dashboards.wording.reasons import NOTICES, REASONS
+from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
+from ecoia_dashboards.wording.sources import (
+    ASSUMPTIONS,
+    BASES,
+    DEVIATIONS,
+    EQUIVALENCES,
+    FIGURES,
+    FILLS,
+    INVENTORY_ITEMS,
+    OPERATED,
+    QUALITIES,
+    SCOPES,
+    SENSITIVITIES,
+    STANDINGS,
+    WHY_UNMEASURED,
+)
+from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS
+
+__all__ = [
+    "ACTION_STATES",
+    "ASSUMPTIONS",
+    "BASES",
+    "CAUSES",
+    "CERTAINTY",
+    "COMPARED",
+    "COMPONENTS",
+    "DEVIATIONS",
+    "DOUBLES",
+    "EQUIVALENCES",
+    "EVALUATION_ANSWERS",
+    "EVALUATION_QUESTIONS",
+    "FIGURES",
+    "FILLS",
+    "INDICATORS",
+    "INVENTORY_ITEMS",
+    "KINDS",
+    "LOST",
+    "METHODS",
+    "NOTICES",
+    "N_",
+    "OPERATED",
+    "OUTCOMES",
+    "PARTS",
+    "PHASES",
+    "QUALITIES",
+    "REASONS",
+    "SAID",
+    "SAVINGS",
+    "SCOPES",
+    "SECTIONS",
+    "SENSITIVITIES",
+    "SERVICE_STATUSES",
+    "STANDINGS",
+    "STATUSES",
+    "STATUS_MEANINGS",
+    "TARGET_STATUSES",
+    "TERMS",
+    "TIES",
+    "UNSUPPORTED",
+    "VERDICTS",
+    "VERDICT_REASONS",
+    "WHY_UNMEASURED",
+]

@@ -1,0 +1,35 @@
+"""Name what a change of the CO2e is made of, and why a published quarter changed."""
+
+from __future__ import annotations
+
+from ecoia_dashboards.wording.marking import N_
+
+COMPARED = {
+    "previous-quarter": N_("Pourquoi le CO₂e n’est pas celui du trimestre précédent, %(quarter)s"),
+    "year-before": N_("Pourquoi le CO₂e n’est pas celui du même trimestre un an avant, %(quarter)s"),
+}
+
+PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("appels à des modèles externes")}
+
+TERMS = {
+    "volume": N_("volume : unités rendues"),
+    "intensity": N_("énergie informatique par unité"),
+    "energy": N_("énergie informatique sans unités comptées"),
+    "pue": N_("bâtiment (PUE)"),
+    "factor": N_("réseau électrique (facteur d’émission)"),
+    "embodied": N_("fabrication des équipements"),
+    "api": N_("appels à des modèles externes"),
+    "entry": N_("services apparus"),
+    "exit": N_("services disparus"),
+    "method": N_("mesure faite autrement"),
+    "correction": N_("correction de ce qui était publié"),
+}
+"""What a change is made of."""
+
+CAUSES = {
+    "method": N_("méthode"),
+    "correction": N_("relevés corrigés"),
+    "boundary": N_("périmètre"),
+    "factor": N_("facteurs d’émission"),
+}
+"""Why a published quarter is not what it was (``recalculation.CAUSES``)."""

@@ -1,0 +1,93 @@
+"""Name the indicators: in a sentence, at the head of a table's column, and at the head of the page's column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecoia_dashboards.wording.marking import N_
+
+
+@dataclass(frozen=True)
+class IndicatorWords:
+    """Words of an indicator; each is a message id.
+
+    Attributes:
+        name: Name within a sentence.
+        heading: Head of its column in a table. Empty: the name.
+        page_heading: Head of its column on the page. Empty: the heading.
+    """
+
+    name: str
+    heading: str = ""
+    page_heading: str = ""
+
+
+INDICATOR_WORDS = {
+    "energy_components": IndicatorWords(N_("énergie des composants")),
+    "energy_it": IndicatorWords(N_("énergie informatique"), N_("Énergie informatique")),
+    "energy": IndicatorWords(N_("énergie")),
+    "co2e": IndicatorWords(N_("CO₂e"), N_("CO₂e, ensemble"), N_("Ensemble")),
+    "co2e_operational": IndicatorWords(N_("CO₂e d’usage"), N_("CO₂e d’usage"), N_("Usage")),
+    "co2e_operational_market": IndicatorWords(N_("CO₂e d’usage, selon les contrats")),
+    "co2e_embodied": IndicatorWords(N_("CO₂e de fabrication"), N_("CO₂e de fabrication"), N_("Fabrication")),
+    "co2e_api": IndicatorWords(
+        N_("CO₂e des appels à des modèles externes"), N_("CO₂e des modèles externes"), N_("Modèles externes")
+    ),
+    "co2e_constant_factor": IndicatorWords(N_("CO₂e à facteur constant")),
+    "water_direct": IndicatorWords(N_("eau directe"), N_("Eau directe")),
+    "water_indirect": IndicatorWords(N_("eau indirecte"), N_("Eau indirecte")),
+    "sci": IndicatorWords(N_("intensité SCI"), N_("SCI par unité")),
+    "sci_training": IndicatorWords(N_("intensité SCI, dont entraînement amorti"), N_("dont entraînement amorti")),
+    "training_intensity": IndicatorWords(N_("intensité de l’entraînement"), N_("Entraînement, par unité")),
+    "co2e_per_accepted_outcome": IndicatorWords(N_("CO₂e par résultat accepté"), N_("Par résultat accepté")),
+    "idle_rate": IndicatorWords(N_("part de la veille"), N_("Part de la veille")),
+    "waste_rate": IndicatorWords(
+        N_("part des exécutions perdues"),
+        N_("Part des exécutions perdues"),
+        N_("Exécutions perdues, part de l’entraînement"),
+    ),
+    "coverage_services": IndicatorWords(N_("couverture des services")),
+    "energy_by_method": IndicatorWords(N_("part de l’énergie comptée par des compteurs")),
+    "precision": IndicatorWords(N_("part du CO₂e de précision 1 ou 2")),
+    "energy_per_unit": IndicatorWords(N_("énergie par unité")),
+}
+"""Words of each indicator of ``ecoia.indicators``, by id."""
+
+INDICATORS = {id_: words.name for id_, words in INDICATOR_WORDS.items()}
+"""Name of each indicator within a sentence, by id."""
+
+
+def register(id_: str, words: IndicatorWords) -> None:
+    """Name an indicator that was added to ``ecoia.indicators``.
+
+    Args:
+        id_: Its id.
+        words: Its words.
+
+    Example:
+        >>> register("heat", IndicatorWords("chaleur réutilisée", "Chaleur réutilisée"))  # doctest: +SKIP
+    """
+    INDICATOR_WORDS[id_] = words
+    INDICATORS[id_] = words.name
+
+
+def heading(id_: str) -> str:
+    """Return the head of an indicator's column in a table; the id itself where the indicator has no words.
+
+    Example:
+        >>> heading("co2e")
+        'CO₂e, ensemble'
+    """
+    words = INDICATOR_WORDS.get(id_, IndicatorWords(id_))
+    return words.heading or words.name
+
+
+def page_heading(id_: str) -> str:
+    """Return the head of an indicator's column on the page; the id itself where the indicator has no words.
+
+    Example:
+        >>> page_heading("co2e")
+        'Ensemble'
+    """
+    words = INDICATOR_WORDS.get(id_, IndicatorWords(id_))
+    return words.page_heading or heading(id_)

@@ -1,0 +1,63 @@
+"""Name origins of energy, methods of measuring, components and phases."""
+
+from __future__ import annotations
+
+from ecoia_dashboards.wording.marking import N_
+
+STATUSES = {
+    "measured": N_("mesuré"),
+    "estimated": N_("estimé"),
+    "declared": N_("déclaré"),
+    "missing": N_("manquant"),
+}
+
+STATUS_MEANINGS = {
+    "measured": N_("lu sur un compteur du matériel"),
+    "estimated": N_("calculé par un modèle, faute de compteur lisible"),
+    "declared": N_("saisi par l’organisation, avec sa source"),
+    "missing": N_("ni lu ni calculé : inconnu, et non pas nul"),
+}
+
+METHODS = {
+    "rapl": N_("compteur du processeur (RAPL)"),
+    "rapl-dram": N_("compteur de la mémoire (RAPL)"),
+    "nvml": N_("compteur de la carte graphique (NVML)"),
+    "nvml-power": N_("puissance de la carte graphique, lue dix fois par seconde (NVML)"),
+    "nvml-mig-share": N_("part d’une carte graphique, selon ses tranches de calcul (NVML)"),
+    "amdsmi": N_("compteur de la carte graphique (AMD SMI)"),
+    "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
+    "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
+    "ram-model": N_("modèle de la mémoire"),
+    "kwh": N_("consommation déclarée"),
+    "kwh:undivided": N_("consommation déclarée, non répartie entre composants"),
+    "wattmeter:undivided": N_("wattmètre à la prise : la machine entière, non répartie entre composants"),
+    "wattmeter-unreadable": N_("fichier du wattmètre inutilisable"),
+    "undivided": N_("compris dans un chiffre non réparti"),
+    "power-model": N_("durée déclarée, puissance de l’équipement"),
+    "no-device": N_("aucun appareil de ce type"),
+    "no-driver": N_("appareil présent, pilote absent"),
+    "hidden": N_("appareil que le processus ne peut pas utiliser"),
+    "mig": N_("partie d’une carte graphique, sans compteur propre"),
+    "claimed-twice": N_("compté chez un autre processus, qui revendique le même appareil"),
+    "simulated": N_("simulé"),
+    "none": N_("aucun moyen de mesure"),
+}
+
+COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}
+
+PHASES = {
+    "data-preparation": N_("préparation des données"),
+    "training": N_("entraînement"),
+    "fine-tuning": N_("ajustement"),
+    "evaluation": N_("évaluation"),
+    "inference": N_("inférence"),
+    "unspecified": N_("phase non précisée"),
+    "idle": N_("veille réservée"),
+}
+
+KINDS = {
+    "span": N_("exécutions des services"),
+    "idle": N_("veille : capacité réservée, rien ne tournait"),
+    "unattributed": N_("non attribué à un service"),
+    "overhead": N_("ecoia lui-même : la mesure de la mesure"),
+}

@@ -1,0 +1,75 @@
+"""Say why a figure has no value, and what a reader must know before any figure."""
+
+from __future__ import annotations
+
+from ecoia_dashboards.wording.marking import N_
+
+REASONS = {
+    "no-data": N_("aucune donnée"),
+    "not-measured": N_("non mesuré"),
+    "no-zone": N_("non calculé : zone inconnue"),
+    "no-factor": N_("non calculé : pas de facteur pour cette zone ou cette année"),
+    "factor-gap": N_("non calculé : le jeu de facteurs a un trou, qu’aucune règle ne comble"),
+    "no-contract": N_("aucun contrat déclaré"),
+    "contract-scope": N_("non calculé : un contrat n’a pas la portée des facteurs utilisés"),
+    "no-units": N_("aucune unité comptée"),
+    "baseline-missing": N_("période de référence absente"),
+    "not-computed": N_("non calculé par cette version"),
+    "no-equipment": N_("non calculé : aucun équipement déclaré"),
+    "equipment-incomplete": N_("non calculé : des machines ne sont pas décrites"),
+    "no-calls": N_("aucun appel enregistré"),
+    "calls-unmeasured": N_("non calculé : des modèles sans estimation"),
+    "no-wue": N_("non calculé : WUE inconnu"),
+    "no-water-factor": N_("non calculé : facteur d’eau inconnu"),
+    "no-reference": N_("non calculé : aucune période de référence"),
+    "no-training": N_("aucun entraînement enregistré"),
+    "no-lifetime": N_("non calculé : durée de vie du modèle non déclarée"),
+    "no-accepted": N_("aucun résultat accepté compté"),
+    "no-outcomes": N_("issue des exécutions inconnue"),
+    "idle-not-separated": N_("veille non séparée"),
+    "too-few-quarters": N_("trop peu de trimestres enregistrés"),
+}
+
+NOTICES = {
+    "no-data": N_("Aucune donnée n’est enregistrée pour ce trimestre : tout ce qui suit est inconnu, et non pas nul."),
+    "no-catalogue": N_(
+        "Aucun catalogue n’est fourni : tous les services sont « non enregistrés » et la couverture est inconnue. "
+        "« ecoia init » écrit un catalogue à compléter ; le réglage « catalogue » en donne le dossier."
+    ),
+    "no-zone": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : la zone électrique est inconnue et n’est jamais devinée. "
+        "Réglage « zone », par exemple ECOIA_ZONE=FRA ; ce qui est déjà enregistré sera calculé."
+    ),
+    "no-factor": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : aucun facteur d’émission ne couvre sa zone ou son année. "
+        "Vérifier le code de zone (ISO 3166, trois lettres)."
+    ),
+    "factor-gap": N_(
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : le jeu de facteurs d’émission n’a pas de valeur aux heures "
+        "où elle a été utilisée. « ecoia factors use » permet de choisir une règle de comblement, ou un autre jeu."
+    ),
+    "factor-gap-filled": N_(
+        "Le jeu de facteurs d’émission n’a pas de valeur à certaines heures : elles sont comblées par la règle choisie "
+        "(annexes, « Facteurs d’émission utilisés »)."
+    ),
+    "no-pue": N_(
+        "Le PUE de tout ou partie de l’énergie est inconnu : elle est alors celle de l’informatique seule, hors bâtiment "
+        "(refroidissement, onduleurs, éclairage). Réglage « pue », ou fichier « sites.yaml » du catalogue."
+    ),
+    "commitment-text-missing": N_(
+        "Le texte de l’engagement n° 7 n’est pas fourni : l’organisation le colle dans « charter.yaml ». ecoia ne l’invente pas."
+    ),
+    "simulated-history": N_(
+        "Des trimestres de ce rapport sont simulés, et non mesurés : ils sont hachurés et marqués « simulé »."
+    ),
+    "stand-in": N_("Un modèle de démonstration tient lieu du vrai service : ces chiffres ne disent rien de lui."),
+    "simulated": N_("Ce trimestre contient des données simulées, et non mesurées : elles sont marquées « simulé »."),
+    "stand-ins": N_(
+        "Des modèles de démonstration tiennent lieu des vrais services : leurs chiffres ne disent rien de ces services."
+    ),
+    "partial-quarter": N_("Le trimestre n’est pas terminé : les totaux sont ceux connus à ce jour."),
+    "idle-not-separated": N_(
+        "L’énergie de veille n’est pas séparée : aucune référence à vide n’est mesurée sur tout ou partie des machines."
+    ),
+}
+"""Codes of ``QuarterlyReport.notices``; ``simulated`` and ``stand-in`` are of the report and of a service."""

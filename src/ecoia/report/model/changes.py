@@ -1,0 +1,49 @@
+"""Changes: the trend, and why the quarter is not like another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecoia.impact.change import ExplainedChange
+from ecoia.report.model.figures import Quantity
+
+_NO_REFERENCE = Quantity(None, "kgCO2e", reason="no-reference")
+
+
+@dataclass(frozen=True)
+class TrendPoint:
+    """One quarter of the trend. ``simulated``: replayed from a fixture, not measured.
+
+    ``co2e`` is CO2e of use; ``co2e_at_constant_factor`` is the same at the grid factors of the report's reference year.
+    """
+
+    quarter: str
+    energy: Quantity
+    co2e: Quantity
+    simulated: bool
+    co2e_at_constant_factor: Quantity = _NO_REFERENCE
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """The change of a service, or of everything: its terms in micrograms, and the relative change C / C0 - 1."""
+
+    explained: ExplainedChange
+    relative: Quantity
+
+
+@dataclass(frozen=True)
+class QuarterChange:
+    """The change of the quarter's CO2e against ``reference``, explained. ``against``: previous-quarter | year-before.
+
+    Only ``parts`` are in it: the parts of the CO2e that are known in both quarters. ``total`` is None where the change is not
+    computed, for the ``reason``. A service that goes on under a new name stands under the new name.
+    """
+
+    against: str
+    reference: str
+    simulated: bool = False  # either quarter, in part or whole
+    parts: tuple[str, ...] = ()  # operational, embodied, api
+    total: ChangeLine | None = None
+    services: tuple[ChangeLine, ...] = ()  # service None: borne by no service
+    reason: str | None = None  # one of codes.REASONS

@@ -1,0 +1,99 @@
+"""List every code that the report may hold, so that a renderer can prove that it has a sentence for each."""
+
+from __future__ import annotations
+
+REASONS = (
+    "no-data",  # nothing recorded
+    "not-measured",  # recorded, but no component gave energy
+    "no-zone",  # some or all of the energy has no known zone
+    "no-factor",  # its zone or year has no emission factor
+    "factor-gap",  # some of its half-hours have no emission factor, and no rule fills the gap
+    "no-contract",  # no contract covers any of it
+    "contract-scope",  # a contract counts another scope than the factors in use, and the two are not mixed
+    "no-units",  # no functional units were given
+    "baseline-missing",  # the reference quarters are not recorded
+    "not-computed",  # this version does not compute the indicator
+    "no-equipment",  # no machine is in equipment.yaml
+    "equipment-incomplete",  # some machines are not in equipment.yaml
+    "no-calls",  # no call to a hosted model was recorded
+    "calls-unmeasured",  # some calls were to a model that has no estimate
+    "no-wue",  # some of the energy has no WUE
+    "no-water-factor",  # some of the energy has no water factor
+    "no-reference",  # no target names reference quarters
+    "no-training",  # no training was recorded
+    "no-lifetime",  # the service declares no lifetime_units
+    "no-accepted",  # no accepted outcome was counted
+    "no-outcomes",  # the end of training runs is not recorded
+    "idle-not-separated",  # no idle energy is set apart
+    "too-few-quarters",  # quarters that are needed are not recorded
+)
+"""Why a ``Quantity`` has no value."""
+
+NOTICES = (
+    "no-data",
+    "no-catalogue",
+    "no-zone",
+    "no-factor",
+    "factor-gap",
+    "factor-gap-filled",
+    "no-pue",
+    "commitment-text-missing",
+    "simulated-history",
+    "stand-ins",
+    "partial-quarter",
+    "idle-not-separated",
+)
+"""Codes of ``QuarterlyReport.notices``, in the order in which they are listed."""
+
+COMPARED = (("previous-quarter", 1), ("year-before", 4))
+"""The quarters that the report compares itself with, and how many quarters earlier they are."""
+
+VERDICTS = ("tenu", "non-tenu", "non-concluant")
+VERDICT_REASONS = (
+    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
+    "below-value",  # the deadline is reached and the value is not
+    "deadline-ahead",  # the value is not reached yet, and there is time left
+    "horizon-ahead",  # the reduction is not reached yet, and there is time left
+    "baseline-missing",
+    "interval-straddles",  # the interval holds the value, so the measurement cannot decide
+    "simulated",  # simulated rows prove nothing
+    "coverage-incomplete",  # the known part is under a cap, but some services or components are not in it
+    "partial-quarter",  # the known part is under a cap, but some days are not in it
+    "not-computed",
+)
+"""Why a verdict is not ``tenu``; reasons without a comment are those of ``REASONS``."""
+
+SAVINGS = (
+    "lost-runs",  # runs failed or were abandoned
+    "idle",  # capacity was reserved and stood idle
+    "dominated-runs",  # another run was as good for less energy
+    "other-hours",  # the same work at other hours would have emitted less
+)
+"""Kinds of saving, in the order in which they are listed."""
+
+UNSUPPORTED = (
+    "no-runs",  # no run made a model
+    "no-outcomes",  # the end of the runs is not recorded
+    "no-quality",  # no finished run has a figure of quality
+    "no-direction",  # the register does not say which way a figure of quality is better
+    "too-few-runs",  # fewer than two finished runs to compare
+    "idle-not-separated",  # no idle energy is set apart
+    "flat-factors",  # emission factors do not vary within the day, or are not known at other hours
+    "nothing-found",  # nothing above the least share that is listed
+)
+"""Why there is no saving of a kind."""
+
+ASSUMPTIONS = (
+    "operated-not-said",  # the organisation runs the site
+    "upstream-included",  # life-cycle factors: upstream of electricity (scope 3, category 3) is not separated
+    "equipment-owned",  # the organisation bought the machines
+)
+"""Assumptions of an ``InventoryLine``."""
+
+INVENTORY_ITEMS = ("electricity", "capital-goods", "services")
+
+ENVIRONMENTAL_COMMITMENT = 7
+"""Number of the commitment of the charter that the report is of."""
+
+COVERED = 0.8
+"""Share of its declared instance-days from which a service counts as measured."""

@@ -1,0 +1,136 @@
+"""Figures: values with unit and interval, what they were measured by, and the parts of the impact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number with its unit and 95 % interval; without a value, the ``reason`` (a code) why.
+
+    Example:
+        >>> Quantity(12.3, "kgCO2e", 8.1, 18.6).value
+        12.3
+        >>> Quantity(None, "kgCO2e", reason="no-zone").reason
+        'no-zone'
+    """
+
+    value: float | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None  # one of codes.REASONS
+
+
+@dataclass(frozen=True)
+class MethodShare:
+    """The part of some energy that one method gave. ``status``: measured | estimated | declared | missing (0 energy)."""
+
+    component: str
+    status: str
+    name: str
+    microjoules: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Energy and its CO2e, of a service and phase, of a service, or of everything.
+
+    ``energy_components_microjoules`` is the exact sum of the journal's records, before any factor. ``energy`` is
+    ``energy_components`` x wall factor x PUE. ``boundary`` says whether a PUE was applied: ``site`` (to all), ``part`` (to some),
+    or ``it`` (to none: the building is left out). ``co2e`` is CO2e of use (``co2e_operational``); ``Footprint`` adds the making
+    of machines and hosted models. ``energy_at_wall_microjoules`` is the part of the exact sum that is calibrated or was read at
+    the plug; the rest leaves out power supplies, fans, disks and network.
+    """
+
+    energy_components_microjoules: int
+    by_component_microjoules: dict[str, int | None]
+    energy_components: Quantity
+    energy: Quantity
+    boundary: str
+    co2e: Quantity
+    methods: tuple[MethodShare, ...]
+    precision_class: int | None  # 1 to 4, of co2e where computed, else of energy
+    energy_at_wall_microjoules: int = 0
+    co2e_operational_market: Quantity = Quantity(None, "kgCO2e", reason="no-contract")  # beside co2e, never in a total
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """Work of one service in one phase, and what it took."""
+
+    service: str
+    phase: str
+    measure: Measure
+    spans: int
+    cpu_seconds: float
+    duration_seconds: float
+    units: float | None
+    accepted: float | None
+    energy_per_unit: Quantity  # Wh per functional unit
+    functional_unit: str | None
+    runs: dict[str, int]  # ok, failed, abandoned
+    waste_microjoules: int  # energy of failed and abandoned runs
+    quality: dict[str, float]
+    simulated: bool
+
+
+class Figures(dict[str, Quantity]):
+    """Figures by the id of their indicator; ``figures.co2e`` is ``figures["co2e"]``.
+
+    The ids are those of ``ecoia.indicators``, in its order.
+    """
+
+    def __getattr__(self, indicator: str) -> Quantity:
+        try:
+            return self[indicator]
+        except KeyError:
+            raise AttributeError(f"no figure '{indicator}' here; there are: {', '.join(self)}") from None
+
+
+Footprint = Figures
+"""Parts of the impact and their sum, of one service or of everything: the indicators held as ``footprint``. Water is consumption,
+and its two parts are never added up."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Energy and CO2e of serving, reserved idle included and training excluded: the parts of ``sci``."""
+
+    energy: Quantity  # with the building where known
+    co2e_operational: Quantity
+    co2e_embodied: Quantity
+    co2e_api: Quantity
+    units: float | None
+
+
+@dataclass(frozen=True)
+class ServiceFootprint:
+    """Parts and intensities of a service. Intensities are each in the service's own unit, so services are not ranked by them.
+
+    ``intensities`` are the indicators held as ``intensity``; ``found.sci`` is ``found.intensities["sci"]``. ``training_quarter``
+    is the quarter of the training that ``sci_training`` amortises. ``accepted_source`` is None where the count was recorded with
+    the work.
+    """
+
+    service: str
+    footprint: Footprint
+    functional_unit: str | None
+    serving: Serving
+    intensities: Figures
+    training_quarter: str | None
+    accepted: float | None
+    accepted_source: str | None
+
+    def __post_init__(self) -> None:
+        # The JSON holds intensities beside the fields.
+        taken = self.intensities.keys() & {each.name for each in fields(self)}
+        if taken:
+            raise ValueError(f"indicators named like a field of a service's footprint: {', '.join(sorted(taken))}; rename them")
+
+    def __getattr__(self, indicator: str) -> Quantity:
+        # A copy that is not filled in yet has no intensities.
+        if indicator.startswith("__") or "intensities" not in vars(self):
+            raise AttributeError(indicator)
+        return getattr(self.intensities, indicator)  # type: ignore[no-any-return]

@@ -1,0 +1,56 @@
+"""The register: its services as they were recorded, and how many of them are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ecoia.report.model.figures import Quantity
+
+
+@dataclass(frozen=True)
+class ServiceEntry:
+    """A service of the register, or a service that was recorded without being registered."""
+
+    id: str
+    name: str
+    status: str  # generalised | qualification | poc | retired | unregistered
+    registered: bool
+    measured: bool
+    declared_only: bool
+    audience: str | None
+    purpose: str | None
+    functional_unit: str | None
+    owner_role: str | None
+    energy: Quantity
+    co2e: Quantity
+    stand_in: bool  # the demo's models stand in for the real service
+    counted_among_generalised: bool = False  # by the organisation, whatever its status
+    scope: str | None = None
+    energy_components_microjoules: int | None = None  # spans and idle of this service; None: nothing recorded
+    idle_microjoules: int = 0  # the reserved idle in it
+    instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
+    instance_days_declared: float | None = None  # of the civil days that have begun
+    covered: float | None = None  # share of the declared days, 1 at most; None: none declared
+    boamps: dict[str, Any] | None = None  # its tasks, in the shape of ``catalogue.BoAmps``
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Coverage of the services. ``share`` is measured registered services / (named + unnamed services in scope).
+
+    A service is measured when at least ``COVERED`` of its declared instance-days are recorded; a service that declares no
+    instance-days (``undeclared_days``) is measured as soon as it is recorded. ``partly`` lists the services recorded on fewer
+    days, which do not count as measured. A service known by declared activity alone is in ``declared``, not in ``measured``.
+    Retired services are in neither part of the ratio.
+    """
+
+    measured: int
+    named: int
+    unnamed: int
+    unnamed_approximate: bool
+    share: float | None
+    unregistered: tuple[str, ...]
+    declared: int = 0
+    partly: tuple[str, ...] = ()
+    undeclared_days: tuple[str, ...] = ()

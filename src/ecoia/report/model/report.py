@@ -1,0 +1,128 @@
+"""The whole report, and its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+
+from ecoia.impact.doublecounting import ListedRefusal
+from ecoia.impact.grid import FactorGap
+from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.recalculation import Recalculation
+from ecoia.report.model.changes import QuarterChange, TrendPoint
+from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
+from ecoia.report.model.figures import Footprint, Measure, PhaseResult, ServiceFootprint
+from ecoia.report.model.people import ActionState, Answered, Body, Commitment, RegionShare, Said
+from ecoia.report.model.places import EquipmentUsed, FigureUsed, InventoryLine, SiteResult, TokensUsed
+from ecoia.report.model.register import Coverage, ServiceEntry
+from ecoia.report.model.savings import Frontier, RunUsed, Saving, Unsupported
+from ecoia.report.model.sources import (
+    CalibrationUsed,
+    ContractUsed,
+    DeviationInUse,
+    EquivalenceUsed,
+    FactorSetInUse,
+    FactorUsed,
+    Sensitivity,
+)
+from ecoia.report.model.targets import TargetVerdict
+
+REPORT_SCHEMA = 1
+
+# Controls, marks of direction, ends of line of other alphabets: a viewer of JSON would show another text than the data holds.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The seal that a published report prints, for the minutes: ``head`` is the SHA-256 of its manifest."""
+
+    name: str
+    published_on: str
+    head: str
+    previous: str | None
+    previous_head: str | None
+
+
+@dataclass(frozen=True)
+class QuarterlyReport:
+    """The report that the committees receive, as data: values, units, ids and codes."""
+
+    quarter: str
+    timezone: str
+    start_utc: str
+    end_utc: str
+    last_record_utc: str | None
+    organisation: str
+    charter_title: str | None
+    commitments: tuple[Commitment, ...]
+    ethics_contact: str | None
+    totals: Measure
+    energy_by_kind_microjoules: dict[str, int]  # span, idle, unattributed, overhead
+    energy_by_status: dict[str, float]  # share of the energy, by measured | estimated | declared
+    results: tuple[PhaseResult, ...]
+    register: tuple[ServiceEntry, ...]
+    coverage: Coverage
+    targets: tuple[TargetVerdict, ...]
+    trend: tuple[TrendPoint, ...]
+    footprint: Footprint
+    services: tuple[ServiceFootprint, ...]
+    precision: dict[str, float]  # share of the known co2e by class
+    factors: tuple[FactorUsed, ...]
+    zones: tuple[str, ...]
+    pue: float | None  # outside every site
+    lost: dict[str, int]  # counted losses, by cause
+    simulated: bool
+    notices: tuple[str, ...] = ()  # of codes.NOTICES
+    governance: tuple[Body, ...] = ()
+    calibrations: tuple[CalibrationUsed, ...] = ()
+    sites: tuple[SiteResult, ...] = ()
+    site_figures: tuple[FigureUsed, ...] = ()
+    equipment: tuple[EquipmentUsed, ...] = ()
+    instances_without_equipment: tuple[str, ...] = ()
+    tokens: tuple[TokensUsed, ...] = ()
+    model_hypotheses: tuple[Hypotheses, ...] = ()
+    reference_year: int | None = None  # of the grid factors of co2e_constant_factor
+    reference_factors: tuple[FactorUsed, ...] = ()
+    register_as_of: str | None = None  # civil day of the register's source
+    factor_set: FactorSetInUse | None = None
+    factor_gaps: tuple[FactorGap, ...] = ()
+    contracts: tuple[ContractUsed, ...] = ()
+    doubles: tuple[ListedRefusal, ...] = ()  # claimed twice: the claims left out of every total
+    inventory: tuple[InventoryLine, ...] = ()  # footprint.co2e by scope and item
+    changes: tuple[QuarterChange, ...] = ()
+    costliest_runs: tuple[RunUsed, ...] = ()
+    savings: tuple[Saving, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
+    said: tuple[Said, ...] = ()
+    actions: tuple[ActionState, ...] = ()
+    regions: tuple[RegionShare, ...] = ()
+    evaluations: tuple[Answered, ...] = ()
+    sensitivities: tuple[Sensitivity, ...] = ()
+    restatements: tuple[Recalculation, ...] = ()  # published quarters computed again
+    published_micrograms: dict[str, dict[str, int]] = field(default_factory=dict)  # by quarter and part, as published
+    seal: Seal | None = None  # of a published report only
+    deviations: tuple[DeviationInUse, ...] = ()
+    equivalences: tuple[EquivalenceUsed, ...] = ()
+    deviations_because: str | None = None  # why some are not the default, in the organisation's words
+    method_version: str = "1"
+    schema: int = REPORT_SCHEMA
+
+    @property
+    def environmental_commitment(self) -> Commitment | None:
+        """The commitment of the charter that the report is of; None where the charter does not hold it."""
+        return next((each for each in self.commitments if each.number == ENVIRONMENTAL_COMMITMENT), None)
+
+    def to_json(self) -> str:
+        """Write the report as indented JSON, keys sorted: equal data gives equal bytes.
+
+        Marks that a reader cannot see are escaped. Intensities of a service stand beside its other fields.
+        """
+        data = dataclasses.asdict(self)
+        for service in data["services"]:
+            service |= service.pop("intensities")
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+        return _UNSEEN.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text) + "\n"
