@@ -192,9 +192,15 @@ class _RowAdder:
         if row["kind"] == KIND_OUTCOME:
             self._add_outcome(row)
             return
-        energy = row["energy_microjoules"]
+        method, energy = row["method"], row["energy_microjoules"]
+        of_cpu, of_gpu, of_ram = method["cpu"], method["gpu"], method["ram"]
         cpu, gpu, ram = energy["cpu"], energy["gpu"], energy["ram"]
-        strand, half_hours, cpus, gpus, rams, intervals = self._lists_of(row)
+        key = (
+            row["kind"], row["service"], row["phase"], row["instance"], row["zone"], row["simulated"], *row["devices"],
+            of_cpu["status"], of_cpu["name"], of_gpu["status"], of_gpu["name"], of_ram["status"], of_ram["name"],
+            cpu is None, gpu is None, ram is None,
+        )  # fmt: skip
+        strand, half_hours, cpus, gpus, rams, intervals = self._lists.get(key) or self._new_strand(key, row)
         half_hours.append(row["half_hour_utc_ns"])
         if cpu is not None:
             cpus.append(cpu)
@@ -212,23 +218,10 @@ class _RowAdder:
             sums.token_rows.append(row)
         if intervals is not None:
             intervals.append((row["start_utc_ns"], end))
-            self._add_work(row, (cpu or 0) + (gpu or 0) + (ram or 0))
+            if row["run_id"] is not None or row["quality"]:
+                self._add_run(row, (cpu or 0) + (gpu or 0) + (ram or 0))
 
-    def _lists_of(self, row: Row) -> _Lists:
-        """Return the strand that a row belongs to, with its lists."""
-        method, energy = row["method"], row["energy_microjoules"]
-        cpu, gpu, ram = method["cpu"], method["gpu"], method["ram"]
-        key = (
-            row["kind"], row["service"], row["phase"], row["instance"], row["zone"], row["simulated"], *row["devices"],
-            cpu["status"], cpu["name"], gpu["status"], gpu["name"], ram["status"], ram["name"],
-            energy["cpu"] is None, energy["gpu"] is None, energy["ram"] is None,
-        )  # fmt: skip
-        found = self._lists.get(key)
-        if found is None:
-            found = self._lists[key] = self._new_strand(row)
-        return found
-
-    def _new_strand(self, row: Row) -> _Lists:
+    def _new_strand(self, key: tuple[Any, ...], row: Row) -> _Lists:
         energy, method = row["energy_microjoules"], row["method"]
         cpus, gpus, rams = lists = ([], [], [])  # type: tuple[list[int], list[int], list[int]]
         strand = Strand(
@@ -242,14 +235,16 @@ class _RowAdder:
             microjoules=tuple(None if energy[c] is None else listed for c, listed in zip(COMPONENTS, lists, strict=True)),
         )
         intervals = self._sums.intervals_utc_ns.setdefault(_work_of(row), []) if strand.kind == KIND_SPAN else None
-        return strand, strand.half_hours_utc_ns, cpus, gpus, rams, intervals
+        found = self._lists[key] = strand, strand.half_hours_utc_ns, cpus, gpus, rams, intervals
+        return found
 
     def _add_losses(self, row: Row) -> None:
         lost = self._sums.lost
         for cause, count in row["lost"].items():
             lost[cause] = lost.get(cause, 0) + count
 
-    def _add_work(self, row: Row, microjoules: int) -> None:
+    def _add_run(self, row: Row, microjoules: int) -> None:
+        """Add work that belongs to a run or has quality figures."""
         if row["run_id"] is not None:
             sums, run = self._sums, (*_work_of(row), row["run_id"])
             sums.run_microjoules[run] = sums.run_microjoules.get(run, 0) + microjoules
