@@ -16,6 +16,7 @@ from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, merge_rows, split_by_half_hour
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
+from support.records import record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
@@ -251,17 +252,6 @@ def test_not_a_number_is_never_written() -> None:
 
 
 def _record(**changes: Any) -> Record:
-    method = {"cpu": Method("measured", "rapl"), "gpu": Method("missing", "none"), "ram": Method("estimated", "dimm")}
-    record = Record(
-        record_id="r",
-        kind="span",
-        service="vadore",
-        phase="training",
-        instance="host-1",
-        pid=1,
-        start_utc_ns=NOON,
-        end_utc_ns=NOON + 10**9,
-        energy_microjoules={"cpu": 5, "gpu": None, "ram": 0},
-        method=method,
-    )
-    return replace(record, **changes)
+    methods = {"ram": Method("estimated", "dimm")}
+    made = record(NOON, 1 / 60, cpu=5, record_id="r", phase="training", methods=methods)
+    return replace(made, **changes)

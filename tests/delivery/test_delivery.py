@@ -39,10 +39,10 @@ from ecoia.records import Record, Row, fold, merge_rows
 from ecoia.report import build_report
 from ecoia.settings import Settings
 from ecoia.testing import MemorySubject, StepMeter
-from support.builders import instant as utc
-from support.builders import write_catalogue
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, postgresql, tracking_uri
-from support.record_builders import DAY, NOON_NS, a_record, an_outcome, write
+from support.organisation import write_catalogue
+from support.records import DAY, NOON_NS, ending, training, write
+from support.records import instant as utc
 
 __all__ = ["migrated", "postgresql", "tracking_uri"]  # fixtures
 
@@ -128,7 +128,7 @@ def host(journal: Journal, tmp_path: Path) -> Iterator[Callable[..., subprocess.
 
 
 def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str, target: str) -> None:
-    records = [a_record(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
+    records = [training(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
     write(journal, records)
     result = delivery.deliver(journal, configured())
     assert (result.delivered, result.pending) == (90, 0)
@@ -140,7 +140,7 @@ def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str
 
 
 def test_the_journal_says_what_was_delivered(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target, run_id=None), a_record(run_id=None), a_record(target=target, run_id=None)])
+    write(journal, [training(target=target, run_id=None), training(run_id=None), training(target=target, run_id=None)])
     assert delivery.delivered_offsets(journal) == {}
     assert delivery.follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
     entries = journal.scan().entries
@@ -159,7 +159,7 @@ def test_shuffled_and_doubled_lines_change_nothing(
     chance = random.Random(seed)
     instance = f"host-{next(numbers)}"  # a home and an instance of its own for each example
     records = [
-        a_record(
+        training(
             target=target,
             instance=instance,
             at=chance.choice([0, 40_000]) + chance.randrange(8_000),
@@ -170,7 +170,7 @@ def test_shuffled_and_doubled_lines_change_nothing(
         )
         for _ in range(data.draw(st.integers(1, 25)))
     ]
-    records.append(a_record(target=target, instance=instance, replaces=records[0].record_id, run_id=None))
+    records.append(training(target=target, instance=instance, replaces=records[0].record_id, run_id=None))
     home = Journal(tmp_path / instance)
     shutil.copy(journal.home / "targets.json", home.home)
     lines = [encode_line(record.to_json()) for record in records]
@@ -188,9 +188,9 @@ def test_shuffled_and_doubled_lines_change_nothing(
 @given(data=st.data())
 def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, data: st.DataObject) -> None:
     """The helper folds line by line what comes; sums cannot be undone, so doubled lines and corrections are the test."""
-    records = [a_record(at=1790 + 10 * n, cpu=10**n, run_id=None) for n in range(data.draw(st.integers(1, 6)))]
+    records = [training(at=1790 + 10 * n, cpu=10**n, run_id=None) for n in range(data.draw(st.integers(1, 6)))]
     corrected = data.draw(st.sets(st.sampled_from(records).map(lambda record: record.record_id), max_size=2))
-    records += [a_record(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
+    records += [training(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
     lines = data.draw(st.permutations([*records, *data.draw(st.lists(st.sampled_from(records), max_size=4))]))
     home = Journal(tmp_path / f"growing-{next(numbers)}")
     book = delivery._Book(home)
@@ -206,21 +206,21 @@ def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, dat
 
 
 def test_a_correction_reaches_the_ledger_after_what_it_corrects(journal: Journal, tracking_uri: str, target: str) -> None:
-    wrong = a_record(target=target, cpu=9_000_000, run_id=None)
-    write(journal, [wrong, a_record(target=target, at=30, run_id=None)])
+    wrong = training(target=target, cpu=9_000_000, run_id=None)
+    write(journal, [wrong, training(target=target, at=30, run_id=None)])
     delivery.deliver(journal, configured())
-    write(journal, [a_record(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
+    write(journal, [training(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
     delivery.deliver(journal, configured())
     assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
-    write(journal, [a_record(target=target)])
+    write(journal, [training(target=target)])
     delivery.deliver(journal, configured())
     before = ledger(tracking_uri)
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
-    write(other, [a_record(target=target, run_id=None), a_record(target=target, at=86_400, run_id=None)])
+    write(other, [training(target=target, run_id=None), training(target=target, at=86_400, run_id=None)])
     result = delivery.deliver(other, configured())
     assert len(result.conflicts) == 1
     assert journal.home_id in result.conflicts[0]
@@ -299,11 +299,11 @@ def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
 
 
 def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
-    write(journal, [a_record(target=target, phase="inference", run_id=None)])
+    write(journal, [training(target=target, phase="inference", run_id=None)])
     delivery.deliver(journal, configured())
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
-    write(other, [a_record(target=target, phase="inference", run_id=None, service="of-the-other-home")])
+    write(other, [training(target=target, phase="inference", run_id=None, service="of-the-other-home")])
     assert len(delivery.deliver(other, configured()).conflicts) == 1
     from mlflow import MlflowClient
 
@@ -311,12 +311,12 @@ def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: s
 
 
 def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target, run_id=None)])
-    newer = a_record(target=target).to_json().replace('"schema":1', '"schema":99', 1)
+    write(journal, [training(target=target, run_id=None)])
+    newer = training(target=target).to_json().replace('"schema":1', '"schema":99', 1)
     path = journal.folder / journal.files()[0]
     with path.open("ab") as file:
         file.write(
-            encode_line(newer) + b"00000000 {}\n" + encode_line(a_record(target=target, at=60, run_id=None).to_json()) + b"torn"
+            encode_line(newer) + b"00000000 {}\n" + encode_line(training(target=target, at=60, run_id=None).to_json()) + b"torn"
         )
     result = delivery.deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
@@ -325,7 +325,7 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
 
 
 def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:
-    write(journal, [a_record(run_id=None)])
+    write(journal, [training(run_id=None)])
     assert delivery.follow(journal, configured(), poll_seconds=0.01)
     assert ledger(tracking_uri) == []
     assert list(Path.cwd().iterdir()) == []
@@ -334,14 +334,14 @@ def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, 
 
 
 def test_a_database_in_memory_is_refused(journal: Journal) -> None:
-    write(journal, [a_record(target=register_target(journal.home, "sqlite:///:memory:"))])
+    write(journal, [training(target=register_target(journal.home, "sqlite:///:memory:"))])
     result = delivery.deliver(journal, configured())
     assert result.pending == len(journal.scan().entries)
     assert "MLFLOW_TRACKING_URI" in result.problems[0]
 
 
 def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target)])
+    write(journal, [training(target=target)])
     delivery.deliver(journal, configured())
     before = ledger(tracking_uri)
     client = api(tracking_uri)
@@ -356,7 +356,7 @@ def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: 
 
 
 def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callable[..., subprocess.Popen[str]]) -> None:
-    process = host(a_record(), a_record(at=10), a_record(service="smart-emploi", run_id="r2"), a_record(phase="inference"))
+    process = host(training(), training(at=10), training(service="smart-emploi", run_id="r2"), training(phase="inference"))
     assert delivery.close_abandoned(journal) == 0  # it lives
     process.kill()
     process.wait()
@@ -366,21 +366,21 @@ def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callab
         ("smart-emploi", "training", "r2", "abandoned"),
         ("vadore", "training", "ecoia-session-1", "abandoned"),
     ]
-    assert max(r.end_utc_ns for r in outcomes) == a_record(at=10).end_utc_ns
+    assert max(r.end_utc_ns for r in outcomes) == training(at=10).end_utc_ns
     assert all(value is None for record in outcomes for value in record.energy_microjoules.values())
     assert delivery.close_abandoned(journal) == 0
 
 
 def test_a_run_that_said_its_end_is_not_abandoned(journal: Journal) -> None:
-    write(journal, [a_record(), an_outcome("failed", at=10)])
-    write(journal, [a_record(run_id=None)])
+    write(journal, [training(), ending("failed", at=10)])
+    write(journal, [training(run_id=None)])
     assert delivery.close_abandoned(journal) == 0
 
 
 def test_a_process_that_goes_on_in_the_next_day_is_alive(journal: Journal) -> None:
     writer = journal.writer()
-    writer.append([a_record()])
-    writer.append([a_record(at=86_400)])
+    writer.append([training()])
+    writer.append([training(at=86_400)])
     assert delivery.close_abandoned(journal) == 0
     writer.close()
     assert delivery.close_abandoned(journal) == 1
@@ -396,9 +396,9 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     write(
         journal,
         [
-            a_record(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
-            a_record(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
-            an_outcome(target=target, run_id=root, at=30),
+            training(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
+            training(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
+            ending(target=target, run_id=root, at=30),
         ],
     )
     delivery.deliver(journal, configured(zone="FRA"))
@@ -432,14 +432,14 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
     # Files are read in the order of their random names: delivery itself wrote one, for the child that left no outcome.
     (first,) = [record for record in journal.scan().records if record.run_id == root and record.kind == semconv.KIND_SPAN]
-    write(journal, [a_record(target=target, run_id=root, cpu=0, replaces=first.record_id)])
+    write(journal, [training(target=target, run_id=root, cpu=0, replaces=first.record_id)])
     delivery.deliver(journal, configured(zone="FRA"))
     assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)
 
 
 def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, target: str) -> None:
     run_id = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=run_id)])
+    write(journal, [training(target=target, run_id=run_id)])
     delivery.deliver(journal, configured())
     run = api(tracking_uri).get_run(run_id)
     assert "ecoia/co2e_kg" not in run.data.metrics
@@ -453,7 +453,7 @@ def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, ta
 def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, target: str) -> None:
     run_id = api(tracking_uri).create_run("0").info.run_id
     api(tracking_uri).delete_run(run_id)
-    write(journal, [a_record(target=target, run_id=run_id), an_outcome(target=target, run_id=run_id)])
+    write(journal, [training(target=target, run_id=run_id), ending(target=target, run_id=run_id)])
     result = delivery.deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
     assert run_id in result.problems[0]
@@ -464,8 +464,8 @@ def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, targ
 def test_a_session_without_a_users_run_has_one_of_its_own(
     journal: Journal, tracking_uri: str, target: str, outcome: str, status: str
 ) -> None:
-    write(journal, [a_record(target=target), an_outcome(outcome, target=target, at=10)])
-    write(journal, [a_record(target=target, run_id="gone" * 8), an_outcome(target=target, run_id="gone" * 8)])
+    write(journal, [training(target=target), ending(outcome, target=target, at=10)])
+    write(journal, [training(target=target, run_id="gone" * 8), ending(target=target, run_id="gone" * 8)])
     for _ in range(2):
         delivery.deliver(journal, configured())
     runs = {run.data.tags["ecoia.run"]: run for run in view_runs(tracking_uri, "vadore")}
@@ -480,7 +480,7 @@ def test_a_session_without_a_users_run_has_one_of_its_own(
 
 def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracking_uri: str, target: str) -> None:
     same: dict[str, Any] = {"target": target, "phase": "inference", "run_id": None, "units_micro": 1_000_000}
-    write(journal, [a_record(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
+    write(journal, [training(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
     for _ in range(2):
         delivery.deliver(journal, configured())
     runs = {run.data.tags["ecoia.day"]: run for run in view_runs(tracking_uri, "vadore")}
@@ -495,7 +495,7 @@ def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracki
 def serving(target: str, **changes: Any) -> Record:
     """What one worker of a service answered: a request of two units."""
     usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
-    return a_record(target=target, **{**usual, **changes})
+    return training(target=target, **{**usual, **changes})
 
 
 def the_run(uri: str, service: str = "vadore") -> Any:
@@ -701,7 +701,7 @@ def test_views_show_the_factors_that_the_organisation_chose(
     (folder / "factors" / "ours.csv").write_text(said + table, encoding="utf-8")
     (folder / "factors.yaml").write_text("use: ours\n", encoding="utf-8")
     root = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    write(journal, [training(target=target, run_id=root, cpu=3_600_000_000), ending(target=target, run_id=root, at=30)])
     delivery.deliver(journal, configured(zone="FRA", catalogue=str(folder)))
     run = api(tracking_uri).get_run(root)
     assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.001 * 0.1, rel=1e-4)
@@ -718,7 +718,7 @@ def test_views_show_the_co2e_of_the_report_with_sites_and_calibrations(
         calibration=f"calibrations: [{{component: cpu, wall_factor: 1.4, {noted}}}]",
     )
     root = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    write(journal, [training(target=target, run_id=root, cpu=3_600_000_000), ending(target=target, run_id=root, at=30)])
     set_up = configured(zone="FRA", catalogue=str(tmp_path / "organisation"))
     result = delivery.deliver(journal, set_up)
     assert result.problems == ()
@@ -736,7 +736,7 @@ def test_a_broken_catalogue_is_told_once_and_costs_no_view(
     folder.mkdir()
     (folder / "sites.yaml").write_text("sites: [{id: a}]", encoding="utf-8")
     runs = [api(tracking_uri).create_run("0").info.run_id for _ in range(2)]
-    write(journal, [a_record(target=target, run_id=run) for run in runs])
+    write(journal, [training(target=target, run_id=run) for run in runs])
     result = delivery.deliver(journal, configured(zone="FRA", pue=1.2, catalogue=str(folder)))
     (told,) = result.problems
     assert "sites[0].instances" in told
@@ -748,7 +748,7 @@ def test_a_broken_catalogue_is_told_once_and_costs_no_view(
 def test_the_page_escapes_what_it_shows() -> None:
     from ecoia.delivery.run_views import build_view
 
-    rows = fold([a_record(service="<b>", phase="&")])
+    rows = fold([training(service="<b>", phase="&")])
     view = build_view(rows, [], known=Knowledge(default_factors()), artifacts=True)
     (page,) = view.artifacts.values()
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in page
@@ -759,7 +759,7 @@ def test_the_page_escapes_what_it_shows() -> None:
 
 
 def test_a_delivery_killed_at_any_call_is_completed_by_the_next(journal: Journal, migrated: Path, tmp_path: Path) -> None:
-    write(journal, [a_record(), a_record(run_id=None, phase="inference", units_micro=1_000_000), an_outcome()])
+    write(journal, [training(), training(run_id=None, phase="inference", units_micro=1_000_000), ending()])
     done = subprocess.run(
         [
             sys.executable,
@@ -779,7 +779,7 @@ def test_a_delivery_killed_at_any_call_is_completed_by_the_next(journal: Journal
 
 def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
     for day in range(12):
-        write(journal, [a_record(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
+        write(journal, [training(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
     process = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
     with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), timeout=30)) as database:
         eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3)
@@ -793,7 +793,7 @@ def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: 
 def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
     journal: Journal, tracking_uri: str, target: str, host: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    process = host(a_record(target=target))
+    process = host(training(target=target))
     helping = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
     eventually(lambda: ledger(tracking_uri))
     assert not delivery.follow(journal, configured())  # one helper a home
@@ -811,7 +811,7 @@ def test_no_schema_is_made_while_a_measured_process_lives(
     journal: Journal, tmp_path: Path, host: Callable[..., subprocess.Popen[str]]
 ) -> None:
     database = tmp_path / "late" / "mlflow.db"
-    process = host(a_record(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
+    process = host(training(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
     result = delivery.deliver(journal, configured())
     assert (result.delivered, result.pending) == (0, 1)
     assert "schema" in result.problems[0]
@@ -826,14 +826,14 @@ def test_no_schema_is_made_while_a_measured_process_lives(
 def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Journal, tracking_uri: str, tmp_path: Path) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    write(journal, [a_record(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
+    write(journal, [training(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
     started = time.monotonic()
     assert delivery.follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
     assert time.monotonic() - started < 30
     assert delivery.delivered_offsets(journal) == {}
     with mlflow_server(tracking_uri, port, tmp_path / "artifacts"):
         run_id = api(uri).create_run("0").info.run_id
-        write(journal, [a_record(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
+        write(journal, [training(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
         assert delivery.follow(journal, configured(zone="FRA"), poll_seconds=0.01)
         assert ledger(uri) == fold(journal.scan().records)
         assert delivery.deliver(journal, configured(zone="FRA")).delivered == 0
@@ -850,8 +850,8 @@ def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journa
         write(
             journal,
             [
-                a_record(target=target, run_id=run_id),
-                an_outcome(target=target, run_id=run_id, at=30),
+                training(target=target, run_id=run_id),
+                ending(target=target, run_id=run_id, at=30),
                 *(serving(target, pid=pid, at=pid, model_version=f"models:/{logged.model_id}") for pid in range(3)),
                 serving(target, kind="idle", phase=None, endpoint="a\0b", units_micro=None, spans=0),
                 serving(target, at=86_400),

@@ -16,9 +16,9 @@ from ecoia.errors import FactorFileError
 from ecoia.factors import FactorSet, files
 from ecoia.factors.importers import Imported, read_as
 from ecoia.periods import HALF_HOUR_NS, utc_ns
-from support.builders import instant
 from support.factor_files import generic, xls
 from support.factor_sets import half_hourly, value_at
+from support.records import instant
 
 PARIS = ZoneInfo("Europe/Paris")
 GIVEN = {"id": "set-1", "retrieved_on": "2026-11-25"}

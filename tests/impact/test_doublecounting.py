@@ -17,7 +17,7 @@ from ecoia.delivery.ledger import union
 from ecoia.impact.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
 from ecoia.semconv import COMPONENTS
-from support.builders import DECLARED, MINUTE_NS, instant, kwh, record
+from support.records import DECLARED, MINUTE_NS, instant, kwh, record
 
 TEN = instant("2026-11-23T10:00")
 

@@ -30,8 +30,8 @@ from ecoia.factors import FactorSet
 from ecoia.impact.assessment import WALL_FACTOR, Impact, Interval, Knowledge, assess
 from ecoia.methods import Method, error_class
 from ecoia.records import Row, fold
-from support.builders import GENERIC, LOAD, NVML, RAPL, kwh, record
 from support.factor_sets import factor
+from support.records import GENERIC, LOAD, NVML, RAPL, kwh, record
 
 Draws = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 from ecoia.factors import Factor, FactorSet
 from ecoia.periods import HALF_HOUR_NS, utc_ns
-from support.builders import instant
+from support.records import instant
 
 
 def factor(zone: str, year: int, value: float = 50.0, *, timezone: tzinfo = UTC, **fields: str) -> Factor:
