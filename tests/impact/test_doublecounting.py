@@ -231,6 +231,7 @@ def test_of_claims_at_the_same_time_no_more_counts_than_the_greatest(claimed: li
     assert gpu_total(rows) == max(claimed)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [200_000])
 def test_rows_without_doubles_cost_little(number: int) -> None:
     (row,) = fold([record(TEN, devices=("GPU-a",))])

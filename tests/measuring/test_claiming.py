@@ -316,6 +316,7 @@ def steady(zone: PowercapZone, watts: float) -> Iterator[None]:
         writer.join()
 
 
+@pytest.mark.timing
 def test_processes_on_one_host_together_stay_at_its_meter(tmp_path: Path) -> None:
     """Three processes for 14 s, looked at over 10 s that they share: within 1 % of their part of what the meter read."""
     tree = PowercapTree(tmp_path / "root")

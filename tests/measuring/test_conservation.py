@@ -9,7 +9,7 @@ import pytest
 
 from support.programs import BURN, recorded, run_python
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timing]
 
 MILLISECOND = 1_000_000
 

@@ -86,6 +86,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_pool_workers_that_track_nothing_are_their_starters(home: Path, tmp_path: Path, method: str) -> None:
     check_conserved(home, tmp_path, POOL, method)
@@ -116,6 +117,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(("method", "end"), [("fork", "terminated"), ("spawn", "killed"), ("forkserver", "killed")])
 def test_what_killed_workers_had_not_written_is_their_starters(home: Path, tmp_path: Path, method: str, end: str) -> None:
     check_conserved(home, tmp_path, KILLED, method, end)
@@ -144,6 +146,7 @@ burn(20)
 """
 
 
+@pytest.mark.timing
 def test_programs_within_programs_are_counted_once_whoever_measures(home: Path, tmp_path: Path) -> None:
     check_conserved(home, tmp_path, NESTED)
     inner_ms = sum(record.cpu_ns for record in recorded(home) if record.kind == KIND_SPAN and record.service == "inner") / 1e6
@@ -160,6 +163,7 @@ running.run(sys.argv[2:], service="vadore", phase="training", settings=settings.
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(("program", "arguments"), [(NESTED, ()), (KILLED, ("fork", "terminated"))])
 def test_all_that_a_command_uses_is_recorded_once(home: Path, tmp_path: Path, program: str, arguments: tuple[str, ...]) -> None:
     """Around the same programs, ``ecoia run`` takes what they leave: their start, and their end after the last record."""
