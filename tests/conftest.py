@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ecoia.instrument.spans import in_context
@@ -19,7 +20,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# `make mutate` only asks whether a test fails, so nothing is made simpler or kept when one does.
+hypothesis.settings.register_profile(
+    "mutation", deadline=None, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+SLOW = ("long", "mlflow", "browser")
+"""Marks of tests that wait for programs."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start first what must not come last: with several workers the slow files, for a mutation the quick tests."""
+    if config.getoption("hypothesis_profile") == "mutation":
+        items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
+    elif config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput"):
+        slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
