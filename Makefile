@@ -1,8 +1,8 @@
 # Start here. Needs Python 3.11 to 3.13 with its venv module, and make.
 #
 #   make demo         measure three real models, deliver to MLflow, write the quarterly report
-#   make test         run the tests in random order, and show which branches of the core none of them reaches
-#   make mutate       break the arithmetic in every known way, and show what no test notices (some hours; docs/testing.md)
+#   make test         run the tests in random order, and show the branches of the core that none of them reaches
+#   make mutate       break the arithmetic in small ways, and show those that no test notices (some hours; docs/testing.md)
 #   make lint         check style, types and layers
 #   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
 #   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service

@@ -1,4 +1,4 @@
-"""What every test starts from: a journal home of its own, and no setting of the machine that runs the tests."""
+"""Give every test a journal home of its own, and hide the settings of the machine that runs the tests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from ecoia.instrument.spans import in_context
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
-# A shell that starts us in the background, or nohup, has these ignored, and so would every program that a test ends with them.
+# Under nohup or a background shell these signals are ignored, and programs that tests start would inherit that: restore them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# `make mutate` only asks whether a test fails, so nothing is made simpler or kept when one does.
+# No deadline of an example: on a busy machine the time that one takes says nothing.
+hypothesis.settings.register_profile("ecoia", deadline=None)
+hypothesis.settings.load_profile("ecoia")
+# `make mutate` only asks whether a test fails: do not shrink the failing example, and do not keep it.
 hypothesis.settings.register_profile(
     "mutation", deadline=None, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
 )
@@ -31,7 +34,7 @@ SLOW = ("long", "mlflow", "browser")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start first what must not come last: with several workers the slow files, for a mutation the quick tests."""
+    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner."""
     if config.getoption("hypothesis_profile") == "mutation":
         items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
     elif config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput"):
@@ -41,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh ``ECOIA_HOME`` and a folder without ``ecoia.toml`` above it; ``ECOIA_*`` and ``MLFLOW_*`` gone.
+    """Set a fresh ``ECOIA_HOME``, remove other ``ECOIA_*`` and ``MLFLOW_*``, and work below no ``ecoia.toml``.
 
     Delivery is ``manual``: no test leaves a helper process behind unless it asks for one.
     """
@@ -62,26 +65,26 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def home(isolated: Path) -> Path:
-    """The journal home of this test."""
+    """Return the journal home of this test."""
     return isolated
 
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
-    """The checkout that holds these tests."""
+    """Return the checkout that holds these tests."""
     return REPOSITORY
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
-    """In place of the process's engine, one that only counts."""
+    """Replace the process's engine by one that only counts."""
     yield quiet(monkeypatch)
     assert in_context.get() is None, "a test left a span open in this context"
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, and ends those that the test did not stop."""
+    """Return a function that starts a server; kill the servers that the test did not stop."""
     started: list[Server] = []
 
     def start(*arguments: str) -> Server:

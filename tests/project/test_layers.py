@@ -30,7 +30,7 @@ def test_every_folder_of_the_core_has_its_layer(repository: Path) -> None:
 
 @pytest.mark.checkout
 def test_no_test_module_imports_another(repository: Path) -> None:
-    """Neither does a program that a test starts: what two of them need stands in ``support``."""
+    """Nor does a program that a test starts. Code that two of them need goes to ``support``."""
     importing = re.compile(r"^\s*(?:from|import)\s+(?:[\w.]+\.)?(?:test_\w+|conftest)\b", re.MULTILINE)
     modules = [*(repository / "tests").rglob("*.py"), *(repository / "benchmarks").rglob("*.py")]
     found = {path.name: importing.findall(path.read_text(encoding="utf-8")) for path in modules}
@@ -38,7 +38,7 @@ def test_no_test_module_imports_another(repository: Path) -> None:
 
 
 def test_measuring_loads_nothing_heavy() -> None:
-    """What a measured process pays for ``import ecoia`` and its first span: counted in modules, in a fresh interpreter."""
+    """Count the modules that ``import ecoia`` and a first span load in a fresh interpreter."""
     heavy = ("mlflow", "pandas", "numpy", "narwhals", "plotly", "pydantic", "typer", "rich", "yaml", "codecarbon")
     program = (
         "import sys, ecoia\n"

@@ -70,7 +70,7 @@ def write_catalogue(folder: Path, **texts: str) -> catalogue.Catalogue:
 
 
 def sample_catalogue(folder: Path) -> catalogue.Catalogue:
-    """A register of 8 services and 20 unnamed ones, a charter, four targets. One service has a hostile name."""
+    """Write a register of 8 services and 20 unnamed ones, a charter and four targets. One service has a hostile name."""
     return write_catalogue(folder, services=SERVICES, charter=CHARTER, targets=TARGETS)
 
 

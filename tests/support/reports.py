@@ -29,7 +29,7 @@ from support.settings import make_settings
 
 
 def sample_records() -> list[Record]:
-    """Three simulated quarters, then 2026Q4: training and inference, a GPU, declared activity, a missing component, idle."""
+    """Build three simulated quarters, then 2026Q4: training, inference, a GPU, declared activity, a missing component, idle."""
     found = []
     for index, day in enumerate(("2026-01-15", "2026-04-15", "2026-07-15")):
         found.append(record(f"{day}T08:00", 20, cpu=kwh(9 - index), ram=kwh(1), phase="training", simulated=True, zone="FRA"))
@@ -123,12 +123,12 @@ def sample_records() -> list[Record]:
 
 
 def sample_rows() -> list[Row]:
-    """The sample records as ledger rows."""
+    """Return the sample records as ledger rows."""
     return fold(sample_records())
 
 
 def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
-    """A report with something of everything: build it in a temporary folder (the catalogue is written there).
+    """Build a report with something of everything in a temporary folder: the catalogue is written there.
 
     ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless told otherwise.
     """
@@ -142,7 +142,7 @@ def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
 
 
 def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyReport:
-    """4 kWh under factors of three half-hours, a quarter of it in a gap; half of the electricity is contracted."""
+    """Build a report of 4 kWh with factors for three half-hours, 1 kWh of it in a gap; half of the electricity is contracted."""
     first = instant("2026-11-23T10:00")
     said = ("direct", "production", "RTE, eCO2mix", "Licence Ouverte 2.0 (Etalab)", "v1", "rte", "2026-11-25")
     factors = [
@@ -165,7 +165,7 @@ def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyRepo
 
 
 def full_report(folder: Path) -> QuarterlyReport:
-    """A report with something in every part: two years of quarters, a trajectory, runs to compare, what committees added."""
+    """Build a report with something in every part: two years of quarters, a trajectory, runs to compare, words of committees."""
     services = SERVICES.replace(
         "    functional_unit: rapprochement proposé\n",
         "    functional_unit: rapprochement proposé\n    owner_role: chef de produit IA\n    quality: {accuracy: higher}\n"
@@ -238,7 +238,7 @@ def full_report(folder: Path) -> QuarterlyReport:
 
 
 def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
-    """As many services over eight quarters, each with training to compare, serving, idle, a site, equipment and regions."""
+    """Build a report of many services over eight quarters, each with training to compare, serving, idle, a site and regions."""
     ids = [f"service-{number:02}" for number in range(services)]
     register = "services:\n" + "".join(
         f"  - {{id: {id_}, name: Service numéro {number}, audience: conseillers, purpose: propose une réponse n° {number}, "
@@ -292,7 +292,7 @@ HOSTILE = "</style></script><script>alert(1)</script>\"'`${7*7}{{7*7}}\x00\x1b[3
 
 
 def poisoned(report: QuarterlyReport, hostile: str = HOSTILE) -> QuarterlyReport:
-    """The report with a hostile text wherever an organisation or a program could have put one."""
+    """Return the report with a hostile text wherever an organisation or a program could have put one."""
     replace = dataclasses.replace
     return replace(
         report,
