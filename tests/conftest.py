@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 
 from ecoia.instrument.spans import in_context
+from support import quiet_engine
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
@@ -33,11 +35,18 @@ SLOW = ("long", "mlflow", "browser")
 """Marks of tests that wait for programs."""
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """Allow twice the CPU time for bookkeeping where coverage traces it."""
+    if sys.gettrace() is not None:
+        quiet_engine.SLACK_NS *= 2
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner."""
     if config.getoption("hypothesis_profile") == "mutation":
         items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
-    elif config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput"):
+    elif hasattr(config, "workerinput"):
         slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
         items.sort(key=lambda item: item.path not in slow)
 

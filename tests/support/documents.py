@@ -14,6 +14,6 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """Return each line of each bash block, split as a shell does, without comments."""
+    """Every line of every bash block, split as a shell does, comments left out."""
     lines = (line for block in blocks(path, "bash") for line in block.splitlines())
     return [words for line in lines if (words := shlex.split(line, comments=True))]
