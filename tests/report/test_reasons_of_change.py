@@ -73,6 +73,19 @@ def test_calls_to_hosted_models_are_api(tmp_path: Path) -> None:
     assert found["api"] == pytest.approx(report.footprint.co2e_api.value * 1e9 * 3 / 4, rel=1e-6)
 
 
+def test_calls_to_a_model_that_is_unknown_in_one_of_the_quarters_are_in_neither(tmp_path: Path) -> None:
+    def called(start: str, model: str) -> Record:
+        return work(start, tokens=(Tokens("openai", model, 0, 100_000),))
+
+    assert terms(built(tmp_path, called(BEFORE, "gpt-4o"), called(NOW, "nobody-knows"))) == {"vadore": {}}
+
+
+def test_work_in_no_phase_is_still_its_services(tmp_path: Path) -> None:
+    assert terms(built(tmp_path, work(BEFORE, phase=None), work(NOW, 3, phase=None))) == {
+        "vadore": {"energy": MICROGRAMS_PER_KWH}
+    }
+
+
 def test_a_service_of_calls_alone_comes_as_an_entry(tmp_path: Path) -> None:
     calls = record(NOW, cpu=None, ram=None, service="bot", tokens=(Tokens("openai", "gpt-4o", 0, 100_000),))
     report = built(tmp_path, work(BEFORE), work(NOW), calls)
