@@ -52,14 +52,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Set a fresh ``ECOIA_HOME``, remove other ``ECOIA_*`` and ``MLFLOW_*``, and work below no ``ecoia.toml``.
 
-    Delivery is ``manual``: no test leaves a helper process behind unless it asks for one.
+    Delivery is ``manual``: no test leaves a helper process behind unless it asks for one. Coverage traces programs of tests
+    marked ``traced`` only.
     """
     for name in list(os.environ):
         if name.startswith(("ECOIA_", "MLFLOW_")):
             monkeypatch.delenv(name)
+    if request.node.get_closest_marker("traced") is None:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     folder = tmp_path_factory.mktemp("ecoia")
     home = folder / "home"
     monkeypatch.setenv("ECOIA_HOME", str(home))

@@ -77,7 +77,9 @@ def test_calls_to_a_model_that_is_unknown_in_one_of_the_quarters_are_in_neither(
     def called(start: str, model: str) -> Record:
         return work(start, tokens=(Tokens("openai", model, 0, 100_000),))
 
-    assert terms(built(tmp_path, called(BEFORE, "gpt-4o"), called(NOW, "nobody-knows"))) == {"vadore": {}}
+    report = built(tmp_path, called(BEFORE, "gpt-4o"), called(NOW, "nobody-knows"))
+    assert terms(report) == {"vadore": {}}
+    assert [line.explained.quarter_micrograms for line in report.changes[0].services] == [2 * MICROGRAMS_PER_KWH]
 
 
 def test_work_in_no_phase_is_still_its_services(tmp_path: Path) -> None:
@@ -151,3 +153,15 @@ def test_training_and_serving_are_compared_apart(tmp_path: Path) -> None:
         work(NOW, 3, phase="training"),
     )
     assert terms(report) == {"vadore": {"volume": 2 * MICROGRAMS_PER_KWH, "method": 2 * MICROGRAMS_PER_KWH}}
+
+
+def test_energy_that_is_no_services_comes_first(tmp_path: Path) -> None:
+    nobodys = {"kind": "unattributed", "service": None, "phase": None, "spans": 0}
+    report = built(tmp_path, work(BEFORE), work(NOW), work(BEFORE, **nobodys), work(NOW, **nobodys))
+    assert list(terms(report)) == [None, "vadore"]
+
+
+@pytest.mark.parametrize(("units", "absorbed"), [(7, False), (8, False), (9, True)], ids=["a unit took more", "as much", "less"])
+def test_a_gain_is_absorbed_only_where_a_unit_took_less(units: int, absorbed: bool, tmp_path: Path) -> None:
+    report = built(tmp_path, work(BEFORE, 2, units_micro=4_000_000), work(NOW, 4, units_micro=units * 1_000_000))
+    assert [line.explained.absorbed_gain for line in report.changes[0].services] == [absorbed]
