@@ -1,7 +1,8 @@
 # Start here. Needs Python 3.11 to 3.13 with its venv module, and make.
 #
 #   make demo         measure three real models, deliver to MLflow, write the quarterly report
-#   make test         run the tests
+#   make test         run the tests in random order, and show the branches of the core that none of them reaches
+#   make mutate       break the arithmetic in small ways, and show those that no test notices (some hours; docs/testing.md)
 #   make lint         check style, types and layers
 #   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
 #   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service
@@ -22,27 +23,38 @@ SHELL := /bin/bash
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c '$(FITS)' >/dev/null 2>&1 && echo $(p))))
 
+# Processes that run tests at once.
+WORKERS ?= 4
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_NO_PROGRESS := 1
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test soak lint wheel-test bench lock clean system
+.PHONY: demo test mutate soak lint wheel-test bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
 
-# Most tests wait for programs that they start, so run four workers in parallel; the tests of one file stay on one worker. Tests
-# that watch the clock or the CPU time of whole programs run alone.
-ALONE := tests/instrument/test_hosts.py tests/processes/test_processes.py tests/measuring/test_kills.py
+# Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
+# tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
+# random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0
+	$(BIN)/python -m pytest -m timing
+	$(BIN)/coverage report
 endif
+
+# Each change of the arithmetic runs in a process of its own, with the tests that use the changed function. The modules and the
+# tests are listed in pyproject.toml. A run goes on where the last one stopped; remove the folder mutants to start anew.
+MUTATE ?=
+mutate: $(VENV)/.stamp-dev
+	nice $(BIN)/mutmut run --max-children $(WORKERS) $(if $(MUTATE),"$(MUTATE)") | tr '\r' '\n' | tail -n 3
+	$(BIN)/python tools/mutation_summary.py
 
 soak: $(VENV)/.stamp-dev system
 	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \
@@ -69,7 +81,7 @@ lock: $(VENV)/.stamp-uv
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output bench-results.json dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo-output bench-results.json dist build mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 

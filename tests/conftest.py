@@ -1,37 +1,69 @@
-"""What every test starts from: a journal home of its own, and no setting of the machine that runs the tests."""
+"""Give every test a journal home of its own, and hide the settings of the machine that runs the tests."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ecoia.instrument.switching import in_context
+from support import quiet_engine
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
-# A shell that starts us in the background, or nohup, has these ignored, and so would every program that a test ends with them.
+# Under nohup or a background shell these signals are ignored, and programs that tests start would inherit that: restore them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# No deadline of an example: on a busy machine the time that one takes says nothing.
+hypothesis.settings.register_profile("ecoia", deadline=None)
+hypothesis.settings.load_profile("ecoia")
+# `make mutate` only asks whether a test fails: do not shrink the failing example, and do not keep it.
+hypothesis.settings.register_profile(
+    "mutation", deadline=None, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+SLOW = ("long", "mlflow", "browser")
+"""Marks of tests that wait for programs."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """Allow twice the CPU time for bookkeeping where coverage traces it."""
+    if sys.gettrace() is not None:
+        quiet_engine.SLACK_NS *= 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner."""
+    if config.getoption("hypothesis_profile") == "mutation":
+        items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
+    elif hasattr(config, "workerinput"):
+        slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh ``ECOIA_HOME`` and a folder without ``ecoia.toml`` above it; ``ECOIA_*`` and ``MLFLOW_*`` gone.
+def isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set a fresh ``ECOIA_HOME``, remove other ``ECOIA_*`` and ``MLFLOW_*``, and work below no ``ecoia.toml``.
 
-    Delivery is ``manual``: no test leaves a helper process behind unless it asks for one.
+    Delivery is ``manual``: no test leaves a helper process behind unless it asks for one. Coverage traces programs of tests
+    marked ``traced`` only.
     """
     for name in list(os.environ):
         if name.startswith(("ECOIA_", "MLFLOW_")):
             monkeypatch.delenv(name)
+    if request.node.get_closest_marker("traced") is None:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     folder = tmp_path_factory.mktemp("ecoia")
     home = folder / "home"
     monkeypatch.setenv("ECOIA_HOME", str(home))
@@ -46,13 +78,13 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def home(isolated: Path) -> Path:
-    """The journal home of this test."""
+    """Return the journal home of this test."""
     return isolated
 
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
-    """The checkout that holds these tests."""
+    """Return the checkout that holds these tests."""
     return REPOSITORY
 
 
@@ -73,7 +105,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[QuietEngine]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, and ends those that the test did not stop."""
+    """Return a function that starts a server; kill the servers that the test did not stop."""
     started: list[Server] = []
 
     def start(*arguments: str) -> Server:

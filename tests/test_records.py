@@ -21,8 +21,9 @@ from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
-from ecoia.records.fields import KEY, SUM, cut_by_time, read_count, read_text, rule
+from ecoia.records.field_rules import KEY, SUM, cut_by_time, read_count, read_text, rule
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
+from support.records import record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
@@ -423,17 +424,6 @@ def test_not_a_number_is_never_written() -> None:
 
 
 def _record(**changes: Any) -> Record:
-    method = {"cpu": Method("measured", "rapl"), "gpu": Method("missing", "none"), "ram": Method("estimated", "dimm")}
-    record = Record(
-        record_id="r",
-        kind="span",
-        service="vadore",
-        phase="training",
-        instance="host-1",
-        pid=1,
-        start_utc_ns=NOON,
-        end_utc_ns=NOON + 10**9,
-        energy_microjoules={"cpu": 5, "gpu": None, "ram": 0},
-        method=method,
-    )
-    return replace(record, **changes)
+    methods = {"ram": Method("estimated", "dimm")}
+    made = record(NOON, 1 / 60, cpu=5, record_id="r", phase="training", methods=methods)
+    return replace(made, **changes)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ecoia import catalogue
 from ecoia.catalogue.uncertainty import GSD
 from ecoia.errors import CatalogueError
-from support.builders import sample_catalogue, write_catalogue
+from support.organisation import sample_catalogue, write_catalogue
 
 
 def mistakes(folder: Path, **texts: str) -> list[str]:

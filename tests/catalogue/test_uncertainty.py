@@ -16,8 +16,10 @@ from ecoia.methods import Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
-from support.builders import GENERIC, LOAD, kwh, make_settings, record, write_catalogue
 from support.factor_sets import factor, half_hourly
+from support.organisation import write_catalogue
+from support.records import GENERIC, LOAD, kwh, record
+from support.settings import make_settings
 
 Q4 = Quarter(2026, 4)
 EQUIPMENT = """\

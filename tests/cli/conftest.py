@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ecoia.keeping.journal import Journal
-from support.builders import CHARTER, SERVICES, TARGETS, kwh, outcome, record
 from support.command_line import fill
+from support.organisation import CHARTER, SERVICES, TARGETS
+from support.records import kwh, outcome, record
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ from ecoia.records import Tokens
 from ecoia.settings import SETTINGS
 from ecoia.units import micro
 from ecoia.watching import watch as watching
-from support.builders import DECLARED, kwh, record
 from support.command_line import ecoia, fill, program
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
+from support.records import DECLARED, kwh, record
 
 __all__ = ["migrated", "tracking_uri"]
 

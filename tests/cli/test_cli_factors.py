@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ecoia import catalogue
-from support.builders import kwh, record
 from support.command_line import ecoia, fill
 from support.documents import blocks
 from support.factor_files import generic, xls
+from support.records import kwh, record
 
 VARYING = generic("FRA,2026-11-23T10:00Z,2026-11-23T10:30Z,18", "FRA,2026-11-23T11:00Z,2026-11-23T11:30Z,22")
 SAID = ("--source", "fournisseur", "--licence", "CC0-1.0", "--scope", "lifecycle", "--basis", "consumption")

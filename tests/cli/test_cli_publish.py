@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ecoia.keeping.journal import Journal
-from support.builders import kwh, record
 from support.command_line import ecoia, fill
+from support.records import kwh, record
 
 
 @pytest.fixture

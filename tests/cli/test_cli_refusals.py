@@ -10,8 +10,8 @@ import pytest
 from ecoia.causes import REFUSALS
 from ecoia.keeping.journal import REFUSALS_PER_REASON, Journal
 from ecoia.keeping.journal_lines import encode_line
-from support.builders import record
 from support.command_line import ecoia
+from support.records import record
 
 
 def whole(**change: object) -> bytes:

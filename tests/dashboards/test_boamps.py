@@ -25,7 +25,10 @@ from ecoia.report.model import Seal
 from ecoia.semconv import PHASES
 from ecoia.units import micro
 from ecoia_dashboards.boamps import LACKING, LACKING_FILE, render_boamps
-from support.builders import DECLARED, SERVICES, kwh, make_settings, record, sample_records, sample_report, write_catalogue
+from support.organisation import SERVICES, write_catalogue
+from support.records import DECLARED, kwh, record
+from support.reports import sample_records, sample_report
+from support.settings import make_settings
 
 SCHEMAS = os.environ.get("BOAMPS_SCHEMA_DIR", "")
 official = pytest.mark.skipif(not SCHEMAS, reason="BOAMPS_SCHEMA_DIR names no folder with the official BoAmps schemas")

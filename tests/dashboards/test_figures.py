@@ -21,14 +21,14 @@ from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import charts
 from ecoia_dashboards.figures.chart import value_axis
 from ecoia_dashboards.language import Language
-from support import builders
+from support.reports import sample_report
 
 FRENCH, ENGLISH = Language("fr"), Language("en")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+    return sample_report(tmp_path_factory.mktemp("catalogue"))
 
 
 def well_formed(drawing: str) -> bool:

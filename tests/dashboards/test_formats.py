@@ -42,7 +42,10 @@ from ecoia_dashboards.language import LANGUAGES, Language
 from ecoia_dashboards.parquet import render_parquet
 from ecoia_dashboards.tables import NUMBER, Table, tables
 from ecoia_dashboards.xlsx import render_xlsx
-from support import builders
+from support.organisation import CHARTER, SERVICES, TARGETS, write_catalogue
+from support.records import kwh, record
+from support.reports import HOSTILE, full_report, poisoned, sample_records
+from support.settings import make_settings
 
 LIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -99,16 +102,16 @@ def whole_report(folder: Path) -> QuarterlyReport:
     claim = {"cpu": 0, "ram": 0, "devices": ("GPU-a",), "shared_devices": ("GPU-a",)}
     rows = fold(
         [
-            *builders.sample_records(),
-            builders.record("2026-11-27T10:00", gpu=builders.kwh(2), pid=1, service="analyse-cv", **claim),
-            builders.record("2026-11-27T10:00", gpu=builders.kwh(3), pid=2, **claim),
-            builders.record("2026-11-27T11:00", tokens=(Tokens("openai", "gpt-4o-mini-2024-07-18", 1000, 500),)),
+            *sample_records(),
+            record("2026-11-27T10:00", gpu=kwh(2), pid=1, service="analyse-cv", **claim),
+            record("2026-11-27T10:00", gpu=kwh(3), pid=2, **claim),
+            record("2026-11-27T11:00", tokens=(Tokens("openai", "gpt-4o-mini-2024-07-18", 1000, 500),)),
         ]
     )
     texts = {
-        "services": builders.SERVICES,
-        "charter": builders.CHARTER,
-        "targets": builders.TARGETS,
+        "services": SERVICES,
+        "charter": CHARTER,
+        "targets": TARGETS,
         "sites": SITES,
         "equipment": EQUIPMENT,
         "contracts": CONTRACTS,
@@ -117,8 +120,8 @@ def whole_report(folder: Path) -> QuarterlyReport:
     report = build_report(
         rows,
         Quarter(2026, 4),
-        settings=builders.make_settings(zone="FRA"),
-        catalogue=builders.write_catalogue(folder, **texts),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(folder, **texts),
         factors=default_factors(),
     )
     *targets, trajectory = report.targets
@@ -127,7 +130,7 @@ def whole_report(folder: Path) -> QuarterlyReport:
         2026, Quantity(31.0, "kgCO2e"), Quantity(13.5, "kgCO2e", 12.5, 14.5), share, Quantity(-2.5, "kgCO2e"), share
     )
     addition = BaselineAddition("vadore", "2025Q1", "2026Q1", 0.61, Quantity(0.71, "kgCO2e", 0.31, 1.6))
-    added = builders.full_report(folder / "full")
+    added = full_report(folder / "full")
     of_people_and_runs = ("costliest_runs", "savings", "unsupported", "frontiers", "said", "actions", "regions", "evaluations")
     return dataclasses.replace(
         report,
@@ -148,7 +151,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
 @pytest.fixture(scope="module")
 def hostile(whole: QuarterlyReport) -> QuarterlyReport:
     """Names that a spreadsheet would run, that read backwards, that end a page's element."""
-    return builders.poisoned(whole, f'=HYPERLINK("http://x","y")&_x0041_{builders.HOSTILE}')
+    return poisoned(whole, f'=HYPERLINK("http://x","y")&_x0041_{HOSTILE}')
 
 
 def by_id(report: QuarterlyReport) -> dict[str, Table]:
@@ -194,8 +197,8 @@ class TestTables:
         bare = build_report(
             [],
             Quarter(2026, 4),
-            settings=builders.make_settings(),
-            catalogue=builders.write_catalogue(tmp_path),
+            settings=make_settings(),
+            catalogue=write_catalogue(tmp_path),
             factors=default_factors(),
         )
         shapes = [[(table.id, [column.id for column in table.columns]) for table in tables(each)] for each in (whole, bare)]
@@ -547,5 +550,5 @@ def outside(report: QuarterlyReport, lang: str) -> dict[str, str]:
 
 def builders_journal(home: Path) -> None:
     writer = Journal(home).writer()
-    writer.append([builders.record(cpu=builders.kwh(1))])
+    writer.append([record(cpu=kwh(1))])
     writer.close()

@@ -30,7 +30,10 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
 from ecoia_dashboards.pages import render_report
-from support import builders
+from support.organisation import COMMITMENTS, write_catalogue
+from support.records import kwh, record
+from support.reports import SEAL, full_report, large_report, poisoned, sample_report, varying_report
+from support.settings import make_settings
 
 PAGE_LIMIT_BYTES = 60_000
 
@@ -43,10 +46,10 @@ def calibrated(folder: Path, *components: str) -> QuarterlyReport:
         for component in components
     )
     return build_report(
-        fold([builders.record(cpu=builders.kwh(3), ram=builders.kwh(1))]),
+        fold([record(cpu=kwh(3), ram=kwh(1))]),
         Quarter(2026, 4),
-        settings=builders.make_settings(),
-        catalogue=builders.write_catalogue(folder, calibration=f"calibrations:\n{entries}" if entries else ""),
+        settings=make_settings(),
+        catalogue=write_catalogue(folder, calibration=f"calibrations:\n{entries}" if entries else ""),
         factors=default_factors(),
     )
 
@@ -75,10 +78,10 @@ equipment:
 def declared(folder: Path, *tokens: Tokens) -> QuarterlyReport:
     """A site without a water factor, a server, and tokens of a model."""
     return build_report(
-        fold([builders.record(cpu=builders.kwh(4), ram=None, tokens=tokens), builders.record("2027-01-05T10:00", cpu=0)]),
+        fold([record(cpu=kwh(4), ram=None, tokens=tokens), record("2027-01-05T10:00", cpu=0)]),
         Quarter(2026, 4),
-        settings=builders.make_settings(zone="FRA", timezone="UTC"),
-        catalogue=builders.write_catalogue(folder, sites=SITES, equipment=EQUIPMENT),
+        settings=make_settings(zone="FRA", timezone="UTC"),
+        catalogue=write_catalogue(folder, sites=SITES, equipment=EQUIPMENT),
         factors=default_factors(),
     )
 
@@ -110,12 +113,12 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+    return sample_report(tmp_path_factory.mktemp("catalogue"))
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.full_report(tmp_path_factory.mktemp("full"))
+    return full_report(tmp_path_factory.mktemp("full"))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +142,7 @@ def bare(**values: object) -> QuarterlyReport:
     return build_report(
         [],
         Quarter(2026, 4),
-        settings=builders.make_settings(**values),
+        settings=make_settings(**values),
         catalogue=catalogue.load(None),
         factors=default_factors(),
     )
@@ -178,13 +181,13 @@ class TestDoubles:
     def test_deviations_are_listed_and_those_that_were_changed_have_their_reason(self, tmp_path: Path, page: Page) -> None:
         assert page.text.count("changée") == 0
         assert "Toutes sont celles de la méthode" in page.text
-        chosen = builders.write_catalogue(tmp_path, method='gsd: {own: 1.07}\nbecause: "PV <b> n° 12"')
+        chosen = write_catalogue(tmp_path, method='gsd: {own: 1.07}\nbecause: "PV <b> n° 12"')
         changed = Page(
             render_report(
                 build_report(
-                    fold([builders.record(cpu=1)]),
+                    fold([record(cpu=1)]),
                     Quarter(2026, 4),
-                    settings=builders.make_settings(),
+                    settings=make_settings(),
                     catalogue=chosen,
                     factors=default_factors(),
                 )
@@ -215,13 +218,13 @@ class TestDoubles:
 
     def test_what_was_claimed_twice_is_listed_with_what_was_kept(self, tmp_path: Path) -> None:
         claim = {"cpu": 0, "ram": 0, "devices": ("GPU-<b>a",), "shared_devices": ("GPU-<b>a",)}
-        left_out = builders.record(gpu=builders.kwh(2), pid=1, service="analyse-cv", **claim)
-        kept = builders.record(gpu=builders.kwh(3), pid=2, **claim)
+        left_out = record(gpu=kwh(2), pid=1, service="analyse-cv", **claim)
+        kept = record(gpu=kwh(3), pid=2, **claim)
         report = build_report(
             fold([left_out, kept]),
             Quarter(2026, 4),
-            settings=builders.make_settings(timezone="UTC"),
-            catalogue=builders.write_catalogue(tmp_path),
+            settings=make_settings(timezone="UTC"),
+            catalogue=write_catalogue(tmp_path),
             factors=default_factors(),
         )
         text = Page(render_report(report)).text
@@ -260,7 +263,7 @@ class TestWords:
             (("factor-set", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
             (("recommendation", "decision", "tie", "comment"), wording.SAID),
             (semconv.OUTCOMES, wording.OUTCOMES),
-            ([id_ for id_, _ in builders.COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),
+            ([id_ for id_, _ in COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),
             (data.REASONS, wording.REASONS),
             (data.VERDICTS, wording.VERDICTS),
             (data.VERDICT_REASONS, wording.VERDICT_REASONS),
@@ -471,13 +474,13 @@ class TestNeverLies:
         assert "aucun appareil de ce type" in text
 
     def test_without_a_zone_co2e_is_not_computed_and_the_remedy_is_named(self, tmp_path: Path) -> None:
-        text = Page(render_report(builders.sample_report(tmp_path, zone=None))).text
+        text = Page(render_report(sample_report(tmp_path, zone=None))).text
         assert "non calculé" in text
         assert "ECOIA_ZONE=FRA" in text
         assert "hors bâtiment" in text
 
     def test_with_a_pue_the_building_is_included(self, tmp_path: Path) -> None:
-        text = Page(render_report(builders.sample_report(tmp_path, pue=1.3))).text
+        text = Page(render_report(sample_report(tmp_path, pue=1.3))).text
         assert "Énergie ( bâtiment compris )" in text.replace("(bâtiment compris)", "( bâtiment compris )")
         assert "PUE appliqué : 1,30." in text
 
@@ -506,7 +509,7 @@ class TestNeverLies:
         assert (limit in limits) if limit else "ventilation" not in limits.split("Annexes")[0]
 
     def test_factors_gaps_and_contracts_are_shown_with_source_share_and_evidence(self, tmp_path: Path) -> None:
-        built = builders.varying_report(tmp_path)
+        built = varying_report(tmp_path)
         page = Page(render_report(built))
         summary, annexes = page.text.split("Verdicts")[0], page.text.split("Facteurs d’émission utilisés")[-1]
         assert "selon les contrats d’électricité, à côté et dans aucun total" in summary
@@ -529,7 +532,7 @@ class TestNeverLies:
         assert "25% of the energy was used at hours that have no factor" in english
 
     def test_a_gap_that_nothing_fills_says_why_there_is_no_co2e(self, tmp_path: Path) -> None:
-        text = Page(render_report(builders.varying_report(tmp_path, fill=None))).text
+        text = Page(render_report(varying_report(tmp_path, fill=None))).text
         assert "le jeu de facteurs a un trou, qu’aucune règle ne comble" in text
         assert "Le trou n’est pas comblé : aucun CO₂e n’est calculé pour le tout." in text
 
@@ -614,12 +617,12 @@ class TestElevenParts:
         assert targets == [f"#{id_}" for id_ in parts]
 
     def test_a_draft_says_so_on_every_page_and_a_sealed_one_does_not(self, full: QuarterlyReport) -> None:
-        draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=builders.SEAL)))
+        draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=SEAL)))
         assert "Projet : ce document n’est pas la publication" in Page(draft).text.replace("\xa0", " ")
         assert 'body::before { content: "PROJET"' in draft
         assert "rojet" not in by_part(sealed)["synthese"]
         assert "body::before" not in sealed
-        assert builders.SEAL.head in by_part(sealed)["annexes"]
+        assert SEAL.head in by_part(sealed)["annexes"]
         assert "scellé sous le nom 2026Q4" in by_part(sealed)["autres-engagements"]
 
     def test_sobriety_says_what_could_be_spared_who_can_act_and_what_it_may_harm(
@@ -715,7 +718,7 @@ class TestElevenParts:
         assert len(gzip.compress(render_report(full, lang).encode())) <= PAGE_LIMIT_BYTES
 
     def test_a_page_of_thirty_services_over_eight_quarters_is_light(self, tmp_path: Path) -> None:
-        assert len(gzip.compress(render_report(builders.large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
+        assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
 
 
 class TestSheets:
@@ -768,7 +771,7 @@ class TestSheets:
 
     @pytest.mark.parametrize("lang", LANGUAGES)
     def test_nothing_runs_on_them_and_nothing_is_fetched(self, full: QuarterlyReport, lang: str) -> None:
-        for html in render_fiches(builders.poisoned(full), lang).values():
+        for html in render_fiches(poisoned(full), lang).values():
             page = Page(html)
             assert not page.attributes("script")
             assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
@@ -779,7 +782,7 @@ class TestSheets:
 class TestHostileText:
     @pytest.mark.parametrize("lang", LANGUAGES)
     def test_every_text_of_the_data_may_be_hostile(self, full: QuarterlyReport, lang: str) -> None:
-        hostile = builders.poisoned(dataclasses.replace(full, seal=builders.SEAL))
+        hostile = poisoned(dataclasses.replace(full, seal=SEAL))
         page = Page(render_report(hostile, lang))
         assert not page.attributes("script")
         assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
@@ -807,7 +810,7 @@ def test_no_cause_of_loss_is_written_out_beside_its_definition(repository: Path)
 
 
 def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_only(tmp_path: Path) -> None:
-    report = builders.full_report(tmp_path)
+    report = full_report(tmp_path)
     older = dataclasses.replace(report.factors[0], year=report.factors[0].year - 3, value_g_per_kwh=987.0)
     page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
     summary = page[page.index('id="synthese"') : page.index('id="engagement"')]

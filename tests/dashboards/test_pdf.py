@@ -23,7 +23,8 @@ from ecoia.keeping.journal import Journal
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import LANGUAGES
 from ecoia_dashboards.pdf import SYSTEM_PACKAGES, render_pdf
-from support import builders
+from support.records import kwh, record
+from support.reports import poisoned, sample_report
 
 # Kinds allowed below each kind (ISO 32000-1, 14.8.4), as far as they matter to a listener.
 BELOW = {
@@ -53,7 +54,7 @@ NAMESPACES = {
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+    return sample_report(tmp_path_factory.mktemp("catalogue"))
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +215,8 @@ class TestSameBytes:
         (tmp_path / "none.conf").write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
         program = (
             "import hashlib, sys; from pathlib import Path\n"
-            "from support import builders; from ecoia_dashboards.pdf import render_pdf\n"
-            "print(hashlib.sha256(render_pdf(builders.sample_report(Path(sys.argv[1])))).hexdigest())"
+            "from support.reports import sample_report; from ecoia_dashboards.pdf import render_pdf\n"
+            "print(hashlib.sha256(render_pdf(sample_report(Path(sys.argv[1])))).hexdigest())"
         )
         found = set()
         for seed, zone in (("1", "UTC"), ("2", "Pacific/Kiritimati")):
@@ -235,7 +236,7 @@ class TestSameBytes:
 
 
 def test_hostile_texts_stay_texts(sample: QuarterlyReport) -> None:
-    hostile = builders.poisoned(sample)
+    hostile = poisoned(sample)
     with pikepdf.open(io.BytesIO(render_pdf(hostile, "fr"))) as pdf:
         TestArchived().test_nothing_runs_and_nothing_leads_out(pdf)
         alternatives = [str(element.Alt) for element, _ in elements(pdf) if str(element.S) == "/Figure"]
@@ -249,7 +250,7 @@ def test_hostile_texts_stay_texts(sample: QuarterlyReport) -> None:
 
 def test_without_pango_the_packages_are_named_and_the_page_is_written(home: Path, tmp_path: Path) -> None:
     writer = Journal(home).writer()
-    writer.append([builders.record(cpu=builders.kwh(1))])
+    writer.append([record(cpu=kwh(1))])
     writer.close()
     package = tmp_path / "lame" / "weasyprint"
     package.mkdir(parents=True)

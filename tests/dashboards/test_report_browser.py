@@ -19,8 +19,8 @@ from ecoia.report import QuarterlyReport
 from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, Language
 from ecoia_dashboards.pages import render_report
-from support import builders
 from support.browser import ARGUMENTS
+from support.reports import full_report, sample_report, varying_report
 
 pytestmark = pytest.mark.browser
 
@@ -41,14 +41,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.sample_report(tmp_path_factory.mktemp("catalogue"))
+    return sample_report(tmp_path_factory.mktemp("catalogue"))
 
 
 @pytest.fixture(scope="module")
 def full_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of a report with something in every part, and each sheet, in both languages."""
     folder = tmp_path_factory.mktemp("full")
-    report = builders.full_report(folder / "catalogue")
+    report = full_report(folder / "catalogue")
     paths = {}
     for lang in LANGUAGES:
         shown = ("service-vadore.html", "service-gestion-contacts-mails.html", "region-bretagne.html")
@@ -179,7 +179,7 @@ def test_first_printed_page_is_the_synthesis(page: Page, files: dict[str, Path],
 @pytest.mark.parametrize("width", [320, 1280])
 def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page: Page, tmp_path: Path, width: int) -> None:
     path = tmp_path / "rapport.html"
-    path.write_text(render_report(builders.varying_report(tmp_path / "catalogue")), encoding="utf-8")
+    path.write_text(render_report(varying_report(tmp_path / "catalogue")), encoding="utf-8")
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(path.as_uri())
     text = visible_text(page)
@@ -224,7 +224,7 @@ def test_each_sheet_is_one_printed_page_and_so_is_a_full_synthesis(page: Page, f
 
 
 def test_a_sheet_of_a_region_with_every_service_is_still_one_page(page: Page, tmp_path: Path) -> None:
-    report = builders.full_report(tmp_path / "catalogue")
+    report = full_report(tmp_path / "catalogue")
     line = report.regions[0]
     many = tuple(dataclasses.replace(line, service=f"un-service-au-nom-plutot-long-{number}") for number in range(40))
     path = tmp_path / "region.html"

@@ -18,8 +18,11 @@ from ecoia.records import Record, Tokens, fold
 from ecoia.report import REASONS, build_report
 from ecoia.units import micro
 from ecoia_dashboards.sci import render_sci
-from support.builders import kwh, make_settings, record, sample_report, write_catalogue
 from support.factor_sets import factor
+from support.organisation import write_catalogue
+from support.records import kwh, record
+from support.reports import sample_report
+from support.settings import make_settings
 
 FACTORS = FactorSet([factor("FRA", 2026, 40.0)])
 SERVICE = "{id: vadore, name: VADORE, status: generalised, functional_unit: réponse, lifetime_units: 1000}"

@@ -20,12 +20,12 @@ from ecoia.report import (
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Column, Table, tables
 from ecoia_dashboards.tables.base import table
-from support import builders
+from support.reports import full_report
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.full_report(tmp_path_factory.mktemp("catalogue"))
+    return full_report(tmp_path_factory.mktemp("catalogue"))
 
 
 def drawn(report: QuarterlyReport, id_: str) -> Table:

@@ -24,7 +24,7 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.workbook import FileChange, Reading, read_workbook, write_workbook
 from ecoia_dashboards.workbook.cells import known, normal, shown, understood
 from ecoia_dashboards.workbook.sheets import SHEETS, Column
-from support.builders import CHARTER, SERVICES, TARGETS, write_catalogue
+from support.organisation import CHARTER, SERVICES, TARGETS, write_catalogue
 
 Q4 = Quarter(2026, 4)
 COMMITTEES = """\

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from ecoia.delivery.abandoned import close_abandoned
 from ecoia.keeping.journal import Journal
-from support.record_builders import a_record, an_outcome, write
+from support.records import ending, training, write
 
 
 def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callable[..., subprocess.Popen[str]]) -> None:
-    process = host(a_record(), a_record(at=10), a_record(service="smart-emploi", run_id="r2"), a_record(phase="inference"))
+    process = host(training(), training(at=10), training(service="smart-emploi", run_id="r2"), training(phase="inference"))
     assert close_abandoned(journal) == 0  # it lives
     process.kill()
     process.wait()
@@ -21,21 +21,21 @@ def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callab
         ("smart-emploi", "training", "r2", "abandoned"),
         ("vadore", "training", "ecoia-session-1", "abandoned"),
     ]
-    assert max(r.end_utc_ns for r in outcomes) == a_record(at=10).end_utc_ns
+    assert max(r.end_utc_ns for r in outcomes) == training(at=10).end_utc_ns
     assert all(value is None for record in outcomes for value in record.energy_microjoules.values())
     assert close_abandoned(journal) == 0
 
 
 def test_a_run_that_said_its_end_is_not_abandoned(journal: Journal) -> None:
-    write(journal, [a_record(), an_outcome("failed", at=10)])
-    write(journal, [a_record(run_id=None)])
+    write(journal, [training(), ending("failed", at=10)])
+    write(journal, [training(run_id=None)])
     assert close_abandoned(journal) == 0
 
 
 def test_a_process_that_goes_on_in_the_next_day_is_alive(journal: Journal) -> None:
     writer = journal.writer()
-    writer.append([a_record()])
-    writer.append([a_record(at=86_400)])
+    writer.append([training()])
+    writer.append([training(at=86_400)])
     assert close_abandoned(journal) == 0
     writer.close()
     assert close_abandoned(journal) == 1

@@ -14,7 +14,7 @@ from ecoia.delivery.backlog import Backlog, journal_sizes
 from ecoia.keeping.journal import Journal
 from ecoia.periods import utc_day
 from ecoia.records import fold, merge_rows
-from support.record_builders import a_record
+from support.records import training
 
 numbers = itertools.count()
 
@@ -23,9 +23,9 @@ numbers = itertools.count()
 @given(data=st.data())
 def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, data: st.DataObject) -> None:
     """The helper folds line by line what comes; sums cannot be undone, so doubled lines and corrections are the test."""
-    records = [a_record(at=1790 + 10 * n, cpu=10**n, run_id=None) for n in range(data.draw(st.integers(1, 6)))]
+    records = [training(at=1790 + 10 * n, cpu=10**n, run_id=None) for n in range(data.draw(st.integers(1, 6)))]
     corrected = data.draw(st.sets(st.sampled_from(records).map(lambda record: record.record_id), max_size=2))
-    records += [a_record(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
+    records += [training(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
     lines = data.draw(st.permutations([*records, *data.draw(st.lists(st.sampled_from(records), max_size=4))]))
     home = Journal(tmp_path / f"growing-{next(numbers)}")
     backlog = Backlog(home)

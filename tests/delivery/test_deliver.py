@@ -26,7 +26,7 @@ from ecoia.keeping.journal_lines import encode_line
 from ecoia.records import fold
 from support.deliveries import api, configured, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
-from support.record_builders import DAY, NOON_NS, a_record, an_outcome, write
+from support.records import DAY, NOON_NS, ending, training, write
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
@@ -34,7 +34,7 @@ numbers = itertools.count()
 
 
 def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str, target: str) -> None:
-    records = [a_record(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
+    records = [training(target=target, at=second, run_id=None) for second in range(0, 5400, 60)]
     write(journal, records)
     result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (90, 0)
@@ -46,7 +46,7 @@ def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str
 
 
 def test_the_journal_says_what_was_delivered(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target, run_id=None), a_record(run_id=None), a_record(target=target, run_id=None)])
+    write(journal, [training(target=target, run_id=None), training(run_id=None), training(target=target, run_id=None)])
     assert delivered_offsets(journal) == {}
     assert follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
     entries = journal.scan().entries
@@ -65,7 +65,7 @@ def test_shuffled_and_doubled_lines_change_nothing(
     chance = random.Random(seed)
     instance = f"host-{next(numbers)}"  # a home and an instance of its own for each example
     records = [
-        a_record(
+        training(
             target=target,
             instance=instance,
             at=chance.choice([0, 40_000]) + chance.randrange(8_000),
@@ -76,7 +76,7 @@ def test_shuffled_and_doubled_lines_change_nothing(
         )
         for _ in range(data.draw(st.integers(1, 25)))
     ]
-    records.append(a_record(target=target, instance=instance, replaces=records[0].record_id, run_id=None))
+    records.append(training(target=target, instance=instance, replaces=records[0].record_id, run_id=None))
     home = Journal(tmp_path / instance)
     shutil.copy(journal.home / "targets.json", home.home)
     lines = [encode_line(record.to_json()) for record in records]
@@ -91,21 +91,21 @@ def test_shuffled_and_doubled_lines_change_nothing(
 
 
 def test_a_correction_reaches_the_ledger_after_what_it_corrects(journal: Journal, tracking_uri: str, target: str) -> None:
-    wrong = a_record(target=target, cpu=9_000_000, run_id=None)
-    write(journal, [wrong, a_record(target=target, at=30, run_id=None)])
+    wrong = training(target=target, cpu=9_000_000, run_id=None)
+    write(journal, [wrong, training(target=target, at=30, run_id=None)])
     deliver(journal, configured())
-    write(journal, [a_record(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
+    write(journal, [training(target=target, cpu=1_000, replaces=wrong.record_id, at=1900, run_id=None)])
     deliver(journal, configured())
     assert ledger(tracking_uri) == fold(journal.scan().records)
 
 
 def test_two_homes_that_claim_one_instance_are_told(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
-    write(journal, [a_record(target=target)])
+    write(journal, [training(target=target)])
     deliver(journal, configured())
     before = ledger(tracking_uri)
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
-    write(other, [a_record(target=target, run_id=None), a_record(target=target, at=86_400, run_id=None)])
+    write(other, [training(target=target, run_id=None), training(target=target, at=86_400, run_id=None)])
     result = deliver(other, configured())
     assert len(result.conflicts) == 1
     assert journal.home_id in result.conflicts[0]
@@ -184,11 +184,11 @@ def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
 
 
 def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
-    write(journal, [a_record(target=target, phase="inference", run_id=None)])
+    write(journal, [training(target=target, phase="inference", run_id=None)])
     deliver(journal, configured())
     other = Journal(tmp_path / "other")
     register_target(other.home, tracking_uri)
-    write(other, [a_record(target=target, phase="inference", run_id=None, service="of-the-other-home")])
+    write(other, [training(target=target, phase="inference", run_id=None, service="of-the-other-home")])
     assert len(deliver(other, configured()).conflicts) == 1
     from mlflow import MlflowClient
 
@@ -196,12 +196,12 @@ def test_what_the_ledger_refuses_is_in_no_view(journal: Journal, tracking_uri: s
 
 
 def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target, run_id=None)])
-    newer = a_record(target=target).to_json().replace('"schema":1', '"schema":99', 1)
+    write(journal, [training(target=target, run_id=None)])
+    newer = training(target=target).to_json().replace('"schema":1', '"schema":99', 1)
     path = journal.folder / journal.files()[0]
     with path.open("ab") as file:
         file.write(
-            encode_line(newer) + b"00000000 {}\n" + encode_line(a_record(target=target, at=60, run_id=None).to_json()) + b"torn"
+            encode_line(newer) + b"00000000 {}\n" + encode_line(training(target=target, at=60, run_id=None).to_json()) + b"torn"
         )
     result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
@@ -210,7 +210,7 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
 
 
 def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:
-    write(journal, [a_record(run_id=None)])
+    write(journal, [training(run_id=None)])
     assert follow(journal, configured(), poll_seconds=0.01)
     assert ledger(tracking_uri) == []
     assert list(Path.cwd().iterdir()) == []
@@ -219,14 +219,14 @@ def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, 
 
 
 def test_a_database_in_memory_is_refused(journal: Journal) -> None:
-    write(journal, [a_record(target=register_target(journal.home, "sqlite:///:memory:"))])
+    write(journal, [training(target=register_target(journal.home, "sqlite:///:memory:"))])
     result = deliver(journal, configured())
     assert result.pending == len(journal.scan().entries)
     assert "MLFLOW_TRACKING_URI" in result.problems[0]
 
 
 def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
-    write(journal, [a_record(target=target)])
+    write(journal, [training(target=target)])
     deliver(journal, configured())
     before = ledger(tracking_uri)
     client = api(tracking_uri)
@@ -238,7 +238,7 @@ def test_deleting_the_ledger_days_costs_nothing(journal: Journal, tracking_uri: 
 
 
 def test_a_delivery_killed_at_any_call_is_completed_by_the_next(journal: Journal, migrated: Path, tmp_path: Path) -> None:
-    write(journal, [a_record(), a_record(run_id=None, phase="inference", units_micro=1_000_000), an_outcome()])
+    write(journal, [training(), training(run_id=None, phase="inference", units_micro=1_000_000), ending()])
     done = subprocess.run(
         [
             sys.executable,
@@ -265,8 +265,8 @@ def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journa
         write(
             journal,
             [
-                a_record(target=target, run_id=run_id),
-                an_outcome(target=target, run_id=run_id, at=30),
+                training(target=target, run_id=run_id),
+                ending(target=target, run_id=run_id, at=30),
                 *(serving(target, pid=pid, at=pid, model_version=f"models:/{logged.model_id}") for pid in range(3)),
                 serving(target, kind="idle", phase=None, endpoint="a\0b", units_micro=None, spans=0),
                 serving(target, at=86_400),

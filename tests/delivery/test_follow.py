@@ -21,7 +21,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.records import fold
 from support.deliveries import api, configured, eventually, ledger, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
-from support.record_builders import a_record, write
+from support.records import training, write
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
@@ -44,7 +44,7 @@ def test_the_helper_gives_way_to_other_processes_and_has_mlflow_call_nobody(
 
 def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
     for day in range(12):
-        write(journal, [a_record(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
+        write(journal, [training(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
     process = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
     with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), timeout=30)) as database:
         eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3, by=process)
@@ -58,7 +58,7 @@ def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: 
 def test_the_helper_outlives_its_hosts_and_ends_with_nothing_left(
     journal: Journal, tracking_uri: str, target: str, host: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    process = host(a_record(target=target))
+    process = host(training(target=target))
     helping = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
     eventually(lambda: ledger(tracking_uri), by=helping)
     assert not follow(journal, configured())  # one helper a home
@@ -76,7 +76,7 @@ def test_no_schema_is_made_while_a_measured_process_lives(
     journal: Journal, tmp_path: Path, host: Callable[..., subprocess.Popen[str]]
 ) -> None:
     database = tmp_path / "late" / "mlflow.db"
-    process = host(a_record(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
+    process = host(training(target=register_target(journal.home, f"sqlite:///{database}"), run_id=None))
     result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (0, 1)
     assert "schema" in result.problems[0]
@@ -91,12 +91,12 @@ def test_no_schema_is_made_while_a_measured_process_lives(
 def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Journal, tracking_uri: str, tmp_path: Path) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    write(journal, [a_record(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
+    write(journal, [training(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
     assert follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
     assert delivered_offsets(journal) == {}
     with mlflow_server(tracking_uri, port, tmp_path / "artifacts"):
         run_id = api(uri).create_run("0").info.run_id
-        write(journal, [a_record(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
+        write(journal, [training(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
         assert follow(journal, configured(zone="FRA"), poll_seconds=0.01)
         assert ledger(uri) == fold(journal.scan().records)
         assert deliver(journal, configured(zone="FRA")).delivered == 0

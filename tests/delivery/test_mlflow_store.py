@@ -27,7 +27,7 @@ from ecoia.errors import DeliveryError
 from ecoia.periods import DAY_NS, HALF_HOUR_NS, covered_seconds
 from ecoia.records import Record, Row, fold
 from support.mlflow_stores import MLFLOW_WARNINGS
-from support.record_builders import DAY, NOON_NS, SECOND_NS, a_record
+from support.records import DAY, NOON_NS, SECOND_NS, training
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
@@ -55,9 +55,9 @@ def ledger_runs(store: MlflowStore) -> list[Any]:
 def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
     records = [
-        a_record(),
-        a_record(at=1795, seconds=10, units_micro=2_500_000),
-        a_record(service="smart-emploi", phase="inference"),
+        training(),
+        training(at=1795, seconds=10, units_micro=2_500_000),
+        training(service="smart-emploi", phase="inference"),
     ]
     assert upsert(store, records) == {}
     assert MlflowLedger(MlflowStore(tracking_uri)).read_rows(*ALL_TIME) == fold(records)
@@ -74,7 +74,7 @@ def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
 
 def test_reading_is_cut_at_half_hours(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    first, second = a_record(), a_record(at=1800)
+    first, second = training(), training(at=1800)
     upsert(store, [first, second])
     assert MlflowLedger(store).read_rows(NOON_NS, NOON_NS + HALF_HOUR_NS) == fold([first])
     assert MlflowLedger(store).read_rows(NOON_NS + HALF_HOUR_NS, NOON_NS + DAY_NS) == fold([second])
@@ -84,7 +84,7 @@ def test_reading_is_cut_at_half_hours(tracking_uri: str) -> None:
 
 def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    records = [a_record(), a_record(at=60)]
+    records = [training(), training(at=60)]
     upsert(store, records[:1])
     before = ledger_runs(store)[0]
     upsert(store, records[:1])
@@ -92,7 +92,7 @@ def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
     upsert(store, records)
     assert MlflowLedger(store).read_rows(*ALL_TIME) == fold(records)
     # The journal's old days were archived: what the ledger holds stays, and what is new comes to it.
-    third = a_record(at=70)
+    third = training(at=70)
     upsert(store, [records[1], third])
     rows = MlflowLedger(store).read_rows(*ALL_TIME)
     assert rows == fold([*records, third])
@@ -101,18 +101,18 @@ def test_a_day_is_written_once_and_only_grows(tracking_uri: str) -> None:
 
 def test_a_correction_replaces_what_it_names(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    wrong = a_record(cpu=5_000_000)
+    wrong = training(cpu=5_000_000)
     upsert(store, [wrong])
-    right = a_record(cpu=2_000_000, replaces=wrong.record_id)
+    right = training(cpu=2_000_000, replaces=wrong.record_id)
     upsert(store, [wrong, right])
     assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([right])
 
 
 def test_two_homes_of_one_instance_are_refused(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    mine = a_record()
+    mine = training()
     upsert(store, [mine], home="home-a")
-    conflicts = upsert(store, [a_record()], home="home-b")
+    conflicts = upsert(store, [training()], home="home-b")
     message = str(conflicts[DAY])
     assert "home-a" in message
     assert "home-b" in message
@@ -123,7 +123,7 @@ def test_two_homes_of_one_instance_are_refused(tracking_uri: str) -> None:
 @pytest.mark.parametrize("lost", ["digest", "metrics"])
 def test_a_delivery_that_was_cut_short_is_completed(tracking_uri: str, lost: str) -> None:
     store = MlflowStore(tracking_uri)
-    records = [a_record()]
+    records = [training()]
     upsert(store, records)
     run = ledger_runs(store)[0]
     with sqlite3.connect(tracking_uri.removeprefix("sqlite:///")) as database:
@@ -140,7 +140,7 @@ def test_a_delivery_that_was_cut_short_is_completed(tracking_uri: str, lost: str
 
 def test_a_run_without_its_file_is_an_empty_day(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    records = [a_record()]
+    records = [training()]
     upsert(store, records)
     shutil.rmtree(ledger_runs(store)[0].info.artifact_uri.removeprefix("file://"))
     assert MlflowLedger(MlflowStore(tracking_uri)).read_rows(*ALL_TIME) == []
@@ -148,7 +148,7 @@ def test_a_run_without_its_file_is_an_empty_day(tracking_uri: str) -> None:
 
 def test_a_broken_day_file_is_an_error_not_a_smaller_total(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = MlflowStore(tracking_uri)
-    upsert(store, [a_record()])
+    upsert(store, [training()])
     run = ledger_runs(store)[0]
     path = Path(run.info.artifact_uri.removeprefix("file://"), "records.jsonl.gz")
     path.write_bytes(path.read_bytes()[:-9])
@@ -158,7 +158,7 @@ def test_a_broken_day_file_is_an_error_not_a_smaller_total(tracking_uri: str, mo
 
 def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    one, two = a_record(), a_record(at=60, endpoint="other")
+    one, two = training(), training(at=60, endpoint="other")
     upsert(store, [one])
     first = ledger_runs(store)[0].info.run_id
     client(store).set_tag(first, "ecoia.day", "elsewhere")  # hide it, as a race would
@@ -172,13 +172,13 @@ def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> Non
 
 def test_a_newer_day_is_counted_not_guessed(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    upsert(store, [a_record()])
+    upsert(store, [training()])
     client(store).set_tag(ledger_runs(store)[0].info.run_id, "ecoia.schema", "99")
     ledger = MlflowLedger(store)
     assert ledger.read_rows(*ALL_TIME) == []
     assert ledger.newer_days == 1
     with pytest.raises(DeliveryError, match="newer ecoia"):
-        upsert(store, [a_record()])
+        upsert(store, [training()])
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
 
 def test_a_deleted_ledger_names_the_remedy(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
-    upsert(store, [a_record()])
+    upsert(store, [training()])
     client(store).delete_experiment(client(store).get_experiment_by_name("ecoia/ledger").experiment_id)
     with pytest.raises(DeliveryError, match="mlflow experiments restore"):
-        upsert(MlflowStore(tracking_uri), [a_record()])
+        upsert(MlflowStore(tracking_uri), [training()])
 
 
 def test_a_server_that_is_not_there_is_named_without_its_credentials() -> None:
@@ -309,7 +309,7 @@ def test_numbers_that_mlflow_would_falsify_are_refused(tracking_uri: str, value:
 
 RECORDS = st.lists(
     st.builds(
-        a_record,
+        training,
         at=st.integers(0, 5000),
         seconds=st.integers(0, 4000),
         cpu=st.one_of(st.none(), st.integers(0, 10**9)),

@@ -19,7 +19,7 @@ from ecoia.impact.parameters import AssessmentParameters
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import Row, fold
-from support.record_builders import NOON_NS, SECOND_NS, a_record
+from support.records import NOON_NS, SECOND_NS, training
 
 KNOWN = AssessmentParameters(default_factors(), zone="FRA")
 MIDNIGHT_NS = NOON_NS - 24 * HALF_HOUR_NS
@@ -37,13 +37,13 @@ def row_by(cpu: str, **changes: Any) -> Row:
     """A row whose CPU energy has this status, beside nothing else."""
     energy = None if cpu == "missing" else 1
     methods = {"cpu": METHODS[cpu], "gpu": NOT_MEASURED, "ram": NOT_MEASURED}
-    (row,) = fold([a_record(energy_microjoules={"cpu": energy, "gpu": None, "ram": None}, method=methods, **changes)])
+    (row,) = fold([training(energy_microjoules={"cpu": energy, "gpu": None, "ram": None}, method=methods, **changes)])
     return row
 
 
 def day_view(*at_seconds: int, until_utc_ns: int | None) -> View:
     """The view of a day with a request of one unit at each of these seconds after noon."""
-    rows = fold([a_record(phase="inference", run_id=None, at=at, units_micro=1_000_000) for at in at_seconds])
+    rows = fold([training(phase="inference", run_id=None, at=at, units_micro=1_000_000) for at in at_seconds])
     return build_day_view(rows, known=KNOWN, day_start_utc_ns=MIDNIGHT_NS, until_utc_ns=until_utc_ns)
 
 
@@ -86,13 +86,13 @@ def test_a_day_that_goes_on_counts_the_open_hour_in_its_totals_and_has_no_page_y
 
 
 def test_the_step_of_a_view_is_the_seconds_until_the_end_of_its_rows() -> None:
-    rows = fold([a_record(at=100, seconds=10), a_record(at=130, seconds=25)])
+    rows = fold([training(at=100, seconds=10), training(at=130, seconds=25)])
     assert build_view(rows, [], known=KNOWN).step == 55
     assert day_view(0, until_utc_ns=None).step == (NOON_NS - MIDNIGHT_NS) // SECOND_NS + 10
 
 
 def test_the_page_escapes_what_it_shows() -> None:
-    rows = fold([a_record(service="<b>", phase="&")])
+    rows = fold([training(service="<b>", phase="&")])
     view = build_view(rows, [], known=AssessmentParameters(default_factors()), complete=True)
     assert "<td>&lt;b&gt;</td><td>&amp;</td>" in (view.page or "")
     assert json.loads(view.table or "")["data"][0][:2] == ["<b>", "&"]

@@ -26,11 +26,11 @@ from ecoia.publishing import row_table
 from ecoia.records import Record, fold
 from ecoia.report import build_report
 from ecoia.testing import MemorySubject, StepMeter
-from support.builders import instant as utc
-from support.builders import write_catalogue
 from support.deliveries import api, configured, eventually, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS
-from support.record_builders import DAY, NOON_NS, a_record, an_outcome, write
+from support.organisation import write_catalogue
+from support.records import DAY, NOON_NS, ending, training, write
+from support.records import instant as utc
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
@@ -47,9 +47,9 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     write(
         journal,
         [
-            a_record(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
-            a_record(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
-            an_outcome(target=target, run_id=root, at=30),
+            training(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
+            training(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
+            ending(target=target, run_id=root, at=30),
         ],
     )
     deliver(journal, configured(zone="FRA"))
@@ -83,14 +83,14 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
     assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
     # Files are read in the order of their random names: delivery itself wrote one, for the child that left no outcome.
     (first,) = [record for record in journal.scan().records if record.run_id == root and record.kind == semconv.KIND_SPAN]
-    write(journal, [a_record(target=target, run_id=root, cpu=0, replaces=first.record_id)])
+    write(journal, [training(target=target, run_id=root, cpu=0, replaces=first.record_id)])
     deliver(journal, configured(zone="FRA"))
     assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)
 
 
 def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, target: str) -> None:
     run_id = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=run_id)])
+    write(journal, [training(target=target, run_id=run_id)])
     deliver(journal, configured())
     run = api(tracking_uri).get_run(run_id)
     assert "ecoia/co2e_kg" not in run.data.metrics
@@ -104,7 +104,7 @@ def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, ta
 def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, target: str) -> None:
     run_id = api(tracking_uri).create_run("0").info.run_id
     api(tracking_uri).delete_run(run_id)
-    write(journal, [a_record(target=target, run_id=run_id), an_outcome(target=target, run_id=run_id)])
+    write(journal, [training(target=target, run_id=run_id), ending(target=target, run_id=run_id)])
     result = deliver(journal, configured())
     assert (result.delivered, result.pending) == (2, 0)
     assert run_id in result.problems[0]
@@ -115,8 +115,8 @@ def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, targ
 def test_a_session_without_a_users_run_has_one_of_its_own(
     journal: Journal, tracking_uri: str, target: str, outcome: str, status: str
 ) -> None:
-    write(journal, [a_record(target=target), an_outcome(outcome, target=target, at=10)])
-    write(journal, [a_record(target=target, run_id="gone" * 8), an_outcome(target=target, run_id="gone" * 8)])
+    write(journal, [training(target=target), ending(outcome, target=target, at=10)])
+    write(journal, [training(target=target, run_id="gone" * 8), ending(target=target, run_id="gone" * 8)])
     for _ in range(2):
         deliver(journal, configured())
     runs = {run.data.tags["ecoia.run"]: run for run in view_runs(tracking_uri, "vadore")}
@@ -131,7 +131,7 @@ def test_a_session_without_a_users_run_has_one_of_its_own(
 
 def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracking_uri: str, target: str) -> None:
     same: dict[str, Any] = {"target": target, "phase": "inference", "run_id": None, "units_micro": 1_000_000}
-    write(journal, [a_record(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
+    write(journal, [training(**same, at=at, cpu=3_600_000) for at in (0, 600, 3600, 7200, 86_400)])
     for _ in range(2):
         deliver(journal, configured())
     runs = {run.data.tags["ecoia.day"]: run for run in view_runs(tracking_uri, "vadore")}
@@ -341,7 +341,7 @@ def test_views_show_the_factors_that_the_organisation_chose(
     (folder / "factors" / "ours.csv").write_text(said + table, encoding="utf-8")
     (folder / "factors.yaml").write_text("use: ours\n", encoding="utf-8")
     root = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    write(journal, [training(target=target, run_id=root, cpu=3_600_000_000), ending(target=target, run_id=root, at=30)])
     deliver(journal, configured(zone="FRA", catalogue=str(folder)))
     run = api(tracking_uri).get_run(root)
     assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.001 * 0.1, rel=1e-4)
@@ -358,7 +358,7 @@ def test_views_show_the_co2e_of_the_report_with_sites_and_calibrations(
         calibration=f"calibrations: [{{component: cpu, wall_factor: 1.4, {noted}}}]",
     )
     root = api(tracking_uri).create_run("0").info.run_id
-    write(journal, [a_record(target=target, run_id=root, cpu=3_600_000_000), an_outcome(target=target, run_id=root, at=30)])
+    write(journal, [training(target=target, run_id=root, cpu=3_600_000_000), ending(target=target, run_id=root, at=30)])
     set_up = configured(zone="FRA", catalogue=str(tmp_path / "organisation"))
     result = deliver(journal, set_up)
     assert result.problems == ()
@@ -376,7 +376,7 @@ def test_a_broken_catalogue_is_told_once_and_costs_no_view(
     folder.mkdir()
     (folder / "sites.yaml").write_text("sites: [{id: a}]", encoding="utf-8")
     runs = [api(tracking_uri).create_run("0").info.run_id for _ in range(2)]
-    write(journal, [a_record(target=target, run_id=run) for run in runs])
+    write(journal, [training(target=target, run_id=run) for run in runs])
     result = deliver(journal, configured(zone="FRA", pue=1.2, catalogue=str(folder)))
     (told,) = result.problems
     assert "sites[0].instances" in told

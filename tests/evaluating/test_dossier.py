@@ -25,7 +25,10 @@ from ecoia.units import micro
 from ecoia_dashboards import wording
 from ecoia_dashboards.evaluation import FIGURE_NAMES, THEME_NAMES, render_evaluation
 from ecoia_dashboards.workbook import read_workbook, write_evaluation
-from support.builders import SERVICES, kwh, make_settings, record, sample_catalogue, sample_rows, write_catalogue
+from support.organisation import SERVICES, sample_catalogue, write_catalogue
+from support.records import kwh, record
+from support.reports import sample_rows
+from support.settings import make_settings
 
 Q4 = Quarter(2026, 4)
 

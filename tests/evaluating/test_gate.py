@@ -41,7 +41,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.records import Record
 from ecoia.units import micro
-from support.builders import DECLARED, LOAD, RAPL, kwh, outcome, record
+from support.records import DECLARED, LOAD, RAPL, kwh, outcome, record
 
 KEY = ("vadore", "inference")
 

@@ -18,8 +18,9 @@ from ecoia.impact.hosted import Hypotheses, hypotheses
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.units import micro
-from support.builders import kwh, make_settings, record
 from support.factor_sets import factor
+from support.records import kwh, record
+from support.settings import make_settings
 
 EXPERIMENT = record(cpu=kwh(2), ram=None, units_micro=micro(400))
 IDLE = record("2026-11-23T11:00", cpu=kwh(1), ram=None, kind="idle", phase=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.builders import instant
 from support.factor_files import Read, refused
 from support.factor_sets import value_at
+from support.records import instant
 
 OLD = (
     "Datetime (UTC),Country,Zone Name,Zone Id,Carbon Intensity gCO₂eq/kWh (direct),Carbon Intensity gCO₂eq/kWh (LCA),"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia.factors import FactorSet, files
-from support.builders import instant
 from support.factor_files import PARIS, Read, generic, refused
 from support.factor_sets import half_hourly
+from support.records import instant
 
 
 def test_days_are_civil_and_times_have_their_offset(read: Read) -> None:

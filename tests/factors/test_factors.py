@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ecoia.errors import FactorError
 from ecoia.factors import FILLS, FactorSet, codecarbon_factors, default_factors, ember_factors
 from ecoia.periods import HALF_HOUR_NS
-from support.builders import instant
 from support.factor_sets import a_factor, factor, half_hourly, value_at
+from support.records import instant
 
 PARIS = ZoneInfo("Europe/Paris")
 

@@ -23,8 +23,8 @@ from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, interval, log_variance, precision_class
 from ecoia.methods import Method
 from ecoia.records import Record, Row, fold
-from support.builders import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 from support.factor_sets import factor, half_hourly
+from support.records import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 
 FACTORS = FactorSet([factor("FRA", 2024, 44.0), factor("FRA", 2026, 40.0), factor("DEU", 2026, 380.0)])
 

@@ -17,7 +17,7 @@ from ecoia.delivery.day_file import union
 from ecoia.impact.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
 from ecoia.semconv import COMPONENTS
-from support.builders import DECLARED, MINUTE_NS, instant, kwh, record
+from support.records import DECLARED, MINUTE_NS, instant, kwh, record
 
 TEN = instant("2026-11-23T10:00")
 
@@ -231,6 +231,7 @@ def test_of_claims_at_the_same_time_no_more_counts_than_the_greatest(claimed: li
     assert gpu_total(rows) == max(claimed)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [200_000])
 def test_rows_without_doubles_cost_little(number: int) -> None:
     (row,) = fold([record(TEN, devices=("GPU-a",))])

@@ -33,8 +33,8 @@ from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Interval
 from ecoia.methods import Method, error_class
 from ecoia.records import Row, fold
-from support.builders import GENERIC, LOAD, NVML, RAPL, kwh, record
 from support.factor_sets import factor
+from support.records import GENERIC, LOAD, NVML, RAPL, kwh, record
 
 Draws = NDArray[np.float64]
 

@@ -20,8 +20,9 @@ from ecoia.impact.period_impact import PeriodImpact
 from ecoia.periods import HALF_HOUR_NS, Quarter
 from ecoia.records import Record, fold
 from ecoia.report import QuarterlyReport, build_report
-from support.builders import make_settings, record
 from support.factor_sets import factor
+from support.records import record
+from support.settings import make_settings
 
 UTC = ZoneInfo("UTC")
 YEAR = [Quarter(2026, number) for number in range(1, 5)]

@@ -24,8 +24,10 @@ from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia.units import micro
-from support.builders import kwh, make_settings, outcome, record, write_catalogue
 from support.factor_sets import factor
+from support.organisation import write_catalogue
+from support.records import kwh, outcome, record
+from support.settings import make_settings
 
 pytestmark = pytest.mark.checkout
 

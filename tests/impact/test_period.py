@@ -28,17 +28,10 @@ from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import QuarterlyReport, ServiceFootprint, build_report
 from ecoia.units import micro
-from support.builders import (
-    GENERIC,
-    LOAD,
-    NVML,
-    kwh,
-    make_settings,
-    outcome,
-    record,
-    write_catalogue,
-)
 from support.factor_sets import factor
+from support.organisation import write_catalogue
+from support.records import GENERIC, LOAD, NVML, kwh, outcome, record
+from support.settings import make_settings
 
 UTC = ZoneInfo("UTC")
 Q4 = Quarter(2026, 4)

@@ -19,8 +19,8 @@ from ecoia.impact.grid import grid_gsd
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.records import fold
-from support.builders import kwh, record
 from support.factor_sets import factor
+from support.records import kwh, record
 
 
 def impact(*days: str, factors: FactorSet, **parameters: Any) -> Impact:

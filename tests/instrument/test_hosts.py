@@ -16,7 +16,7 @@ import pytest
 from support.programs import BURN, recorded, run_python, spans_of
 from support.servers import GUNICORN, UVICORN, Server
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timing]
 
 SPANS = int(os.environ.get("SOAK_SPANS", "300000"))
 """Number of spans while memory is watched; ``make soak`` sets ten million."""

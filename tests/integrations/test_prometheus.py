@@ -38,7 +38,7 @@ from ecoia.semconv import LIVE_COUNTERS
 from ecoia_integrations.prometheus import JournalCollector, MetricsApp, register
 from support.live_sums import sums_of
 from support.programs import recorded, wait_until
-from support.record_builders import a_record, write
+from support.records import training, write
 
 needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed: make system")
 
@@ -343,8 +343,8 @@ def registry() -> CollectorRegistry:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed: make system")
 def test_promtool_has_nothing_to_say_of_the_exposition(home: Path, registry: CollectorRegistry) -> None:
     write(Journal(home), [
-        a_record(endpoint='/cv/"{id}"\\n', units_micro=5, accepted_micro=4, lost={"x": 1}, model_version="é"),
-        a_record(simulated=True),
+        training(endpoint='/cv/"{id}"\\n', units_micro=5, accepted_micro=4, lost={"x": 1}, model_version="é"),
+        training(simulated=True),
     ])  # fmt: skip
     register(registry)
     page = generate_latest(registry)
@@ -354,7 +354,7 @@ def test_promtool_has_nothing_to_say_of_the_exposition(home: Path, registry: Col
 
 
 def test_values_and_labels_are_those_of_the_journal(home: Path, registry: CollectorRegistry) -> None:
-    record = a_record(endpoint='/cv/"{id}"\\n', model_version="é", cpu=1_500_000, units_micro=2_500_000)
+    record = training(endpoint='/cv/"{id}"\\n', model_version="é", cpu=1_500_000, units_micro=2_500_000)
     write(Journal(home), [record])
     register(registry)
     labels = {"service": "vadore", "phase": "training", "endpoint": '/cv/"{id}"\\n', "model_version": "é"}
@@ -378,7 +378,7 @@ def test_a_home_that_cannot_be_read_costs_neither_the_answer_nor_the_hosts_own_m
     if fault == "a file":
         home.write_text("")
     elif fault != "no journal":
-        write(Journal(home), [a_record()])
+        write(Journal(home), [training()])
     if fault == "a folder in place of a file":
         (home / "home.json").unlink()
         (home / "home.json").mkdir()
@@ -399,7 +399,7 @@ def test_a_home_that_cannot_be_read_costs_neither_the_answer_nor_the_hosts_own_m
     assert len(caplog.records) == 1, "said once, not at each scrape"
     assert str(home) in caplog.text
     if fault == "no journal":  # and it is there as soon as something is recorded
-        write(Journal(home), [a_record()])
+        write(Journal(home), [training()])
         assert registry.get_sample_value("ecoia_journal_up") == 1
 
 
@@ -468,7 +468,7 @@ def metrics_command(*words: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_answers_for_a_whole_journal_until_it_is_told_to_stop(home: Path, end: signal.Signals) -> None:
     for day in range(3):
-        write(Journal(home), [a_record(at=86_400 * day + i, context={"filler": "x" * 2000}) for i in range(1000)])
+        write(Journal(home), [training(at=86_400 * day + i, context={"filler": "x" * 2000}) for i in range(1000)])
     assert Journal(home).size_bytes() > LOOK_BYTES, "more than one look reads"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -25,36 +25,18 @@ from ecoia.causes import REFUSALS
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
 from ecoia.keeping.journal_lines import decode_line, encode_line
-from ecoia.methods import Method
 from ecoia.periods import DAY_NS
-from ecoia.records import Record
+from support.records import instant, record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
-NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
-MEASURED = {c: Method("measured", "rapl") for c in ("cpu", "gpu", "ram")}
-
-
-def record(record_id: str, start: int = NOON, **context: str) -> Record:
-    return Record(
-        record_id=record_id,
-        kind="span",
-        service="vadore",
-        phase="training",
-        instance="host-1",
-        pid=1,
-        start_utc_ns=start,
-        end_utc_ns=start + 10**9,
-        energy_microjoules={"cpu": 1, "gpu": 2, "ram": None},
-        method=MEASURED,
-        context=context,
-    )
+NOON = instant("2026-11-23T12:00")
 
 
 def filled(home: Path, count: int) -> tuple[Journal, Path]:
     """Return a journal with one file of that many records, and the file."""
     journal = Journal(home)
     writer = journal.writer()
-    writer.append(record(f"r{i}", note="é") for i in range(count))
+    writer.append(record(record_id=f"r{i}", context={"note": "é"}) for i in range(count))
     writer.close()
     return journal, journal.folder / journal.files()[0]
 
@@ -81,7 +63,7 @@ def test_what_is_appended_is_read_in_order_and_readable_by_a_person(home: Path) 
 def test_a_record_goes_to_the_day_on_which_it_starts(home: Path) -> None:
     journal = Journal(home)
     with closing(journal.writer()) as writer:
-        writer.append([record("a"), record("b", NOON + DAY_NS), record("c")])
+        writer.append([record(record_id="a"), record(NOON + DAY_NS, record_id="b"), record(record_id="c")])
     assert {name.split("/")[0] for name in journal.files()} == {"2026-11-23", "2026-11-24"}
     assert ids(journal) == ["a", "c", "b"]
 
@@ -149,9 +131,9 @@ def test_a_lost_newline_costs_one_record_not_two(home: Path) -> None:
 
 def test_a_newer_schema_is_counted_apart(home: Path) -> None:
     journal, path = filled(home, 1)
-    newer = json.dumps({**record("future").to_dict(), "schema": 99, "unheard_of": []})
+    newer = json.dumps({**record(record_id="future").to_dict(), "schema": 99, "unheard_of": []})
     with path.open("ab") as file:
-        file.write(encode_line(newer) + encode_line(record("last").to_json()))
+        file.write(encode_line(newer) + encode_line(record(record_id="last").to_json()))
     assert ids(journal) == ["r0", "last"]
     assert losses(journal.scan()) == (0, 1, 0)
 
@@ -160,7 +142,7 @@ def test_a_newer_schema_is_counted_apart(home: Path) -> None:
 def test_a_whole_line_that_is_no_record_is_counted(text: str, home: Path) -> None:
     journal, path = filled(home, 1)
     with path.open("ab") as file:
-        file.write(encode_line(text) + encode_line(record("last").to_json()))
+        file.write(encode_line(text) + encode_line(record(record_id="last").to_json()))
     assert ids(journal) == ["r0", "last"]
     assert losses(journal.scan()) == (1, 0, 0)
 
@@ -168,7 +150,7 @@ def test_a_whole_line_that_is_no_record_is_counted(text: str, home: Path) -> Non
 def test_infinite_units_in_a_whole_line_are_counted(home: Path) -> None:
     journal, path = filled(home, 1)
     with path.open("ab") as file:
-        file.write(encode_line(record("x").to_json().replace('"units":null', '"units":Infinity')))
+        file.write(encode_line(record(record_id="x").to_json().replace('"units":null', '"units":Infinity')))
     assert losses(journal.scan()) == (1, 0, 0)
 
 
@@ -254,8 +236,8 @@ def test_a_file_is_alive_while_its_process_is(home: Path) -> None:
 def test_two_writers_of_one_process_have_files_of_their_own(home: Path) -> None:
     journal = Journal(home)
     one, two = journal.writer(), journal.writer()
-    one.append([record("a")])
-    two.append([record("b")])
+    one.append([record(record_id="a")])
+    two.append([record(record_id="b")])
     assert len(journal.files()) == 2
     assert all(journal.is_alive(name) for name in journal.files())
     one.close()
@@ -301,35 +283,37 @@ def test_a_day_that_cannot_be_written_is_an_error_that_costs_nothing_else(home: 
     (journal.folder / "2026-11-24").write_text("in the way")
     with closing(journal.writer()) as writer:
         with pytest.raises(JournalError, match="ECOIA_HOME"):
-            writer.append([record("tomorrow", NOON + DAY_NS)])
-        writer.append([record("today")])
+            writer.append([record(NOON + DAY_NS, record_id="tomorrow")])
+        writer.append([record(record_id="today")])
     assert sorted(ids(journal)) == ["r0", "r1", "today"]
 
 
 FULL = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
-from test_journal import DAY_NS, NOON, record
+from support.records import instant, record
+from ecoia.periods import DAY_NS
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal
+NOON = instant("2026-11-23T12:00")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer = Journal(sys.argv[1]).writer()
-writer.append([record("before")])
+writer.append([record(record_id="before")])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # the kernel takes part of a write, then none
 for attempt in range(2):
     try:
-        writer.append([record("lost", filler="x" * 900)])
+        writer.append([record(record_id="lost", context={"filler": "x" * 900})])
     except JournalError as error:
         print(error)
-writer.append([record("tomorrow", NOON + DAY_NS)])  # another file, so there is room
+writer.append([record(NOON + DAY_NS, record_id="tomorrow")])  # another file, so there is room
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-writer.append([record("after")])
+writer.append([record(record_id="after")])
 """
 
 
 def test_a_full_disk_is_an_error_and_what_follows_is_readable(home: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", FULL, str(home), str(Path(__file__).parent)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FULL, str(home), str(Path(__file__).parents[1])], capture_output=True, text=True, check=True
     )
     first, second = run.stdout.splitlines()
     assert "the disk took" in first
@@ -345,21 +329,21 @@ def test_a_full_disk_is_an_error_and_what_follows_is_readable(home: Path) -> Non
 
 
 def test_the_cap_is_announced_then_refuses_then_gives_way_to_archiving(home: Path) -> None:
-    line = len(encode_line(record("r0").to_json()))
+    line = len(encode_line(record(record_id="r0").to_json()))
     journal = Journal(home, max_bytes=10 * line)
     writer = journal.writer()
     shares = []
     for i in range(10):
-        writer.append([record(f"r{i}")])
+        writer.append([record(record_id=f"r{i}")])
         shares.append(writer.used_share)
     assert [share >= ANNOUNCE_SHARE for share in shares] == [False] * 7 + [True] * 3
     assert shares[-1] == 1.0
     with pytest.raises(JournalError, match="journal_max_mb"):
-        writer.append([record("rx")])
+        writer.append([record(record_id="rx")])
     assert ids(journal) == [f"r{i}" for i in range(10)]
     writer.close()
     (journal.folder / journal.files()[0]).unlink()
-    writer.append([record("ry")])
+    writer.append([record(record_id="ry")])
     writer.close()
     assert ids(journal) == ["ry"]
 
@@ -368,7 +352,7 @@ def test_the_cap_counts_what_other_processes_wrote(home: Path) -> None:
     journal, path = filled(home, 5)
     assert journal.size_bytes() == path.stat().st_size
     with pytest.raises(JournalError, match="cap"):
-        Journal(home, max_bytes=path.stat().st_size).writer().append([record("one more")])
+        Journal(home, max_bytes=path.stat().st_size).writer().append([record(record_id="one more")])
 
 
 # ------------------------------------------------------------------------------------------------------------ durability
@@ -395,7 +379,11 @@ def test_a_batch_whose_append_returned_survives_a_power_cut(home: Path, monkeypa
     journal = Journal(home)
     assert disk.keeps(home / "home.json"), "a power cut would leave an empty home.json"
     with closing(journal.writer()) as writer:
-        for batch in ([record("a")], [record("b"), record("c", NOON + DAY_NS)], [record("d"), record("e", NOON + DAY_NS)]):
+        for batch in (
+            [record(record_id="a")],
+            [record(record_id="b"), record(NOON + DAY_NS, record_id="c")],
+            [record(record_id="d"), record(NOON + DAY_NS, record_id="e")],
+        ):
             writer.append(batch)
             assert all(disk.keeps(journal.folder / name) for name in journal.files())
 
@@ -412,8 +400,8 @@ def test_a_batch_that_the_disk_did_not_confirm_is_an_error(home: Path, monkeypat
         with monkeypatch.context() as failing:
             failing.setattr(os, "fsync", refuse)
             with pytest.raises(JournalError, match="Input/output error"):
-                writer.append([record("a")])
-        writer.append([record("a")])
+                writer.append([record(record_id="a")])
+        writer.append([record(record_id="a")])
     assert {r.record_id for r in journal.scan().records} == {"a"}
 
 
@@ -421,11 +409,11 @@ def test_a_batch_that_the_disk_did_not_confirm_is_an_error(home: Path, monkeypat
 
 
 def _whole(change: dict[str, object]) -> bytes:
-    return encode_line(json.dumps({**record("bad").to_dict(), **change}))
+    return encode_line(json.dumps({**record(record_id="bad").to_dict(), **change}))
 
 
 def _without_field() -> bytes:
-    return encode_line(json.dumps({k: v for k, v in record("bad").to_dict().items() if k != "method"}))
+    return encode_line(json.dumps({k: v for k, v in record(record_id="bad").to_dict().items() if k != "method"}))
 
 
 BROKEN = {
@@ -447,7 +435,7 @@ def test_a_refused_line_gives_its_reason_its_fault_its_file_and_its_number(reaso
     journal, path = filled(home, 2)
     line, problem = BROKEN[reason]
     with path.open("ab") as file:
-        file.write(b"\n" + line + encode_line(record("last").to_json()))  # an empty line is a line too
+        file.write(b"\n" + line + encode_line(record(record_id="last").to_json()))  # an empty line is a line too
     scan = journal.scan()
     assert [r.record_id for r in scan.records] == ["r0", "r1", "last"]
     assert scan.refused == {reason: 1}
@@ -466,7 +454,7 @@ def test_a_refused_line_gives_its_reason_its_fault_its_file_and_its_number(reaso
 def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Path) -> None:
     journal, path = filled(home, 1)
     with path.open("ab") as file:
-        file.write(line + encode_line(record("last").to_json()))
+        file.write(line + encode_line(record(record_id="last").to_json()))
     assert ids(journal) == ["r0", "last"]
     assert losses(journal.scan()) == (1, 0, 0)
 
@@ -474,7 +462,7 @@ def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Pat
 def test_two_lines_run_together_are_refused_with_what_is_wrong_in_each(home: Path) -> None:
     journal, path = filled(home, 1)
     with path.open("ab") as file:
-        file.write(record("cut").to_json().encode()[:50] + _whole({"units": -1}))
+        file.write(record(record_id="cut").to_json().encode()[:50] + _whole({"units": -1}))
     assert [(r.reason, r.line) for r in journal.scan().refusals] == [("checksum-mismatch", 2), ("wrong-value", 2)]
 
 

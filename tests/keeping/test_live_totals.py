@@ -31,7 +31,7 @@ from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record
 from support.live_sums import add_up, sums_of
 from support.programs import wait_until
-from support.record_builders import NOTHING, a_record, an_outcome, write
+from support.records import NOTHING, ending, training, write
 
 
 def kept(totals: Totals) -> dict[Series, int]:
@@ -59,7 +59,7 @@ def every_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RECORDS = st.builds(
-    a_record,
+    training,
     at=st.integers(-43_200, 43_000),  # all of one day, as the test writes one file
     cpu=st.none() | st.integers(0, 10**12),
     service=st.sampled_from(["vadore", "analyse-cv", None]),
@@ -106,7 +106,7 @@ def test_totals_only_grow_and_end_equal_to_the_journal_for_every_looker(steps: l
                     file.writelines(encode_line(record.to_json()) for record in last)
             elif step == "cut":  # a full disk took half a line; the next writer ends it
                 with path.open("ab") as file:
-                    file.write(encode_line(a_record().to_json())[:-9])
+                    file.write(encode_line(training().to_json())[:-9])
                 for looker in lookers:
                     looker.look(max_bytes)
                 with path.open("ab") as file:
@@ -143,7 +143,7 @@ def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 def test_there_are_no_totals_until_all_was_read_once(journal: Journal, home: Path) -> None:
     """A counter that is catching up would show past energy as power used now."""
-    write(journal, [a_record(at=i) for i in range(20)])
+    write(journal, [training(at=i) for i in range(20)])
     size = journal.size_bytes()
     looker, other = LiveTotals(home), LiveTotals(home)
     seen = []
@@ -154,7 +154,7 @@ def test_there_are_no_totals_until_all_was_read_once(journal: Journal, home: Pat
     assert seen == sorted(seen, reverse=True)
     assert kept(totals) == sums_of(home)
     # After that, totals may lag behind but are never absent.
-    write(journal, [a_record(at=i) for i in range(100, 120)])
+    write(journal, [training(at=i) for i in range(100, 120)])
     totals = other.look(size // 5)
     assert totals.unread_bytes > 0
     assert 20 < value(totals, "ecoia_spans") < 40
@@ -165,7 +165,7 @@ def test_a_look_reads_no_more_than_it_may_and_only_what_is_new(journal: Journal,
     original = live.read_line
     monkeypatch.setattr(live, "read_line", lambda line, counts: read.append(line) or original(line, counts))
     for _ in range(5):
-        write(journal, [a_record(at=i) for i in range(100)])
+        write(journal, [training(at=i) for i in range(100)])
     looker = LiveTotals(home)
     while not looker.look(50_000).complete:
         assert sum(map(len, read)) < 52_000
@@ -174,13 +174,13 @@ def test_a_look_reads_no_more_than_it_may_and_only_what_is_new(journal: Journal,
     for process in (looker, LiveTotals(home)):  # a worker that has just started reads nothing again
         process.look()
     assert read == []
-    write(journal, [a_record(at=1000)])
+    write(journal, [training(at=1000)])
     looker.look()
     assert len(read) == 1
 
 
 def test_days_that_were_archived_stay_counted(journal: Journal, home: Path) -> None:
-    write(journal, [a_record(at=0), a_record(at=86_400)])
+    write(journal, [training(at=0), training(at=86_400)])
     before = LiveTotals(home).look().values
     shutil.move(home / "journal" / "2026-09-24", home / "archive")
     looker = LiveTotals(home)
@@ -190,7 +190,7 @@ def test_days_that_were_archived_stay_counted(journal: Journal, home: Path) -> N
 
 
 def test_a_day_copied_inside_the_journal_counts_once_as_in_reports(journal: Journal, home: Path) -> None:
-    write(journal, [a_record(at=i) for i in range(5)])
+    write(journal, [training(at=i) for i in range(5)])
     LiveTotals(home).look()
     shutil.copytree(home / "journal" / "2026-09-24", home / "journal" / "2026-09-24.bak")
     totals = LiveTotals(home).look()
@@ -201,11 +201,11 @@ def test_a_day_copied_inside_the_journal_counts_once_as_in_reports(journal: Jour
 def test_files_of_days_long_past_are_looked_at_now_and_then(journal: Journal, home: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(live, "_FULL_LOOK_SECONDS", 600.0)
     looker = LiveTotals(home)
-    write(journal, [a_record()])
+    write(journal, [training()])
     assert value(looker.look(), "ecoia_spans") == 1
-    write(journal, [a_record(at=20)])  # a day of 2026-09, as a declaration writes it
-    today = a_record(start_utc_ns=live.time.time_ns(), end_utc_ns=live.time.time_ns())
-    yesterday = a_record(start_utc_ns=today.start_utc_ns - DAY_NS, end_utc_ns=today.start_utc_ns - DAY_NS)
+    write(journal, [training(at=20)])  # a day of 2026-09, as a declaration writes it
+    today = training(start_utc_ns=live.time.time_ns(), end_utc_ns=live.time.time_ns())
+    yesterday = training(start_utc_ns=today.start_utc_ns - DAY_NS, end_utc_ns=today.start_utc_ns - DAY_NS)
     write(journal, [today, yesterday])
     assert value(looker.look(), "ecoia_spans") == 3
     clock = live.time.monotonic
@@ -214,11 +214,11 @@ def test_files_of_days_long_past_are_looked_at_now_and_then(journal: Journal, ho
 
 
 def test_lines_that_are_in_no_counter_are_counted_by_reason(journal: Journal, home: Path) -> None:
-    first = a_record()
-    write(journal, [first, first, a_record(replaces=first.record_id, cpu=3), a_record(simulated=True), an_outcome()])
+    first = training()
+    write(journal, [first, first, training(replaces=first.record_id, cpu=3), training(simulated=True), ending()])
     newer = json.loads(first.to_json()) | {"schema": 2, "record_id": "newer"}
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
-    file.write_bytes(encode_line(json.dumps(newer)) + b"rubbish\n" + encode_line(a_record().to_json())[:40])
+    file.write_bytes(encode_line(json.dumps(newer)) + b"rubbish\n" + encode_line(training().to_json())[:40])
     totals = LiveTotals(home).look()
     assert left_out(totals) == {"duplicate": 1, "correction": 1, "simulated": 1, "newer": 1, "corrupt": 1}
     assert kept(totals) == add_up([first])
@@ -226,7 +226,7 @@ def test_lines_that_are_in_no_counter_are_counted_by_reason(journal: Journal, ho
 
 
 def test_missing_energy_has_no_series_and_zero_energy_has_one(journal: Journal, home: Path) -> None:
-    write(journal, [a_record(energy_microjoules={"cpu": 0, "gpu": None, "ram": None})])
+    write(journal, [training(energy_microjoules={"cpu": 0, "gpu": None, "ram": None})])
     totals = LiveTotals(home).look()
     energy = {labels[5:]: n for (counter, labels), n in totals.values.items() if counter == "ecoia_energy_joules"}
     assert energy == {("cpu", "estimated"): 0}
@@ -234,9 +234,9 @@ def test_missing_energy_has_no_series_and_zero_energy_has_one(journal: Journal, 
 
 
 def test_of_ten_thousand_endpoints_a_hundred_have_labels_and_the_others_share_one(journal: Journal, home: Path) -> None:
-    write(journal, [a_record(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(5000)])
+    write(journal, [training(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(5000)])
     LiveTotals(home).look(100_000)
-    write(journal, [a_record(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(10_000)])
+    write(journal, [training(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(10_000)])
     totals = _to_the_end(home)
     endpoints = {labels[2]: n for (counter, labels), n in totals.values.items() if counter == "ecoia_spans"}
     assert len(endpoints) == 101
@@ -249,7 +249,7 @@ def test_services_and_all_series_together_are_bounded(journal: Journal, home: Pa
     write(
         journal,
         [
-            a_record(service=f"s{i % 150}", endpoint=f"/e{i}", lost={f"cause-{i}": 1}, cpu=1,
+            training(service=f"s{i % 150}", endpoint=f"/e{i}", lost={f"cause-{i}": 1}, cpu=1,
                      method={"cpu": Method("estimated", f"model-{i}"), "gpu": NOT_MEASURED, "ram": NOT_MEASURED})
             for i in range(6000)
         ],
@@ -273,7 +273,7 @@ def _to_the_end(home: Path) -> Totals:
 
 
 def test_labels_are_printable_and_short_whatever_a_record_says(journal: Journal, home: Path) -> None:
-    record = a_record(endpoint='a\n"} 1\x00\ud800' + "x" * 1000, model_version="é\u202e", service=12)
+    record = training(endpoint='a\n"} 1\x00\ud800' + "x" * 1000, model_version="é\u202e", service=12)
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.parent.mkdir()
     file.write_bytes(encode_line(json.dumps(record.to_dict())))
@@ -285,12 +285,12 @@ def test_labels_are_printable_and_short_whatever_a_record_says(journal: Journal,
 
 
 def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_no_reading(journal: Journal, home: Path) -> None:
-    wrong = json.loads(a_record().to_json())
+    wrong = json.loads(training().to_json())
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.parent.mkdir()
     lost: list[Any] = [{"x": "many"}, {"x": -1}, ["x"], 7]
     file.write_bytes(b"".join(encode_line(json.dumps(wrong | {"record_id": str(n), "lost": n})) for n in lost))
-    write(journal, [a_record()])
+    write(journal, [training()])
     totals = LiveTotals(home).look()
     assert left_out(totals) == {"corrupt": 4}
     assert value(totals, "ecoia_spans") == 1
@@ -298,17 +298,17 @@ def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_no_reading(jou
 
 @pytest.mark.parametrize("damage", [b"not a database at all, only text" * 100, b""])
 def test_a_damaged_database_is_rebuilt(journal: Journal, home: Path, damage: bytes) -> None:
-    write(journal, [a_record()])
+    write(journal, [training()])
     before = LiveTotals(home).look()
     (home / "live-1.sqlite").write_bytes(damage)
     assert LiveTotals(home).look() == before
 
 
 def test_while_another_process_reads_on_its_starting_totals_are_returned(journal: Journal, home: Path) -> None:
-    write(journal, [a_record()])
+    write(journal, [training()])
     looker = LiveTotals(home)
     before = looker.look()
-    write(journal, [a_record(at=10)])
+    write(journal, [training(at=10)])
     with sqlite3.connect(home / "live-1.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         assert looker.look().values == before.values
@@ -337,7 +337,7 @@ def _offsets(home: Path) -> int:
 
 def test_a_process_killed_while_it_reads_loses_nothing_and_counts_nothing_twice(journal: Journal, home: Path) -> None:
     for _ in range(8):
-        write(journal, [a_record(at=i) for i in range(40)])
+        write(journal, [training(at=i) for i in range(40)])
         read_before = _offsets(home)
         process = subprocess.Popen([sys.executable, "-c", LOOK_WITHOUT_END, str(home)])
         try:
@@ -349,25 +349,25 @@ def test_a_process_killed_while_it_reads_loses_nothing_and_counts_nothing_twice(
 
 
 def test_a_home_that_cannot_be_written_is_counted_in_memory(journal: Journal, home: Path, monkeypatch: Any) -> None:
-    write(journal, [a_record()])
+    write(journal, [training()])
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
     looker = LiveTotals(home)
     assert kept(looker.look()) == sums_of(home)
-    write(journal, [a_record(at=10)])
+    write(journal, [training(at=10)])
     assert kept(looker.look()) == sums_of(home)
     assert not list(home.glob("live*"))
 
 
 def test_totals_of_one_process_are_counted_again_in_a_forked_child(journal: Journal, home: Path) -> None:
-    write(journal, [a_record(), a_record(at=86_400)])
+    write(journal, [training(), training(at=86_400)])
     mine = journal.writer()
-    mine.append([a_record(at=1), a_record(at=86_401)])
+    mine.append([training(at=1), training(at=86_401)])
     looker = LiveTotals(home, file=mine.name)
     assert value(looker.look(), "ecoia_spans") == 2
     with _forked() as child:
         if child == 0:
             os._exit(0 if value(looker.look(), "ecoia_spans") == 2 else 1)
-    mine.append([a_record(at=2)])
+    mine.append([training(at=2)])
     assert value(looker.look(), "ecoia_spans") == 3
     mine.close()
     assert not list(home.glob("live*"))
@@ -386,11 +386,11 @@ class _forked:  # noqa: N801 - reads as the statement that it is
 
 def test_only_days_that_are_gone_are_forgotten(journal: Journal, home: Path) -> None:
     """Ids are kept while their day is in the journal, or a line written twice would count twice."""
-    write(journal, [a_record(), a_record(at=86_400)])
+    write(journal, [training(), training(at=86_400)])
     LiveTotals(home).look()
     shutil.rmtree(home / "journal" / "2026-09-24")
     LiveTotals(home).look()
     with sqlite3.connect(home / "live-1.sqlite") as database:
         days: Counter[str] = Counter(day for (day,) in database.execute("SELECT day FROM seen"))
     database.close()
-    assert days == {utc_day(a_record(at=86_400).start_utc_ns): 1}
+    assert days == {utc_day(training(at=86_400).start_utc_ns): 1}

@@ -23,8 +23,8 @@ from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
 from ecoia.records import Record
 from ecoia.testing import FixedMeter, PowercapTree, PowercapZone, StepMeter
-from support.builders import make_settings
 from support.programs import BURN, recorded
+from support.settings import make_settings
 
 pytestmark = pytest.mark.long
 

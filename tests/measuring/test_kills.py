@@ -27,7 +27,7 @@ from support.programs import recorded, run_python, spans_of
 
 __all__ = ["migrated", "tracking_uri"]  # fixtures
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timing]
 
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 """Programs to kill; ``make soak`` asks for a thousand."""

@@ -34,8 +34,8 @@ from ecoia.records import Record, fold
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
 from ecoia.testing import FixedMeter, MemorySubject, StepMeter
-from support.builders import make_settings
 from support.programs import BURN, recorded, run_python, spans_of
+from support.settings import make_settings
 
 SECOND_NS = 1_000_000_000
 TICK_NS = 10_000_000

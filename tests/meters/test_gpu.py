@@ -20,6 +20,8 @@ from ecoia.meters.nvml import Gpu, Instance, UnclearError, visible_devices
 from ecoia.testing.hardware import FakeNvml, add_pci_device, build_fake_nvml
 from support.programs import recorded, run_python
 
+pytestmark = pytest.mark.traced  # the fake GPU library is loaded by a program
+
 JOULE = 1_000_000
 
 # --- which devices -------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from ecoia import meters
 from ecoia.errors import WattmeterError
 from ecoia.meters.wattmeter import WattmeterMeter
 from ecoia.methods import WATTMETER
-from support.builders import make_settings
 from support.programs import BURN, recorded, run_python
+from support.settings import make_settings
 
 T0 = 1_795_000_000  # epoch seconds
 SECOND_NS = 1_000_000_000

@@ -1,4 +1,4 @@
-"""The benchmarks run, on whatever machine; what they say of time is asserted nowhere."""
+"""The benchmarks run on any machine. Nothing is asserted about the times that they measure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 
 
 def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    """The JSON and the table of a quick run."""
+    """Run them quickly and return the JSON and the table."""
     results = Path("results.json").absolute()
     done = subprocess.run(
         [sys.executable, str(repository / "benchmarks"), "--quick", *arguments, "--output", str(results)],

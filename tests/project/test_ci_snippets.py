@@ -20,7 +20,7 @@ from support.environment import clean_environment
 
 pytestmark = pytest.mark.checkout
 
-# What stands in for the measured benchmark: a journal as one run of it leaves it. Energy is told, not measured.
+# In place of the measured benchmark: write the journal that one run of it leaves, with energy that is given, not measured.
 BENCHMARK = """\
 import os
 from ecoia.cli.formats import chosen_formats
@@ -53,7 +53,7 @@ def snippets(repository: Path) -> dict[str, Any]:
 
 
 class Runner:
-    """A project folder and its pipelines, one after the other; what a cache would bring back stays, the rest is cleaned."""
+    """A project folder in which pipelines run one after the other; files that a cache would restore stay, others are removed."""
 
     def __init__(self, project: Path, repository: Path, benchmark: str) -> None:
         self.project = project

@@ -21,7 +21,7 @@ STAND_INS = ("vadore", "smart-emploi", "analyse-cv")
 
 
 class Demo:
-    """What one run printed, wrote and took."""
+    """One run: its output, the files that it wrote, and the seconds that it took."""
 
     def __init__(self, repository: Path, output: Path) -> None:
         start = time.monotonic()
@@ -101,5 +101,5 @@ def test_a_second_run_skips_what_is_done_and_changes_nothing(demo: Demo, output:
     assert len(again.records) == len(demo.records)
     assert again.printed.count("done before") == 5
     assert again.seconds < max(20, 0.6 * demo.seconds)
-    # All that it made is below its folder, artifacts of MLflow included.
+    # Everything that it made is below its folder, MLflow's artifacts included.
     assert [path.name for path in output.parent.iterdir()] == [output.name]

@@ -1,4 +1,4 @@
-"""The main job, whole: a measured program, its runs in MLflow, and the quarter's report, through real parts only."""
+"""The main job from end to end, with real parts only: a measured program, its runs in MLflow, and the quarter's report."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ print(run.info.run_id)
 
 @dataclass(frozen=True)
 class Done:
-    """What one measured program left behind."""
+    """The journal, the MLflow store and the run of one measured program."""
 
     folder: Path
     home: Path
@@ -92,13 +92,13 @@ class Done:
 
 @pytest.fixture(scope="module")
 def from_ledger(done: Done) -> bytes:
-    """The report's data, read from the ledger."""
+    """Return the report's data, read from the ledger."""
     return done.report("ledger")
 
 
 @pytest.fixture(scope="module")
 def done(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """A program that trained in a run and served from four threads, measured and delivered."""
+    """Run, measure and deliver a program that trains in an MLflow run and serves from four threads."""
     folder = tmp_path_factory.mktemp("end-to-end")
     shutil.copy(migrated, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
@@ -158,7 +158,7 @@ def test_delivering_again_and_deleting_the_users_run_change_no_figure(done: Done
 
 @pytest.fixture
 def ui(done: Done) -> Iterator[str]:
-    """MLflow's own web interface on that store."""
+    """Start MLflow's own web interface on that store and return its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -28,8 +28,17 @@ def test_every_folder_of_the_core_has_its_layer(repository: Path) -> None:
     assert named == modules - {"__init__", "__pycache__", "testing"}
 
 
+@pytest.mark.checkout
+def test_no_test_module_imports_another(repository: Path) -> None:
+    """Nor does a program that a test starts. Code that two of them need goes to ``support``."""
+    importing = re.compile(r"^\s*(?:from|import)\s+(?:[\w.]+\.)?(?:test_\w+|conftest)\b", re.MULTILINE)
+    modules = [*(repository / "tests").rglob("*.py"), *(repository / "benchmarks").rglob("*.py")]
+    found = {path.name: importing.findall(path.read_text(encoding="utf-8")) for path in modules}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def test_measuring_loads_nothing_heavy() -> None:
-    """What a measured process pays for ``import ecoia`` and its first span: counted in modules, in a fresh interpreter."""
+    """Count the modules that ``import ecoia`` and a first span load in a fresh interpreter."""
     heavy = ("mlflow", "pandas", "numpy", "narwhals", "plotly", "pydantic", "typer", "rich", "yaml", "codecarbon")
     program = (
         "import sys, ecoia\n"

@@ -1,4 +1,4 @@
-"""What `make` promises before any of our code runs: locks, index and certificates, clear messages. And the metadata."""
+"""The Makefile before any of our code runs: locks, index and certificates, clear messages. And the package's metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-demo.lock",
 
 
 def pins(path: Path) -> dict[str, set[str]]:
-    """Versions by package (one a marker)."""
+    """Return the versions of each package: one for each marker."""
     found: dict[str, set[str]] = {}
     for name, pinned in re.findall(r"^([\w.-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
         found.setdefault(name, set()).add(pinned)
@@ -51,12 +51,12 @@ def test_locks_hold_what_pyproject_asks_for(repository: Path) -> None:
     assert asked | names(groups["build"]) <= report.keys()
     assert names(groups["dev"]) | names(extras["pdf"]) <= dev.keys()
     assert all(dev[name] == versions for name, versions in report.items()), "both locks agree"
-    # Without their dependencies: two packages, and nothing that they would bring.
+    # Two packages alone, without their dependencies.
     assert pins(repository / LOCKS[2]).keys() == names(groups["demo"])
 
 
 def network(repository: Path, **variables: str) -> dict[str, str]:
-    """What tools/network.sh makes of some variables."""
+    """Return the environment that tools/network.sh makes of some variables."""
     done = subprocess.run(
         ["bash", "-euc", ". tools/network.sh; env"],
         cwd=repository, env={"PATH": os.environ["PATH"], **variables}, capture_output=True, text=True, check=True,
@@ -81,7 +81,7 @@ def test_one_certificate_variable_serves_pip_and_uv(repository: Path, variable: 
 
 @pytest.fixture
 def machine(repository: Path, tmp_path: Path) -> Path:
-    """A folder with the Makefile, and ``bin`` with the few programs of a bare machine."""
+    """Make a folder with the Makefile, and ``bin`` with the few programs of a bare machine."""
     shutil.copy(repository / "Makefile", tmp_path)
     (tmp_path / "requirements-uv.lock").touch()
     shutil.copytree(repository / "tools", tmp_path / "tools")

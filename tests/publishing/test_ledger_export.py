@@ -28,9 +28,9 @@ from ecoia.publishing.ledger_export import NESTED, partitions
 from ecoia.records import Row, Tokens, fold
 from ecoia.report import build_report
 from ecoia.semconv import COMPONENTS
-from support.builders import make_settings, outcome, record
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
-from support.record_builders import write
+from support.records import outcome, record, write
+from support.settings import make_settings
 
 __all__ = ["migrated", "tracking_uri"]
 

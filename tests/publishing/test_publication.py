@@ -30,8 +30,11 @@ from ecoia.publishing.signing import read_key, read_public_key
 from ecoia.publishing.verification import recompute, recomputed, verify, verify_chain
 from ecoia.records import Record, fold
 from ecoia.report import QuarterlyReport, build_report
-from support.builders import kwh, make_settings, record, sample_catalogue, sample_rows, write_catalogue
 from support.factor_sets import factor
+from support.organisation import sample_catalogue, write_catalogue
+from support.records import kwh, record
+from support.reports import sample_rows
+from support.settings import make_settings
 
 Q3, Q4 = Quarter(2026, 3), Quarter(2026, 4)
 FACTORS = FactorSet([factor("FRA", 2025, 50.0), factor("FRA", 2026, 40.0), factor("DEU", 2026, 380.0)], id="ours", version="1")

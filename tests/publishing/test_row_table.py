@@ -17,7 +17,7 @@ from ecoia.periods import Quarter
 from ecoia.publishing import row_table as aggregation
 from ecoia.records import Record, Row, Tokens, fold
 from ecoia.semconv import TABLE_COLUMNS
-from support.builders import LOAD, instant, outcome, record
+from support.records import LOAD, instant, outcome, record
 
 PARIS = ZoneInfo("Europe/Paris")
 ENERGY = st.none() | st.integers(0, 10**15)

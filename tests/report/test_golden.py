@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.builders import full_report
+from support.reports import full_report
 
 GOLDEN = Path(__file__).parent / "golden" / "report.json"
 

@@ -11,12 +11,12 @@ import pytest
 from ecoia import catalogue, indicators
 from ecoia.indicators import INDICATORS, Indicator, held_by, of_targets, parts_first
 from ecoia.report import QuarterlyReport, ServiceFootprint
-from support import builders
+from support.reports import full_report
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return builders.full_report(tmp_path_factory.mktemp("catalogue"))
+    return full_report(tmp_path_factory.mktemp("catalogue"))
 
 
 def test_the_report_holds_the_figures_of_the_table_in_their_unit_and_order(full: QuarterlyReport) -> None:
@@ -104,11 +104,14 @@ import json
 from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.pages import render_report
 from ecoia_dashboards.tables import tables
-from ecoia_dashboards.workbook.sheets import COMMENTS, TARGETS
-from support import builders
+from ecoia_dashboards.workbook.sheets import COMMENTS
+from ecoia_dashboards.workbook.sheets import TARGETS as TARGETS_SHEET
+from support.organisation import CHARTER, SERVICES, TARGETS, write_catalogue
+from support.reports import sample_rows
+from support.settings import make_settings
 
 folder = Path(sys.argv[1])
-targets = builders.TARGETS + '''
+targets = TARGETS + '''
   - {id: chaleur, indicator: heat_reused, op: "<=", value: 100, deadline: 2026Q4, status: proposed}
   - {id: chaleur-unite, indicator: heat_per_unit, service: vadore, op: "<=", value: 100, deadline: 2026Q4, status: proposed}
   - id: chaleur-trajectoire
@@ -118,16 +121,16 @@ targets = builders.TARGETS + '''
     horizon: 2030
 '''
 committees = "comments:\\n  - {quarter: 2026Q4, section: chaleur, text: Le dire ici}\\n"
-catalogue = builders.write_catalogue(
-    folder, services=builders.SERVICES, charter=builders.CHARTER, targets=targets, committees=committees
+catalogue = write_catalogue(
+    folder, services=SERVICES, charter=CHARTER, targets=targets, committees=committees
 )
 from ecoia.factors import default_factors
 from ecoia.periods import Quarter
 from ecoia.report import build_report
 
-settings = builders.make_settings(zone="FRA")
+settings = make_settings(zone="FRA")
 report = build_report(
-    builders.sample_rows(), Quarter(2026, 4), settings=settings, catalogue=catalogue, factors=default_factors()
+    sample_rows(), Quarter(2026, 4), settings=settings, catalogue=catalogue, factors=default_factors()
 )
 
 # The data.
@@ -165,8 +168,8 @@ assert f'<data value="{report.footprint.heat_reused.value}">' in page
 assert "chaleur par unité" in page
 
 # The workbook's choices.
-assert next(column for column in TARGETS.columns if column.path == "indicator").words["heat_reused"] == "chaleur réutilisée"
-assert next(column for column in TARGETS.columns if column.path == "indicator").units["heat_reused"] == "kWh"
+assert next(column for column in TARGETS_SHEET.columns if column.path == "indicator").words["heat_reused"] == "chaleur réutilisée"
+assert next(column for column in TARGETS_SHEET.columns if column.path == "indicator").units["heat_reused"] == "kWh"
 assert next(column for column in COMMENTS.columns if column.path == "section").words["chaleur"] == "Chaleur réutilisée"
 assert found["said"].rows[-1][4] == "chaleur"
 print("seen everywhere")
@@ -174,7 +177,7 @@ print("seen everywhere")
 
 
 def test_a_new_indicator_and_section_show_everywhere_by_their_definition_alone(tmp_path: Path) -> None:
-    script, tests = tmp_path / "added.py", Path(builders.__file__).parents[1]
+    script, tests = tmp_path / "added.py", Path(__file__).parents[1]
     script.write_text(f"import sys; sys.path.insert(0, {str(tests)!r})\n{ADDED}", encoding="utf-8")
     command = [sys.executable, str(script), str(tmp_path / "catalogue")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

@@ -24,22 +24,11 @@ from ecoia.periods import DAY_NS, HALF_HOUR_NS, Quarter
 from ecoia.records import Record, fold
 from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterChange, QuarterlyReport, build_report
 from ecoia.units import micro
-from support.builders import (
-    CHARTER,
-    DECLARED,
-    LOAD,
-    RAPL,
-    kwh,
-    make_settings,
-    outcome,
-    record,
-    sample_catalogue,
-    sample_records,
-    sample_report,
-    sample_rows,
-    write_catalogue,
-)
 from support.factor_sets import factor, half_hourly
+from support.organisation import CHARTER, sample_catalogue, write_catalogue
+from support.records import DECLARED, LOAD, RAPL, kwh, outcome, record
+from support.reports import sample_records, sample_report, sample_rows
+from support.settings import make_settings
 
 Q4 = Quarter(2026, 4)
 LATER = record("2027-01-05T10:00", cpu=1)  # the quarter was over when this was recorded

@@ -15,8 +15,9 @@ from ecoia.periods import Quarter
 from ecoia.records import Record, fold
 from ecoia.report import SAVINGS, UNSUPPORTED, QuarterlyReport, build_report
 from ecoia.report.sobriety import MOST_COMPARED
-from support import builders
-from support.builders import kwh, outcome, record
+from support.organisation import write_catalogue
+from support.records import kwh, outcome, record
+from support.settings import make_settings
 
 SERVICES = "services:\n  - {id: vadore, name: VADORE, status: generalised%s}\n"
 HIGHER, LOWER = ", quality: {score: higher}", ", quality: {score: lower}"
@@ -36,8 +37,8 @@ def report(folder: Path, records: list[Record], direction: str = HIGHER) -> Quar
     return build_report(
         fold([*records, record("2027-01-05T10:00", cpu=1)]),
         Quarter(2026, 4),
-        settings=builders.make_settings(zone="FRA"),
-        catalogue=builders.write_catalogue(folder, services=SERVICES % direction),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(folder, services=SERVICES % direction),
         factors=default_factors(),
     )
 
@@ -57,7 +58,7 @@ def test_on_the_front_is_what_no_run_equals_for_less(tmp_path: Path, direction: 
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    return builders.write_catalogue(tmp_path_factory.mktemp("catalogue"), services=SERVICES % HIGHER)
+    return write_catalogue(tmp_path_factory.mktemp("catalogue"), services=SERVICES % HIGHER)
 
 
 @settings(max_examples=40, deadline=None)
@@ -69,7 +70,7 @@ def test_what_is_spared_is_what_is_above_the_least_as_good_run(catalogue: Catalo
         found = build_report(
             fold(records),
             Quarter(2026, 4),
-            settings=builders.make_settings(zone="FRA"),
+            settings=make_settings(zone="FRA"),
             catalogue=catalogue,
             factors=default_factors(),
         )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ecoia.cli import app
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record
-from support.record_builders import write
+from support.records import write
 
 
 def ecoia(*words: object) -> Any:

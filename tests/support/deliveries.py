@@ -15,7 +15,7 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record, Row
 from ecoia.settings import Settings
-from support.record_builders import a_record
+from support.records import training
 
 ALL_TIME = (0, 1 << 62)
 
@@ -80,4 +80,4 @@ def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subproces
 def serving(target: str, **changes: Any) -> Record:
     """What one worker of a service answered: a request of two units."""
     usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
-    return a_record(target=target, **{**usual, **changes})
+    return training(target=target, **{**usual, **changes})

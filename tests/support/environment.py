@@ -1,4 +1,4 @@
-"""The environment that programs of tests start in."""
+"""The environment of programs that tests start."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def clean_environment() -> dict[str, str]:
-    """The machine's environment without what steers ecoia or MLflow."""
+    """Return the machine's environment without the variables of ecoia and MLflow."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("ECOIA_", "MLFLOW_"))}

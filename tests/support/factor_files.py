@@ -38,7 +38,7 @@ NOTICE = "RTE ne pourra être tenu responsable de l'usage qui pourrait être fai
 
 
 def xls(rows: list[tuple[str, str, str]]) -> str:
-    """The site's file: tabs, CP1252, a tab at the end of each line, a notice at the end of the file."""
+    """Return a file as RTE's site gives it: tabs, CP1252, a tab at the end of each line, a notice at the end of the file."""
     lines = [
         f"France\tDonnées consolidées\t{day}\t{time}\t52000\t51000\t52100\t120\t0\t1500\t41000\t3000\t0\t5000\t-500\t900"
         f"\t-900\t{rate}\t-1000\t"

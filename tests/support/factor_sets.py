@@ -1,4 +1,4 @@
-"""Emission factors of made-up sets, and files of publishers."""
+"""Emission factors of made-up sets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import UTC, datetime, tzinfo
 
 from ecoia.factors import Factor, FactorSet
 from ecoia.periods import HALF_HOUR_NS, utc_ns
-from support.builders import instant
+from support.records import instant
 
 
 def factor(zone: str, year: int, value: float = 50.0, *, timezone: tzinfo = UTC, **fields: str) -> Factor:
-    """A factor of a made-up set, for a year."""
+    """Build a factor that holds for a year."""
     start, end = (utc_ns(datetime(year + n, 1, 1, tzinfo=timezone)) for n in (0, 1))
     return a_factor(zone, start, end, value, **fields)
 
 
 def half_hourly(zone: str, start: str, values: list[float | None], **fields: str) -> list[Factor]:
-    """Factors of the half-hours from ``start`` on; None leaves one out."""
+    """Build the factors of the half-hours from ``start`` on; None leaves one out."""
     first = instant(start)
     return [
         a_factor(zone, first + n * HALF_HOUR_NS, first + (n + 1) * HALF_HOUR_NS, value, **fields)
@@ -26,12 +26,12 @@ def half_hourly(zone: str, start: str, values: list[float | None], **fields: str
 
 
 def a_factor(zone: str, start_ns: int, end_ns: int, value: float, **fields: str) -> Factor:
-    """A factor of a made-up set."""
+    """Build a factor of a made-up set."""
     said = {"scope": "lifecycle", "basis": "production", "source": "test", "licence": "CC0-1.0", "release": "1"}
     return Factor(zone, start_ns, end_ns, value, **{**said, "factor_set": "test-1", **fields})
 
 
 def value_at(factors: FactorSet, zone: str, moment: str) -> float | None:
-    """What applies, in g/kWh."""
+    """Return the factor that applies, in g/kWh."""
     found = factors.at(zone, instant(moment))
     return None if found is None else found[1] / 1e6

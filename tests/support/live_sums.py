@@ -1,4 +1,4 @@
-"""What live totals should be, from all records at once: the journal's whole, added up in the plainest way."""
+"""Add up a whole journal in the plainest way, to compare live totals with."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ecoia.keeping.live_sums import Series
 from ecoia.records import Record, in_force
 
 INTEGER_PARTS = {"ecoia_energy_joules": 10**6, "ecoia_units": 10**6, "ecoia_accepted_units": 10**6, "ecoia_cpu_seconds": 10**9}
-"""What is kept in parts of its unit; everything else is counted."""
+"""Counters kept in fractions of their unit, with how many make one; the others count whole things."""
 
 
 def sums_of(home: Path) -> Counter[Series]:
-    """Every counter but ``ecoia_journal_lines_left_out``, as integers."""
+    """Return every counter but ``ecoia_journal_lines_left_out``, as integers."""
     return add_up(Journal(home).scan().records)
 
 
 def add_up(records: Iterable[Record]) -> Counter[Series]:
-    """The same, of some records."""
+    """Return the same of some records."""
     sums: Counter[Series] = Counter()
     for record in in_force(records):
         if record.kind == "outcome":

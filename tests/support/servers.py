@@ -1,4 +1,4 @@
-"""Real servers of several processes, and those who ask them."""
+"""Real servers of several processes, and their clients."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ UVICORN = ("-m", "uvicorn", "app:application", "--fd", "{fd}", "--workers", "2")
 
 
 class Server:
-    """A server of several processes on a socket that is there before it: requests wait rather than be refused."""
+    """A server of several processes on a socket that is opened before it starts: early requests wait instead of being refused."""
 
     def __init__(self, folder: Path, source: str, *command: str) -> None:
         self.folder = folder
         (folder / "app.py").write_text(source, encoding="utf-8")
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        # uvicorn leaves it out on a socket that it is handed: each answer would wait for the client's acknowledgement.
+        # uvicorn does not set this on a socket that it inherits; without it each answer waits for the client's acknowledgement.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._log = (folder / "server.log").open("w+b")
         file = self._listener.fileno()
@@ -32,14 +32,14 @@ class Server:
         )  # fmt: skip
 
     def ask(self, path: str = "/", **headers: str) -> tuple[int, bytes]:
-        """Status and body of the answer to one request."""
+        """Send one request and return the status and the body of the answer."""
         with closing(http.client.HTTPConnection(*self._listener.getsockname(), timeout=60)) as connection:
             connection.request("GET", path, headers={"Connection": "close", **headers})
             answer = connection.getresponse()
             return answer.status, answer.read()
 
     def answered(self, requests: int) -> int:
-        """How many of so many requests, eight at a time, were answered."""
+        """Send requests, eight at a time, and return how many were answered."""
 
         def ask(_: int) -> bool:
             try:
@@ -52,7 +52,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         port: int = self._listener.getsockname()[1]
         return port
 
@@ -61,7 +61,7 @@ class Server:
         return self._log.read().decode()
 
     def stop(self) -> None:
-        """As a service manager does, and everything that it said is as it should be."""
+        """Stop it as a service manager does, and check its exit status and its log."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) in (0, -signal.SIGTERM), self.log()
         assert "Traceback" not in self.log(), self.log()

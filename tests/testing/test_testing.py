@@ -24,9 +24,9 @@ from ecoia.records import Record, in_force
 from ecoia.semconv import COMPONENTS
 from ecoia.testing import MemorySubject, ReplayMeter
 from ecoia.testing import hardware as testing_hardware
-from support.builders import make_settings
 from support.programs import recorded
-from support.record_builders import NOON_NS, SECOND_NS, a_record, an_outcome, write
+from support.records import NOON_NS, SECOND_NS, ending, training, write
+from support.settings import make_settings
 
 NVML = Method("measured", "nvml")
 
@@ -52,7 +52,7 @@ RECORDS = st.lists(
 
 def built(at: int, kind: str, energy: dict[str, int | None]) -> Record:
     methods = {"cpu": Method("measured", "rapl"), "gpu": NVML, "ram": Method("estimated", "ram-model")}
-    return a_record(
+    return training(
         at=at,
         kind=kind,
         energy_microjoules=energy,
@@ -68,7 +68,7 @@ def test_a_replayed_journal_is_recorded_again_to_the_microjoule(given_records: l
     records = [built(**one) for one in given_records]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
-        write(Journal(Path(folder) / "old"), [*records, records[0], an_outcome()])  # one was written twice
+        write(Journal(Path(folder) / "old"), [*records, records[0], ending()])  # one was written twice
         meters = [ReplayMeter(Path(folder) / "old", component) for component in COMPONENTS]
         assert {meter.intervals for meter in meters} == {meters[0].intervals}
         recorder = Recorder(
@@ -89,7 +89,7 @@ def test_a_replayed_journal_is_recorded_again_to_the_microjoule(given_records: l
 
 
 def test_readings_are_those_of_the_records_intervals_in_order() -> None:
-    records = [a_record(at=10, cpu=5), a_record(at=0, cpu=2), a_record(at=10, cpu=1), a_record(at=20, cpu=None)]
+    records = [training(at=10, cpu=5), training(at=0, cpu=2), training(at=10, cpu=1), training(at=20, cpu=None)]
     meter = ReplayMeter(records, "cpu")
     assert [start for start, _ in meter.intervals] == [NOON_NS, NOON_NS + 10 * SECOND_NS, NOON_NS + 20 * SECOND_NS]
     assert [meter.read(10, 0) for _ in range(4)] == [2, 6, None, None]
@@ -97,7 +97,7 @@ def test_readings_are_those_of_the_records_intervals_in_order() -> None:
 
 
 def test_a_record_that_was_corrected_is_not_replayed() -> None:
-    wrong = a_record(cpu=5)
+    wrong = training(cpu=5)
     meter = ReplayMeter(
         [
             wrong,
@@ -111,7 +111,7 @@ def test_a_record_that_was_corrected_is_not_replayed() -> None:
 def test_what_cannot_be_one_meter_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"component 'disk'.*cpu, gpu, ram"):
         ReplayMeter([], "disk")
-    mixed = [a_record(), a_record(method={"cpu": Method("measured", "rapl"), "gpu": NOT_MEASURED, "ram": NOT_MEASURED})]
+    mixed = [training(), training(method={"cpu": Method("measured", "rapl"), "gpu": NOT_MEASURED, "ram": NOT_MEASURED})]
     with pytest.raises(UsageError, match=r"several ways .*load-model.*measured rapl.*one of them"):
         ReplayMeter(mixed, "cpu")
     empty = ReplayMeter(tmp_path, "gpu")

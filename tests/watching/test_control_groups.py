@@ -26,9 +26,9 @@ from ecoia.records import Record
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
 from ecoia.testing import FixedMeter
 from ecoia.watching.control_groups import ServiceGroups
-from support.builders import make_settings
 from support.control_groups import CONTAINER, UID, GroupTree
 from support.programs import recorded
+from support.settings import make_settings
 
 OTHER_UID = UID.replace("8f", "11")
 

@@ -23,7 +23,7 @@ from ecoia.causes import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
 from ecoia.periods import half_hour_start, half_hours
-from ecoia.records.fields import (
+from ecoia.records.field_rules import (
     EARLIEST,
     KEY,
     KEY_METHODS,

@@ -1,159 +1,35 @@
-"""Records and rows to build test data from, and a rich sample report that pages can be drawn from."""
+"""Reports to draw pages from: a small one, one with something in every part, a large one, and a hostile one."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from ecoia import catalogue, settings
 from ecoia.factors import Factor, FactorSet, default_factors
 from ecoia.impact.grid import FactorGap
 from ecoia.impact.recalculation import Recalculation, Restatement
-from ecoia.methods import NOT_MEASURED, Method
-from ecoia.periods import HALF_HOUR_NS, Quarter, utc_ns
+from ecoia.periods import HALF_HOUR_NS, Quarter
 from ecoia.records import Record, Row, Tokens, fold
 from ecoia.report import CalibrationUsed, ContractUsed, FactorSetInUse, QuarterlyReport, Seal, build_report
-from ecoia.settings import Settings, Value
-from ecoia.units import MICROJOULES_PER_KWH, micro
-
-RAPL = Method("measured", "rapl")
-NVML = Method("measured", "nvml")
-LOAD = Method("estimated", "load-model:tdp")
-GENERIC = Method("estimated", "load-model:generic-tdp")
-RAM = Method("estimated", "ram-model")
-DECLARED = Method("declared", "kwh")
-
-MINUTE_NS = 60 * 1_000_000_000
-_ids = itertools.count()
-
-
-def instant(text: str) -> int:
-    """UTC nanoseconds of ``2026-11-23T10:00``."""
-    return utc_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
-
-
-def record(
-    start: str | int = "2026-11-23T10:00",
-    minutes: float = 1,
-    *,
-    cpu: int | None = 0,
-    gpu: int | None = None,
-    ram: int | None = 0,
-    methods: Mapping[str, Method] | None = None,
-    **fields: Any,
-) -> Record:
-    """One record: a minute of inference of ``vadore`` unless told otherwise. ``None`` energy gets the method ``missing``."""
-    start_ns = instant(start) if isinstance(start, str) else start
-    energy = {"cpu": cpu, "gpu": gpu, "ram": ram}
-    default = {"cpu": RAPL, "gpu": NVML, "ram": RAM} | dict(methods or {})
-    values: dict[str, Any] = {
-        "record_id": f"record-{next(_ids):06d}",
-        "kind": "span",
-        "service": "vadore",
-        "phase": "inference",
-        "instance": "host-1",
-        "pid": 1,
-        "start_utc_ns": start_ns,
-        "end_utc_ns": start_ns + int(minutes * MINUTE_NS),
-        "energy_microjoules": energy,
-        "method": {c: NOT_MEASURED if energy[c] is None else default[c] for c in energy},
-        "spans": 1,
-    }
-    return Record(**values | fields)
-
-
-def outcome(start: str, run_id: str, result: str, **fields: Any) -> Record:
-    """How a run ended."""
-    values = {"kind": "outcome", "phase": "training", "run_id": run_id, "outcome": result, "spans": 0}
-    return record(start, 0, cpu=None, ram=None, **values | fields)
-
-
-def make_settings(**values: Any) -> Settings:
-    """The default settings, some replaced."""
-    base = settings.load()
-    changed = {name: Value(value, "argument") for name, value in values.items()}
-    return Settings({**base.values, **changed}, ())
-
-
-def kwh(number: float) -> int:
-    """Microjoules of so many kilowatt-hours."""
-    return round(number * MICROJOULES_PER_KWH)
-
-
-SERVICES = """\
-as_of: 2022-05-10
-unnamed: {count: 20, approximate: true, status: [qualification, poc]}
-services:
-  - {id: gestion-contacts-mails, name: Gestion des contacts via mails A1, status: generalised, functional_unit: mail traité}
-  - {id: recommandations-personnalisees, name: Recommandations personnalisées, audience: demandeurs-d-emploi, status: generalised}
-  - {id: analyse-cv, name: Analyse automatique de CV, status: generalised, functional_unit: CV analysé, stand_in: true}
-  - id: acces-information
-    name: "<script>alert('nom')</script> & Accès"
-    purpose: '"><img src=x onerror=alert(1)>'
-    status: generalised
-  - {id: prediction-pourvoi-30j, name: Prédiction de pourvoi à 30 jours, status: generalised, owner_role: chef de produit IA}
-  - {id: controle-legalite-offres, name: Contrôle automatique de légalité d'une offre, status: generalised}
-  - id: vadore
-    name: VADORE
-    audience: recruteurs
-    status: qualification
-    counted_among_generalised: true
-    functional_unit: rapprochement proposé
-    stand_in: true
-  - {id: smart-emploi, name: Smart emploi / Data emploi, status: generalised, functional_unit: indicateur publié, stand_in: true}
-"""
-
-CHARTER = """\
-organisation: {id: mon-organisation, name: Mon organisation}
-charter:
-  title: Charte pour une IA éthique
-  commitments:
-    - {number: 1, id: finalite-legitimite, name: Finalité et légitimité des algorithmes}
-    - {number: 7, id: impact-environnemental, name: Impact environnemental, text: null}
-governance:
-  - {id: comite-interne, name: Comité interne, role: décide des objectifs}
-  - {id: ligne-ethique, name: Ligne éthique, role: répond aux questions, contact: ethique@organisation.example}
-"""
-
-TARGETS = f"""\
-targets:
-  - {{id: couverture, indicator: coverage_services, op: ">=", value: 0.90, deadline: 2027Q4}}
-  - id: premier-palier
-    indicator: coverage_services
-    op: ">="
-    value: 0.10
-    deadline: 2026Q4
-    status: adopted
-    decision: {{body: comite-interne, date: 2026-09-01, minutes_sha256: "{"0" * 64}"}}
-  - {{id: plafond, indicator: energy_components, op: "<=", value: 20, deadline: 2026Q4}}
-  - id: trajectoire
-    indicator: co2e_constant_factor
-    baseline: {{quarters: [2027Q1, 2027Q2, 2027Q3, 2027Q4], boundary: v1}}
-    reduction: 0.35
-    horizon: 2030
-"""
-
-
-def write_catalogue(folder: Path, **texts: str) -> catalogue.Catalogue:
-    """Write catalogue files (``services=...``) into a folder and load it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return catalogue.load(folder)
-
-
-def sample_catalogue(folder: Path) -> catalogue.Catalogue:
-    """A register of 8 services and 20 unnamed ones, a charter, four targets. One service has a hostile name."""
-    return write_catalogue(folder, services=SERVICES, charter=CHARTER, targets=TARGETS)
+from ecoia.units import micro
+from support.organisation import (
+    CHARTER,
+    COMMITMENTS,
+    COMMITTEES,
+    EVALUATIONS,
+    REGIONS,
+    SERVICES,
+    TARGETS,
+    sample_catalogue,
+    write_catalogue,
+)
+from support.records import DECLARED, GENERIC, LOAD, instant, kwh, outcome, record
+from support.settings import make_settings
 
 
 def sample_records() -> list[Record]:
-    """Three simulated quarters, then 2026Q4: training and inference, a GPU, declared activity, a missing component, idle."""
+    """Build three simulated quarters, then 2026Q4: training, inference, a GPU, declared activity, a missing component, idle."""
     found = []
     for index, day in enumerate(("2026-01-15", "2026-04-15", "2026-07-15")):
         found.append(record(f"{day}T08:00", 20, cpu=kwh(9 - index), ram=kwh(1), phase="training", simulated=True, zone="FRA"))
@@ -247,12 +123,12 @@ def sample_records() -> list[Record]:
 
 
 def sample_rows() -> list[Row]:
-    """The sample records as ledger rows."""
+    """Return the sample records as ledger rows."""
     return fold(sample_records())
 
 
 def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
-    """A report with something of everything: build it in a temporary folder (the catalogue is written there).
+    """Build a report with something of everything in a temporary folder: the catalogue is written there.
 
     ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless told otherwise.
     """
@@ -266,7 +142,7 @@ def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
 
 
 def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyReport:
-    """4 kWh under factors of three half-hours, a quarter of it in a gap; half of the electricity is contracted."""
+    """Build a report of 4 kWh with factors for three half-hours, 1 kWh of it in a gap; half of the electricity is contracted."""
     first = instant("2026-11-23T10:00")
     said = ("direct", "production", "RTE, eCO2mix", "Licence Ouverte 2.0 (Etalab)", "v1", "rte", "2026-11-25")
     factors = [
@@ -288,55 +164,8 @@ def varying_report(folder: Path, fill: str | None = "previous") -> QuarterlyRepo
     )
 
 
-COMMITMENTS = (
-    ("finalite-legitimite", "Finalité et légitimité des algorithmes"),
-    ("humain-au-centre", "L’humain au centre"),
-    ("equite-non-discrimination", "Equité et non discrimination"),
-    ("liberte-de-choix", "Liberté de choix"),
-    ("transparence", "Transparence"),
-    ("securite", "Sécurité"),
-    ("impact-environnemental", "Impact environnemental"),
-)
-
-COMMITTEES = (
-    """\
-recommendations:
-  - {id: r-1, quarter: 2026Q4, body: comite-interne, service: vadore, text: Comparer un modèle plus petit.}
-decisions:
-  - {id: d-1, quarter: 2026Q4, body: comite-interne, date: 2026-12-10, answers: r-1, text: Comparaison au trimestre suivant.}
-actions:
-  - {id: a-1, quarter: 2026Q2, text: Arrêter les machines la nuit, role: exploitant, due: 2026Q3, note: Un devis est attendu.}
-  - {id: a-2, quarter: 2026Q4, text: Mesurer deux modèles, role: chef de produit IA, due: 2027Q1, service: vadore, answers: d-1}
-comments:
-"""
-    + "".join(
-        f"  - {{quarter: 2026Q4, section: {section}, text: Commentaire de la partie {section}.}}\n"
-        for section in get_args(catalogue.committees.Section)
-    )
-    + """\
-ties:
-  - {quarter: 2026Q4, commitment: 3, service: vadore, text: Le modèle réduit a été vérifié sans perte d'équité.}
-  - {quarter: 2026Q4, commitment: 7, text: L'engagement n° 7 lui-même est concerné.}
-"""
-)
-
-EVALUATIONS = """\
-answers:
-  - {service: vadore, quarter: 2026Q4, question: sans-ia, answer: met, comment: Règle essayée., role: chef de produit IA}
-  - {service: vadore, quarter: 2026Q3, question: plafond, answer: open}
-  - {service: smart-emploi, quarter: 2026Q4, question: sans-ia, answer: unmet}
-"""
-
-REGIONS = """\
-region,service,quarter,units,source
-Bretagne,vadore,2026Q4,1200,tableau de suivi
-Île-de-France,vadore,2026Q4,3600,tableau de suivi
-Bretagne,smart-emploi,2026Q4,20,tableau de suivi
-"""
-
-
 def full_report(folder: Path) -> QuarterlyReport:
-    """A report with something in every part: two years of quarters, a trajectory, runs to compare, what committees added."""
+    """Build a report with something in every part: two years of quarters, a trajectory, runs to compare, words of committees."""
     services = SERVICES.replace(
         "    functional_unit: rapprochement proposé\n",
         "    functional_unit: rapprochement proposé\n    owner_role: chef de produit IA\n    quality: {accuracy: higher}\n"
@@ -409,7 +238,7 @@ def full_report(folder: Path) -> QuarterlyReport:
 
 
 def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
-    """As many services over eight quarters, each with training to compare, serving, idle, a site, equipment and regions."""
+    """Build a report of many services over eight quarters, each with training to compare, serving, idle, a site and regions."""
     ids = [f"service-{number:02}" for number in range(services)]
     register = "services:\n" + "".join(
         f"  - {{id: {id_}, name: Service numéro {number}, audience: conseillers, purpose: propose une réponse n° {number}, "
@@ -459,17 +288,11 @@ def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
 
 SEAL = Seal("2026Q4", "2027-01-20", "a" * 64, "2026Q3", "b" * 64)
 
-
-def in_paris(quarter: Quarter) -> tuple[int, int]:
-    """Bounds of a quarter in Paris."""
-    return quarter.bounds_ns(ZoneInfo("Europe/Paris"))
-
-
 HOSTILE = "</style></script><script>alert(1)</script>\"'`${7*7}{{7*7}}\x00\x1b[31m\u202eabc\u2066\ud800\r\n]]>&lt;"
 
 
 def poisoned(report: QuarterlyReport, hostile: str = HOSTILE) -> QuarterlyReport:
-    """The report with a hostile text wherever an organisation or a program could have put one."""
+    """Return the report with a hostile text wherever an organisation or a program could have put one."""
     replace = dataclasses.replace
     return replace(
         report,

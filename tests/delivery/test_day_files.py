@@ -1,0 +1,153 @@
+"""The ledger's day file without a store: its bytes, and which record counts when a day is merged or read twice."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable
+from typing import NoReturn
+
+import pytest
+
+from ecoia.delivery.day_file import decode_day, digest, encode_day, merge_day, union
+from ecoia.errors import DeliveryError
+from ecoia.records import Record, Row, fold
+from support.records import record
+
+# Two half-hours of one day, and the last one of the day before.
+TEN, HALF_PAST_TEN, BEFORE_MIDNIGHT = "2026-11-23T10:00", "2026-11-23T10:30", "2026-11-22T23:45"
+
+
+def counted(rows: Iterable[Row]) -> dict[str, list[int]]:
+    """Microjoules of each record of its own row (each record below has a service of its own), one a half-hour."""
+    found: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: row["half_hour_utc_ns"]):
+        found.setdefault(row["service"], []).append(row["energy_microjoules"]["cpu"])
+    return found
+
+
+def named(name: str, start: str = TEN, minutes: float = 1, *, cpu: int, **fields: object) -> Record:
+    return record(start, minutes, cpu=cpu, record_id=name, service=name, **fields)
+
+
+def never() -> NoReturn:
+    pytest.fail("the journal's records were asked for though nothing is missing")
+
+
+def merged(existing: list[Record], now: list[Record]) -> dict[str, list[int]]:
+    return counted(merge_day(fold(existing), fold(now), lambda: now))
+
+
+# --- bytes -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_file_is_json_lines_in_gzip_without_time_or_name() -> None:
+    rows: list[Row] = [{"service": "é", "spans": 1}, {}]
+    text = '{"service":"é","spans":1}\n{}\n'.encode()
+    data = encode_day(rows)
+    assert gzip.decompress(data) == text
+    assert data[3:8] == bytes(5), "no flag, hence no name; no time"
+    assert digest(rows) == hashlib.sha256(text).hexdigest()
+    assert decode_day(data) == rows
+
+
+def test_not_a_number_is_never_written() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        encode_day([{"quality": float("nan")}])
+
+
+@pytest.mark.parametrize("data", [b"", b"no gzip", encode_day([{}])[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")])
+def test_what_is_no_day_file_is_an_error_with_its_reason(data: bytes) -> None:
+    if data == b"":
+        assert decode_day(gzip.compress(data)) == []
+        return
+    with pytest.raises(DeliveryError, match=r"^not a readable day file: .+") as caught:
+        decode_day(data)
+    assert caught.value.__cause__ is not None
+
+
+# --- merging with the journal ----------------------------------------------------------------------------------------------
+
+
+def test_a_new_day_is_what_the_journal_holds() -> None:
+    rows = fold([named("a", cpu=5)])
+    assert merge_day([], rows, never) == rows
+
+
+def test_a_journal_that_is_whole_replaces_the_day() -> None:
+    existing, rows = fold([named("a", cpu=5)]), fold([named("a", cpu=7), named("b", cpu=1)])
+    assert merge_day(existing, rows, never) == rows
+
+
+def test_a_day_of_which_the_journal_knows_nothing_stays() -> None:
+    assert merged([named("a", cpu=5), named("b", HALF_PAST_TEN, cpu=6)], []) == {"a": [5], "b": [6]}
+
+
+def test_records_that_the_journal_no_longer_has_stay_beside_its_new_ones() -> None:
+    assert merged([named("old", cpu=5)], [named("new", cpu=7)]) == {"old": [5], "new": [7]}
+
+
+def test_a_row_that_the_journal_has_in_part_is_kept_and_counted_once() -> None:
+    """Both records are in one row of the ledger; the journal has the second alone."""
+    row = {"service": "vadore", "pid": 1}
+    one, two = (record(TEN, cpu=cpu, record_id=name, **row) for name, cpu in (("one", 5), ("two", 7)))
+    assert len(fold([one, two])) == 1
+    assert merged([one, two], [two]) == {"vadore": [12]}
+
+
+def test_a_correction_replaces_a_record_that_is_in_no_row_of_the_journal_any_more() -> None:
+    wrong, right = named("wrong", cpu=5), named("right", cpu=3, replaces="wrong")
+    rows = fold([wrong, right])
+    assert merge_day(fold([wrong]), rows, lambda: [wrong, right]) == rows
+    assert counted(rows) == {"right": [3]}
+
+
+def test_beside_what_is_kept_a_correction_counts_and_what_it_replaces_does_not() -> None:
+    wrong, right = named("wrong", cpu=5), named("right", cpu=3, replaces="wrong")
+    assert merged([named("archived", cpu=1), wrong], [wrong, right]) == {"archived": [1], "right": [3]}
+
+
+def test_of_a_record_across_half_hours_the_half_that_is_missing_is_added() -> None:
+    across = named("across", "2026-11-23T10:29", 2, cpu=20)
+    (first, _) = fold([across])
+    kept = [first, *fold([named("archived", cpu=1)])]
+    assert counted(merge_day(kept, fold([across]), lambda: [across])) == {"across": [10, 10], "archived": [1]}
+
+
+def test_a_record_that_touches_the_day_before_adds_only_what_is_of_this_day() -> None:
+    night = named("night", BEFORE_MIDNIGHT, 30, cpu=30)
+    assert merged([named("archived", cpu=1)], [night]) == {"archived": [1], "night": [15]}
+
+
+def test_a_record_written_twice_counts_once() -> None:
+    twice = named("twice", cpu=4)
+    rows = merge_day(fold([named("archived", cpu=1)]), fold([twice]), lambda: [twice, twice])
+    assert counted(rows) == {"archived": [1], "twice": [4]}
+
+
+# --- several files of one day ----------------------------------------------------------------------------------------------
+
+
+def test_files_without_a_record_in_common_are_added() -> None:
+    days = [fold([named("a", cpu=5)]), fold([named("b", cpu=6)])]
+    assert counted(union(days)) == {"a": [5], "b": [6]}
+
+
+def test_of_two_rows_with_a_record_in_common_the_fuller_counts() -> None:
+    both = [record(TEN, cpu=cpu, record_id=name) for name, cpu in (("one", 5), ("two", 7))]
+    part, whole = fold(both[:1]), fold(both)
+    for days in ([part, whole], [whole, part]):
+        assert counted(union(days)) == {"vadore": [12]}
+
+
+def test_the_same_record_in_another_half_hour_or_of_another_instance_is_another_part() -> None:
+    across = named("across", "2026-11-23T10:29", 2, cpu=20)
+    assert counted(union([fold([across]), fold([across])])) == {"across": [10, 10]}
+    here, there = (fold([named("a", cpu=5, instance=instance)]) for instance in ("host-1", "host-2"))
+    assert counted(union([here, there, here])) == {"a": [5, 5]}
+
+
+def test_two_different_rows_of_one_record_give_the_same_union_in_any_order() -> None:
+    days = [fold([named("a", cpu=cpu)]) for cpu in (5, 7)]
+    assert union(days) == union(days[::-1])
+    assert len(union(days)) == 1

@@ -1,0 +1,109 @@
+"""The one builder of records, and how a process writes them: every test's records start from these defaults."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ecoia.keeping.journal import Journal
+from ecoia.methods import NOT_MEASURED, Method
+from ecoia.periods import utc_ns
+from ecoia.records import Record
+from ecoia.units import MICROJOULES_PER_KWH
+
+RAPL = Method("measured", "rapl")
+NVML = Method("measured", "nvml")
+LOAD = Method("estimated", "load-model:tdp")
+GENERIC = Method("estimated", "load-model:generic-tdp")
+RAM = Method("estimated", "ram-model")
+DECLARED = Method("declared", "kwh")
+
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+DAY = "2026-09-24"
+NOON_NS = 1_790_251_200_000_000_000
+"""12:00 UTC of ``DAY``, the start of ``training``."""
+NOTHING: dict[str, int | None] = {"cpu": None, "gpu": None, "ram": None}
+"""Energy of which no component is known."""
+
+_ids = itertools.count()
+
+
+def instant(text: str) -> int:
+    """Return the UTC nanoseconds of ``2026-11-23T10:00``."""
+    return utc_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def kwh(number: float) -> int:
+    """Return kilowatt-hours in microjoules."""
+    return round(number * MICROJOULES_PER_KWH)
+
+
+def record(
+    start: str | int = "2026-11-23T10:00",
+    minutes: float = 1,
+    *,
+    cpu: int | None = 0,
+    gpu: int | None = None,
+    ram: int | None = 0,
+    methods: Mapping[str, Method] | None = None,
+    **fields: Any,
+) -> Record:
+    """Build one record: by default a minute of inference of ``vadore``.
+
+    Args:
+        start: UTC, as text or in nanoseconds.
+        minutes: Its length.
+        cpu, gpu, ram: Microjoules; a component that is None gets the method of what was not measured.
+        methods: Methods of some components, in place of ``RAPL``, ``NVML`` and ``RAM``.
+        fields: Fields of ``Record``, in place of the defaults.
+    """
+    start_ns = instant(start) if isinstance(start, str) else start
+    energy = {"cpu": cpu, "gpu": gpu, "ram": ram}
+    default = {"cpu": RAPL, "gpu": NVML, "ram": RAM} | dict(methods or {})
+    values: dict[str, Any] = {
+        "record_id": f"record-{next(_ids):06d}",
+        "kind": "span",
+        "service": "vadore",
+        "phase": "inference",
+        "instance": "host-1",
+        "pid": 1,
+        "start_utc_ns": start_ns,
+        "end_utc_ns": start_ns + int(minutes * MINUTE_NS),
+        "energy_microjoules": energy,
+        "method": {c: NOT_MEASURED if energy[c] is None else default[c] for c in energy},
+        "spans": 1,
+    }
+    return Record(**values | fields)
+
+
+def outcome(start: str | int, run_id: str, result: str, **fields: Any) -> Record:
+    """Build the record of how a run ended."""
+    values = {"kind": "outcome", "phase": "training", "run_id": run_id, "outcome": result, "spans": 0}
+    return record(start, 0, cpu=None, ram=None, **values | fields)
+
+
+def training(at: int = 0, seconds: int = 10, *, cpu: int | None = 1_000_000, **fields: Any) -> Record:
+    """Build a span of training in a session's run, ``at`` seconds after noon, on a CPU whose power is estimated."""
+    start_ns = NOON_NS + at * SECOND_NS
+    values = {
+        "end_utc_ns": start_ns + seconds * SECOND_NS,
+        "phase": "training",
+        "run_id": "ecoia-session-1",
+        "cpu_ns": seconds * SECOND_NS,
+    }
+    return record(start_ns, cpu=cpu, ram=7, methods={"cpu": GENERIC}, **values | fields)
+
+
+def ending(result: str = "ok", *, at: int = 0, run_id: str = "ecoia-session-1", **fields: Any) -> Record:
+    """Build the record of how the run of ``training`` ended, ``at`` seconds after noon."""
+    return outcome(NOON_NS + at * SECOND_NS, run_id, result, **fields)
+
+
+def write(journal: Journal, records: Iterable[Record]) -> None:
+    """Append as a process that then ends."""
+    writer = journal.writer()
+    writer.append(records)
+    writer.close()
