@@ -59,7 +59,7 @@ wheel-test: $(VENV)/.stamp-dev
 	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
 
 docs: $(VENV)/.stamp-dev
-	@$(BIN)/mkdocs --quiet build --strict --clean
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --clean
 
 bench: $(VENV)/.stamp-report
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
