@@ -2,7 +2,7 @@
 
 Two comments can stand before a block; a reader of the rendered page doesn't see them:
 
-* ``<!-- given: ... -->`` holds Python that a page takes as known (an application, a model). It runs before the block.
+* ``<!-- given: ... -->`` holds lines that the page takes as known (an application, a model). The tests put them before the block.
 * ``<!-- not run: reason -->`` says why the tests can't run the block.
 """
 
@@ -36,7 +36,7 @@ class Block:
         line: The number of its opening line.
         language: The word after the fence.
         text: Its lines, without the indentation of a list.
-        given: Python that runs before it.
+        given: Lines that the tests put before it.
         reason: Why the tests can't run it; None where they do.
     """
 
