@@ -1,8 +1,9 @@
-"""ecoia: what AI services cost the environment, quarter after quarter, with proof.
+"""ecoia measures what AI services cost the environment, quarter after quarter, and keeps the evidence.
 
->>> import ecoia
->>> @ecoia.track(service="vadore", phase="training")
-... def train(): ...
+Example:
+    >>> import ecoia
+    >>> @ecoia.track(service="vadore", phase="training")
+    ... def train(): ...
 """
 
 from __future__ import annotations

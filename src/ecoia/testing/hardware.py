@@ -25,7 +25,15 @@ DRAM_RANGE_UJ = 65_712_999_613
 
 
 class PowercapZone:
-    """One zone of a ``PowercapTree``, made by its ``add``: a counter in microjoules that wraps like the kernel's."""
+    """One zone of a ``PowercapTree``, made by its ``add``: a counter in microjoules that wraps like the kernel's.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> zone = PowercapTree(Path(mkdtemp())).add("package-0", range_uj=1_000)
+        >>> zone.advance(1_200)
+        >>> zone.counter_uj
+        200
+    """
 
     def __init__(self, tree: PowercapTree, path: Path, name: str, range_uj: int) -> None:
         self.path = path
@@ -292,7 +300,12 @@ def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) 
 
 @dataclass(frozen=True)
 class FakeProcess:
-    """A process that has a GPU, or an instance of one, open."""
+    """A process that has a GPU, or an instance of one, open.
+
+    Example:
+        >>> FakeGpu("GPU-a", processes=(FakeProcess(pid=4242),)).processes
+        (FakeProcess(pid=4242, graphics=False),)
+    """
 
     pid: int
     graphics: bool = False
@@ -301,7 +314,12 @@ class FakeProcess:
 
 @dataclass(frozen=True)
 class FakeSample:
-    """One utilisation sample of the driver: how busy a process kept a GPU."""
+    """One utilisation sample of the driver: how busy a process kept a GPU.
+
+    Example:
+        >>> FakeGpu("GPU-a", samples=(FakeSample(pid=4242, timestamp_us=1_000_000, percent=80),)).samples[0].percent
+        80
+    """
 
     pid: int
     timestamp_us: int
@@ -310,7 +328,12 @@ class FakeSample:
 
 @dataclass(frozen=True)
 class FakeInstance:
-    """An instance of a divided GPU (MIG)."""
+    """An instance of a divided GPU (MIG).
+
+    Example:
+        >>> FakeGpu("GPU-a", most_instances=7, instances=(FakeInstance("MIG-a", compute_slices=3),)).instances[0].uuid
+        'MIG-a'
+    """
 
     uuid: str
     gpu_instance: int = 1
@@ -323,7 +346,12 @@ class FakeInstance:
 
 @dataclass(frozen=True)
 class FakeGpu:
-    """One GPU as the fake driver shows it. A value of None is not supported by the device."""
+    """One GPU as the fake driver shows it. A value of None is not supported by the device.
+
+    Example:
+        >>> FakeGpu("GPU-a", energy_millijoules=None, power_milliwatts=70_000).power_milliwatts
+        70000
+    """
 
     uuid: str
     energy_millijoules: int | None = 0
