@@ -38,7 +38,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [page for page in documents(REPOSITORY) if code_blocks(page)]
 BLOCKS = [block for page in PAGES for block in code_blocks(page)]
 
-NOT_RUN = 12
+NOT_RUN = 13
 """Blocks that say why they aren't run. A block is better run: lower this number, and raise it only with a good reason."""
 
 # The services that the pages name beside those of the builders, in a register of their own.
@@ -142,8 +142,11 @@ def organisation(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+# The changes of docs/extending.md are tested on a copy of the sources: test_extending.py.
 @pytest.mark.mlflow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "extending.md"], ids=lambda page: page.relative_to(REPOSITORY).as_posix()
+)
 def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, organisation: Path, tmp_path: Path) -> None:
     work = tmp_path / "page"
     shutil.copytree(organisation, work)

@@ -1,6 +1,6 @@
 """Fakes for tests: meters, hardware, and a subject that reports given looks.
 
-Public, for tests of programs built on ecoia (docs/testing.md). The real meters read ``PowercapTree`` and the library of
+Public, for tests of programs built on ecoia. The real meters read ``PowercapTree`` and the library of
 ``build_fake_nvml``; ``FixedMeter``, ``StepMeter`` and ``ReplayMeter`` replace a meter.
 
 Example:
