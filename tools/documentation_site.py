@@ -22,21 +22,6 @@ _SOURCES = ("src", "integrations", "dashboards")
 _log = logging.getLogger("mkdocs.hooks.documentation_site")
 
 
-def on_config(config: Any) -> Any:
-    """Leave out the page of a public module that this version doesn't have."""
-    config.nav = [_without_missing(entry) for entry in config.nav]
-    return config
-
-
-def on_files(files: Any, config: Any) -> Any:
-    """Leave out the same pages among the files."""
-    for page in _missing_pages():
-        file = files.get_file_from_path(page)
-        if file is not None:
-            files.remove(file)
-    return files
-
-
 def on_pre_build(config: Any) -> None:
     """Warn of each public name without a docstring."""
     for name in undocumented():
@@ -44,7 +29,12 @@ def on_pre_build(config: Any) -> None:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Replace links to files outside of ``docs`` by their paths, and warn of those that aren't there."""
+    """Replace links to files outside of ``docs`` by their paths, and the reference of a module that this version lacks."""
+    for name in PUBLIC_MODULES:
+        if _module_path(name) is None:
+            markdown = re.sub(
+                rf"^::: {re.escape(name)}\n(?: .*\n?)*", "This version does not have it.\n", markdown, flags=re.MULTILINE
+            )
 
     def path_of(link: re.Match[str]) -> str:
         target = (Path(config.docs_dir) / page.file.src_uri).parent / link["target"]
@@ -87,22 +77,6 @@ def _undocumented(member: Any) -> list[str]:
             if not name.startswith("_") and not inner.is_alias:
                 missing += _undocumented(inner)
     return missing
-
-
-def _without_missing(entry: Any) -> Any:
-    missing = set(_missing_pages())
-    if not isinstance(entry, dict):
-        return entry
-    kept = {}
-    for title, pages in entry.items():
-        if isinstance(pages, list):
-            pages = [page for page in pages if not (isinstance(page, dict) and missing & set(map(str, page.values())))]
-        kept[title] = pages
-    return kept
-
-
-def _missing_pages() -> list[str]:
-    return [f"reference/{name.rpartition('.')[2]}.md" for name in PUBLIC_MODULES if _module_path(name) is None]
 
 
 def _module_path(name: str) -> Path | None:
