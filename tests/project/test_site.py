@@ -114,7 +114,7 @@ MISTAKES = (
         "src/ecoia/testing/__init__.py",
         '        """See ``Subject.lost``."""\n',
         "",
-        "ecoia.testing.MemorySubject.lost has no docstring",
+        "testing.MemorySubject.lost has no docstring",
     ),
 )
 """File, text in it, the mistake in its place, and what the build then names."""

@@ -169,7 +169,7 @@ def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
         try:
             found = way()
         except Exception as error:  # noqa: BLE001 - a driver, a library or a table may fail in any manner
-            absence = Absence(f"failed:{type(error).__name__}", f"asking for it failed: {error}", "repair its driver or library")
+            absence = Absence(f"failed:{type(error).__name__}", f"detection failed: {error}", "repair its driver or library")
             continue
         if isinstance(found, Absence):
             absence = found

@@ -228,7 +228,7 @@ def stored(home: str | Path) -> IdleBaseline | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = "'ecoia baseline' on a quiet host writes it anew"
+        remedy = "'ecoia baseline' on a quiet host writes it again"
         raise JournalError(f"'{path}' cannot be read ({type(error).__name__}: {error}): {remedy}") from error
 
 

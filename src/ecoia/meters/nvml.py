@@ -172,7 +172,7 @@ def _choose(
     except UnclearError as error:
         return Absence(
             "mig",
-            f"{error} and CUDA_VISIBLE_DEVICES {named}: which one this process uses cannot be told",
+            f"{error} and CUDA_VISIBLE_DEVICES {named}: it is unknown which one this process uses",
             "set CUDA_VISIBLE_DEVICES to the instance's MIG-<uuid> (nvidia-smi -L lists them)",
         )
     if not chosen:
@@ -190,7 +190,7 @@ def _choose(
         except nvml.NVMLError as error:
             if instance is None:
                 raise
-            return Absence("mig", f"the driver tells no energy for {instance.uuid}, a part of {gpu.uuid}: {error}", _WHOLE_GPU)
+            return Absence("mig", f"the driver reports no energy for {instance.uuid}, a part of {gpu.uuid}: {error}", _WHOLE_GPU)
     return NvmlMeter(nvml, parts)
 
 

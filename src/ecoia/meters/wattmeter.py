@@ -71,7 +71,7 @@ class WattmeterMeter(Meter):
         self._returned = 0  # energy since the start that readings have returned, in microwatts x nanoseconds
         self._lost: Counter[str] = Counter()
         if not self._samples:
-            raise WattmeterError(f"{path}: holds no sample yet: start what writes it first, and end each line with a newline")
+            raise WattmeterError(f"{path}: holds no sample yet: start its writer, and end each line with a newline")
 
     @property
     def is_silent(self) -> bool:
@@ -380,5 +380,5 @@ def explain(path: str) -> tuple[str, str | None]:
     """
     why = f"the setting 'wattmeter' names '{path}': the whole machine at the plug"
     if WattmeterMeter(path).is_silent:
-        return f"{why}; its last sample is too old to say anything of the present", "start what writes it"
+        return f"{why}; its last sample is too old to give the present power", "start the program that writes it"
     return why, None

@@ -151,7 +151,7 @@ class ReplayMeter(StepMeter):
                 devices.update(record.devices if component == "gpu" else ())
         if len(methods) > 1:
             found = ", ".join(sorted(f"{method.status} {method.name}" for method in methods))
-            raise UsageError(f"component '{component}' was obtained in several ways ({found}): replay the records of one of them")
+            raise UsageError(f"component '{component}' has several methods ({found}): replay the records of one of them")
         self.intervals = tuple(sorted(energy))
         super().__init__(component, [energy[interval] for interval in self.intervals], devices=sorted(devices))
         self.method = methods.pop() if methods else Method(MISSING, "none")

@@ -1,4 +1,4 @@
-/* A libnvidia-ml.so.1 without a GPU, for tests (see testing_hardware.py). Signatures, structures and return codes are
+/* A libnvidia-ml.so.1 without a GPU, for tests (see hardware.py). Signatures, structures and return codes are
    those of NVIDIA's NVML reference. It shows what stands in STATE_FILE, which every call reads again; one fact a line:
 
    driver <code every call returns> <generation>
