@@ -47,7 +47,7 @@ class Meter(Protocol):
     """How the figures are obtained, declared in ``ecoia.methods`` with its class of error. Constant over the meter's life."""
 
     domain: str = HOST
-    """What a reading covers. Of the ``HOST`` or the control ``GROUP``, the process claims its share of the CPU time; of its own
+    """Scope of a reading. Of the ``HOST`` or the control ``GROUP``, the process claims its share of the CPU time; of its own
     ``DEVICES``, the whole reading."""
 
     reading_seconds: float = 1.0
