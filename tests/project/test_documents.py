@@ -84,7 +84,7 @@ def _records() -> list[Any]:
 
 def _shell(script: str, folder: Path, environment: dict[str, str]) -> str:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=180
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
@@ -162,7 +162,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, organisation: P
 def _run_python(block: Block, folder: Path, environment: dict[str, str]) -> None:
     script = folder / f"block{block.line}.py"
     script.write_text(f"{block.given}{block.text}", encoding="utf-8")
-    done = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
 
 
