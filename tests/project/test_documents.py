@@ -142,10 +142,14 @@ def organisation(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-# The changes of docs/extending.md are tested on a copy of the sources: test_extending.py.
+ELSEWHERE = (REPOSITORY / "README.md", REPOSITORY / "docs" / "extending.md")
+"""Pages that test_readme.py and test_extending.py run, in a place of their own."""
+
+
 @pytest.mark.mlflow
+@pytest.mark.timeout(1200)  # docs/cli.md runs some thirty programs, one after the other
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name != "extending.md"], ids=lambda page: page.relative_to(REPOSITORY).as_posix()
+    "page", [page for page in PAGES if page not in ELSEWHERE], ids=lambda page: page.relative_to(REPOSITORY).as_posix()
 )
 def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, organisation: Path, tmp_path: Path) -> None:
     work = tmp_path / "page"

@@ -20,6 +20,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "extending.md"
 ROOTS = ("src", "integrations", "dashboards")
 NEEDED = {
+    "A command": "src/ecoia/cli/deliver.py",
+    "A publisher of emission factors": "src/ecoia/factors/importers/registry.py",
     "An integration with a framework": "src/ecoia/integrating.py",
     "An indicator": "src/ecoia/indicators.py",
     "A section of the report": "src/ecoia/sections.py",
