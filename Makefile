@@ -7,6 +7,7 @@
 #   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
 #   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service
 #                     under load (some twenty-five minutes in all)
+#   make docs         build the documentation as a site, in site/; a broken link fails
 #   make bench        measure the overhead, against targets and a named peer (a part of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
 #   make clean        remove everything that make created, including the demo's results
@@ -31,7 +32,7 @@ export UV_NO_PROGRESS := 1
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test mutate soak lint wheel-test bench lock clean system
+.PHONY: demo test mutate soak lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -69,6 +70,9 @@ lint: $(VENV)/.stamp-dev
 wheel-test: $(VENV)/.stamp-dev
 	@$(NETWORK) tools/wheel_test.sh $(BIN)/python
 
+docs: $(VENV)/.stamp-dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --clean
+
 bench: $(VENV)/.stamp-report
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
@@ -76,12 +80,12 @@ bench: $(VENV)/.stamp-report
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
-	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output bench-results.json dist build mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Runs the benchmarks: each line beside its target and its peer. ``make bench`` is this.
+"""Run the benchmarks: each line beside its target and its peer. ``make bench`` calls this.
 
 Usage: python benchmarks [--only NAME ...] [--full | --quick] [--output bench-results.json]
 """
@@ -51,7 +51,7 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Run what was chosen, print the table, write the JSON."""
+    """Run the chosen benchmarks, print the table, write the JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME",
                         help=f"some of: {', '.join(BENCHMARKS)}")  # fmt: skip
@@ -74,7 +74,7 @@ def main() -> None:
         print(f"{monotonic() - start:4.0f} s  {name}", file=sys.stderr, flush=True)
         return list(BENCHMARKS[name](work))
 
-    # One at a time, so that nothing disturbs the figures; when they mean nothing, side by side.
+    # One at a time, so that nothing disturbs the figures. A quick run's figures mean nothing, so it runs them side by side.
     with ThreadPoolExecutor(len(chosen.only) if chosen.quick else 1) as pool:
         lines = [line for of_one in pool.map(lines_of, chosen.only) for line in of_one]
     results = {
@@ -110,7 +110,7 @@ def _processor() -> str:
 
 
 def _cpu_ticks() -> tuple[float, float, float]:
-    """(All time of all cores, of it busy or stolen, of it ours and our programs'), in seconds since some moment."""
+    """Return (time of all cores, busy or stolen part, part used by us and our programs), in seconds since some moment."""
     user, nice, system, idle, waiting, *others = (
         int(number) for number in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:9]
     )

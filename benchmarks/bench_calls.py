@@ -1,4 +1,4 @@
-"""What a measured call costs the thread that makes it, and its whole process: function, block, coroutine.
+"""Cost of a measured call to its thread and to its process: function, block, coroutine.
 
 Every round of a process times each variant in turn, the bare call among them; processes of ours and of the peer take
 turns too. Times are of the thread's CPU clock, but where the sampler's share is to be counted in.
@@ -180,7 +180,7 @@ def _over_bare(runs: list[Finished], name: str, bare: str = "bare") -> Figure | 
 
 
 def calls(effort: Effort) -> Iterator[Line]:
-    """Function and block, thread CPU; and the floor below them."""
+    """Measure function and block in thread CPU, and the floor below them."""
     many = 20_000 if effort.rounds > 1 else 2_000
     runs = interleave(
         effort,
@@ -221,7 +221,7 @@ def calls(effort: Effort) -> Iterator[Line]:
 
 
 def process_calls(effort: Effort) -> Iterator[Line]:
-    """The decorated call again, in CPU time of the whole process: sampler, readings and writing counted in."""
+    """Measure the decorated call in CPU time of the whole process, including sampler, readings and writing."""
     many = 300_000 if effort.rounds > 1 else 2_000
     runs = interleave(
         effort,
@@ -235,12 +235,12 @@ def process_calls(effort: Effort) -> Iterator[Line]:
         "decorated call, process CPU over a bare call",
         "µs", _over_bare(runs["ours"], "decorated"), 2.5,
         _over_bare(runs["peer"], "decorated"), "@track_emissions",
-        note=f"sampler and one journal write per {many} calls counted in",
+        note=f"includes the sampler and one journal write per {many} calls",
     )  # fmt: skip
 
 
 def async_calls(effort: Effort) -> Iterator[Line]:
-    """A decorated coroutine function, each step charged with its time on the CPU."""
+    """Measure a decorated coroutine function, whose steps are charged with their time on the CPU."""
     runs = interleave(
         effort,
         effort.few,
@@ -249,7 +249,7 @@ def async_calls(effort: Effort) -> Iterator[Line]:
             "peer": partial(run, _PEER_ASYNC, calls=20 if effort.rounds > 1 else 2, rounds=2 * effort.rounds),
         },
     )
-    note = "the peer's decorator measures the making of the coroutine, and nothing of what it does"
+    note = "the peer's decorator measures only the creation of the coroutine, and nothing that the coroutine does"
     for suffix, how in (("", "without suspension"), ("_suspended", "suspended once")):
         ours, peer = (_over_bare(runs[who], f"measured{suffix}", f"bare{suffix}") for who in ("ours", "peer"))
         yield Line(

@@ -1,4 +1,4 @@
-"""Whether what is cheap is also right: who is charged, and whether the parts add up to the meter. No times."""
+"""Correctness of the cheap path: the right thread is charged, and the parts add up to the meter. No times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def burn():
         pass
 
 def sleep():
-    # Beside the busy ones all the time: alone in flight, it would rightly answer for all that the process uses.
+    # Stay beside the busy threads all the time: a span alone in flight would rightly get all that the process uses.
     time.sleep(max(end - 0.5 - time.perf_counter(), 0))
 
 def run_in_threads(functions):
@@ -46,7 +46,7 @@ import ecoia
 tree = Tree(pathlib.Path("machine").absolute())
 measure_on(tree.root)
 ecoia.track(service="begin")(time.time)()
-ecoia.flush(60)  # the counters were read once: from here on what they count is ours
+ecoia.flush(60)  # the counters were read once: from here on, their energy is ours
 over = threading.Event()
 
 def use_energy():
@@ -90,7 +90,7 @@ result["sum_over_whole"] = together / whole.final_emissions_data.energy_consumed
 
 
 def exact(effort: Effort) -> Iterator[Line]:
-    """Eight threads, four busy and four asleep, on counters whose energy is known, of a host that is all ours."""
+    """Run eight threads, four busy and four asleep, on a host that is all ours and whose counters are known."""
     seconds = max(effort.seconds / 2, 0.5)
     here = str(Path(__file__).parent)
     scope = {"ECOIA_SCOPE": "host"}
@@ -110,12 +110,12 @@ def exact(effort: Effort) -> Iterator[Line]:
     yield Line(
         "sum of all records over what the counters counted, eight threads", "", figure(runs["ours"], "sum_over_whole"), 1,
         figure(runs["peer"], "sum_over_whole"), peer_what, exact=True,
-        note="to the microjoule; the peer's whole is one tracker around all threads",
+        note="to the microjoule; the peer's total is one tracker around all threads",
     )  # fmt: skip
 
 
 def _energy_of(home: Path, result: Mapping[str, Any]) -> Mapping[str, float]:
-    """What the journal says, by the command line."""
+    """Read the journal through the command line."""
     listed = subprocess.run(
         [sys.executable, "-m", "ecoia", "journal", "--json", "--home", str(home)], capture_output=True, text=True, check=True
     )

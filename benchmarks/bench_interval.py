@@ -1,4 +1,4 @@
-"""What the uncertainty of a quarter costs: the double sum over cells that share errors."""
+"""Cost of the uncertainty of a quarter: the double sum over cells that share errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for _ in range(rounds):
 
 
 def interval(effort: Effort) -> Iterator[Line]:
-    """One 95 % interval of everything, in one thread."""
+    """Compute one 95 % interval of everything, in one thread."""
     runs = interleave(effort, effort.few, {"ours": partial(run, _INTERVAL, rounds=effort.rounds)})
     what = "interval of 100 services, 4 phases, 10 sites: 12,000 cells, CPU"
     yield Line(what, "ms", figure(runs["ours"], "cpu_ms"), 1000)

@@ -1,4 +1,4 @@
-"""What a quarter's figures cost: a million ledger rows under other factors, a large organisation's intervals, a report."""
+"""Cost of a quarter's figures: a million ledger rows under other factors, a large organisation's intervals, a report."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ varying = FactorSet([Factor("FRA", at, at + HALF_HOUR_NS, 20.0 + at // HALF_HOUR
                      for at in range(first, last, HALF_HOUR_NS)], id="half-hourly", timezone=PARIS)
 
 def again():
-    # Under a factor of each half-hour, the hardest case; the rows are read once.
+    # A factor for each half-hour is the hardest case; the rows are read once.
     recorded = RowsByQuarter(frozen, "Europe/Paris")
     now = under(frozen, varying)
     found = [recalculate(report, frozen, now, recorded=(recorded, recorded)) for report in told]
@@ -102,7 +102,7 @@ result["whole"] = [data + page for data, page in zip(result["data"], result["pag
 
 
 def report(effort: Effort) -> Iterator[Line]:
-    """Recalculation, intervals, a report with its page."""
+    """Measure a recalculation, intervals, and a report with its page."""
     count, rounds = min(effort.spans, 1_000_000), min(effort.rounds, 3)
 
     def seconds(program: str, name: str) -> Figure | None:
@@ -110,7 +110,7 @@ def report(effort: Effort) -> Iterator[Line]:
         return figure(interleave(effort, 1, {"ours": timed})["ours"], name)
 
     what = "recalculation of four quarters, a million ledger rows, half-hourly factors, CPU"
-    note = "the rows are in memory; reading them comes before"
+    note = "the rows are in memory; the time to read them is not included"
     yield Line(what, "s", seconds(_RECALCULATION, "seconds"), 5, note=note)
     what = "impacts and intervals of 100 services, 4 phases, 10 sites: each phase, service, site and all, CPU"
     yield Line(what, "s", seconds(_INTERVALS, "seconds"), 1)

@@ -1,4 +1,4 @@
-"""What ecoia's own thread costs while a program works: CPU beside a busy interpreter, threads, started programs, memory."""
+"""Cost of ecoia's own thread while a program works: CPU beside a busy interpreter, threads, started programs, memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness import (
 )
 
 _FLUSH_SECONDS = 10.0
-"""Length of a window by default: a write costs this often."""
+"""Default length of a window, so time between two writes."""
 
 _BUSY = """
 import os, resource
@@ -36,7 +36,7 @@ def work(seconds):
             number += 1
 
 def beside_us():
-    # All but this thread, which does the work, and whatever programs were started.
+    # Every thread but this one, which does the work, and every program that was started.
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (process_time_ns() - thread_time_ns()) / 1e3 + (children.ru_utime + children.ru_stime) * 1e6
 
@@ -200,7 +200,7 @@ tracker.stop()
 
 
 def busy(effort: Effort) -> Iterator[Line]:
-    """CPU time of all threads but the one that works, in per cent of one core, beside an interpreter that is never idle."""
+    """Measure CPU time of all threads but the one that works, in per cent of a core, beside an interpreter that is never idle."""
     ten_hertz = {"seconds": effort.seconds, "every": 0.1}
     default = {"seconds": effort.seconds, "every": None}
     runs = interleave(
@@ -218,7 +218,10 @@ def busy(effort: Effort) -> Iterator[Line]:
     peer, peer_default = figure(runs["peer"], "share_percent"), figure(runs["peer_default"], "share_percent")
     peer_what = "measure_power_secs=0.1"
     peer_default_what = "default rate: 15 s, load every second"
-    note = "at 10 Hz the meters are read ten times a second, and shared out once; a write to the journal every 10 s is counted in"
+    note = (
+        "at 10 Hz the meters are read ten times a second, and the energy is split once a second; "
+        "includes a write to the journal every 10 s"
+    )
     ours = ("counters", "counters_default", "models")
     for name, what, beside, beside_what in (
         ("counters", "own CPU, counters of two sockets and memory at 10 Hz", peer, peer_what),
@@ -251,7 +254,7 @@ def _facts(runs: list[Finished]) -> Mapping[str, float]:
 
 
 def memory(effort: Effort) -> Iterator[Line]:
-    """Resident memory while measuring, over the same interpreter doing nothing."""
+    """Measure resident memory while measuring, over the same interpreter doing nothing."""
     seconds = min(effort.seconds, 1.2)
     runs = interleave(
         effort,
@@ -277,7 +280,7 @@ def memory(effort: Effort) -> Iterator[Line]:
 
 
 def flat(effort: Effort) -> Iterator[Line]:
-    """Growth of the resident memory over many spans, after a tenth as many to warm up."""
+    """Measure growth of resident memory over many spans, after a tenth as many to warm up."""
     tasks = 400 if effort.rounds > 1 else 4
     runs = interleave(
         effort, 1, {"ours": partial(run, _OURS_FLAT, spans=effort.spans), "peer": partial(run, _PEER_FLAT, spans=tasks)}

@@ -1,4 +1,4 @@
-"""What an inference service pays at load: the example's, asked bare, with codecarbon around each request, and with ecoia.
+"""Cost to an inference service at load: the example's, bare, with codecarbon around each request, and with ecoia.
 
 Two programs ask it: ``wrk`` as fast as it answers, ``paced_load.py`` at a fixed rate. Bare and measured are asked in turns for a
 moment, A B B A, so that a machine that slows down, or is busy with something else, slows both.
@@ -45,8 +45,8 @@ from service import app
 uvicorn.run(app, fd=socket, log_level="error", access_log=False)
 """
 
-# The service as it was before anything was added: disabled, and without the middleware. What is left of ecoia is the
-# handler's line that tells its units, some 0.3 us of a call that keeps nothing.
+# The bare service: ecoia disabled, and no middleware. Of ecoia, only the handler's line that adds units is left, some 0.3 us of
+# a call that keeps nothing.
 _BARE = "app.user_middleware.clear()"
 _PEER = (
     _BARE
@@ -70,8 +70,8 @@ app.add_middleware(TrackerEachRequest)
 """
 )
 
-# One process, asked with and without measuring: the same code differs between two processes by some per cent, which is as much
-# as what is looked for. Bare: an application of the same routes without the middleware, in a loop whose steps nobody follows.
+# One process, with and without measuring: the same code differs between two processes by some per cent, as much as the effect
+# to be measured. Bare is an application of the same routes without the middleware, in a loop whose steps ecoia doesn't follow.
 _SWITCHED = """
 import asyncio.events
 from fastapi import FastAPI
@@ -102,11 +102,11 @@ wrk.body = "[[" .. string.rep("0.5, ", 63) .. "0.5]]"
 
 @dataclass(frozen=True)
 class _Asked:
-    """What came of asking a service for some seconds."""
+    """Result of sending requests to a service for some seconds."""
 
     answered: int
     per_second: float
-    cpu_us: float  # of the whole process of the service, for each request
+    cpu_us: float  # CPU time of the service's whole process, per request
     p99_ms: float
 
 
@@ -117,7 +117,7 @@ class _Service:
         folder.mkdir()
         self._folder, self._home = folder, folder / "home"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        # uvicorn leaves it out on a socket that it is handed, and each answer would wait 40 ms for the client's acknowledgement.
+        # uvicorn doesn't set it on a socket that it is given; each answer would wait 40 ms for the client's acknowledgement.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._listener.getsockname()[1]
         assignments = f"example, socket = {str(EXAMPLE)!r}, {self._listener.fileno()}\n"
@@ -133,7 +133,7 @@ class _Service:
 
     def __enter__(self) -> _Service:
         try:
-            self.paced(20, 1)  # it answers, and what is loaded at the first request is loaded
+            self.paced(20, 1)  # wait until it answers, and has loaded what its first request loads
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -146,24 +146,24 @@ class _Service:
         end_helpers(self._home)
 
     def switch(self, to: str) -> None:
-        """To the ``bare`` application, or the ``measured`` one."""
+        """Switch to the ``bare`` or the ``measured`` application."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         connection.request("GET", f"/switch?{to}")
         connection.getresponse().read()
         connection.close()
 
     def beside_ns(self) -> int:
-        """CPU time of all threads but the first: what measures in the background."""
+        """CPU time of all threads but the first, so of the measuring in the background."""
         threads = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((each / "schedstat").read_text().split()[0]) for each in threads if each.name != str(self._process.pid))
 
     def resident_mib(self) -> float:
-        """What of its process is in memory, shared pages included."""
+        """Resident memory of its process, shared pages included."""
         rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text(encoding="ascii")
         return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Rss:"))) / 1024
 
     def paced(self, rate: float, seconds: float) -> _Asked:
-        """Asked at a fixed rate."""
+        """Send requests at a fixed rate."""
         before_ns = time.clock_gettime_ns(self._clock)
         told = json.loads(
             _output(sys.executable, PACED_LOAD, "--port", self.port, "--rate", rate, "--seconds", seconds, "--connections", 32)
@@ -175,7 +175,7 @@ class _Service:
         return _Asked(answered, answered / told["seconds"], used_ns / answered / 1e3, told["p99_ms"])
 
     def as_fast_as_it_answers(self, seconds: float) -> _Asked:
-        """Asked by ``wrk``."""
+        """Send requests with ``wrk``."""
         script = self._folder / "post.lua"
         script.write_text(_POST, encoding="ascii")
         before_ns = time.clock_gettime_ns(self._clock)
@@ -204,7 +204,7 @@ def _found(pattern: str, text: str) -> str:
 
 
 class _Away:
-    """A tracking server of which nothing comes for ``seconds``, and then that it is out of order."""
+    """Run a tracking server that stays silent for ``seconds``, then answers that it is out of order."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -234,11 +234,11 @@ class _Away:
 
 
 Rounds = list[Mapping[str, tuple[_Asked, _Asked]]]
-"""Each round asked every variant twice."""
+"""Figures of a round, in which every variant ran twice."""
 
 
 def _in_turns(rounds: int, ask: Mapping[str, Callable[[], _Asked]]) -> Rounds:
-    """ABBA, ABBA: both of what each gave in a round."""
+    """Run ABBA, ABBA, and return both results of each variant in a round."""
     done: Rounds = []
     for _ in range(rounds):
         there = {name: one() for name, one in ask.items()}
@@ -253,7 +253,7 @@ def _mean(pair: tuple[_Asked, _Asked], name: str) -> float:
 
 
 Sets = list[Rounds]
-"""Rounds, by the process that was asked."""
+"""Rounds by process."""
 
 
 def _over_bare(sets: Sets, variant: str, name: str) -> list[list[float]]:
@@ -277,7 +277,7 @@ def _figure_of(sets: Sets, variant: str, name: str) -> Figure | None:
 
 
 def _bootstrap(values: list[list[float]], draws: int = 10_000) -> Figure:
-    """The median over all rounds, with the 95 % interval of such medians of sets, and of their rounds, drawn again from these."""
+    """Return the median over all rounds and its bootstrap 95 % interval, with sets and their rounds resampled."""
     chance = random.Random(20261126)
     medians = sorted(
         statistics.median(chain(*(chance.choices(rounds, k=len(rounds)) for rounds in chance.choices(values, k=len(values)))))
@@ -318,7 +318,7 @@ def _lines_at_a_rate(variants: Mapping[str, Sets]) -> Iterator[Line]:
     assert spread is not None
     rate = statistics.mean(asked.per_second for pair in of_bare for asked in pair)
     at_rate = f"at {round(rate, -1):,.0f} requests a second"
-    of_p99 = f"{at_rate}; {_HOW}; the target is by how much the bare service differs from itself within a round (the floor below)"
+    of_p99 = f"{at_rate}; {_HOW}; the target is the difference of the bare service from itself within a round (the floor below)"
     for (name, sets), how in zip(variants.items(), ("", ", MLflow refusing", ", MLflow answering after 5 s"), strict=True):
         yield Line(
             f"service at a fixed rate{how}: process CPU a request, over bare", "µs",
@@ -335,7 +335,7 @@ def _lines_at_a_rate(variants: Mapping[str, Sets]) -> Iterator[Line]:
 
 
 def _growth_bytes(service: _Service, requests: int) -> float:
-    """Resident memory more for each request, after a tenth as many to warm up."""
+    """Return the growth of resident memory per request, after a tenth as many to warm up."""
     service.paced(MEMORY_RATE, requests / MEMORY_RATE / 10)
     before_mib = service.resident_mib()
     service.paced(MEMORY_RATE, requests / MEMORY_RATE)
@@ -343,13 +343,13 @@ def _growth_bytes(service: _Service, requests: int) -> float:
 
 
 def _rate_of(bare: _Service, seconds: float) -> float:
-    """What the bare service holds with a third to spare: else what is measured is how it falls behind."""
+    """Return a rate that the bare service holds with a third to spare, so that it never falls behind."""
     return min(RATE, max(bare.paced(3 * RATE, seconds).per_second for _ in range(3)) / 1.5)
 
 
 @contextmanager
 def _started(folder: Path, model: Path, variants: Mapping[str, tuple[str, Mapping[str, str]]]) -> Iterator[dict[str, _Service]]:
-    """A set of processes, one of each variant."""
+    """Start a set of processes, one of each variant."""
     folder.mkdir()
     with ExitStack() as stack:
         yield {
@@ -359,7 +359,7 @@ def _started(folder: Path, model: Path, variants: Mapping[str, tuple[str, Mappin
 
 
 def _both_ways(ask: Callable[[_Service], _Asked], service: _Service, variant: str = "ours") -> dict[str, Callable[[], _Asked]]:
-    """Ask a switched service bare, and measured: then what its background thread used for each request is in it."""
+    """Send requests to a switched service, bare and measured; measured includes its background thread's CPU time per request."""
 
     def asked_as(name: str) -> _Asked:
         service.switch("bare" if name == "bare" else "measured")
@@ -372,7 +372,7 @@ def _both_ways(ask: Callable[[_Service], _Asked], service: _Service, variant: st
 
 
 def serving(effort: Effort) -> Iterator[Line]:
-    """The example service under ``wrk`` and at a fixed rate, over many requests, and while MLflow is away."""
+    """Measure the example service under ``wrk``, at a fixed rate, over many requests, and while MLflow is away."""
     sets, rounds, seconds = (1, 1, 0.2) if effort.rounds == 1 else (4, 8, 0.5)
     has_wrk = shutil.which("wrk") is not None
     if not has_wrk:

@@ -1,4 +1,4 @@
-"""What ecoia costs where a program begins and ends: import, first region, exit."""
+"""Cost of ecoia where a program begins and ends: import, first region, exit."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _PEER_MOST_SECONDS = 30.0
 
 
 def imports(effort: Effort) -> Iterator[Line]:
-    """``import ecoia`` in a virtual environment that holds nothing else; bare is the same interpreter without the import."""
+    """Measure ``import ecoia`` in a virtual environment that holds nothing else; bare is the interpreter without the import."""
     import ecoia
 
     with tempfile.TemporaryDirectory(prefix="ecoia-bench-venv-") as folder:
@@ -104,13 +104,13 @@ def imports(effort: Effort) -> Iterator[Line]:
             "peer_bare": partial(run, _IMPORT.format(statement="pass")),
             "peer": partial(run, _IMPORT.format(statement="import codecarbon")),
         }
-        interleave(effort, 1, variants)  # compiles, and fills the file cache
+        interleave(effort, 1, variants)  # compile, and fill the file cache
         runs = interleave(effort, effort.processes, variants)
     ours, bare, peer, peer_bare = runs["ours"], runs["bare"], runs["peer"], runs["peer_bare"]
     yield Line(
         "import ecoia, CPU of the whole process over bare",
         "ms", over(_cpu(ours), _cpu(bare), 1e3), 15, over(_cpu(peer), _cpu(peer_bare), 1e3), "import",
-        note="start and end of the interpreter included; bare venv, ecoia alone on its path, site on",
+        note="includes start and end of the interpreter; bare venv, ecoia alone on its path, `site` enabled",
         facts={"statement_wall_ms": figure(ours, "wall_ms").median, "statement_cpu_ms": figure(ours, "cpu_ms").median,
                "bare_process_cpu_ms": Figure.of(_cpu(bare)).median * 1e3},
     )  # fmt: skip
@@ -125,7 +125,7 @@ def imports(effort: Effort) -> Iterator[Line]:
 
 
 def first_region(effort: Effort) -> Iterator[Line]:
-    """From entering the first span of a process to having left it, nothing done inside; imports are over."""
+    """Measure the first span of a process, from entering it to having left it, with nothing inside, after all imports."""
     runs = interleave(effort, effort.rounds, {"ours": partial(run, _OURS_FIRST), "peer": partial(run, _PEER_FIRST)})
     yield Line(
         "first region of a process, cold, wall",
@@ -134,7 +134,7 @@ def first_region(effort: Effort) -> Iterator[Line]:
 
 
 def exits(effort: Effort) -> Iterator[Line]:
-    """From the last line of a program to the end of its process, over the same program with ecoia switched off."""
+    """Measure from the last line of a program to the end of its process, over the same program with ecoia switched off."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:  # the kernel accepts; nobody ever answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         sent = {"ECOIA_DELIVERY": "helper"}
@@ -166,13 +166,13 @@ def exits(effort: Effort) -> Iterator[Line]:
             peer, ending = Figure.of([_PEER_MOST_SECONDS * 1e3]), f"; the peer was killed after {_PEER_MOST_SECONDS:.0f} s"
     peer_what = "online with its API, stop() and exit"
     ends = {name: [each.exit_seconds for each in of] for name, of in runs.items()}
-    note = "tracking server that accepts and never answers" + ending
+    note = "the tracking server accepts and never answers" + ending
     yield Line("exit, server silent, wall", "ms", over(ends["silent"], ends["off"], 1e3), 100, peer, peer_what,
                note=note)  # fmt: skip
     yield Line("exit, connection refused, wall", "ms", over(ends["refused"], ends["off"], 1e3), 100)
     yield Line(
         "exit of a script that ends before its meters are found, wall", "ms", over(ends["short"], ends["short_off"], 1e3),
-        note="it waits for its meters rather than lose all that it measured: 2 s at most",
+        note="it waits for its meters, at most 2 s, so as not to lose all that it measured",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What following all services of a host costs: ``ecoia watch --rules`` beside a hundred pods."""
+"""Cost of following all services of a host: ``ecoia watch --rules`` beside a hundred pods."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tell(text):
 def sample():
     while len(told) < 10:
         time.sleep(0.1)
-    time.sleep(2)  # the first looks, and what is loaded once
+    time.sleep(2)  # the first readings, and modules that are loaded once
     result["share_percent"] = []
     for _ in range(rounds):
         before_ns, start = time.process_time_ns(), time.perf_counter()
@@ -65,12 +65,13 @@ finally:
 
 
 def watch(effort: Effort) -> Iterator[Line]:
-    """Own CPU beside a hundred pods of three processes, and a hundred groups that no rule means."""
+    """Measure its CPU time beside a hundred pods of three processes and a hundred groups that no rule matches."""
     runs = interleave(effort, 1, {"ours": partial(run, _WATCH, pods=100, rounds=effort.few, seconds=10 * effort.seconds // 3)})
     yield Line(
         "own CPU of ecoia watch --rules, 100 pods of three processes",
         "% of a core",
         figure(runs["ours"], "share_percent"),
         1.0,
-        note="100 groups more that no rule means; the groups are files in a folder, the processes are real; a write every 10 s",
+        note="beside them, 100 more groups that no rule matches; the groups are files in a folder, the processes are real; "
+        "a write every 10 s",
     )

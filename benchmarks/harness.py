@@ -1,4 +1,4 @@
-"""What every benchmark shares: programs in fresh processes, figures over rounds, and lines with target and peer.
+"""Shared by all benchmarks: programs in fresh processes, figures over rounds, and lines with target and peer.
 
 A benchmark is a function that takes ``Effort`` and yields ``Line``. What it measures are program texts: each runs in a
 process of its own, in an empty folder, with a journal home of its own, and puts its figures into ``result``.
@@ -21,35 +21,35 @@ from time import perf_counter_ns
 from typing import Any
 
 UNREACHABLE = "http://127.0.0.1:9"
-"""The discard port of this machine, where nobody listens: the only place that a peer may try to call."""
+"""The discard port of this machine, where nothing listens. A peer may call nowhere else."""
 
 CODECARBON_IMPORT = """
 from codecarbon import OfflineEmissionsTracker, track_emissions
 offline = dict(country_iso_code="FRA", save_to_file=False, log_level="critical", allow_multiple_runs=True)
 """
-"""As cheap as codecarbon can be had: no file, no log, no network."""
+"""The cheapest way to run codecarbon: no file, no log, no network."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work to put into the figures."""
+    """Amount of work to put into the figures."""
 
     rounds: int = 5  # in each process
-    processes: int = 15  # of what is over in a moment: import
-    few: int = 2  # of what takes seconds, and gives several values each
-    seconds: int = 3  # for which a busy process is watched
+    processes: int = 15  # for what takes a moment: import
+    few: int = 2  # for what takes seconds, and gives several values each
+    seconds: int = 3  # how long a busy process is watched
     spans: int = 1_000_000
-    peers: bool = True  # without them the columns of the peer stay empty
+    peers: bool = True  # without peers, their columns stay empty
 
     @classmethod
     def quick(cls) -> Effort:
-        """Enough to see that every benchmark runs; the figures mean nothing."""
+        """Return the least effort that shows that every benchmark runs; the figures mean nothing."""
         return cls(rounds=1, processes=1, few=1, seconds=1, spans=20_000)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What repeated rounds gave: the median, and the quartiles as its spread."""
+    """Result of repeated rounds: the median, and the quartiles as its spread."""
 
     median: float
     low: float
@@ -58,7 +58,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figure | None:
-        """None where nothing was run."""
+        """Return the figure of some values; None if there are none."""
         if not values:
             return None
         low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
@@ -91,7 +91,7 @@ class Line:
 
     @property
     def ratio(self) -> float | None:
-        """The peer's figure over ours; None where there is no peer, or ours is not above zero."""
+        """The peer's figure over ours; None without a peer, or if ours is not above zero."""
         return self.peer.median / self.ours.median if self.peer and self.ours and self.ours.median > 0 else None
 
     @property
@@ -105,10 +105,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended."""
+    """Result of a program that has ended."""
 
     result: dict[str, Any]
-    cpu_seconds: float  # of the whole process, start and end of the interpreter included
+    cpu_seconds: float  # whole process, including start and end of the interpreter
     exit_seconds: float  # from the last line of the program to the end of its process
 
 
@@ -181,8 +181,8 @@ def run(
 
 
 def environment_of(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """What a program finds in its environment, see ``run``."""
-    # Without a bytecode cache every import would compile its sources first, which nobody's second run does.
+    """Return the environment of a program, see ``run``."""
+    # Without a bytecode cache every import would compile its sources first, which only a first run does.
     steering = ("ECOIA_", "MLFLOW_", "CODECARBON_", "PYTHONDONTWRITEBYTECODE")
     env = {
         name: value
@@ -195,7 +195,7 @@ def environment_of(home: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _await_end(pid: int, timeout_seconds: float, beside: Callable[[], object] | None) -> int | None:
-    """The instant at which a child ended, which is left to be reaped; None when it did not end in time."""
+    """Return when a child ended, without reaping it; None if it did not end in time."""
     descriptor = os.pidfd_open(pid)
     try:
         deadline_ns = perf_counter_ns() + round(timeout_seconds * 1e9)
@@ -210,10 +210,10 @@ def _await_end(pid: int, timeout_seconds: float, beside: Callable[[], object] | 
 
 
 def end_helpers(home: Path) -> None:
-    """End the delivery helper that a program left behind: what names this program's journal home in its environment."""
+    """End the delivery helper that a program left behind: the process with this program's journal home in its environment."""
     wanted = f"ECOIA_HOME={home}".encode()
     found = True
-    while found:  # one that is being started may show only when the one that starts it is gone
+    while found:  # a helper that is being started may appear only after its parent is gone
         found = False
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -221,7 +221,7 @@ def end_helpers(home: Path) -> None:
                     os.kill(int(folder.name), signal.SIGKILL)
                     found = True
             except OSError:
-                continue  # somebody else's, or gone
+                continue  # another user's, or gone
 
 
 def interleave(effort: Effort, rounds: int, variants: Mapping[str, Callable[[], Finished]]) -> dict[str, list[Finished]]:
@@ -239,7 +239,7 @@ def interleave(effort: Effort, rounds: int, variants: Mapping[str, Callable[[], 
 
 
 def figure(runs: Sequence[Finished], name: str, scale: float = 1.0) -> Figure | None:
-    """The figure over all that the runs left under ``name``: numbers, or lists of them."""
+    """Return the figure over all values that the runs left under ``name``: numbers, or lists of numbers."""
     values: list[float] = []
     for each in runs:
         value = each.result[name]
@@ -248,7 +248,7 @@ def figure(runs: Sequence[Finished], name: str, scale: float = 1.0) -> Figure | 
 
 
 def over(runs: Sequence[float], bare: Sequence[float], scale: float = 1.0) -> Figure | None:
-    """The figure of the differences, round by round: what was measured beside each other is compared."""
+    """Return the figure of the differences, round by round, so that neighbours in time are compared."""
     return Figure.of([(a - b) * scale for a, b in zip(runs, bare, strict=bool(runs))])
 
 
@@ -258,7 +258,7 @@ def resident_mib():
         sizes = {line.split()[0]: int(line.split()[1]) for line in file.readlines()[1:]}
     return sizes["Rss:"] / 1024
 """
-"""Source of ``resident_mib()``: what of this process is in memory, shared pages included."""
+"""Source of ``resident_mib()``: resident memory of this process, shared pages included."""
 
 SAMPLE_EVERY = """
 def sample_every(seconds):
@@ -266,7 +266,7 @@ def sample_every(seconds):
     assert hasattr(RaplMeter, "reading_seconds"), "how often a meter is read is told elsewhere now"
     RaplMeter.reading_seconds = seconds
 """
-"""Source of ``sample_every(seconds)``: the one place that knows how counters are read more often than once a second."""
+"""Source of ``sample_every(seconds)``, the one place that knows how to read counters more often than once a second."""
 
 ON_ROOT = """
 def measure_on(root):
@@ -274,11 +274,11 @@ def measure_on(root):
     import ecoia.meters
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=pathlib.Path(root))
 """
-"""Source of ``measure_on(root)``: the one place that knows how meters are shown another machine's files."""
+"""Source of ``measure_on(root)``, the one place that knows how to show meters another machine's files."""
 
 
 class Tree:
-    """A machine with counters: two sockets, each with its memory, in a folder. Its counters go on when told to."""
+    """A machine with counters in a folder: two sockets, each with its memory. Its counters move on request."""
 
     def __init__(self, folder: Path) -> None:
         from ecoia.testing.hardware import PowercapTree
@@ -299,7 +299,7 @@ class Tree:
 
 
 def run_on_counters(program: str, **parameters: Any) -> Finished:
-    """Run a program, which finds ``root``, on a machine with counters that go on while it runs."""
+    """Run a program that finds ``root`` on a machine with counters that move while it runs."""
     with tempfile.TemporaryDirectory(prefix="ecoia-bench-tree-") as folder:
         tree = Tree(Path(folder))
         return run(program, root=folder, beside=tree.advance, after=_check_counters_were_read, **parameters)

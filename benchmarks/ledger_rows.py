@@ -1,4 +1,4 @@
-"""Ledger rows of a made-up organisation, as many as wanted."""
+"""Ledger rows of a made-up organisation, in any number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PHASES = ("inference", "training", "evaluation", "data-preparation")
 
 
 def rows(count: int, quarters: Sequence[Quarter], services: int, phases: int, instances: int) -> list[dict[str, Any]]:
-    """About ``count`` rows, spread over the half-hours of some quarters; every third service has a graphics card."""
+    """Return about ``count`` rows, spread over the half-hours of some quarters; every third service has a GPU."""
     numbers, made = random.Random(1), []
     cells = [(s, p, i) for s in range(services) for p in range(phases) for i in range(instances)]
     for quarter in quarters:

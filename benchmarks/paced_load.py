@@ -1,4 +1,4 @@
-"""Asks a server at a fixed rate, whether it keeps up or not, and prints what came of it as JSON.
+"""Send requests to a server at a fixed rate, whether it keeps up or not, and print the result as JSON.
 
 A request's latency counts from the moment at which it was due, so a server that falls behind cannot hide it.
 
@@ -17,7 +17,7 @@ import time
 
 
 class Client(threading.Thread):
-    """One connection, kept open: every so many seconds a request is due on it."""
+    """One open connection, on which a request is due at a fixed interval."""
 
     def __init__(self, port: int, request: bytes, dues: list[float]) -> None:
         super().__init__(daemon=True)
@@ -47,7 +47,7 @@ class Client(threading.Thread):
 
 
 def answered(connection: socket.socket) -> bool:
-    """Whether a whole answer came, and a good one."""
+    """Return whether a whole answer came, without an error."""
     got = b""
     while b"\r\n\r\n" not in got:
         part = connection.recv(65536)
@@ -65,7 +65,7 @@ def answered(connection: socket.socket) -> bool:
 
 
 def main() -> None:
-    """Ask, and print the figures."""
+    """Send the requests and print the figures."""
     parser = argparse.ArgumentParser(prog="paced_load", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True, help="requests a second")

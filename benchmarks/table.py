@@ -1,4 +1,4 @@
-"""The table of a run, in Markdown, from its JSON.
+"""Print the table of a run, in Markdown, from its JSON.
 
 Usage: python benchmarks/table.py [bench-results.json]
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """One row a line, medians with their quartiles; below it the notes and the machine."""
+    """Return the table, one row per line, medians with their quartiles, then the notes and the machine."""
     peer = f"codecarbon {results['machine']['codecarbon']}"
     rows = [("what", "unit", "ecoia", "target", "", peer, "ratio", "what of codecarbon"), *map(_row, results["lines"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -23,7 +23,7 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def machine(facts: Mapping[str, Any]) -> str:
-    """Where and when, and what may have disturbed it."""
+    """Return one sentence: where and when the run was, and what may have disturbed it."""
     return (
         f"{facts['date']}, {facts['effort']} run of {facts['seconds']:.0f} s: {facts['processor']}, {facts['cores']} cores, "
         f"{facts['system']}, Python {facts['python']}, ecoia {facts['ecoia']}, codecarbon {facts['codecarbon']}. "
@@ -53,7 +53,7 @@ def _figure(figure: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, and no more than are whole."""
+    """Write three significant digits, or a whole number from 100."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 

@@ -1,7 +1,7 @@
-"""GPUs on a compiled NVML library that pynvml loads as it would load NVIDIA's; AMD's on a stand-in for its package.
+"""GPUs on a compiled NVML library that pynvml loads like NVIDIA's; AMD's on a fake of its package.
 
-Each program below runs in a process of its own, since a library once loaded stays. What that leaves unchecked stands in
-docs/measurement.md.
+Each program below runs in its own process, since a loaded library stays loaded. docs/measurement.md lists what this leaves
+unchecked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DIVIDED = Gpu("GPU-cccc4444-0000", True, (FIRST, SECOND))
         ("2, 0", [C, A]),
         ("GPU-bbbb3333-0000", [C]),
         ("GPU-bbbb", [C]),
-        ("GPU-aaaa", []),  # two begin so
+        ("GPU-aaaa", []),  # two GPUs begin like this
         ("0,7,1", [A]),
         ("0,-1,1", [A]),
         ("1,GPU-cccc,0", [B]),
@@ -83,11 +83,11 @@ def test_a_divided_gpu_named_as_a_whole_stands_for_its_only_instance(visible: st
         ("0x030000", "0x10de", "no-driver"),  # NVIDIA with a screen
         ("0x038000", "0x1002", "no-driver"),  # AMD Instinct MI200
         ("0x120000", "0x1002", "no-driver"),  # AMD Instinct MI300
-        ("0x040300", "0x10de", "no-device"),  # the card's sound
-        ("0x030000", "0x8086", "no-device"),  # graphics inside the CPU, whose package is measured
+        ("0x040300", "0x10de", "no-device"),  # the sound device of the card
+        ("0x030000", "0x8086", "no-device"),  # graphics inside the CPU, which is part of the measured package
     ],
 )
-def test_a_gpu_without_driver_is_told_from_no_gpu(tmp_path: Path, device_class: str, vendor: str, name: str) -> None:
+def test_a_gpu_without_a_driver_differs_from_no_gpu(tmp_path: Path, device_class: str, vendor: str, name: str) -> None:
     assert hardware.gpu_on_bus(tmp_path) is None
     add_pci_device(tmp_path, "0000:00:01.0", device_class="0x060000", vendor="0x8086")
     assert hardware.gpu_on_bus(tmp_path) is False
@@ -112,7 +112,7 @@ from ecoia.testing.hardware import FakeGpu, FakeInstance, FakeNvml, FakeProcess,
 fake, root = FakeNvml(Path(sys.argv[1])), Path(sys.argv[2])
 ME, OTHER = os.getpid(), 4_000_001
 A, B = "GPU-11111111-aaaa", "GPU-22222222-bbbb"
-nvml.USERS_SECONDS = nvml.RENEWAL_SECONDS = 0  # ask at each reading: here, readings follow at once
+nvml.USERS_SECONDS = nvml.RENEWAL_SECONDS = 0  # ask at each reading, since readings follow at once here
 told = {}
 
 def gpu(pids=(ME,)):
@@ -136,7 +136,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> FakeNvml:
 
 @pytest.fixture
 def on_gpus(fake: FakeNvml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Run a program on the fake driver, on a host where each process has one id; returns what it puts into ``told``."""
+    """Run a program on the fake driver, on a host where each process has one id; return what it puts into ``told``."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     root = tmp_path / "root"
     add_pci_device(root, "0000:01:00.0", device_class="0x030200", vendor=hardware.NVIDIA)
@@ -178,7 +178,7 @@ told["shared"], told["lost"] = meter.shared_devices, meter.lost()
 
 
 def test_a_live_gpu_is_followed_to_one_step_of_its_counter(on_gpus: OnGpus) -> None:
-    """It draws 300 W and shows it ten times a second; nothing else is between the two clocks."""
+    """The GPU draws 300 W and updates its counter ten times a second; both clocks bound the energy."""
     told = on_gpus("""
 fake.show(counted(A, 10_000, drift_milliwatts=300_000))
 before = time.perf_counter(); meter = gpu(); begun = time.perf_counter()
@@ -197,7 +197,7 @@ told["readings"] = readings
     assert all(reading >= 0 and reading % step == 0 for reading in told["readings"]), "it moves in steps, like a real one"
 
 
-def test_a_gpu_without_counter_is_its_power_integrated_and_labelled_so(on_gpus: OnGpus) -> None:
+def test_a_gpu_without_a_counter_is_integrated_from_its_power_and_labelled(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(powered(A, 100_000))
 before = time.perf_counter(); meter = gpu(); begun = time.perf_counter()
@@ -212,7 +212,7 @@ told["method"], told["seconds"] = meter.method.name, meter.reading_seconds
     assert least - 1 <= told["used"] <= most + 1, "a trapezoid between our own time stamps"
 
 
-def test_each_device_is_read_its_own_way_and_the_weakest_gives_the_name(on_gpus: OnGpus) -> None:
+def test_each_device_is_read_in_its_own_way_and_the_weakest_method_names_the_sum(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(counted(A, 0), powered(B, 0))
 meter = gpu()
@@ -250,7 +250,7 @@ told["read"] = None if isinstance(meter, meters.Absence) else read(meter)
 
 
 def test_gpus_of_another_job_are_neither_read_nor_numbered(on_gpus: OnGpus) -> None:
-    """A batch system lets a job open its own GPUs only; CUDA numbers those from 0."""
+    """A batch system lets a job open only its own GPUs; CUDA numbers them from 0."""
     told = on_gpus(
         """
 fake.show(counted(A, 0, error=4), counted(B, 0))
@@ -269,7 +269,7 @@ told["none"] = gpu().name
 # --- devices that fail ---------------------------------------------------------------------------------------------
 
 
-def test_a_gpu_that_does_not_answer_is_unread_not_zero_and_its_counter_tells_the_rest_later(on_gpus: OnGpus) -> None:
+def test_a_gpu_that_does_not_answer_is_unread_not_zero_and_its_counter_fills_the_gap_later(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(counted(A, 100), counted(B, 0))
 meter = gpu()
@@ -284,7 +284,7 @@ told["resets"] = meter.lost()
     assert told["resets"] == {}
 
 
-def test_of_a_gpu_without_counter_the_time_without_answer_is_lost_not_guessed(on_gpus: OnGpus) -> None:
+def test_a_gpu_without_a_counter_loses_the_time_without_an_answer(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(powered(A, 1_000_000), counted(B, 0))
 meter = gpu()
@@ -298,7 +298,7 @@ told["back"] = [read(meter), read(meter)]
     assert told["back"] == [None, 4_000], "nothing to integrate from, then 0 W; the other GPU's counter catches up"
 
 
-def test_a_counter_that_begins_again_is_bridged_by_power_and_flagged(on_gpus: OnGpus) -> None:
+def test_a_counter_that_restarts_is_bridged_by_power_and_flagged(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(counted(A, 5_000_000), counted(B, 0))
 before = time.perf_counter(); meter = gpu(); begun = time.perf_counter()
@@ -319,8 +319,8 @@ told["without power"] = [read(meter), meter.lost(), read(meter)]
     assert told["without power"] == [None, {"gpu-counter-reset": 1}, 0]
 
 
-def test_after_a_driver_is_loaded_again_reading_goes_on(on_gpus: OnGpus) -> None:
-    """Handles and the initialisation are void then; a second user of NVML in the process keeps its own."""
+def test_reading_continues_after_a_driver_reload(on_gpus: OnGpus) -> None:
+    """A reload makes handles and the initialisation void; a second user of NVML in the process keeps its own."""
     told = on_gpus("""
 import pynvml
 fake.show(counted(A, 5))
@@ -340,7 +340,7 @@ told["on"] = read(meter)
     assert told["users"] == [1, 1]
 
 
-def test_a_driver_that_stays_away_is_not_asked_all_the_time(on_gpus: OnGpus) -> None:
+def test_a_driver_that_stays_away_is_asked_rarely(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 import pynvml
 nvml.RENEWAL_SECONDS = 1.0
@@ -376,7 +376,7 @@ meter._renew()
 told["theirs"] = pynvml.nvmlDeviceGetCount()
 pynvml.nvmlShutdown()
 told["after"] = read(meter)
-# A host that ends more than it began ends ours too, once: then we begin again.
+# A host program that shuts NVML down too often ends our use too, once; then we initialise again.
 pynvml.nvmlShutdown()
 fake.show(counted(A, 8))
 told["again"] = [read(meter), read(meter)]
@@ -384,7 +384,7 @@ told["again"] = [read(meter), read(meter)]
     assert told == {"ours": 1_000, "theirs": 1, "after": 0, "again": [None, 2_000]}
 
 
-def test_a_gpu_lost_from_the_beginning_is_missing_for_who_uses_it_only(on_gpus: OnGpus) -> None:
+def test_a_gpu_lost_from_the_start_is_missing_only_for_its_users(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 fake.show(counted(A, 0), counted(B, 0, error=15))
 found = meters.detect(load(), root=root)
@@ -427,7 +427,7 @@ told["parent"] = read(meter)
 
 
 def test_the_claims_of_two_processes_add_up_to_the_counter(on_gpus: OnGpus) -> None:
-    """By utilisation while either is busy, by number at rest: nothing is lost or counted twice over 300 readings."""
+    """Shares follow utilisation while either is busy, and numbers at rest: 300 readings lose nothing and count nothing twice."""
     told = on_gpus("""
 import random
 chance = random.Random(3)
@@ -453,7 +453,7 @@ told["each"] = [claim / (1000 * counter) for claim in claims]
     assert all(0.3 < part < 0.7 for part in told["each"])
 
 
-def test_ours_is_our_part_of_the_utilisation_and_the_last_one_lasts_until_the_next_sample(on_gpus: OnGpus) -> None:
+def test_our_share_follows_the_utilisation_and_lasts_until_the_next_sample(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 both = (FakeProcess(ME), FakeProcess(OTHER, graphics=True))
 seen = (FakeSample(ME, 5, 100),)
@@ -482,21 +482,21 @@ told["at rest"] = use(700, FakeSample(OTHER, 9, 10))
     }
 
 
-def test_what_ended_before_the_reading_is_still_told_apart(on_gpus: OnGpus) -> None:
+def test_processes_that_ended_before_the_reading_keep_their_share(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 CHILD = 4_000_002
 ours = [ME, CHILD]
 fake.show(counted(A, 0, processes=(FakeProcess(ME), FakeProcess(CHILD))))
 meter = gpu(ours)
 read(meter)
-ours.remove(CHILD)  # both it and a stranger end; the driver's samples remember them
+ours.remove(CHILD)  # it and another user's process end; the driver's samples still hold them
 fake.show(counted(A, 100, processes=(FakeProcess(ME),), samples=(FakeSample(CHILD, 5, 30), FakeSample(OTHER, 5, 10))))
 told["used"], told["shared"] = read(meter), meter.shared_devices
 """)
     assert told == {"used": 75_000, "shared": []}
 
 
-def test_a_gpu_whose_driver_does_not_tell_the_parts_is_claimed_whole_and_marked(on_gpus: OnGpus) -> None:
+def test_a_gpu_that_the_driver_cannot_split_is_claimed_whole_and_marked(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 both = (FakeProcess(ME), FakeProcess(OTHER))
 fake.show(counted(A, 0), counted(B, 0))
@@ -523,7 +523,7 @@ told["lost"] = meter.lost()
 
 
 def test_in_a_container_that_hides_process_ids_a_used_gpu_is_claimed_whole_and_marked(on_gpus: OnGpus) -> None:
-    """On the host itself, a list without us means that it is others who use it."""
+    """On the host itself, a list without our ids means that others use the GPU."""
     told = on_gpus("""
 others = dict(processes=(FakeProcess(OTHER),), samples=(FakeSample(OTHER, 5, 50),))
 fake.show(counted(A, 0, **others))
@@ -540,7 +540,7 @@ told["found"] = [read(container), container.shared_devices]
     assert told["found"] == [1_000, []]
 
 
-def test_who_uses_a_gpu_is_not_asked_at_every_reading(on_gpus: OnGpus) -> None:
+def test_the_users_of_a_gpu_are_not_listed_at_every_reading(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 nvml.USERS_SECONDS = 3600
 asked = []
@@ -595,7 +595,7 @@ told["why"] = codecarbon_adapter.explain_gpu(found[0].method)
 
 
 def test_an_instance_shared_by_processes_is_marked_by_its_own_id(on_gpus: OnGpus) -> None:
-    """The driver tells no utilisation there; who uses the other instances is none of our business."""
+    """The driver gives no utilisation of instances; the users of the other instances play no part."""
     told = on_gpus(
         _DIVIDED
         + """
@@ -627,7 +627,7 @@ told["reloaded"] = [read(meter), read(meter)]
     assert told == {"only one": ["MIG-33-aa"], "reloaded": [None, 3_000]}
 
 
-def test_an_instance_of_a_gpu_without_counter_has_its_part_of_the_power(on_gpus: OnGpus) -> None:
+def test_an_instance_of_a_gpu_without_a_counter_has_its_share_of_the_power(on_gpus: OnGpus) -> None:
     told = on_gpus(
         _DIVIDED
         + """
@@ -644,7 +644,7 @@ told["method"], told["seconds"] = meter.method.name, meter.reading_seconds
     assert least - 1 <= told["used"] <= most + 1
 
 
-def test_a_divided_gpu_of_which_the_part_is_not_known_is_missing_with_a_remedy(on_gpus: OnGpus) -> None:
+def test_a_divided_gpu_with_an_unknown_instance_is_missing_with_a_remedy(on_gpus: OnGpus) -> None:
     told = on_gpus(
         _DIVIDED
         + """
@@ -676,7 +676,7 @@ assert pynvml._nvmlLib_refcount == 0, "NVML is let go where there is nothing to 
 # --- what it costs the host ----------------------------------------------------------------------------------------
 
 
-def test_measuring_nvidia_loads_no_codecarbon_starts_no_program_and_says_nothing(on_gpus: OnGpus) -> None:
+def test_measuring_nvidia_loads_no_codecarbon_starts_no_program_and_logs_nothing(on_gpus: OnGpus) -> None:
     told = on_gpus("""
 import logging, threading
 logging.basicConfig(level=logging.DEBUG)
@@ -694,7 +694,7 @@ told["threads"] = threading.active_count()
 
 
 @pytest.mark.parametrize("driver", ["no library", "not loaded", "no gpu"])
-def test_where_no_nvidia_driver_answers_amd_is_asked_only_if_it_can_be_there(on_gpus: OnGpus, driver: str) -> None:
+def test_amd_is_asked_only_if_its_gpu_can_be_there(on_gpus: OnGpus, driver: str) -> None:
     told = on_gpus(
         """
 if sys.argv[1] and os.environ["DRIVER"] == "not loaded":
@@ -715,8 +715,8 @@ told["loaded"] = [name for name in ("codecarbon", "pynvml") if name in sys.modul
 # --- codecarbon ----------------------------------------------------------------------------------------------------
 
 
-def test_codecarbon_tells_the_same_energy_of_the_same_counters(on_gpus: OnGpus) -> None:
-    """The pinned release's own class: an upgrade of either that changes what a counter means fails here."""
+def test_codecarbon_reads_the_same_energy_from_the_same_counters(on_gpus: OnGpus) -> None:
+    """Compare with the pinned release's own class: an upgrade that changes the meaning of a counter fails here."""
     told = on_gpus("""
 with codecarbon_adapter._unnoticed():
     from codecarbon.core.gpu import AllGPUDevices
@@ -802,7 +802,7 @@ told["joules"] = 200 * (time.perf_counter() - begun)
     assert {record.devices for record in records} == {("GPU-11111111-aaaa",)}
     assert {record.method["gpu"].name for record in records} == {"nvml"}
     used = sum(record.energy_microjoules["gpu"] or 0 for record in records) / JOULE
-    # The counter moves every 100 ms, and is first read as soon as the sampler's thread has its turn.
+    # The counter moves every 100 ms, and is first read when the sampler's thread gets its first turn.
     assert told["joules"] - 0.6 * 200 < used < told["joules"] + 200
 
 
@@ -811,5 +811,5 @@ def test_a_driver_that_shows_no_gpu_while_the_bus_does_is_no_driver(on_gpus: OnG
     assert told["gpu"] == "no-driver"
 
 
-def test_whoever_does_not_say_how_often_is_read_once_a_second() -> None:
+def test_a_meter_is_read_once_a_second_by_default() -> None:
     assert meters.Meter.reading_seconds == 1.0

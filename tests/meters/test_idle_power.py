@@ -1,4 +1,4 @@
-"""The idle baseline: measured on a quiet host only, kept with what it is of, used only where that is still so."""
+"""The idle baseline: measured only on a quiet host, kept with its machine and methods, used only while they are the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def proc_stat(busy: int, total: int) -> str:
 
 @contextmanager
 def host_with_load(root: Path, load: float) -> Iterator[Path]:
-    """``/proc/stat`` of a host with this load, that goes on."""
+    """Keep ``/proc/stat`` of a host with this load moving."""
     ended = threading.Event()
     stat = root / "proc/stat"
     stat.parent.mkdir(parents=True, exist_ok=True)
@@ -73,17 +73,17 @@ def test_live_counters_at_rest(tmp_path: Path) -> None:
     package = tree.add("package-0")
     package.set(7_000_000)
     with host_with_load(tmp_path, 0.0) as root, PowercapLoad({package: 40.0}) as load:
-        package.advance(500_000_000)  # before it began: not of this time
+        package.advance(500_000_000)  # before the measurement: not counted
         meter = rapl.meter("cpu", root)
         assert meter is not None
         before = load.used_uj(package)
         found = idle_power.measure([meter], 2.0, root)
         used = load.used_uj(package) - before
-    # The load goes on a little before and after; watts and seconds are rounded.
+    # The load also runs shortly before and after; watts and seconds are rounded.
     assert 0.8 * used <= found.components["cpu"].watts * found.seconds * 1e6 <= used * 1.001
 
 
-def test_a_busy_host_is_refused_and_what_was_stored_stays(tmp_path: Path) -> None:
+def test_a_busy_host_is_refused_and_the_stored_baseline_stays(tmp_path: Path) -> None:
     with host_with_load(tmp_path, 0.4) as root, pytest.raises(EcoiaError, match=r"load 4\d\.\d%.*5%.*stop what runs"):
         idle_power.measure([FixedMeter("cpu", 31.5)], 2.0, root)
 
@@ -116,7 +116,7 @@ def keep(home: Path, meter: Meter, root: Path) -> None:
     assert idle_power.stored(home) == baseline
 
 
-def test_what_was_stored_is_used_while_machine_and_method_are_the_same(home: Path, machine: Path) -> None:
+def test_a_stored_baseline_is_used_while_machine_and_method_are_the_same(home: Path, machine: Path) -> None:
     keep(home, FixedMeter("cpu", 1), machine)
     found = idle_power.load(home, [FixedMeter("cpu", 99), FixedMeter("ram", 5)], machine)
     assert found == {"cpu": 31.0}
@@ -131,7 +131,7 @@ def test_what_was_stored_is_used_while_machine_and_method_are_the_same(home: Pat
         [FixedMeter("cpu", 1, devices=["a"])],
     ],
 )
-def test_a_component_that_is_measured_otherwise_now_is_stale(home: Path, machine: Path, now: Sequence[Meter]) -> None:
+def test_a_component_with_another_method_is_stale(home: Path, machine: Path, now: Sequence[Meter]) -> None:
     keep(home, FixedMeter("cpu", 1), machine)
     found = idle_power.load(home, now, machine)
     assert found == {}
@@ -156,7 +156,7 @@ def test_no_baseline_is_no_loss(home: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"components": {"cpu": {}}}', '{"components": {"cpu": 3}}'])
-def test_a_damaged_file_is_told_and_never_raises_into_measuring(home: Path, text: str) -> None:
+def test_a_damaged_file_is_counted_and_never_raises_into_measuring(home: Path, text: str) -> None:
     home.mkdir(parents=True, exist_ok=True)
     (home / "idle.json").write_text(text)
     assert idle_power.load(home, [FixedMeter("cpu", 1)]).lost == Counter({"idle-baseline-unreadable": 1})

@@ -1,6 +1,6 @@
-"""Meters: what is missing, and what detecting costs its host. RAPL, models and GPUs have files of their own.
+"""Meters: components that are missing, and effects of detection on the host. RAPL, models and GPUs have their own files.
 
-This machine need not have any of the hardware; what that leaves unchecked stands in docs/measurement.md.
+This machine needs none of the hardware; docs/measurement.md lists what this leaves unchecked.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from ecoia import meters
-from ecoia.meters import Detected, Method, codecarbon_adapter, nvml, rapl
+from ecoia.catalogue.uncertainty import GSD
+from ecoia.meters import Detected, Method, codecarbon_adapter, nvml, rapl, wattmeter
 from ecoia.meters.codecarbon_adapter import RamMeter
+from ecoia.methods import METHODS, error_class
 from ecoia.settings import load
 from ecoia.testing.hardware import PowercapTree
 
@@ -29,7 +31,7 @@ JOULE = 1_000_000
 
 @pytest.fixture
 def tree(tmp_path: Path) -> PowercapTree:
-    """A machine with counters, and a bus that cannot be seen."""
+    """A machine with counters whose PCI bus is not visible."""
     tree = PowercapTree(tmp_path / "root")
     package = tree.add("package-0")
     package.set(1_000 * JOULE)
@@ -37,7 +39,19 @@ def tree(tmp_path: Path) -> PowercapTree:
     return tree
 
 
-# --- what one broken part costs ------------------------------------------------------------------------------------
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_method_of_a_meter_is_declared_with_a_class_of_error() -> None:
+    for module in (codecarbon_adapter, nvml, rapl, wattmeter):
+        used = [value for value in vars(module).values() if isinstance(value, Method)]
+        assert used
+        assert all(method.name in METHODS and error_class(method.status, method.name) in GSD for method in used)
+        assert module.__file__ is not None
+        assert " Method(" not in Path(module.__file__).read_text(encoding="utf-8"), "declare a method in ecoia.methods"
+
+
+# --- effects of one broken part -------------------------------------------------------------------------------------
 
 
 def _raise(*_: object, **__: object) -> Any:
@@ -118,7 +132,7 @@ print(json.dumps(told))
 
 @pytest.mark.parametrize("logs", ["none", "own"])
 def test_detection_starts_no_program_opens_no_socket_and_leaves_logging_alone(logs: str, tmp_path: Path) -> None:
-    """On a machine that shows nothing, so that everything is asked; in a Slurm job, too, where codecarbon asks ``scontrol``."""
+    """The machine shows nothing, so every way is tried; a Slurm job is included, where codecarbon calls ``scontrol``."""
     done = subprocess.run(
         [sys.executable, "-c", _TRAP_PROGRAM, logs, str(tmp_path)],
         env={**os.environ, "SLURM_JOB_ID": "4242"},
@@ -139,7 +153,7 @@ def test_detection_starts_no_program_opens_no_socket_and_leaves_logging_alone(lo
 
 
 def test_the_hosts_own_programs_run_while_detection_does() -> None:
-    """The wrapper answers the detecting thread only, and leaves when it is done."""
+    """The wrapper answers only the detecting thread, and is removed afterwards."""
     original = subprocess.check_output
     answers: list[bytes] = []
     with codecarbon_adapter._unnoticed():
@@ -154,7 +168,7 @@ def test_the_hosts_own_programs_run_while_detection_does() -> None:
     assert held([sys.executable, "-c", "print('later')"]).strip() == b"later"
 
 
-def test_what_codecarbon_tells_the_host_still_reaches_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_codecarbons_lines_for_the_host_program_still_reach_it(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("codecarbon")
     with codecarbon_adapter._unnoticed():
         logger.warning("to us")
@@ -166,7 +180,7 @@ def test_what_codecarbon_tells_the_host_still_reaches_it(caplog: pytest.LogCaptu
 # --- the pinned release --------------------------------------------------------------------------------------------
 
 
-def test_the_installed_codecarbon_is_the_one_that_these_tests_speak_of() -> None:
+def test_the_installed_codecarbon_is_the_tested_release() -> None:
     pinned = [
         requirement
         for requirement in map(Requirement, metadata.requires("ecoia") or [])
@@ -177,8 +191,8 @@ def test_the_installed_codecarbon_is_the_one_that_these_tests_speak_of() -> None
     assert "3.4.0" not in pinned[0].specifier, "a minor release may move anything below the tracker"
 
 
-def test_what_is_used_of_codecarbon_exists() -> None:
-    """Most of it is private: an upgrade that renames something fails here, with the name."""
+def test_the_used_parts_of_codecarbon_exist() -> None:
+    """Most parts are private: an upgrade that renames one fails here and shows the name."""
     from codecarbon.core import cpu, gpu, gpu_amd, gpu_device, gpu_nvidia, units
     from codecarbon.external import hardware as theirs
     from codecarbon.external import ram

@@ -1,4 +1,4 @@
-"""The models of CPU and RAM: codecarbon's own figures, in fixed steps, of the part of the host that a control group may use."""
+"""The CPU and RAM models: codecarbon's own figures, in fixed steps, for the part of the host that a control group may use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def detect(root: Path) -> dict[str, Meter]:
 
 @pytest.mark.parametrize("model", ["Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", "AMD Ryzen Threadripper 3970X 32-Core Processor"])
 def test_the_load_model_is_codecarbons_own_from_rest_to_full_load(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
-    """The same watts as its CPU class, unmodified, that reads the load of a host through psutil."""
+    """The watts equal those of its unmodified CPU class, which reads the load of a host through psutil."""
     from codecarbon.external import hardware as theirs
 
     times = namedtuple("times", "user system idle iowait guest guest_nice")  # type: ignore[name-match]
@@ -64,7 +64,7 @@ def test_the_load_model_grows_with_the_load_from_a_tenth_to_the_whole() -> None:
     assert all(less < more for less, more in pairwise(readings))
 
 
-# What can be given too much before a step ends: all of the load at its beginning, none after, at the worst moment.
+# Greatest excess before a step ends: full load at its beginning, none after, read at the worst moment.
 MOST_DEBT = 0.31
 REST_STEPS = math.ceil(MOST_DEBT / 0.1)
 
@@ -72,8 +72,8 @@ REST_STEPS = math.ceil(MOST_DEBT / 0.1)
 @given(steps=st.lists(st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), min_size=1, max_size=6), min_size=1, max_size=6))
 @example(steps=[[(610, 1.0), (390, 0.0)]])
 @examples(max_examples=60, deadline=None)
-def test_however_a_second_is_read_it_comes_to_the_same(steps: list[list[tuple[int, float]]]) -> None:
-    """Readings within a step are provisional and its end settles them, at the latest when what was given too much is used."""
+def test_a_second_has_the_same_energy_however_it_is_read(steps: list[list[tuple[int, float]]]) -> None:
+    """Readings within a step are provisional. Its end settles them, at the latest once an excess is used up."""
     split, whole = LoadMeter("a model", 100.0, known=True), LoadMeter("a model", 100.0, known=True)
     in_parts = at_once = 0
     for parts in steps:
@@ -101,7 +101,7 @@ def test_however_a_second_is_read_it_comes_to_the_same(steps: list[list[tuple[in
 @given(seconds=st.integers(1, 100_000), load_share=st.floats(0, 1), offset=st.integers(0, 999))
 @examples(max_examples=60, deadline=None)
 def test_a_late_reading_is_its_steps_at_the_mean_load(seconds: int, load_share: float, offset: int) -> None:
-    """A process that was stopped for a day, too, and without a loop of a day."""
+    """This includes a process that was stopped for a day, without a loop over the day."""
     late, punctual = LoadMeter("a model", 100.0, known=True), LoadMeter("a model", 100.0, known=True)
     begun = late.read(offset / 1000, load_share)
     assert begun is not None
@@ -139,12 +139,12 @@ UNKNOWN = (
     "AMD EPYC Processor (with IBPB)",
     "AMD EPYC 7B13",
     "Neoverse-N1",
-    "Some Vendor 6220",  # "6220" alone is an entry, of another vendor's
+    "Some Vendor 6220",  # "6220" alone is the entry of another vendor
     "QEMU Virtual CPU version 2.5+",
     "Intel(R) Celeron(R) CPU 1200MHz",
     "unknown",
     "",
-    # In the table, but without a number that can be one: "27.29.5" and "0.0".
+    # In the table, but without a usable number: "27.29.5" and "0.0".
     "Intel Celeron 1000A",
     "Intel Quark Microcontroller D1000",
 )
@@ -180,7 +180,7 @@ def test_an_unknown_cpu_gets_a_generic_power_that_says_so(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("sockets", [1, 2])
 def test_each_socket_has_the_power_of_the_model(tmp_path: Path, sockets: int) -> None:
-    """The table gives watts per package, and a load is of the whole host."""
+    """The table gives watts per package; the load is the whole host's."""
     write(tmp_path / "proc/cpuinfo", "model name\t: AMD EPYC 7763 64-Core Processor\n")
     for core in range(4):
         write(tmp_path / f"sys/devices/system/cpu/cpu{core}/topology/physical_package_id", f"{core % sockets}\n")
@@ -241,7 +241,7 @@ def in_folder(folder: str, files: dict[str, str]) -> dict[str, str]:
             },
             4_194_304,
         ),
-        # A group of version 2 that happens to be called memory, and is not ours.
+        # A group of version 2 that happens to be named memory and is not ours.
         ({"sys/fs/cgroup/cgroup.controllers": "cpu memory\n", "sys/fs/cgroup/memory/memory.max": "4096\n"}, None),
         ({}, None),
     ],
@@ -264,7 +264,7 @@ def test_memory_is_what_the_control_group_allows(tmp_path: Path, files: dict[str
             0.5,
             7_000,
         ),
-        # A service below a slice with the smaller quota: that one's time is what the quota is of.
+        # A service below a slice with the smaller quota: the slice's CPU time belongs to the quota.
         (
             {
                 "proc/self/cgroup": "0::/a.slice/b.service\n",
@@ -313,7 +313,7 @@ def test_memory_is_what_the_control_group_allows(tmp_path: Path, files: dict[str
             0.5,
             66,
         ),
-        # No quota: the outermost that can be seen.
+        # No quota: the outermost visible group.
         (
             {
                 "proc/self/cgroup": "0::/a/b\n",
@@ -324,7 +324,7 @@ def test_memory_is_what_the_control_group_allows(tmp_path: Path, files: dict[str
             None,
             100_000,
         ),
-        # More than the host has is no limit; nor is what cannot be read.
+        # A limit above the host's memory is no limit; an unreadable limit is none either.
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": f"{(CPUS + 1) * 100_000} 100000\n"}, None, None),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "what\n"}, None, None),
         # A group outside of our namespace.
@@ -366,7 +366,7 @@ def test_another_process_and_a_path_have_groups_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shown", ["0::/../app\n", "0::/kubepods/pod7/app\n"])
 def test_the_limits_of_another_container_are_not_taken_from_our_own(tmp_path: Path, shown: str) -> None:
-    """In a sidecar the top is the sidecar's own group, with a cgroup namespace or without."""
+    """In a sidecar, the top is the sidecar's own group, with or without a cgroup namespace."""
     files = {"proc/self/cgroup": "0::/\n", "proc/77/cgroup": shown, "sys/fs/cgroup/cgroup.controllers": "cpu\n"}
     lay_out(tmp_path, {**files, "sys/fs/cgroup/cpu.max": QUARTER, "sys/fs/cgroup/cpu.stat": STAT.format(3)})
     assert hardware.control_group(tmp_path).share == 0.25
@@ -407,7 +407,7 @@ def test_counters_are_of_the_host_whatever_the_group_may_use(tmp_path: Path) -> 
     assert detect(tree.root)["cpu"].domain == HOST
 
 
-def test_facts_tell_the_groups_part_beside_the_hosts(tmp_path: Path) -> None:
+def test_facts_hold_the_groups_part_beside_the_hosts(tmp_path: Path) -> None:
     lay_out(tmp_path, {"sys/fs/cgroup/cpu.max": HALF, "sys/fs/cgroup/memory.max": "1048576\n"})
     facts = hardware.context(tmp_path)
     assert (facts["cpu_count"], facts["host_cpu_count"]) == (CPUS / 2, CPUS)
@@ -416,7 +416,7 @@ def test_facts_tell_the_groups_part_beside_the_hosts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def real_group() -> Iterator[str]:
-    """A control group of this machine's kernel with a quota of half a CPU; its path."""
+    """Make a control group with a quota of half a CPU in this machine's kernel; return its path."""
     name = f"ecoia-test-{uuid.uuid4().hex[:8]}"
     mounted = Path("/sys/fs/cgroup")
     made = []
@@ -441,7 +441,7 @@ def real_group() -> Iterator[str]:
 
 
 def test_a_real_group_with_a_quota_is_seen_from_inside_and_outside(real_group: str) -> None:
-    """By the kernel's own files: a process that is put there, burns 0.2 s of CPU and says what it sees."""
+    """A process in the group burns 0.2 s of CPU and prints what it reads from the kernel's files."""
     program = """
 import sys, time
 from ecoia.meters import hardware

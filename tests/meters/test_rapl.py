@@ -1,6 +1,6 @@
-"""RAPL on a faithful fake: a powercap tree laid out as the kernel's, still or with a thread that uses energy beside.
+"""RAPL on a fake: a powercap tree laid out like the kernel's, at rest or with a thread that uses energy.
 
-What a real machine may do otherwise stands in docs/measurement.md.
+docs/measurement.md lists what a real machine may do differently.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def tree(tmp_path: Path) -> PowercapTree:
 
 
 def socket_with(tree: PowercapTree, number: int, start_joules: int, *nested: str) -> tuple[PowercapZone, ...]:
-    """A package and what is nested in it. Counters of real sockets never stand at the same joule."""
+    """Add a package and its nested zones. Counters of real sockets never show the same joule."""
     package = tree.add(f"package-{number}")
     package.set(start_joules * JOULE)
     zones = [package]
@@ -80,7 +80,7 @@ def test_two_sockets_add_up(tree: PowercapTree) -> None:
 
 
 def test_each_joule_is_counted_once(tree: PowercapTree) -> None:
-    """psys holds the package, the package holds core and uncore, and MMIO shows the package again."""
+    """psys includes the package, the package includes core and uncore, and MMIO shows the package again."""
     package, core, uncore = socket_with(tree, 0, 1_000, "core", "uncore")
     psys = tree.add("psys")
     mmio = tree.add("package-0", control_type="intel-rapl-mmio")
@@ -137,7 +137,7 @@ def test_memory_shown_by_both_interfaces_is_counted_once(tree: PowercapTree) -> 
     assert select_zones(tree.root)[1] == [dram.energy_file.resolve()]
 
 
-def test_memory_of_which_one_socket_cannot_be_read_is_modelled(tree: PowercapTree) -> None:
+def test_memory_with_an_unreadable_socket_is_modelled(tree: PowercapTree) -> None:
     socket_with(tree, 0, 1_000, "dram")
     _, dram = socket_with(tree, 1, 50_000, "dram")
     dram.lose()
@@ -145,7 +145,7 @@ def test_memory_of_which_one_socket_cannot_be_read_is_modelled(tree: PowercapTre
     assert detect(tree)["ram"].method == Method("estimated", "ram-model")
 
 
-def test_what_was_used_while_detecting_is_counted(tree: PowercapTree) -> None:
+def test_energy_used_during_detection_is_counted(tree: PowercapTree) -> None:
     package, dram = socket_with(tree, 0, 1_000, "dram")
     early = hardware.read_counters(tree.root)
     assert sorted(early.values()) == [1_000 * JOULE, 11_000 * JOULE]
@@ -158,7 +158,7 @@ def test_what_was_used_while_detecting_is_counted(tree: PowercapTree) -> None:
 
 
 def test_a_host_with_counters_never_loads_codecarbon(tree: PowercapTree) -> None:
-    """Nor psutil: both cost memory in every measured process."""
+    """It doesn't load psutil either: both cost memory in every measured process."""
     socket_with(tree, 0, 1_000, "dram")
     (tree.root / "sys/bus/pci/devices").mkdir(parents=True)
     program = """
@@ -184,7 +184,7 @@ def test_the_fake_tree_is_laid_out_as_the_kernels(tree: PowercapTree) -> None:
     assert str((listed / "intel-rapl:0:0").readlink()) == "../../devices/virtual/powercap/intel-rapl/intel-rapl:0/intel-rapl:0:0"
     assert (listed / "intel-rapl:0:0/device/name").read_text() == "package-0\n"
     assert (listed / "intel-rapl/subsystem").resolve() == listed.resolve()
-    # Each zone can be reached by many paths (its parent, subsystem); it is one zone.
+    # Many paths lead to each zone (its parent, subsystem), but it is one zone.
     assert hardware.energy_counter_files(tree.root) == sorted(
         path.resolve() for path in (tree.devices_folder / "intel-rapl").rglob("energy_uj")
     )
@@ -195,7 +195,7 @@ def test_the_fake_tree_is_laid_out_as_the_kernels(tree: PowercapTree) -> None:
 
 @contextmanager
 def as_anyone() -> Iterator[None]:
-    """Without root's right to read everything. The real id too: it is the one that ``access`` looks at."""
+    """Drop root's right to read everything, including the real id, which ``access`` checks."""
     if os.geteuid() != 0:
         yield
         return
@@ -255,7 +255,7 @@ def test_a_wrap_is_corrected(tree: PowercapTree) -> None:
 )
 @examples(max_examples=40, deadline=None)
 def test_readings_add_up_to_what_was_used_wherever_it_wraps(start: int, steps: list[tuple[int, float]]) -> None:
-    """At any power that is possible, with readings some seconds apart: exactly, and without a doubt."""
+    """At any possible power, with readings some seconds apart, the sum is exact and no reading is doubtful."""
     with tempfile.TemporaryDirectory() as folder:
         package = PowercapTree(Path(folder)).add("package-0")
         package.set(start)
@@ -272,8 +272,8 @@ def test_readings_add_up_to_what_was_used_wherever_it_wraps(start: int, steps: l
 
 @given(watts=st.floats(20, 900), wraps=st.integers(2, 30), part=st.floats(0, 0.999))
 @examples(max_examples=25, deadline=None)
-def test_several_wraps_between_two_readings_are_told_from_the_power_before(watts: float, wraps: int, part: float) -> None:
-    """A process that was stopped. Of a steady load nothing is lost, and the record says that it was inferred."""
+def test_several_wraps_between_two_readings_are_inferred_from_the_power_before(watts: float, wraps: int, part: float) -> None:
+    """The process was stopped. A steady load loses nothing, and the record says that wraps were inferred."""
     with tempfile.TemporaryDirectory() as folder:
         package = PowercapTree(Path(folder)).add("package-0")
         package.set(int(part * package.range_uj))
@@ -300,8 +300,8 @@ def test_several_wraps_are_unknown_where_no_power_was_seen(tree: PowercapTree) -
     assert cpu.read(1.0, 0.5) == 7 * JOULE
 
 
-def test_what_a_zone_tells_of_its_most_decides_when_wraps_are_certain(tree: PowercapTree) -> None:
-    """At 65 W (boosting threefold) half an hour cannot go round once; at the 2 kW of a zone that tells nothing it can."""
+def test_a_zones_power_limit_decides_when_wraps_are_certain(tree: PowercapTree) -> None:
+    """At 65 W (boosting threefold) the counter can't wrap in half an hour; at 2 kW, for a zone without a limit, it can."""
     known, unknown = tree.add("package-0"), tree.add("package-1")
     known.constrain(65.0)
     known.constrain(0.0, name="short_term")
@@ -315,8 +315,8 @@ def test_what_a_zone_tells_of_its_most_decides_when_wraps_are_certain(tree: Powe
         assert meter.lost().total() == doubts
 
 
-def test_a_counter_that_begins_again_keeps_what_it_shows_since(tree: PowercapTree) -> None:
-    """Taken for a wrap, a reloaded driver would charge 162 kJ to one second."""
+def test_a_counter_that_restarts_keeps_its_count_since(tree: PowercapTree) -> None:
+    """If a driver reload counted as a wrap, it would charge 162 kJ to one second."""
     (package,) = socket_with(tree, 0, 100_000)
     cpu = meter_of(package)
     package.set(30 * JOULE)
@@ -328,7 +328,7 @@ def test_a_counter_that_begins_again_keeps_what_it_shows_since(tree: PowercapTre
 
 
 @pytest.mark.parametrize("joules", [9_000, 200_000])
-def test_a_counter_that_jumps_further_than_is_possible_tells_nothing(tree: PowercapTree, joules: int) -> None:
+def test_a_counter_that_jumps_further_than_is_possible_gives_nothing(tree: PowercapTree, joules: int) -> None:
     (package,) = socket_with(tree, 0, 100_000)
     cpu = meter_of(package)
     package.set(joules * JOULE)
@@ -338,7 +338,7 @@ def test_a_counter_that_jumps_further_than_is_possible_tells_nothing(tree: Power
     assert cpu.read(1.0, 0.5) == 2 * JOULE
 
 
-def test_after_a_long_gap_a_lower_count_is_a_wrap_or_a_new_beginning_by_the_power_before(tree: PowercapTree) -> None:
+def test_after_a_long_gap_a_lower_count_is_a_wrap_or_a_restart_by_the_power_before(tree: PowercapTree) -> None:
     (package,) = socket_with(tree, 0, 200_000)
     cpu = meter_of(package)
     package.advance(100 * JOULE)
@@ -394,7 +394,7 @@ def turn_to_nonsense(zone: PowercapZone) -> Callable[[], None]:
 def test_a_counter_lost_on_the_way_loses_no_energy(
     tree: PowercapTree, lose: Callable[[PowercapZone], Callable[[], None]]
 ) -> None:
-    """Neither its own, which it went on to count, nor that of the other socket."""
+    """The counter goes on meanwhile, and the other socket's energy is kept."""
     first, second = tree.add("package-0"), tree.add("package-1")
     second.set(second.range_uj - JOULE)
     cpu = meter_of(first, second)
@@ -420,7 +420,7 @@ def test_a_zone_that_cannot_be_read_at_the_start_makes_no_meter(tree: PowercapTr
 
 
 def test_a_host_that_closes_every_descriptor_keeps_its_own(tree: PowercapTree, tmp_path: Path) -> None:
-    """Who becomes a daemon does; the number of our descriptor may then be that of a file of the host's."""
+    """A program that becomes a daemon closes them; a file of the host program may then get our descriptor's number."""
     (package,) = socket_with(tree, 0, 1_000)
     cpu = meter_of(package)
     ours = cpu._zones[0]._open
@@ -449,7 +449,7 @@ def test_a_meter_leaves_no_descriptor_behind(tree: PowercapTree) -> None:
 
 
 class Reader:
-    """Reads a meter every few milliseconds while its load runs, and the last of it once the load has ended."""
+    """Reads a meter every few milliseconds while its load runs, and once more after its end."""
 
     def __init__(self, meter: RaplMeter, load: PowercapLoad) -> None:
         self.meter, self.load = meter, load
@@ -478,7 +478,7 @@ class Reader:
         return self.total
 
     def until_used(self, joules: float, *zones: PowercapZone) -> int:
-        """Until the zones have used so much more."""
+        """Wait until the zones have used this much more."""
         end = self.load.used_uj(*zones) + joules * JOULE
         return self.until(lambda: self.load.used_uj(*zones) >= end)
 
@@ -516,7 +516,7 @@ def test_live_wrap(tree: PowercapTree) -> None:
 
 @pytest.mark.parametrize("wraps", [2, 5])
 def test_live_wraps_between_two_readings(tree: PowercapTree, wraps: int) -> None:
-    """A counter of the usual range at 900 W and 1000 times the speed, which nobody reads for a while."""
+    """A counter of the usual range at 900 W and 1,000 times the speed isn't read for a while."""
     package = tree.add("package-0")
     package.set(200_000 * JOULE)
     load = PowercapLoad({package: 900.0}, speed=1000)
@@ -540,7 +540,7 @@ def test_live_wraps_between_two_readings(tree: PowercapTree, wraps: int) -> None
 
 
 def test_live_reset(tree: PowercapTree) -> None:
-    """At any moment. Lost is what was used between the last reading and the reset: of a thousand readings, a thousandth."""
+    """A reset loses the energy between the last reading and itself: of a thousand readings, a thousandth."""
     (package,) = socket_with(tree, 0, 100_000)
     load = PowercapLoad({package: 500.0})
     at_reset: list[int] = []
@@ -602,7 +602,7 @@ def test_live_file_gone_and_back(tree: PowercapTree) -> None:
 
 
 _ANYONE = """
-import encodings.ascii, json, os, sys, time  # before the interpreter's own files are out of reach
+import encodings.ascii, json, os, sys, time  # before the interpreter's own files become unreadable
 from pathlib import Path
 from ecoia.meters.rapl import RaplMeter
 from ecoia.methods import RAPL
@@ -626,7 +626,7 @@ for word in sys.stdin:
 
 
 def test_live_permission_lost_and_given_back() -> None:
-    """A user that is not root, and is shut out for a while."""
+    """A user other than root may not read the counters for a while."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         package = PowercapTree(Path(name) / "root").add("package-0")
@@ -667,7 +667,7 @@ def test_live_permission_lost_and_given_back() -> None:
 
 
 def theirs(zone: PowercapZone) -> Callable[[float], int]:
-    """The real ``RAPLFile`` on the same file, in microjoules (it counts in kWh, by a constant of its own)."""
+    """Read the same file with the real ``RAPLFile``, in microjoules (it counts in kWh, with its own constant)."""
     from codecarbon.core.rapl import RAPLFile
     from codecarbon.core.units import Energy, Time
 
@@ -701,7 +701,7 @@ def test_codecarbon_loses_every_wrap_but_one(tree: PowercapTree) -> None:
     assert other(energy / JOULE / 100) == 50_000 * JOULE
 
 
-def test_codecarbon_takes_a_new_beginning_for_a_wrap(tree: PowercapTree) -> None:
+def test_codecarbon_takes_a_restart_for_a_wrap(tree: PowercapTree) -> None:
     (package,) = socket_with(tree, 0, 100_000)
     ours, other = meter_of(package), theirs(package)
     package.set(30 * JOULE)

@@ -1,4 +1,4 @@
-"""A wattmeter's file as a meter: the integral of its samples, whatever the spacing, and never a silent change of method."""
+"""A wattmeter's file as a meter: the integral of its samples at any spacing, and never a silent change of method."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECOND_NS = 1_000_000_000
 
 
 class Clock:
-    """The clock on the wall, moved by hand, in seconds after T0."""
+    """A wall clock that the test moves, in seconds after T0."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -39,7 +39,7 @@ def csv(samples: Iterable[tuple[float, float]]) -> str:
 
 
 def prometheus(samples: Iterable[tuple[float, Any]], *more: dict[str, Any]) -> str:
-    """What Prometheus answers to a range query."""
+    """Return Prometheus's answer to a range query."""
     series = {"metric": {"instance": "pdu-1"}, "values": [[T0 + at, str(watts)] for at, watts in samples]}
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series, *more]}})
 
@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def metered(path: Path, times: Sequence[float], start: float = 0.0) -> list[int | None]:
-    """Readings at these times of a process that began at ``start``."""
+    """Return the readings at these times of a process that began at ``start``."""
     clock = Clock()
     meter = WattmeterMeter(path, clock)
     readings = []
@@ -88,7 +88,7 @@ def at_times(samples: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def integral(samples: list[tuple[int, int]], start_ms: int, end_ms: int) -> int:
-    """Microwatts x milliseconds: sample by sample, as the rule says."""
+    """Return microwatts x milliseconds, sample by sample, as the rule says."""
     total = 0
     for index, (at, power) in enumerate(samples):
         until = samples[index + 1][0] if index + 1 < len(samples) else end_ms
@@ -130,14 +130,14 @@ def test_however_readings_are_spaced_they_add_up_to_the_integral_of_the_samples(
     steps=st.lists(st.integers(1, 30_000), min_size=1, max_size=20),
     rewritten=st.booleans(),
 )
-def test_what_comes_late_is_settled_and_no_reading_is_negative(
+def test_late_samples_are_settled_and_no_reading_is_negative(
     tmp_path_factory: pytest.TempPathFactory,
     samples: list[tuple[int, int]],
     delays: list[int],
     steps: list[int],
     rewritten: bool,
 ) -> None:
-    """Samples that show up seconds or minutes after they were taken: in the end the sum is theirs all the same."""
+    """Samples appear seconds or minutes after they were taken; in the end the sum still equals theirs."""
     placed = at_times(samples)
     shown_at = [0]
     for (at, _), delay in zip(placed[1:], delays[1:], strict=False):
@@ -163,7 +163,7 @@ def test_what_comes_late_is_settled_and_no_reading_is_negative(
         reading = meter.read(step / 1000, 0.0)
         assert reading is None or reading >= 0
         told += reading or 0
-    # A last sample, large enough to repay what was told too much.
+    # A last sample, large enough to settle the excess.
     end = max(now, shown_at[-1]) + 1000
     placed.append((end, 10**11))
     shown_at.append(end)
@@ -173,14 +173,14 @@ def test_what_comes_late_is_settled_and_no_reading_is_negative(
     assert told == integral(placed, 0, end + 50_000) // 1000
 
 
-def test_the_last_power_holds_for_three_median_intervals_then_nothing_is_said(tmp_path: Path) -> None:
+def test_the_last_power_holds_for_three_median_intervals_then_nothing_is_read(tmp_path: Path) -> None:
     every_half_minute = write(tmp_path / "a.csv", csv([(0, 10), (30, 10), (60, 10)]))
     assert metered(every_half_minute, [60, 150, 151]) == [600_000_000, 900_000_000, None]
     every_second = write(tmp_path / "b.csv", csv([(0, 10), (1, 10), (2, 10)]))
     assert metered(every_second, [2, 62, 63]) == [20_000_000, 600_000_000, None]
 
 
-def test_a_silence_is_told_by_the_sample_that_ends_it_and_counted(tmp_path: Path) -> None:
+def test_a_gap_is_filled_by_the_sample_that_ends_it_and_counted(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", csv([(0, 100), (1, 100)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -195,7 +195,7 @@ def test_a_silence_is_told_by_the_sample_that_ends_it_and_counted(tmp_path: Path
     assert not meter.lost()
 
 
-def test_before_the_first_sample_nothing_is_said(tmp_path: Path) -> None:
+def test_before_the_first_sample_nothing_is_read(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", csv([(10, 100)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -223,7 +223,7 @@ def test_a_clock_that_is_set_costs_what_lies_between_and_no_more(tmp_path: Path,
     assert meter.lost()["wattmeter-clock-step"] == 1
 
 
-def test_memory_holds_what_is_not_settled_yet_and_no_more(tmp_path: Path) -> None:
+def test_memory_holds_only_unsettled_samples(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", csv([(at, 100) for at in range(5000)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -276,7 +276,7 @@ def test_a_line_counts_once_its_newline_is_written(tmp_path: Path) -> None:
     assert meter.read(1, 0) == 100_000_000 + 2 * 50_000_000
 
 
-def test_of_a_file_that_grew_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_new_lines_of_a_grown_file_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "w.csv", csv([(at, 100) for at in range(1000)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -295,7 +295,7 @@ def test_of_a_file_that_grew_only_what_is_new_is_read(tmp_path: Path, monkeypatc
     assert read == [len(f"{T0 + 1000},5\n")]
 
 
-def test_a_file_that_was_rotated_or_written_anew_goes_on(tmp_path: Path) -> None:
+def test_a_file_that_was_rotated_or_rewritten_continues(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", csv([(at, 100) for at in range(0, 50, 10)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -303,8 +303,8 @@ def test_a_file_that_was_rotated_or_written_anew_goes_on(tmp_path: Path) -> None
     for clock.seconds, text in (
         (45, None),
         (60, csv([(50, 20)])),  # rotated: shorter
-        (70, csv([(at, 20) for at in range(50, 71)])),  # written anew in place, longer
-        (80, prometheus([(71, 10)])),  # by another program
+        (70, csv([(at, 20) for at in range(50, 71)])),  # rewritten in place, longer
+        (80, prometheus([(71, 10)])),  # written by another program
     ):
         if text:
             write(file, text)
@@ -348,7 +348,7 @@ ONE = csv([(0, 1)])
         (prometheus([]), ["holds no sample yet"]),
     ],
 )
-def test_what_is_wrong_is_named_by_line_value_and_remedy(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_mistakes_are_named_by_line_value_and_remedy(tmp_path: Path, text: str, words: list[str]) -> None:
     file = write(tmp_path / "w", text)
     with pytest.raises(WattmeterError) as caught:
         WattmeterMeter(file)
@@ -381,7 +381,7 @@ def test_whatever_is_in_the_file_is_a_meter_or_one_clear_error(tmp_path_factory:
     assert "any" in told
 
 
-def test_a_file_that_goes_wrong_is_told_each_time_until_it_is_repaired_and_then_tells_the_rest(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_until_its_repair_which_gives_the_rest(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", csv([(0, 100)]))
     clock = Clock()
     meter = WattmeterMeter(file, clock)
@@ -402,7 +402,7 @@ def test_a_file_that_goes_wrong_is_told_each_time_until_it_is_repaired_and_then_
 # --- as the machine's meter -------------------------------------------------------------------------------------------
 
 
-def test_it_stands_in_place_of_every_other_meter(tmp_path: Path) -> None:
+def test_it_replaces_every_other_meter(tmp_path: Path) -> None:
     file = write(tmp_path / "w.csv", ONE)
     found = meters.detect(make_settings(wattmeter=str(file)))
     assert [(meter.component, meter.method) for meter in found] == [("cpu", WATTMETER)]
@@ -415,13 +415,13 @@ def test_it_stands_in_place_of_every_other_meter(tmp_path: Path) -> None:
     cpu, gpu, _ = meters.diagnose(make_settings(wattmeter=str(file)))
     assert str(file) in cpu.why
     assert "too old" in cpu.why
-    assert cpu.remedy == "start what writes it"
+    assert cpu.remedy == "start the program that writes it"
     assert "whole machine" in gpu.why
     write(file, f"time,watts\n{datetime.now(UTC).isoformat()},90\n")
     assert meters.diagnose(make_settings(wattmeter=str(file)))[0].remedy is None
 
 
-def test_a_file_that_cannot_be_used_is_no_reason_to_measure_otherwise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unusable_file_is_never_replaced_by_another_method(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "ecoia"):
         found = meters.detect(make_settings(wattmeter=str(tmp_path / "none.csv")))
     assert list(found) == []

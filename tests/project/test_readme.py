@@ -1,4 +1,4 @@
-"""The documentation runs: the README's blocks from top to bottom, its links, and the table of settings."""
+"""The README runs from top to bottom; links between files, the table of settings and the list of commands are complete."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from ecoia import catalogue
 from ecoia.keeping.journal import Journal
-from ecoia.meters.wattmeter import WattmeterMeter
 from ecoia.settings import SETTINGS
 from support.documents import blocks, commands
 
@@ -40,28 +37,10 @@ def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkey
     assert len(list(work.glob("rapport-*.html"))) == len(list(work.glob("rapport-*.json"))) == 1
 
 
-def test_the_examples_for_whoever_tests_run(repository: Path, home: Path) -> None:
-    found = blocks(repository / "docs" / "testing.md", "python")
-    assert found
-    for number, block in enumerate(found):
-        script = Path.cwd() / f"block{number}.py"
-        script.write_text(block, encoding="utf-8")
-        subprocess.run([sys.executable, "-W", "error", script], check=True, timeout=120)
-
-
-def test_what_the_readme_installs_is_there(repository: Path) -> None:
-    makefile = (repository / "Makefile").read_text(encoding="utf-8")
-    extras = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+def test_the_readme_shows_how_to_start_and_to_test(repository: Path) -> None:
     found = commands(repository / "README.md")
     assert ["make", "demo"] in found
-    for words in found:
-        if words[0] == "make":
-            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), words
-        elif words[0] == "pip":
-            assert words[1] == "install"
-            assert words[2] == "." or words[2][2:-1] in extras, words
-        else:
-            assert words[0] == "ecoia", words
+    assert {words[0] for words in found} <= {"make", "pip", "ecoia"}
     assert "`make test`" in (repository / "README.md").read_text(encoding="utf-8")
 
 
@@ -86,20 +65,6 @@ def test_every_setting_is_documented_with_its_variable_and_no_other(repository: 
             shown = re.match(r"`(.+?)`", defaults[setting.name])
             assert shown is not None
             assert setting.check(shown[1]) == default, setting.name
-
-
-def test_the_files_that_the_configuration_shows_are_legal(repository: Path, tmp_path: Path) -> None:
-    page = repository / "docs" / "configuration.md"
-    names = ("services", "calibration", "sites", "equipment", "method", "equivalences")
-    (samples, outcomes, regions) = blocks(page, "csv")
-    for name, text in zip(names, blocks(page, "yaml"), strict=True):
-        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
-    (tmp_path / "outcomes.csv").write_text(outcomes, encoding="utf-8")
-    (tmp_path / "regions.csv").write_text(regions, encoding="utf-8")
-    found = catalogue.load(tmp_path)
-    assert [len(part) for part in (found.calibrations, found.sites, found.equipment, found.outcomes, found.regions)] == [1] * 5
-    (tmp_path / "w.csv").write_text(samples, encoding="utf-8")
-    assert WattmeterMeter(tmp_path / "w.csv").is_silent
 
 
 def test_every_command_is_documented(repository: Path) -> None:

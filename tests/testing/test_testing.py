@@ -1,4 +1,4 @@
-"""The public stand-ins: a replayed journal gives what it holds, to the microjoule, and everything is in one place."""
+"""The public fakes: a replayed journal gives its energy, to the microjoule, and everything is in one module."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def built(at: int, kind: str, energy: dict[str, int | None]) -> Record:
 @settings(max_examples=40, deadline=None)
 @given(RECORDS, st.integers(0, 4 * SECOND_NS))
 def test_a_replayed_journal_is_recorded_again_to_the_microjoule(given_records: list[dict[str, Any]], cpu_ns: int) -> None:
-    """Whatever share of the host the replaying process used: a record is a claim already."""
+    """The share of the host that the replaying process uses plays no part: a record is already a claim."""
     records = [built(**one) for one in given_records]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)  # durability is the journal's test; here it only takes time
-        write(Journal(Path(folder) / "old"), [*records, records[0], ending()])  # one was written twice
+        patch.setattr(os, "fsync", lambda _: None)  # the journal's tests check durability; here it only takes time
+        write(Journal(Path(folder) / "old"), [*records, records[0], ending()])  # one record is written twice
         meters = [ReplayMeter(Path(folder) / "old", component) for component in COMPONENTS]
         assert {meter.intervals for meter in meters} == {meters[0].intervals}
         recorder = Recorder(
@@ -108,11 +108,11 @@ def test_a_record_that_was_corrected_is_not_replayed() -> None:
     assert meter.read(10, 0) == 3
 
 
-def test_what_cannot_be_one_meter_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_records_of_several_methods_are_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"component 'disk'.*cpu, gpu, ram"):
         ReplayMeter([], "disk")
     mixed = [training(), training(method={"cpu": Method("measured", "rapl"), "gpu": NOT_MEASURED, "ram": NOT_MEASURED})]
-    with pytest.raises(UsageError, match=r"several ways .*load-model.*measured rapl.*one of them"):
+    with pytest.raises(UsageError, match=r"several methods .*load-model.*measured rapl.*one of them"):
         ReplayMeter(mixed, "cpu")
     empty = ReplayMeter(tmp_path, "gpu")
     assert (empty.intervals, empty.method.status, empty.read(1, 0)) == ((), "missing", None)

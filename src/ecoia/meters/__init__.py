@@ -1,7 +1,7 @@
-"""Meters: what tells how much energy the host used. The core knows no hardware, only this protocol.
+"""Meters read the energy that the host used. The core knows no hardware, only the protocol ``Meter``.
 
-A meter gives the energy of the *whole host* (or device) since its last reading; which part of it the measured
-process may claim is attribution's business. Readings are time-stamped by the caller and never assumed periodic.
+A meter gives the energy of the *whole host* (or device) since its last reading. ``ecoia.measuring.claiming`` decides which part
+of it the measured process may claim. The caller times the readings; a meter never assumes that they are periodic.
 """
 
 from __future__ import annotations
@@ -22,56 +22,74 @@ if TYPE_CHECKING:
 
 
 HOST, GROUP, DEVICES = "host", "group", "devices"
-"""Whose energy a meter reads: the whole host's; our control group's part of it; devices that the process holds."""
+"""Domain of a meter: the whole host, our control group, or the devices that the process holds."""
 
 
 class Meter(Protocol):
-    """The energy of one component. Implementations inherit, and say what differs from the defaults."""
+    """The energy of one component. An implementation inherits from it and overrides the defaults that don't fit.
+
+    Example:
+        >>> from ecoia.methods import SIMULATED
+        >>> class Constant(Meter):
+        ...     component = "cpu"
+        ...     method = SIMULATED
+        ...
+        ...     def read(self, seconds: float, load: float) -> int | None:
+        ...         return round(10 * seconds * 1e6)
+        >>> Constant().read(seconds=0.5, load=1.0)
+        5000000
+    """
 
     component: str
     """One of ``semconv.COMPONENTS``."""
 
     method: Method
-    """How the figures are obtained; constant over the meter's life."""
+    """How the figures are obtained, declared in ``ecoia.methods`` with its class of error. Constant over the meter's life."""
 
     domain: str = HOST
-    """What a reading covers, hence what the process may claim of it: its share of the CPU time of the ``HOST`` or of the
-    control ``GROUP``, or the whole of its own ``DEVICES``."""
+    """Scope of a reading. Of the ``HOST`` or the control ``GROUP``, the process claims its share of the CPU time; of its own
+    ``DEVICES``, the whole reading."""
 
     reading_seconds: float = 1.0
-    """How often it wants to be read: a momentary power more often than a counter."""
+    """Seconds between two readings. A momentary power needs more readings than a counter."""
 
     devices: tuple[str, ...] = ()
-    """Ids of the devices read, where devices can be shared between processes (GPU); else empty."""
+    """Ids of the devices read, if processes can share them (GPU); otherwise empty."""
 
     shared_devices: tuple[str, ...] = ()
-    """Of ``devices``, those that others used as well since the last reading and whose energy is in ours all the same: the
-    driver does not tell the parts. Whoever adds up claims may count them once only."""
+    """Those of ``devices`` that other processes also used since the last reading and that the driver could not split. Their
+    whole energy is in the reading, so a sum of claims must count them once."""
 
     def read(self, seconds: float, load: float) -> int | None:
-        """Energy since the last reading.
+        """Return the energy since the last reading.
 
         Args:
             seconds: Time since the last reading, on a monotonic clock.
-            load: Busy share of the domain's CPUs over that time, 0 to 1 (models need it, counters do not).
+            load: Busy share of the domain's CPUs over that time, 0 to 1. Models need it, counters don't.
 
         Returns:
-            Integer microjoules, or None when it could not be read: that energy is then missing, not zero.
+            Integer microjoules. None if it could not be read: that energy is then missing, not zero.
         """
         ...
 
     def users(self) -> Counter[int]:
-        """Which of our processes the energy since the last call was for: weights by id, as far as it is told; else empty."""
+        """Return the weight of each of our processes, by its id, in the energy since the last call; empty if unknown."""
         return Counter()
 
     def lost(self) -> Counter[str]:
-        """What could not be told since the last call, or only by inference, by cause (``cpu-counter-reset``, ...)."""
+        """Return how often a reading since the last call was lost or only inferred, by cause (``cpu-counter-reset``, ...)."""
         return Counter()
 
 
 @dataclass(frozen=True)
 class Absence:
-    """Why a component has no meter. ``name`` is what records say, as the name of a missing method."""
+    """The reason why a component has no meter.
+
+    Attributes:
+        name: Name of the missing method in records, e.g. ``no-device``.
+        why: The reason, for ``ecoia doctor``.
+        remedy: How to get a meter; None if there is no way.
+    """
 
     name: str
     why: str
@@ -79,7 +97,7 @@ class Absence:
 
 
 class Detected(list[Meter]):
-    """The meters of this machine, at most one a component, and why the other components have none."""
+    """The meters of this machine, at most one per component; ``absent`` says why the other components have none."""
 
     def __init__(self, found: Mapping[str, Meter | Absence]) -> None:
         super().__init__(each for each in found.values() if not isinstance(each, Absence))
@@ -88,7 +106,7 @@ class Detected(list[Meter]):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What ``ecoia doctor`` says of one component."""
+    """One line of ``ecoia doctor``: a component, its method, the reason for it and how to get a better one."""
 
     component: str
     status: str
@@ -104,18 +122,24 @@ def detect(
     pids: Callable[[], Collection[int]] | None = None,
     group: ControlGroup | None = None,
 ) -> Detected:
-    """The best meter of each component on this machine. A component that cannot be measured is absent, never an error.
+    """Find the best meter of each component on this machine. A component that can't be measured is absent, never an error.
 
-    codecarbon (16 MiB, 0.2 s) is loaded where a model or one of its GPU readers is needed, and only there. So this runs in
-    the background thread of a measured process.
+    codecarbon (16 MiB, 0.2 s) is loaded only if a model or one of its GPU readers is needed. A measured process calls this in
+    its background thread.
 
     Args:
-        settings: For site-specific choices.
-        early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules), so that the time that
-            detection takes is measured too.
-        root: Where ``/proc`` and ``/sys`` are.
-        pids: Tells, at each reading, which processes are ours (devices can be shared with others'); None: this one.
-        group: The control group of what is measured, of which models are; None: ours.
+        settings: The settings, for ``wattmeter``.
+        early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules). The first reading
+            starts there, so it includes the time that detection takes.
+        root: Folder that holds ``/proc`` and ``/sys``.
+        pids: Returns the ids of our processes at each reading, since others can use the same devices; None: this process.
+        group: The control group that models stand for; None: the group of this process.
+
+    Example:
+        >>> from ecoia import settings
+        >>> found = detect(settings.load())  # doctest: +SKIP
+        >>> [meter.method.name for meter in found]  # doctest: +SKIP
+        ['rapl', 'nvml', 'rapl-dram']
     """
     if settings.wattmeter:
         from ecoia.meters import wattmeter
@@ -139,13 +163,13 @@ def _this_process() -> Collection[int]:
 
 
 def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
-    """The first way that gives a meter, else what became of the last: a broken component must not cost the others."""
+    """Return the first meter found, else the reason why the last way gave none. A broken component must not cost the others."""
     absence = Absence("none", "no way of measuring it is known", None)
     for way in ways:
         try:
             found = way()
         except Exception as error:  # noqa: BLE001 - a driver, a library or a table may fail in any manner
-            absence = Absence(f"failed:{type(error).__name__}", f"asking for it failed: {error}", "repair its driver or library")
+            absence = Absence(f"failed:{type(error).__name__}", f"detection failed: {error}", "repair its driver or library")
             continue
         if isinstance(found, Absence):
             absence = found
@@ -155,7 +179,12 @@ def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
 
 
 def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
-    """For each component: the method in use, why, and how to get a better one."""
+    """Return for each component the method in use, the reason for it, and how to get a better one.
+
+    Args:
+        settings: The settings, for ``wattmeter``.
+        root: Folder that holds ``/proc`` and ``/sys``.
+    """
     from ecoia.meters import codecarbon_adapter
 
     explain = {
@@ -180,7 +209,12 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
 
 
 def methods(meters: Sequence[Meter]) -> dict[str, Method]:
-    """The method of each component, missing ones included."""
+    """Return the method of each component, including those without a meter.
+
+    Example:
+        >>> methods([])["gpu"]
+        Method(status='missing', name='none')
+    """
     found = {meter.component: meter.method for meter in meters}
     absent = meters.absent if isinstance(meters, Detected) else {}
     return {

@@ -1,14 +1,13 @@
-"""The one place that knows codecarbon: its models of CPU and RAM and its GPU readers, behind our ``Meter`` protocol.
+"""Adapter for codecarbon, the only module that knows it: its CPU and RAM models and its AMD reader as meters.
 
-What is used: ``core.gpu.AllGPUDevices`` (AMD's devices; NVIDIA's are read by ``nvml``), ``external.hardware.CPU`` (load
-model), ``external.ram.RAM`` (RAM model) and the CPU power table. What is not, and why (docs/decisions.md): the tracker; the
-RAPL readers; ``TDP``, which loads pandas.
-codecarbon itself is loaded by whoever asks for a model or a GPU, never by this module.
-Tests run it against the pinned release's real classes.
+Used: ``core.gpu.AllGPUDevices`` (for AMD; ``nvml`` reads NVIDIA's devices), ``external.hardware.CPU`` (load model),
+``external.ram.RAM`` (RAM model) and the CPU power table. Not used, for reasons in docs/decisions.md: the tracker, the RAPL
+readers, and ``TDP``, which loads pandas. Importing this module doesn't load codecarbon; asking for a model or an AMD GPU does.
+Tests run it against the real classes of the pinned release.
 
-Measuring must not be noticed by its host, and codecarbon notices itself in two ways, both held off by ``_unnoticed``:
-it logs (a handler of its own on import, warnings at each failed reading), and it starts programs (``nvidia-smi`` and
-``rocm-smi`` on import, ``scontrol`` in a Slurm job, where a missing one is an error and a present one asks a server).
+The host program must not notice that it is measured. codecarbon would show in two ways: it logs (its own handler on import,
+a warning at each failed reading), and it starts programs (``nvidia-smi`` and ``rocm-smi`` on import; ``scontrol`` in a Slurm
+job, which logs an error if missing and asks a server if present). ``_unnoticed`` prevents both.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from ecoia.meters import DEVICES, GROUP, HOST, Absence, Meter, hardware, nvml
 from ecoia.methods import AMDSMI, LOAD_MODEL, LOAD_MODEL_GENERIC, NVML_MIG_SHARE, NVML_POWER, RAM_MODEL, RAPL, RAPL_DRAM, Method
 
 _STEP_NS = 1_000_000_000
-"""The load model is not linear in the load, so what it gives depends on the step; this one, however it is read."""
+"""Step of the load model. The model isn't linear in the load, so a fixed step makes its sum independent of the readings."""
 
 _ours = threading.local()
-"""Whether this thread is in codecarbon on ecoia's behalf: only then is anything held off, so the host's own use is its own."""
+"""``active`` while this thread calls codecarbon for ecoia. The host program's own calls are left alone."""
 
 
 def _is_ours() -> bool:
@@ -42,7 +41,7 @@ def _is_ours() -> bool:
 
 
 class _NotOurs(logging.Filter):
-    """Keeps what codecarbon says to ecoia out of the host's log; what it says to the host passes."""
+    """Drops log lines about ecoia's calls of codecarbon; lines about the host program's own calls pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not _is_ours()
@@ -53,7 +52,7 @@ _not_ours = _NotOurs()
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Around every call into codecarbon. Filters once added stay: a second ``addFilter`` changes nothing."""
+    """Keep a call of codecarbon out of the log. The filter stays; adding it twice changes nothing."""
     logging.getLogger("codecarbon").addFilter(_not_ours)
     before = _is_ours()
     _ours.active = True
@@ -65,13 +64,12 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _unnoticed() -> Iterator[None]:
-    """Around codecarbon's import and set-up: no line in the host's log, no program started, logging as it was before.
+    """Import or set up codecarbon without a log line, a started program or a changed logger.
 
-    codecarbon calls ``subprocess.check_output`` while it is being imported, so nothing of its own can be set first,
-    and ``PATH`` belongs to every thread and child of the host. So the function is wrapped for as long as this lasts;
-    the wrapper answers our thread as a program that failed, and passes every other call on. Code that takes hold of
-    the wrapper meanwhile keeps a function that does what the original does. No lock: a process that forks here
-    would hand its child a lock that nobody releases.
+    codecarbon calls ``subprocess.check_output`` while it is imported, before any of its own settings could prevent that, and
+    ``PATH`` belongs to every thread and child of the host program. So this wraps the function meanwhile: the wrapper reports a
+    failed program to our thread and passes every other call on. Code that keeps the wrapper has a function that behaves like
+    the original. There is no lock: a fork meanwhile would give the child a lock that nothing releases.
     """
     logger = logging.getLogger("codecarbon")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
@@ -96,7 +94,7 @@ def _unnoticed() -> Iterator[None]:
             logger.handlers[:] = handlers
             logger.setLevel(level)
             logger.propagate = propagate
-        # codecarbon remembers what nvidia-smi and rocm-smi answered; they were never asked, so the host may ask them.
+        # codecarbon caches the answers of nvidia-smi and rocm-smi. They were never asked, so let the host program ask them.
         for cache in _program_caches():
             if cache not in remembered:
                 cache.cache_clear()
@@ -109,7 +107,7 @@ def _program_caches() -> list[Any]:
 
 
 def _microjoules(energy: Any) -> int:
-    # codecarbon counts in kWh with a rounded constant of its own: dividing by the same constant gives the counter back.
+    # codecarbon converts to kWh with a rounded constant; dividing by the same constant restores the counter.
     from codecarbon.core.units import Energy
 
     counted: float = energy.kWh / Energy.JOULES_TO_KWH * 1_000_000
@@ -124,7 +122,7 @@ class AmdMeter(Meter):
     method = AMDSMI
 
     def __init__(self, gpus: Any, chosen: Sequence[Any]) -> None:
-        # GPUs of others are never asked again: they cost a call, and one of them failing would hide ours.
+        # Never read the GPUs of others again: each costs a call, and if one failed, ours would be unread.
         gpus.devices = list(chosen)
         gpus.device_count = len(chosen)
         self._gpus = gpus
@@ -132,7 +130,7 @@ class AmdMeter(Meter):
         gpus.start()
 
     def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``. None when a GPU could not be read; its counter, if it has one, tells the rest later."""
+        """See ``Meter.read``. None if a GPU could not be read; if it has a counter, a later reading includes the gap."""
         from codecarbon.core.units import Time
 
         with _quietly():
@@ -145,16 +143,16 @@ class AmdMeter(Meter):
 
 
 class LoadMeter(Meter):
-    """codecarbon's load model of the CPU: 10 % of the thermal design power at rest, a cubic of the load above.
+    """codecarbon's load model of the CPU: 10 % of the thermal design power (TDP) at rest, a cubic of the load above.
 
-    Integrated in steps of one second of its own, however it is read. A reading within a step gives what the step has come to
-    so far, its end settles it. What was given too much is taken off what follows, never off what was given.
+    The model is integrated in steps of one second, however often it is read. A reading inside a step returns the energy of the
+    step so far; the end of the step corrects it. An excess is deducted from later readings, which are never negative.
 
     Args:
-        model: The CPU's name.
-        tdp_watts: Its thermal design power, of all sockets; of our part where ``domain`` is ``GROUP``.
-        known: Whether the power table names it.
-        domain: What the load and the power are of.
+        model: Name of the CPU.
+        tdp_watts: TDP of all sockets; with ``domain`` ``GROUP``, the group's part of it.
+        known: Whether codecarbon's power table names the CPU.
+        domain: ``HOST`` or ``GROUP``: what the load and the power stand for.
     """
 
     component = "cpu"
@@ -166,7 +164,7 @@ class LoadMeter(Meter):
         self.domain = domain
         self._load = _GivenLoad()
         self._cpu = CPU(output_dir="", mode="cpu_load", model=model, tdp=tdp_watts)
-        # Our own reading of /proc/stat, so that the model sees exactly the interval that is charged.
+        # Use our own reading of /proc/stat, so that the model sees exactly the interval that is charged.
         self._cpu._cpu_load_meter = self._load
         self._cpu.start()
         self._step_ns = 0
@@ -175,10 +173,10 @@ class LoadMeter(Meter):
         self._given_uj = 0
 
     def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``. A late reading is cut into steps at its mean load."""
+        """See ``Meter.read``. A late reading is cut into steps of its mean load."""
         left_ns = round(seconds * 1e9)
         while left_ns > 0:
-            # Whole steps of one load are alike: a process that was stopped for a day costs no loop of a day.
+            # Whole steps of one load are equal, so a process that was stopped for a day needs no loop over the day.
             whole = left_ns // _STEP_NS if self._step_ns == 0 else 0
             if whole:
                 self._settled_uj += self._watts(load) * whole * 1e6
@@ -205,7 +203,7 @@ class LoadMeter(Meter):
 
 
 class _GivenLoad:
-    """Stands where codecarbon keeps its own load meter."""
+    """Replaces codecarbon's own load meter: it returns the load of the reading."""
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -214,11 +212,16 @@ class _GivenLoad:
         return self.share * 100
 
     def reset(self) -> None:
-        """Nothing to reset: the load is given at each reading."""
+        """Do nothing: each reading sets the load."""
 
 
 class RamMeter(Meter):
-    """codecarbon's RAM model: watts by number of modules, from the memory of the domain."""
+    """codecarbon's RAM model: it guesses the number of modules from the memory of the domain, and counts watts per module.
+
+    Args:
+        memory_bytes: Memory of the domain.
+        domain: ``HOST`` or ``GROUP``.
+    """
 
     component = "ram"
     method = RAM_MODEL
@@ -242,9 +245,16 @@ def _words(model: str) -> frozenset[str]:
 
 
 def tdp_watts(model: str) -> float | None:
-    """Thermal design power of a CPU model from codecarbon's table; None when no single entry names it.
+    """Return the thermal design power of a CPU from codecarbon's table; None if no single entry names it.
 
-    An entry names the model when all its words are in it; of several, the one with the most words.
+    An entry names the CPU if the name holds all words of the entry. Of several entries, the one with the most words counts.
+
+    Args:
+        model: Name of the CPU, as ``/proc/cpuinfo`` writes it.
+
+    Example:
+        >>> tdp_watts("Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz")
+        65.0
     """
     spec = find_spec("codecarbon")
     if spec is None or spec.origin is None:
@@ -255,7 +265,7 @@ def tdp_watts(model: str) -> float | None:
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             entry = _words(row["Name"])
-            # One word ("EPYC", "255e") is a family or a coincidence, not a model.
+            # A single word ("EPYC", "255e") is a family or a coincidence, not a model.
             if len(entry) >= 2 and entry <= words and any(char.isdigit() for word in entry for char in word):
                 watts = _watts(row["TDP"])
                 if watts is not None:
@@ -268,7 +278,7 @@ def tdp_watts(model: str) -> float | None:
 
 
 def _watts(text: str) -> float | None:
-    # The table says "27.29.5" and "0.0" of some old models: that is not known, hence not zero.
+    # For some old models, the table holds "27.29.5" or "0.0": their power is unknown, not zero.
     try:
         watts = float(text)
     except ValueError:
@@ -278,7 +288,12 @@ def _watts(text: str) -> float | None:
 
 @_unnoticed()
 def load_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> LoadMeter:
-    """The load model of the host's CPU; in a control group with a quota, of the part of it that the group may use."""
+    """Return the load model of the host's CPU; in a control group with a quota, of the part that the group may use.
+
+    Args:
+        root: Folder that holds ``/proc`` and ``/sys``.
+        group: The control group; None: the group of this process.
+    """
     from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
 
     model = hardware.cpu_model(root)
@@ -294,24 +309,32 @@ def load_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None =
 
 @_unnoticed()
 def ram_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> RamMeter:
-    """The model of the host's memory; in a control group with a limit, of as much memory as the limit."""
+    """Return the RAM model of the host's memory; in a control group with a memory limit, of that much memory.
+
+    Args:
+        root: Folder that holds ``/proc`` and ``/sys``.
+        group: The control group; None: the group of this process.
+    """
     limit_bytes = (group or hardware.control_group(root)).memory_bytes
     return RamMeter(hardware.host_memory_bytes()) if limit_bytes is None else RamMeter(limit_bytes, GROUP)
 
 
 def gpu(root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None) -> Meter | Absence:
-    """The meter of the GPUs that this process can use: NVIDIA's where there is a driver of theirs, else AMD's.
+    """Return the meter of the GPUs that this process can use: NVIDIA's if their driver is there, else AMD's.
 
     Args:
-        root: Where ``/proc`` and ``/sys`` are.
-        pids: The ids of the measured processes, now: a GPU that others use as well is shared out by process.
+        root: Folder that holds ``/proc`` and ``/sys``.
+        pids: Returns the ids of the measured processes; the energy of a GPU that others also use is split by process.
         early_counters: See ``ecoia.meters.detect``.
+
+    Returns:
+        A meter, or the reason why there is none.
     """
     return nvml.detect_gpu(root, pids, early_counters) or _amd_gpu(root) or no_gpu(root)
 
 
 def _amd_gpu(root: Path) -> Meter | Absence | None:
-    # codecarbon costs 16 MiB and 0.2 s, and it reads AMD GPUs through this package only.
+    # codecarbon costs 16 MiB and 0.2 s to load, and reads AMD GPUs only through this package.
     if hardware.gpu_on_bus(root, (hardware.AMD,)) is False or find_spec("amdsmi") is None:
         return None
     with _unnoticed():
@@ -330,7 +353,7 @@ def _amd_gpu(root: Path) -> Meter | Absence | None:
 
 
 def no_gpu(root: Path = hardware.ROOT) -> Absence:
-    """Why no GPU driver answers, as far as the PCI bus tells."""
+    """Return why no GPU driver answers, as far as the PCI bus shows."""
     name = hardware.missing_gpu_name(root)
     why, remedy = {
         "no-device": ("no NVIDIA or AMD GPU on the PCI bus", None),
@@ -343,7 +366,7 @@ def no_gpu(root: Path = hardware.ROOT) -> Absence:
 
 
 def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
-    """Why the CPU is measured so, and how to get better."""
+    """Return why the CPU has this method, and how to get a better one (None: there is none)."""
     if method == RAPL:
         return "the kernel's RAPL counters are readable", None
     files = hardware.energy_counter_files(root)
@@ -368,7 +391,7 @@ def explain_cpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
 
 
 def explain_gpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
-    """Why the GPU is measured so, and how to get better."""
+    """Return why the GPU has this method, and how to get a better one (None: there is none)."""
     if method == NVML_POWER:
         return "a GPU has no energy counter: its momentary power is read ten times a second", None
     if method == NVML_MIG_SHARE:
@@ -380,7 +403,7 @@ def explain_gpu(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | 
 
 
 def explain_ram(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
-    """Why RAM is measured so, and how to get better."""
+    """Return why the memory has this method, and how to get a better one (None: there is none)."""
     if method == RAPL_DRAM:
         return "the kernel shows DRAM counters", None
     of = "the memory" if hardware.control_group(root).memory_bytes is None else "the control group's memory limit"

@@ -1,6 +1,6 @@
-"""Facts about the host, read leanly: CPU model, counts, memory, time spent busy. No codecarbon here.
+"""Facts about the host, read cheaply and without codecarbon: CPU model, counts, memory, busy time, control groups, counters.
 
-Every path starts at ``root`` so that tests lay out a real file tree as the kernel does.
+Every path starts at ``root``, so a test can lay out a file tree as the kernel does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 ROOT = Path("/")
 
 _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other display, processing accelerator
-NVIDIA, AMD = "0x10de", "0x1002"  # as vendors on the PCI bus
+NVIDIA, AMD = "0x10de", "0x1002"  # vendor ids on the PCI bus
 
 
 class BusyTime(NamedTuple):
@@ -27,9 +27,9 @@ class BusyTime(NamedTuple):
 
 
 def host_busy_time(root: Path = ROOT) -> BusyTime:
-    """Read ``/proc/stat`` (10 ms grain); elsewhere ask psutil."""
+    """Return the busy time of the host, from ``/proc/stat`` (in steps of 10 ms) on Linux, elsewhere from psutil."""
     if sys.platform == "linux":
-        # Once a second for ever, so as cheap as it can be; not through a file kept open, which the host may close.
+        # This runs once a second, so it must be cheap. A file that stays open isn't safe: the host program may close it.
         descriptor = os.open(f"{root}/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
         try:
             return parse_stat(os.read(descriptor, 512))
@@ -47,7 +47,7 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") e
 
 
 def parse_stat(text: bytes) -> BusyTime:
-    """Read the first line of ``/proc/stat``. Guest time is inside user time, so not added again."""
+    """Parse the first line of ``/proc/stat``. User time includes guest time, so guest time is not added."""
     fields = text.partition(b"\n")[0].split(None, 9)[1:9]
     user, nice, system, idle, iowait, irq, softirq, steal = [*map(int, fields), *(0,) * (8 - len(fields))]
     busy = user + nice + system + irq + softirq
@@ -55,7 +55,7 @@ def parse_stat(text: bytes) -> BusyTime:
 
 
 def cpu_model(root: Path = ROOT) -> str:
-    """The CPU's model name, or ``unknown``."""
+    """Return the model name of the CPU, or ``unknown``."""
     if sys.platform == "linux":
         try:
             for line in (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
@@ -68,12 +68,12 @@ def cpu_model(root: Path = ROOT) -> str:
 
 
 def cpu_count() -> int:
-    """Logical CPUs of the host."""
+    """Return the number of logical CPUs of the host."""
     return os.cpu_count() or 1
 
 
 def socket_count(root: Path = ROOT) -> int:
-    """CPU packages of the host; 1 where the kernel does not tell."""
+    """Return the number of CPU packages of the host; 1 if the kernel doesn't show it."""
     packages = set()
     for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/physical_package_id"):
         try:
@@ -84,7 +84,7 @@ def socket_count(root: Path = ROOT) -> int:
 
 
 def host_memory_bytes() -> int:
-    """Memory of the host."""
+    """Return the memory of the host in bytes."""
     import psutil
 
     return int(psutil.virtual_memory().total)
@@ -92,13 +92,13 @@ def host_memory_bytes() -> int:
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """A control group: what it and those above it, as far as they can be seen, may use of the host at most.
+    """Limits of a control group: the strictest of its own and those of the visible groups above it.
 
     Attributes:
-        cpus: CPUs' worth of time (a quota), None where it may use all of the host's.
-        memory_bytes: Memory, None where it may use all of the host's.
-        usage_file: Where the kernel counts the CPU time of the group that carries the limit (of CPU, else of memory),
-            or of the outermost that can be seen where nothing is limited; None where there is none.
+        cpus: CPU quota in CPUs, None without a quota.
+        memory_bytes: Memory limit, None without a limit.
+        usage_file: File in which the kernel counts the CPU time of the group that has the limit (of CPU, else of memory), or of
+            the outermost visible group without a limit. None if there is no such file.
     """
 
     cpus: float | None
@@ -107,11 +107,11 @@ class ControlGroup:
 
     @property
     def share(self) -> float | None:
-        """The part of the host's CPUs that it may use at most, 0 to 1; None where nothing limits it."""
+        """The share of the host's CPUs that it may use, 0 to 1; None without a quota."""
         return None if self.cpus is None else self.cpus / cpu_count()
 
     def cpu_usage_ns(self) -> int | None:
-        """CPU time of that group since it was made, in nanoseconds over all CPUs; None where it cannot be read."""
+        """Return the CPU time of that group since its creation, in nanoseconds over all CPUs; None if it can't be read."""
         if self.usage_file is None:
             return None
         try:
@@ -124,12 +124,14 @@ class ControlGroup:
 
 
 def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None = None) -> ControlGroup:
-    """The control group of this process, of another, or at a path; versions 1, 2 and both at once.
+    """Return the limits of the control group of this process, of another process, or at a path.
+
+    Reads control groups of version 1, of version 2, and of both at once.
 
     Args:
-        root: Where ``/proc`` and ``/sys`` are.
+        root: Folder that holds ``/proc`` and ``/sys``.
         pid: Another process.
-        path: The group itself, as ``/proc/<pid>/cgroup`` writes it (``/system.slice/job.service``).
+        path: Path of the group, as ``/proc/<pid>/cgroup`` writes it (``/system.slice/job.service``).
     """
     paths = _group_paths(root, pid) if path is None else {}
     cpu, usage, memory = (
@@ -148,7 +150,7 @@ def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None
 
 
 def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
-    """The process's group in each hierarchy: controller -> path, version 2 under ``""``."""
+    """Return the process's group in each hierarchy: controller -> path, with ``""`` for version 2."""
     paths: dict[str, str] = {}
     file = root / "proc" / ("self" if pid is None else str(pid)) / "cgroup"
     try:
@@ -165,19 +167,20 @@ def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
 def _group_folders(
     root: Path, controller: str, paths: dict[str, str], path: str | None, *, beside_us: bool = False
 ) -> list[tuple[str, Path]]:
-    """The group's folder and those above it, inside out: (path in the hierarchy, folder).
+    """Return (path in the hierarchy, folder) of the group and of the groups above it, innermost first.
 
-    ``beside_us``: of another process, which may be in another container. Then what we see may be our own group, not one above it.
+    ``beside_us``: the group is of another process, which may be in another container. A folder that we see may then be our own
+    group instead of one above it.
     """
     mounted = root / "sys/fs/cgroup"
     found = []
-    # A container sees its own group where the hierarchy is mounted; elsewhere (a service, a Slurm job) it is some way below.
+    # A container sees its own group at the mount point. Elsewhere (a service, a Slurm job) the group lies below it.
     tops = [(mounted, ""), (mounted / "unified", ""), (mounted / controller, controller)]
     if (mounted / "cgroup.controllers").exists():
-        tops = tops[:1]  # version 2 alone: a folder named after a controller is only a group
+        tops = tops[:1]  # version 2 alone: a folder named like a controller is an ordinary group
     for top, name in tops:
         group = (paths.get(name, "") if path is None else path).strip("/")
-        # "..": a group outside of our namespace, so of its hierarchy only the top can be seen.
+        # "..": the group is outside of our namespace, so only the top of its hierarchy is visible.
         below = Path() if ".." in group.split("/") else Path(group)
         if beside_us and (".." in group.split("/") or not (top / below).is_dir()):
             continue
@@ -213,14 +216,14 @@ def _usage_file(folder: Path) -> Path | None:
     if (folder / "cpuacct.usage").exists():
         return folder / "cpuacct.usage"
     try:
-        # Version 1 has a cpu.stat too, of throttling only.
+        # Version 1 also has a cpu.stat, but it only counts throttling.
         return folder / "cpu.stat" if "usage_usec" in (folder / "cpu.stat").read_text(encoding="ascii") else None
     except OSError:
         return None
 
 
 def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> bool | None:
-    """Whether the PCI bus shows a GPU of these vendors; None where the bus cannot be seen."""
+    """Return whether the PCI bus shows a GPU of these vendors; None if the bus isn't visible."""
     bus = root / "sys/bus/pci/devices"
     try:
         devices = list(bus.iterdir())
@@ -238,19 +241,19 @@ def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> b
 
 
 def missing_gpu_name(root: Path = ROOT) -> str:
-    """Why there is no GPU figure: ``no-device`` where the bus shows none, ``no-driver`` where it shows one, else ``none``."""
+    """Return why there is no GPU figure: ``no-device`` if the bus shows no GPU, ``no-driver`` if it shows one, else ``none``."""
     return {True: "no-driver", False: "no-device", None: "none"}[gpu_on_bus(root)]
 
 
 def powercap_folder(root: Path = ROOT) -> Path:
-    """Where the kernel shows its energy counters."""
+    """Return the folder in which the kernel shows its energy counters."""
     return root / "sys/class/powercap"
 
 
 def energy_counter_files(root: Path = ROOT) -> list[Path]:
-    """Every ``energy_uj`` of the powercap tree, readable or not, nested zones included, in order."""
+    """Return every ``energy_uj`` file of the powercap tree in order, readable or not, including nested zones."""
     folder = powercap_folder(root)
-    # sysfs lists each zone flat as well as nested in its parent; the real path counts it once.
+    # sysfs lists each zone both flat and nested in its parent; its real path identifies it.
     zones = {
         os.path.realpath(file) for pattern in ("*/energy_uj", "*/*/energy_uj", "*/*/*/energy_uj") for file in folder.glob(pattern)
     }
@@ -258,7 +261,7 @@ def energy_counter_files(root: Path = ROOT) -> list[Path]:
 
 
 def read_counters(root: Path = ROOT) -> dict[str, int]:
-    """The readable energy counters now: path -> microjoules. Cheap: no counters, no cost."""
+    """Return the energy counters that can be read now: path -> microjoules. Without counters, it costs nothing."""
     counters = {}
     for file in energy_counter_files(root):
         try:
@@ -269,9 +272,12 @@ def read_counters(root: Path = ROOT) -> dict[str, int]:
 
 
 def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
-    """Hardware and software facts for a record: no path, no argument, no user.
+    """Return hardware and software facts for a record: no path, no argument, no user.
 
-    ``cpu_count`` and ``memory_bytes`` are what the control group (else ours) may use, so what it was that did the work.
+    Args:
+        root: Folder that holds ``/proc`` and ``/sys``.
+        group: The control group that did the work; None: the group of this process. ``cpu_count`` and ``memory_bytes`` are what
+            it may use.
     """
     from importlib.metadata import PackageNotFoundError, version
 

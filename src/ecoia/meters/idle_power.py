@@ -1,4 +1,4 @@
-"""What the machine draws at rest, measured once on a quiet host and kept in the journal's home. Standard library only."""
+"""Power of the machine at rest, measured once on a quiet host and kept in the journal's home. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecoia import causes
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 
 MOST_LOAD = 0.05
-"""A host that is busier than this over the time is not at rest."""
+"""Highest load of a host at rest, 0 to 1."""
 
 _READING_SECONDS = 1.0
 _FILE = "idle.json"
@@ -27,7 +27,7 @@ _FILE = "idle.json"
 
 @dataclass(frozen=True)
 class IdlePower:
-    """One component at rest."""
+    """Power of one component at rest, with the method, domain and devices that it was measured with."""
 
     watts: float
     status: str
@@ -37,16 +37,16 @@ class IdlePower:
     min_watts: float
     max_watts: float
     gsd: float | None
-    """Geometric standard deviation of the one-second readings; None where one of them was 0, or there were none to compare."""
+    """Geometric standard deviation of the one-second readings; None if one of them was 0 or there was only one."""
 
 
 @dataclass(frozen=True)
 class IdleBaseline:
-    """What was measured, when, and on what machine."""
+    """A measurement of idle power: the components, the time and the machine."""
 
     components: dict[str, IdlePower]
     unread: dict[str, int]
-    """Readings that failed, by component; a component is left out when all or any of its energy is unknown."""
+    """Failed readings by component. A component with one is left out of ``components``."""
 
     seconds: float
     load: float
@@ -56,7 +56,7 @@ class IdleBaseline:
 
 
 class IdleWatts(dict[str, float]):
-    """Component -> watts at rest, as far as what was stored is of this machine and these meters; else the cause, in ``lost``."""
+    """Component -> watts at rest, if they were stored on this machine with these meters; ``lost`` counts causes of a mismatch."""
 
     def __init__(self, watts: dict[str, float], lost: Counter[str]) -> None:
         super().__init__(watts)
@@ -64,34 +64,33 @@ class IdleWatts(dict[str, float]):
 
 
 def measure(meters: Sequence[Meter], seconds: float, root: Path = hardware.ROOT) -> IdleBaseline:
-    """Read the meters once a second for so long.
+    """Read the meters once a second for some time.
 
     Args:
-        meters: Of this machine.
-        seconds: How long, at least 2.
-        root: Where ``/proc`` and ``/sys`` are.
+        meters: The meters of this machine.
+        seconds: Duration, at least 2.
+        root: Folder that holds ``/proc`` and ``/sys``.
 
     Raises:
-        EcoiaError: the host was not at rest, or no meter could be read.
+        EcoiaError: The host was not at rest, or no meter could be read all the time.
+
+    Example:
+        >>> from ecoia.testing import FixedMeter
+        >>> measure([FixedMeter("cpu", watts=40)], seconds=2).components["cpu"].watts  # doctest: +SKIP
+        40.0
     """
     group = hardware.control_group(root)
     readings: dict[str, list[tuple[float, int]]] = {meter.component: [] for meter in meters}
     unread: Counter[str] = Counter()
-    began, busy_began = time.perf_counter(), hardware.host_busy_time(root)
-    # What a meter counted before now is not of this time.
+    first = before = _clocks(root, group)
+    # Drop the energy that the meters counted before now.
     for meter in meters:
         meter.read(0.0, 0.0)
         meter.lost()
-    before, host, group_ns = began, busy_began, group.cpu_usage_ns()
-    while (left := began + seconds - time.perf_counter()) > 0:
+    while (left := first.seconds + seconds - time.perf_counter()) > 0:
         time.sleep(min(left, _READING_SECONDS))
-        now, host_now, group_now_ns = time.perf_counter(), hardware.host_busy_time(root), group.cpu_usage_ns()
-        elapsed = now - before
-        loads = {HOST: _load(host, host_now), DEVICES: 0.0}
-        loads[GROUP] = loads[HOST]
-        if group_ns is not None and group_now_ns is not None:
-            cpus = group.cpus or hardware.cpu_count()
-            loads[GROUP] = min(max((group_now_ns - group_ns) / 1e9 / elapsed / cpus, 0.0), 1.0)
+        now = _clocks(root, group)
+        elapsed, loads = now.seconds - before.seconds, _loads(before, now, group)
         for meter in meters:
             energy_uj = meter.read(elapsed, loads[meter.domain])
             doubts = meter.lost()
@@ -99,24 +98,56 @@ def measure(meters: Sequence[Meter], seconds: float, root: Path = hardware.ROOT)
                 unread[meter.component] += 1
             else:
                 readings[meter.component].append((elapsed, energy_uj))
-        before, host, group_ns = now, host_now, group_now_ns
-    load = _load(busy_began, host)
+        before = now
+    duration, load = before.seconds - first.seconds, _load(first.host, before.host)
     if load > MOST_LOAD:
         raise EcoiaError(
-            f"the host was busy: load {load:.1%} over {before - began:.0f} s, and at rest it is at most {MOST_LOAD:.0%}. "
+            f"the host was busy: load {load:.1%} over {duration:.0f} s, and at rest it is at most {MOST_LOAD:.0%}. "
             "Nothing was stored: stop what runs on this machine, then try again"
         )
-    components = {
-        meter.component: _power(meter, readings[meter.component])
-        for meter in meters
-        if readings[meter.component] and not unread[meter.component]
-    }
+    return _baseline(
+        {
+            meter.component: _power(meter, taken)
+            for meter in meters
+            if (taken := readings[meter.component]) and not unread[meter.component]
+        },
+        unread,
+        duration,
+        load,
+        root,
+    )
+
+
+class _Clocks(NamedTuple):
+    """One look at the clocks of the process, the host and the control group."""
+
+    seconds: float
+    host: hardware.BusyTime
+    group_ns: int | None
+
+
+def _clocks(root: Path, group: hardware.ControlGroup) -> _Clocks:
+    return _Clocks(time.perf_counter(), hardware.host_busy_time(root), group.cpu_usage_ns())
+
+
+def _loads(before: _Clocks, now: _Clocks, group: hardware.ControlGroup) -> dict[str, float]:
+    """Return the load of each domain between two looks, 0 to 1; of a group without a counter, the host's."""
+    host = _load(before.host, now.host)
+    loads = {HOST: host, GROUP: host, DEVICES: 0.0}
+    if before.group_ns is not None and now.group_ns is not None:
+        cpus = group.cpus or hardware.cpu_count()
+        seconds = now.seconds - before.seconds
+        loads[GROUP] = min(max((now.group_ns - before.group_ns) / 1e9 / seconds / cpus, 0.0), 1.0)
+    return loads
+
+
+def _baseline(components: dict[str, IdlePower], unread: Counter[str], seconds: float, load: float, root: Path) -> IdleBaseline:
     if not components:
         raise EcoiaError("no meter could be read all the time, so nothing was stored: 'ecoia doctor' says what this machine has")
     return IdleBaseline(
         components=components,
         unread=dict(+unread),
-        seconds=round(before - began, 3),
+        seconds=round(seconds, 3),
         load=round(load, 6),
         utc=datetime.now(UTC).isoformat(timespec="seconds"),
         cpu_model=hardware.cpu_model(root),
@@ -151,10 +182,17 @@ def _power(meter: Meter, readings: Sequence[tuple[float, int]]) -> IdlePower:
 
 
 def store(home: str | Path, baseline: IdleBaseline) -> Path:
-    """Keep it in the journal's home, in place of the one before. Returns the file.
+    """Write a measurement into the journal's home, in place of the previous one.
+
+    Args:
+        home: Home of the journal.
+        baseline: The measurement.
+
+    Returns:
+        The file.
 
     Raises:
-        JournalError: the home cannot be written.
+        JournalError: The home can't be written.
     """
     path = Path(home) / _FILE
     fresh = path.with_name(f".idle-{os.getpid()}")
@@ -171,10 +209,13 @@ def store(home: str | Path, baseline: IdleBaseline) -> Path:
 
 
 def stored(home: str | Path) -> IdleBaseline | None:
-    """What was stored, whatever machine it is of; None where nothing was.
+    """Read the stored measurement, of whichever machine; None if there is none.
+
+    Args:
+        home: Home of the journal.
 
     Raises:
-        JournalError: it cannot be read.
+        JournalError: The file can't be read.
     """
     path = Path(home) / _FILE
     try:
@@ -187,24 +228,24 @@ def stored(home: str | Path) -> IdleBaseline | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = "'ecoia baseline' on a quiet host writes it anew"
+        remedy = "'ecoia baseline' on a quiet host writes it again"
         raise JournalError(f"'{path}' cannot be read ({type(error).__name__}: {error}): {remedy}") from error
 
 
 def load(
     home: str | Path, meters: Sequence[Meter], root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None
 ) -> IdleWatts:
-    """The watts at rest of each component that is still measured as it was when they were stored. Never raises.
+    """Read the watts at rest of each component whose meter is the same as when they were stored. Never raises.
 
     Args:
-        home: The journal's home.
-        meters: The present ones.
-        root: Where ``/proc`` and ``/sys`` are.
-        group: The control group of what is measured; else ours.
+        home: Home of the journal.
+        meters: The present meters.
+        root: Folder that holds ``/proc`` and ``/sys``.
+        group: The control group that is measured; None: the group of this process.
 
     Returns:
-        Component -> watts. ``lost`` counts ``idle-baseline-stale`` for each component that is measured otherwise now or was
-        stored on another machine, ``idle-baseline-unreadable`` for a file that cannot be read.
+        Component -> watts. ``lost`` counts ``idle-baseline-stale`` for each component that has another meter now or was stored
+        on another machine, and ``idle-baseline-unreadable`` if the file can't be read.
     """
     lost: Counter[str] = Counter()
     try:

@@ -1,14 +1,14 @@
-"""NVIDIA GPUs, read through NVML by the ``pynvml`` bindings alone: no program is started, nothing is logged.
+"""NVIDIA GPUs, read through NVML and its ``pynvml`` bindings alone: this module starts no program and logs nothing.
 
-A device is read by its energy counter where it has one, else by its momentary power, integrated between our own time
-stamps. Of a device that others use too, ours is the part that the driver's utilisation samples give to our processes.
-Of an instance of a divided GPU (MIG), it is the instance's part of the compute slices.
+A device is read by its energy counter if it has one, else by its momentary power, integrated between our own time stamps. If
+other processes use the device too, our part is the share that the driver's utilisation samples give to our processes. The part
+of an instance of a divided GPU (MIG) is its share of the compute slices.
 
-Everything is kept in picojoules, of which a milliwatt makes one a nanosecond, and handed on in whole microjoules: what
-is left over waits for the next reading, so that nothing is lost by rounding.
+Energy is kept in picojoules (a milliwatt makes one per nanosecond) and returned in whole microjoules. The remainder waits for
+the next reading, so rounding loses nothing.
 
-NVML counts who initialised it, so leaving it initialised costs the host nothing and ending our own use ends no other's.
-A forked child detects anew and initialises once more; what it inherited is never used.
+NVML counts its users, so staying initialised costs the host program nothing, and ending our use doesn't end another's. A forked
+child detects and initialises again; it never uses what it inherited.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from ecoia.meters import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
 
 POWER_READING_SECONDS = 0.1
-"""Drivers refresh the momentary power about as often; what varies faster is missed."""
+"""Drivers refresh the momentary power about as often, so faster changes are missed."""
 
 USERS_SECONDS = 0.5
-"""How long an answer to the question who uses a device is good for."""
+"""How long the list of a device's users is reused."""
 
 SAMPLES_SECONDS = 2.0
-"""A driver samples the utilisation once a second at least: none for so long means that nobody was busy."""
+"""A driver samples the utilisation at least once a second, so no sample for this long means that no process was busy."""
 
 RENEWAL_SECONDS = 1.0
-"""Pause before NVML is initialised again for the second time; it doubles from one try to the next."""
+"""Pause before the second attempt to initialise NVML again. It doubles with each attempt."""
 
 _MOST_RENEWAL_SECONDS = 60.0
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # a constant of the kernel: there, every process of the host has its own id
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # a constant of the kernel: here every process of the host is visible
 _PICOJOULES_PER_MICROJOULE = 1_000_000
 _PICOJOULES_PER_MILLIJOULE = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A part of a divided GPU (MIG), as its driver numbers it."""
+    """An instance of a divided GPU (MIG), with the driver's numbers."""
 
     uuid: str
     gpu_instance: int
@@ -56,30 +56,34 @@ class Instance:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU that the driver shows to this process. One that is ``divided`` can only be used through an instance."""
+    """A GPU that the driver shows to this process. A ``divided`` GPU can only be used through an instance."""
 
     uuid: str
     divided: bool = False
     instances: tuple[Instance, ...] = ()
     error: Exception | None = field(default=None, compare=False)
-    """Why nothing more is known of it (fallen off the bus, ...). It keeps its number."""
+    """Error that the driver returns for it (fallen off the bus, ...), so nothing else is known. It keeps its number."""
 
 
 class UnclearError(Exception):
-    """Which instance of a divided GPU the process uses cannot be told."""
+    """It is unknown which instance of a divided GPU the process uses."""
 
 
 def visible_devices(gpus: Sequence[Gpu], visible: str | None) -> list[tuple[Gpu, Instance | None]]:
-    """The devices that ``CUDA_VISIBLE_DEVICES`` lets the process use.
+    """Return the devices that ``CUDA_VISIBLE_DEVICES`` lets the process use, each with its instance or None.
 
     Args:
         gpus: The GPUs of the host, in the driver's order.
         visible: The variable: numbers, ``GPU-<uuid>`` (a unique beginning is enough), ``MIG-<uuid>`` or, as older
             drivers write it, ``MIG-GPU-<uuid>/<GPU instance>/<compute instance>``; None: all. As in CUDA, an entry that
-            names nothing ends the list, and a process can use one instance of a divided GPU, the first.
+            names nothing ends the list, and a process can use only one instance of a divided GPU, the first.
 
     Raises:
-        UnclearError: a divided GPU is chosen as a whole and has several instances.
+        UnclearError: The variable names a divided GPU as a whole, and it has several instances.
+
+    Example:
+        >>> [gpu.uuid for gpu, _ in visible_devices([Gpu("GPU-a"), Gpu("GPU-b")], "1")]
+        ['GPU-b']
     """
     chosen: list[tuple[Gpu, Instance | None]] = []
     if visible is None:
@@ -120,15 +124,19 @@ def _only_instance(gpu: Gpu) -> list[tuple[Gpu, Instance | None]]:
 def detect_gpu(
     root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None
 ) -> Meter | Absence | None:
-    """A meter of the NVIDIA GPUs that this process can use; None where there is no driver or it shows no GPU.
+    """Return a meter of the NVIDIA GPUs that this process can use; None without a driver, or if it shows no GPU.
 
     Args:
-        root: Where ``/proc`` is: it tells whether every process of the host is seen under its own id.
-        pids: The ids of the measured processes, now.
-        early_counters: Counters read before detection (GPU's id -> microjoules), so that the time it takes is measured too.
+        root: Folder that holds ``/proc``, which shows whether every process of the host is visible under its own id.
+        pids: Returns the ids of the measured processes.
+        early_counters: Counters read before detection (GPU's id -> microjoules), so that the first reading includes the time
+            that detection takes.
+
+    Returns:
+        A meter, the reason why the GPUs can't be measured, or None.
 
     Raises:
-        pynvml.NVMLError: NVML is there and fails, or a GPU that the process can use does not answer.
+        pynvml.NVMLError: NVML is there and fails, or a GPU that the process can use doesn't answer.
     """
     if not _library_loads():
         return None
@@ -164,7 +172,7 @@ def _choose(
     except UnclearError as error:
         return Absence(
             "mig",
-            f"{error} and CUDA_VISIBLE_DEVICES {named}: which one this process uses cannot be told",
+            f"{error} and CUDA_VISIBLE_DEVICES {named}: it is unknown which one this process uses",
             "set CUDA_VISIBLE_DEVICES to the instance's MIG-<uuid> (nvidia-smi -L lists them)",
         )
     if not chosen:
@@ -182,7 +190,7 @@ def _choose(
         except nvml.NVMLError as error:
             if instance is None:
                 raise
-            return Absence("mig", f"the driver tells no energy for {instance.uuid}, a part of {gpu.uuid}: {error}", _WHOLE_GPU)
+            return Absence("mig", f"the driver reports no energy for {instance.uuid}, a part of {gpu.uuid}: {error}", _WHOLE_GPU)
     return NvmlMeter(nvml, parts)
 
 
@@ -190,9 +198,9 @@ _WHOLE_GPU = "measure the whole GPU on its host"
 
 
 def _library_loads() -> bool:
-    """Whether there is a driver library: the bindings cost 4 MiB, which a host without it need not pay to know."""
+    """Return whether the driver's library exists. The bindings cost 4 MiB, so a host without the library doesn't load them."""
     if sys.platform == "win32":
-        return True  # it is found in several places there, which pynvml knows
+        return True  # it may be in several places there, which pynvml knows
     import ctypes
 
     try:
@@ -215,7 +223,7 @@ def _shown_gpus(nvml: Any, count: int) -> list[Gpu]:
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
         except nvml.NVMLError_NoPermission:
-            continue  # another job's: neither CUDA nor this process can use it, and CUDA numbers the others without it
+            continue  # another job's GPU: neither CUDA nor this process can use it, and CUDA's numbers skip it
         except nvml.NVMLError as error:
             gpus.append(Gpu("", error=error))
             continue
@@ -225,7 +233,7 @@ def _shown_gpus(nvml: Any, count: int) -> list[Gpu]:
 
 
 def _instances(nvml: Any, handle: Any) -> tuple[Instance, ...] | None:
-    """The instances of a divided GPU that this process may use; None of one that is whole."""
+    """Return the instances of a divided GPU that this process may use; None if the GPU is not divided."""
     try:
         if nvml.nvmlDeviceGetMigMode(handle)[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             return None
@@ -234,7 +242,7 @@ def _instances(nvml: Any, handle: Any) -> tuple[Instance, ...] | None:
         return None  # older than MIG
     found = []
     for number in range(most):
-        with suppress(nvml.NVMLError):  # no instance of this number, or not ours
+        with suppress(nvml.NVMLError):  # no instance has this number, or it isn't ours
             part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
             ids = (nvml.nvmlDeviceGetGpuInstanceId(part), nvml.nvmlDeviceGetComputeInstanceId(part))
             found.append(Instance(nvml.nvmlDeviceGetUUID(part), *ids))
@@ -242,14 +250,14 @@ def _instances(nvml: Any, handle: Any) -> tuple[Instance, ...] | None:
 
 
 class NvmlMeter(Meter):
-    """Sum of the GPUs, or parts of GPUs, that the process can use.
+    """The sum of the GPUs, or parts of GPUs, that the process can use.
 
-    A reading without one of them is None. What the others used is kept for the next complete reading, and so is what
-    the missing one's counter tells then; of a device without counter, the time without answer is lost.
+    A reading without one of them is None. The energy of the others is kept for the next complete reading. A device with a
+    counter then adds the energy of the gap; for a device without a counter, that energy is lost.
 
     Args:
         nvml: The ``pynvml`` module, initialised.
-        parts: What is read.
+        parts: The devices to read.
     """
 
     component = "gpu"
@@ -295,7 +303,7 @@ class NvmlMeter(Meter):
         return energy
 
     def users(self) -> Counter[int]:
-        """See ``Meter.users``: by utilisation, and of a device at rest by who holds it."""
+        """See ``Meter.users``. Weights are the utilisation; on a device at rest, each process that has it open counts once."""
         users: Counter[int] = Counter()
         for part in self._parts:
             users.update(part.users)
@@ -303,7 +311,7 @@ class NvmlMeter(Meter):
         return users
 
     def lost(self) -> Counter[str]:
-        """``gpu-counter-reset``: a counter began again, so that reading is power over time, or nothing."""
+        """See ``Meter.lost``. ``gpu-counter-reset``: a counter restarted, so that reading is power times time, or nothing."""
         lost: Counter[str] = Counter()
         for part in self._parts:
             lost[causes.COUNTER_RESET["gpu"]] += part.resets
@@ -311,7 +319,7 @@ class NvmlMeter(Meter):
         return +lost
 
     def _renew(self) -> None:
-        """Let go of a driver that may be another one by now, and of its handles; at most once in a while, since it costs."""
+        """Initialise NVML again, with new handles, since the driver may have been reloaded. It is slow, so do it rarely."""
         now = time.monotonic()
         if now < self._next_renewal:
             return
@@ -330,17 +338,17 @@ class NvmlMeter(Meter):
 
 
 class _UnreadError(Exception):
-    """It answers, but there is nothing to subtract from."""
+    """The device answers, but there is no earlier power to integrate from."""
 
 
 class _Part:
-    """One GPU, or one instance of a divided GPU: what our processes used of it since it was last asked."""
+    """One GPU, or one instance of a divided GPU: the energy that our processes used since the last reading."""
 
     def __init__(self, nvml: Any, uuid: str, instance: str | None, users: _Users, early_microjoules: int | None) -> None:
         self.name = instance or uuid
         self.resets = 0
         self.users: Counter[int] = Counter()
-        """Picojoules of each of our processes since the meter was asked."""
+        """Picojoules of each of our processes since the last ``NvmlMeter.users``."""
 
         self._nvml = nvml
         self._uuid = uuid
@@ -350,7 +358,7 @@ class _Part:
         self._own: Any = None
         self._find()
         self.slices: tuple[int, int] | None = None
-        """Compute slices of the instance, and of the whole GPU; None of a GPU that is used whole."""
+        """Compute slices of the instance, and of the whole GPU; None if the whole GPU is read."""
         if instance is not None:
             ours = nvml.nvmlDeviceGetAttributes_v2(self._own).computeInstanceSliceCount
             most = nvml.nvmlDeviceGetMaxMigDeviceCount(self._gpu)
@@ -371,11 +379,11 @@ class _Part:
 
     @property
     def shared(self) -> bool:
-        """Whether the last reading holds what others used, since the driver does not tell the parts."""
-        return self._users.untold
+        """Whether the last reading includes energy of other processes, because the driver can't split it."""
+        return self._users.undivided
 
     def forget(self) -> None:
-        """The handles may lead nowhere: ask for them again before they are used."""
+        """Get new handles before the next reading: the present ones may be void."""
         self._gpu = None
 
     def _find(self) -> None:
@@ -384,11 +392,11 @@ class _Part:
         self._gpu = gpu
 
     def read(self) -> int:
-        """Picojoules that are ours.
+        """Return our picojoules since the last reading.
 
         Raises:
-            pynvml.NVMLError: the device does not answer.
-            _UnreadError: see there.
+            pynvml.NVMLError: The device doesn't answer.
+            _UnreadError: There is no earlier power to integrate from.
         """
         now_ns = time.perf_counter_ns()
         elapsed_ns, self._asked_ns = now_ns - self._asked_ns, now_ns
@@ -408,7 +416,7 @@ class _Part:
         if self._millijoules >= before:
             return int(self._millijoules - before) * _PICOJOULES_PER_MILLIJOULE
         self.resets += 1
-        # Only for the time since we last asked: what was used while it did not answer went with the old count.
+        # Count only the time since the last reading: the energy used while it didn't answer is gone with the old count.
         return int(self._nvml.nvmlDeviceGetPowerUsage(self._gpu)) * elapsed_ns
 
     def _power_delta(self, now_ns: int) -> int:
@@ -421,19 +429,19 @@ class _Part:
 
 
 class _Users:
-    """Who uses a device, and which part of it is ours.
+    """The processes that use a device, and our share of it.
 
-    By the driver's utilisation samples since the last answer; of a device at rest, by the number of processes that hold
-    it. Nobody on the list is nobody known to share: then the device is ours as a whole, and marked, since any other process
-    that measures says the same.
+    Shares follow the driver's utilisation samples since the last answer; on a device at rest, the number of processes that have
+    it open. If the driver lists no process, none is known to share the device: it counts as ours as a whole and is marked,
+    since any other measuring process would claim it too.
     """
 
     def __init__(self, nvml: Any, pids: Callable[[], Collection[int]], sees_all: bool) -> None:
-        self.untold = False
-        """Others use the device too, or may, and the driver does not tell the parts."""
+        self.undivided = False
+        """Whether others use the device too, or may, and the driver can't split its energy."""
 
         self.shares: Counter[int] = Counter()
-        """How busy each of our processes kept it, else which of them hold it; empty where neither is told."""
+        """Utilisation by each of our processes; without samples, 1 for each that has it open; empty if neither is known."""
 
         self._nvml = nvml
         self._pids = pids
@@ -446,15 +454,15 @@ class _Users:
         self._busy_ns = 0
 
     def start(self, handle: Any) -> None:
-        """Ask once in vain: what was sampled before is none of ours.
+        """Read the samples once and drop them: they are from before we measured.
 
-        The bindings look a function up under a lock the first time. A fork waits for detection, so better now than later.
+        The bindings also take a lock when they look a function up for the first time. A fork waits for detection, so do it here.
         """
         self._holders(handle)
         self._samples(handle)
 
     def weights(self, handle: Any, now_ns: int) -> tuple[int, int]:
-        """(ours, everyone's): the part of the device's energy that is ours."""
+        """Return (our weight, total weight): their ratio is our share of the device's energy."""
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(USERS_SECONDS * 1e9)
             self._answer = self._ask(handle, now_ns)
@@ -465,10 +473,10 @@ class _Users:
         samples = self._samples(handle)
         known = (holders or set()) | (samples or Counter()).keys()
         current = frozenset(self._pids()) if known else frozenset()
-        ours = self._ours | current  # one that ended since we last asked was ours, too
+        ours = self._ours | current  # a process that ended since the last answer was also ours
         self._ours = current
-        # Nobody at all: it rests, and whoever may use it and measures claims it like us; or the list is kept from us.
-        self.untold = not known
+        # No process at all: the device rests, and any measuring process that may use it claims it too; or the list is hidden.
+        self.undivided = not known
         if samples:
             self._busy, self._busy_ns = samples, now_ns
         elif samples is None or now_ns - self._busy_ns > SAMPLES_SECONDS * 1e9:
@@ -478,15 +486,15 @@ class _Users:
         if holders is not None and known <= ours:
             return 1, 1
         if holders is None or samples is None or not (self._sees_all or known & ours):
-            # No list, no samples, or a list on which we cannot find ourselves: its ids are another namespace's.
-            self.untold = True
+            # No list, no samples, or a list without our ids, which are then of another namespace.
+            self.undivided = True
             return 1, 1
         if not weights:
             return 1, 1
         return sum(weight for pid, weight in weights.items() if pid in ours), weights.total()
 
     def _holders(self, handle: Any) -> set[int] | None:
-        """Processes that have the device open; None where the driver does not tell."""
+        """Return the processes that have the device open; None if the driver doesn't list them."""
         lists = []
         for ask in (self._nvml.nvmlDeviceGetComputeRunningProcesses, self._nvml.nvmlDeviceGetGraphicsRunningProcesses):
             with suppress(self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError):
@@ -494,16 +502,16 @@ class _Users:
         return set().union(*lists) if lists else None
 
     def _samples(self, handle: Any) -> Counter[int] | None:
-        """Utilisation by process since the last call, in percent, added up; None where the driver does not tell."""
+        """Return the sum of utilisation samples by process since the last call, in percent; None if the driver gives none."""
         try:
             samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._last_sample_us)
         except self._nvml.NVMLError as error:
-            # With nobody busy a driver finds none; pynvml raises "success" where it succeeds at once.
+            # An idle device has no samples ("not found"). pynvml raises "success" if the first call already succeeds.
             return Counter() if error.value in (self._nvml.NVML_SUCCESS, self._nvml.NVML_ERROR_NOT_FOUND) else None
         busy: Counter[int] = Counter()
         last_us = self._last_sample_us
         for sample in samples:
-            # Some drivers fill the list up with noise.
+            # Some drivers fill the rest of the list with noise.
             if sample.pid and sample.timeStamp > last_us and 0 < sample.smUtil <= 100:
                 busy[sample.pid] += sample.smUtil
                 self._last_sample_us = max(self._last_sample_us, sample.timeStamp)

@@ -1,7 +1,7 @@
 """RAPL: the kernel's energy counters of CPU packages and memory, read from its powercap tree. Standard library only.
 
-A counter tells its place on a circle, not how often it went round. What is added to it here is that number of rounds:
-from the time that passed and the power that is possible, else from the power seen before, and then it is said.
+A counter wraps and doesn't count its wraps. This module infers their number from the time that passed and the most power that
+the zone can draw. If that leaves several numbers, it uses the mean power seen before, and counts the reading as inferred.
 """
 
 from __future__ import annotations
@@ -18,40 +18,41 @@ from ecoia.meters import Meter, hardware
 from ecoia.methods import RAPL, RAPL_DRAM, Method
 
 MOST_WATTS = 2_000.0
-"""No socket, and no socket's memory, draws more, where the zone does not tell its own most."""
+"""Most power of a zone that shows no limit of its own; no socket, and no socket's memory, draws more."""
 
 _OVER_THE_MOST = 3.0
-"""``constraint_*_max_power_uw`` is a thermal figure; a processor that may boost draws up to two or three times of it."""
+"""Factor on ``constraint_*_max_power_uw``, a thermal figure: a boosting processor draws up to two or three times as much."""
 
 _STEP_SECONDS = 0.01
-"""Counters move in steps of about a millisecond, so two readings close together may be a step apart."""
+"""Margin for the steps of the counters, about a millisecond each: two readings close together may be a step apart."""
 
 _DOUBTFUL_PART = 10
-"""A counter that fell has wrapped, without doubt, if all that can have been used is less than this part of its range."""
+"""A counter that fell has surely wrapped if the most energy possible is less than its range divided by this number."""
 
 _KNOWN_SECONDS = 0.1
 _MEMORY_SECONDS = 10.0
-"""Power is known once seen for so long (a hundred steps), and is the mean of about so long."""
+"""The mean power is known after ``_KNOWN_SECONDS`` (a hundred steps), and is the mean of about ``_MEMORY_SECONDS``."""
 
 _MIRROR_UJ = 1_000_000
 _MIRROR_PART = 1e-6
-"""Two counts of one counter, read one after the other, differ by no more than the greater of these."""
+"""Two readings of one counter, one after the other, differ by no more than the larger of these."""
 
 
 class RaplMeter(Meter):
     """The sum of RAPL zones, in integer microjoules.
 
-    The kernel counts modulo 2³² units of hardware and shows as range the largest count, so a wrap corrected by
+    The kernel counts modulo 2³² hardware units and shows the largest count as the range, so a wrap corrected by
     ``max_energy_range_uj`` is one unit short: 61 µJ of 262 kJ.
 
     Args:
         component: ``cpu`` or ``ram``.
-        method: How records name it.
-        files: The ``energy_uj`` of each zone.
-        early_counters: Counts read before (path -> microjoules): the first reading begins there.
+        method: ``RAPL`` or ``RAPL_DRAM``.
+        files: The ``energy_uj`` file of each zone.
+        early_counters: Counts read before (path -> microjoules), from which the first reading starts.
 
     Raises:
-        OSError, ValueError: a zone cannot be read now.
+        OSError: A zone can't be read now.
+        ValueError: A zone's counter is not a number.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class RaplMeter(Meter):
     def read(self, seconds: float, load: float) -> int | None:
         """See ``Meter.read``. None unless every zone was read: a sum without a socket is not the host's energy.
 
-        What the other zones used is kept, and given when the sum is complete again.
+        The energy of the other zones is kept for the next complete sum.
         """
         complete = True
         for zone in self._zones:
@@ -84,18 +85,18 @@ class RaplMeter(Meter):
         return energy_uj
 
     def lost(self) -> Counter[str]:
-        """See ``Meter.lost``: ``<component>-counter-reset``, ``<component>-wraps-inferred``."""
+        """See ``Meter.lost``. Causes: ``<component>-counter-reset``, ``<component>-wraps-inferred``."""
         lost, self._lost = self._lost, Counter()
         return lost
 
 
 class _Zone:
-    """One counter: where it stood, when, and what power it showed."""
+    """One counter: its last count, the time of that reading, and the mean power."""
 
     def __init__(self, file: Path, early_uj: int | None) -> None:
         self._open: HeldFile | None = None
         self.doubt: Mapping[str, str] | None = None
-        """What is not certain of the last reading: ``counter-reset``, ``wraps-inferred``."""
+        """The cause of doubt about the last reading, by component: ``counter-reset``, ``wraps-inferred``; None: no doubt."""
 
         self._file = str(file)
         self._range_uj = _number(file.parent / "max_energy_range_uj") or 0
@@ -108,7 +109,7 @@ class _Zone:
         self._seen_seconds = 0.0
 
     def read(self, seconds: float) -> int | None:
-        """Microjoules since the last reading that succeeded; None when the counter cannot be read, or tells nothing."""
+        """Return microjoules since the last successful reading; None if the counter can't be read or interpreted."""
         self.doubt = None
         self._seconds += seconds
         before_ns = time.perf_counter_ns()
@@ -116,7 +117,7 @@ class _Zone:
             count_uj = self._count()
         except (OSError, ValueError):
             return None
-        # A counter is read later than the clock, by whatever stopped this thread between the two.
+        # The counter is read after the clock. If this thread was stopped between the two, the count includes that time.
         late = (time.perf_counter_ns() - before_ns) / 1e9
         elapsed = max(self._seconds, (before_ns - self._read_ns) / 1e9)
         energy_uj = self._energy(count_uj, elapsed, self._most_watts * (elapsed + late + _STEP_SECONDS) * 1e6)
@@ -130,13 +131,13 @@ class _Zone:
         fell = least_uj < 0
         if fell:
             least_uj += self._range_uj
-        possible = 0 <= least_uj <= most_uj  # with no more than this one wrap
+        possible = 0 <= least_uj <= most_uj  # with one wrap if the count fell, else with none
         more_wraps = int((most_uj - least_uj) // self._range_uj) if possible and self._range_uj else 0
         reset = fell and count_uj <= most_uj and (not possible or most_uj * _DOUBTFUL_PART > self._range_uj)
         if possible and not more_wraps and not reset:
             return least_uj
         if not possible:
-            # It began again at zero, so what it shows was used since, at the least; or it tells nothing at all.
+            # The counter restarted at zero, so its count is a lower bound. If that is too large as well, nothing is known.
             self.doubt = causes.COUNTER_RESET
             return count_uj if reset else None
         self.doubt = causes.WRAPS_INFERRED
@@ -156,10 +157,10 @@ class _Zone:
         self._seen_seconds = (self._seen_seconds + seconds) * fade
 
     def _count(self) -> int:
-        """The counter, through a descriptor that stays open: cheaper, and a permission withdrawn later is no loss."""
+        """Read the counter through a file that stays open: cheaper, and it survives a permission withdrawn later."""
         facts = None if self._open is None else self._open.facts()
-        # The kernel answers ENODEV once a zone is gone. A file that stands for one (a container's, a test's) answers for
-        # ever, so one that was unlinked or replaced is let go.
+        # Once a zone is gone, the kernel answers ENODEV. An ordinary file in its place (of a container, of a test) stays
+        # readable, so open it again if it was unlinked or replaced.
         if self._open is None or facts is None or facts.st_nlink == 0:
             self._open = HeldFile(self._file, os.O_RDONLY)
         try:
@@ -177,14 +178,19 @@ def _number(file: Path) -> int | None:
 
 
 def _most_watts(zone: Path) -> float:
-    told_uw = [_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")]
-    return _OVER_THE_MOST * max(told_uw) / 1e6 if any(told_uw) else MOST_WATTS
+    limits_uw = [_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")]
+    return _OVER_THE_MOST * max(limits_uw) / 1e6 if any(limits_uw) else MOST_WATTS
 
 
 def meter(component: str, root: Path = hardware.ROOT, early_counters: Mapping[str, int] | None = None) -> RaplMeter | None:
-    """The meter of ``cpu`` or ``ram``; None where its zones are not all there to read.
+    """Return the meter of ``cpu`` or ``ram``; None unless all its zones can be read.
 
-    DRAM counters without the packages' would mix a measured part with a modelled one for no gain.
+    Without the packages' counters, DRAM counters are not used either: that would mix measured and modelled figures for no gain.
+
+    Args:
+        component: ``cpu`` or ``ram``.
+        root: Folder that holds ``/sys``.
+        early_counters: See ``ecoia.meters.detect``.
     """
     packages, dram = select_zones(root)
     method, zones = (RAPL, packages) if component == "cpu" else (RAPL_DRAM, dram)
@@ -192,14 +198,17 @@ def meter(component: str, root: Path = hardware.ROOT, early_counters: Mapping[st
 
 
 def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
-    """The counters to add up: (package zones, dram zones), each counted once.
+    """Return the counters to add up, each once: (package zones, DRAM zones).
 
-    ``psys`` holds the packages and is left out; ``core`` and ``uncore`` are inside the package; a package shown
-    by both the MSR and the MMIO interface is taken once (MSR); dies that mirror one counter are taken once;
-    ``dram`` zones are found by path, nested or not, so that each socket's counts.
-    A package that exists but cannot be read makes the list empty: half of a host is not its energy.
+    ``psys`` includes the packages, so it is left out. ``core`` and ``uncore`` are inside the package. A package that both the
+    MSR and the MMIO interface show is taken once (MSR), and so are dies that mirror one counter. ``dram`` zones are found by
+    path, nested or not, so each socket's counts. If a package exists but can't be read, both lists are empty: half of a host
+    is not its energy.
+
+    Args:
+        root: Folder that holds ``/sys``.
     """
-    # Read rather than asked about: a file may look readable and fail (a hypervisor's, a security module's).
+    # Read each file instead of checking its permission: a hypervisor or a security module may refuse a readable file.
     counted = hardware.read_counters(root)
     packages: dict[str, Path] = {}
     dram: dict[tuple[str, str], Path] = {}
@@ -217,7 +226,7 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
     if not packages or not all(str(file) in counted for file in packages.values()):
         return [], []
     memory = list(dram.values())
-    # Half of the memory is not the memory either.
+    # If one memory zone can't be read, use none.
     return _without_mirrors(packages, counted), memory if all(str(file) in counted for file in memory) else []
 
 
@@ -229,9 +238,9 @@ def _zone_name(file: Path) -> str:
 
 
 def _without_mirrors(packages: Mapping[str, Path], counted: Mapping[str, int]) -> list[Path]:
-    """The packages, and of dies that all show their package's one counter, one (codecarbon's issue 1274: 137 W for 68).
+    """Return the packages; of dies that all show their package's counter, only one (codecarbon's issue 1274: 137 W for 68).
 
-    Sockets are never taken for each other: booted together and idle alike, theirs can stand within a joule too.
+    Zones of different sockets are never merged: booted together and equally idle, their counters can be within a joule too.
     """
     kept: dict[str, tuple[str, int]] = {}
     for name, file in packages.items():
@@ -243,7 +252,7 @@ def _without_mirrors(packages: Mapping[str, Path], counted: Mapping[str, int]) -
 
 
 def _one_counter(first_uj: int, second_uj: int) -> bool:
-    """Whether two counts, read at nearly the same instant, are of one counter. A count of 0 tells nothing."""
+    """Return whether two counts, read at nearly the same instant, are of one counter. A count of 0 proves nothing."""
     if first_uj <= 0 or second_uj <= 0:
         return False
     return abs(first_uj - second_uj) <= max(_MIRROR_UJ, _MIRROR_PART * max(first_uj, second_uj))

@@ -1,18 +1,18 @@
-"""An external wattmeter or PDU as a meter: power at the plug, read from a file that something else writes.
+"""An external wattmeter or PDU as a meter: power at the plug, read from a file that another program writes.
 
-Two forms, told apart by their first character:
+The file has one of two forms, recognised by its first character:
 
-* CSV with the header ``time,watts``: ISO 8601 times with an offset, or epoch seconds. ``;`` may stand for ``,``, and then
-  decimals may have a comma. A line counts once its newline is written.
+* CSV with the header ``time,watts``: ISO 8601 times with an offset, or epoch seconds. With ``;`` as the separator, decimals may
+  have a comma. A line counts once its newline is written.
 * The JSON of a Prometheus range query (``/api/v1/query_range``; ``matrix`` or ``vector``) with exactly one series, in watts.
 
-The file may be finished or still growing: it is read again when its size or time of change is another, and of a CSV that
-grew only the new lines are read.
+The file may be complete or still growing. It is read again when its size or modification time changes; of a CSV that grew, only
+the new lines are read.
 
-**The rule.** The power of a sample holds until the next one. The power of the last one holds for three median intervals,
-60 s at least, for the time being: later samples settle what was said so, and what was said too much is taken off the next
-readings, which are never negative. After that a reading gives nothing until a sample comes, which then tells the energy
-since. So readings add up to the integral of the samples, however both are spaced.
+**The rule.** The power of a sample holds until the next sample. The power of the last sample holds provisionally for three
+median intervals, at least 60 s. Later samples correct those readings; an excess is deducted from the next readings, which are
+never negative. After that time, a reading returns nothing until a sample comes, which then adds the energy since. So readings
+add up to the integral of the samples, however both are spaced.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ _HEADER = ["time", "watts"]
 _MOST_WATTS = 100_000
 _SHORTEST_HOLD_NS = 60 * NANOSECONDS_PER_SECOND
 _INTERVALS = 100
-"""The median is that of so many of the latest intervals between samples."""
+"""Number of the latest intervals between samples from which the median is taken."""
 _CLOCK_STEP_NS = 2 * NANOSECONDS_PER_SECOND
-"""Clocks that differ by more over one reading: the one on the wall was set, or the machine slept."""
+"""If the wall clock and the monotonic clock differ by more over one reading, the wall clock was set or the machine slept."""
 _END_OF_TIME_NS = 1 << 63
 
 Sample = tuple[int, int]
-"""UTC nanoseconds, microwatts. Energy is counted in their product, exactly."""
+"""(UTC nanoseconds, microwatts). Energy is summed exactly, in their product."""
 
 
 class WattmeterMeter(Meter):
-    """The whole machine at the plug, hence in place of a meter of each component.
+    """A meter of the whole machine at the plug, which replaces the meters of the components.
 
     Args:
-        path: The file.
-        clock: The clock on the wall, in UTC nanoseconds: samples are placed by it.
+        path: The file of samples.
+        clock: The wall clock, in UTC nanoseconds, by which samples are placed.
 
     Raises:
-        WattmeterError: the file cannot be read, is wrong, or holds no sample; the message names line, value and remedy.
+        WattmeterError: The file can't be read, is wrong, or holds no sample. The message names line, value and remedy.
     """
 
     component = "cpu"
@@ -68,21 +68,21 @@ class WattmeterMeter(Meter):
         self._samples = _Samples(self._file.news())
         self._now_ns: int | None = None
         self._start_ns = 0
-        self._told = 0  # of the energy since the start, in microwatts x nanoseconds: what readings have given
+        self._returned = 0  # energy since the start that readings have returned, in microwatts x nanoseconds
         self._lost: Counter[str] = Counter()
         if not self._samples:
-            raise WattmeterError(f"{path}: holds no sample yet: start what writes it first, and end each line with a newline")
+            raise WattmeterError(f"{path}: holds no sample yet: start its writer, and end each line with a newline")
 
     @property
     def is_silent(self) -> bool:
-        """Whether the last sample is too old for the present."""
+        """Whether the last sample is too old to give the present power."""
         return self._clock() > self._samples.held_until_ns
 
     def read(self, seconds: float, load: float) -> int | None:
-        """See ``Meter.read``. None while the file says nothing of the present.
+        """See ``Meter.read``. None while the file has no power for the present.
 
         Raises:
-            WattmeterError: what the file holds now is wrong; once repaired, it tells what was used meanwhile.
+            WattmeterError: The file is wrong now. Once it is repaired, the next reading includes the energy since.
         """
         now_ns = self._follow_clock(round(seconds * NANOSECONDS_PER_SECOND))
         self._lost[causes.WATTMETER_GAP] += self._samples.extend(self._file.news())
@@ -91,15 +91,18 @@ class WattmeterMeter(Meter):
         if self._start_ns < self._samples.first_ns:
             self._lost[causes.WATTMETER_GAP] += 1
             self._start_ns = self._samples.first_ns
-        owed = self._samples.energy(self._start_ns, now_ns) - self._told
+        owed = self._samples.energy(self._start_ns, now_ns) - self._returned
         microjoules = max(owed // NANOSECONDS_PER_SECOND, 0)
-        self._told += microjoules * NANOSECONDS_PER_SECOND
+        self._returned += microjoules * NANOSECONDS_PER_SECOND
         self._settle(now_ns)
         return microjoules
 
     def lost(self) -> Counter[str]:
-        """See ``Meter.lost``. ``wattmeter-gap``: a silence longer than the hold, bridged by the power before it, or before the
-        first sample; ``wattmeter-clock-step``: what the two sides of a set clock owed each other is dropped."""
+        """See ``Meter.lost``.
+
+        ``wattmeter-gap``: no sample for longer than the hold, bridged by the power before the gap; or readings before the first
+        sample. ``wattmeter-clock-step``: the wall clock jumped, and corrections across the jump are dropped.
+        """
         lost, self._lost = +self._lost, Counter()
         return lost
 
@@ -107,22 +110,22 @@ class WattmeterMeter(Meter):
         before_ns, self._now_ns = self._now_ns, self._clock()
         stepped = before_ns is not None and abs(self._now_ns - before_ns - elapsed_ns) > _CLOCK_STEP_NS
         if before_ns is None or stepped:
-            # The first reading begins with the process, which was there before its meters were found.
-            self._start_ns, self._told = self._now_ns - elapsed_ns, 0
+            # The first reading starts with the process, which began before its meters were found.
+            self._start_ns, self._returned = self._now_ns - elapsed_ns, 0
             self._lost[causes.WATTMETER_CLOCK_STEP] += stepped
         return self._now_ns
 
     def _settle(self, now_ns: int) -> None:
-        """Forget what no later sample can change, so that memory does not grow with time."""
+        """Forget the energy that no later sample can change, so that memory doesn't grow with time."""
         settled_ns = self._samples.latest_ns(now_ns)
         if settled_ns > self._start_ns:
-            self._told -= self._samples.energy(self._start_ns, settled_ns)
+            self._returned -= self._samples.energy(self._start_ns, settled_ns)
             self._start_ns = settled_ns
         self._samples.forget_before(settled_ns)
 
 
 class _Samples:
-    """Samples in the order of time, and the power that they say at each instant."""
+    """Samples in order of time, and the power that they give at each instant."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._times: list[int] = []
@@ -139,7 +142,7 @@ class _Samples:
 
     @property
     def held_until_ns(self) -> int:
-        """How long the last sample's power holds for the time being."""
+        """The instant until which the last sample's power holds provisionally."""
         return self._times[-1] + self._hold_ns()
 
     def _hold_ns(self) -> int:
@@ -147,13 +150,13 @@ class _Samples:
         return max(3 * intervals[len(intervals) // 2], _SHORTEST_HOLD_NS) if intervals else _SHORTEST_HOLD_NS
 
     def extend(self, samples: Iterable[Sample]) -> int:
-        """Add those that are later than what is known; returns how many silences longer than the hold they end."""
+        """Add the samples that are later than the known ones; return how many gaps longer than the hold they end."""
         gaps = 0
         for instant_ns, power in samples:
             if self._times:
                 interval_ns = instant_ns - self._times[-1]
                 if interval_ns <= 0:
-                    continue  # a file that was written anew repeats what it said
+                    continue  # a file that was written again repeats its samples
                 gaps += interval_ns > self._hold_ns()
                 self._intervals.append(interval_ns)
             self._times.append(instant_ns)
@@ -161,7 +164,7 @@ class _Samples:
         return gaps
 
     def energy(self, start_ns: int, end_ns: int) -> int:
-        """The integral over ``[start, end)``, in microwatts x nanoseconds; nothing before the first sample."""
+        """Return the integral over ``[start, end)`` in microwatts x nanoseconds. Before the first sample, it is 0."""
         total = 0
         index = max(bisect_right(self._times, start_ns) - 1, 0)
         while index < len(self._times) and self._times[index] < end_ns:
@@ -171,7 +174,7 @@ class _Samples:
         return total
 
     def latest_ns(self, now_ns: int) -> int:
-        """When the sample in force was taken."""
+        """Return the instant of the sample whose power holds at ``now_ns``."""
         return self._times[max(bisect_right(self._times, now_ns) - 1, 0)]
 
     def forget_before(self, instant_ns: int) -> None:
@@ -181,7 +184,7 @@ class _Samples:
 
 
 class _SampleFile:
-    """What was not yet read of a file that grows, or is written anew, or rests."""
+    """Reads the new samples of a file that grows, is written again, or stays as it is."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -197,17 +200,17 @@ class _SampleFile:
         self._delimiter = ""
 
     def news(self) -> list[Sample]:
-        """The samples that stand in it since the last call; earlier ones again where it was written anew.
+        """Return the samples added since the last call; all samples if the file was written again.
 
         Raises:
-            WattmeterError: see ``WattmeterMeter``. Raised again until the file changes.
+            WattmeterError: See ``WattmeterMeter``. Raised again until the file changes.
         """
         try:
             status = self._path.stat()
             look = (status.st_ino, status.st_size, status.st_mtime_ns)
             if look == self._seen:
                 if self._problem is not None:
-                    raise self._problem.with_traceback(None)  # else each raise makes its traceback longer
+                    raise self._problem.with_traceback(None)  # otherwise each raise makes its traceback longer
                 return []
             self._seen, self._problem = look, None
             return self._read()
@@ -221,7 +224,7 @@ class _SampleFile:
     def _read(self) -> list[Sample]:
         with self._path.open("rb") as file:
             file.seek(self._offset - len(self._last_line))
-            if file.read(len(self._last_line)) != self._last_line:  # another file by this name, or written anew
+            if file.read(len(self._last_line)) != self._last_line:  # another file of this name, or written again
                 self._begin()
                 file.seek(0)
             data = file.read()
@@ -230,7 +233,7 @@ class _SampleFile:
         return self._csv(data[: data.rfind(b"\n") + 1])
 
     def _csv(self, data: bytes) -> list[Sample]:
-        """The samples of whole lines. Nothing is taken as read before all of it proved right."""
+        """Return the samples of whole lines. The position moves on only if all of them are right."""
         if not data:
             return []
         try:
@@ -295,7 +298,7 @@ def _instant_ns(where: str, text: str) -> int:
             raise WattmeterError(f"{where}: time {text!r}: write 2026-10-01T08:00:00+02:00, or epoch seconds") from None
         instant_ns = utc_ns(moment)
     else:
-        # Compared before it is made an integer: one of a billion digits would take for ever.
+        # Compare before converting to an integer: an integer of a billion digits would take for ever.
         in_range = seconds.is_finite() and 0 <= seconds < _END_OF_TIME_NS // NANOSECONDS_PER_SECOND
         instant_ns = int(seconds * NANOSECONDS_PER_SECOND) if in_range else -1
     if not 0 <= instant_ns < _END_OF_TIME_NS:
@@ -316,7 +319,7 @@ def _microwatts(where: str, text: str) -> int:
 
 
 def _prometheus(name: str, data: bytes) -> Iterator[tuple[str, str, str]]:
-    """(Where, time, watts) of each value of the only series."""
+    """Return (place, time, watts) of each value of the only series."""
     try:
         answer = json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
         if answer.get("status") != "success":
@@ -325,7 +328,7 @@ def _prometheus(name: str, data: bytes) -> Iterator[tuple[str, str, str]]:
         if kind not in ("matrix", "vector"):
             raise WattmeterError(f"{name}: resultType {kind!r}: ask for a series of time (matrix, or a vector)")
         if len(series) != 1:
-            raise WattmeterError(f"{name}: {_told_apart(series)}: narrow the query to the one that feeds this machine")
+            raise WattmeterError(f"{name}: {_series_found(series)}: narrow the query to the one that feeds this machine")
         values = series[0]["values"] if kind == "matrix" else [series[0]["value"]]
         pairs = [(str(instant), str(watts)) for instant, watts in values]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -339,7 +342,7 @@ def _prometheus(name: str, data: bytes) -> Iterator[tuple[str, str, str]]:
         yield f"{name}: value {number} of the series", instant, watts
 
 
-def _told_apart(series: list[dict[str, Any]]) -> str:
+def _series_found(series: list[dict[str, Any]]) -> str:
     if not series:
         return "no series in it"
     names = [", ".join(f"{key}={value!r}" for key, value in sorted(one.get("metric", {}).items())) for one in series]
@@ -350,7 +353,13 @@ def _told_apart(series: list[dict[str, Any]]) -> str:
 
 
 def detect(path: str) -> Detected:
-    """See ``ecoia.meters.detect``. A file that cannot be used is told, never replaced by another method in silence."""
+    """Return the meter of this file, see ``ecoia.meters.detect``.
+
+    A file that can't be used is logged and makes every component missing; no other method silently replaces it.
+
+    Args:
+        path: The file of samples.
+    """
     try:
         meter = WattmeterMeter(path)
     except WattmeterError as error:
@@ -364,8 +373,12 @@ def detect(path: str) -> Detected:
 
 
 def explain(path: str) -> tuple[str, str | None]:
-    """What ``ecoia doctor`` says of a wattmeter that can be used: why the CPU is measured so, and what to repair."""
+    """Return why a machine with a usable wattmeter has this method, and what to repair, for ``ecoia doctor``.
+
+    Args:
+        path: The file of samples.
+    """
     why = f"the setting 'wattmeter' names '{path}': the whole machine at the plug"
     if WattmeterMeter(path).is_silent:
-        return f"{why}; its last sample is too old to say anything of the present", "start what writes it"
+        return f"{why}; its last sample is too old to give the present power", "start the program that writes it"
     return why, None

@@ -1,11 +1,12 @@
-"""Stand-ins for what cannot be had in a test: meters, hardware, a subject that did what it is told.
+"""Fakes for tests: meters, hardware, and a subject that reports given looks.
 
-Public, for the tests of whoever builds on ecoia (docs/testing.md). ``PowercapTree`` and ``build_fake_nvml`` are hardware that
-the real meters read; ``FixedMeter``, ``StepMeter`` and ``ReplayMeter`` stand in place of a meter.
+Public, for tests of programs built on ecoia. The real meters read ``PowercapTree`` and the library of
+``build_fake_nvml``; ``FixedMeter``, ``StepMeter`` and ``ReplayMeter`` replace a meter.
 
->>> meter = FixedMeter("cpu", watts=10)
->>> meter.read(seconds=0.5, load=1.0)
-5000000
+Example:
+    >>> meter = FixedMeter("cpu", watts=10)
+    >>> meter.read(seconds=0.5, load=1.0)
+    5000000
 """
 
 from __future__ import annotations
@@ -61,9 +62,13 @@ class FixedMeter(Meter):
 
     Args:
         component: One of ``semconv.COMPONENTS``.
-        watts: Its power.
+        watts: The power.
         status: One of ``semconv.STATUSES``.
-        devices: Ids of the devices that it stands for; with any, the whole reading is the process's.
+        devices: Ids of its devices. If there are any, the process claims the whole reading.
+
+    Example:
+        >>> FixedMeter("gpu", watts=300, devices=["GPU-1"]).read(seconds=1.0, load=0.0)
+        300000000
     """
 
     def __init__(self, component: str, watts: float, *, status: str = MEASURED, devices: Iterable[str] = ()) -> None:
@@ -79,13 +84,18 @@ class FixedMeter(Meter):
 
 
 class StepMeter(Meter):
-    """A meter that gives one reading after the other, then none.
+    """A meter that returns given readings one after the other, then None.
 
     Args:
         component: One of ``semconv.COMPONENTS``.
-        readings: Microjoules of each reading; None stands for one that fails.
+        readings: Microjoules of each reading; None is a failed reading.
         status: One of ``semconv.STATUSES``.
-        devices: As for ``FixedMeter``.
+        devices: See ``FixedMeter``.
+
+    Example:
+        >>> meter = StepMeter("cpu", [1_000_000, None])
+        >>> [meter.read(seconds=1.0, load=0.0) for _ in range(3)]
+        [1000000, None, None]
     """
 
     def __init__(
@@ -103,21 +113,25 @@ class StepMeter(Meter):
 
 
 class ReplayMeter(StepMeter):
-    """A meter that gives again what was recorded of a component: one reading for each interval of the records, in order.
+    """A meter that replays the recorded energy of a component: one reading per interval of the records, in order.
 
-    The readings are the recorded integers, those of one interval added up; their sum is what the journal holds. A record is a
-    process's claim already, so whoever replays it claims it whole.
+    The readings are the recorded integers, summed within an interval, so their total is the journal's total. A record is
+    already what a process claimed, so a process that replays it claims the whole reading.
 
     Args:
         records: Records, or the home of a journal.
         component: One of ``semconv.COMPONENTS``.
 
     Raises:
-        UsageError: the component is unknown, or its energy was obtained in several ways; the message names them.
+        UsageError: The component is unknown, or its energy has several methods; the message names them.
+
+    Example:
+        >>> ReplayMeter([], "cpu").read(seconds=1.0, load=0.0) is None
+        True
     """
 
     intervals: tuple[tuple[int, int], ...]
-    """(Start, end) of each reading to come, in UTC nanoseconds."""
+    """(Start, end) of each reading, in UTC nanoseconds."""
 
     def __init__(self, records: Iterable[Record] | str | Path, component: str) -> None:
         if component not in COMPONENTS:
@@ -137,7 +151,7 @@ class ReplayMeter(StepMeter):
                 devices.update(record.devices if component == "gpu" else ())
         if len(methods) > 1:
             found = ", ".join(sorted(f"{method.status} {method.name}" for method in methods))
-            raise UsageError(f"component '{component}' was obtained in several ways ({found}): replay the records of one of them")
+            raise UsageError(f"component '{component}' has several methods ({found}): replay the records of one of them")
         self.intervals = tuple(sorted(energy))
         super().__init__(component, [energy[interval] for interval in self.intervals], devices=sorted(devices))
         self.method = methods.pop() if methods else Method(MISSING, "none")
@@ -145,10 +159,14 @@ class ReplayMeter(StepMeter):
 
 
 class MemorySubject:
-    """A subject that did, between two readings, what it is told: one look after the other, then nothing.
+    """A measured subject that reports given looks one after the other, then looks without activity.
 
     Args:
-        looks: What each reading finds.
+        looks: The look of each reading.
+
+    Example:
+        >>> MemorySubject().look(wall_ns=0).process_cpu_ns
+        0
     """
 
     def __init__(self, looks: Iterable[Look] = ()) -> None:

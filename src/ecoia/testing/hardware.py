@@ -1,8 +1,8 @@
-"""Hardware to test against on a machine that has none: a powercap tree as the kernel lays it out, and an NVML library.
+"""Fake hardware for tests: a powercap tree as the kernel lays it out, and an NVML library.
 
-Both are read by the real code through the real interfaces: files and symbolic links below a root folder, and a shared
-library that ``pynvml`` loads by its usual name. Nothing is patched, so what passes here fails only where the real
-device behaves unlike this description of it.
+The real code reads both through the real interfaces: files and symbolic links below a root folder, and a shared library that
+``pynvml`` loads by its usual name. Nothing is patched, so code that passes here fails on a real device only if the device
+behaves differently from this description.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ from pathlib import Path
 from types import TracebackType
 
 PACKAGE_RANGE_UJ = 262_143_328_850
-"""``max_energy_range_uj`` of a package on common Intel and AMD machines: a busy one wraps in tens of minutes."""
+"""``max_energy_range_uj`` of a package on common Intel and AMD machines; a busy one wraps in tens of minutes."""
 
 DRAM_RANGE_UJ = 65_712_999_613
+"""``max_energy_range_uj`` of memory on common Intel machines."""
 
 
 class PowercapZone:
-    """One zone of a ``PowercapTree``: its counter in microjoules, which wraps as the kernel's does."""
+    """One zone of a ``PowercapTree``, made by its ``add``: a counter in microjoules that wraps like the kernel's.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> zone = PowercapTree(Path(mkdtemp())).add("package-0", range_uj=1_000)
+        >>> zone.advance(1_200)
+        >>> zone.counter_uj
+        200
+    """
 
     def __init__(self, tree: PowercapTree, path: Path, name: str, range_uj: int) -> None:
         self.path = path
@@ -47,50 +56,55 @@ class PowercapZone:
 
     @property
     def energy_file(self) -> Path:
-        """Where the counter is read."""
+        """The file of the counter."""
         return self.path / "energy_uj"
 
     @property
     def counter_uj(self) -> int:
-        """The count, whether it can be read or not."""
+        """The count in microjoules, readable or not."""
         return self._counter_uj
 
     def set(self, counter_uj: int) -> None:
-        """Let the counter stand here. Readers beside see the old or the new count, never half of it."""
+        """Set the counter. A concurrent reader sees the old or the new count, never half of it."""
         with self._lock:
             self._counter_uj = counter_uj
             self._show()
 
     def advance(self, energy_uj: int) -> None:
-        """Use this much energy; past the range the count begins again."""
+        """Use this much energy. Past the range, the count starts again at zero."""
         self.set((self._counter_uj + energy_uj) % self.range_uj)
 
     def lose(self) -> None:
-        """The file is gone (module unloaded); what is used is counted all the same."""
+        """Remove the file, as when a module is unloaded. The counter still counts."""
         with self._lock:
             self._shown = False
             self.energy_file.unlink(missing_ok=True)
 
     def find(self) -> None:
-        """The file is back."""
+        """Restore the file after ``lose``."""
         with self._lock:
             self._shown = True
             self._show()
 
     def forbid(self) -> None:
-        """Nobody but root may read the counter. The kernel lets who has it open read on; here everybody is shut out."""
+        """Let only root read the counter. The kernel lets a process with the file open continue; this fake shuts out all."""
         with self._lock:
             self._mode = 0o000
             self._show()
 
     def allow(self) -> None:
-        """Everybody may read the counter."""
+        """Let everybody read the counter."""
         with self._lock:
             self._mode = 0o444
             self._show()
 
     def constrain(self, max_watts: float, *, name: str = "long_term") -> None:
-        """Show a power limit, as zones do that can be limited: ``constraint_<n>_name``, ``_max_power_uw``, ..."""
+        """Show a power limit as the kernel does: ``constraint_<n>_name``, ``_max_power_uw``, ...
+
+        Args:
+            max_watts: The limit.
+            name: Name of the constraint.
+        """
         number = len(list(self.path.glob("constraint_*_name")))
         for what, text in (
             ("name", name),
@@ -105,7 +119,7 @@ class PowercapZone:
             return
         text = f"{self._counter_uj}\n".encode("ascii")
         if (len(text), self._mode) == self._shape:
-            # The same file goes on, as the kernel's does; a write of the same length is seen whole or not at all.
+            # Keep the file, as the kernel does. A write of the same length is seen whole or not at all.
             with suppress(OSError), self.energy_file.open("r+b", buffering=0) as file:  # only root may write what all may read
                 file.write(text)
                 return
@@ -116,20 +130,32 @@ class PowercapZone:
         self._shape = (len(text), self._mode)
 
     def add(self, name: str, range_uj: int = PACKAGE_RANGE_UJ) -> PowercapZone:
-        """Nest a zone in this one: ``core``, ``uncore``, ``dram``."""
+        """Nest a zone in this one: ``core``, ``uncore``, ``dram``.
+
+        Args:
+            name: Content of the zone's ``name`` file.
+            range_uj: Count at which its counter wraps.
+        """
         zone = PowercapZone(self._tree, self.path / f"{self.path.name}:{self._children}", name, range_uj)
         self._children += 1
         return zone
 
 
 class PowercapTree:
-    """``/sys`` of a machine with energy counters, below a root of one's own.
+    """The folder ``/sys`` of a machine with energy counters, below a root of your own.
 
-    As the kernel does, the real folders stand below ``sys/devices/virtual/powercap``, nested, and every control type
-    and zone has one flat link below ``sys/class/powercap``; each folder links back by ``subsystem`` and ``device``.
+    The layout is the kernel's: nested folders below ``sys/devices/virtual/powercap``, and one flat link for every control type
+    and zone below ``sys/class/powercap``; each folder links back by ``subsystem`` and ``device``.
 
     Args:
-        root: The folder to pass as ``root`` to ``ecoia.meters``; made if needed.
+        root: The folder to pass as ``root`` to ``ecoia.meters``; created if needed.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> package = PowercapTree(Path(mkdtemp())).add("package-0")
+        >>> package.advance(3_000_000)
+        >>> int(package.energy_file.read_text())
+        3000000
     """
 
     def __init__(self, root: Path) -> None:
@@ -144,9 +170,9 @@ class PowercapTree:
         """Add a zone at the top: ``package-0``, ``package-0-die-1``, ``psys``.
 
         Args:
-            name: What the zone's ``name`` file says.
-            control_type: ``intel-rapl`` (by MSR; AMD as well) or ``intel-rapl-mmio``.
-            range_uj: Where its counter wraps.
+            name: Content of the zone's ``name`` file.
+            control_type: ``intel-rapl`` (by MSR; also on AMD) or ``intel-rapl-mmio``.
+            range_uj: Count at which its counter wraps.
         """
         folder = self.devices_folder / control_type
         if control_type not in self._zones:
@@ -160,7 +186,7 @@ class PowercapTree:
         return PowercapZone(self, folder / f"{control_type}:{number}", name, range_uj)
 
     def link(self, folder: Path) -> None:
-        """Show a folder in the class, and let it point back."""
+        """Link a folder into the class folder, and back."""
         (self.class_folder / folder.name).symlink_to(os.path.relpath(folder, self.class_folder))
         (folder / "subsystem").symlink_to(os.path.relpath(self.class_folder, folder))
         if folder.parent != self.devices_folder:
@@ -168,19 +194,20 @@ class PowercapTree:
 
 
 class PowercapLoad:
-    """Uses energy, live: a thread that advances counters every millisecond or so, and knows by how much.
+    """A live load: a thread that advances counters about every millisecond, and knows by how much.
 
-    Each step uses the same energy, so a thread that comes late uses less and never too much at once: in ``seconds``, its
-    own time, the power is what was asked for, however busy the machine is.
-
-    >>> with PowercapLoad({package: 150.0}) as load:  # doctest: +SKIP
-    ...     ...
-    >>> load.used_uj(package)  # doctest: +SKIP
+    Each step uses the same energy, so a thread that is late uses less, never too much at once. Over ``seconds``, its own time,
+    the power is exact, however busy the machine is.
 
     Args:
-        watts: The power of each zone. Zones with the same counter behind them (mirrored dies) are given as one tuple.
-        step_seconds: Time between two steps, at least.
-        speed: How much faster than ours its time runs. Read beside ``still`` then, with ``seconds``.
+        watts: The power of each zone. Zones that share a counter (mirrored dies) are one tuple.
+        step_seconds: Least time between two steps.
+        speed: Speed of its own time; if it isn't 1, read within ``still`` and by ``seconds``.
+
+    Example:
+        >>> with PowercapLoad({package: 150.0}) as load:  # doctest: +SKIP
+        ...     ...
+        >>> load.used_uj(package)  # doctest: +SKIP
     """
 
     def __init__(
@@ -209,27 +236,27 @@ class PowercapLoad:
 
     @property
     def seconds(self) -> float:
-        """Its own time since it began."""
+        """Its own time since it started."""
         with self._lock:
             return self._steps * self._step_seconds * self._speed
 
     def used_uj(self, *zones: PowercapZone) -> int:
-        """What these zones used so far (of mirrors: name the first), all at one instant."""
+        """Return the energy that these zones used so far, at one instant. Of mirrored zones, name the first."""
         with self._lock:
             return sum(self._used_uj[zone] for zone in zones)
 
     def still(self) -> AbstractContextManager[object]:
-        """While this is held nothing is used, so that several things are read at one instant."""
+        """Return a lock that stops the load while it is held, so that several values can be read at one instant."""
         return self._lock
 
     def draw(self, zone: PowercapZone, watts: float) -> None:
-        """From now on the zone draws this power."""
+        """Change the power of a zone."""
         with self._lock:
             zones = next(zones for zones in self._watts if zones[0] is zone)
             self._watts[zones] = watts
 
     def reset(self, zone: PowercapZone) -> int:
-        """The zone begins again at zero (driver reloaded, machine resumed). Returns what it had used."""
+        """Restart the zone's counter at zero, as when a driver is reloaded; return the energy that the zone used so far."""
         with self._lock:
             zone.set(0)
             return self._used_uj[zone]
@@ -246,7 +273,22 @@ class PowercapLoad:
 
 
 def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) -> None:
-    """Put a device on the PCI bus below ``root``, e.g. class ``0x030200`` of vendor ``0x10de``: an NVIDIA accelerator."""
+    """Put a device on the PCI bus below ``root``.
+
+    Args:
+        root: The folder to pass as ``root`` to ``ecoia.meters``.
+        address: Address on the bus, e.g. ``0000:01:00.0``.
+        device_class: Class of the device, e.g. ``0x030200``, an accelerator.
+        vendor: Vendor of the device, e.g. ``0x10de``, NVIDIA.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from ecoia.meters.hardware import gpu_on_bus
+        >>> root = Path(mkdtemp())
+        >>> add_pci_device(root, "0000:01:00.0", device_class="0x030200", vendor="0x10de")
+        >>> gpu_on_bus(root)
+        True
+    """
     device = root / "sys/devices/pci0000:00" / address
     device.mkdir(parents=True)
     (device / "class").write_text(f"{device_class}\n", encoding="ascii")
@@ -258,16 +300,26 @@ def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) 
 
 @dataclass(frozen=True)
 class FakeProcess:
-    """A process that has a GPU, or an instance of one, open."""
+    """A process that has a GPU, or an instance of one, open.
+
+    Example:
+        >>> FakeGpu("GPU-a", processes=(FakeProcess(pid=4242),)).processes
+        (FakeProcess(pid=4242, graphics=False),)
+    """
 
     pid: int
     graphics: bool = False
-    """By a graphics context; else by a compute context."""
+    """Whether it has a graphics context; else it has a compute context."""
 
 
 @dataclass(frozen=True)
 class FakeSample:
-    """How busy a process kept a GPU, as the driver noted at one moment."""
+    """One utilisation sample of the driver: how busy a process kept a GPU.
+
+    Example:
+        >>> FakeGpu("GPU-a", samples=(FakeSample(pid=4242, timestamp_us=1_000_000, percent=80),)).samples[0].percent
+        80
+    """
 
     pid: int
     timestamp_us: int
@@ -276,50 +328,64 @@ class FakeSample:
 
 @dataclass(frozen=True)
 class FakeInstance:
-    """A part of a divided GPU (MIG)."""
+    """An instance of a divided GPU (MIG).
+
+    Example:
+        >>> FakeGpu("GPU-a", most_instances=7, instances=(FakeInstance("MIG-a", compute_slices=3),)).instances[0].uuid
+        'MIG-a'
+    """
 
     uuid: str
     gpu_instance: int = 1
     compute_instance: int = 0
     compute_slices: int = 1
-    """0: the driver does not tell."""
+    """0: the driver doesn't report it."""
 
     processes: tuple[FakeProcess, ...] = ()
 
 
 @dataclass(frozen=True)
 class FakeGpu:
-    """One GPU as the fake driver shows it. What is None is not supported."""
+    """One GPU as the fake driver shows it. A value of None is not supported by the device.
+
+    Example:
+        >>> FakeGpu("GPU-a", energy_millijoules=None, power_milliwatts=70_000).power_milliwatts
+        70000
+    """
 
     uuid: str
     energy_millijoules: int | None = 0
-    """The counter; none in models older than Volta."""
+    """The counter; None for models older than Volta."""
 
     power_milliwatts: int | None = 0
     """The momentary power."""
 
     drift_milliwatts: int = 0
-    """The counter grows by this power from the moment it was written: a live GPU, without a writer beside it."""
+    """The counter grows by this power from the moment of ``show``: a live GPU without a writer thread."""
 
     update_milliseconds: int = 100
-    """The counter moves in steps of this time, as a real one does."""
+    """The counter moves in steps of this time, like a real one."""
 
     error: int = 0
-    """The code of every call about it: 15 is a GPU that fell off the bus, 4 one that this process may not use."""
+    """Return code of every call about it: 15 if the GPU fell off the bus, 4 if this process may not use it."""
 
     processes: tuple[FakeProcess, ...] | None = ()
     samples: tuple[FakeSample, ...] | None = ()
     most_instances: int = 0
-    """In how many parts it can be divided; 0: MIG is off."""
+    """Number of instances that it can be divided into; 0: MIG is off."""
 
     instances: tuple[FakeInstance, ...] = ()
 
 
 class FakeNvml:
-    """A compiled ``libnvidia-ml.so.1`` and the file that drives it.
+    """A compiled ``libnvidia-ml.so.1`` and the file that controls it.
 
     Args:
-        folder: Put it first in ``LD_LIBRARY_PATH`` of a new process.
+        folder: Folder of the library. Put it first in ``LD_LIBRARY_PATH`` of a new process.
+
+    Example:
+        >>> fake = build_fake_nvml(folder)  # doctest: +SKIP
+        >>> fake.show(FakeGpu("GPU-a", energy_millijoules=1_000))  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path) -> None:
@@ -327,12 +393,12 @@ class FakeNvml:
         self.state_file = folder / "state"
 
     def show(self, *gpus: FakeGpu, error: int = 0, generation: int = 0) -> None:
-        """Let the driver show these GPUs from now on.
+        """Show these GPUs from now on.
 
         Args:
-            gpus: In the driver's order.
-            error: The code of every call: 9 is a driver that is not loaded.
-            generation: Of the driver: handles and initialisations of another one are void, as after a reload.
+            gpus: The GPUs in the driver's order.
+            error: Return code of every call: 9 if the driver is not loaded.
+            generation: Generation of the driver. A new one makes handles and initialisations void, as a reload does.
         """
         lines = [f"driver {error} {generation}"]
         instances = 0
@@ -359,10 +425,16 @@ def _or_none(number: int | None) -> int:
 
 
 def build_fake_nvml(folder: Path) -> FakeNvml:
-    """Compile the fake library into ``folder``. It shows no GPU until told to.
+    """Compile the fake library. It shows no GPU until ``FakeNvml.show``.
+
+    Args:
+        folder: Folder of the library, created if needed.
 
     Raises:
         FileNotFoundError: No C compiler is installed.
+
+    Example:
+        >>> build_fake_nvml(Path("fake")).show(FakeGpu("GPU-a"))  # doctest: +SKIP
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:

@@ -1,5 +1,5 @@
-/* A libnvidia-ml.so.1 without a GPU, for tests (see testing_hardware.py). Signatures, structures and return codes are
-   those of NVIDIA's NVML reference. It shows what stands in STATE_FILE, which every call reads again; one fact a line:
+/* A libnvidia-ml.so.1 without a GPU, for tests (see hardware.py). Signatures, structures and return codes are
+   those of NVIDIA's NVML reference. Every call reads STATE_FILE again and shows its content, one fact per line:
 
    driver <code every call returns> <generation>
    gpu <uuid> <energy mJ or -1> <power mW or -1> <drift mW> <update ms> <code> <most instances> <lists?> <samples?>
@@ -7,8 +7,8 @@
    process <gpu> <instance or -1> <pid> <graphics?>
    sample <gpu> <pid> <timestamp us> <SM percent>
 
-   The energy counter moves in steps of <update ms>, by <drift mW> since the file was written. A handle is good for the
-   generation of the driver in which it was given, and the library for the one in which it was initialised. */
+   The energy counter moves in steps of <update ms>, by <drift mW> since the file was written. A handle is valid in the
+   generation of the driver that gave it, and the library in the generation that initialised it. */
 
 #include <stdio.h>
 #include <string.h>
@@ -95,7 +95,7 @@ static int ready(State *state) {
     return state->generation == initialised_generation ? OK : UNINITIALIZED;
 }
 
-/* A handle holds the generation, the GPU's number and, of an instance, its number plus one. */
+/* A handle holds the generation, the GPU's number and, for an instance, its number plus one. */
 static Device handle(const State *state, int gpu, int instance) {
     return (Device)(((size_t)state->generation + 1) * 1000000 + (size_t)gpu * 1000 + (size_t)(instance + 1));
 }
@@ -111,7 +111,7 @@ static int find(Device device, Found *found) {
     return found->state.gpus[found->gpu].code;
 }
 
-/* What can be asked about a whole GPU only. */
+/* For calls that support only a whole GPU. */
 static int find_whole(Device device, Found *found) {
     int code = find(device, found);
     return code == OK && found->instance != NO_INSTANCE ? UNSUPPORTED : code;
@@ -238,7 +238,7 @@ int nvmlDeviceGetPowerManagementLimit(Device device, unsigned int *milliwatts) {
     return nvmlDeviceGetEnforcedPowerLimit(device, milliwatts);
 }
 
-/* --- who uses it --- */
+/* --- users --- */
 
 static int list(Device device, unsigned int *count, Process *processes, int graphics) {
     Found found;
@@ -369,7 +369,7 @@ int nvmlDeviceGetAttributes_v2(Device device, Attributes *attributes) {
     return OK;
 }
 
-/* --- what other readers ask when they begin --- */
+/* --- calls that other readers make at their start --- */
 
 int nvmlDeviceGetMemoryInfo(Device device, Memory *memory) {
     Found found;

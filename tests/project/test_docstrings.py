@@ -1,0 +1,89 @@
+"""Docstrings: every public function, class and method has one; the names that others import have an example too."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCES = ("src/ecoia", "integrations/ecoia_integrations", "dashboards/ecoia_dashboards")
+FACES = ("ecoia", "ecoia.testing", "ecoia.integrating")
+"""The modules that others may import."""
+
+MOST_WITHOUT = {"src/ecoia": 3, "src/ecoia/catalogue": 2, "src/ecoia/factors": 4, "dashboards/ecoia_dashboards": 1}
+"""Folder -> most public names without a docstring; 0 elsewhere. Lower a number when some got theirs; never raise one."""
+
+WITHOUT_EXAMPLE = {"ecoia.Span", "ecoia.current", "ecoia.flush"}
+"""Names of the public faces that have no example yet."""
+
+
+def modules() -> list[Path]:
+    """Every module that is not private by its name."""
+    found = (path for source in SOURCES for path in sorted((REPOSITORY / source).rglob("*.py")))
+    return [path for path in found if not path.stem.startswith("_") or path.stem == "__init__"]
+
+
+def without_docstring(path: Path) -> Iterator[str]:
+    """Names of the public functions, classes and methods of a module that have no docstring."""
+    yield from _without("", ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _without(prefix: str, parent: ast.Module | ast.ClassDef) -> Iterator[str]:
+    for node in parent.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+        if any(each == "overload" or each.endswith(".setter") for each in decorators):
+            continue
+        if ast.get_docstring(node) is None:
+            yield f"{prefix}{node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from _without(f"{prefix}{node.name}.", node)
+
+
+def test_public_names_have_a_docstring() -> None:
+    missing: dict[str, list[str]] = {}
+    for path in modules():
+        folder = path.parent.relative_to(REPOSITORY).as_posix()
+        missing.setdefault(folder, []).extend(f"{path.stem}.{name}" for name in without_docstring(path))
+    for folder, names in missing.items():
+        print(f"{folder}: {len(names)} without a docstring {names or ''}")
+    worse = {folder: names for folder, names in missing.items() if len(names) > MOST_WITHOUT.get(folder, 0)}
+    assert not worse
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_public_faces_have_examples(name: str) -> None:
+    if name == "ecoia.integrating":
+        pytest.importorskip(name)
+    face = importlib.import_module(name)
+    exported = [(each, getattr(face, each)) for each in face.__all__]
+    missing = set()
+    for each, value in exported:
+        is_error = isinstance(value, type) and issubclass(value, Exception)
+        if not callable(value) or is_error or getattr(value, "__module__", "").startswith("typing"):
+            continue
+        text = value.__doc__ or ""
+        if ">>>" not in text and "::\n" not in text:
+            missing.add(f"{name}.{each}")
+    assert missing <= WITHOUT_EXAMPLE
+
+
+def _importable() -> Iterator[str]:
+    for path in modules():
+        if ">>> " in path.read_text(encoding="utf-8"):
+            source = next(REPOSITORY / each for each in SOURCES if path.is_relative_to(REPOSITORY / each))
+            yield ".".join(path.relative_to(source.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("name", list(_importable()))
+def test_examples_in_docstrings_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
