@@ -121,6 +121,6 @@ def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None
 
 def test_the_catalogue_gives_every_public_name_and_no_other() -> None:
     assert all(getattr(catalogue, name) is getattr(api, name) for name in api.__all__)
-    assert catalogue.uncertainty.GSD is GSD
+    assert catalogue.error_widths.GSD is GSD
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = catalogue.nothing

@@ -161,7 +161,7 @@ def test_watch_passes_on_what_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_watch_refuses_what_it_cannot_watch() -> None:
     result = ecoia("watch", "--service", "vadore")
-    assert (result.exit_code, result.stderr) == (2, "ecoia: no target given: name one of --pid, --cgroup and --unit\n")
+    assert (result.exit_code, result.stderr) == (2, "ecoia: no target given: give exactly one of --pid, --cgroup and --unit\n")
 
 
 def test_a_wrong_setting_is_told_and_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -673,6 +673,13 @@ def test_gpu_energy_goes_to_the_services_of_the_processes_that_the_driver_names(
     assert kinds == {KIND_UNATTRIBUTED}
 
 
+def put_in_place(path: Path, text: str) -> None:
+    """Replace a file as editors do: a watcher that reads beside it must not see an empty one."""
+    new = path.with_name("new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def test_rules_are_read_again_when_they_change_and_on_sighup(
     hierarchy: Callable[[str], Path], by_rules: Callable[..., Process], tmp_path: Path
 ) -> None:
@@ -681,9 +688,9 @@ def test_rules_are_read_again_when_they_change_and_on_sighup(
     assert watcher.process.stdout is not None
     said = iter(watcher.process.stdout.readline, "")
     assert next(said) == "rule 1 (vadore, inference): 1 control group\n"
-    (tmp_path / "rules.toml").write_text(rule_of("chat", "api"), encoding="utf-8")
+    put_in_place(tmp_path / "rules.toml", rule_of("chat", "api"))
     assert next(said) == "rule 1 (chat, inference): 1 control group\n"
-    (tmp_path / "rules.toml").write_text("[[rule]]\nservice = 'A'\nunit = 'x'\n", encoding="utf-8")
+    put_in_place(tmp_path / "rules.toml", "[[rule]]\nservice = 'A'\nunit = 'x'\n")
     assert next(said).startswith(f"'{tmp_path / 'rules.toml'}', rule 1: service = 'A': use lower-case letters")
     assert next(said) == "The rules before it stay in force\n"
     watcher.process.send_signal(signal.SIGHUP)
