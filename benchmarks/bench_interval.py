@@ -9,7 +9,7 @@ from harness import Effort, Line, figure, interleave, run
 
 _INTERVAL = """
 import random, time
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.uncertainty import Cell, log_variance
 
 names = {f"pue:{site}": 1.1 for site in range(10)} | {f"grid:{site}": 1.1 for site in range(10)} | dict(GSD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecoia import methods
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.methods import METHODS, UNKNOWN_ERROR_CLASS, Method, error_class
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, STATUSES
 from ecoia_dashboards import wording

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ecoia import records as records_module
-from ecoia.causes import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
 from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
+from ecoia.records import record as records_module
 from ecoia.records.field_rules import KEY, SUM, cut_by_time, read_count, read_text, rule
+from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 from support.records import record
 
@@ -425,5 +425,5 @@ def test_not_a_number_is_never_written() -> None:
 
 def _record(**changes: Any) -> Record:
     methods = {"ram": Method("estimated", "dimm")}
-    made = record(NOON, 1 / 60, cpu=5, record_id="r", phase="training", methods=methods)
+    made = record(NOON, 1 / 60, cpu=5, record_id="r", phase="training", methods=methods, spans=0)
     return replace(made, **changes)

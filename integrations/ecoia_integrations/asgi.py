@@ -19,13 +19,13 @@ from ecoia.integrating import (
     CpuAccount,
     Label,
     begin_request,
-    causes,
     drive_request,
     finish_request,
     follow_tasks,
     is_disabled,
     joules_per_cpu_second,
     lose,
+    losses,
 )
 from ecoia_integrations.endpoints import (
     ESTIMATE_HEADER,
@@ -144,7 +144,7 @@ class ImpactMiddleware:
         try:
             mounts = _static_mounts(self._routes(scope))
         except Exception:  # noqa: BLE001 - other frameworks may call anything "routes"
-            lose(causes.ROUTE_UNREAD)
+            lose(losses.ROUTE_UNREAD)
         self._paths = Paths(self._endpoints, mounts)
         return self._paths
 

@@ -14,7 +14,7 @@ from celery import signals
 
 import ecoia
 from ecoia.errors import UsageError
-from ecoia.integrating import Label, causes, is_disabled, is_units, lose
+from ecoia.integrating import Label, is_disabled, is_units, lose, losses
 from ecoia_integrations.endpoints import Endpoints, Target
 
 
@@ -91,10 +91,10 @@ class _Measurement:
             try:
                 number = number(result)
             except Exception:  # noqa: BLE001 - an error in the user's counting function must not break the task
-                lose(causes.INVALID_UNITS)
+                lose(losses.INVALID_UNITS)
                 return
             if number is None:
-                lose(causes.MISSING_UNITS)
+                lose(losses.MISSING_UNITS)
         if number is not None:
             span.units(number)
 

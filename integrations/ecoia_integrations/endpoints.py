@@ -13,13 +13,13 @@ from ecoia.integrating import (
     ENDPOINT_OTHERS,
     Label,
     RequestSpan,
-    causes,
     checked_label,
     complain,
     innermost,
     is_name,
     is_units,
     lose,
+    losses,
 )
 
 Target = str | tuple[str, str] | None
@@ -253,10 +253,10 @@ def give_units(
     try:
         number = _number_of(units, request, status, header)
     except Exception:  # noqa: BLE001 - neither the user's counting function nor a malformed header may break the request
-        lose(causes.INVALID_UNITS)
+        lose(losses.INVALID_UNITS)
         return
     if number is None:
-        lose(causes.MISSING_UNITS)
+        lose(losses.MISSING_UNITS)
     else:
         span.units(number)
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import ecoia
 from ecoia.errors import UsageError
-from ecoia.integrating import MODEL_LOADING, causes, complain, innermost, is_disabled, is_name, load_settings, lose
+from ecoia.integrating import MODEL_LOADING, complain, innermost, is_disabled, is_name, load_settings, lose, losses
 from ecoia_integrations.asgi import ImpactMiddleware
 
 Model = TypeVar("Model")
@@ -212,7 +212,7 @@ def _follow_server(scoring_server: Any, service: str) -> None:
                 app.add_middleware(ImpactMiddleware, service=service, model_version=version_of(model))
                 _count_in_request(model)
         except Exception:  # noqa: BLE001 - the server must serve even if it is not measured
-            lose(causes.MLFLOW_SERVER_UNMEASURED)
+            lose(losses.MLFLOW_SERVER_UNMEASURED)
         return app
 
     scoring_server.init = measured_init

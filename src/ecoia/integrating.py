@@ -42,7 +42,7 @@ The modules ``asgi`` and ``wsgi`` of ``ecoia_integrations`` also handle streams,
 | everything else that is measured | ``ecoia.track``, ``innermost`` |
 | asyncio | ``follow_tasks``, before the first request in a loop |
 | an estimate in a response | ``CpuAccount``, ``joules_per_cpu_second`` |
-| problems | ``complain``, ``lose`` with one of ``causes`` |
+| problems | ``complain``, ``lose`` with one of ``losses`` |
 | settings | ``is_disabled``, ``load_settings`` |
 | exporters of metrics | ``live_totals``, ``own_journal_file``, ``LIVE_COUNTERS`` |
 
@@ -53,7 +53,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.engine import complain, is_disabled, joules_per_cpu_second, lose, own_journal_file
 from ecoia.instrument.handoff import follow_tasks
 from ecoia.instrument.labels import checked_label, is_name, is_units
@@ -80,7 +80,6 @@ __all__ = [
     "Label",
     "RequestSpan",
     "begin_request",
-    "causes",
     "checked_label",
     "complain",
     "drive_request",
@@ -94,6 +93,7 @@ __all__ = [
     "live_totals",
     "load_settings",
     "lose",
+    "losses",
     "own_journal_file",
     "step",
 ]

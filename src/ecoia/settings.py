@@ -258,11 +258,16 @@ class Surroundings(Protocol):
     """The settings that figures depend on: where energy is used."""
 
     @property
-    def timezone(self) -> str: ...
+    def timezone(self) -> str:
+        """Civil time of the organisation's days and quarters, an IANA name."""
+
     @property
-    def zone(self) -> str | None: ...
+    def zone(self) -> str | None:
+        """Electricity zone of records that have none; None: not known, so their CO2e is not computed."""
+
     @property
-    def pue(self) -> float | None: ...
+    def pue(self) -> float | None:
+        """Power usage effectiveness outside of declared sites; None: not known, so figures are IT only."""
 
 
 def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:

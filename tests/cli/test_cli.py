@@ -24,7 +24,7 @@ from ecoia import catalogue, settings
 from ecoia.cli import app
 from ecoia.keeping.declared import COLUMNS
 from ecoia.keeping.destinations import register_target
-from ecoia.keeping.helper import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.periods import Quarter

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ecoia.causes import REFUSALS
 from ecoia.keeping.journal import REFUSALS_PER_REASON, Journal
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.records.refusals import REFUSALS
 from support.command_line import ecoia
 from support.records import record
 

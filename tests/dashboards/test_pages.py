@@ -15,9 +15,9 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from ecoia import catalogue, causes, semconv
+from ecoia import catalogue, losses, semconv
 from ecoia import report as data
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.impact import change, doublecounting, hosted
@@ -799,14 +799,14 @@ class TestHostileText:
 
 
 def test_every_cause_of_loss_has_words() -> None:
-    assert set(wording.LOST) == set(causes.LOSSES)
+    assert set(wording.LOST) == set(losses.LOSSES)
 
 
 @pytest.mark.checkout
 def test_no_cause_of_loss_is_written_out_beside_its_definition(repository: Path) -> None:
     for file in (path for root in ("src", "integrations") for path in (repository / root).rglob("*.py")):
         found = re.findall(r"""(?:lose\(|lost\[|lost \+= \(|lost\.append\()f?"[a-z-]+""", file.read_text(encoding="utf-8"))
-        assert found == [], f"{file}: name it in ecoia/causes.py"
+        assert found == [], f"{file}: name it in ecoia/losses.py"
 
 
 def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_only(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ecoia.delivery.cursors import delivered_offsets, is_delivered, read_cursors
 from ecoia.delivery.deliver import deliver
-from ecoia.delivery.follow import follow
+from ecoia.delivery.helper_loop import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.destinations import register_target

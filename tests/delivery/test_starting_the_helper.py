@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ecoia.keeping import helper
+from ecoia.keeping import helper_start
 from support.deliveries import configured, eventually
 
 
@@ -27,7 +27,7 @@ def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_the_helper_is_nobodys_child_and_knows_the_settings(home: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOIA_DISABLED", "1")
     Path("ecoia.toml").write_text('zone = "FRA"\npue = 1.3\n')
-    assert helper.spawn_helper(configured(delivery="helper"))
+    assert helper_start.spawn_helper(configured(delivery="helper"))
     eventually((starts / "argv").exists)
     eventually(lambda: (starts / "argv").read_text())
     assert (starts / "argv").read_text().split() == ["-P", "-m", "ecoia", "deliver", "--follow", "--home", str(home)]
@@ -43,23 +43,23 @@ def test_the_helper_is_nobodys_child_and_knows_the_settings(home: Path, starts: 
 
 
 def test_no_helper_where_it_is_not_wanted_or_runs(home: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not helper.spawn_helper(configured(delivery="manual"))
-    with helper.try_lock(home, helper.HELPER_LOCK) as free:
+    assert not helper_start.spawn_helper(configured(delivery="manual"))
+    with helper_start.try_lock(home, helper_start.HELPER_LOCK) as free:
         assert free
-        assert not helper.spawn_helper(configured(delivery="helper"))
+        assert not helper_start.spawn_helper(configured(delivery="helper"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not helper.spawn_helper(configured(delivery="helper"))
+    assert not helper_start.spawn_helper(configured(delivery="helper"))
     assert not (starts / "argv").exists()
 
 
 def test_a_home_that_cannot_be_used_starts_nothing(home: Path, starts: Path) -> None:
     home.parent.mkdir(exist_ok=True)
     home.touch()
-    assert not helper.spawn_helper(configured(delivery="helper"))
+    assert not helper_start.spawn_helper(configured(delivery="helper"))
 
 
 def test_the_helpers_log_is_bounded(home: Path, starts: Path) -> None:
     (home / "delivery").mkdir(parents=True)
     (home / "delivery" / "helper.log").write_bytes(b"x" * (300 * 1024))
-    assert helper.spawn_helper(configured(delivery="helper"))
+    assert helper_start.spawn_helper(configured(delivery="helper"))
     assert (home / "delivery" / "helper.log").stat().st_size == 0

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia import catalogue
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.errors import FactorError
 from ecoia.factors import FactorSet, codecarbon_factors
 from ecoia.impact.assessment import Impact, assess

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Service
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.change import TERMS, ServiceFootprint, Use, change_interval, decompose, log_ratio_variance, successors, total
 from ecoia.impact.uncertainty import Cell, Estimate
 

@@ -25,7 +25,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ecoia.catalogue import Calibration
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.energy_cells import WALL_FACTOR

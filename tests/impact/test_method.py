@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ecoia.catalogue import INDICATORS, load
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.evaluating.projection import project
 from ecoia.factors import FactorSet
 from ecoia.impact.change import ServiceFootprint, Use, change_interval, decompose, log_ratio_variance

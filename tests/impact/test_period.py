@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Catalogue, Equipment
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.impact.assessment import assess
 from ecoia.impact.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_shares

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Contract
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.change import log_ratio_variance

@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ecoia.causes import REFUSALS
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
 from ecoia.keeping.journal_lines import decode_line, encode_line
 from ecoia.periods import DAY_NS
+from ecoia.records.refusals import REFUSALS
 from support.records import instant, record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from ecoia import meters
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.meters import Detected, Method, codecarbon_adapter, nvml, rapl, wattmeter
 from ecoia.meters.codecarbon_adapter import RamMeter
 from ecoia.methods import METHODS, error_class

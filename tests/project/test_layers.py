@@ -47,3 +47,15 @@ def test_measuring_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.checkout
+def test_the_table_of_tasks_names_files_that_exist(repository: Path) -> None:
+    page = (repository / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Where do I...") :]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 20
+    for row in rows:
+        paths = re.findall(r"`((?:src|integrations|dashboards|tests)/[^`]+)`", row)
+        assert paths, row
+        assert [path for path in paths if not (repository / path).is_file()] == [], row

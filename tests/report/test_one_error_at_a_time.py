@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.methods import Method

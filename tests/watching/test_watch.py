@@ -24,9 +24,9 @@ from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
 from ecoia.settings import load as load_settings
 from ecoia.testing.hardware import FakeGpu, FakeProcess, build_fake_nvml
 from ecoia.watching.group_tree import CGROUP_MOUNT, hierarchies, rules_hierarchy
-from ecoia.watching.targets import find_group, find_unit
 from ecoia.watching.watch import watch as watch_target
 from ecoia.watching.watch import watch_by_rules
+from ecoia.watching.watch_target import find_group, find_unit
 from support.namespaces import needs_namespaces
 from support.programs import BURN, recorded, wait_until
 

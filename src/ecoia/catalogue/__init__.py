@@ -19,7 +19,7 @@
 
 Each may be absent. A mistake is reported with file, line, field and remedy, and all mistakes of the folder at once.
 
-Names load when first asked for: the models need pydantic, and a caller of ``uncertainty`` alone does without it.
+Names load when first asked for: the models need pydantic, and a caller of ``error_widths`` alone does without it.
 
 Example:
     >>> from ecoia import catalogue

@@ -19,7 +19,7 @@ class Calibration(Model):
     Attributes:
         component: The component.
         wall_factor: Its energy at the wall over the energy that its meter gave.
-        gsd: Geometric standard deviation of the measurement. None: ``calibration`` of ``uncertainty.GSD``.
+        gsd: Geometric standard deviation of the measurement. None: ``calibration`` of ``error_widths.GSD``.
         instances: Names or patterns (``*``, ``?``) of the instances that it holds for.
         start: First civil day in the organisation's time zone on which it holds (``from``).
         until: First civil day on which it no longer holds.

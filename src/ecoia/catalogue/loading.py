@@ -16,6 +16,7 @@ from ecoia.catalogue.committees import COMMITTEES_FILE, CommitteesFile
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
+from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
@@ -25,7 +26,6 @@ from ecoia.catalogue.regions import REGIONS_FILE, RegionUnits, read_regions
 from ecoia.catalogue.register import SERVICES_FILE, Service, ServicesFile
 from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
 from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
-from ecoia.catalogue.uncertainty import GSD
 from ecoia.catalogue.yaml_files import Unique, duplicates, parse, validate
 from ecoia.errors import CatalogueError
 
@@ -51,7 +51,7 @@ class Catalogue:
 
     @property
     def gsd(self) -> dict[str, float]:
-        """Geometric standard deviations in use: those of ``uncertainty.GSD``, unless the organisation chose others."""
+        """Geometric standard deviations in use: those of ``error_widths.GSD``, unless the organisation chose others."""
         return {**GSD, **self.method.gsd}
 
     @property

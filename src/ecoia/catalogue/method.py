@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.fields import Model, Text
-from ecoia.catalogue.uncertainty import GSD
 
 METHOD_FILE = "method.yaml"
 
@@ -25,7 +25,7 @@ class MethodFile(Model):
     """``method.yaml``.
 
     Attributes:
-        gsd: Geometric standard deviations that replace those of ``uncertainty.GSD``, by source of error.
+        gsd: Geometric standard deviations that replace those of ``error_widths.GSD``, by source of error.
         because: Source and date of the choice.
     """
 

@@ -85,9 +85,9 @@ def load_settings(home: str | None = None, *, needed: Collection[str] | None = N
     Raises:
         SettingError: a needed setting has an illegal value, or ``ecoia.toml`` cannot be read.
 
-    Example:
-        >>> load_settings(needed=("home",)).home
-        '/var/lib/ecoia'
+    Example::
+
+        load_settings(needed=("home",)).home  # '/var/lib/ecoia'
     """
     loaded = configuration.load({"home": home})
     for problem in loaded.problems:
@@ -215,9 +215,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number with some significant digits and without an exponent; a dash for ``None``.
 
-    Example:
-        >>> number(1234.5), number(0.00123456)
-        ('1,234', '0.00123')
+    Example::
+
+        number(1234.5), number(0.00123456)  # ('1,234', '0.00123')
     """
     if value is None:
         return "–"

@@ -22,7 +22,7 @@ def deliver(
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
     from ecoia.delivery.deliver import deliver as deliver_once
-    from ecoia.delivery.follow import follow as serve_as_helper
+    from ecoia.delivery.helper_loop import follow as serve_as_helper
     from ecoia.delivery.mlflow_store import keep_telemetry_off
 
     keep_telemetry_off()

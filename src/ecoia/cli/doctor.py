@@ -26,7 +26,7 @@ import typer
 from ecoia import settings as configuration
 from ecoia.cli.common import FAILED, Home, number, open_journal, readable
 from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
-from ecoia.cli.refusals import refusals_as_text
+from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
 from ecoia.semconv import COMPONENTS, MISSING
@@ -173,7 +173,7 @@ def _check_room(folder: Path) -> None:
 
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.cursors import is_delivered, read_cursors
-    from ecoia.keeping.helper import HELPER_LOCK, try_lock
+    from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 
     home = Path(settings.home)
     if not (home / "home.json").exists():

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
-from ecoia.cli.refusals import refusals_as_json, refusals_as_text
+from ecoia.cli.refused_lines import refusals_as_json, refusals_as_text
 from ecoia.keeping.journal import Entry, Journal, Scan
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING

@@ -41,8 +41,9 @@ def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[
         CatalogueError: the catalogue is wrong.
         DeliveryError: the ledger cannot be read.
 
-    Example:
-        >>> inputs, quarter = read(load_settings(), "2026Q4", Source.JOURNAL)
+    Example::
+
+        inputs, quarter = read(load_settings(), "2026Q4", Source.JOURNAL)
     """
     from ecoia import catalogue, factors
     from ecoia.impact.inputs import Inputs

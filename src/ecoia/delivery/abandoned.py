@@ -38,9 +38,9 @@ def close_abandoned(journal: Journal) -> int:
     Raises:
         JournalError: the journal cannot be written.
 
-    Example:
-        >>> close_abandoned(Journal(settings.home))
-        1
+    Example::
+
+        close_abandoned(Journal(settings.home))  # 1
     """
     known_ids, open_runs = _open_runs(journal, None)
     dead = {process for process in {key.process for key in open_runs} if not _process_alive(journal, process)}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ecoia import semconv
 from ecoia.delivery.cursors import is_delivered, read_cursors
 from ecoia.keeping.destinations import write_atomically
-from ecoia.keeping.helper import ALL_TARGETS, CURSORS
+from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ecoia.keeping.helper import ALL_TARGETS, read_cursors_of
+from ecoia.keeping.helper_start import ALL_TARGETS, read_cursors_of
 from ecoia.keeping.journal import Entry, Journal
 
 
@@ -19,9 +19,10 @@ def read_cursors(journal: Journal) -> dict[str, dict[str, int]]:
         File name -> target id (empty for records without a tracking URI) -> offset in bytes up to which that target's records
         were delivered. Empty when nothing was delivered or the file cannot be read.
 
-    Example:
-        >>> cursors = read_cursors(journal)
-        >>> pending = sum(not is_delivered(entry, cursors) for entry in journal.stream(Scan()))
+    Example::
+
+        cursors = read_cursors(journal)
+        pending = sum(not is_delivered(entry, cursors) for entry in journal.stream(Scan()))
     """
     return read_cursors_of(journal.home)
 

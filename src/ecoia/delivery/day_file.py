@@ -37,9 +37,9 @@ def decode_day(data: bytes) -> list[Row]:
     Raises:
         DeliveryError: the data is cut short or is no day file.
 
-    Example:
-        >>> decode_day(encode_day(rows)) == rows
-        True
+    Example::
+
+        decode_day(encode_day(rows)) == rows  # True
     """
     try:
         return [json.loads(line) for line in gzip.decompress(data).splitlines()]
@@ -61,9 +61,9 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
     Returns:
         The rows of the day file that replaces ``existing``.
 
-    Example:
-        >>> merge_day([], fold(records), lambda: records) == fold(records)
-        True
+    Example::
+
+        merge_day([], fold(records), lambda: records) == fold(records)  # True
     """
     if not existing:
         return list(rows)

@@ -31,9 +31,9 @@ def deliver(journal: Journal, settings: Settings, *, tracking_uri: str | None = 
         MissingExtraError: MLflow is not installed.
         DeliveryError: another delivery of this home does not end.
 
-    Example:
-        >>> deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending
-        0
+    Example::
+
+        deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     close_abandoned(journal)
     with delivery_lock(journal.home):

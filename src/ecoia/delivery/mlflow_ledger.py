@@ -31,8 +31,9 @@ class MlflowLedger:
     Attributes:
         newer_days: How many ledger days the last reading left out because a newer ecoia wrote them.
 
-    Example:
-        >>> MlflowLedger(MlflowStore(None)).read_rows(0, time.time_ns())
+    Example::
+
+        MlflowLedger(MlflowStore(None)).read_rows(0, time.time_ns())
     """
 
     def __init__(self, store: MlflowStore) -> None:

@@ -63,10 +63,11 @@ class MlflowStore:
     Raises:
         MissingExtraError: MLflow is not installed.
 
-    Example:
-        >>> store = MlflowStore("sqlite:////srv/mlflow/mlflow.db")
-        >>> store.prepare()
-        >>> MlflowLedger(store).read_rows(quarter_start_ns, quarter_end_ns)
+    Example::
+
+        store = MlflowStore("sqlite:////srv/mlflow/mlflow.db")
+        store.prepare()
+        MlflowLedger(store).read_rows(quarter_start_ns, quarter_end_ns)
     """
 
     def __init__(self, tracking_uri: str | None) -> None:

@@ -60,10 +60,10 @@ def build_view(
         complete: Whether to add the table and the page.
         status: How to mark a run of ecoia's own.
 
-    Example:
-        >>> view = build_view(rows, ["ok"], known=AssessmentParameters(default_factors(), zone="FRA"))
-        >>> view.metrics["ecoia/energy_kwh"]
-        0.002
+    Example::
+
+        view = build_view(rows, ["ok"], known=AssessmentParameters(default_factors(), zone="FRA"))
+        view.metrics["ecoia/energy_kwh"]  # 0.002
     """
     impact = assess(rows, known)
     tags = run_tags(rows, outcomes, impact)

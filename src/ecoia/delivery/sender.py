@@ -15,7 +15,7 @@ from ecoia.delivery.routes import Routes
 from ecoia.delivery.view_updates import ViewUpdates
 from ecoia.errors import DeliveryError, InstanceConflictError
 from ecoia.keeping.destinations import public_uri
-from ecoia.keeping.helper import try_lock
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.records import Record, Row, merge_rows
 from ecoia.settings import Settings

@@ -145,9 +145,9 @@ def _calibration_text(impact: Impact) -> list[str]:
 def worst_method(rows: Iterable[Row]) -> str:
     """Return the status of the least certain energy in some rows: one declared joule makes it ``declared``.
 
-    Example:
-        >>> worst_method(rows_of_a_rapl_cpu_and_modelled_ram)
-        'estimated'
+    Example::
+
+        worst_method(rows_of_a_rapl_cpu_and_modelled_ram)  # 'estimated'
     """
     found = {row["method"][c]["status"] for row in rows for c in semconv.COMPONENTS}
     return next((status for status in _WORST_FIRST if status in found), semconv.MISSING)

@@ -128,9 +128,10 @@ def evaluate(
         FactorError: the zone of the settings or of a site has no emission factor.
         MissingExtraError: pandas and narwhals are not installed.
 
-    Example:
-        >>> evaluate([], "assistant", quarter, settings=settings, catalogue=catalogue, factors=factors).open_questions
-        ('modele-plus-leger', ...)
+    Example::
+
+        evaluate([], "assistant", quarter, settings=settings, catalogue=catalogue, factors=factors).open_questions
+        # ('modele-plus-leger', ...)
     """
     entry = catalogue.service(service)
     if entry is None:

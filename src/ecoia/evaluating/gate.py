@@ -26,7 +26,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.errors import UsageError
 from ecoia.impact.change import log_ratio_variance
 from ecoia.impact.doublecounting import refuse_doubles
@@ -200,9 +200,9 @@ def measure(records: Iterable[Record]) -> GateBaseline:
     Args:
         records: Records in any order. A record that stands twice counts once, and corrections are applied.
 
-    Example:
-        >>> measure(entry.record for entry in journal.stream(Scan())).measured[0].per_unit.value
-        0.8
+    Example::
+
+        measure(entry.record for entry in journal.stream(Scan())).measured[0].per_unit.value  # 0.8
     """
     by_run: dict[str, list[Record]] = {}
     for record in in_force(records):
@@ -254,9 +254,9 @@ def check(measured: GateBaseline, budgets: Mapping[ServicePhase, float], baselin
     Returns:
         The findings by service and phase, each budget before its baseline.
 
-    Example:
-        >>> [finding.verdict for finding in check(measured, {("assistant", "inference"): 0.8}, None)]
-        ['ok']
+    Example::
+
+        [finding.verdict for finding in check(measured, {("assistant", "inference"): 0.8}, None)]  # ['ok']
     """
     now = {(each.service, each.phase): each for each in measured.measured}
     findings = [_against_budget(key, now.get(key), limit) for key, limit in budgets.items()]

@@ -94,9 +94,10 @@ def project(
         UsageError: nothing was recorded or measured, no units were counted, or CO2e cannot be computed; with the remedy.
         FactorError: the zone of the settings has no emission factor.
 
-    Example:
-        >>> project(rows, "assistant", 2e6, quarter, settings=settings, catalogue=catalogue, factors=factors).energy.value
-        412.0
+    Example::
+
+        project(rows, "assistant", 2e6, quarter, settings=settings, catalogue=catalogue, factors=factors).energy.value
+        # 412.0
     """
     timezone = ZoneInfo(settings.timezone)
     start_ns, end_ns = quarter.bounds_ns(timezone)

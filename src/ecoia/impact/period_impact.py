@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.embodied import MICROGRAMS_PER_KG, EmbodiedShare, embodied_shares, without_equipment
 from ecoia.impact.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses

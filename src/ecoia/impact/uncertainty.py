@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 
 if TYPE_CHECKING:  # importing numpy costs 60 ms, which a caller that only asks for a factor need not pay
     import numpy as np

@@ -7,7 +7,7 @@ from threading import Event, Lock, RLock, Thread
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.start import StartReadings
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Background:
                 try:
                     self._start()
                 except RuntimeError:  # the host has used up its threads: try again after the next fork
-                    self._lose(causes.NO_SAMPLER)
+                    self._lose(losses.NO_SAMPLER)
 
     def stop(self) -> None:
         """Write the last window and end the thread, at the exit of the process. Waits a bounded time."""

@@ -14,7 +14,7 @@ from threading import Lock, get_native_id, local
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.spans import Counters, ThreadState
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Engine:
             try:
                 follower()
             except Exception:  # noqa: BLE001 - a version of a library with other internals
-                lose(causes.POOL_NOT_FOLLOWED)
+                lose(losses.POOL_NOT_FOLLOWED)
 
     def wait_for_start(self) -> None:
         """Delay a fork while another thread imports the code for measuring: the child could never import it again.
@@ -113,7 +113,7 @@ class Engine:
 
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
         except (RuntimeError, ImportError):  # the interpreter is shutting down: no thread starts, and nothing is imported
-            self.lost.append(causes.NO_SAMPLER)
+            self.lost.append(losses.NO_SAMPLER)
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")
@@ -170,11 +170,11 @@ def lose(cause: str) -> None:
     Never raises, from any thread.
 
     Args:
-        cause: One of the causes in ``ecoia.causes``, which also decide how reports word it.
+        cause: One of the causes in ``ecoia.losses``, which also decide how reports word it.
 
     Example:
-        >>> from ecoia.integrating import causes, lose
-        >>> lose(causes.ROUTE_UNREAD)
+        >>> from ecoia.integrating import lose, losses
+        >>> lose(losses.ROUTE_UNREAD)
     """
     engine.lost.append(cause)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import lose
 from ecoia.instrument.spans import Label, checked_count
@@ -64,7 +64,7 @@ def bounded_label(
         named = _named.setdefault((service, phase), set())
         if (endpoint, model_version) not in named:
             if len(named) >= MOST_LABELS:
-                lose(causes.TOO_MANY_ENDPOINTS)
+                lose(losses.TOO_MANY_ENDPOINTS)
                 return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
             named.add((endpoint, model_version))
     return label_of(service, phase, endpoint, model_version, corrected=corrected)
@@ -131,16 +131,16 @@ def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_vers
         return Problem(
             f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. 'analyse-cv'",
             service,
-            causes.INVALID_SERVICE,
+            losses.INVALID_SERVICE,
         )
     if not isinstance(phase, str) or phase not in PHASES:
-        return Problem(f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, causes.INVALID_PHASE)
+        return Problem(f"phase = {phase!r}: choose one of {', '.join(PHASES)}", phase, losses.INVALID_PHASE)
     if not is_units(units):
         message = f"units = {units!r}: give a number of 0 or more, or a callable on the result"
-        return Problem(message, units, causes.INVALID_UNITS)
+        return Problem(message, units, losses.INVALID_UNITS)
     for name, value, cause in (
-        ("endpoint", endpoint, causes.INVALID_ENDPOINT),
-        ("model_version", model_version, causes.INVALID_MODEL_VERSION),
+        ("endpoint", endpoint, losses.INVALID_ENDPOINT),
+        ("model_version", model_version, losses.INVALID_MODEL_VERSION),
     ):
         if value is not None and not is_name(value):
             return Problem(f"{name} = {value!r}: use a printable text of 120 characters at most", value, cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from ecoia import causes
+from ecoia import losses
 
 
 class Run:
@@ -38,7 +38,7 @@ def active_run(lose: Callable[[str], None]) -> Run:
         run = mlflow.active_run()
         return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
     except Exception:  # noqa: BLE001 - MLflow is half imported, or a version with another interface
-        lose(causes.MLFLOW_RUN_UNREAD)
+        lose(losses.MLFLOW_RUN_UNREAD)
         return _NO_RUN
 
 

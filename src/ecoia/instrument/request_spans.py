@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.spans import CpuAccount, Label, Span, ThreadState
 from ecoia.instrument.steps import drive_on, leave_step
@@ -75,7 +75,7 @@ class RequestSpan(Span):
         try:
             return self.find(about, last)
         except Exception:  # noqa: BLE001 - a version of a framework with other internals
-            lose(causes.ROUTE_UNREAD)
+            lose(losses.ROUTE_UNREAD)
             return None
 
     def _settle(self, last: bool = False) -> None:
@@ -97,7 +97,7 @@ class RequestSpan(Span):
         try:  # found, written out
             label = self.find(self.about, last)
         except Exception:  # noqa: BLE001 - a version of a framework with other internals
-            lose(causes.ROUTE_UNREAD)
+            lose(losses.ROUTE_UNREAD)
             label = None
         if label is None:
             if not last:

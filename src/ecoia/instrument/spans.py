@@ -15,7 +15,7 @@ from threading import get_native_id
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any
 
-from ecoia import causes
+from ecoia import losses
 
 if TYPE_CHECKING:
     from ecoia.instrument.mlflow_run import Run
@@ -196,14 +196,14 @@ class Span:
         else:
             count = checked_count(delivered)
             if count is None:
-                self._state.lost.append(causes.INVALID_UNITS)
+                self._state.lost.append(losses.INVALID_UNITS)
             else:
                 counters.units_micro += count
                 counters.units_given += 1
         if accepted is not None:
             count = checked_count(accepted)
             if count is None:
-                self._state.lost.append(causes.INVALID_UNITS)
+                self._state.lost.append(losses.INVALID_UNITS)
             else:
                 counters.accepted_micro += count
                 counters.accepted_given += 1
@@ -228,10 +228,10 @@ class Span:
             counts = (int(tokens_in), int(tokens_out))
             names = (short_text(provider), short_text(model))
         except Exception:  # noqa: BLE001 - no value that the host passes may break it
-            self._state.lost.append(causes.INVALID_TOKENS)
+            self._state.lost.append(losses.INVALID_TOKENS)
             return
         if min(counts) < 0 or max(counts) >= MAX_COUNT:
-            self._state.lost.append(causes.INVALID_TOKENS)
+            self._state.lost.append(losses.INVALID_TOKENS)
             return
         self._state.events.append((self._counters, "tokens", (*names, *counts)))
 
@@ -253,10 +253,10 @@ class Span:
             number = float(value)
             name = short_text(name)
         except Exception:  # noqa: BLE001 - no value that the host passes may break it
-            self._state.lost.append(causes.INVALID_QUALITY)
+            self._state.lost.append(losses.INVALID_QUALITY)
             return
         if not -1e300 < number < 1e300:  # also false for NaN
-            self._state.lost.append(causes.INVALID_QUALITY)
+            self._state.lost.append(losses.INVALID_QUALITY)
             return
         self._state.events.append((self._counters, "quality", (name, number)))
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from time import perf_counter_ns, thread_time_ns
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.mlflow_run import Run, active_run
 from ecoia.instrument.spans import Counters, Label, Piece, Span, ThreadState
@@ -223,7 +223,7 @@ def move(span: Span, state: ThreadState) -> None:
 
 def abandon(span: Span) -> None:
     """Take a span off a thread other than this one. The CPU time since that thread's last switch is charged to no span."""
-    lose(causes.MOVED_BETWEEN_THREADS)
+    lose(losses.MOVED_BETWEEN_THREADS)
     state = span._state
     if state.top is span:
         state.top = span._under

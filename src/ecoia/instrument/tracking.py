@@ -12,7 +12,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
 from typing import Any, TypeVar, overload
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.handoff import follow_tasks
@@ -115,7 +115,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         if _is_literal(problem.value, _getframe(1)):
             raise UsageError(problem.message)
         lose(problem.cause)
-        if problem.cause == causes.INVALID_UNITS:
+        if problem.cause == losses.INVALID_UNITS:
             self._units = None
         from ecoia.settings import slug
 

@@ -8,7 +8,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import CodeType, coroutine
 from typing import Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.spans import CallSpan, Label, Span, ThreadState
 from ecoia.instrument.steps import (
@@ -127,7 +127,7 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
                     end_call(span, state, True)
                 except RecursionError:  # the stack has no room to end it: the CPU time of this call is charged to no span
                     state.top = top
-                    engine.lost += (causes.STACK_FULL,)
+                    engine.lost += (losses.STACK_FULL,)
             raise
         if units is not None:
             _give_units(span, units, result)
@@ -141,7 +141,7 @@ def _give_units(span: Span, units: Units, result: Any) -> None:
         try:
             number = units(result)
         except Exception:  # noqa: BLE001 - an error in the user's counting function must not break the call
-            lose(causes.INVALID_UNITS)
+            lose(losses.INVALID_UNITS)
             return
         span.units(number)
     elif units is not None:

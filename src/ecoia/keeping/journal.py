@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ecoia.causes import NEWER_SCHEMA
 from ecoia.errors import JournalError
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
+from ecoia.records.refusals import NEWER_SCHEMA
 
 try:
     import fcntl
@@ -57,7 +57,7 @@ class Refusal:
     """A whole line that gave no record.
 
     Attributes:
-        reason: Why, one of ``causes.REFUSALS``.
+        reason: Why, one of ``refusals.REFUSALS``.
         problem: What is wrong with this line.
         file: The file's path below ``journal/``; empty where the reader gave none.
         line: Number of the line in the file, from 1; 0 where it is not known.
@@ -75,7 +75,7 @@ class Scan:
 
     Attributes:
         entries: The records that ``Journal.scan`` read; ``Journal.stream`` does not keep them.
-        refused: Number of lines refused, by reason (``causes.REFUSALS``).
+        refused: Number of lines refused, by reason (``refusals.REFUSALS``).
         refusals: The first ``REFUSALS_PER_REASON`` refused lines of each reason, in the order in which they were read.
         torn: Files whose last line has no newline: it is being written, or was cut.
 

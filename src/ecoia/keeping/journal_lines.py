@@ -10,14 +10,14 @@ import re
 import zlib
 from typing import Protocol
 
-from ecoia.causes import CHECKSUM_MISMATCH, NOT_JSON
 from ecoia.records import Record, RecordError
+from ecoia.records.refusals import CHECKSUM_MISMATCH, NOT_JSON
 
 _LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
 
 
 class Refuse(Protocol):
-    """Takes note of a line that gives no record: the reason (one of ``causes.REFUSALS``), and what is wrong with this line."""
+    """Takes note of a line that gives no record: the reason (one of ``refusals.REFUSALS``), and what is wrong with this line."""
 
     def __call__(self, reason: str, problem: str) -> None: ...
 

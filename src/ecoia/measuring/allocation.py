@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
 from ecoia.measuring.host_share import CpuShares, HostShare
 from ecoia.measuring.meter_readings import MeterReading, MeterReadings
@@ -101,7 +101,7 @@ class Allocator:
         self.whole = settings.scope == "host" and self._locks.has(WHOLE_HOST)
         self._nothing = settings.scope == "host" and not self.whole
         if self._nothing:
-            self._lost[causes.HOST_SCOPE_TAKEN] += 1
+            self._lost[losses.HOST_SCOPE_TAKEN] += 1
             complain(
                 'scope = "host": another process of this home records the whole host already, so this one records no energy: '
                 'end one of them, or set scope = "process" in both'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.meters import hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 
@@ -86,7 +86,7 @@ class HostShare:
         try:
             now = hardware.host_busy_time()
         except OSError:  # the host has no file descriptor left: assume that it goes on as before
-            lost[causes.HOST_LOAD_UNREAD] += 1
+            lost[losses.HOST_LOAD_UNREAD] += 1
         else:
             view_ns = max(wall_ns - began_ns, 1)
             possible_ns = now.total_ns - before.total_ns or hardware.cpu_count() * view_ns

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.meters import Meter
 
 
@@ -77,7 +77,7 @@ class MeterReadings:
         samples.append(self._read(meter, max(wall_ns - since_ns, 0), load))
         known = [sample for sample in samples if sample is not None]
         if len(known) < len(samples):
-            lost[causes.UNREAD[component]] += len(samples) - len(known)
+            lost[losses.UNREAD[component]] += len(samples) - len(known)
         covered_ns = elapsed_ns + self._unread_ns.pop(component, 0)
         if known:
             return MeterReading(sum(known), covered_ns)

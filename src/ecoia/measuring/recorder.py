@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
-from ecoia.measuring.record_builder import RecordBuilder, Reservation
-from ecoia.measuring.record_writer import RecordWriter
 from ecoia.measuring.span_sharing import SpanSharing
 from ecoia.measuring.subject import NO_DELTA, Look, Subject
 from ecoia.measuring.window import Window
+from ecoia.measuring.window_records import RecordBuilder, Reservation
+from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import KIND_IDLE, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
@@ -85,7 +85,7 @@ class Recorder:
         self.written = True
         self.joules_per_cpu_second: float | None = None
         for problem in settings.problems:
-            self.window.lost[f"{causes.INVALID_SETTING}:{problem.name}"] += 1
+            self.window.lost[f"{losses.INVALID_SETTING}:{problem.name}"] += 1
             complain(str(problem))
 
     @property

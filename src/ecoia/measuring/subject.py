@@ -115,7 +115,7 @@ class Subject(Protocol):
         ...
 
     def lost(self) -> Counter[str]:
-        """Return the losses since the last call, by cause (``ecoia.causes``)."""
+        """Return the losses since the last call, by cause (``ecoia.losses``)."""
         ...
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.measuring.subject import Delta, RecordKey, add_known
 from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
@@ -89,5 +89,5 @@ class Window:
         jump_ns = now_utc_ns - self.start_utc_ns - elapsed_ns
         if abs(jump_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # NTP steers clocks by up to 0.05 %
             self.start_utc_ns = max(now_utc_ns - elapsed_ns, 0)
-            self.lost[causes.CLOCK_STEP] += 1
+            self.lost[losses.CLOCK_STEP] += 1
         return max(now_utc_ns, self.start_utc_ns)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 
@@ -251,7 +251,7 @@ def load(
     try:
         baseline = stored(home)
     except JournalError:
-        return IdleWatts({}, Counter({causes.IDLE_BASELINE_UNREADABLE: 1}))
+        return IdleWatts({}, Counter({losses.IDLE_BASELINE_UNREADABLE: 1}))
     watts = {}
     if baseline is not None:
         same = baseline.cpu_model == hardware.cpu_model(root) and baseline.machine == _machine(root, group)
@@ -263,5 +263,5 @@ def load(
             if same and now == (power.status, power.method, power.domain, power.devices):
                 watts[meter.component] = power.watts
             else:
-                lost[causes.IDLE_BASELINE_STALE] += 1
+                lost[losses.IDLE_BASELINE_STALE] += 1
     return IdleWatts(watts, lost)

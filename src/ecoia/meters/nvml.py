@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.meters import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
 
@@ -314,7 +314,7 @@ class NvmlMeter(Meter):
         """See ``Meter.lost``. ``gpu-counter-reset``: a counter restarted, so that reading is power times time, or nothing."""
         lost: Counter[str] = Counter()
         for part in self._parts:
-            lost[causes.COUNTER_RESET["gpu"]] += part.resets
+            lost[losses.COUNTER_RESET["gpu"]] += part.resets
             part.resets = 0
         return +lost
 

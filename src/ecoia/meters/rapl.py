@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.keeping.held_file import HeldFile
 from ecoia.meters import Meter, hardware
 from ecoia.methods import RAPL, RAPL_DRAM, Method
@@ -138,16 +138,16 @@ class _Zone:
             return least_uj
         if not possible:
             # The counter restarted at zero, so its count is a lower bound. If that is too large as well, nothing is known.
-            self.doubt = causes.COUNTER_RESET
+            self.doubt = losses.COUNTER_RESET
             return count_uj if reset else None
-        self.doubt = causes.WRAPS_INFERRED
+        self.doubt = losses.WRAPS_INFERRED
         if self._seen_seconds < _KNOWN_SECONDS:
             return None
         expected_uj = self._seen_uj / self._seen_seconds * seconds
         wraps = min(max(round((expected_uj - least_uj) / (self._range_uj or 1)), 0), more_wraps)
         energy_uj = least_uj + wraps * self._range_uj
         if reset and abs(count_uj - expected_uj) < abs(energy_uj - expected_uj):
-            self.doubt = causes.COUNTER_RESET
+            self.doubt = losses.COUNTER_RESET
             return count_uj
         return energy_uj
 

@@ -27,7 +27,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.errors import WattmeterError
 from ecoia.meters import Absence, Detected, Meter
 from ecoia.methods import WATTMETER
@@ -85,11 +85,11 @@ class WattmeterMeter(Meter):
             WattmeterError: The file is wrong now. Once it is repaired, the next reading includes the energy since.
         """
         now_ns = self._follow_clock(round(seconds * NANOSECONDS_PER_SECOND))
-        self._lost[causes.WATTMETER_GAP] += self._samples.extend(self._file.news())
+        self._lost[losses.WATTMETER_GAP] += self._samples.extend(self._file.news())
         if not self._samples.first_ns < now_ns <= self._samples.held_until_ns:
             return None
         if self._start_ns < self._samples.first_ns:
-            self._lost[causes.WATTMETER_GAP] += 1
+            self._lost[losses.WATTMETER_GAP] += 1
             self._start_ns = self._samples.first_ns
         owed = self._samples.energy(self._start_ns, now_ns) - self._returned
         microjoules = max(owed // NANOSECONDS_PER_SECOND, 0)
@@ -112,7 +112,7 @@ class WattmeterMeter(Meter):
         if before_ns is None or stepped:
             # The first reading starts with the process, which began before its meters were found.
             self._start_ns, self._returned = self._now_ns - elapsed_ns, 0
-            self._lost[causes.WATTMETER_CLOCK_STEP] += stepped
+            self._lost[losses.WATTMETER_CLOCK_STEP] += stepped
         return self._now_ns
 
     def _settle(self, now_ns: int) -> None:

@@ -52,9 +52,9 @@ def partitions(rows: Sequence[Row], timezone: ZoneInfo) -> dict[str, bytes]:
     Raises:
         UsageError: a column's sum over a quarter exceeds 64 bits.
 
-    Example:
-        >>> list(partitions(rows, ZoneInfo("Europe/Paris")))
-        ['quarter=2026Q3/rows.parquet', 'quarter=2026Q4/rows.parquet']
+    Example::
+
+        list(partitions(rows, ZoneInfo("Europe/Paris")))  # ['quarter=2026Q3/rows.parquet', 'quarter=2026Q4/rows.parquet']
     """
     by_quarter: dict[str, list[Row]] = {}
     for row in rows:

@@ -95,9 +95,9 @@ def publications(root: Path) -> list[Published]:
     Raises:
         PublicationError: a manifest cannot be read, or the chain has no single order.
 
-    Example:
-        >>> [each.name for each in publications(Path("publications"))]
-        ['2026Q2', '2026Q3', '2026Q2-r1']
+    Example::
+
+        [each.name for each in publications(Path("publications"))]  # ['2026Q2', '2026Q3', '2026Q2-r1']
     """
     if not root.is_dir():
         return []
@@ -163,9 +163,10 @@ def publish(
         PublicationError: the quarter is published already (or, to be restated, is not), holds no record, or the folder cannot be
             written.
 
-    Example:
-        >>> publish(Path("publications"), inputs, report, write_page, on=date(2027, 1, 15), catalogue_folder=None).name
-        '2026Q4'
+    Example::
+
+        publish(Path("publications"), inputs, report, write_page, on=date(2027, 1, 15), catalogue_folder=None).name
+        # '2026Q4'
     """
     chain = publications(root)
     published_before = [each for each in chain if each.quarter == report.quarter]

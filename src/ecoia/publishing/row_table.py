@@ -53,8 +53,9 @@ def table(rows: Sequence[Row], timezone: ZoneInfo = _UTC) -> pd.DataFrame:
     Raises:
         UsageError: a column's sum exceeds 64 bits (2.5 GWh, or 292 years of one CPU).
 
-    Example:
-        >>> by_service(table(rows, ZoneInfo("Europe/Paris")))
+    Example::
+
+        by_service(table(rows, ZoneInfo("Europe/Paris")))
     """
     quarters: dict[int, str] = {}
     columns: dict[str, list[Any]] = {name: [] for name in TABLE_COLUMNS}

@@ -28,8 +28,9 @@ def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
         PublicationError: it cannot be read, or is another kind of key; with the remedy.
         MissingExtraError: the package ``cryptography`` is not installed.
 
-    Example:
-        >>> key = read_key(Path("ecoia.pem"), os.environ.get("ECOIA_KEY_PASSPHRASE"))
+    Example::
+
+        key = read_key(Path("ecoia.pem"), os.environ.get("ECOIA_KEY_PASSPHRASE"))
     """
     serialization, ed25519 = _cryptography()
     pem = b""

@@ -44,9 +44,9 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
     Raises:
         PublicationError: something differs from what was published; the message names the first difference.
 
-    Example:
-        >>> verify(Path("publications/2026Q4"), read_public_key(Path("ecoia-public.pem"))).head
-        '5f0c...'
+    Example::
+
+        verify(Path("publications/2026Q4"), read_public_key(Path("ecoia-public.pem"))).head  # '5f0c...'
     """
     seal, manifest = read_canonical(folder / SEAL_FILE), read_canonical(folder / MANIFEST_FILE)
     _check_fields(folder / SEAL_FILE, seal, SEAL_FIELDS, listing="documents")

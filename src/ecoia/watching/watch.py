@@ -28,8 +28,8 @@ from ecoia.watching.control_groups import ServiceGroups
 from ecoia.watching.group_rules import POD_LOGS
 from ecoia.watching.group_tree import CGROUP_MOUNT, path_in_hierarchy
 from ecoia.watching.outside import OutsideMeasurement, check_service, make_recorder
-from ecoia.watching.targets import Unit, find_group, find_process, find_unit, why_measured_above
 from ecoia.watching.watch_registry import Registration, line_of
+from ecoia.watching.watch_target import Unit, find_group, find_process, find_unit, why_measured_above
 
 
 def watch(

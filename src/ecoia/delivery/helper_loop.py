@@ -12,7 +12,7 @@ from ecoia.delivery.backlog import Backlog, journal_sizes
 from ecoia.delivery.mlflow_store import keep_telemetry_off
 from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
-from ecoia.keeping.helper import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
@@ -50,9 +50,9 @@ def follow(
         MissingExtraError: MLflow is not installed.
         DeliveryError: a delivery by hand of this home does not end.
 
-    Example:
-        >>> follow(Journal(settings.home), settings, give_up_seconds=10)
-        True
+    Example::
+
+        follow(Journal(settings.home), settings, give_up_seconds=10)  # True
     """
     keep_telemetry_off()
     with contextlib.suppress(OSError, AttributeError):

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecoia import causes
+from ecoia import losses
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import active_run
 from ecoia.keeping.destinations import register_target
-from ecoia.keeping.helper import await_delivery, spawn_helper
+from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
@@ -97,13 +97,13 @@ class RecordWriter:
         self._unwritten = records[-_MAX_UNWRITTEN:]
         for dropped in records[:-_MAX_UNWRITTEN]:
             self.lost.update(dropped.lost)
-            self.lost[causes.UNWRITTEN_RECORDS] += 1
+            self.lost[losses.UNWRITTEN_RECORDS] += 1
 
     def _update_notice(self, writer: Writer, records: Sequence[Record]) -> None:
         file, size_bytes = writer.position
         day, _, _ = file.partition("/")
         if self._notice is not None and not self._notice.add(sum(record.cpu_ns for record in records), day, size_bytes):
-            self.lost[causes.CLAIM_UNWRITTEN] += 1
+            self.lost[losses.CLAIM_UNWRITTEN] += 1
 
     # destinations
 

@@ -1,6 +1,6 @@
 """The *helper*: the one background process of a journal home that delivers its records.
 
-The helper runs ``ecoia deliver --follow`` (``ecoia.delivery.follow.follow``) and imports MLflow; this module never does.
+The helper runs ``ecoia deliver --follow`` (``ecoia.delivery.helper_loop.follow``) and imports MLflow; this module never does.
 Measured processes start the helper from their background thread (``spawn_helper``), so this module uses the standard
 library only. Nothing in it waits, except ``await_delivery``.
 """

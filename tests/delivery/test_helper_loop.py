@@ -15,7 +15,7 @@ import pytest
 
 from ecoia.delivery.cursors import delivered_offsets
 from ecoia.delivery.deliver import deliver
-from ecoia.delivery.follow import follow
+from ecoia.delivery.helper_loop import follow
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import fold
@@ -26,7 +26,7 @@ from support.records import training, write
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
 FOLLOW = (
-    "import sys; from ecoia import settings; from ecoia.delivery.follow import follow; "
+    "import sys; from ecoia import settings; from ecoia.delivery.helper_loop import follow; "
     "from ecoia.keeping.journal import Journal; "
     "follow(Journal(sys.argv[1]), settings.load(), poll_seconds=0.05, give_up_seconds=1)"
 )

@@ -10,7 +10,7 @@ import pytest
 
 from ecoia import catalogue
 from ecoia.catalogue import api
-from ecoia.catalogue.uncertainty import GSD
+from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.methods import Method
 from ecoia.periods import Quarter
@@ -113,7 +113,7 @@ def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_pat
 
 def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None:
     code = (
-        "import sys, ecoia.catalogue.uncertainty, ecoia.impact.assessment, ecoia.delivery.deliver\n"
+        "import sys, ecoia.catalogue.error_widths, ecoia.impact.assessment, ecoia.delivery.deliver\n"
         "print(sorted({'pydantic', 'yaml'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ecoia.causes import REFUSALS
 from ecoia.keeping.journal import Scan
+from ecoia.records.refusals import REFUSALS
 
 
 def refusals_as_text(scan: Scan, folder: Path) -> Iterator[str]:

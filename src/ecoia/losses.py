@@ -1,10 +1,7 @@
-"""Causes of loss and reasons of refusal. Each is declared here and nowhere else.
+"""Causes of loss: why something of a measured program was lost, left out or corrected. Each is declared here and nowhere else.
 
-A *cause* says why something of a measured program was lost, left out or corrected. Records count losses by cause, and the
-report puts causes into words (``ecoia_dashboards.wording.LOST``). A cause may name its object after a colon:
-``invalid-setting:flush_seconds``.
-
-A *reason* says why a line of the journal was not read. ``ecoia journal`` and ``ecoia doctor`` show it with file and line.
+Records count losses by cause, and the report puts causes into words (``ecoia_dashboards.wording.LOST``). A cause may name its
+object after a colon: ``invalid-setting:flush_seconds``.
 """
 
 from __future__ import annotations
@@ -54,20 +51,3 @@ LOSSES: tuple[str, ...] = tuple(
     for cause in (declared.values() if isinstance(declared, dict) else (declared,))
 )
 """Every cause, in the order of declaration."""
-
-REFUSALS: dict[str, str] = {}
-"""Every reason for which a line of the journal is refused -> what it means, in the order of declaration."""
-
-
-def _refusal(reason: str, meaning: str) -> str:
-    """Declare a reason of refusal with its meaning, a phrase that completes "refused because"."""
-    REFUSALS[reason] = meaning
-    return reason
-
-
-CHECKSUM_MISMATCH = _refusal("checksum-mismatch", "the line is damaged: its checksum is not that of its text")
-NOT_JSON = _refusal("not-json", "the text of the line is not JSON in UTF-8")
-NO_SCHEMA = _refusal("no-schema", "the line holds no record: no JSON object with a schema number")
-NEWER_SCHEMA = _refusal("newer-schema", "a newer ecoia wrote the record: upgrade ecoia to read it")
-FIELD_MISSING = _refusal("field-missing", "the record lacks a field that every record has")
-WRONG_VALUE = _refusal("wrong-value", "a field of the record has a value that it cannot have")

@@ -1,0 +1,439 @@
+"""Records and ledger rows: the contract that measuring, delivery and reporting share.
+
+A *record* is what a process claims over one window for one (kind, service, phase, instance, pid, run,
+endpoint, model version). It is immutable, and ``record_id`` identifies it. A *row* is the sum of records over
+one UTC half-hour, with their ids folded in: the grain of the ledger. Reports read rows only, folded from the
+journal or read from the ledger. Folding is a pure function of the set of records, so the order in which they are
+read, and reading one twice, change nothing.
+
+``Record`` is the one definition of a record's fields: each field carries the rule by which it is written, read,
+checked, cut at half-hours and added up. To add a field, declare it there and test it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar
+
+from ecoia.errors import EcoiaError
+from ecoia.methods import Method
+from ecoia.periods import half_hour_start, half_hours
+from ecoia.records.field_rules import (
+    EARLIEST,
+    KEY,
+    KEY_METHODS,
+    LATEST,
+    SAME,
+    SAME_MAPPING,
+    SUM,
+    SUM_COUNTS,
+    SUM_ENERGY,
+    SUM_UNLESS_MISSING,
+    UNION,
+    InRow,
+    collect_in,
+    cut_by_time,
+    cut_energy,
+    keep_in_last,
+    read_count,
+    read_counts,
+    read_energy,
+    read_mapping,
+    read_methods,
+    read_one_of,
+    read_text,
+    read_texts,
+    read_units,
+    rule,
+    rule_of,
+    shown,
+    write_energy,
+    write_methods,
+    write_units,
+)
+from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
+from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_END_OF_TIME_NS = 1 << 63  # tables hold instants as int64 nanoseconds
+
+
+class RecordError(EcoiaError, ValueError):
+    """A record cannot be read. The message names the record, the field and its value.
+
+    Attributes:
+        reason: Why, one of ``refusals.REFUSALS``.
+    """
+
+    def __init__(self, message: str, reason: str = WRONG_VALUE) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NewerSchemaError(RecordError):
+    """The record was written by a newer ecoia."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, NEWER_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens exchanged with one model of one provider. Counts only, never text."""
+
+    provider: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+
+
+def _read_tokens(value: Any) -> tuple[Tokens, ...]:
+    return tuple([Tokens(**count) for count in value]) if value else ()
+
+
+def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
+    return [{"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out} for t in tokens]
+
+
+def _sum_tokens(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each provider and model, sorted."""
+    summed: dict[tuple[str, str], dict[str, Any]] = {}
+    for count in counts:
+        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
+        known["tokens_in"] += count["tokens_in"]
+        known["tokens_out"] += count["tokens_out"]
+    return [summed[key] for key in sorted(summed)]
+
+
+_SUM_TOKENS = InRow(
+    begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
+    add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one process claims over one window.
+
+    Fields stand in the order in which the journal writes them. Energy is in integer microjoules; ``None`` is missing,
+    0 is zero. ``units_micro`` and ``accepted_micro`` are functional units in integer millionths, ``None`` unless given.
+    ``shared_devices`` are those of ``devices`` that are claimed whole although other processes used them too.
+    ``context`` holds software and hardware facts (never a path, an argument, a user's name or a text).
+
+    Example:
+        An hour's window becomes two rows, which add up to its energy.
+
+        >>> from ecoia.methods import NOT_MEASURED, RAPL
+        >>> record = Record(
+        ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1,
+        ...     start_utc_ns=0, end_utc_ns=3600 * 10**9,
+        ...     energy_microjoules={"cpu": 5_000_001, "gpu": None, "ram": None},
+        ...     method={"cpu": RAPL, "gpu": NOT_MEASURED, "ram": NOT_MEASURED},
+        ... )
+        >>> Record.from_dict(json.loads(record.to_json())) == record
+        True
+        >>> [part.energy_microjoules["cpu"] for part in split_by_half_hour(record)]
+        [2500001, 2500000]
+        >>> [row["energy_microjoules"]["cpu"] for row in fold([record, record])]
+        [2500001, 2500000]
+    """
+
+    schema: ClassVar[int] = SCHEMA_VERSION
+
+    record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
+    kind: str = field(metadata=rule(read=read_one_of(*KINDS), in_row=KEY))
+    service: str | None = field(metadata=rule(in_row=KEY))
+    phase: str | None = field(metadata=rule(in_row=KEY))
+    instance: str = field(metadata=rule(read=read_text, in_row=KEY))
+    pid: int = field(metadata=rule(in_row=SAME))
+    run_id: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    model_version: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    start_utc_ns: int = field(metadata=rule(in_row=EARLIEST))
+    end_utc_ns: int = field(metadata=rule(in_row=LATEST))
+    energy_microjoules: Mapping[str, int | None] = field(
+        metadata=rule(read=read_energy, write=write_energy, cut=cut_energy, in_row=SUM_ENERGY)
+    )
+    method: Mapping[str, Method] = field(metadata=rule(read=read_methods, write=write_methods, in_row=KEY_METHODS))
+    spans: int = field(default=0, metadata=rule(read=read_count, cut=keep_in_last(int), in_row=SUM))
+    units_micro: int | None = field(
+        default=None,
+        metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="units"),
+    )
+    accepted_micro: int | None = field(
+        default=None,
+        metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="accepted"),
+    )
+    tokens: tuple[Tokens, ...] = field(
+        default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
+    )
+    quality: Mapping[str, float] = field(
+        default_factory=dict, metadata=rule(read=read_mapping, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
+    )
+    cpu_ns: int = field(default=0, metadata=rule(read=read_count, cut=cut_by_time, in_row=SUM))
+    lost: Mapping[str, int] = field(
+        default_factory=dict, metadata=rule(read=read_counts, write=dict, cut=keep_in_last(dict), in_row=SUM_COUNTS)
+    )
+    devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
+    shared_devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
+    scope: str = field(default="process", metadata=rule(in_row=KEY))
+    share_claimed: float | None = field(default=None, metadata=rule())
+    reserved_share: float = field(default=0.0, metadata=rule())
+    idle_separated: bool = field(default=False, metadata=rule())
+    zone: str | None = field(default=None, metadata=rule(in_row=KEY))
+    outcome: str | None = field(default=None, metadata=rule(in_row=SAME))
+    replaces: str | None = field(default=None, metadata=rule())
+    simulated: bool = field(default=False, metadata=rule(in_row=KEY))
+    declared_source: str | None = field(default=None, metadata=rule(in_row=KEY))
+    target: str | None = field(default=None, metadata=rule())
+    context: Mapping[str, Any] = field(default_factory=dict, metadata=rule(read=read_mapping, write=dict))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as the journal writes it: JSON types only, keys in a fixed order."""
+        table = _TABLE
+        data = dict(zip(table.json_keys, table.values_of(self), strict=False))  # lengths are equal by construction
+        for name, write in table.writers:
+            data[name] = write(data[name])
+        return data
+
+    def to_json(self) -> str:
+        """Return the record as one line of compact JSON.
+
+        Raises:
+            ValueError: a number is NaN or infinite.
+        """
+        return _encode(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """Read what ``to_dict`` wrote. Names that this version does not know are left out.
+
+        Raises:
+            NewerSchemaError: ``schema`` is above ours.
+            RecordError: a field is missing or has a wrong value; the message names it.
+        """
+        schema = data.get("schema") if isinstance(data, (dict, Mapping)) else None
+        if not isinstance(schema, int):
+            raise RecordError(f"record without a schema number (schema = {shown(schema)})", NO_SCHEMA)
+        if schema > SCHEMA_VERSION:
+            raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+        table = _TABLE
+        try:
+            given = table.values_in(data)
+        except KeyError:
+            given = _with_defaults(data)
+        values = dict(zip(table.names, given, strict=False))  # lengths are equal by construction
+        for name, read in table.readers:
+            try:
+                values[name] = read(values[name])
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                wrong = error if isinstance(error, ValueError) else "has the wrong shape"
+                raise RecordError(f"{_named(data)}: {table.json_names[name]} = {shown(values[name])} {wrong}") from error
+        start, end = values["start_utc_ns"], values["end_utc_ns"]
+        if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
+            raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
+        return cls(**values)
+
+
+def _with_defaults(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the JSON value of each field, in the order of declaration, where some of them are absent."""
+    try:
+        return _TABLE.values_in({**{name: default() for name, default in _TABLE.defaults.items()}, **data})
+    except KeyError as error:
+        raise RecordError(f"{_named(data)}: field {error} is missing", FIELD_MISSING) from error
+
+
+def _named(data: Mapping[str, Any]) -> str:
+    return f"record {shown(data.get('record_id'))}"
+
+
+_ROW_ORDER = (
+    "half_hour_utc_ns",
+    "kind",
+    "service",
+    "phase",
+    "instance",
+    "run_id",
+    "endpoint",
+    "model_version",
+    "zone",
+    "scope",
+    "simulated",
+    "declared_source",
+    "method",
+    "energy_microjoules",
+    "spans",
+    "units_micro",
+    "accepted_micro",
+    "cpu_ns",
+    "tokens",
+    "quality",
+    "lost",
+    "devices",
+    "shared_devices",
+    "pid",
+    "outcome",
+    "start_utc_ns",
+    "end_utc_ns",
+    "record_ids",
+)
+"""Order of a row's fields in day files. It never changes, as digests of delivered days hang on it: fields not in it come last."""
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+class _Table:
+    """What follows from the rules of a record's fields, worked out once so that no record pays for it."""
+
+    def __init__(self, record_class: type[Record]) -> None:
+        declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
+        self.names = tuple(each.name for each, _ in declared)
+        self.json_names = json_names = {each.name: way.json_name or each.name for each, way in declared}
+        self.json_keys = ("schema", *json_names.values())
+        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter("schema", *self.names)
+        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*json_names.values())
+        self.defaults: dict[str, Callable[[], Any]] = {}
+        for each, _ in declared:
+            if each.default_factory is not NO_DEFAULT:
+                self.defaults[json_names[each.name]] = each.default_factory
+            elif each.default is not NO_DEFAULT:
+                self.defaults[json_names[each.name]] = _always(each.default)
+        self.writers = [(json_names[each.name], way.write) for each, way in declared if way.write]
+        self.readers = [(each.name, way.read) for each, way in declared if way.read]
+        self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
+        in_rows = {way.in_row.name or each.name: (each.name, way.in_row) for each, way in declared if way.in_row}
+        order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
+        rows = [(name, *in_rows[name]) for name in order if name in in_rows]
+        self.row_names = tuple(name for name, _, _ in rows)
+        self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
+        self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
+        self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
+        self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
+
+
+_TABLE = _Table(Record)
+
+
+def split_by_half_hour(record: Record) -> list[Record]:
+    """Cut a record at half-hour boundaries, by each field's rule: energy, units and CPU time in proportion to time, exactly.
+
+    Counts of spans, losses and tokens, which are not spread over time, stay whole in the last part, where the spans ended.
+    An outcome is one event, when its run ends. It is not cut, or one run would count several times.
+
+    Returns:
+        The parts in order of time; the record itself where it straddles no boundary.
+    """
+    pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
+    if len(pieces) == 1:
+        return [record]
+    if record.kind == KIND_OUTCOME:
+        return [replace(record, start_utc_ns=pieces[-1][0])]
+    weights = [end - start for start, end in pieces]
+    values = {name: cut(getattr(record, name), weights) for name, cut in _TABLE.cuts}
+    return [
+        replace(record, start_utc_ns=start, end_utc_ns=end, **{name: parts[index] for name, parts in values.items()})
+        for index, (start, end) in enumerate(pieces)
+    ]
+
+
+Row = dict[str, Any]
+"""A ledger row: the fields of ``Record`` that have an ``in_row`` rule, in JSON types; ``half_hour_utc_ns``, the start of its
+half-hour; and ``record_ids`` (sorted) in place of ``record_id``. ``pid`` is there where a process claims a device or the host
+whole, else None."""
+
+
+def _row_of(record: Record) -> Row:
+    row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
+    row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
+    for name, begin in _TABLE.begins:
+        row[name] = begin(row[name])
+    # Only where another process may claim the same energy do rows keep processes apart.
+    if not record.shared_devices and record.scope != "host":
+        row["pid"] = None
+    return row
+
+
+def _row_key(row: Row) -> tuple[Any, ...]:
+    """Return what makes two rows the same: equal keys may be added up."""
+    get = row.get
+    # Outcomes and quality have no sum, so each record's row stays apart.
+    alone = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
+    # Nor are claims of several processes on the whole of something added up.
+    claimant = (get("pid"), *get("shared_devices", ()))
+    return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
+
+
+def _sortable(key: tuple[Any, ...]) -> str:
+    return json.dumps(key, ensure_ascii=False, default=str)
+
+
+def _add(total: Row, row: Row) -> None:
+    for name, add in _TABLE.adds:
+        if name in row:  # a field of a later version is not in rows written before it
+            total[name] = add(total[name], row[name]) if name in total else row[name]
+
+
+def merge_rows(rows: Iterable[Row]) -> list[Row]:
+    """Add up rows of equal key.
+
+    Args:
+        rows: Rows in any order. None may hold a record that another one holds: the caller has left those out.
+
+    Returns:
+        New rows, sorted by key.
+    """
+    return _merge(rows, _deep_copy)
+
+
+def _deep_copy(row: Row) -> Row:
+    copied: Row = json.loads(json.dumps(row))
+    return copied
+
+
+def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
+    """Add up rows of equal key; without ``copy``, the rows given become the result."""
+    merged: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        key = _row_key(row)
+        if key in merged:
+            _add(merged[key], row)
+        else:
+            merged[key] = copy(row) if copy else row
+    for row in merged.values():
+        for name, tidy in _TABLE.tidies:
+            if name in row:
+                row[name] = tidy(row[name])
+    return [merged[key] for key in sorted(merged, key=_sortable)]
+
+
+def in_force(records: Iterable[Record]) -> list[Record]:
+    """Return each record once, without those that another one replaces.
+
+    Of two contents under one id, keep the one whose JSON sorts first: the same one in whatever order they are read.
+    """
+    unique: dict[str, Record] = {}
+    for record in records:
+        known = unique.setdefault(record.record_id, record)
+        if known is not record and known != record:
+            unique[record.record_id] = min(known, record, key=Record.to_json)
+    replaced = {record.replaces for record in unique.values() if record.replaces and record.replaces != record.record_id}
+    return [record for record in unique.values() if record.record_id not in replaced]
+
+
+def fold(records: Iterable[Record]) -> list[Row]:
+    """Add up the records in force into ledger rows; no row straddles a half-hour.
+
+    Args:
+        records: Records in any order; duplicates and corrected ones among them count as ``in_force`` says.
+
+    Returns:
+        Rows sorted by key, the same whatever the order of the records.
+    """
+    return _merge((_row_of(part) for record in in_force(records) for part in split_by_half_hour(record)), copy=None)
