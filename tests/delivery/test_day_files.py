@@ -56,7 +56,11 @@ def test_not_a_number_is_never_written() -> None:
         encode_day([{"quality": float("nan")}])
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", encode_day([{}])[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip", encode_day([{}])[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")],
+    ids=["empty", "no gzip", "cut", "no JSON", "no UTF-8"],
+)
 def test_what_is_no_day_file_is_an_error_with_its_reason(data: bytes) -> None:
     if data == b"":
         assert decode_day(gzip.compress(data)) == []
