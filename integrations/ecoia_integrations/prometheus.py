@@ -99,12 +99,12 @@ def _up() -> GaugeMetricFamily:
 
 
 def _unread() -> GaugeMetricFamily:
-    meaning = "What of the journal waits for the next scrape. There are no counters until all was read once."
+    meaning = "Bytes of the journal left for the next scrape. There are no counters until the whole journal was read once."
     return GaugeMetricFamily("ecoia_journal_unread_bytes", meaning, unit="bytes")
 
 
 def _home() -> InfoMetricFamily:
-    return InfoMetricFamily("ecoia_home", "Which journal this is: to be scraped at one place only.")
+    return InfoMetricFamily("ecoia_home", "Identity of the journal. Scrape each journal at one place only.")
 
 
 def register(registry: CollectorRegistry = REGISTRY, home: str | None = None) -> JournalCollector:

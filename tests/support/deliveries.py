@@ -1,4 +1,4 @@
-"""What tests of delivery share: settings, the ledger as it stands, MLflow's runs, processes that measure."""
+"""Helpers of the tests of delivery: settings, the ledger as it stands, MLflow's runs, processes that measure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def view_runs(uri: str, service: str) -> list[Any]:
 
 
 def eventually(condition: Callable[[], Any], by: subprocess.Popen[Any] | None = None) -> None:
-    """Wait until a condition holds, while the process that brings it about lives. Only pytest's time-out ends it earlier."""
+    """Wait until a condition holds; fail if the process ``by`` ends first. Otherwise only pytest's time-out ends the wait."""
     while not condition():
         assert by is None or by.poll() is None or condition(), "the process ended, and it did not happen"
         time.sleep(0.02)
@@ -78,6 +78,6 @@ def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subproces
 
 
 def serving(target: str, **changes: Any) -> Record:
-    """What one worker of a service answered: a request of two units."""
+    """Build the record of one worker of a service that answered a request of two units."""
     usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
     return training(target=target, **{**usual, **changes})

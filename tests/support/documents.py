@@ -1,4 +1,4 @@
-"""Code blocks of the documents, and what the comment before a block says of it.
+"""Code blocks of the documents, and the comments before a block that the tests obey.
 
 Two comments can stand before a block; a reader of the rendered page doesn't see them:
 

@@ -88,7 +88,7 @@ def warned_of(report: QuarterlyReport) -> list[str]:
 
 
 def whole_at_wall(measure: Measure) -> bool:
-    """Whether all of some energy is known at the plug, by calibration or a meter there."""
+    """Return whether all of some energy is known at the plug, by calibration or by a meter there."""
     return 0 < measure.energy_components_microjoules == measure.energy_at_wall_microjoules
 
 

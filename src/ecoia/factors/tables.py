@@ -111,7 +111,7 @@ def decode(data: bytes, encoding: str, faults: Faults) -> str:
 
 
 def _is_accented_utf8(data: bytes) -> bool:
-    """Whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
+    """Return whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
     if data.isascii():
         return False
     try:

@@ -194,7 +194,7 @@ def hypotheses(provider: str, model: str) -> Hypotheses | str:
     except ImportError:
         return NO_PACKAGE
     finally:
-        logging.setLoggerClass(logger_class)  # EcoLogits replaces that of the whole process
+        logging.setLoggerClass(logger_class)  # EcoLogits replaces the logger class of the whole process
     known, server = models.find_model(provider=provider, model_name=model), PROVIDER_CONFIG_MAP.get(provider)
     if known is None or server is None or not server.datacenter_location:
         return UNKNOWN_MODEL

@@ -39,7 +39,7 @@ _NOTHING = Estimate((), GSD, 0.0)
 
 @dataclass(frozen=True)
 class EstimateOrReason:
-    """An estimate, or a code for the reason why there is none. Both, where there was nothing to count.
+    """An estimate, or a code for the reason why there is none. It has both where there was nothing to count.
 
     Example:
         >>> EstimateOrReason.total([EstimateOrReason(_NOTHING), EstimateOrReason(None, "no-zone")]).reason

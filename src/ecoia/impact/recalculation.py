@@ -291,7 +291,7 @@ def _covering(frozen: FactorSet, now: Inputs, today: LedgerSums) -> FactorSet:
 
 
 def _parts(level: Level) -> set[str]:
-    """Return the parts known for the whole. What no service bears has the parts of the total."""
+    """Return the parts known for all services together. The line of no service has all of them (see ``_with_rest``)."""
     return set(level[None])
 
 

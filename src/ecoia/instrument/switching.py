@@ -57,8 +57,8 @@ def innermost() -> Span | None:
 def enclosing(state: ThreadState) -> Span | None:
     """Return the span around one that begins on this thread now: the innermost that is not over and belongs to this process.
 
-    A task can outlive the span in which it was made, and a forked child starts inside spans of its parent. Neither is inside
-    such a span any more.
+    Spans that are over are skipped, because a task can outlive the span in which it was made. So are spans of the parent
+    process, in which a forked child starts.
     """
     span = state.top
     if span is None or not span.is_call:

@@ -230,10 +230,10 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _find(self, state: ThreadState | None) -> Span | None:
-        """Return the span of the block that is left: the innermost one here of those that this object entered.
+        """Return the span of the block that is ending: of the blocks that this object entered, the innermost one here.
 
         A suspended generator with a block in it may resume in another context, or be closed there by the garbage collector.
-        Then it is the block that was entered last.
+        In that case, return the block that was entered last.
         """
         entered = self._entered
         here = span = in_context.get()

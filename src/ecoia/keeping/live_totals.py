@@ -149,7 +149,7 @@ class LiveTotals:
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        """Open the home's database for this look, or our own where the home is read-only or we count one process only."""
+        """Open the database for this look: the home's, or our own if the home is read-only or one process only is counted."""
         if self._file is None and os.access(self.home, os.W_OK) and (os.access(self._path, os.W_OK) or not self._path.exists()):
             with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as shared:
                 shared.execute("PRAGMA synchronous = NORMAL")

@@ -81,9 +81,9 @@ class Window:
         return time.time_ns() >= self.half_hour_ends_ns
 
     def end(self, now_utc_ns: int) -> int:
-        """End the window and return its end in UTC ns. Its start moves if the wall clock jumped.
+        """End the window and return its end in UTC ns.
 
-        If the clock jumped, keep the monotonic duration and end the window now.
+        If the wall clock jumped, keep the monotonic duration and end the window now, which moves its start.
         """
         elapsed_ns = round(self.seconds() * 1e9)
         jump_ns = now_utc_ns - self.start_utc_ns - elapsed_ns

@@ -1,6 +1,6 @@
 """Meters read the energy that the host used. The core knows no hardware, only the protocol ``Meter``.
 
-A meter gives the energy of the *whole host* (or device) since its last reading. ``ecoia.measuring.claiming`` decides which part
+A meter gives the energy of the *whole host* (or device) since its last reading. ``ecoia.measuring.allocation`` decides which part
 of it the measured process may claim. The caller times the readings; a meter never assumes that they are periodic.
 """
 

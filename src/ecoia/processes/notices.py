@@ -138,7 +138,7 @@ class Notice:
         return process.running and not self.ended and (not self.image or not process.image or self.image == process.image)
 
     def all_written_ns(self) -> int:
-        """CPU time in records, including those that the process was killed too soon to state: the journal is read for them."""
+        """Return the CPU time in records. Read from the journal those that a killed process had no time to state."""
         from pathlib import Path
 
         from ecoia.keeping.journal import Scan, stream_file

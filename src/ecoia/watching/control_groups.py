@@ -109,10 +109,10 @@ class ServiceGroups:
         self._notice_names = notice_names()
         self._pods = PodNames(pod_logs, tell)
         self._followed: dict[str, FollowedGroup] = {}
-        self._kept: dict[str, FollowedGroup] = {}  # while other rules are applied: the groups followed before
+        self._kept: dict[str, FollowedGroup] = {}  # the groups followed before, while changed rules are applied
         self._unmatched: set[GroupIdentity] = set()  # groups that no rule matches, so they are not compared at each reading
         self._refused: set[GroupIdentity] = set()
-        self._present_before: set[GroupIdentity] = set()  # when the rules began: what they had used then does not count
+        self._present_before: set[GroupIdentity] = set()  # older than the rules: CPU time used until then does not count
         self._file = RuleFile(file, self._pods)
         self._apply_rules()
 

@@ -38,7 +38,7 @@ class PodNames:
         self._by_uid = pods_by_uid(self.folder)
 
     def begin_scan(self) -> None:
-        """The folder is listed at most once between two calls of this."""
+        """Allow the folder to be listed once more: it is listed at most once between two calls of this."""
         self._listed = False
 
     def end_scan(self, seen: Set[GroupIdentity]) -> None:

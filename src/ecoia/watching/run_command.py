@@ -146,7 +146,7 @@ class _Child:
             ) from error
 
     def wait_to_end(self, step: Callable[[], float]) -> int:
-        """Wait for the command, and call ``step`` each time that the seconds which it returned have passed.
+        """Wait for the command. Meanwhile call ``step``, and again each time after as many seconds as it returned.
 
         Returns:
             The exit code, or the negative number of the signal that ended the command.

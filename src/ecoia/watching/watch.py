@@ -1,8 +1,8 @@
-"""``ecoia watch``: measure from outside what already runs: a process and its descendants, a control group, a systemd unit.
+"""``ecoia watch``: measure from outside a running process and its descendants, a control group, or a systemd unit.
 
-Or all groups that a file of rules maps to services on a host (``ecoia.watching.control_groups``). The target is not
-touched and need not be Python. Processes in it that measure themselves are left out, because their notices say so
-(``ecoia.processes.notices``).
+With rules, it measures all groups of a host that a file of rules maps to services (``ecoia.watching.control_groups``). The
+target is not touched and need not be Python. Processes in it that measure themselves are left out: they announce themselves
+in notices (``ecoia.processes.notices``).
 """
 
 from __future__ import annotations
