@@ -158,7 +158,7 @@ class _Service:
         return sum(int((each / "schedstat").read_text().split()[0]) for each in threads if each.name != str(self._process.pid))
 
     def resident_mib(self) -> float:
-        """Resident memory of its process, shared pages included."""
+        """Return the resident memory of the service's process, shared pages included."""
         rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text(encoding="ascii")
         return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Rss:"))) / 1024
 

@@ -126,7 +126,7 @@ class _ServiceSheet(_Sheet):
 
     @property
     def whole(self) -> str:
-        """Energy of the quarter, in two figures."""
+        """Energy of the quarter, to two significant figures."""
         return self._about(self.entry.energy)
 
     @property

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ecoia.integrating import LiveCounter
 
 _START_LOOK_BYTES = 64 << 20
-"""Journal read by one look before a server of its own answers: more than by a scrape, because nobody waits for it yet."""
+"""Bytes of the journal that ``serve`` reads in one look before it answers: more than in a scrape, as nobody waits yet."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -27,12 +27,12 @@ _WRITE_AND_STAY = (
 
 
 def configured(**arguments: Any) -> Settings:
-    """The settings, with these values."""
+    """Return the settings with these values."""
     return settings.load(arguments).raise_problems()
 
 
 def ledger(uri: str) -> list[Row]:
-    """Every row of the ledger in a store."""
+    """Return every row of the ledger in a store."""
     return MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME)
 
 
@@ -44,7 +44,7 @@ def api(uri: str) -> Any:
 
 
 def view_runs(uri: str, service: str) -> list[Any]:
-    """The runs that ecoia made for a service."""
+    """Return the runs that ecoia made for a service."""
     client = api(uri)
     experiment = client.get_experiment_by_name(f"ecoia/{service}")
     return list(client.search_runs([experiment.experiment_id])) if experiment else []

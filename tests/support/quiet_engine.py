@@ -77,7 +77,7 @@ def no_collection() -> Iterator[None]:
 
 
 def living(*kinds: type) -> list[object]:
-    """Objects of exactly these types that are not freed yet."""
+    """Return the objects of exactly these types that are not freed yet."""
     return [thing for thing in gc.get_objects() if type(thing) in kinds]
 
 

@@ -77,7 +77,7 @@ class MlflowRuns:
             return str(run.info.run_id)
 
     def write_view(self, run_id: str, view: View) -> bool:
-        """Bring a run's metrics, tags and artifacts to a view. Metrics and tags are written only where they differ.
+        """Make a run's metrics, tags and artifacts match a view. Metrics and tags are written only where they differ.
 
         Returns:
             ``False``: the run was deleted or is not there, so nothing was written. The ledger has its figures all the same.

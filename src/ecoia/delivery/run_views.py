@@ -56,7 +56,7 @@ def build_view(
     Args:
         rows: Its rows of kind ``span``; at least one.
         outcomes: How it ended, as far as known.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
         complete: Whether to add the table and the page.
         status: How to mark a run of ecoia's own.
 
@@ -83,7 +83,7 @@ def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_star
 
     Args:
         rows: Its rows of kind ``span`` (phase ``inference``) and ``idle``; at least one.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
         day_start_utc_ns: The day's midnight.
         until_utc_ns: Now, while the day goes on: hours that are not over are left out, as are the table and the page.
             ``None``: the day is complete.

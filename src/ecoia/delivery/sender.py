@@ -26,7 +26,7 @@ _LOCK_WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What a delivery did.
+    """Result of a delivery.
 
     Attributes:
         delivered: How many records are in the ledger since this call.

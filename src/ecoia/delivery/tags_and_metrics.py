@@ -203,7 +203,7 @@ def day_metrics(rows: Sequence[Row], known: AssessmentParameters) -> dict[str, f
 
     Args:
         rows: Rows of kind ``span`` and ``idle``.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
     """
     active, idle = active_rows(rows), idle_rows(rows)
     start_up = [row for row in active if row["endpoint"] in semconv.START_UP]

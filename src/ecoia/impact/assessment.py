@@ -134,7 +134,7 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
 
     Args:
         rows: Ledger rows in any order.
-        parameters: What they are assessed with.
+        parameters: Parameters of the assessment.
 
     Example:
         >>> from ecoia.factors import default_factors
@@ -149,7 +149,7 @@ class Assessment:
 
     Args:
         strands: Recorded energy, by bearer, instance and method.
-        parameters: What it is assessed with.
+        parameters: Parameters of the assessment.
 
     Example:
         >>> from ecoia.factors import default_factors

@@ -1,4 +1,4 @@
-"""Claims that must not be added up: find them among ledger rows before any sum, refuse them, and list them.
+"""Find claims among ledger rows that must not be added up, refuse them before any sum, and list them.
 
 Three things would be counted twice:
 

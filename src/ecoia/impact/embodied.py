@@ -138,7 +138,7 @@ def without_equipment(
 
 
 def _describes(item: Equipment, start_ns: int, end_ns: int, half_hour_utc_ns: int) -> bool:
-    """Return whether this piece is the machine of a half-hour: in use then, or past its life (fully amortised) with no last day given."""
+    """Return whether this piece is the machine of a half-hour: in use then, or past its life and with no last day of use."""
     return start_ns <= half_hour_utc_ns < end_ns or (half_hour_utc_ns >= end_ns and item.until is None)
 
 

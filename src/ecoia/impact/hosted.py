@@ -87,7 +87,7 @@ class TokenUse:
         rows: How many rows they are on.
         standing: One of ``STANDINGS``.
         reason: One of ``WHY_UNMEASURED`` where they are unmeasured.
-        hypotheses: What their estimate rests on, where they are estimated.
+        hypotheses: Hypotheses of their estimate, where they are estimated.
         record_ids: The first ids, sorted, of the records that they are on.
         records: How many records they are on.
     """

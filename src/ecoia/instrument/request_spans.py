@@ -57,7 +57,7 @@ class RequestSpan(Span):
     def found(self, last: bool = False) -> Label | None:
         """Return the label as far as it is known. Never raises; an error in ``find`` is counted as lost (``route-unread``).
 
-        The sampler asks, to charge a request that it reads in the middle.
+        The sampler calls it to charge a request that is still running.
 
         Args:
             last: Passed on to ``find``.

@@ -260,7 +260,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _call_on(self, state: ThreadState | None) -> Span | None:
-        """Return the innermost block on a thread that this object entered in code that cannot be suspended."""
+        """Return the innermost block that this object entered on a thread, in code that cannot be suspended; None without one."""
         span = None if state is None else state.top
         while span is not None and not (type(span) is BlockSpan and span._opener is self):
             span = span._under

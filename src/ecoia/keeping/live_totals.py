@@ -65,7 +65,7 @@ class LiveTotals:
 
     Args:
         home: The journal's home. A look creates nothing in it before a process has recorded there.
-        file: Name of one process's files. Given, only its records are counted, in a database that no other process sees.
+        file: Name of one process's files. If given, only its records are counted, in a database that no other process sees.
 
     Example:
         >>> import tempfile
@@ -182,7 +182,7 @@ class LiveTotals:
             end = _read_file(database, self.home / "journal" / day / name, offset, left_bytes, sums)
             database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (day, name, end))
             left_bytes -= end - offset
-            unread_bytes += size - end if left_bytes <= 0 else 0  # with bytes left to read, the rest is half a line
+            unread_bytes += size - end if left_bytes <= 0 else 0  # else the rest is half a line
         database.executemany("INSERT OR REPLACE INTO series VALUES (?, ?, ?)", sums.changes())
         self._unread_bytes = unread_bytes
         if unread_bytes:

@@ -67,17 +67,17 @@ class Window:
         self.deltas.setdefault(key, Delta()).add(delta)
 
     def joules_per_cpu_second(self) -> float | None:
-        """Energy of all kinds but idle over CPU time; None if either is unknown."""
+        """Return the energy of all kinds but idle over the CPU time; None if either is unknown."""
         energy = [e for (kind, _), of in self.energy.items() if kind != KIND_IDLE for e in of.values() if e is not None]
         cpu_ns = sum(self.cpu_ns.values()) + sum(delta.cpu_ns for delta in self.deltas.values())
         return sum(energy) * 1000 / cpu_ns if energy and cpu_ns >= _LEAST_CPU_NS else None
 
     def seconds(self) -> float:
-        """Age of the window on the monotonic clock."""
+        """Return the age of the window in seconds, on the monotonic clock."""
         return (time.perf_counter_ns() - self.start_wall_ns) / 1e9
 
     def crosses_half_hour(self) -> bool:
-        """Whether a half-hour began since the window opened."""
+        """Return whether a half-hour began since the window opened."""
         return time.time_ns() >= self.half_hour_ends_ns
 
     def end(self, now_utc_ns: int) -> int:

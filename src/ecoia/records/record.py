@@ -281,7 +281,7 @@ _ROW_ORDER = (
     "end_utc_ns",
     "record_ids",
 )
-"""Order of a row's fields in day files. It never changes, as digests of delivered days hang on it: fields not in it come last."""
+"""Order of a row's fields in day files. It never changes: digests of delivered days depend on it. Other fields come last."""
 
 
 def _always(value: Any) -> Callable[[], Any]:
@@ -289,7 +289,7 @@ def _always(value: Any) -> Callable[[], Any]:
 
 
 class _Table:
-    """What follows from the rules of a record's fields, worked out once so that no record pays for it."""
+    """Tables derived from the rules of a record's fields, once, so that no record pays for it."""
 
     def __init__(self, record_class: type[Record]) -> None:
         declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]

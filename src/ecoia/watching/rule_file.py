@@ -76,7 +76,7 @@ class PodNames:
 
 
 def lacks_name(names: dict[str, str]) -> bool:
-    """Whether these names are of a pod whose namespace and name are unknown.
+    """Return whether these names are of a pod whose namespace and name are unknown.
 
     Example:
         >>> lacks_name({"cgroup": "/kubepods/podab", "pod_uid": "ab"})
@@ -112,7 +112,7 @@ class RuleFile:
             Whether other rules may be in force now.
 
         Raises:
-            RulesError: The file cannot be used. The rules before it stay in force.
+            RulesError: The file cannot be used. The previous rules stay in force.
         """
         stamp = _stamp(self._file)
         if stamp == self._stamp and not forced:
@@ -137,7 +137,7 @@ class RuleFile:
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Facts that change when a file changes, or when it is a link and leads elsewhere (a ConfigMap)."""
+    """Return facts that change when a file changes, or when the file is a link and leads elsewhere (a ConfigMap)."""
     try:
         found = file.stat()
     except OSError:
