@@ -35,8 +35,8 @@ class Effort:
     """Amount of work to put into the figures."""
 
     rounds: int = 5  # in each process
-    processes: int = 15  # for what takes a moment: import
-    few: int = 2  # for what takes seconds, and gives several values each
+    processes: int = 15  # processes that measure something short, such as an import
+    few: int = 2  # processes that take seconds, and give several values each
     seconds: int = 3  # how long a busy process is watched
     spans: int = 1_000_000
     peers: bool = True  # without peers, their columns stay empty

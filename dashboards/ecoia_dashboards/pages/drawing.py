@@ -1,7 +1,7 @@
 """Draw templates as self-contained, accessible HTML pages.
 
-A page holds no script and asks nothing of anywhere: its style sheet is inline and named by its hash in a strict content security
-policy, and its figures are images that the page itself holds. Jinja escapes every text that comes from outside.
+A page holds no script and loads nothing from elsewhere: its style sheet is inline and named by its hash in a strict content
+security policy, and its figures are images that the page itself holds. Jinja escapes every text that comes from outside.
 """
 
 from __future__ import annotations

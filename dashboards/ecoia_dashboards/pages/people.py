@@ -23,7 +23,7 @@ class People(Phrases):
 
     @property
     def others(self) -> list[Commitment]:
-        """The commitments of the charter but the environmental one."""
+        """The commitments of the charter other than the environmental one."""
         return [commitment for commitment in self.report.commitments if commitment.number != ENVIRONMENTAL_COMMITMENT]
 
     def harmful(self, number: int) -> list[str]:

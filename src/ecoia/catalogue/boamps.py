@@ -140,7 +140,7 @@ class BoAmps(TaskDescription):
         return self
 
     def of(self, phase: str) -> TaskDescription:
-        """Return the description of a phase: its own fields, else those of the service.
+        """Return the description of a phase: its own fields, else the service's.
 
         Args:
             phase: Phase, as BoAmps names it.

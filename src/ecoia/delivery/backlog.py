@@ -1,4 +1,4 @@
-"""What the journal holds, folded into ledger rows, and what of it is not delivered yet."""
+"""The journal, folded into ledger rows, and its entries that are not delivered yet."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class MlflowLedger:
             runs_by_day = self._runs_by_day(experiment, instance, min(days), max(days))
             for day, rows in sorted(days.items()):
                 runs = runs_by_day.get(day, [])
-                # If two homes made the day at once there are two runs. Both stay, and the home of the first one goes on.
+                # If two homes made the day at once there are two runs. Both stay, and the home of the first run keeps the day.
                 owner = runs[0].data.tags.get(semconv.TAG_HOME) if runs else home_id
                 if owner != home_id:
                     conflicts[day] = _conflict(instance, day, owner, home_id)

@@ -152,7 +152,7 @@ class MlflowRuns:
     def _link_models(self, run: Any, models: Sequence[str]) -> None:
         """Link a run and the models that served, with MLflow's own link, as far as this store has the models.
 
-        The link is an ornament: a store that refuses it costs no figure. MLflow 2 has no logged models.
+        The link is optional: if a store refuses it, no figure is lost. MLflow 2 has no logged models.
         """
         from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""What one MLflow run shows: totals of some ledger rows, and a table and a page of them.
+"""The view that one MLflow run shows: totals of some ledger rows, and a table and a page of them.
 
 Views are for people. They are never read back: the ledger is the account. The functions depend on their arguments only, so
 showing the same rows again gives the same view. CO2e is in a view only where a zone and a factor are known.
@@ -19,7 +19,7 @@ from ecoia.units import NANOSECONDS_PER_SECOND
 
 @dataclass(frozen=True)
 class View:
-    """What one MLflow run shows.
+    """The view that one MLflow run shows.
 
     Attributes:
         metrics: Totals by metric name.

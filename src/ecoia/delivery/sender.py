@@ -100,7 +100,7 @@ class Sender:
     def send(self, routes: Routes, *, final: bool) -> DeliveryResult:
         """Send every changed day to its store, then the views that changed.
 
-        A store that does not answer costs no other store, and its records stay pending.
+        A store that does not answer does not stop the others, and its records stay pending.
 
         Args:
             routes: Which store each target goes to.

@@ -97,7 +97,7 @@ class ViewUpdates:
     def write(self, store: MlflowStore, uri: str | None, rows: Iterable[Row], *, final: bool) -> Written:
         """Write the views of a store that changed, or whose end has come.
 
-        A run that cannot be written costs no record and no other run: it is reported, and tried again with the next call.
+        A run that cannot be written stops no other run and loses no record: it is reported, and the next call tries again.
 
         Args:
             store: The store.
@@ -211,7 +211,7 @@ class ViewUpdates:
 def _shown_together(
     key: ViewKey, by_key: Mapping[ViewKey, list[Row]], roots: Mapping[str, str | None]
 ) -> dict[ViewKey, list[Row]]:
-    """Return the rows to show on one MLflow run together with a key: those of every run below the same root run."""
+    """Return the rows to show on one MLflow run together with a key: the rows of every run below the same root run."""
     root = roots.get(key.run_id)
     if root is None:
         return {key: by_key[key]}

@@ -42,7 +42,7 @@ class Faults:
             line: Line of the file, from 1.
             column: Column, or detail of the set.
             value: The value found there.
-            remedy: What is wrong and what to do about it.
+            remedy: The fault, and what to do about it.
         """
         self.found.append((line, f"{self.name}:{line}, field '{column}', value {value!r}: {remedy}"))
 

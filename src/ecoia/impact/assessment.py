@@ -2,7 +2,7 @@
 
     energy_it      = energy_components x wall factor (where the site is calibrated, else 1)
     energy         = sum over sites of energy_it x PUE (where known)
-    co2e of use    = sum over half-hours of energy x emission factor of the zone then; beside it, never in a total, the same with
+    co2e of use    = sum over half-hours of energy x emission factor of the zone then; beside it, never in a total: the same with
                      the factors of the contracts that cover a part (market-based)
     water_direct   = sum over sites of energy_it x WUE
     water_indirect = sum over sites of energy x water factor of the mix

@@ -136,7 +136,7 @@ def grid_error(use: FactorUse) -> str:
 
 
 def grid_errors(use: FactorUse) -> set[str]:
-    """Return the names of the errors that a factor brings in: its own, and that of filling a gap."""
+    """Return the names of the errors that a factor brings in: its own, and the error of filling a gap."""
     return {grid_error(use), "grid-filled"} if use.filled else {grid_error(use)}
 
 

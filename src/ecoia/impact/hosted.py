@@ -79,7 +79,7 @@ class TokenUse:
     """Tokens of one bearer with one model, and whether they have an estimate.
 
     Attributes:
-        bearer: Who bears them.
+        bearer: The bearer that they are charged to.
         provider: Provider as recorded, in lower case.
         model: Model as recorded.
         tokens_in: Input tokens.
@@ -151,7 +151,7 @@ def _metered(provider: str, row: Row) -> bool:
     elsewhere = {component for component, method in row["method"].items() if method["name"] == CLAIMED_TWICE}
     if provider in SELF_HOSTED:
         return bool(elsewhere) or any(value is not None for value in energy.values())
-    # Open weights run on our own cards as well as on the hub. If the row used a metered card, assume that they ran there.
+    # Open weights can run on our own cards or on the hub. If the row used a metered card, assume that they ran there.
     return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 

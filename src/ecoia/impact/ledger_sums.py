@@ -32,7 +32,7 @@ class Strand:
 
     Attributes:
         kind: Kind of its records.
-        bearer: Who bears it.
+        bearer: The bearer that it is charged to.
         instance: Instance.
         zone: Zone as recorded; None where none was.
         simulated: Whether it was simulated.

@@ -153,7 +153,7 @@ def _carry_steps(inner: Any) -> Any:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
+            argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
         try:
             argument = yield item
             method = inner.send

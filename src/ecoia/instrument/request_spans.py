@@ -226,7 +226,7 @@ async def drive_request(span: RequestSpan, inner: Coroutine[Any, Any, Any]) -> N
     if span.is_late:
         span._settle(True)
     finish(span, False)
-    del span._top, span._here  # they refer to the span itself: it would live until the next collection
+    del span._top, span._here  # they may refer to the span itself, a cycle that would keep it alive until a collection
 
 
 def finish_request(span: RequestSpan, failed: bool) -> None:

@@ -54,7 +54,7 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
+            argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
 
 
 drive = coroutine(steps)

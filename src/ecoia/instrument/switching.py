@@ -173,7 +173,7 @@ def begin(label: Label) -> Span:
     except AttributeError:
         state = engine.enter_thread()
     counters = state.counters.get(label)
-    if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
+    if counters is None:  # always so for phases other than inference: their counters are kept by run
         counters = counters_for(state, label)
     span = Span()
     span._state = state

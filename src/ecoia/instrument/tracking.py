@@ -140,7 +140,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         except AttributeError:
             state = engine.enter_thread()
         counters = state.counters.get(self._label)
-        if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
+        if counters is None:  # always so for phases other than inference: their counters are kept by run
             counters = counters_for(state, self._label)
         span = BlockSpan()
         span._opener = self

@@ -1,9 +1,9 @@
 """Add up the CPU time of a family of processes that nobody else records, so that every nanosecond is recorded once.
 
 A measuring process answers for its own CPU time and for the CPU time of its descendants. A descendant that measures is the
-exception: it answers for itself and for what is below it, and says so in a notice (``ecoia.processes.notices``). While it
-measures, the processes above count nothing more of it. Once it has ended, for whatever reason, they count all that it used
-less what it has in records.
+exception: it answers for itself and for the processes below it, and announces that in a notice
+(``ecoia.processes.notices``). While it measures, the processes above count nothing more of it. Once it has ended, for whatever
+reason, they count all CPU time that it used, less the CPU time in its records.
 
 Exact on Linux. Elsewhere, psutil reports what it can. Loaded in the measured program at its first span, so it imports next
 to nothing.
@@ -77,8 +77,8 @@ class Family(ABC):
         self._members: dict[int, _Member] = {}
         self._notices: dict[ProcessIdentity, Notice] = {}
         self._unrelated: set[str] = set()  # names of notices of processes outside the family
-        self._settled_ns = 0  # in records of members that ended
-        self._lost_ns = 0  # of members that ended, without a living member above them
+        self._settled_ns = 0  # CPU time in records of members that ended
+        self._lost_ns = 0  # CPU time of members that ended without a living member above them
         self._measuring: set[ProcessIdentity] = set()
         self.has_measuring_member = False
         self.total_ns = 0

@@ -165,7 +165,7 @@ def identity_of(name: str) -> ProcessIdentity:
     """Invert ``file_name``.
 
     Raises:
-        ValueError: The name is not that of a notice.
+        ValueError: The name is no notice's.
 
     Example:
         >>> identity_of("4242-1000")

@@ -65,7 +65,7 @@ class PodNames:
     def wait_for(self, group: GroupIdentity, uid: str) -> None:
         """Wait for the name of a pod, and report once that it does not come.
 
-        Without its name, the pod might be matched by a later rule. Its account keeps what it uses meanwhile.
+        Until the name is known no rule is applied, as a later rule might match. The group's account keeps what the pod uses.
         """
         self._unnamed[group] += 1
         if self._unnamed[group] == _UNNAMED_READINGS:
@@ -86,7 +86,7 @@ def lacks_name(names: dict[str, str]) -> bool:
 
 
 class RuleFile:
-    """The rules in force: those of the file, or the last ones that could be used.
+    """The rules in force: the file's rules, or the last ones that could be used.
 
     Args:
         file: The file of rules.

@@ -110,7 +110,7 @@ def watch_by_rules(
         file: The rules; see ``ecoia.watching.group_rules``.
         settings: Settings.
         tell: Shows the user how many groups each rule matches, and reports errors in the rules.
-        pod_logs: Folder in which the kubelet keeps a folder of logs for each pod, whose name names the pod.
+        pod_logs: Folder in which the kubelet keeps a folder of logs for each pod, named after the pod.
         seconds: How long to measure; None for no limit.
         root: Folder that holds ``/proc`` and ``/sys``.
 
