@@ -54,7 +54,7 @@ def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str
 
     Args:
         journal: The journal.
-        last_days: Look only at the last so many days' folders; ``None``: at all.
+        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
     """
     sizes = {}
     with contextlib.suppress(FileNotFoundError):

@@ -69,7 +69,7 @@ class MlflowLedger:
         days: Mapping[str, Sequence[Row]],
         records: Callable[[], Iterable[Record]],
     ) -> dict[str, InstanceConflictError]:
-        """Update ledger days to what a journal holds. Repeating it, also after a kill at any point, changes nothing.
+        """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
         Args:
             instance: The instance whose days they are.
@@ -118,7 +118,7 @@ class MlflowLedger:
         runs: Sequence[Any],
         records: Callable[[], Iterable[Record]],
     ) -> None:
-        """Update one day to what the journal holds, in the first of its runs; mark the others as superseded."""
+        """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         existing: list[Row] = []
         if not runs:
             name = f"{tags[semconv.TAG_INSTANCE]} {tags[semconv.TAG_DAY]}"

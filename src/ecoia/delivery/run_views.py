@@ -28,7 +28,7 @@ class View:
         hourly: By metric name, the total of each hour of the day (0 to 23).
         models: MLflow's URIs of the models that served (``models:/...``).
         page: The page that shows the table, HTML; ``None``: the run goes on, so there is none yet.
-        table: The table, in the JSON of MLflow's ``log_table``; ``None`` as ``page``.
+        table: The table, in the JSON of MLflow's ``log_table``; ``None`` where ``page`` is.
         status: How to mark a run of ecoia's own: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``. ``None`` on a user's run,
             whose status is not ours.
     """

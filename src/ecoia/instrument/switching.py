@@ -126,7 +126,7 @@ def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
 
 
 def end_call(span: Span, state: ThreadState, failed: bool) -> None:
-    """End such a span. Nests no deeper than ``start_call``, so a full stack already fails at the start, not only here."""
+    """End a call's span. Nests no deeper than ``start_call``, so a full stack already fails at the start, not only here."""
     if state.top is span:
         put_on_top(span._under, state)
     else:

@@ -48,7 +48,7 @@ class Totals:
 
     Attributes:
         home_id: Identity of the home.
-        values: Integers, ``LiveCounter.parts`` of which make one unit. Empty until the journal was read to its end once:
+        values: Integers; ``LiveCounter.parts`` of them make one unit. Empty until the journal was read to its end once:
             a total that is catching up would look like work being done now.
         complete: Whether the journal was read to its end once.
         unread_bytes: Bytes of the journal left for the next look.

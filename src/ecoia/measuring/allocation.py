@@ -4,8 +4,8 @@
 the meter covers the group alone. *Idle* energy is separated only if a baseline states what the machine draws at rest
 (``ecoia baseline``). It is allocated to the process that reserved the capacity, by the quota of its control group or by the
 setting ``reserved_share``. Processes of one home reserve together, so the one that holds the idle lock records it. On a
-dedicated host (``scope = "host"``) one process records everything. So all processes together stay at the meter, without
-asking each other.
+dedicated host (``scope = "host"``) one process records everything. So all processes together record
+no more than the meter gave, without asking each other.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
 
 _LEAST_CPU_NS = 10_000_000
-"""With less CPU time in a window, the quotient of its energy and its CPU time means nothing."""
+"""With less CPU time than this in a window, the quotient of its energy and its CPU time means nothing."""
 
 _CLOCK_STEP_NS = 1_000_000_000
-"""If the wall clock and the monotonic clock differ by more over a window, the wall clock was set or the machine slept."""
+"""If the wall clock and the monotonic clock differ by more than this over a window, the clock was set or the machine slept."""
 
 
 class Window:

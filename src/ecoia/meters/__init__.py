@@ -163,7 +163,7 @@ def _this_process() -> Collection[int]:
 
 
 def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
-    """Return the first meter found, else the reason why the last way gave none. A broken component must not cost the others."""
+    """Return the first meter found, else why the last way gave none. One broken component must not stop the others."""
     absence = Absence("none", "no way of measuring it is known", None)
     for way in ways:
         try:

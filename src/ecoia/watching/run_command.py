@@ -1,8 +1,8 @@
 """``ecoia run``: measure a command and its children from outside, without touching it.
 
 The command inherits everything (terminal, standard streams, process group, environment), and its exit code or signal becomes
-ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), without what processes in
-it measure themselves.
+ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), less the time that
+processes in it record themselves.
 """
 
 from __future__ import annotations
