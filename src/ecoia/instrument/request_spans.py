@@ -13,7 +13,7 @@ from ecoia.instrument.steps import drive_on, leave_step
 from ecoia.instrument.switching import counters_for, enclosing, finish, finish_anyhow, in_context, put_on_top
 
 FindLabel = Callable[[Any, bool], Label | None]
-"""Returns a request's label, or None while it is unknown. Called with True for the last time. The sampler's thread calls it, too."""
+"""Returns a request's label, or None while it is unknown. Called with True the last time. The sampler's thread calls it, too."""
 
 
 class RequestSpan(Span):
