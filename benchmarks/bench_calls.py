@@ -1,7 +1,7 @@
 """Cost of a measured call to its thread and to its process: function, block, coroutine.
 
 Every round of a process times each variant in turn, the bare call among them; processes of ours and of the peer take
-turns too. Times are of the thread's CPU clock, but where the sampler's share is to be counted in.
+turns too. Times are read from the thread's CPU clock; where the sampler counts too, from the process's.
 """
 
 from __future__ import annotations

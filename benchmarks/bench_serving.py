@@ -1,7 +1,7 @@
-"""Cost to an inference service at load: the example's, bare, with codecarbon around each request, and with ecoia.
+"""Cost to the example's inference service at load: bare, with codecarbon around each request, and with ecoia.
 
-Two programs ask it: ``wrk`` as fast as it answers, ``paced_load.py`` at a fixed rate. Bare and measured are asked in turns for a
-moment, A B B A, so that a machine that slows down, or is busy with something else, slows both.
+Two programs send requests: ``wrk`` as fast as the service answers, ``paced_load.py`` at a fixed rate. They send to bare and
+measured in short turns, A B B A, so that a machine that slows down, or is busy with something else, slows both.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from service import app
 uvicorn.run(app, fd=socket, log_level="error", access_log=False)
 """
 
-# The bare service: ecoia disabled, and no middleware. Of ecoia, only the handler's line that adds units is left, some 0.3 us of
-# a call that keeps nothing.
+# The bare service has no middleware, and ecoia is disabled. The handler still calls ecoia to add units: that call keeps nothing
+# and takes some 0.3 us.
 _BARE = "app.user_middleware.clear()"
 _PEER = (
     _BARE
@@ -117,7 +117,7 @@ class _Service:
         folder.mkdir()
         self._folder, self._home = folder, folder / "home"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        # uvicorn doesn't set it on a socket that it is given; each answer would wait 40 ms for the client's acknowledgement.
+        # uvicorn doesn't set TCP_NODELAY on a socket that it is given; without it, each answer waits 40 ms for the client's ACK.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._listener.getsockname()[1]
         assignments = f"example, socket = {str(EXAMPLE)!r}, {self._listener.fileno()}\n"
@@ -133,7 +133,7 @@ class _Service:
 
     def __enter__(self) -> _Service:
         try:
-            self.paced(20, 1)  # wait until it answers, and has loaded what its first request loads
+            self.paced(20, 1)  # wait until it answers, so that the first request's imports are done
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -153,12 +153,12 @@ class _Service:
         connection.close()
 
     def beside_ns(self) -> int:
-        """CPU time of all threads but the first, so of the measuring in the background."""
+        """Return the CPU time of all threads but the first: the time of measuring in the background."""
         threads = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((each / "schedstat").read_text().split()[0]) for each in threads if each.name != str(self._process.pid))
 
     def resident_mib(self) -> float:
-        """Resident memory of its process, shared pages included."""
+        """Return the resident memory of the service's process, shared pages included."""
         rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text(encoding="ascii")
         return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Rss:"))) / 1024
 
@@ -204,7 +204,7 @@ def _found(pattern: str, text: str) -> str:
 
 
 class _Away:
-    """Run a tracking server that stays silent for ``seconds``, then answers that it is out of order."""
+    """Run a tracking server that stays silent for ``seconds``, then answers 503 (service unavailable)."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

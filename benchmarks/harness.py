@@ -1,6 +1,6 @@
 """Shared by all benchmarks: programs in fresh processes, figures over rounds, and lines with target and peer.
 
-A benchmark is a function that takes ``Effort`` and yields ``Line``. What it measures are program texts: each runs in a
+A benchmark is a function that takes ``Effort`` and yields ``Line``. It measures program texts. Each text runs in a
 process of its own, in an empty folder, with a journal home of its own, and puts its figures into ``result``.
 """
 
@@ -35,8 +35,8 @@ class Effort:
     """Amount of work to put into the figures."""
 
     rounds: int = 5  # in each process
-    processes: int = 15  # for what takes a moment: import
-    few: int = 2  # for what takes seconds, and gives several values each
+    processes: int = 15  # processes that measure something short, such as an import
+    few: int = 2  # processes that take seconds, and give several values each
     seconds: int = 3  # how long a busy process is watched
     spans: int = 1_000_000
     peers: bool = True  # without peers, their columns stay empty
@@ -70,13 +70,13 @@ class Line:
     """One line of the table.
 
     Attributes:
-        what: What is measured.
-        unit: Of ours, peer and target.
-        target: The most that ours may be; None where there is none, as for a floor.
-        peer_what: What of codecarbon is measured, where there is a like.
-        exact: Whether ours has to be the target, and not merely at most that.
-        note: What a reader must know to take the figure for what it is.
-        facts: More of the same runs, for whoever looks into the JSON.
+        what: Name of the measurement.
+        unit: Unit of ours, peer and target.
+        target: Upper limit of ours; None where there is no target, as for a floor.
+        peer_what: The call of codecarbon that is measured as the peer; None where it has nothing comparable.
+        exact: Whether ours must equal the target, instead of being at most the target.
+        note: A condition that a reader must know to understand the figure.
+        facts: Further figures of the same runs, written to the JSON only.
     """
 
     what: str
@@ -96,7 +96,7 @@ class Line:
 
     @property
     def verdict(self) -> str | None:
-        """Whether the target is met; None without one."""
+        """``met`` or ``not met``; None without a target."""
         if self.target is None or self.ours is None:
             return None
         met = self.ours.median == self.target if self.exact else self.ours.median <= self.target
@@ -227,7 +227,7 @@ def end_helpers(home: Path) -> None:
 def interleave(effort: Effort, rounds: int, variants: Mapping[str, Callable[[], Finished]]) -> dict[str, list[Finished]]:
     """Run every variant once a round, each round in the reverse order of the one before: ABC, CBA, ABC.
 
-    A variant whose name begins with ``peer`` is left out where no peers are wanted: it has no runs then.
+    Without peers (``effort.peers``), a variant whose name begins with ``peer`` is not run: its list stays empty.
     """
     finished: dict[str, list[Finished]] = {name: [] for name in variants}
     order = [name for name in variants if effort.peers or not name.startswith("peer")]
@@ -248,7 +248,7 @@ def figure(runs: Sequence[Finished], name: str, scale: float = 1.0) -> Figure | 
 
 
 def over(runs: Sequence[float], bare: Sequence[float], scale: float = 1.0) -> Figure | None:
-    """Return the figure of the differences, round by round, so that neighbours in time are compared."""
+    """Return the figure of the differences, round by round, so that only runs close in time are compared."""
     return Figure.of([(a - b) * scale for a, b in zip(runs, bare, strict=bool(runs))])
 
 

@@ -20,7 +20,7 @@ from ecoia_dashboards.tables import Cell, tables
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 # A spreadsheet takes a text that starts like this for a formula, so an apostrophe goes before it (it is visible in the file). It
-# also goes after every separator that some spreadsheet uses: a French one ends a cell of the other form at each ``;``.
+# also goes after every separator that some spreadsheet uses: a French one ends a cell of the international form at each ``;``.
 _LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
 
 

@@ -20,8 +20,8 @@ from ecoia_dashboards.pages.drawing import DRAFT, draw, foot, rounded, warned_of
 
 MOST_LINES = 15
 """How many services a region's sheet lists, so that it stays one page; the tables hold the others."""
-_MOST_CHARACTERS = 300  # of a purpose, and of a source
-_FIGURES = 2  # significant, of a number in plain language
+_MOST_CHARACTERS = 300  # characters of a purpose, and of a source
+_FIGURES = 2  # significant figures of a number in plain language
 _CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
 
 
@@ -126,7 +126,7 @@ class _ServiceSheet(_Sheet):
 
     @property
     def whole(self) -> str:
-        """Energy of the quarter, in two figures."""
+        """Energy of the quarter, to two significant figures."""
         return self._about(self.entry.energy)
 
     @property

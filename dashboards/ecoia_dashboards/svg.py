@@ -143,7 +143,7 @@ def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
 
 
 def _plane(figure: go.Figure) -> bool:
-    """Say whether both axes are of values: both then have a range."""
+    """Return whether both axes show values: our figures set a range on both axes only then."""
     return figure.layout.xaxis.range is not None and figure.layout.yaxis.range is not None
 
 

@@ -127,7 +127,7 @@ class ImpactMiddleware:
             account = answer.account
             inner = _accounted(inner, answer)
         span = begin_request(self._endpoints.default, self._label_of, scope, account)
-        try:  # outside drive_request, because a signal handler may raise on the way into it
+        try:  # cover the call of drive_request too: a signal handler may raise before it has begun
             scope[self._mark] = span
             await drive_request(span, inner)
         except BaseException:
@@ -281,7 +281,7 @@ def _accounted(inner: Coroutine[Any, Any, Any], answer: _Answer) -> Iterator[Any
         except StopIteration:
             return
         finally:
-            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
+            argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
             account.used_ns += thread_time_ns() - answer.mark_ns
             answer.mark_ns = 0
         try:
@@ -306,7 +306,7 @@ def _flushing(send: Send) -> Send:
 
     async def flush_and_send(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):
-            ecoia.flush()  # no request is left that would have to wait
+            ecoia.flush()  # no request is running any more, so none has to wait
         await send(message)
 
     return flush_and_send

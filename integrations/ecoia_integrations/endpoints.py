@@ -143,7 +143,7 @@ class Endpoints:
         """Return whether an outer middleware of the same service counts this request already.
 
         Otherwise an application that is wrapped twice, by itself and where it is mounted, would count each request twice. An
-        ASGI scope holds the span. A WSGI environ may have been made from a scope without it, so there the span around decides.
+        ASGI scope holds the span. A WSGI environ may have been made from a scope without it, so there the enclosing span decides.
         """
         span: ecoia.Span | None = request.get(self.mark) if "asgi" in request else self._request_around()
         if span is None or span.ended:
@@ -165,7 +165,7 @@ class Paths:
     """Paths that are not measured: probes, static files, and the templates that ``routes`` maps to None.
 
     Args:
-        endpoints: Those of the server. The endpoints that they name are measured, whatever their paths.
+        endpoints: Endpoints of the server. Those that the user named are measured, whatever their paths.
         prefixes: Prefixes of further paths to leave out.
 
     Example:

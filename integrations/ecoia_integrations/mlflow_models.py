@@ -152,7 +152,7 @@ def _in_place_of(method: Callable[..., Any], function: Callable[..., Any]) -> Ca
 
 
 def follow(module: ModuleType) -> None:
-    """Measure the work of ``mlflow.pyfunc`` or its scoring server, if the setting ``service`` is there. Twice is as once.
+    """Measure the work of ``mlflow.pyfunc`` or its scoring server, if ``service`` is set. A second call changes nothing.
 
     Args:
         module: ``mlflow.pyfunc`` or ``mlflow.pyfunc.scoring_server``, just imported.

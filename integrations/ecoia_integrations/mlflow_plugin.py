@@ -1,8 +1,8 @@
 """The plug-in that ``import mlflow`` loads (entry point ``mlflow.run_context_provider``). It waits for MLflow's model modules.
 
 An error here would break the ``import mlflow`` of programs that never asked for a measurement. So this module uses the standard
-library alone, takes microseconds and never raises. Whether anything is measured is decided only when the program has imported
-``mlflow.pyfunc`` (``ecoia_integrations.mlflow_models.follow``).
+library alone, takes microseconds and never raises. Once the program has imported ``mlflow.pyfunc``,
+``ecoia_integrations.mlflow_models.follow`` decides whether to measure.
 """
 
 from __future__ import annotations

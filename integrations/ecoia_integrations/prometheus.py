@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ecoia.integrating import LiveCounter
 
 _START_LOOK_BYTES = 64 << 20
-"""Journal read by one look before a server of its own answers: more than by a scrape, because nobody waits for it yet."""
+"""Bytes of the journal that ``serve`` reads in one look before it answers: more than in a scrape, as nobody waits yet."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -99,12 +99,12 @@ def _up() -> GaugeMetricFamily:
 
 
 def _unread() -> GaugeMetricFamily:
-    meaning = "What of the journal waits for the next scrape. There are no counters until all was read once."
+    meaning = "Bytes of the journal left for the next scrape. There are no counters until the whole journal was read once."
     return GaugeMetricFamily("ecoia_journal_unread_bytes", meaning, unit="bytes")
 
 
 def _home() -> InfoMetricFamily:
-    return InfoMetricFamily("ecoia_home", "Which journal this is: to be scraped at one place only.")
+    return InfoMetricFamily("ecoia_home", "Identity of the journal. Scrape each journal at one place only.")
 
 
 def register(registry: CollectorRegistry = REGISTRY, home: str | None = None) -> JournalCollector:

@@ -87,7 +87,7 @@ class MissingExtraError(EcoiaError, ImportError):
     """A command needs a package of an extra that is not installed.
 
     Args:
-        what: What needs it, the subject of the message.
+        what: The command or feature that needs it: the subject of the message.
         package: The package.
         extra: The extra of ecoia that brings it.
     """

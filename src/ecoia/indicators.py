@@ -47,8 +47,8 @@ class Indicator:
         sum_of: Ids of the indicators that it is the sum of.
         per: Unit that an intensity is per: ``functional-unit`` or ``accepted-outcome``.
         boundary: ``it``: energy before the building; ``site``: with the building where its PUE is known.
-        statuses: Origins of the figure, where they are not those of the energy.
-        further_statuses: Origins that come on top of those of the energy.
+        statuses: Origins of the figure, where they differ from the energy's.
+        further_statuses: Origins in addition to the energy's.
         has_precision: Whether the figure has the precision class of its energy.
         is_coarse: Whether it rests on estimates by tokens, and is shown with two significant figures at most.
         gaps_lower_it: Whether unmeasured energy makes the figure smaller, so that a value under a cap proves nothing.
@@ -225,7 +225,7 @@ register(
         target="any",
         boundary="it",
     ),
-    # Shares of what is known: what is not recorded lowers neither.
+    # Shares of known amounts: an amount that is not recorded lowers none of them.
     Indicator("coverage_services", "1", "whole", lambda parts: parts.coverage_services, target="all", gaps_lower_it=False),
     Indicator("energy_by_method", "1", "whole", lambda parts: parts.energy_by_meters, target="all", gaps_lower_it=False),
     Indicator("precision", "1", "whole", lambda parts: parts.precise_co2e, target="all", gaps_lower_it=False),

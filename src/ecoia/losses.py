@@ -6,7 +6,7 @@ object after a colon: ``invalid-setting:flush_seconds``.
 
 from __future__ import annotations
 
-# What the program gave with its spans
+# Values that the program gave with its spans
 INVALID_SERVICE = "invalid-service"
 INVALID_PHASE = "invalid-phase"
 INVALID_ENDPOINT = "invalid-endpoint"

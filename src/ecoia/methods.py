@@ -38,7 +38,7 @@ _ERROR_CLASSES: dict[str, str] = {}
 
 
 def _method(status: str, name: str, error_class: str) -> Method:
-    """Declare a method and the class of its error, a name of ``catalogue.uncertainty.GSD``."""
+    """Declare a method and the class of its error, a name of ``catalogue.error_widths.GSD``."""
     _ERROR_CLASSES[name] = error_class
     return Method(status, name)
 
@@ -63,7 +63,7 @@ METHODS = tuple(_ERROR_CLASSES)
 
 
 def error_class(status: str, name: str) -> str:
-    """Return the class of error of a method, a name of ``catalogue.uncertainty.GSD``.
+    """Return the class of error of a method, a name of ``catalogue.error_widths.GSD``.
 
     Args:
         status: Status as recorded. Whatever is declared by hand has the class ``declared``.

@@ -142,7 +142,7 @@ class Quarter:
         return f"{self.year}Q{self.number}"
 
     def shift(self, quarters: int) -> Quarter:
-        """Return the quarter that many quarters later, or earlier when negative."""
+        """Return the quarter that is ``quarters`` later, or earlier if negative."""
         year, index = divmod(self.year * 4 + self.number - 1 + quarters, 4)
         return Quarter(year, index + 1)
 

@@ -10,7 +10,7 @@ VERSION = "0.1.0"
 """Version of ecoia, as ``pyproject.toml`` has it."""
 
 SCHEMA_VERSION = 1
-"""Version of the record; a reader meets newer records with a count, never with a guess."""
+"""Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
 COMPONENTS = ("cpu", "gpu", "ram")
 
@@ -49,14 +49,14 @@ UNREGISTERED = "unregistered"
 
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
-"""Where an illegal value met at run time is kept: counted, shown, never dropped."""
+"""Names that replace an illegal value met at run time: the work is counted and shown, never dropped."""
 
 MODEL_LOADING = "model-loading"
 WARM_UP = "warm-up"
 START_UP = (MODEL_LOADING, WARM_UP)
-"""Endpoints of a service's work that answers no request: loading a model, and trying it before the first one."""
+"""Endpoints of work that answers no request: loading a model, and trying it before the first request."""
 ENDPOINT_OTHERS = "other-endpoints"
-"""What is kept of endpoints beyond those that a server tells apart."""
+"""The one name of all endpoints beyond the number that a server keeps apart."""
 
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
@@ -103,7 +103,7 @@ class LiveCounter:
         otel_unit: Unit in OpenTelemetry.
         labels: Names of its labels.
         parts: Number of stored integers that make one ``unit``.
-        meaning: What it counts, for the people who read it.
+        meaning: Description of the counter, for its readers.
     """
 
     __slots__ = ("labels", "meaning", "name", "otel_name", "otel_unit", "parts", "unit")
@@ -158,7 +158,7 @@ LIVE_COUNTERS = (
 )  # fmt: skip
 
 LIVE_OTHER = "_other"
-"""Label of whatever came after as many values as a label may have."""
+"""The value of a label that stands for all further values once the label has reached its limit."""
 
 TAG_SERVICE = "ecoia.service"
 TAG_PHASE = "ecoia.phase"

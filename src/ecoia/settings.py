@@ -225,7 +225,7 @@ class Settings:
 
     Attributes:
         values: Value and origin by name.
-        problems: The illegal values found. In place of each stands the value of the source before.
+        problems: The illegal values found. Each is replaced by the value of the source before it.
 
     Example:
         >>> load({"zone": "FRA"}).zone

@@ -1,4 +1,4 @@
-"""What tests of delivery share: settings, the ledger as it stands, MLflow's runs, processes that measure."""
+"""Helpers of the tests of delivery: settings, the ledger as it stands, MLflow's runs, processes that measure."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _WRITE_AND_STAY = (
 
 
 def configured(**arguments: Any) -> Settings:
-    """The settings, with these values."""
+    """Return the settings with these values."""
     return settings.load(arguments).raise_problems()
 
 
 def ledger(uri: str) -> list[Row]:
-    """Every row of the ledger in a store."""
+    """Return every row of the ledger in a store."""
     return MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME)
 
 
@@ -44,14 +44,14 @@ def api(uri: str) -> Any:
 
 
 def view_runs(uri: str, service: str) -> list[Any]:
-    """The runs that ecoia made for a service."""
+    """Return the runs that ecoia made for a service."""
     client = api(uri)
     experiment = client.get_experiment_by_name(f"ecoia/{service}")
     return list(client.search_runs([experiment.experiment_id])) if experiment else []
 
 
 def eventually(condition: Callable[[], Any], by: subprocess.Popen[Any] | None = None) -> None:
-    """Wait until a condition holds, while the process that brings it about lives. Only pytest's time-out ends it earlier."""
+    """Wait until a condition holds; fail if the process ``by`` ends first. Otherwise only pytest's time-out ends the wait."""
     while not condition():
         assert by is None or by.poll() is None or condition(), "the process ended, and it did not happen"
         time.sleep(0.02)
@@ -78,6 +78,6 @@ def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subproces
 
 
 def serving(target: str, **changes: Any) -> Record:
-    """What one worker of a service answered: a request of two units."""
+    """Build the record of one worker of a service that answered a request of two units."""
     usual: dict[str, Any] = {"phase": "inference", "run_id": None, "endpoint": "/predict", "units_micro": 2_000_000}
     return training(target=target, **{**usual, **changes})

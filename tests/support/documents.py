@@ -1,4 +1,4 @@
-"""Code blocks of the documents, and what the comment before a block says of it.
+"""Code blocks of the documents, and the comments before a block that the tests obey.
 
 Two comments can stand before a block; a reader of the rendered page doesn't see them:
 
@@ -73,14 +73,14 @@ class Block:
 
 
 def documents(repository: Path) -> list[Path]:
-    """The pages that people read, in the order of their names."""
+    """Return the pages that people read, in the order of their names."""
     folders = [repository / name for name in ("docs", "benchmarks", "examples", "integrations")]
     pages = [repository / "README.md", repository / "CONTRIBUTING.md"]
     return pages + sorted(page for folder in folders for page in folder.rglob("*.md"))
 
 
 def code_blocks(page: Path) -> list[Block]:
-    """The blocks of a document that name a language, from top to bottom."""
+    """Return the blocks of a document that name a language, from top to bottom."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(text):
@@ -99,12 +99,12 @@ def code_blocks(page: Path) -> list[Block]:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The texts of a document's blocks of one language."""
+    """Return the texts of a document's blocks of one language."""
     return [block.text for block in code_blocks(page) if block.language == language]
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The words of every command in a document's bash blocks."""
+    """Return the words of every command in a document's bash blocks."""
     return [command for block in code_blocks(page) if block.language == "bash" for command in block.commands]
 
 

@@ -18,7 +18,7 @@ Read = Callable[..., Imported]
 
 
 def refused(read: Read, text: str, kind: str, **options: Any) -> str:
-    """The error that importing this text raises."""
+    """Return the error that importing this text raises."""
     with pytest.raises(FactorFileError) as caught:
         read(text, kind, **options)
     return str(caught.value)

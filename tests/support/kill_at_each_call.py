@@ -30,7 +30,7 @@ WRITES = ("create_experiment", "create_run", "log_artifact", "log_batch", "log_t
 
 
 def kill_at(number: int) -> None:
-    """Be killed at the call of this number that would write to MLflow."""
+    """Have this process killed at its ``number``-th call that would write to MLflow, counted from 1."""
     left = number
 
     def counted(call: Callable[..., object]) -> Callable[..., object]:

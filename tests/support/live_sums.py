@@ -20,7 +20,7 @@ def sums_of(home: Path) -> Counter[Series]:
 
 
 def add_up(records: Iterable[Record]) -> Counter[Series]:
-    """Return the same of some records."""
+    """Return the same counters as ``sums_of``, of these records."""
     sums: Counter[Series] = Counter()
     for record in in_force(records):
         if record.kind == "outcome":

@@ -51,7 +51,7 @@ def tracking_uri(migrated: Path, tmp_path: Path) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens."""
+    """Return a port of the loopback interface on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(backend_uri: str, port: int, artifacts: Path) -> Iterator[str]:
-    """A real tracking server that answers on a port of the loopback interface; its URI."""
+    """Run a real tracking server on a port of the loopback interface, and yield its URI."""
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
@@ -82,7 +82,7 @@ def mlflow_server(backend_uri: str, port: int, artifacts: Path) -> Iterator[str]
         os.killpg(server.pid, signal.SIGTERM)
         try:
             server.wait(60)
-        except subprocess.TimeoutExpired:  # nothing is asked of its end
+        except subprocess.TimeoutExpired:  # how it ends does not matter
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
 
@@ -96,7 +96,7 @@ def _healthy(uri: str) -> bool:
 
 
 def _postgresql_programs() -> Path | None:
-    """Where ``initdb`` and ``postgres`` are: Debian keeps them off the PATH."""
+    """Return the folder of ``initdb`` and ``postgres``: Debian keeps them off the PATH."""
     known = shutil.which("initdb")
     return Path(known).resolve().parent if known else max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 

@@ -67,7 +67,7 @@ def assert_about(cpu_ns: int, milliseconds: float) -> None:
 
 @contextlib.contextmanager
 def no_collection() -> Iterator[None]:
-    """Collect the garbage of earlier tests, and then none: an object that lives on is held by something, or by a cycle."""
+    """Collect the garbage of earlier tests, then switch collection off: an object that lives on is referenced, or in a cycle."""
     gc.collect()
     gc.disable()
     try:
@@ -77,7 +77,7 @@ def no_collection() -> Iterator[None]:
 
 
 def living(*kinds: type) -> list[object]:
-    """Objects of exactly these types that are not freed yet."""
+    """Return the objects of exactly these types that are not freed yet."""
     return [thing for thing in gc.get_objects() if type(thing) in kinds]
 
 

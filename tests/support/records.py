@@ -103,7 +103,7 @@ def ending(result: str = "ok", *, at: int = 0, run_id: str = "ecoia-session-1", 
 
 
 def write(journal: Journal, records: Iterable[Record]) -> None:
-    """Append as a process that then ends."""
+    """Append records as a process would that then ends."""
     writer = journal.writer()
     writer.append(records)
     writer.close()

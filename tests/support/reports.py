@@ -130,7 +130,7 @@ def sample_rows() -> list[Row]:
 def sample_report(folder: Path, **values: Any) -> QuarterlyReport:
     """Build a report with something of everything in a temporary folder: the catalogue is written there.
 
-    ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless told otherwise.
+    ``values`` are settings, e.g. ``pue=1.3``; the zone is France unless they name another.
     """
     return build_report(
         sample_rows(),

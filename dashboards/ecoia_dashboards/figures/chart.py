@@ -85,7 +85,7 @@ def amount_or_reason(quantity: Quantity, language: Language) -> str:
 
 
 def greatest(order: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Cut a list of services to the bars that are drawn, a bar of the others among them; and the services without a bar."""
+    """Return the bars to draw, the last one for all other services together; and the services without a bar of their own."""
     if len(order) <= MOST_BARS + 1:
         return list(order), []
     return [*order[:MOST_BARS], OTHERS], list(order[MOST_BARS:])

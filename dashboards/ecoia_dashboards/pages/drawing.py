@@ -1,7 +1,7 @@
 """Draw templates as self-contained, accessible HTML pages.
 
-A page holds no script and asks nothing of anywhere: its style sheet is inline and named by its hash in a strict content security
-policy, and its figures are images that the page itself holds. Jinja escapes every text that comes from outside.
+A page holds no script and loads nothing from elsewhere: its style sheet is inline and named by its hash in a strict content
+security policy, and its figures are images that the page itself holds. Jinja escapes every text that comes from outside.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def warned_of(report: QuarterlyReport) -> list[str]:
 
 
 def whole_at_wall(measure: Measure) -> bool:
-    """Whether all of some energy is known at the plug, by calibration or a meter there."""
+    """Return whether all of some energy is known at the plug, by calibration or by a meter there."""
     return 0 < measure.energy_components_microjoules == measure.energy_at_wall_microjoules
 
 

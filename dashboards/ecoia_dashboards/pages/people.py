@@ -6,7 +6,7 @@ from ecoia.report import ENVIRONMENTAL_COMMITMENT, Answered, Commitment, RegionS
 from ecoia_dashboards import wording
 from ecoia_dashboards.pages.phrases import Phrases
 
-_MOST_LINES = 40  # of a table that grows with services and regions; the other formats hold the rest
+_MOST_LINES = 40  # lines of a table that grows with services and regions; the other formats hold the rest
 
 
 class People(Phrases):
@@ -23,7 +23,7 @@ class People(Phrases):
 
     @property
     def others(self) -> list[Commitment]:
-        """The commitments of the charter but the environmental one."""
+        """The commitments of the charter other than the environmental one."""
         return [commitment for commitment in self.report.commitments if commitment.number != ENVIRONMENTAL_COMMITMENT]
 
     def harmful(self, number: int) -> list[str]:

@@ -67,7 +67,7 @@ class Phrases:
         return self.language.interval(rounded(quantity, figures), figures)
 
     def tokens(self, use: TokensUsed) -> str:
-        """Write the range of an estimate by tokens to two figures, else what becomes of them."""
+        """Write the range of an estimate by tokens to two figures; without an estimate, say how the tokens are counted."""
         if use.central_kg is None:
             return self.language.of(wording.STANDINGS, use.standing)
         quantity = Quantity(use.central_kg, "kgCO2e", use.low_kg, use.high_kg)

@@ -51,7 +51,7 @@ class Summary(Phrases):
 
     @property
     def factors_now(self) -> list[FactorUsed]:
-        """The factors of the quarter itself: each zone's latest year, as earlier years are those of the trend."""
+        """The factors of the quarter itself: each zone's latest year, because earlier years belong to the trend."""
         latest: dict[str, int] = {}
         for factor in self.report.factors:
             latest[factor.zone] = max(latest.get(factor.zone, factor.year), factor.year)
@@ -66,7 +66,7 @@ class Summary(Phrases):
         return now.co2e_at_constant_factor
 
     def varies(self, factor: FactorUsed) -> bool:
-        """Whether a factor is a mean of several."""
+        """Return whether a factor is a mean of several."""
         return factor.least_g_per_kwh != factor.greatest_g_per_kwh
 
     def statuses(self) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Column(Generic[Item]):
         return f"{title} ({self.unit})" if self.unit not in ("", "1") else title
 
     def of(self, part: Callable[[Whole], Item | None]) -> Column[Whole]:
-        """Make this column, of a part of an item, a column of the whole item; empty where the item lacks the part."""
+        """Turn a column of a part of an item into a column of the whole item; cells are empty where the item lacks the part."""
 
         def cell(whole: Whole) -> Cell:
             found = part(whole)

@@ -78,12 +78,12 @@ def changes(report: QuarterlyReport) -> Table:
 
 
 def _of_explained(*columns: Column[ExplainedChange]) -> tuple[Column[_ChangeOfLine], ...]:
-    """Make columns of an explained change columns of its line; empty where the change is not computed."""
+    """Turn columns of an explained change into columns of its line; cells are empty where the change is not computed."""
     return tuple(column.of(lambda it: it.explained) for column in columns)
 
 
 def _relative(it: _ChangeOfLine) -> Quantity:
-    """The relative change, or why the whole change is not computed."""
+    """Return the relative change, or the reason why the whole change is not computed."""
     return Quantity(None, "1", reason=it.change.reason) if it.line is None else it.line.relative
 
 
@@ -147,7 +147,7 @@ def restatements(report: QuarterlyReport) -> Table:
 
 
 def _of_total(*columns: Column[Recalculation]) -> tuple[Column[_RestatedLine], ...]:
-    """Make columns of a recalculation columns of its lines; empty but on the line of everything."""
+    """Turn columns of a recalculation into columns of its lines; only the line of everything has values in them."""
     return tuple(column.of(lambda it: it.total) for column in columns)
 
 

@@ -12,7 +12,7 @@ _PER_MILLION = "kgCO2e/10⁶"
 
 
 def tokens(report: QuarterlyReport) -> Table:
-    """Tabulate the tokens exchanged with each model, and what becomes of them."""
+    """Tabulate the tokens exchanged with each model, and whether they are estimated, metered or unmeasured."""
     columns: tuple[Column[TokensUsed], ...] = (
         service(report, lambda it: it.service),
         phase(lambda it: it.phase),

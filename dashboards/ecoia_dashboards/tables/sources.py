@@ -27,7 +27,7 @@ class _FactorLine(NamedTuple):
 
 
 def factors(report: QuarterlyReport) -> Table:
-    """Tabulate the emission factors of the quarters shown, and those of the reference year."""
+    """Tabulate the emission factors of the quarters shown and of the reference year."""
     columns: tuple[Column[_FactorLine], ...] = (
         Column("use", N_("Usage"), lambda it: it.use, words=_FACTOR_USES),
         Column("zone", N_("Zone"), lambda it: it.factor.zone),

@@ -44,7 +44,7 @@ def targets(report: QuarterlyReport) -> Table:
 
 
 def _of_budget(*columns: Column[BudgetState]) -> tuple[Column[TargetVerdict], ...]:
-    """Make columns of a budget columns of its target; empty where the target has none."""
+    """Turn columns of a budget into columns of its target; cells are empty where the target has no budget."""
     return tuple(column.of(lambda target: target.budget) for column in columns)
 
 

@@ -24,7 +24,7 @@ TERMS = {
     "method": N_("mesure faite autrement"),
     "correction": N_("correction de ce qui était publié"),
 }
-"""What a change is made of."""
+"""The terms of a change."""
 
 CAUSES = {
     "method": N_("méthode"),
@@ -32,4 +32,4 @@ CAUSES = {
     "boundary": N_("périmètre"),
     "factor": N_("facteurs d’émission"),
 }
-"""Why a published quarter is not what it was (``recalculation.CAUSES``)."""
+"""Why a published quarter has changed (``recalculation.CAUSES``)."""

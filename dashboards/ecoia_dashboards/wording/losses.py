@@ -46,4 +46,4 @@ DOUBLES = {
     "host": N_("machine entière, revendiquée deux fois"),
     "device": N_("carte graphique entière, revendiquée deux fois"),
 }
-"""What was counted twice, by kind."""
+"""Kinds of energy that was claimed twice."""

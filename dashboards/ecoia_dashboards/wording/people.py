@@ -19,7 +19,7 @@ SAID = {
     "tie": N_("lien avec un autre engagement"),
     "comment": N_("commentaire"),
 }
-"""What committees and the organisation said (``report.Said``)."""
+"""Kinds of words of committees and of the organisation (``report.Said``)."""
 
 ACTION_STATES = {
     "planned": N_("prévue"),

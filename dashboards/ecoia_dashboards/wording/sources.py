@@ -41,14 +41,14 @@ EQUIVALENCES = {
     "km-voiture-thermique": N_("en voiture à moteur thermique, carburant et fabrication"),
     "km-tgv": N_("d’un voyageur en TGV, traction et fabrication"),
 }
-"""What CO2e is set beside, after its unit."""
+"""Everyday quantities that CO2e is compared with, as phrases that follow their unit."""
 
 SENSITIVITIES = {
     "factor-set": N_("avec un autre jeu de facteurs d’émission"),
     "no-pue": N_("sans le bâtiment (aucun PUE)"),
     "idle-left-out": N_("sans la veille réservée"),
 }
-"""What is otherwise in a ``report.Sensitivity``."""
+"""The one thing that is changed in a ``report.Sensitivity``."""
 
 QUALITIES = {
     "measured": N_("mesuré"),

@@ -63,7 +63,7 @@ def plain(value: Value) -> Any:
 
 
 def known(column: Column, value: Any) -> Value:
-    """Write a value of the catalogue as a cell has it."""
+    """Write a value of the catalogue as a cell holds it."""
     if value is None or value == "" or value == ():
         return None
     if column.kind in ("text", "id"):

@@ -36,7 +36,7 @@ def merge_lines(page: Page, now: Table, written_with: list[dict[str, Any]] | Non
     """Merge the changes of a filled sheet into the lines that the files hold now."""
     sheet, merge = page.sheet, Merge(now, page)
     current = {key_of(sheet, item.values): place for place, item in enumerate(now.items)}
-    # A workbook without its hidden sheet: every difference from the files is meant, and no line is removed.
+    # A workbook without its hidden sheet: every difference from the files counts as a change, and no line is removed.
     base = {key_of(sheet, line): line for line in written_with} if written_with is not None else None
     filled = dict(_keyed(page))
     for key, place in current.items():

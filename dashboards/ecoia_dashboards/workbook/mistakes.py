@@ -66,7 +66,7 @@ def check_draft(
 def _located(
     problem: Problem, merges: Sequence[Merge], places: Sequence[Mapping[int, int]]
 ) -> tuple[Page, Line, str | None] | None:
-    """Find the line of a mistake in a file, and its column where the mistake is of one."""
+    """Find the line of a mistake in a file, and its column where the mistake is in a single one."""
     for merge, entries in zip(merges, places, strict=True):
         sheet = merge.table.sheet
         if sheet.file != problem.file:

@@ -29,7 +29,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class Reading:
-    """Result of a reading: the changes, and the sheets and columns that were not read as they are not the workbook's."""
+    """Result of a reading: the changes, and the sheets and columns that were not read because ecoia did not write them."""
 
     changes: tuple[FileChange, ...]
     ignored: tuple[str, ...]

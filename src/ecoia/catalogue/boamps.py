@@ -52,7 +52,7 @@ class Algorithm(Model):
 
 
 class Dataset(Model):
-    """Data that the task reads or writes; for inference, those of an average request. ``owner`` is never a person."""
+    """Data that the task reads or writes; for inference, the data of an average request. ``owner`` is never a person."""
 
     usage: Literal["input", "output"]
     type: DataType
@@ -118,7 +118,7 @@ class TaskDescription(Model):
 
 
 class PhaseDescription(TaskDescription):
-    """The description of one phase. Each field given here replaces that of the service."""
+    """The description of one phase. Each field given here replaces the service's own."""
 
     phase: Phase
 
@@ -140,7 +140,7 @@ class BoAmps(TaskDescription):
         return self
 
     def of(self, phase: str) -> TaskDescription:
-        """Return the description of a phase: its own fields, else those of the service.
+        """Return the description of a phase: its own fields, else the service's.
 
         Args:
             phase: Phase, as BoAmps names it.

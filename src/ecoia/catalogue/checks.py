@@ -85,7 +85,7 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
 
 
 def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
-    """Find services that succeed an unregistered service, one that another succeeds too, or themselves by a detour."""
+    """Find services that succeed an unregistered one, one that already has a successor, or (through others) themselves."""
     listed = _listed(parts, SERVICES_FILE, "services")
     known = [service.id for _, service in listed]
     follows: dict[str, str] = {}

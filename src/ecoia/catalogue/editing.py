@@ -102,12 +102,12 @@ def _span(text: str, key: yaml.Node, node: yaml.Node) -> tuple[int, int]:
 
 def _line_end(text: str, node: yaml.Node) -> int:
     """Return the end of the line on which the content of a node ends."""
-    found = text.find("\n", len(text[: _end(node)].rstrip()))  # a text in block form ends at what follows it
+    found = text.find("\n", len(text[: _end(node)].rstrip()))  # the end mark of a block scalar is where the next node begins
     return len(text) if found < 0 else found
 
 
 def _end(node: yaml.Node) -> int:
-    """Return where the content of a node ends. The end mark of a block is where the next block begins, so ask its children."""
+    """Return where the content of a node ends. A block's end mark is where the next block begins, so take its children's ends."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         children = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         return max(map(_end, children))
@@ -118,7 +118,7 @@ def _list_text(text: str, node: yaml.Node | None, start: int, entries: Sequence[
     """Return the list as a block, to follow ``key:``. Unchanged items and comments above items are the file's own text."""
     if not entries:
         return " []"
-    chunks: list[tuple[str, str]] = []  # the text above an item, and that of the item
+    chunks: list[tuple[str, str]] = []  # (text above an item, text of the item)
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:
         indent = node.start_mark.column
         at = start + 1

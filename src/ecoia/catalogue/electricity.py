@@ -27,7 +27,7 @@ class Contract(Model):
     Attributes:
         supplier: The supplier.
         gco2e_per_kwh: Emissions of a contracted kilowatt-hour.
-        scope: What they count.
+        scope: Scope of these emissions: direct, or over the life cycle.
         share: Share of the use that the contract covers, above 0, up to 1.
         zone: Zone of the electricity.
         instances: Names or patterns (``*``, ``?``) of the instances that it covers.

@@ -23,8 +23,8 @@ GSD: Mapping[str, float] = {
     "embodied": 1.4,
     "water": 2.0,  # a WUE, or the water factor of a mix
     "api-open": 2.0,  # an estimate by tokens, of a model whose architecture is published
-    "api-closed": 3.0,  # of one whose architecture is not
-    "backcast": 1.5,  # the level of a later quarter, taken for one in which the service was not counted: by our judgement
+    "api-closed": 3.0,  # an estimate by tokens, of a model whose architecture is not published
+    "backcast": 1.5,  # a later quarter's level, used where the service was not counted: by our judgement
     "own": 1.05,  # the deviation of one service and phase by itself, by our judgement
 }
 """Geometric standard deviation of each source of error, unless the organisation chose another."""

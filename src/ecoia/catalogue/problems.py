@@ -19,7 +19,7 @@ class Problem:
         file: Name of the file.
         line: Its line, from 1.
         location: Keys and indexes down to it; empty for the file itself.
-        remedy: What is wrong, and what to do.
+        remedy: The fault, and what to do about it.
     """
 
     file: str

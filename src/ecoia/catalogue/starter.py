@@ -14,7 +14,7 @@ from ecoia.catalogue.targets import TARGETS_FILE
 
 
 def starter_files() -> dict[str, str]:
-    """Commented files to start a catalogue from, by name. They load as they are, and name no service yet.
+    """Return commented files to start a catalogue from, by name. They load as they are, and name no service yet.
 
     Example:
         >>> "services.yaml" in starter_files()

@@ -77,7 +77,7 @@ def write_formats(
     *,
     started: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Path], list[str]]:
-    """Write a report in some formats. If one fails, the others are written, and its file of before stays.
+    """Write a report in some formats. If one fails, the others are written, and its previous file stays.
 
     Args:
         report: The report.
@@ -119,7 +119,7 @@ def write_formats(
 
 
 def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
-    """Write a folder as a whole: it replaces the one of before, and none of its files is half written."""
+    """Write a folder as a whole: it replaces the previous one, and none of its files is half written."""
     draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     before = draft.with_name(f"{draft.name}-before")
     try:

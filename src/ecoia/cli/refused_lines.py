@@ -14,7 +14,7 @@ def refusals_as_text(scan: Scan, folder: Path) -> Iterator[str]:
     """Yield a line for each reason, with its meaning, then one for each refused line that the scan kept.
 
     Args:
-        scan: What a reader of the journal found.
+        scan: Result of reading the journal.
         folder: Folder of the journal's files, for paths that can be opened as they are shown.
     """
     for reason, meaning in REFUSALS.items():

@@ -2,7 +2,7 @@
 
 ======================  =====================================================================
 ``deliver``             one delivery, by hand
-``follow``              the helper's loop: deliver until nothing is left and no process lives
+``helper_loop``         the helper's loop: deliver until nothing is left and no process lives
 ``sender``              one sending: ledger days first, then the runs whose figures changed
 ``backlog``             what the journal holds and what of it is not delivered yet
 ``cursors``             how far each journal file was delivered

@@ -1,4 +1,4 @@
-"""What the journal holds, folded into ledger rows, and what of it is not delivered yet."""
+"""The journal, folded into ledger rows, and its entries that are not delivered yet."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str
 
     Args:
         journal: The journal.
-        last_days: Look only at the last so many days' folders; ``None``: at all.
+        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
     """
     sizes = {}
     with contextlib.suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """The ledger's day file, ``records.jsonl.gz``: its bytes, and how it grows without losing or doubling a record.
 
-A day file holds the rows of one instance and UTC day, one JSON object a line. The functions here know no store.
+A day file holds the rows of one instance and UTC day, one JSON object a line. The functions here do not depend on any store.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ class _Helper:
         """Return the size in bytes of the journal's files, by name.
 
         Args:
-            whole: Look at every file, a year's perhaps. Otherwise at the last two days' and those of living processes.
+            whole: Look at every file, a year's perhaps. Otherwise at the files of the last two days and of living processes.
         """
         sizes = journal_sizes(self._journal, last_days=None if whole else 2)
         for name in self._live - sizes.keys():

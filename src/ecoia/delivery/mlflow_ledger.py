@@ -69,7 +69,7 @@ class MlflowLedger:
         days: Mapping[str, Sequence[Row]],
         records: Callable[[], Iterable[Record]],
     ) -> dict[str, InstanceConflictError]:
-        """Bring ledger days to what a journal holds. Repeating it, also after a kill at any point, changes nothing.
+        """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
         Args:
             instance: The instance whose days they are.
@@ -91,7 +91,7 @@ class MlflowLedger:
             runs_by_day = self._runs_by_day(experiment, instance, min(days), max(days))
             for day, rows in sorted(days.items()):
                 runs = runs_by_day.get(day, [])
-                # If two homes made the day at once there are two runs. Both stay, and the home of the first one goes on.
+                # If two homes made the day at once there are two runs. Both stay, and the home of the first run keeps the day.
                 owner = runs[0].data.tags.get(semconv.TAG_HOME) if runs else home_id
                 if owner != home_id:
                     conflicts[day] = _conflict(instance, day, owner, home_id)
@@ -118,7 +118,7 @@ class MlflowLedger:
         runs: Sequence[Any],
         records: Callable[[], Iterable[Record]],
     ) -> None:
-        """Bring one day to what the journal holds, in the first of its runs; mark the others as superseded."""
+        """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         existing: list[Row] = []
         if not runs:
             name = f"{tags[semconv.TAG_INSTANCE]} {tags[semconv.TAG_DAY]}"

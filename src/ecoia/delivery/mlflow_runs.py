@@ -77,7 +77,7 @@ class MlflowRuns:
             return str(run.info.run_id)
 
     def write_view(self, run_id: str, view: View) -> bool:
-        """Bring a run's metrics, tags and artifacts to a view. Metrics and tags are written only where they differ.
+        """Make a run's metrics, tags and artifacts match a view. Metrics and tags are written only where they differ.
 
         Returns:
             ``False``: the run was deleted or is not there, so nothing was written. The ledger has its figures all the same.
@@ -152,7 +152,7 @@ class MlflowRuns:
     def _link_models(self, run: Any, models: Sequence[str]) -> None:
         """Link a run and the models that served, with MLflow's own link, as far as this store has the models.
 
-        The link is an ornament: a store that refuses it costs no figure. MLflow 2 has no logged models.
+        The link is optional: if a store refuses it, no figure is lost. MLflow 2 has no logged models.
         """
         from mlflow.exceptions import MlflowException
 

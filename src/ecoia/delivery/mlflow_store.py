@@ -101,7 +101,7 @@ class MlflowStore:
             yield
         except EcoiaError:
             raise
-        except Exception as error:  # MLflow lets its own, requests', SQLAlchemy's and the storage clients' errors out
+        except Exception as error:  # errors of MLflow, requests, SQLAlchemy or a storage client
             self._opened = None
             reason = public_text(" ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
             raise DeliveryError(
@@ -114,7 +114,7 @@ class MlflowStore:
                     os.environ.pop(name, None)
 
     def is_there(self) -> bool:
-        """Return whether there is something to read: a SQLite file may not be made yet; a server is asked when it is read."""
+        """Return whether there may be something to read. False for a SQLite file not made yet; a server is not asked here."""
         path = sqlite_file(self.uri)
         return path is None or path.exists()
 

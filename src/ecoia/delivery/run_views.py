@@ -1,4 +1,4 @@
-"""What one MLflow run shows: totals of some ledger rows, and a table and a page of them.
+"""The view that one MLflow run shows: totals of some ledger rows, and a table and a page of them.
 
 Views are for people. They are never read back: the ledger is the account. The functions depend on their arguments only, so
 showing the same rows again gives the same view. CO2e is in a view only where a zone and a factor are known.
@@ -19,7 +19,7 @@ from ecoia.units import NANOSECONDS_PER_SECOND
 
 @dataclass(frozen=True)
 class View:
-    """What one MLflow run shows.
+    """The view that one MLflow run shows.
 
     Attributes:
         metrics: Totals by metric name.
@@ -28,7 +28,7 @@ class View:
         hourly: By metric name, the total of each hour of the day (0 to 23).
         models: MLflow's URIs of the models that served (``models:/...``).
         page: The page that shows the table, HTML; ``None``: the run goes on, so there is none yet.
-        table: The table, in the JSON of MLflow's ``log_table``; ``None`` as ``page``.
+        table: The table, in the JSON of MLflow's ``log_table``; ``None`` where ``page`` is.
         status: How to mark a run of ecoia's own: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``. ``None`` on a user's run,
             whose status is not ours.
     """
@@ -56,7 +56,7 @@ def build_view(
     Args:
         rows: Its rows of kind ``span``; at least one.
         outcomes: How it ended, as far as known.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
         complete: Whether to add the table and the page.
         status: How to mark a run of ecoia's own.
 
@@ -83,7 +83,7 @@ def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_star
 
     Args:
         rows: Its rows of kind ``span`` (phase ``inference``) and ``idle``; at least one.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
         day_start_utc_ns: The day's midnight.
         until_utc_ns: Now, while the day goes on: hours that are not over are left out, as are the table and the page.
             ``None``: the day is complete.

@@ -26,7 +26,7 @@ _LOCK_WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What a delivery did.
+    """Result of a delivery.
 
     Attributes:
         delivered: How many records are in the ledger since this call.
@@ -100,7 +100,7 @@ class Sender:
     def send(self, routes: Routes, *, final: bool) -> DeliveryResult:
         """Send every changed day to its store, then the views that changed.
 
-        A store that does not answer costs no other store, and its records stay pending.
+        A store that does not answer does not stop the others, and its records stay pending.
 
         Args:
             routes: Which store each target goes to.

@@ -104,14 +104,14 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
 
 
 def run_tags(rows: Sequence[Row], outcomes: Iterable[str], impact: Impact) -> dict[str, str]:
-    """Return the tags of a training run: those of its rows, their phases, and its outcome if known."""
+    """Return the tags of a training run: the tags of its rows, its phases, and its outcome if known."""
     tags = content_tags(rows, impact) | {semconv.TAG_PHASE: _joined(row["phase"] for row in rows)}
     worst = worst_outcome(outcomes)
     return tags if worst is None else tags | {semconv.TAG_OUTCOME: worst}
 
 
 def day_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
-    """Return the tags of a day of inference: those of its rows, and the model versions that served."""
+    """Return the tags of a day of inference: the tags of its rows, and the model versions that served."""
     tags = content_tags(rows, impact) | {semconv.TAG_PHASE: "inference"}
     models = model_versions(rows)
     return tags | {semconv.TAG_MODEL_VERSION: ",".join(models)} if models else tags
@@ -203,7 +203,7 @@ def day_metrics(rows: Sequence[Row], known: AssessmentParameters) -> dict[str, f
 
     Args:
         rows: Rows of kind ``span`` and ``idle``.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
     """
     active, idle = active_rows(rows), idle_rows(rows)
     start_up = [row for row in active if row["endpoint"] in semconv.START_UP]

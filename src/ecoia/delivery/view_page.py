@@ -26,7 +26,7 @@ def breakdown(rows: Sequence[Row], keys: Sequence[str], known: AssessmentParamet
     Args:
         rows: Ledger rows.
         keys: Names of row fields.
-        known: What CO2e is computed with.
+        known: Parameters that CO2e is computed with.
     """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:

@@ -69,7 +69,7 @@ class Written(NamedTuple):
 
 
 class ViewUpdates:
-    """The views of a journal home, in every store. It lives as long as the helper: what fails is tried again.
+    """The views of a journal home, in every store. It lives as long as the helper and tries again whatever failed.
 
     Args:
         home: The journal home; ``delivery/roots.json`` in it keeps the root run of each run.
@@ -97,7 +97,7 @@ class ViewUpdates:
     def write(self, store: MlflowStore, uri: str | None, rows: Iterable[Row], *, final: bool) -> Written:
         """Write the views of a store that changed, or whose end has come.
 
-        A run that cannot be written costs no record and no other run: it is reported, and tried again with the next call.
+        A run that cannot be written stops no other run and loses no record: it is reported, and the next call tries again.
 
         Args:
             store: The store.
@@ -198,7 +198,7 @@ class ViewUpdates:
         runs.write_view(own, view)
 
     def _knowledge(self) -> AssessmentParameters:
-        """Return what CO2e is computed with, read once. A wrong catalogue costs no view: the settings have to do."""
+        """Return the parameters of CO2e, read once. If the catalogue is wrong, use the settings alone: no view is lost."""
         if self._known is None:
             try:
                 self._known = read_knowledge(self._settings, self._settings.catalogue)
@@ -211,7 +211,7 @@ class ViewUpdates:
 def _shown_together(
     key: ViewKey, by_key: Mapping[ViewKey, list[Row]], roots: Mapping[str, str | None]
 ) -> dict[ViewKey, list[Row]]:
-    """Return the rows to show on one MLflow run together with a key: those of every run below the same root run."""
+    """Return the rows to show on one MLflow run together with a key: the rows of every run below the same root run."""
     root = roots.get(key.run_id)
     if root is None:
         return {key: by_key[key]}
@@ -219,7 +219,7 @@ def _shown_together(
 
 
 def read_knowledge(settings: Settings, folder: str | None) -> AssessmentParameters:
-    """Return what CO2e is computed with: the same as for the report, so that a run's page and the report agree.
+    """Return the parameters of CO2e: those of the report, so that a run's page and the report agree.
 
     Args:
         settings: ``zone``, ``pue`` and ``timezone`` are used.

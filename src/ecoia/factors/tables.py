@@ -42,7 +42,7 @@ class Faults:
             line: Line of the file, from 1.
             column: Column, or detail of the set.
             value: The value found there.
-            remedy: What is wrong and what to do about it.
+            remedy: The fault, and what to do about it.
         """
         self.found.append((line, f"{self.name}:{line}, field '{column}', value {value!r}: {remedy}"))
 
@@ -111,7 +111,7 @@ def decode(data: bytes, encoding: str, faults: Faults) -> str:
 
 
 def _is_accented_utf8(data: bytes) -> bool:
-    """Whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
+    """Return whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
     if data.isascii():
         return False
     try:

@@ -2,7 +2,7 @@
 
     energy_it      = energy_components x wall factor (where the site is calibrated, else 1)
     energy         = sum over sites of energy_it x PUE (where known)
-    co2e of use    = sum over half-hours of energy x emission factor of the zone then; beside it, never in a total, the same with
+    co2e of use    = sum over half-hours of energy x emission factor of the zone then; beside it, never in a total: the same with
                      the factors of the contracts that cover a part (market-based)
     water_direct   = sum over sites of energy_it x WUE
     water_indirect = sum over sites of energy x water factor of the mix
@@ -134,7 +134,7 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
 
     Args:
         rows: Ledger rows in any order.
-        parameters: What they are assessed with.
+        parameters: Parameters of the assessment.
 
     Example:
         >>> from ecoia.factors import default_factors
@@ -149,7 +149,7 @@ class Assessment:
 
     Args:
         strands: Recorded energy, by bearer, instance and method.
-        parameters: What it is assessed with.
+        parameters: Parameters of the assessment.
 
     Example:
         >>> from ecoia.factors import default_factors

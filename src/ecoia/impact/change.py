@@ -227,7 +227,7 @@ def footprints_by_service(
 def successors(services: Iterable[Service]) -> dict[str, str]:
     """Map the id of each replaced service to the id of the service that carries on its work today (``succeeds``).
 
-    A service is only carried on by one that counts the same functional unit. Several services may be merged into one.
+    A service counts as a successor only if its functional unit is the same. Several services may be merged into one.
 
     Args:
         services: The register.

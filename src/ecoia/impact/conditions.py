@@ -1,6 +1,6 @@
 """Conditions of a half-hour on an instance: which factor, site figures, contracts and calibrations apply.
 
-Instances that the same site, calibrations and contracts name are alike. Conditions are looked up once for all instances that
+Instances are alike if the same site, calibrations and contracts name them. Conditions are looked up once for all instances that
 are alike, and once for each zone and half-hour: a million rows need some thousand look-ups.
 """
 
@@ -63,7 +63,7 @@ class ConditionsLookup:
     """Finds the conditions of half-hours, each once.
 
     Args:
-        parameters: What energy is assessed with.
+        parameters: Parameters of the assessment.
         grid: Emission factors of the grid.
         market: Contracted emission factors.
     """

@@ -1,11 +1,11 @@
-"""Claims that must not be added up: find them among ledger rows before any sum, refuse them, and list them.
+"""Find claims among ledger rows that must not be added up, refuse them before any sum, and list them.
 
 Three things would be counted twice:
 
 - **copy**: one record in rows of several places (a home that was copied under another instance name, one declaration entered
   on two hosts). It counts once, in the row that holds the most records.
-- **host**: two processes, from two homes, that each claim the whole of one instance (``scope = "host"``); or one that does, and
-  another on that instance that claims a part of it. The whole contains the part, and stays.
+- **host**: two processes, from two homes, that each claim the whole of one instance (``scope = "host"``); or one process that
+  claims the whole and another that claims a part. The claim of the whole contains the part, so it is kept.
 - **device**: two processes that each claim one whole device, because nothing separates their parts (``shared_devices`` of the
   record).
 
@@ -137,7 +137,8 @@ def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
         group = groups[key]
         ids = sorted({record_id for one in group for record_id in one.record_ids})
         half_hours = {one.half_hour_utc_ns for one in group}
-        kept = {(one.half_hour_utc_ns, one.kept_record_ids): one.kept_microjoules for one in group}  # one may outdo several
+        # A kept claim counts once, even if it displaced several.
+        kept = {(one.half_hour_utc_ns, one.kept_record_ids): one.kept_microjoules for one in group}
         lines.append(
             ListedRefusal(
                 *key,
@@ -310,7 +311,7 @@ def _energy(row: Row, components: Sequence[str]) -> int:
 
 
 def _services(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Return whom the energy was for: services, or kinds of record where there is no service."""
+    """Return the services that the energy was for, or the kinds of record where there is no service."""
     return tuple(sorted({row["service"] or row["kind"] for row in rows}))
 
 

@@ -3,7 +3,7 @@
     co2e_embodied = sum over equipment of TE x (time reserved / expected life) x (share of the resource)
 
 TE is the footprint of making one piece (ISO/IEC 21031). The time reserved is the part of the period in which the piece was in
-use and not older than its expected life: over a whole life the parts add up to TE x share, and no further.
+use and not older than its expected life: over a whole life the parts add up to TE x share, never to more.
 
 **Who bears it.** The amount of a piece over the period is split in proportion to the energy attributed on it (for a device: the
 GPU energy of its users). Work of a phase and idle energy of reserved capacity count alike. The amount of an unused piece stays
@@ -138,7 +138,7 @@ def without_equipment(
 
 
 def _describes(item: Equipment, start_ns: int, end_ns: int, half_hour_utc_ns: int) -> bool:
-    """Whether this piece is the machine of a half-hour: in use then, or past its life (fully amortised) and still there."""
+    """Return whether this piece is the machine of a half-hour: in use then, or past its life and with no last day of use."""
     return start_ns <= half_hour_utc_ns < end_ns or (half_hour_utc_ns >= end_ns and item.until is None)
 
 

@@ -1,4 +1,4 @@
-"""Cells of energy: energy that has everything in common which changes a figure or its error, as exact integer sums."""
+"""Cells of energy: exact integer sums of energy that agrees in everything that changes a figure or its error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CellKey:
 
     Attributes:
         service: Service; empty where there is none.
-        phase: Phase, or the kind of what no service bears.
+        phase: Phase; the kind of record where no service bears the energy.
         component: One of ``semconv.COMPONENTS``.
         status: Status of the method.
         name: Name of the method.
@@ -152,7 +152,7 @@ class EnergyCell:
 
     @property
     def wall_bias(self) -> float:
-        """By how much the truth may be higher for want of a calibration."""
+        """Factor by which the truth may be higher where no calibration is known."""
         # Declared energy comes from a bill or an inventory, not from a component's counter: its own error covers it.
         return 1.0 if self.at_wall or self.key.status == DECLARED else WALL_FACTOR[self.key.component]
 
@@ -170,7 +170,7 @@ class EnergyCell:
     def _wall_errors(self) -> tuple[str, ...]:
         if self.calibration is None:
             return (self.error_class,)
-        # The calibration includes the counter's error. A model keeps its own beside it: its load is not that of the campaign.
+        # A calibration includes the counter's error. A model keeps its own: its load differs from the load while calibrating.
         model = () if self.error_class == "counters" else (self.error_class,)
         return (*model, self.calibration_error)
 

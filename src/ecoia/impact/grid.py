@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ecoia.impact.energy_cells import EnergyCell
 
 NO_ZONE, NO_FACTOR, GAP = -1, -2, -3
-"""Stand in place of the index of a use of factors where there is none."""
+"""Codes that stand in for the index of the emission factors where none applies."""
 
 _REASONS = {NO_ZONE: "no-zone", NO_FACTOR: "no-factor", GAP: "factor-gap"}
-"""In the order in which one reason hides another."""
+"""In order of precedence: of several reasons, only the first one is reported."""
 
 _MICRO = 1_000_000
 
@@ -94,7 +94,7 @@ class GridFactors:
         return index, value
 
     def uses_of(self, cells: Iterable[EnergyCell]) -> tuple[list[FactorUse] | None, str | None]:
-        """Return the use of factors of each cell and None; or None and why some cell has no factor."""
+        """Return (the factors used by each cell, None), or (None, the reason) if some cell has no factor."""
         indexes = [cell.key.factor_use for cell in cells]
         met = set(indexes)
         for index, reason in _REASONS.items():
@@ -136,7 +136,7 @@ def grid_error(use: FactorUse) -> str:
 
 
 def grid_errors(use: FactorUse) -> set[str]:
-    """Return the names of the errors that a factor brings in: its own, and that of filling a gap."""
+    """Return the names of the errors that a factor brings in: its own, and the error of filling a gap."""
     return {grid_error(use), "grid-filled"} if use.filled else {grid_error(use)}
 
 

@@ -79,7 +79,7 @@ class TokenUse:
     """Tokens of one bearer with one model, and whether they have an estimate.
 
     Attributes:
-        bearer: Who bears them.
+        bearer: The bearer that they are charged to.
         provider: Provider as recorded, in lower case.
         model: Model as recorded.
         tokens_in: Input tokens.
@@ -87,7 +87,7 @@ class TokenUse:
         rows: How many rows they are on.
         standing: One of ``STANDINGS``.
         reason: One of ``WHY_UNMEASURED`` where they are unmeasured.
-        hypotheses: What their estimate rests on, where they are estimated.
+        hypotheses: Hypotheses of their estimate, where they are estimated.
         record_ids: The first ids, sorted, of the records that they are on.
         records: How many records they are on.
     """
@@ -151,7 +151,7 @@ def _metered(provider: str, row: Row) -> bool:
     elsewhere = {component for component, method in row["method"].items() if method["name"] == CLAIMED_TWICE}
     if provider in SELF_HOSTED:
         return bool(elsewhere) or any(value is not None for value in energy.values())
-    # Open weights run on our own cards as well as on the hub. If the row used a metered card, assume that they ran there.
+    # Open weights can run on our own cards or on the hub. If the row used a metered card, assume that they ran there.
     return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 
@@ -194,7 +194,7 @@ def hypotheses(provider: str, model: str) -> Hypotheses | str:
     except ImportError:
         return NO_PACKAGE
     finally:
-        logging.setLoggerClass(logger_class)  # EcoLogits replaces that of the whole process
+        logging.setLoggerClass(logger_class)  # EcoLogits replaces the logger class of the whole process
     known, server = models.find_model(provider=provider, model_name=model), PROVIDER_CONFIG_MAP.get(provider)
     if known is None or server is None or not server.datacenter_location:
         return UNKNOWN_MODEL

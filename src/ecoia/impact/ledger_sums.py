@@ -32,7 +32,7 @@ class Strand:
 
     Attributes:
         kind: Kind of its records.
-        bearer: Who bears it.
+        bearer: The bearer that it is charged to.
         instance: Instance.
         zone: Zone as recorded; None where none was.
         simulated: Whether it was simulated.
@@ -277,5 +277,5 @@ class _RowAdder:
 
 
 def _in_time(row: Row) -> tuple[int, list[str]]:
-    """Order rows by their end. Ids decide between equal ends, so the order in which rows are read never does."""
+    """Order rows by their end, then by their ids, so that the order in which they are read never matters."""
     return row["end_utc_ns"], row["record_ids"]

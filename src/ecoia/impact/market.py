@@ -1,4 +1,4 @@
-"""Market-based emissions: the part of a use that contracts of electricity cover, and the contracted factor of it."""
+"""Market-based emissions: the share of the electricity that contracts cover, and the emission factor of that share."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class AssessmentParameters:
         sites: Where instances are, with zone, PUE, WUE and water factor. An instance is in one site at most. On a day for
             which its site has no PUE, its figures cover IT equipment only, whatever ``pue`` is.
         contracts: Contracted electricity. Together they cover a use once at most; the rest has the factor of its zone.
-        gsd: Geometric standard deviations, one for each name of ``catalogue.uncertainty.GSD``.
+        gsd: Geometric standard deviations, one for each name of ``catalogue.error_widths.GSD``.
 
     Raises:
         FactorError: ``zone`` is not a zone of ``factors``, or ``factors`` hold several scopes or bases.

@@ -39,7 +39,7 @@ _NOTHING = Estimate((), GSD, 0.0)
 
 @dataclass(frozen=True)
 class EstimateOrReason:
-    """An estimate, or a code for the reason why there is none. Both, where there was nothing to count.
+    """An estimate, or a code for the reason why there is none. It has both where there was nothing to count.
 
     Example:
         >>> EstimateOrReason.total([EstimateOrReason(_NOTHING), EstimateOrReason(None, "no-zone")]).reason
@@ -87,7 +87,7 @@ class PeriodImpact:
         sums: Ledger rows of the period, summed up.
         start_ns: First instant of the period, UTC nanoseconds.
         end_ns: First instant after it, or after the last record of a period that is not over.
-        parameters: What energy is assessed with.
+        parameters: Parameters of the assessment.
         equipment: Equipment that the services run on.
 
     Example:
@@ -268,7 +268,7 @@ def intensity(co2e: EstimateOrReason, count: float | None, reason: str) -> Estim
 
     Args:
         co2e: CO2e in kg.
-        count: What to divide by. None or 0: there is none.
+        count: The divisor. None or 0: there is no count.
         reason: Why the intensity is unknown where there is no count.
 
     Returns:

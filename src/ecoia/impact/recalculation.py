@@ -274,7 +274,7 @@ def _with_rest(level: Level, total: Mapping[str, int]) -> Level:
 
 
 def _covering(frozen: FactorSet, now: Inputs, today: LedgerSums) -> FactorSet:
-    """Return the frozen factors, which cover the zones that counted at publication, with today's for zones that count since."""
+    """Return the frozen factors, and today's factors of the zones that they do not cover because they count only since."""
     needed = {strand.zone for strand in today.strands} | {site.zone for site in now.catalogue.sites} | {now.settings.zone}
     missing = needed.difference(frozen.zones())
     added = [each for each in now.factors.factors if each.zone in missing and each.pair in frozen.pairs]
@@ -291,7 +291,7 @@ def _covering(frozen: FactorSet, now: Inputs, today: LedgerSums) -> FactorSet:
 
 
 def _parts(level: Level) -> set[str]:
-    """Return the parts known for the whole. What no service bears has the parts of the total."""
+    """Return the parts known for all services together. The line of no service has all of them (see ``_with_rest``)."""
     return set(level[None])
 
 

@@ -78,7 +78,7 @@ class Background:
     ) -> None:
         self.pid = os.getpid()
         self.start_readings = StartReadings()
-        from ecoia.processes.families import Descendants  # after the readings: the cost of loading it is ecoia's
+        from ecoia.processes.families import Descendants  # import it after the readings, so that its cost counts as ecoia's
         from ecoia.processes.notices import OwnNotice
 
         self.bell = Bell()
@@ -154,7 +154,7 @@ class Background:
             left = (deadline_ns - perf_counter_ns()) / 1e9
             if left <= 0 or not self._thread.is_alive():
                 return False
-            self.closed.wait(min(left, 0.1))  # not longer: the thread may end meanwhile
+            self.closed.wait(min(left, 0.1))  # in short waits, to notice when the thread ends
             self.closed.clear()
         return self.written
 

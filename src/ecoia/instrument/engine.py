@@ -48,10 +48,10 @@ class Engine:
     """Longest time that a fork waits for another thread that is importing the code for measuring."""
 
     followers: ClassVar[list[Callable[[], None]]] = []
-    """Each patches libraries that hand work on, once they are imported (``ecoia.instrument.handoff``)."""
+    """Functions that patch libraries which hand work on, once these are imported (``ecoia.instrument.handoff``)."""
 
     sampling_factory: ClassVar[Callable[[Engine, Background], Sampling]]
-    """Makes the body of the background thread. ``ecoia`` registers it, because measuring stands above instrumenting."""
+    """Makes the body of the background thread. ``ecoia`` registers it, because ``instrument`` must not import ``measuring``."""
 
     def __init__(self) -> None:
         self.generation = 0

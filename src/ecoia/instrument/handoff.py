@@ -46,9 +46,9 @@ def carry(span: Span, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 
 
 def _whole(span: Span | None) -> Span | None:
-    """Return the span that a piece works for, so that work that hands itself on for ever keeps no chain of pieces alive.
+    """Return the span behind a chain of pieces, so that work that hands itself on again and again keeps no old piece alive.
 
-    The label is decided here if it is known by now: the work that is handed on gets that label.
+    If the label of that span is known by now, decide it here: the work that is handed on gets that label.
     """
     while type(span) is Piece:
         span = span.parent
@@ -153,7 +153,7 @@ def _carry_steps(inner: Any) -> Any:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
+            argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
         try:
             argument = yield item
             method = inner.send

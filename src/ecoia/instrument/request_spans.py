@@ -13,7 +13,7 @@ from ecoia.instrument.steps import drive_on, leave_step
 from ecoia.instrument.switching import counters_for, enclosing, finish, finish_anyhow, in_context, put_on_top
 
 FindLabel = Callable[[Any, bool], Label | None]
-"""Returns the label of a request, or None while it is unknown. True asks for the last time. The sampler's thread asks, too."""
+"""Returns a request's label, or None while it is unknown. Called with True the last time. The sampler's thread calls it, too."""
 
 
 class RequestSpan(Span):
@@ -57,7 +57,7 @@ class RequestSpan(Span):
     def found(self, last: bool = False) -> Label | None:
         """Return the label as far as it is known. Never raises; an error in ``find`` is counted as lost (``route-unread``).
 
-        The sampler asks, to charge a request that it reads in the middle.
+        The sampler calls it to charge a request that is still running.
 
         Args:
             last: Passed on to ``find``.
@@ -226,7 +226,7 @@ async def drive_request(span: RequestSpan, inner: Coroutine[Any, Any, Any]) -> N
     if span.is_late:
         span._settle(True)
     finish(span, False)
-    del span._top, span._here  # they refer to the span itself: it would live until the next collection
+    del span._top, span._here  # they may refer to the span itself, a cycle that would keep it alive until a collection
 
 
 def finish_request(span: RequestSpan, failed: bool) -> None:

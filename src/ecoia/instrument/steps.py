@@ -54,7 +54,7 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
         except StopIteration as stop:
             return stop.value
         finally:
-            argument = None  # no frame of the exception's traceback may hold it: that cycle would live until a collection
+            argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
 
 
 drive = coroutine(steps)
@@ -75,7 +75,7 @@ def step(span: Span, method: Callable[[Any], Any], argument: Any) -> Any:
 
     Args:
         span: An open span that is run step by step, e.g. one from ``begin_request``, and is not over.
-        method: What to call.
+        method: Function to call.
         argument: Its one argument.
 
     Example:
@@ -127,7 +127,7 @@ def leave_step(span: Span, state: ThreadState, token: Token[Span | None]) -> Non
         span._top = span
         return
     below = top
-    foreign = False  # only another stack on this thread (a greenlet) can have left a call, or a step of another span, above
+    foreign = False  # whether a call, or another span's step, is above: only a greenlet can leave one there
     while below is not None and below is not span:
         foreign = foreign or below.is_call or hasattr(below, "_top")
         below = below._under

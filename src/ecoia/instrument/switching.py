@@ -57,8 +57,8 @@ def innermost() -> Span | None:
 def enclosing(state: ThreadState) -> Span | None:
     """Return the span around one that begins on this thread now: the innermost that is not over and belongs to this process.
 
-    A task can outlive the span in which it was made, and a forked child starts inside spans of its parent. Neither is inside
-    such a span any more.
+    Spans that are over are skipped, because a task can outlive the span in which it was made. So are spans of the parent
+    process, in which a forked child starts.
     """
     span = state.top
     if span is None or not span.is_call:
@@ -126,7 +126,7 @@ def start_call(span: Span, state: ThreadState, counters: Counters) -> None:
 
 
 def end_call(span: Span, state: ThreadState, failed: bool) -> None:
-    """End such a span. Nests no deeper than ``start_call``, so a full stack already fails at the start, not only here."""
+    """End a call's span. Nests no deeper than ``start_call``, so a full stack already fails at the start, not only here."""
     if state.top is span:
         put_on_top(span._under, state)
     else:
@@ -173,7 +173,7 @@ def begin(label: Label) -> Span:
     except AttributeError:
         state = engine.enter_thread()
     counters = state.counters.get(label)
-    if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
+    if counters is None:  # always so for phases other than inference: their counters are kept by run
         counters = counters_for(state, label)
     span = Span()
     span._state = state

@@ -140,7 +140,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         except AttributeError:
             state = engine.enter_thread()
         counters = state.counters.get(self._label)
-        if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
+        if counters is None:  # always so for phases other than inference: their counters are kept by run
             counters = counters_for(state, self._label)
         span = BlockSpan()
         span._opener = self
@@ -230,10 +230,10 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _find(self, state: ThreadState | None) -> Span | None:
-        """Return the span of the block that is left: the innermost one here of those that this object entered.
+        """Return the span of the block that is ending: of the blocks that this object entered, the innermost one here.
 
         A suspended generator with a block in it may resume in another context, or be closed there by the garbage collector.
-        Then it is the block that was entered last.
+        In that case, return the block that was entered last.
         """
         entered = self._entered
         here = span = in_context.get()
@@ -260,7 +260,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         return span
 
     def _call_on(self, state: ThreadState | None) -> Span | None:
-        """Return the innermost block on a thread that this object entered in code that cannot be suspended."""
+        """Return the innermost block that this object entered on a thread, in code that cannot be suspended; None without one."""
         span = None if state is None else state.top
         while span is not None and not (type(span) is BlockSpan and span._opener is self):
             span = span._under

@@ -82,14 +82,14 @@ def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> 
         except AttributeError:
             state = engine.enter_thread()
         counters = state.counters.get(label)
-        if counters is None:  # always the case for a phase that belongs to runs: those counters are kept by run
+        if counters is None:  # always so for phases other than inference: their counters are kept by run
             counters = counters_for(state, label)
         top = state.top
         if top is not None:
             span = CallSpan()
             start_call(span, state, counters)
         else:
-            spare = counters.spare  # of an earlier call with the same label on this thread
+            spare = counters.spare  # the span of an earlier call with this label on this thread, for reuse
             if spare is None:
                 span = CallSpan()
                 span._state = state

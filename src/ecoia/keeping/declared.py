@@ -164,7 +164,7 @@ def _header_problems(name: str, header: list[str]) -> list[str]:
 
 
 def _record(line: _Line, settings: Settings) -> Record | None:
-    """Return the record of a line; None where the line is wrong, and says so in ``problems``."""
+    """Return the record of a line; None where the line is wrong, which ``problems`` then states."""
     service, phase, source = (line.cells[column] for column in ("service", "phase", "source"))
     if not is_slug(service):
         line.wrong("service", "use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. vadore")

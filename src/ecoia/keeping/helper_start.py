@@ -84,8 +84,8 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
 def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
     """Return how far each journal file was delivered: file -> target's id -> offset in bytes.
 
-    Under ``ALL_TARGETS`` stands the offset up to which a file was delivered to every target of its records. Cursors that
-    cannot be read, or that another version wrote, read as empty: then every record is looked at again, which changes no total.
+    The key ``ALL_TARGETS`` gives the offset up to which a file was delivered to every target of its records. Cursors that
+    cannot be read, or that another version wrote, count as empty: every record is then looked at again, which changes no total.
 
     Example:
         >>> read_cursors_of(Path("no-such-home"))

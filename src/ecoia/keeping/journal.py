@@ -71,7 +71,7 @@ class Refusal:
 
 @dataclass
 class Scan:
-    """What a reader found: records, and what gave none. Nothing is hidden.
+    """Result of reading: the records, and the lines that gave none. Nothing is hidden.
 
     Attributes:
         entries: The records that ``Journal.scan`` read; ``Journal.stream`` does not keep them.
@@ -231,7 +231,7 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
 
     Args:
         path: The file.
-        name: What entries and refusals give as their file.
+        name: File name to state in entries and refusals.
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
 

@@ -56,7 +56,7 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
 
     Args:
         line: The line with its newline. An empty one is no fault: it closes a line that a full disk cut.
-        refuse: Called once for each fault. A damaged line may hold a second record, which is read, or has a fault of its own.
+        refuse: Called once for each fault. If a damaged line holds a second record, that one is read, or its fault reported too.
 
     Returns:
         The record, or None where the line gives none.

@@ -61,7 +61,7 @@ class LiveSums:
     """Sums that grow record by record.
 
     Args:
-        values: The sums to go on from: integers, ``LiveCounter.parts`` of which make one unit. They are changed in place.
+        values: The sums to go on from: integers; ``LiveCounter.parts`` of them make one unit. They are changed in place.
 
     Example:
         >>> sums = LiveSums({})

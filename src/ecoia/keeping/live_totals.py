@@ -48,7 +48,7 @@ class Totals:
 
     Attributes:
         home_id: Identity of the home.
-        values: Integers, ``LiveCounter.parts`` of which make one unit. Empty until the journal was read to its end once:
+        values: Integers; ``LiveCounter.parts`` of them make one unit. Empty until the journal was read to its end once:
             a total that is catching up would look like work being done now.
         complete: Whether the journal was read to its end once.
         unread_bytes: Bytes of the journal left for the next look.
@@ -65,7 +65,7 @@ class LiveTotals:
 
     Args:
         home: The journal's home. A look creates nothing in it before a process has recorded there.
-        file: Name of one process's files. Given, only its records are counted, in a database that no other process sees.
+        file: Name of one process's files. If given, only its records are counted, in a database that no other process sees.
 
     Example:
         >>> import tempfile
@@ -149,7 +149,7 @@ class LiveTotals:
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        """Open the home's database for this look, or our own where the home is read-only or we count one process only."""
+        """Open the database for this look: the home's, or our own if the home is read-only or one process only is counted."""
         if self._file is None and os.access(self.home, os.W_OK) and (os.access(self._path, os.W_OK) or not self._path.exists()):
             with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as shared:
                 shared.execute("PRAGMA synchronous = NORMAL")
@@ -182,7 +182,7 @@ class LiveTotals:
             end = _read_file(database, self.home / "journal" / day / name, offset, left_bytes, sums)
             database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (day, name, end))
             left_bytes -= end - offset
-            unread_bytes += size - end if left_bytes <= 0 else 0  # with bytes left to read, the rest is half a line
+            unread_bytes += size - end if left_bytes <= 0 else 0  # else the rest is half a line
         database.executemany("INSERT OR REPLACE INTO series VALUES (?, ?, ?)", sums.changes())
         self._unread_bytes = unread_bytes
         if unread_bytes:

@@ -5,8 +5,8 @@
     host_share, allocation          the part of it that the process records, active and idle apart
     idle_split                      idle energy split among services
     span_sharing, attribution       active energy split among spans
-    window, record_builder          sums, and the records made of them
-    record_writer                   the journal, retries, the delivery helper
+    window, window_records          sums, and the records made of them
+    write_and_retry                 the journal, retries, the delivery helper
 
 ``home_locks`` holds the rights that only one process of a home may have.
 """

@@ -4,8 +4,8 @@
 the meter covers the group alone. *Idle* energy is separated only if a baseline states what the machine draws at rest
 (``ecoia baseline``). It is allocated to the process that reserved the capacity, by the quota of its control group or by the
 setting ``reserved_share``. Processes of one home reserve together, so the one that holds the idle lock records it. On a
-dedicated host (``scope = "host"``) one process records everything. So all processes together stay at the meter, without
-asking each other.
+dedicated host (``scope = "host"``) one process records everything. So all processes together record
+no more than the meter gave, without asking each other.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Allocation:
     """The part of one reading that the process records. Integer microjoules by component; None if missing.
 
     Attributes:
-        active: Energy above the machine's rest, or all of it without a baseline.
+        active: Energy above the machine's energy at rest, or all of it without a baseline.
         idle: Energy at rest.
         metered_microjoules: Read by all meters that cover more than the process's own devices.
-        allocated_microjoules: Allocated of ``metered_microjoules``.
+        allocated_microjoules: The part of ``metered_microjoules`` that was allocated.
         users: Weights of process ids in the energy of devices, as far as their driver reports them.
         shared_devices: Devices allocated whole although other processes used them too.
         lost: Readings that failed and other gaps, by cause.
@@ -150,12 +150,12 @@ class Allocator:
         return allocation
 
     def _held_idle_lock_throughout(self) -> bool:
-        """Whether this process held the idle lock since the last reading; else its last holder records a part of this one."""
+        """Return whether we held the idle lock since the last reading; else its last holder records a part of this one."""
         had, self._had_idle_lock = self._had_idle_lock, self._reserves and self._locks.has(IDLE)
         return had and self._had_idle_lock
 
     def _parts(self, meter: Meter, shares: CpuShares, records_idle: bool, own_devices: bool) -> tuple[float, float]:
-        """Parts, 0 to 1, of the active and the idle energy of a meter that are allocated."""
+        """Return the parts, 0 to 1, of the active and the idle energy of a meter that are allocated."""
         if self.whole or meter.domain == DEVICES:
             part = float(self.whole or own_devices)
             return part, part

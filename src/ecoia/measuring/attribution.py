@@ -2,13 +2,13 @@
 
 Within one reading, the energy that was allocated to the process is split by CPU time:
 
-* Each span weighs its own CPU time.
+* The weight of a span is its own CPU time.
 * CPU time of *workers* is added to the spans in proportion to their own CPU time. Workers are threads without a span (BLAS,
   OpenMP, tokenizers) and processes that the spans started. The CPU time of earlier readings counts too, and fades, because
   BLAS threads spin on after a call. If no span used CPU time, workers are split by time in flight.
-* If spans were in flight during a part of the reading only, not all of the workers' time is theirs: what workers use while
-  no span is in flight is subtracted first, and spans get no more than the CPUs could do while they were in flight. The rest
-  is unattributed.
+* If spans were in flight during only part of the reading, not all of the workers' time is theirs. The time that workers use
+  while no span is in flight is subtracted first, and spans get no more than the CPUs could deliver while spans were in flight.
+  The rest is unattributed.
 * CPU time of span-carrying threads outside any span is unattributed.
 * CPU time of ecoia's own threads is overhead.
 
@@ -39,8 +39,8 @@ class IntervalUsage:
         coverage: Share of the interval during which at least one span was in flight.
         room_cpu_ns: CPU time that the CPUs could deliver while spans were in flight.
         background_cpu_ns: CPU time that workers are known to use while no span is in flight.
-        device_weights: Weights in the energy of devices, one for the spans of each key and a last one for processes of no
-            key; None to split it like CPU energy.
+        device_weights: Weights that split the energy of devices: one for the spans of each key, then one for processes of
+            no key. None: split it like CPU energy.
     """
 
     spans: Sequence[tuple[int, int, int]]

@@ -37,7 +37,7 @@ class HomeLocks:
         self._held: dict[str, HeldFile] = {}
 
     def has(self, name: str) -> bool:
-        """Whether this process holds a lock; takes it if it is free.
+        """Take a lock if it is free, and return whether this process holds it.
 
         Args:
             name: ``IDLE`` or ``WHOLE_HOST``. A lock that another process holds is tried again at each call.

@@ -78,7 +78,7 @@ class HostShare:
         return CpuShares(host, group)
 
     def _host_time(self, wall_ns: int, elapsed_ns: int, lost: Counter[str]) -> tuple[int, int]:
-        """CPU time in ns that the host used, and could have used, since the last reading."""
+        """Return the CPU time in ns that the host used, and could have used, since the last reading."""
         readings = self._readings
         while len(readings) > 1 and wall_ns - readings[1][0] >= _VIEW_NS:
             del readings[0]

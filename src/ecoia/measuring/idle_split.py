@@ -36,7 +36,7 @@ def split_by_reserved_share(
     Args:
         idle: Microjoules by component.
         reserved: Share of the host, 0 to 1, reserved for each key. Shares that add up to more than 1 split what there is.
-        whole_host: Whether ``idle`` is that of the whole host, so that the rest is not reserved.
+        whole_host: Whether ``idle`` is the energy of the whole host, so that the rest is not reserved.
 
     Yields:
         Each key that gets energy, and its microjoules by component. The key is None for energy of no key: the rest of a

@@ -249,7 +249,7 @@ class ThreadReader:
         self._read[id(counters)] = (read_cpu_ns + cpu_ns, *others)
 
     def _consistent_top(self) -> tuple[Any, Any, int, int]:
-        """(span on top, its counters, their CPU time, the thread's clock); read again if the thread switched spans meanwhile."""
+        """Return (span on top, its counters, their CPU time, thread's clock), read again if the thread switched meanwhile."""
         state = self.state
         for _ in range(4):
             top, mark_ns = state.top, state.cpu_mark_ns
@@ -261,7 +261,7 @@ class ThreadReader:
         return None, None, 0, max(thread_ns, self._thread_cpu_ns)
 
     def _counters_of(self, top: Any) -> Any:
-        """The counters that the span on top is charged to; for a span without its label yet, those it will be charged to."""
+        """Return the counters that the span on top is charged to; for a span without its label yet, its future counters."""
         if top is None:
             return None
         label = top.found() if top.is_late else None

@@ -12,10 +12,10 @@ from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
 
 _LEAST_CPU_NS = 10_000_000
-"""With less CPU time in a window, the quotient of its energy and its CPU time means nothing."""
+"""With less CPU time than this in a window, the quotient of its energy and its CPU time means nothing."""
 
 _CLOCK_STEP_NS = 1_000_000_000
-"""If the wall clock and the monotonic clock differ by more over a window, the wall clock was set or the machine slept."""
+"""If the wall clock and the monotonic clock differ by more than this over a window, the clock was set or the machine slept."""
 
 
 class Window:
@@ -67,23 +67,23 @@ class Window:
         self.deltas.setdefault(key, Delta()).add(delta)
 
     def joules_per_cpu_second(self) -> float | None:
-        """Energy of all kinds but idle over CPU time; None if either is unknown."""
+        """Return the energy of all kinds but idle over the CPU time; None if either is unknown."""
         energy = [e for (kind, _), of in self.energy.items() if kind != KIND_IDLE for e in of.values() if e is not None]
         cpu_ns = sum(self.cpu_ns.values()) + sum(delta.cpu_ns for delta in self.deltas.values())
         return sum(energy) * 1000 / cpu_ns if energy and cpu_ns >= _LEAST_CPU_NS else None
 
     def seconds(self) -> float:
-        """Age of the window on the monotonic clock."""
+        """Return the age of the window in seconds, on the monotonic clock."""
         return (time.perf_counter_ns() - self.start_wall_ns) / 1e9
 
     def crosses_half_hour(self) -> bool:
-        """Whether a half-hour began since the window opened."""
+        """Return whether a half-hour began since the window opened."""
         return time.time_ns() >= self.half_hour_ends_ns
 
     def end(self, now_utc_ns: int) -> int:
-        """End the window and return its end in UTC ns. Its start moves if the wall clock jumped.
+        """End the window and return its end in UTC ns.
 
-        If the clock jumped, keep the monotonic duration and end the window now.
+        If the wall clock jumped, keep the monotonic duration and end the window now, which moves its start.
         """
         elapsed_ns = round(self.seconds() * 1e9)
         jump_ns = now_utc_ns - self.start_utc_ns - elapsed_ns

@@ -102,7 +102,7 @@ class RecordBuilder:
         return records
 
     def _outcomes(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
-        """How runs ended: one record for each run, and another one if the outcome changes."""
+        """Build the outcomes of runs: one record for each run, and another one if its outcome changes."""
         records = []
         no_energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
         for key, delta in window.deltas.items():
@@ -143,7 +143,7 @@ class RecordBuilder:
         )
 
     def _methods_of(self, energy: Mapping[str, int | None]) -> dict[str, Method]:
-        """A component that was never read in the window has no energy: its method is missing, and the energy is not zero."""
+        """Return each component's method. A component never read in the window is missing: its energy is not zero."""
         return {
             component: Method(MISSING, f"{method.name}:unread")
             if energy[component] is None and method.status != MISSING

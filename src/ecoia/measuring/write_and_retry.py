@@ -28,7 +28,7 @@ _MAX_UNWRITTEN = 10_000
 """Records kept in memory while the journal cannot be written."""
 
 _SHORTEST_AWAIT_SECONDS = 1.0
-"""With less ``exit_seconds``, the exit does not wait for a delivery."""
+"""With ``exit_seconds`` below this, the exit does not wait for a delivery."""
 
 
 class RecordWriter:

@@ -1,6 +1,6 @@
 """Meters read the energy that the host used. The core knows no hardware, only the protocol ``Meter``.
 
-A meter gives the energy of the *whole host* (or device) since its last reading. ``ecoia.measuring.claiming`` decides which part
+A meter gives the energy of the *whole host* (or device) since its last reading. ``ecoia.measuring.allocation`` decides which part
 of it the measured process may claim. The caller times the readings; a meter never assumes that they are periodic.
 """
 
@@ -163,7 +163,7 @@ def _this_process() -> Collection[int]:
 
 
 def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
-    """Return the first meter found, else the reason why the last way gave none. A broken component must not cost the others."""
+    """Return the first meter found, else why the last way gave none. One broken component must not stop the others."""
     absence = Absence("none", "no way of measuring it is known", None)
     for way in ways:
         try:

@@ -432,8 +432,8 @@ class _Users:
     """The processes that use a device, and our share of it.
 
     Shares follow the driver's utilisation samples since the last answer; on a device at rest, the number of processes that have
-    it open. If the driver lists no process, none is known to share the device: it counts as ours as a whole and is marked,
-    since any other measuring process would claim it too.
+    it open. If the driver lists no process, none is known to share the device: the whole device counts as ours and is
+    marked, since any other measuring process would claim it too.
     """
 
     def __init__(self, nvml: Any, pids: Callable[[], Collection[int]], sees_all: bool) -> None:

@@ -41,7 +41,7 @@ _SHORTEST_HOLD_NS = 60 * NANOSECONDS_PER_SECOND
 _INTERVALS = 100
 """Number of the latest intervals between samples from which the median is taken."""
 _CLOCK_STEP_NS = 2 * NANOSECONDS_PER_SECOND
-"""If the wall clock and the monotonic clock differ by more over one reading, the wall clock was set or the machine slept."""
+"""If the wall clock and the monotonic clock differ by more than this over a reading, the clock was set or the machine slept."""
 _END_OF_TIME_NS = 1 << 63
 
 Sample = tuple[int, int]

@@ -1,9 +1,9 @@
 """Add up the CPU time of a family of processes that nobody else records, so that every nanosecond is recorded once.
 
 A measuring process answers for its own CPU time and for the CPU time of its descendants. A descendant that measures is the
-exception: it answers for itself and for what is below it, and says so in a notice (``ecoia.processes.notices``). While it
-measures, the processes above count nothing more of it. Once it has ended, for whatever reason, they count all that it used
-less what it has in records.
+exception: it answers for itself and for the processes below it, and announces that in a notice
+(``ecoia.processes.notices``). While it measures, the processes above count nothing more of it. Once it has ended, for whatever
+reason, they count all CPU time that it used, less the CPU time in its records.
 
 Exact on Linux. Elsewhere, psutil reports what it can. Loaded in the measured program at its first span, so it imports next
 to nothing.
@@ -77,8 +77,8 @@ class Family(ABC):
         self._members: dict[int, _Member] = {}
         self._notices: dict[ProcessIdentity, Notice] = {}
         self._unrelated: set[str] = set()  # names of notices of processes outside the family
-        self._settled_ns = 0  # in records of members that ended
-        self._lost_ns = 0  # of members that ended, without a living member above them
+        self._settled_ns = 0  # CPU time in records of members that ended
+        self._lost_ns = 0  # CPU time of members that ended without a living member above them
         self._measuring: set[ProcessIdentity] = set()
         self.has_measuring_member = False
         self.total_ns = 0
@@ -92,13 +92,13 @@ class Family(ABC):
         return self.total_ns - before_ns
 
     def pids(self) -> set[int]:
-        """Ids of the living members whose CPU time ``advance`` counts, as of the last look."""
+        """Return the ids of the living members whose CPU time ``advance`` counts, as of the last look."""
         return {
             pid for pid, member in self._members.items() if member.snapshot.running and not self._is_recorded_elsewhere(member)
         }
 
     def members(self) -> set[int]:
-        """Ids of all living members, as of the last look."""
+        """Return the ids of all living members, as of the last look."""
         return set(self._members)
 
     # what differs by kind of family
@@ -109,13 +109,13 @@ class Family(ABC):
 
     @abstractmethod
     def _top_account_ns(self) -> int:
-        """CPU time that the kernel accounts for at the top, recorded by a member or not.
+        """Return the CPU time that the kernel accounts for at the top, whether or not a member records it.
 
-        Read before ``_read_members``: what is used in between is missed, not counted twice.
+        Call it before ``_read_members``: CPU time used in between is then missed, not counted twice.
         """
 
     def _is_top(self, identity: ProcessIdentity) -> bool:
-        """Whether this process stands above all members, without being one."""
+        """Return whether this process stands above all members, without being one."""
         return False
 
     # the arithmetic
@@ -134,7 +134,7 @@ class Family(ABC):
         return top_account_ns + self._lost_ns + sum(_tree_ns(top, below) for top in below.get(0, ()))
 
     def _recorded_ns(self, below: dict[int, list[_Member]]) -> int:
-        """CPU time in ``_all_ns`` that members record themselves, or recorded before they ended."""
+        """Return the CPU time in ``_all_ns`` that members record themselves, or recorded before they ended."""
         recorded_ns = self._settled_ns
         current = {member.identity for member in self._members.values()}
         for identity, notice in list(self._notices.items()):
@@ -150,7 +150,7 @@ class Family(ABC):
         return recorded_ns
 
     def _is_recorded_elsewhere(self, member: _Member | None) -> bool:
-        """Whether the member, or one above it, measures itself."""
+        """Return whether the member, or one above it, measures itself."""
         while member is not None:
             if member.identity in self._measuring:
                 return True
@@ -220,14 +220,14 @@ class Family(ABC):
                 self._lost_ns += more_ns
 
     def _ignores_exits(self, parent: _Member) -> bool:
-        """Whether the account of a member's waited-for children has not grown since the last look, although a child ended."""
+        """Return whether a member's account of waited-for children has not grown since the last look, although a child ended."""
         now = read_process(parent.pid)  # read again: it may have waited since the look
         if now is None or now.start != parent.start or parent.pid not in self._members:
             return False
         return (proc.IS_LINUX or os.name == "nt") and now.reaped_ns == parent.snapshot.reaped_ns
 
     def _top_waited_for(self, ended: _Member) -> bool:
-        """Whether the process at the top waited for this member, so that its CPU time is in ``_top_account_ns``."""
+        """Return whether the process at the top waited for this member, so that ``_top_account_ns`` has its CPU time."""
         return False
 
     # the notices
@@ -295,7 +295,7 @@ def _holds(processes: Mapping[int, ProcessSnapshot | _Member], identity: Process
 
 
 def _tree_ns(member: _Member, below: dict[int, list[_Member]]) -> int:
-    """All CPU time of a member and of the processes that are or were below it."""
+    """Return all CPU time of a member and of the processes that are or were below it."""
     total_ns = 0
     waiting = [member]
     while waiting:
@@ -331,7 +331,7 @@ class Descendants(Family):
         return super()._unrecorded_ns()
 
     def pids(self) -> set[int]:
-        """Ids of this process and of its living descendants that do not measure themselves, as of the last look."""
+        """Return the ids of this process and of its living descendants that do not measure themselves, as of the last look."""
         return {os.getpid()} | super().pids()
 
     def _read_members(self) -> dict[int, ProcessSnapshot]:
@@ -369,7 +369,7 @@ class ProcessTree(Family):
         return 0 if was_measured_above or self._measured_above else more_ns
 
     def alive(self) -> bool:
-        """Whether the process at the top has not ended."""
+        """Return whether the process at the top still runs."""
         process = read_process(self.pid)
         return process is not None and process.running and process.start == self._start
 
@@ -397,7 +397,7 @@ class ControlGroup(Family):
         super().__init__()
 
     def alive(self) -> bool:
-        """Whether the group still exists, and is not a new one of the same name."""
+        """Return whether the group still exists, and is not a new one of the same name."""
         return self.inode is not None and _inode(self.folder) == self.inode
 
     def _top_account_ns(self) -> int:

@@ -134,11 +134,11 @@ class Notice:
         self.final = False
 
     def measures(self, process: ProcessSnapshot) -> bool:
-        """Whether the process still measures: it lives, and it is still the program that wrote the notice."""
+        """Return whether the process still measures: it lives, and it is still the program that wrote the notice."""
         return process.running and not self.ended and (not self.image or not process.image or self.image == process.image)
 
     def all_written_ns(self) -> int:
-        """CPU time in records, including those that the process was killed too soon to state: the journal is read for them."""
+        """Return the CPU time in records. Read from the journal those that a killed process had no time to state."""
         from pathlib import Path
 
         from ecoia.keeping.journal import Scan, stream_file
@@ -157,7 +157,7 @@ class Notice:
 
 
 def file_name(pid: int, start: int) -> str:
-    """Name of the notice of a process: its id, as it sees it itself, and its start."""
+    """Return the name of a process's notice: the id by which the process knows itself, and its start."""
     return f"{pid}-{start}"
 
 
@@ -165,7 +165,7 @@ def identity_of(name: str) -> ProcessIdentity:
     """Invert ``file_name``.
 
     Raises:
-        ValueError: The name is not that of a notice.
+        ValueError: The name is no notice's.
 
     Example:
         >>> identity_of("4242-1000")
@@ -179,7 +179,7 @@ def identity_of(name: str) -> ProcessIdentity:
 
 
 def own_folder(*, make: bool = False) -> str | None:
-    """Folder of this user's notices, the same for every process of the host; None unless it is this user's alone.
+    """Return the folder of this user's notices, the same in every process; None if missing or open to others.
 
     Args:
         make: Create it if it is missing.
@@ -211,7 +211,7 @@ def _folder_of(uid: int, root: str = "") -> str:
 
 
 def notice_names() -> frozenset[str]:
-    """Names of all notices of this user's processes. The set changes as soon as another process starts to measure."""
+    """Return the names of all notices of this user's processes. The set changes as soon as another process starts to measure."""
     return frozenset(name for name in names_in(own_folder()) if not name.endswith(".new"))
 
 
@@ -284,7 +284,7 @@ def _shares_our_mounts(pid: int) -> bool:
 
 
 def measuring_ancestor(pid: int) -> int | None:
-    """Id of the nearest process above this one that measures, and so records its CPU time already; None if there is none."""
+    """Return the id of the nearest process above this one that measures, and so records its CPU time; None if none does."""
     for identity in ancestors_of(pid):
         process, notice = read_process(identity[0]), notice_of(*identity)
         if process is not None and notice is not None and notice.measures(process):

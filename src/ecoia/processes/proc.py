@@ -23,7 +23,7 @@ class ProcessSnapshot:
         start: When it started, in the kernel's ticks since boot (elsewhere in milliseconds).
         parent: Id of its parent.
         own_ns: CPU time that it used itself.
-        reaped_ns: CPU time of the children that it waited for, and of the children that those waited for.
+        reaped_ns: CPU time of the children that it waited for, including the time of the children they waited for.
         image: Address of the start of its stack, which changes at each exec; 0 if hidden.
         running: Whether it has not ended; False for a zombie.
     """
@@ -138,7 +138,7 @@ def names_in(folder: str | None) -> list[str]:
 
 
 def children_of(pid: int) -> list[int]:
-    """Ids of the children of a process that live or were not waited for yet."""
+    """Return the ids of the children of a process that live or were not waited for yet."""
     if not IS_LINUX:
         import psutil
 
@@ -196,7 +196,7 @@ def ancestors_of(pid: int) -> Iterator[ProcessIdentity]:
 
 
 def own_reaped_ns() -> int:
-    """CPU time of the children that this process waited for; 0 on Windows, which keeps no such account."""
+    """Return the CPU time of the children that this process waited for; 0 on Windows, which keeps no such account."""
     try:
         import resource
     except ImportError:
@@ -206,7 +206,7 @@ def own_reaped_ns() -> int:
 
 
 def has_children() -> bool:
-    """Whether this process has a child. WNOWAIT leaves every exit status for the program to collect."""
+    """Return whether this process has a child. WNOWAIT leaves every exit status for the program to collect."""
     if not hasattr(os, "waitid"):
         return True
     try:
@@ -219,7 +219,7 @@ def has_children() -> bool:
 
 
 def control_group_cpu_ns(folder: str) -> int | None:
-    """CPU time of a control group since it was created (version 2, or version 1 with cpuacct); None if it is not accounted for.
+    """Return the CPU time of a control group since its creation (version 2, or 1 with cpuacct); None if not accounted for.
 
     Args:
         folder: Folder of the group in a hierarchy that accounts for CPU time.

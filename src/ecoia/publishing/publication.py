@@ -48,7 +48,7 @@ class Published:
     Attributes:
         folder: Its folder, which has its name.
         quarter: The quarter, such as ``2026Q4``.
-        restates: Whether it is the quarter computed again, beside what was published of it before.
+        restates: Whether it is the quarter computed again, kept beside its earlier publication.
         head: SHA-256 of its manifest, in hexadecimal: the figure for the minutes.
         previous: Name of the publication before it; ``None`` for the first.
         published_on: Day of the publication, ISO 8601.
@@ -151,7 +151,7 @@ def publish(
 
     Args:
         root: The folder of all publications.
-        inputs: What ``report`` was built from.
+        inputs: The inputs that ``report`` was built from.
         report: The figures.
         documents: Writes the report as people read it into a folder. The report that it gets has its seal.
         on: Day of the publication.

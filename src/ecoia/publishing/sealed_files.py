@@ -1,4 +1,4 @@
-"""The files of a publication: their names, their one way of being written, and their SHA-256.
+"""The files of a publication: their names, the one way to write them, and their SHA-256.
 
 report.json      every figure
 inputs/          what the figures are computed from (``ecoia.impact.inputs``)

@@ -83,7 +83,7 @@ def check_signature(folder: Path, seal: Mapping[str, Any], public_key: Ed25519Pu
 
     Args:
         folder: The folder of the publication, for messages.
-        seal: What ``seal.json`` holds.
+        seal: Content of ``seal.json``.
         public_key: The organisation's key; ``None``: the seal may be unsigned, or signed with the key that it names.
 
     Raises:
@@ -107,7 +107,7 @@ def check_signature(folder: Path, seal: Mapping[str, Any], public_key: Ed25519Pu
 
 
 def _decoded(text: str) -> bytes:
-    """Decode base64, and refuse every writing of the same bytes but the usual one."""
+    """Decode base64. Refuse any other text than the canonical encoding of the same bytes."""
     data = base64.b64decode(text, validate=True)
     if base64.b64encode(data).decode() != text:
         raise ValueError(text)

@@ -65,7 +65,7 @@ def _check_fields(path: Path, data: Mapping[str, Any], fields: set[str], *, list
     """Check the schema and the fields of a seal or manifest.
 
     Raises:
-        PublicationError: they are not those of this version, or the field ``listing`` holds no files.
+        PublicationError: they differ from this version's, or the field ``listing`` holds no files.
     """
     if data.get("schema") != SCHEMA:
         raise PublicationError(f"{path}: schema {data.get('schema')!r}, this ecoia verifies {SCHEMA}")

@@ -24,9 +24,9 @@ class InRow(NamedTuple):
     """How a field stands in a ledger row. By default it is not added up: the value of the first row of a key stays.
 
     Attributes:
-        begin: Turn a record's value into that of a row of this record alone. None: the value as it is.
+        begin: Turn a record's value into the value of a row that holds this record alone. None: the value as it is.
         key: Turn a row's value into its part of the row's key. None: the value is not part of the key.
-        add: Add the value of a second row to that of a first one. None: the first stays.
+        add: Add the value of a second row to the value of a first one. None: the first stays.
         tidy: Put the value of a finished row in order. None: it is in order.
         name: Name in the row. None: the name in the record.
     """

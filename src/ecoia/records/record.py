@@ -117,7 +117,7 @@ _SUM_TOKENS = InRow(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one process claims over one window.
+    """The claim of one process over one window.
 
     Fields stand in the order in which the journal writes them. Energy is in integer microjoules; ``None`` is missing,
     0 is zero. ``units_micro`` and ``accepted_micro`` are functional units in integer millionths, ``None`` unless given.
@@ -281,7 +281,7 @@ _ROW_ORDER = (
     "end_utc_ns",
     "record_ids",
 )
-"""Order of a row's fields in day files. It never changes, as digests of delivered days hang on it: fields not in it come last."""
+"""Order of a row's fields in day files. It never changes: digests of delivered days depend on it. Other fields come last."""
 
 
 def _always(value: Any) -> Callable[[], Any]:
@@ -289,7 +289,7 @@ def _always(value: Any) -> Callable[[], Any]:
 
 
 class _Table:
-    """What follows from the rules of a record's fields, worked out once so that no record pays for it."""
+    """Tables derived from the rules of a record's fields, once, so that no record pays for it."""
 
     def __init__(self, record_class: type[Record]) -> None:
         declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
@@ -354,18 +354,18 @@ def _row_of(record: Record) -> Row:
     row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
     for name, begin in _TABLE.begins:
         row[name] = begin(row[name])
-    # Only where another process may claim the same energy do rows keep processes apart.
+    # Rows keep processes apart only where another process may claim the same energy.
     if not record.shared_devices and record.scope != "host":
         row["pid"] = None
     return row
 
 
 def _row_key(row: Row) -> tuple[Any, ...]:
-    """Return what makes two rows the same: equal keys may be added up."""
+    """Return the key of a row: rows with equal keys may be added up."""
     get = row.get
     # Outcomes and quality have no sum, so each record's row stays apart.
     alone = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
-    # Nor are claims of several processes on the whole of something added up.
+    # Claims of several processes on the whole of one thing are not added up either.
     claimant = (get("pid"), *get("shared_devices", ()))
     return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 

@@ -27,7 +27,7 @@ from ecoia.report.quantities import scaled
 
 
 def factors_used(context: Context) -> tuple[FactorUsed, ...]:
-    """List every emission factor that a figure rests on, those of the trend's quarters included."""
+    """List every emission factor that a figure rests on, including the factors of the trend's quarters."""
     used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
     for period in context.assessed:
         for applied in period.whole.factors_used:

@@ -50,7 +50,7 @@ class Levels:
 
     @cached_property
     def _recorded(self) -> dict[Quarter, set[str | None]]:
-        """Services recorded in each quarter, simulated ones left out; a service under a new name stands under that name."""
+        """Services recorded in each quarter, simulated ones left out; a replaced service counts under its successor's id."""
         names = successors(self._context.catalogue.services)
         return {
             quarter: {

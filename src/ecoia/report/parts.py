@@ -105,7 +105,7 @@ class Parts:
 
     @property
     def co2e_operational_market(self) -> EstimateOrReason:
-        """CO2e of use in kg by the contracts; before the first and after the last, by the factors of the grid."""
+        """CO2e of use in kg, market-based; at the grid's factors in a quarter before the first contract or after the last."""
         impact = self._period.assessment.impact(lambda bearer, _: self._service in (None, bearer[0]))
         if impact.market_reason == "no-contract" and self._context.catalogue.contracts:
             return self.split.operational

@@ -75,7 +75,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         status
         for strand in strands
         for (status, _), energy in zip(strand.methods, strand.microjoules, strict=True)
-        # Simulated activity measures no service.
+        # A service does not count as measured by simulated activity.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
     days = context.instance_days.get(service_id, 0)

@@ -47,7 +47,7 @@ def _run_used(context: Context, run: _Run, microjoules: int) -> RunUsed:
 
 
 def savings(context: Context) -> tuple[Saving, ...]:
-    """List the savings that the data shows, largest energy first; then those of other hours, which spare CO2e alone.
+    """List the savings that the data shows, largest energy first; then savings at other hours, which spare CO2e alone.
 
     Example:
         >>> [(saving.kind, saving.service) for saving in savings(context)]  # doctest: +SKIP
@@ -59,7 +59,7 @@ def savings(context: Context) -> tuple[Saving, ...]:
 
 
 def _worth_listing(found: Iterable[Saving], whole: int) -> Iterator[Saving]:
-    """Keep the largest savings of a kind; all that are left out come to less than the least share."""
+    """Keep the largest savings of a kind, until the rest adds up to less than the least share."""
     ordered = sorted(found, key=lambda each: (-each.microjoules, each.service, each.phase or "", each.metric or ""))
     left = sum(each.microjoules for each in ordered)
     for saving in ordered:
@@ -129,7 +129,7 @@ def unsupported(context: Context, found: Sequence[Saving]) -> tuple[Unsupported,
 
 
 def _lacking(context: Context, movable: Set[str]) -> Iterator[Unsupported]:
-    """List the savings that the data does not allow to look for. ``movable``: services with a saving at other hours."""
+    """List the savings that the data cannot show, with the reason. ``movable``: services with a saving at other hours."""
     used = _training_runs(context)
     services = sorted({run[0] for run in used})
     if not any(bearer[1] == KIND_IDLE for bearer in context.period.strands):

@@ -346,7 +346,7 @@ class FakeInstance:
 
 @dataclass(frozen=True)
 class FakeGpu:
-    """One GPU as the fake driver shows it. A value of None is not supported by the device.
+    """One GPU as the fake driver shows it. None stands for a value that the device does not support.
 
     Example:
         >>> FakeGpu("GPU-a", energy_millijoules=None, power_milliwatts=70_000).power_milliwatts

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _MEMBERS_EVERY = 10
 """Readings between two looks at the processes of a group, some of which may measure themselves; a hundred groups hold a
-thousand processes. A new notice in our folder makes all groups be looked at in time; notices of containers lie in theirs."""
+thousand processes. When our folder of notices changes, all groups are looked at; notices in containers' folders wait for the
+next look."""
 
 _LIMITS_EVERY = 60
 """Readings between two looks at the quota of a group, which seldom changes."""
@@ -68,13 +69,13 @@ class ServiceGroups:
     """The groups that a file of rules maps to services. A subject of a recorder.
 
     Args:
-        file: The rules, read again when the file changes. If it is wrong then, this is reported once and the rules before it
+        file: The rules, read again when the file changes. If it is wrong then, this is reported once and the previous rules
             stay in force.
         start: The clocks at which measuring began.
         pod_logs: Folder in which the kubelet keeps a folder of logs for each pod.
         whole_host: Whether the whole host is recorded: CPU time of groups that no rule matches is then unattributed.
         root: Folder that holds ``/proc`` and ``/sys``.
-        refuse: Asked before a group is followed; returns why it must not be, or None.
+        refuse: Called before a group is followed; returns the reason why it must not be, or None.
         let_go: Called when a group is no longer followed.
         tell: Shows the user how many groups each rule matches, and errors in the rules.
 
@@ -109,10 +110,10 @@ class ServiceGroups:
         self._notice_names = notice_names()
         self._pods = PodNames(pod_logs, tell)
         self._followed: dict[str, FollowedGroup] = {}
-        self._kept: dict[str, FollowedGroup] = {}  # while other rules are applied: the groups followed before
+        self._kept: dict[str, FollowedGroup] = {}  # the groups followed before, while changed rules are applied
         self._unmatched: set[GroupIdentity] = set()  # groups that no rule matches, so they are not compared at each reading
         self._refused: set[GroupIdentity] = set()
-        self._present_before: set[GroupIdentity] = set()  # when the rules began: what they had used then does not count
+        self._present_before: set[GroupIdentity] = set()  # older than the rules: CPU time used until then does not count
         self._file = RuleFile(file, self._pods)
         self._apply_rules()
 
@@ -146,7 +147,7 @@ class ServiceGroups:
         return drain_lost(engine.lost)
 
     def pids(self) -> set[int]:
-        """Ids of the living processes whose CPU time counts, as of the last look at each."""
+        """Return the ids of the living processes whose CPU time counts, as of the last look at each."""
         return {pid for group in self._followed.values() for pid in group.pids()}
 
     def _advance(self, elapsed_ns: int) -> dict[RecordKey, Delta]:
@@ -171,7 +172,7 @@ class ServiceGroups:
         group.limits = hardware.control_group(self._root, path=group.folder[len(self._hierarchy) :])
 
     def _reserved(self) -> dict[RecordKey, float]:
-        """Share of the host that quotas reserve, by service. Groups below one quota split it evenly.
+        """Return the share of the host that quotas reserve, by service. Groups below one quota split it evenly.
 
         A group with a member that measures itself gets nothing: that member records the idle energy reserved for it.
         """
@@ -189,7 +190,7 @@ class ServiceGroups:
     # which groups
 
     def _follow(self) -> list[FollowedGroup]:
-        """Let go of groups that ended, which are returned, and follow new ones."""
+        """Let go of groups that ended, and follow new ones. Return the groups that ended."""
         gone = [path for path, group in self._followed.items() if not group.alive()]
         ended = [self._followed.pop(path) for path in gone]
         for group in ended:
@@ -262,7 +263,7 @@ class ServiceGroups:
             self._apply_rules()
 
     def _apply_rules(self) -> None:
-        """Follow groups by the rules in force from now on. CPU time until now stays with the services of the rules before."""
+        """Follow groups by the rules in force from now on. CPU time until now stays with the previous rules' services."""
         self._kept, self._followed = self._followed, {}
         self._unmatched = set()
         self._refused = set()

@@ -50,7 +50,7 @@ class Rule:
     patterns: tuple[tuple[str, str, re.Pattern[str]], ...]
 
     def matches(self, names: Mapping[str, str]) -> bool:
-        """Whether the rule matches a group of these names. A pattern for a field that the group does not have never matches."""
+        """Return whether the rule matches a group of these names. A pattern for a field that the group lacks never matches."""
         return all(field in names and pattern.match(names[field]) for field, _, pattern in self.patterns)
 
 
@@ -146,7 +146,7 @@ def read_rules(file: Path) -> Rules:
 
 
 def _tables_of(data: Mapping[str, Any], file: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The [[rule]] tables of a file, and the mistakes around them."""
+    """Return the [[rule]] tables of a file, and the mistakes around them."""
     mistakes = [
         f"'{file}': {key} = {data[key]!r}: no such key: a file of rules has only [[rule]]" for key in data if key != "rule"
     ]

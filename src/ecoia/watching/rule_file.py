@@ -38,7 +38,7 @@ class PodNames:
         self._by_uid = pods_by_uid(self.folder)
 
     def begin_scan(self) -> None:
-        """The folder is listed at most once between two calls of this."""
+        """Allow the folder to be listed once more: it is listed at most once between two calls of this."""
         self._listed = False
 
     def end_scan(self, seen: Set[GroupIdentity]) -> None:
@@ -65,7 +65,7 @@ class PodNames:
     def wait_for(self, group: GroupIdentity, uid: str) -> None:
         """Wait for the name of a pod, and report once that it does not come.
 
-        Without its name, the pod might be matched by a later rule. Its account keeps what it uses meanwhile.
+        Until the name is known no rule is applied, as a later rule might match. The group's account keeps what the pod uses.
         """
         self._unnamed[group] += 1
         if self._unnamed[group] == _UNNAMED_READINGS:
@@ -76,7 +76,7 @@ class PodNames:
 
 
 def lacks_name(names: dict[str, str]) -> bool:
-    """Whether these names are of a pod whose namespace and name are unknown.
+    """Return whether these names are of a pod whose namespace and name are unknown.
 
     Example:
         >>> lacks_name({"cgroup": "/kubepods/podab", "pod_uid": "ab"})
@@ -86,7 +86,7 @@ def lacks_name(names: dict[str, str]) -> bool:
 
 
 class RuleFile:
-    """The rules in force: those of the file, or the last ones that could be used.
+    """The rules in force: the file's rules, or the last ones that could be used.
 
     Args:
         file: The file of rules.
@@ -112,7 +112,7 @@ class RuleFile:
             Whether other rules may be in force now.
 
         Raises:
-            RulesError: The file cannot be used. The rules before it stay in force.
+            RulesError: The file cannot be used. The previous rules stay in force.
         """
         stamp = _stamp(self._file)
         if stamp == self._stamp and not forced:
@@ -137,7 +137,7 @@ class RuleFile:
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Facts that change when a file changes, or when it is a link and leads elsewhere (a ConfigMap)."""
+    """Return facts that change when a file changes, or when the file is a link and leads elsewhere (a ConfigMap)."""
     try:
         found = file.stat()
     except OSError:

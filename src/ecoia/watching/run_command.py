@@ -1,8 +1,8 @@
 """``ecoia run``: measure a command and its children from outside, without touching it.
 
 The command inherits everything (terminal, standard streams, process group, environment), and its exit code or signal becomes
-ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), without what processes in
-it measure themselves.
+ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), less the time that
+processes in it record themselves.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Child:
             ) from error
 
     def wait_to_end(self, step: Callable[[], float]) -> int:
-        """Wait for the command, and call ``step`` each time that the seconds which it returned have passed.
+        """Wait for the command. Meanwhile call ``step``, and again each time after as many seconds as it returned.
 
         Returns:
             The exit code, or the negative number of the signal that ended the command.

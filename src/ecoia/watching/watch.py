@@ -1,8 +1,8 @@
-"""``ecoia watch``: measure from outside what already runs: a process and its descendants, a control group, a systemd unit.
+"""``ecoia watch``: measure from outside a running process and its descendants, a control group, or a systemd unit.
 
-Or all groups that a file of rules maps to services on a host (``ecoia.watching.control_groups``). The target is not
-touched and need not be Python. Processes in it that measure themselves are left out, because their notices say so
-(``ecoia.processes.notices``).
+With rules, it measures all groups of a host that a file of rules maps to services (``ecoia.watching.control_groups``). The
+target is not touched and need not be Python. Processes in it that measure themselves are left out: they announce themselves
+in notices (``ecoia.processes.notices``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def watch_by_rules(
         file: The rules; see ``ecoia.watching.group_rules``.
         settings: Settings.
         tell: Shows the user how many groups each rule matches, and reports errors in the rules.
-        pod_logs: Folder in which the kubelet keeps a folder of logs for each pod, whose name names the pod.
+        pod_logs: Folder in which the kubelet keeps a folder of logs for each pod, named after the pod.
         seconds: How long to measure; None for no limit.
         root: Folder that holds ``/proc`` and ``/sys``.
 

@@ -95,7 +95,7 @@ def line_of(target: ProcessTree | ControlGroup) -> str:
 
 
 def _shares_processes(target: ProcessTree | ControlGroup, line: str) -> bool:
-    """Whether a process may be in both: in two trees, one inside the other, or in two groups, one inside the other."""
+    """Return whether both may have a process in common: two trees or two groups, one inside the other."""
     kind, _, name = line.partition(" ")
     if kind == "pid":
         other: ProcessTree | ControlGroup = ProcessTree(int(name))

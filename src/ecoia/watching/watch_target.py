@@ -65,7 +65,7 @@ class Unit(ControlGroup):
         super().__init__(str(folder))
 
     def alive(self) -> bool:
-        """Always true: a unit may start again."""
+        """Return True always: a unit may start again."""
         return True
 
     def advance(self) -> int:
@@ -131,7 +131,7 @@ def find_unit(name: str, mount: Path) -> Path:
 
 
 def _unit_folders(name: str, mount: Path) -> list[Path]:
-    """Folders of the control groups of this name: the system's unit and users' units, in slices at any depth."""
+    """Return the folders of the control groups of this name: the system's unit and users' units, in slices at any depth."""
     wanted = name if name.endswith(UNIT_TYPES) else f"{name}.service"
     for hierarchy in hierarchies(mount):
         found = [

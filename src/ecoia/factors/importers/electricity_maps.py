@@ -83,7 +83,7 @@ def _values(moment: _Moment, resolution: str, columns: Mapping[str, str], file: 
 
 
 def _resolution(name: str, moments: Sequence[_Moment]) -> str:
-    """Return how long a line holds: as the file's name says, else the shortest distance of its lines; empty if neither helps."""
+    """Return how long a line holds: by the file's name, else by the shortest time between two lines; empty if unknown."""
     named = next((word for word in _RESOLUTIONS if word in name.casefold()), None)
     if named is not None:
         return named

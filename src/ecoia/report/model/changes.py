@@ -37,7 +37,7 @@ class QuarterChange:
     """The change of the quarter's CO2e against ``reference``, explained. ``against``: previous-quarter | year-before.
 
     Only ``parts`` are in it: the parts of the CO2e that are known in both quarters. ``total`` is None where the change is not
-    computed, for the ``reason``. A service that goes on under a new name stands under the new name.
+    computed, for the ``reason``. A replaced service counts under the id of its successor.
     """
 
     against: str

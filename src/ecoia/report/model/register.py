@@ -25,12 +25,12 @@ class ServiceEntry:
     energy: Quantity
     co2e: Quantity
     stand_in: bool  # the demo's models stand in for the real service
-    counted_among_generalised: bool = False  # by the organisation, whatever its status
+    counted_among_generalised: bool = False  # the organisation counts it so, whatever its status
     scope: str | None = None
     energy_components_microjoules: int | None = None  # spans and idle of this service; None: nothing recorded
     idle_microjoules: int = 0  # the reserved idle in it
     instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
-    instance_days_declared: float | None = None  # of the civil days that have begun
+    instance_days_declared: float | None = None  # for the civil days that have begun
     covered: float | None = None  # share of the declared days, 1 at most; None: none declared
     boamps: dict[str, Any] | None = None  # its tasks, in the shape of ``catalogue.BoAmps``
 

@@ -84,7 +84,7 @@ class QuarterlyReport:
     instances_without_equipment: tuple[str, ...] = ()
     tokens: tuple[TokensUsed, ...] = ()
     model_hypotheses: tuple[Hypotheses, ...] = ()
-    reference_year: int | None = None  # of the grid factors of co2e_constant_factor
+    reference_year: int | None = None  # the year of the grid factors of co2e_constant_factor
     reference_factors: tuple[FactorUsed, ...] = ()
     register_as_of: str | None = None  # civil day of the register's source
     factor_set: FactorSetInUse | None = None
@@ -104,10 +104,10 @@ class QuarterlyReport:
     sensitivities: tuple[Sensitivity, ...] = ()
     restatements: tuple[Recalculation, ...] = ()  # published quarters computed again
     published_micrograms: dict[str, dict[str, int]] = field(default_factory=dict)  # by quarter and part, as published
-    seal: Seal | None = None  # of a published report only
+    seal: Seal | None = None  # in a published report only
     deviations: tuple[DeviationInUse, ...] = ()
     equivalences: tuple[EquivalenceUsed, ...] = ()
-    deviations_because: str | None = None  # why some are not the default, in the organisation's words
+    deviations_because: str | None = None  # why some deviations are not the default, in the organisation's words
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 

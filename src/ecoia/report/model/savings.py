@@ -33,7 +33,7 @@ class Saving:
     microjoules: int
     energy: Quantity
     co2e: Quantity
-    role: str | None  # that can act, by the register
+    role: str | None  # the role that can act, by the register
     may_harm: tuple[int, ...]
     runs: tuple[str, ...] = ()
     metric: str | None = None

@@ -77,7 +77,7 @@ class CalibrationUsed:
 class DeviationInUse:
     """The geometric standard deviation of a source of error, and its default."""
 
-    name: str  # a key of catalogue.uncertainty.GSD
+    name: str  # a key of catalogue.error_widths.GSD
     gsd: float
     default: float
 
