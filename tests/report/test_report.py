@@ -536,9 +536,9 @@ CAP = 'id: t, indicator: energy, op: "<=", value: 100, deadline: 2026Q4'
 
 def test_under_a_cap_counts_only_when_everything_was_measured(tmp_path: Path) -> None:
     no_gpu = {"gpu": Method("missing", "no-device")}
-    whole = Record(**{**_fields(record(cpu=kwh(1), ram=kwh(1))), "method": {**record(cpu=1).method, **no_gpu}})
+    whole = replace(record(cpu=kwh(1), ram=kwh(1)), method={**record(cpu=1).method, **no_gpu})
     catalogue = with_targets(tmp_path / "a", CAP, services=ONE_SERVICE)
-    after = Record(**{**_fields(LATER), "method": whole.method})
+    after = replace(LATER, method=whole.method)
     assert verdict(report(whole, after, catalogue=catalogue)) == ("tenu", None)
     assert verdict(report(whole, catalogue=catalogue)) == ("non-concluant", "partial-quarter")
     lacking = record(cpu=kwh(1), ram=None)
@@ -794,10 +794,6 @@ def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport
     adopted = sample.targets[1]
     assert (adopted.status, adopted.decision_body, adopted.decision_date) == ("adopted", "comite-interne", "2026-09-01")
     assert math.isclose(sample.targets[3].reduction or 0, 0.35)
-
-
-def _fields(one: Record) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Record.__dataclass_fields__}
 
 
 # -- calibration -----------------------------------------------------------------------------------------------------
