@@ -26,7 +26,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ecoia.meters import DEVICES, GROUP, HOST, Absence, Meter, hardware, nvml
+from ecoia.meters import hardware, nvml
+from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Meter
 from ecoia.methods import AMDSMI, LOAD_MODEL, LOAD_MODEL_GENERIC, NVML_MIG_SHARE, NVML_POWER, RAM_MODEL, RAPL, RAPL_DRAM, Method
 
 _STEP_NS = 1_000_000_000

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
-from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
+from ecoia.meters import hardware
+from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
 
 MOST_LOAD = 0.05
 """Highest load of a host at rest, 0 to 1."""

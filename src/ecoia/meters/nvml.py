@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ecoia import losses
-from ecoia.meters import DEVICES, Absence, Meter
+from ecoia.meters.meter import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
 
 POWER_READING_SECONDS = 0.1

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ecoia import losses
 from ecoia.keeping.held_file import HeldFile
-from ecoia.meters import Meter, hardware
+from ecoia.meters import hardware
+from ecoia.meters.meter import Meter
 from ecoia.methods import RAPL, RAPL_DRAM, Method
 
 MOST_WATTS = 2_000.0

@@ -29,7 +29,7 @@ from typing import Any
 
 from ecoia import losses
 from ecoia.errors import WattmeterError
-from ecoia.meters import Absence, Detected, Meter
+from ecoia.meters.meter import Absence, Detected, Meter
 from ecoia.methods import WATTMETER
 from ecoia.periods import utc_ns
 from ecoia.semconv import COMPONENTS
