@@ -512,7 +512,7 @@ class TestWriting:
         builders_journal(home)
         words = [sys.executable, "-m", "ecoia", "report", "--quarter", "2026Q4", "--from", "journal", "--format", "json"]
         words += ["--out", str(tmp_path)]
-        piped = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        piped = subprocess.run(words, capture_output=True, text=True, timeout=600, check=True)
         assert "computing" not in piped.stderr + piped.stdout
         leader, follower = pty.openpty()
         run = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"})
@@ -524,7 +524,7 @@ class TestWriting:
         except OSError:
             pass  # the other end is closed: the program has ended
         os.close(leader)
-        assert run.wait(timeout=120) == 0
+        assert run.wait(timeout=600) == 0
         assert b"computing" in shown
 
 

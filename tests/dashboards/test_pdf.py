@@ -257,7 +257,7 @@ def test_without_pango_the_packages_are_named_and_the_page_is_written(home: Path
     (package / "__init__.py").write_text("raise OSError(\"cannot load library 'libpango-1.0-0'\")\n")
     words = [sys.executable, "-m", "ecoia", "report", "--quarter", "2026Q4", "--from", "journal", "--format", "pdf,html,json"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package.parent), *sys.path])}
-    run = subprocess.run([*words, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120, env=env)
+    run = subprocess.run([*words, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=600, env=env)
     assert run.returncode == 1
     assert f"apt-get install {SYSTEM_PACKAGES}" in run.stderr
     assert "please report this" not in run.stderr

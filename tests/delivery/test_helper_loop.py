@@ -46,7 +46,7 @@ def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: 
     for day in range(12):
         write(journal, [training(target=target, at=day * 86_400 + minute * 60, run_id=None) for minute in range(60)])
     process = subprocess.Popen([sys.executable, "-c", FOLLOW, str(journal.home)])
-    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), timeout=30)) as database:
+    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"), timeout=600)) as database:
         eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3, by=process)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -109,7 +109,7 @@ assert ecoia.flush(60)
 
 def get(port: int, path: str) -> int:
     try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=600) as answer:
             json.load(answer)
             return int(answer.status)
     except HTTPError as error:
@@ -130,9 +130,9 @@ def served(home: Path) -> list[Record]:
             assert set(pool.map(lambda path: get(port, path), paths)) == {200}
         assert get(port, "/pooled") == 200
         assert get(port, "/broken") == 500
-        with urlopen(f"http://127.0.0.1:{port}/stream", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/stream", timeout=600) as answer:
             assert answer.read() == b"part" * 10
-        with urlopen(f"http://127.0.0.1:{port}/endless", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/endless", timeout=600) as answer:
             assert len(answer.read(3000)) == 3000  # and then the client closes the connection
         assert get(port, "/gone") == 200
         with connect(f"ws://127.0.0.1:{port}/talk/somebody") as socket:

@@ -59,7 +59,7 @@ def run_program(source: str, *arguments: str, **environment: str) -> subprocess.
     """Run a program that uses MLflow. MLflow itself causes warnings when it is imported."""
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=280, check=False,
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done
@@ -276,7 +276,7 @@ class ModelServer:
             return False
 
     def _ask(self, method: str, path: str, body: str | None) -> int:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)) as connection:
             connection.request(method, path, body, {"Connection": "close", "Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()

@@ -84,7 +84,7 @@ SERVE = "import sys; from ecoia_integrations.prometheus import serve; serve(int(
 
 def get(port: int, path: str, **headers: str) -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - idem
+    with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310 - idem
         return str(answer.read().decode())
 
 
@@ -476,7 +476,7 @@ def test_the_command_answers_for_a_whole_journal_until_it_is_told_to_stop(home: 
         wait_until(lambda: _answers(port), 60)
         assert 'ecoia_spans_total{endpoint="",model_version="",phase="training",service="vadore"} 3000.0' in get(port, "/metrics")
         process.send_signal(end)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == (0 if end == signal.SIGINT else -signal.SIGTERM)
     assert errors == f"ecoia: metrics of '{home}' on http://127.0.0.1:{port}/metrics\n"
 
@@ -486,7 +486,7 @@ def test_a_port_that_is_taken_is_named_with_the_remedy(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with metrics_command("--port", port) as process:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert (
         errors == f"ecoia: 127.0.0.1:{port} cannot be listened on (Address already in use): choose another --port or --address\n"
@@ -496,7 +496,7 @@ def test_a_port_that_is_taken_is_named_with_the_remedy(home: Path) -> None:
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_a_port_that_is_none_is_a_wrong_use(port: str) -> None:
     with metrics_command("--port", port) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert "--port" in errors
 

@@ -143,7 +143,7 @@ def test_the_example_reads_digits_and_tells_what_they_took(
     server = serve("", "-m", "uvicorn", "--app-dir", str(example), "service:app", "--fd", "{fd}", "--workers", "2")
 
     def post(images: Any) -> tuple[int, Any]:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)) as connection:
             headers = {"Connection": "close", "Content-Type": "application/json"}
             connection.request("POST", "/read", json.dumps(images), headers)
             answer = connection.getresponse()

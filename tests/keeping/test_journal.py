@@ -189,7 +189,7 @@ def test_processes_that_append_at_once_lose_nothing(home: Path) -> None:
     """They also create the home at once, and agree on one identity."""
     processes = [appender(home, f"p{n}", 150) for n in range(5)]
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         assert process.returncode == 0
     journal = Journal(home)
     assert sorted(ids(journal)) == sorted(f"p{n}-{i}-{j}" for n in range(5) for i in range(150) for j in range(5))

@@ -355,7 +355,7 @@ def test_eight_busy_processes_on_one_home_lose_no_record(home: Path) -> None:
         for _ in range(8)
     ]
     for process in running:
-        assert process.communicate(timeout=120) == ("", None)
+        assert process.communicate(timeout=600) == ("", None)
         assert process.returncode == 0
     records = recorded(home)
     units: Counter[tuple[int, str | None, str | None]] = Counter()

@@ -66,7 +66,7 @@ def check_conserved(home: Path, tmp_path: Path, program: str, *arguments: str) -
         env={**os.environ, "ECOIA_FLUSH_SECONDS": "0.5"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (done.stderr, done.returncode) == ("", 0)

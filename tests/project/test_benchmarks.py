@@ -20,7 +20,7 @@ def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], s
         [sys.executable, str(repository / "benchmarks"), "--quick", *arguments, "--output", str(results)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

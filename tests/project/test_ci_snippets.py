@@ -77,7 +77,7 @@ class Runner:
             env={**self.environment, "ECOIA_HOME": str(self.project / ".ecoia" / f"journal-{self.pipelines}"), **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
 
     def verdicts(self) -> list[str]:

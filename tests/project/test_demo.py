@@ -28,7 +28,7 @@ class Demo:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ECOIA_", "MLFLOW_"))}
         done = subprocess.run(
             [sys.executable, repository / "examples" / "demo" / "run.py", output],
-            cwd=output.parent, env={**environment, "COLUMNS": "200"}, capture_output=True, text=True, timeout=280,
+            cwd=output.parent, env={**environment, "COLUMNS": "200"}, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         self.seconds = time.monotonic() - start
         assert done.returncode == 0, done.stdout + done.stderr

@@ -74,7 +74,7 @@ def test_the_steps_of_a_section_work_on_a_copy_of_the_sources(title: str, tmp_pa
             script = work / f"block{block.line}.py"
             script.write_text(f"{block.given}{block.text}", encoding="utf-8")
             done = subprocess.run(
-                [sys.executable, script], cwd=work, env=environment, capture_output=True, text=True, timeout=280
+                [sys.executable, script], cwd=work, env=environment, capture_output=True, text=True, timeout=600
             )
             assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
     assert ran or all(block.reason for block in sections()[title]), "a section ends with a test"

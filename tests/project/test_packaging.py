@@ -102,7 +102,7 @@ def program(machine: Path, name: str, text: str) -> None:
 
 def make(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", *arguments], cwd=machine, env={"PATH": str(machine / "bin")}, capture_output=True, text=True, timeout=60
+        ["make", *arguments], cwd=machine, env={"PATH": str(machine / "bin")}, capture_output=True, text=True, timeout=600
     )
 
 

@@ -24,10 +24,10 @@ def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkey
     for number, block in enumerate(blocks(readme, "python")):
         script = work / f"block{number}.py"
         script.write_text(block, encoding="utf-8")
-        subprocess.run([sys.executable, script], check=True, timeout=120)
+        subprocess.run([sys.executable, script], check=True, timeout=600)
     for words in commands(readme):
         if words[0] == "ecoia":
-            done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=600)
             assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
 
     spans = [record for record in Journal(home).scan().records if record.kind == "span"]

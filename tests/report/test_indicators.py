@@ -180,7 +180,7 @@ def test_a_new_indicator_and_section_show_everywhere_by_their_definition_alone(t
     script, tests = tmp_path / "added.py", Path(__file__).parents[1]
     script.write_text(f"import sys; sys.path.insert(0, {str(tests)!r})\n{ADDED}", encoding="utf-8")
     command = [sys.executable, str(script), str(tmp_path / "catalogue")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stdout) == (0, "seen everywhere\n"), done.stderr
 
 

@@ -21,7 +21,7 @@ def in_namespaces(*arguments: str, only: dict[str, str] | None = None, **environ
         env={**(os.environ if only is None else only), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

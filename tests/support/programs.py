@@ -24,7 +24,7 @@ def run_python(program: str, *arguments: str, **environment: str) -> subprocess.
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -44,7 +44,7 @@ def spans_of(home: Path) -> Counter[str | None]:
     return spans
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 600) -> None:
     """Wait until a condition holds; fails after a time that only a hanging program needs."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -33,7 +33,7 @@ class Server:
 
     def ask(self, path: str = "/", **headers: str) -> tuple[int, bytes]:
         """Send one request and return the status and the body of the answer."""
-        with closing(http.client.HTTPConnection(*self._listener.getsockname(), timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(*self._listener.getsockname(), timeout=600)) as connection:
             connection.request("GET", path, headers={"Connection": "close", **headers})
             answer = connection.getresponse()
             return answer.status, answer.read()

@@ -111,7 +111,7 @@ def test_the_sidecar_waits_for_the_service_and_finds_its_first_process(
     wait_until(lambda: sidecar.poll() is not None or waiting.read_text())  # it waits, because the service does not run yet
     services = [subprocess.Popen([program, "60"]) for _ in range(3)]
     try:
-        said, _ = sidecar.communicate(timeout=30)
+        said, _ = sidecar.communicate(timeout=600)
     finally:
         for service in services:
             service.kill()

@@ -41,7 +41,7 @@ def run(*command: str, stdin: str = "", **environment: str) -> subprocess.Comple
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 
@@ -90,7 +90,7 @@ def test_a_pipe_that_closes_ends_a_writer_as_usual() -> None:
 def test_the_exit_code_passes_if_we_inherit_an_ignored_sigchld() -> None:
     """Some supervisors start us with SIGCHLD ignored; the kernel would then discard the exit code."""
     ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-    done = subprocess.run([*python(ignoring), *RUNNER, "sh", "-c", "exit 7"], timeout=60, capture_output=True, check=False)
+    done = subprocess.run([*python(ignoring), *RUNNER, "sh", "-c", "exit 7"], timeout=600, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (7, b"")
 
 

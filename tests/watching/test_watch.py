@@ -84,7 +84,7 @@ class Process:
         return answer
 
     def end(self) -> int:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=600)
         return self.process.returncode
 
 
@@ -384,7 +384,7 @@ def refusal(**options: object) -> str:
         [sys.executable, "-c", WATCHER, json.dumps({"seconds": 0.01, **options})],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     return done.stderr.rstrip().rpartition("\n")[2]
@@ -735,7 +735,7 @@ def test_rules_and_other_watchers_refuse_each_others_groups(
     assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(cgroup=str(mine))
     assert f"shares processes with 'cgroup {mine}', which is watched already" in refusal(pid=service.pid)
     second = by_rules(rule_of("vadore", "api-*"))
-    assert second.process.communicate(timeout=60)[0] == ""
+    assert second.process.communicate(timeout=600)[0] == ""
     assert second.process.returncode == 1
 
 
