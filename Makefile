@@ -45,9 +45,11 @@ test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0
-	$(BIN)/python -m pytest -m timing
-	$(BIN)/coverage report
+	status=0; \
+	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0 || status=$$?; \
+	$(BIN)/python -m pytest -m timing || status=$$?; \
+	$(BIN)/coverage report || status=$$?; \
+	exit $$status
 endif
 
 # Each change of the arithmetic runs in a process of its own, with the tests that use the changed function. The modules and the
