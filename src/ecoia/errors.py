@@ -43,7 +43,7 @@ class SettingError(EcoiaError, ValueError):
         name: Name of the setting.
         value: The illegal value.
         origin: Where it was written: a file's name, a variable, ``argument``.
-        remedy: What to write instead.
+        remedy: Text to write instead.
     """
 
     def __init__(self, name: str, value: object, origin: str, remedy: str) -> None:

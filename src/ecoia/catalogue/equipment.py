@@ -25,7 +25,7 @@ class Equipment(Model):
         devices: Ids of devices, as records carry them. With none, the entry is the machine.
         start: First civil day of use (``from``).
         until: First civil day on which it is no longer used; nothing is amortised from then on.
-        source: Whose figure the footprint is.
+        source: Publisher or body that states the footprint.
         date: Day of the source.
     """
 

@@ -61,7 +61,7 @@ class FactorValue:
         value_g_per_kwh: The value in gCO2e per kWh.
         scope: One of ``model.SCOPES``.
         basis: One of ``model.BASES``.
-        source: Whose figure it is.
+        source: Publisher or body that states the figure.
     """
 
     line: int

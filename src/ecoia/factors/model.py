@@ -43,7 +43,7 @@ class Factor:
         value_g_per_kwh: The value in gCO2e per kWh.
         scope: One of ``SCOPES``.
         basis: One of ``BASES``.
-        source: Whose figure it is.
+        source: Publisher or body that states the figure.
         licence: Licence that it is published under.
         release: Edition in which it was found.
         factor_set: Id of the set that it belongs to.
@@ -87,7 +87,7 @@ class FactorUse:
         year: Civil year of the factors.
         scope: One of ``SCOPES``.
         basis: One of ``BASES``.
-        source: Whose figures they are.
+        source: Publisher or body that states the figures.
         licence: Licence that they are published under.
         release: Edition in which they were found.
         factor_set: Id of the set that they belong to.

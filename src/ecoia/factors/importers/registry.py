@@ -26,7 +26,7 @@ class PublisherFile:
 
     Attributes:
         text: Its text.
-        given: What the user gave with it, e.g. ``zone`` or ``resolution``.
+        given: Details that the user gave with the file, e.g. ``zone`` or ``resolution``.
         faults: Where mistakes are noted; a mistake refuses the file.
         left_out: Where lines that are left out are counted, by reason.
     """
