@@ -48,5 +48,5 @@ cd "$work/checkout"
 # Run the tests of parts that a wheel can lack: data, templates, entry points, sources to compile. The checkout tests the rest.
 files=(tests/cli/test_cli.py tests/dashboards/test_{pages,formats,pdf,workbook,boamps,sci}.py tests/report/test_golden.py
   tests/evaluating/test_dossier.py tests/factors/test_factors.py tests/testing/test_testing.py tests/meters/test_gpu.py)
-"$work/full/bin/python" -m pytest -q "${files[@]}" \
+"$work/full/bin/python" -m pytest -q --numprocesses 2 --dist loadfile "${files[@]}" \
   -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider

@@ -49,6 +49,12 @@ def demo(output: Path) -> Demo:
     return Demo(Path(__file__).resolve().parents[2], output)
 
 
+def test_make_demo_runs_this_program(repository: Path) -> None:
+    command = ["make", "--dry-run", "--assume-old=.venv/.stamp-report", "--assume-old=.venv/.stamp-demo", "demo"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [".venv/bin/python examples/demo/run.py"]
+
+
 @pytest.mark.mlflow
 def test_each_stand_in_trains_is_evaluated_and_serves(demo: Demo) -> None:
     real = [record for record in demo.records if record.kind == "span" and not record.simulated]
