@@ -29,10 +29,8 @@ JSON_DEPTH = 32
 """A record has 3 levels, and the figures of a report 12."""
 JSON_DIGITS = 30
 """Characters of a whole number: one quarter of a large organisation is 10^17 microjoules."""
-JOURNAL_LINE_BYTES = MIB
-"""A record with every field at its longest has 20 kB."""
-ROW_LINE_BYTES = 16 * MIB
-"""A ledger row names its records: 1,000 processes that write one every ten seconds give 7 MB in a half-hour."""
+LINE_BYTES = 16 * MIB
+"""One record or row. A row names its records: 1,000 processes that write one every ten seconds give 7 MB in a half-hour."""
 
 # Artefacts and frozen inputs (gzip)
 UNPACKED_BYTES = 1024 * MIB

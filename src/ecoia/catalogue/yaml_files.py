@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -75,8 +74,6 @@ class _Loader(yaml.SafeLoader):
             value = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as error:  # e.g. the day 2026-02-31
             raise _Refused(f"{_short(node)}: {error}", node.start_mark) from error
-        if isinstance(value, float) and not math.isfinite(value):
-            raise _Refused(f"{_short(node)} is no number that can be used", node.start_mark)
         if isinstance(value, str) and (unsuitable := _UNSUITABLE.search(value)):
             raise _Refused(f"holds the character {unsuitable[0]!r}, which no text has", node.start_mark)
         return value
@@ -129,8 +126,8 @@ def read_text(text: str) -> tuple[yaml.Node | None, Any]:
         Its node tree (for line numbers) and its data, both None where it is empty.
 
     Raises:
-        YamlError: it is no YAML, goes beyond ``ecoia.limits``, or holds something else than plain values: a tag, a number that is
-            not finite, a control character, a name of a field that is no text.
+        YamlError: it is no YAML, goes beyond ``ecoia.limits``, or holds something else than plain values: a tag, a control
+            character, a name of a field that is no text.
 
     Example:
         >>> read_text("use: ember")[1]
