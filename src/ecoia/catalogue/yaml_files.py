@@ -85,7 +85,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_scalar(node)
 
 
-_UNSUITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_UNSUITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def _without_prefix(tag: str) -> str:
@@ -126,8 +126,8 @@ def read_text(text: str) -> tuple[yaml.Node | None, Any]:
         Its node tree (for line numbers) and its data, both None where it is empty.
 
     Raises:
-        YamlError: it is no YAML, goes beyond ``ecoia.limits``, or holds something else than plain values: a tag, a control
-            character, a name of a field that is no text.
+        YamlError: it is no YAML, goes beyond ``ecoia.limits``, or holds something else than plain values: the
+            character 0, half of a character, a tag, a name of a field that is no text.
 
     Example:
         >>> read_text("use: ember")[1]
