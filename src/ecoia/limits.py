@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 MIB = 1 << 20
 
@@ -32,15 +33,23 @@ JSON_DIGITS = 30
 LINE_BYTES = 16 * MIB
 """One record or row. A row names its records: 1,000 processes that write one every ten seconds give 7 MB in a half-hour."""
 
+
 # Artefacts and frozen inputs (gzip)
-UNPACKED_BYTES = 1024 * MIB
-"""Text of one compressed file: one day of 500 such processes has some 800 MB, and one is read at a time."""
+class Unpacked(NamedTuple):
+    """How much a compressed file may hold."""
+
+    text_bytes: int
+    lines: int
+
+
+DAY = Unpacked(512 * MIB, 500_000)
+"""One ledger day: 250 processes that write every ten seconds give 400 MB; 10,000 services and endpoints 480,000 rows."""
+QUARTER = Unpacked(8192 * MIB, 20_000_000)
+"""Rows of one published quarter, or emission factors: 4,254 ledger days have 1,000,000 rows and 1 GB."""
 UNPACKED_RATIO = 150
 """How many times larger than the file its text may be, beyond ``UNPACKED_FREE_BYTES``: rows shrink 3- to 40-fold."""
 UNPACKED_FREE_BYTES = 32 * MIB
 """Text that any compressed file may hold: few rows that differ in nothing but their time shrink more than most."""
-UNPACKED_LINES = 2_000_000
-"""Lines of one compressed file: a row a half-hour of one quarter for each of 450 services and endpoints."""
 
 # Workbooks (XLSX)
 WORKBOOK_FILE_BYTES = 32 * MIB
@@ -79,19 +88,22 @@ SETTINGS_BYTES = MIB
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a link"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_CHUNK_BYTES = MIB
 
 
-def open_file(path: str | Path, most_bytes: int) -> int:
+def open_file(path: str | Path, most_bytes: int, *, follow_links: bool = True) -> int:
     """Open a regular file for reading, and return its descriptor. Never waits: a pipe or device is refused before it is opened.
 
     Args:
-        path: The file. A symbolic link is followed.
+        path: The file.
         most_bytes: Its greatest size.
+        follow_links: Whether it may be a symbolic link.
 
     Raises:
         OSError: it cannot be opened, is no regular file, or is larger; ``strerror`` says which.
@@ -101,9 +113,9 @@ def open_file(path: str | Path, most_bytes: int) -> int:
         Traceback (most recent call last):
         OSError: [Errno 22] it is a device, not a file: '/dev/zero'
     """
-    _check(Path(path).stat(), path, most_bytes)  # opening a device may do something
+    _check(Path(path).stat(follow_symlinks=follow_links), path, most_bytes)  # opening a device may do something
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, flags | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
     try:
         _check(os.fstat(descriptor), path, most_bytes)  # another file may have taken its place
     except OSError:
@@ -119,24 +131,24 @@ def _check(found: os.stat_result, path: str | Path, most_bytes: int) -> None:
         OSError: it is not, or is.
     """
     if not stat.S_ISREG(found.st_mode):
-        kind = next((words for is_one, words in _KINDS if is_one(found.st_mode)), "no regular file")
+        kind = next((words for is_one, words in _KINDS if is_one(found.st_mode)), "something else")
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", os.fspath(path))
     if found.st_size > most_bytes:
-        raise too_large(path, found.st_size, most_bytes)
+        raise _too_large(path, found.st_size, most_bytes)
 
 
-def too_large(path: str | Path, size_bytes: int, most_bytes: int) -> OSError:
-    """Return the error for a file that is larger than its limit."""
+def _too_large(path: str | Path, size_bytes: int, most_bytes: int) -> OSError:
     said = f"it has {size_bytes:,} bytes, and ecoia reads at most {most_bytes:,}"
     return OSError(errno.EFBIG, said, os.fspath(path))
 
 
-def read_bytes(path: str | Path, most_bytes: int) -> bytes:
+def read_bytes(path: str | Path, most_bytes: int, *, follow_links: bool = True) -> bytes:
     """Read a regular file whole.
 
     Args:
-        path: The file. A symbolic link is followed.
+        path: The file.
         most_bytes: Its greatest size.
+        follow_links: Whether it may be a symbolic link.
 
     Raises:
         OSError: as ``open_file``.
@@ -144,8 +156,11 @@ def read_bytes(path: str | Path, most_bytes: int) -> bytes:
     Example:
         ``read_bytes("ecoia.toml", SETTINGS_BYTES)``
     """
-    with os.fdopen(open_file(path, most_bytes), "rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:  # it grew meanwhile, or its file system does not know its size
-        raise too_large(path, len(data), most_bytes)
-    return data
+    chunks, size_bytes = [], 0
+    with os.fdopen(open_file(path, most_bytes, follow_links=follow_links), "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            chunks.append(chunk)
+            size_bytes += len(chunk)
+            if size_bytes > most_bytes:  # it grew meanwhile, or its file system does not know its size
+                raise _too_large(path, size_bytes, most_bytes)
+    return b"".join(chunks)

@@ -69,7 +69,7 @@ def test_many_brackets_are_not_a_depth() -> None:
 @given(st.lists(st.binary(max_size=5).filter(lambda line: b"\n" not in line)), st.integers(1, 3))
 def test_lines_are_unpacked_as_they_were_packed(lines: list[bytes], members: int) -> None:
     text = b"".join(line + b"\n" for line in lines)
-    assert list(unpacked_lines(gzip.compress(text) * members)) == lines * members
+    assert list(unpacked_lines(gzip.compress(text) * members, limits.DAY)) == lines * members
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_lines_are_unpacked_as_they_were_packed(lines: list[bytes], members: int
 def test_a_bomb_or_a_damaged_file_is_refused_with_bounded_memory(data: bytes, said: str) -> None:
     tracemalloc.start()
     with pytest.raises(JsonError, match=said):
-        for _ in unpacked_lines(data):
+        for _ in unpacked_lines(data, limits.DAY):
             pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -112,21 +112,22 @@ def _parts(data: Any) -> Any:
     return data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
 
 
-def unpacked_lines(data: bytes) -> Iterator[bytes]:
+def unpacked_lines(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
     """Unpack a gzip file of JSON lines, one line at a time, without their newlines. Never holds more than one line unpacked.
 
     Args:
         data: Content of the file.
+        most: How much it may hold.
 
     Raises:
         JsonError: it is no gzip file, is cut short or damaged, or gives more text or longer lines than ``ecoia.limits`` allows.
 
     Example:
         >>> import gzip
-        >>> list(unpacked_lines(gzip.compress(b"1\\n2\\n")))
+        >>> list(unpacked_lines(gzip.compress(b"1\\n2\\n"), limits.DAY))
         [b'1', b'2']
     """
-    most_bytes = min(limits.UNPACKED_BYTES, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
+    most_bytes = min(most.text_bytes, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
     rest, unpacked, lines = b"", 0, 0
     for chunk in _chunks(data):
         unpacked += len(chunk)
@@ -134,8 +135,8 @@ def unpacked_lines(data: bytes) -> Iterator[bytes]:
             raise JsonError(f"{len(data):,} bytes unpack to more than {most_bytes:,}")
         *whole, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
         lines += len(whole)
-        if lines > limits.UNPACKED_LINES:
-            raise JsonError(f"it has more than {limits.UNPACKED_LINES:,} lines")
+        if lines > most.lines:
+            raise JsonError(f"it has more than {most.lines:,} lines")
         yield from whole
         if len(rest) > limits.LINE_BYTES:
             raise JsonError(f"line {lines + 1} has more than {limits.LINE_BYTES:,} bytes")
