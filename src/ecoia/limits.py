@@ -67,15 +67,19 @@ SHEET_COLUMNS = 256
 SHEET_SPREAD_CELLS = 300_000
 """Cells that merged areas and links of a sheet cover: the reader makes each one, which takes 200 bytes."""
 
-# Tables (CSV): the catalogue's, declared activity, emission factors
-CSV_BYTES = 256 * MIB
+# Tables (CSV)
+CSV_BYTES = 16 * MIB
+"""A table of the catalogue, or of declared activity: 16 MB are 150,000 lines."""
+FACTOR_FILE_BYTES = 128 * MIB
 """ADEME's Base Carbone has 30 MB, ten years of quarter-hours 60 MB."""
-CSV_ROWS = 2_000_000
+CSV_LINES = 1_000_000
 """Ten years of quarter-hours are 350,000."""
 CSV_COLUMNS = 1_000
 """Base Carbone has 50 columns."""
-CSV_CELL_CHARACTERS = 100_000
-"""Base Carbone has comments of some 8,000 characters. A quote that is never closed makes one cell of the rest of a file."""
+CSV_CELL_CHARACTERS = 131_072
+"""Longest cell, as in Python's ``csv``. Base Carbone has comments of 8,000; a quote never closed takes all that follows."""
+MISTAKES_SHOWN = 50
+"""Mistakes of a file that one message lists; the others are counted."""
 
 # Publications, and other files that are read whole
 PUBLISHED_FILE_BYTES = 1024 * MIB

@@ -413,7 +413,7 @@ def test_an_instance_is_in_one_site_and_a_site_has_one_figure_a_day(tmp_path: Pa
     ("text", "said"),
     [
         ("service,quarter,count,source\nvadore,2026Q4,1,s\n", "outcomes.csv:1: header"),
-        ('service,quarter,accepted,source\n"vadore,2026Q4,1,s\n', "outcomes.csv:2: line"),
+        ('service,quarter,accepted,source\n"vadore,2026Q4,1,s\n', "outcomes.csv:2: not readable as CSV"),
         ("service,quarter,accepted,source\nvadore,2026Q4,beaucoup,s\n", "outcomes.csv:2: accepted"),
     ],
 )

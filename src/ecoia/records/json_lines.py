@@ -32,7 +32,7 @@ def read_json(text: bytes | str) -> Any:
 
     Raises:
         JsonError: it is not JSON, is nested too deep, or holds what no record has: a number that is not finite or too long, a
-            name twice in one object, half of a character, the character 0.
+            name twice in one object, half of a character.
 
     Example:
         >>> read_json(b'{"cpu_ns": 12}')
@@ -55,7 +55,7 @@ def read_json(text: bytes | str) -> Any:
         raise JsonError(f"nested more than {limits.JSON_DEPTH} levels deep") from None
     if text.count("[") + text.count("{") > limits.JSON_DEPTH:  # most texts have fewer, and need no walk
         _check_depth(data)
-    if "\\u" in text:  # only an escape gives half of a character, or the character 0
+    if "\\u" in text:  # only an escape gives half of a character
         _check_characters(data)
     return data
 
@@ -100,8 +100,8 @@ def _check_characters(data: Any) -> None:
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            if "\0" in each or _SURROGATE.search(each):
-                raise JsonError("a text holds half of a character, or the character 0")
+            if _SURROGATE.search(each):
+                raise JsonError("a text holds half of a character")
         elif isinstance(each, dict):
             waiting += [*each, *each.values()]
         elif isinstance(each, list):
