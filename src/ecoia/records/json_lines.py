@@ -127,12 +127,8 @@ def unpacked_lines(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
         >>> list(unpacked_lines(gzip.compress(b"1\\n2\\n"), limits.DAY))
         [b'1', b'2']
     """
-    most_bytes = min(most.text_bytes, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
-    rest, unpacked, lines = b"", 0, 0
-    for chunk in _chunks(data):
-        unpacked += len(chunk)
-        if unpacked > most_bytes:
-            raise JsonError(f"{len(data):,} bytes unpack to more than {most_bytes:,}")
+    rest, lines = b"", 0
+    for chunk in _bounded_chunks(data, most):
         *whole, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
         lines += len(whole)
         if lines > most.lines:
@@ -142,6 +138,34 @@ def unpacked_lines(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
             raise JsonError(f"line {lines + 1} has more than {limits.LINE_BYTES:,} bytes")
     if rest:
         yield rest
+
+
+def unpacked_text(data: bytes, most: limits.Unpacked) -> bytes:
+    """Unpack a gzip file whole.
+
+    Args:
+        data: Content of the file.
+        most: How much it may hold.
+
+    Raises:
+        JsonError: it is no gzip file, is cut short or damaged, or gives more text than ``ecoia.limits`` allows.
+
+    Example:
+        >>> import gzip
+        >>> unpacked_text(gzip.compress(b"1\\n2\\n"), limits.DAY)
+        b'1\\n2\\n'
+    """
+    return b"".join(_bounded_chunks(data, most))
+
+
+def _bounded_chunks(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
+    most_bytes = min(most.text_bytes, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
+    unpacked = 0
+    for chunk in _chunks(data):
+        unpacked += len(chunk)
+        if unpacked > most_bytes:
+            raise JsonError(f"{len(data):,} bytes unpack to more than {most_bytes:,}")
+        yield chunk
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
