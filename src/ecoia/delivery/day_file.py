@@ -8,12 +8,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 
+from ecoia import limits
 from ecoia.errors import DeliveryError
 from ecoia.periods import half_hour_start, utc_day
 from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
+from ecoia.records.json_lines import JsonError, read_json, unpacked_lines
 
 
 def encode_day(rows: Iterable[Row]) -> bytes:
@@ -42,8 +43,8 @@ def decode_day(data: bytes) -> list[Row]:
         decode_day(encode_day(rows)) == rows  # True
     """
     try:
-        return [json.loads(line) for line in gzip.decompress(data).splitlines()]
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        return [read_json(line) for line in unpacked_lines(data, limits.DAY)]
+    except JsonError as error:
         raise DeliveryError(f"not a readable day file: {error}") from error
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ecoia.errors import JournalError
-from ecoia.keeping.journal_lines import read_line
+from ecoia.keeping.journal_lines import lines_of, read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
 from ecoia.records.refusals import NEWER_SCHEMA
@@ -245,8 +245,8 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
             scan.refuse(reason, problem, name, lines.current())
 
         file.seek(offset)
-        for line in file:
-            offset += len(line)
+        for line, size_bytes in lines_of(file):
+            offset += size_bytes
             if not line.endswith(b"\n"):
                 scan.torn += 1
                 return

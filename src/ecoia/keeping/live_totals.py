@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.keeping.journal_lines import read_line
+from ecoia.keeping.journal_lines import lines_of, read_line
 from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.semconv import SCHEMA_VERSION
@@ -235,10 +235,10 @@ def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes:
     refused, limit = Scan(), offset + max_bytes
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # archived meanwhile
         file.seek(offset)
-        for line in file:
+        for line, size_bytes in lines_of(file):
             if not line.endswith(b"\n"):
                 break  # still being written, or cut; the next writer ends a cut line
-            offset += len(line)
+            offset += size_bytes
             record = read_line(line, refused.refuse)
             if record is not None:
                 identity = (utc_day(record.start_utc_ns), as_label(record.record_id))
