@@ -107,7 +107,8 @@ def test_a_physical_machine_is_modelled_as_before(tmp_path: Path) -> None:
 def test_a_guest_is_never_charged_whole_sockets_even_if_its_share_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecoia.meters.server_share.TABLE", tmp_path / "gone.csv")
     found = meters.detect(load(), root=lay_out(tmp_path / "root", EPYC_7763))
-    assert meters.methods(found)["cpu"] == Method("missing", "failed:FileNotFoundError")
+    for component in ("cpu", "ram"):
+        assert meters.methods(found)[component] == Method("missing", "failed:FileNotFoundError")
 
 
 def test_counters_that_a_guest_can_read_come_first(tmp_path: Path) -> None:

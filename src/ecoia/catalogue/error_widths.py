@@ -31,3 +31,6 @@ GSD: Mapping[str, float] = {
     "own": 1.05,  # the deviation of one service and phase by itself, by our judgement
 }
 """Geometric standard deviation of each source of error, unless the organisation chose another."""
+
+LISTED_WHERE_USED = frozenset({"server-share", "server-share-vendor", "server-share-generic"})
+"""Sources that a report lists only if its figures have them: they came later, and earlier reports must not change a byte."""

@@ -89,10 +89,10 @@ def _modelled_cpu(settings: Settings, root: Path, group: ControlGroup | None) ->
 
 
 def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
-    """Return the model of the memory. A share of the server includes a part of it, which must not count twice."""
-    from ecoia.meters import codecarbon_adapter, server_share
+    """Return the model of the memory: of a guest, what the CPU's share of the server does not include, unless counters read it."""
+    from ecoia.meters import codecarbon_adapter, processor, rapl, server_share
 
-    if isinstance(cpu, server_share.ServerShareMeter):
+    if processor.is_guest(root) and not isinstance(cpu, rapl.RaplMeter):
         return server_share.ram_meter(settings.vcpu_threads, root, group)
     return codecarbon_adapter.ram_meter(root, group)
 
