@@ -89,7 +89,7 @@ def _modelled_cpu(settings: Settings, root: Path, group: ControlGroup | None) ->
 
 
 def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
-    """Return the model of the memory: of a guest, what the CPU's share of the server does not include, unless counters read it."""
+    """Return the model of the memory: of a guest, what its share of the server does not include, unless counters read its CPU."""
     from ecoia.meters import codecarbon_adapter, processor, rapl, server_share
 
     if processor.is_guest(root) and not isinstance(cpu, rapl.RaplMeter):

@@ -69,22 +69,23 @@ _FLAGS = {
 }
 """The oldest generation with an instruction set."""
 
-_SCALABLE = re.compile(r"\b(?:Platinum|Gold|Silver|Bronze|Max) \d(\d)\d\d(\w*)", re.IGNORECASE)
-_SCALABLE_GENERATIONS = {"1": "skylake", "2": "cascadelake", "3": "icelake", "4": "sapphirerapids", "5": "emeraldrapids"}
-_NAMES = {
-    re.compile(pattern, re.IGNORECASE): generation
-    for pattern, generation in {
-        r"\bE[57]-\d{4}\w* v3\b": "haswell",
-        r"\bE[57]-\d{4}\w* v4\b": "broadwell",
-        r"\bXeon(?:\(R\))? 6[5-9]\d\dP\b": "graniterapids",
-        r"\bEPYC 7[0-9A-Z]{2}1": "zen1",
-        r"\bEPYC 7[0-9A-Z]{2}2": "zen2",
-        r"\bEPYC 7[0-9A-Z]{2}3": "zen3",
-        r"\bEPYC [89][0-9A-Z]{2}4": "zen4",
-        r"\bEPYC 9[0-9A-Z]{2}5": "zen5",
-    }.items()
+_EPYC = r"\bEPYC ([789])[0-9A-Z]{2}([1-5])"
+_EPYC_GENERATIONS = {"71": "zen1", "72": "zen2", "73": "zen3", "84": "zen4", "94": "zen4", "95": "zen5"}
+"""Generation by the first and the last digit of the number: 7R13, 9654P."""
+
+_XEON_E = r"\bE[57]-\d{4}\w* v([34])\b"
+_XEON_E_GENERATIONS = {"3": "haswell", "4": "broadwell"}
+_XEON_SCALABLE = r"\b(?:Platinum|Gold|Silver|Bronze|Max) \d(\d)\d\d(H?)"
+_XEON_SCALABLE_GENERATIONS = {
+    "1": "skylake",
+    "2": "cascadelake",
+    "3": "icelake",
+    "3H": "cooperlake",
+    "4": "sapphirerapids",
+    "4H": "sapphirerapids",
+    "5": "emeraldrapids",
 }
-"""Generation by a name that holds the number of a model."""
+_XEON_6 = r"\bXeon(?:\(R\))? 6[5-9]\d\dP"
 
 _ARM_LIMITED = "0x41"
 _NEOVERSE_N1 = "0xd0c"
@@ -166,7 +167,7 @@ def identify(root: Path = hardware.ROOT) -> Identity:
         return _arm(facts["CPU implementer"], facts.get("CPU part", ""))
     maker = _MAKERS.get(facts.get("vendor_id", ""), GENERIC)
     name = facts.get("model name", "unknown")
-    named, numbered, oldest = _by_name(name), _by_numbers(maker, facts), _by_flags(maker, facts)
+    named, numbered, oldest = _by_name(maker, name), _by_numbers(maker, facts), _by_flags(maker, facts)
     evidence = [f"the name '{name}' means {named}" if named else f"the name '{name}' states no generation"]
     numbers = "family {}, model {}, stepping {}".format(*(facts.get(each, "?") for each in ("cpu family", "model", "stepping")))
     if numbered is not None:
@@ -187,16 +188,23 @@ def _arm(implementer: str, part: str) -> Identity:
     return Identity("neoverse-n1" if (implementer, part) == (_ARM_LIMITED, _NEOVERSE_N1) else ARM, evidence)
 
 
-def _by_name(name: str) -> str | None:
+def _by_name(maker: str, name: str) -> str | None:
     """Return the generation that a name with a model's number states; None without such a number.
 
     QEMU's names (``EPYC-Rome``, ``Skylake, IBRS``) state what all servers of a cluster can do, so they state no generation.
     """
-    scalable = _SCALABLE.search(name)
-    if scalable is not None:
-        digit, suffix = scalable.groups()
-        return "cooperlake" if digit == "3" and suffix[:1].upper() == "H" else _SCALABLE_GENERATIONS.get(digit)
-    return next((generation for pattern, generation in _NAMES.items() if pattern.search(name)), None)
+    if maker == AMD:
+        return _looked_up(_EPYC, name, _EPYC_GENERATIONS)
+    if maker == INTEL:
+        found = _looked_up(_XEON_SCALABLE, name, _XEON_SCALABLE_GENERATIONS) or _looked_up(_XEON_E, name, _XEON_E_GENERATIONS)
+        return found or ("graniterapids" if re.search(_XEON_6, name, re.IGNORECASE) else None)
+    return None
+
+
+def _looked_up(pattern: str, name: str, generations: Mapping[str, str]) -> str | None:
+    """Return the generation by what the groups of a pattern match in a name; the pattern is compiled where it is needed."""
+    found = re.search(pattern, name, re.IGNORECASE)
+    return None if found is None else generations.get("".join(found.groups()).upper())
 
 
 def _by_numbers(maker: str, facts: Mapping[str, str]) -> str | None:
