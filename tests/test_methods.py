@@ -8,7 +8,12 @@ from ecoia.methods import METHODS, UNKNOWN_ERROR_CLASS, Method, error_class
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, STATUSES
 from ecoia_dashboards import wording
 
-DECLARED_HERE = [value for value in vars(methods).values() if isinstance(value, Method)]
+DECLARED_HERE = [
+    method
+    for value in vars(methods).values()
+    for method in (value.values() if isinstance(value, dict) else (value,))
+    if isinstance(method, Method)
+]
 
 
 def test_every_method_that_gives_energy_has_a_class_of_error_with_a_width() -> None:

@@ -37,6 +37,7 @@ WATTMETER_GAP = "wattmeter-gap"
 WATTMETER_CLOCK_STEP = "wattmeter-clock-step"
 IDLE_BASELINE_STALE = "idle-baseline-stale"
 IDLE_BASELINE_UNREADABLE = "idle-baseline-unreadable"
+CPU_STEAL = "cpu-steal"
 HOST_LOAD_UNREAD = "host-load-unread"
 HOST_SCOPE_TAKEN = "host-scope-taken"
 

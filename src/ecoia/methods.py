@@ -50,6 +50,18 @@ NVML_POWER = _method(MEASURED, "nvml-power", "counters")
 NVML_MIG_SHARE = _method(ESTIMATED, "nvml-mig-share", "model")
 AMDSMI = _method(MEASURED, "amdsmi", "counters")
 WATTMETER = _method(MEASURED, "wattmeter:undivided", "wattmeter")
+
+_SERVER_SHARE_CLASSES = {
+    **dict.fromkeys(("haswell", "broadwell", "skylake", "cascadelake", "icelake"), "server-share"),
+    **dict.fromkeys(("sapphirerapids", "emeraldrapids", "graniterapids"), "server-share"),
+    **dict.fromkeys(("zen1", "zen2", "zen3", "zen4", "zen5", "neoverse-n1"), "server-share"),
+    **dict.fromkeys(("intel", "amd"), "server-share-vendor"),
+    **dict.fromkeys(("arm", "generic"), "server-share-generic"),
+}
+SERVER_SHARE = {row: _method(ESTIMATED, f"server-share:{row}", each) for row, each in _SERVER_SHARE_CLASSES.items()}
+SERVER_SHARE_RAM = {row: _method(ESTIMATED, f"server-share-ram:{row}", each) for row, each in _SERVER_SHARE_CLASSES.items()}
+"""A virtual machine's share of its server's processors, and its memory beyond that share, by row of ``server_share.csv``."""
+
 LOAD_MODEL = _method(ESTIMATED, "load-model:tdp", "model")
 LOAD_MODEL_GENERIC = _method(ESTIMATED, "load-model:generic-tdp", "generic-model")
 RAM_MODEL = _method(ESTIMATED, "ram-model", "model")
@@ -57,6 +69,9 @@ SIMULATED = _method(ESTIMATED, "simulated", "model")
 KWH = _method(DECLARED, "kwh", "declared")
 KWH_UNDIVIDED = _method(DECLARED, "kwh:undivided", "declared")
 POWER_MODEL = _method(DECLARED, "power-model", "declared")
+
+AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})
+"""Classes of error of methods that give energy at the wall, so that no wall factor applies to it."""
 
 METHODS = tuple(_ERROR_CLASSES)
 """Names of every method that gives energy, in the order of declaration."""

@@ -106,6 +106,13 @@ def _share(value: Any) -> float:
     return number
 
 
+def _threads(value: Any) -> int:
+    number = _number(value)
+    if number not in (1, 2):
+        raise ValueError("write 1, or 2 where each vCPU is a whole core")
+    return int(number)
+
+
 def _timezone(value: Any) -> str:
     from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
@@ -201,6 +208,7 @@ SETTINGS = (
     Setting("catalogue", _path, _always(None), "folder of services.yaml and the other files that 'ecoia init' writes"),
     Setting("publications", _path, _always(None), "folder of the quarters that 'ecoia publish' froze"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
+    Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),

@@ -10,9 +10,9 @@ import pytest
 
 from ecoia import catalogue
 from ecoia.catalogue import api
-from ecoia.catalogue.error_widths import GSD
+from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet
-from ecoia.methods import Method
+from ecoia.methods import SERVER_SHARE, Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
@@ -65,6 +65,9 @@ def width(quantity: Quantity) -> float | None:
         ("counters", {}, THIS_YEAR, {}, WHOLE),
         ("model", {"methods": {"cpu": LOAD}}, THIS_YEAR, {}, WHOLE),
         ("generic-model", {"methods": {"cpu": GENERIC}}, THIS_YEAR, {}, WHOLE),
+        ("server-share", {"methods": {"cpu": SERVER_SHARE["zen3"]}}, THIS_YEAR, {}, WHOLE),
+        ("server-share-vendor", {"methods": {"cpu": SERVER_SHARE["amd"]}}, THIS_YEAR, {}, WHOLE),
+        ("server-share-generic", {"methods": {"cpu": SERVER_SHARE["generic"]}}, THIS_YEAR, {}, WHOLE),
         ("declared", {"methods": {"cpu": Method("declared", "kwh")}}, THIS_YEAR, {}, WHOLE),
         ("calibration", {}, THIS_YEAR, {"calibration": CALIBRATION}, WHOLE),
         ("pue-measured", {}, THIS_YEAR, {"sites": SITES.format(quality="measured")}, BUILDING),
@@ -102,13 +105,22 @@ def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_pat
     (mark,) = test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else.pytestmark  # type: ignore[attr-defined]
     assert {case[0] for case in mark.args[1]} == set(GSD) - {"backcast"}  # of a baseline: tests/report/test_report.py
     plain = built(tmp_path / "a", record(cpu=1), THIS_YEAR, {})
-    assert [(each.name, each.gsd, each.default) for each in plain.deviations] == [(n, g, g) for n, g in GSD.items()]
+    listed = {name: gsd for name, gsd in GSD.items() if name not in LISTED_WHERE_USED}
+    assert [(each.name, each.gsd, each.default) for each in plain.deviations] == [(n, g, g) for n, g in listed.items()]
     assert plain.deviations_because is None
     chosen = built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}, own=1.2)
     assert [each.name for each in chosen.deviations if each.gsd != each.default] == ["own"]
     assert chosen.deviations_because == "test"
     (tmp_path / "b" / "method.yaml").write_text("because: nothing was changed", encoding="utf-8")
     assert built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}).deviations_because is None
+
+
+def test_a_deviation_that_came_later_is_listed_where_it_is_used_or_chosen(tmp_path: Path) -> None:
+    """So a quarter that was published before it came is computed again to the byte."""
+    guest = built(tmp_path / "a", record(cpu=1, methods={"cpu": SERVER_SHARE["amd"]}), THIS_YEAR, {})
+    assert LISTED_WHERE_USED & {each.name for each in guest.deviations} == {"server-share-vendor"}
+    chosen = built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}, **{"server-share": 1.4})
+    assert LISTED_WHERE_USED & {each.name for each in chosen.deviations} == {"server-share"}
 
 
 def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None:

@@ -27,6 +27,7 @@ from ecoia.keeping.destinations import register_target
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.meters import processor, rapl
 from ecoia.periods import Quarter
 from ecoia.records import Tokens
 from ecoia.settings import SETTINGS
@@ -579,6 +580,7 @@ def test_the_doctor_says_what_each_component_uses_and_why(organisation: Path, mo
 def test_the_doctor_says_which_calibration_reports_apply_to_this_machine(
     organisation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(processor, "is_guest", lambda root: False)
     found = ecoia("doctor").stdout
     assert re.search(r"note +calibration +none for cpu, gpu, ram: .*\n +-> .*calibration\.yaml", found)
     (organisation / "calibration.yaml").write_text(
@@ -595,6 +597,14 @@ def test_the_doctor_says_which_calibration_reports_apply_to_this_machine(
     found = ecoia("doctor").stdout
     assert re.search(r"note +cpu +missing: wattmeter-unreadable\. .*pdu\.csv.*\n +-> repair the file", found)
     assert "calibration" not in found
+
+
+def test_the_doctor_asks_for_no_calibration_of_what_is_at_the_wall(organisation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "is_guest", lambda root: True)
+    monkeypatch.setattr(rapl, "meter", lambda *_: None)
+    found = ecoia("doctor").stdout
+    assert re.search(r"cpu +estimated: server-share:", found)
+    assert re.search(r"note +calibration +none for gpu: ", found)
 
 
 def test_the_doctor_counts_what_is_pending_and_lost(journal: Journal) -> None:

@@ -490,10 +490,10 @@ class TestNeverLies:
             ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "aucun facteur de prise n’est appliqué"),
             (
                 "cpu",
-                "À la prise (étalonnage du site ou wattmètre) pour 75 % de l’énergie des composants ; le reste hors",
+                "(étalonnage du site, wattmètre ou modèle de serveur) pour 75 % de l’énergie des composants ; le reste hors",
                 "pas étalonnés",
             ),
-            ("cpu ram", "wattmètre) : alimentation, ventilation, disques et réseau des serveurs compris", None),
+            ("cpu ram", "modèle de serveur) : alimentation, ventilation, disques et réseau des serveurs compris", None),
         ],
     )
     def test_power_supplies_are_out_until_all_energy_is_calibrated(

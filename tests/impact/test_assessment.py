@@ -21,7 +21,7 @@ from ecoia.impact.energy_cells import WALL_FACTOR
 from ecoia.impact.grid import FactorGap
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, interval, log_variance, precision_class
-from ecoia.methods import Method
+from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM, Method
 from ecoia.records import Record, Row, fold
 from support.factor_sets import factor, half_hourly
 from support.records import DECLARED, GENERIC, LOAD, RAPL, kwh, record
@@ -306,6 +306,47 @@ def test_a_wattmeter_is_the_narrowest_and_needs_no_wall() -> None:
     assert found.energy_interval is not None
     assert found.energy_interval.high == pytest.approx(math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
     assert found.energy_interval == found.energy_components_interval
+
+
+def shared(row: str) -> dict[str, Method]:
+    """Methods of a virtual machine's processor and memory."""
+    return {"cpu": SERVER_SHARE[row], "ram": SERVER_SHARE_RAM[row]}
+
+
+@pytest.mark.parametrize(("row", "gsd"), [("zen3", 1.5), ("amd", 1.6), ("intel", 1.6), ("arm", 1.75), ("generic", 1.75)])
+def test_a_share_of_a_server_is_at_the_wall_already(row: str, gsd: float) -> None:
+    """No wall factor applies, neither to the value nor to the upper bound; the PUE does."""
+    one = record(cpu=kwh(3), ram=kwh(1), methods=shared(row))
+    plain = impact(one)
+    assert impact(one, calibrations=[calibration(), calibration("ram", 1.5)]) == plain
+    assert (plain.energy_kwh, plain.calibrations_used, plain.energy_at_wall_microjoules) == (4.0, (), kwh(4))
+    s2 = math.log(gsd) ** 2 + math.log(GSD["own"]) ** 2
+    assert plain.energy_interval is not None
+    assert plain.energy_interval.low == pytest.approx(4 * math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+    assert plain.energy_interval.high == pytest.approx(4 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert impact(one, pue=1.5).energy_kwh == 6.0
+
+
+def test_a_share_of_a_server_and_a_load_model_have_separate_errors() -> None:
+    """A quarter in which the model of a machine changed: neither error is taken for the other."""
+    both = impact(*(record(cpu=kwh(1), ram=None, methods={"cpu": each}) for each in (SERVER_SHARE["zen3"], LOAD)))
+    own, model = (math.exp(math.log(gsd) ** 2) for gsd in (GSD["own"], 1.5))
+    s2 = math.log(1 + (2 * (model * own - 1) + 2 * (own - 1)) / 4)
+    assert both.energy_components_interval is not None
+    assert both.energy_components_interval.high == pytest.approx(2 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+
+
+@pytest.mark.parametrize(("method", "gsd"), [(LOAD, 1.5), (GENERIC, 2.0)])
+def test_what_a_load_model_recorded_keeps_its_error_and_its_wall(method: Method, gsd: float) -> None:
+    """Also of virtual machines, which were charged whole sockets before they were charged their share."""
+    one = record(cpu=kwh(1), ram=None, methods={"cpu": method})
+    found = impact(one)
+    s2 = math.log(gsd) ** 2 + math.log(GSD["own"]) ** 2
+    assert found.energy_at_wall_microjoules == 0
+    assert found.energy_interval is not None
+    assert found.energy_interval.low == pytest.approx(math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
+    assert found.energy_interval.high == pytest.approx(1.61 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert impact(one, calibrations=[calibration()]).energy_kwh == 1.42
 
 
 def test_a_calibration_holds_for_its_instances_and_civil_days() -> None:

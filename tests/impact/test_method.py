@@ -305,6 +305,11 @@ def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> Non
         "wattmeter at the plug": ["wattmeter"],
         "counters (RAPL, NVML)": ["counters"],
         "load model, hardware known; unknown": ["model", "generic-model"],
+        "share of a server, generation known; maker known; unknown": [
+            "server-share",
+            "server-share-vendor",
+            "server-share-generic",
+        ],
         "declared activity": ["declared"],
         "PUE measured, declared, default": ["pue-measured", "pue-declared", "pue-default"],
         "grid factor of the same year; of an earlier year": ["grid-same-year", "grid-previous-year"],

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle_power
 from ecoia.meters.hardware import BusyTime
+from ecoia.meters.server_share import ServerShareMeter
 from ecoia.methods import Method
 from ecoia.records import Record
 from ecoia.testing import FixedMeter, PowercapTree, PowercapZone, StepMeter
@@ -37,18 +38,19 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.busy_ns = self.wall_ns = 0
+        self.busy_ns = self.stolen_ns = self.wall_ns = 0
         (root / "proc").mkdir(parents=True)
         (root / "proc/cpuinfo").write_text("model name\t: Test CPU 1234\n")
         self.write()
 
     def write(self) -> None:
-        busy, total = self.busy_ns // 10_000_000, CPUS * self.wall_ns // 10_000_000
-        (self.root / "proc/stat").write_text(f"cpu  {busy} 0 0 {total - busy} 0 0 0 0 0 0\n")
+        busy, stolen, total = (each // 10_000_000 for each in (self.busy_ns, self.stolen_ns, CPUS * self.wall_ns))
+        (self.root / "proc/stat").write_text(f"cpu  {busy} 0 0 {total - busy - stolen} 0 0 0 {stolen} 0 0\n")
 
-    def pass_time(self, seconds: float, busy_seconds: float) -> None:
+    def pass_time(self, seconds: float, busy_seconds: float, stolen_seconds: float = 0) -> None:
         self.wall_ns += round(seconds * SECOND_NS)
         self.busy_ns += round(busy_seconds * SECOND_NS)
+        self.stolen_ns += round(stolen_seconds * SECOND_NS)
         self.write()
 
     def limit(self, cpus: float) -> Path:
@@ -233,6 +235,33 @@ def test_until_the_host_was_read_it_counts_as_fully_busy(
     allocation = one.allocate(SECOND_NS, SECOND_NS)
     assert joules(allocation.active) == 80 / CPUS
     assert allocation.lost == Counter({"host-load-unread": 1})
+
+
+# --- time stolen by a hypervisor ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("counted_as_ours", [False, True])
+@pytest.mark.parametrize("threads", [1, CPUS])
+def test_stolen_time_is_no_load(machine: Machine, tmp_path: Path, threads: int, counted_as_ours: bool) -> None:
+    """Half of what the machine wanted to do was stolen. Some kernels count that half as the process's CPU time, some do not."""
+    meter, share = LoadMeter("cpu", 80), ServerShareMeter("zen3", CPUS)
+    ours = [allocator(machine, [each], home=str(tmp_path)) for each in (meter, share)]
+    machine.pass_time(1, threads / 2, threads / 2)
+    allocations = [each.allocate(SECOND_NS, round(threads * SECOND_NS / (1 if counted_as_ours else 2))) for each in ours]
+    half_busy = share.read(1.0, threads / CPUS / 2) or 0
+    assert meter.loads == [pytest.approx(threads / CPUS / 2)]
+    assert allocations[1].active["cpu"] == pytest.approx(half_busy, abs=1)
+    assert allocations[0].stolen_part == pytest.approx(threads / CPUS / 2)
+
+
+def test_stolen_time_is_no_load_of_a_group(machine: Machine, tmp_path: Path) -> None:
+    usage = machine.limit(cpus=2)
+    meter = LoadMeter("cpu", 80, GROUP)
+    one = allocator(machine, [meter], home=str(tmp_path))
+    machine.pass_time(1, 1, 1)
+    usage.write_text("usage_usec 2000000\n")
+    assert joules(one.allocate(SECOND_NS, 2 * SECOND_NS).active) == 80
+    assert meter.loads == [0.5]
 
 
 # --- control groups ----------------------------------------------------------------------------------------------------

@@ -50,9 +50,10 @@ class Host:
     def __init__(self) -> None:
         self.busy_ns = 0
         self.total_ns = 0
+        self.stolen_ns = 0
 
     def read(self) -> BusyTime:
-        return BusyTime(self.busy_ns, self.total_ns)
+        return BusyTime(self.busy_ns, self.total_ns, self.stolen_ns)
 
 
 @pytest.fixture
@@ -311,6 +312,18 @@ def test_losses_and_illegal_settings_are_in_the_next_record(
     assert record.lost == {"invalid-setting:pue": 1, "invalid-units": 2}
     assert record.energy_microjoules == {"cpu": None, "gpu": None, "ram": None}
     assert "pue" in complaints[0]
+
+
+def test_a_window_with_stolen_time_says_so(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = [time.perf_counter_ns()]
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns[0])
+    recording = recorder(MemorySubject([one_look()]), [FixedMeter("cpu", 5)], home=str(tmp_path))
+    now_ns[0] += SECOND_NS
+    host.busy_ns, host.stolen_ns, host.total_ns = 8 * SECOND_NS, SECOND_NS, 16 * SECOND_NS
+    recording.close()
+    assert [dict(record.lost) for record in recorded(tmp_path) if record.lost] == [{"cpu-steal": 1}]
 
 
 def test_nothing_done_writes_nothing(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:

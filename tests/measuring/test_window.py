@@ -67,3 +67,15 @@ def test_idle_energy_is_not_in_the_energy_per_cpu_second() -> None:
     window.add_delta(KEY, Delta(cpu_ns=2 * SECOND_NS))
     assert window.joules_per_cpu_second() == 3.0
     assert Window(START_NS, 0, SECOND_NS).joules_per_cpu_second() is None
+
+
+@pytest.mark.parametrize(("stolen_part", "counted"), [(0.0, 0), (0.05, 0), (0.051, 1), (1.0, 1)])
+def test_a_window_of_which_more_than_a_twentieth_was_stolen_says_so_once(
+    stolen_part: float, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: 10 * SECOND_NS)
+    window = Window(START_NS, 0, SECOND_NS)
+    for _ in range(10):
+        window.stolen_ns += round(stolen_part * SECOND_NS)
+    window.end(START_NS + 10 * SECOND_NS)
+    assert window.lost.get("cpu-steal", 0) == counted

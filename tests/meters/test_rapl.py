@@ -145,6 +145,30 @@ def test_memory_with_an_unreadable_socket_is_modelled(tree: PowercapTree) -> Non
     assert detect(tree)["ram"].method == Method("estimated", "ram-model")
 
 
+@pytest.mark.parametrize("with_memory", [(), (0,), (1,), (0, 2)])
+def test_memory_is_modelled_unless_every_socket_shows_it(tree: PowercapTree, with_memory: tuple[int, ...]) -> None:
+    """The memory of some sockets is not the memory of the host."""
+    for number in range(3):
+        socket_with(tree, number, 1_000 * (number + 1), "core", *(("dram",) if number in with_memory else ()))
+    found = detect(tree)
+    assert found["cpu"].method == Method("measured", "rapl")
+    assert found["ram"].method == Method("estimated", "ram-model")
+
+
+def test_dies_with_memory_of_their_own_are_the_memory(tree: PowercapTree) -> None:
+    dies = [tree.add(f"package-{socket}-die-{die}") for socket in range(2) for die in range(2)]
+    for number, die in enumerate(dies):
+        die.set(1_000 * JOULE * (number + 1))
+    *first, last = [die.add("dram") for die in dies]
+    ram = detect(tree)["ram"]
+    assert ram.method == Method("measured", "rapl-dram")
+    for zone in (*first, last):
+        zone.advance(JOULE)
+    assert ram.read(1.0, 0.5) == 4 * JOULE
+    last.lose()
+    assert detect(tree)["ram"].method == Method("estimated", "ram-model")
+
+
 def test_energy_used_during_detection_is_counted(tree: PowercapTree) -> None:
     package, dram = socket_with(tree, 0, 1_000, "dram")
     early = hardware.read_counters(tree.root)
@@ -570,10 +594,11 @@ def test_live_unequal_sockets_mirrored_dies_and_nested_memory(tree: PowercapTree
     dies = tuple(tree.add(f"package-0-die-{die}") for die in range(2))
     for die in dies:
         die.set(3_000 * JOULE)
+    dram_of_dies = dies[0].add("dram")
     small, core, dram = socket_with(tree, 1, 50_000, "core", "dram")
     large, other_dram = socket_with(tree, 2, 90_000, "dram")
     psys = tree.add("psys")
-    watts = {dies: 120.0, small: 15.0, core: 9.0, dram: 3.0, large: 380.0, other_dram: 11.0, psys: 700.0}
+    watts = {dies: 120.0, dram_of_dies: 5.0, small: 15.0, core: 9.0, dram: 3.0, large: 380.0, other_dram: 11.0, psys: 700.0}
     found = detect(tree)
     load = PowercapLoad(watts)
     totals = Counter[str]()
@@ -583,7 +608,7 @@ def test_live_unequal_sockets_mirrored_dies_and_nested_memory(tree: PowercapTree
             totals.update({name: found[name].read(0.002, 0.5) or 0 for name in ("cpu", "ram")})
     totals.update({name: found[name].read(0.002, 0.5) or 0 for name in ("cpu", "ram")})
     assert error_of("packages", totals["cpu"], load.used_uj(dies[0], small, large)) <= 0.001
-    assert error_of("memory", totals["ram"], load.used_uj(dram, other_dram)) <= 0.001
+    assert error_of("memory", totals["ram"], load.used_uj(dram_of_dies, dram, other_dram)) <= 0.001
 
 
 def test_live_file_gone_and_back(tree: PowercapTree) -> None:

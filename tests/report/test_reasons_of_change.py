@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ecoia.factors import FactorSet
+from ecoia.methods import SERVER_SHARE, Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
@@ -17,6 +18,7 @@ from support.records import LOAD, RAPL, kwh, record
 from support.settings import make_settings
 
 GRAMS_PER_KWH = 40
+ZEN3 = SERVER_SHARE["zen3"]
 GRID = FactorSet([factor("FRA", year, GRAMS_PER_KWH) for year in (2026, 2027)])
 BEFORE, NOW, LATER = "2026-08-05T10:00", "2026-11-05T10:00", "2027-01-05T10:00"
 MICROGRAMS_PER_KWH = GRAMS_PER_KWH * 1_000_000
@@ -94,8 +96,11 @@ def test_a_service_of_calls_alone_comes_as_an_entry(tmp_path: Path) -> None:
     assert terms(report)["bot"] == {"entry": pytest.approx(report.footprint.co2e_api.value * 1e9)}
 
 
-def test_another_meter_is_a_change_of_method(tmp_path: Path) -> None:
-    report = built(tmp_path, work(BEFORE, methods={"cpu": LOAD}), work(NOW, 3))
+@pytest.mark.parametrize(
+    ("before", "now"), [(LOAD, RAPL), (LOAD, SERVER_SHARE["zen3"]), (SERVER_SHARE["amd"], SERVER_SHARE["zen3"])]
+)
+def test_another_meter_is_a_change_of_method(tmp_path: Path, before: Method, now: Method) -> None:
+    report = built(tmp_path, work(BEFORE, methods={"cpu": before}), work(NOW, 3, methods={"cpu": now}))
     assert terms(report) == {"vadore": {"method": MICROGRAMS_PER_KWH}}
 
 

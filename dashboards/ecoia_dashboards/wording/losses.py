@@ -24,6 +24,7 @@ LOST = {
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
     "mlflow-server-unmeasured": N_("serveurs de modèles MLflow qui n’ont pas pu être mesurés"),
+    "cpu-steal": N_("fenêtres où l’hyperviseur a donné plus de 5 %% du temps de processeur à d’autres machines virtuelles"),
     "host-load-unread": N_("lectures manquées de la charge de la machine, supposée constante"),
     "host-scope-taken": N_("processus sans énergie propre : un autre compte déjà toute la machine"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),

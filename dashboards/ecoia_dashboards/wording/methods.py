@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecoia.methods import SERVER_SHARE_RAM
 from ecoia_dashboards.wording.marking import N_
 
 STATUSES = {
@@ -18,6 +19,8 @@ STATUS_MEANINGS = {
     "missing": N_("ni lu ni calculé : inconnu, et non pas nul"),
 }
 
+_SHARE_OF_MEMORY = N_("mémoire au-delà de la part du serveur, modélisée à la prise")
+
 METHODS = {
     "rapl": N_("compteur du processeur (RAPL)"),
     "rapl-dram": N_("compteur de la mémoire (RAPL)"),
@@ -25,6 +28,25 @@ METHODS = {
     "nvml-power": N_("puissance de la carte graphique, lue dix fois par seconde (NVML)"),
     "nvml-mig-share": N_("part d’une carte graphique, selon ses tranches de calcul (NVML)"),
     "amdsmi": N_("compteur de la carte graphique (AMD SMI)"),
+    "server-share:haswell": N_("part d’un serveur Intel Haswell, modélisée à la prise"),
+    "server-share:broadwell": N_("part d’un serveur Intel Broadwell, modélisée à la prise"),
+    "server-share:skylake": N_("part d’un serveur Intel Skylake, modélisée à la prise"),
+    "server-share:cascadelake": N_("part d’un serveur Intel Cascade Lake, modélisée à la prise"),
+    "server-share:icelake": N_("part d’un serveur Intel Ice Lake, modélisée à la prise"),
+    "server-share:sapphirerapids": N_("part d’un serveur Intel Sapphire Rapids, modélisée à la prise"),
+    "server-share:emeraldrapids": N_("part d’un serveur Intel Emerald Rapids, modélisée à la prise"),
+    "server-share:graniterapids": N_("part d’un serveur Intel Granite Rapids, modélisée à la prise"),
+    "server-share:zen1": N_("part d’un serveur AMD Zen, modélisée à la prise"),
+    "server-share:zen2": N_("part d’un serveur AMD Zen 2, modélisée à la prise"),
+    "server-share:zen3": N_("part d’un serveur AMD Zen 3, modélisée à la prise"),
+    "server-share:zen4": N_("part d’un serveur AMD Zen 4, modélisée à la prise"),
+    "server-share:zen5": N_("part d’un serveur AMD Zen 5, modélisée à la prise"),
+    "server-share:neoverse-n1": N_("part d’un serveur Arm Neoverse N1, modélisée à la prise"),
+    "server-share:intel": N_("part d’un serveur Intel de génération inconnue, modélisée à la prise"),
+    "server-share:amd": N_("part d’un serveur AMD de génération inconnue, modélisée à la prise"),
+    "server-share:arm": N_("part d’un serveur Arm de génération inconnue, modélisée à la prise"),
+    "server-share:generic": N_("part d’un serveur inconnu, modélisée à la prise"),
+    **{method.name: _SHARE_OF_MEMORY for method in SERVER_SHARE_RAM.values()},
     "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
     "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
     "ram-model": N_("modèle de la mémoire"),

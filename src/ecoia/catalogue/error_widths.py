@@ -13,6 +13,9 @@ GSD: Mapping[str, float] = {
     "calibration": 1.10,  # a wall factor of the site whose own spread is not given
     "model": 1.5,  # a load or memory model of known hardware
     "generic-model": 2.0,  # a load model of an unknown processor: wider than TDP's 1.5, by our judgement
+    "server-share": 1.5,  # a virtual machine's share of a server of a known generation, at the wall
+    "server-share-vendor": 1.6,  # the same where only the processor's maker is known
+    "server-share-generic": 1.75,  # the same where not even that is known
     "declared": 1.5,  # energy entered by hand: no better than a model, by our judgement
     "pue-measured": 1.03,
     "pue-declared": 1.10,
@@ -28,3 +31,6 @@ GSD: Mapping[str, float] = {
     "own": 1.05,  # the deviation of one service and phase by itself, by our judgement
 }
 """Geometric standard deviation of each source of error, unless the organisation chose another."""
+
+LISTED_WHERE_USED = frozenset({"server-share", "server-share-vendor", "server-share-generic"})
+"""Sources that a report lists only if its figures have them: they came later, and earlier reports must not change a byte."""

@@ -29,7 +29,7 @@ from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
-from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.semconv import MISSING
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,11 +150,16 @@ def _catalogue(settings: Settings) -> Iterator[Check]:
 
 def _calibrations(settings: Settings, calibrations: Sequence[Calibration]) -> Iterator[Check]:
     """Give the wall factors that reports apply to this instance's energy today."""
+    from ecoia import meters
+    from ecoia.methods import AT_WALL, error_class
+
     if settings.wattmeter:
         return  # it measures at the plug already
     today = datetime.now(ZoneInfo(settings.timezone)).date()
     lacking = []
-    for component in COMPONENTS:
+    for component, method in meters.methods(meters.detect(settings)).items():
+        if error_class(method.status, method.name) in AT_WALL:
+            continue  # its model gives the energy at the wall already
         found = next((each for each in calibrations if each.covers(component, settings.instance, today)), None)
         if found is None:
             lacking.append(component)

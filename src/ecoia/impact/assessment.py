@@ -29,7 +29,7 @@ from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.sites import figures_used, site_ratios
 from ecoia.impact.uncertainty import Estimate, Interval
-from ecoia.methods import error_class
+from ecoia.methods import AT_WALL, error_class
 from ecoia.records import Row
 from ecoia.semconv import COMPONENTS
 from ecoia.units import kwh
@@ -37,7 +37,7 @@ from ecoia.units import kwh
 if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
     from ecoia.catalogue import Calibration, Contract, Site, SiteFigure
 
-_NOT_CALIBRATED = ("declared", "wattmeter")
+_NOT_CALIBRATED = AT_WALL | {"declared"}
 """Classes of error of methods that no wall factor applies to."""
 
 BearerAtSite = tuple[Bearer, int]
@@ -56,7 +56,7 @@ class Impact:
         boundary: How much of the energy has a PUE: all (``site``), some (``part``) or none (``it``).
         factors_used: Emission factors applied, sorted.
         reason: Why there is no CO2e: ``no-data``, ``not-measured``, ``no-zone``, ``no-factor`` or ``factor-gap``.
-        energy_at_wall_microjoules: The part of the energy that is calibrated or was read at the plug.
+        energy_at_wall_microjoules: The part of the energy that is calibrated, or that its method gives at the wall.
         calibrations_used: Calibrations applied, in the order given.
         energy_components: Energy of components, in kWh.
         energy_it: Energy at the wall, before the building, in kWh.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.impact.sites import FigureIndexes, SiteRatios
 from ecoia.impact.uncertainty import Cell
-from ecoia.methods import error_class
+from ecoia.methods import AT_WALL, error_class
 from ecoia.semconv import DECLARED
 from ecoia.units import MICROJOULES_PER_KWH, kwh
 
@@ -147,8 +147,8 @@ class EnergyCell:
 
     @property
     def at_wall(self) -> bool:
-        """Whether its energy is known at the wall: calibrated, or read at the plug."""
-        return self.calibration is not None or self.error_class == "wattmeter"
+        """Whether its energy is known at the wall: by a calibration, or because its method gives it there."""
+        return self.calibration is not None or self.error_class in AT_WALL
 
     @property
     def wall_bias(self) -> float:

@@ -25,7 +25,7 @@ class AssessmentParameters:
             cover IT equipment only.
         timezone: Civil time in which a row's day is taken.
         calibrations: Wall factors of the site. At most one covers a component of an instance on a day. They apply to
-            counters and models, not to energy that was declared or read at the plug.
+            counters and models of components, not to energy that was declared or is at the wall already (``methods.AT_WALL``).
         sites: Where instances are, with zone, PUE, WUE and water factor. An instance is in one site at most. On a day for
             which its site has no PUE, its figures cover IT equipment only, whatever ``pue`` is.
         contracts: Contracted electricity. Together they cover a use once at most; the rest has the factor of its zone.

@@ -39,6 +39,7 @@ class Allocation:
         allocated_microjoules: The part of ``metered_microjoules`` that was allocated.
         users: Weights of process ids in the energy of devices, as far as their driver reports them.
         shared_devices: Devices allocated whole although other processes used them too.
+        stolen_part: Part of the host's CPU time, 0 to 1, that a hypervisor gave to other guests.
         lost: Readings that failed and other gaps, by cause.
     """
 
@@ -48,6 +49,7 @@ class Allocation:
     allocated_microjoules: int = 0
     users: Counter[int] = field(default_factory=Counter)
     shared_devices: set[str] = field(default_factory=set)
+    stolen_part: float = 0.0
     lost: Counter[str] = field(default_factory=Counter)
 
 
@@ -136,6 +138,7 @@ class Allocator:
         self._wall_ns = wall_ns
         records_idle = self._held_idle_lock_throughout()
         shares = self._host_share.read(wall_ns, elapsed_ns, cpu_ns, allocation.lost)
+        allocation.stolen_part = shares.stolen_part
         loads = {HOST: shares.host.load, GROUP: shares.group.load, DEVICES: shares.host.load}
         for meter, reading in self._readings.read(wall_ns, loads, allocation.lost):
             if not self._nothing:

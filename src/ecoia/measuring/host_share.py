@@ -30,10 +30,14 @@ class CpuShare(NamedTuple):
 
 
 class CpuShares(NamedTuple):
-    """``CpuShare`` of the host and of the process's control group."""
+    """``CpuShare`` of the host and of the process's control group.
+
+    ``stolen_part`` is the part of the host's possible CPU time, 0 to 1, that a hypervisor gave to other guests meanwhile.
+    """
 
     host: CpuShare
     group: CpuShare
+    stolen_part: float
 
 
 class HostShare:
@@ -48,8 +52,8 @@ class HostShare:
 
     def __init__(self, wall_ns: int, busy: BusyTime, group: ControlGroup, *, reads_group: bool) -> None:
         self._readings = [(wall_ns, busy)]
-        # (busy time, possible time, over how long). Until the first reading, assume a fully busy host, so we under-claim.
-        self._last_view_ns = (hardware.cpu_count(), hardware.cpu_count(), 1)
+        # (busy, possible and stolen time, over how long). Until the first reading, assume a fully busy host, so we under-claim.
+        self._last_view_ns = (hardware.cpu_count(), hardware.cpu_count(), 0, 1)
         self._group = group
         self._reads_group = reads_group
         self._group_cpu_ns = group.cpu_usage_ns()
@@ -65,20 +69,23 @@ class HostShare:
             cpu_ns: CPU time that the process used since then, ecoia's own included.
             lost: Counts a host whose CPU time cannot be read.
         """
-        busy_ns, possible_ns = self._host_time(wall_ns, elapsed_ns, lost)
-        # The kernel counts the host in ticks and us in nanoseconds: the host used at least what we used.
-        busy_ns = max(busy_ns, cpu_ns)
+        busy_ns, possible_ns, stolen_ns = self._host_time(wall_ns, elapsed_ns, lost)
+        # The kernel counts the host in ticks and us in nanoseconds: the host used at least what we used. Some kernels count
+        # stolen time as ours, though never as the host's.
+        busy_ns = max(busy_ns, cpu_ns * busy_ns // (busy_ns + stolen_ns) if stolen_ns else cpu_ns)
+        stolen_part = min(stolen_ns / max(possible_ns, 1), 1.0)
         host = CpuShare(min(busy_ns / max(possible_ns, busy_ns, 1), 1.0), min(cpu_ns / (busy_ns or 1), 1.0))
         now_ns, before_ns = self._group.cpu_usage_ns() if self._reads_group else None, self._group_cpu_ns
         self._group_cpu_ns = now_ns
         if now_ns is None or before_ns is None:
-            return CpuShares(host, host)
+            return CpuShares(host, host, stolen_part)
         group_ns = max(now_ns - before_ns, cpu_ns)
-        group = CpuShare(min(group_ns / (self.cpus * elapsed_ns), 1.0), cpu_ns / group_ns if group_ns else 0.0)
-        return CpuShares(host, group)
+        ran_ns = min(group_ns, busy_ns) if stolen_ns else group_ns
+        group = CpuShare(min(ran_ns / (self.cpus * elapsed_ns), 1.0), cpu_ns / group_ns if group_ns else 0.0)
+        return CpuShares(host, group, stolen_part)
 
-    def _host_time(self, wall_ns: int, elapsed_ns: int, lost: Counter[str]) -> tuple[int, int]:
-        """Return the CPU time in ns that the host used, and could have used, since the last reading."""
+    def _host_time(self, wall_ns: int, elapsed_ns: int, lost: Counter[str]) -> tuple[int, int, int]:
+        """Return the CPU time in ns that the host used, could have used, and was not given, since the last reading."""
         readings = self._readings
         while len(readings) > 1 and wall_ns - readings[1][0] >= _VIEW_NS:
             del readings[0]
@@ -90,11 +97,13 @@ class HostShare:
         else:
             view_ns = max(wall_ns - began_ns, 1)
             possible_ns = now.total_ns - before.total_ns or hardware.cpu_count() * view_ns
-            self._last_view_ns = max(now.busy_ns - before.busy_ns, _HOST_TICK_NS), possible_ns, view_ns
+            stolen_ns = max(now.stolen_ns - before.stolen_ns, 0)
+            self._last_view_ns = max(now.busy_ns - before.busy_ns, _HOST_TICK_NS), possible_ns, stolen_ns, view_ns
             if wall_ns - readings[-1][0] >= _VIEW_NS:
                 readings.append((wall_ns, now))
-        busy_ns, possible_ns, view_ns = self._last_view_ns
-        return busy_ns * elapsed_ns // view_ns, possible_ns * elapsed_ns // view_ns
+        *times_ns, view_ns = self._last_view_ns
+        busy_ns, possible_ns, stolen_ns = (time_ns * elapsed_ns // view_ns for time_ns in times_ns)
+        return busy_ns, possible_ns, stolen_ns
 
 
 def busy_time_at_start(start: StartReadings) -> BusyTime:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from ecoia import losses
 from ecoia.measuring.subject import Delta, RecordKey, add_known
+from ecoia.meters.hardware import MOST_STOLEN
 from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
 
@@ -32,6 +33,7 @@ class Window:
         cpu_ns: CPU time by kind of record, spans excepted.
         allocated: Microjoules of the host's meters that were allocated to the subject.
         metered: Microjoules that the same meters read.
+        stolen_ns: Part of its time, averaged over the host's CPUs, that a hypervisor gave to other guests.
         lost: Losses by cause.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
 
@@ -53,6 +55,7 @@ class Window:
         self.cpu_ns: Counter[str] = Counter()
         self.allocated = 0
         self.metered = 0
+        self.stolen_ns = 0
         self.lost: Counter[str] = Counter()
         self.shared_devices: set[str] = set()
 
@@ -90,4 +93,6 @@ class Window:
         if abs(jump_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000):  # NTP steers clocks by up to 0.05 %
             self.start_utc_ns = max(now_utc_ns - elapsed_ns, 0)
             self.lost[losses.CLOCK_STEP] += 1
+        if self.stolen_ns > MOST_STOLEN * elapsed_ns:
+            self.lost[losses.CPU_STEAL] += 1
         return max(now_utc_ns, self.start_utc_ns)

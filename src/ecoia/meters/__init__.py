@@ -48,7 +48,7 @@ def detect(
     its background thread.
 
     Args:
-        settings: The settings, for ``wattmeter``.
+        settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
         early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules). The first reading
             starts there, so it includes the time that detection takes.
         root: Folder that holds ``/proc`` and ``/sys``.
@@ -69,13 +69,32 @@ def detect(
 
     ours = pids or _this_process
 
+    cpu = _first(lambda: rapl.meter("cpu", root, early_counters), lambda: _modelled_cpu(settings, root, group))
     return Detected(
         {
-            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root, group)),
+            "cpu": cpu,
             "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours, early_counters)),
-            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root, group)),
+            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group)),
         }
     )
+
+
+def _modelled_cpu(settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
+    """Return the model of the CPU: of a guest, its share of the server. A guest is never charged whole sockets."""
+    from ecoia.meters import codecarbon_adapter, processor, server_share
+
+    if processor.is_guest(root):
+        return server_share.cpu_meter(settings.vcpu_threads, root, group)
+    return codecarbon_adapter.load_meter(root, group)
+
+
+def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
+    """Return the model of the memory: of a guest, what its share of the server does not include, unless counters read its CPU."""
+    from ecoia.meters import codecarbon_adapter, processor, rapl, server_share
+
+    if processor.is_guest(root) and not isinstance(cpu, rapl.RaplMeter):
+        return server_share.ram_meter(settings.vcpu_threads, root, group)
+    return codecarbon_adapter.ram_meter(root, group)
 
 
 def _this_process() -> Collection[int]:
@@ -102,10 +121,10 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
     """Return for each component the method in use, the reason for it, and how to get a better one.
 
     Args:
-        settings: The settings, for ``wattmeter``.
+        settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
         root: Folder that holds ``/proc`` and ``/sys``.
     """
-    from ecoia.meters import codecarbon_adapter
+    from ecoia.meters import codecarbon_adapter, server_share
 
     explain = {
         "cpu": codecarbon_adapter.explain_cpu,
@@ -118,6 +137,8 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
         absence = found.absent.get(component)
         if absence is not None:
             why, remedy = absence.why, absence.remedy
+        elif method in server_share.METHODS:
+            why, remedy = server_share.explain(component, settings.vcpu_threads, root)
         elif settings.wattmeter:
             from ecoia.meters import wattmeter
 

@@ -18,12 +18,19 @@ ROOT = Path("/")
 _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other display, processing accelerator
 NVIDIA, AMD = "0x10de", "0x1002"  # vendor ids on the PCI bus
 
+MOST_STOLEN = 0.05
+"""Part of its CPU time, 0 to 1, that a hypervisor may give to other guests before ecoia counts it and says so."""
+
 
 class BusyTime(NamedTuple):
-    """CPU time of the whole host since boot, in nanoseconds over all CPUs."""
+    """CPU time of the whole host since boot, in nanoseconds over all CPUs.
+
+    ``stolen_ns`` is the part of ``total_ns`` that a hypervisor gave to other guests while this one had work; it isn't busy.
+    """
 
     busy_ns: int
     total_ns: int
+    stolen_ns: int = 0
 
 
 def host_busy_time(root: Path = ROOT) -> BusyTime:
@@ -51,7 +58,7 @@ def parse_stat(text: bytes) -> BusyTime:
     fields = text.partition(b"\n")[0].split(None, 9)[1:9]
     user, nice, system, idle, iowait, irq, softirq, steal = [*map(int, fields), *(0,) * (8 - len(fields))]
     busy = user + nice + system + irq + softirq
-    return BusyTime(busy * _TICK_NS, (busy + idle + iowait + steal) * _TICK_NS)
+    return BusyTime(busy * _TICK_NS, (busy + idle + iowait + steal) * _TICK_NS, steal * _TICK_NS)
 
 
 def cpu_model(root: Path = ROOT) -> str:

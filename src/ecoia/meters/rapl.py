@@ -204,7 +204,7 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
     ``psys`` includes the packages, so it is left out. ``core`` and ``uncore`` are inside the package. A package that both the
     MSR and the MMIO interface show is taken once (MSR), and so are dies that mirror one counter. ``dram`` zones are found by
     path, nested or not, so each socket's counts. If a package exists but can't be read, both lists are empty: half of a host
-    is not its energy.
+    is not its energy. Likewise there are no DRAM zones unless every package has one, and all can be read.
 
     Args:
         root: Folder that holds ``/sys``.
@@ -226,9 +226,9 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
                 dram[key] = file
     if not packages or not all(str(file) in counted for file in packages.values()):
         return [], []
-    memory = list(dram.values())
-    # If one memory zone can't be read, use none.
-    return _without_mirrors(packages, counted), memory if all(str(file) in counted for file in memory) else []
+    kept, memory = _without_mirrors(packages, counted), list(dram.values())
+    complete = len(memory) >= len(kept) and all(str(file) in counted for file in memory)
+    return kept, memory if complete else []
 
 
 def _zone_name(file: Path) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ecoia.catalogue.error_widths import GSD
+from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet, FactorUse
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
 from ecoia.impact.hosted import Hypotheses
+from ecoia.methods import error_class
 from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,
@@ -111,7 +112,18 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
 
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     """List the standard deviation of every source of error, in the table's order."""
-    return tuple(DeviationInUse(name, context.known.gsd[name], default) for name, default in GSD.items())
+    used = {
+        error_class(*method)
+        for period in context.assessed
+        for strands in period.strands.values()
+        for strand in strands
+        for method in strand.methods
+    }
+    return tuple(
+        DeviationInUse(name, context.known.gsd[name], default)
+        for name, default in GSD.items()
+        if name not in LISTED_WHERE_USED or name in used or context.known.gsd[name] != default
+    )
 
 
 def equivalences(context: Context, footprint: Footprint) -> tuple[EquivalenceUsed, ...]:

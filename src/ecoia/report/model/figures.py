@@ -40,8 +40,8 @@ class Measure:
     ``energy_components_microjoules`` is the exact sum of the journal's records, before any factor. ``energy`` is
     ``energy_components`` x wall factor x PUE. ``boundary`` says whether a PUE was applied: ``site`` (to all), ``part`` (to some),
     or ``it`` (to none: the building is left out). ``co2e`` is CO2e of use (``co2e_operational``); ``Footprint`` adds the making
-    of machines and hosted models. ``energy_at_wall_microjoules`` is the part of the exact sum that is calibrated or was read at
-    the plug; the rest leaves out power supplies, fans, disks and network.
+    of machines and hosted models. ``energy_at_wall_microjoules`` is the part of the exact sum that is calibrated, or that its
+    method gives at the wall; the rest leaves out power supplies, fans, disks and network.
     """
 
     energy_components_microjoules: int
