@@ -1073,6 +1073,18 @@ def test_signature_kind_and_name_are_kept(engine: QuietEngine, function: Callabl
     )
 
 
+def test_defaults_are_kept(engine: QuietEngine) -> None:
+    def function(a: int, b: int = 2, /, *, c: int = 3) -> tuple[int, int, int]:
+        return a, b, c
+
+    measured = ecoia.track(service="a")(function)
+    assert measured.__defaults__ == function.__defaults__ == (2,)
+    assert measured.__kwdefaults__ == function.__kwdefaults__ == {"c": 3}
+    assert inspect.getfullargspec(measured).varargs == "args", "its own code, which takes anything"
+    assert (measured(1), measured(1, 4, c=5)) == ((1, 2, 3), (1, 4, 5))
+    assert ecoia.track(service="a")(len).__defaults__ is None
+
+
 def test_a_decorated_function_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(module_level)) is module_level  # noqa: S301 - our own bytes
 
@@ -1160,6 +1172,12 @@ def test_a_callable_object_keeps_its_methods(engine: QuietEngine) -> None:
 def test_what_cannot_be_called_is_refused(thing: Any) -> None:
     with pytest.raises(UsageError, match=r"decorates functions and methods.*decorate its methods"):
         ecoia.track(service="a")(thing)
+
+
+@pytest.mark.parametrize("thing", [burn, dict, len, functools.partial(burn), property(burn), staticmethod(burn)])
+def test_a_decorator_without_parentheses_is_refused_where_it_is_written(thing: Any) -> None:
+    with pytest.raises(UsageError, match=r"write @ecoia.track\(\) above"):
+        ecoia.track(thing)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))

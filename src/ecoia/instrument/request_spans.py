@@ -50,10 +50,6 @@ class RequestSpan(Span):
     about: Any
     find: FindLabel
 
-    def __deepcopy__(self, _: Any) -> RequestSpan:
-        """Return itself: an application may copy the request that holds it."""
-        return self
-
     def found(self, last: bool = False) -> Label | None:
         """Return the label as far as it is known. Never raises; an error in ``find`` is counted as lost (``route-unread``).
 

@@ -16,8 +16,11 @@ from time import thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 from ecoia import losses
+from ecoia.semconv import PHASE_UNSPECIFIED
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from ecoia.instrument.mlflow_run import Run
 
 MAX_COUNT = 10**15
@@ -48,6 +51,21 @@ class Label:
         self.phase = phase
         self.endpoint = endpoint
         self.model_version = model_version
+
+    @property
+    def _arguments(self) -> dict[str, str | None]:
+        """The arguments of ``track`` that give this label."""
+        return {name: getattr(self, name) for name in ("service", "phase", "endpoint", "model_version")}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Become None in a pickle (``wrapping`` says why)."""
+        return type(None), ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self
 
 
 class Counters:
@@ -260,6 +278,16 @@ class Span:
             return
         self._state.events.append((self._counters, "quality", (name, number)))
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self  # an application may copy the request that holds it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Become a span that keeps nothing: in another process, this one is not open."""
+        return no_span, ()
+
     def _settle(self, last: bool = False) -> None:
         """Decide the label now. Does nothing here: all spans but a ``RequestSpan`` begin with their label."""
 
@@ -301,6 +329,11 @@ class NoSpan(Span):
         """Ignore the figure."""
 
 
+def no_span() -> NoSpan:
+    """Return the span that stands in where none is open."""
+    return _NO_SPAN
+
+
 class CpuAccount:
     """CPU time of one span so far, including what it calls and hands on, readable before its window is closed.
 
@@ -335,3 +368,9 @@ def checked_count(number: Any) -> int | None:
 def short_text(value: Any) -> str:
     """Return a name that the host gave in the form that the journal can hold: 120 characters at most, valid UTF-8."""
     return str(value)[:120].encode("utf-8", "replace").decode("utf-8")
+
+
+_NO_SPAN = NoSpan()
+_NO_SPAN._counters = Counters(Label(None, PHASE_UNSPECIFIED, None, None), None)
+_NO_SPAN.parent = None
+_NO_SPAN.ended = True

@@ -6,7 +6,7 @@ Nothing here may raise into measured code: problems are counted. ``switching`` a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from sys import _getframe
 from time import perf_counter_ns, thread_time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
@@ -17,7 +17,7 @@ from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.handoff import follow_tasks
 from ecoia.instrument.labels import bounded_label, known_labels, problem_with
-from ecoia.instrument.spans import BlockSpan, Counters, Label, NoSpan, Span, ThreadState, short_text
+from ecoia.instrument.spans import BlockSpan, Span, ThreadState, no_span, short_text
 from ecoia.instrument.steps import CO_SUSPENDS
 from ecoia.instrument.switching import (
     LONG_SPAN_NS,
@@ -41,10 +41,7 @@ from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NO_SPAN = NoSpan()
-_NO_SPAN._counters = Counters(Label(None, PHASE_UNSPECIFIED, None, None), None)
-_NO_SPAN.parent = None
-_NO_SPAN.ended = True
+_NO_SPAN = no_span()
 
 
 def current() -> Span:
@@ -74,7 +71,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
         model_version: Version of the model that served.
 
     Raises:
-        UsageError: A literal in the calling code is illegal. A value that is only known at run time (from the environment, a
+        UsageError: A function or class took the place of ``service``, as ``@ecoia.track`` without parentheses puts it there; or
+            a literal in the calling code is illegal. Any other value that is only known at run time (from the environment, a
             file) never raises: the problem is counted, and the work is recorded under a corrected id.
 
     Example:
@@ -108,6 +106,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 pass
             else:
                 return
+        if callable(service) or hasattr(service, "__get__"):  # a function, a class, a property: @track without parentheses
+            raise UsageError(f"ecoia.track takes arguments first: write @ecoia.track() above {service!r}")
         problem = problem_with(service, phase, units, endpoint, model_version)
         if problem is None:
             self._label = bounded_label(service, phase, endpoint, model_version)
@@ -126,6 +126,10 @@ class track:  # noqa: N801 - reads as a verb where it is used
             None if model_version is None else short_text(model_version),
             corrected=True,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments: dict[str, Any] = {**self._label._arguments, "units": self._units}
+        return partial(track, **arguments), ()
 
     # with, async with
 

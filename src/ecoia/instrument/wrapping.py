@@ -1,11 +1,19 @@
-"""The wrappers that ``ecoia.track`` puts around functions, coroutines and generators. They keep kind, results and exceptions."""
+"""The wrappers that ``ecoia.track`` puts around functions, coroutines and generators. They keep kind, results and exceptions.
+
+A wrapper can be pickled wherever the plain function can. joblib, Dask, Ray, Spark and MLflow's models use cloudpickle, which
+copies a function of ``__main__`` or of a notebook by value: its code, its closure, and those of its globals that the code names.
+Nothing of ecoia may be among these: it may hold a lock, and another process may have another ecoia, or none. So a wrapper has no
+globals (the names of this module are its builtins), and its label is None in a pickle. A wrapper without a label calls
+``elsewhere``. In the other process, that is the function decorated by the ecoia there, or the plain function if there is none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+import builtins
+from collections.abc import AsyncIterator, Callable, Generator
 from functools import partial
 from time import perf_counter_ns, thread_time_ns
-from types import CodeType, coroutine
+from types import CodeType, FunctionType, coroutine
 from typing import Any
 
 from ecoia import losses
@@ -39,6 +47,8 @@ from ecoia.instrument.switching import (
 Units = float | int | Callable[[Any], float | int] | None
 """Functional units of a decorated call: a number, or a callable on its result."""
 
+_WrapKind = Callable[[Callable[..., Any], Label, Units, Any], Callable[..., Any]]
+
 
 def wrap(function: Callable[..., Any], label: Label, units: Units) -> Callable[..., Any]:
     """Return a measured ``function`` of the same kind: function, coroutine, generator or asynchronous generator.
@@ -50,13 +60,19 @@ def wrap(function: Callable[..., Any], label: Label, units: Units) -> Callable[.
     """
     flags = _code_flags(function)
     if flags & CO_COROUTINE:
-        return _wrap_coroutine(function, label, units)
-    if flags & CO_ASYNC_GENERATOR:
-        return _wrap_async_generator(function, label, units)
-    if flags & CO_GENERATOR:
-        wrapped = _wrap_generator(function, label, units)
-        return coroutine(wrapped) if flags & CO_ITERABLE_COROUTINE else wrapped
-    return _wrap_function(function, label, units)
+        wrap_kind = _wrap_coroutine
+    elif flags & CO_ASYNC_GENERATOR:
+        wrap_kind = _wrap_async_generator
+    elif flags & CO_GENERATOR:
+        wrap_kind = _wrap_generator
+    else:
+        wrap_kind = _wrap_function
+    wrapped = wrap_kind(function, label, units, _Elsewhere(function, label, units))
+    for name in ("__defaults__", "__kwdefaults__"):
+        defaults = getattr(function, name, None)
+        if defaults:
+            setattr(wrapped, name, defaults)
+    return coroutine(wrapped) if flags & CO_ITERABLE_COROUTINE else wrapped
 
 
 def _code_flags(function: Any) -> int:
@@ -69,13 +85,25 @@ def _code_flags(function: Any) -> int:
         return code.co_flags if isinstance(code, CodeType) else 0
 
 
+globals().update({**vars(builtins), **globals()})
+_NO_GLOBALS = {"__name__": __name__, "__builtins__": globals()}
+
+
+def _without_globals(wrap_kind: _WrapKind) -> _WrapKind:
+    """Have the names of this module be builtins in a function and in the wrappers that it makes."""
+    return FunctionType(wrap_kind.__code__, _NO_GLOBALS)
+
+
 # --- functions -----------------------------------------------------------------------------------------------------
 
 
-def _wrap_function(function: Callable[..., Any], label: Label, units: Units) -> Callable[..., Any]:
+@_without_globals
+def _wrap_function(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
     of_run = label.phase != "inference"
 
     def measured(*args: Any, **kwargs: Any) -> Any:
+        if label is None:
+            return elsewhere(*args, **kwargs)
         # switching.start_call and end_call, written out: calling them would cost as much as what they do.
         try:
             state: ThreadState = engine.local.state
@@ -151,8 +179,11 @@ def _give_units(span: Span, units: Units, result: Any) -> None:
 # --- coroutines and generators ---------------------------------------------------------------------------------------
 
 
-def _wrap_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], label: Label, units: Units) -> Callable[..., Any]:
+@_without_globals
+def _wrap_coroutine(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
     async def measured(*args: Any, **kwargs: Any) -> Any:
+        if label is None:
+            return await elsewhere(*args, **kwargs)
         inner = function(*args, **kwargs)
         span = begin(label)
         try:
@@ -194,8 +225,11 @@ def _wrap_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], label: La
     return measured
 
 
-def _wrap_generator(function: Callable[..., Generator[Any, Any, Any]], label: Label, units: Units) -> Callable[..., Any]:
+@_without_globals
+def _wrap_generator(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
     def measured(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        if label is None:
+            return (yield from elsewhere(*args, **kwargs))
         span = begin_steps(label)
         failed = True
         result = None
@@ -216,16 +250,28 @@ def _wrap_generator(function: Callable[..., Generator[Any, Any, Any]], label: La
     return measured
 
 
-def _wrap_async_generator(function: Callable[..., AsyncGenerator[Any, Any]], label: Label, units: Units) -> Callable[..., Any]:
+@_without_globals
+def _wrap_async_generator(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
     async def measured(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        inner = function(*args, **kwargs)
-        span = begin_steps(label)
+        if label is None:
+            import sys
+
+            inner, span = elsewhere(*args, **kwargs), None
+            hooks = sys.get_asyncgen_hooks()  # steps.first_step, written out
+            sys.set_asyncgen_hooks(None, None)
+            step = inner.asend(None)
+            sys.set_asyncgen_hooks(*hooks)
+        else:
+            inner = function(*args, **kwargs)
+            span = begin_steps(label)
+            step = None
         failed = True
         try:
-            step = first_step(inner)
+            if span is not None:
+                step = first_step(inner)
             while True:
                 try:
-                    item = await drive(span, step)
+                    item = await (step if span is None else drive(span, step))
                 except StopAsyncIteration:
                     break
                 try:
@@ -242,10 +288,39 @@ def _wrap_async_generator(function: Callable[..., AsyncGenerator[Any, Any]], lab
             raise
         finally:
             try:
-                await drive(span, inner.aclose())
+                await (inner.aclose() if span is None else drive(span, inner.aclose()))
             finally:
-                finish_anyhow(span, failed)
-                if units is not None and not failed:
-                    _give_units(span, units, None)
+                if span is not None:
+                    finish_anyhow(span, failed)
+                    if units is not None and not failed:
+                        _give_units(span, units, None)
 
     return measured
+
+
+# --- in another process ----------------------------------------------------------------------------------------------
+
+
+class _Elsewhere:
+    """Becomes, where it is unpickled, the function decorated anew; the plain function where that cannot be done."""
+
+    __slots__ = ("_function", "_label", "_units")
+
+    def __init__(self, function: Callable[..., Any], label: Label, units: Units) -> None:
+        self._function = function
+        self._label = label
+        self._units = units
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _decorator_for_elsewhere(), (self._function, {**self._label._arguments, "units": self._units})
+
+
+def _decorator_for_elsewhere() -> Callable[..., Any]:
+    # cloudpickle copies a nested function by value, so this one arrives where ecoia is not installed. It uses nothing private.
+    def decorate(function: Any, arguments: dict[str, Any]) -> Any:
+        try:
+            return __import__("ecoia").track(**arguments)(function)
+        except Exception:  # noqa: BLE001 - no ecoia, or one that knows another ``track``: the program must still run
+            return function
+
+    return decorate
