@@ -44,8 +44,7 @@ def detect(
 ) -> Detected:
     """Find the best meter of each component on this machine. A component that can't be measured is absent, never an error.
 
-    codecarbon (16 MiB, 0.2 s) is loaded only if a model or one of its GPU readers is needed. A measured process calls this in
-    its background thread.
+    A measured process calls this in its background thread.
 
     Args:
         settings: The settings, for ``wattmeter``.
@@ -65,15 +64,15 @@ def detect(
         from ecoia.meters import wattmeter
 
         return wattmeter.detect(settings.wattmeter)
-    from ecoia.meters import codecarbon_adapter, rapl
+    from ecoia.meters import gpu, load_model, ram_model, rapl
 
     ours = pids or _this_process
 
     return Detected(
         {
-            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: codecarbon_adapter.load_meter(root, group)),
-            "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours, early_counters)),
-            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: codecarbon_adapter.ram_meter(root, group)),
+            "cpu": _first(lambda: rapl.meter("cpu", root, early_counters), lambda: load_model.load_meter(root, group)),
+            "gpu": _first(lambda: gpu.meter(root, ours, early_counters)),
+            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: ram_model.ram_meter(root, group)),
         }
     )
 
@@ -105,13 +104,9 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
         settings: The settings, for ``wattmeter``.
         root: Folder that holds ``/proc`` and ``/sys``.
     """
-    from ecoia.meters import codecarbon_adapter
+    from ecoia.meters import gpu, load_model, ram_model
 
-    explain = {
-        "cpu": codecarbon_adapter.explain_cpu,
-        "gpu": codecarbon_adapter.explain_gpu,
-        "ram": codecarbon_adapter.explain_ram,
-    }
+    explain = {"cpu": load_model.explain, "gpu": gpu.explain, "ram": ram_model.explain}
     found = detect(settings, root=root)
     diagnoses = []
     for component, method in methods(found).items():

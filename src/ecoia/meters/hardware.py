@@ -1,4 +1,4 @@
-"""Facts about the host, read cheaply and without codecarbon: CPU model, counts, memory, busy time, control groups, counters.
+"""Facts about the host, read cheaply: CPU model, counts, memory, busy time, control groups, counters.
 
 Every path starts at ``root``, so a test can lay out a file tree as the kernel does.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from ecoia.semconv import CODECARBON_RELEASE, VERSION
 
 ROOT = Path("/")
 
@@ -85,6 +86,13 @@ def socket_count(root: Path = ROOT) -> int:
 
 def host_memory_bytes() -> int:
     """Return the memory of the host in bytes."""
+    try:
+        with open("/proc/meminfo", "rb") as file:  # noqa: PTH123 - this is Linux, where psutil is not loaded for it
+            for line in file:
+                if line.startswith(b"MemTotal:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
     import psutil
 
     return int(psutil.virtual_memory().total)
@@ -222,27 +230,24 @@ def _usage_file(folder: Path) -> Path | None:
         return None
 
 
-def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> bool | None:
-    """Return whether the PCI bus shows a GPU of these vendors; None if the bus isn't visible."""
-    bus = root / "sys/bus/pci/devices"
+def gpu_vendors(root: Path = ROOT) -> frozenset[str] | None:
+    """Return the vendors (``NVIDIA``, ``AMD``, ...) whose GPUs the PCI bus shows; None if the bus isn't visible."""
+    bus = f"{root}/sys/bus/pci/devices"
     try:
-        devices = list(bus.iterdir())
+        devices = os.listdir(bus)  # noqa: PTH208 - a server has hundreds of devices
     except OSError:
         return None
-    for device in devices:
-        try:
-            device_class = (device / "class").read_text(encoding="ascii")[:6]
-            vendor = (device / "vendor").read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if device_class in _DISPLAY_CLASSES and vendor in vendors:
-            return True
-    return False
+    return frozenset(
+        _line(f"{bus}/{device}/vendor") for device in devices if _line(f"{bus}/{device}/class")[:6] in _DISPLAY_CLASSES
+    )
 
 
-def missing_gpu_name(root: Path = ROOT) -> str:
-    """Return why there is no GPU figure: ``no-device`` if the bus shows no GPU, ``no-driver`` if it shows one, else ``none``."""
-    return {True: "no-driver", False: "no-device", None: "none"}[gpu_on_bus(root)]
+def _line(file: str) -> str:
+    try:
+        with open(file, encoding="ascii") as opened:  # noqa: PTH123 - idem
+            return opened.readline().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def powercap_folder(root: Path = ROOT) -> Path:
@@ -279,14 +284,6 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         group: The control group that did the work; None: the group of this process. ``cpu_count`` and ``memory_bytes`` are what
             it may use.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        codecarbon = version("codecarbon")
-    except PackageNotFoundError:
-        codecarbon = "absent"
-    from ecoia.semconv import VERSION
-
     group = group or control_group(root)
     return {
         "cpu_model": cpu_model(root),
@@ -297,5 +294,5 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         "os": platform.system(),
         "python": platform.python_version(),
         "ecoia": VERSION,
-        "codecarbon": codecarbon,
+        "codecarbon": CODECARBON_RELEASE,
     }
