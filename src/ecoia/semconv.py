@@ -15,6 +15,9 @@ CODECARBON_RELEASE = "3.3.2"
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
+IDLE_FILE = "idle.json"
+"""Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
+
 COMPONENTS = ("cpu", "gpu", "ram")
 
 PHASES = ("data-preparation", "training", "fine-tuning", "evaluation", "inference")

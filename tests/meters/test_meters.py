@@ -17,7 +17,7 @@ import pytest
 
 from ecoia import meters
 from ecoia.catalogue.error_widths import GSD
-from ecoia.meters import Detected, Method, amd, hardware, load_model, nvml, ram_model, rapl, wattmeter
+from ecoia.meters import Detected, Method, amd, hardware, load_model, nvidia_driver, nvml, ram_model, rapl, wattmeter
 from ecoia.meters.ram_model import RamMeter
 from ecoia.methods import METHODS, error_class
 from ecoia.semconv import CODECARBON_RELEASE
@@ -58,6 +58,7 @@ def _raise(*_: object, **__: object) -> Any:
 
 def test_a_failing_gpu_layer_leaves_the_gpu_missing(monkeypatch: pytest.MonkeyPatch, tree: PowercapTree) -> None:
     tree.add("package-0").set(1_000_000_000)
+    monkeypatch.setattr(nvidia_driver, "in_sight", lambda: True)
     monkeypatch.setattr(nvml, "detect_gpu", _raise)
     found = meters.detect(load(), root=tree.root)
     assert [meter.component for meter in found] == ["cpu", "ram"]

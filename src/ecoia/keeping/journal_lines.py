@@ -13,7 +13,7 @@ from typing import Protocol
 from ecoia.records import Record, RecordError
 from ecoia.records.refusals import CHECKSUM_MISMATCH, NOT_JSON
 
-_LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
+_LINE_START = rb"[0-9a-f]{8} (?=\{)"
 
 
 class Refuse(Protocol):
@@ -84,7 +84,7 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
 
 def _record_at_end(line: bytes) -> str | None:
     """Return the whole record at the end of a damaged line: where the newline itself was hit, two lines read as one."""
-    for start in _LINE_START.finditer(line, 1):
+    for start in re.compile(_LINE_START).finditer(line, 1):
         try:
             return decode_line(line[start.start() :])
         except ValueError:

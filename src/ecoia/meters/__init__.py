@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
 from ecoia.methods import Method
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DEVICES", "GROUP", "HOST", "Absence", "Detected", "Diagnosis", "Meter", "detect", "diagnose", "methods"]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """One line of ``ecoia doctor``: a component, its method, the reason for it and how to get a better one."""
 
     component: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from ecoia.meters import hardware, nvml
+from ecoia.meters import hardware, nvidia_driver
 from ecoia.meters.meter import Absence, Meter
 from ecoia.methods import NVML_MIG_SHARE, NVML_POWER, Method
 
@@ -21,9 +21,13 @@ def meter(root: Path, pids: Callable[[], Collection[int]], early_counters: Mappi
     Returns:
         A meter, or the reason why there is none.
     """
-    found = nvml.detect_gpu(root, pids, early_counters)
-    if found is not None:
-        return found
+    found: Meter | Absence | None = None
+    if nvidia_driver.in_sight():
+        from ecoia.meters import nvml
+
+        found = nvml.detect_gpu(root, pids, early_counters)
+        if found is not None:
+            return found
     on_bus = hardware.gpu_vendors(root)
     if on_bus is None or hardware.AMD in on_bus:
         from ecoia.meters import amd

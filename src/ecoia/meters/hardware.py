@@ -6,9 +6,7 @@ Every path starts at ``root``, so a test can lay out a file tree as the kernel d
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,12 +57,16 @@ def cpu_model(root: Path = ROOT) -> str:
     """Return the model name of the CPU, or ``unknown``."""
     if sys.platform == "linux":
         try:
-            for line in (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-                name, _, value = line.partition(":")
-                if name.strip() in ("model name", "Model", "cpu model") and value.strip():
-                    return value.strip()
+            # The kernel writes a page for each CPU, and the first one names it: don't read them all.
+            with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    name, _, value = line.partition(":")
+                    if name.strip() in ("model name", "Model", "cpu model") and value.strip():
+                        return value.strip()
         except OSError:
             return "unknown"
+    import platform
+
     return platform.processor() or "unknown"
 
 
@@ -75,13 +77,13 @@ def cpu_count() -> int:
 
 def socket_count(root: Path = ROOT) -> int:
     """Return the number of CPU packages of the host; 1 if the kernel doesn't show it."""
-    packages = set()
-    for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/physical_package_id"):
-        try:
-            packages.add(int(file.read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            continue
-    return max(len(packages), 1)
+    cpus = f"{root}/sys/devices/system/cpu"
+    try:
+        names = os.listdir(cpus)  # noqa: PTH208 - a server has hundreds of CPUs
+    except OSError:
+        return 1
+    found = {_line(f"{cpus}/{name}/topology/physical_package_id") for name in names if name[:3] == "cpu" and name[3:].isdigit()}
+    return max(sum(package.lstrip("-").isdigit() for package in found), 1)
 
 
 def host_memory_bytes() -> int:
@@ -98,8 +100,7 @@ def host_memory_bytes() -> int:
     return int(psutil.virtual_memory().total)
 
 
-@dataclass(frozen=True)
-class ControlGroup:
+class ControlGroup(NamedTuple):
     """Limits of a control group: the strictest of its own and those of the visible groups above it.
 
     Attributes:
@@ -276,6 +277,14 @@ def read_counters(root: Path = ROOT) -> dict[str, int]:
     return counters
 
 
+def _system() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().sysname  # what platform.system() returns, without loading it
+    import platform
+
+    return platform.system()
+
+
 def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
     """Return hardware and software facts for a record: no path, no argument, no user.
 
@@ -291,8 +300,8 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         "memory_bytes": group.memory_bytes or host_memory_bytes(),
         "host_cpu_count": cpu_count(),
         "host_memory_bytes": host_memory_bytes(),
-        "os": platform.system(),
-        "python": platform.python_version(),
+        "os": _system(),
+        "python": sys.version.split()[0],
         "ecoia": VERSION,
         "codecarbon": CODECARBON_RELEASE,
     }

@@ -6,7 +6,7 @@ The figures are codecarbon's, the code is ecoia's. Tests compare both, over all 
 from __future__ import annotations
 
 import math
-import platform
+import os
 from pathlib import Path
 
 from ecoia.meters import hardware
@@ -77,7 +77,7 @@ def _module_count(gib: float) -> int:
 
 
 def _is_arm() -> bool:
-    machine = platform.machine().lower()
+    machine = os.uname().machine.lower() if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "").lower()
     return "arm" in machine or "aarch" in machine
 
 
