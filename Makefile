@@ -80,7 +80,7 @@ wheel-test: $(VENV)/.stamp-dev
 docs: $(VENV)/.stamp-dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --clean
 
-bench: $(VENV)/.stamp-report
+bench: $(VENV)/.stamp-dev
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
 # Four locks: one for running, one for development with the same versions, one for the demo's data, one for uv itself.

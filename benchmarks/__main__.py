@@ -38,6 +38,7 @@ BENCHMARKS = {
     "async": bench_calls.async_calls,
     "import": bench_start.imports,
     "first": bench_start.first_region,
+    "script": bench_start.script,
     "sampler": bench_sampler.busy,
     "memory": bench_sampler.memory,
     "exit": bench_start.exits,

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -46,6 +47,22 @@ with ecoia.track(service="bench", phase="inference"):
     pass
 result["wall_ms"] = (time.perf_counter_ns() - start_ns) / 1e6
 """
+
+_SCRIPT = """
+import time
+{before}
+def work():
+    time.sleep(1)
+{call}
+"""
+_SCRIPTS = {
+    name: _SCRIPT.format(before=before, call=call) + RESIDENT + 'result["resident_mib"] = resident_mib()\n'
+    for name, before, call in (
+        ("bare", "", "work()"),
+        ("ours", "import ecoia", 'ecoia.track(service="bench", phase="training")(work)()'),
+        ("peer", CODECARBON_IMPORT, "track_emissions(offline=True, **offline)(work)()"),
+    )
+}
 
 _PEER_FIRST = (
     CODECARBON_IMPORT
@@ -88,16 +105,21 @@ result["stop_ms"] = (time.perf_counter_ns() - result["stopped_from_ns"]) / 1e6
 _PEER_MOST_SECONDS = 30.0
 
 
-def imports(effort: Effort) -> Iterator[Line]:
-    """Measure ``import ecoia`` in a virtual environment that holds nothing else; bare is the interpreter without the import."""
+@contextmanager
+def _ecoia_alone() -> Iterator[Callable[..., Finished]]:
+    """Yield ``run`` on the interpreter of a virtual environment that holds nothing but ecoia."""
     import ecoia
 
     with tempfile.TemporaryDirectory(prefix="ecoia-bench-venv-") as folder:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        python = Path(folder, "bin/python")
         packages = next(Path(folder, "lib").glob("python*/site-packages"))
         copytree(Path(ecoia.__file__).parent, packages / "ecoia", ignore=ignore_patterns("__pycache__"))
-        alone = partial(run, python=python, environment={"PYTHONPATH": ""})
+        yield partial(run, python=Path(folder, "bin/python"), environment={"PYTHONPATH": ""})
+
+
+def imports(effort: Effort) -> Iterator[Line]:
+    """Measure ``import ecoia`` in a virtual environment that holds nothing else; bare is the interpreter without the import."""
+    with _ecoia_alone() as alone:
         variants = {
             "bare": partial(alone, _IMPORT.format(statement="pass")),
             "ours": partial(alone, _IMPORT.format(statement="import ecoia")),
@@ -130,6 +152,31 @@ def first_region(effort: Effort) -> Iterator[Line]:
     yield Line(
         "first region of a process, cold, wall",
         "ms", figure(runs["ours"], "wall_ms"), 10, figure(runs["peer"], "wall_ms"), "tracker, start, stop",
+    )  # fmt: skip
+
+
+def script(effort: Effort) -> Iterator[Line]:
+    """Measure ecoia's own share of a short script: a function of 1 s, decorated, over the same script without a decorator."""
+    with _ecoia_alone() as alone:
+        variants = {
+            "bare": partial(alone, _SCRIPTS["bare"]),
+            "ours": partial(alone, _SCRIPTS["ours"]),
+            "peer_bare": partial(run, _SCRIPTS["bare"]),
+            "peer": partial(run, _SCRIPTS["peer"]),
+        }
+        interleave(effort, 1, variants)  # compile, and fill the file cache
+        runs = interleave(effort, effort.rounds, variants)
+    ours, bare, peer, peer_bare = runs["ours"], runs["bare"], runs["peer"], runs["peer_bare"]
+    peer_what = "@track_emissions on the function"
+    yield Line(
+        "script of 1 s, CPU of the whole process over bare", "ms", over(_cpu(ours), _cpu(bare), 1e3), 20,
+        over(_cpu(peer), _cpu(peer_bare), 1e3), peer_what,
+        note="the function sleeps; import, detection, records and exit included; environments as for the import",
+        facts={"bare_process_cpu_ms": Figure.of(_cpu(bare)).median * 1e3},
+    )  # fmt: skip
+    yield Line(
+        "script of 1 s, resident memory over bare", "MiB", _resident_over(ours, bare), 8,
+        _resident_over(peer, peer_bare), peer_what,
     )  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def main(mode: str) -> None:
 
     if mode == "base":
         assert importlib.util.find_spec("mlflow") is None
+        assert importlib.util.find_spec("codecarbon") is None, "its presence would switch on callbacks of Hugging Face's Trainer"
         refused = subprocess.run(["ecoia", "report"], capture_output=True, text=True, timeout=60)
         assert refused.returncode != 0 and "ecoia[report]" in refused.stderr, refused.stdout + refused.stderr
         print(f"{len(spans)} span records; no MLflow; 'ecoia report' names the extra to install")

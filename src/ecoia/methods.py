@@ -10,13 +10,12 @@ Example:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """How one component's energy was obtained.
 
     Attributes:

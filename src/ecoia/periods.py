@@ -10,15 +10,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from ecoia.errors import UsageError
 from ecoia.units import NANOSECONDS_PER_SECOND
 
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
 HALF_HOUR_NS = 1800 * NANOSECONDS_PER_SECOND
 DAY_NS = 48 * HALF_HOUR_NS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_QUARTER = re.compile(r"(\d{4})Q([1-4])")
+_QUARTER = r"(\d{4})Q([1-4])"
 
 
 def utc_ns(moment: datetime) -> int:
@@ -123,7 +126,7 @@ class Quarter:
         Raises:
             UsageError: ``text`` is not a quarter, or is outside the years 1970 to 2261 that records can be in.
         """
-        match = _QUARTER.fullmatch(text.strip().upper())
+        match = re.fullmatch(_QUARTER, text.strip().upper())
         if match is None or not 1970 <= int(match[1]) <= 2261:  # what int64 nanoseconds hold
             raise UsageError(f"quarter '{text}' is not readable: write the year, Q and 1 to 4, as in 2026Q4")
         return cls(int(match[1]), int(match[2]))

@@ -9,8 +9,14 @@ from __future__ import annotations
 VERSION = "0.1.0"
 """Version of ecoia, as ``pyproject.toml`` has it."""
 
+CODECARBON_RELEASE = "3.3.2"
+"""Release of codecarbon whose tables and models are ecoia's own: written into records and factor sets, held to it by tests."""
+
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
+
+IDLE_FILE = "idle.json"
+"""Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
 COMPONENTS = ("cpu", "gpu", "ram")
 

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ecoia import limits
 from ecoia.errors import SettingError
@@ -27,7 +24,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9
 """Greatest number that a setting accepts: above any sensible share, size or time, and as seconds within every clock's range."""
 
-_ZONE = re.compile(r"[A-Z]{3}(-[A-Z0-9]{1,8})?")
+_ZONE = r"[A-Z]{3}(-[A-Z0-9]{1,8})?"
 
 
 def slug(text: str) -> str:
@@ -57,7 +54,7 @@ def is_zone(text: object) -> bool:
         >>> is_zone("FRA"), is_zone("USA-TEX"), is_zone("France")
         (True, True, False)
     """
-    return isinstance(text, str) and _ZONE.fullmatch(text) is not None
+    return isinstance(text, str) and re.fullmatch(_ZONE, text) is not None
 
 
 def _zone(value: Any) -> str:
@@ -151,6 +148,14 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
     return check
 
 
+def _host_name() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename  # what socket.gethostname() returns, without loading it
+    import socket
+
+    return socket.gethostname()
+
+
 def default_home() -> str:
     """Return the default home of the journal, in the user's state folder.
 
@@ -174,8 +179,7 @@ def default_exit_seconds() -> float:
     return 10.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting.
 
     Attributes:
@@ -214,22 +218,20 @@ SETTINGS = (
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
-    Setting("instance", _id, lambda: slug(socket.gethostname()), "name of this journal among all (host or pod)"),
+    Setting("instance", _id, lambda: slug(_host_name()), "name of this journal among all (host or pod)"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A setting's value, and its origin (``default``, a file's name, a variable, ``argument``)."""
 
     value: Any
     origin: str
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The value of every setting; each is an attribute too (``settings.zone``).
 
     Attributes:
@@ -297,7 +299,12 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
         for name in ("ecoia.toml", "pyproject.toml"):
             path = candidate / name
             try:
-                data = tomllib.loads(limits.read_bytes(path, limits.SETTINGS_BYTES).decode())
+                text = limits.read_bytes(path, limits.SETTINGS_BYTES).decode()
+                if name == "pyproject.toml" and "ecoia" not in text:
+                    continue
+                import tomllib  # few programs have a file of settings
+
+                data = tomllib.loads(text)
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 continue
             except (OSError, ValueError, RecursionError) as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from ecoia.errors import FactorError
 from ecoia.factors import FILLS, FactorSet, codecarbon_factors, default_factors, ember_factors
+from ecoia.factors.zones import codecarbon_table
 from ecoia.periods import HALF_HOUR_NS
 from support.factor_sets import a_factor, factor, half_hourly, value_at
 from support.records import instant
@@ -23,13 +27,25 @@ PARIS = ZoneInfo("Europe/Paris")
 # ------------------------------------------------------------------------------------------------------- what is built in
 
 
-def test_france_comes_dated_and_sourced_from_codecarbon_in_place() -> None:
+def test_france_comes_dated_and_sourced_from_codecarbons_table() -> None:
     france = next(each for each in codecarbon_factors(PARIS).factors if each.zone == "FRA")
     assert france.value_g_per_kwh == pytest.approx(56.04, abs=0.01)
     assert (france.start_utc_ns, france.end_utc_ns) == (instant("2022-12-31T23:00"), instant("2023-12-31T23:00"))
     assert (france.year, france.scope, france.basis, france.licence) == (2023, "lifecycle", "production", "CC BY 4.0")
     assert "Ember" in france.source
     assert france.release.startswith("codecarbon 3.")
+
+
+def test_the_table_is_that_of_the_installed_codecarbon() -> None:
+    """An upgrade of codecarbon without a run of ``tools/codecarbon_tables.py`` fails here."""
+    spec = find_spec("codecarbon")
+    assert spec is not None
+    assert spec.origin is not None
+    file = Path(spec.origin).parent / "data/private_infra/global_energy_mix.json"
+    theirs = json.loads(file.read_text(encoding="utf-8"))
+    values = {zone: (entry["year"], entry["carbon_intensity"]) for zone, entry in theirs.items() if entry["carbon_intensity"] > 0}
+    assert codecarbon_table() == values
+    assert {each.zone: each.value_g_per_kwh for each in codecarbon_factors().factors} == {z: v for z, (_, v) in values.items()}
 
 
 def test_our_own_table_is_attributed() -> None:

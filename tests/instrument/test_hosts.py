@@ -357,8 +357,6 @@ gc.set_threshold(500, 5, 5)
 threading.stack_size(1 << 20)
 
 def snapshot():
-    # One filter of ecoia's stays on codecarbon's logger: it drops the messages of codecarbon in ecoia's own thread.
-    filters = lambda logger: [f for f in logger.filters if not type(f).__module__.startswith("ecoia")]
     loggers = [logging.getLogger(name) for name in ("", "codecarbon", "ecoia", "urllib3", "py.warnings")]
     facts = {
         "signals": {n.name: getattr(signal.getsignal(n), "__name__", str(signal.getsignal(n))) for n in signal.Signals},
@@ -369,7 +367,7 @@ def snapshot():
         "hooks": [h.__name__ for h in (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook)],
         "tracing": [str(f) for f in (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile())],
         "asyncgen": str(sys.get_asyncgen_hooks()),
-        "logging": [(l.name, l.level, l.propagate, l.disabled, len(l.handlers), len(filters(l))) for l in loggers],
+        "logging": [(l.name, l.level, l.propagate, l.disabled, len(l.handlers), len(l.filters)) for l in loggers],
         "logging of all": (logging.root.manager.disable, logging.getLoggerClass().__name__, logging.raiseExceptions),
         "warnings": [str(f) for f in warnings.filters] + [warnings.showwarning.__module__],
         "gc": (gc.isenabled(), gc.get_threshold(), len(gc.callbacks), gc.get_freeze_count()),

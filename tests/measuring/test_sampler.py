@@ -699,8 +699,8 @@ after = facts()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, [(before[name], after[name]) for name in changed]
 assert not network, network
-assert "codecarbon" in sys.modules, "no meter was detected, so nothing was tested"
-forbidden = {"mlflow", "pandas", "pydantic", "typer", "rich", "requests"} & set(sys.modules)
+assert "ecoia.meters.gpu" in sys.modules, "no meter was detected, so nothing was tested"
+forbidden = {"codecarbon", "mlflow", "pandas", "pydantic", "typer", "rich", "requests"} & set(sys.modules)
 assert not forbidden, forbidden
 """
     done = run_python(program)

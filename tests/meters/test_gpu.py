@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ecoia import meters
-from ecoia.meters import codecarbon_adapter, hardware
+from ecoia.meters import gpu, hardware
 from ecoia.meters.nvml import Gpu, Instance, UnclearError, visible_devices
 from ecoia.testing.hardware import FakeNvml, add_pci_device, build_fake_nvml
 from support.programs import recorded, run_python
@@ -88,13 +88,14 @@ def test_a_divided_gpu_named_as_a_whole_stands_for_its_only_instance(visible: st
     ],
 )
 def test_a_gpu_without_a_driver_differs_from_no_gpu(tmp_path: Path, device_class: str, vendor: str, name: str) -> None:
-    assert hardware.gpu_on_bus(tmp_path) is None
+    assert hardware.gpu_vendors(tmp_path) is None
+    assert gpu.absence(None).name == "none"
     add_pci_device(tmp_path, "0000:00:01.0", device_class="0x060000", vendor="0x8086")
-    assert hardware.gpu_on_bus(tmp_path) is False
+    assert hardware.gpu_vendors(tmp_path) == set()
     add_pci_device(tmp_path, "0000:00:05.0", device_class=device_class, vendor=vendor)
-    assert hardware.gpu_on_bus(tmp_path) is (name == "no-driver")
-    assert hardware.gpu_on_bus(tmp_path, [hardware.AMD]) is (name == "no-driver" and vendor == hardware.AMD)
-    absence = codecarbon_adapter.no_gpu(tmp_path)
+    on_bus = hardware.gpu_vendors(tmp_path)
+    assert on_bus == (set() if device_class == "0x040300" else {vendor})
+    absence = gpu.absence(on_bus)
     assert absence.name == name
     assert (absence.remedy is not None) is (name == "no-driver")
 
@@ -105,7 +106,7 @@ _PRELUDE = """
 import json, os, sys, time
 from pathlib import Path
 from ecoia import meters
-from ecoia.meters import codecarbon_adapter, nvml
+from ecoia.meters import gpu as gpus, nvml
 from ecoia.settings import load
 from ecoia.testing.hardware import FakeGpu, FakeInstance, FakeNvml, FakeProcess, FakeSample
 
@@ -116,7 +117,7 @@ nvml.USERS_SECONDS = nvml.RENEWAL_SECONDS = 0  # ask at each reading, since read
 told = {}
 
 def gpu(pids=(ME,)):
-    return codecarbon_adapter.gpu(root, lambda: pids)
+    return gpus.meter(root, lambda: pids)
 
 def counted(uuid, millijoules, **more):
     return FakeGpu(uuid, energy_millijoules=millijoules, **more)
@@ -545,7 +546,7 @@ def test_the_users_of_a_gpu_are_not_listed_at_every_reading(on_gpus: OnGpus) -> 
 nvml.USERS_SECONDS = 3600
 asked = []
 fake.show(counted(A, 0, processes=(FakeProcess(ME), FakeProcess(OTHER))))
-meter = codecarbon_adapter.gpu(root, lambda: asked.append(1) or [ME])
+meter = gpus.meter(root, lambda: asked.append(1) or [ME])
 read(meter)
 for millijoules in range(2, 22, 2):
     fake.show(counted(A, millijoules, processes=(FakeProcess(ME),)))
@@ -585,7 +586,7 @@ for _ in range(100):
     fake.show(divided(millijoules, THREE, FOUR), counted(B, 10))
     claims = [claim + read(meter) for claim, meter in zip(claims, found)]
 told["claims"] = claims
-told["why"] = codecarbon_adapter.explain_gpu(found[0].method)
+told["why"] = gpus.explain(found[0].method)
 """
     )
     assert told["methods"] == [["estimated", "nvml-mig-share", 1.0]] * 2
@@ -699,7 +700,7 @@ def test_amd_is_asked_only_if_its_gpu_can_be_there(on_gpus: OnGpus, driver: str)
         """
 if sys.argv[1] and os.environ["DRIVER"] == "not loaded":
     fake.show(error=9)
-told["nvidia"] = nvml.detect_gpu(root, lambda: [ME])
+told["nvidia"] = nvml.detect_gpu(root, lambda: [ME]) if os.environ["DRIVER"] != "no library" else None
 found = gpu()
 told["absence"] = found.name
 told["loaded"] = [name for name in ("codecarbon", "pynvml") if name in sys.modules]
@@ -715,76 +716,166 @@ told["loaded"] = [name for name in ("codecarbon", "pynvml") if name in sys.modul
 # --- codecarbon ----------------------------------------------------------------------------------------------------
 
 
+_THEIRS = """
+import logging
+logging.getLogger("codecarbon").addHandler(logging.NullHandler())
+logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
+from codecarbon.core.units import Energy, Time
+def microjoules(theirs):
+    readings = theirs.get_delta(Time(seconds=1))
+    return round(sum(each["delta_energy_consumption"].kWh for each in readings) / Energy.JOULES_TO_KWH * 1e6)
+"""
+
+
 def test_codecarbon_reads_the_same_energy_from_the_same_counters(on_gpus: OnGpus) -> None:
     """Compare with the pinned release's own class: an upgrade that changes the meaning of a counter fails here."""
-    told = on_gpus("""
-with codecarbon_adapter._unnoticed():
-    from codecarbon.core.gpu import AllGPUDevices
-    from codecarbon.core.units import Time
-    fake.show(counted(A, 5_000_000), counted(B, 100))
-    theirs = AllGPUDevices()
-    meter = gpu()
-    theirs.start()
-    told["theirs"], told["ours"] = [], []
-    for first, second in ((5_123_456, 1_101), (5_123_456, 1_101), (6_000_000, 900_000), (6_000_001, 900_000)):
-        fake.show(counted(A, first), counted(B, second))
-        readings = theirs.get_delta(Time(seconds=1))
-        told["theirs"].append(sum(codecarbon_adapter._microjoules(each["delta_energy_consumption"]) for each in readings))
-        told["ours"].append(read(meter))
-    told["ids"] = [[device.get_static_details()["uuid"] for device in theirs.devices], meter.devices]
-""")
+    told = on_gpus(
+        _THEIRS
+        + """
+from codecarbon.core.gpu import AllGPUDevices
+fake.show(counted(A, 5_000_000), counted(B, 100))
+theirs = AllGPUDevices()
+meter = gpu()
+theirs.start()
+told["theirs"], told["ours"] = [], []
+for first, second in ((5_123_456, 1_101), (5_123_456, 1_101), (6_000_000, 900_000), (6_000_001, 900_000)):
+    fake.show(counted(A, first), counted(B, second))
+    told["theirs"].append(microjoules(theirs))
+    told["ours"].append(read(meter))
+told["ids"] = [[device.get_static_details()["uuid"] for device in theirs.devices], meter.devices]
+"""
+    )
     assert told["ours"] == told["theirs"] == [124_457_000, 0, 1_775_443_000, 1_000]
     assert told["ids"][0] == told["ids"][1]
 
 
 _AMDSMI = """
 from types import SimpleNamespace
-class AmdSmiException(Exception): pass
+class AmdSmiException(Exception): ret_code = 2
 class AmdSmiLibraryException(AmdSmiException): pass
+class NotInitialised(AmdSmiLibraryException): ret_code = 32
 amdsmi_exception = SimpleNamespace(AmdSmiLibraryException=AmdSmiLibraryException)
-counters = {0: 1_000_000, 1: 50}
-amdsmi_init = lambda: None
+counters, watts, begun = {0: 1_000_000, 1: 50}, {}, []
+amdsmi_init = lambda: begun.append(1)
 amdsmi_get_processor_handles = lambda: [0, 1]
 amdsmi_get_gpu_device_bdf = amdsmi_get_gpu_device_uuid = lambda handle: f"amd-{handle}"
 amdsmi_get_gpu_asic_info = lambda handle: {"market_name": "Radeon"}
 amdsmi_get_gpu_vram_usage = lambda handle: {"vram_total": 64, "vram_used": 1}
 amdsmi_get_power_cap_info = lambda handle: {"power_cap": 300_000_000}
+amdsmi_get_gpu_metrics_info = lambda handle: {"energy_accumulator": counters[handle], "average_socket_power": "N/A"}
 def amdsmi_get_energy_count(handle):
+    if not begun: raise NotInitialised("not initialised")
     if counters[handle] is None: raise AmdSmiLibraryException("silent")
     return {"energy_accumulator": counters[handle], "counter_resolution": 1000.0}
-def amdsmi_get_power_info(handle): raise AmdSmiLibraryException("silent")
+def amdsmi_get_power_info(handle):
+    if handle not in watts: raise AmdSmiLibraryException("silent")
+    return {"average_socket_power": watts[handle]}
 """
+
+
+@pytest.fixture
+def on_amd(on_gpus: OnGpus, tmp_path: Path) -> OnGpus:
+    """Run a program as ``on_gpus`` does, on a host with two AMD GPUs, no NVIDIA driver, and a stand-in for their package."""
+    add_pci_device(tmp_path / "root", "0000:02:00.0", device_class="0x038000", vendor=hardware.AMD)
+    package = tmp_path / "packages/amdsmi.py"
+    package.parent.mkdir()
+    package.write_text(_AMDSMI)
+    path = f"{package.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+    def run(program: str, **environment: str) -> dict[str, Any]:
+        return on_gpus(program, **{"PYTHONPATH": path, "LD_LIBRARY_PATH": ""} | environment)
+
+    return run
 
 
 @pytest.mark.parametrize(
     ("visible", "devices", "used"), [(None, ["amd-0", "amd-1"], 7_000), ("1", ["amd-1"], 4_000), ("", None, None)]
 )
-def test_amd_gpus_are_read_by_codecarbon_where_their_package_is(
-    on_gpus: OnGpus, tmp_path: Path, visible: str | None, devices: list[str] | None, used: int | None
+def test_amd_gpus_are_read_by_their_counters(
+    on_amd: OnGpus, visible: str | None, devices: list[str] | None, used: int | None
 ) -> None:
-    add_pci_device(tmp_path / "root", "0000:02:00.0", device_class="0x038000", vendor=hardware.AMD)
-    package = tmp_path / "packages/amdsmi.py"
-    package.parent.mkdir()
-    package.write_text(_AMDSMI)
-    environment = {"PYTHONPATH": f"{package.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "LD_LIBRARY_PATH": ""}
-    if visible is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = visible
-    told = on_gpus(
+    told = on_amd(
         """
 import amdsmi
 meter = gpu()
+told["loaded"] = [name for name in ("codecarbon", "pandas", "numpy", "psutil") if name in sys.modules]
 if isinstance(meter, meters.Absence):
-    told.update(method=meter.name, devices=None, used=None, silent=None, domain="devices")
+    told.update(method=meter.name, devices=None, used=None, silent=None, caught_up=None, domain="devices")
 else:
     amdsmi.counters.update({0: 1_000_003, 1: 54})
     told.update(method=meter.method.name, devices=meter.devices, used=read(meter), domain=meter.domain)
-    amdsmi.counters[1] = None
+    amdsmi.counters.update({0: 1_000_013, 1: None})
     told["silent"] = read(meter)
+    amdsmi.counters[1] = 59
+    told["caught_up"] = read(meter)
 """,
-        **environment,
+        **({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}),
     )
     method = "hidden" if devices is None else "amdsmi"
-    assert told == {"method": method, "devices": devices, "used": used, "silent": None, "domain": "devices"}
+    caught_up = None if devices is None else 5_000 if len(devices) == 1 else 15_000
+    assert told == {
+        "loaded": [], "method": method, "devices": devices, "used": used, "silent": None, "caught_up": caught_up,
+        "domain": "devices",
+    }  # fmt: skip
+
+
+def test_an_amd_gpu_without_a_counter_is_power_times_time_and_a_restart_is_told(on_amd: OnGpus) -> None:
+    told = on_amd(
+        """
+import amdsmi
+amdsmi.counters[1] = 0
+amdsmi.watts.update({0: 90, 1: 40})
+meter = gpu()
+amdsmi.counters[0] += 2
+told["read"] = [read(meter), meter.lost()]
+amdsmi.counters[0] = 5
+told["restart"] = [read(meter), meter.lost(), meter.lost()]
+amdsmi.counters[0] = 6
+amdsmi.watts[1] = "N/A"
+told["no power"] = read(meter)
+amdsmi.begun.clear()
+amdsmi.watts[1] = 0
+told["again"] = [read(meter), len(amdsmi.begun)]
+"""
+    )
+    assert told["read"] == [40_000_000 + 2_000, {}]
+    assert told["restart"] == [130_000_000, {"gpu-counter-reset": 1}, {}]
+    assert told["no power"] is None
+    assert told["again"] == [1_000, 1], "another user had shut the library down"
+
+
+def test_codecarbon_reads_the_same_energy_from_amds_counters(on_amd: OnGpus) -> None:
+    told = on_amd(
+        _THEIRS
+        + """
+from codecarbon.core.gpu import AllGPUDevices
+import amdsmi
+theirs = AllGPUDevices()
+meter = gpu()
+theirs.start()
+told["theirs"], told["ours"] = [], []
+for first, second in ((1_000_007, 52), (1_000_007, 52), (7_654_321, 98_765)):
+    amdsmi.counters.update({0: first, 1: second})
+    told["theirs"].append(microjoules(theirs))
+    told["ours"].append(read(meter))
+told["ids"] = [[device.get_static_details()["uuid"] for device in theirs.devices], meter.devices]
+"""
+    )
+    assert told["ours"] == told["theirs"] == [9_000, 0, 6_654_314_000 + 98_713_000]
+    assert told["ids"][0] == told["ids"][1]
+
+
+@pytest.mark.parametrize("package", [None, "raise OSError('libamd_smi.so')"])
+def test_an_amd_gpu_whose_package_is_missing_or_does_not_load_says_how_to_get_it(
+    on_amd: OnGpus, tmp_path: Path, package: str | None
+) -> None:
+    file = tmp_path / "packages/amdsmi.py"
+    file.unlink() if package is None else file.write_text(package)
+    told = on_amd('found = gpu()\ntold["found"] = [found.name, found.why, found.remedy]')
+    name, why, remedy = told["found"]
+    assert name == "no-driver"
+    assert ("is missing" if package is None else "libamd_smi.so") in why
+    assert "pip install 'ecoia[amd]'" in remedy
 
 
 def test_a_measured_process_has_the_energy_of_its_gpu_in_its_records(on_gpus: OnGpus, home: Path) -> None:

@@ -1,10 +1,13 @@
-"""The CPU and RAM models: codecarbon's own figures, in fixed steps, for the part of the host that a control group may use."""
+"""The CPU and RAM models: codecarbon's figures, in fixed steps, for the part of the host that a control group may use."""
 
 from __future__ import annotations
 
 import csv
 import math
 import os
+import platform
+import random
+import re
 import subprocess
 import sys
 import uuid
@@ -22,8 +25,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ecoia import meters
-from ecoia.meters import GROUP, HOST, Meter, Method, hardware
-from ecoia.meters.codecarbon_adapter import LoadMeter, RamMeter, tdp_watts
+from ecoia.meters import GROUP, HOST, Meter, Method, hardware, tdp
+from ecoia.meters.load_model import GENERIC_CPU_WATTS, LoadMeter
+from ecoia.meters.ram_model import RamMeter, ram_watts
+from ecoia.meters.tdp import tdp_watts, words
 from ecoia.settings import load
 from ecoia.testing.hardware import PowercapTree
 
@@ -40,7 +45,7 @@ def test_the_load_model_is_codecarbons_own_from_rest_to_full_load(monkeypatch: p
     from codecarbon.external import hardware as theirs
 
     times = namedtuple("times", "user system idle iowait guest guest_nice")  # type: ignore[name-match]
-    ours = LoadMeter(model, 205.0, known=True)
+    ours = LoadMeter(205.0, known=True)
     for percent in range(0, 101, 5):
         reference = theirs.CPU(output_dir="", mode="cpu_load", model=model, tdp=205)
         busy_s = iter((0.0, float(percent)))
@@ -57,7 +62,7 @@ def test_the_load_model_is_codecarbons_own_from_rest_to_full_load(monkeypatch: p
 
 
 def test_the_load_model_grows_with_the_load_from_a_tenth_to_the_whole() -> None:
-    meter = LoadMeter("a model", 100.0, known=True)
+    meter = LoadMeter(100.0, known=True)
     readings = [meter.read(1.0, load / 100) or 0 for load in range(101)]
     assert readings[0] == 10 * JOULE
     assert readings[-1] == 100 * JOULE
@@ -74,7 +79,7 @@ REST_STEPS = math.ceil(MOST_DEBT / 0.1)
 @examples(max_examples=60, deadline=None)
 def test_a_second_has_the_same_energy_however_it_is_read(steps: list[list[tuple[int, float]]]) -> None:
     """Readings within a step are provisional. Its end settles them, at the latest once an excess is used up."""
-    split, whole = LoadMeter("a model", 100.0, known=True), LoadMeter("a model", 100.0, known=True)
+    split, whole = LoadMeter(100.0, known=True), LoadMeter(100.0, known=True)
     in_parts = at_once = 0
     for parts in steps:
         seconds, busy = 0.0, 0.0
@@ -102,7 +107,7 @@ def test_a_second_has_the_same_energy_however_it_is_read(steps: list[list[tuple[
 @examples(max_examples=60, deadline=None)
 def test_a_late_reading_is_its_steps_at_the_mean_load(seconds: int, load_share: float, offset: int) -> None:
     """This includes a process that was stopped for a day, without a loop over the day."""
-    late, punctual = LoadMeter("a model", 100.0, known=True), LoadMeter("a model", 100.0, known=True)
+    late, punctual = LoadMeter(100.0, known=True), LoadMeter(100.0, known=True)
     begun = late.read(offset / 1000, load_share)
     assert begun is not None
     total = begun + (late.read(seconds - offset / 1000, load_share) or 0)
@@ -112,7 +117,7 @@ def test_a_late_reading_is_its_steps_at_the_mean_load(seconds: int, load_share: 
 
 
 def test_a_process_of_less_than_a_step_has_its_energy(tmp_path: Path) -> None:
-    assert LoadMeter("a model", 100.0, known=True).read(0.25, 1.0) == 25 * JOULE
+    assert LoadMeter(100.0, known=True).read(0.25, 1.0) == 25 * JOULE
 
 
 KNOWN = {
@@ -150,15 +155,54 @@ UNKNOWN = (
 )
 
 
-@pytest.mark.parametrize(("model", "entry"), KNOWN.items())
-def test_a_known_cpu_has_the_power_of_its_entry(model: str, entry: str) -> None:
+@pytest.fixture(scope="module")
+def entries() -> dict[str, str]:
+    """The pinned release's table: name -> TDP as it is written."""
     spec = find_spec("codecarbon")
     assert spec is not None
     assert spec.origin is not None
     table = Path(spec.origin).parent / "data/hardware/cpu_power.csv"
     with table.open(encoding="utf-8", newline="") as file:
-        watts = {row["Name"]: row["TDP"] for row in csv.DictReader(file)}
-    assert tdp_watts(model) == float(watts[entry])
+        return {row["Name"]: row["TDP"] for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(("model", "entry"), KNOWN.items())
+def test_a_known_cpu_has_the_power_of_its_entry(entries: dict[str, str], model: str, entry: str) -> None:
+    assert tdp_watts(model) == float(entries[entry])
+
+
+def test_our_table_holds_every_usable_entry_of_codecarbons(entries: dict[str, str]) -> None:
+    """An upgrade of codecarbon without a run of ``tools/codecarbon_tables.py`` fails here."""
+    theirs: dict[frozenset[str], set[float]] = {}
+    for name, text in entries.items():
+        found = words(name)
+        usable = re.fullmatch(r"\d+(\.\d+)?", text) and float(text) > 0
+        if usable and len(found) > 1 and any(char.isdigit() for char in "".join(found)):
+            theirs.setdefault(found, set()).add(float(text))
+    lines = [line for line in Path(tdp.__file__).with_suffix(".csv").read_text(encoding="ascii").splitlines() if line[0] != "#"]
+    ours: dict[frozenset[str], set[float]] = {}
+    for line in lines[1:]:
+        entry, _, watts = line.partition(",")
+        ours.setdefault(frozenset(entry.split()), set()).add(float(watts))
+    assert len(theirs) > 4_000
+    assert ours == theirs
+    for found, watts in random.Random(13).sample(sorted(theirs.items(), key=lambda each: sorted(each[0])), 300):
+        assert tdp_watts(" ".join(found)) == (next(iter(watts)) if len(watts) == 1 else None)
+
+
+def test_a_name_is_never_another_processor_than_codecarbon_finds(entries: dict[str, str]) -> None:
+    """codecarbon compares letters and sets of words; ours names more of what kernels write, and none differently."""
+    import pandas
+    from codecarbon.core.cpu import TDP
+
+    theirs, frame = TDP.__new__(TDP), pandas.DataFrame(entries.items(), columns=["Name", "TDP"])
+    compared = 0
+    for model in (*KNOWN, *UNKNOWN):
+        match = theirs._get_matching_cpu(model, frame) if model else None
+        if match is not None and (ours := tdp_watts(model)) is not None:
+            compared += 1
+            assert ours == float(entries[match]), (model, match)
+    assert compared >= 5
 
 
 @pytest.mark.parametrize("model", UNKNOWN)
@@ -189,12 +233,21 @@ def test_each_socket_has_the_power_of_the_model(tmp_path: Path, sockets: int) ->
     assert cpu.read(1.0, 1.0) == 280 * sockets * JOULE
 
 
-@pytest.mark.parametrize("gibibytes", [1, 4, 16, 32, 64, 96, 256, 512, 2048])
-def test_the_memory_model_is_codecarbons_own(gibibytes: int) -> None:
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "armv7l"])
+def test_the_memory_model_is_codecarbons_own_at_every_size(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
     from codecarbon.external.ram import RAM
 
-    watts = RAM()._calculate_ram_power(gibibytes)
-    assert RamMeter(gibibytes * 2**30).read(3.0, 0.2) == round(watts * 3 * JOULE)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    theirs = RAM()
+    for gibibytes in (0.25, 1.9, 2, 2.1, *range(3, 140), *range(140, 4200, 7), 6144, 24576):
+        assert ram_watts(round(gibibytes * 2**30), arm=machine != "x86_64") == theirs._calculate_ram_power(gibibytes), gibibytes
+    assert RamMeter(32 * 2**30).read(3.0, 0.2) == round(theirs._calculate_ram_power(32) * 3 * JOULE)
+
+
+def test_the_generic_power_is_codecarbons_own() -> None:
+    from codecarbon.core.cpu import DEFAULT_POWER_PER_CORE
+
+    assert GENERIC_CPU_WATTS == DEFAULT_POWER_PER_CORE
 
 
 # --- control groups ------------------------------------------------------------------------------------------------

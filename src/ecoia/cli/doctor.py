@@ -245,10 +245,11 @@ def _tracking(settings: Settings) -> Iterator[Check]:
 
 
 def _versions(settings: Settings) -> Iterator[Check]:
-    from ecoia.semconv import VERSION
+    from ecoia.semconv import CODECARBON_RELEASE, VERSION
 
+    yield Check(State.OK, "codecarbon", f"{CODECARBON_RELEASE}: its models and tables, as ecoia carries them")
     yield Check(State.OK, "ecoia", f"{VERSION} on Python {platform.python_version()}, {platform.platform()}")
-    for package in ("codecarbon", "mlflow", "pandas"):
+    for package in ("mlflow", "pandas"):
         try:
             yield Check(State.OK, package, version(package))
         except PackageNotFoundError:

@@ -1,8 +1,7 @@
-"""Sets that need no import: codecarbon's table, read in place; a few figures of Ember; and both together as the default."""
+"""Sets that need no import: codecarbon's table; a few figures of Ember; and both together as the default."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from ecoia.factors.files import parse
 from ecoia.factors.model import LIFECYCLE, PRODUCTION, Factor, FactorSet
 from ecoia.factors.zones import codecarbon_table
 from ecoia.periods import utc_ns
+from ecoia.semconv import CODECARBON_RELEASE
 
 DEFAULT, CODECARBON, EMBER = "default", "codecarbon", "ember"
 
@@ -26,9 +26,6 @@ def default_factors(timezone: tzinfo = UTC) -> FactorSet:
 
     Args:
         timezone: Civil time in which years begin and end.
-
-    Raises:
-        FactorError: codecarbon or its table is missing.
 
     Example:
         >>> default_factors().zones()[:2]
@@ -60,30 +57,26 @@ def ember_factors(timezone: tzinfo = UTC) -> FactorSet:
 
 @cache
 def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
-    """Return the table that the installed codecarbon carries: the latest year of each country (France: 2023, 56.04 g/kWh).
+    """Return the table that codecarbon carries: the latest year of each country (France: 2023, 56.04 g/kWh).
 
-    The table is read in place: nothing is copied into ecoia, and codecarbon itself is not imported (that costs 210 ms and resets
-    its logger). Its file names no source. codecarbon's maintainers generate it from Our World in Data's energy data set, whose
+    codecarbon's file names no source. Its maintainers generate it from Our World in Data's energy data set, whose
     ``carbon_intensity_elec`` (life cycle, of what is generated in the country) comes from Ember, under CC BY 4.0.
 
     Args:
         timezone: Civil time in which years begin and end.
 
-    Raises:
-        FactorError: codecarbon or its table is missing.
-
     Example:
         >>> codecarbon_factors().pairs
         (('lifecycle', 'production'),)
     """
-    release = importlib.metadata.version("codecarbon")
+    release = CODECARBON_RELEASE
     return FactorSet(
         (
             Factor(
                 zone=zone,
-                start_utc_ns=_new_year(int(entry["year"]), timezone),
-                end_utc_ns=_new_year(int(entry["year"]) + 1, timezone),
-                value_g_per_kwh=float(entry["carbon_intensity"]),
+                start_utc_ns=_new_year(year, timezone),
+                end_utc_ns=_new_year(year + 1, timezone),
+                value_g_per_kwh=value,
                 scope=LIFECYCLE,
                 basis=PRODUCTION,
                 source="Our World in Data, from Ember (yearly electricity data), as carried by codecarbon",
@@ -91,8 +84,7 @@ def codecarbon_factors(timezone: tzinfo = UTC) -> FactorSet:
                 release=f"codecarbon {release}",
                 factor_set=f"codecarbon-{release}",
             )
-            for zone, entry in codecarbon_table().items()
-            if float(entry["carbon_intensity"]) > 0  # every grid emits something over its life cycle: a 0 is a gap in the source
+            for zone, (year, value) in codecarbon_table().items()
         ),
         id=CODECARBON,
         version=release,

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import gettext
-import importlib.util
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ecoia.errors import FactorError
 from ecoia.settings import is_zone
 
-_CODECARBON_TABLE = Path("data", "private_infra", "global_energy_mix.json")
+_CODECARBON_TABLE = Path(__file__).with_name("codecarbon.csv")
 
 
 @cache
-def codecarbon_table() -> dict[str, dict[str, Any]]:
-    """Return the yearly table of the installed codecarbon, by country.
+def codecarbon_table() -> dict[str, tuple[int, float]]:
+    """Return codecarbon's yearly table, as ``tools/codecarbon_tables.py`` wrote it: country -> (year, gCO2e/kWh).
 
-    Raises:
-        FactorError: codecarbon or its table is missing.
+    Example:
+        >>> codecarbon_table()["FRA"][0]
+        2023
     """
-    spec = importlib.util.find_spec("codecarbon")  # finds the package without importing it
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = next((found for folder in folders if (found := Path(folder) / _CODECARBON_TABLE).is_file()), None)
-    if path is None:
-        raise FactorError("the emission factors that codecarbon carries were not found: reinstall it (pip install 'codecarbon')")
-    table: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return table
+    with _CODECARBON_TABLE.open(encoding="ascii", newline="") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        return {row["zone"]: (int(row["year"]), float(row["gco2e_per_kwh"])) for row in rows}
 
 
 def is_known(zone: str) -> bool:

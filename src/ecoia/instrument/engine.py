@@ -124,8 +124,13 @@ class Engine:
         """Log a problem once, through the host's logging, and go on. At most ten different messages are logged."""
         if message not in self._complained and len(self._complained) < _MAX_COMPLAINTS:
             self._complained.add(message)
+            if "logging" not in sys.modules:  # it would print the bare message, too
+                if sys.stderr is not None:
+                    print(f"ecoia: {message}", file=sys.stderr)
+                return
             import logging
 
+            _watch_forks()
             logging.getLogger("ecoia").warning("ecoia: %s", message)
 
 
@@ -151,17 +156,20 @@ def _after_fork_in_child() -> None:
 
 
 def _watch_forks() -> None:
-    global _forks_watched
-    if not _forks_watched and hasattr(os, "register_at_fork"):
-        _forks_watched = True
-        # ``logging`` takes its lock before a fork, and hooks that were registered last run first. Import it now, so that our
-        # hook parks the sampler, which may be logging, before that lock is taken.
-        import logging  # noqa: F401
+    """Park the sampler during forks. Called at the first span, and before a line is logged.
 
+    ``logging`` takes its lock before a fork, and hooks that were registered last run first. The sampler, which may be logging,
+    must be parked before that lock is taken. So the hooks are registered once more where ``logging`` was imported since.
+    """
+    global _forks_watched
+    now = 2 if "logging" in sys.modules else 1
+    if _forks_watched < now and hasattr(os, "register_at_fork"):
+        _forks_watched = now
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork_in_child)
 
 
-_forks_watched = False
+_forks_watched = 0
+"""1: the hooks are registered; 2: after those of ``logging``."""
 
 
 def lose(cause: str) -> None:

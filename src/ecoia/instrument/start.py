@@ -55,10 +55,14 @@ class StartReadings:
         Uses ctypes alone, because the bindings and the meters take seconds to load beside a busy interpreter. NVML stays
         initialised until ``close_nvml``, because closing and reopening it can take a second.
         """
+        from ecoia.meters import nvidia_driver
+
+        if not nvidia_driver.in_sight():
+            return
         try:
             import ctypes
 
-            nvml = ctypes.CDLL("libnvidia-ml.so.1")
+            nvml = ctypes.CDLL(nvidia_driver.LIBRARY)
             if nvml.nvmlInit_v2() != 0:
                 return
             self._nvml = nvml

@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -187,6 +185,9 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _start_detached(command: list[str], settings: Settings, home: Path, log: int) -> None:
+    import shutil
+    import subprocess  # both only where a helper is started: that is rare
+
     shell = shutil.which("sh")
     if shell is not None:
         # The shell ends at once, which detaches the helper: the program gets no zombie to reap, and if it measures its

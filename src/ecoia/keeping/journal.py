@@ -16,12 +16,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal_lines import lines_of, read_line
@@ -43,8 +42,7 @@ REFUSALS_PER_REASON = 5
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A record with its place: the file's path below ``journal/``, and the offset in bytes after its line."""
 
     record: Record
@@ -52,8 +50,7 @@ class Entry:
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A whole line that gave no record.
 
     Attributes:
@@ -154,7 +151,7 @@ class Journal:
         # Several processes may create the home at once: one link succeeds, and all of them read the file that it made.
         draft = self.home / f".home-{os.urandom(8).hex()}"
         with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps({"home_id": uuid.uuid4().hex}) + "\n")
+            file.write(json.dumps({"home_id": os.urandom(16).hex()}) + "\n")
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave an empty home.json
         try:

@@ -16,7 +16,7 @@ from ecoia.records import Record, RecordError
 from ecoia.records.json_lines import JsonError, read_json
 from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
 
-_LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
+_LINE_START = rb"[0-9a-f]{8} (?=\{)"
 _STARTS_TRIED = 16  # each costs a checksum of the rest of the line
 
 
@@ -107,7 +107,7 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
 
 def _record_at_end(line: bytes) -> str | None:
     """Return the whole record at the end of a damaged line: where the newline itself was hit, two lines read as one."""
-    for start in deque(_LINE_START.finditer(line, 1), maxlen=_STARTS_TRIED):
+    for start in deque(re.compile(_LINE_START).finditer(line, 1), maxlen=_STARTS_TRIED):
         try:
             return decode_line(line[start.start() :])
         except ValueError:

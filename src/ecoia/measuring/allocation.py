@@ -10,6 +10,7 @@ no more than the meter gave, without asking each other.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ from ecoia import losses
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
 from ecoia.measuring.host_share import CpuShares, HostShare
 from ecoia.measuring.meter_readings import MeterReading, MeterReadings
-from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware, idle_power
+from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
-from ecoia.semconv import COMPONENTS
+from ecoia.semconv import COMPONENTS, IDLE_FILE
 
 if TYPE_CHECKING:
     from ecoia.settings import Settings
@@ -95,8 +96,13 @@ class Allocator:
         self._host_share = HostShare(self._wall_ns, busy, group, reads_group=self._in_group)
         self.cpus = self._host_share.cpus
         self._carry: dict[tuple[str, str], float] = {}
-        self._idle_watts = idle_power.load(settings.home, meters, root, group)
-        self._lost = Counter(self._idle_watts.lost)
+        self._idle_watts: dict[str, float] = {}
+        self._lost: Counter[str] = Counter()
+        if os.path.lexists(f"{settings.home}/{IDLE_FILE}"):
+            from ecoia.meters import idle_power  # few hosts have a baseline
+
+            idle_watts = idle_power.load(settings.home, meters, root, group)
+            self._idle_watts, self._lost = idle_watts, Counter(idle_watts.lost)
         self._locks = HomeLocks(Path(settings.home))
         self.reserve(settings.reserved_share if group.share is None else group.share)
         self._had_idle_lock = self._reserves and self._locks.has(IDLE)

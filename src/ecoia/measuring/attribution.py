@@ -19,7 +19,7 @@ processes, it is split by what the driver reports of each process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecoia.semconv import COMPONENTS
 from ecoia.units import split_integer
@@ -27,8 +27,7 @@ from ecoia.units import split_integer
 _COVERAGE_SCALE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalUsage:
+class IntervalUsage(NamedTuple):
     """Usage of the process between two readings. CPU time and durations in nanoseconds.
 
     Attributes:
@@ -53,8 +52,7 @@ class IntervalUsage:
     device_weights: Sequence[int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(NamedTuple):
     """How the energy of one reading was split. Integer microjoules by component; None if the component is missing.
 
     Attributes:

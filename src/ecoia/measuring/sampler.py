@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from ecoia import meters as metering
@@ -10,6 +10,7 @@ from ecoia import settings as configuration
 from ecoia.measuring.host_share import busy_time_at_start
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.this_process import SpanSource, ThisProcess
+from ecoia.meters import hardware
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,15 +69,17 @@ class Sampler:
         start = handle.start_readings
         self._program = program
         self._handle = handle
-        self._subject = ThisProcess(program, start, f"ecoia-{uuid.uuid4().hex[:16]}", settings, handle.descendants)
+        self._subject = ThisProcess(program, start, f"ecoia-{os.urandom(8).hex()}", settings, handle.descendants)
+        group = hardware.control_group()
         self._recorder = Recorder(
             settings,
             self._subject,
-            metering.detect(settings, start.counters, pids=handle.descendants.pids),
+            metering.detect(settings, start.counters, pids=handle.descendants.pids, group=group),
             pid=handle.pid,
             start=(start.utc_ns, start.wall_ns, busy_time_at_start(start)),
             complain=program.complain,
             notice=handle.notice,
+            group=group,
         )
         start.close_nvml()
 

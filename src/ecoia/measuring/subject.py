@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class RecordKey:
+class RecordKey(NamedTuple):
     """The fields that keep records apart: a window has one record of spans for each key.
 
     Attributes:
@@ -77,8 +76,7 @@ NO_DELTA = Delta()
 """For a key without activity. Never changed."""
 
 
-@dataclass
-class Look:
+class Look(NamedTuple):
     """Activity of a subject since the last look.
 
     Attributes:

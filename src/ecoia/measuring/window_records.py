@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecoia import meters as metering
 from ecoia.measuring.subject import RecordKey
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from ecoia.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """Reserved capacity as records state it: the share of the host, 0 to 1, and whether idle energy is separated."""
 
     share: float
@@ -126,7 +124,7 @@ class RecordBuilder:
         else:
             service, phase = self._settings.service if kind == KIND_IDLE else None, None
         return Record(
-            record_id=str(uuid.uuid4()),
+            record_id=_new_id(),
             kind=kind,
             service=service,
             phase=phase,
@@ -150,6 +148,12 @@ class RecordBuilder:
             else method
             for component, method in ((component, self._methods[component]) for component in COMPONENTS)
         }
+
+
+def _new_id() -> str:
+    """Return a random UUID (version 4). The module ``uuid`` costs every measured process 2 ms."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"
 
 
 def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
 from ecoia.methods import Method
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DEVICES", "GROUP", "HOST", "Absence", "Detected", "Diagnosis", "Meter", "detect", "diagnose", "methods"]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """One line of ``ecoia doctor``: a component, its method, the reason for it and how to get a better one."""
 
     component: str
@@ -44,8 +42,7 @@ def detect(
 ) -> Detected:
     """Find the best meter of each component on this machine. A component that can't be measured is absent, never an error.
 
-    codecarbon (16 MiB, 0.2 s) is loaded only if a model or one of its GPU readers is needed. A measured process calls this in
-    its background thread.
+    A measured process calls this in its background thread.
 
     Args:
         settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
@@ -65,7 +62,7 @@ def detect(
         from ecoia.meters import wattmeter
 
         return wattmeter.detect(settings.wattmeter)
-    from ecoia.meters import codecarbon_adapter, rapl
+    from ecoia.meters import gpu, rapl
 
     ours = pids or _this_process
 
@@ -73,7 +70,7 @@ def detect(
     return Detected(
         {
             "cpu": cpu,
-            "gpu": _first(lambda: codecarbon_adapter.gpu(root, ours, early_counters)),
+            "gpu": _first(lambda: gpu.meter(root, ours, early_counters)),
             "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group)),
         }
     )
@@ -81,20 +78,20 @@ def detect(
 
 def _modelled_cpu(settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
     """Return the model of the CPU: of a guest, its share of the server. A guest is never charged whole sockets."""
-    from ecoia.meters import codecarbon_adapter, processor, server_share
+    from ecoia.meters import load_model, processor, server_share
 
     if processor.is_guest(root):
         return server_share.cpu_meter(settings.vcpu_threads, root, group)
-    return codecarbon_adapter.load_meter(root, group)
+    return load_model.load_meter(root, group)
 
 
 def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
     """Return the model of the memory: of a guest, what its share of the server does not include, unless counters read its CPU."""
-    from ecoia.meters import codecarbon_adapter, processor, rapl, server_share
+    from ecoia.meters import processor, ram_model, rapl, server_share
 
     if processor.is_guest(root) and not isinstance(cpu, rapl.RaplMeter):
         return server_share.ram_meter(settings.vcpu_threads, root, group)
-    return codecarbon_adapter.ram_meter(root, group)
+    return ram_model.ram_meter(root, group)
 
 
 def _this_process() -> Collection[int]:
@@ -124,13 +121,9 @@ def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
         settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
         root: Folder that holds ``/proc`` and ``/sys``.
     """
-    from ecoia.meters import codecarbon_adapter, server_share
+    from ecoia.meters import gpu, load_model, ram_model, server_share
 
-    explain = {
-        "cpu": codecarbon_adapter.explain_cpu,
-        "gpu": codecarbon_adapter.explain_gpu,
-        "ram": codecarbon_adapter.explain_ram,
-    }
+    explain = {"cpu": load_model.explain, "gpu": gpu.explain, "ram": ram_model.explain}
     found = detect(settings, root=root)
     diagnoses = []
     for component, method in methods(found).items():

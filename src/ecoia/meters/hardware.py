@@ -1,4 +1,4 @@
-"""Facts about the host, read cheaply and without codecarbon: CPU model, counts, memory, busy time, control groups, counters.
+"""Facts about the host, read cheaply: CPU model, counts, memory, busy time, control groups, counters.
 
 Every path starts at ``root``, so a test can lay out a file tree as the kernel does.
 """
@@ -6,12 +6,11 @@ Every path starts at ``root``, so a test can lay out a file tree as the kernel d
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from ecoia.semconv import CODECARBON_RELEASE, VERSION
 
 ROOT = Path("/")
 
@@ -65,12 +64,16 @@ def cpu_model(root: Path = ROOT) -> str:
     """Return the model name of the CPU, or ``unknown``."""
     if sys.platform == "linux":
         try:
-            for line in (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-                name, _, value = line.partition(":")
-                if name.strip() in ("model name", "Model", "cpu model") and value.strip():
-                    return value.strip()
+            # The kernel writes a page for each CPU, and the first one names it: don't read them all.
+            with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    name, _, value = line.partition(":")
+                    if name.strip() in ("model name", "Model", "cpu model") and value.strip():
+                        return value.strip()
         except OSError:
             return "unknown"
+    import platform
+
     return platform.processor() or "unknown"
 
 
@@ -81,24 +84,30 @@ def cpu_count() -> int:
 
 def socket_count(root: Path = ROOT) -> int:
     """Return the number of CPU packages of the host; 1 if the kernel doesn't show it."""
-    packages = set()
-    for file in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/physical_package_id"):
-        try:
-            packages.add(int(file.read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            continue
-    return max(len(packages), 1)
+    cpus = f"{root}/sys/devices/system/cpu"
+    try:
+        names = os.listdir(cpus)  # noqa: PTH208 - a server has hundreds of CPUs
+    except OSError:
+        return 1
+    found = {_line(f"{cpus}/{name}/topology/physical_package_id") for name in names if name[:3] == "cpu" and name[3:].isdigit()}
+    return max(sum(package.lstrip("-").isdigit() for package in found), 1)
 
 
 def host_memory_bytes() -> int:
     """Return the memory of the host in bytes."""
+    try:
+        with open("/proc/meminfo", "rb") as file:  # noqa: PTH123 - this is Linux, where psutil is not loaded for it
+            for line in file:
+                if line.startswith(b"MemTotal:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
     import psutil
 
     return int(psutil.virtual_memory().total)
 
 
-@dataclass(frozen=True)
-class ControlGroup:
+class ControlGroup(NamedTuple):
     """Limits of a control group: the strictest of its own and those of the visible groups above it.
 
     Attributes:
@@ -229,27 +238,24 @@ def _usage_file(folder: Path) -> Path | None:
         return None
 
 
-def gpu_on_bus(root: Path = ROOT, vendors: Collection[str] = (NVIDIA, AMD)) -> bool | None:
-    """Return whether the PCI bus shows a GPU of these vendors; None if the bus isn't visible."""
-    bus = root / "sys/bus/pci/devices"
+def gpu_vendors(root: Path = ROOT) -> frozenset[str] | None:
+    """Return the vendors (``NVIDIA``, ``AMD``, ...) whose GPUs the PCI bus shows; None if the bus isn't visible."""
+    bus = f"{root}/sys/bus/pci/devices"
     try:
-        devices = list(bus.iterdir())
+        devices = os.listdir(bus)  # noqa: PTH208 - a server has hundreds of devices
     except OSError:
         return None
-    for device in devices:
-        try:
-            device_class = (device / "class").read_text(encoding="ascii")[:6]
-            vendor = (device / "vendor").read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if device_class in _DISPLAY_CLASSES and vendor in vendors:
-            return True
-    return False
+    return frozenset(
+        _line(f"{bus}/{device}/vendor") for device in devices if _line(f"{bus}/{device}/class")[:6] in _DISPLAY_CLASSES
+    )
 
 
-def missing_gpu_name(root: Path = ROOT) -> str:
-    """Return why there is no GPU figure: ``no-device`` if the bus shows no GPU, ``no-driver`` if it shows one, else ``none``."""
-    return {True: "no-driver", False: "no-device", None: "none"}[gpu_on_bus(root)]
+def _line(file: str) -> str:
+    try:
+        with open(file, encoding="ascii") as opened:  # noqa: PTH123 - idem
+            return opened.readline().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def powercap_folder(root: Path = ROOT) -> Path:
@@ -278,6 +284,14 @@ def read_counters(root: Path = ROOT) -> dict[str, int]:
     return counters
 
 
+def _system() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().sysname  # what platform.system() returns, without loading it
+    import platform
+
+    return platform.system()
+
+
 def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
     """Return hardware and software facts for a record: no path, no argument, no user.
 
@@ -286,14 +300,6 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         group: The control group that did the work; None: the group of this process. ``cpu_count`` and ``memory_bytes`` are what
             it may use.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        codecarbon = version("codecarbon")
-    except PackageNotFoundError:
-        codecarbon = "absent"
-    from ecoia.semconv import VERSION
-
     group = group or control_group(root)
     return {
         "cpu_model": cpu_model(root),
@@ -301,8 +307,8 @@ def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, o
         "memory_bytes": group.memory_bytes or host_memory_bytes(),
         "host_cpu_count": cpu_count(),
         "host_memory_bytes": host_memory_bytes(),
-        "os": platform.system(),
-        "python": platform.python_version(),
+        "os": _system(),
+        "python": sys.version.split()[0],
         "ecoia": VERSION,
-        "codecarbon": codecarbon,
+        "codecarbon": CODECARBON_RELEASE,
     }

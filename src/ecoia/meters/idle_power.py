@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +16,13 @@ from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.meters import hardware
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
+from ecoia.periods import utc_datetime
+from ecoia.semconv import IDLE_FILE
 
 MOST_LOAD = 0.05
 """Highest load of a host at rest, 0 to 1."""
 
 _READING_SECONDS = 1.0
-_FILE = "idle.json"
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _baseline(components: dict[str, IdlePower], unread: Counter[str], seconds: f
         unread=dict(+unread),
         seconds=round(seconds, 3),
         load=round(load, 6),
-        utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        utc=utc_datetime(time.time_ns()).isoformat(timespec="seconds"),
         cpu_model=hardware.cpu_model(root),
         machine=_machine(root),
     )
@@ -167,6 +166,8 @@ def _load(before: hardware.BusyTime, now: hardware.BusyTime) -> float:
 
 
 def _power(meter: Meter, readings: Sequence[tuple[float, int]]) -> IdlePower:
+    import statistics
+
     watts = [energy_uj / 1e6 / seconds for seconds, energy_uj in readings]
     logarithms = [math.log(each) for each in watts if each > 0]
     compared = len(watts) > 1 and len(logarithms) == len(watts)
@@ -195,7 +196,7 @@ def store(home: str | Path, baseline: IdleBaseline) -> Path:
     Raises:
         JournalError: The home can't be written.
     """
-    path = Path(home) / _FILE
+    path = Path(home) / IDLE_FILE
     fresh = path.with_name(f".idle-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +219,7 @@ def stored(home: str | Path) -> IdleBaseline | None:
     Raises:
         JournalError: The file can't be read.
     """
-    path = Path(home) / _FILE
+    path = Path(home) / IDLE_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         powers = {

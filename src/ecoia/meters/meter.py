@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ecoia.methods import Method
 
@@ -69,8 +68,7 @@ class Meter(Protocol):
         return Counter()
 
 
-@dataclass(frozen=True)
-class Absence:
+class Absence(NamedTuple):
     """The reason why a component has no meter.
 
     Attributes:

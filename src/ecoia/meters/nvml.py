@@ -14,7 +14,6 @@ child detects and initialises again; it never uses what it inherited.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -138,9 +137,7 @@ def detect_gpu(
     Raises:
         pynvml.NVMLError: NVML is there and fails, or a GPU that the process can use doesn't answer.
     """
-    if not _library_loads():
-        return None
-    import pynvml
+    import pynvml  # 4 MiB
 
     try:
         pynvml.nvmlInit()
@@ -195,19 +192,6 @@ def _choose(
 
 
 _WHOLE_GPU = "measure the whole GPU on its host"
-
-
-def _library_loads() -> bool:
-    """Return whether the driver's library exists. The bindings cost 4 MiB, so a host without the library doesn't load them."""
-    if sys.platform == "win32":
-        return True  # it may be in several places there, which pynvml knows
-    import ctypes
-
-    try:
-        ctypes.CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _sees_all_processes(root: Path) -> bool:

@@ -283,11 +283,11 @@ def add_pci_device(root: Path, address: str, *, device_class: str, vendor: str) 
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> from ecoia.meters.hardware import gpu_on_bus
+        >>> from ecoia.meters.hardware import gpu_vendors
         >>> root = Path(mkdtemp())
         >>> add_pci_device(root, "0000:01:00.0", device_class="0x030200", vendor="0x10de")
-        >>> gpu_on_bus(root)
-        True
+        >>> sorted(gpu_vendors(root))
+        ['0x10de']
     """
     device = root / "sys/devices/pci0000:00" / address
     device.mkdir(parents=True)
