@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ecoia.errors import SettingError
+from ecoia.instances import instance_name
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9
@@ -161,6 +162,11 @@ def default_home() -> str:
         return str(Path(tempfile.gettempdir()) / f"ecoia-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
 
 
+def host_name() -> str:
+    """Return this host's name as an id."""
+    return slug(socket.gethostname())
+
+
 def default_exit_seconds() -> float:
     """Return the longest wait at exit in seconds: 0.1, or 10 in a Kubernetes pod, whose disk is lost with it."""
     return 10.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
@@ -205,7 +211,7 @@ SETTINGS = (
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
-    Setting("instance", _id, lambda: slug(socket.gethostname()), "name of this journal among all (host or pod)"),
+    Setting("instance", _id, host_name, "name of this journal among all; default: the host and, once it exists, the home"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
 )  # fmt: skip
@@ -347,6 +353,8 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
                 values[setting.name] = Value(setting.check(raw), source)
             except ValueError as error:
                 problems.append(SettingError(setting.name, raw, source, str(error)))
+    if values["instance"].origin == "default":
+        values["instance"] = Value(instance_name(host_name(), values["home"].value), "default")
     return Settings(values, tuple(problems))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone, patterns_meet
+from ecoia.instances import fits
 
 FACTORS_FILE, CONTRACTS_FILE = "factors.yaml", "contracts.yaml"
 
@@ -57,7 +57,7 @@ class Contract(Model):
         return (
             zone == self.zone
             and self.start <= day < self.until
-            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
+            and fits(instance, self.instances)
         )
 
     def meets(self, other: Contract) -> bool:

@@ -26,13 +26,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
+from ecoia.keeping.home_identity import instance_of
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import Record
@@ -85,7 +86,7 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
 
     Args:
         path: The CSV file; its columns are in this module's description.
-        settings: Gives ``instance``, ``timezone`` (for times without an offset) and ``zone``.
+        settings: Gives ``instance`` and ``home``, ``timezone`` (for times without an offset) and ``zone``.
 
     Raises:
         UsageError: the file or some rows are wrong; the message lists every fault with line, column, value and remedy.
@@ -115,7 +116,8 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
             problems.append(f"{Path(path).name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
         raise UsageError("activity file refused, nothing was taken from it:\n" + "\n".join(problems))
-    return list(records.values())
+    instance = instance_of(settings)  # makes the home, so only now that nothing is refused
+    return [replace(record, instance=instance) for record in records.values()]
 
 
 def _read_text(path: str | Path) -> str:

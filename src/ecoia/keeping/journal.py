@@ -14,9 +14,7 @@ A process holds a shared lock on its file while it lives.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,15 +22,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ecoia.errors import JournalError
+from ecoia.keeping.file_system import is_locked
+from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
 from ecoia.records.refusals import NEWER_SCHEMA
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 ANNOUNCE_SHARE = 0.8
 """Share of the size cap from which a full journal is announced."""
@@ -135,37 +130,13 @@ class Journal:
         self.max_bytes = max_bytes
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.home_id = self._identity()
+            self.home_id = home_id(self.home)
         except JournalError:
             raise
         except OSError as error:
             raise JournalError(
                 f"journal home '{self.home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
             ) from error
-
-    def _identity(self) -> str:
-        path = self.home / "home.json"
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"'{path}' does not give home_id ({error}): restore it, or move this home away") from error
-        # Several processes may create the home at once: one link succeeds, and all of them read the file that it made.
-        draft = self.home / f".home-{os.urandom(8).hex()}"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps({"home_id": uuid.uuid4().hex}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave an empty home.json
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        except OSError:  # no hard links here
-            if not path.exists():
-                draft.replace(path)
-        draft.unlink(missing_ok=True)
-        return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
 
     def size_bytes(self) -> int:
         """Return the bytes that the journal's files use."""
@@ -211,19 +182,11 @@ class Journal:
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""
-        if fcntl is None:
+        if os.name == "nt":
             import psutil
 
             return psutil.pid_exists(int(name.rpartition("/")[2].partition("-")[0]))
-        try:
-            with (self.folder / name).open("rb") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    return True
-                return False
-        except OSError:
-            return False
+        return is_locked(self.folder / name, shared=True)
 
 
 def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:

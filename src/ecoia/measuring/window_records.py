@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ecoia import meters as metering
+from ecoia.keeping.home_identity import instance_of
 from ecoia.measuring.subject import RecordKey
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
@@ -40,6 +41,7 @@ class RecordBuilder:
 
     def __init__(self, settings: Settings, meters: Sequence[Meter], *, pid: int, context: Mapping[str, object]) -> None:
         self._settings = settings
+        self._instance = instance_of(settings)
         self._meters = meters
         self._methods = metering.methods(meters)
         self._pid = pid
@@ -60,7 +62,7 @@ class RecordBuilder:
     def _common_fields(self, window: Window, end_utc_ns: int, reservation: Reservation) -> dict[str, Any]:
         share = window.allocated / window.metered if window.metered else None
         return {
-            "instance": self._settings.instance,
+            "instance": self._instance,
             "pid": self._pid,
             "start_utc_ns": window.start_utc_ns,
             "end_utc_ns": end_utc_ns,
