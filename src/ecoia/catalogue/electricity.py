@@ -54,11 +54,7 @@ class Contract(Model):
 
     def covers(self, zone: str, instance: str, day: Day) -> bool:
         """Return whether it covers what an instance uses in a zone on a civil day."""
-        return (
-            zone == self.zone
-            and self.start <= day < self.until
-            and fits(instance, self.instances)
-        )
+        return zone == self.zone and self.start <= day < self.until and fits(instance, self.instances)
 
     def meets(self, other: Contract) -> bool:
         """Return whether the other could cover some instance of the zone on this one's first day."""
