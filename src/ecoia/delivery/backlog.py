@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
@@ -14,6 +12,7 @@ from ecoia.delivery.cursors import is_delivered, read_cursors
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.keeping.journal_files import text_sizes
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
 
@@ -50,23 +49,13 @@ class PendingEntry(NamedTuple):
 
 
 def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
-    """Return the size in bytes of each journal file, by name.
+    """Return the bytes of text of each journal file, by name.
 
     Args:
         journal: The journal.
         last_days: Look only at the folders of the last so many days; ``None``: at all of them.
     """
-    sizes = {}
-    with contextlib.suppress(FileNotFoundError):
-        with os.scandir(journal.folder) as entries:
-            days = sorted(entry.name for entry in entries if entry.is_dir())
-        for day in days if last_days is None else days[-last_days:]:
-            # A day that is archived meanwhile gives the files that were still there.
-            with contextlib.suppress(FileNotFoundError), os.scandir(journal.folder / day) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.endswith(".jsonl"):
-                        sizes[f"{day}/{entry.name}"] = entry.stat().st_size
-    return sizes
+    return text_sizes(journal.folder, last_days=last_days)
 
 
 class Backlog:

@@ -14,6 +14,8 @@ from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal_files import text_size
+from ecoia.keeping.packing import pack_closed
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 
@@ -116,6 +118,7 @@ class _Helper:
         full_look = now >= self._next_full_look
         sizes = self._look(whole=full_look)
         if full_look:
+            pack_closed(self._journal.folder)
             self._next_full_look = now + self._flush_seconds
         grown = self._backlog.read(sizes)
         alive = self._any_alive(sizes)
@@ -163,7 +166,7 @@ class _Helper:
         sizes = journal_sizes(self._journal, last_days=None if whole else 2)
         for name in self._live - sizes.keys():
             with contextlib.suppress(FileNotFoundError):
-                sizes[name] = (self._journal.folder / name).stat().st_size
+                sizes[name] = text_size(self._journal.folder / name)
         return sizes
 
     def _any_alive(self, sizes: Mapping[str, int]) -> bool:

@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import is_locked
 from ecoia.keeping.home_identity import home_id
+from ecoia.keeping.journal_files import MOST_LINE_BYTES, PACKED, DamagedFileError, Lines, text_sizes, used_bytes
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
-from ecoia.records.refusals import NEWER_SCHEMA
+from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
 
 ANNOUNCE_SHARE = 0.8
 """Share of the size cap from which a full journal is announced."""
@@ -35,16 +36,22 @@ ANNOUNCE_SHARE = 0.8
 REFUSALS_PER_REASON = 5
 """Refused lines whose place a scan keeps, for each reason. Further ones are counted only."""
 
-_CHUNK_BYTES = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record with its place: the file's path below ``journal/``, and the offset in bytes after its line."""
+    """A record with its place.
+
+    Attributes:
+        record: The record.
+        file: The file's path below ``journal/``.
+        end_offset: Offset in bytes after its line, in the file's text.
+        checksum: Of its line: lines of one record with equal checksums have equal contents.
+    """
 
     record: Record
     file: str
     end_offset: int
+    checksum: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Refusal:
     Attributes:
         reason: Why, one of ``refusals.REFUSALS``.
         problem: What is wrong with this line.
-        file: The file's path below ``journal/``; empty where the reader gave none.
+        file: The file's path below ``journal/``, with ``.gz`` where it is packed; empty where the reader gave none.
         line: Number of the line in the file, from 1; 0 where it is not known.
     """
 
@@ -139,20 +146,16 @@ class Journal:
             ) from error
 
     def size_bytes(self) -> int:
-        """Return the bytes that the journal's files use."""
-        total = 0
-        for path in self.folder.glob("*/*.jsonl"):
-            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                total += path.stat().st_size
-        return total
+        """Return the bytes that the journal's files take on the disk."""
+        return used_bytes(self.folder)
 
     def writer(self) -> Writer:
         """Return a writer with a file of its own."""
         return Writer(self)
 
     def files(self) -> list[str]:
-        """Return the files, as paths below ``journal/``, oldest day first."""
-        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.glob("*/*.jsonl"))
+        """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before."""
+        return list(text_sizes(self.folder))
 
     def scan(self, start_offsets: dict[str, int] | None = None) -> Scan:
         """Read every record from the given offsets (0 where none is given).
@@ -193,7 +196,7 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
     """Yield the records of one file from an offset on.
 
     Args:
-        path: The file.
+        path: The file; it may be packed.
         name: File name to state in entries and refusals.
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
@@ -201,48 +204,24 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        lines = _LineNumbers(path, offset)
+    lines = Lines(path, offset)
 
-        def refuse(reason: str, problem: str) -> None:
-            scan.refuse(reason, problem, name, lines.current())
+    def refuse(reason: str, problem: str) -> None:
+        scan.refuse(reason, problem, f"{name}{PACKED}" if lines.packed else name, lines.number())
 
-        file.seek(offset)
-        for line in file:
-            offset += len(line)
-            if not line.endswith(b"\n"):
-                scan.torn += 1
-                return
-            lines.read += 1
-            record = read_line(line, refuse)
-            if record is not None:
-                yield Entry(record, name, offset)
-
-
-class _LineNumbers:
-    """Numbers of a file's lines, read from an offset on. The lines before it are counted only when a number is asked for."""
-
-    def __init__(self, path: Path, offset: int) -> None:
-        self._path = path
-        self._offset = offset
-        self._before = 0 if offset == 0 else None
-        self.read = 0
-
-    def current(self) -> int:
-        """Return the number of the line read last, from 1; 0 where the file was archived meanwhile."""
-        if self._before is None:
+    with contextlib.closing(lines):
+        while True:
             try:
-                with self._path.open("rb") as file:
-                    self._before = _count_lines(file, self._offset)
-            except FileNotFoundError:
-                return 0
-        return self._before + self.read
-
-
-def _count_lines(file: BinaryIO, size_bytes: int) -> int:
-    """Return the number of newlines in the first bytes of a file."""
-    count = 0
-    while size_bytes > 0 and (chunk := file.read(min(size_bytes, _CHUNK_BYTES))):
-        count += chunk.count(b"\n")
-        size_bytes -= len(chunk)
-    return count
+                for line in lines:
+                    if line.endswith(b"\n"):
+                        record = read_line(line, refuse)
+                        if record is not None:
+                            yield Entry(record, name, lines.offset, zlib.crc32(line))
+                    elif len(line) >= MOST_LINE_BYTES:
+                        refuse(CHECKSUM_MISMATCH, f"the line is longer than {MOST_LINE_BYTES:,} bytes")
+                    else:
+                        scan.torn += 1
+            except DamagedFileError as error:
+                refuse(CHECKSUM_MISMATCH, str(error))
+            else:
+                return

@@ -117,12 +117,16 @@ class Writer:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        while True:
+            file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            file.lock(shared=True, wait=True)
+            if os.fstat(file.number).st_nlink:
+                break
+            file.close()  # it was packed, and so removed, while we waited for its lock
         self._torn = False
         if os.lseek(file.number, 0, os.SEEK_END) > 0:  # this day's file exists: a full disk may have cut its last line
             os.lseek(file.number, -1, os.SEEK_END)
             self._torn = os.read(file.number, 1) != b"\n"
-        file.lock(shared=True, wait=True)
         self._file, self._day = file, day
         return file
 
