@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.backlog import Backlog
 from ecoia.keeping import packing
 from ecoia.keeping.file_system import LockableFile
-from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.journal_files import Lines, day_sizes, text_size, trailer
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.live_totals import LiveTotals

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
-from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import DeliveryResult, Sender, delivery_lock
-from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
 

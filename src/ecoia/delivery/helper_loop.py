@@ -8,14 +8,12 @@ import time
 from collections.abc import Mapping
 
 from ecoia.delivery.abandoned import close_abandoned
-from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.mlflow_store import keep_telemetry_off
 from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
-from ecoia.keeping.journal import Journal
-from ecoia.keeping.journal_files import text_size
-from ecoia.keeping.packing import pack_closed
+from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 
@@ -118,7 +116,6 @@ class _Helper:
         full_look = now >= self._next_full_look
         sizes = self._look(whole=full_look)
         if full_look:
-            pack_closed(self._journal.folder)
             self._next_full_look = now + self._flush_seconds
         grown = self._backlog.read(sizes)
         alive = self._any_alive(sizes)
@@ -166,7 +163,7 @@ class _Helper:
         sizes = journal_sizes(self._journal, last_days=None if whole else 2)
         for name in self._live - sizes.keys():
             with contextlib.suppress(FileNotFoundError):
-                sizes[name] = text_size(self._journal.folder / name)
+                sizes[name] = (self._journal.folder / name).stat().st_size
         return sizes
 
     def _any_alive(self, sizes: Mapping[str, int]) -> bool:

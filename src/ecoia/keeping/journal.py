@@ -192,6 +192,16 @@ class Journal:
         return is_locked(self.folder / name, shared=True)
 
 
+def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
+    """Return the bytes of text of each journal file, by name.
+
+    Args:
+        journal: The journal.
+        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
+    """
+    return text_sizes(journal.folder, last_days=last_days)
+
+
 def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 

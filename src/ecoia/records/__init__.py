@@ -9,9 +9,11 @@ from ecoia.records.record import (
     RecordError,
     Row,
     Tokens,
+    each_once,
     fold,
     in_force,
     merge_rows,
+    preferred,
     split_by_half_hour,
 )
 
@@ -21,8 +23,10 @@ __all__ = [
     "RecordError",
     "Row",
     "Tokens",
+    "each_once",
     "fold",
     "in_force",
     "merge_rows",
+    "preferred",
     "split_by_half_hour",
 ]
