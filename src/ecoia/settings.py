@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ecoia import limits
 from ecoia.errors import SettingError
 from ecoia.instances import instance_name
 
@@ -294,10 +295,10 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
         for name in ("ecoia.toml", "pyproject.toml"):
             path = candidate / name
             try:
-                data = tomllib.loads(path.read_text(encoding="utf-8"))
+                data = tomllib.loads(limits.read_bytes(path, limits.SETTINGS_BYTES).decode())
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 continue
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 if name == "pyproject.toml":
                     continue  # other tools report what is wrong with it
                 raise SettingError("ecoia.toml", str(path), str(path), f"not readable as TOML: {error}") from error

@@ -164,10 +164,10 @@ def test_a_key_written_twice_is_not_taken_in_silence(tmp_path: Path) -> None:
         ("services:\n\t- id: a\n", 2, "not readable as YAML"),
         ("services: *nowhere\n", 1, "not readable as YAML"),
         ("services: []\nunnamed: \x07\n", 2, "forbids"),
-        ("as_of: 2026-02-31\n", 1, "cannot read"),
+        ("as_of: 2026-02-31\n", 1, "day is out of range"),
         ("- a\n- b\n", 1, "write 'field: value' lines"),
         ("services: 3\n", 1, "write a list"),
-        ("services: [" + "[" * 2000 + "\n", 1, "cannot read"),
+        ("services: [" + "[" * 2000 + "\n", 1, "32 levels deep"),
     ],
 )
 def test_unreadable_files_name_the_line_and_do_not_crash(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -413,7 +413,7 @@ def test_an_instance_is_in_one_site_and_a_site_has_one_figure_a_day(tmp_path: Pa
     ("text", "said"),
     [
         ("service,quarter,count,source\nvadore,2026Q4,1,s\n", "outcomes.csv:1: header"),
-        ('service,quarter,accepted,source\n"vadore,2026Q4,1,s\n', "outcomes.csv:2: line"),
+        ('service,quarter,accepted,source\n"vadore,2026Q4,1,s\n', "outcomes.csv:2: not readable as CSV"),
         ("service,quarter,accepted,source\nvadore,2026Q4,beaucoup,s\n", "outcomes.csv:2: accepted"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ecoia import limits
 from ecoia.keeping.journal import REFUSALS_PER_REASON, Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.records.refusals import REFUSALS
@@ -24,6 +25,7 @@ def lacking_its_method() -> bytes:
 
 BROKEN = {
     "checksum-mismatch": b"00000000 {}\n",
+    "line-too-long": encode_line("x" * limits.LINE_BYTES),
     "not-json": encode_line("{"),
     "no-schema": encode_line("{}"),
     "newer-schema": whole(schema=9),

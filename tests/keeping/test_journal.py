@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia import limits
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
 from ecoia.keeping.journal_lines import decode_line, encode_line
@@ -293,6 +295,7 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from support.records import instant, record
 from ecoia.periods import DAY_NS
+from ecoia import limits
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal
 NOON = instant("2026-11-23T12:00")
@@ -418,6 +421,7 @@ def _without_field() -> bytes:
 
 BROKEN = {
     "checksum-mismatch": (b"00000000 {}\n", "checksum '00000000', the text has 'a3a6bf43'"),
+    "line-too-long": (encode_line("x" * limits.LINE_BYTES), "more than 16,777,216 bytes"),
     "not-json": (encode_line("not json"), "Expecting value at character 0"),
     "no-schema": (encode_line("[]"), "record without a schema number"),
     "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 1: upgrade ecoia"),
@@ -449,7 +453,22 @@ def test_a_refused_line_gives_its_reason_its_fault_its_file_and_its_number(reaso
 
 
 @pytest.mark.parametrize(
-    "line", [encode_line("[" * 100_000), encode_line("9" * 5000), b"%08x \xff\n" % zlib.crc32(b"\xff"), b"\xff\xfe \xff\n"]
+    "line",
+    [
+        encode_line("[" * 100_000),
+        encode_line("9" * 5000),
+        b"%08x \xff\n" % zlib.crc32(b"\xff"),
+        b"\xff\xfe \xff\n",
+        b"\0" * 5000 + b"\n",
+        b"00000000 {" * 100_000 + b"\n",  # each could begin a record
+        _whole({"units": float("nan")}),
+        _whole({"units": float("inf")}),
+        encode_line(record().to_json().replace('"units":null', '"units":1e400')),
+        _whole({"cpu_ns": 10**400}),
+        _whole({"service": "\ud800"}),
+        encode_line(record().to_json().replace('"pid":', '"pid":1,"pid":')),
+        encode_line(record().to_json().replace('"context":{}', f'"context":{"[" * 40}{"]" * 40}')),
+    ],
 )
 def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Path) -> None:
     journal, path = filled(home, 1)
@@ -457,6 +476,21 @@ def test_a_line_that_cannot_even_be_decoded_stops_nothing(line: bytes, home: Pat
         file.write(line + encode_line(record(record_id="last").to_json()))
     assert ids(journal) == ["r0", "last"]
     assert losses(journal.scan()) == (1, 0, 0)
+
+
+def test_a_line_without_end_does_not_fill_the_memory(home: Path) -> None:
+    journal, path = filled(home, 1)
+    with path.open("r+b") as file:
+        file.truncate((1 << 27) + path.stat().st_size)  # 128 MiB of zeros, sparse
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + encode_line(record(record_id="last").to_json()))
+    tracemalloc.start()
+    scan = journal.scan()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ids(journal) == ["r0", "last"]
+    assert [(refusal.reason, refusal.line) for refusal in scan.refusals] == [("line-too-long", 2)]
+    assert peak < 5 * limits.LINE_BYTES
 
 
 def test_two_lines_run_together_are_refused_with_what_is_wrong_in_each(home: Path) -> None:

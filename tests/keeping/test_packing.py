@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia import limits
 from ecoia.delivery.backlog import Backlog
 from ecoia.keeping import packing
 from ecoia.keeping.file_system import LockableFile
@@ -223,17 +224,16 @@ def test_what_is_no_gzip_at_all_is_refused(home: Path) -> None:
     assert (scan.records, scan.corrupt) == ([], 1)
 
 
-def test_an_endless_line_is_refused_in_pieces(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_is_refused_and_packed_whole(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, also where a small packed file holds a long line."""
-    monkeypatch.setattr("ecoia.keeping.journal_files.MOST_LINE_BYTES", 4096)
-    monkeypatch.setattr("ecoia.keeping.journal.MOST_LINE_BYTES", 4096)
+    monkeypatch.setattr(limits, "LINE_BYTES", 4096)
     journal, path = written(home, 2, b"0" * 10_000 + b"\n" + encode_line(training(record_id="last").to_json()))
     for _ in range(2):
         scan = journal.scan()
         assert [each.record_id for each in scan.records] == ["r0", "r1", "last"]
-        assert (scan.corrupt, scan.torn) == (3, 0)
+        assert (scan.corrupt, scan.torn) == (1, 0)
         assert pack(journal) in (0, 1)
-    assert not path.exists()
+    assert b"0" * 10_000 in gzip.decompress(Path(f"{path}.gz").read_bytes())
 
 
 def test_live_totals_and_deliveries_do_not_notice(home: Path) -> None:

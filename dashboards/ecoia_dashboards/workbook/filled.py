@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree.ElementTree import ParseError
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import Cell
 from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ecoia.errors import UsageError
+from ecoia.records.json_lines import read_json
 from ecoia_dashboards.language import LANGUAGES
 from ecoia_dashboards.workbook.book import BASE, LISTS
 from ecoia_dashboards.workbook.cells import language_of, normal, same, understood, unescaped
@@ -58,9 +55,13 @@ class Page:
     formulas: Worksheet
     lang: str
     order: int
+    rows: dict[int, list[Cell]] = field(init=False)
     lines: list[Line] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rows = rows_of(self.formulas)
 
     def fault(self, row: int, column: int, remedy: str, label: str = "") -> None:
         """Add a mistake at a cell."""
@@ -80,15 +81,28 @@ class Page:
 
 
 def opened(path: Path, *, values: bool) -> Workbook:
-    """Open a workbook: its values, or its formulas."""
+    """Open a workbook that was inspected: its values, or its formulas. Links to other workbooks are not followed."""
     try:
-        return load_workbook(path, data_only=values)
-    except FileNotFoundError:
-        raise UsageError(f"'{path}' is not there: name the filled workbook") from None
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, TypeError, ParseError, IndexError) as error:
+        with path.open("rb") as file:
+            return load_workbook(file, data_only=values, keep_links=False)
+    except Exception as error:  # whatever a broken part makes the reader raise
         raise UsageError(f"'{path}' cannot be read as a workbook ({error}): save it as XLSX, without a password") from error
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read ({error.strerror}): check its permissions") from error
+
+
+def rows_of(place: Worksheet) -> dict[int, list[Cell]]:
+    """Return the cells with a content by row, both in ascending order. Rows above a stray cell far down are not made.
+
+    Example:
+        >>> book = Workbook()
+        >>> book.active["XFD1048576"] = "stray"
+        >>> [(row, [cell.coordinate for cell in cells]) for row, cells in rows_of(book.active).items()]
+        [(1048576, ['XFD1048576'])]
+    """
+    rows: dict[int, list[Cell]] = {}
+    for (row, _), cell in sorted(place._cells.items()):  # what is public walks every row up to the last
+        if cell.value is not None:
+            rows.setdefault(row, []).append(cell)
+    return rows
 
 
 def pages_of(book: Workbook, formulas: Workbook, path: Path) -> tuple[list[Page], list[str]]:
@@ -119,12 +133,28 @@ def written_with(book: Workbook) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     if BASE not in book.sheetnames:
         return found
-    for sheet_id, *pieces in book[BASE].iter_rows(values_only=True):
-        lines = found.setdefault(str(sheet_id), [])
-        text = "".join(unescaped(str(piece)) for piece in pieces if piece is not None)
-        if text:
-            lines.append(json.loads(text))
+    for cells in rows_of(book[BASE]).values():
+        sheet_id, *pieces = (str(cell.value) for cell in cells)
+        lines = found.setdefault(sheet_id, [])
+        if pieces:
+            lines.append(_written_line(sheet_id, "".join(map(unescaped, pieces))))
     return found
+
+
+def _written_line(sheet_id: str, text: str) -> dict[str, Any]:
+    """Read a line of the hidden sheet.
+
+    Raises:
+        UsageError: it is not what ``ecoia workbook`` wrote.
+    """
+    key = next((sheet.key for sheet in SHEETS if sheet.id == sheet_id), ())
+    try:
+        line = read_json(text.encode())
+        if isinstance(line, dict) and not any(isinstance(line.get(path), dict | list) for path in key):
+            return line
+    except ValueError:
+        pass
+    raise UsageError(f"the hidden sheet '{BASE}' was changed: write a new workbook, and copy the filled lines into it")
 
 
 def read_table(page: Page) -> None:
@@ -136,7 +166,9 @@ def read_table(page: Page) -> None:
         page.fault(header, 1, f"no column {', '.join(map(repr, missing))}: put back what 'ecoia workbook' wrote in this line")
         return
     spread = _spread(page, header, set(columns.values()))
-    for row in range(header + 1, page.place.max_row + 1):
+    for row in sorted({*page.rows, *(row for row, _ in spread)}):
+        if row <= header:
+            continue
         line = Line({path: (row, columns[path]) for path in fields})
         for path, column in fields.items():
             line.values[path] = _value(page, line, column, spread.get(line.cells[path], line.cells[path]))
@@ -150,7 +182,7 @@ def read_table(page: Page) -> None:
 def read_form(page: Page) -> None:
     """Read a sheet that has one value a line: name, value."""
     line = Line({})
-    for row in range(1, page.place.max_row + 1):
+    for row in page.rows:
         column = _named(page, page.place.cell(row, 1).value)
         if column is not None:
             line.cells[column.path] = (row, 2)
@@ -165,17 +197,17 @@ def read_form(page: Page) -> None:
 def _header(page: Page) -> tuple[int, dict[str, int]]:
     """Find the line of the titles, and the place of each column."""
     best: tuple[int, dict[str, int]] = (1, {})
-    for row in range(1, min(page.place.max_row, _HEADER_WITHIN) + 1):
+    for row in range(1, _HEADER_WITHIN + 1):
         columns: dict[str, int] = {}
-        for cell in page.place[row]:
+        for cell in page.rows.get(row, ()):
             column = _named(page, cell.value)
             if column is not None:
                 columns.setdefault(column.path, int(cell.column or 0))
         if len(columns) > len(best[1]):
             best = (row, columns)
     row, columns = best
-    for cell in page.place[row]:
-        if cell.value is not None and cell.column and cell.column not in columns.values():
+    for cell in page.rows.get(row, ()):
+        if cell.column and cell.column not in columns.values():
             twice = "stands twice: keep one" if _named(page, cell.value) else ""
             if twice:
                 page.fault(row, cell.column, f"{cell.value!r} {twice}")

@@ -11,6 +11,7 @@ from ecoia.catalogue.editing import comments
 from ecoia.catalogue.saving import save
 from ecoia.errors import CatalogueError
 from ecoia_dashboards.workbook.filled import opened, pages_of, read_form, read_table, written_with
+from ecoia_dashboards.workbook.inspection import inspect
 from ecoia_dashboards.workbook.merging import Merge, merge_lines
 from ecoia_dashboards.workbook.mistakes import changed_texts, check_draft
 from ecoia_dashboards.workbook.tables import table
@@ -59,6 +60,7 @@ def read_workbook(path: str | Path, folder: str | Path) -> Reading:
     """
     base = Path(folder)
     loaded = catalogue.load(base)
+    inspect(Path(path))
     book, formulas = opened(Path(path), values=True), opened(Path(path), values=False)
     pages, ignored = pages_of(book, formulas, Path(path))
     before = written_with(book)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecoia.catalogue import Catalogue
 from ecoia.catalogue.editing import Entry, with_list, with_value
+from ecoia.catalogue.yaml_files import read_text
 from ecoia_dashboards.workbook.cells import Value, known, plain
 from ecoia_dashboards.workbook.sheets import Column, Sheet
 
@@ -109,7 +108,7 @@ def on_one_line(sheet: Sheet, value: Value) -> Value:
 
 
 def _yaml_items(sheet: Sheet, text: str) -> list[dict[str, Any]]:
-    data = yaml.safe_load(text)
+    data = read_text(text)[1]
     if sheet.form:
         return [data or {}]
     for step in sheet.path:

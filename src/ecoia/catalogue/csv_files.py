@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from ecoia import limits
 from ecoia.catalogue.problems import Problem
 from ecoia.errors import UsageError
+from ecoia.keeping.csv_lines import CsvError, csv_lines
 from ecoia.periods import Quarter
 from ecoia.settings import is_slug
 
 Line = TypeVar("Line")
+
+
+class Cells(dict[str, str]):
+    """Cells of a line by column. ``decimal_comma``: a comma in a number is its decimal mark, as ``;`` separates the columns."""
+
+    def __init__(self, cells: Iterable[tuple[str, str]], *, decimal_comma: bool = False) -> None:
+        super().__init__(cells)
+        self.decimal_comma = decimal_comma
+
+
 CellMistakes = list[tuple[str, str]]
 """Mistakes of a line: column and remedy."""
 
@@ -21,7 +31,7 @@ CellMistakes = list[tuple[str, str]]
 def read_csv(
     path: Path,
     columns: Sequence[str],
-    make: Callable[[dict[str, str], CellMistakes], Line],
+    make: Callable[[Cells, CellMistakes], Line],
     key: Callable[[Line], tuple[str, ...]],
 ) -> tuple[tuple[Line, ...], list[Problem]]:
     """Read a file, and find every mistake in it.
@@ -40,46 +50,46 @@ def read_csv(
     text, unreadable = _read_text(path)
     if unreadable is not None:
         return (), [unreadable]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
+    delimiter = ";" if ";" in text.partition("\n")[0] else ","
     found: dict[tuple[str, ...], tuple[int, Line]] = {}
     problems: list[Problem] = []
     header: list[str] = []
     try:
-        for cells in reader:
+        for number, cells in csv_lines(text, delimiter):
             if not header:
                 header = [cell.strip() for cell in cells]
                 if sorted(header) != sorted(columns):
-                    remedy = f"{', '.join(header)!r}: write the columns {', '.join(columns)}, each once"
+                    remedy = f"{', '.join(header)[:60]!r}: write the columns {', '.join(columns)}, each once"
                     return (), [Problem(path.name, 1, ("header",), remedy)]
             elif any(cell.strip() for cell in cells):
-                made, mistakes = _read_line(cells, header, make)
+                made, mistakes = _read_line(cells, header, make, decimal_comma=delimiter == ";")
                 if made is not None:
-                    mistakes += _add_once(made, key(made), reader.line_num, found)
-                problems += [Problem(path.name, reader.line_num, (column,), remedy) for column, remedy in mistakes]
-    except csv.Error as error:
-        problems.append(Problem(path.name, max(reader.line_num, 1), (), f"not readable as CSV ({error}): check quotes"))
+                    mistakes += _add_once(made, key(made), number, found)
+                problems += [Problem(path.name, number, (column,), remedy) for column, remedy in mistakes]
+    except CsvError as error:
+        problems.append(Problem(path.name, error.line, (), str(error)))
     return tuple(line for _, line in found.values()), problems
 
 
 def _read_text(path: Path) -> tuple[str, Problem | None]:
     """Return the text of a file, or why it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig"), None
+        return limits.read_bytes(path, limits.CSV_BYTES).decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return "", Problem(path.name, line, (), "not readable as UTF-8: save the file in UTF-8")
     except OSError as error:
-        return "", Problem(path.name, 1, (), f"not readable ({error.strerror}): check its permissions")
+        return "", Problem(path.name, 1, (), f"not readable ({error.strerror}): check the file and its permissions")
 
 
 def _read_line(
-    cells: Sequence[str], header: Sequence[str], make: Callable[[dict[str, str], CellMistakes], Line]
+    cells: Sequence[str], header: Sequence[str], make: Callable[[Cells, CellMistakes], Line], *, decimal_comma: bool
 ) -> tuple[Line | None, CellMistakes]:
     """Make a line from its cells; None with the mistakes where some are wrong."""
     if len(cells) != len(header):
         return None, [("line", f"{len(cells)} cells: write {len(header)}, as in the header")]
     mistakes: CellMistakes = []
-    made = make(dict(zip(header, map(str.strip, cells), strict=True)), mistakes)
+    made = make(Cells(zip(header, map(str.strip, cells), strict=True), decimal_comma=decimal_comma), mistakes)
     return (None if mistakes else made), mistakes
 
 
@@ -92,12 +102,12 @@ def _add_once(made: Line, key: tuple[str, ...], line: int, found: dict[tuple[str
     return [("quarter", f"{key[0]!r} of {others} is already on line {found[key][0]}: keep one line")]
 
 
-def service_of(cells: dict[str, str], wrong: CellMistakes) -> str:
+def service_of(cells: Cells, wrong: CellMistakes) -> str:
     """Read the cell ``service``, an id. A mistake is added to ``wrong``.
 
     Example:
         >>> wrong = []
-        >>> _ = service_of({"service": "Un service"}, wrong)
+        >>> _ = service_of(Cells([("service", "Un service")]), wrong)
         >>> wrong
         [('service', "'Un service': write the id of a service, e.g. vadore")]
     """
@@ -106,12 +116,12 @@ def service_of(cells: dict[str, str], wrong: CellMistakes) -> str:
     return cells["service"]
 
 
-def quarter_of(cells: dict[str, str], wrong: CellMistakes) -> str:
+def quarter_of(cells: Cells, wrong: CellMistakes) -> str:
     """Read the cell ``quarter``, e.g. ``2026Q4``. A mistake is added to ``wrong``.
 
     Example:
         >>> wrong = []
-        >>> quarter_of({"quarter": "2026Q4"}, wrong), wrong
+        >>> quarter_of(Cells([("quarter", "2026Q4")]), wrong), wrong
         ('2026Q4', [])
     """
     try:
@@ -121,13 +131,16 @@ def quarter_of(cells: dict[str, str], wrong: CellMistakes) -> str:
         return ""
 
 
-def count_of(cells: dict[str, str], column: str, wrong: CellMistakes) -> float:
+def count_of(cells: Cells, column: str, wrong: CellMistakes) -> float:
     """Read a count of 0 or more. A mistake is added to ``wrong``.
 
     Example:
-        >>> count_of({"units": "12,5"}, "units", [])
+        >>> count_of(Cells([("units", "12,5")], decimal_comma=True), "units", [])
         12.5
     """
+    if "," in cells[column] and not cells.decimal_comma:  # in such a file "1,234" may be 1234
+        wrong.append((column, f"{cells[column]!r}: columns are separated by ',', so write the count without one"))
+        return 0.0
     try:
         count = float(cells[column].replace(",", "."))
     except ValueError:
@@ -137,7 +150,7 @@ def count_of(cells: dict[str, str], column: str, wrong: CellMistakes) -> float:
     return count
 
 
-def source_of(cells: dict[str, str], wrong: CellMistakes) -> str:
+def source_of(cells: Cells, wrong: CellMistakes) -> str:
     """Read the cell ``source``. A mistake is added to ``wrong``."""
     if not cells["source"]:
         wrong.append(("source", "empty: name where the count comes from, e.g. 'enquête 2026-12'"))

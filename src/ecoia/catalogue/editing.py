@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ecoia.catalogue.yaml_files import child
+from ecoia.catalogue.yaml_files import YamlError, child, read_text
 
 _WIDTH = 120
 
@@ -41,7 +41,7 @@ def with_list(text: str, path: Sequence[str], entries: Sequence[Entry]) -> str:
         services:
           - id: chat
     """
-    old = _at(yaml.safe_load(text), path) or []
+    old = _at(read_text(text)[1], path) or []
     items = [old[entry.place] if entry.data is None and entry.place is not None else entry.data for entry in entries]
     return _replaced(text, path, items, lambda node, start: _list_text(text, node, start, entries, 2 * len(path)))
 
@@ -72,8 +72,8 @@ def comments(text: str) -> int:
 
 
 def _replaced(text: str, path: Sequence[str], value: Any, write: Callable[[yaml.Node | None, int], str | None]) -> str:
-    wanted = _with(yaml.safe_load(text), path, value)
-    node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    node, data = read_text(text)
+    wanted = _with(data, path, value)
     key: yaml.Node | None = None
     for step in path:
         key, node = child(node, step)
@@ -88,8 +88,8 @@ def _replaced(text: str, path: Sequence[str], value: Any, write: Callable[[yaml.
 
 def _reads_as(text: str, data: Any) -> bool:
     try:
-        return bool(yaml.safe_load(text) == data)
-    except (yaml.YAMLError, ValueError):
+        return bool(read_text(text)[1] == data)
+    except YamlError:
         return False
 
 

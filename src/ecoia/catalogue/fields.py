@@ -71,9 +71,9 @@ OneOrMany = BeforeValidator(_one_or_many)
 
 
 class Model(BaseModel):
-    """A part of a file: unknown fields are refused, and nothing changes after loading."""
+    """A part of a file: unknown fields and infinite numbers are refused, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @cache

@@ -28,6 +28,7 @@ from ecoia.catalogue.sites import SITES_FILE, Site, SitesFile
 from ecoia.catalogue.targets import TARGETS_FILE, TargetsFile
 from ecoia.catalogue.yaml_files import Unique, duplicates, parse, validate
 from ecoia.errors import CatalogueError
+from ecoia.keeping.csv_lines import first
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _read(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool 
     parts, problems = _contents(base, files, tables=tables)
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *map(str, problems)]))
+        raise CatalogueError("\n".join([f"{count} in the catalogue '{base}'", *first([str(each) for each in problems])]))
     return parts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecoia.catalogue.csv_files import CellMistakes, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.csv_files import CellMistakes, Cells, count_of, quarter_of, read_csv, service_of, source_of
 from ecoia.catalogue.problems import Problem
 
 OUTCOMES_FILE = "outcomes.csv"
@@ -34,7 +34,7 @@ def read_outcomes(path: Path) -> tuple[tuple[Outcomes, ...], list[Problem]]:
     return read_csv(path, OUTCOME_COLUMNS, _outcomes, lambda each: (each.quarter, each.service))
 
 
-def _outcomes(cells: dict[str, str], wrong: CellMistakes) -> Outcomes:
+def _outcomes(cells: Cells, wrong: CellMistakes) -> Outcomes:
     return Outcomes(
         service_of(cells, wrong), quarter_of(cells, wrong), count_of(cells, "accepted", wrong), source_of(cells, wrong)
     )

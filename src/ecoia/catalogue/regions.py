@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecoia.catalogue.csv_files import CellMistakes, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.csv_files import CellMistakes, Cells, count_of, quarter_of, read_csv, service_of, source_of
 from ecoia.catalogue.problems import Problem
 
 REGIONS_FILE = "regions.csv"
@@ -35,7 +35,7 @@ def read_regions(path: Path) -> tuple[tuple[RegionUnits, ...], list[Problem]]:
     return read_csv(path, REGION_COLUMNS, _region, lambda each: (each.quarter, each.service, each.region))
 
 
-def _region(cells: dict[str, str], wrong: CellMistakes) -> RegionUnits:
+def _region(cells: Cells, wrong: CellMistakes) -> RegionUnits:
     region = cells["region"]
     if not 0 < len(region) <= 200 or "@" in region:
         wrong.append(("region", f"{region!r}: write the name of a region, without an address, e.g. Bourgogne-Franche-Comté"))

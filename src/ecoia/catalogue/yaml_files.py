@@ -2,18 +2,148 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
 
+from ecoia import limits
 from ecoia.catalogue.fields import Model
 from ecoia.catalogue.problems import Problem, remedy_of
+from ecoia.errors import EcoiaError
 
 Unique = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """Paths of lists, each with the keys that identify its items. Two items that agree in all of these keys are a mistake."""
+
+_SHOWN = 40
+"""How many characters of a refused value a message shows."""
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """What the file says is YAML, and none that the catalogue reads."""
+
+    def __init__(self, fault: str, mark: yaml.Mark) -> None:
+        super().__init__(problem=fault, problem_mark=mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads one document of plain values, and refuses at its line whatever is beyond the limits or is not plain.
+
+    Composing stops at the first fault, so a file that would grow without end when its aliases are written out is never built.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._nodes = 0
+        self._sizes: dict[str, int] = {}  # anchor -> values below it, with its own aliases written out
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        event = self.peek_event()  # type: ignore[no-untyped-call] # nor are other methods of PyYAML
+        mark, anchor = event.start_mark, event.anchor
+        if isinstance(event, yaml.AliasEvent):
+            if anchor in self.anchors and anchor not in self._sizes:
+                raise _Refused(f"'*{anchor}' is a part of itself", mark)
+            self._count(self._sizes.get(anchor, 0), mark)
+            return cast("yaml.Node", super().compose_node(parent, index))
+        if event.tag is not None:
+            raise _Refused(f"the tag '{_without_prefix(event.tag)}' is not read: write the value alone", mark)
+        before = self._nodes
+        self._count(1, mark)
+        self._depth += 1
+        if self._depth > limits.YAML_DEPTH:
+            raise _Refused(f"nested more than {limits.YAML_DEPTH} levels deep", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if anchor is not None:
+            self._sizes[anchor] = self._nodes - before
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+        return cast("yaml.Node", node)
+
+    def _count(self, nodes: int, mark: yaml.Mark) -> None:
+        self._nodes += nodes
+        if self._nodes > limits.YAML_NODES:
+            raise _Refused(f"more than {limits.YAML_NODES:,} values, those of its aliases counted each time", mark)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError) as error:  # e.g. the day 2026-02-31
+            raise _Refused(f"{_short(node)}: {error}", node.start_mark) from error
+        if isinstance(value, str) and (unsuitable := _UNSUITABLE.search(value)):
+            raise _Refused(f"holds the character {unsuitable[0]!r}, which no text has", node.start_mark)
+        return value
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+        if number and len(node.value) > limits.YAML_DIGITS:  # before it is converted, which takes long
+            raise _Refused(f"{_short(node)} has {len(node.value):,} characters, which is too many", node.start_mark)
+        return super().construct_scalar(node)
+
+
+_UNSUITABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def _without_prefix(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
+def _short(node: yaml.Node) -> str:
+    text = str(node.value)
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
+            said = _short(key) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+            raise _Refused(f"{said} as the name of a field: names are texts, in quotes if need be", key.start_mark)
+
+
+class YamlError(EcoiaError, ValueError):
+    """A text is no YAML that a file of the catalogue can hold.
+
+    Attributes:
+        line: Line of the fault, from 1.
+    """
+
+    def __init__(self, line: int, fault: str) -> None:
+        super().__init__(fault)
+        self.line = line
+
+
+def read_text(text: str) -> tuple[yaml.Node | None, Any]:
+    """Read YAML: the only place where ecoia does.
+
+    Args:
+        text: Content of a file.
+
+    Returns:
+        Its node tree (for line numbers) and its data, both None where it is empty.
+
+    Raises:
+        YamlError: it is no YAML, goes beyond ``ecoia.limits``, or holds something else than plain values: the
+            character 0, half of a character, a tag, a name of a field that is no text.
+
+    Example:
+        >>> read_text("use: ember")[1]
+        {'use': 'ember'}
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        remedy = "" if isinstance(error, _Refused) else ": check indentation and quotes"
+        raise YamlError(mark.line + 1 if mark else 1, f"not readable as YAML ({error.problem}){remedy}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 1
+        raise YamlError(line, f"holds a character that YAML forbids ({error.reason}): remove it") from error
 
 
 def parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[Problem]]:
@@ -27,24 +157,14 @@ def parse(name: str, path: Path) -> tuple[yaml.Node | None, Any, list[Problem]]:
         Its node tree (for line numbers) and data, both None where it is empty or unreadable; and its mistakes.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        return node, None if node is None else loader.construct_document(node), []
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        return None, None, [Problem(name, line, (), f"not readable as YAML ({error.problem}): check indentation and quotes")]
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 1
-        return None, None, [Problem(name, line, (), f"holds a character that YAML forbids ({error.reason}): remove it")]
+        return *read_text(limits.read_bytes(path, limits.YAML_BYTES).decode("utf-8-sig")), []
+    except YamlError as error:
+        return None, None, [Problem(name, error.line, (), str(error))]
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return None, None, [Problem(name, line, (), "not readable as UTF-8: save the file in UTF-8")]
-    except (ValueError, RecursionError, OverflowError) as error:  # e.g. the day 2026-02-31, or a file nested a thousand deep
-        return None, None, [Problem(name, 1, (), f"holds a value that YAML cannot read ({error}): correct it or quote it")]
     except OSError as error:
-        return None, None, [Problem(name, 1, (), f"not readable ({error.strerror}): check its permissions")]
+        return None, None, [Problem(name, 1, (), f"not readable ({error.strerror}): check the file and its permissions")]
 
 
 def _entries(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:

@@ -28,12 +28,13 @@ def verify(
     [dim]$ ecoia verify publications --public-key ecoia-public.pem[/dim]
     """
     from ecoia.publishing import verification
-    from ecoia.publishing.sealed_files import MANIFEST_FILE
+    from ecoia.publishing.sealed_files import MANIFEST_FILE, reading
     from ecoia.publishing.signing import read_public_key
 
     given_key = read_public_key(public_key) if public_key else None
-    one = (folder / MANIFEST_FILE).exists()
     try:
+        with reading(folder):
+            one = (folder / MANIFEST_FILE).exists()
         checked = [verification.verify(folder, given_key)] if one else verification.verify_chain(folder, given_key)
     except PublicationError as error:
         say(str(error))

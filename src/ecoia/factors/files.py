@@ -130,7 +130,7 @@ def parse_generic(data: bytes, name: str, timezone: tzinfo, given: Mapping[str, 
     text = decode(data, "utf-8", faults)
     written: dict[str, str] = {}
     skipped = 0
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line.startswith("#"):
             break
         skipped += 1

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecoia import limits
 from ecoia.errors import FactorFileError
 from ecoia.factors.model import GREATEST_G_PER_KWH, LIFECYCLE
-
-_MOST_SHOWN = 20
-"""How many mistakes of a file an error lists."""
+from ecoia.keeping.csv_lines import CsvError, csv_lines, first
 
 
 @dataclass
@@ -55,8 +52,7 @@ class Faults:
         if not self.found:
             return
         texts = [text for _, text in sorted(self.found)]
-        more = [f"... and {len(texts) - _MOST_SHOWN} more"] if len(texts) > _MOST_SHOWN else []
-        raise FactorFileError("\n".join(["factor file refused, nothing was taken from it:", *texts[:_MOST_SHOWN], *more]))
+        raise FactorFileError("\n".join(["factor file refused, nothing was taken from it:", *first(texts)]))
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def read_bytes(path: Path) -> bytes:
         FactorFileError: It cannot be read.
     """
     try:
-        return path.read_bytes()
+        return limits.read_bytes(path, limits.FACTOR_FILE_BYTES)
     except OSError as error:
         raise FactorFileError(f"factor file '{path}' cannot be read ({error.strerror}): check the path") from error
 
@@ -153,21 +149,21 @@ def table(
         >>> line
         TableLine(line=2, cells={'zone': 'FRA', 'value': '41'})
     """
-    body = text.split("\n", skip)[skip] if skip else text
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    body = "".join(text.split("\n", skip)[skip:])
+    read = csv_lines(body, delimiter)
     try:
-        header = [column.strip() for column in next(reader, [])]
+        header = [column.strip() for column in next(read, (1, []))[1]]
         _check_header(header, delimiter, needed, known, skip + 1, faults)
-        for cells in reader:
-            line = reader.line_num + skip
+        for number, cells in read:
+            line = number + skip
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header) and not ragged:
                 faults.add(line, "line", delimiter.join(cells)[:60], f"{len(cells)} cells where the header has {len(header)}")
                 continue
             yield TableLine(line, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
-    except csv.Error as error:
-        faults.add(reader.line_num + skip, "line", "", f"not readable as CSV ({error}): check its quotes")
+    except CsvError as error:
+        faults.add(error.line + skip, "line", "", str(error))
 
 
 def _check_header(

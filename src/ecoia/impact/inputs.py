@@ -13,18 +13,19 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from ecoia import limits
 from ecoia.errors import PublicationError
 from ecoia.factors import FOLDER, Factor, FactorSet, files
 from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
+from ecoia.records.json_lines import read_json, unpacked_lines
 from ecoia.settings import Surroundings
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -130,12 +131,12 @@ def read_inputs(folder: Path) -> Inputs:
         CatalogueError: This version does not read the form of the catalogue.
     """
     try:
-        said = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        said = read_json(limits.read_bytes(folder / SETTINGS_FILE, limits.SETTINGS_BYTES, follow_links=False))
         known_until = int(said.pop("known_until_utc_ns"))
         kept = KeptSettings(**said)
-        rows = [json.loads(line) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)]
+        rows = [read_json(line) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)]
         factors = _factors(_read_lines(folder / FACTORS_FILE), kept.timezone)
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise PublicationError(f"the inputs in '{folder}' cannot be read ({error}): 'ecoia verify' says what differs") from error
     from ecoia import catalogue
 
@@ -155,8 +156,8 @@ def _factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
     return [_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
 
 
-def _factors(lines: Sequence[str], timezone: str) -> FactorSet:
-    said, *factors = map(json.loads, lines)
+def _factors(lines: Iterable[bytes], timezone: str) -> FactorSet:
+    said, *factors = map(read_json, lines)
     return FactorSet((Factor(*each) for each in factors), timezone=ZoneInfo(timezone), **said)
 
 
@@ -164,6 +165,5 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), compresslevel=6, mtime=0))
 
 
-def _read_lines(path: Path) -> list[str]:
-    # Split at "\n" only: a name may hold other characters that str.splitlines takes for ends of lines.
-    return gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
+def _read_lines(path: Path) -> Iterator[bytes]:
+    return unpacked_lines(limits.read_bytes(path, limits.PUBLISHED_FILE_BYTES, follow_links=False), limits.QUARTER)

@@ -158,7 +158,7 @@ def recalculate(
     quarter = Quarter.parse(published["quarter"])
     timezone = frozen.settings.timezone
     then, today = recorded or (RowsByQuarter(frozen, timezone), RowsByQuarter(now, timezone))
-    levels = {"published": _published(published), **_levels_by_cause(quarter, frozen, now, then, today)}
+    levels = {"published": published_level(published), **_levels_by_cause(quarter, frozen, now, then, today)}
     known = {step: _parts(level) for step, level in levels.items()}
     parts = [part for part in PARTS if all(part in each for each in known.values())]
     services = _services(levels, parts)
@@ -234,7 +234,8 @@ def published_micrograms(report: Mapping[str, Any]) -> dict[str, int]:
     return _figures(report["footprint"])
 
 
-def _published(report: Mapping[str, Any]) -> Level:
+def published_level(report: Mapping[str, Any]) -> Level:
+    """Return the CO2e of each service that a report published, by known part, and of what no service bears."""
     level: Level = {each["service"]: _figures(each["footprint"]) for each in report["services"]}
     return _with_rest(level, _figures(report["footprint"]))
 

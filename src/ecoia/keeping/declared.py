@@ -20,8 +20,6 @@ A row gives its energy in one way: by component, undivided, or from hours. If an
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import uuid
@@ -32,11 +30,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ecoia import limits
 from ecoia.errors import UsageError
+from ecoia.keeping.csv_lines import CsvError, csv_lines, first
 from ecoia.keeping.home_identity import instance_of
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
-from ecoia.records import Record
+from ecoia.records import MOST_WINDOW_NS, Record
 from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES
 from ecoia.settings import Settings, is_slug
 from ecoia.units import MICROJOULES_PER_KWH
@@ -53,10 +53,11 @@ _MAX_UNITS = Decimal(10) ** 12
 
 @dataclass
 class _Line:
-    """One line of the file: its place, its cells by column, and what is wrong with it."""
+    """One line of the file: its place, its cells by column, whether numbers have decimal commas, and what is wrong with it."""
 
     where: str
     cells: Mapping[str, str]
+    decimal_comma: bool = False
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, column: str, remedy: str) -> None:
@@ -67,6 +68,9 @@ class _Line:
         """Return a cell's number from 0 to ``greatest``; None for an empty cell, and for a wrong one, which is noted."""
         text = self.cells.get(column, "")
         if not text:
+            return None
+        if "," in text and not self.decimal_comma:  # in such a file "1,234" may be 1234
+            self.wrong(column, "columns are separated by ',', so write the number without one: 1234 or 1.234")
             return None
         try:
             number = Decimal(text.replace(",", "."))
@@ -115,14 +119,14 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
         if not lines:
             problems.append(f"{Path(path).name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
-        raise UsageError("activity file refused, nothing was taken from it:\n" + "\n".join(problems))
+        raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
     instance = instance_of(settings)  # makes the home, so only now that nothing is refused
     return [replace(record, instance=instance) for record in records.values()]
 
 
 def _read_text(path: str | Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return limits.read_bytes(path, limits.CSV_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"activity file '{path}' cannot be read ({error.strerror}): check the path") from error
     except UnicodeDecodeError as error:
@@ -135,25 +139,25 @@ def _read_lines(name: str, text: str) -> tuple[list[_Line], list[str]]:
     """Return the lines of activity, and what is wrong with the header or with the file as CSV."""
     header_line = text.partition("\n")[0]
     delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
-    # Strict: otherwise a quote that is never closed makes one cell of the rest of the file.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[_Line] = []
     problems: list[str] = []
     try:
-        header = [column.strip() for column in next(reader, [])]
+        read = csv_lines(text, delimiter)
+        header = [column.strip() for column in next(read, (1, []))[1]]
         problems += _header_problems(name, header)
-        for cells in reader:
+        for number, cells in read:
             if not any(cell.strip() for cell in cells):
                 continue
-            where = f"{name}:{reader.line_num}"
+            where = f"{name}:{number}"
             if len(cells) == len(header):
-                lines.append(_Line(where, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+                by_column = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                lines.append(_Line(where, by_column, decimal_comma=delimiter == ";"))
             else:
                 problems.append(
                     f"{where}: {len(cells)} cells where the header has {len(header)}: quote cells that hold '{delimiter}'"
                 )
-    except csv.Error as error:
-        problems.append(f"{name}:{reader.line_num}: not readable as CSV ({error}): check its quotes")
+    except CsvError as error:
+        problems.append(f"{name}:{error.line}: {error}")
     return lines, problems
 
 
@@ -178,6 +182,8 @@ def _record(line: _Line, settings: Settings) -> Record | None:
     start, end = _instant(line, "start", timezone, ends=False), _instant(line, "end", timezone, ends=True)
     if start is not None and end is not None and end <= start:
         line.wrong("end", f"write an end after the start ({line.cells['start']})")
+    elif start is not None and end is not None and end - start > MOST_WINDOW_NS:
+        line.wrong("end", "write ten years at most in one line: check the years")
     energy, method = _energy(line)
     units = line.number("units", _MAX_UNITS)
     if line.problems or start is None or end is None:

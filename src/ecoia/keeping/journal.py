@@ -24,7 +24,7 @@ from pathlib import Path
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import is_locked
 from ecoia.keeping.home_identity import home_id
-from ecoia.keeping.journal_files import MOST_LINE_BYTES, PACKED, DamagedFileError, Lines, text_sizes, used_bytes
+from ecoia.keeping.journal_files import PACKED, DamagedFileError, Lines, text_sizes, used_bytes
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
@@ -223,14 +223,12 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
         while True:
             try:
                 for line in lines:
-                    if line.endswith(b"\n"):
-                        record = read_line(line, refuse)
-                        if record is not None:
-                            yield Entry(record, name, lines.offset, zlib.crc32(line))
-                    elif len(line) >= MOST_LINE_BYTES:
-                        refuse(CHECKSUM_MISMATCH, f"the line is longer than {MOST_LINE_BYTES:,} bytes")
-                    else:
+                    if not line.endswith(b"\n"):
                         scan.torn += 1
+                        continue
+                    record = read_line(line, refuse)
+                    if record is not None:
+                        yield Entry(record, name, lines.offset, zlib.crc32(line))
             except DamagedFileError as error:
                 refuse(CHECKSUM_MISMATCH, str(error))
             else:

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ecoia.errors import EcoiaError
+from ecoia.keeping.journal_lines import lines_of
 
 PLAIN, PACKED = ".jsonl", ".gz"
 """What the name of a file ends in; a packed one has the second after the first."""
-
-MOST_LINE_BYTES = 16 << 20
-"""Longest line that is read whole. A longer one, as an endless file would give, is refused in pieces of this size."""
 
 _CHUNK_BYTES = 1 << 20
 _TRAILER_BYTES = 8  # CRC-32 and size of the text
@@ -142,16 +140,26 @@ class Lines:
                     continue
                 self.packed, self._read, self._read_from = part.packed, 0, max(self.offset - part.start, 0)
                 try:
-                    file.seek(self._read_from)
-                    while line := file.readline(MOST_LINE_BYTES):
-                        self._read += 1
-                        self.offset += len(line)
-                        yield line
-                except (OSError, EOFError, zlib.error) as error:
-                    if isinstance(error, OSError) and error.errno is not None:
-                        raise  # the disk's, not gzip's
+                    with _damage():
+                        file.seek(self._read_from)
+                        for line, size_bytes in lines_of(file):
+                            self._read += 1
+                            self.offset += size_bytes
+                            yield line
+                except DamagedFileError:
                     self.offset = max(self.offset, part.end)
-                    raise DamagedFileError(f"the packed file is damaged from here on ({error})") from error
+                    raise
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the whole text in pieces, byte for byte.
+
+        Raises:
+            DamagedFileError: the packed file is damaged.
+        """
+        while self._parts:
+            with self._parts.pop(0).file as file, _damage():
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
 
     def close(self) -> None:
         """Close what was not read."""
@@ -183,6 +191,17 @@ class _Part:
         self.size = size
         self.end = start + size
         self.packed = packed
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Raise ``DamagedFileError`` for what gzip finds wrong."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not gzip's
+        raise DamagedFileError(f"the packed file is damaged from here on ({error})") from error
 
 
 def _open_text(path: Path, *, packed: bool) -> BinaryIO:

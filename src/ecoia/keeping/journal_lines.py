@@ -5,15 +5,19 @@ A line is eight hexadecimal digits (CRC-32 of the rest), a space, and the record
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
-from typing import Protocol
+from collections import deque
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
 
+from ecoia import limits
 from ecoia.records import Record, RecordError
-from ecoia.records.refusals import CHECKSUM_MISMATCH, NOT_JSON
+from ecoia.records.json_lines import JsonError, read_json
+from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
 
 _LINE_START = re.compile(rb"[0-9a-f]{8} (?=\{)")
+_STARTS_TRIED = 16  # each costs a checksum of the rest of the line
 
 
 class Refuse(Protocol):
@@ -51,6 +55,24 @@ def decode_line(line: bytes) -> str:
     return data.decode("utf-8")
 
 
+def lines_of(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield each line of a journal file from its position on, with the line's size in bytes.
+
+    A line that is longer than any record is cut, so that it does not fill the memory; ``read_line`` refuses what is left of it.
+
+    Example:
+        >>> import io
+        >>> list(lines_of(io.BytesIO(b"one\\ntwo")))
+        [(b'one\\n', 4), (b'two', 3)]
+    """
+    most_bytes = limits.LINE_BYTES + 1
+    while line := file.readline(most_bytes):
+        size_bytes, end = len(line), line[-1:]
+        while end != b"\n" and size_bytes >= most_bytes and (more := file.readline(most_bytes)):
+            size_bytes, end = size_bytes + len(more), more[-1:]
+        yield (line + b"\n" if end == b"\n" != line[-1:] else line), size_bytes
+
+
 def read_line(line: bytes, refuse: Refuse) -> Record | None:
     """Return the record of a whole line.
 
@@ -63,6 +85,9 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
     """
     if not line.strip():
         return None
+    if len(line) > limits.LINE_BYTES:
+        refuse(LINE_TOO_LONG, f"more than {limits.LINE_BYTES:,} bytes")
+        return None
     text: str | None
     try:
         text = decode_line(line)
@@ -72,19 +97,17 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
     if text is None:
         return None
     try:
-        return Record.from_dict(json.loads(text))
+        return Record.from_dict(read_json(text))
     except RecordError as error:
         refuse(error.reason, str(error))
-    except json.JSONDecodeError as error:
-        refuse(NOT_JSON, f"{error.msg} at character {error.pos}")
-    except (ValueError, RecursionError) as error:  # a number of too many digits, or too deep a nesting
+    except JsonError as error:
         refuse(NOT_JSON, str(error))
     return None
 
 
 def _record_at_end(line: bytes) -> str | None:
     """Return the whole record at the end of a damaged line: where the newline itself was hit, two lines read as one."""
-    for start in _LINE_START.finditer(line, 1):
+    for start in deque(_LINE_START.finditer(line, 1), maxlen=_STARTS_TRIED):
         try:
             return decode_line(line[start.start() :])
         except ValueError:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.keeping.journal_files import MOST_LINE_BYTES, DamagedFileError, Lines, day_sizes
+from ecoia.keeping.journal_files import DamagedFileError, Lines, day_sizes
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
@@ -238,7 +238,7 @@ def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes:
         while offset < limit:
             try:
                 for line in lines:
-                    if not line.endswith(b"\n") and len(line) < MOST_LINE_BYTES:
+                    if not line.endswith(b"\n"):
                         continue  # still being written, or cut; the next writer ends a cut line
                     offset = lines.offset
                     record = read_line(line, refused.refuse)

@@ -26,7 +26,6 @@ _QUIET_SECONDS = 3600.0
 
 _MOST_TEXT_BYTES = 1 << 31  # gzip states the size of its text in 32 bits
 _LEVEL = 6
-_CHUNK_BYTES = 1 << 20
 _DRAFT = f"{PLAIN}{PACKED}-"
 
 
@@ -114,9 +113,9 @@ def _write(text: Lines, packed: Path, *, mode: int) -> None:
         with os.fdopen(descriptor, "w+b") as file:
             crc = 0
             with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as writer:
-                for line in text:
-                    crc = zlib.crc32(line, crc)
-                    writer.write(line)
+                for chunk in text.chunks():
+                    crc = zlib.crc32(chunk, crc)
+                    writer.write(chunk)
             file.flush()
             refused = sync(file.fileno())
             if refused is not None:

@@ -6,6 +6,7 @@ committee's minutes. Somebody who can rewrite the folder can rewrite the chain, 
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs, read_inputs, write_inputs
-from ecoia.impact.recalculation import Recalculation
+from ecoia.impact.recalculation import Recalculation, published_level
 from ecoia.periods import Quarter
 from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
@@ -31,6 +32,7 @@ from ecoia.publishing.sealed_files import (
     read_canonical,
     read_json,
     read_object,
+    reading,
     section_digests,
     sha256,
 )
@@ -73,8 +75,17 @@ class Published:
         return found
 
     def report(self) -> dict[str, Any]:
-        """Read the figures as published."""
-        return read_object(self.folder / REPORT_FILE)
+        """Read the figures as published.
+
+        Raises:
+            PublicationError: they cannot be read, or are no figures.
+        """
+        with reading(self.folder):
+            figures = read_object(self.folder / REPORT_FILE)
+            published_level(figures)
+            int(figures["totals"]["energy_components_microjoules"])
+            dict(figures["factor_set"] or {})
+            return figures
 
     def inputs(self) -> Inputs:
         """Read what the figures were computed from."""
@@ -83,7 +94,8 @@ class Published:
     def recalculation(self) -> Recalculation | None:
         """Read the difference to what was published before; ``None`` for a quarter that is published for the first time."""
         path = self.folder / RECALCULATION_FILE
-        return Recalculation.from_dict(read_json(path)) if path.exists() else None
+        with reading(self.folder):
+            return Recalculation.from_dict(read_json(path)) if path.exists() else None
 
 
 def publications(root: Path) -> list[Published]:
@@ -99,9 +111,12 @@ def publications(root: Path) -> list[Published]:
 
         [each.name for each in publications(Path("publications"))]  # ['2026Q2', '2026Q3', '2026Q2-r1']
     """
-    if not root.is_dir():
-        return []
-    found = {path.parent.name: read_publication(path.parent) for path in root.glob(f"[!.]*/{MANIFEST_FILE}")}
+    with reading(root):
+        if not root.is_dir():
+            return []
+        folders = [path for path in root.iterdir() if not path.name.startswith(".")]
+        manifests = [path for path in folders if os.path.lexists(path / MANIFEST_FILE)]  # also a link that leads nowhere
+        found = {path.name: read_publication(path) for path in manifests}
     ordered: list[Published] = []
     waiting = sorted(found.values(), key=lambda each: each.name)
     while waiting:
@@ -126,14 +141,16 @@ def read_publication(folder: Path) -> Published:
     try:
         return Published(
             folder=folder,
-            quarter=manifest["quarter"],
+            quarter=str(Quarter.parse(manifest["quarter"])),
             restates=manifest["restates"],
             head=sha256(folder / MANIFEST_FILE),
             previous=manifest["previous"]["name"] if manifest["previous"] else None,
-            published_on=manifest["published_on"],
+            published_on=date.fromisoformat(manifest["published_on"]).isoformat(),
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: it lacks {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: {error}") from error
 
 
 def publish(

@@ -12,10 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from ecoia.errors import PublicationError
+from ecoia import limits
+from ecoia.errors import EcoiaError, PublicationError
+from ecoia.records import json_lines
 
 SCHEMA = 1
 REPORT_FILE, INPUTS_FOLDER, MANIFEST_FILE = "report.json", "inputs", "manifest.json"
@@ -33,38 +36,99 @@ def canonical(data: Any) -> bytes:
     return (json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n").encode()
 
 
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged or forged publication raises into one error that names its folder.
+
+    Raises:
+        PublicationError: a file cannot be read, or has another form than what was published.
+
+    Example::
+
+        with reading(folder):
+            json.loads((folder / "manifest.json").read_text())["head"]
+    """
+    try:
+        yield
+    except EcoiaError:
+        raise
+    except OSError as error:
+        raise PublicationError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, RecursionError) as error:
+        said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise PublicationError(f"{folder} is not what was published: a file has another form ({said})") from error
+
+
+def published_bytes(path: Path) -> bytes:
+    """Read a file of a publication.
+
+    Raises:
+        PublicationError: it cannot be read, is a link, a pipe or a device, or is larger than any file of a publication.
+    """
+    with _opened(path) as file:
+        return file.read()
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
-        PublicationError: the file cannot be read.
+        PublicationError: as ``published_bytes``.
     """
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type] # it reads into a buffer
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open(limits.open_file(path, limits.PUBLISHED_FILE_BYTES, follow_links=False), "rb") as file:  # noqa: PTH123
+            yield file
     except OSError as error:
-        raise PublicationError(f"{path} cannot be read ({error.strerror})") from error
+        raise PublicationError(f"{path} cannot be read ({error.strerror}): is this the folder of a publication?") from error
 
 
 def files_below(folder: Path) -> list[str]:
-    """Return the paths of all files below a folder, relative to it, sorted. Links are files, and are not followed."""
-    return sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
+    """Return the paths of all files below a folder, relative to it, sorted. Links are files, and are not followed.
+
+    Raises:
+        PublicationError: there are more than any publication has.
+        OSError: a folder cannot be read.
+    """
+    return sorted(path.relative_to(folder).as_posix() for path in _below(folder) if not _is_folder(path))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-        else:
+def empty_folders_below(folder: Path) -> list[str]:
+    """Return the paths of all folders that hold no file, also none in a folder below them, as ``files_below``."""
+    kept = {parent for path in files_below(folder) for parent in Path(path).parents}
+    found = (path.relative_to(folder) for path in _below(folder) if _is_folder(path))
+    return sorted(path.as_posix() for path in found if path not in kept)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield every file and folder below a folder."""
+    waiting, found = [folder], 0
+    while waiting:
+        for path in waiting.pop().iterdir():
+            found += 1
+            if found > limits.PUBLISHED_FILES:
+                raise PublicationError(f"{folder} holds more than {limits.PUBLISHED_FILES:,} files: it is no publication")
             yield path
+            if _is_folder(path):
+                waiting.append(path)
 
 
-def section_digests(report: str) -> dict[str, str]:
+def section_digests(report: str | bytes) -> dict[str, str]:
     """Return the SHA-256 of each section of the figures, so that a difference can be named.
 
     Raises:
         ValueError: the text is not a JSON object.
     """
-    data = json.loads(report)
+    data = json_lines.read_json(report)
     if not isinstance(data, dict):
         raise ValueError("it is not an object")  # noqa: TRY004 - callers treat it like text that is not JSON at all
     return {name: hashlib.sha256(canonical(value)).hexdigest() for name, value in data.items()}
@@ -73,8 +137,8 @@ def section_digests(report: str) -> dict[str, str]:
 def differing_section(path: Path, manifest: Mapping[str, Any]) -> str:
     """Name the first section of the figures that differs from the manifest, as the end of a message."""
     try:
-        now = section_digests(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        now = section_digests(published_bytes(path))
+    except ValueError:
         return ": it is no longer a report"
     then = manifest["figures"]
     differing = [section for section in sorted({*now, *then}) if now.get(section) != then.get(section)]
@@ -87,14 +151,14 @@ def read_json(path: Path) -> Any:
     Raises:
         PublicationError: it cannot be read, or is not JSON that could have been published.
     """
+    return _parsed(path, published_bytes(path))
+
+
+def _parsed(path: Path, text: bytes) -> Any:
     try:
-        data = json.loads(path.read_bytes())
-        canonical(data)  # refuses NaN, which cannot be written again and so was never published
-    except OSError as error:
-        raise PublicationError(f"{path} cannot be read ({error.strerror}): is this the folder of a publication?") from error
-    except (ValueError, RecursionError) as error:
+        return json_lines.read_json(text)
+    except json_lines.JsonError as error:
         raise PublicationError(f"{path} is not what was published: it cannot be read ({error})") from error
-    return data
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -103,7 +167,11 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         PublicationError: as ``read_json``, or it holds something else.
     """
-    data = read_json(path)
+    return _object(path, published_bytes(path))
+
+
+def _object(path: Path, text: bytes) -> dict[str, Any]:
+    data = _parsed(path, text)
     if not isinstance(data, dict):
         raise PublicationError(f"{path} is not what was published: it is not a JSON object")
     return data
@@ -115,7 +183,8 @@ def read_canonical(path: Path) -> dict[str, Any]:
     Raises:
         PublicationError: as ``read_object``, or it is written in another way.
     """
-    data = read_object(path)
-    if canonical(data) != path.read_bytes():
+    text = published_bytes(path)
+    data = _object(path, text)
+    if canonical(data) != text:
         raise PublicationError(f"{path} is not what was published: it is written in another way")
     return data

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecoia import limits
 from ecoia.errors import MissingExtraError, PublicationError
 from ecoia.publishing.sealed_files import SEAL_FILE, canonical
 
@@ -35,7 +36,7 @@ def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
     serialization, ed25519 = _cryptography()
     pem = b""
     try:
-        pem = path.read_bytes()
+        pem = limits.read_bytes(path, limits.SETTINGS_BYTES)
         key: Ed25519PrivateKey = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
     except TypeError as error:  # a passphrase is missing, or given for a key that is not encrypted
         remedy = "unset ECOIA_KEY_PASSPHRASE" if passphrase else "its passphrase is read from ECOIA_KEY_PASSPHRASE"
@@ -61,7 +62,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     """
     serialization, ed25519 = _cryptography()
     try:
-        key = serialization.load_pem_public_key(path.read_bytes())
+        key = serialization.load_pem_public_key(limits.read_bytes(path, limits.SETTINGS_BYTES))
     except (OSError, ValueError, TypeError) as error:
         raise PublicationError(f"public key '{path}' cannot be read ({error}): {_HOW_TO_GIVE}") from error
     if not isinstance(key, ed25519.Ed25519PublicKey):

@@ -21,9 +21,12 @@ from ecoia.publishing.sealed_files import (
     SEAL_FIELDS,
     SEAL_FILE,
     differing_section,
+    empty_folders_below,
     files_below,
+    published_bytes,
     read_canonical,
     read_object,
+    reading,
     section_digests,
     sha256,
 )
@@ -48,6 +51,17 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
 
         verify(Path("publications/2026Q4"), read_public_key(Path("ecoia-public.pem"))).head  # '5f0c...'
     """
+    with reading(folder):
+        _check(folder, public_key)
+        return read_publication(folder)
+
+
+def _check(folder: Path, public_key: Ed25519PublicKey | None) -> None:
+    """Check one publication.
+
+    Raises:
+        PublicationError: as ``verify``.
+    """
     seal, manifest = read_canonical(folder / SEAL_FILE), read_canonical(folder / MANIFEST_FILE)
     _check_fields(folder / SEAL_FILE, seal, SEAL_FIELDS, listing="documents")
     _check_fields(folder / MANIFEST_FILE, manifest, MANIFEST_FIELDS, listing="files")
@@ -58,7 +72,6 @@ def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Publishe
         raise PublicationError(f"{folder / SEAL_FILE} is of {seal['quarter']}, the manifest of {manifest['quarter']}")
     _check_files(folder, seal, manifest)
     _check_figures(folder, manifest)
-    return read_publication(folder)
 
 
 def _check_fields(path: Path, data: Mapping[str, Any], fields: set[str], *, listing: str) -> None:
@@ -79,7 +92,7 @@ def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, A
     """Check that the folder holds exactly the listed files, with the listed SHA-256.
 
     Raises:
-        PublicationError: a file was added, is missing, or was changed.
+        PublicationError: a file or folder was added, is missing, or was changed.
     """
     listed = {**manifest["files"], **{f"{DOCUMENTS_FOLDER}/{path}": digest for path, digest in seal["documents"].items()}}
     present = [path for path in files_below(folder) if path not in (MANIFEST_FILE, SEAL_FILE)]
@@ -91,6 +104,8 @@ def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, A
         if sha256(folder / path) != listed[path]:
             where = differing_section(folder / path, manifest) if path == REPORT_FILE else ""
             raise PublicationError(f"{folder / path} is not what was published{where}")
+    if empty := empty_folders_below(folder):
+        raise PublicationError(f"{folder / empty[0]} was not published: the empty folder was added since")
 
 
 def _check_figures(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -117,9 +132,10 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
     Raises:
         PublicationError: as ``verify``, or the chain is broken.
     """
-    for path in sorted(path for name in (REPORT_FILE, SEAL_FILE) for path in root.glob(f"[!.]*/{name}")):
-        if not (path.parent / MANIFEST_FILE).exists():
-            raise PublicationError(f"{path.parent / MANIFEST_FILE} is missing")
+    with reading(root):
+        for path in sorted(path for name in (REPORT_FILE, SEAL_FILE) for path in root.glob(f"[!.]*/{name}")):
+            if not (path.parent / MANIFEST_FILE).exists():
+                raise PublicationError(f"{path.parent / MANIFEST_FILE} is missing")
     chain = publications(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or the folder of all of them")
@@ -127,8 +143,10 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
         verify(each.folder, public_key)
         if each.name.partition("-r")[0] != each.quarter:
             raise PublicationError(f"{each.folder} was published as {each.quarter}: its folder was renamed")
-        link = read_canonical(each.folder / MANIFEST_FILE)["previous"]
-        if before is not None and (link["head"], link["seal"]) != (before.head, sha256(before.folder / SEAL_FILE)):
+        with reading(each.folder):
+            link = read_canonical(each.folder / MANIFEST_FILE)["previous"]
+            unchained = before is not None and (link["head"], link["seal"]) != (before.head, sha256(before.folder / SEAL_FILE))
+        if before is not None and unchained:
             raise PublicationError(f"{before.folder} is not the publication that {each.name} was chained to")
     return chain
 
@@ -136,7 +154,7 @@ def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list
 def recompute(published: Published) -> bool:
     """Return whether this version of ecoia computes the very bytes of the published figures from the published inputs."""
     again = recomputed(published.inputs(), published.report())
-    return again.to_json().encode() == (published.folder / REPORT_FILE).read_bytes()
+    return again.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
 
 
 def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:

@@ -4,6 +4,7 @@
 """
 
 from ecoia.records.record import (
+    MOST_WINDOW_NS,
     NewerSchemaError,
     Record,
     RecordError,
@@ -18,6 +19,7 @@ from ecoia.records.record import (
 )
 
 __all__ = [
+    "MOST_WINDOW_NS",
     "NewerSchemaError",
     "Record",
     "RecordError",

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
-from ecoia.periods import half_hour_start, half_hours
+from ecoia.periods import DAY_NS, half_hour_start, half_hours
 from ecoia.records.field_rules import (
     EARLIEST,
     KEY,
@@ -64,6 +64,9 @@ from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG
 from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+MOST_WINDOW_NS = 3660 * DAY_NS
+"""Longest time from a record's start to its end: ten years. A record has a row for each half-hour, one from 1970 on a million."""
+
 _END_OF_TIME_NS = 1 << 63  # tables hold instants as int64 nanoseconds
 
 
@@ -247,6 +250,8 @@ class Record:
         start, end = values["start_utc_ns"], values["end_utc_ns"]
         if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
             raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
+        if end - start > MOST_WINDOW_NS:
+            raise RecordError(f"{_named(data)}: start_utc_ns {start} and end_utc_ns {end} are more than ten years apart")
         return cls(**values)
 
 

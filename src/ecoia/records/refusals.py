@@ -16,7 +16,8 @@ def _refusal(reason: str, meaning: str) -> str:
 
 
 CHECKSUM_MISMATCH = _refusal("checksum-mismatch", "the line is damaged: its checksum is not that of its text")
-NOT_JSON = _refusal("not-json", "the text of the line is not JSON in UTF-8")
+LINE_TOO_LONG = _refusal("line-too-long", "the line is longer than any record")
+NOT_JSON = _refusal("not-json", "the text of the line is not JSON in UTF-8, or holds what no record has")
 NO_SCHEMA = _refusal("no-schema", "the line holds no record: no JSON object with a schema number")
 NEWER_SCHEMA = _refusal("newer-schema", "a newer ecoia wrote the record: upgrade ecoia to read it")
 FIELD_MISSING = _refusal("field-missing", "the record lacks a field that every record has")
