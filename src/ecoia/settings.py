@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ecoia import limits
 from ecoia.errors import SettingError
+from ecoia.instances import instance_name
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9
@@ -148,14 +149,6 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
     return check
 
 
-def _host_name() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename  # what socket.gethostname() returns, without loading it
-    import socket
-
-    return socket.gethostname()
-
-
 def default_home() -> str:
     """Return the default home of the journal, in the user's state folder.
 
@@ -172,6 +165,15 @@ def default_home() -> str:
         import tempfile
 
         return str(Path(tempfile.gettempdir()) / f"ecoia-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+
+
+def host_name() -> str:
+    """Return this host's name as an id."""
+    if hasattr(os, "uname"):
+        return slug(os.uname().nodename)  # what socket.gethostname() returns, without loading it
+    import socket
+
+    return slug(socket.gethostname())
 
 
 def default_exit_seconds() -> float:
@@ -218,7 +220,7 @@ SETTINGS = (
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
-    Setting("instance", _id, lambda: slug(_host_name()), "name of this journal among all (host or pod)"),
+    Setting("instance", _id, host_name, "name of this journal among all; default: the host and, once it exists, the home"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
 )  # fmt: skip
@@ -363,6 +365,8 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
                 values[setting.name] = Value(setting.check(raw), source)
             except ValueError as error:
                 problems.append(SettingError(setting.name, raw, source, str(error)))
+    if values["instance"].origin == "default":
+        values["instance"] = Value(instance_name(host_name(), values["home"].value), "default")
     return Settings(values, tuple(problems))
 
 

@@ -109,6 +109,18 @@ def test_a_whole_host_counts_once_an_instance() -> None:
     assert (refusal.kind, refusal.what, refusal.record_ids) == (HOST, ("host-1",), (theirs.record_id,))
 
 
+def test_the_homes_of_one_host_claim_one_host() -> None:
+    """Two accounts have an instance each, and one machine."""
+    names = "gpu-1_home-0000aa", "gpu-1_home-0000bb"
+    host = {"scope": "host", "minutes": 10, "cpu": 50, "gpu": 30, "ram": 20}
+    ours, theirs = (record(TEN, pid=pid, instance=name, **host, service=str(pid)) for pid, name in enumerate(names))
+    part = record(TEN, pid=3, instance="gpu-1", minutes=10, cpu=5, service="part")
+    rows, refusals = refused(ours, theirs, part)
+    assert energy_of(rows, "cpu") == 50
+    assert {(one.kind, one.what) for one in refusals} == {(HOST, ("gpu-1",))}
+    assert {one.instance for one in refusals} >= {"gpu-1"}
+
+
 def test_a_part_of_an_instance_that_is_claimed_whole_is_in_the_whole() -> None:
     whole = record(minutes=10, cpu=kwh(3), pid=1, scope="host", service="watched")
     part = record(minutes=5, cpu=kwh(2), gpu=kwh(1), pid=2)

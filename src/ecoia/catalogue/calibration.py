@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, Patterns, Text, patterns_meet
+from ecoia.instances import fits
 
 CALIBRATION_FILE = "calibration.yaml"
 
@@ -47,7 +47,7 @@ class Calibration(Model):
         return (
             component == self.component
             and (self.start or date.min) <= day < (self.until or date.max)
-            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
+            and fits(instance, self.instances)
         )
 
     def overlaps(self, other: Calibration) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone, patterns_meet
+from ecoia.instances import fits
 
 FACTORS_FILE, CONTRACTS_FILE = "factors.yaml", "contracts.yaml"
 
@@ -54,11 +54,7 @@ class Contract(Model):
 
     def covers(self, zone: str, instance: str, day: Day) -> bool:
         """Return whether it covers what an instance uses in a zone on a civil day."""
-        return (
-            zone == self.zone
-            and self.start <= day < self.until
-            and any(fnmatchcase(instance, pattern) for pattern in self.instances)
-        )
+        return zone == self.zone and self.start <= day < self.until and fits(instance, self.instances)
 
     def meets(self, other: Contract) -> bool:
         """Return whether the other could cover some instance of the zone on this one's first day."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, OneOrMany, Patterns, Slug, Text
+from ecoia.instances import fits
 
 EQUIPMENT_FILE = "equipment.yaml"
 
@@ -49,7 +49,7 @@ class Equipment(Model):
 
     def on(self, instance: str) -> bool:
         """Return whether an instance runs on it."""
-        return any(fnmatchcase(instance, pattern) for pattern in self.instances)
+        return fits(instance, self.instances)
 
 
 class EquipmentFile(Model):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone
+from ecoia.instances import fits
 
 SITES_FILE = "sites.yaml"
 
@@ -62,7 +62,7 @@ class Site(Model):
 
     def holds(self, instance: str) -> bool:
         """Return whether an instance is in it."""
-        return any(fnmatchcase(instance, pattern) for pattern in self.instances)
+        return fits(instance, self.instances)
 
     def figure_indexes(self, day: Day, index: int) -> tuple[int, int, int, int]:
         """Return the indexes of the figures that hold on a day.

@@ -10,7 +10,6 @@ import os
 import platform
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -178,6 +177,7 @@ def _check_room(folder: Path) -> None:
 
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.cursors import is_delivered, read_cursors
+    from ecoia.keeping.file_system import examine
     from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 
     home = Path(settings.home)
@@ -190,10 +190,11 @@ def _journal(settings: Settings) -> Iterator[Check]:
         return
     found = open_journal(settings)
     try:
-        tempfile.TemporaryFile(dir=found.folder).close()
+        lock, unsynced = examine(found.folder)
     except OSError as error:
         raise JournalError(f"'{home}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
     _check_room(found.folder)
+    yield from _file_system(lock, unsynced)
     size, cap = found.size_bytes(), found.max_bytes
     state = State.OK if size < ANNOUNCE_SHARE * cap else State.NOTE if size < cap else State.BROKEN
     remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"
@@ -213,6 +214,20 @@ def _journal(settings: Settings) -> Iterator[Check]:
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     with try_lock(home, HELPER_LOCK) as free:
         yield Check(State.OK, "helper", "not running (nothing to do, or delivery by hand)" if free else "running")
+
+
+def _file_system(lock: str | None, unsynced: OSError | None) -> Iterator[Check]:
+    """Tell what the journal's file system refuses. Records are written all the same."""
+    from ecoia.keeping.file_system import FLOCK, NO_LOCK
+
+    if lock == NO_LOCK:
+        what = "processes of this home do not exclude each other: idle energy may be counted twice, ended runs seem alive or dead"
+        yield Check(State.NOTE, "journal", what, "put the home on a file system with locks (setting home)")
+    elif lock != FLOCK:
+        yield Check(State.NOTE, "journal", f"its file system has no flock: ecoia uses {lock}")
+    if unsynced is not None:
+        what = f"its file system refuses fsync ({unsynced.strerror}): a power cut may cost the last records"
+        yield Check(State.NOTE, "journal", what)
 
 
 def _tracking(settings: Settings) -> Iterator[Check]:

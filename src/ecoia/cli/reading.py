@@ -111,6 +111,7 @@ def chain_of(settings: Settings) -> list[Published]:
 
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
+    from ecoia.keeping.packing import pack_closed
     from ecoia.records import fold
 
     found = existing_journal(settings)
@@ -120,6 +121,7 @@ def _journal_rows(settings: Settings) -> list[Row]:
         close_abandoned(found)
     except JournalError as error:
         say(f"runs that were killed cannot be marked as abandoned: {error}")
+    pack_closed(found.folder)
     counts = Scan()
     rows = fold(entry.record for entry in found.stream(counts))
     tell_lines_not_read(counts)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
@@ -13,9 +11,9 @@ from ecoia import semconv
 from ecoia.delivery.cursors import is_delivered, read_cursors
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
-from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
 from ecoia.periods import utc_day
-from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
+from ecoia.records import Record, Row, each_once, fold, merge_rows, preferred, split_by_half_hour
 
 _BATCH_ENTRIES = 5000
 
@@ -49,26 +47,6 @@ class PendingEntry(NamedTuple):
     days: frozenset[InstanceDay]
 
 
-def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
-    """Return the size in bytes of each journal file, by name.
-
-    Args:
-        journal: The journal.
-        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
-    """
-    sizes = {}
-    with contextlib.suppress(FileNotFoundError):
-        with os.scandir(journal.folder) as entries:
-            days = sorted(entry.name for entry in entries if entry.is_dir())
-        for day in days if last_days is None else days[-last_days:]:
-            # A day that is archived meanwhile gives the files that were still there.
-            with contextlib.suppress(FileNotFoundError), os.scandir(journal.folder / day) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.endswith(".jsonl"):
-                        sizes[f"{day}/{entry.name}"] = entry.stat().st_size
-    return sizes
-
-
 class Backlog:
     """A journal folded into ledger rows, read further as it grows. Memory holds rows, not records.
 
@@ -85,6 +63,7 @@ class Backlog:
         self.journal = journal
         self.cursors = read_cursors(journal)
         self._replaced: set[str] = set()
+        self._chosen: dict[str, Record] = {}  # of each id whose lines differ, the content that counts
         self._forget()
 
     def _forget(self) -> None:
@@ -95,7 +74,7 @@ class Backlog:
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
         self._read_offsets: dict[str, int] = {}
         self._read_sizes: dict[str, int] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, int] = {}  # id of each folded record -> checksum of its line
 
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the files whose size differs from when they were read."""
@@ -117,8 +96,8 @@ class Backlog:
         while batch := list(islice(entries, _BATCH_ENTRIES)):
             replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
             self._replaced |= replaced
-            if replaced & self._seen:
-                # A correction replaces a record that is folded already. Sums cannot be undone, so fold everything again.
+            if self._choose_contents(batch) or replaced & self._seen.keys():
+                # Another content, or a correction, replaces a folded record. Sums cannot be undone, so fold everything again.
                 self._forget()
                 return self.read(journal_sizes(self.journal))
             self._add_to_rows(self._note_entries(batch))
@@ -137,12 +116,32 @@ class Backlog:
             pending = not is_delivered(entry, self.cursors)
             if pending:
                 self.pending.append(PendingEntry(entry.file, start_offset, target, days))
-            if pending or record.record_id in self._replaced:
+            if pending or record.record_id in self._replaced or record.record_id in self._chosen:
                 self.changed.update(DayKey(target, *day) for day in days)
-            if record.record_id not in self._replaced and record.record_id not in self._seen:
+            chosen = self._chosen.get(record.record_id)
+            in_force = record.record_id not in self._replaced and (chosen is None or chosen == record)
+            if in_force and record.record_id not in self._seen:
                 fresh.setdefault(target, []).append(record)
-            self._seen.add(record.record_id)
+                self._seen[record.record_id] = entry.checksum
         return fresh
+
+    def _choose_contents(self, batch: Iterable[Entry]) -> bool:
+        """Note which content counts of each record that stands in several contents. Returns whether a choice changed."""
+        changed = False
+        contested = set()
+        first: dict[str, int] = {}
+        for entry in batch:
+            record_id = entry.record.record_id
+            if record_id in self._chosen:
+                best = preferred(self._chosen[record_id], entry.record)
+                changed |= best is not self._chosen[record_id]
+                self._chosen[record_id] = best
+            elif self._seen.get(record_id, first.setdefault(record_id, entry.checksum)) != entry.checksum:
+                contested.add(record_id)
+        if contested:
+            contents = (entry.record for entry in self.journal.stream(Scan()) if entry.record.record_id in contested)
+            self._chosen |= each_once(contents)
+        return changed or bool(contested)
 
     def _add_to_rows(self, fresh: Mapping[str, list[Record]]) -> None:
         for target, records in fresh.items():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ecoia import limits
 from ecoia.errors import DeliveryError
 from ecoia.periods import half_hour_start, utc_day
-from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
+from ecoia.records import Record, Row, each_once, fold, merge_rows, split_by_half_hour
 from ecoia.records.json_lines import JsonError, read_json, unpacked_lines
 
 
@@ -83,7 +83,7 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
     replaced = {record.replaces for record in here if record.replaces}
     days = {utc_day(row["half_hour_utc_ns"]) for row in existing}
     added: dict[int, list[Record]] = {}
-    for record in {record.record_id: record for record in here}.values():
+    for record in each_once(here).values():
         for part in split_by_half_hour(record):
             half_hour = half_hour_start(part.start_utc_ns)
             if utc_day(half_hour) in days and record.record_id not in replaced | counted.get(half_hour, set()):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
-from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import DeliveryResult, Sender, delivery_lock
-from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal import Journal, journal_sizes
+from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
 
 __all__ = ["DeliveryResult", "deliver"]
@@ -36,6 +37,7 @@ def deliver(journal: Journal, settings: Settings, *, tracking_uri: str | None = 
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     close_abandoned(journal)
+    pack_closed(journal.folder)
     with delivery_lock(journal.home):
         backlog = Backlog(journal)
         backlog.read(journal_sizes(journal))

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 
 from ecoia.delivery.abandoned import close_abandoned
-from ecoia.delivery.backlog import Backlog, journal_sizes
+from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.mlflow_store import keep_telemetry_off
 from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
-from ecoia.keeping.journal import Journal
+from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 

@@ -7,13 +7,13 @@ are alike, and once for each zone and half-hour: a million rows need some thousa
 from __future__ import annotations
 
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ecoia.impact.grid import GridFactors
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.sites import NO_SITE, FigureIndexes
+from ecoia.instances import fits
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS
 
@@ -81,7 +81,7 @@ class ConditionsLookup:
         if group is None:
             parameters = self._parameters
             patterns = [each.instances for each in parameters.calibrations] + [each.instances for each in parameters.contracts]
-            named = tuple(any(fnmatchcase(instance, pattern) for pattern in each) for each in patterns)
+            named = tuple(fits(instance, each) for each in patterns)
             group = self._groups[instance] = InstanceGroup(parameters.site_index(instance), named)
         return group
 

@@ -4,7 +4,7 @@ Three things would be counted twice:
 
 - **copy**: one record in rows of several places (a home that was copied under another instance name, one declaration entered
   on two hosts). It counts once, in the row that holds the most records.
-- **host**: two processes, from two homes, that each claim the whole of one instance (``scope = "host"``); or one process that
+- **host**: two processes, from two homes, that each claim the whole of one host (``scope = "host"``); or one process that
   claims the whole and another that claims a part. The claim of the whole contains the part, so it is kept.
 - **device**: two processes that each claim one whole device, because nothing separates their parts (``shared_devices`` of the
   record).
@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ecoia.instances import host_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import CLAIMED_TWICE, COMPONENTS, DECLARED, MISSING
@@ -44,7 +45,7 @@ class Refusal:
 
     Attributes:
         kind: One of ``DOUBLES``.
-        what: Ids of the devices, or the instance; empty for a copy.
+        what: Ids of the devices, or the host's name; empty for a copy.
         half_hour_utc_ns: The half-hour.
         instance: Instance of the claimant.
         services: Services (or kinds) that the refused energy was for.
@@ -114,7 +115,7 @@ def refuse_doubles(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
     """
     kept, copies = _each_record_once(rows)
     whole = [index for index, row in enumerate(kept) if _is_whole(row)]
-    kept, hosts = _greatest_claims(kept, whole, HOST, COMPONENTS, lambda row: (row["instance"],))
+    kept, hosts = _greatest_claims(kept, whole, HOST, COMPONENTS, lambda row: (host_of(row["instance"]),))
     kept, parts = _parts_of_hosts(kept)
     marked = [index for index, row in enumerate(kept) if row.get("shared_devices")]
     kept, devices = _greatest_claims(kept, marked, DEVICE, ("gpu",), lambda row: row["shared_devices"])
@@ -257,16 +258,16 @@ def _claims(
 
 
 def _parts_of_hosts(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
-    """Refuse energy that processes of an instance claim while a claim of the whole instance holds the same component."""
+    """Refuse energy that processes on a host claim while a claim of the whole host holds the same component."""
     wholes: dict[tuple[str, int], list[int]] = {}
     for index, row in enumerate(rows):
         if _is_whole(row) and _energy(row, COMPONENTS):
-            wholes.setdefault((row["instance"], row["half_hour_utc_ns"]), []).append(index)
+            wholes.setdefault((host_of(row["instance"]), row["half_hour_utc_ns"]), []).append(index)
     if not wholes:
         return rows, []
     result, refusals = list(rows), []
     for index, row in enumerate(rows):
-        place = row["instance"], row["half_hour_utc_ns"]
+        place = host_of(row["instance"]), row["half_hour_utc_ns"]
         if place not in wholes or _is_whole(row):
             continue
         above = [rows[at] for at in wholes[place] if _overlap(rows[at], row) and rows[at]["simulated"] == row["simulated"]]
@@ -283,7 +284,7 @@ def _parts_of_hosts(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
         kept = sum(_energy(each, held) for each in above)
         whose = (row["instance"], _services([row]), tuple(row["record_ids"]), _energy(row, held))
         refusals.append(
-            Refusal(HOST, (row["instance"],), row["half_hour_utc_ns"], *whose, row["instance"], _services(above), ids, kept)
+            Refusal(HOST, place[:1], place[1], *whose, min(each["instance"] for each in above), _services(above), ids, kept)
         )
     return result, refusals
 

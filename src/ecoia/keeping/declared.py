@@ -24,7 +24,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -33,9 +33,10 @@ from zoneinfo import ZoneInfo
 from ecoia import limits
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines, first
+from ecoia.keeping.home_identity import instance_of
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
-from ecoia.records import Record
+from ecoia.records import MOST_WINDOW_NS, Record
 from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES
 from ecoia.settings import Settings, is_slug
 from ecoia.units import MICROJOULES_PER_KWH
@@ -89,7 +90,7 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
 
     Args:
         path: The CSV file; its columns are in this module's description.
-        settings: Gives ``instance``, ``timezone`` (for times without an offset) and ``zone``.
+        settings: Gives ``instance`` and ``home``, ``timezone`` (for times without an offset) and ``zone``.
 
     Raises:
         UsageError: the file or some rows are wrong; the message lists every fault with line, column, value and remedy.
@@ -119,7 +120,8 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
             problems.append(f"{Path(path).name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
         raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
-    return list(records.values())
+    instance = instance_of(settings)  # makes the home, so only now that nothing is refused
+    return [replace(record, instance=instance) for record in records.values()]
 
 
 def _read_text(path: str | Path) -> str:
@@ -180,6 +182,8 @@ def _record(line: _Line, settings: Settings) -> Record | None:
     start, end = _instant(line, "start", timezone, ends=False), _instant(line, "end", timezone, ends=True)
     if start is not None and end is not None and end <= start:
         line.wrong("end", f"write an end after the start ({line.cells['start']})")
+    elif start is not None and end is not None and end - start > MOST_WINDOW_NS:
+        line.wrong("end", "write ten years at most in one line: check the years")
     energy, method = _energy(line)
     units = line.number("units", _MAX_UNITS)
     if line.problems or start is None or end is None:

@@ -18,11 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from ecoia.errors import JournalError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from ecoia.keeping.file_system import LockableFile, sync
 
 _REVEALING_WORDS = "pass|pwd|secret|token|key|credential"
 _SECRET_PARAMETERS = re.compile(_REVEALING_WORDS, re.IGNORECASE)
@@ -164,7 +160,7 @@ def write_atomically(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -172,7 +168,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def _one_writer(path: Path) -> Iterator[None]:
-    with path.open("ab") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    file = LockableFile(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        file.lock(wait=True)
         yield
+    finally:
+        file.close()

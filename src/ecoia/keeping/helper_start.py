@@ -18,13 +18,9 @@ from pathlib import Path
 from threading import Thread
 
 from ecoia.errors import JournalError
+from ecoia.keeping.file_system import LockableFile
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 HELPER_LOCK = "helper.lock"
 """Name of the lock that the helper holds while it lives."""
@@ -42,8 +38,8 @@ _LOG_MAX_BYTES = 256 * 1024
 def try_lock(home: Path, name: str) -> Iterator[bool]:
     """Hold the lock ``delivery/<name>`` while the block runs, if it is free. Never waits.
 
-    The kernel releases the lock when the process ends. Without ``fcntl`` (Windows) every lock is free: two helpers at once
-    change no total, as records are known by id.
+    The kernel releases the lock when the process ends. On Windows every lock is free: two helpers at once change no total, as
+    records are known by id.
 
     Args:
         home: The journal's home.
@@ -64,19 +60,13 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
     folder = home / "delivery"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        opened = (folder / name).open("ab")
+        file = LockableFile(folder / name, os.O_WRONLY | os.O_CREAT)
     except OSError as error:
         raise JournalError(f"'{folder}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
-    with opened as file:
-        if fcntl is None:
-            yield True
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+    try:
+        yield file.lock()
+    finally:
+        file.close()
 
 
 def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:

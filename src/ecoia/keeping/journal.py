@@ -14,24 +14,22 @@ A process holds a shared lock on its file while it lives.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from ecoia.errors import JournalError
-from ecoia.keeping.journal_lines import lines_of, read_line
+from ecoia.keeping.file_system import is_locked
+from ecoia.keeping.home_identity import home_id
+from ecoia.keeping.journal_files import PACKED, DamagedFileError, Lines, text_sizes, used_bytes
+from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
-from ecoia.records.refusals import NEWER_SCHEMA
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
 
 ANNOUNCE_SHARE = 0.8
 """Share of the size cap from which a full journal is announced."""
@@ -39,15 +37,21 @@ ANNOUNCE_SHARE = 0.8
 REFUSALS_PER_REASON = 5
 """Refused lines whose place a scan keeps, for each reason. Further ones are counted only."""
 
-_CHUNK_BYTES = 1 << 20
-
 
 class Entry(NamedTuple):
-    """A record with its place: the file's path below ``journal/``, and the offset in bytes after its line."""
+    """A record with its place.
+
+    Attributes:
+        record: The record.
+        file: The file's path below ``journal/``.
+        end_offset: Offset in bytes after its line, in the file's text.
+        checksum: Of its line: lines of one record with equal checksums have equal contents.
+    """
 
     record: Record
     file: str
     end_offset: int
+    checksum: int = 0
 
 
 class Refusal(NamedTuple):
@@ -56,7 +60,7 @@ class Refusal(NamedTuple):
     Attributes:
         reason: Why, one of ``refusals.REFUSALS``.
         problem: What is wrong with this line.
-        file: The file's path below ``journal/``; empty where the reader gave none.
+        file: The file's path below ``journal/``, with ``.gz`` where it is packed; empty where the reader gave none.
         line: Number of the line in the file, from 1; 0 where it is not known.
     """
 
@@ -132,7 +136,7 @@ class Journal:
         self.max_bytes = max_bytes
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.home_id = self._identity()
+            self.home_id = home_id(self.home)
         except JournalError:
             raise
         except OSError as error:
@@ -140,45 +144,17 @@ class Journal:
                 f"journal home '{self.home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
             ) from error
 
-    def _identity(self) -> str:
-        path = self.home / "home.json"
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"'{path}' does not give home_id ({error}): restore it, or move this home away") from error
-        # Several processes may create the home at once: one link succeeds, and all of them read the file that it made.
-        draft = self.home / f".home-{os.urandom(8).hex()}"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps({"home_id": os.urandom(16).hex()}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave an empty home.json
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        except OSError:  # no hard links here
-            if not path.exists():
-                draft.replace(path)
-        draft.unlink(missing_ok=True)
-        return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
-
     def size_bytes(self) -> int:
-        """Return the bytes that the journal's files use."""
-        total = 0
-        for path in self.folder.glob("*/*.jsonl"):
-            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                total += path.stat().st_size
-        return total
+        """Return the bytes that the journal's files take on the disk."""
+        return used_bytes(self.folder)
 
     def writer(self) -> Writer:
         """Return a writer with a file of its own."""
         return Writer(self)
 
     def files(self) -> list[str]:
-        """Return the files, as paths below ``journal/``, oldest day first."""
-        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.glob("*/*.jsonl"))
+        """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before."""
+        return list(text_sizes(self.folder))
 
     def scan(self, start_offsets: dict[str, int] | None = None) -> Scan:
         """Read every record from the given offsets (0 where none is given).
@@ -208,26 +184,28 @@ class Journal:
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""
-        if fcntl is None:
+        if os.name == "nt":
             import psutil
 
             return psutil.pid_exists(int(name.rpartition("/")[2].partition("-")[0]))
-        try:
-            with (self.folder / name).open("rb") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    return True
-                return False
-        except OSError:
-            return False
+        return is_locked(self.folder / name, shared=True)
+
+
+def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
+    """Return the bytes of text of each journal file, by name.
+
+    Args:
+        journal: The journal.
+        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
+    """
+    return text_sizes(journal.folder, last_days=last_days)
 
 
 def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 
     Args:
-        path: The file.
+        path: The file; it may be packed.
         name: File name to state in entries and refusals.
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
@@ -235,48 +213,22 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        lines = _LineNumbers(path, offset)
+    lines = Lines(path, offset)
 
-        def refuse(reason: str, problem: str) -> None:
-            scan.refuse(reason, problem, name, lines.current())
+    def refuse(reason: str, problem: str) -> None:
+        scan.refuse(reason, problem, f"{name}{PACKED}" if lines.packed else name, lines.number())
 
-        file.seek(offset)
-        for line, size_bytes in lines_of(file):
-            offset += size_bytes
-            if not line.endswith(b"\n"):
-                scan.torn += 1
-                return
-            lines.read += 1
-            record = read_line(line, refuse)
-            if record is not None:
-                yield Entry(record, name, offset)
-
-
-class _LineNumbers:
-    """Numbers of a file's lines, read from an offset on. The lines before it are counted only when a number is asked for."""
-
-    def __init__(self, path: Path, offset: int) -> None:
-        self._path = path
-        self._offset = offset
-        self._before = 0 if offset == 0 else None
-        self.read = 0
-
-    def current(self) -> int:
-        """Return the number of the line read last, from 1; 0 where the file was archived meanwhile."""
-        if self._before is None:
+    with contextlib.closing(lines):
+        while True:
             try:
-                with self._path.open("rb") as file:
-                    self._before = _count_lines(file, self._offset)
-            except FileNotFoundError:
-                return 0
-        return self._before + self.read
-
-
-def _count_lines(file: BinaryIO, size_bytes: int) -> int:
-    """Return the number of newlines in the first bytes of a file."""
-    count = 0
-    while size_bytes > 0 and (chunk := file.read(min(size_bytes, _CHUNK_BYTES))):
-        count += chunk.count(b"\n")
-        size_bytes -= len(chunk)
-    return count
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        scan.torn += 1
+                        continue
+                    record = read_line(line, refuse)
+                    if record is not None:
+                        yield Entry(record, name, lines.offset, zlib.crc32(line))
+            except DamagedFileError as error:
+                refuse(CHECKSUM_MISMATCH, str(error))
+            else:
+                return

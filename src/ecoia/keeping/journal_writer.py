@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
-from ecoia.keeping.held_file import HeldFile
+from ecoia.keeping.file_system import LockableFile, sync
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.periods import utc_day
 from ecoia.records import Record
 
 if TYPE_CHECKING:
     from ecoia.keeping.journal import Journal
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _BATCHES_PER_SIZE_CHECK = 32
 """Batches between two looks at what other processes added to the journal."""
@@ -32,6 +28,7 @@ class Writer:
     Attributes:
         name: Name of the file, the same on every day.
         position: (Journal file, its size in bytes) after the last append.
+        unsynced: Why the file system did not write the last batch to the disk itself; None where it did.
 
     Example:
         >>> import tempfile
@@ -45,12 +42,13 @@ class Writer:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
-        self._file: HeldFile | None = None
+        self._file: LockableFile | None = None
         self._day = ""
         self._batches = 0
         self._used_bytes = 0
         self._torn = False
         self.position = ("", 0)
+        self.unsynced: OSError | None = None
 
     @property
     def used_share(self) -> float:
@@ -105,21 +103,30 @@ class Writer:
         self._torn = written != len(data)
         self._used_bytes += written
         if not self._torn:
-            os.fsync(file.number)
+            self._sync(file.number)
         self.position = (f"{day}/{self.name}", os.fstat(file.number).st_size)
         return written
 
-    def _open(self, day: str) -> HeldFile:
+    def _sync(self, number: int) -> None:
+        """Write a batch to the disk itself. A failing disk is an error, so that the batch is written again; a refusal is not."""
+        refused, self.unsynced = self.unsynced, sync(number)
+        if self.unsynced is not None and self.unsynced.errno == errno.EIO and refused is None:
+            raise self.unsynced
+
+    def _open(self, day: str) -> LockableFile:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        file = HeldFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        while True:
+            file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            file.lock(shared=True, wait=True)
+            if os.fstat(file.number).st_nlink:
+                break
+            file.close()  # it was packed, and so removed, while we waited for its lock
         self._torn = False
         if os.lseek(file.number, 0, os.SEEK_END) > 0:  # this day's file exists: a full disk may have cut its last line
             os.lseek(file.number, -1, os.SEEK_END)
             self._torn = os.read(file.number, 1) != b"\n"
-        if fcntl is not None:
-            fcntl.flock(file.number, fcntl.LOCK_SH)
         self._file, self._day = file, day
         return file
 

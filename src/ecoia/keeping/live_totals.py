@@ -21,9 +21,11 @@ from pathlib import Path
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.keeping.journal_lines import lines_of, read_line
+from ecoia.keeping.journal_files import DamagedFileError, Lines, day_sizes
+from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
+from ecoia.records.refusals import CHECKSUM_MISMATCH
 from ecoia.semconv import SCHEMA_VERSION
 
 LOOK_BYTES = 4 << 20
@@ -200,10 +202,9 @@ class LiveTotals:
     def _files(self, days: Iterable[str]) -> Iterator[tuple[str, str, int]]:
         """Yield day, name and size in bytes of each journal file."""
         for day in days:
-            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                for entry in sorted(os.scandir(self.home / "journal" / day), key=lambda entry: entry.name):
-                    if entry.name.endswith(".jsonl") and self._file in (None, entry.name):
-                        yield day, entry.name, entry.stat().st_size
+            for name, size in day_sizes(self.home / "journal" / day).items():
+                if self._file in (None, name):
+                    yield day, name, size
 
 
 def _begin(database: sqlite3.Connection) -> bool:
@@ -233,19 +234,24 @@ def _load(database: sqlite3.Connection) -> dict[Series, int]:
 def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes: int, sums: LiveSums) -> int:
     """Add the records of whole lines from an offset on, and return the offset that was reached."""
     refused, limit = Scan(), offset + max_bytes
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # archived meanwhile
-        file.seek(offset)
-        for line, size_bytes in lines_of(file):
-            if not line.endswith(b"\n"):
-                break  # still being written, or cut; the next writer ends a cut line
-            offset += size_bytes
-            record = read_line(line, refused.refuse)
-            if record is not None:
-                identity = (utc_day(record.start_utc_ns), as_label(record.record_id))
-                is_new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", identity).rowcount
-                sums.take(record, written_before=not is_new)
-            if offset >= limit:
+    with contextlib.suppress(FileNotFoundError), contextlib.closing(Lines(path, offset)) as lines:  # archived meanwhile
+        while offset < limit:
+            try:
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        continue  # still being written, or cut; the next writer ends a cut line
+                    offset = lines.offset
+                    record = read_line(line, refused.refuse)
+                    if record is not None:
+                        identity = (utc_day(record.start_utc_ns), as_label(record.record_id))
+                        is_new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", identity).rowcount
+                        sums.take(record, written_before=not is_new)
+                    if offset >= limit:
+                        break
                 break
+            except DamagedFileError as error:
+                refused.refuse(CHECKSUM_MISMATCH, str(error))
+                offset = lines.offset
     sums.leave_out("corrupt", refused.corrupt)
     sums.leave_out("newer", refused.newer)
     return offset

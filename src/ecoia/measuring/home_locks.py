@@ -5,12 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ecoia.keeping.held_file import HeldFile
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from ecoia.keeping.file_system import LockableFile
 
 IDLE = "idle.lock"
 """Held by the process that records the idle energy of its home."""
@@ -34,7 +29,7 @@ class HomeLocks:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._held: dict[str, HeldFile] = {}
+        self._held: dict[str, LockableFile] = {}
 
     def has(self, name: str) -> bool:
         """Take a lock if it is free, and return whether this process holds it.
@@ -47,11 +42,12 @@ class HomeLocks:
             return True
         try:
             self._home.mkdir(parents=True, exist_ok=True)
-            file = HeldFile(self._home / name, os.O_WRONLY | os.O_CREAT)
-            if fcntl is not None:
-                fcntl.flock(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = LockableFile(self._home / name, os.O_WRONLY | os.O_CREAT)
         except OSError:
-            return False  # held by another process; or the home is not writable, which the journal reports
+            return False  # the home is not writable, which the journal reports
+        if not file.lock():
+            file.close()
+            return False
         self._held[name] = file
         return True
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecoia import meters as metering
+from ecoia.keeping.home_identity import instance_of
 from ecoia.measuring.subject import RecordKey
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
@@ -38,6 +39,7 @@ class RecordBuilder:
 
     def __init__(self, settings: Settings, meters: Sequence[Meter], *, pid: int, context: Mapping[str, object]) -> None:
         self._settings = settings
+        self._instance = instance_of(settings)
         self._meters = meters
         self._methods = metering.methods(meters)
         self._pid = pid
@@ -58,7 +60,7 @@ class RecordBuilder:
     def _common_fields(self, window: Window, end_utc_ns: int, reservation: Reservation) -> dict[str, Any]:
         share = window.allocated / window.metered if window.metered else None
         return {
-            "instance": self._settings.instance,
+            "instance": self._instance,
             "pid": self._pid,
             "start_utc_ns": window.start_utc_ns,
             "end_utc_ns": end_utc_ns,

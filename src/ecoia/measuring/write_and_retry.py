@@ -77,6 +77,8 @@ class RecordWriter:
             return False
         self._unwritten = []
         self._update_notice(writer, waiting)
+        if writer.unsynced is not None:
+            self._complain(f"the journal's file system refuses fsync ({writer.unsynced.strerror}): a power cut may cost records")
         if writer.used_share >= ANNOUNCE_SHARE:
             self._complain(
                 f"the journal uses {writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
+from ecoia.keeping.file_system import sync
 from ecoia.meters import hardware
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
 from ecoia.periods import utc_datetime
@@ -203,7 +204,7 @@ def store(home: str | Path, baseline: IdleBaseline) -> Path:
         with fresh.open("w", encoding="utf-8") as file:
             file.write(json.dumps(asdict(baseline), indent=2) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         fresh.replace(path)
     except OSError as error:
         raise JournalError(f"'{path}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error

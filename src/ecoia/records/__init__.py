@@ -4,25 +4,31 @@
 """
 
 from ecoia.records.record import (
+    MOST_WINDOW_NS,
     NewerSchemaError,
     Record,
     RecordError,
     Row,
     Tokens,
+    each_once,
     fold,
     in_force,
     merge_rows,
+    preferred,
     split_by_half_hour,
 )
 
 __all__ = [
+    "MOST_WINDOW_NS",
     "NewerSchemaError",
     "Record",
     "RecordError",
     "Row",
     "Tokens",
+    "each_once",
     "fold",
     "in_force",
     "merge_rows",
+    "preferred",
     "split_by_half_hour",
 ]

@@ -16,7 +16,10 @@ from ecoia.semconv import COMPONENTS, STATUSES
 from ecoia.units import from_micro, micro, split_integer
 
 _RULE = "ecoia.rule"
-_INFINITE = float("inf")
+
+MOST = 10**24
+"""Greatest number in a record. More is damage; and products of a few of them still fit into a float."""
+
 _values_by_component: Callable[[Any], tuple[Any, ...]] = operator.itemgetter(*COMPONENTS)
 
 
@@ -89,11 +92,37 @@ def read_text(value: Any) -> str:
     return value
 
 
+def read_text_or_none(value: Any) -> str | None:
+    """Read a text, or None."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError("is neither a text nor null")
+    return value
+
+
+def read_flag(value: Any) -> bool:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("is neither true nor false")  # noqa: TRY004
+    return value
+
+
 def read_count(value: Any) -> int:
-    """Read an integer of 0 or more."""
-    if type(value) is not int or value < 0:
+    """Read an integer from 0 to ``MOST``."""
+    if type(value) is not int or not 0 <= value <= MOST:
         raise ValueError("is not a count")
     return value
+
+
+def read_number(value: Any) -> float:
+    """Read a number between ``-MOST`` and ``MOST``, which is finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -MOST <= value <= MOST:  # false for NaN, too
+        raise ValueError("is not a number")
+    return value
+
+
+def read_number_or_none(value: Any) -> float | None:
+    """Read a number, or None."""
+    return None if value is None else read_number(value)
 
 
 def read_one_of(*choices: str) -> Callable[[Any], str]:
@@ -114,6 +143,22 @@ def read_mapping(value: Any) -> dict[str, Any]:
     return value
 
 
+def read_numbers(value: Any) -> dict[str, float]:
+    """Read numbers by name.
+
+    Example:
+        >>> read_numbers({"accuracy": 0.93})
+        {'accuracy': 0.93}
+    """
+    numbers: dict[str, float] = read_mapping(value)
+    for name, number in numbers.items():
+        try:
+            read_number(number)
+        except ValueError:
+            raise ValueError(f"gives {name!r} a value that is not a number") from None
+    return numbers
+
+
 def read_counts(value: Any) -> dict[str, int]:
     """Read counts by name.
 
@@ -122,7 +167,7 @@ def read_counts(value: Any) -> dict[str, int]:
         {'clock-step': 2}
     """
     for name, count in read_mapping(value).items():
-        if type(count) is not int or count < 0:
+        if type(count) is not int or not 0 <= count <= MOST:
             raise ValueError(f"gives {name!r} a value that is not a count")
     counts: dict[str, int] = value
     return counts
@@ -147,7 +192,7 @@ def read_units(value: Any) -> int | None:
     """
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or not 0 <= value < _INFINITE:  # false for NaN, too
+    if not isinstance(value, (int, float)) or not 0 <= value <= MOST:  # false for NaN, too
         raise ValueError("is not a number of 0 or more")
     return micro(value)
 
@@ -161,7 +206,7 @@ def read_energy(value: Any) -> dict[str, int | None]:
     """Read microjoules by component; None is missing, 0 is zero."""
     energy = {component: value[component] for component in COMPONENTS}
     for microjoules in energy.values():
-        if microjoules is not None and (type(microjoules) is not int or microjoules < 0):
+        if microjoules is not None and (type(microjoules) is not int or not 0 <= microjoules <= MOST):
             raise ValueError("gives a component a value that is not a count")
     return energy
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
-from ecoia.periods import half_hour_start, half_hours
+from ecoia.periods import DAY_NS, half_hour_start, half_hours
 from ecoia.records.field_rules import (
     EARLIEST,
     KEY,
@@ -42,10 +42,15 @@ from ecoia.records.field_rules import (
     read_count,
     read_counts,
     read_energy,
+    read_flag,
     read_mapping,
     read_methods,
+    read_number,
+    read_number_or_none,
+    read_numbers,
     read_one_of,
     read_text,
+    read_text_or_none,
     read_texts,
     read_units,
     rule,
@@ -59,6 +64,9 @@ from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG
 from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+MOST_WINDOW_NS = 3660 * DAY_NS
+"""Longest time from a record's start to its end: ten years. A record has a row for each half-hour, one from 1970 on a million."""
+
 _END_OF_TIME_NS = 1 << 63  # tables hold instants as int64 nanoseconds
 
 
@@ -92,7 +100,13 @@ class Tokens:
 
 
 def _read_tokens(value: Any) -> tuple[Tokens, ...]:
-    return tuple([Tokens(**count) for count in value]) if value else ()
+    tokens = tuple([Tokens(**count) for count in value]) if value else ()
+    for count in tokens:
+        read_text(count.provider)
+        read_text(count.model)
+        read_count(count.tokens_in)
+        read_count(count.tokens_out)
+    return tokens
 
 
 def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
@@ -146,13 +160,13 @@ class Record:
 
     record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
     kind: str = field(metadata=rule(read=read_one_of(*KINDS), in_row=KEY))
-    service: str | None = field(metadata=rule(in_row=KEY))
-    phase: str | None = field(metadata=rule(in_row=KEY))
+    service: str | None = field(metadata=rule(read=read_text_or_none, in_row=KEY))
+    phase: str | None = field(metadata=rule(read=read_text_or_none, in_row=KEY))
     instance: str = field(metadata=rule(read=read_text, in_row=KEY))
-    pid: int = field(metadata=rule(in_row=SAME))
-    run_id: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
-    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
-    model_version: str | None = field(default=None, kw_only=True, metadata=rule(in_row=KEY))
+    pid: int = field(metadata=rule(read=read_count, in_row=SAME))
+    run_id: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
+    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
+    model_version: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
     start_utc_ns: int = field(metadata=rule(in_row=EARLIEST))
     end_utc_ns: int = field(metadata=rule(in_row=LATEST))
     energy_microjoules: Mapping[str, int | None] = field(
@@ -172,7 +186,7 @@ class Record:
         default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
     )
     quality: Mapping[str, float] = field(
-        default_factory=dict, metadata=rule(read=read_mapping, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
+        default_factory=dict, metadata=rule(read=read_numbers, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
     )
     cpu_ns: int = field(default=0, metadata=rule(read=read_count, cut=cut_by_time, in_row=SUM))
     lost: Mapping[str, int] = field(
@@ -180,16 +194,16 @@ class Record:
     )
     devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
     shared_devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
-    scope: str = field(default="process", metadata=rule(in_row=KEY))
-    share_claimed: float | None = field(default=None, metadata=rule())
-    reserved_share: float = field(default=0.0, metadata=rule())
-    idle_separated: bool = field(default=False, metadata=rule())
-    zone: str | None = field(default=None, metadata=rule(in_row=KEY))
-    outcome: str | None = field(default=None, metadata=rule(in_row=SAME))
-    replaces: str | None = field(default=None, metadata=rule())
-    simulated: bool = field(default=False, metadata=rule(in_row=KEY))
-    declared_source: str | None = field(default=None, metadata=rule(in_row=KEY))
-    target: str | None = field(default=None, metadata=rule())
+    scope: str = field(default="process", metadata=rule(read=read_text, in_row=KEY))
+    share_claimed: float | None = field(default=None, metadata=rule(read=read_number_or_none))
+    reserved_share: float = field(default=0.0, metadata=rule(read=read_number))
+    idle_separated: bool = field(default=False, metadata=rule(read=read_flag))
+    zone: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=KEY))
+    outcome: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=SAME))
+    replaces: str | None = field(default=None, metadata=rule(read=read_text_or_none))
+    simulated: bool = field(default=False, metadata=rule(read=read_flag, in_row=KEY))
+    declared_source: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=KEY))
+    target: str | None = field(default=None, metadata=rule(read=read_text_or_none))
     context: Mapping[str, Any] = field(default_factory=dict, metadata=rule(read=read_mapping, write=dict))
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,6 +250,8 @@ class Record:
         start, end = values["start_utc_ns"], values["end_utc_ns"]
         if type(start) is not int or type(end) is not int or not 0 <= start <= end < _END_OF_TIME_NS:
             raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
+        if end - start > MOST_WINDOW_NS:
+            raise RecordError(f"{_named(data)}: start_utc_ns {start} and end_utc_ns {end} are more than ten years apart")
         return cls(**values)
 
 
@@ -413,16 +429,30 @@ def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
     return [merged[key] for key in sorted(merged, key=_sortable)]
 
 
-def in_force(records: Iterable[Record]) -> list[Record]:
-    """Return each record once, without those that another one replaces.
+def preferred(known: Record, other: Record) -> Record:
+    """Return the content that counts of two under one id, whatever the order in which they are read.
 
-    Of two contents under one id, keep the one whose JSON sorts first: the same one in whatever order they are read.
+    It is the one that ends last, as it covers more of the window that both stand for; then the one whose JSON sorts first.
+
+    Returns:
+        ``known`` where both are equal.
     """
+    return known if known == other else max(sorted((known, other), key=Record.to_json), key=attrgetter("end_utc_ns"))
+
+
+def each_once(records: Iterable[Record]) -> dict[str, Record]:
+    """Return each record once, by its id, with the content that is ``preferred``."""
     unique: dict[str, Record] = {}
     for record in records:
         known = unique.setdefault(record.record_id, record)
-        if known is not record and known != record:
-            unique[record.record_id] = min(known, record, key=Record.to_json)
+        if known is not record:
+            unique[record.record_id] = preferred(known, record)
+    return unique
+
+
+def in_force(records: Iterable[Record]) -> list[Record]:
+    """Return each record once (``each_once``), without those that another one replaces."""
+    unique = each_once(records)
     replaced = {record.replaces for record in unique.values() if record.replaces and record.replaces != record.record_id}
     return [record for record in unique.values() if record.record_id not in replaced]
 

@@ -15,6 +15,7 @@ from ecoia.impact.doublecounting import listed, refuse_doubles
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, by_quarter
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact, Split
+from ecoia.instances import host_of
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import ABANDONED, DECLARED, KIND_IDLE, KIND_SPAN
@@ -145,6 +146,8 @@ class Context:
     def instance_days(self) -> dict[str, int]:
         """Recorded instance-days by service: distinct instances and civil days, at work or with capacity reserved.
 
+        Homes of one host are one instance here, as ``instance_days`` declares how many machines run the service.
+
         Simulated or declared activity does not count as recorded, nor does activity without any known energy.
         """
         half_hours: dict[tuple[str, str], set[int]] = {}
@@ -154,7 +157,7 @@ class Context:
                 continue
             known = zip(strand.methods, strand.microjoules, strict=True)
             if any(energy is not None and status != DECLARED for (status, _), energy in known):
-                half_hours.setdefault((service, strand.instance), set()).update(strand.half_hours_utc_ns)
+                half_hours.setdefault((service, host_of(strand.instance)), set()).update(strand.half_hours_utc_ns)
         days = {instant_ns: self._day(instant_ns) for instant_ns in set().union(*half_hours.values())}
         found: dict[str, int] = {}
         for (service, _), instants in half_hours.items():

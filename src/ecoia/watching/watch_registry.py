@@ -6,17 +6,14 @@ Each ``ecoia watch`` holds a locked file in the folder of notices, with one line
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
+from ecoia.keeping.file_system import LockableFile, is_locked
 from ecoia.processes.families import ControlGroup, ProcessTree
 from ecoia.processes.notices import own_folder
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 class Registration:
@@ -38,16 +35,14 @@ class Registration:
         self._lines: list[str] = []
         self._file: Path | None = None
         folder = own_folder(make=True)
-        if folder is None or fcntl is None:
+        if folder is None:
             engine.complain(f"the folder of notices cannot be used, so a second watcher of '{name}' would not be noticed")
             return
         self._file = Path(folder, f"watched+{hashlib.sha256(name.encode()).hexdigest()[:16]}")
-        self._held = self._file.open("a")
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        self._held = LockableFile(self._file, os.O_WRONLY | os.O_CREAT)
+        if not self._held.lock():
             self._held.close()
-            raise UsageError(f"'{name}' is watched already: end the other 'ecoia watch' first") from error
+            raise UsageError(f"'{name}' is watched already: end the other 'ecoia watch' first")
 
     def add(self, target: ProcessTree | ControlGroup) -> str | None:
         """Register a target.
@@ -59,7 +54,7 @@ class Registration:
         self._write([*self._lines, line])
         # Written first, then compared: of two watchers that begin together, at least one sees the other.
         for other in self._file.parent.glob("watched+*") if self._file is not None else ():
-            if other != self._file and _is_held(other):
+            if other != self._file and is_locked(other):
                 for their_line in other.read_text(encoding="utf-8").splitlines():
                     if _shares_processes(target, their_line):
                         self._write([each for each in self._lines if each != line])
@@ -108,12 +103,3 @@ def _shares_processes(target: ProcessTree | ControlGroup, line: str) -> bool:
 
 def _are_nested(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _is_held(file: Path) -> bool:
-    with file.open("a") as other:
-        try:
-            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
