@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
+import time
 from pathlib import Path
 from threading import Thread
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecoia.errors import JournalError
 from ecoia.keeping.destinations import (
-    absolute_uri,
+    UNREADABLE,
+    is_readable,
     public_text,
     public_uri,
     read_targets,
@@ -22,31 +28,116 @@ from ecoia.keeping.destinations import (
     with_credentials,
 )
 
+SECRET = ("pl4nted", "s3cret")
+"""The halves of the planted secret. Between them stands a character that some client takes as part of a password."""
 
-@pytest.mark.parametrize(
-    ("uri", "public"),
-    [
-        ("https://someone:secret@mlflow.example/path?x=1", "https://mlflow.example/path?x=1"),
-        ("postgresql://u:p@db:5432/ml?sslmode=require&password=secret", "postgresql://db:5432/ml?sslmode=require"),
-        ("sqlite:////var/ml.db", "sqlite:////var/ml.db"),
-        ("databricks", "databricks"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-    ],
-)
-def test_credentials_are_taken_out(uri: str, public: str) -> None:
+HIDDEN = UNREADABLE
+FORMS = [
+    # what clients accept, and what their users believe that they accept
+    ("https://someone:{}@mlflow.example/path?x=1", "https://mlflow.example/path"),
+    ("https://{}:@mlflow.example", "https://mlflow.example"),
+    ("https://{}@mlflow.example", "https://mlflow.example"),
+    ("https://u:{}@@mlflow.example/", "https://mlflow.example/"),
+    ("https://u:{}@[::1]:5000/", "https://[::1]:5000/"),
+    ("https://mlflow.example/?api_key={}", "https://mlflow.example/"),
+    ("https://mlflow.example/path?sig={}&se=2026", "https://mlflow.example/path"),
+    ("https://mlflow.example/#token={}", "https://mlflow.example/"),
+    ("https://mlflow.example/a;token={}", "https://mlflow.example/a"),
+    ("https://u:{}@mlflow.example:99999/", f"https:{HIDDEN}"),
+    ("https://u:{}@mlflow.example:port/", f"https:{HIDDEN}"),
+    ("https://[::1?token={}", f"https:{HIDDEN}"),
+    ("https://u:{}@ho\u2100st/x", f"https:{HIDDEN}"),
+    ("https://h/%3Ftoken%3D{}", f"https:{HIDDEN}"),
+    ("https://h/&token={}", f"https:{HIDDEN}"),
+    ("https://admin:{}", f"https:{HIDDEN}"),
+    ("https://u:{}@h/a b\nc", f"https:{HIDDEN}"),
+    ("https://u:{}@h/%0a", f"https:{HIDDEN}"),
+    ("https://u:{}@h\ud800/", f"https:{HIDDEN}"),
+    ("https://u:{}\0@h/", f"https:{HIDDEN}"),
+    ("HTTPS://u:{}@h/", "HTTPS://h/"),
+    ("http:/u:{}@h/", HIDDEN),
+    ("u:{}@h:5432/db", HIDDEN),
+    ("{}:x@h", HIDDEN),
+    ("{}@h", HIDDEN),
+    ("mlruns?token={}", HIDDEN),
+    ("token={}", HIDDEN),
+    ("/srv/mlruns?token={}", HIDDEN),
+    ("{}" + "x" * 5000, HIDDEN),
+    ("file:///srv/x?token={}", "file:///srv/x"),
+    ("file:///srv/x;token={}", f"file:{HIDDEN}"),
+    ("file://u:{}@host/srv/x", "file://host/srv/x"),
+    ("file:///u:{}@host/srv/x", f"file:{HIDDEN}"),
+    ("file:///u:{}?x@host/srv/x", f"file:{HIDDEN}"),
+    ("sqlite:////u:{}@host/ml.db", f"sqlite:{HIDDEN}"),
+    ("sqlite:////srv/ml.db?key={}", "sqlite:////srv/ml.db"),
+    ("sqlite+pysqlcipher://:{}@/srv/ml.db", f"sqlite+pysqlcipher:{HIDDEN}"),
+    ("sqlite:///file:ml.db?key={}&uri=true", f"sqlite:{HIDDEN}"),
+    ("postgresql://u:{}@db:5432/ml?sslmode=require&password={}", "postgresql://db:5432/ml"),
+    ("postgresql:///ml?user=u&password={}&host=/var/run/postgresql", "postgresql:///ml?host=/var/run/postgresql"),
+    ("postgresql://h/ml?options=-c%20password%3D{}", "postgresql://h/ml"),
+    ("postgresql://h:5432/ml?password={}@x", f"postgresql:{HIDDEN}"),
+    ("postgresql://u:x@h/ml?password=x@{}", f"postgresql:{HIDDEN}"),
+    ("postgresql:///ml?host={}:x@h", f"postgresql:{HIDDEN}"),
+    ("postgresql://{}:x@h/ml", "postgresql://h/ml"),
+    ("mysql+pymysql://u:{}@h/db?ssl_key=/k&passwd={}", "mysql+pymysql://h/db"),
+    (
+        "mssql+pyodbc:///?odbc_connect=Server%3Dtcp:h,1433%3BDatabase%3Dml%3BPWD%3D{}",
+        "mssql+pyodbc:///?database=ml&host=tcp:h,1433",
+    ),
+    ("databricks://{}@profile", "databricks://profile"),
+    ("databricks://scope:{}", f"databricks:{HIDDEN}"),
+    ("wasbs://c@account.blob.core.windows.net/x?sv=1&sig={}", "wasbs://account.blob.core.windows.net/x"),
+    ("plugin://u:{}@h/", "plugin://h/"),
+]
+URIS = [(form.format(*["".join(SECRET)] * 2), public) for form, public in FORMS]
+for between in "/?#[]:@;&=%+ !$,\\|^~":
+    # SQLAlchemy takes all but '@' as part of the password; '@' and 'name=' after a '?' or '&' can be read in two ways
+    URIS.append((f"postgresql://u:{between.join(SECRET)}@db/ml", "postgresql://db/ml"))
+    URIS.append((f"https://u:{between.join(SECRET)}@h/ml", f"https:{HIDDEN}" if between in "/?#" else "https://h/ml"))
+
+
+@pytest.mark.parametrize(("uri", "public"), URIS)
+def test_only_the_parts_that_can_hold_no_secret_are_shown(uri: str, public: str) -> None:
     assert public_uri(uri) == public
     assert public_uri(public) == public
+    assert is_readable(public) == (HIDDEN not in public)
+
+
+@given(st.text())
+def test_any_text_has_a_public_form_that_stays(text: str) -> None:
+    public = public_uri(text)
+    assert public_uri(public) == public
+    assert public.isprintable()
+
+
+@given(st.text(alphabet="/?#[]:@;&=%+ab1", min_size=1), st.sampled_from(["https", "postgresql", "mysql+pymysql", "databricks"]))
+def test_no_password_is_shown_whatever_its_characters(filling: str, scheme: str) -> None:
+    public = public_uri(f"{scheme}://u:pl4nted{filling}s3cret@h/ml")
+    assert not any(half in public for half in SECRET)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:////var/ml.db", "sqlite:////home/someone@corp/run=1/ml.db", "sqlite:///:memory:", "sqlite://", "databricks", "uc",
+        "databricks://profile", "http://127.0.0.1:5000", "https://m\u00fcnchen.example/a/b", "file:///srv/ml%20runs",
+    ],
+)  # fmt: skip
+def test_an_address_without_secrets_stays_as_it_is(uri: str) -> None:
+    assert public_uri(uri) == uri
 
 
 def test_relative_places_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute_uri("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
-    assert absolute_uri("sqlite:///mlflow.db?timeout=5") == f"sqlite:///{tmp_path}/mlflow.db?timeout=5"
-    assert absolute_uri(f"sqlite:///{tmp_path}/mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
-    assert absolute_uri("./mlruns") == (tmp_path / "mlruns").as_uri()
-    assert absolute_uri("file:mlruns") == (tmp_path / "mlruns").as_uri()
-    for uri in ("https://mlflow.example", "databricks", "databricks://profile", "sqlite:///:memory:"):
-        assert absolute_uri(uri) == uri
+    assert public_uri("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert public_uri("sqlite:///mlflow.db?timeout=5") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert public_uri("./mlruns") == (tmp_path / "mlruns").as_uri()
+    assert public_uri("file:mlruns") == (tmp_path / "mlruns").as_uri()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert public_uri("./mlruns") == UNREADABLE
 
 
 def test_sqlite_files() -> None:
@@ -60,14 +151,37 @@ def test_sqlite_files() -> None:
 @pytest.mark.parametrize(
     ("text", "public"),
     [
-        ("request to https://u:p@h/x?a=1&token=t0/api/2.0 failed", "request to https://h/x?a=1&token=***/api/2.0 failed"),
-        ("url: /x?API_KEY=t0&b=2 (Caused by 'postgresql://u:p@db/ml?password=t0')",
-         "url: /x?API_KEY=***&b=2 (Caused by 'postgresql://db/ml?password=***')"),
+        ("request to https://u:p@h/x?a=1&token=t0/api/2.0 failed", "request to https://h/x failed"),
+        ("url: /x?API_KEY=t0&b=2 (Caused by 'postgresql://u:p/q@db/ml?password=t0')",
+         "url: /x?API_KEY=***&b=2 (Caused by 'postgresql://db/ml')"),
         ("no address: user=root, 3 & 4?", "no address: user=root, 3 & 4?"),
+        ("see https://mlflow.example/a?b=1.", "see https://mlflow.example/a?b=1."),
     ],
 )  # fmt: skip
 def test_credentials_are_taken_out_of_messages(text: str, public: str) -> None:
     assert public_text(text) == public
+
+
+@pytest.mark.parametrize(("uri", "public"), URIS)
+def test_a_message_that_quotes_an_address_whole_or_in_pieces_shows_no_secret(uri: str, public: str) -> None:
+    words = re.split(r"[/?#@:&=;]", uri)
+    for quoted in (uri, repr(uri), f"{uri}/api/2.0", *words, unquote(uri), uri.partition("://")[2]):
+        text = public_text(f"connection to '{quoted}' failed", uri)
+        assert not any(half in text for half in SECRET), text
+        assert text.endswith("failed")
+
+
+def test_a_message_shows_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pl4nted")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://u:s3cret@h")
+    assert public_text("refused: pl4nted, s3cret, dTpzM2NyZXQ=") == "refused: ***, ***, ***"
+
+
+def test_a_long_message_is_read_in_no_time() -> None:
+    began = time.process_time()
+    for text in ("?" * 200_000, "?pass" * 50_000, "a" * 200_000, "a://" * 50_000, "a://" + "@" * 200_000):
+        public_text(text, text)
+    assert time.process_time() - began < 20
 
 
 def test_a_target_is_kept_without_its_password_for_its_owner_only(tmp_path: Path) -> None:
@@ -78,6 +192,22 @@ def test_a_target_is_kept_without_its_password_for_its_owner_only(tmp_path: Path
     assert "secret" not in (home / "targets.json").read_text()
     if sys.platform != "win32":
         assert stat.S_IMODE((home / "targets.json").stat().st_mode) == 0o600
+
+
+def test_no_id_is_a_digest_of_a_secret(tmp_path: Path) -> None:
+    assert all(
+        register_target(tmp_path, uri.replace("s3cret", "0ther")) == register_target(tmp_path, uri)
+        for uri, _ in URIS
+        if not uri.startswith("s3cret")
+    )
+
+
+def test_what_an_earlier_version_stored_is_read_without_its_secrets(tmp_path: Path) -> None:
+    stored = {"a": "postgresql://mlflow:pl4nted/s3cret@db/ml", "b": "https://h/x?q=1"}
+    (tmp_path / "targets.json").write_text(json.dumps(stored))
+    assert read_targets(tmp_path) == {"a": "postgresql://db/ml", "b": "https://h/x"}
+    register_target(tmp_path, "https://other.example")
+    assert "s3cret" not in (tmp_path / "targets.json").read_text()
 
 
 def test_credentials_come_from_the_environment_where_the_rest_is_equal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,17 +231,20 @@ def _file_system(lock: str | None, unsynced: OSError | None) -> Iterator[Check]:
 
 
 def _tracking(settings: Settings) -> Iterator[Check]:
-    from ecoia.keeping.destinations import public_uri, read_targets, sqlite_file, with_credentials
+    from ecoia.keeping.destinations import is_readable, public_uri, read_targets, sqlite_file
 
     own = os.environ.get("MLFLOW_TRACKING_URI")
-    uris = {own} if own else set()
-    uris |= {with_credentials(uri) for uri in read_targets(settings.home).values()}
-    if not uris:
+    names = {public_uri(own)} if own else set()
+    names |= set(read_targets(settings.home).values())
+    if not names:
         yield Check(State.OK, "mlflow", "no tracking URI: records stay in the journal until 'ecoia deliver'")
-    for uri in sorted(uris):
-        name = public_uri(uri)
-        file = sqlite_file(uri)
-        parts = urlsplit(uri)
+    for name in sorted(names):
+        if not is_readable(name):
+            remedy = "percent-encode the password in it; records wait in the journal until 'ecoia deliver'"
+            yield Check(State.BROKEN, "mlflow", f"{name}: the parts of the tracking URI cannot be told apart", remedy)
+            continue
+        file = sqlite_file(name)
+        parts = urlsplit(name)
         scheme = parts.scheme.partition("+")[0]
         if file is not None:
             found = "is there" if file.exists() else "will be made by the first delivery"

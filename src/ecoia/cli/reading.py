@@ -150,11 +150,11 @@ def _ledger_rows(settings: Settings) -> list[Row]:
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
     """Return the store to read (``None``: MLflow's default), and the reason if MLFLOW_TRACKING_URI does not name it."""
-    from ecoia.keeping.destinations import read_targets
+    from ecoia.keeping.destinations import is_readable, read_targets
 
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None, None
-    known = sorted(set(read_targets(settings.home).values()))
+    known = sorted(filter(is_readable, set(read_targets(settings.home).values())))
     if len(known) > 1:
         raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
     if known:

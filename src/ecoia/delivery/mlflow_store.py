@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import math
 import os
 import re
@@ -15,8 +16,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
@@ -47,9 +50,29 @@ class Point(NamedTuple):
 
 
 def keep_telemetry_off() -> None:
-    """Turn MLflow's telemetry off in this process. For ecoia's own processes only: a measured program decides for itself."""
+    """Turn MLflow's telemetry off in this process, and keep secrets out of what its libraries log.
+
+    For ecoia's own processes only: a measured program decides for itself.
+    """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
+    logging.setLogRecordFactory(_public_record)
+    sys.excepthook = _print_public_traceback
+
+
+def _public_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """Make a log record whose text shows no secret of a tracking URI: MLflow logs errors that quote parts of it."""
+    record = logging.LogRecord(*args, **kwargs)
+    with contextlib.suppress(Exception):  # a message that does not fit its arguments: logging itself reports it
+        text = record.getMessage()
+        if record.exc_info:
+            text = "\n".join([text, "".join(traceback.format_exception(*record.exc_info)).rstrip()])
+        record.msg, record.args, record.exc_info = public_text(text), (), None
+    return record
+
+
+def _print_public_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(public_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 class MlflowStore:
@@ -103,7 +126,7 @@ class MlflowStore:
             raise
         except Exception as error:  # errors of MLflow, requests, SQLAlchemy or a storage client
             self._opened = None
-            reason = public_text(" ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
+            reason = " ".join(public_text(str(error), self.uri).split())[:300]  # MLflow's messages carry credentials
             raise DeliveryError(
                 f"MLflow at '{public_uri(self.uri)}' cannot be used ({type(error).__name__}: {reason}): check that it runs "
                 "and MLFLOW_TRACKING_URI; what is recorded stays in the journal"

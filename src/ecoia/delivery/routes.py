@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ecoia.keeping.destinations import read_targets, sqlite_file, with_credentials
+from ecoia.keeping.destinations import is_readable, read_targets, sqlite_file, with_credentials
 from ecoia.keeping.journal import Journal
 
 NO_URI = "measured with no tracking URI: 'ecoia deliver' sends them"
+UNREADABLE_URI = (
+    "measured with a tracking URI whose parts cannot be told apart: percent-encode the password in MLFLOW_TRACKING_URI; "
+    "'ecoia deliver' sends them"
+)
 IN_MEMORY = "a SQLite database in memory lives in the program only: set MLFLOW_TRACKING_URI"
 
 
@@ -40,7 +44,8 @@ def find_routes(journal: Journal, targets: Iterable[str], default: str | None, *
     routes = Routes()
     known = read_targets(journal.home)
     for target in sorted(targets):
-        uri = with_credentials(known[target]) if target in known else None
+        public = known.get(target)
+        uri = with_credentials(public) if public is not None and is_readable(public) else None
         if uri is not None and uri.startswith("sqlite") and sqlite_file(uri) is None:
             routes.nowhere[target] = IN_MEMORY
         elif uri is not None:
@@ -48,5 +53,5 @@ def find_routes(journal: Journal, targets: Iterable[str], default: str | None, *
         elif by_hand:
             routes.stores.setdefault(default, set()).add(target)
         else:
-            routes.nowhere[target] = NO_URI
+            routes.nowhere[target] = NO_URI if public is None else UNREADABLE_URI
     return routes
