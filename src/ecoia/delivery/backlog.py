@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.delivery.cursors import is_delivered, read_cursors
+from ecoia.delivery.result import READING, Tell, tell_nobody
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
-from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
 
@@ -48,29 +47,17 @@ class PendingEntry(NamedTuple):
     target: str
     days: frozenset[InstanceDay]
 
-
-def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
-    """Return the size in bytes of each journal file, by name.
-
-    Args:
-        journal: The journal.
-        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
-    """
-    sizes = {}
-    with contextlib.suppress(FileNotFoundError):
-        with os.scandir(journal.folder) as entries:
-            days = sorted(entry.name for entry in entries if entry.is_dir())
-        for day in days if last_days is None else days[-last_days:]:
-            # A day that is archived meanwhile gives the files that were still there.
-            with contextlib.suppress(FileNotFoundError), os.scandir(journal.folder / day) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.endswith(".jsonl"):
-                        sizes[f"{day}/{entry.name}"] = entry.stat().st_size
-    return sizes
+    def keys(self) -> Iterator[DayKey]:
+        """Give the days of its target that it falls on."""
+        return (DayKey(self.target, *day) for day in self.days)
 
 
 class Backlog:
     """A journal folded into ledger rows, read further as it grows. Memory holds rows, not records.
+
+    Args:
+        journal: The journal.
+        tell: Receives the progress.
 
     Attributes:
         journal: The journal.
@@ -81,8 +68,9 @@ class Backlog:
         pending: Entries that are not delivered yet, in reading order.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
         self.journal = journal
+        self._tell = tell
         self.cursors = read_cursors(journal)
         self._replaced: set[str] = set()
         self._forget()
@@ -115,6 +103,7 @@ class Backlog:
             return False
         entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
+            self._tell(READING, "")
             replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
             self._replaced |= replaced
             if replaced & self._seen:
@@ -161,17 +150,17 @@ class Backlog:
         entries = self.journal.stream(Scan())
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
-    def settle(self, targets: set[str], refused: set[InstanceDay]) -> int:
+    def settle(self, targets: set[str], unsent: set[DayKey]) -> int:
         """Mark the pending entries of some targets as delivered, and write the cursors.
 
         Args:
             targets: The target ids that were sent.
-            refused: Days that the ledger refused; their entries stay pending.
+            unsent: Days that the ledger refused, or that the time was too short for; their entries stay pending.
 
         Returns:
             How many entries are delivered now that were pending before.
         """
-        left = [entry for entry in self.pending if entry.target not in targets or entry.days & refused]
+        left = [entry for entry in self.pending if entry.target not in targets or not unsent.isdisjoint(entry.keys())]
         delivered = len(self.pending) - len(left)
         self.pending = left
         self._move_cursors()

@@ -226,6 +226,26 @@ class Journal:
             return False
 
 
+def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
+    """Return the size in bytes of each journal file, by name.
+
+    Args:
+        journal: The journal.
+        last_days: Look only at the folders of the last so many days; ``None``: at all of them.
+    """
+    sizes = {}
+    with contextlib.suppress(FileNotFoundError):
+        with os.scandir(journal.folder) as entries:
+            days = sorted(entry.name for entry in entries if entry.is_dir())
+        for day in days if last_days is None else days[-last_days:]:
+            # A day that is archived meanwhile gives the files that were still there.
+            with contextlib.suppress(FileNotFoundError), os.scandir(journal.folder / day) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name.endswith(".jsonl"):
+                        sizes[f"{day}/{entry.name}"] = entry.stat().st_size
+    return sizes
+
+
 def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 
