@@ -13,6 +13,7 @@ from ecoia.delivery.result import READING, Tell, tell_nobody
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
+from ecoia.keeping.place import place_of
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, fold, merge_rows, split_by_half_hour
 
@@ -27,11 +28,12 @@ class InstanceDay(NamedTuple):
 
 
 class DayKey(NamedTuple):
-    """The part of an instance's day that goes to one target."""
+    """The part of an instance's day that goes to one target and was recorded in one place (``ecoia.keeping.place``)."""
 
     target: str
     instance: str
     day: str
+    place: str = ""
 
     @property
     def instance_day(self) -> InstanceDay:
@@ -49,7 +51,7 @@ class PendingEntry(NamedTuple):
 
     def keys(self) -> Iterator[DayKey]:
         """Give the days of its target that it falls on."""
-        return (DayKey(self.target, *day) for day in self.days)
+        return (DayKey(self.target, *day, place_of(self.file)) for day in self.days)
 
 
 class Backlog:
@@ -114,11 +116,11 @@ class Backlog:
         self._read_sizes.update({name: sizes[name] for name in names})
         return True
 
-    def _note_entries(self, batch: Iterable[Entry]) -> dict[str, list[Record]]:
-        """Note offsets, pending entries and changed days. Returns the records to fold, by target."""
-        fresh: dict[str, list[Record]] = {}
+    def _note_entries(self, batch: Iterable[Entry]) -> dict[tuple[str, str], list[Record]]:
+        """Note offsets, pending entries and changed days. Returns the records to fold, by target and place."""
+        fresh: dict[tuple[str, str], list[Record]] = {}
         for entry in batch:
-            record, target = entry.record, entry.record.target or ""
+            record, target, place = entry.record, entry.record.target or "", place_of(entry.file)
             days = frozenset(InstanceDay(record.instance, utc_day(part.start_utc_ns)) for part in split_by_half_hour(record))
             start_offset = self._read_offsets.get(entry.file, 0)
             self._read_offsets[entry.file] = entry.end_offset
@@ -127,17 +129,17 @@ class Backlog:
             if pending:
                 self.pending.append(PendingEntry(entry.file, start_offset, target, days))
             if pending or record.record_id in self._replaced:
-                self.changed.update(DayKey(target, *day) for day in days)
+                self.changed.update(DayKey(target, *day, place) for day in days)
             if record.record_id not in self._replaced and record.record_id not in self._seen:
-                fresh.setdefault(target, []).append(record)
+                fresh.setdefault((target, place), []).append(record)
             self._seen.add(record.record_id)
         return fresh
 
-    def _add_to_rows(self, fresh: Mapping[str, list[Record]]) -> None:
-        for target, records in fresh.items():
+    def _add_to_rows(self, fresh: Mapping[tuple[str, str], list[Record]]) -> None:
+        for (target, place), records in fresh.items():
             added: dict[DayKey, list[Row]] = {}
             for row in fold(records):
-                added.setdefault(DayKey(target, row["instance"], utc_day(row["half_hour_utc_ns"])), []).append(row)
+                added.setdefault(DayKey(target, row["instance"], utc_day(row["half_hour_utc_ns"]), place), []).append(row)
             for key, rows in added.items():
                 self.rows[key] = merge_rows([*self.rows[key], *rows]) if key in self.rows else rows
 
@@ -145,9 +147,14 @@ class Backlog:
         """Have every day compared with the ledger, whether it was delivered before or not."""
         self.changed.update(self.rows)
 
-    def records_of(self, targets: set[str], instance: str) -> list[Record]:
-        """Read the journal again for the records of an instance that go to some targets."""
-        entries = self.journal.stream(Scan())
+    @property
+    def replaced(self) -> frozenset[str]:
+        """The ids of all records that a correction replaced."""
+        return frozenset(self._replaced)
+
+    def records_of(self, targets: set[str], instance: str, place: str) -> list[Record]:
+        """Read the journal again for the records of an instance that go to some targets and were recorded in a place."""
+        entries = self.journal.stream(Scan(), names=[name for name in self.journal.files() if place_of(name) == place])
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
     def settle(self, targets: set[str], unsent: set[DayKey]) -> int:

@@ -51,7 +51,7 @@ def deliver(
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     tell(READING, "")
-    with delivery_lock(journal.home, settings.delivery_seconds / 2):
+    with delivery_lock(journal.home):
         final = not any_alive(journal, journal.files())
         if by_hand or final:
             close_abandoned(journal)

@@ -35,16 +35,20 @@ def watch_http(tell: Tell) -> None:
     def told_begin(self: http.client.HTTPResponse) -> None:
         begin(self)
         said = [f"{name}: {value[:100]}" for name in ("Retry-After", "Location") if (value := self.headers.get(name))]
-        tell(HTTP, public_text(", ".join([f"it answered {self.status} {self.reason[:100]}", *said]) + ", and has not ended"))
+        tell(HTTP, _printable(", ".join([f"its last answer began with {self.status} {self.reason[:100]}", *said])))
 
     http.client.HTTPConnection.putrequest = told_ask  # type: ignore[method-assign]
     http.client.HTTPResponse.begin = told_begin  # type: ignore[method-assign]
     _bound_answers()
 
 
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in public_text(text))
+
+
 def _path(url: str) -> str:
     """Return what is asked for, without the parameters, which can be long and revealing."""
-    return public_text(url.partition("?")[0])[:200]
+    return _printable(url.partition("?")[0])[:200]
 
 
 def _bound_answers() -> None:

@@ -25,6 +25,7 @@ from ecoia.keeping.destinations import public_text, public_uri, sqlite_file
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may ask to wait for a day
     "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
@@ -103,10 +104,8 @@ class MlflowStore:
             raise
         except Exception as error:  # errors of MLflow, requests, SQLAlchemy or a storage client
             self._opened = None
-            reason = public_text(" ".join(str(error).split()))[:300]  # MLflow's messages carry credentials
             raise DeliveryError(
-                f"MLflow at '{public_uri(self.uri)}' cannot be used ({type(error).__name__}: {reason}): check that it runs "
-                "and MLFLOW_TRACKING_URI; what is recorded stays in the journal"
+                f"{_what_is_wrong(public_uri(self.uri), error)}; what is recorded stays in the journal"
             ) from error
         finally:
             for name, value in saved.items():
@@ -156,6 +155,10 @@ class MlflowStore:
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 return None
+            if not experiment.experiment_id:
+                raise DeliveryError(
+                    f"the server at '{public_uri(self.uri)}' answers as no MLflow server does: check MLFLOW_TRACKING_URI"
+                )
             if experiment.lifecycle_stage != "active":
                 raise DeliveryError(
                     f"experiment '{name}' was deleted: 'mlflow experiments restore --experiment-id {experiment.experiment_id}' "
@@ -240,6 +243,19 @@ class MlflowStore:
                 tags=[RunTag(name, value.replace("\0", "")[:_TAG_MAX_CHARACTERS]) for name, value in tags.items()],
                 synchronous=True,
             )
+
+
+def _what_is_wrong(uri: str, error: Exception) -> str:
+    """Say that a store cannot be used, why, and the remedy."""
+    text = str(error)
+    if "MLFLOW_ALLOW_FILE_STORE" in text:  # MLflow 3.13 and later; its text is long, and has the remedy at its end
+        return (
+            f"MLflow refuses its file store '{uri}': 'mlflow migrate-filestore' moves it into a database, and "
+            "MLFLOW_ALLOW_FILE_STORE=true has MLflow use it as it is"
+        )
+    # MLflow's messages carry credentials, and what a server sends may hold control characters.
+    reason = "".join(letter if letter.isprintable() else "?" for letter in public_text(" ".join(text.split())))[:300]
+    return f"MLflow at '{uri}' cannot be used ({type(error).__name__}: {reason}): check that it runs and MLFLOW_TRACKING_URI"
 
 
 def at_step(metrics: Mapping[str, float], step: int) -> list[Point]:

@@ -20,17 +20,18 @@ _FILE = "refused.json"
 
 @dataclass(frozen=True)
 class RefusedDay:
-    """A ledger day that was refused: the target id of its records, its instance, its UTC day, and the message."""
+    """A ledger day that was refused: the fields of its ``DayKey``, and the message."""
 
     target: str
     instance: str
     day: str
+    place: str
     message: str
 
     @property
     def key(self) -> DayKey:
         """The day as the backlog knows it."""
-        return DayKey(self.target, self.instance, self.day)
+        return DayKey(self.target, self.instance, self.day, self.place)
 
 
 _NAMES = tuple(RefusedDay.__dataclass_fields__)
@@ -78,7 +79,7 @@ class RefusedDays:
             OSError: the home cannot be written.
         """
         kept = (old for old in self.listed if old.key not in sent)
-        listed = tuple(sorted({*kept, *refused}, key=lambda each: (each.day, each.instance, each.target)))
+        listed = tuple(sorted({*kept, *refused}, key=lambda each: (each.day, each.key)))
         if listed != self.listed:
             self.listed = listed
             write_atomically(self._path, json.dumps([asdict(each) for each in listed], indent=2) + "\n")

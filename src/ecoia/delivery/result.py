@@ -9,8 +9,9 @@ from typing import Any
 Tell = Callable[[str, str], None]
 """Receives the progress of a delivery: what it is about (one of the constants below), and a text for people."""
 
-READING, STORE, STEP, HTTP = "reading", "store", "step", "http"
-"""What progress is about: the journal is read; a store is turned to; a step begins there; what its server does."""
+READING, STORE, STEP, HTTP, SENT = "reading", "store", "step", "http", "sent"
+"""What progress is about: the journal is read; a store is turned to; a step begins there; what its server does; how many
+records are in its ledger now that were not before."""
 
 
 def tell_nobody(about: str, text: str) -> None:

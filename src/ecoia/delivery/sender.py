@@ -12,7 +12,7 @@ from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
-from ecoia.delivery.result import STEP, STORE, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.result import SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.view_updates import ViewUpdates
 from ecoia.errors import DeliveryError
@@ -43,25 +43,20 @@ class _Tally:
 
 
 @contextlib.contextmanager
-def delivery_lock(home: Path, wait_seconds: float = _LOCK_WAIT_SECONDS) -> Iterator[None]:
+def delivery_lock(home: Path) -> Iterator[None]:
     """Hold the lock of a home's delivery while the block runs, so that each ledger day has one writer.
 
-    Args:
-        home: The journal home.
-        wait_seconds: Longest wait for another delivery; 60 s at most.
-
     Raises:
-        DeliveryError: another delivery held it for all that time.
+        DeliveryError: another delivery held it for 60 s.
     """
-    wait_seconds = min(wait_seconds, _LOCK_WAIT_SECONDS)
-    until = time.monotonic() + wait_seconds
+    until = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
         with try_lock(home, _DELIVERY_LOCK) as free:
             if free:
                 yield
                 return
         if time.monotonic() > until:
-            raise DeliveryError(f"another delivery of '{home}' has not ended for {wait_seconds:.0f} s: try again later")
+            raise DeliveryError(f"another delivery of '{home}' has not ended for {_LOCK_WAIT_SECONDS:.0f} s: try again later")
         time.sleep(0.1)
 
 
@@ -136,7 +131,9 @@ class Sender:
         written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
         tally.failed |= written.failed
         tally.problems += written.problems
-        tally.delivered += self._backlog.settle(targets, self._refused.days() | left)
+        sent = self._backlog.settle(targets, self._refused.days() | left)
+        self._tell(SENT, str(sent))
+        tally.delivered += sent
         tally.reached.append(name)
         if left or written.left:
             tally.cut_short = True
@@ -152,26 +149,26 @@ class Sender:
         left = {key for key in backlog.changed if key.target in targets}
         sent: set[DayKey] = set()
         refused: dict[InstanceDay, str] = {}
-        for instance, days in _some_at_once(left):
+        for instance, place, days in _some_at_once(left):
             if time.monotonic() > begin_until:
                 break
             self._tell(STEP, f"at the ledger of '{instance}' from {days[0]} to {days[-1]}")
-            rows = {
-                day: merge_rows(row for target in targets for row in backlog.rows.get(DayKey(target, instance, day), []))
-                for day in days
-            }
+            keys = {day: [DayKey(target, instance, day, place) for target in targets] for day in days}
+            rows = {day: merge_rows(row for key in keys[day] for row in backlog.rows.get(key, [])) for day in days}
 
-            def records(instance: str = instance) -> list[Record]:
-                return backlog.records_of(targets, instance)
+            def records(instance: str = instance, place: str = place) -> list[Record]:
+                return backlog.records_of(targets, instance, place)
 
-            for day, error in ledger.upsert_days(instance, self._journal.home_id, rows, records).items():
+            for day, error in ledger.upsert_days(
+                instance, self._journal.home_id, rows, records, place=place, replaced=backlog.replaced
+            ).items():
                 refused[InstanceDay(instance, day)] = str(error)
-            sent |= {key for key in left if key.instance == instance and key.day in days}
+            sent.update(left.intersection(key for day in days for key in keys[day]))
         left -= sent
         backlog.changed -= sent
         self._views.note_changed(public_uri(store.uri), (row for key in sent for row in backlog.rows.get(key, [])))
         tally.conflicts += refused.values()
-        days_refused = [RefusedDay(*key, refused[key.instance_day]) for key in sent if key.instance_day in refused]
+        days_refused = [RefusedDay(*key, message=refused[key.instance_day]) for key in sent if key.instance_day in refused]
         self._refused.replace(sent, days_refused)
         return left
 
@@ -183,12 +180,12 @@ class Sender:
                 yield from rows
 
 
-def _some_at_once(keys: Collection[DayKey]) -> Iterator[tuple[str, list[str]]]:
-    """Give each instance with its days, a few at once, in order."""
-    for instance in sorted({key.instance for key in keys}):
-        days = sorted({key.day for key in keys if key.instance == instance})
+def _some_at_once(keys: Collection[DayKey]) -> Iterator[tuple[str, str, list[str]]]:
+    """Give each instance and place with its days, a few at once, in order."""
+    for instance, place in sorted({(key.instance, key.place) for key in keys}):
+        days = sorted({key.day for key in keys if (key.instance, key.place) == (instance, place)})
         for first in range(0, len(days), _DAYS_AT_ONCE):
-            yield instance, days[first : first + _DAYS_AT_ONCE]
+            yield instance, place, days[first : first + _DAYS_AT_ONCE]
 
 
 def _lines_not_read(counts: Scan) -> list[str]:

@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 
 from ecoia import errors
-from ecoia.delivery.result import HTTP, READING, STEP, STORE, DeliveryResult
+from ecoia.delivery.result import HTTP, READING, SENT, STEP, STORE, DeliveryResult
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
 from ecoia.keeping.helper_start import explicit_environment
 from ecoia.settings import Settings
@@ -44,16 +44,25 @@ def deliver_in_time(settings: Settings, *, by_hand: bool) -> DeliveryResult:
         deliver_in_time(settings, by_hand=True).pending  # 0
     """
     given_up: dict[str, str] = {}
+    sent = 0
     while True:
         run = _Run(settings, by_hand=by_hand, skip=sorted(given_up))
         result = run.result()
         if result is not None:
-            problems = (*given_up.values(), *result.problems)
-            return replace(result, problems=problems, failed=result.failed or bool(given_up))
+            return replace(
+                result,
+                delivered=result.delivered + sent,
+                problems=(*given_up.values(), *result.problems),
+                failed=result.failed or bool(given_up),
+            )
         if not run.store or run.store in given_up:
             raise DeliveryError(run.gave_up)
         given_up[run.store] = run.gave_up
+        sent += run.sent
 
+
+_READING_SECONDS = 150.0
+"""How long a delivery may read the journal, wait for another delivery or load MLflow, without a word."""
 
 _END_SECONDS = 10.0
 """How long a delivery may take to end after its last word."""
@@ -65,6 +74,7 @@ class _Run:
     Attributes:
         store: Public URI of the store that it was sending to last; empty before the first one.
         gave_up: Why it was killed.
+        sent: How many records it had sent before.
     """
 
     def __init__(self, settings: Settings, *, by_hand: bool, skip: list[str]) -> None:
@@ -75,6 +85,7 @@ class _Run:
         self._http = ""
         self.store = ""
         self.gave_up = ""
+        self.sent = 0
 
     def result(self) -> DeliveryResult | None:
         """Run it to its end. ``None``: its time was up, and it was killed.
@@ -99,7 +110,7 @@ class _Run:
             reader.join()
 
     def _follow(self, said: queue.Queue[bytes], process: subprocess.Popen[bytes]) -> DeliveryResult | None:
-        until = time.monotonic() + self._seconds
+        until = time.monotonic() + _READING_SECONDS
         while True:
             try:
                 line = said.get(timeout=max(until - time.monotonic(), 0))
@@ -116,7 +127,7 @@ class _Run:
             if about == "error":
                 raise _error(*told)
             if about in (READING, STORE):
-                until = time.monotonic() + self._seconds
+                until = time.monotonic() + (_READING_SECONDS if about == READING else self._seconds)
             self._note(about, told)
 
     def _note(self, about: str, text: str) -> None:
@@ -126,11 +137,13 @@ class _Run:
             self._step, self._http = text, ""
         elif about == HTTP:
             self._http = text
+        elif about == SENT:
+            self.sent += int(text)
 
     def _reason(self) -> str:
-        limit = f"after {self._seconds:g} s (setting 'delivery_seconds')"
         if not self.store:
-            return f"reading the journal '{self._settings.home}' was given up {limit}: check its disk"
+            return f"reading the journal '{self._settings.home}' was given up after {_READING_SECONDS:g} s: check its disk"
+        limit = f"after {self._seconds:g} s (setting 'delivery_seconds')"
         step = f", {self._step}" if self._step else ""
         did = self._http or "it took no request: check its address, the proxy and TLS"
         return f"MLflow at '{self.store}' was given up {limit}{step}: {did}; what is recorded stays in the journal"
