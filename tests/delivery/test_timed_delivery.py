@@ -27,33 +27,39 @@ from support.records import training, write
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
+LIMIT_SECONDS = 30
+"""Enough for the good store on a busy machine."""
+
 AT_ONCE = {
     "wait_a_day": "cannot be used",
     "redirect": "30 redirects",
     "endless": "longer than 100 MB",
     "headers": "more than 100 headers",
     "rude": "no ?[31mred?",
+    "silent": "timed out",
+    "mute": "timed out",
 }
 """What is told of servers that a delivery can judge by itself."""
 
 
-def test_no_server_holds_a_delivery_longer_than_its_time(journal: Journal, tracking_uri: str) -> None:
+def test_no_server_holds_a_delivery_longer_than_its_time(
+    journal: Journal, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One delivery to all of them, and to a good store that must not suffer."""
-    with bad_servers(*AT_ONCE, "drip", "silent") as uris:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # the servers are on this machine; dripping outlasts it
+    with bad_servers(*AT_ONCE, "drip") as uris:
         write(
             journal, [training(target=register_target(journal.home, uri), run_id=None) for uri in [*uris.values(), tracking_uri]]
         )
         begun = time.monotonic()
-        result = deliver_in_time(configured(delivery_seconds=8), by_hand=True)
+        result = deliver_in_time(configured(delivery_seconds=LIMIT_SECONDS), by_hand=True)
         took_seconds = time.monotonic() - begun
         assert (result.delivered, result.pending, result.failed, result.targets) == (1, len(uris), True, (tracking_uri,))
         for kind, told in AT_ONCE.items():
             assert [problem for problem in result.problems if uris[kind] in problem and told in problem], (kind, result.problems)
         (drip,) = [problem for problem in result.problems if uris["drip"] in problem]
-        assert "was given up after 8 s (setting 'delivery_seconds'), at the ledger of 'host-1'" in drip
+        assert f"was given up after {LIMIT_SECONDS} s (setting 'delivery_seconds'), at the ledger of 'host-1'" in drip
         assert "its last answer began with 200 OK" in drip
-        (silent,) = [problem for problem in result.problems if uris["silent"] in problem]
-        assert "it has not answered GET /api/2.0/mlflow/experiments/get-by-name" in silent or "timed out" in silent
         assert not any("\x1b" in problem for problem in result.problems)
     assert ledger(tracking_uri) == [row for row in fold(journal.scan().records) if row["record_ids"] == [last_id(journal)]]
     with delivery_lock(journal.home):

@@ -68,6 +68,7 @@ class Backlog:
         rows: The ledger rows of each day and target.
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
+        read_sizes: Size in bytes of each file when it was read.
     """
 
     def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
@@ -84,12 +85,12 @@ class Backlog:
         self.pending: list[PendingEntry] = []
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
         self._read_offsets: dict[str, int] = {}
-        self._read_sizes: dict[str, int] = {}
+        self.read_sizes: dict[str, int] = {}
         self._seen: set[str] = set()
 
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the files whose size differs from when they were read."""
-        return [name for name, size in sizes.items() if size != self._read_sizes.get(name, 0)]
+        return [name for name, size in sizes.items() if size != self.read_sizes.get(name, 0)]
 
     def read(self, sizes: Mapping[str, int]) -> bool:
         """Read what these files gained since the last reading.
@@ -113,7 +114,7 @@ class Backlog:
                 self._forget()
                 return self.read(journal_sizes(self.journal))
             self._add_to_rows(self._note_entries(batch))
-        self._read_sizes.update({name: sizes[name] for name in names})
+        self.read_sizes.update({name: sizes[name] for name in names})
         return True
 
     def _note_entries(self, batch: Iterable[Entry]) -> dict[tuple[str, str], list[Record]]:

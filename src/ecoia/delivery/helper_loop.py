@@ -98,7 +98,7 @@ class _Helper:
         self._flush_seconds = flush_seconds
         self._give_up_seconds = give_up_seconds
         self._log = _Log()
-        self._sent_sizes: dict[str, int] = {}  # of the files, when the last delivery that did not fail began
+        self._sent_sizes: dict[str, int] = {}  # of the files, as the last delivery that did not fail read them
         self._live: set[str] = set()
         self._dead: dict[str, int] = {}  # file -> its size in bytes when its process was found dead
         self._start_over()
@@ -144,7 +144,6 @@ class _Helper:
             time.sleep(self._poll_seconds)
 
     def _send(self, *, alive: bool) -> None:
-        sizes = self._look(whole=True)
         cpu_seconds = _children_cpu_seconds()
         try:
             result = self._deliver()
@@ -156,7 +155,7 @@ class _Helper:
         self._waits = self._waits + 1 if result.waiting else 0
         self._cut_short = result.cut_short
         if not result.failed:
-            self._sent_sizes.update(sizes)
+            self._sent_sizes.update(result.sizes)
             self._unfinished &= not result.final
             if not result.final:
                 self._dead.clear()  # the delivery met a living process: look at all of them again

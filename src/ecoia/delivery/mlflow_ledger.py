@@ -79,8 +79,8 @@ class MlflowLedger:
             home_id: The journal home that delivers. One home owns an instance's day.
             days: By UTC day, all rows that the journal has of it.
             records: Gives the journal's records for this store; called only if the ledger holds more of a day than the journal.
-            place: Where the rows were recorded (``ecoia.keeping.place``). Each place has runs of its own: copies of one home, such as
-                containers of one image, deliver at once, and neither can see what the other does.
+            place: Where the rows were recorded (``ecoia.keeping.place``). Each place has runs of its own: copies of one home, as
+                in containers of one image, deliver at once, and neither can see what the other does.
             replaced: Ids of all records that the journal corrects, in whatever place.
 
         Returns:

@@ -254,7 +254,8 @@ def _what_is_wrong(uri: str, error: Exception) -> str:
             "MLFLOW_ALLOW_FILE_STORE=true has MLflow use it as it is"
         )
     # MLflow's messages carry credentials, and what a server sends may hold control characters.
-    reason = "".join(letter if letter.isprintable() else "?" for letter in public_text(" ".join(text.split())))[:300]
+    cause = text.rpartition("(Caused by ")[2]  # of requests; before it stands what was asked, which is long
+    reason = "".join(letter if letter.isprintable() else "?" for letter in public_text(" ".join(cause.split())))[:300]
     return f"MLflow at '{uri}' cannot be used ({type(error).__name__}: {reason}): check that it runs and MLFLOW_TRACKING_URI"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 Tell = Callable[[str, str], None]
@@ -32,6 +32,7 @@ class DeliveryResult:
         waiting: Whether a store waits for the end of the measured processes, because its schema has to be made first.
         cut_short: Whether the time was up before everything was sent. The next delivery goes on where this one stopped.
         final: Whether no measured process lived, so that the runs that people open were completed.
+        sizes: Size in bytes of each journal file that was looked at, by its path below ``journal/``.
     """
 
     delivered: int
@@ -43,6 +44,7 @@ class DeliveryResult:
     waiting: bool = False
     cut_short: bool = False
     final: bool = True
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""

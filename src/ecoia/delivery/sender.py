@@ -111,6 +111,7 @@ class Sender:
             waiting=tally.waiting,
             cut_short=tally.cut_short,
             final=final,
+            sizes=self._backlog.read_sizes,
         )
 
     def _has_work(self, uri: str | None, targets: set[str], *, final: bool) -> bool:
