@@ -220,6 +220,7 @@ SETTINGS = (
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
+    Setting("delivery_seconds", _positive, _always(120.0), "longest time that one delivery gives an MLflow store"),
     Setting("instance", _id, host_name, "name of this journal among all; default: the host and, once it exists, the home"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),

@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 
 from ecoia.delivery.cursors import delivered_offsets, is_delivered, read_cursors
 from ecoia.delivery.deliver import deliver
-from ecoia.delivery.helper_loop import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.records import fold
-from support.deliveries import api, configured, ledger, serving, view_runs
+from support.deliveries import api, configured, help_out, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import DAY, NOON_NS, ending, training, write
 
@@ -48,7 +47,7 @@ def test_what_the_journal_holds_arrives_once(journal: Journal, tracking_uri: str
 def test_the_journal_says_what_was_delivered(journal: Journal, tracking_uri: str, target: str) -> None:
     write(journal, [training(target=target, run_id=None), training(run_id=None), training(target=target, run_id=None)])
     assert delivered_offsets(journal) == {}
-    assert follow(journal, configured(), poll_seconds=0.01)  # leaves what has no store
+    assert help_out(journal)  # leaves what has no store
     entries = journal.scan().entries
     cursors = read_cursors(journal)
     assert [is_delivered(entry, cursors) for entry in entries] == [True, False, True]
@@ -211,7 +210,7 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
 
 def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:
     write(journal, [training(run_id=None)])
-    assert follow(journal, configured(), poll_seconds=0.01)
+    assert help_out(journal)
     assert ledger(tracking_uri) == []
     assert list(Path.cwd().iterdir()) == []
     assert deliver(journal, configured(), tracking_uri=tracking_uri).delivered == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +18,7 @@ from ecoia.delivery.helper_loop import follow
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import fold
-from support.deliveries import api, configured, eventually, ledger, view_runs
+from support.deliveries import api, configured, eventually, help_out, ledger, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import training, write
 
@@ -28,18 +27,13 @@ pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in
 FOLLOW = (
     "import sys; from ecoia import settings; from ecoia.delivery.helper_loop import follow; "
     "from ecoia.keeping.journal import Journal; "
-    "follow(Journal(sys.argv[1]), settings.load(), poll_seconds=0.05, give_up_seconds=1)"
+    "follow(Journal(sys.argv[1]), settings.load({'home': sys.argv[1]}), poll_seconds=0.05, give_up_seconds=1)"
 )
 
 
-def test_the_helper_gives_way_to_other_processes_and_has_mlflow_call_nobody(
-    journal: Journal, niceness: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
-    monkeypatch.delenv("DO_NOT_TRACK")
-    assert follow(journal, configured(), poll_seconds=0.01)
+def test_the_helper_gives_way_to_other_processes(journal: Journal, niceness: list[int]) -> None:
+    assert help_out(journal)
     assert niceness == [10]
-    assert (os.environ["MLFLOW_DISABLE_TELEMETRY"], os.environ["DO_NOT_TRACK"]) == ("true", "true")
 
 
 def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: str, target: str) -> None:
@@ -50,7 +44,7 @@ def test_a_helper_killed_half_way_costs_nothing(journal: Journal, tracking_uri: 
         eventually(lambda: database.execute("SELECT count(*) FROM runs").fetchone()[0] >= 3, by=process)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert follow(journal, configured(), poll_seconds=0.01)
+    assert help_out(journal)
     assert ledger(tracking_uri) == fold(journal.scan().records)
     assert deliver(journal, configured()).delivered == 0
 
@@ -83,7 +77,7 @@ def test_no_schema_is_made_while_a_measured_process_lives(
     assert not database.exists()
     process.kill()
     process.wait()
-    assert follow(journal, configured(), poll_seconds=0.01)
+    assert help_out(journal)
     assert ledger(f"sqlite:///{database}") == fold(journal.scan().records)
     assert sorted(path.name for path in database.parent.iterdir()) == ["mlflow.db", "mlruns"]
 
@@ -92,12 +86,12 @@ def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Jo
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     write(journal, [training(target=register_target(journal.home, uri), at=at) for at in (0, 1800)])
-    assert follow(journal, configured(), poll_seconds=0.01, give_up_seconds=0)
+    assert help_out(journal)
     assert delivered_offsets(journal) == {}
     with mlflow_server(tracking_uri, port, tmp_path / "artifacts"):
         run_id = api(uri).create_run("0").info.run_id
         write(journal, [training(target=register_target(journal.home, uri), at=3600, run_id=run_id)])
-        assert follow(journal, configured(zone="FRA"), poll_seconds=0.01)
+        assert help_out(journal, zone="FRA")
         assert ledger(uri) == fold(journal.scan().records)
         assert deliver(journal, configured(zone="FRA")).delivered == 0
         assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0

@@ -30,7 +30,7 @@ def test_the_helper_is_nobodys_child_and_knows_the_settings(home: Path, starts: 
     assert helper_start.spawn_helper(configured(delivery="helper"))
     eventually((starts / "argv").exists)
     eventually(lambda: (starts / "argv").read_text())
-    assert (starts / "argv").read_text().split() == ["-P", "-m", "ecoia", "deliver", "--follow", "--home", str(home)]
+    assert (starts / "argv").read_text().split() == ["-P", "-m", "ecoia.delivery.helper_loop", "--home", str(home)]
     assert (starts / "cwd").read_text().strip() == str(home)
     env = dict(line.split("=", 1) for line in (starts / "env").read_text().splitlines() if "=" in line)
     assert env["ECOIA_ZONE"] == "FRA"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ecoia import settings
+from ecoia.delivery.deliver import deliver
+from ecoia.delivery.helper_loop import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
@@ -55,6 +57,12 @@ def eventually(condition: Callable[[], Any], by: subprocess.Popen[Any] | None = 
     while not condition():
         assert by is None or by.poll() is None or condition(), "the process ended, and it did not happen"
         time.sleep(0.02)
+
+
+def help_out(journal: Journal, **arguments: Any) -> bool:
+    """Serve as the helper of a journal, with short times, and with deliveries in this process."""
+    known = configured(**arguments)
+    return follow(journal, known, poll_seconds=0.01, give_up_seconds=0, send=lambda: deliver(journal, known, by_hand=False))
 
 
 def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subprocess.Popen[str]:

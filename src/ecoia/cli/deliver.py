@@ -17,24 +17,22 @@ def deliver(
 ) -> None:
     """Send pending records to MLflow.
 
-    Sending twice changes nothing. Records that cannot be sent stay in the journal, and the exit code is 1.
+    Sending twice changes nothing. Records that cannot be sent stay in the journal, and the exit code is 1. A server is given
+    the time of the setting 'delivery_seconds'.
 
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
-    from ecoia.delivery.deliver import deliver as deliver_once
     from ecoia.delivery.helper_loop import follow as serve_as_helper
-    from ecoia.delivery.mlflow_store import keep_telemetry_off
+    from ecoia.delivery.timed_delivery import deliver_in_time
 
-    keep_telemetry_off()
     settings = journal_settings(home)
     if follow:
         if not serve_as_helper(open_journal(settings), settings):
             say(f"another helper serves '{settings.home}' already")
         return
-    found = existing_journal(settings)
-    if found is None:
+    if existing_journal(settings) is None:
         return
-    result = deliver_once(found, settings)
+    result = deliver_in_time(settings, by_hand=True)
     where = f" to {', '.join(result.targets)}" if result.targets else ""
     typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):

@@ -177,6 +177,7 @@ def _check_room(folder: Path) -> None:
 
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.cursors import is_delivered, read_cursors
+    from ecoia.delivery.refused_days import RefusedDays
     from ecoia.keeping.file_system import examine
     from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 
@@ -212,6 +213,8 @@ def _journal(settings: Settings) -> Iterator[Check]:
         yield Check(State.NOTE, "journal", shown, "whole lines are kept; 'newer' needs a newer ecoia")
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
+    for message in RefusedDays(home).messages():
+        yield Check(State.BROKEN, "delivery", f"refused: {message}")
     with try_lock(home, HELPER_LOCK) as free:
         yield Check(State.OK, "helper", "not running (nothing to do, or delivery by hand)" if free else "running")
 

@@ -32,6 +32,8 @@ def journal(
 
     [dim]$ ecoia journal --json | jq .energy_microjoules[/dim]
     """
+    from ecoia.delivery.refused_days import RefusedDays
+
     settings = journal_settings(home)
     found = existing_journal(settings)
     if found is None:
@@ -40,13 +42,18 @@ def journal(
     zone = ZoneInfo(settings.timezone)
     if not as_json:
         typer.echo(_LINE.format("START", "SECONDS", "KIND", "SERVICE", "PHASE", "ENERGY Wh", "UNITS", "DELIVERED", "METHOD"))
+    refused = RefusedDays(found.home)
     for entry, delivered in _entries(found, counts):
+        is_refused = not delivered and refused.of(entry.record)
         if as_json:
-            line = json.dumps({**entry.record.to_dict(), "delivered": delivered}, ensure_ascii=False, separators=(",", ":"))
+            whole = {**entry.record.to_dict(), "delivered": delivered, **({"refused": True} if is_refused else {})}
+            line = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
             typer.echo(line.encode("utf-8", "backslashreplace"))  # JSON is UTF-8 on every terminal
         else:
-            typer.echo(_line(entry.record, delivered, zone))
+            typer.echo(_line(entry.record, "refused" if is_refused else "yes" if delivered else "no", zone))
     tell_lines_not_read(counts)
+    for message in refused.messages():
+        say(message)
     if as_json:
         for line in refusals_as_json(counts):
             typer.echo(line, err=True)
@@ -72,7 +79,7 @@ def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
         say(f"{duplicates} duplicate{'s' if duplicates > 1 else ''} left out")
 
 
-def _line(record: Record, delivered: bool, zone: ZoneInfo) -> str:
+def _line(record: Record, delivered: str, zone: ZoneInfo) -> str:
     known = [energy for component in COMPONENTS if (energy := record.energy_microjoules[component]) is not None]
     methods = [f"{c} {m.status} {m.name}" for c in COMPONENTS if (m := record.method[c]).status != MISSING]
     return _LINE.format(
@@ -83,6 +90,6 @@ def _line(record: Record, delivered: bool, zone: ZoneInfo) -> str:
         record.phase or "–",
         number(kwh(sum(known)) * 1000) if known else "–",
         number(None if record.units_micro is None else record.units_micro / 1e6),
-        "yes" if delivered else "no",
+        delivered,
         ", ".join(methods) or ("–" if record.outcome else "not measured"),
     ).rstrip()

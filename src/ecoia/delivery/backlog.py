@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.delivery.cursors import is_delivered, read_cursors
+from ecoia.delivery.result import READING, Tell, tell_nobody
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
+from ecoia.keeping.place import place_of
 from ecoia.periods import utc_day
 from ecoia.records import Record, Row, each_once, fold, merge_rows, preferred, split_by_half_hour
 
@@ -26,11 +28,12 @@ class InstanceDay(NamedTuple):
 
 
 class DayKey(NamedTuple):
-    """The part of an instance's day that goes to one target."""
+    """The part of an instance's day that goes to one target and was recorded in one place (``ecoia.keeping.place``)."""
 
     target: str
     instance: str
     day: str
+    place: str = ""
 
     @property
     def instance_day(self) -> InstanceDay:
@@ -46,9 +49,17 @@ class PendingEntry(NamedTuple):
     target: str
     days: frozenset[InstanceDay]
 
+    def keys(self) -> Iterator[DayKey]:
+        """Give the days of its target that it falls on."""
+        return (DayKey(self.target, *day, place_of(self.file)) for day in self.days)
+
 
 class Backlog:
     """A journal folded into ledger rows, read further as it grows. Memory holds rows, not records.
+
+    Args:
+        journal: The journal.
+        tell: Receives the progress.
 
     Attributes:
         journal: The journal.
@@ -57,10 +68,12 @@ class Backlog:
         rows: The ledger rows of each day and target.
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
+        read_sizes: Size in bytes of each file when it was read.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
         self.journal = journal
+        self._tell = tell
         self.cursors = read_cursors(journal)
         self._replaced: set[str] = set()
         self._chosen: dict[str, Record] = {}  # of each id whose lines differ, the content that counts
@@ -73,12 +86,12 @@ class Backlog:
         self.pending: list[PendingEntry] = []
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
         self._read_offsets: dict[str, int] = {}
-        self._read_sizes: dict[str, int] = {}
+        self.read_sizes: dict[str, int] = {}
         self._seen: dict[str, int] = {}  # id of each folded record -> checksum of its line
 
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the files whose size differs from when they were read."""
-        return [name for name, size in sizes.items() if size != self._read_sizes.get(name, 0)]
+        return [name for name, size in sizes.items() if size != self.read_sizes.get(name, 0)]
 
     def read(self, sizes: Mapping[str, int]) -> bool:
         """Read what these files gained since the last reading.
@@ -94,6 +107,7 @@ class Backlog:
             return False
         entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
+            self._tell(READING, "")
             replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
             self._replaced |= replaced
             if self._choose_contents(batch) or replaced & self._seen.keys():
@@ -101,14 +115,14 @@ class Backlog:
                 self._forget()
                 return self.read(journal_sizes(self.journal))
             self._add_to_rows(self._note_entries(batch))
-        self._read_sizes.update({name: sizes[name] for name in names})
+        self.read_sizes.update({name: sizes[name] for name in names})
         return True
 
-    def _note_entries(self, batch: Iterable[Entry]) -> dict[str, list[Record]]:
-        """Note offsets, pending entries and changed days. Returns the records to fold, by target."""
-        fresh: dict[str, list[Record]] = {}
+    def _note_entries(self, batch: Iterable[Entry]) -> dict[tuple[str, str], list[Record]]:
+        """Note offsets, pending entries and changed days. Returns the records to fold, by target and place."""
+        fresh: dict[tuple[str, str], list[Record]] = {}
         for entry in batch:
-            record, target = entry.record, entry.record.target or ""
+            record, target, place = entry.record, entry.record.target or "", place_of(entry.file)
             days = frozenset(InstanceDay(record.instance, utc_day(part.start_utc_ns)) for part in split_by_half_hour(record))
             start_offset = self._read_offsets.get(entry.file, 0)
             self._read_offsets[entry.file] = entry.end_offset
@@ -117,11 +131,11 @@ class Backlog:
             if pending:
                 self.pending.append(PendingEntry(entry.file, start_offset, target, days))
             if pending or record.record_id in self._replaced or record.record_id in self._chosen:
-                self.changed.update(DayKey(target, *day) for day in days)
+                self.changed.update(DayKey(target, *day, place) for day in days)
             chosen = self._chosen.get(record.record_id)
             in_force = record.record_id not in self._replaced and (chosen is None or chosen == record)
             if in_force and record.record_id not in self._seen:
-                fresh.setdefault(target, []).append(record)
+                fresh.setdefault((target, place), []).append(record)
                 self._seen[record.record_id] = entry.checksum
         return fresh
 
@@ -143,11 +157,11 @@ class Backlog:
             self._chosen |= each_once(contents)
         return changed or bool(contested)
 
-    def _add_to_rows(self, fresh: Mapping[str, list[Record]]) -> None:
-        for target, records in fresh.items():
+    def _add_to_rows(self, fresh: Mapping[tuple[str, str], list[Record]]) -> None:
+        for (target, place), records in fresh.items():
             added: dict[DayKey, list[Row]] = {}
             for row in fold(records):
-                added.setdefault(DayKey(target, row["instance"], utc_day(row["half_hour_utc_ns"])), []).append(row)
+                added.setdefault(DayKey(target, row["instance"], utc_day(row["half_hour_utc_ns"]), place), []).append(row)
             for key, rows in added.items():
                 self.rows[key] = merge_rows([*self.rows[key], *rows]) if key in self.rows else rows
 
@@ -155,22 +169,27 @@ class Backlog:
         """Have every day compared with the ledger, whether it was delivered before or not."""
         self.changed.update(self.rows)
 
-    def records_of(self, targets: set[str], instance: str) -> list[Record]:
-        """Read the journal again for the records of an instance that go to some targets."""
-        entries = self.journal.stream(Scan())
+    @property
+    def replaced(self) -> frozenset[str]:
+        """The ids of all records that a correction replaced."""
+        return frozenset(self._replaced)
+
+    def records_of(self, targets: set[str], instance: str, place: str) -> list[Record]:
+        """Read the journal again for the records of an instance that go to some targets and were recorded in a place."""
+        entries = self.journal.stream(Scan(), names=[name for name in self.journal.files() if place_of(name) == place])
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
-    def settle(self, targets: set[str], refused: set[InstanceDay]) -> int:
+    def settle(self, targets: set[str], unsent: set[DayKey]) -> int:
         """Mark the pending entries of some targets as delivered, and write the cursors.
 
         Args:
             targets: The target ids that were sent.
-            refused: Days that the ledger refused; their entries stay pending.
+            unsent: Days that the ledger refused, or that the time was too short for; their entries stay pending.
 
         Returns:
             How many entries are delivered now that were pending before.
         """
-        left = [entry for entry in self.pending if entry.target not in targets or entry.days & refused]
+        left = [entry for entry in self.pending if entry.target not in targets or not unsent.isdisjoint(entry.keys())]
         delivered = len(self.pending) - len(left)
         self.pending = left
         self._move_cursors()

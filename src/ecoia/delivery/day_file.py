@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ecoia import limits
 from ecoia.errors import DeliveryError
@@ -48,7 +48,9 @@ def decode_day(data: bytes) -> list[Row]:
         raise DeliveryError(f"not a readable day file: {error}") from error
 
 
-def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[], Iterable[Record]]) -> list[Row]:
+def merge_day(
+    existing: Sequence[Row], rows: Sequence[Row], records: Callable[[], Iterable[Record]], replaced: Collection[str] = ()
+) -> list[Row]:
     """Merge a day file with what the journal holds, so that each record counts once and none is lost.
 
     Normally the journal is whole, and its rows are the answer. If old days of the journal were archived, the ledger has rows with
@@ -58,6 +60,7 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
         existing: Rows of the present day file.
         rows: The journal's records of that instance and day, folded.
         records: Gives the journal's records that touch the day; called only if the journal is not whole.
+        replaced: Ids of records that others than these correct.
 
     Returns:
         The rows of the day file that replaces ``existing``.
@@ -74,19 +77,20 @@ def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[]
         return list(rows)
     here = list(records())
     local.update(record.record_id for record in here)  # also those that a correction replaced, which are in no row
+    local.update(replaced)
     kept = [row for row in existing if not local.issuperset(row["record_ids"])]
     if not kept:
         return list(rows)
     counted: dict[int, set[str]] = {}
     for row in kept:
         counted.setdefault(row["half_hour_utc_ns"], set()).update(row["record_ids"])
-    replaced = {record.replaces for record in here if record.replaces}
+    corrected = {record.replaces for record in here if record.replaces}.union(replaced)
     days = {utc_day(row["half_hour_utc_ns"]) for row in existing}
     added: dict[int, list[Record]] = {}
     for record in each_once(here).values():
         for part in split_by_half_hour(record):
             half_hour = half_hour_start(part.start_utc_ns)
-            if utc_day(half_hour) in days and record.record_id not in replaced | counted.get(half_hour, set()):
+            if utc_day(half_hour) in days and record.record_id not in corrected | counted.get(half_hour, set()):
                 added.setdefault(half_hour, []).append(part)
     # Fold half-hour by half-hour: the parts of a record share its id, and folding them together would drop all but one.
     return merge_rows([*kept, *(row for half_hour in sorted(added) for row in fold(added[half_hour]))])

@@ -1,17 +1,19 @@
-"""One delivery, by hand: everything that the journal holds goes to the ledger, and figures to the runs that people open.
+"""One delivery: everything that the journal holds goes to the ledger, and figures to the runs that people open.
 
 A delivery is safe to repeat because the ledger is updated by record id: delivering twice, being killed at any point, or reading
-lines in another order changes no total.
+lines in another order changes no total. ``timed_delivery`` runs it in a process of its own.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
+from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import find_routes
-from ecoia.delivery.sender import DeliveryResult, Sender, delivery_lock
+from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
@@ -19,14 +21,27 @@ from ecoia.settings import Settings
 __all__ = ["DeliveryResult", "deliver"]
 
 
-def deliver(journal: Journal, settings: Settings, *, tracking_uri: str | None = None) -> DeliveryResult:
-    """Send everything that the journal holds, now. A server that does not answer costs seconds, and no record is lost.
+def deliver(
+    journal: Journal,
+    settings: Settings,
+    *,
+    tracking_uri: str | None = None,
+    by_hand: bool = True,
+    skip: Collection[str] = (),
+    tell: Tell = tell_nobody,
+) -> DeliveryResult:
+    """Send what the journal holds, now. A server that does not answer costs seconds, and no record is lost.
 
     Args:
         journal: The journal.
-        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views.
+        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
+            after which nothing new is begun.
         tracking_uri: Where records go that were measured with no tracking URI; ``None``: to ``MLFLOW_TRACKING_URI``, else to
             MLflow's own default.
+        by_hand: Compare every day with the ledger, and send records without a tracking URI too. ``False`` for the helper: only
+            what was not delivered yet.
+        skip: Public URIs of stores that nothing is sent to this time.
+        tell: Receives the progress.
 
     Raises:
         MissingExtraError: MLflow is not installed.
@@ -36,12 +51,17 @@ def deliver(journal: Journal, settings: Settings, *, tracking_uri: str | None = 
 
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
-    close_abandoned(journal)
+    tell(READING, "")
     pack_closed(journal.folder)
     with delivery_lock(journal.home):
-        backlog = Backlog(journal)
+        final = not any_alive(journal, journal.files())
+        if by_hand or final:
+            close_abandoned(journal)
+        backlog = Backlog(journal, tell)
         backlog.read(journal_sizes(journal))
-        backlog.mark_all_changed()
+        if by_hand:
+            backlog.mark_all_changed()
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-        routes = find_routes(journal, {key.target for key in backlog.changed}, default, by_hand=True)
-        return Sender(journal, settings, backlog).send(routes, final=not any_alive(journal, journal.files()))
+        routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
+        final = final and not any_alive(journal, journal.files())
+        return Sender(journal, settings, backlog, tell).send(routes, final=final, skip=skip)

@@ -1,25 +1,36 @@
-"""The helper's loop: deliver what the journal gains until nothing is left and no measured process lives."""
+"""The helper's loop: have everything delivered that the journal gains, until nothing is left and no measured process lives.
+
+The helper itself looks at sizes and locks of the journal's files only. Each delivery is a process of its own, which loads MLflow
+and ends with it (``timed_delivery``), so that the helper stays small between deliveries.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from ecoia.delivery.abandoned import close_abandoned
-from ecoia.delivery.backlog import Backlog
-from ecoia.delivery.mlflow_store import keep_telemetry_off
-from ecoia.delivery.routes import Routes, find_routes
-from ecoia.delivery.sender import Sender, delivery_lock
+from ecoia import settings as configuration
+from ecoia.delivery.result import DeliveryResult
+from ecoia.delivery.timed_delivery import deliver_in_time
+from ecoia.errors import EcoiaError
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 
 _NICENESS = 10
+_OUTLIVES_SECONDS = 300.0
+"""Longest time that the helper goes on for a store that does not answer, once no measured process lives."""
+
 _LONGEST_RETRY_SECONDS = 300.0
 _WAITING_SECONDS = 5.0
+_LONGEST_WAITING_SECONDS = 60.0
+_REST_PER_CPU_SECOND = 50.0
+"""While measured processes live, deliveries take a fiftieth of one processor's time at most."""
 
 
 def follow(
@@ -28,36 +39,37 @@ def follow(
     *,
     poll_seconds: float = 1.0,
     flush_seconds: float = 60.0,
-    give_up_seconds: float = 300.0,
+    give_up_seconds: float | None = None,
+    send: Callable[[], DeliveryResult] | None = None,
 ) -> bool:
-    """Deliver until nothing is left and no measured process lives. This is the helper.
+    """Deliver until nothing is left that can be sent and no measured process lives. This is the helper.
 
-    Records that were measured with no tracking URI stay for ``deliver``. While processes live, a run's view gets at most one step
-    every ``flush_seconds``.
+    Records that were measured with no tracking URI stay for ``deliver``, and so do days that the ledger refused. While processes
+    live, a run's view gets at most one step every ``flush_seconds``.
 
     Args:
         journal: The journal.
-        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views.
+        settings: ``delivery_seconds``; the others are handed on to the deliveries.
         poll_seconds: How often to look at the journal.
         flush_seconds: Shortest time between two deliveries while a measured process lives.
-        give_up_seconds: How long to try a store that does not answer once no measured process lives. The records stay, and the
-            next helper sends them.
+        give_up_seconds: How long to begin deliveries to a store that does not answer once no measured process lives. The records
+            stay, and the next helper sends them. ``None``: so long that the last one has ended after five minutes.
+        send: Delivers once; ``None``: in a process of its own.
 
     Returns:
         ``False``: another helper serves this home.
-
-    Raises:
-        MissingExtraError: MLflow is not installed.
-        DeliveryError: a delivery by hand of this home does not end.
 
     Example::
 
         follow(Journal(settings.home), settings, give_up_seconds=10)  # True
     """
-    keep_telemetry_off()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICENESS)
-    helper = _Helper(journal, settings, poll_seconds, flush_seconds, give_up_seconds)
+    if give_up_seconds is None:
+        give_up_seconds = max(_OUTLIVES_SECONDS - settings.delivery_seconds, 0.0)
+    helper = _Helper(
+        journal, send or (lambda: deliver_in_time(settings, by_hand=False)), poll_seconds, flush_seconds, give_up_seconds
+    )
     served = False
     # A process that found the lock held has already written; check the journal once more after releasing it.
     while not served or helper.has_news():
@@ -73,14 +85,20 @@ class _Helper:
     """The state of ``follow`` between two looks at the journal. Times are of the monotonic clock, in seconds."""
 
     def __init__(
-        self, journal: Journal, settings: Settings, poll_seconds: float, flush_seconds: float, give_up_seconds: float
+        self,
+        journal: Journal,
+        send: Callable[[], DeliveryResult],
+        poll_seconds: float,
+        flush_seconds: float,
+        give_up_seconds: float,
     ) -> None:
         self._journal = journal
+        self._deliver = send
         self._poll_seconds = poll_seconds
         self._flush_seconds = flush_seconds
         self._give_up_seconds = give_up_seconds
-        self._backlog = Backlog(journal)
-        self._sender = Sender(journal, settings, self._backlog)
+        self._log = _Log()
+        self._sent_sizes: dict[str, int] = {}  # of the files, as the last delivery that did not fail read them
         self._live: set[str] = set()
         self._dead: dict[str, int] = {}  # file -> its size in bytes when its process was found dead
         self._start_over()
@@ -88,59 +106,71 @@ class _Helper:
     def _start_over(self) -> None:
         self._next_send = 0.0
         self._next_full_look = 0.0
-        self._failures = 0  # sendings in a row that failed
+        self._failures = 0  # deliveries in a row that failed
+        self._waits = 0  # deliveries in a row that waited for a schema
         self._down_since: float | None = None
-        self._outcomes_unchecked = True  # processes that died may have left runs without an outcome
+        self._was_alive = False
+        self._unfinished = True  # views are to be completed, and runs of dead processes closed, once no process lives
+        self._cut_short = False
 
     def has_news(self) -> bool:
-        """Return whether the journal has grown since it was read, or a measured process lives."""
+        """Return whether the journal has grown since it was sent, or a measured process lives."""
         sizes = journal_sizes(self._journal)
-        return bool(self._backlog.grown(sizes)) or self._any_alive(sizes)
+        return self._any_alive(sizes) or (not self._failures and self._has_grown(sizes))
 
     def run(self) -> None:
         """Deliver until nothing is left that can be sent and no measured process lives, or the stores are given up."""
         self._start_over()
         while True:
             now = time.monotonic()
-            alive = self._read_journal(now)
-            if self._is_due(final=not alive) and (now >= self._next_send or (not alive and not self._failures)):
-                self._send(final=not alive)
-            if not alive and not self._is_due(final=True):
+            whole = now >= self._next_full_look
+            sizes = self._look(whole=whole)
+            if whole:
+                self._next_full_look = now + self._flush_seconds
+            alive = self._any_alive(sizes)
+            self._unfinished |= alive
+            due = self._has_grown(sizes) or self._failures or self._waits or self._cut_short or (self._unfinished and not alive)
+            if not due and not alive:
+                self._log.end()
                 return
-            if self._gives_up(now, alive=alive):
+            if self._was_alive and not alive and not self._failures:
+                self._next_send = now
+            self._was_alive = alive
+            if due and now >= self._next_send:
+                self._send(alive=alive)
+            if self._gives_up(alive=alive):
+                self._log.end()
                 return
             time.sleep(self._poll_seconds)
 
-    def _read_journal(self, now: float) -> bool:
-        """Read what the journal gained, and close the runs of dead processes. Returns whether a measured process lives."""
-        full_look = now >= self._next_full_look
-        sizes = self._look(whole=full_look)
-        if full_look:
-            self._next_full_look = now + self._flush_seconds
-        grown = self._backlog.read(sizes)
-        alive = self._any_alive(sizes)
-        self._outcomes_unchecked |= grown or alive
-        if alive:
-            return True
-        if self._outcomes_unchecked:
-            close_abandoned(self._journal)
-            self._outcomes_unchecked = False
-        sizes = self._look(whole=True)
-        self._backlog.read(sizes)
-        return self._any_alive(sizes)
-
-    def _send(self, *, final: bool) -> None:
-        with delivery_lock(self._journal.home):
-            result = self._sender.send(self._routes(), final=final)
+    def _send(self, *, alive: bool) -> None:
+        cpu_seconds = _children_cpu_seconds()
+        try:
+            result = self._deliver()
+        except EcoiaError as error:
+            result = DeliveryResult(0, 0, problems=(str(error),), failed=True, final=not alive)
         for message in (*result.conflicts, *result.problems):
-            print(f"{utc_datetime(time.time_ns()):%Y-%m-%dT%H:%M:%SZ} {message}", flush=True)
-        self._failures = self._failures + 1 if self._sender.failed else 0
-        retry_seconds = min(2.0**self._failures, _LONGEST_RETRY_SECONDS)
-        wait_seconds = retry_seconds if self._failures else self._flush_seconds
-        self._next_send = time.monotonic() + (min(wait_seconds, _WAITING_SECONDS) if self._sender.waiting else wait_seconds)
+            self._log.say(message)
+        self._failures = self._failures + 1 if result.failed else 0
+        self._waits = self._waits + 1 if result.waiting else 0
+        self._cut_short = result.cut_short
+        if not result.failed:
+            self._sent_sizes.update(result.sizes)
+            self._unfinished &= not result.final
+            if not result.final:
+                self._dead.clear()  # the delivery met a living process: look at all of them again
+        if result.failed:
+            rest_seconds = min(2.0**self._failures, _LONGEST_RETRY_SECONDS)
+        elif result.waiting:
+            rest_seconds = min(_WAITING_SECONDS * 2.0 ** (self._waits - 1), _LONGEST_WAITING_SECONDS)
+        else:
+            rest_seconds = 0.0 if result.cut_short or (result.final and not alive) else self._flush_seconds
+        cpu_seconds = _children_cpu_seconds() - cpu_seconds
+        self._next_send = time.monotonic() + max(rest_seconds, cpu_seconds * _REST_PER_CPU_SECOND if alive else 0.0)
 
-    def _gives_up(self, now: float, *, alive: bool) -> bool:
+    def _gives_up(self, *, alive: bool) -> bool:
         """Return whether stores have not answered for ``give_up_seconds`` since the last measured process ended."""
+        now = time.monotonic()
         if alive:
             self._down_since = None
         elif self._failures:
@@ -148,11 +178,8 @@ class _Helper:
             return now - self._down_since >= self._give_up_seconds
         return False
 
-    def _routes(self) -> Routes:
-        return find_routes(self._journal, {key.target for key in self._backlog.rows}, None, by_hand=False)
-
-    def _is_due(self, *, final: bool) -> bool:
-        return self._sender.has_work(self._routes().sendable, final=final)
+    def _has_grown(self, sizes: Mapping[str, int]) -> bool:
+        return any(size != self._sent_sizes.get(name, 0) for name, size in sizes.items())
 
     def _look(self, *, whole: bool) -> dict[str, int]:
         """Return the size in bytes of the journal's files, by name.
@@ -178,3 +205,49 @@ class _Helper:
                 self._live.discard(name)
                 self._dead[name] = size
         return bool(self._live)
+
+
+class _Log:
+    """Messages of the helper on standard output. One that comes again is counted, and said again at growing numbers."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._said: dict[str, int] = {}
+
+    def say(self, message: str) -> None:
+        """Print a message the first, tenth, hundredth ... time that it comes."""
+        count = self._counts[message] = self._counts.get(message, 0) + 1
+        if count >= 10 * self._said.get(message, 0):
+            self._print(message, count)
+
+    def end(self) -> None:
+        """Print how often each message came, where that was not printed yet."""
+        for message, count in self._counts.items():
+            if count > self._said[message]:
+                self._print(message, count)
+        self._counts.clear()
+        self._said.clear()
+
+    def _print(self, message: str, count: int) -> None:
+        self._said[message] = count
+        times = f" ({count} times so far)" if count > 1 else ""
+        print(f"{utc_datetime(time.time_ns()):%Y-%m-%dT%H:%M:%SZ} {message}{times}", flush=True)
+
+
+def _children_cpu_seconds() -> float:
+    """Return the processor time of the processes that this one started and that have ended, in seconds."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def main() -> None:
+    """Serve as the helper of a home: ``python -m ecoia.delivery.helper_loop --home FOLDER``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", required=True)
+    settings = configuration.load({"home": parser.parse_args().home})
+    if (Path(settings.home) / "home.json").exists():
+        follow(Journal(settings.home), settings)
+
+
+if __name__ == "__main__":
+    main()

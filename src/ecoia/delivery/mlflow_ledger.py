@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,9 @@ class MlflowLedger:
         home_id: str,
         days: Mapping[str, Sequence[Row]],
         records: Callable[[], Iterable[Record]],
+        *,
+        place: str = "",
+        replaced: Collection[str] = (),
     ) -> dict[str, InstanceConflictError]:
         """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
@@ -76,6 +79,9 @@ class MlflowLedger:
             home_id: The journal home that delivers. One home owns an instance's day.
             days: By UTC day, all rows that the journal has of it.
             records: Gives the journal's records for this store; called only if the ledger holds more of a day than the journal.
+            place: Where the rows were recorded (``ecoia.keeping.place``). Each place has runs of its own: copies of one home, as
+                in containers of one image, deliver at once, and neither can see what the other does.
+            replaced: Ids of all records that the journal corrects, in whatever place.
 
         Returns:
             By day, the error of each day that another home owns. Nothing of these days was changed.
@@ -96,10 +102,15 @@ class MlflowLedger:
                 if owner != home_id:
                     conflicts[day] = _conflict(instance, day, owner, home_id)
                     continue
-                own = [run for run in runs if run.data.tags.get(semconv.TAG_HOME) == home_id]
+                whose = (home_id, place)
+                own = [
+                    run
+                    for run in runs
+                    if (run.data.tags.get(semconv.TAG_HOME), run.data.tags.get(semconv.TAG_PLACE, "")) == whose
+                ]
                 if any(_is_newer(run) for run in own):
                     raise DeliveryError(f"ledger day {day} of '{instance}' was written by a newer ecoia: upgrade ecoia here")
-                self._upsert_day(experiment, ledger_day_tags(instance, day, home_id), rows, own, records)
+                self._upsert_day(experiment, ledger_day_tags(instance, day, home_id, place), rows, own, records, replaced)
         return conflicts
 
     def _runs_by_day(self, experiment: str, instance: str, first_day: str, last_day: str) -> dict[str, list[Any]]:
@@ -117,6 +128,7 @@ class MlflowLedger:
         rows: Sequence[Row],
         runs: Sequence[Any],
         records: Callable[[], Iterable[Record]],
+        replaced: Collection[str],
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         existing: list[Row] = []
@@ -129,7 +141,7 @@ class MlflowLedger:
             if len(runs) == 1 and _holds(run, rows):
                 return
             existing = union(self._day_rows(one.info.run_id) for one in runs)
-        merged = merge_day(existing, rows, records)
+        merged = merge_day(existing, rows, records, replaced)
         if len(runs) != 1 or not _holds(run, merged):
             self._write_day(run.info.run_id, tags, merged)
         for duplicate in runs[1:]:

@@ -28,6 +28,7 @@ from ecoia.keeping.destinations import public_text, public_uri, sqlite_file
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # a server may ask to wait for a day
     "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
@@ -126,11 +127,7 @@ class MlflowStore:
             raise
         except Exception as error:  # errors of MLflow, requests, SQLAlchemy or a storage client
             self._opened = None
-            reason = " ".join(public_text(str(error), self.uri).split())[:300]  # MLflow's messages carry credentials
-            raise DeliveryError(
-                f"MLflow at '{public_uri(self.uri)}' cannot be used ({type(error).__name__}: {reason}): check that it runs "
-                "and MLFLOW_TRACKING_URI; what is recorded stays in the journal"
-            ) from error
+            raise DeliveryError(f"{_what_is_wrong(self.uri, error)}; what is recorded stays in the journal") from error
         finally:
             for name, value in saved.items():
                 if value is None:
@@ -179,6 +176,10 @@ class MlflowStore:
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 return None
+            if not experiment.experiment_id:
+                raise DeliveryError(
+                    f"the server at '{public_uri(self.uri)}' answers as no MLflow server does: check MLFLOW_TRACKING_URI"
+                )
             if experiment.lifecycle_stage != "active":
                 raise DeliveryError(
                     f"experiment '{name}' was deleted: 'mlflow experiments restore --experiment-id {experiment.experiment_id}' "
@@ -263,6 +264,20 @@ class MlflowStore:
                 tags=[RunTag(name, value.replace("\0", "")[:_TAG_MAX_CHARACTERS]) for name, value in tags.items()],
                 synchronous=True,
             )
+
+
+def _what_is_wrong(uri: str, error: Exception) -> str:
+    """Say that a store cannot be used, why, and the remedy."""
+    text, shown = str(error), public_uri(uri)
+    if "MLFLOW_ALLOW_FILE_STORE" in text:  # MLflow 3.13 and later; its text is long, and has the remedy at its end
+        return (
+            f"MLflow refuses its file store '{shown}': 'mlflow migrate-filestore' moves it into a database, and "
+            "MLFLOW_ALLOW_FILE_STORE=true has MLflow use it as it is"
+        )
+    # MLflow's messages carry credentials, and what a server sends may hold control characters.
+    cause = text.rpartition("(Caused by ")[2]  # of requests; before it stands what was asked, which is long
+    reason = "".join(letter if letter.isprintable() else "?" for letter in public_text(" ".join(cause.split()), uri))[:300]
+    return f"MLflow at '{shown}' cannot be used ({type(error).__name__}: {reason}): check that it runs and MLFLOW_TRACKING_URI"
 
 
 def at_step(metrics: Mapping[str, float], step: int) -> list[Point]:

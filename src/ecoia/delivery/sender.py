@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.refused_days import RefusedDay, RefusedDays
+from ecoia.delivery.result import SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.view_updates import ViewUpdates
-from ecoia.errors import DeliveryError, InstanceConflictError
+from ecoia.errors import DeliveryError
 from ecoia.keeping.destinations import public_uri
 from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal, Scan
@@ -22,25 +24,9 @@ from ecoia.settings import Settings
 
 _DELIVERY_LOCK = "lock"
 _LOCK_WAIT_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class DeliveryResult:
-    """Result of a delivery.
-
-    Attributes:
-        delivered: How many records are in the ledger since this call.
-        pending: How many records are still in the journal only.
-        conflicts: Messages on refused ledger days, which another journal home owns.
-        problems: Every other message that somebody should read.
-        targets: URIs of the stores that were reached, without credentials.
-    """
-
-    delivered: int
-    pending: int
-    conflicts: tuple[str, ...]
-    problems: tuple[str, ...]
-    targets: tuple[str, ...]
+_DAYS_AT_ONCE = 20
+_BEGIN_SHARE = 0.75
+"""Share of ``delivery_seconds`` after which nothing new is begun with a store, so that what was sent can be noted in time."""
 
 
 @dataclass
@@ -51,6 +37,9 @@ class _Tally:
     conflicts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
+    failed: bool = False
+    waiting: bool = False
+    cut_short: bool = False
 
 
 @contextlib.contextmanager
@@ -72,32 +61,25 @@ def delivery_lock(home: Path) -> Iterator[None]:
 
 
 class Sender:
-    """Sends a backlog to its stores. It lives as long as the helper.
+    """Sends a backlog to its stores.
 
     Args:
         journal: The journal.
-        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views.
+        settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
+            after which nothing new is begun with a store.
         backlog: The journal, folded.
-
-    Attributes:
-        failed: Whether a store did not answer in the last sending.
-        waiting: Whether a store waits for the end of the measured processes, because its schema has to be made first.
+        tell: Receives the progress.
     """
 
-    def __init__(self, journal: Journal, settings: Settings, backlog: Backlog) -> None:
+    def __init__(self, journal: Journal, settings: Settings, backlog: Backlog, tell: Tell = tell_nobody) -> None:
         self._journal = journal
         self._backlog = backlog
-        self._views = ViewUpdates(journal.home, settings)
-        self._stores: dict[str | None, MlflowStore] = {}
-        self._refused: set[InstanceDay] = set()  # another home owns them
-        self.failed = False
-        self.waiting = False
+        self._tell = tell
+        self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
+        self._views = ViewUpdates(journal.home, settings, tell)
+        self._refused = RefusedDays(journal.home)
 
-    def has_work(self, targets: set[str], *, final: bool) -> bool:
-        """Return whether some targets have changed days, or views are left to complete once no measured process lives."""
-        return any(key.target in targets for key in self._backlog.changed) or (final and self._views.any_left)
-
-    def send(self, routes: Routes, *, final: bool) -> DeliveryResult:
+    def send(self, routes: Routes, *, final: bool, skip: Collection[str] = ()) -> DeliveryResult:
         """Send every changed day to its store, then the views that changed.
 
         A store that does not answer does not stop the others, and its records stay pending.
@@ -105,15 +87,18 @@ class Sender:
         Args:
             routes: Which store each target goes to.
             final: No measured process lives: views are completed, and a missing SQLite database is made.
+            skip: Public URIs of stores that nothing is sent to this time.
         """
-        self.failed = self.waiting = False
         tally = _Tally(problems=[f"{reason} (target {target or 'none'})" for target, reason in routes.nowhere.items()])
         for uri, targets in routes.stores.items():
-            if self.has_work(targets, final=final):
+            if (uri is None or public_uri(uri) not in skip) and self._has_work(uri, targets, final=final):
+                store = MlflowStore(uri)
+                if public_uri(store.uri) in skip:
+                    continue
                 try:
-                    self._send_to(uri, targets, tally, final=final)
+                    self._send_to(store, targets, tally, final=final)
                 except DeliveryError as error:
-                    self.failed = True
+                    tally.failed = True
                     tally.problems.append(str(error))
         tally.problems += _lines_not_read(self._backlog.line_counts)
         return DeliveryResult(
@@ -122,53 +107,86 @@ class Sender:
             tuple(tally.conflicts),
             tuple(tally.problems),
             tuple(tally.reached),
+            failed=tally.failed,
+            waiting=tally.waiting,
+            cut_short=tally.cut_short,
+            final=final,
+            sizes=self._backlog.read_sizes,
         )
 
-    def _send_to(self, uri: str | None, targets: set[str], tally: _Tally, *, final: bool) -> None:
+    def _has_work(self, uri: str | None, targets: set[str], *, final: bool) -> bool:
+        changed = any(key.target in targets for key in self._backlog.changed)
+        return changed or (final and uri is not None and self._views.any_left(public_uri(uri)))
+
+    def _send_to(self, store: MlflowStore, targets: set[str], tally: _Tally, *, final: bool) -> None:
         """Send what some targets have to their store."""
-        store = self._stores.get(uri) or self._stores.setdefault(uri, MlflowStore(uri))
+        name = public_uri(store.uri)
+        self._tell(STORE, name)
+        begin_until = time.monotonic() + self._begin_seconds
         if not final and not store.is_ready():
-            self.waiting = True
-            tally.problems.append(
-                f"{public_uri(store.uri)}: its schema is not there yet, and is not made while a measured process lives"
-            )
+            tally.waiting = True
+            tally.problems.append(f"{name}: its schema is not there yet, and is not made while a measured process lives")
             return
         store.prepare()
-        refused = self._send_days(store, uri, targets)
-        tally.conflicts += [str(error) for error in refused.values()]
-        written = self._views.write(store, uri, self._accepted_rows(targets), final=final)
-        self.failed |= written.failed
+        left = self._send_days(store, targets, tally, begin_until)
+        written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
+        tally.failed |= written.failed
         tally.problems += written.problems
-        tally.delivered += self._backlog.settle(targets, set(refused))
-        tally.reached.append(public_uri(store.uri))
+        sent = self._backlog.settle(targets, self._refused.days() | left)
+        self._tell(SENT, str(sent))
+        tally.delivered += sent
+        tally.reached.append(name)
+        if left or written.left:
+            tally.cut_short = True
+            tally.problems.append(
+                f"{name}: the time was up before {len(left)} ledger days and {written.left} runs were sent: deliver again, "
+                "or raise the setting 'delivery_seconds'"
+            )
 
-    def _send_days(self, store: MlflowStore, uri: str | None, targets: set[str]) -> dict[InstanceDay, InstanceConflictError]:
-        """Write the changed days of some targets to the ledger. Returns the error of each day that it refused."""
+    def _send_days(self, store: MlflowStore, targets: set[str], tally: _Tally, begin_until: float) -> set[DayKey]:
+        """Write the changed days of some targets to the ledger. Returns the days that the time did not suffice for."""
         backlog = self._backlog
         ledger = MlflowLedger(store)
-        changed = {key for key in backlog.changed if key.target in targets}
-        refused: dict[InstanceDay, InstanceConflictError] = {}
-        for instance in sorted({key.instance for key in changed}):
-            days = {
-                day: merge_rows(row for target in targets for row in backlog.rows.get(DayKey(target, instance, day), []))
-                for day in {key.day for key in changed if key.instance == instance}
-            }
+        left = {key for key in backlog.changed if key.target in targets}
+        sent: set[DayKey] = set()
+        refused: dict[InstanceDay, str] = {}
+        for instance, place, days in _some_at_once(left):
+            if time.monotonic() > begin_until:
+                break
+            self._tell(STEP, f"at the ledger of '{instance}' from {days[0]} to {days[-1]}")
+            keys = {day: [DayKey(target, instance, day, place) for target in targets] for day in days}
+            rows = {day: merge_rows(row for key in keys[day] for row in backlog.rows.get(key, [])) for day in days}
 
-            def records(instance: str = instance) -> list[Record]:
-                return backlog.records_of(targets, instance)
+            def records(instance: str = instance, place: str = place) -> list[Record]:
+                return backlog.records_of(targets, instance, place)
 
-            for day, error in ledger.upsert_days(instance, self._journal.home_id, days, records).items():
-                refused[InstanceDay(instance, day)] = error
-        self._views.note_changed(uri, (row for key in changed for row in backlog.rows.get(key, [])))
-        backlog.changed -= changed
-        self._refused = (self._refused - {key.instance_day for key in changed}) | refused.keys()
-        return refused
+            for day, error in ledger.upsert_days(
+                instance, self._journal.home_id, rows, records, place=place, replaced=backlog.replaced
+            ).items():
+                refused[InstanceDay(instance, day)] = str(error)
+            sent.update(left.intersection(key for day in days for key in keys[day]))
+        left -= sent
+        backlog.changed -= sent
+        self._views.note_changed(public_uri(store.uri), (row for key in sent for row in backlog.rows.get(key, [])))
+        tally.conflicts += refused.values()
+        days_refused = [RefusedDay(*key, message=refused[key.instance_day]) for key in sent if key.instance_day in refused]
+        self._refused.replace(sent, days_refused)
+        return left
 
     def _accepted_rows(self, targets: set[str]) -> Iterator[Row]:
         """Give the rows of some targets, except on days that the ledger refused: these are in no view."""
+        refused = self._refused.days()
         for key, rows in self._backlog.rows.items():
-            if key.target in targets and key.instance_day not in self._refused:
+            if key.target in targets and key not in refused:
                 yield from rows
+
+
+def _some_at_once(keys: Collection[DayKey]) -> Iterator[tuple[str, str, list[str]]]:
+    """Give each instance and place with its days, a few at once, in order."""
+    for instance, place in sorted({(key.instance, key.place) for key in keys}):
+        days = sorted({key.day for key in keys if (key.instance, key.place) == (instance, place)})
+        for first in range(0, len(days), _DAYS_AT_ONCE):
+            yield instance, place, days[first : first + _DAYS_AT_ONCE]
 
 
 def _lines_not_read(counts: Scan) -> list[str]:

@@ -24,14 +24,15 @@ _WORST_FIRST = (semconv.DECLARED, semconv.ESTIMATED, semconv.MEASURED)
 # --- tags of ledger runs
 
 
-def ledger_day_tags(instance: str, day: str, home_id: str) -> dict[str, str]:
-    """Return the tags that identify the ledger run of one instance and UTC day."""
+def ledger_day_tags(instance: str, day: str, home_id: str, place: str) -> dict[str, str]:
+    """Return the tags that identify the ledger run of one instance, UTC day and place."""
     return {
         semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
         semconv.TAG_KIND: semconv.RUN_KIND_LEDGER,
         semconv.TAG_INSTANCE: instance,
         semconv.TAG_DAY: day,
         semconv.TAG_HOME: home_id,
+        **({semconv.TAG_PLACE: place} if place else {}),
     }
 
 

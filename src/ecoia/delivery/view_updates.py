@@ -7,6 +7,7 @@ inference on one instance and UTC day, have runs of ecoia's own. Declared activi
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from ecoia import semconv
 from ecoia.delivery.mlflow_runs import MlflowRuns
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.result import STEP, Tell, tell_nobody
 from ecoia.delivery.run_views import build_day_view, build_view
 from ecoia.delivery.tags_and_metrics import active_rows, day_run_tags, own_run_tags, worst_outcome
 from ecoia.errors import DeliveryError, EcoiaError
@@ -27,6 +29,7 @@ from ecoia.records import Row
 from ecoia.settings import Settings
 
 _ROOTS = "roots.json"
+_VIEWS = "views.json"
 _OWN_RUN = "ecoia-"
 _RUN_STATUS = {"ok": "FINISHED", "failed": "FAILED", semconv.ABANDONED: "KILLED"}
 
@@ -62,48 +65,58 @@ def rows_by_view(rows: Iterable[Row]) -> dict[ViewKey, list[Row]]:
 
 
 class Written(NamedTuple):
-    """The result of writing views: messages for people, and whether a store did not answer."""
+    """The result of writing views: messages for people, whether a store did not answer, how many were not begun in time."""
 
     problems: list[str]
     failed: bool
+    left: int
 
 
 class ViewUpdates:
-    """The views of a journal home, in every store. It lives as long as the helper and tries again whatever failed.
+    """The views of a journal home, in every store. What could not be written, or is not complete yet, is kept for the next time.
 
     Args:
-        home: The journal home; ``delivery/roots.json`` in it keeps the root run of each run.
+        home: The journal home. In it, ``delivery/views.json`` keeps what is left to write, and ``delivery/roots.json`` the root
+            run of each run.
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for CO2e.
+        tell: Receives the progress.
     """
 
-    def __init__(self, home: Path, settings: Settings) -> None:
+    def __init__(self, home: Path, settings: Settings, tell: Tell = tell_nobody) -> None:
         self._settings = settings
+        self._tell = tell
         self._roots = RootRuns(home / "delivery" / _ROOTS)
-        self._runs: dict[str | None, MlflowRuns] = {}
         self._known: AssessmentParameters | None = None
         self._catalogue_problems: list[str] = []
-        self._changed: dict[str | None, set[ViewKey]] = {}
-        self._unfinished: dict[str | None, set[ViewKey]] = {}  # written, but their end is still to come
+        self._left = ViewsLeft(home / "delivery" / _VIEWS)
 
-    def note_changed(self, uri: str | None, rows: Iterable[Row]) -> None:
-        """Note that some rows reached the ledger of a store, so that their views are written next."""
-        self._changed.setdefault(uri, set()).update(rows_by_view(rows))
+    def note_changed(self, store: str, rows: Iterable[Row]) -> None:
+        """Note that some rows reached the ledger of a store, so that their views are written next.
 
-    @property
-    def any_left(self) -> bool:
-        """Whether a view is still to be written, or to be completed when the measured processes end."""
-        return any(self._changed.values()) or any(self._unfinished.values())
+        Args:
+            store: Public URI of the store.
+            rows: The rows.
+        """
+        self._left.changed.setdefault(store, set()).update(rows_by_view(rows))
 
-    def write(self, store: MlflowStore, uri: str | None, rows: Iterable[Row], *, final: bool) -> Written:
+    def any_left(self, store: str) -> bool:
+        """Return whether a view is still to be written, or to be completed when the measured processes end.
+
+        Args:
+            store: Public URI of the store.
+        """
+        return bool(self._left.changed.get(store) or self._left.unfinished.get(store))
+
+    def write(self, store: MlflowStore, rows: Iterable[Row], *, final: bool, begin_until: float = math.inf) -> Written:
         """Write the views of a store that changed, or whose end has come.
 
         A run that cannot be written stops no other run and loses no record: it is reported, and the next call tries again.
 
         Args:
             store: The store.
-            uri: Its key in ``note_changed``.
             rows: Every row of that store's ledger days that were not refused.
             final: No measured process lives, so every view is completed.
+            begin_until: Time of the monotonic clock in seconds, after which no view is begun.
 
         Raises:
             DeliveryError: the store cannot be reached.
@@ -111,16 +124,26 @@ class ViewUpdates:
         by_key = rows_by_view(rows)
         today = utc_day(time.time_ns())
         over = {key for key in by_key if final or (key.day and key.day < today)}
-        changed, unfinished = self._changed.setdefault(uri, set()), self._unfinished.setdefault(uri, set())
-        due = (changed | (unfinished & over)) & by_key.keys()
-        runs = self._runs.setdefault(uri, MlflowRuns(store))
+        name = public_uri(store.uri)
+        changed, unfinished = self._left.changed.setdefault(name, set()), self._left.unfinished.setdefault(name, set())
+        changed &= by_key.keys()  # the others are on refused days
+        unfinished &= by_key.keys()
+        due = changed | (unfinished & over)
+        runs = MlflowRuns(store)
+        if due:
+            self._tell(STEP, "at the root runs")
         roots = {key.run_id: self._roots.find(store, runs, key.run_id) for key in by_key if key.run_id} if due else {}
         problems: list[str] = []
         failed = False
         written: set[ViewKey] = set()
+        left = 0
         for key in sorted(due):
             if key in written:
                 continue
+            if time.monotonic() > begin_until:
+                left += 1
+                continue
+            self._tell(STEP, f"at the run of {key.run_id or key.service}")
             group = _shown_together(key, by_key, roots)
             try:
                 problems += self._write_group(runs, roots.get(key.run_id), group, due=due, over=over)
@@ -129,12 +152,14 @@ class ViewUpdates:
                 problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
             else:
                 written |= group.keys()
+        changed |= due - written
         changed -= written
         unfinished |= written
         unfinished -= written & over
+        self._left.save()
         problems += self._catalogue_problems
         self._catalogue_problems = []
-        return Written(problems, failed)
+        return Written(problems, failed, left)
 
     def _write_group(
         self, runs: MlflowRuns, root: str | None, group: Mapping[ViewKey, list[Row]], *, due: set[ViewKey], over: set[ViewKey]
@@ -239,6 +264,47 @@ def read_knowledge(settings: Settings, folder: str | None) -> AssessmentParamete
     return AssessmentParameters(
         factors, settings.zone, settings.pue, timezone, found.calibrations, found.sites, found.contracts, found.gsd
     )
+
+
+class ViewsLeft:
+    """Views that are left to write in each store, kept in a file: each delivery is a process of its own.
+
+    Attributes:
+        changed: By the store's public URI, views that gained rows and are not written yet.
+        unfinished: By the store's public URI, views that are written, but whose end is still to come.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.changed: dict[str, set[ViewKey]] = {}
+        self.unfinished: dict[str, set[ViewKey]] = {}
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            for store, keys in kept["changed"].items():
+                self.changed[store] = {ViewKey(*map(str, key)) for key in keys}
+            for store, keys in kept["unfinished"].items():
+                self.unfinished[store] = {ViewKey(*map(str, key)) for key in keys}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass  # 'ecoia deliver' looks at every view
+        self._saved = self._text()
+
+    def _text(self) -> str:
+        kept = {
+            part: {store: sorted(keys) for store, keys in views.items() if keys}
+            for part, views in (("changed", self.changed), ("unfinished", self.unfinished))
+        }
+        return json.dumps(kept, separators=(",", ":")) + "\n"
+
+    def save(self) -> None:
+        """Write the file, if it would differ.
+
+        Raises:
+            OSError: the home cannot be written.
+        """
+        text = self._text()
+        if text != self._saved:
+            write_atomically(self._path, text)
+            self._saved = text
 
 
 class RootRuns:

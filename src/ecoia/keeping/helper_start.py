@@ -1,8 +1,8 @@
 """The *helper*: the one background process of a journal home that delivers its records.
 
-The helper runs ``ecoia deliver --follow`` (``ecoia.delivery.helper_loop.follow``) and imports MLflow; this module never does.
-Measured processes start the helper from their background thread (``spawn_helper``), so this module uses the standard
-library only. Nothing in it waits, except ``await_delivery``.
+The helper runs ``ecoia.delivery.helper_loop``, which starts a process for each delivery; MLflow is loaded there only. Measured
+processes start the helper from their background thread (``spawn_helper``), so this module uses the standard library only.
+Nothing in it waits, except ``await_delivery``.
 """
 
 from __future__ import annotations
@@ -134,9 +134,7 @@ def spawn_helper(settings: Settings) -> bool:
             if not free:
                 return False
         with _log(home) as log:
-            _start_detached(
-                [sys.executable, "-P", "-m", "ecoia", "deliver", "--follow", "--home", str(home)], settings, home, log
-            )
+            _start_detached([sys.executable, "-P", "-m", "ecoia.delivery.helper_loop", "--home", str(home)], settings, home, log)
     except OSError:
         return False
     return True
@@ -161,8 +159,8 @@ def _log(home: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return our environment with every setting made explicit, as the helper works from another folder."""
+def explicit_environment(settings: Settings) -> dict[str, str]:
+    """Return our environment with every setting made explicit, as ecoia's own processes work from another folder."""
     env = {name: value for name, value in os.environ.items() if name != "ECOIA_DISABLED"}
     for setting in SETTINGS:
         value = settings.values[setting.name].value
@@ -186,7 +184,7 @@ def _start_detached(command: list[str], settings: Settings, home: Path, log: int
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         cwd=home,
-        env=_environment(settings),
+        env=explicit_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.place import this_place
 from ecoia.periods import utc_day
 from ecoia.records import Record
 
@@ -41,7 +42,7 @@ class Writer:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self.name = f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+        self.name = f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(journal.home)}.jsonl"
         self._file: LockableFile | None = None
         self._day = ""
         self._batches = 0

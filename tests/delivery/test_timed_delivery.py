@@ -1,0 +1,125 @@
+"""A delivery ends in time whatever a server does, and takes nothing of ecoia with it that would stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain, repeat
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from ecoia.delivery.deliver import deliver
+from ecoia.delivery.sender import delivery_lock
+from ecoia.delivery.timed_delivery import deliver_in_time
+from ecoia.errors import DeliveryError
+from ecoia.keeping.destinations import register_target
+from ecoia.keeping.journal import Journal
+from ecoia.records import fold
+from support.bad_servers import bad_servers
+from support.deliveries import configured, eventually, ledger
+from support.mlflow_stores import MLFLOW_WARNINGS
+from support.records import training, write
+
+pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
+
+LIMIT_SECONDS = 30
+"""Enough for the good store on a busy machine."""
+
+AT_ONCE = {
+    "wait_a_day": "cannot be used",
+    "redirect": "30 redirects",
+    "endless": "longer than 100 MB",
+    "headers": "more than 100 headers",
+    "rude": "no ?[31mred?",
+    "silent": "timed out",
+    "mute": "timed out",
+}
+"""What is told of servers that a delivery can judge by itself."""
+
+
+def test_no_server_holds_a_delivery_longer_than_its_time(
+    journal: Journal, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One delivery to all of them, and to a good store that must not suffer."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # the servers are on this machine; dripping outlasts it
+    with bad_servers(*AT_ONCE, "drip") as uris:
+        write(
+            journal, [training(target=register_target(journal.home, uri), run_id=None) for uri in [*uris.values(), tracking_uri]]
+        )
+        begun = time.monotonic()
+        result = deliver_in_time(configured(delivery_seconds=LIMIT_SECONDS), by_hand=True)
+        took_seconds = time.monotonic() - begun
+        assert (result.delivered, result.pending, result.failed, result.targets) == (1, len(uris), True, (tracking_uri,))
+        for kind, told in AT_ONCE.items():
+            assert [problem for problem in result.problems if uris[kind] in problem and told in problem], (kind, result.problems)
+        (drip,) = [problem for problem in result.problems if uris["drip"] in problem]
+        assert f"was given up after {LIMIT_SECONDS} s (setting 'delivery_seconds'), at the ledger of 'host-1'" in drip
+        assert "its last answer began with 200 OK" in drip
+        assert not any("\x1b" in problem for problem in result.problems)
+    assert ledger(tracking_uri) == [row for row in fold(journal.scan().records) if row["record_ids"] == [last_id(journal)]]
+    with delivery_lock(journal.home):
+        assert not deliveries_of(journal)
+    print(f"\n{len(uris)} bad servers: {took_seconds:.1f} s")
+
+
+def last_id(journal: Journal) -> str:
+    return journal.scan().records[-1].record_id
+
+
+def test_a_killed_parent_takes_its_delivery_along(journal: Journal) -> None:
+    with bad_servers("drip") as uris:
+        write(journal, [training(target=register_target(journal.home, uris["drip"]), run_id=None)])
+        parent = subprocess.Popen([sys.executable, "-m", "ecoia", "deliver"], env={**os.environ, "ECOIA_HOME": str(journal.home)})
+        eventually(lambda: deliveries_of(journal), by=parent)
+        (delivery,) = deliveries_of(journal)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        eventually(lambda: not delivery.is_running() or delivery.status() == psutil.STATUS_ZOMBIE)
+
+
+def deliveries_of(journal: Journal) -> list[psutil.Process]:
+    """Return the processes that deliver a journal."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "ecoia.delivery.one_delivery" in (process.info["cmdline"] or ()):
+            try:
+                if process.environ().get("ECOIA_HOME") == str(journal.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+    return found
+
+
+def test_a_delivery_that_dies_is_an_error_and_loses_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(journal, [training(run_id=None)])
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(DeliveryError, match="status 1"):
+        deliver_in_time(configured(), by_hand=True)
+    assert len(journal.scan().records) == 1
+
+
+def test_a_home_that_was_removed_is_not_made_again(journal: Journal) -> None:
+    (journal.home / "home.json").unlink()
+    assert deliver_in_time(configured(), by_hand=False).pending == 0
+    assert not (journal.home / "home.json").exists()
+
+
+def test_what_time_is_too_short_for_is_sent_by_the_next_delivery(
+    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, [training(target=target, at=day * 86_400, phase="inference", run_id=None) for day in range(4)])
+    monkeypatch.setattr("ecoia.delivery.sender._DAYS_AT_ONCE", 1)
+    numbers = []
+    for days in (2, 1, 9):  # how many there is time for
+        seconds = chain(repeat(time.monotonic(), 2 + days), repeat(1e12))  # looked at for the lock, at the start, before each day
+        with monkeypatch.context() as patch:
+            patch.setattr("ecoia.delivery.sender.time", SimpleNamespace(monotonic=lambda seconds=seconds: next(seconds)))
+            result = deliver(journal, configured(), by_hand=False)
+        numbers.append((result.delivered, result.pending, result.cut_short))
+    assert numbers == [(2, 2, True), (1, 1, True), (1, 0, False)]
+    assert ledger(tracking_uri) == fold(journal.scan().records)
