@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
@@ -306,8 +305,7 @@ def _journal(data: bytes, folder: Path) -> None:
 
 def _ledger(data: bytes, folder: Path) -> None:
     """The text of a day file, which is then packed."""
-    found: Any = decode_day(gzip.compress(data, compresslevel=1))
-    report_of(union([getattr(found, "rows", found)]))
+    report_of(union([decode_day(gzip.compress(data, compresslevel=1)).rows]))
 
 
 def _catalogue(data: bytes, folder: Path) -> None:

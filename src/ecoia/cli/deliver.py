@@ -13,12 +13,15 @@ def deliver(
     follow: Annotated[
         bool, typer.Option("--follow", help="Keep running until every measured process has ended (the background helper).")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read back every day that was delivered, not only those never read back.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Send pending records to MLflow.
 
-    Sending twice changes nothing. Records that cannot be sent stay in the journal, and the exit code is 1. A server is given
-    the time of the setting 'delivery_seconds'.
+    Sending twice changes nothing. A delivered day that was altered or is gone is written again from the journal. Records that
+    cannot be sent stay in the journal, and the exit code is 1. A server is given the time of the setting 'delivery_seconds'.
 
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
@@ -32,7 +35,7 @@ def deliver(
         return
     if existing_journal(settings) is None:
         return
-    result = deliver_in_time(settings, by_hand=True)
+    result = deliver_in_time(settings, by_hand=True, verify=verify)
     where = f" to {', '.join(result.targets)}" if result.targets else ""
     typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):

@@ -14,6 +14,7 @@ from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
+from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
@@ -27,10 +28,13 @@ def deliver(
     *,
     tracking_uri: str | None = None,
     by_hand: bool = True,
+    verify: bool = False,
     skip: Collection[str] = (),
     tell: Tell = tell_nobody,
 ) -> DeliveryResult:
     """Send what the journal holds, now. A server that does not answer costs seconds, and no record is lost.
+
+    What was delivered before is read back, each closed day once; a day that was altered or is gone is written again.
 
     Args:
         journal: The journal.
@@ -38,8 +42,9 @@ def deliver(
             after which nothing new is begun.
         tracking_uri: Where records go that were measured with no tracking URI; ``None``: to ``MLFLOW_TRACKING_URI``, else to
             MLflow's own default.
-        by_hand: Compare every day with the ledger, and send records without a tracking URI too. ``False`` for the helper: only
-            what was not delivered yet.
+        by_hand: Compare every day with the ledger, read closed days back once, and send records without a tracking URI too.
+            ``False`` for the helper: only what was not delivered yet.
+        verify: Read every day back, also those that were read back before.
         skip: Public URIs of stores that nothing is sent to this time.
         tell: Receives the progress.
 
@@ -64,4 +69,5 @@ def deliver(
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
         routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
-        return Sender(journal, settings, backlog, tell).send(routes, final=final, skip=skip)
+        verified = VerifiedDays(journal.home, again=verify) if by_hand else None
+        return Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)

@@ -23,19 +23,19 @@ from ecoia.keeping.journal import Journal
 
 
 def main() -> None:
-    """Deliver as ``sys.argv[1]`` says, a JSON object: ``by_hand``, and ``skip``, the public URIs of stores to leave out."""
+    """Deliver as ``sys.argv[1]`` says, a JSON object: ``by_hand``, ``verify``, and ``skip``, public URIs of stores to leave out."""
     wanted = json.loads(sys.argv[1])
     Thread(target=_end_with_parent, daemon=True).start()
     tell = _teller()
     try:
-        result = _deliver(tell, by_hand=wanted["by_hand"], skip=frozenset(wanted["skip"]))
+        result = _deliver(tell, by_hand=wanted["by_hand"], verify=wanted["verify"], skip=frozenset(wanted["skip"]))
     except EcoiaError as error:
         tell("error", [type(error).__name__, str(error)])
     else:
         tell("result", result.to_dict())
 
 
-def _deliver(tell: Tell, *, by_hand: bool, skip: frozenset[str]) -> DeliveryResult:
+def _deliver(tell: Tell, *, by_hand: bool, verify: bool, skip: frozenset[str]) -> DeliveryResult:
     from ecoia.delivery.deliver import deliver
     from ecoia.delivery.http_watch import watch_http
     from ecoia.delivery.mlflow_store import keep_telemetry_off
@@ -45,7 +45,7 @@ def _deliver(tell: Tell, *, by_hand: bool, skip: frozenset[str]) -> DeliveryResu
         return DeliveryResult(0, 0)  # the home was removed meanwhile, and is not to be made again
     keep_telemetry_off()
     watch_http(tell)
-    return deliver(Journal(settings.home), settings, by_hand=by_hand, skip=skip, tell=tell)
+    return deliver(Journal(settings.home), settings, by_hand=by_hand, verify=verify, skip=skip, tell=tell)
 
 
 def _teller() -> Callable[[str, Any], None]:

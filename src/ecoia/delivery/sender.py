@@ -14,6 +14,7 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
 from ecoia.delivery.result import SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import Routes
+from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
 from ecoia.errors import DeliveryError
 from ecoia.keeping.destinations import public_uri
@@ -68,11 +69,21 @@ class Sender:
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
             after which nothing new is begun with a store.
         backlog: The journal, folded.
+        verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
         tell: Receives the progress.
     """
 
-    def __init__(self, journal: Journal, settings: Settings, backlog: Backlog, tell: Tell = tell_nobody) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        settings: Settings,
+        backlog: Backlog,
+        *,
+        verified: VerifiedDays | None = None,
+        tell: Tell = tell_nobody,
+    ) -> None:
         self._journal = journal
+        self._verified = verified
         self._backlog = backlog
         self._tell = tell
         self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
@@ -146,7 +157,7 @@ class Sender:
     def _send_days(self, store: MlflowStore, targets: set[str], tally: _Tally, begin_until: float) -> set[DayKey]:
         """Write the changed days of some targets to the ledger. Returns the days that the time did not suffice for."""
         backlog = self._backlog
-        ledger = MlflowLedger(store)
+        ledger = MlflowLedger(store, verified=self._verified)
         left = {key for key in backlog.changed if key.target in targets}
         sent: set[DayKey] = set()
         refused: dict[InstanceDay, str] = {}
@@ -165,6 +176,9 @@ class Sender:
             ).items():
                 refused[InstanceDay(instance, day)] = str(error)
             sent.update(left.intersection(key for day in days for key in keys[day]))
+        tally.problems += ledger.problems
+        if self._verified is not None:
+            self._verified.save()
         left -= sent
         backlog.changed -= sent
         self._views.note_changed(public_uri(store.uri), (row for key in sent for row in backlog.rows.get(key, [])))

@@ -26,7 +26,7 @@ from ecoia.keeping.helper_start import explicit_environment
 from ecoia.settings import Settings
 
 
-def deliver_in_time(settings: Settings, *, by_hand: bool) -> DeliveryResult:
+def deliver_in_time(settings: Settings, *, by_hand: bool, verify: bool = False) -> DeliveryResult:
     """Deliver what the journal of ``settings.home`` holds. Each store is given ``delivery_seconds``, and no longer.
 
     A store whose time is up does not stop the others: they are sent to in another process.
@@ -34,6 +34,7 @@ def deliver_in_time(settings: Settings, *, by_hand: bool) -> DeliveryResult:
     Args:
         settings: All of them are handed on.
         by_hand: As in ``deliver``.
+        verify: As in ``deliver``.
 
     Raises:
         DeliveryError: another delivery of this home does not end, or the process of the delivery failed.
@@ -46,7 +47,7 @@ def deliver_in_time(settings: Settings, *, by_hand: bool) -> DeliveryResult:
     given_up: dict[str, str] = {}
     sent = 0
     while True:
-        run = _Run(settings, by_hand=by_hand, skip=sorted(given_up))
+        run = _Run(settings, by_hand=by_hand, verify=verify, skip=sorted(given_up))
         result = run.result()
         if result is not None:
             return replace(
@@ -77,10 +78,10 @@ class _Run:
         sent: How many records it had sent before.
     """
 
-    def __init__(self, settings: Settings, *, by_hand: bool, skip: list[str]) -> None:
+    def __init__(self, settings: Settings, *, by_hand: bool, verify: bool, skip: list[str]) -> None:
         self._seconds: float = settings.delivery_seconds
         self._settings = settings
-        self._wanted = json.dumps({"by_hand": by_hand, "skip": skip})
+        self._wanted = json.dumps({"by_hand": by_hand, "verify": verify, "skip": skip})
         self._step = ""
         self._http = ""
         self.store = ""

@@ -174,4 +174,6 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
         over=True,
         published_micrograms={quarter: dict(parts) for quarter, parts in figures["published_micrograms"].items()},
         restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
+        gaps=inputs.gaps,
+        incomplete_because=figures.get("incomplete_because"),
     )

@@ -17,7 +17,7 @@ from ecoia import limits
 from ecoia.records.field_rules import shown
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CHUNK_BYTES = 1 << 16
+_CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
 
 
 class JsonError(ValueError):
@@ -169,19 +169,25 @@ def _bounded_chunks(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yield the text of a gzip file, which may have several members."""
+    """Yield the text of a gzip file, which may have several members. It is fed in pieces: what zlib leaves over, it copies."""
+    view, at = memoryview(data), 0
     while True:
-        packed = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        packed, piece = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), b""
         try:
             while not packed.eof:
-                chunk = packed.decompress(data, _CHUNK_BYTES)
-                data = packed.unconsumed_tail
+                if not piece:
+                    piece = bytes(view[at : at + _PIECE_BYTES])
+                    at += len(piece)
+                chunk = packed.decompress(piece, _CHUNK_BYTES)
+                piece = packed.unconsumed_tail
                 if chunk:
                     yield chunk
-                elif not data and not packed.eof:
+                elif not piece and at == len(data) and not packed.eof:
                     raise JsonError("the gzip file is cut short")
         except zlib.error as error:
             raise JsonError(f"not a readable gzip file ({error})") from None
-        data = packed.unused_data.lstrip(b"\0")
-        if not data:
+        at -= len(packed.unused_data)
+        while at < len(data) and not view[at]:  # some writers fill up with zeros
+            at += 1
+        if at == len(data):
             return
