@@ -141,7 +141,7 @@ _OURS_MEMORY = (
     RESIDENT
     + ON_ROOT
     + """
-import sys, time, ecoia
+import time, ecoia
 if root is not None:
     measure_on(root)
 with ecoia.track(service="bench", phase="inference"):
@@ -149,7 +149,6 @@ with ecoia.track(service="bench", phase="inference"):
     time.sleep(seconds)
     ecoia.flush()
     result["resident_mib"] = resident_mib()
-    result["codecarbon"] = "codecarbon" in sys.modules
 """
 )
 _PEER_MEMORY = (
@@ -269,14 +268,10 @@ def memory(effort: Effort) -> Iterator[Line]:
     resident = {name: [each.result["resident_mib"] for each in of] for name, of in runs.items()}
     peer = over(resident["peer"], resident["bare"])
     for name, what, target in (
-        ("counters", "resident memory over bare, counters read by ecoia itself", 15),
-        ("models", "resident memory over bare, this machine's meters", 32),
+        ("counters", "resident memory over bare, counters read by ecoia itself", 8),
+        ("models", "resident memory over bare, this machine's meters", 8),
     ):
-        loaded = any(each.result["codecarbon"] for each in runs[name])
-        yield Line(
-            what, "MiB", over(resident[name], resident["bare"]), target, peer, "tracker started",
-            note=f"codecarbon {'is' if loaded else 'is not'} in the process", facts={"codecarbon_in_process": loaded},
-        )  # fmt: skip
+        yield Line(what, "MiB", over(resident[name], resident["bare"]), target, peer, "tracker started")
 
 
 def flat(effort: Effort) -> Iterator[Line]:

@@ -1772,7 +1772,7 @@ for delay in (0.0, 0.03, 0.03):
         time.sleep(delay)
         pid = os.fork()
         if pid == 0:
-            import codecarbon.core.cpu, psutil, requests
+            import psutil, requests, zoneinfo
             os._exit(0)
         children.append(pid)
 end = time.monotonic() + 20
@@ -1788,6 +1788,39 @@ for pid in children:
 """
     done = run_python(program)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_a_fork_waits_for_a_line_that_the_sampler_logs_through_a_logging_imported_later(home: Path) -> None:
+    """``logging`` takes its lock before a fork. If that came first, the line could not end, and the fork would wait in vain."""
+    program = """
+import os, threading, ecoia
+from ecoia.instrument.background import Background
+from ecoia.instrument.engine import engine
+Background.PARKING_GRACE_SECONDS = 20
+with ecoia.track(service="a"): pass
+assert ecoia.flush(60)
+import logging
+forking, logging_now, ended = threading.Event(), threading.Event(), []
+class Handler(logging.Handler):
+    def emit(self, record):
+        logging_now.set()
+        forking.wait(60)
+        logging.getLogger("another")  # takes the lock of logging
+        ended.append(record.getMessage())
+logging.getLogger("ecoia").addHandler(Handler())
+recorder = engine.background.sampling._recorder
+close_window = recorder.close_window
+recorder.close_window = lambda: (engine.complain("hello"), close_window())[1]
+engine.background.wake(close_window=True)
+assert logging_now.wait(60)
+os.register_at_fork(before=forking.set)  # registered last, so called first
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if ended else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), ended)
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("0 ['ecoia: hello']\n", "", 0)
 
 
 class TestBlocksInTasks:

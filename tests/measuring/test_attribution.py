@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +19,7 @@ USAGES = st.builds(
     coverage=st.sampled_from([0.0, 1.0]) | st.floats(-0.5, 1.5),
     room_cpu_ns=NANOSECONDS,
     background_cpu_ns=NANOSECONDS,
+    device_weights=st.none(),
 )
 
 
@@ -42,7 +41,7 @@ def test_device_energy_is_split_by_process_alone_if_the_driver_reports_processes
     allocated: dict[str, int | None], usage: IntervalUsage, data: st.DataObject
 ) -> None:
     weights = data.draw(st.lists(NANOSECONDS, min_size=len(usage.spans) + 1, max_size=len(usage.spans) + 1))
-    result = attribute(allocated, replace(usage, device_weights=weights))
+    result = attribute(allocated, usage._replace(device_weights=weights))
     *spans, unattributed = [*(span["gpu"] for span in result.spans), result.unattributed["gpu"]]
     if allocated["gpu"] is None:
         assert {*spans, unattributed} == {None}
@@ -73,7 +72,7 @@ def test_waiting_is_free_while_another_computes(allocated: dict[str, int | None]
 
 @given(ENERGIES, USAGES)
 def test_worker_threads_outside_every_span_are_unattributed(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
-    bare = replace(usage, coverage=0.0, room_cpu_ns=0)
+    bare = usage._replace(coverage=0.0, room_cpu_ns=0)
     weights, unattributed_ns = span_weights(bare)
     assert weights == [cpu_ns for cpu_ns, _, _ in bare.spans]
     assert unattributed_ns == bare.worker_cpu_ns + bare.outside_cpu_ns
@@ -89,7 +88,7 @@ def test_cpu_time_is_neither_lost_nor_created(usage: IntervalUsage) -> None:
 
 @given(ENERGIES, USAGES)
 def test_without_spans_all_is_unattributed_or_overhead(allocated: dict[str, int | None], usage: IntervalUsage) -> None:
-    result = attribute(allocated, replace(usage, spans=[]))
+    result = attribute(allocated, usage._replace(spans=[]))
     assert result.spans == []
     for component, energy in allocated.items():
         if energy is not None:
@@ -102,7 +101,7 @@ def test_the_order_of_spans_moves_a_microjoule_at_most(allocated: dict[str, int 
     order = list(range(len(usage.spans)))
     random.shuffle(order)
     straight = attribute(allocated, usage)
-    shuffled = attribute(allocated, replace(usage, spans=[usage.spans[index] for index in order]))
+    shuffled = attribute(allocated, usage._replace(spans=[usage.spans[index] for index in order]))
     # Ties in the largest remainder: a nanosecond of the workers' time, then a microjoule.
     for position, index in enumerate(order):
         for component, energy in allocated.items():

@@ -724,6 +724,30 @@ print(sorted(set(sys.modules) - before))
     assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 
 
+def test_measuring_loads_little_and_keeps_little_in_memory() -> None:
+    """A short script pays for imports more than for all else: detection, windows and the journal need none of these."""
+    program = """
+import sys
+def resident_kib():
+    with open("/proc/self/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Rss:"))
+before, resident = set(sys.modules), resident_kib()
+import ecoia
+with ecoia.track(service="a", phase="training"): pass
+assert ecoia.flush(60)
+grown = resident_kib() - resident
+costly = {"ctypes", "email", "importlib.metadata", "logging", "platform", "psutil", "pynvml", "shutil", "socket", "sqlite3",
+          "statistics", "subprocess", "tempfile", "tomllib", "uuid", "zoneinfo"}
+loaded = set(sys.modules) - before
+packages = {name.partition(".")[0] for name in loaded if hasattr(sys.modules[name], "__path__")}
+print(sorted(loaded & costly), sorted(packages - sys.stdlib_module_names))
+print(grown, file=sys.stderr)
+"""
+    done = run_python(program)
+    assert done.stdout == "[] ['ecoia']\n"
+    assert int(done.stderr) < 8 * 1024
+
+
 @pytest.mark.parametrize("below", ["a-file/home", "/proc/ecoia"])
 def test_a_home_that_cannot_be_used_changes_nothing_for_the_host(tmp_path: Path, below: str) -> None:
     (tmp_path / "a-file").write_text("in the way", encoding="utf-8")

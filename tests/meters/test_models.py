@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -238,6 +239,7 @@ def test_the_memory_model_is_codecarbons_own_at_every_size(monkeypatch: pytest.M
     from codecarbon.external.ram import RAM
 
     monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
     theirs = RAM()
     for gibibytes in (0.25, 1.9, 2, 2.1, *range(3, 140), *range(140, 4200, 7), 6144, 24576):
         assert ram_watts(round(gibibytes * 2**30), arm=machine != "x86_64") == theirs._calculate_ram_power(gibibytes), gibibytes
