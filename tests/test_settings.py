@@ -203,7 +203,7 @@ def test_the_default_home_is_the_users_state_folder(monkeypatch: pytest.MonkeyPa
 def test_a_pod_is_given_time_to_deliver_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.load().exit_seconds == 0.1
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    assert settings.load().exit_seconds == 10.0
+    assert settings.load().exit_seconds == 20.0
 
 
 @pytest.mark.parametrize(("text", "off"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False)])

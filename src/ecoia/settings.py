@@ -177,8 +177,8 @@ def host_name() -> str:
 
 
 def default_exit_seconds() -> float:
-    """Return the longest wait at exit in seconds: 0.1, or 10 in a Kubernetes pod, whose disk is lost with it."""
-    return 10.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
+    """Return the longest wait at exit in seconds: 0.1, or 20 in a Kubernetes pod, whose disk is lost with it."""
+    return 20.0 if "KUBERNETES_SERVICE_HOST" in os.environ else 0.1
 
 
 class Setting(NamedTuple):

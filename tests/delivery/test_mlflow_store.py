@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import socket
 import socketserver
 import sqlite3
 import threading
@@ -180,6 +181,29 @@ def test_a_server_that_is_not_there_is_named_without_its_credentials() -> None:
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:9") as caught:
         MlflowLedger(MlflowStore("http://someone:secret@127.0.0.1:9/ml?token=secret")).read_rows(*ALL_TIME)
     assert "secret" not in str(caught.value)
+
+
+def test_a_folder_that_mlflow_refuses_is_named_with_both_remedies(tmp_path: Path) -> None:
+    """MLflow refuses its file store since 3.13, in 600 characters with the remedy at their end."""
+    import mlflow
+    from packaging.version import Version
+
+    uri = (tmp_path / "mlruns").as_uri()
+    if Version(mlflow.__version__) < Version("3.13"):
+        assert MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME) == []
+        return
+    with pytest.raises(DeliveryError) as caught:
+        MlflowLedger(MlflowStore(uri)).read_rows(*ALL_TIME)
+    for told in (uri, "'mlflow migrate-filestore'", "MLFLOW_ALLOW_FILE_STORE=true", "stays in the journal"):
+        assert told in str(caught.value)
+    assert "check that it runs" not in str(caught.value)
+
+
+def test_the_cause_of_a_failure_is_not_cut_off() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        with pytest.raises(DeliveryError, match="Connection refused"):
+            MlflowLedger(MlflowStore(f"http://127.0.0.1:{unused.getsockname()[1]}")).read_rows(*ALL_TIME)
 
 
 def test_a_server_that_does_not_answer_is_asked_twice_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

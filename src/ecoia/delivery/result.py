@@ -9,9 +9,9 @@ from typing import Any
 Tell = Callable[[str, str], None]
 """Receives the progress of a delivery: what it is about (one of the constants below), and a text for people."""
 
-READING, STORE, STEP, HTTP, SENT = "reading", "store", "step", "http", "sent"
+READING, STORE, STEP, HTTP, SENT, FAILED = "reading", "store", "step", "http", "sent", "failed"
 """What progress is about: the journal is read; a store is turned to; a step begins there; what its server does; how many
-records are in its ledger now that were not before."""
+records are in its ledger now that were not before; why it cannot be used."""
 
 
 def tell_nobody(about: str, text: str) -> None:

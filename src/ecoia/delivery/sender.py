@@ -12,7 +12,7 @@ from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
-from ecoia.delivery.result import SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
@@ -109,6 +109,7 @@ class Sender:
                 try:
                     self._send_to(store, targets, tally, final=final)
                 except DeliveryError as error:
+                    self._tell(FAILED, str(error))
                     tally.failed = True
                     tally.problems.append(str(error))
         tally.problems += _lines_not_read(self._backlog.line_counts)

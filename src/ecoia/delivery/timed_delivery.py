@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 
 from ecoia import errors
-from ecoia.delivery.result import HTTP, READING, SENT, STEP, STORE, DeliveryResult
+from ecoia.delivery.result import FAILED, HTTP, READING, SENT, STEP, STORE, DeliveryResult
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
 from ecoia.keeping.helper_start import explicit_environment
 from ecoia.settings import Settings
@@ -58,7 +58,7 @@ def deliver_in_time(settings: Settings, *, by_hand: bool, verify: bool = False) 
             )
         if not run.store or run.store in given_up:
             raise DeliveryError(run.gave_up)
-        given_up[run.store] = run.gave_up
+        given_up |= {**run.failed, run.store: run.gave_up}
         sent += run.sent
 
 
@@ -76,6 +76,7 @@ class _Run:
         store: Public URI of the store that it was sending to last; empty before the first one.
         gave_up: Why it was killed.
         sent: How many records it had sent before.
+        failed: By public URI, why stores could not be used before.
     """
 
     def __init__(self, settings: Settings, *, by_hand: bool, verify: bool, skip: list[str]) -> None:
@@ -87,6 +88,7 @@ class _Run:
         self.store = ""
         self.gave_up = ""
         self.sent = 0
+        self.failed: dict[str, str] = {}
 
     def result(self) -> DeliveryResult | None:
         """Run it to its end. ``None``: its time was up, and it was killed.
@@ -140,6 +142,8 @@ class _Run:
             self._http = text
         elif about == SENT:
             self.sent += int(text)
+        elif about == FAILED:
+            self.failed[self.store] = text
 
     def _reason(self) -> str:
         if not self.store:
