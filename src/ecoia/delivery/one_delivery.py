@@ -23,7 +23,7 @@ from ecoia.keeping.journal import Journal
 
 
 def main() -> None:
-    """Deliver as ``sys.argv[1]`` says, a JSON object: ``by_hand``, ``verify``, and ``skip``, public URIs of stores to leave out."""
+    """Deliver as ``sys.argv[1]`` says, a JSON object: ``by_hand``, ``verify``, and ``skip``, public URIs to leave out."""
     wanted = json.loads(sys.argv[1])
     Thread(target=_end_with_parent, daemon=True).start()
     tell = _teller()
