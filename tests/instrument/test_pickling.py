@@ -12,6 +12,7 @@ import pytest
 
 import ecoia
 from ecoia.instrument.spans import Label
+from ecoia_integrations.wsgi import ImpactMiddleware
 from support.programs import run_python, spans_of
 from support.quiet_engine import QuietEngine
 
@@ -194,6 +195,17 @@ def test_an_object_that_tracks_blocks_and_a_span_can_be_pickled_and_copied(engin
     assert again.label is span.label
     (counters,) = engine.every("vadore")
     assert (counters.spans, counters.units_micro) == (2, 6_000_000)
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [b"done"]
+
+
+def test_a_middleware_measures_where_it_is_unpickled(engine: QuietEngine) -> None:
+    middleware = pickle.loads(pickle.dumps(ImpactMiddleware(application, service="vadore")))  # noqa: S301 - our own bytes
+    assert list(middleware({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None)) == [b"done"]
+    assert engine.spans("vadore") == 1
 
 
 SCRIPT = """

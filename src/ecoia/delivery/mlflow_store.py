@@ -168,7 +168,8 @@ class MlflowStore:
         except (OSError, subprocess.SubprocessError) as error:
             raise DeliveryError(f"SQLite database '{path}' cannot be made ({error}): check the folder") from error
         finally:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it was not made, or its folder is a file
+                draft.unlink()
 
     def find_experiment(self, name: str) -> str | None:
         """Return the id of an experiment; ``None`` if there is none.

@@ -57,10 +57,6 @@ class Label:
         """The arguments of ``track`` that give this label."""
         return {name: getattr(self, name) for name in ("service", "phase", "endpoint", "model_version")}
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Become None in a pickle (``wrapping`` says why)."""
-        return type(None), ()
-
     def __copy__(self) -> Self:
         return self
 

@@ -3,8 +3,8 @@
 A wrapper can be pickled wherever the plain function can. joblib, Dask, Ray, Spark and MLflow's models use cloudpickle, which
 copies a function of ``__main__`` or of a notebook by value: its code, its closure, and those of its globals that the code names.
 Nothing of ecoia may be among these: it may hold a lock, and another process may have another ecoia, or none. So a wrapper has no
-globals (the names of this module are its builtins), and its label is None in a pickle. A wrapper without a label calls
-``elsewhere``. In the other process, that is the function decorated by the ecoia there, or the plain function if there is none.
+globals (the names of this module are its builtins), and ``here``, which has its label, is None in a pickle. Without ``here`` a
+wrapper calls ``elsewhere``. In the other process, that is the function decorated by the ecoia there, or else the plain function.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from ecoia.instrument.switching import (
 Units = float | int | Callable[[Any], float | int] | None
 """Functional units of a decorated call: a number, or a callable on its result."""
 
-_WrapKind = Callable[[Callable[..., Any], Label, Units, Any], Callable[..., Any]]
+_WrapKind = Callable[[Callable[..., Any], Any, Units, Any], Callable[..., Any]]
 
 
 def wrap(function: Callable[..., Any], label: Label, units: Units) -> Callable[..., Any]:
@@ -67,7 +67,7 @@ def wrap(function: Callable[..., Any], label: Label, units: Units) -> Callable[.
         wrap_kind = _wrap_generator
     else:
         wrap_kind = _wrap_function
-    wrapped = wrap_kind(function, label, units, _Elsewhere(function, label, units))
+    wrapped = wrap_kind(function, _Here(label), units, _Elsewhere(function, label, units))
     for name in ("__defaults__", "__kwdefaults__"):
         defaults = getattr(function, name, None)
         if defaults:
@@ -98,20 +98,20 @@ def _without_globals(wrap_kind: _WrapKind) -> _WrapKind:
 
 
 @_without_globals
-def _wrap_function(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
-    of_run = label.phase != "inference"
+def _wrap_function(function: Any, here: _Here, units: Units, elsewhere: Any) -> Callable[..., Any]:
+    of_run = here.label.phase != "inference"
 
     def measured(*args: Any, **kwargs: Any) -> Any:
-        if label is None:
+        if here is None:
             return elsewhere(*args, **kwargs)
         # switching.start_call and end_call, written out: calling them would cost as much as what they do.
         try:
             state: ThreadState = engine.local.state
         except AttributeError:
             state = engine.enter_thread()
-        counters = state.counters.get(label)
+        counters = state.counters.get(here.label)
         if counters is None:  # always so for phases other than inference: their counters are kept by run
-            counters = counters_for(state, label)
+            counters = counters_for(state, here.label)
         top = state.top
         if top is not None:
             span = CallSpan()
@@ -180,12 +180,12 @@ def _give_units(span: Span, units: Units, result: Any) -> None:
 
 
 @_without_globals
-def _wrap_coroutine(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
+def _wrap_coroutine(function: Any, here: _Here, units: Units, elsewhere: Any) -> Callable[..., Any]:
     async def measured(*args: Any, **kwargs: Any) -> Any:
-        if label is None:
+        if here is None:
             return await elsewhere(*args, **kwargs)
         inner = function(*args, **kwargs)
-        span = begin(label)
+        span = begin(here.label)
         try:
             # The first step is written out: many calls have no other one, and a generator to drive it costs as much again.
             state = span._state
@@ -226,11 +226,11 @@ def _wrap_coroutine(function: Any, label: Label, units: Units, elsewhere: Any) -
 
 
 @_without_globals
-def _wrap_generator(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
+def _wrap_generator(function: Any, here: _Here, units: Units, elsewhere: Any) -> Callable[..., Any]:
     def measured(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        if label is None:
+        if here is None:
             return (yield from elsewhere(*args, **kwargs))
-        span = begin_steps(label)
+        span = begin_steps(here.label)
         failed = True
         result = None
         try:
@@ -251,9 +251,9 @@ def _wrap_generator(function: Any, label: Label, units: Units, elsewhere: Any) -
 
 
 @_without_globals
-def _wrap_async_generator(function: Any, label: Label, units: Units, elsewhere: Any) -> Callable[..., Any]:
+def _wrap_async_generator(function: Any, here: _Here, units: Units, elsewhere: Any) -> Callable[..., Any]:
     async def measured(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        if label is None:
+        if here is None:
             import sys
 
             inner, span = elsewhere(*args, **kwargs), None
@@ -263,7 +263,7 @@ def _wrap_async_generator(function: Any, label: Label, units: Units, elsewhere: 
             sys.set_asyncgen_hooks(*hooks)
         else:
             inner = function(*args, **kwargs)
-            span = begin_steps(label)
+            span = begin_steps(here.label)
             step = None
         failed = True
         try:
@@ -299,6 +299,18 @@ def _wrap_async_generator(function: Any, label: Label, units: Units, elsewhere: 
 
 
 # --- in another process ----------------------------------------------------------------------------------------------
+
+
+class _Here:
+    """The label of a wrapper, in this process; None where it is unpickled."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: Label) -> None:
+        self.label = label
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
 
 
 class _Elsewhere:
