@@ -21,15 +21,17 @@ from prometheus_client.registry import Collector
 
 from ecoia import __version__
 from ecoia.errors import JournalError
-from ecoia.integrating import LIVE_COUNTERS, live_totals, load_settings
+from ecoia.integrating import LIVE_COUNTERS, journal_room, live_totals, load_settings
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from ecoia.integrating import LiveCounter
+    from ecoia.integrating import LiveCounter, Room
 
 _START_LOOK_BYTES = 64 << 20
 """Bytes of the journal that ``serve`` reads in one look before it answers: more than in a scrape, as nobody waits yet."""
+
+_DAY_SECONDS = 86_400
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -55,12 +57,13 @@ class JournalCollector(Collector):
         for problem in settings.problems:
             if problem.name == "home" and problem.origin == "argument":
                 raise problem
+        self._settings = settings
         self.totals = live_totals(settings.home)
         self._complaint = ""
 
     def describe(self) -> list[Metric]:
         """Return the names of the metrics, without reading anything."""
-        return [*(_counter(counter) for counter in LIVE_COUNTERS), _up(), _unread(), _home()]
+        return [*(_counter(counter) for counter in LIVE_COUNTERS), _up(), _unread(), _home(), *_room(None)]
 
     def collect(self) -> Iterator[Metric]:
         """Read the new records and yield the counters; none for a journal that cannot be read, as unknown is not zero."""
@@ -76,7 +79,7 @@ class JournalCollector(Collector):
         up.add_metric((), 1)
         unread.add_metric((), totals.unread_bytes)
         home.add_metric((), {"home_id": totals.home_id, "version": __version__})
-        yield from (up, unread, home)
+        yield from (up, unread, home, *_room(journal_room(self._settings)))
         families = {counter.name: (_counter(counter), counter.parts) for counter in LIVE_COUNTERS}
         for (name, labels), value in sorted(totals.values.items()):
             family, parts = families[name]
@@ -101,6 +104,20 @@ def _up() -> GaugeMetricFamily:
 def _unread() -> GaugeMetricFamily:
     meaning = "Bytes of the journal left for the next scrape. There are no counters until the whole journal was read once."
     return GaugeMetricFamily("ecoia_journal_unread_bytes", meaning, unit="bytes")
+
+
+def _room(room: Room | None) -> Iterator[Metric]:
+    """Give the gauges of the journal's room; one that is not known has no sample."""
+    used = GaugeMetricFamily("ecoia_journal_used_bytes", "Bytes that the journal takes on the disk.", unit="bytes")
+    cap = GaugeMetricFamily("ecoia_journal_cap_bytes", "Size at which the journal refuses new records.", unit="bytes")
+    meaning = "Time until the journal is full, at the pace of the last days."
+    left = GaugeMetricFamily("ecoia_journal_left_seconds", meaning, unit="seconds")
+    if room is not None:
+        used.add_metric((), room.used_bytes)
+        cap.add_metric((), room.cap_bytes)
+        if room.left_days is not None:
+            left.add_metric((), room.left_days * _DAY_SECONDS)
+    yield from (used, cap, left)
 
 
 def _home() -> InfoMetricFamily:

@@ -44,9 +44,9 @@ The modules ``asgi`` and ``wsgi`` of ``ecoia_integrations`` also handle streams,
 | an estimate in a response | ``CpuAccount``, ``joules_per_cpu_second`` |
 | problems | ``complain``, ``lose`` with one of ``losses`` |
 | settings | ``is_disabled``, ``load_settings`` |
-| exporters of metrics | ``live_totals``, ``own_journal_file``, ``LIVE_COUNTERS`` |
+| exporters of metrics | ``live_totals``, ``journal_room``, ``own_journal_file``, ``LIVE_COUNTERS`` |
 
-For annotations only, below ``if TYPE_CHECKING``: ``LiveCounter``, ``LiveTotals``, ``Settings``, ``Totals``.
+For annotations only, below ``if TYPE_CHECKING``: ``LiveCounter``, ``LiveTotals``, ``Room``, ``Settings``, ``Totals``.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
     from ecoia.keeping.live_totals import LiveTotals as LiveTotals
     from ecoia.keeping.live_totals import Totals as Totals
+    from ecoia.keeping.room import Room as Room
     from ecoia.semconv import LiveCounter as LiveCounter
     from ecoia.settings import Settings as Settings
 
@@ -90,6 +91,7 @@ __all__ = [
     "is_name",
     "is_units",
     "joules_per_cpu_second",
+    "journal_room",
     "live_totals",
     "load_settings",
     "lose",
@@ -115,6 +117,24 @@ def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
     from ecoia.settings import load
 
     return load(arguments)
+
+
+def journal_room(settings: Settings) -> Room:
+    """Return how much room the journal has, and for how long at the pace of the last days.
+
+    Args:
+        settings: ``home`` and ``journal_max_mb``.
+
+    Example:
+        >>> from ecoia.integrating import journal_room, load_settings
+        >>> journal_room(load_settings()).used_bytes
+        0
+    """
+    from pathlib import Path
+
+    from ecoia.keeping.room import room
+
+    return room(Path(settings.home) / "journal", round(settings.journal_max_mb * 1e6))
 
 
 def live_totals(home: str | Path, *, file: str | None = None) -> LiveTotals:

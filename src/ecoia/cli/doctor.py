@@ -27,7 +27,9 @@ from ecoia.cli.common import FAILED, Home, number, open_journal, readable
 from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Scan
+from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan
+from ecoia.keeping.journal_files import PACKED
+from ecoia.keeping.room import ANNOUNCE_DAYS, room
 from ecoia.semconv import MISSING
 from ecoia.settings import Settings
 
@@ -196,10 +198,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
         raise JournalError(f"'{home}' cannot be written ({error.strerror}): make it writable, or set ECOIA_HOME") from error
     _check_room(found.folder)
     yield from _file_system(lock, unsynced)
-    size, cap = found.size_bytes(), found.max_bytes
-    state = State.OK if size < ANNOUNCE_SHARE * cap else State.NOTE if size < cap else State.BROKEN
-    remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"
-    yield Check(state, "journal", f"{home}: {number(size / 1e6)} MB of {number(cap / 1e6)} MB", remedy)
+    yield _room(found)
     counts, cursors = Scan(), read_cursors(found)
     total = pending = 0
     for entry in found.stream(counts):
@@ -217,6 +216,23 @@ def _journal(settings: Settings) -> Iterator[Check]:
         yield Check(State.BROKEN, "delivery", f"refused: {message}")
     with try_lock(home, HELPER_LOCK) as free:
         yield Check(State.OK, "helper", "not running (nothing to do, or delivery by hand)" if free else "running")
+
+
+def _room(found: Journal) -> Check:
+    """Tell how full the journal is; a week before it is full at the pace of the last days, say so."""
+    left = room(found.folder, found.max_bytes)
+    soon = left.left_days is not None and left.left_days < ANNOUNCE_DAYS
+    state = State.OK
+    if soon or left.used_bytes >= ANNOUNCE_SHARE * left.cap_bytes:
+        state = State.NOTE if left.used_bytes < left.cap_bytes else State.BROKEN
+    what = f"{found.home}: {number(left.used_bytes / 1e6)} MB of {number(left.cap_bytes / 1e6)} MB"
+    if left.left_days is not None:
+        what += f", full in {number(left.left_days)} days at the pace of the last days"
+    packed = sum(path.name.endswith(PACKED) for path in found.folder.glob("*/*"))
+    if packed:
+        what += f"; {packed} file{'' if packed == 1 else 's'} packed"
+    remedy = None if state is State.OK else "deliver, archive delivered days of journal/, or raise journal_max_mb"
+    return Check(state, "journal", what, remedy)
 
 
 def _file_system(lock: str | None, unsynced: OSError | None) -> Iterator[Check]:

@@ -154,8 +154,10 @@ def chain_of(settings: Settings) -> list[Published]:
 
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
+    from ecoia.delivery.backlog import Backlog
+    from ecoia.keeping.journal import journal_sizes
     from ecoia.keeping.packing import pack_closed
-    from ecoia.records import fold
+    from ecoia.records import merge_rows
 
     found = existing_journal(settings)
     if found is None:
@@ -165,10 +167,10 @@ def _journal_rows(settings: Settings) -> list[Row]:
     except JournalError as error:
         say(f"runs that were killed cannot be marked as abandoned: {error}")
     pack_closed(found.folder)
-    counts = Scan()
-    rows = fold(entry.record for entry in found.stream(counts))
-    tell_lines_not_read(counts)
-    return rows
+    backlog = Backlog(found)  # keeps rows, not records
+    backlog.read(journal_sizes(found))
+    tell_lines_not_read(backlog.line_counts)
+    return merge_rows(row for rows in backlog.rows.values() for row in rows)
 
 
 def _ledger_rows(settings: Settings) -> tuple[list[Row], tuple[LedgerGap, ...]]:

@@ -98,7 +98,7 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
     outcome_ids: set[str] = set()
     closed: set[_RunKey] = set()
     last: dict[_RunKey, Record] = {}
-    for entry in journal.stream(Scan(), names=names):
+    for entry in journal.stream(Scan(), names=names, skip=_belongs_to_no_run):
         record = entry.record
         if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
             continue
@@ -109,6 +109,11 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
         elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
             last[key] = record
     return outcome_ids, {key: record for key, record in last.items() if key not in closed}
+
+
+def _belongs_to_no_run(line: bytes) -> bool:
+    """Return whether a line, as ecoia writes it, is work outside of runs: most lines of a service are."""
+    return b'"run_id":null' in line or b'"phase":"inference"' in line
 
 
 def _process_of(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
 from ecoia.keeping.place import place_of
-from ecoia.periods import utc_day
-from ecoia.records import Record, Row, each_once, fold, merge_rows, preferred, split_by_half_hour
+from ecoia.periods import DAY_NS, utc_day
+from ecoia.records import Record, Row, each_once, fold, merge_rows, preferred
 
 _BATCH_ENTRIES = 5000
 
@@ -52,6 +53,19 @@ class PendingEntry(NamedTuple):
     def keys(self) -> Iterator[DayKey]:
         """Give the days of its target that it falls on."""
         return (DayKey(self.target, *day, place_of(self.file)) for day in self.days)
+
+
+@lru_cache(maxsize=4096)
+def _instance_days(instance: str, first: int, last: int) -> frozenset[InstanceDay]:
+    """Return the days of an instance from one to another, counted since 1970. Most entries share few sets."""
+    return frozenset(InstanceDay(instance, utc_day(day * DAY_NS)) for day in range(first, last + 1))
+
+
+def _days_of(record: Record) -> frozenset[InstanceDay]:
+    """Return the ledger days that a record falls on; an outcome, which is not cut, on the day on which it ends."""
+    last = max(record.end_utc_ns - 1, record.start_utc_ns) // DAY_NS
+    first = last if record.kind == semconv.KIND_OUTCOME else record.start_utc_ns // DAY_NS
+    return _instance_days(record.instance, first, last)
 
 
 class Backlog:
@@ -123,7 +137,7 @@ class Backlog:
         fresh: dict[tuple[str, str], list[Record]] = {}
         for entry in batch:
             record, target, place = entry.record, entry.record.target or "", place_of(entry.file)
-            days = frozenset(InstanceDay(record.instance, utc_day(part.start_utc_ns)) for part in split_by_half_hour(record))
+            days = _days_of(record)
             start_offset = self._read_offsets.get(entry.file, 0)
             self._read_offsets[entry.file] = entry.end_offset
             self._end_offsets.setdefault(entry.file, {})[target] = entry.end_offset

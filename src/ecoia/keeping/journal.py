@@ -17,7 +17,7 @@ import contextlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -169,7 +169,11 @@ class Journal:
         return scan
 
     def stream(
-        self, counts: Scan, start_offsets: dict[str, int] | None = None, names: Iterable[str] | None = None
+        self,
+        counts: Scan,
+        start_offsets: dict[str, int] | None = None,
+        names: Iterable[str] | None = None,
+        skip: Callable[[bytes], bool] | None = None,
     ) -> Iterator[Entry]:
         """Yield one entry at a time of what ``scan`` reads, for journals larger than memory.
 
@@ -177,10 +181,11 @@ class Journal:
             counts: Receives the lines that give no record.
             start_offsets: As in ``scan``.
             names: Files to read. None: all of them.
+            skip: Tells a line that the caller has no use for, which costs a tenth of reading it.
         """
         for name in self.files() if names is None else names:
             with contextlib.suppress(FileNotFoundError):  # archived meanwhile
-                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts)
+                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip)
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""
@@ -201,7 +206,7 @@ def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str
     return text_sizes(journal.folder, last_days=last_days)
 
 
-def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entry]:
+def stream_file(path: Path, name: str, offset: int, scan: Scan, skip: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 
     Args:
@@ -209,6 +214,7 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
         name: File name to state in entries and refusals.
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
+        skip: As for ``Journal.stream``.
 
     Raises:
         OSError: the file cannot be read.
@@ -224,6 +230,8 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan) -> Iterator[Entr
                 for line in lines:
                     if not line.endswith(b"\n"):
                         scan.torn += 1
+                        continue
+                    if skip is not None and skip(line):
                         continue
                     record = read_line(line, refuse)
                     if record is not None:

@@ -360,9 +360,9 @@ def split_by_half_hour(record: Record) -> list[Record]:
     Returns:
         The parts in order of time; the record itself where it straddles no boundary.
     """
+    if half_hour_start(record.start_utc_ns) == half_hour_start(max(record.end_utc_ns - 1, record.start_utc_ns)):
+        return [record]  # as most do
     pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
-    if len(pieces) == 1:
-        return [record]
     if record.kind == KIND_OUTCOME:
         return [replace(record, start_utc_ns=pieces[-1][0])]
     weights = [end - start for start, end in pieces]
