@@ -44,6 +44,8 @@ HOST_SCOPE_TAKEN = "host-scope-taken"
 CLOCK_STEP = "clock-step"
 CLAIM_UNWRITTEN = "claim-unwritten"
 UNWRITTEN_RECORDS = "unwritten-records"
+OPEN_WINDOW_UNKEPT = "open-window-unkept"
+ENDED_SUDDENLY = "ended-suddenly"
 
 LOSSES: tuple[str, ...] = tuple(
     cause

@@ -174,6 +174,7 @@ def _check_room(folder: Path) -> None:
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.cursors import is_delivered, read_cursors
     from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+    from ecoia.keeping.open_windows import waiting
 
     home = Path(settings.home)
     if not (home / "home.json").exists():
@@ -206,6 +207,10 @@ def _journal(settings: Settings) -> Iterator[Check]:
         yield Check(State.NOTE, "journal", shown, "whole lines are kept; 'newer' needs a newer ecoia")
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
+    windows = waiting(home)
+    if windows:
+        what = f"{windows} window{'s' if windows > 1 else ''} of processes that ended suddenly, not in the journal yet"
+        yield Check(State.NOTE, "journal", what, "'ecoia journal' or 'ecoia deliver' takes them into it")
     with try_lock(home, HELPER_LOCK) as free:
         yield Check(State.OK, "helper", "not running (nothing to do, or delivery by hand)" if free else "running")
 

@@ -14,6 +14,7 @@ from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import adopt
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 
@@ -114,6 +115,8 @@ class _Helper:
     def _read_journal(self, now: float) -> bool:
         """Read what the journal gained, and close the runs of dead processes. Returns whether a measured process lives."""
         full_look = now >= self._next_full_look
+        if full_look:
+            adopt(self._journal)
         sizes = self._look(whole=full_look)
         if full_look:
             self._next_full_look = now + self._flush_seconds

@@ -138,12 +138,16 @@ class Notice:
         return process.running and not self.ended and (not self.image or not process.image or self.image == process.image)
 
     def all_written_ns(self) -> int:
-        """Return the CPU time in records. Read from the journal those that a killed process had no time to state."""
+        """Return the CPU time in records, those included that a killed process had no time to state or to write.
+
+        The window that it kept is read first: whoever adopts it meanwhile writes the same records to the journal.
+        """
         from pathlib import Path
 
         from ecoia.keeping.journal import Scan, stream_file
+        from ecoia.keeping.open_windows import kept_cpu_ns
 
-        written: dict[str, int] = {}
+        written: dict[str, int] = kept_cpu_ns(self.folder, self.name) if self.folder else {}
         for day in names_in(self.folder):
             path = f"{self.folder}/{day}/{self.name}"
             if (self.day == "-" or day >= self.day) and os.path.exists(path):  # noqa: PTH110 - pathlib costs the host
