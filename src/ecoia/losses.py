@@ -24,6 +24,10 @@ MLFLOW_SERVER_UNMEASURED = "mlflow-server-unmeasured"
 
 # Following spans
 NO_SAMPLER = "no-sampler"
+METERS_NOT_FOUND = "meters-not-found"
+METERS_FAILED = "meters-failed"
+MEASURING_STOPPED = "measuring-stopped"
+PROCESS_UNRECORDED = "process-unrecorded"
 STACK_FULL = "stack-full"
 POOL_NOT_FOLLOWED = "pool-not-followed"
 MOVED_BETWEEN_THREADS = "moved-between-threads"

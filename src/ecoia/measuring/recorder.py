@@ -49,6 +49,7 @@ class Recorder:
         complain: Logs once, in the host's log, what is wrong.
         notice: States how much CPU time is in records, for processes that measure this one too.
         group: Control group of the subject; None for our own.
+        writer: The journal of the process, with its own notice; None for a new one.
 
     Attributes:
         window: The open window.
@@ -74,13 +75,14 @@ class Recorder:
         complain: Callable[[str], None],
         notice: OwnNotice | None = None,
         group: ControlGroup | None = None,
+        writer: RecordWriter | None = None,
     ) -> None:
         utc_ns, self._wall_ns, busy = start
         self._subject = subject
         self._allocator = Allocator(settings, meters, (self._wall_ns, busy), complain, group=group)
         self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
         self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
-        self._writer = RecordWriter(settings, complain, notice)
+        self._writer = writer or RecordWriter(settings, complain, notice)
         self._flush_ns = round(settings.flush_seconds * 1e9)
         self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)
         self._next_reading_ns = 0

@@ -17,8 +17,14 @@ import time
 from ecoia.processes import proc
 from ecoia.processes.proc import ProcessIdentity, ProcessSnapshot, ancestors_of, listed_pid, names_in, read_file, read_process
 
-_SWEEP_SECONDS = 600.0
-"""Age at which the notice of an ended process is deleted: by then, the processes above it have read it."""
+_SWEEP_SECONDS = 60.0
+"""Time after which the notice of a process that was found ended is deleted: by then, the processes above it have read it."""
+
+_WRITABLE, _FOUND_ENDED = 0o200, 0o400
+"""Permissions of a notice. Its process was found ended at the file's time if the file is not writable."""
+
+_MOST_SWEPT = 200
+"""Old notices that one process looks at, so that a full folder does not hold it up."""
 
 
 class OwnNotice:
@@ -219,18 +225,39 @@ def notice_names() -> frozenset[str]:
     return frozenset(name for name in names_in(own_folder()) if not name.endswith(".new"))
 
 
-def sweep() -> None:
-    """Delete the notices of processes that ended long ago."""
+def sweep() -> int:
+    """Delete the notices of processes that were found ended a while ago, and mark those that are found ended now.
+
+    Returns:
+        How many of these processes had begun to measure, and ended before anything of them could be recorded.
+    """
     folder = own_folder()
-    for name in names_in(folder):
+    names = names_in(folder)
+    unrecorded = examined = 0
+    first = os.getpid() % len(names) if names else 0  # where there are too many, each process takes others
+    for name in names[first:] + names[:first]:
+        path = f"{folder}/{name}"
+        if examined >= _MOST_SWEPT:
+            break
         try:
             pid, start = identity_of(name.removesuffix(".new"))
-            if time.time() - os.stat(f"{folder}/{name}").st_mtime > _SWEEP_SECONDS:  # noqa: PTH116 - pathlib costs the host
-                process = read_process(pid)
-                if process is None or process.start != start:
-                    os.unlink(f"{folder}/{name}")  # noqa: PTH108 - idem
+            found = os.stat(path)  # noqa: PTH116 - pathlib costs the host
+            if time.time() - found.st_mtime <= _SWEEP_SECONDS:
+                continue
+            examined += 1
+            process = read_process(pid)
+            if process is not None and process.start == start:
+                continue
+            if found.st_mode & _WRITABLE:
+                os.chmod(path, _FOUND_ENDED)  # noqa: PTH101 - idem
+                os.utime(path)
+                continue
+            notice = read_notice(path, None)
+            os.unlink(path)  # noqa: PTH108 - idem; raises where another process has swept it
+            unrecorded += notice is not None and not notice.folder and not notice.ended
         except (OSError, ValueError):
             continue
+    return unrecorded
 
 
 # --- notices of others -----------------------------------------------------------------------------------------------------
