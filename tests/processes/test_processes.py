@@ -376,26 +376,6 @@ def test_old_notices_of_ended_processes_are_swept_and_those_of_the_living_kept(
     assert {file.name for file in folder.iterdir()} == {mine, fresh}
 
 
-def test_a_process_that_ended_before_anything_was_recorded_is_counted_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "notices"))
-    OwnNotice(0)
-    folder = tmp_path / "notices"
-    (mine,) = folder.iterdir()
-    unrecorded, ended, recorded_some = (folder / f"{pid}-7" for pid in (4194305, 4194306, 4194307))
-    unrecorded.write_text("0 0 0 0 - - 0 - -", encoding="ascii")
-    ended.write_text("0 1 0 0 - - 0 - -", encoding="ascii")
-    recorded_some.write_text(f"0 0 0 0 - - 0 {b'/home'.hex()} 1-a.jsonl", encoding="ascii")
-    counts = []
-    for _ in range(3):
-        for file in folder.iterdir():
-            os.utime(file, (0, 0))
-        counts.append(sweep())
-    assert counts == [0, 1, 0]
-    assert list(folder.iterdir()) == [mine]
-
-
 def test_a_sweep_of_a_full_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "notices"))
     monkeypatch.setattr(notices, "_MOST_SWEPT", 10)

@@ -20,7 +20,6 @@ LOST = {
     "meters-not-found": N_("programmes finis avant que leurs compteurs soient trouvés : énergie inconnue, le reste est compté"),
     "meters-failed": N_("programmes dont les compteurs n’ont pas pu être cherchés : énergie inconnue, le reste est compté"),
     "measuring-stopped": N_("programmes dont la mesure s’est arrêtée sur une erreur : énergie inconnue, le reste est compté"),
-    "process-unrecorded": N_("processus de ce compte finis avant que rien n’ait pu en être enregistré"),
     "stack-full": N_("exécutions qui ont épuisé la pile d’appels : leur temps n’est à personne"),
     "pool-not-followed": N_("groupes de fils d’exécution d’une version inconnue : leur travail est réparti, non suivi"),
     "clock-step": N_("changements d’heure ou mises en veille de la machine : la fenêtre garde sa durée"),

@@ -165,8 +165,7 @@ class Background:
     def _begin(self) -> Sampling:
         from ecoia.processes.notices import sweep
 
-        for _ in range(sweep()):
-            self._lose(losses.PROCESS_UNRECORDED)
+        sweep()
         self.sampling = self._make_sampling(self)
         self.begun.set()
         return self.sampling

@@ -225,15 +225,11 @@ def notice_names() -> frozenset[str]:
     return frozenset(name for name in names_in(own_folder()) if not name.endswith(".new"))
 
 
-def sweep() -> int:
-    """Delete the notices of processes that were found ended a while ago, and mark those that are found ended now.
-
-    Returns:
-        How many of these processes had begun to measure, and ended before anything of them could be recorded.
-    """
+def sweep() -> None:
+    """Delete the notices of processes that were found ended a while ago, and mark those that are found ended now."""
     folder = own_folder()
     names = names_in(folder)
-    unrecorded = examined = 0
+    examined = 0
     first = os.getpid() % len(names) if names else 0  # where there are too many, each process takes others
     for name in names[first:] + names[:first]:
         path = f"{folder}/{name}"
@@ -252,12 +248,9 @@ def sweep() -> int:
                 os.chmod(path, _FOUND_ENDED)  # noqa: PTH101 - idem
                 os.utime(path)
                 continue
-            notice = read_notice(path, None)
-            os.unlink(path)  # noqa: PTH108 - idem; raises where another process has swept it
-            unrecorded += notice is not None and not notice.folder and not notice.ended
+            os.unlink(path)  # noqa: PTH108 - idem
         except (OSError, ValueError):
             continue
-    return unrecorded
 
 
 # --- notices of others -----------------------------------------------------------------------------------------------------
