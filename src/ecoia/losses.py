@@ -46,6 +46,7 @@ HOST_SCOPE_TAKEN = "host-scope-taken"
 # Writing
 CLOCK_STEP = "clock-step"
 CLAIM_UNWRITTEN = "claim-unwritten"
+CLAIM_REFUSED = "claim-refused"
 UNWRITTEN_RECORDS = "unwritten-records"
 OPEN_WINDOW_UNKEPT = "open-window-unkept"
 ENDED_SUDDENLY = "ended-suddenly"

@@ -461,6 +461,140 @@ def test_the_notice_of_a_process_that_became_another_user_is_found(child: Callab
     assert notice.since_ns == 7
 
 
+# --- forged notices ----------------------------------------------------------------------------------------------------
+
+HUGE = 10**18
+"""Nanoseconds: thirty years."""
+
+WORKING = f"""
+import sys
+{BURN}
+print("ready", flush=True)
+for line in sys.stdin:
+    burn(int(line))
+    print("ready", flush=True)
+"""
+
+
+def forge(
+    of: tuple[int, int], *, written: object = 0, ended: int = 0, since: object = 0, above: str = "-", to: str = "- -"
+) -> Path:
+    """Put a notice into this user's folder, as any of the user's processes can."""
+    folder = own_folder(make=True)
+    assert folder is not None
+    file = Path(folder, notices.file_name(*of))
+    file.write_text(f"{written} {ended} {since} 0 {above} - 0 {to}", encoding="ascii")
+    return file
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"since": HUGE},
+        {"since": -HUGE},
+        {"written": HUGE, "ended": 1},
+        {"written": -HUGE, "ended": 1},
+        {"since": 10**40},
+        {"written": "9" * 5000},
+        {"above": "1-1," * 10_000 + "x"},
+    ],
+    ids=[
+        "leaves much",
+        "leaves less than nothing",
+        "wrote much",
+        "wrote less than nothing",
+        "no number",
+        "too long",
+        "no process",
+    ],
+)
+def test_a_forged_claim_of_a_living_process_takes_nothing_from_others_and_adds_nothing(
+    child: Callable[..., Child], claim: dict[str, Any]
+) -> None:
+    forger, other = child(WORKING), child(WORKING)
+    below = Descendants()
+    file = forge(identity(forger), **claim)
+    below.advance()
+    try:
+        for _ in range(2):
+            other.ask("200")
+            assert 100_000_000 <= below.advance() < 500_000_000, "but for what the forger used itself"
+        forger.process.kill()
+        forger.process.wait()
+        below.advance()
+        other.ask("200")
+        assert 100_000_000 <= below.advance() < 500_000_000, "but for what the forger used itself"
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_claims_of_processes_that_never_were_take_nothing_from_others(child: Callable[..., Child]) -> None:
+    other = child(WORKING)
+    below = Descendants()
+    above = notices.file_name(*below._identity)
+    files = []
+    try:
+        for number in range(3):
+            files.append(forge((4_194_305 + number, 7), written=HUGE, above=above))
+            other.ask("100")
+            assert 50_000_000 <= below.advance() < 400_000_000, "of which a tick or two may be taken as theirs"
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+    assert below.refused == 3
+
+
+@pytest.mark.timeout(60)
+def test_a_notice_that_names_no_journal_holds_nobody_up(home: Path, tmp_path: Path, child: Callable[..., Child]) -> None:
+    day = tmp_path / "journal" / "2026-11-25"
+    day.mkdir(parents=True)
+    (tmp_path / "open").mkdir()
+    os.mkfifo(day / "fifo.jsonl")
+    os.mkfifo(tmp_path / "open" / "fifo.jsonl")
+    (day / "zero.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "open" / "zero.jsonl").symlink_to("/dev/zero")
+    with (day / "long.jsonl").open("wb") as file:
+        file.truncate(1 << 40)
+    below = Descendants()
+    for name in ("fifo.jsonl", "zero.jsonl", "long.jsonl"):
+        forger = child(WORKING)
+        notice = forge(identity(forger), to=f"{os.fsencode(tmp_path / 'journal').hex()} {name}")
+        below.advance()
+        forger.process.kill()
+        forger.process.wait()
+        below.advance()
+        notice.unlink()
+    folder, fields = os.fsencode(tmp_path / "journal").hex(), "0 0 0 0 - - 0"
+    for unsafe in (f"{folder} ../../x", f"{b'journal'.hex()} x", f"{b'a' * 3!r} x"):
+        with pytest.raises(ValueError, match=r"journal|hex"):
+            notices.Notice("", f"{fields} {unsafe}")
+
+
+def test_a_folder_that_another_user_took_is_replaced_by_one_that_nobody_else_can_take(tmp_path: Path) -> None:
+    shared, own = tmp_path / "dev/shm/ecoia-7", tmp_path / "run/user/7"
+    shared.parent.mkdir(parents=True)
+    folder = notices._folder_of(7, str(tmp_path))
+    assert folder == str(shared), "free"
+    shared.mkdir()  # by the user who runs the tests, who is not number 7
+    assert notices._folder_of(7, str(tmp_path)) == str(shared), "no other place"
+    own.mkdir(parents=True)
+    assert notices._folder_of(7, str(tmp_path)) == f"{own}/ecoia"
+    assert notices._folder_of(os.geteuid(), str(tmp_path)).startswith(str(shared.parent))
+
+
+def test_doctor_is_told_of_a_folder_and_of_files_that_are_no_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "notices"
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(folder))
+    assert notices.problem() is None
+    OwnNotice(0)
+    assert notices.problem() is None
+    (folder / "1-2").write_text("nonsense", encoding="ascii")
+    (folder / "x").touch()
+    assert notices.problem() == f"2 file(s) in '{folder}' are no notices, e.g. '1-2'"
+    folder.chmod(0o777)
+    assert notices.problem() == f"'{folder}' belongs to another user or is open to others"
+
+
 # --- side effects on the program ---------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ LOST = {
     "clock-step": N_("changements d’heure ou mises en veille de la machine : la fenêtre garde sa durée"),
     "moved-between-threads": N_("exécutions commencées sur un fil et finies sur un autre"),
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
+    "claim-refused": N_("temps de processeur qu’un autre processus disait avoir enregistré, au-delà de ce qu’il a pu employer"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
     "mlflow-server-unmeasured": N_("serveurs de modèles MLflow qui n’ont pas pu être mesurés"),
     "host-load-unread": N_("lectures manquées de la charge de la machine, supposée constante"),

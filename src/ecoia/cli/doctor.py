@@ -94,6 +94,15 @@ def _meters(settings: Settings) -> Iterator[Check]:
         yield Check(state, found.component, f"{found.status}: {found.name}. {found.why}", found.remedy)
 
 
+def _claims(settings: Settings) -> Iterator[Check]:
+    from ecoia.processes import notices
+
+    problem = notices.problem()
+    if problem is not None:
+        what = f"{problem}: processes that measure cannot see what others of this user record, and may count it twice"
+        yield Check(State.BROKEN, "claims", what, "remove it; only files that this user's ecoia wrote belong there")
+
+
 def _idle(settings: Settings) -> Iterator[Check]:
     from ecoia import meters
     from ecoia.meters import idle_power
@@ -260,6 +269,7 @@ def _versions(settings: Settings) -> Iterator[Check]:
 
 _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "meters": _meters,
+    "claims": _claims,
     "idle": _idle,
     "settings": _settings,
     "zone": _impact,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import get_native_id
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ecoia import losses
 from ecoia.instrument.spans import Counters
 from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
@@ -100,7 +101,10 @@ class ThisProcess:
 
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
-        return drain_lost(self._spans.lost)
+        lost = drain_lost(self._spans.lost)
+        if self._descendants is not None and self._descendants.refused:
+            lost[losses.CLAIM_REFUSED], self._descendants.refused = self._descendants.refused, 0
+        return lost
 
     def _key_of(self, counters: Counters) -> RecordKey:
         label, run = counters.label, counters.run
