@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -18,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecoia.keeping.journal import Journal
-from ecoia.keeping.open_windows import adopt
+from ecoia.keeping.open_windows import adopt, kept_cpu_ns
 from ecoia.processes import families, notices, proc
 from ecoia.processes.families import Descendants, Family
 from ecoia.processes.notices import OwnNotice, notice_of, own_folder, sweep
 from ecoia.processes.proc import ProcessIdentity, ProcessSnapshot, read_process, read_trees
 from ecoia.semconv import KIND_SPAN
 from support.namespaces import in_namespaces, needs_namespaces
-from support.programs import BURN, recorded, run_python
+from support.programs import BURN, recorded, run_python, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's exact accounts are Linux's")
 
@@ -326,6 +327,26 @@ def test_records_missing_from_the_notice_of_a_killed_process_are_found_in_the_jo
     inner.process.wait()
     # Its sampler and its exit add a little. Had the record been missed, its CPU time would be added too.
     assert rest_ns <= below.advance() < rest_ns + written_ns
+
+
+def test_cpu_time_that_a_killed_process_kept_is_not_ours(home: Path, child: Callable[..., Child]) -> None:
+    """Neither before anybody waited for it, nor after, nor when its window is adopted."""
+    inner = child(MEASURING, env={**os.environ, "ECOIA_FLUSH_SECONDS": "3600"})
+    inner.ask("300")
+    process = read_process(inner.pid)
+    notice = notice_of(*identity(inner))
+    assert process is not None
+    assert notice is not None
+    wait_until(lambda: sum(kept_cpu_ns(notice.folder, notice.name).values()) > 250_000_000, 60)
+    below = Descendants()
+    os.kill(inner.pid, signal.SIGKILL)
+    wait_until(lambda: not getattr(read_process(inner.pid), "running", False), 60)
+    rest_ns = below.advance()
+    assert rest_ns < 250_000_000
+    inner.process.wait()
+    adopt(Journal(home))
+    assert rest_ns + below.advance() < 250_000_000
+    assert below.advance() == 0
 
 
 def test_a_folder_of_notices_that_others_can_write_to_is_not_used(

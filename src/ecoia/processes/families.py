@@ -154,7 +154,8 @@ class Family(ABC):
         for notice in sorted(self._just_final, key=lambda notice: notice.written_ns - notice.counted_ns):
             more_ns = min(max(notice.written_ns - notice.counted_ns, 0), room_ns)
             excess_ns = notice.written_ns - notice.counted_ns - more_ns
-            self.refused += excess_ns > _IMPLAUSIBLE_NS
+            # Members that ended before the first look are not counted, whatever they recorded.
+            self.refused += excess_ns > _IMPLAUSIBLE_NS and self._all_before_ns is not None
             notice.written_ns -= max(excess_ns, 0)
             room_ns -= more_ns
         self._just_final = []
@@ -325,13 +326,18 @@ class Family(ABC):
             while adopter is not None:
                 notice.above[adopter.identity] = None
                 adopter = self._members.get(adopter.adopter)
+            before = self._notices.get(member.identity)
             self._notices[member.identity] = notice
             if notice.measures(member.snapshot):
                 self._measuring.add(member.identity)
+            elif before is not None and before.complete:
+                notice.written_ns, notice.complete = before.written_ns, True
+            elif not notice.ended:  # killed, and not waited for yet, or another program by now
+                notice.written_ns, notice.complete = notice.all_written_ns(), True
         for identity, notice in self._notices.items():
             if not notice.final and not _holds(self._members, identity):
                 notice.final = True
-                last = read_notice(notice.path, None)
+                last = None if notice.complete else read_notice(notice.path, None)
                 if last is not None:
                     notice.written_ns = last.all_written_ns()
                 self._just_final.append(notice)

@@ -123,6 +123,7 @@ class Notice:
         folder: Folder of its journal, "" if it has not written yet.
         name: Name of its files in the journal.
         final: Whether it was read after the process ended.
+        complete: Whether ``written_ns`` holds what the process could not state, too.
         counted_ns: CPU time that the reader took as recorded at its last look.
 
     Raises:
@@ -136,6 +137,7 @@ class Notice:
 
     __slots__ = (
         "above",
+        "complete",
         "counted_ns",
         "day",
         "ended",
@@ -161,7 +163,7 @@ class Notice:
         self.above: dict[ProcessIdentity, None] = (
             {} if above == "-" else dict.fromkeys(identity_of(name) for name in above.split(","))
         )
-        self.final = False
+        self.final = self.complete = False
         self.counted_ns = 0
         if "/" in self.day + self.name or (self.folder and not os.path.isabs(self.folder)):  # noqa: PTH117 - pathlib costs the host
             raise ValueError("a file outside the journal")
