@@ -819,7 +819,7 @@ assert ecoia.flush(60)
 NO_METERS_YET = """
 import sys, threading, time, ecoia, ecoia.meters
 from ecoia.instrument.background import Background
-Background.DETECTION_GRACE_SECONDS = 0.01
+Background.EXIT_GRACE_SECONDS = 0.01
 found = threading.Event()
 def detect(*_, **__):
     found.wait(60)  # a machine so busy that the search does not end before the program does

@@ -18,6 +18,10 @@ else:
     Protocol = object  # making a ``typing.Protocol`` costs a measured program too much
 
 
+_NO_THREAD_LEFT = "can't start new thread"
+"""The interpreter's words where the system refuses a thread (limit of processes, memory)."""
+
+
 class Bell:
     """Wakes the one thread that waits for it. Uses a lock: waiting for ``threading.Event`` costs several times as much."""
 
@@ -76,13 +80,19 @@ class Background:
 
     If no thread can be started (the host has used up its threads), what is known without one is recorded at ``flush`` and
     ``stop``, and each of these tries to start the thread again.
+
+    Raises:
+        RuntimeError: This interpreter allows no thread.
     """
 
-    DETECTION_GRACE_SECONDS = 2.0
+    EXIT_GRACE_SECONDS = 3.0
     """Longest time that a program waits at its end until its meters are found, so that it does not lose its energy."""
 
     BEGINNING_GRACE_SECONDS = 2.0
     """Longest time that it then waits until its records can be written at all, without energy."""
+
+    DETECTION_GRACE_SECONDS = 2.0
+    """Longest time that a fork waits until the meters are found."""
 
     PARKING_GRACE_SECONDS = 0.5
     """Longest time that a fork waits for the sampler to stop, which may be writing to a slow disk."""
@@ -106,6 +116,7 @@ class Background:
         self._failed = False  # measuring stopped by a fault of ours
         self._left_behind = False  # the program ended before the meters were found
         self._thread: Thread | None = None
+        self._refusal = ""  # why no thread was started
         self._alone = Lock()
         self.close_requested = 0
         self.close_done = 0
@@ -120,6 +131,8 @@ class Background:
         self._complain = complain
         self._lose = lose
         if not self._start():
+            if _NO_THREAD_LEFT not in self._refusal:  # a subinterpreter, or the shutdown of one: no place for records either
+                raise RuntimeError(self._refusal)
             self._lose(losses.NO_SAMPLER)
 
     @property
@@ -132,7 +145,8 @@ class Background:
         thread = Thread(target=self._run, name="ecoia-sampler", daemon=True)
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
+            self._refusal = str(error)
             return False
         self._thread = thread
         self._running = True
@@ -262,7 +276,7 @@ class Background:
             self._record_alone(self._why_without_energy(), last=True)
             return
         self.bell.ring()
-        if self.ready.wait(self.DETECTION_GRACE_SECONDS) or not self._leave_behind():
+        if self.ready.wait(self.EXIT_GRACE_SECONDS) or not self._leave_behind():
             thread = self._thread
             if thread is not None:
                 thread.join(max(self.exit_seconds, 0.1) + 0.9)
