@@ -31,7 +31,7 @@ LOST = {
     "host-load-unread": N_("lectures manquées de la charge de la machine, supposée constante"),
     "host-scope-taken": N_("processus sans énergie propre : un autre compte déjà toute la machine"),
     "unwritten-records": N_("enregistrements que le journal n’a pas pu écrire"),
-    "open-window-unkept": N_("secondes en cours qui n’ont pas pu être mises à l’abri d’un arrêt brutal"),
+    "open-window-unkept": N_("relevés dont la fenêtre n’a pas pu être mise à l’abri d’un arrêt brutal"),
     "ended-suddenly": N_("processus arrêtés brutalement : leurs deux dernières secondes au plus manquent"),
     "cpu-wraps-inferred": N_("lectures du processeur où le nombre de tours du compteur est déduit de la puissance précédente"),
     "ram-wraps-inferred": N_("lectures de la mémoire où le nombre de tours du compteur est déduit de la puissance précédente"),
