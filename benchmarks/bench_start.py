@@ -219,7 +219,7 @@ def exits(effort: Effort) -> Iterator[Line]:
     yield Line("exit, connection refused, wall", "ms", over(ends["refused"], ends["off"], 1e3), 100)
     yield Line(
         "exit of a script that ends before its meters are found, wall", "ms", over(ends["short"], ends["short_off"], 1e3),
-        note="it waits for its meters, at most 2 s, so as not to lose all that it measured",
+        note="it waits for its meters, at most 3 s, so as not to lose its energy",
     )  # fmt: skip
 
 

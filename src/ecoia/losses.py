@@ -24,6 +24,9 @@ MLFLOW_SERVER_UNMEASURED = "mlflow-server-unmeasured"
 
 # Following spans
 NO_SAMPLER = "no-sampler"
+METERS_NOT_FOUND = "meters-not-found"
+METERS_FAILED = "meters-failed"
+MEASURING_STOPPED = "measuring-stopped"
 STACK_FULL = "stack-full"
 POOL_NOT_FOLLOWED = "pool-not-followed"
 MOVED_BETWEEN_THREADS = "moved-between-threads"
@@ -44,7 +47,10 @@ HOST_SCOPE_TAKEN = "host-scope-taken"
 # Writing
 CLOCK_STEP = "clock-step"
 CLAIM_UNWRITTEN = "claim-unwritten"
+CLAIM_REFUSED = "claim-refused"
 UNWRITTEN_RECORDS = "unwritten-records"
+OPEN_WINDOW_UNKEPT = "open-window-unkept"
+ENDED_SUDDENLY = "ended-suddenly"
 
 LOSSES: tuple[str, ...] = tuple(
     cause

@@ -59,7 +59,8 @@ def requests_recorded(home: Path) -> tuple[int, int]:
     records = [record for record in recorded(home) if record.service == "scorer"]
     spans = sum(record.spans for record in records)
     assert sum(record.units_micro or 0 for record in records) == spans * 1_000_000
-    assert not any(record.lost for record in recorded(home))
+    lost = {cause for record in recorded(home) for cause in record.lost}
+    assert lost <= {"meters-not-found"}, "a worker replaced at once, on a busy machine, lacks energy and nothing else"
     return spans, len({record.pid for record in records})
 
 

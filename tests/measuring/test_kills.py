@@ -20,6 +20,7 @@ from ecoia.delivery.deliver import deliver
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import adopt, waiting
 from ecoia.records import Record, fold
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
 from support.namespaces import in_namespaces, needs_namespaces
@@ -33,8 +34,11 @@ KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 """Programs to kill; ``make soak`` asks for a thousand."""
 
 SEED = int(os.environ.get("SOAK_SEED", "20261125"))
-WINDOW_SECONDS = 0.5
-"""``flush_seconds`` is 0.2; a write takes time, and a busy machine schedules the sampler late."""
+FLUSH_SECONDS = 1.6
+"""A window is kept twice (at once and after a second) before it closes, so kills meet every step of both."""
+
+LOST_SECONDS = 2.0
+"""Most that a killed process loses. A busy machine may schedule the sampler late."""
 
 
 # --- kill -9 -----------------------------------------------------------------------------------------------------------
@@ -44,7 +48,7 @@ def killed_programs(folder: Path) -> list[dict[str, Any]]:
     """Kill ``KILLS`` programs at random moments, and return what each had reported."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).parents[1] / "support" / "kill_at_random.py"), str(folder), str(KILLS), str(SEED)],
-        env={**os.environ, "ECOIA_FLUSH_SECONDS": "0.2"},
+        env={**os.environ, "ECOIA_FLUSH_SECONDS": str(FLUSH_SECONDS)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stderr, done.returncode) == ("", 0)
@@ -62,15 +66,18 @@ def units_by_pid(records: list[Record]) -> Counter[int]:
 @pytest.mark.timing
 @pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings(*MLFLOW_WARNINGS)
-def test_programs_killed_at_any_moment_lose_at_most_a_window_and_the_rest_is_delivered_once(
+def test_programs_killed_at_any_moment_lose_at_most_two_seconds_and_the_rest_is_delivered_once(
     home: Path, tmp_path: Path, tracking_uri: str
 ) -> None:
     kills = killed_programs(tmp_path)
     assert len({kill["pid"] for kill in kills}) == KILLS
+    adopt(Journal(home))
+    assert waiting(home) == 0
 
     scan = Journal(home).scan()
     assert (scan.corrupt, scan.newer) == (0, 0)
     assert scan.torn <= KILLS
+    assert len({record.record_id for record in scan.records}) == len(scan.records), "nothing twice"
     written = units_by_pid(scan.records)
     ends: dict[int, int] = {}
     for record in scan.records:
@@ -80,9 +87,11 @@ def test_programs_killed_at_any_moment_lose_at_most_a_window_and_the_rest_is_del
         # Each thread may have ended a span that it had no time to report.
         assert kill["confirmed"] <= written[kill["pid"]] <= kill["done"] + 3
         lived_ns = kill["killed_utc_ns"] - kill["begin_utc_ns"]
-        if not kill["flushes"] and kill["begin_utc_ns"] and lived_ns > (WINDOW_SECONDS + 0.2) * 1e9:
+        if not kill["flushes"] and kill["begin_utc_ns"] and lived_ns > 0:
             lost_seconds.append((kill["killed_utc_ns"] - ends.get(kill["pid"], kill["begin_utc_ns"])) / 1e9)
-    assert statistics.median(lost_seconds) <= WINDOW_SECONDS, "a busy machine may be late, but not half of the time"
+    late = sum(seconds > LOST_SECONDS for seconds in lost_seconds)
+    assert late <= len(lost_seconds) / 10, "a busy machine may be late, but seldom"
+    assert statistics.median(lost_seconds) <= LOST_SECONDS / 2
 
     assert (
         run_python(
@@ -104,7 +113,8 @@ def test_programs_killed_at_any_moment_lose_at_most_a_window_and_the_rest_is_del
         f"\n{KILLS} kills, {sum(kill['afresh'] for kill in kills)} of new interpreters; {deliveries} deliveries killed"
         f"\nlines: {len(scan.records)} good, {scan.corrupt} corrupt, {scan.torn} torn"
         f"\nunits: {done} done, {sum(written.values())} recorded, {confirmed} confirmed by flush()"
-        f"\nwithout flush(): {statistics.median(lost_seconds):.2f} s lost (median), {max(lost_seconds):.2f} s (most)"
+        f"\nwithout flush(): {statistics.median(lost_seconds):.2f} s lost (median), {max(lost_seconds):.2f} s (most), "
+        f"{late} of {len(lost_seconds)} more than {LOST_SECONDS:g} s"
     )
 
 
@@ -161,6 +171,41 @@ def test_flushed_records_survive_a_sudden_end(home: Path, how: str) -> None:
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", status)
     assert spans_of(home)["a"] == 1
+
+
+KEPT = """
+import os, pathlib, signal, sys, time, ecoia
+with ecoia.track(service="a") as span: span.units(3)
+end = time.monotonic() + 60
+folder = os.path.join(os.environ["ECOIA_HOME"], "open")
+def kept():
+    return any(b'"service":"a"' in file.read_bytes() for file in pathlib.Path(folder).glob(f"{os.getpid()}-*"))
+while not kept():
+    assert time.monotonic() < end
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("how", SUDDEN)
+def test_the_open_window_survives_a_sudden_end(home: Path, how: str) -> None:
+    end, status = SUDDEN[how]
+    done = run_python(KEPT + end, ECOIA_FLUSH_SECONDS="3600")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", status)
+    assert recorded(home) == []
+    assert adopt(Journal(home)) >= 2
+    records = recorded(home)
+    assert [(each.spans, each.units_micro) for each in records if each.service == "a"] == [(1, 3_000_000)]
+    assert lost_of(records)["ended-suddenly"] == 1
+
+
+def test_the_next_process_takes_over_and_an_end_in_good_order_leaves_nothing_to_take(home: Path) -> None:
+    assert run_python(KEPT + "os._exit(0)", ECOIA_FLUSH_SECONDS="3600").returncode == 0
+    name = next((home / "open").iterdir()).name
+    taken = f"while os.path.exists(os.path.join(folder, {name!r})): time.sleep(0.01)"
+    assert run_python(KEPT + taken, ECOIA_FLUSH_SECONDS="3600").returncode == 0
+    assert spans_of(home)["a"] == 2
+    assert list((home / "open").iterdir()) == []
+    assert lost_of(recorded(home))["ended-suddenly"] == 1
 
 
 DAEMON = """

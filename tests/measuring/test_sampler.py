@@ -23,6 +23,7 @@ from ecoia.errors import SettingError
 from ecoia.instrument.background import Background
 from ecoia.instrument.engine import Engine
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import adopt
 from ecoia.measuring import host_share
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Look, RecordKey
@@ -34,6 +35,7 @@ from ecoia.records import Record, fold
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
 from ecoia.testing import FixedMeter, MemorySubject, StepMeter
+from support.namespaces import in_namespaces, needs_namespaces
 from support.programs import BURN, recorded, run_python, spans_of
 from support.settings import make_settings
 
@@ -573,6 +575,7 @@ with ecoia.track(service="a"):
 end = time.monotonic() + 20
 home = os.environ["ECOIA_HOME"]
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import adopt
 while not any(record.spans for record in Journal(home).scan().records):
     assert time.monotonic() < end
     time.sleep(0.01)
@@ -846,3 +849,108 @@ assert ecoia.flush(60)
     assert (done.returncode, done.stderr) == (0, "")
     assert spans_of(home)["a"] == 1
     assert total(recorded(home), "cpu")
+
+
+# --- what can be recorded where not everything can ---------------------------------------------------------------------
+
+NO_METERS_YET = """
+import sys, threading, time, ecoia, ecoia.meters
+from ecoia.instrument.background import Background
+Background.EXIT_GRACE_SECONDS = 0.01
+found = threading.Event()
+def detect(*_, **__):
+    found.wait(60)  # a machine so busy that the search does not end before the program does
+    return []
+ecoia.meters.detect = detect
+def work():
+    with ecoia.track(service="a") as span:
+        span.units(2)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+work()
+"""
+
+
+def test_a_program_that_ends_before_its_meters_are_found_leaves_all_but_its_energy(home: Path) -> None:
+    done = run_python(NO_METERS_YET)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    records = recorded(home)
+    assert [(each.spans, each.units_micro) for each in records if each.kind == KIND_SPAN] == [(2, 4_000_000)]
+    assert all(each.energy_microjoules[component] is None for each in records for component in COMPONENTS)
+    assert sum(each.cpu_ns for each in records) > 1_000_000
+    assert [each.lost for each in records if each.lost] == [{"meters-not-found": 1}]
+    assert list((home / "open").iterdir()) == []
+
+
+NO_THREADS = """
+import sys, threading, ecoia
+start = threading.Thread.start
+def refused(self):
+    raise RuntimeError("can't start new thread")
+def work():
+    with ecoia.track(service="a") as span: span.units(1)
+threading.Thread.start = refused
+work()
+assert ecoia.flush(60)
+work()
+if sys.argv[1] == "threads again":
+    threading.Thread.start = start
+    assert ecoia.flush(60)
+    work()
+    assert ecoia.flush(60)
+    work()
+"""
+
+
+@pytest.mark.parametrize("later", ["never", "threads again"])
+def test_a_host_without_a_thread_left_is_recorded_without_energy(home: Path, later: str) -> None:
+    done = run_python(NO_THREADS, later)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    records = recorded(home)
+    spans = [each for each in records if each.kind == KIND_SPAN]
+    assert (
+        sum(each.spans for each in spans) == sum(each.units_micro or 0 for each in spans) / 1e6 == (2 if later == "never" else 4)
+    )
+    assert spans[0].energy_microjoules == dict.fromkeys(COMPONENTS)
+    assert sum(each.lost.get("no-sampler", 0) for each in records) >= 1
+    with_energy = [each for each in spans if any(each.energy_microjoules.values())]
+    assert bool(with_energy) == (later == "threads again")
+    assert list((home / "open").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "cause"),
+    [("ecoia.meters.detect", "meters-failed"), ("ecoia.measuring.recorder.Recorder.step", "measuring-stopped")],
+)
+def test_a_fault_of_measuring_costs_the_energy_and_nothing_else(home: Path, broken: str, cause: str) -> None:
+    done = run_python(
+        "import ecoia, ecoia.meters, ecoia.measuring.recorder\n"
+        f"def fail(*_, **__): raise OSError('no luck')\n{broken} = fail\n"
+        "with ecoia.track(service='a') as span: span.units(1)\nprint(ecoia.flush(60))\n"
+        "with ecoia.track(service='a') as span: span.units(1)\n"
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert done.stderr.count("no luck") == 1
+    records = recorded(home)
+    assert sum(each.spans for each in records) == 2
+    assert sum(each.units_micro or 0 for each in records) == 2_000_000
+    assert sum(each.lost.get(cause, 0) for each in records) >= 1
+
+
+@needs_namespaces
+@pytest.mark.parametrize("mount", ["mount -t tmpfs none /proc", "mount --bind /dev/null /proc/meminfo"])
+def test_without_proc_or_the_size_of_memory_in_it_records_are_written(home: Path, mount: str) -> None:
+    program = "import ecoia\nwith ecoia.track(service='a') as span: span.units(1)\nassert ecoia.flush(60)"
+    done = in_namespaces("--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", program)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
+def test_a_process_killed_before_its_first_reading_is_counted(home: Path) -> None:
+    done = run_python(NO_METERS_YET + "import os, signal\nfrom ecoia.instrument.engine import engine\n"
+                      "assert engine.background.begun.wait(60)\nos.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    assert done.returncode == -9
+    assert adopt(Journal(home)) == 1
+    (word,) = recorded(home)
+    assert (word.kind, word.lost) == (KIND_OVERHEAD, {"ended-suddenly": 1})

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -17,13 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import adopt, kept_cpu_ns
 from ecoia.processes import families, notices, proc
 from ecoia.processes.families import Descendants, Family
 from ecoia.processes.notices import OwnNotice, notice_of, own_folder, sweep
 from ecoia.processes.proc import ProcessIdentity, ProcessSnapshot, read_process, read_trees
 from ecoia.semconv import KIND_SPAN
 from support.namespaces import in_namespaces, needs_namespaces
-from support.programs import BURN, recorded, run_python
+from support.programs import BURN, recorded, run_python, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's exact accounts are Linux's")
 
@@ -70,6 +73,7 @@ def check_conserved(home: Path, tmp_path: Path, program: str, *arguments: str) -
         check=False,
     )
     assert (done.stderr, done.returncode) == ("", 0)
+    adopt(Journal(home))  # what killed members had kept of their open windows
     used_ms = 1000 * json.loads(account.read_text(encoding="ascii"))
     last_ms = 60  # of the sampler thread after its last look: 5 to 12 ms on a machine with seven times as many programs as CPUs
     assert used_ms > 200
@@ -325,6 +329,26 @@ def test_records_missing_from_the_notice_of_a_killed_process_are_found_in_the_jo
     assert rest_ns <= below.advance() < rest_ns + written_ns
 
 
+def test_cpu_time_that_a_killed_process_kept_is_not_ours(home: Path, child: Callable[..., Child]) -> None:
+    """Neither before anybody waited for it, nor after, nor when its window is adopted."""
+    inner = child(MEASURING, env={**os.environ, "ECOIA_FLUSH_SECONDS": "3600"})
+    inner.ask("300")
+    process = read_process(inner.pid)
+    notice = notice_of(*identity(inner))
+    assert process is not None
+    assert notice is not None
+    wait_until(lambda: sum(kept_cpu_ns(notice.folder, notice.name).values()) > 250_000_000, 60)
+    below = Descendants()
+    os.kill(inner.pid, signal.SIGKILL)
+    wait_until(lambda: not getattr(read_process(inner.pid), "running", False), 60)
+    rest_ns = below.advance()
+    assert rest_ns < 250_000_000
+    inner.process.wait()
+    adopt(Journal(home))
+    assert rest_ns + below.advance() < 250_000_000
+    assert below.advance() == 0
+
+
 def test_a_folder_of_notices_that_others_can_write_to_is_not_used(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,10 +389,24 @@ def test_old_notices_of_ended_processes_are_swept_and_those_of_the_living_kept(
     old, reused, fresh = "4194305-7", f"{pid}-{int(start) - 1}", "4194305-8"
     for name in (old, reused, fresh):
         (folder / name).touch()
-    for name in (mine, old, reused):
-        os.utime(folder / name, (0, 0))
-    sweep()
+    for _ in range(2):  # the first sweep marks what it finds ended, as the processes above may not have read it yet
+        for name in (mine, old, reused):
+            os.utime(folder / name, (0, 0))
+        assert {file.name for file in folder.iterdir()} == {mine, old, reused, fresh}
+        sweep()
     assert {file.name for file in folder.iterdir()} == {mine, fresh}
+
+
+def test_a_sweep_of_a_full_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(tmp_path / "notices"))
+    monkeypatch.setattr(notices, "_MOST_SWEPT", 10)
+    OwnNotice(0)
+    folder = tmp_path / "notices"
+    for pid in range(25):
+        (folder / f"{4194305 + pid}-7").touch()
+        os.utime(folder / f"{4194305 + pid}-7", (0, 0))
+    sweep()
+    assert sum(not file.stat().st_mode & 0o200 for file in folder.iterdir()) == 10
 
 
 def test_a_notice_written_by_another_user_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -442,6 +480,140 @@ def test_the_notice_of_a_process_that_became_another_user_is_found(child: Callab
     shutil.rmtree(notices._folder_of(uid))
     assert notice is not None
     assert notice.since_ns == 7
+
+
+# --- forged notices ----------------------------------------------------------------------------------------------------
+
+HUGE = 10**18
+"""Nanoseconds: thirty years."""
+
+WORKING = f"""
+import sys
+{BURN}
+print("ready", flush=True)
+for line in sys.stdin:
+    burn(int(line))
+    print("ready", flush=True)
+"""
+
+
+def forge(
+    of: tuple[int, int], *, written: object = 0, ended: int = 0, since: object = 0, above: str = "-", to: str = "- -"
+) -> Path:
+    """Put a notice into this user's folder, as any of the user's processes can."""
+    folder = own_folder(make=True)
+    assert folder is not None
+    file = Path(folder, notices.file_name(*of))
+    file.write_text(f"{written} {ended} {since} 0 {above} - 0 {to}", encoding="ascii")
+    return file
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"since": HUGE},
+        {"since": -HUGE},
+        {"written": HUGE, "ended": 1},
+        {"written": -HUGE, "ended": 1},
+        {"since": 10**40},
+        {"written": "9" * 5000},
+        {"above": "1-1," * 10_000 + "x"},
+    ],
+    ids=[
+        "leaves much",
+        "leaves less than nothing",
+        "wrote much",
+        "wrote less than nothing",
+        "no number",
+        "too long",
+        "no process",
+    ],
+)
+def test_a_forged_claim_of_a_living_process_takes_nothing_from_others_and_adds_nothing(
+    child: Callable[..., Child], claim: dict[str, Any]
+) -> None:
+    forger, other = child(WORKING), child(WORKING)
+    below = Descendants()
+    file = forge(identity(forger), **claim)
+    below.advance()
+    try:
+        for _ in range(2):
+            other.ask("200")
+            assert 100_000_000 <= below.advance() < 500_000_000, "but for what the forger used itself"
+        forger.process.kill()
+        forger.process.wait()
+        below.advance()
+        other.ask("200")
+        assert 100_000_000 <= below.advance() < 500_000_000, "but for what the forger used itself"
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_claims_of_processes_that_never_were_take_nothing_from_others(child: Callable[..., Child]) -> None:
+    other = child(WORKING)
+    below = Descendants()
+    above = notices.file_name(*below._identity)
+    files = []
+    try:
+        for number in range(3):
+            files.append(forge((4_194_305 + number, 7), written=HUGE, above=above))
+            other.ask("100")
+            assert 50_000_000 <= below.advance() < 400_000_000, "of which a tick or two may be taken as theirs"
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+    assert below.refused == 3
+
+
+@pytest.mark.timeout(60)
+def test_a_notice_that_names_no_journal_holds_nobody_up(home: Path, tmp_path: Path, child: Callable[..., Child]) -> None:
+    day = tmp_path / "journal" / "2026-11-25"
+    day.mkdir(parents=True)
+    (tmp_path / "open").mkdir()
+    os.mkfifo(day / "fifo.jsonl")
+    os.mkfifo(tmp_path / "open" / "fifo.jsonl")
+    (day / "zero.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "open" / "zero.jsonl").symlink_to("/dev/zero")
+    with (day / "long.jsonl").open("wb") as file:
+        file.truncate(1 << 40)
+    below = Descendants()
+    for name in ("fifo.jsonl", "zero.jsonl", "long.jsonl"):
+        forger = child(WORKING)
+        notice = forge(identity(forger), to=f"{os.fsencode(tmp_path / 'journal').hex()} {name}")
+        below.advance()
+        forger.process.kill()
+        forger.process.wait()
+        below.advance()
+        notice.unlink()
+    folder, fields = os.fsencode(tmp_path / "journal").hex(), "0 0 0 0 - - 0"
+    for unsafe in (f"{folder} ../../x", f"{b'journal'.hex()} x", f"{b'a' * 3!r} x"):
+        with pytest.raises(ValueError, match=r"journal|hex"):
+            notices.Notice("", f"{fields} {unsafe}")
+
+
+def test_a_folder_that_another_user_took_is_replaced_by_one_that_nobody_else_can_take(tmp_path: Path) -> None:
+    shared, own = tmp_path / "dev/shm/ecoia-7", tmp_path / "run/user/7"
+    shared.parent.mkdir(parents=True)
+    folder = notices._folder_of(7, str(tmp_path))
+    assert folder == str(shared), "free"
+    shared.mkdir()  # by the user who runs the tests, who is not number 7
+    assert notices._folder_of(7, str(tmp_path)) == str(shared), "no other place"
+    own.mkdir(parents=True)
+    assert notices._folder_of(7, str(tmp_path)) == f"{own}/ecoia"
+    assert notices._folder_of(os.geteuid(), str(tmp_path)).startswith(str(shared.parent))
+
+
+def test_doctor_is_told_of_a_folder_and_of_files_that_are_no_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "notices"
+    monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(folder))
+    assert notices.problem() is None
+    OwnNotice(0)
+    assert notices.problem() is None
+    (folder / "1-2").write_text("nonsense", encoding="ascii")
+    (folder / "x").touch()
+    assert notices.problem() == f"2 file(s) in '{folder}' are no notices, e.g. '1-2'"
+    folder.chmod(0o777)
+    assert notices.problem() == f"'{folder}' belongs to another user or is open to others"
 
 
 # --- side effects on the program ---------------------------------------------------------------------------------------

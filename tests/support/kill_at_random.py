@@ -25,7 +25,7 @@ AT_ONCE = 8
 AFRESH = 10
 """One program in this many is a new interpreter."""
 
-LIFE_SECONDS = 2.0
+LIFE_SECONDS = 4.0
 """Longest life of a program."""
 
 

@@ -95,6 +95,15 @@ def _meters(settings: Settings) -> Iterator[Check]:
         yield Check(state, found.component, f"{found.status}: {found.name}. {found.why}", found.remedy)
 
 
+def _claims(settings: Settings) -> Iterator[Check]:
+    from ecoia.processes import notices
+
+    problem = notices.problem()
+    if problem is not None:
+        what = f"{problem}: processes that measure cannot see what others of this user record, and may count it twice"
+        yield Check(State.BROKEN, "claims", what, "remove it; only files that this user's ecoia wrote belong there")
+
+
 def _idle(settings: Settings) -> Iterator[Check]:
     from ecoia import meters
     from ecoia.meters import idle_power
@@ -182,6 +191,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.refused_days import RefusedDays
     from ecoia.keeping.file_system import examine
     from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+    from ecoia.keeping.open_windows import waiting
 
     home = Path(settings.home)
     if not (home / "home.json").exists():
@@ -214,6 +224,10 @@ def _journal(settings: Settings) -> Iterator[Check]:
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     for message in RefusedDays(home).messages():
         yield Check(State.BROKEN, "delivery", f"refused: {message}")
+    windows = waiting(home)
+    if windows:
+        what = f"{windows} window{'s' if windows > 1 else ''} of processes that ended suddenly, not in the journal yet"
+        yield Check(State.NOTE, "journal", what, "'ecoia journal' or 'ecoia deliver' takes them into it")
     with try_lock(home, HELPER_LOCK) as free:
         yield Check(State.OK, "helper", "not running (nothing to do, or delivery by hand)" if free else "running")
 
@@ -298,6 +312,7 @@ def _versions(settings: Settings) -> Iterator[Check]:
 
 _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "meters": _meters,
+    "claims": _claims,
     "idle": _idle,
     "settings": _settings,
     "zone": _impact,

@@ -11,7 +11,9 @@ import typer
 
 from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
 from ecoia.cli.refused_lines import refusals_as_json, refusals_as_text
+from ecoia.errors import JournalError
 from ecoia.keeping.journal import Entry, Journal, Scan
+from ecoia.keeping.open_windows import adopt
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, MISSING
 from ecoia.units import kwh
@@ -38,6 +40,10 @@ def journal(
     found = existing_journal(settings)
     if found is None:
         return
+    try:
+        adopt(found)
+    except JournalError as error:
+        say(f"not shown: a window of a process that ended suddenly: {error}")
     counts = Scan()
     zone = ZoneInfo(settings.timezone)
     if not as_json:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.keeping.journal import Journal, Scan
+from ecoia.keeping.open_windows import adopt
 from ecoia.methods import NOT_MEASURED
 from ecoia.records import Record
 
@@ -27,7 +28,7 @@ def any_alive(journal: Journal, names: Iterable[str]) -> bool:
 
 
 def close_abandoned(journal: Journal) -> int:
-    """Write the outcome ``abandoned`` for runs whose process died without an outcome.
+    """Write the outcome ``abandoned`` for runs whose process died without an outcome, after its open window was adopted.
 
     A killed process leaves spans and no outcome. The next reader of the journal adds the outcome, under an id derived from the
     run, so several readers add the same record and a second call adds nothing.
@@ -42,6 +43,7 @@ def close_abandoned(journal: Journal) -> int:
 
         close_abandoned(Journal(settings.home))  # 1
     """
+    adopt(journal)
     known_ids, open_runs = _open_runs(journal, None)
     dead = {process for process in {key.process for key in open_runs} if not _process_alive(journal, process)}
     if not dead:

@@ -16,6 +16,7 @@ from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.keeping.journal import Journal, journal_sizes
+from ecoia.keeping.open_windows import adopt
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
 
@@ -57,6 +58,7 @@ def deliver(
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     tell(READING, "")
+    adopt(journal)
     pack_closed(journal.folder)
     with delivery_lock(journal.home):
         final = not any_alive(journal, journal.files())

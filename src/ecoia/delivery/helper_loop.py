@@ -19,6 +19,7 @@ from ecoia.delivery.timed_delivery import deliver_in_time
 from ecoia.errors import EcoiaError
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal, journal_sizes
+from ecoia.keeping.open_windows import adopt
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 
@@ -124,6 +125,8 @@ class _Helper:
         while True:
             now = time.monotonic()
             whole = now >= self._next_full_look
+            if whole:
+                self._adopt()
             sizes = self._look(whole=whole)
             if whole:
                 self._next_full_look = now + self._flush_seconds
@@ -142,6 +145,13 @@ class _Helper:
                 self._log.end()
                 return
             time.sleep(self._poll_seconds)
+
+    def _adopt(self) -> None:
+        """Take into the journal what killed processes had kept of their open windows."""
+        try:
+            adopt(self._journal)
+        except EcoiaError as error:
+            self._log.say(str(error))
 
     def _send(self, *, alive: bool) -> None:
         cpu_seconds = _children_cpu_seconds()

@@ -112,7 +112,7 @@ class Engine:
             from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
 
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except (RuntimeError, ImportError):  # the interpreter is shutting down: no thread starts, and nothing is imported
+        except (RuntimeError, ImportError):  # a subinterpreter; or the interpreter is shutting down, and nothing is imported
             self.lost.append(losses.NO_SAMPLER)
             return
         atexit.register(self.background.stop)

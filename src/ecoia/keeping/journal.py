@@ -148,9 +148,9 @@ class Journal:
         """Return the bytes that the journal's files take on the disk."""
         return used_bytes(self.folder)
 
-    def writer(self) -> Writer:
-        """Return a writer with a file of its own."""
-        return Writer(self)
+    def writer(self, name: str | None = None) -> Writer:
+        """Return a writer with a file of its own, or with the file of this name, of a process that ended."""
+        return Writer(self, name)
 
     def files(self) -> list[str]:
         """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before."""

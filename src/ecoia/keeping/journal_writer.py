@@ -26,6 +26,10 @@ class Writer:
 
     A failed append raises ``JournalError`` and leaves untouched what was written before; the caller counts the loss.
 
+    Args:
+        journal: The journal.
+        name: Name of the file, of a process that ended; None for a new one.
+
     Attributes:
         name: Name of the file, the same on every day.
         position: (Journal file, its size in bytes) after the last append.
@@ -40,9 +44,9 @@ class Writer:
         >>> writer.close()
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, name: str | None = None) -> None:
         self._journal = journal
-        self.name = f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(journal.home)}.jsonl"
+        self.name = name or f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(journal.home)}.jsonl"
         self._file: LockableFile | None = None
         self._day = ""
         self._batches = 0

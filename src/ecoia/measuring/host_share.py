@@ -112,4 +112,12 @@ def busy_time_at_start(start: StartReadings) -> BusyTime:
     Args:
         start: The clocks and counters at the first span.
     """
-    return hardware.parse_stat(start.stat_line) if start.stat_line else hardware.host_busy_time()
+    return hardware.parse_stat(start.stat_line) if start.stat_line else busy_time_now()
+
+
+def busy_time_now() -> BusyTime:
+    """Return the host's busy time, or zero where it cannot be read (no ``/proc``)."""
+    try:
+        return hardware.host_busy_time()
+    except OSError:
+        return BusyTime(0, 0)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ecoia import losses
 from ecoia import meters as metering
 from ecoia import settings as configuration
-from ecoia.measuring.host_share import busy_time_at_start
+from ecoia.measuring.host_share import busy_time_at_start, busy_time_now
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.this_process import SpanSource, ThisProcess
-from ecoia.meters import hardware
+from ecoia.measuring.window import Window
+from ecoia.measuring.window_records import RecordBuilder, Reservation
+from ecoia.measuring.write_and_retry import RecordWriter
+from ecoia.meters import Meter, hardware
+from ecoia.semconv import COMPONENTS, KIND_OVERHEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
     from ecoia.instrument.background import Bell
     from ecoia.instrument.start import StartReadings
+    from ecoia.meters.hardware import ControlGroup
     from ecoia.processes.families import Descendants
     from ecoia.processes.notices import OwnNotice
 
@@ -69,23 +77,70 @@ class Sampler:
         start = handle.start_readings
         self._program = program
         self._handle = handle
+        self._settings = settings
+        self._since = (start.utc_ns, start.wall_ns, busy_time_at_start(start))
+        self._early_counters: dict[str, int] | None = start.counters
         self._subject = ThisProcess(program, start, f"ecoia-{os.urandom(8).hex()}", settings, handle.descendants)
-        group = hardware.control_group()
-        self._recorder = Recorder(
-            settings,
+        self._writer = RecordWriter(settings, program.complain, handle.notice)
+        self._recorder: Recorder | None = None
+        self._keep_first_word()
+
+    def _keep_first_word(self) -> None:
+        """Have it counted if the process dies before its first reading."""
+        utc_ns, wall_ns, _ = self._since
+        window = Window(utc_ns, wall_ns, 0)
+        window.add_energy(KIND_OVERHEAD, None, dict.fromkeys(COMPONENTS))
+        builder = RecordBuilder(self._settings, [], pid=self._handle.pid, context={})
+        self._writer.keep(builder.build_open(window, window.bounds(time.time_ns()), Reservation(0.0, False)))
+
+    def find_meters(self) -> None:
+        """Find the meters. Without any, spans, units and CPU time are recorded."""
+        self._subject.begin_thread()
+        try:
+            group = hardware.control_group()
+            pids = self._handle.descendants.pids
+            self._recorder = self._make_recorder(
+                metering.detect(self._settings, self._early_counters, pids=pids, group=group), group
+            )
+        except Exception as error:  # noqa: BLE001 - a system without /proc, or with an odd one
+            self._program.complain(f"no meter can be used, energy is missing: {type(error).__name__}: {error}")
+            self._recorder = self._make_recorder([])
+            self._recorder.window.lost[losses.METERS_FAILED] += 1
+        self._handle.start_readings.close_nvml()
+
+    def _make_recorder(self, meters: Sequence[Meter], group: ControlGroup | None = None) -> Recorder:
+        return Recorder(
+            self._settings,
             self._subject,
-            metering.detect(settings, start.counters, pids=handle.descendants.pids, group=group),
-            pid=handle.pid,
-            start=(start.utc_ns, start.wall_ns, busy_time_at_start(start)),
-            complain=program.complain,
-            notice=handle.notice,
+            meters,
+            pid=self._handle.pid,
+            start=self._since,
+            complain=self._program.complain,
             group=group,
+            writer=self._writer,
         )
-        start.close_nvml()
+
+    def record_in_this_thread(self, cause: str | None, *, last: bool) -> bool:
+        """See ``instrument.background.Sampling``."""
+        recorder = self._recorder
+        if cause is not None or recorder is None:
+            if recorder is not None:
+                self._recorder = None
+                recorder.close_window()  # what was read until now
+            recorder = self._make_recorder([])
+            recorder.window.lost[cause or losses.NO_SAMPLER] += 1
+            self._since = (time.time_ns(), time.perf_counter_ns(), busy_time_now())
+            self._early_counters = None  # they would count the time that was just recorded
+        if last:
+            return recorder.close()
+        recorder.read()
+        return recorder.close_window()
 
     def run(self) -> None:
         """Measure until the process ends or a fork begins."""
         handle, recorder = self._handle, self._recorder
+        if recorder is None:
+            return
         self._subject.begin_thread()
         while not (handle.stopping or handle.parked):
             self._program.follow()
@@ -106,13 +161,15 @@ class Sampler:
     @property
     def journal_file(self) -> tuple[Path, str] | None:
         """See ``Recorder.journal_file``."""
-        return self._recorder.journal_file
+        return self._writer.journal_file
 
     @property
     def joules_per_cpu_second(self) -> float | None:
         """See ``Recorder.joules_per_cpu_second``."""
-        return self._recorder.joules_per_cpu_second
+        return None if self._recorder is None else self._recorder.joules_per_cpu_second
 
     def let_go(self) -> None:
         """See ``Recorder.let_go``; called in a forked child."""
-        self._recorder.let_go()
+        if self._recorder is not None:
+            self._recorder.let_go()
+        self._writer.let_go()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from threading import get_native_id
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ecoia import losses
 from ecoia.instrument.spans import Counters
 from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
@@ -51,12 +53,14 @@ class ThisProcess:
         self._descendants = descendants
         self._process_cpu_ns = start.process_cpu_ns
         self._own_cpu_ns = 0
+        self._own_thread: int | None = None
         self._wall_ns = start.wall_ns
         self._readers: dict[int, ThreadReader] = {}
 
     def begin_thread(self) -> None:
         """Call this in a new sampler thread: the thread's CPU clock, which counts ecoia's own time, starts at zero."""
         self._own_cpu_ns = 0
+        self._own_thread = get_native_id()
 
     def look(self, wall_ns: int) -> Look:
         """See ``Subject.look``."""
@@ -74,7 +78,7 @@ class ThisProcess:
                 del self._readers[id(state)]
         # Read after the threads: a thread that works on meanwhile must not seem to have used more than the process.
         process_ns = time.process_time_ns()
-        own_ns = time.thread_time_ns()
+        own_ns = self._own_clock()
         self._drain_events(deltas)
         below_ns = self._descendants.advance() if self._descendants is not None else 0
         own_since_ns = own_ns - self._own_cpu_ns
@@ -88,9 +92,19 @@ class ThisProcess:
         self._process_cpu_ns, self._own_cpu_ns, self._wall_ns = process_ns, own_ns, wall_ns
         return look
 
+    def _own_clock(self) -> int:
+        """Return the CPU time of the sampler's thread, which another thread may ask for when that one is busy, or has ended."""
+        if self._own_thread == get_native_id():
+            return time.thread_time_ns()
+        clock_ns = None if self._own_thread is None else thread_clock_ns(self._own_thread)
+        return self._own_cpu_ns if clock_ns is None else clock_ns
+
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
-        return drain_lost(self._spans.lost)
+        lost = drain_lost(self._spans.lost)
+        if self._descendants is not None and self._descendants.refused:
+            lost[losses.CLAIM_REFUSED], self._descendants.refused = self._descendants.refused, 0
+        return lost
 
     def _key_of(self, counters: Counters) -> RecordKey:
         label, run = counters.label, counters.run
@@ -123,6 +137,15 @@ def drain_lost(causes: deque[str]) -> Counter[str]:
     while causes:
         lost[causes.popleft()] += 1
     return lost
+
+
+def thread_clock_ns(thread: int) -> int | None:
+    """Return the CPU time of a thread of this process by its id; None if it ended, or the system has no such clock."""
+    try:
+        # Linux's CPU clock of a thread. Unlike pthread_getcpuclockid, this is safe for a thread that died.
+        return time.clock_gettime_ns((~thread << 3) | 6)
+    except (OSError, AttributeError, OverflowError):
+        return None
 
 
 _NOTHING_READ = (0,) * 8
@@ -273,8 +296,5 @@ class ThreadReader:
         state = self.state
         if state.dead_cpu_ns >= 0:
             return state.dead_cpu_ns
-        try:
-            # Linux's CPU clock of a thread, by its id. Unlike pthread_getcpuclockid, this is safe for a thread that died.
-            return time.clock_gettime_ns((~state.tid << 3) | 6)
-        except (OSError, AttributeError, OverflowError):
-            return max(self._thread_cpu_ns, state.cpu_mark_ns)
+        clock_ns = thread_clock_ns(state.tid)
+        return max(self._thread_cpu_ns, state.cpu_mark_ns) if clock_ns is None else clock_ns

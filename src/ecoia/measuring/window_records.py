@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ecoia import losses
 from ecoia import meters as metering
 from ecoia.keeping.home_identity import instance_of
 from ecoia.measuring.subject import RecordKey
@@ -54,16 +54,35 @@ class RecordBuilder:
             end_utc_ns: When it ended.
             reservation: The reserved capacity when it ended.
         """
-        common = self._common_fields(window, end_utc_ns, reservation)
-        return [*self._of_spans(window, common), *self._of_other_kinds(window, common), *self._outcomes(window, common)]
+        common = self._common_fields(window, (window.start_utc_ns, end_utc_ns), reservation)
+        records = [*self._of_spans(window, common), *self._of_other_kinds(window, common, window.lost)]
+        for key, record in self._outcomes(window, common):
+            self._reported_failed[key] = window.deltas[key].last_failed
+            records.append(record)
+        return records
 
-    def _common_fields(self, window: Window, end_utc_ns: int, reservation: Reservation) -> dict[str, Any]:
+    def build_open(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> list[Record]:
+        """Build the records that stand for an open window if its process dies now. Changes nothing.
+
+        They have the ids of the records that ``build`` returns when the window ends, and count the sudden end as a loss.
+
+        Args:
+            window: The window.
+            bounds_utc_ns: Its start, and now.
+            reservation: The reserved capacity.
+        """
+        common = self._common_fields(window, bounds_utc_ns, reservation)
+        lost = {**window.lost, losses.ENDED_SUDDENLY: 1}
+        outcomes = [record for _, record in self._outcomes(window, common)]
+        return [*self._of_spans(window, common), *self._of_other_kinds(window, common, lost), *outcomes]
+
+    def _common_fields(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> dict[str, Any]:
         share = window.allocated / window.metered if window.metered else None
         return {
             "instance": self._instance,
             "pid": self._pid,
-            "start_utc_ns": window.start_utc_ns,
-            "end_utc_ns": end_utc_ns,
+            "start_utc_ns": bounds_utc_ns[0],
+            "end_utc_ns": bounds_utc_ns[1],
             "scope": self._settings.scope,
             "share_claimed": None if share is None else round(share, 6),
             "reserved_share": round(reservation.share, 6),
@@ -89,27 +108,26 @@ class RecordBuilder:
             records.append(self._record(window, common, KIND_SPAN, key, energy, **fields))
         return records
 
-    def _of_other_kinds(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+    def _of_other_kinds(self, window: Window, common: Mapping[str, Any], window_lost: Mapping[str, int]) -> list[Record]:
         records = []
         for (kind, key), energy in window.energy.items():
             if kind == KIND_SPAN:
                 continue
-            lost = dict(window.lost) if kind == KIND_OVERHEAD else {}
+            lost = dict(window_lost) if kind == KIND_OVERHEAD else {}
             # CPU time without a record would be recorded again by a process that measures above, so it is recorded even
             # if its energy is missing.
             if kind == KIND_IDLE or any(energy.values()) or window.cpu_ns[kind] or lost:
                 records.append(self._record(window, common, kind, key, energy, cpu_ns=window.cpu_ns[kind], lost=lost))
         return records
 
-    def _outcomes(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+    def _outcomes(self, window: Window, common: Mapping[str, Any]) -> list[tuple[RecordKey, Record]]:
         """Build the outcomes of runs: one record for each run, and another one if its outcome changes."""
         records = []
         no_energy: dict[str, int | None] = dict.fromkeys(COMPONENTS)
         for key, delta in window.deltas.items():
             if delta.ended and key.run_id is not None and self._reported_failed.get(key) is not delta.last_failed:
-                self._reported_failed[key] = delta.last_failed
                 outcome = "failed" if delta.last_failed else "ok"
-                records.append(self._record(window, common, KIND_OUTCOME, key, no_energy, outcome=outcome))
+                records.append((key, self._record(window, common, KIND_OUTCOME, key, no_energy, outcome=outcome)))
         return records
 
     def _record(
@@ -126,7 +144,7 @@ class RecordBuilder:
         else:
             service, phase = self._settings.service if kind == KIND_IDLE else None, None
         return Record(
-            record_id=_new_id(),
+            record_id=window.record_id(kind, key),
             kind=kind,
             service=service,
             phase=phase,
@@ -150,12 +168,6 @@ class RecordBuilder:
             else method
             for component, method in ((component, self._methods[component]) for component in COMPONENTS)
         }
-
-
-def _new_id() -> str:
-    """Return a random UUID (version 4). The module ``uuid`` costs every measured process 2 ms."""
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"
 
 
 def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from ecoia.keeping.destinations import register_target
 from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
+from ecoia.keeping.open_windows import OpenWindow, adopt
 from ecoia.records import Record
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 _HELPER_CHECK_SECONDS = 60.0
 _MAX_UNWRITTEN = 10_000
 """Records kept in memory while the journal cannot be written."""
+
+_MOST_ADOPTED = 20
+"""Windows of dead processes that a measured process adopts when it starts; more of them wait for the next one."""
 
 _SHORTEST_AWAIT_SECONDS = 1.0
 """With ``exit_seconds`` below this, the exit does not wait for a delivery."""
@@ -49,6 +54,7 @@ class RecordWriter:
         self._notice = notice
         self._journal: Journal | None = None
         self._writer: Writer | None = None
+        self._open_window: OpenWindow | None = None
         self._target_ids: dict[str, str] = {}
         self._unwritten: list[Record] = []
         self._next_helper_check = 0.0
@@ -76,6 +82,7 @@ class RecordWriter:
             self._complain(str(error))
             return False
         self._unwritten = []
+        self._clear(writer)
         self._update_notice(writer, waiting)
         if writer.unsynced is not None:
             self._complain(f"the journal's file system refuses fsync ({writer.unsynced.strerror}): a power cut may cost records")
@@ -90,6 +97,7 @@ class RecordWriter:
         if self._writer is None:
             self._journal = Journal(self._settings.home, max_bytes=round(self._settings.journal_max_mb * 1e6))
             self._writer = self._journal.writer()
+            self._open_window = OpenWindow(self._journal.home, self._writer.name)
             if self._notice is not None:
                 self._notice.writes_to(str(self._journal.folder), self._writer.name)
         return self._writer
@@ -106,6 +114,36 @@ class RecordWriter:
         day, _, _ = file.partition("/")
         if self._notice is not None and not self._notice.add(sum(record.cpu_ns for record in records), day, size_bytes):
             self.lost[losses.CLAIM_UNWRITTEN] += 1
+
+    # the open window
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Keep what is not in the journal yet where the death of this process cannot take it. A failure is counted.
+
+        Args:
+            records: Those of the open window, as ``RecordBuilder.build_open`` returns them.
+        """
+        try:
+            writer = self._open()
+            if self._open_window is not None:
+                self._open_window.keep(self._with_target_ids([*self._unwritten, *records]), writer.position)
+        except (JournalError, OSError):
+            self.lost[losses.OPEN_WINDOW_UNKEPT] += 1
+
+    def _clear(self, writer: Writer) -> None:
+        """Keep nothing more of what is in the journal. Do it before the notice says so, or its CPU time would seem kept too."""
+        if self._open_window is not None and not self._open_window.empty:
+            with suppress(OSError):  # a reader finds their ids in the journal
+                self._open_window.keep([], writer.position)
+
+    def adopt(self) -> None:
+        """Take into the journal what processes that ended suddenly have kept. A failure is logged, and left to the next one."""
+        try:
+            self._open()
+            if self._journal is not None:
+                adopt(self._journal, _MOST_ADOPTED)
+        except JournalError as error:
+            self._complain(str(error))
 
     # destinations
 
@@ -145,11 +183,17 @@ class RecordWriter:
             await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
 
     def end(self) -> None:
-        """State in the notice that nothing more will be recorded."""
+        """State that nothing more will be recorded. What could not be written is left to the next process."""
+        if self._unwritten:
+            self.keep([])
+        elif self._open_window is not None:
+            self._open_window.remove()
         if self._notice is not None:
             self._notice.end()
 
     def let_go(self) -> None:
-        """Close the journal's file; in a forked child the parent's, because its lock would outlive the parent."""
+        """Close the journal's files; in a forked child the parent's, because their locks would outlive the parent."""
         if self._writer is not None:
             self._writer.close()
+        if self._open_window is not None:
+            self._open_window.close()

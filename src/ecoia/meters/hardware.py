@@ -104,7 +104,10 @@ def host_memory_bytes() -> int:
         pass
     import psutil
 
-    return int(psutil.virtual_memory().total)
+    try:
+        return int(psutil.virtual_memory().total)
+    except (OSError, KeyError):  # no /proc/meminfo, or an empty one
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class ControlGroup(NamedTuple):

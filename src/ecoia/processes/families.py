@@ -35,6 +35,10 @@ _GRAIN_NS = 20_000_000
 """Two ticks of the kernel: it counts the CPU time of waited-for children in ticks, user and system time apart."""
 
 
+_IMPLAUSIBLE_NS = 1_000_000_000
+"""A claim that exceeds by more than this what a member can have used is no matter of late accounts."""
+
+
 class _Member:
     """A process of a family, as of the last look.
 
@@ -69,6 +73,7 @@ class Family(ABC):
         total_ns: CPU time of the family that no member records itself. Only its differences mean anything; it never
             decreases.
         has_measuring_member: Whether a member measured itself, at the last look or between it and the look before.
+        refused: How many members claimed after their end to have recorded far more than they can have used.
     """
 
     _keeps_orphans = True
@@ -80,7 +85,12 @@ class Family(ABC):
         self._settled_ns = 0  # CPU time in records of members that ended
         self._lost_ns = 0  # CPU time of members that ended without a living member above them
         self._measuring: set[ProcessIdentity] = set()
+        self._just_final: list[Notice] = []
+        self._all_before_ns: int | None = None  # of the last look
+        self._living_ns = 0  # CPU time that living members used since the last look
+        self._ended = 0  # members that ended since then
         self.has_measuring_member = False
+        self.refused = 0
         self.total_ns = 0
         self.total_ns = self._unrecorded_ns()
         self.has_measuring_member = bool(self._measuring)  # members that ended before the first look do not count
@@ -128,7 +138,28 @@ class Family(ABC):
         below: dict[int, list[_Member]] = {}
         for member in self._members.values():
             below.setdefault(member.adopter, []).append(member)
-        return self._all_ns(top_account_ns, below) - self._recorded_ns(below)
+        all_ns = self._all_ns(top_account_ns, below)
+        self._limit_last_claims(all_ns)
+        return all_ns - self._recorded_ns(below)
+
+    def _limit_last_claims(self, all_ns: int) -> None:
+        """Limit what ended members claim to have recorded since the last look to the CPU time that ended members used since then.
+
+        A living process cannot claim more than the kernel counts for it. Once it has ended, the kernel counts it together with
+        others, and its notice could state any number: the other members would seem to have used nothing.
+        """
+        room_ns = 0
+        if self._all_before_ns is not None:
+            room_ns = max(all_ns - self._all_before_ns - self._living_ns, 0) + _GRAIN_NS * (self._ended + len(self._just_final))
+        for notice in sorted(self._just_final, key=lambda notice: notice.written_ns - notice.counted_ns):
+            more_ns = min(max(notice.written_ns - notice.counted_ns, 0), room_ns)
+            excess_ns = notice.written_ns - notice.counted_ns - more_ns
+            # Members that ended before the first look are not counted, whatever they recorded.
+            self.refused += excess_ns > _IMPLAUSIBLE_NS and self._all_before_ns is not None
+            notice.written_ns -= max(excess_ns, 0)
+            room_ns -= more_ns
+        self._just_final = []
+        self._all_before_ns = all_ns
 
     def _all_ns(self, top_account_ns: int, below: dict[int, list[_Member]]) -> int:
         return top_account_ns + self._lost_ns + sum(_tree_ns(top, below) for top in below.get(0, ()))
@@ -140,9 +171,15 @@ class Family(ABC):
         for identity, notice in list(self._notices.items()):
             if identity in self._measuring:
                 member = self._members[identity[0]]
+                tree_ns = _tree_ns(member, below)
+                notice.counted_ns = tree_ns - min(notice.since_ns, tree_ns)
                 if not self._is_recorded_elsewhere(self._members.get(member.adopter)):
-                    recorded_ns += _tree_ns(member, below) - notice.since_ns
-            elif not notice.above.keys() & self._measuring:  # else it is in the sum of the member that measures above it
+                    recorded_ns += notice.counted_ns
+                continue
+            if identity in current:  # it stopped measuring, and lives
+                notice.written_ns = min(notice.written_ns, _tree_ns(self._members[identity[0]], below))
+            notice.counted_ns = notice.written_ns
+            if not notice.above.keys() & self._measuring:  # else it is in the sum of the member that measures above it
                 recorded_ns += notice.written_ns
                 if notice.final and not notice.above.keys() & current:
                     self._settled_ns += notice.written_ns
@@ -172,6 +209,12 @@ class Family(ABC):
                 pid = before[pid].adopter
             return pid
 
+        def has_ended_above(pid: int) -> bool:
+            while pid := before[pid].adopter:
+                if pid not in stayed:
+                    return True
+            return False
+
         self._members = {}
         for pid, snapshot in found.items():
             if pid in stayed:
@@ -179,6 +222,12 @@ class Family(ABC):
             else:
                 adopter, lost_ns = self._adopter_of(pid, snapshot, found), 0
             self._members[pid] = _Member(pid, snapshot, adopter, lost_ns)
+        self._ended = len(before) - len(stayed)
+        self._living_ns = sum(
+            member.snapshot.own_ns - (before[pid].snapshot.own_ns if pid in stayed else 0)
+            for pid, member in self._members.items()
+            if pid not in stayed or not has_ended_above(pid)
+        )  # without members below one that ended, which may have recorded them
         self._keep_time_of_ended([member for pid, member in before.items() if pid not in stayed], before, nearest_that_stayed)
         self._read_notices_of_members()
 
@@ -277,15 +326,21 @@ class Family(ABC):
             while adopter is not None:
                 notice.above[adopter.identity] = None
                 adopter = self._members.get(adopter.adopter)
+            before = self._notices.get(member.identity)
             self._notices[member.identity] = notice
             if notice.measures(member.snapshot):
                 self._measuring.add(member.identity)
+            elif before is not None and before.complete:
+                notice.written_ns, notice.complete = before.written_ns, True
+            elif not notice.ended:  # killed, and not waited for yet, or another program by now
+                notice.written_ns, notice.complete = notice.all_written_ns(), True
         for identity, notice in self._notices.items():
             if not notice.final and not _holds(self._members, identity):
                 notice.final = True
-                last = read_notice(notice.path, None)
+                last = None if notice.complete else read_notice(notice.path, None)
                 if last is not None:
                     notice.written_ns = last.all_written_ns()
+                self._just_final.append(notice)
                 self._unrelated.add(notices.file_name(*identity))
 
 

@@ -12,13 +12,26 @@ ancestors (ns), ``ProcessSnapshot.image``, ancestors, day and size of the last w
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from ecoia.processes import proc
 from ecoia.processes.proc import ProcessIdentity, ProcessSnapshot, ancestors_of, listed_pid, names_in, read_file, read_process
 
-_SWEEP_SECONDS = 600.0
-"""Age at which the notice of an ended process is deleted: by then, the processes above it have read it."""
+_SWEEP_SECONDS = 60.0
+"""Time after which the notice of a process that was found ended is deleted: by then, the processes above it have read it."""
+
+_TOO_GREAT = 1 << 62
+"""Above every CPU time in ns and size in bytes."""
+
+_MOST_UNSTATED_BYTES = 64 << 20
+"""Most bytes of journal that a process can have written without stating them in its notice: a window or two."""
+
+_WRITABLE, _FOUND_ENDED = 0o200, 0o400
+"""Permissions of a notice. Its process was found ended at the file's time if the file is not writable."""
+
+_MOST_SWEPT = 200
+"""Old notices that one process looks at, so that a full folder does not hold it up."""
 
 
 class OwnNotice:
@@ -110,6 +123,11 @@ class Notice:
         folder: Folder of its journal, "" if it has not written yet.
         name: Name of its files in the journal.
         final: Whether it was read after the process ended.
+        complete: Whether ``written_ns`` holds what the process could not state, too.
+        counted_ns: CPU time that the reader took as recorded at its last look.
+
+    Raises:
+        ValueError: The text is no notice, or has a value that no process writes.
 
     Example:
         >>> notice = Notice("4242-1000", "5000000 0 70000000 0 4200-900 2026-11-25 812 - -")
@@ -117,43 +135,80 @@ class Notice:
         (5000000, 70000000, [(4200, 900)])
     """
 
-    __slots__ = ("above", "day", "ended", "final", "folder", "image", "name", "path", "since_ns", "size_bytes", "written_ns")
+    __slots__ = (
+        "above",
+        "complete",
+        "counted_ns",
+        "day",
+        "ended",
+        "final",
+        "folder",
+        "image",
+        "name",
+        "path",
+        "since_ns",
+        "size_bytes",
+        "written_ns",
+    )
 
     def __init__(self, path: str, text: str) -> None:
         written, ended, since, image, above, self.day, size_bytes, folder, self.name = text.split()
-        self.size_bytes = int(size_bytes)
+        self.size_bytes = _number(size_bytes)
         self.folder = "" if folder == "-" else os.fsdecode(bytes.fromhex(folder))
         self.path = path
-        self.written_ns = int(written)
+        self.written_ns = _number(written)
         self.ended = ended != "0"
-        self.since_ns = int(since)
-        self.image = int(image)
+        self.since_ns = _number(since)
+        self.image = _number(image)
         self.above: dict[ProcessIdentity, None] = (
             {} if above == "-" else dict.fromkeys(identity_of(name) for name in above.split(","))
         )
-        self.final = False
+        self.final = self.complete = False
+        self.counted_ns = 0
+        if "/" in self.day + self.name or (self.folder and not os.path.isabs(self.folder)):  # noqa: PTH117 - pathlib costs the host
+            raise ValueError("a file outside the journal")
 
     def measures(self, process: ProcessSnapshot) -> bool:
         """Return whether the process still measures: it lives, and it is still the program that wrote the notice."""
         return process.running and not self.ended and (not self.image or not process.image or self.image == process.image)
 
     def all_written_ns(self) -> int:
-        """Return the CPU time in records. Read from the journal those that a killed process had no time to state."""
+        """Return the CPU time in records, those included that a killed process had no time to state or to write.
+
+        The window that it kept is read first: whoever adopts it meanwhile writes the same records to the journal.
+        """
         from pathlib import Path
 
         from ecoia.keeping.journal import Scan, stream_file
+        from ecoia.keeping.open_windows import kept_cpu_ns
 
-        written: dict[str, int] = {}
+        written: dict[str, int] = kept_cpu_ns(self.folder, self.name) if self.folder else {}
         for day in names_in(self.folder):
             path = f"{self.folder}/{day}/{self.name}"
-            if self.day == "-" or day >= self.day:
-                offset = self.size_bytes if day == self.day else 0
+            offset = self.size_bytes if day == self.day else 0
+            if (self.day == "-" or day >= self.day) and _is_readable(path, offset):
                 try:
                     for entry in stream_file(Path(path), day, offset, Scan()):
                         written[entry.record.record_id] = entry.record.cpu_ns
                 except OSError:
                     continue  # not this process's day, archived meanwhile, or not readable by this user
         return self.written_ns + sum(written.values())
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < _TOO_GREAT:
+        raise ValueError("out of range")
+    return number
+
+
+def _is_readable(path: str, offset: int) -> bool:
+    """Return whether a path is a file with a bounded rest: a notice may name anything."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and 0 <= found.st_size - offset <= _MOST_UNSTATED_BYTES
 
 
 def file_name(pid: int, start: int) -> str:
@@ -179,7 +234,7 @@ def identity_of(name: str) -> ProcessIdentity:
 
 
 def own_folder(*, make: bool = False) -> str | None:
-    """Return the folder of this user's notices, the same in every process; None if missing or open to others.
+    """Return the folder of this user's notices, the same in every process; None if missing, open to others, or another user's.
 
     Args:
         make: Create it if it is missing.
@@ -202,12 +257,40 @@ def own_folder(*, make: bool = False) -> str | None:
 
 def _folder_of(uid: int, root: str = "") -> str:
     if proc.IS_LINUX and os.path.isdir(f"{root}/dev/shm"):  # noqa: PTH112, S108 - emptied at reboot; see own_folder
-        return f"{root}/dev/shm/ecoia-{uid}"  # noqa: S108 - idem
+        return _first_not_taken(uid, f"{root}/dev/shm/ecoia-{uid}", f"{root}/run/user/{uid}/ecoia")  # noqa: S108 - idem
     if os.name == "posix":
         return f"{root}/tmp/ecoia-{uid}"  # not TMPDIR, which may differ between processes that must meet  # noqa: S108
     import tempfile
 
     return f"{tempfile.gettempdir()}/ecoia-{uid}"
+
+
+def _first_not_taken(uid: int, shared: str, own: str) -> str:
+    """Return the folder where everybody may make one, unless another user took its name and the user has a place of its own."""
+    try:
+        taken = os.lstat(shared).st_uid != uid
+    except OSError:
+        return shared  # nobody has made it yet
+    return own if taken and os.path.isdir(own.rpartition("/")[0]) else shared  # noqa: PTH112 - pathlib costs the host
+
+
+def problem() -> str | None:
+    """Return why this user's notices cannot be used, or how many of them are no notices; None if all is well.
+
+    For ``ecoia doctor``: a process whose notice is not read is counted by the processes that measure above it, too.
+    """
+    uid = os.geteuid() if hasattr(os, "geteuid") else 0
+    folder = _folder_of(uid)
+    if own_folder() is None:
+        return f"'{folder}' belongs to another user or is open to others" if os.path.lexists(folder) else None
+    bad = []
+    for name in notice_names():
+        try:
+            identity_of(name)
+            bad += [name] if read_notice(f"{folder}/{name}", uid) is None and os.path.exists(f"{folder}/{name}") else []  # noqa: PTH110
+        except ValueError:
+            bad.append(name)
+    return f"{len(bad)} file(s) in '{folder}' are no notices, e.g. {sorted(bad)[0][:40]!r}" if bad else None
 
 
 def notice_names() -> frozenset[str]:
@@ -216,15 +299,29 @@ def notice_names() -> frozenset[str]:
 
 
 def sweep() -> None:
-    """Delete the notices of processes that ended long ago."""
+    """Delete the notices of processes that were found ended a while ago, and mark those that are found ended now."""
     folder = own_folder()
-    for name in names_in(folder):
+    names = names_in(folder)
+    examined = 0
+    first = os.getpid() % len(names) if names else 0  # where there are too many, each process takes others
+    for name in names[first:] + names[:first]:
+        path = f"{folder}/{name}"
+        if examined >= _MOST_SWEPT:
+            break
         try:
             pid, start = identity_of(name.removesuffix(".new"))
-            if time.time() - os.stat(f"{folder}/{name}").st_mtime > _SWEEP_SECONDS:  # noqa: PTH116 - pathlib costs the host
-                process = read_process(pid)
-                if process is None or process.start != start:
-                    os.unlink(f"{folder}/{name}")  # noqa: PTH108 - idem
+            found = os.stat(path)  # noqa: PTH116 - pathlib costs the host
+            if time.time() - found.st_mtime <= _SWEEP_SECONDS:
+                continue
+            examined += 1
+            process = read_process(pid)
+            if process is not None and process.start == start:
+                continue
+            if found.st_mode & _WRITABLE:
+                os.chmod(path, _FOUND_ENDED)  # noqa: PTH101 - idem
+                os.utime(path)
+                continue
+            os.unlink(path)  # noqa: PTH108 - idem
         except (OSError, ValueError):
             continue
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from ecoia import losses
 from ecoia import meters as metering
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
@@ -88,7 +89,10 @@ class OutsideSubject:
 
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
-        return drain_lost(engine.lost)
+        lost = drain_lost(engine.lost)
+        if self._processes.refused:
+            lost[losses.CLAIM_REFUSED], self._processes.refused = self._processes.refused, 0
+        return lost
 
 
 class OutsideMeasurement:
