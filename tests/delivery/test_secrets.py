@@ -16,8 +16,9 @@ from ecoia import settings
 from ecoia.cli.doctor import _tracking
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
+from ecoia.delivery.routes import find_routes
 from ecoia.errors import DeliveryError
-from ecoia.keeping.destinations import read_targets
+from ecoia.keeping.destinations import read_targets, register_target
 from ecoia.keeping.journal import Journal
 from support.mlflow_stores import MLFLOW_WARNINGS
 from support.programs import recorded, run_python
@@ -108,3 +109,30 @@ def test_every_form_is_measured_and_delivered_without_showing_its_secret(
     assert_clean("stdout", output)
     assert_clean("stderr", errors)
     walk(home)
+
+
+def test_the_helper_sends_where_the_whole_address_is_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "postgresql://mlflow:pl4nted/s3cret@db/ml?sslmode=require"
+    target = register_target(tmp_path, uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert find_routes(Journal(tmp_path), [target], None, by_hand=False).stores == {uri: {target}}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.replace("@db/", "@other/"))
+    assert find_routes(Journal(tmp_path), [target], None, by_hand=False).stores == {"postgresql://db/ml": {target}}
+
+
+def test_an_address_that_cannot_be_read_is_left_to_a_delivery_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = "https://mlflow:pl4nted/s3cret@mlflow.example"
+    target = register_target(tmp_path, uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # of this program; records of others may have the same public form
+    routes = find_routes(Journal(tmp_path), [target], None, by_hand=False)
+    assert routes.stores == {}
+    assert "percent-encode the password" in routes.nowhere[target]
+    assert find_routes(Journal(tmp_path), [target], uri, by_hand=True).stores == {uri: {target}}
+
+
+def test_a_program_waits_for_no_helper_that_could_not_send(tmp_path: Path) -> None:
+    program = "import ecoia\nwith ecoia.track(service='vadore'): pass\nassert ecoia.flush(60)"
+    variables = {"MLFLOW_TRACKING_URI": "https://mlflow:pl4nted/s3cret@mlflow.example", "ECOIA_DELIVERY": "helper"}
+    done = run_python(program, ECOIA_HOME=str(tmp_path / "home"), ECOIA_EXIT_SECONDS="3600", **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "home" / "delivery").exists()

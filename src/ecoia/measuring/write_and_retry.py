@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ecoia import losses
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import active_run
-from ecoia.keeping.destinations import register_target
+from ecoia.keeping.destinations import is_readable, public_uri, register_target
 from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
@@ -162,8 +162,12 @@ class RecordWriter:
             self._target_ids[uri] = register_target(self._journal.home, uri)
         return self._target_ids[uri]
 
+    def _has_destination(self) -> bool:
+        """Return whether there is anything for the helper: records with an unreadable URI are sent by hand only."""
+        return any(is_readable(public_uri(uri)) for uri in self._target_ids)
+
     def _start_helper(self) -> None:
-        if not self._target_ids or time.monotonic() < self._next_helper_check:
+        if not self._has_destination() or time.monotonic() < self._next_helper_check:
             return
         self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
         try:
@@ -176,7 +180,7 @@ class RecordWriter:
     def await_delivery(self) -> None:
         """Wait at most ``exit_seconds`` until the helper has sent the last records. Short waits are skipped."""
         settings = self._settings
-        if self._writer is None or not self._target_ids:
+        if self._writer is None or not self._has_destination():
             return
         if settings.delivery == "helper" and settings.exit_seconds >= _SHORTEST_AWAIT_SECONDS:
             file, size_bytes = self._writer.position
