@@ -1,8 +1,13 @@
 """From the journal to MLflow: the ledger's runs, and figures on the runs that people open.
 
 ======================  =====================================================================
-``deliver``             one delivery, by hand
-``helper_loop``         the helper's loop: deliver until nothing is left and no process lives
+``deliver``             one delivery
+``result``              what a delivery did, and the progress that it tells
+``timed_delivery``      a delivery in a process of its own, which is killed when its time is up
+``one_delivery``        that process
+``http_watch``          what the servers do that MLflow asks, for messages; an answer that does not end is ended
+``helper_loop``         the helper's loop: have delivered until nothing is left and no process lives
+``refused_days``        ledger days that another journal home owns
 ``sender``              one sending: ledger days first, then the runs whose figures changed
 ``backlog``             what the journal holds and what of it is not delivered yet
 ``cursors``             how far each journal file was delivered

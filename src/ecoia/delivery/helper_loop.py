@@ -30,6 +30,7 @@ _OUTLIVES_SECONDS = 300.0
 _LONGEST_RETRY_SECONDS = 300.0
 _WAITING_SECONDS = 5.0
 _LONGEST_WAITING_SECONDS = 60.0
+_MESSAGES_KEPT = 100
 _REST_PER_CPU_SECOND = 50.0
 """While measured processes live, deliveries take a fiftieth of one processor's time at most."""
 
@@ -226,6 +227,8 @@ class _Log:
 
     def say(self, message: str) -> None:
         """Print a message the first, tenth, hundredth ... time that it comes."""
+        if len(self._counts) >= _MESSAGES_KEPT:
+            self.end()
         count = self._counts[message] = self._counts.get(message, 0) + 1
         if count >= 10 * self._said.get(message, 0):
             self._print(message, count)

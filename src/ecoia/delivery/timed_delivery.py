@@ -96,13 +96,16 @@ class _Run:
         Raises:
             EcoiaError: as the delivery raised it.
         """
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", "ecoia.delivery.one_delivery", self._wanted],
-            env=explicit_environment(self._settings),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # so that what it starts is killed with it
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-P", "-m", "ecoia.delivery.one_delivery", self._wanted],
+                env=explicit_environment(self._settings),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # so that what it starts is killed with it
+            )
+        except OSError as error:
+            raise DeliveryError(f"no process can be started for the delivery ({error.strerror}): try again later") from error
         said: queue.Queue[bytes] = queue.Queue()
         reader = Thread(target=_read_lines, args=(process, said), daemon=True)
         reader.start()
@@ -110,7 +113,7 @@ class _Run:
             return self._follow(said, process)
         finally:
             _kill(process)
-            reader.join()
+            reader.join(_END_SECONDS)
 
     def _follow(self, said: queue.Queue[bytes], process: subprocess.Popen[bytes]) -> DeliveryResult | None:
         until = time.monotonic() + _READING_SECONDS
@@ -171,7 +174,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a disk that hangs holds it in the kernel
+        process.wait(_END_SECONDS)
     if process.stdin is not None:
         process.stdin.close()
 
