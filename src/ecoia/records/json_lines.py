@@ -16,7 +16,7 @@ from typing import Any
 from ecoia import limits
 from ecoia.records.field_rules import shown
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 _CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
 
 
@@ -100,7 +100,7 @@ def _check_characters(data: Any) -> None:
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            if _SURROGATE.search(each):
+            if re.search(_SURROGATE, each):
                 raise JsonError("a text holds half of a character")
         elif isinstance(each, dict):
             waiting += [*each, *each.values()]
