@@ -7,6 +7,7 @@
 #   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
 #   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service
 #                     under load (some twenty-five minutes in all)
+#   make fuzz         change inputs of every kind at random and feed them: 10 minutes, or FUZZ_SECONDS=N
 #   make docs         build the documentation as a site, in site/; a broken link fails
 #   make bench        measure the overhead, against targets and a named peer (a part of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
@@ -32,7 +33,7 @@ export UV_NO_PROGRESS := 1
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test mutate soak lint wheel-test docs bench lock clean system
+.PHONY: demo test mutate soak fuzz lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -62,6 +63,10 @@ mutate: $(VENV)/.stamp-dev
 soak: $(VENV)/.stamp-dev system
 	SOAK_KILLS=1000 SOAK_SPANS=10000000 SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_RATE=$${SOAK_RATE:-1000} $(BIN)/python -m pytest --capture=no \
 	  -k "killed_at_any_moment or does_not_grow" tests/measuring/test_kills.py tests/instrument/test_hosts.py tests/integrations/test_serving.py
+
+# An input that is a fault is kept in tests/fuzz/corpus, so that every later test tries it.
+fuzz: $(VENV)/.stamp-dev
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} nice $(BIN)/python -m pytest --capture=no tests/fuzz
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from typing import Any
 import bench_calls
 import bench_exact
 import bench_interval
+import bench_ledger
 import bench_report
 import bench_sampler
 import bench_serving
@@ -44,6 +45,7 @@ BENCHMARKS = {
     "flat": bench_sampler.flat,
     "exact": bench_exact.exact,
     "interval": bench_interval.interval,
+    "ledger": bench_ledger.ledger,
     "report": bench_report.report,
     "watch": bench_watch.watch,
     "serving": bench_serving.serving,

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import NamedTuple
 
 MIB = 1 << 20
 
@@ -35,11 +34,14 @@ LINE_BYTES = 16 * MIB
 
 
 # Artefacts and frozen inputs (gzip)
-class Unpacked(NamedTuple):
-    """How much a compressed file may hold."""
+class Unpacked:
+    """How much a compressed file may hold. A plain class, as measured processes load this module."""
 
-    text_bytes: int
-    lines: int
+    __slots__ = ("lines", "text_bytes")
+
+    def __init__(self, text_bytes: int, lines: int) -> None:
+        self.text_bytes = text_bytes
+        self.lines = lines
 
 
 DAY = Unpacked(512 * MIB, 500_000)

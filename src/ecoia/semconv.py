@@ -175,6 +175,8 @@ TAG_SIMULATED = "ecoia.simulated"
 TAG_RUN = "ecoia.run"
 TAG_OUTCOME = "ecoia.outcome"
 TAG_DIGEST = "ecoia.digest"
+TAG_NEXT_DIGEST = "ecoia.digest_next"
+TAG_SHORT = "ecoia.short_microjoules"
 TAG_STEP = "ecoia.step"
 TAG_SHARE_OF = "ecoia.share_of"
 

@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import pytest
 
+from ecoia import limits
 from ecoia.delivery.day_file import decode_day, digest, encode_day, merge_day, union
 from ecoia.errors import DeliveryError
-from ecoia.records import Record, Row, fold
+from ecoia.periods import HALF_HOUR_NS
+from ecoia.records import Record, RecordError, Row, check_row, fold
 from support.records import record
 
 # Two half-hours of one day, and the last one of the day before.
@@ -48,7 +50,13 @@ def test_a_day_file_is_json_lines_in_gzip_without_time_or_name() -> None:
     assert gzip.decompress(data) == text
     assert data[3:8] == bytes(5), "no flag, hence no name; no time"
     assert digest(rows) == hashlib.sha256(text).hexdigest()
-    assert decode_day(data) == rows
+
+
+def test_a_day_file_reads_back_with_the_digest_of_its_text() -> None:
+    rows = fold([named("é", cpu=5), named("b", HALF_PAST_TEN, cpu=6)])
+    found = decode_day(encode_day(rows))
+    assert (found.rows, found.refused, found.digest) == (rows, (), digest(rows))
+    assert decode_day(gzip.compress(b"")).rows == []
 
 
 def test_not_a_number_is_never_written() -> None:
@@ -58,16 +66,91 @@ def test_not_a_number_is_never_written() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no gzip", encode_day([{}])[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")],
-    ids=["empty", "no gzip", "cut", "no JSON", "no UTF-8"],
+    [b"no gzip", encode_day([{}])[:-9], gzip.compress(bytes(10**6)), gzip.compress(bytes(500)) * 3, gzip.compress(b"\n" * 11)],
+    ids=["no gzip", "cut", "bomb", "bomb in pieces", "lines"],
 )
-def test_what_is_no_day_file_is_an_error_with_its_reason(data: bytes) -> None:
-    if data == b"":
-        assert decode_day(gzip.compress(data)) == []
-        return
-    with pytest.raises(DeliveryError, match=r"^not a readable day file: .+") as caught:
+def test_what_is_no_day_file_is_an_error_with_its_reason(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DAY", limits.Unpacked(1000, 10))
+    with pytest.raises(DeliveryError, match=r"^not a readable day file: .+"):
         decode_day(data)
-    assert caught.value.__cause__ is not None
+
+
+LINES = {
+    "no JSON": (b"{", "is not JSON"),
+    "no UTF-8": (b"\xff", "not UTF-8"),
+    "no object": (b"5", "5 is no object"),
+    "too deep": (b"[" * 200_000 + b"]" * 200_000, "nested more than 32 levels"),
+    "too many digits": (b'{"half_hour_utc_ns":' + b"1" * 5000 + b"}", "a number has 5,000 characters"),
+    "blanks": (b" ", "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_that_gives_no_row_is_named_and_the_others_count(name: str) -> None:
+    line, problem = LINES[name]
+    good = fold([named("a", cpu=5), named("b", HALF_PAST_TEN, cpu=6)])
+    first, second = (encode_day([row]) for row in good)
+    found = decode_day(first + gzip.compress(line + b"\n") + second)
+    assert found.rows == good
+    ((number, told),) = found.refused
+    assert number == 2
+    assert problem in told
+
+
+HUGE = 10**400
+WRONG = {
+    **dict.fromkeys(("half_hour_utc_ns", "start_utc_ns", "end_utc_ns"), (None, -1, 1.5, "x", HUGE, True)),
+    **dict.fromkeys(("kind", "scope"), (None, "x", [[]], {})),
+    **dict.fromkeys(
+        ("service", "phase", "run_id", "endpoint", "model_version", "zone", "declared_source"), (1, [[]], {}, "\ud800")
+    ),
+    "instance": (None, 1, [[]], "\udfff"),
+    **dict.fromkeys(("spans", "cpu_ns"), (None, -1, 1.5, "x", HUGE, True, 1 << 62)),
+    **dict.fromkeys(("units_micro", "accepted_micro", "pid"), (-1, 1.5, "x", [[]], True)),
+    "simulated": (None, 1, "x"),
+    "outcome": ("x", 1, [[]]),
+    **dict.fromkeys(("devices", "shared_devices"), (None, "x", [1], {})),
+    "record_ids": (None, [], [1], "x", ["\ud800"]),
+    "quality": (None, {"f1": "x"}, {"f1": float("nan")}, {"f1": float("inf")}, {"f1": HUGE}, {"f1": True}),
+    "lost": (None, {"x": -1}, {"x": HUGE}, [[]]),
+    "tokens": (None, [1], [{}], [{"provider": "p", "model": [], "tokens_in": 1, "tokens_out": 1}]),
+    "method": (None, {}, "x", {"cpu": {"status": "guessed", "name": "x"}, "gpu": {}, "ram": {}}),
+    "energy_microjoules": (
+        None,
+        {},
+        {"cpu": -1, "gpu": None, "ram": None},
+        {"cpu": 1.5, "gpu": None, "ram": None},
+        {"cpu": HUGE, "gpu": None, "ram": None},
+        {"cpu": 1 << 62, "gpu": None, "ram": None},
+        {"cpu": True, "gpu": None, "ram": None},
+        {"cpu": 1, "gpu": None, "ram": None, "disk": "x"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_refused_by_its_field(name: str) -> None:
+    (row,) = fold([named("a", cpu=5)])
+    assert check_row(dict(row)) == row
+    for value in WRONG[name]:
+        with pytest.raises(RecordError, match=name):
+            check_row({**row, name: value})
+    with pytest.raises(RecordError, match=name):
+        check_row({field: value for field, value in row.items() if field != name})
+
+
+def test_every_field_of_a_row_has_a_wrong_value_above() -> None:
+    (row,) = fold([named("a", cpu=5)])
+    assert row.keys() == WRONG.keys()
+
+
+def test_a_row_that_leaves_its_half_hour_and_an_end_without_outcome_are_refused() -> None:
+    (row,) = fold([named("a", cpu=5)])
+    for change in ({"start_utc_ns": row["half_hour_utc_ns"] - 1}, {"end_utc_ns": row["half_hour_utc_ns"] + HALF_HOUR_NS + 1}):
+        with pytest.raises(RecordError, match="no interval"):
+            check_row({**row, **change})
+    with pytest.raises(RecordError, match="outcome"):
+        check_row({**row, "kind": "outcome"})
 
 
 # --- merging with the journal ----------------------------------------------------------------------------------------------

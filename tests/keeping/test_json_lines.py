@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import limits
-from ecoia.records.json_lines import JsonError, read_json, unpacked_lines
+from ecoia.records.json_lines import JsonError, read_json, unpacked_lines, unpacked_text
 
 plain = st.recursive(
     st.none()
@@ -67,6 +67,7 @@ def test_many_brackets_are_not_a_depth() -> None:
 def test_lines_are_unpacked_as_they_were_packed(lines: list[bytes], members: int) -> None:
     text = b"".join(line + b"\n" for line in lines)
     assert list(unpacked_lines(gzip.compress(text) * members, limits.DAY)) == lines * members
+    assert unpacked_text(gzip.compress(text) * members, limits.DAY) == text * members
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecoia.impact.ledger_gaps import known_microjoules
 from ecoia.report import FactorUsed, Quantity, TargetVerdict
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
@@ -78,6 +79,30 @@ class Summary(Phrases):
             for status in (*known, *(s for s in shares if s not in STATUSES))
             if self.report.totals.energy_components_microjoules
         ]
+
+    def ledger_shortfall(self) -> str:
+        """Say in one sentence how many days of the ledger are missing, and what they are worth as far as their runs tell."""
+        gaps = self.report.ledger_gaps
+        energy = self.energy(known_microjoules(gaps))
+        if all(gap.microjoules is None for gap in gaps):
+            energy = self.language.t("énergie inconnue")
+        elif any(gap.microjoules is None for gap in gaps):
+            energy = self.language.t("au moins %(energy)s", energy=energy)
+        if "ledger-incomplete" in self.report.notices:
+            return self.language.n(
+                "Registre incomplet : %(count)s jour y manque en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
+                "Registre incomplet : %(count)s jours y manquent en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
+                len(gaps),
+                energy=energy,
+            )
+        return self.language.n(
+            "Registre incomplet : %(count)s jour antérieur au trimestre y manque en tout ou en partie (%(energy)s), et "
+            "l’évolution est faussée.",
+            "Registre incomplet : %(count)s jours antérieurs au trimestre y manquent en tout ou en partie (%(energy)s), et "
+            "l’évolution est faussée.",
+            len(gaps),
+            energy=energy,
+        )
 
     def missing_components(self) -> str:
         """List the components that are missing for some service."""

@@ -73,7 +73,8 @@ def tables(report: QuarterlyReport) -> tuple[Table, ...]:
         report: The quarter's data.
 
     Returns:
-        Always the same tables in the same order, some of them without a line. Texts are cleaned of control characters and marks
+        Always the same tables in the same order, some of them without a line; where days of the ledger are missing, one more at
+        the end lists them. Texts are cleaned of control characters and marks
         of direction.
 
     Example:
@@ -81,4 +82,5 @@ def tables(report: QuarterlyReport) -> tuple[Table, ...]:
         142
     """
     report = clean(report)
-    return tuple(draw(report) for draw in _TABLES)
+    drawn = (*_TABLES, about.ledger_gaps) if report.ledger_gaps else _TABLES
+    return tuple(draw(report) for draw in drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ecoia.impact.doublecounting import ListedRefusal
+from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards import wording
 from ecoia_dashboards.tables.base import CODES, INTEGER, MOMENT, Column, Table, energy, moment, table
@@ -81,6 +82,20 @@ def notices(report: QuarterlyReport) -> Table:
     )
     codes = [*report.notices, *(["simulated"] if report.simulated else [])]
     return table("notices", N_("À savoir"), codes, *columns)
+
+
+def ledger_gaps(report: QuarterlyReport) -> Table:
+    """Tabulate days of the ledger that are not, or not wholly, in the figures."""
+    columns: tuple[Column[LedgerGap], ...] = (
+        Column("day", N_("Jour (UTC)"), lambda it: it.day),
+        Column("instance", N_("Machine"), lambda it: it.instance),
+        Column("reason", N_("Motif"), lambda it: it.reason, words=wording.GAPS),
+        *energy("missing", N_("Énergie manquante"), lambda it: it.microjoules),
+        Column("lines", N_("Lignes refusées"), lambda it: it.lines, INTEGER),
+        Column("run_id", N_("Envoi"), lambda it: it.run_id),
+        Column("why", N_("Détail"), lambda it: it.why, CODES),
+    )
+    return table("ledger_gaps", N_("Jours du registre qui manquent"), report.ledger_gaps, *columns)
 
 
 class _Loss(NamedTuple):

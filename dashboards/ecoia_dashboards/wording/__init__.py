@@ -11,7 +11,7 @@ from ecoia_dashboards.wording.losses import DOUBLES, LOST
 from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
-from ecoia_dashboards.wording.reasons import NOTICES, REASONS
+from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
 from ecoia_dashboards.wording.sources import (
     ASSUMPTIONS,
@@ -45,6 +45,7 @@ __all__ = [
     "EVALUATION_QUESTIONS",
     "FIGURES",
     "FILLS",
+    "GAPS",
     "INDICATORS",
     "INVENTORY_ITEMS",
     "KINDS",

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from ecoia_dashboards.wording.marking import N_
 
+GAPS = {
+    "missing": N_("données absentes"),
+    "altered": N_("données altérées"),
+    "unreadable": N_("données illisibles"),
+    "unfinished": N_("envoi inachevé"),
+    "refused-rows": N_("lignes refusées"),
+    "deleted": N_("jour supprimé"),
+    "newer": N_("écrit par une version plus récente d’ecoia"),
+    "partly-restored": N_("rétabli en partie seulement"),
+}
+"""Codes of ``LedgerGap.reason``: why a day of the ledger is not, or not wholly, in the figures."""
+
 REASONS = {
     "no-data": N_("aucune donnée"),
     "not-measured": N_("non mesuré"),
@@ -31,6 +43,13 @@ REASONS = {
 }
 
 NOTICES = {
+    "ledger-incomplete": N_(
+        "Le registre est incomplet : des jours de ce trimestre manquent en tout ou en partie, et les totaux sont trop bas."
+    ),
+    "ledger-history-incomplete": N_(
+        "Le registre est incomplet : des jours de trimestres antérieurs manquent en tout ou en partie, et "
+        "l’évolution est faussée."
+    ),
     "no-data": N_("Aucune donnée n’est enregistrée pour ce trimestre : tout ce qui suit est inconnu, et non pas nul."),
     "no-catalogue": N_(
         "Aucun catalogue n’est fourni : tous les services sont « non enregistrés » et la couverture est inconnue. "

@@ -13,11 +13,15 @@ def deliver(
     follow: Annotated[
         bool, typer.Option("--follow", help="Keep running until every measured process has ended (the background helper).")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read back every day that was delivered, not only those never read back.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Send pending records to MLflow.
 
-    Sending twice changes nothing. Records that cannot be sent stay in the journal, and the exit code is 1.
+    Sending twice changes nothing. A delivered day that was altered or is gone is written again from the journal.
+    Records that cannot be sent stay in the journal, and the exit code is 1.
 
     [dim]$ MLFLOW_TRACKING_URI=https://mlflow.example.org ecoia deliver[/dim]
     """
@@ -34,7 +38,7 @@ def deliver(
     found = existing_journal(settings)
     if found is None:
         return
-    result = deliver_once(found, settings)
+    result = deliver_once(found, settings, verify=verify)
     where = f" to {', '.join(result.targets)}" if result.targets else ""
     typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ecoia.cli.common import From, Home, Source, load_settings, replace_file, say
+from ecoia.cli.common import INCOMPLETE, From, Home, Source, load_settings, replace_file, say
 from ecoia.cli.reading import read_rows
 from ecoia.errors import EcoiaError
 
@@ -18,7 +18,7 @@ def export(
     source: From = Source.LEDGER,
     home: Home = None,
 ) -> None:
-    """Write everything recorded as Parquet, for tools of your own.
+    """Write everything recorded as Parquet, for tools of your own. The exit code is 3 if days of the ledger could not be read.
 
     Writes one file a quarter, quarter=2026Q4/rows.parquet, and replaces each as a whole. pandas, DuckDB and Spark read the
     folder.
@@ -28,7 +28,8 @@ def export(
     from ecoia.publishing.ledger_export import partitions
 
     settings = load_settings(home)
-    files = partitions(read_rows(settings, source), ZoneInfo(settings.timezone))
+    rows, gaps = read_rows(settings, source)
+    files = partitions(rows, ZoneInfo(settings.timezone))
     try:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,3 +41,5 @@ def export(
     others = {found.relative_to(folder).as_posix() for found in folder.glob("quarter=*/*.parquet")} - files.keys()
     if others:
         say(f"'{folder}' holds {', '.join(sorted(others))} from before, left as it is: tools that read the folder read it, too")
+    if gaps:
+        raise typer.Exit(INCOMPLETE)

@@ -29,6 +29,10 @@ Key = Annotated[
     Path | None, typer.Option("--key", metavar="PEM", help=f"Ed25519 private key to sign with; passphrase in {_PASSPHRASE}.")
 ]
 Formats = Annotated[str, typer.Option("--format", metavar="NAMES", help="Documents to freeze, e.g. html,pdf,xlsx.")]
+Incomplete = Annotated[
+    str | None,
+    typer.Option("--incomplete-ledger", metavar="REASON", help="Publish though ledger days are missing; the reason is printed."),
+]
 Lang = Annotated[Language, typer.Option("--lang", help="Language of the documents.")]
 
 
@@ -38,6 +42,7 @@ def publish(
     formats: Formats = DOCUMENTS,
     lang: Lang = Language.FR,
     key: Key = None,
+    incomplete: Incomplete = None,
     home: Home = None,
 ) -> None:
     """Freeze a finished quarter: figures, inputs, documents and seal.
@@ -55,7 +60,7 @@ def publish(
     if time.time_ns() < end_ns:
         last_day = utc_datetime(end_ns - 1).astimezone(timezone).date()
         raise PublicationError(f"{found} lasts until {last_day}: publish it when it is over; 'ecoia report' writes the draft")
-    publisher.publish(inputs, build(inputs, found, settings))
+    publisher.publish(inputs, build(inputs, found, settings, incomplete))
 
 
 class Publisher:
@@ -90,8 +95,15 @@ class Publisher:
             recalculation: The difference to what was published, for a quarter that is restated.
 
         Raises:
-            PublicationError: the quarter cannot be published, or a document cannot be written.
+            PublicationError: the quarter cannot be published, ledger days are missing and no reason is given, or a document
+                cannot be written.
         """
+        if report.ledger_gaps and not (report.incomplete_because or "").strip():
+            raise PublicationError(
+                f"{report.quarter} was not published: {len(report.ledger_gaps)} ledger days up to its end are in no figure, or "
+                "in part (named above). Repair them ('ecoia deliver --verify' where they were recorded), or give a reason, which "
+                "the publication prints: --incomplete-ledger REASON"
+            )
         from ecoia.publishing import publication
 
         frozen = publication.publish(

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import Source, counted_records, existing_journal, number, open_journal, say, tell_lines_not_read
 from ecoia.errors import JournalError, UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
 from ecoia.settings import Settings
+from ecoia.units import kwh
 
 if TYPE_CHECKING:
     from ecoia.impact.inputs import Inputs
+    from ecoia.impact.ledger_gaps import LedgerGap
     from ecoia.publishing.publication import Published
     from ecoia.records import Row
     from ecoia.report import QuarterlyReport
 
 _ALL_TIME_NS = 1 << 62
+_MOST_GAPS_TOLD, _MOST_LINES_TOLD = 10, 3
+_GAPS = {
+    "missing": "has no day file (records.jsonl.gz) that this machine can read",
+    "altered": "has a day file that is not the one delivered",
+    "unreadable": "has a day file that cannot be read",
+    "unfinished": "was not delivered whole",
+    "refused-rows": "has lines that are no rows",
+    "deleted": "was deleted",
+    "newer": "was written by a newer ecoia (upgrade ecoia here)",
+    "partly-restored": "was restored in part only",
+}
+"""What happened to a ledger day, after its name; by ``GAP_REASONS``."""
 
 
 def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
@@ -52,16 +67,41 @@ def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
     register = catalogue.load(settings.catalogue)  # before the rows, because it fails sooner
     in_use = factors.in_use(register.factors, settings.catalogue, zone)
-    return Inputs.of(read_rows(settings, source), register, in_use, settings), quarter
+    rows, gaps = read_rows(settings, source)
+    return Inputs.of(rows, register, in_use, settings, gaps), quarter
 
 
-def read_rows(settings: Settings, source: Source) -> list[Row]:
-    """Read every row that is recorded, in the organisation's ledger or in this machine's journal."""
-    return _journal_rows(settings) if source is Source.JOURNAL else _ledger_rows(settings)
+def read_rows(settings: Settings, source: Source) -> tuple[list[Row], tuple[LedgerGap, ...]]:
+    """Read every row that is recorded, in the organisation's ledger or in this machine's journal.
+
+    Returns:
+        The rows, and what the ledger holds beside them that could not be read; this is reported.
+    """
+    with _no_collection():
+        return (_journal_rows(settings), ()) if source is Source.JOURNAL else _ledger_rows(settings)
 
 
-def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyReport:
-    """Build the report of a quarter, with what was published of the quarters before it."""
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Look for no garbage in cycles while the block runs: among a million objects that stay, it costs as much as the work."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_because: str | None = None) -> QuarterlyReport:
+    """Build the report of a quarter, with what was published of the quarters before it.
+
+    Args:
+        inputs: What it is computed from.
+        quarter: The quarter.
+        settings: ``timezone`` and ``publications`` are used.
+        incomplete_because: Why it is published although days of the ledger are missing.
+    """
     from ecoia.report import build_report
 
     published, restatements = {}, []
@@ -71,16 +111,19 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings) -> QuarterlyRepo
 
             published[each.quarter] = published_micrograms(each.report())
             restatements += [bridge for bridge in [each.recalculation()] if bridge]
-    return build_report(
-        inputs.rows,
-        quarter,
-        settings=settings,
-        catalogue=inputs.catalogue,
-        factors=inputs.factors,
-        over=time.time_ns() >= quarter.bounds_ns(ZoneInfo(settings.timezone))[1],
-        published_micrograms=published,
-        restatements=restatements,
-    )
+    with _no_collection():
+        return build_report(
+            inputs.rows,
+            quarter,
+            settings=settings,
+            catalogue=inputs.catalogue,
+            factors=inputs.factors,
+            over=time.time_ns() >= quarter.bounds_ns(ZoneInfo(settings.timezone))[1],
+            published_micrograms=published,
+            restatements=restatements,
+            gaps=inputs.gaps,
+            incomplete_because=incomplete_because,
+        )
 
 
 def read_and_build(
@@ -130,7 +173,8 @@ def _journal_rows(settings: Settings) -> list[Row]:
     return merge_rows(row for rows in backlog.rows.values() for row in rows)
 
 
-def _ledger_rows(settings: Settings) -> list[Row]:
+def _ledger_rows(settings: Settings) -> tuple[list[Row], tuple[LedgerGap, ...]]:
+    from ecoia.delivery.ledger_cache import LedgerCache
     from ecoia.delivery.mlflow_ledger import MlflowLedger
     from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
     from ecoia.keeping.destinations import public_uri
@@ -140,14 +184,26 @@ def _ledger_rows(settings: Settings) -> list[Row]:
     store = MlflowStore(uri)
     if why:
         say(f"reading the ledger at {public_uri(store.uri)} ({why})")
-    ledger = MlflowLedger(store)
+    ledger = MlflowLedger(store, LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite"))
     rows = ledger.read_rows(0, _ALL_TIME_NS)
-    if not rows:
+    if not rows and not ledger.gaps:
         say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
-    if ledger.newer_days:
-        say(f"{ledger.newer_days} ledger days were written by a newer ecoia and are left out: upgrade ecoia")
+    _tell_gaps(ledger.gaps)
     _tell_pending(settings)
-    return rows
+    return rows, ledger.gaps
+
+
+def _tell_gaps(gaps: Sequence[LedgerGap]) -> None:
+    """Report what of the ledger is in no figure: each day with its run and what it is worth."""
+    for gap in gaps[:_MOST_GAPS_TOLD]:
+        worth = "an unknown energy" if gap.microjoules is None else f"{number(kwh(gap.microjoules))} kWh"
+        say(f"ledger run {gap.run_id}: {gap.day} of '{gap.instance}' {_GAPS[gap.reason]}; {worth} is in no figure")
+        for line in gap.why[:_MOST_LINES_TOLD]:
+            say(f"  {line}")
+    if len(gaps) > _MOST_GAPS_TOLD:
+        say(f"and {len(gaps) - _MOST_GAPS_TOLD} more ledger days that are in no figure")
+    if gaps:
+        say("'ecoia deliver --verify' on the machine that recorded a day writes it again from its journal")
 
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:

@@ -7,10 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecoia.cli.common import FAILED, From, Home, Language, QuarterText, Source, load_settings, print_table, progress, say
+from ecoia.cli.common import (
+    FAILED,
+    INCOMPLETE,
+    From,
+    Home,
+    Language,
+    QuarterText,
+    Source,
+    load_settings,
+    number,
+    print_table,
+    progress,
+    say,
+)
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
 from ecoia.cli.quantities import boundary_text, measure_cells
 from ecoia.cli.reading import chain_of, read_and_build
+from ecoia.units import kwh
 
 if TYPE_CHECKING:
     from ecoia.report import QuarterlyReport
@@ -28,7 +42,8 @@ def report(
 ) -> None:
     """Write the quarter's report: a page and its data.
 
-    Writes rapport-<quarter>.html, rapport-<quarter>.json and so on, by --format, and prints a short table.
+    Writes rapport-<quarter>.html, rapport-<quarter>.json and so on, by --format, and prints a short table. The exit code is 3 if
+    days of the ledger could not be read: the report is written, and names them.
 
     [dim]$ ecoia report --quarter 2026Q4 --format html,pdf,xlsx,json --out reports[/dim]
     """
@@ -44,6 +59,8 @@ def report(
         typer.echo(path)
     if failed:
         raise typer.Exit(FAILED)
+    if built.ledger_gaps:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _print_results(built: QuarterlyReport) -> None:
@@ -63,5 +80,11 @@ def _print_results(built: QuarterlyReport) -> None:
     if refused:
         many = f"{refused} claim{' was' if refused == 1 else 's were'}"
         say(f"{many} refused as counted already: 'doubles' and 'tokens' of the JSON, sections 6 and 7 of the page, list them")
+    if built.ledger_gaps:
+        from ecoia.impact.ledger_gaps import known_microjoules
+
+        days = "1 ledger day is" if len(built.ledger_gaps) == 1 else f"{len(built.ledger_gaps)} ledger days are"
+        missing = number(kwh(known_microjoules(built.ledger_gaps)))
+        say(f"{days} in no figure, or in part: totals up to {built.quarter} lack {missing} kWh or more (exit code {INCOMPLETE})")
     if built.lost:
         say("lost and counted: " + ", ".join(f"{cause} {count}" for cause, count in built.lost.items()))

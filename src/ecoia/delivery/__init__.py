@@ -14,7 +14,11 @@
 ``view_page``           the table and the page on such a run
 ``view_updates``        which runs show something new, and writing it there
 ``mlflow_store``        the connection to one MLflow store
-``mlflow_ledger``       ledger runs in it
+``mlflow_ledger``       ledger runs in it: written, and written again where they were altered
+``ledger_reader``       ledger runs in it: fetched, checked, and what is missing named
+``ledger_run``          what a ledger run says of itself
+``ledger_cache``        day files fetched before, kept on this machine
+``verified_days``       which delivered days were read back
 ``mlflow_runs``         runs in it that people open
 ======================  =====================================================================
 """

@@ -8,12 +8,31 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+from ecoia import limits
 from ecoia.errors import DeliveryError
 from ecoia.periods import half_hour_start, utc_day
-from ecoia.records import Record, Row, each_once, fold, merge_rows, split_by_half_hour
+from ecoia.records import Record, Row, check_row, each_once, fold, merge_rows, split_by_half_hour
+from ecoia.records.json_lines import JsonError, read_json, unpacked_text
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class DayFile:
+    """What a day file holds.
+
+    Attributes:
+        digest: SHA-256 of its text, in hexadecimal.
+        rows: Its rows.
+        refused: Number of the line, counted from 1, and what is wrong with it, for each line that gives no row.
+    """
+
+    digest: str
+    rows: list[Row]
+    refused: tuple[tuple[int, str], ...] = ()
 
 
 def encode_day(rows: Iterable[Row]) -> bytes:
@@ -23,28 +42,60 @@ def encode_day(rows: Iterable[Row]) -> bytes:
 
 def digest(rows: Iterable[Row]) -> str:
     """Return the SHA-256 of the day file's text, in hexadecimal."""
-    return hashlib.sha256(_lines(rows)).hexdigest()
+    return text_digest(_lines(rows))
+
+
+def text_digest(text: bytes) -> str:
+    """Return the SHA-256 of a day file's text, in hexadecimal."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def _lines(rows: Iterable[Row]) -> bytes:
-    text = (json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in rows)
-    return "".join(line + "\n" for line in text).encode()
+    return "".join(_encode(row) + "\n" for row in rows).encode()
 
 
-def decode_day(data: bytes) -> list[Row]:
-    """Read the rows of a day file.
+def day_text(data: bytes) -> bytes:
+    """Return the text of a day file.
 
     Raises:
-        DeliveryError: the data is cut short or is no day file.
+        DeliveryError: the data is cut short, is no gzip file, or gives more text than ``limits.DAY``.
+    """
+    try:
+        return unpacked_text(data, limits.DAY)
+    except JsonError as error:
+        raise DeliveryError(f"not a readable day file: {error}") from error
+
+
+def decode_day(data: bytes) -> DayFile:
+    """Read a day file. A line that gives no row is left out and named; the others count.
+
+    Raises:
+        DeliveryError: as ``day_text``, or it has more lines.
 
     Example::
 
-        decode_day(encode_day(rows)) == rows  # True
+        decode_day(encode_day(rows)).rows == rows  # True
     """
+    text = day_text(data)
+    if text.count(b"\n") > limits.DAY.lines:
+        raise DeliveryError(f"not a readable day file: it has more than {limits.DAY.lines:,} lines")
+    rows, refused = [], []
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if line:
+            try:
+                rows.append(_read_row(line))
+            except ValueError as error:
+                refused.append((number, str(error)))
+    return DayFile(text_digest(text), rows, tuple(refused))
+
+
+def _read_row(line: bytes) -> Row:
+    if len(line) > limits.LINE_BYTES:
+        raise ValueError(f"is longer than {limits.LINE_BYTES:,} bytes")
     try:
-        return [json.loads(line) for line in gzip.decompress(data).splitlines()]
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DeliveryError(f"not a readable day file: {error}") from error
+        return check_row(read_json(line))
+    except JsonError as error:
+        raise ValueError(f"is not JSON that a row has ({error})") from None
 
 
 def merge_day(existing: Sequence[Row], rows: Sequence[Row], records: Callable[[], Iterable[Record]]) -> list[Row]:

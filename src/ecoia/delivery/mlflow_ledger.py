@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ecoia import semconv
-from ecoia.delivery.day_file import decode_day, digest, encode_day, merge_day, union
+from ecoia.delivery.day_file import DayFile, digest, encode_day, merge_day, union
+from ecoia.delivery.ledger_cache import LedgerCache
+from ecoia.delivery.ledger_reader import energy_of, read_day, read_days
+from ecoia.delivery.ledger_run import LedgerRun
 from ecoia.delivery.mlflow_store import MlflowStore, at_step
-from ecoia.delivery.tags_and_metrics import digest_tag, energy_metrics, ledger_content_tags, ledger_day_tags, superseded_tags
+from ecoia.delivery.tags_and_metrics import (
+    digest_tag,
+    energy_metrics,
+    ledger_content_tags,
+    ledger_day_tags,
+    next_digest_tag,
+    superseded_tags,
+)
+from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.errors import DeliveryError, InstanceConflictError
+from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.keeping.destinations import public_text, public_uri
 from ecoia.periods import DAY_NS, utc_day, utc_ns
 from ecoia.records import Record, Row
 from ecoia.settings import is_slug
-
-_READ_ATTEMPTS = 4
+from ecoia.units import kwh
 
 
 class MlflowLedger:
@@ -27,40 +38,48 @@ class MlflowLedger:
 
     Args:
         store: The store.
+        cache: Where day files that were fetched from far away are kept; ``None``: nowhere.
+        verified: Which closed days were read back after their delivery; ``None``: what was delivered is not read back.
 
     Attributes:
-        newer_days: How many ledger days the last reading left out because a newer ecoia wrote them.
+        gaps: What the last reading could not put into its rows.
+        problems: What ``upsert_days`` found that somebody should read.
 
     Example::
 
         MlflowLedger(MlflowStore(None)).read_rows(0, time.time_ns())
     """
 
-    def __init__(self, store: MlflowStore) -> None:
+    def __init__(self, store: MlflowStore, cache: LedgerCache | None = None, verified: VerifiedDays | None = None) -> None:
         self._store = store
-        self.newer_days = 0
+        self._cache = cache
+        self._verified = verified
+        self.gaps: tuple[LedgerGap, ...] = ()
+        self.problems: list[str] = []
 
     def read_rows(self, start_utc_ns: int, end_utc_ns: int) -> list[Row]:
         """Read the rows whose half-hour starts in ``[start_utc_ns, end_utc_ns)``, of every instance.
 
-        Each record of an instance is in one row. Reading creates nothing: without a database or a ledger there are no rows.
+        Each record of an instance is in one row. Every row was checked, and comes from a day file with the digest that its run
+        names; ``gaps`` lists what could not be read. Reading creates nothing in the store: without a database or a ledger there
+        are no rows.
 
         Raises:
-            DeliveryError: the store cannot be reached, or a day file cannot be read.
+            DeliveryError: the store or its artifact store cannot be reached.
         """
-        self.newer_days = 0
+        self.gaps = ()
         if end_utc_ns <= start_utc_ns or not self._store.is_there():
             return []
         with self._store.reaching():
             experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
             if experiment is None:
                 return []
-            runs = self._store.search(experiment, *_days_between(utc_day(start_utc_ns), utc_day(end_utc_ns - 1)))
-            self.newer_days = sum(_is_newer(run) for run in runs)
-            ids = [run.info.run_id for run in runs if not _is_newer(run)]
-            with ThreadPoolExecutor(max_workers=8) as pool:
-                days = list(pool.map(self._day_rows, ids))
-        return [row for row in union(days) if start_utc_ns <= row["half_hour_utc_ns"] < end_utc_ns]
+            # Not by kind: a day whose tag was altered is a day.
+            days = _starts_between(utc_day(start_utc_ns), utc_day(end_utc_ns - 1))
+            runs = map(LedgerRun.of, self._store.each(experiment, *days, deleted=True))
+            found = read_days(self._store, runs, self._cache)
+        self.gaps = found.gaps
+        return [row for row in union(found.days) if start_utc_ns <= row["half_hour_utc_ns"] < end_utc_ns]
 
     def upsert_days(
         self,
@@ -97,7 +116,7 @@ class MlflowLedger:
                     conflicts[day] = _conflict(instance, day, owner, home_id)
                     continue
                 own = [run for run in runs if run.data.tags.get(semconv.TAG_HOME) == home_id]
-                if any(_is_newer(run) for run in own):
+                if any(LedgerRun.of(run).is_newer and run.data.tags.get(semconv.TAG_DIGEST) != digest(rows) for run in own):
                     raise DeliveryError(f"ledger day {day} of '{instance}' was written by a newer ecoia: upgrade ecoia here")
                 self._upsert_day(experiment, ledger_day_tags(instance, day, home_id), rows, own, records)
         return conflicts
@@ -105,8 +124,12 @@ class MlflowLedger:
     def _runs_by_day(self, experiment: str, instance: str, first_day: str, last_day: str) -> dict[str, list[Any]]:
         """Return an instance's ledger runs by day, each day's in the order of their start time and id."""
         runs: dict[str, list[Any]] = {}
-        of_instance = f"tags.`{semconv.TAG_INSTANCE}` = '{instance}'"
-        for run in self._store.search(experiment, *_days_between(first_day, last_day), of_instance):
+        conditions = (
+            f"tags.`{semconv.TAG_KIND}` = '{semconv.RUN_KIND_LEDGER}'",
+            *_starts_between(first_day, last_day),
+            f"tags.`{semconv.TAG_INSTANCE}` = '{instance}'",
+        )
+        for run in self._store.search(experiment, *conditions):
             runs.setdefault(run.data.tags.get(semconv.TAG_DAY, ""), []).append(run)
         return runs
 
@@ -119,49 +142,142 @@ class MlflowLedger:
         records: Callable[[], Iterable[Record]],
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
-        existing: list[Row] = []
-        if not runs:
-            name = f"{tags[semconv.TAG_INSTANCE]} {tags[semconv.TAG_DAY]}"
-            start_ms = _start_ms(tags[semconv.TAG_DAY])
-            run = self._store.client.create_run(experiment, start_time=start_ms, tags=tags, run_name=name)
-        else:
+        if len(runs) == 1 and self._says(runs[0], tags, rows) and self._reads_back(runs[0]):
+            return
+        held = [self._trusted(run) for run in runs]
+        merged = merge_day(union(each.rows for each in held if each), rows, records)
+        content = digest(merged)
+        if len(runs) == 1 and held[0] and held[0].digest == content and self._says(runs[0], tags, merged):
+            return  # the ledger holds more than the journal
+        short = self._short(tags, runs, held, merged)
+        if runs:
             run = runs[0]  # every later delivery finds the same one first
-            if len(runs) == 1 and _holds(run, rows):
-                return
-            existing = union(self._day_rows(one.info.run_id) for one in runs)
-        merged = merge_day(existing, rows, records)
-        if len(runs) != 1 or not _holds(run, merged):
-            self._write_day(run.info.run_id, tags, merged)
+            present = held[0].digest if held[0] else None
+            announced = {**next_digest_tag(content), **(digest_tag(present) if present else {})}
+            self._store.log(run.info.run_id, [], announced)
+        else:
+            run = self._store.client.create_run(
+                experiment,
+                start_time=_start_ms(tags[semconv.TAG_DAY]),
+                tags={**tags, **next_digest_tag(content)},
+                run_name=f"{tags[semconv.TAG_INSTANCE]} {tags[semconv.TAG_DAY]}",
+            )
+        self._write_day(run, {**tags, **short}, merged)
         for duplicate in runs[1:]:
             self._store.log(duplicate.info.run_id, [], superseded_tags())
 
-    def _write_day(self, run_id: str, tags: Mapping[str, str], rows: Sequence[Row]) -> None:
-        """Write a ledger run. The digest comes last: until it is there, the next delivery writes the day again."""
-        store = self._store
-        with tempfile.TemporaryDirectory(prefix="ecoia-") as folder:
-            path = Path(folder) / semconv.LEDGER_ARTIFACT
-            path.write_bytes(encode_day(rows))
-            store.client.log_artifact(run_id, str(path))
-        store.log(run_id, at_step(energy_metrics(rows), 0), {**tags, **ledger_content_tags(rows)})
+    def _says(self, run: Any, tags: Mapping[str, str], rows: Sequence[Row]) -> bool:
+        """Return whether a run says that it holds these rows: by its digest, its tags and its metrics."""
+        said, metrics = run.data.tags, run.data.metrics
+        return bool(
+            said.get(semconv.TAG_DIGEST) == digest(rows)
+            and all(said.get(name) == value for name, value in tags.items())
+            and all(math.isclose(metrics.get(name, math.nan), value) for name, value in energy_metrics(rows).items())
+        )
+
+    def _reads_back(self, run: Any) -> bool:
+        """Return whether a run's day file is the one that its digest names. A closed day is read once."""
+        run_id, tags = run.info.run_id, run.data.tags
+        expected, day = tags[semconv.TAG_DIGEST], tags[semconv.TAG_DAY]
+        if self._verified is None or self._verified.has(run_id, expected):
+            return True
+        try:
+            whole = bool(read_day(self._store, LedgerRun.of(run)).digest == expected)
+        except (FileNotFoundError, DeliveryError):
+            whole = False
+        except Exception as error:  # noqa: BLE001 - MLflow's or a storage client's: who may write need not be allowed to read
+            self._verified = None
+            self.problems.append(f"what was delivered cannot be read back, and is taken as whole ({_reason(error)})")
+            return True
+        if whole:
+            self._verified.note(run_id, day, expected)
+        else:
+            self.problems.append(f"ledger day {day} of '{tags[semconv.TAG_INSTANCE]}' was altered or gone: written again")
+        return whole
+
+    def _trusted(self, run: Any) -> DayFile | None:
+        """Return the day file of a run if it is one that was delivered."""
+        try:
+            return read_day(self._store, LedgerRun.of(run))
+        except (FileNotFoundError, DeliveryError):
+            return None
+
+    def _short(
+        self, tags: Mapping[str, str], runs: Sequence[Any], held: Sequence[DayFile | None], rows: Sequence[Row]
+    ) -> dict[str, str]:
+        """Return the tag that says what of an altered day could not be restored; nothing where all of it could.
+
+        Args:
+            tags: Tags that identify the day.
+            runs: Its runs.
+            held: Their day files, None for one that is gone or altered.
+            rows: The rows that are written.
+        """
+        if any(run.data.tags.get(semconv.TAG_DIGEST) == digest(rows) for run in runs):
+            return {}
+        found, worth = energy_of(rows), 0
+        for run, content in zip(map(LedgerRun.of, runs), held, strict=True):
+            if content is None:
+                worth = max(worth, run.microjoules or 0)
+            elif run.short_microjoules:
+                worth = max(worth, energy_of(content.rows) + run.short_microjoules)
+        if worth - found <= worth // 10**9:  # metrics are floats
+            return {}
+        self.problems.append(
+            f"ledger day {tags[semconv.TAG_DAY]} of '{tags[semconv.TAG_INSTANCE]}' was altered or gone, and the journal holds "
+            f"{kwh(found):.6g} of its {kwh(worth):.6g} kWh: reports name the rest as missing. Bring back the archived days of "
+            "the journal, then deliver"
+        )
+        return {semconv.TAG_SHORT: str(worth - found)}
+
+    def _write_day(self, run: Any, tags: Mapping[str, str], rows: Sequence[Row]) -> None:
+        """Write a ledger run whose next digest is announced already. Its digest comes last.
+
+        Until the digest is there, the next delivery writes the day again. Whoever reads meanwhile, or after a kill, knows the old
+        day file by the digest and the new one by the next digest.
+        """
+        store, run_id = self._store, run.info.run_id
+        self._upload(run, encode_day(rows))
+        cleared = {semconv.TAG_SHORT: "0"} if semconv.TAG_SHORT in run.data.tags else {}
+        store.log(run_id, at_step(energy_metrics(rows), 0), {**cleared, **tags, **ledger_content_tags(rows)})
         end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
         store.client.set_terminated(run_id, status="FINISHED", end_time=end_ms)
         store.log(run_id, [], digest_tag(digest(rows)))
 
-    def _day_rows(self, run_id: str) -> list[Row]:
-        """Read the rows of a ledger run; none if a kill came before its first upload."""
-        client = self._store.client
-        if not any(item.path == semconv.LEDGER_ARTIFACT for item in client.list_artifacts(run_id)):
-            return []
-        for attempt in range(_READ_ATTEMPTS):
-            with tempfile.TemporaryDirectory(prefix="ecoia-") as folder:
-                path = Path(client.download_artifacts(run_id, semconv.LEDGER_ARTIFACT, folder))
-                try:
-                    return decode_day(path.read_bytes())
-                except DeliveryError as error:
-                    if attempt == _READ_ATTEMPTS - 1:
-                        raise DeliveryError(f"ledger run {run_id}: {error}") from error
-            time.sleep(0.2 * 2**attempt)  # a local store copies in place, so another process may be writing it just now
-        raise AssertionError
+    def _upload(self, run: Any, data: bytes) -> None:
+        """Upload a day file.
+
+        Raises:
+            DeliveryError: the server has its clients write artifacts to their own disks, and this one cannot.
+        """
+        uri = run.info.artifact_uri
+        with tempfile.TemporaryDirectory(prefix="ecoia-") as folder:
+            path = Path(folder) / semconv.LEDGER_ARTIFACT
+            path.write_bytes(data)
+            try:
+                self._store.client.log_artifact(run.info.run_id, str(path))
+            except OSError as error:
+                if not self._store.keeps_artifacts_here(uri):
+                    raise
+                raise DeliveryError(_own_disk(self._store.uri, uri, f"and this machine cannot ({error.strerror})")) from error
+        if self._store.keeps_artifacts_here(uri):
+            warning = _own_disk(self._store.uri, uri, "so reports made on another machine lack these days")
+            if warning not in self.problems:
+                self.problems.append(warning)
+
+
+def _own_disk(tracking_uri: str, artifact_uri: str, consequence: str) -> str:
+    experiment = artifact_uri.rstrip("/").rsplit("/", 2)[0]  # without .../<run>/artifacts
+    return (
+        f"MLflow at '{public_uri(tracking_uri)}' has each client write artifacts to its own disk ('{experiment}'), "
+        f"{consequence}: "
+        "start the server with --serve-artifacts, or with a --default-artifact-root that every machine reaches, such as "
+        "s3://bucket. An experiment keeps the place that it was made with: rename 'ecoia/ledger', and deliver"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return public_text(" ".join(str(error).split()))[:200] or type(error).__name__
 
 
 def _conflict(instance: str, day: str, owner: str | None, home_id: str) -> InstanceConflictError:
@@ -172,26 +288,12 @@ def _conflict(instance: str, day: str, owner: str | None, home_id: str) -> Insta
     )
 
 
-def _holds(run: Any, rows: Sequence[Row]) -> bool:
-    """Return whether a ledger run holds exactly these rows."""
-    return bool(run.data.tags.get(semconv.TAG_DIGEST) == digest(rows))
-
-
-def _is_newer(run: Any) -> bool:
-    """Return whether a newer ecoia wrote a ledger run."""
-    schema = run.data.tags.get(semconv.TAG_SCHEMA, "")
-    return not schema.isdecimal() or int(schema) > semconv.SCHEMA_VERSION
-
-
 def _start_ms(day: str) -> int:
     """Return the start of a UTC day in milliseconds, the unit of MLflow's times."""
     return utc_ns(datetime.fromisoformat(day).replace(tzinfo=UTC)) // 1_000_000
 
 
-def _days_between(first_day: str, last_day: str) -> list[str]:
-    """Return search conditions for the ledger runs of some days. A ledger run starts when its day does."""
-    return [  # by start time, as MLflow compares tags for equality only
-        f"tags.`{semconv.TAG_KIND}` = '{semconv.RUN_KIND_LEDGER}'",
-        f"attributes.start_time >= {_start_ms(first_day)}",
-        f"attributes.start_time <= {_start_ms(last_day)}",
-    ]
+def _starts_between(first_day: str, last_day: str) -> tuple[str, str]:
+    """Return search conditions for the ledger runs of some days: a ledger run starts when its day does."""
+    # By start time, as MLflow compares tags for equality only.
+    return f"attributes.start_time >= {_start_ms(first_day)}", f"attributes.start_time <= {_start_ms(last_day)}"

@@ -14,10 +14,13 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
 from ecoia.keeping.destinations import public_text, public_uri, sqlite_file
@@ -33,8 +36,9 @@ ENVIRONMENT = {
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's error codes for a run or model that a store does not have."""
 
-_PAGE_RUNS = 1000
+_PAGE_RUNS = 500
 _TAG_MAX_CHARACTERS = 5000  # MLflow cuts silently at 8000
+_ABSENT = re.compile(r"\b404\b|No such (?:artifact|file)|NoSuchKey|Not ?Found", re.IGNORECASE)
 _METRIC_NAME = re.compile(r"[/\w.\- :]{1,250}")
 
 
@@ -194,21 +198,73 @@ class MlflowStore:
             experiment_id: From ``find_experiment``.
             conditions: In MLflow's filter language.
         """
-        found: dict[str, Any] = {}
+        # Page tokens are offsets, so a run can come twice when others are inserted meanwhile.
+        found = {run.info.run_id: run for run in self.each(experiment_id, *conditions)}
+        return sorted(found.values(), key=lambda run: (run.info.start_time, run.info.run_id))
+
+    def each(self, experiment_id: str, *conditions: str, deleted: bool = False) -> Iterator[Any]:
+        """Give the runs of an experiment that meet every condition, page by page; a run may come twice.
+
+        Args:
+            experiment_id: From ``find_experiment``.
+            conditions: In MLflow's filter language.
+            deleted: Whether deleted runs come, too.
+        """
+        from mlflow.entities import ViewType
+
         token = None
         while True:
             page = self.client.search_runs(
                 [experiment_id],
                 filter_string=" and ".join(conditions),
+                run_view_type=ViewType.ALL if deleted else ViewType.ACTIVE_ONLY,
                 max_results=_PAGE_RUNS,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            # Page tokens are offsets, so a run can come twice when others are inserted meanwhile.
-            found.update((run.info.run_id, run) for run in page)
+            yield from page
             token = page.token
             if not token:
-                return sorted(found.values(), key=lambda run: (run.info.start_time, run.info.run_id))
+                return
+
+    def keeps_artifacts_here(self, artifact_uri: str) -> bool:
+        """Return whether a server has its clients write artifacts to their own disks, so that others may not reach them."""
+        return self.uri.startswith("http") and local_path(artifact_uri) is not None
+
+    def read_artifact(self, run_id: str, artifact_uri: str, name: str, most_bytes: int) -> bytes:
+        """Read an artifact of a run. Neither the run nor a list of its artifacts is fetched for it.
+
+        Args:
+            run_id: The run.
+            artifact_uri: Where its artifacts are.
+            name: The artifact.
+            most_bytes: Its greatest size.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            OSError: it is no file, is larger, or this machine may not read it.
+            Exception: an error of MLflow or of a storage client.
+        """
+        folder = local_path(artifact_uri)
+        if folder is not None:
+            return _read_file(folder / name, most_bytes)
+        with tempfile.TemporaryDirectory(prefix="ecoia-") as target:
+            try:
+                return _read_file(Path(self._download(run_id, artifact_uri, name, target)), most_bytes)
+            except Exception as error:
+                if _is_absent(error):
+                    raise FileNotFoundError(name) from error
+                raise
+
+    def _download(self, run_id: str, artifact_uri: str, name: str, target: str) -> str:
+        import mlflow
+        import mlflow.artifacts
+
+        if mlflow.__version__.startswith("2."):
+            # There, downloading by URI would ask the server of this process's own tracking URI.
+            return str(self.client.download_artifacts(run_id, name, target))
+        uri = f"{artifact_uri.rstrip('/')}/{name}"
+        return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=self.uri))
 
     def get_run(self, run_id: str) -> Any:
         """Return a run; ``None`` if this store does not have it. A deleted run is returned, with its lifecycle stage."""
@@ -240,6 +296,47 @@ class MlflowStore:
                 tags=[RunTag(name, value.replace("\0", "")[:_TAG_MAX_CHARACTERS]) for name, value in tags.items()],
                 synchronous=True,
             )
+
+
+def local_path(artifact_uri: str) -> Path | None:
+    """Return the folder of artifacts that are files of this machine; None for any other place.
+
+    Example:
+        >>> local_path("file:///srv/mlruns/1").as_posix(), local_path("mlflow-artifacts:/1")
+        ('/srv/mlruns/1', None)
+    """
+    parts = urlsplit(artifact_uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(url2pathname(parts.path))
+    is_path = not parts.scheme or (os.name == "nt" and len(parts.scheme) == 1)  # a drive
+    return Path(artifact_uri) if is_path and artifact_uri else None
+
+
+def _read_file(path: Path, most_bytes: int) -> bytes:
+    if not path.is_file():  # a pipe would never end
+        if not path.exists():
+            raise FileNotFoundError(str(path))
+        raise OSError(f"'{path}' is no file")
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(f"'{path.name}' is larger than {most_bytes >> 20} MiB")
+    return data
+
+
+def _is_absent(error: BaseException | None) -> bool:
+    """Return whether an error of MLflow or of a storage client says that an artifact is not there."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+        if isinstance(response, dict):  # botocore
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if isinstance(error, FileNotFoundError) or status == 404 or getattr(error, "error_code", None) in NOT_THERE:
+            return True
+        if _ABSENT.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def at_step(metrics: Mapping[str, float], step: int) -> list[Point]:

@@ -12,6 +12,7 @@ from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.routes import Routes
+from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
 from ecoia.errors import DeliveryError, InstanceConflictError
 from ecoia.keeping.destinations import public_uri
@@ -78,14 +79,16 @@ class Sender:
         journal: The journal.
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views.
         backlog: The journal, folded.
+        verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
 
     Attributes:
         failed: Whether a store did not answer in the last sending.
         waiting: Whether a store waits for the end of the measured processes, because its schema has to be made first.
     """
 
-    def __init__(self, journal: Journal, settings: Settings, backlog: Backlog) -> None:
+    def __init__(self, journal: Journal, settings: Settings, backlog: Backlog, verified: VerifiedDays | None = None) -> None:
         self._journal = journal
+        self._verified = verified
         self._backlog = backlog
         self._views = ViewUpdates(journal.home, settings)
         self._stores: dict[str | None, MlflowStore] = {}
@@ -134,7 +137,7 @@ class Sender:
             )
             return
         store.prepare()
-        refused = self._send_days(store, uri, targets)
+        refused = self._send_days(store, uri, targets, tally)
         tally.conflicts += [str(error) for error in refused.values()]
         written = self._views.write(store, uri, self._accepted_rows(targets), final=final)
         self.failed |= written.failed
@@ -142,10 +145,12 @@ class Sender:
         tally.delivered += self._backlog.settle(targets, set(refused))
         tally.reached.append(public_uri(store.uri))
 
-    def _send_days(self, store: MlflowStore, uri: str | None, targets: set[str]) -> dict[InstanceDay, InstanceConflictError]:
+    def _send_days(
+        self, store: MlflowStore, uri: str | None, targets: set[str], tally: _Tally
+    ) -> dict[InstanceDay, InstanceConflictError]:
         """Write the changed days of some targets to the ledger. Returns the error of each day that it refused."""
         backlog = self._backlog
-        ledger = MlflowLedger(store)
+        ledger = MlflowLedger(store, verified=self._verified)
         changed = {key for key in backlog.changed if key.target in targets}
         refused: dict[InstanceDay, InstanceConflictError] = {}
         for instance in sorted({key.instance for key in changed}):
@@ -159,6 +164,9 @@ class Sender:
 
             for day, error in ledger.upsert_days(instance, self._journal.home_id, days, records).items():
                 refused[InstanceDay(instance, day)] = error
+        tally.problems += ledger.problems
+        if self._verified is not None:
+            self._verified.save()
         self._views.note_changed(uri, (row for key in changed for row in backlog.rows.get(key, [])))
         backlog.changed -= changed
         self._refused = (self._refused - {key.instance_day for key in changed}) | refused.keys()

@@ -46,6 +46,11 @@ def digest_tag(digest: str) -> dict[str, str]:
     return {semconv.TAG_DIGEST: digest}
 
 
+def next_digest_tag(digest: str) -> dict[str, str]:
+    """Return the tag that says which day file a ledger run is about to hold. Written first: readers accept either."""
+    return {semconv.TAG_NEXT_DIGEST: digest}
+
+
 def superseded_tags() -> dict[str, str]:
     """Return the tags of a ledger run whose rows were merged into an earlier run of the same day."""
     return {semconv.TAG_KIND: semconv.RUN_KIND_SUPERSEDED}

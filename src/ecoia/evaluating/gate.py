@@ -26,6 +26,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from ecoia import limits
 from ecoia.catalogue.error_widths import GSD
 from ecoia.errors import UsageError
 from ecoia.impact.change import log_ratio_variance
@@ -330,12 +331,12 @@ def read_budgets(path: Path) -> dict[ServicePhase, float]:
         UsageError: the file cannot be read or has mistakes; the message has one line a mistake, with key, value and remedy.
     """
     try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        data = tomllib.loads(limits.read_bytes(path, limits.SETTINGS_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(
             f"budgets '{path}' cannot be read ({error.strerror}): write the file, or name it with --budget"
         ) from error
-    except ValueError as error:  # not UTF-8, or not TOML: the message has the line
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML: the message has the line
         raise UsageError(f"budgets '{path}' is not readable as TOML in UTF-8: {error}") from error
     found: dict[ServicePhase, float] = {}
     problems = list(_read_services(data, found))
@@ -388,7 +389,7 @@ def read_baseline(path: Path) -> GateBaseline:
     """
     remedy = "keep one with 'ecoia check --save' where it is measured"
     try:
-        return TypeAdapter(GateBaseline).validate_json(path.read_bytes())
+        return TypeAdapter(GateBaseline).validate_json(limits.read_bytes(path, limits.PUBLISHED_FILE_BYTES))
     except FileNotFoundError as error:
         raise UsageError(f"no baseline '{path}' yet: {remedy}, or leave --against out") from error
     except OSError as error:

@@ -4,6 +4,7 @@
     catalogue/             the organisation's files, byte for byte, and nothing else that lies in their folder
     factors.jsonl.gz       the emission factors in use, for the zones that count
     rows/2026Q4.jsonl.gz   the ledger rows of each quarter, one JSON object a line, sorted
+    ledger-gaps.json       ledger days that are not among the rows, where there are any
 
 Equal inputs give equal bytes: they hold no time of writing, no machine's name and no order of reading.
 """
@@ -14,7 +15,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -22,9 +23,10 @@ from zoneinfo import ZoneInfo
 from ecoia import limits
 from ecoia.errors import PublicationError
 from ecoia.factors import FOLDER, Factor, FactorSet, files
+from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.periods import Quarter
-from ecoia.records import Row
+from ecoia.records import Row, check_row
 from ecoia.records.json_lines import read_json, unpacked_lines
 from ecoia.settings import Surroundings
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
 
 SETTINGS_FILE, CATALOGUE_FOLDER, FACTORS_FILE, ROWS_FOLDER = "settings.json", "catalogue", "factors.jsonl.gz", "rows"
+GAPS_FILE = "ledger-gaps.json"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Inputs:
         factors: Emission factors in use.
         settings: Zone, PUE and time zone.
         known_until_utc_ns: Until when records are known. Figures of a quarter that ends later are figures to date.
+        gaps: Ledger days that are not, or not wholly, among the rows.
     """
 
     rows: Sequence[Row]
@@ -60,11 +64,19 @@ class Inputs:
     factors: FactorSet
     settings: Surroundings
     known_until_utc_ns: int
+    gaps: tuple[LedgerGap, ...] = ()
 
     @classmethod
-    def of(cls, rows: Sequence[Row], catalogue: Catalogue, factors: FactorSet, settings: Surroundings) -> Inputs:
+    def of(
+        cls,
+        rows: Sequence[Row],
+        catalogue: Catalogue,
+        factors: FactorSet,
+        settings: Surroundings,
+        gaps: tuple[LedgerGap, ...] = (),
+    ) -> Inputs:
         """Build inputs that are known until their last record."""
-        return cls(rows, catalogue, factors, settings, last_utc_ns(rows))
+        return cls(rows, catalogue, factors, settings, last_utc_ns(rows), gaps)
 
 
 def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folder: Path | None) -> None:
@@ -101,6 +113,9 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
         if half_hour not in names:
             names[half_hour] = Quarter.of_instant(half_hour, zone)
         by_quarter.setdefault(names[half_hour], []).append(row)
+    if inputs.gaps:
+        gaps = [asdict(gap) for gap in inputs.gaps]
+        (folder / GAPS_FILE).write_text(json.dumps(gaps, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", errors="replace")
     (folder / ROWS_FOLDER).mkdir()
     for each in sorted(by_quarter):
         if each <= quarter:
@@ -134,14 +149,24 @@ def read_inputs(folder: Path) -> Inputs:
         said = read_json(limits.read_bytes(folder / SETTINGS_FILE, limits.SETTINGS_BYTES, follow_links=False))
         known_until = int(said.pop("known_until_utc_ns"))
         kept = KeptSettings(**said)
-        rows = [read_json(line) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)]
+        rows = [
+            check_row(read_json(line)) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)
+        ]
         factors = _factors(_read_lines(folder / FACTORS_FILE), kept.timezone)
+        gaps = _read_gaps(folder / GAPS_FILE)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise PublicationError(f"the inputs in '{folder}' cannot be read ({error}): 'ecoia verify' says what differs") from error
     from ecoia import catalogue
 
     files_kept = folder / CATALOGUE_FOLDER
-    return Inputs(rows, catalogue.load(files_kept if files_kept.is_dir() else None), factors, kept, known_until)
+    return Inputs(rows, catalogue.load(files_kept if files_kept.is_dir() else None), factors, kept, known_until, gaps)
+
+
+def _read_gaps(path: Path) -> tuple[LedgerGap, ...]:
+    if not path.exists():
+        return ()
+    listed = read_json(limits.read_bytes(path, limits.PUBLISHED_FILE_BYTES, follow_links=False))
+    return tuple(LedgerGap(**{**each, "why": tuple(each["why"])}) for each in listed)
 
 
 def _line(row: Row) -> str:

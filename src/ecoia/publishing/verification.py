@@ -104,7 +104,7 @@ def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, A
         if sha256(folder / path) != listed[path]:
             where = differing_section(folder / path, manifest) if path == REPORT_FILE else ""
             raise PublicationError(f"{folder / path} is not what was published{where}")
-    if empty := empty_folders_below(folder):
+    if empty := [path for path in empty_folders_below(folder) if path != DOCUMENTS_FOLDER]:  # publishing makes that one
         raise PublicationError(f"{folder / empty[0]} was not published: the empty folder was added since")
 
 
@@ -174,4 +174,6 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
         over=True,
         published_micrograms={quarter: dict(parts) for quarter, parts in figures["published_micrograms"].items()},
         restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
+        gaps=inputs.gaps,
+        incomplete_because=figures.get("incomplete_because"),
     )

@@ -7,6 +7,7 @@ A reader raises ``ValueError`` with what is wrong; the caller adds the field's n
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,11 +16,10 @@ from ecoia.methods import Method
 from ecoia.semconv import COMPONENTS, STATUSES
 from ecoia.units import from_micro, micro, split_integer
 
+ROW_INTEGER_LIMIT = 1 << 62
+"""Bound of every amount in a row, not included: half of what a signed 64-bit column holds, so two rows can be added."""
+
 _RULE = "ecoia.rule"
-
-MOST = 10**24
-"""Greatest number in a record. More is damage; and products of a few of them still fit into a float."""
-
 _values_by_component: Callable[[Any], tuple[Any, ...]] = operator.itemgetter(*COMPONENTS)
 
 
@@ -32,6 +32,7 @@ class InRow(NamedTuple):
         add: Add the value of a second row to the value of a first one. None: the first stays.
         tidy: Put the value of a finished row in order. None: it is in order.
         name: Name in the row. None: the name in the record.
+        check: Raise ``ValueError`` for a value that no row has. None: the value is checked as the rule reads it in the journal.
     """
 
     begin: Callable[[Any], Any] | None = None
@@ -39,6 +40,7 @@ class InRow(NamedTuple):
     add: Callable[[Any, Any], Any] | None = None
     tidy: Callable[[Any], Any] | None = None
     name: str | None = None
+    check: Callable[[Any], Any] | None = None
 
 
 class Rule(NamedTuple):
@@ -86,16 +88,14 @@ def rule_of(metadata: Mapping[str, Any]) -> Rule:
 
 
 def read_text(value: Any) -> str:
-    """Read a text."""
+    """Read a text that UTF-8 can hold: JSON may escape half of a character, which no file can be written with."""
     if not isinstance(value, str):
         raise ValueError("is not a text")  # noqa: TRY004 - what is wrong with the value, as every reader says it
-    return value
-
-
-def read_text_or_none(value: Any) -> str | None:
-    """Read a text, or None."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError("is neither a text nor null")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half of a character") from None
     return value
 
 
@@ -106,23 +106,32 @@ def read_flag(value: Any) -> bool:
     return value
 
 
+def or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a reader that takes None as well.
+
+    Example:
+        >>> or_none(read_count)(None) is None
+        True
+    """
+
+    def read_unless_none(value: Any) -> Any:
+        return None if value is None else read(value)
+
+    return read_unless_none
+
+
 def read_count(value: Any) -> int:
-    """Read an integer from 0 to ``MOST``."""
-    if type(value) is not int or not 0 <= value <= MOST:
+    """Read an integer of 0 or more and below ``ROW_INTEGER_LIMIT``."""
+    if type(value) is not int or not 0 <= value < ROW_INTEGER_LIMIT:
         raise ValueError("is not a count")
     return value
 
 
 def read_number(value: Any) -> float:
-    """Read a number between ``-MOST`` and ``MOST``, which is finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -MOST <= value <= MOST:  # false for NaN, too
+    """Read a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:  # nor NaN
         raise ValueError("is not a number")
     return value
-
-
-def read_number_or_none(value: Any) -> float | None:
-    """Read a number, or None."""
-    return None if value is None else read_number(value)
 
 
 def read_one_of(*choices: str) -> Callable[[Any], str]:
@@ -143,20 +152,38 @@ def read_mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def read_numbers(value: Any) -> dict[str, float]:
-    """Read numbers by name.
+def read_amount(value: Any) -> int:
+    """Read an amount of a row: an integer of 0 or more and below ``ROW_INTEGER_LIMIT``."""
+    if read_count(value) >= ROW_INTEGER_LIMIT:
+        raise ValueError("is 2^62 or more")
+    return int(value)
+
+
+def read_amounts(value: Any) -> dict[str, int]:
+    """Read amounts of a row by name."""
+    return {read_text(name): read_amount(amount) for name, amount in read_mapping(value).items()}
+
+
+def read_component_amounts(value: Any) -> dict[str, int | None]:
+    """Read microjoules of a row by component: each component, and no other name. None is missing, 0 is zero."""
+    if read_mapping(value).keys() != set(COMPONENTS):
+        raise ValueError(f"does not have the components {', '.join(COMPONENTS)}")
+    return {component: None if value[component] is None else read_amount(value[component]) for component in COMPONENTS}
+
+
+def read_figures(value: Any) -> dict[str, float]:
+    """Read finite numbers by name.
 
     Example:
-        >>> read_numbers({"accuracy": 0.93})
-        {'accuracy': 0.93}
+        >>> read_figures({"f1": 0.87})
+        {'f1': 0.87}
     """
-    numbers: dict[str, float] = read_mapping(value)
-    for name, number in numbers.items():
-        try:
-            read_number(number)
-        except ValueError:
-            raise ValueError(f"gives {name!r} a value that is not a number") from None
-    return numbers
+    for name, figure in read_mapping(value).items():
+        read_text(name)
+        if isinstance(figure, bool) or not isinstance(figure, (int, float)) or not abs(figure) <= sys.float_info.max:
+            raise ValueError(f"gives {name!r} a value that is not a finite number")
+    figures: dict[str, float] = value
+    return figures
 
 
 def read_counts(value: Any) -> dict[str, int]:
@@ -167,7 +194,7 @@ def read_counts(value: Any) -> dict[str, int]:
         {'clock-step': 2}
     """
     for name, count in read_mapping(value).items():
-        if type(count) is not int or not 0 <= count <= MOST:
+        if type(count) is not int or not 0 <= count < ROW_INTEGER_LIMIT:
             raise ValueError(f"gives {name!r} a value that is not a count")
     counts: dict[str, int] = value
     return counts
@@ -180,6 +207,14 @@ def read_texts(value: Any) -> tuple[str, ...]:
     for each in value:
         if not isinstance(each, str):
             raise ValueError("is not a list of texts")  # noqa: TRY004
+        read_text(each)
+    return tuple(value)
+
+
+def read_ids(value: Any) -> tuple[str, ...]:
+    """Read the ids of a row's records: a list of one text or more."""
+    if not read_texts(value):
+        raise ValueError("is empty")
     return tuple(value)
 
 
@@ -192,7 +227,7 @@ def read_units(value: Any) -> int | None:
     """
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or not 0 <= value <= MOST:  # false for NaN, too
+    if not isinstance(value, (int, float)) or not 0 <= value * 1e6 < ROW_INTEGER_LIMIT:  # false for NaN, too
         raise ValueError("is not a number of 0 or more")
     return micro(value)
 
@@ -206,7 +241,7 @@ def read_energy(value: Any) -> dict[str, int | None]:
     """Read microjoules by component; None is missing, 0 is zero."""
     energy = {component: value[component] for component in COMPONENTS}
     for microjoules in energy.values():
-        if microjoules is not None and (type(microjoules) is not int or not 0 <= microjoules <= MOST):
+        if microjoules is not None and (type(microjoules) is not int or not 0 <= microjoules < ROW_INTEGER_LIMIT):
             raise ValueError("gives a component a value that is not a count")
     return energy
 
@@ -220,6 +255,7 @@ def write_energy(energy_microjoules: Mapping[str, int | None]) -> dict[str, int 
 def _method(status: str, name: str) -> Method:
     if not isinstance(name, str):
         raise ValueError("has a name that is not a text")  # noqa: TRY004
+    read_text(name)
     if status not in STATUSES:
         raise ValueError(f"has the status {status!r}; known: {', '.join(STATUSES)}")
     return Method(status, name)
@@ -322,34 +358,37 @@ KEY_METHODS = InRow(begin=write_methods, key=_method_pairs)
 SAME = InRow()
 """Not added up. Records that differ in it have different keys, as ``records`` keeps outcomes and whole claims apart."""
 
+CLAIMANT = InRow(check=or_none(read_count))
+"""``SAME`` for the process id, which rows hold only where processes claim the same thing."""
+
 SAME_MAPPING = InRow(begin=dict)
 """``SAME`` for a mapping, which a row copies."""
 
-SUM = InRow(add=operator.add)
+SUM = InRow(add=operator.add, check=read_amount)
 """Added up."""
 
-SUM_UNLESS_MISSING = InRow(key=_is_missing, add=_add_unless_missing)
+SUM_UNLESS_MISSING = InRow(key=_is_missing, add=_add_unless_missing, check=or_none(read_amount))
 """Added up. Missing and zero stay apart, or the sum would turn one into the other."""
 
-SUM_ENERGY = InRow(begin=write_energy, key=_missing_energy, add=_add_energy)
+SUM_ENERGY = InRow(begin=write_energy, key=_missing_energy, add=_add_energy, check=read_component_amounts)
 """``SUM_UNLESS_MISSING`` by component."""
 
-SUM_COUNTS = InRow(begin=dict, add=_add_counts, tidy=_sort_names)
+SUM_COUNTS = InRow(begin=dict, add=_add_counts, tidy=_sort_names, check=read_amounts)
 """Added up by name; the row has its names sorted."""
 
 UNION = InRow(begin=sorted, add=_unite)
 """Each value once, sorted."""
 
-EARLIEST = InRow(add=min)
+EARLIEST = InRow(add=min, check=read_count)
 """The earliest instant."""
 
-LATEST = InRow(add=max)
+LATEST = InRow(add=max, check=read_count)
 """The latest instant."""
 
 
 def collect_in(name: str) -> InRow:
     """Return a way to list each record's value, sorted, in the row's field ``name``."""
-    return InRow(begin=lambda value: [value], add=_unite, name=name)
+    return InRow(begin=lambda value: [value], add=_unite, name=name, check=read_ids)
 
 
 def shown(value: Any, most_characters: int = 80) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 from ecoia import limits
 from ecoia.records.field_rules import shown
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CHUNK_BYTES = 1 << 16
+_SURROGATE = "[\ud800-\udfff]"
+_CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
 
 
 class JsonError(ValueError):
@@ -100,7 +100,7 @@ def _check_characters(data: Any) -> None:
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            if _SURROGATE.search(each):
+            if re.search(_SURROGATE, each):
                 raise JsonError("a text holds half of a character")
         elif isinstance(each, dict):
             waiting += [*each, *each.values()]
@@ -127,12 +127,8 @@ def unpacked_lines(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
         >>> list(unpacked_lines(gzip.compress(b"1\\n2\\n"), limits.DAY))
         [b'1', b'2']
     """
-    most_bytes = min(most.text_bytes, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
-    rest, unpacked, lines = b"", 0, 0
-    for chunk in _chunks(data):
-        unpacked += len(chunk)
-        if unpacked > most_bytes:
-            raise JsonError(f"{len(data):,} bytes unpack to more than {most_bytes:,}")
+    rest, lines = b"", 0
+    for chunk in _bounded_chunks(data, most):
         *whole, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else [rest + chunk]
         lines += len(whole)
         if lines > most.lines:
@@ -144,20 +140,54 @@ def unpacked_lines(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
         yield rest
 
 
+def unpacked_text(data: bytes, most: limits.Unpacked) -> bytes:
+    """Unpack a gzip file whole.
+
+    Args:
+        data: Content of the file.
+        most: How much it may hold.
+
+    Raises:
+        JsonError: it is no gzip file, is cut short or damaged, or gives more text than ``ecoia.limits`` allows.
+
+    Example:
+        >>> import gzip
+        >>> unpacked_text(gzip.compress(b"1\\n2\\n"), limits.DAY)
+        b'1\\n2\\n'
+    """
+    return b"".join(_bounded_chunks(data, most))
+
+
+def _bounded_chunks(data: bytes, most: limits.Unpacked) -> Iterator[bytes]:
+    most_bytes = min(most.text_bytes, limits.UNPACKED_FREE_BYTES + limits.UNPACKED_RATIO * len(data))
+    unpacked = 0
+    for chunk in _chunks(data):
+        unpacked += len(chunk)
+        if unpacked > most_bytes:
+            raise JsonError(f"{len(data):,} bytes unpack to more than {most_bytes:,}")
+        yield chunk
+
+
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yield the text of a gzip file, which may have several members."""
+    """Yield the text of a gzip file, which may have several members. It is fed in pieces: what zlib leaves over, it copies."""
+    view, at = memoryview(data), 0
     while True:
-        packed = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        packed, piece = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), b""
         try:
             while not packed.eof:
-                chunk = packed.decompress(data, _CHUNK_BYTES)
-                data = packed.unconsumed_tail
+                if not piece:
+                    piece = bytes(view[at : at + _PIECE_BYTES])
+                    at += len(piece)
+                chunk = packed.decompress(piece, _CHUNK_BYTES)
+                piece = packed.unconsumed_tail
                 if chunk:
                     yield chunk
-                elif not data and not packed.eof:
+                elif not piece and at == len(data) and not packed.eof:
                     raise JsonError("the gzip file is cut short")
         except zlib.error as error:
             raise JsonError(f"not a readable gzip file ({error})") from None
-        data = packed.unused_data.lstrip(b"\0")
-        if not data:
+        at -= len(packed.unused_data)
+        while at < len(data) and not view[at]:  # some writers fill up with zeros
+            at += 1
+        if at == len(data):
             return

@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
-from ecoia.periods import DAY_NS, half_hour_start, half_hours
+from ecoia.periods import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
 from ecoia.records.field_rules import (
+    CLAIMANT,
     EARLIEST,
     KEY,
     KEY_METHODS,
@@ -39,18 +40,18 @@ from ecoia.records.field_rules import (
     cut_by_time,
     cut_energy,
     keep_in_last,
+    or_none,
+    read_amount,
     read_count,
     read_counts,
     read_energy,
+    read_figures,
     read_flag,
     read_mapping,
     read_methods,
     read_number,
-    read_number_or_none,
-    read_numbers,
     read_one_of,
     read_text,
-    read_text_or_none,
     read_texts,
     read_units,
     rule,
@@ -61,12 +62,14 @@ from ecoia.records.field_rules import (
     write_units,
 )
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
-from ecoia.semconv import KIND_OUTCOME, KINDS, SCHEMA_VERSION
+from ecoia.semconv import KIND_OUTCOME, KINDS, OUTCOMES, SCHEMA_VERSION, SCOPES
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 MOST_WINDOW_NS = 3660 * DAY_NS
 """Longest time from a record's start to its end: ten years. A record has a row for each half-hour, one from 1970 on a million."""
 
+_encode_key = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_MISREAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # errors of a reader that meets a wrong value
 _END_OF_TIME_NS = 1 << 63  # tables hold instants as int64 nanoseconds
 
 
@@ -100,13 +103,20 @@ class Tokens:
 
 
 def _read_tokens(value: Any) -> tuple[Tokens, ...]:
-    tokens = tuple([Tokens(**count) for count in value]) if value else ()
-    for count in tokens:
-        read_text(count.provider)
-        read_text(count.model)
-        read_count(count.tokens_in)
-        read_count(count.tokens_out)
-    return tokens
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("is not a list")  # noqa: TRY004 - what is wrong with the value, as every reader says it
+    for count in value:
+        read_text(count["provider"])
+        read_text(count["model"])
+        read_count(count["tokens_in"])
+        read_count(count["tokens_out"])
+    return tuple([Tokens(**count) for count in value])
+
+
+def _check_summed_tokens(value: Any) -> None:
+    for count in _read_tokens(value):
+        read_amount(count.tokens_in)
+        read_amount(count.tokens_out)
 
 
 def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
@@ -126,6 +136,7 @@ def _sum_tokens(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 _SUM_TOKENS = InRow(
     begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
     add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
+    check=_check_summed_tokens,
 )
 
 
@@ -160,13 +171,13 @@ class Record:
 
     record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
     kind: str = field(metadata=rule(read=read_one_of(*KINDS), in_row=KEY))
-    service: str | None = field(metadata=rule(read=read_text_or_none, in_row=KEY))
-    phase: str | None = field(metadata=rule(read=read_text_or_none, in_row=KEY))
+    service: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
+    phase: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
     instance: str = field(metadata=rule(read=read_text, in_row=KEY))
-    pid: int = field(metadata=rule(read=read_count, in_row=SAME))
-    run_id: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
-    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
-    model_version: str | None = field(default=None, kw_only=True, metadata=rule(read=read_text_or_none, in_row=KEY))
+    pid: int = field(metadata=rule(read=read_count, in_row=CLAIMANT))
+    run_id: str | None = field(default=None, kw_only=True, metadata=rule(read=or_none(read_text), in_row=KEY))
+    endpoint: str | None = field(default=None, kw_only=True, metadata=rule(read=or_none(read_text), in_row=KEY))
+    model_version: str | None = field(default=None, kw_only=True, metadata=rule(read=or_none(read_text), in_row=KEY))
     start_utc_ns: int = field(metadata=rule(in_row=EARLIEST))
     end_utc_ns: int = field(metadata=rule(in_row=LATEST))
     energy_microjoules: Mapping[str, int | None] = field(
@@ -186,7 +197,7 @@ class Record:
         default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
     )
     quality: Mapping[str, float] = field(
-        default_factory=dict, metadata=rule(read=read_numbers, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
+        default_factory=dict, metadata=rule(read=read_figures, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
     )
     cpu_ns: int = field(default=0, metadata=rule(read=read_count, cut=cut_by_time, in_row=SUM))
     lost: Mapping[str, int] = field(
@@ -194,16 +205,16 @@ class Record:
     )
     devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
     shared_devices: tuple[str, ...] = field(default=(), metadata=rule(read=read_texts, write=list, in_row=UNION))
-    scope: str = field(default="process", metadata=rule(read=read_text, in_row=KEY))
-    share_claimed: float | None = field(default=None, metadata=rule(read=read_number_or_none))
+    scope: str = field(default="process", metadata=rule(read=read_one_of(*SCOPES), in_row=KEY))
+    share_claimed: float | None = field(default=None, metadata=rule(read=or_none(read_number)))
     reserved_share: float = field(default=0.0, metadata=rule(read=read_number))
     idle_separated: bool = field(default=False, metadata=rule(read=read_flag))
-    zone: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=KEY))
-    outcome: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=SAME))
-    replaces: str | None = field(default=None, metadata=rule(read=read_text_or_none))
+    zone: str | None = field(default=None, metadata=rule(read=or_none(read_text), in_row=KEY))
+    outcome: str | None = field(default=None, metadata=rule(read=or_none(read_one_of(*OUTCOMES)), in_row=SAME))
+    replaces: str | None = field(default=None, metadata=rule(read=or_none(read_text)))
     simulated: bool = field(default=False, metadata=rule(read=read_flag, in_row=KEY))
-    declared_source: str | None = field(default=None, metadata=rule(read=read_text_or_none, in_row=KEY))
-    target: str | None = field(default=None, metadata=rule(read=read_text_or_none))
+    declared_source: str | None = field(default=None, metadata=rule(read=or_none(read_text), in_row=KEY))
+    target: str | None = field(default=None, metadata=rule(read=or_none(read_text)))
     context: Mapping[str, Any] = field(default_factory=dict, metadata=rule(read=read_mapping, write=dict))
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,7 +255,7 @@ class Record:
         for name, read in table.readers:
             try:
                 values[name] = read(values[name])
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            except _MISREAD as error:
                 wrong = error if isinstance(error, ValueError) else "has the wrong shape"
                 raise RecordError(f"{_named(data)}: {table.json_names[name]} = {shown(values[name])} {wrong}") from error
         start, end = values["start_utc_ns"], values["end_utc_ns"]
@@ -323,6 +334,7 @@ class _Table:
         self.writers = [(json_names[each.name], way.write) for each, way in declared if way.write]
         self.readers = [(each.name, way.read) for each, way in declared if way.read]
         self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
+        reads = {each.name: way.read for each, way in declared}
         in_rows = {way.in_row.name or each.name: (each.name, way.in_row) for each, way in declared if way.in_row}
         order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
         rows = [(name, *in_rows[name]) for name in order if name in in_rows]
@@ -330,6 +342,7 @@ class _Table:
         self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
         self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
         self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        self.checks = [(name, check) for name, attribute, in_row in rows if (check := in_row.check or reads.get(attribute))]
         self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
         self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
 
@@ -365,6 +378,46 @@ half-hour; and ``record_ids`` (sorted) in place of ``record_id``. ``pid`` is the
 whole, else None."""
 
 
+def check_row(data: Any) -> Row:
+    """Check what a day file gives as a row, by the rules of the record's fields.
+
+    Args:
+        data: Anything that JSON can hold.
+
+    Returns:
+        The same object. It can be merged, summed up and written; names that this version does not know are left in it.
+
+    Raises:
+        RecordError: it is no row; the message names the field, its value and what is wrong with it.
+
+    Example:
+        >>> check_row({"half_hour_utc_ns": -1})
+        Traceback (most recent call last):
+        ecoia.records.record.RecordError: half_hour_utc_ns = -1 is not the start of a half-hour
+    """
+    if not isinstance(data, dict):
+        raise RecordError(f"{shown(data)} is no object")
+    half_hour = data.get("half_hour_utc_ns")
+    if type(half_hour) is not int or half_hour % HALF_HOUR_NS or not 0 <= half_hour < _END_OF_TIME_NS - HALF_HOUR_NS:
+        raise RecordError(f"half_hour_utc_ns = {shown(half_hour)} is not the start of a half-hour")
+    for name, check in _TABLE.checks:
+        try:
+            check(data[name])
+        except _MISREAD as error:
+            if name not in data:
+                if name not in _ROW_ORDER:
+                    continue  # a field of a later version is not in rows written before it
+                raise RecordError(f"field '{name}' is missing", FIELD_MISSING) from None
+            wrong = error if isinstance(error, ValueError) else "has the wrong shape"
+            raise RecordError(f"{name} = {shown(data[name])} {wrong}") from error
+    start, end = data["start_utc_ns"], data["end_utc_ns"]
+    if not half_hour <= start <= end <= half_hour + HALF_HOUR_NS:
+        raise RecordError(f"start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval of its half-hour")
+    if data["kind"] == KIND_OUTCOME and data["outcome"] is None:
+        raise RecordError(f"outcome = None is not known; known: {', '.join(OUTCOMES)}")
+    return data
+
+
 def _row_of(record: Record) -> Row:
     row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
     row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
@@ -386,10 +439,6 @@ def _row_key(row: Row) -> tuple[Any, ...]:
     return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
-def _sortable(key: tuple[Any, ...]) -> str:
-    return json.dumps(key, ensure_ascii=False, default=str)
-
-
 def _add(total: Row, row: Row) -> None:
     for name, add in _TABLE.adds:
         if name in row:  # a field of a later version is not in rows written before it
@@ -405,16 +454,14 @@ def merge_rows(rows: Iterable[Row]) -> list[Row]:
     Returns:
         New rows, sorted by key.
     """
-    return _merge(rows, _deep_copy)
-
-
-def _deep_copy(row: Row) -> Row:
-    copied: Row = json.loads(json.dumps(row))
-    return copied
+    return _merge(rows, dict)
 
 
 def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
-    """Add up rows of equal key; without ``copy``, the rows given become the result."""
+    """Add up rows of equal key; without ``copy``, the rows given become the result.
+
+    A shallow copy is enough: adding and tidying put new values in place of old ones and never change one.
+    """
     merged: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         key = _row_key(row)
@@ -426,7 +473,7 @@ def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
         for name, tidy in _TABLE.tidies:
             if name in row:
                 row[name] = tidy(row[name])
-    return [merged[key] for key in sorted(merged, key=_sortable)]
+    return [merged[key] for key in sorted(merged, key=_encode_key)]
 
 
 def preferred(known: Record, other: Record) -> Record:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorSet
+from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
@@ -46,6 +47,8 @@ def build_report(
     over: bool = False,
     published_micrograms: Mapping[str, Mapping[str, int]] | None = None,
     restatements: Sequence[Recalculation] = (),
+    gaps: Sequence[LedgerGap] = (),
+    incomplete_because: str | None = None,
 ) -> QuarterlyReport:
     """Build the report of one quarter.
 
@@ -59,6 +62,8 @@ def build_report(
         over: Whether the quarter is over. False: without a later record, equipment counts until the last record only.
         published_micrograms: CO2e last published of earlier quarters, in micrograms by quarter and part.
         restatements: Published quarters that were computed again since the last report, in any order.
+        gaps: Ledger days that are not, or not wholly, among ``rows``.
+        incomplete_because: Why the report is published although days of the ledger are missing, in the organisation's words.
 
     Returns:
         The report. Equal arguments give equal reports, whatever the order of the rows.
@@ -81,6 +86,8 @@ def build_report(
     report = _with_changes(_figures(context), context, published, restatements)
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
+    until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
+    report = replace(report, ledger_gaps=until, incomplete_because=incomplete_because if until else None)
     return replace(report, notices=_notices(context, report))
 
 
@@ -188,7 +195,10 @@ def _with_sources(report: QuarterlyReport, context: Context, factors: FactorSet)
 def _notices(context: Context, report: QuarterlyReport) -> tuple[str, ...]:
     """List the codes of the notices that hold, in their order."""
     recorded = bool(context.activity.strands)
+    missing = [gap.touches(context.start_ns, context.end_ns) for gap in report.ledger_gaps]
     holds = {
+        "ledger-incomplete": any(missing),
+        "ledger-history-incomplete": not all(missing),
         "no-data": not recorded,
         "no-catalogue": not context.catalogue.services,
         "no-zone": report.totals.co2e.reason == "no-zone",

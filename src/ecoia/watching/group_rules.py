@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecoia import limits
 from ecoia.errors import RulesError
 from ecoia.semconv import PHASES
 from ecoia.settings import is_slug
@@ -127,10 +128,10 @@ def read_rules(file: Path) -> Rules:
         [('vadore', 'inference')]
     """
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(limits.read_bytes(file, limits.SETTINGS_BYTES).decode())
     except OSError as error:
         raise RulesError(f"'{file}' cannot be read ({error.strerror}): name a file of rules by --rules") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RulesError(f"'{file}' is not valid TOML: {error}") from error
     tables, mistakes = _tables_of(data, file)
     rules = []

@@ -30,6 +30,8 @@ REASONS = (
 """Why a ``Quantity`` has no value."""
 
 NOTICES = (
+    "ledger-incomplete",
+    "ledger-history-incomplete",
     "no-data",
     "no-catalogue",
     "no-zone",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.grid import FactorGap
 from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import QuarterChange, TrendPoint
 from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
@@ -108,6 +109,8 @@ class QuarterlyReport:
     deviations: tuple[DeviationInUse, ...] = ()
     equivalences: tuple[EquivalenceUsed, ...] = ()
     deviations_because: str | None = None  # why some deviations are not the default, in the organisation's words
+    ledger_gaps: tuple[LedgerGap, ...] = ()  # ledger days up to the quarter's end that are in no figure
+    incomplete_because: str | None = None  # why it is published all the same, in the organisation's words
     method_version: str = "1"
     schema: int = REPORT_SCHEMA
 
@@ -119,9 +122,13 @@ class QuarterlyReport:
     def to_json(self) -> str:
         """Write the report as indented JSON, keys sorted: equal data gives equal bytes.
 
-        Marks that a reader cannot see are escaped. Intensities of a service stand beside its other fields.
+        Marks that a reader cannot see are escaped. Intensities of a service stand beside its other fields. Where the ledger is
+        complete, nothing is said of it: such a report has the bytes that it had before gaps were told.
         """
         data = dataclasses.asdict(self)
+        for name in ("ledger_gaps", "incomplete_because"):
+            if not data[name]:
+                del data[name]
         for service in data["services"]:
             service |= service.pop("intensities")
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)

@@ -1,0 +1,73 @@
+"""What the ledger's MLflow runs say of themselves: one run an instance and UTC day."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from ecoia import semconv
+from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.units import microjoules_from_kwh
+
+
+class LedgerRun(NamedTuple):
+    """A run of the ledger's experiment, without MLflow's objects, which take some kilobytes each.
+
+    Attributes:
+        run_id: Its id.
+        artifact_uri: Where its artifacts are.
+        deleted: Whether somebody deleted it.
+        kind: Tag ``ecoia.kind``; empty without one. So are the others.
+        schema: Tag ``ecoia.schema``.
+        instance: Tag ``ecoia.instance``.
+        day: Tag ``ecoia.day``.
+        digests: SHA-256 that its day file may have: as delivered, and as the delivery that goes on just now will leave it.
+        microjoules: Energy of its rows by its metric; None where it has none, or a value that is no energy.
+        short_microjoules: Energy that an earlier repair could not restore.
+    """
+
+    run_id: str
+    artifact_uri: str
+    deleted: bool
+    kind: str
+    schema: str
+    instance: str
+    day: str
+    digests: frozenset[str]
+    microjoules: int | None
+    short_microjoules: int
+
+    @classmethod
+    def of(cls, run: Any) -> LedgerRun:
+        """Read an MLflow run."""
+        tags = run.data.tags
+        return cls(
+            run_id=run.info.run_id,
+            artifact_uri=run.info.artifact_uri or "",
+            deleted=run.info.lifecycle_stage != "active",
+            kind=tags.get(semconv.TAG_KIND, ""),
+            schema=tags.get(semconv.TAG_SCHEMA, ""),
+            instance=tags.get(semconv.TAG_INSTANCE, ""),
+            day=tags.get(semconv.TAG_DAY, ""),
+            digests=frozenset(filter(None, (tags.get(semconv.TAG_DIGEST), tags.get(semconv.TAG_NEXT_DIGEST)))),
+            microjoules=_energy(run.data.metrics.get(semconv.ENERGY.name)),
+            short_microjoules=int(short) if (short := tags.get(semconv.TAG_SHORT, "")).isdecimal() and len(short) < 20 else 0,
+        )
+
+    @property
+    def is_day(self) -> bool:
+        """Whether it holds a day, also if its tags were altered since. Anybody may put other runs into the experiment."""
+        return self.kind == semconv.RUN_KIND_LEDGER or bool(self.digests)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer ecoia wrote it. A tag that is no number was altered: the digest tells whether the content was."""
+        return self.schema.isdecimal() and int(self.schema[:9]) > semconv.SCHEMA_VERSION
+
+    def gap(self, reason: str, why: str = "") -> LedgerGap:
+        """Return the gap that the whole day leaves."""
+        return LedgerGap(self.day, self.instance, reason, self.run_id, self.microjoules, why=(why,) if why else ())
+
+
+def _energy(kwh: float | None) -> int | None:
+    return microjoules_from_kwh(kwh) if kwh is not None and math.isfinite(kwh) and 0 <= kwh < 1e12 else None
