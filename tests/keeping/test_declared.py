@@ -138,6 +138,7 @@ def test_every_fault_is_named_with_its_place_and_remedy(tmp_path: Path) -> None:
         ("service,phase,start,end,energy,source\n", ["column 'energy' is not known", "energy_kwh"]),
         ("service,service,phase,start,end,source\n", ["'service' is there twice"]),
         (HEADER, ["no activity"]),
+        (HEADER + "vadore,training,2016-10-01,2026-10-31,1,x\n", ["activity.csv:2", "end", "ten years at most"]),
         (HEADER + "vadore,training,2026-10-01\n", ["activity.csv:2", "3 cells", "6"]),
         (HEADER + 'vadore,training,2026-10-01,2026-10-31,1,"never closed\n', ["not readable as CSV"]),
         (HEADER + "vadore,training,2026-10-01,2026-10-31,1,x\n" * 2, ["activity.csv:3", "earlier line"]),

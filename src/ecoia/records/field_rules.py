@@ -20,10 +20,6 @@ ROW_INTEGER_LIMIT = 1 << 62
 """Bound of every amount in a row, not included: half of what a signed 64-bit column holds, so two rows can be added."""
 
 _RULE = "ecoia.rule"
-
-MOST = 10**24
-"""Greatest number in a record. More is damage; and products of a few of them still fit into a float."""
-
 _values_by_component: Callable[[Any], tuple[Any, ...]] = operator.itemgetter(*COMPONENTS)
 
 
@@ -125,15 +121,15 @@ def or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def read_count(value: Any) -> int:
-    """Read an integer from 0 to ``MOST``."""
-    if type(value) is not int or not 0 <= value <= MOST:
+    """Read an integer of 0 or more and below ``ROW_INTEGER_LIMIT``."""
+    if type(value) is not int or not 0 <= value < ROW_INTEGER_LIMIT:
         raise ValueError("is not a count")
     return value
 
 
 def read_number(value: Any) -> float:
-    """Read a number between ``-MOST`` and ``MOST``, which is finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -MOST <= value <= MOST:  # false for NaN, too
+    """Read a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:  # nor NaN
         raise ValueError("is not a number")
     return value
 
@@ -198,7 +194,7 @@ def read_counts(value: Any) -> dict[str, int]:
         {'clock-step': 2}
     """
     for name, count in read_mapping(value).items():
-        if type(count) is not int or not 0 <= count <= MOST:
+        if type(count) is not int or not 0 <= count < ROW_INTEGER_LIMIT:
             raise ValueError(f"gives {name!r} a value that is not a count")
     counts: dict[str, int] = value
     return counts
@@ -231,7 +227,7 @@ def read_units(value: Any) -> int | None:
     """
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or not 0 <= value <= MOST:  # false for NaN, too
+    if not isinstance(value, (int, float)) or not 0 <= value * 1e6 < ROW_INTEGER_LIMIT:  # false for NaN, too
         raise ValueError("is not a number of 0 or more")
     return micro(value)
 
@@ -245,7 +241,7 @@ def read_energy(value: Any) -> dict[str, int | None]:
     """Read microjoules by component; None is missing, 0 is zero."""
     energy = {component: value[component] for component in COMPONENTS}
     for microjoules in energy.values():
-        if microjoules is not None and (type(microjoules) is not int or not 0 <= microjoules <= MOST):
+        if microjoules is not None and (type(microjoules) is not int or not 0 <= microjoules < ROW_INTEGER_LIMIT):
             raise ValueError("gives a component a value that is not a count")
     return energy
 
