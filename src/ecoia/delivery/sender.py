@@ -35,6 +35,7 @@ class DeliveryResult:
         conflicts: Messages on refused ledger days, which another journal home owns.
         problems: Every other message that somebody should read.
         targets: URIs of the stores that were reached, without credentials.
+        store_failed: Whether a store did not answer or refused, so that not everything was written or written again.
     """
 
     delivered: int
@@ -42,6 +43,7 @@ class DeliveryResult:
     conflicts: tuple[str, ...]
     problems: tuple[str, ...]
     targets: tuple[str, ...]
+    store_failed: bool = False
 
 
 @dataclass
@@ -52,6 +54,7 @@ class _Tally:
     conflicts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
+    store_failed: bool = False
 
 
 @contextlib.contextmanager
@@ -116,7 +119,7 @@ class Sender:
                 try:
                     self._send_to(uri, targets, tally, final=final)
                 except DeliveryError as error:
-                    self.failed = True
+                    self.failed = tally.store_failed = True
                     tally.problems.append(str(error))
         tally.problems += _lines_not_read(self._backlog.line_counts)
         return DeliveryResult(
@@ -125,6 +128,7 @@ class Sender:
             tuple(tally.conflicts),
             tuple(tally.problems),
             tuple(tally.reached),
+            tally.store_failed,
         )
 
     def _send_to(self, uri: str | None, targets: set[str], tally: _Tally, *, final: bool) -> None:
