@@ -40,7 +40,7 @@ ENVIRONMENT = {
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's error codes for a run or model that a store does not have."""
 
-_PAGE_RUNS = 500
+_PAGE_RUNS = 250  # a larger page of a loaded server takes longer than a request may
 _TAG_MAX_CHARACTERS = 5000  # MLflow cuts silently at 8000
 _ABSENT = re.compile(r"\b404\b|No such (?:artifact|file)|NoSuchKey|Not ?Found", re.IGNORECASE)
 _METRIC_NAME = re.compile(r"[/\w.\- :]{1,250}")

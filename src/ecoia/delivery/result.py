@@ -29,6 +29,7 @@ class DeliveryResult:
         problems: Every other message that somebody should read.
         targets: URIs of the stores that were reached, without credentials.
         failed: Whether another try may succeed: a store did not answer, or a run could not be written.
+        store_failed: Whether a store did not answer or refused, so that not everything was written or written again.
         waiting: Whether a store waits for the end of the measured processes, because its schema has to be made first.
         cut_short: Whether the time was up before everything was sent. The next delivery goes on where this one stopped.
         final: Whether no measured process lived, so that the runs that people open were completed.
@@ -41,6 +42,7 @@ class DeliveryResult:
     problems: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     failed: bool = False
+    store_failed: bool = False
     waiting: bool = False
     cut_short: bool = False
     final: bool = True

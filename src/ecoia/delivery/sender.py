@@ -39,6 +39,7 @@ class _Tally:
     problems: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     failed: bool = False
+    store_failed: bool = False
     waiting: bool = False
     cut_short: bool = False
 
@@ -110,7 +111,7 @@ class Sender:
                     self._send_to(store, targets, tally, final=final)
                 except DeliveryError as error:
                     self._tell(FAILED, str(error))
-                    tally.failed = True
+                    tally.failed = tally.store_failed = True
                     tally.problems.append(str(error))
         tally.problems += _lines_not_read(self._backlog.line_counts)
         return DeliveryResult(
@@ -120,6 +121,7 @@ class Sender:
             tuple(tally.problems),
             tuple(tally.reached),
             failed=tally.failed,
+            store_failed=tally.store_failed,
             waiting=tally.waiting,
             cut_short=tally.cut_short,
             final=final,

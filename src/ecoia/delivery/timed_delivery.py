@@ -55,6 +55,7 @@ def deliver_in_time(settings: Settings, *, by_hand: bool, verify: bool = False) 
                 delivered=result.delivered + sent,
                 problems=(*given_up.values(), *result.problems),
                 failed=result.failed or bool(given_up),
+                store_failed=result.store_failed or bool(given_up),
             )
         if not run.store or run.store in given_up:
             raise DeliveryError(run.gave_up)
