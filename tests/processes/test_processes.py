@@ -606,14 +606,13 @@ def test_a_folder_that_another_user_took_is_replaced_by_one_that_nobody_else_can
 def test_doctor_is_told_of_a_folder_and_of_files_that_are_no_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "notices"
     monkeypatch.setattr(notices, "_folder_of", lambda uid, root="": str(folder))
-    assert notices.problem() is None
     OwnNotice(0)
-    assert notices.problem() is None
+    (folder / "watched+1").touch()  # of ecoia watch
+    assert (notices.folder_problem(), notices.damaged()) == (None, [])
     (folder / "1-2").write_text("nonsense", encoding="ascii")
-    (folder / "x").touch()
-    assert notices.problem() == f"2 file(s) in '{folder}' are no notices, e.g. '1-2'"
+    assert notices.damaged() == [f"{folder}/1-2"]
     folder.chmod(0o777)
-    assert notices.problem() == f"'{folder}' belongs to another user or is open to others"
+    assert notices.folder_problem() == f"'{folder}' belongs to another user or is open to others"
 
 
 # --- side effects on the program ---------------------------------------------------------------------------------------
