@@ -111,11 +111,16 @@ def chain_of(settings: Settings) -> list[Published]:
 
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
+    from ecoia.keeping.open_windows import adopt
     from ecoia.records import fold
 
     found = existing_journal(settings)
     if found is None:
         return []
+    try:
+        adopt(found)
+    except JournalError as error:
+        say(f"the last seconds of a process that ended suddenly are left out: {error}")
     try:
         close_abandoned(found)
     except JournalError as error:

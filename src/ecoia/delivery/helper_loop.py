@@ -12,6 +12,7 @@ from ecoia.delivery.backlog import Backlog, journal_sizes
 from ecoia.delivery.mlflow_store import keep_telemetry_off
 from ecoia.delivery.routes import Routes, find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
+from ecoia.errors import JournalError
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.open_windows import adopt
@@ -116,7 +117,8 @@ class _Helper:
         """Read what the journal gained, and close the runs of dead processes. Returns whether a measured process lives."""
         full_look = now >= self._next_full_look
         if full_look:
-            adopt(self._journal)
+            with contextlib.suppress(JournalError):  # at the journal's cap, say; 'ecoia doctor' tells
+                adopt(self._journal)
         sizes = self._look(whole=full_look)
         if full_look:
             self._next_full_look = now + self._flush_seconds
