@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ecoia.delivery.abandoned import close_abandoned
 from ecoia.errors import JournalError
 from ecoia.keeping import open_windows
 from ecoia.keeping.journal import Journal
@@ -209,3 +210,13 @@ def test_a_damaged_record_is_left_out_and_the_others_are_adopted(tmp_path: Path,
     monkeypatch.setattr(open_windows, "encode_line", lambda text: encode_line(text).replace(b'"r-1"', b'"r-9"'))
     keep(journal, [replace(each, service="a") for each in some(3)])
     assert adopt(journal) == 2
+
+
+def test_a_killed_run_is_closed_with_what_it_kept_and_a_full_journal_can_still_be_delivered(tmp_path: Path) -> None:
+    """The first thing that a delivery and a report do."""
+    keep(Journal(tmp_path), [record(record_id="span", phase="training", run_id="run", spans=1)])
+    full = Journal(tmp_path, max_bytes=10)
+    assert close_abandoned(full) == 0
+    assert waiting(tmp_path) == 1
+    assert close_abandoned(Journal(tmp_path)) == 1
+    assert {each.outcome for each in Journal(tmp_path).scan().records} == {None, "abandoned"}

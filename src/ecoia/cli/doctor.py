@@ -98,10 +98,14 @@ def _meters(settings: Settings) -> Iterator[Check]:
 def _claims(settings: Settings) -> Iterator[Check]:
     from ecoia.processes import notices
 
-    problem = notices.problem()
+    problem = notices.folder_problem()
     if problem is not None:
-        what = f"{problem}: processes that measure cannot see what others of this user record, and may count it twice"
-        yield Check(State.BROKEN, "claims", what, "remove it; only files that this user's ecoia wrote belong there")
+        what = f"{problem}: processes cannot see what others of this user record, and may count it twice"
+        yield Check(State.BROKEN, "claims", what, "have it removed, or closed to others (chmod 700)")
+    damaged = notices.damaged()
+    if damaged:
+        what = f"{len(damaged)} that no ecoia wrote {'are' if len(damaged) > 1 else 'is'} ignored, e.g. {damaged[0]}"
+        yield Check(State.NOTE, "claims", what, "remove it; if it comes back, find the program that writes it")
 
 
 def _idle(settings: Settings) -> Iterator[Check]:

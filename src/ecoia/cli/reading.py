@@ -156,12 +156,17 @@ def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
     from ecoia.keeping.journal import journal_sizes
+    from ecoia.keeping.open_windows import adopt
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
 
     found = existing_journal(settings)
     if found is None:
         return []
+    try:
+        adopt(found)
+    except JournalError as error:
+        say(f"the last seconds of a process that ended suddenly are left out: {error}")
     try:
         close_abandoned(found)
     except JournalError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from ecoia import semconv
+from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.keeping.open_windows import adopt
 from ecoia.methods import NOT_MEASURED
@@ -43,7 +45,8 @@ def close_abandoned(journal: Journal) -> int:
 
         close_abandoned(Journal(settings.home))  # 1
     """
-    adopt(journal)
+    with suppress(JournalError):  # at the journal's cap, say: what is in it must still be delivered
+        adopt(journal)
     known_ids, open_runs = _open_runs(journal, None)
     dead = {process for process in {key.process for key in open_runs} if not _process_alive(journal, process)}
     if not dead:

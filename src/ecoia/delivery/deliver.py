@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
@@ -15,6 +16,7 @@ from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
+from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.open_windows import adopt
 from ecoia.keeping.packing import pack_closed
@@ -58,7 +60,8 @@ def deliver(
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     tell(READING, "")
-    adopt(journal)
+    with suppress(JournalError):  # at the journal's cap, say: what is in it must still be delivered
+        adopt(journal)
     pack_closed(journal.folder)
     with delivery_lock(journal.home):
         final = not any_alive(journal, journal.files())

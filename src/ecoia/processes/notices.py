@@ -274,23 +274,30 @@ def _first_not_taken(uid: int, shared: str, own: str) -> str:
     return own if taken and os.path.isdir(own.rpartition("/")[0]) else shared  # noqa: PTH112 - pathlib costs the host
 
 
-def problem() -> str | None:
-    """Return why this user's notices cannot be used, or how many of them are no notices; None if all is well.
+def folder_problem() -> str | None:
+    """Return why this user's notices cannot be written; None if they can.
 
-    For ``ecoia doctor``: a process whose notice is not read is counted by the processes that measure above it, too.
+    For ``ecoia doctor``: a process without a notice is counted by the processes that measure above it, too.
     """
-    uid = os.geteuid() if hasattr(os, "geteuid") else 0
-    folder = _folder_of(uid)
-    if own_folder() is None:
-        return f"'{folder}' belongs to another user or is open to others" if os.path.lexists(folder) else None
+    folder = _folder_of(os.geteuid() if hasattr(os, "geteuid") else 0)
+    if own_folder() is not None or not os.path.lexists(folder):
+        return None
+    return f"'{folder}' belongs to another user or is open to others"
+
+
+def damaged() -> list[str]:
+    """Return the paths of this user's notices that no process wrote like that. They are ignored."""
+    folder = own_folder()
     bad = []
     for name in notice_names():
+        path = f"{folder}/{name}"
         try:
             identity_of(name)
-            bad += [name] if read_notice(f"{folder}/{name}", uid) is None and os.path.exists(f"{folder}/{name}") else []  # noqa: PTH110
         except ValueError:
-            bad.append(name)
-    return f"{len(bad)} file(s) in '{folder}' are no notices, e.g. {sorted(bad)[0][:40]!r}" if bad else None
+            continue  # another thing of ecoia's
+        if read_notice(path, None) is None and os.path.lexists(path):
+            bad.append(path)
+    return sorted(bad)
 
 
 def notice_names() -> frozenset[str]:
