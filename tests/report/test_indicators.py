@@ -83,7 +83,8 @@ ADDED = """
 import sys
 from pathlib import Path
 
-from ecoia import indicators, sections
+from ecoia import indicators
+from ecoia.catalogue import sections
 
 indicators.register(
     indicators.Indicator(
@@ -185,7 +186,7 @@ def test_a_new_indicator_and_section_show_everywhere_by_their_definition_alone(t
 
 
 def test_a_section_is_registered_once_and_before_a_known_one() -> None:
-    from ecoia import sections
+    from ecoia.catalogue import sections
 
     before = list(sections.SECTIONS)
     with pytest.raises(ValueError, match="'synthese' exists already"):
