@@ -273,12 +273,12 @@ def _to_the_end(home: Path) -> Totals:
 
 
 def test_labels_are_printable_and_short_whatever_a_record_says(journal: Journal, home: Path) -> None:
-    record = training(endpoint='a\n"} 1' + "x" * 1000, model_version="é\u202e", service=12)
+    record = training(endpoint='a\n"} 1' + "x" * 1000, model_version="é\u202e", service="12\r")
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.parent.mkdir()
     file.write_bytes(encode_line(json.dumps(record.to_dict())))
     (labels,) = (labels for (counter, labels), _ in LiveTotals(home).look().values.items() if counter == "ecoia_spans")
-    assert labels[0] == "12"
+    assert labels[0] == "12?"
     assert labels[2].startswith('a?"} 1xxx')
     assert len(labels[2]) == 128
     assert labels[3] == "é?"
