@@ -158,7 +158,7 @@ def test_all_mistakes_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be read \(No such file or directory\): name a file of rules by --rules"):
         read_rules(tmp_path / "rules.toml")
-    with pytest.raises(UsageError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(UsageError, match=r"cannot be read \(it is a folder, not a file\)"):
         read_rules(tmp_path)
 
 

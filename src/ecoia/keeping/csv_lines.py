@@ -60,7 +60,7 @@ def first(mistakes: list[str]) -> list[str]:
     """Return the mistakes that a message lists: the first of them, and how many more there are.
 
     Example:
-        >>> first(["a"] * 101)[-2:]
+        >>> first(["a"] * 51)[-2:]
         ['a', '... and 1 more']
     """
     more = len(mistakes) - limits.MISTAKES_SHOWN
