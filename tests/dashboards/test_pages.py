@@ -18,7 +18,6 @@ from babel.messages.pofile import read_po
 from ecoia import catalogue, losses, semconv
 from ecoia import report as data
 from ecoia.catalogue.error_widths import GSD
-from ecoia.catalogue.sections import SECTIONS
 from ecoia.errors import UsageError
 from ecoia.factors import default_factors
 from ecoia.impact import change, doublecounting, hosted
@@ -26,6 +25,7 @@ from ecoia.indicators import INDICATORS
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import wording
 from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, catalogue_path

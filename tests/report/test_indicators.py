@@ -83,8 +83,7 @@ ADDED = """
 import sys
 from pathlib import Path
 
-from ecoia import indicators
-from ecoia.catalogue import sections
+from ecoia import indicators, sections
 
 indicators.register(
     indicators.Indicator(
@@ -186,7 +185,7 @@ def test_a_new_indicator_and_section_show_everywhere_by_their_definition_alone(t
 
 
 def test_a_section_is_registered_once_and_before_a_known_one() -> None:
-    from ecoia.catalogue import sections
+    from ecoia import sections
 
     before = list(sections.SECTIONS)
     with pytest.raises(ValueError, match="'synthese' exists already"):

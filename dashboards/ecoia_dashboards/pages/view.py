@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from ecoia.catalogue.sections import SECTIONS
 from ecoia.report import QuarterlyReport
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import svg
 from ecoia_dashboards.figures import charts
 from ecoia_dashboards.language import Language

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.catalogue.sections import SECTIONS as _SECTIONS
+from ecoia.sections import SECTIONS as _SECTIONS
 from ecoia_dashboards.wording.marking import N_
 
 SERVICE_STATUSES = {

@@ -16,7 +16,7 @@ from ecoia.catalogue import (
     SERVICES_FILE,
     TARGETS_FILE,
 )
-from ecoia.catalogue.sections import SECTIONS
+from ecoia.sections import SECTIONS
 from ecoia_dashboards import wording
 from ecoia_dashboards.wording import N_
 

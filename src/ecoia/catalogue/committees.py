@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, QuarterText, Role, Slug, Text
-from ecoia.catalogue.sections import SECTIONS
+from ecoia.sections import SECTIONS
 
 COMMITTEES_FILE = "committees.yaml"
 
