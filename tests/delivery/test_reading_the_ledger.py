@@ -165,7 +165,7 @@ def test_what_the_journal_no_longer_holds_stays_named_after_a_repair(
     deliver(journal, configured(), verify=True)
     assert read(tracking_uri)[1] == [("partly-restored", MICROJOULES)]
     for path in (tmp_path / "archive").rglob("*.jsonl"):
-        shutil.copy(path, journal.folder / path.relative_to(tmp_path / "archive").parent / f"back-{path.name}")
+        shutil.copy(path, journal.folder / path.relative_to(tmp_path / "archive"))
     deliver(journal, configured())
     assert read(tracking_uri)[1] == []
     assert sum(row["spans"] for row in ledger(tracking_uri)) == 3
