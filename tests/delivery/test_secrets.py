@@ -21,8 +21,8 @@ from ecoia.errors import DeliveryError
 from ecoia.keeping.destinations import read_targets, register_target
 from ecoia.keeping.journal import Journal
 from support.mlflow_stores import MLFLOW_WARNINGS
+from support.planted_secrets import SECRET, URIS
 from support.programs import recorded, run_python
-from support.secrets import SECRET, URIS
 
 MEASURE = """
 import json, sys, types, ecoia

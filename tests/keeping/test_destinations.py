@@ -27,7 +27,7 @@ from ecoia.keeping.destinations import (
     sqlite_file,
     with_credentials,
 )
-from support.secrets import SECRET, URIS
+from support.planted_secrets import SECRET, URIS
 
 
 @pytest.mark.parametrize(("uri", "public"), URIS)
