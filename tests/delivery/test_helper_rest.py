@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,6 +82,27 @@ def test_a_store_that_is_down_is_tried_at_growing_intervals_and_given_up_within_
     assert clock.now - 1000 + configured().delivery_seconds <= 301
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(" ")[2] for line in lines] == ["it is down", "it is down (7 times so far)"]
+
+
+def test_after_a_long_outage_the_last_records_are_tried_when_the_program_ends(
+    journal: Journal, clock: Clock, alive: set[str]
+) -> None:
+    """The rest had grown to minutes, longer than the helper goes on for a store that is down."""
+    alive.add("it")
+    write(journal, [training()])
+    clock.planned = [(900, alive.clear)]
+    begun = helped(journal, clock, lambda _: {"failed": clock.now - 1000 < 905, "final": not alive})
+    assert 900 <= begun[-2] < 905 < begun[-1] < 930  # while it is down, and when it is back
+
+
+def test_short_programs_one_after_another_do_not_hurry_a_store_that_is_down(
+    journal: Journal, clock: Clock, alive: set[str]
+) -> None:
+    write(journal, [training()])
+    clock.planned = [(at, alive.clear if at % 2 else lambda: alive.add("it")) for at in range(15, 200)]
+    begun = helped(journal, clock, lambda _: {"failed": True, "final": not alive})
+    assert begun[:4] == [0, 2, 6, 14]
+    assert all(later - earlier >= 10 for earlier, later in itertools.pairwise(begun[3:])), begun
 
 
 def test_while_a_process_lives_it_rests_a_minute_and_more_if_deliveries_are_dear(

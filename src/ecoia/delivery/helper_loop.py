@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,11 @@ _OUTLIVES_SECONDS = 300.0
 """Longest time that the helper goes on for a store that does not answer, once no measured process lives."""
 
 _LONGEST_RETRY_SECONDS = 300.0
+_LEAST_RETRY_SECONDS = 10.0
+_LEAST_REST_PER_CPU_SECOND = 10.0
+"""Rest after a failure once the last measured process ended: programs that begin and end in turn do not load MLflow each time."""
+
+_RETRIES_KEPT = 3
 _WAITING_SECONDS = 5.0
 _LONGEST_WAITING_SECONDS = 60.0
 _MESSAGES_KEPT = 100
@@ -107,6 +113,8 @@ class _Helper:
 
     def _start_over(self) -> None:
         self._next_send = 0.0
+        self._last_send = -math.inf
+        self._last_cpu_seconds = 0.0
         self._next_full_look = 0.0
         self._failures = 0  # deliveries in a row that failed
         self._waits = 0  # deliveries in a row that waited for a schema
@@ -137,8 +145,8 @@ class _Helper:
             if not due and not alive:
                 self._log.end()
                 return
-            if self._was_alive and not alive and not self._failures:
-                self._next_send = now
+            if self._was_alive and not alive:
+                self._try_soon(now)
             self._was_alive = alive
             if due and now >= self._next_send:
                 self._send(alive=alive)
@@ -146,6 +154,12 @@ class _Helper:
                 self._log.end()
                 return
             time.sleep(self._poll_seconds)
+
+    def _try_soon(self, now: float) -> None:
+        """Have the last records delivered, although the rest after failures may have grown longer than the helper goes on."""
+        rest_seconds = max(_LEAST_RETRY_SECONDS, self._last_cpu_seconds * _LEAST_REST_PER_CPU_SECOND) if self._failures else 0.0
+        self._next_send = min(self._next_send, max(now, self._last_send + rest_seconds))
+        self._failures = min(self._failures, _RETRIES_KEPT)
 
     def _adopt(self) -> None:
         """Take into the journal what killed processes had kept of their open windows."""
@@ -155,6 +169,7 @@ class _Helper:
             self._log.say(str(error))
 
     def _send(self, *, alive: bool) -> None:
+        self._last_send = time.monotonic()
         cpu_seconds = _children_cpu_seconds()
         try:
             result = self._deliver()
@@ -176,7 +191,7 @@ class _Helper:
             rest_seconds = min(_WAITING_SECONDS * 2.0 ** (self._waits - 1), _LONGEST_WAITING_SECONDS)
         else:
             rest_seconds = 0.0 if result.cut_short or (result.final and not alive) else self._flush_seconds
-        cpu_seconds = _children_cpu_seconds() - cpu_seconds
+        cpu_seconds = self._last_cpu_seconds = _children_cpu_seconds() - cpu_seconds
         self._next_send = time.monotonic() + max(rest_seconds, cpu_seconds * _REST_PER_CPU_SECOND if alive else 0.0)
 
     def _gives_up(self, *, alive: bool) -> bool:
