@@ -78,7 +78,7 @@ def _copy(
     _insert(database, "runs", {**template, **values, "name": f"{instance} {day}", "artifact_uri": artifact_uri})
     content = digest(day_rows)
     tags = {
-        **ledger_day_tags(instance, day, HOME_ID),
+        **ledger_day_tags(instance, day, HOME_ID, place=""),
         **ledger_content_tags(day_rows),
         **{line["key"]: content for line in tables["tags"] if line["key"].startswith(semconv.TAG_DIGEST)},
         "mlflow.runName": f"{instance} {day}",

@@ -21,6 +21,7 @@ from ecoia.delivery.tags_and_metrics import (
     ledger_content_tags,
     ledger_day_tags,
     next_digest_tag,
+    short_tag,
     superseded_tags,
 )
 from ecoia.delivery.verified_days import VerifiedDays
@@ -240,7 +241,7 @@ class MlflowLedger:
             f"{kwh(found):.6g} of its {kwh(worth):.6g} kWh: reports name the rest as missing. Bring back the archived days of "
             "the journal, then deliver"
         )
-        return {semconv.TAG_SHORT: str(worth - found)}
+        return short_tag(worth - found)
 
     def _write_day(self, run: Any, tags: Mapping[str, str], rows: Sequence[Row]) -> None:
         """Write a ledger run whose next digest is announced already. Its digest comes last.
@@ -250,7 +251,7 @@ class MlflowLedger:
         """
         store, run_id = self._store, run.info.run_id
         self._upload(run, encode_day(rows))
-        cleared = {semconv.TAG_SHORT: "0"} if semconv.TAG_SHORT in run.data.tags else {}
+        cleared = short_tag(0) if semconv.TAG_SHORT in run.data.tags else {}
         store.log(run_id, at_step(energy_metrics(rows), 0), {**cleared, **tags, **ledger_content_tags(rows)})
         end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
         store.client.set_terminated(run_id, status="FINISHED", end_time=end_ms)

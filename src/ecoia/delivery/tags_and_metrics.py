@@ -47,6 +47,16 @@ def digest_tag(digest: str) -> dict[str, str]:
     return {semconv.TAG_DIGEST: digest}
 
 
+def short_tag(short_microjoules: int) -> dict[str, str]:
+    """Return the tag that says how much of a day could not be restored after it was altered or gone.
+
+    Example:
+        >>> short_tag(3_600_000_000_000)
+        {'ecoia.short_microjoules': '3600000000000'}
+    """
+    return {semconv.TAG_SHORT: str(short_microjoules)}
+
+
 def next_digest_tag(digest: str) -> dict[str, str]:
     """Return the tag that says which day file a ledger run is about to hold. Written first: readers accept either."""
     return {semconv.TAG_NEXT_DIGEST: digest}
