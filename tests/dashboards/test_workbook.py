@@ -481,7 +481,7 @@ def lines_of(folder: Path) -> Iterator[tuple[str, list[list[Any]]]]:
         yield place.title, [list(row) for row in place.iter_rows(values_only=True)]
 
 
-_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(
     lambda text: normal(text) != "" and "@" not in text
 )
 _quarters = st.sampled_from(["2026Q4", "2027Q1", "2027Q2"])

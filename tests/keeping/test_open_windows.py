@@ -13,7 +13,7 @@ import pytest
 
 from ecoia.delivery.abandoned import close_abandoned
 from ecoia.errors import JournalError
-from ecoia.keeping import open_windows
+from ecoia.keeping import file_system, open_windows
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_writer import Writer
@@ -195,11 +195,7 @@ def test_a_window_that_cannot_be_adopted_stays_and_the_others_are_adopted(tmp_pa
 def test_without_locks_a_window_waits_until_it_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
     keep(journal, some(1))
-
-    def refused(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr(open_windows.fcntl, "flock", refused)
+    monkeypatch.setattr(file_system, "_lock", lambda *_, **__: file_system.NO_LOCK)
     assert waiting(tmp_path) == 0
     os.utime(tmp_path / open_windows.FOLDER / NAME, (1, 1))
     assert waiting(tmp_path) == 1
