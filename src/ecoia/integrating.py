@@ -127,8 +127,8 @@ def journal_room(settings: Settings) -> Room:
 
     Example:
         >>> from ecoia.integrating import journal_room, load_settings
-        >>> journal_room(load_settings()).used_bytes
-        0
+        >>> journal_room(load_settings()).cap_bytes
+        1024000000
     """
     from pathlib import Path
 

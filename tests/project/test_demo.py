@@ -50,7 +50,14 @@ def demo(output: Path) -> Demo:
 
 
 def test_make_demo_runs_this_program(repository: Path) -> None:
-    command = ["make", "--dry-run", "--assume-old=.venv/.stamp-report", "--assume-old=.venv/.stamp-demo", "demo"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "--assume-old=.venv/.stamp-report",
+        "--assume-old=.venv/.stamp-demo",
+        "demo",
+    ]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [".venv/bin/python examples/demo/run.py"]
 
