@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +135,23 @@ def test_it_goes_on_at_once_where_the_time_was_up(journal: Journal, clock: Clock
 def test_it_does_not_spin_where_only_the_delivery_sees_a_living_process(journal: Journal, clock: Clock) -> None:
     write(journal, [training()])
     assert helped(journal, clock, lambda number: {"final": number == 3}) == [0, 60, 120]
+
+
+@pytest.mark.parametrize("removed", ["", "journal", "journal/2026-09-24"])
+def test_it_ends_where_the_home_or_a_part_of_it_was_removed(
+    journal: Journal, clock: Clock, alive: set[str], removed: str
+) -> None:
+    alive.add("it")
+    write(journal, [training()])
+    clock.planned = [(5, lambda: shutil.rmtree(journal.home / removed)), (10, alive.clear)]
+    helped(journal, clock, lambda _: {"final": not alive})
+    assert clock.now - 1000 <= 120
+
+
+def test_it_ends_where_the_home_lost_its_identity(journal: Journal, clock: Clock) -> None:
+    write(journal, [training()])
+    (journal.home / "home.json").unlink()
+    assert helped(journal, clock, lambda _: {"sizes": {}}) == []
 
 
 def test_records_that_come_while_it_lets_go_are_seen(journal: Journal, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

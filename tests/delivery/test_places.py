@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from ecoia.delivery.cursors import is_delivered, read_cursors
 from ecoia.delivery.deliver import deliver
+from ecoia.delivery.mlflow_ledger import MlflowLedger
+from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.place import place_of, this_place
+from ecoia.records import fold
 from support.deliveries import api, configured, ledger, serving
 from support.mlflow_stores import MLFLOW_WARNINGS
-from support.records import write
+from support.records import DAY, write
 from support.turns import Turns, taking_turns
 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
@@ -85,6 +88,21 @@ def test_copies_of_one_home_that_deliver_at_once_lose_nothing(tracking_uri: str,
         delivered = {entry.record.record_id for entry in home.scan().entries if is_delivered(entry, cursors)}
         assert delivered <= set(counted), "what a home calls delivered is in the ledger"
     assert {entry.record.record_id for entry in homes[0].scan().entries} <= set(counted)
+
+
+def test_an_older_ecoia_that_delivered_for_all_places_costs_no_record(journal: Journal, tracking_uri: str, target: str) -> None:
+    """A helper of the version before places goes on while processes of this version record: its run holds the records of both."""
+    old, new, later = (serving(target, at=at) for at in (0, 60, 120))
+    placed = "2-bbbbbb-0badcafe.jsonl"
+    write(journal, [old], name="1-aaaaaa.jsonl")
+    write(journal, [new], name=placed)
+    MlflowLedger(MlflowStore(tracking_uri)).upsert_days(
+        old.instance, journal.home_id, {DAY: fold([old, new])}, lambda: [old, new]
+    )
+    write(journal, [later], name=placed)
+    for by_hand in (False, True):
+        deliver(journal, configured(), by_hand=by_hand)
+        assert ledger(tracking_uri) == fold([old, new, later])
 
 
 def test_a_correction_reaches_what_another_place_recorded(

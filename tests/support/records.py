@@ -102,8 +102,8 @@ def ending(result: str = "ok", *, at: int = 0, run_id: str = "ecoia-session-1", 
     return outcome(NOON_NS + at * SECOND_NS, run_id, result, **fields)
 
 
-def write(journal: Journal, records: Iterable[Record]) -> None:
-    """Append records as a process would that then ends."""
-    writer = journal.writer()
+def write(journal: Journal, records: Iterable[Record], name: str | None = None) -> None:
+    """Append records as a process would that then ends; ``name``: to files of this name."""
+    writer = journal.writer(name)
     writer.append(records)
     writer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -192,6 +192,16 @@ class Backlog:
         """Read the journal again for the records of an instance that go to some targets and were recorded in a place."""
         entries = self.journal.stream(Scan(), names=[name for name in self.journal.files() if place_of(name) == place])
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
+
+    def ids_elsewhere(self, targets: set[str], instance: str, days: Collection[str], place: str) -> set[str]:
+        """Return the ids of an instance's records of some days that go to some targets and were recorded in other places."""
+        return {
+            record_id
+            for key, rows in self.rows.items()
+            if key.target in targets and key.instance == instance and key.day in days and key.place != place
+            for row in rows
+            for record_id in row["record_ids"]
+        }
 
     def settle(self, targets: set[str], unsent: set[DayKey]) -> int:
         """Mark the pending entries of some targets as delivered, and write the cursors.

@@ -99,7 +99,11 @@ def _read_row(line: bytes) -> Row:
 
 
 def merge_day(
-    existing: Sequence[Row], rows: Sequence[Row], records: Callable[[], Iterable[Record]], replaced: Collection[str] = ()
+    existing: Sequence[Row],
+    rows: Sequence[Row],
+    records: Callable[[], Iterable[Record]],
+    replaced: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> list[Row]:
     """Merge a day file with what the journal holds, so that each record counts once and none is lost.
 
@@ -111,6 +115,7 @@ def merge_day(
         rows: The journal's records of that instance and day, folded.
         records: Gives the journal's records that touch the day; called only if the journal is not whole.
         replaced: Ids of records that others than these correct.
+        elsewhere: Ids of records that another day file gets from the journal.
 
     Returns:
         The rows of the day file that replaces ``existing``.
@@ -127,7 +132,7 @@ def merge_day(
         return list(rows)
     here = list(records())
     local.update(record.record_id for record in here)  # also those that a correction replaced, which are in no row
-    local.update(replaced)
+    local.update(replaced, elsewhere)
     kept = [row for row in existing if not local.issuperset(row["record_ids"])]
     if not kept:
         return list(rows)

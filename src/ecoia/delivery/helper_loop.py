@@ -18,6 +18,7 @@ from ecoia import settings as configuration
 from ecoia.delivery.result import DeliveryResult
 from ecoia.delivery.timed_delivery import deliver_in_time
 from ecoia.errors import EcoiaError
+from ecoia.instances import HOME_FILE
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.open_windows import adopt
@@ -125,13 +126,15 @@ class _Helper:
 
     def has_news(self) -> bool:
         """Return whether the journal has grown since it was sent, or a measured process lives."""
+        if not self._is_there():
+            return False
         sizes = journal_sizes(self._journal)
         return self._any_alive(sizes) or (not self._failures and self._has_grown(sizes))
 
     def run(self) -> None:
         """Deliver until nothing is left that can be sent and no measured process lives, or the stores are given up."""
         self._start_over()
-        while True:
+        while self._is_there():
             now = time.monotonic()
             whole = now >= self._next_full_look
             if whole:
@@ -143,17 +146,20 @@ class _Helper:
             self._unfinished |= alive
             due = self._has_grown(sizes) or self._failures or self._waits or self._cut_short or (self._unfinished and not alive)
             if not due and not alive:
-                self._log.end()
-                return
+                break
             if self._was_alive and not alive:
                 self._try_soon(now)
             self._was_alive = alive
             if due and now >= self._next_send:
                 self._send(alive=alive)
             if self._gives_up(alive=alive):
-                self._log.end()
-                return
+                break
             time.sleep(self._poll_seconds)
+        self._log.end()
+
+    def _is_there(self) -> bool:
+        """Return whether the home is there: without its identity, nothing of it can be sent."""
+        return (self._journal.home / HOME_FILE).exists()
 
     def _try_soon(self, now: float) -> None:
         """Have the last records delivered, although the rest after failures may have grown longer than the helper goes on."""
@@ -230,6 +236,7 @@ class _Helper:
             else:
                 self._live.discard(name)
                 self._dead[name] = size
+        self._live.intersection_update(sizes)  # what was removed has no process that writes it
         return bool(self._live)
 
 
@@ -273,7 +280,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", required=True)
     settings = configuration.load({"home": parser.parse_args().home})
-    if (Path(settings.home) / "home.json").exists():
+    if (Path(settings.home) / HOME_FILE).exists():
         follow(Journal(settings.home), settings)
 
 

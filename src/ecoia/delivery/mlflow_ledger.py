@@ -91,6 +91,7 @@ class MlflowLedger:
         *,
         place: str = "",
         replaced: Collection[str] = (),
+        elsewhere: Collection[str] = (),
     ) -> dict[str, InstanceConflictError]:
         """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
@@ -102,6 +103,8 @@ class MlflowLedger:
             place: Where the rows were recorded (``ecoia.keeping.place``). Each place has runs of its own: copies of one home, as
                 in containers of one image, deliver at once, and neither can see what the other does.
             replaced: Ids of all records that the journal corrects, in whatever place.
+            elsewhere: Ids of the journal's records of these days that were recorded in other places. An ecoia without places
+                wrote them into the run that has none.
 
         Returns:
             By day, the error of each day that another home owns. Nothing of these days was changed.
@@ -130,7 +133,9 @@ class MlflowLedger:
                 ]
                 if any(LedgerRun.of(run).is_newer and run.data.tags.get(semconv.TAG_DIGEST) != digest(rows) for run in own):
                     raise DeliveryError(f"ledger day {day} of '{instance}' was written by a newer ecoia: upgrade ecoia here")
-                self._upsert_day(experiment, ledger_day_tags(instance, day, home_id, place), rows, own, records, replaced)
+                self._upsert_day(
+                    experiment, ledger_day_tags(instance, day, home_id, place), rows, own, records, replaced, elsewhere
+                )
         return conflicts
 
     def _runs_by_day(self, experiment: str, instance: str, first_day: str, last_day: str) -> dict[str, list[Any]]:
@@ -153,12 +158,13 @@ class MlflowLedger:
         runs: Sequence[Any],
         records: Callable[[], Iterable[Record]],
         replaced: Collection[str],
+        elsewhere: Collection[str],
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         if len(runs) == 1 and self._says(runs[0], tags, rows) and self._reads_back(runs[0]):
             return
         held = [self._trusted(run) for run in runs]
-        merged = merge_day(union(each.rows for each in held if each), rows, records, replaced)
+        merged = merge_day(union(each.rows for each in held if each), rows, records, replaced, elsewhere)
         content = digest(merged)
         if len(runs) == 1 and held[0] and held[0].digest == content and self._says(runs[0], tags, merged):
             return  # the ledger holds more than the journal

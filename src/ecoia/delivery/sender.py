@@ -162,6 +162,7 @@ class Sender:
         backlog = self._backlog
         ledger = MlflowLedger(store, verified=self._verified)
         left = {key for key in backlog.changed if key.target in targets}
+        left |= {key._replace(place="") for key in left} & backlog.rows.keys()  # an older ecoia may have put these records there
         sent: set[DayKey] = set()
         refused: dict[InstanceDay, str] = {}
         for instance, place, days in _some_at_once(left):
@@ -175,7 +176,13 @@ class Sender:
                 return backlog.records_of(targets, instance, place)
 
             for day, error in ledger.upsert_days(
-                instance, self._journal.home_id, rows, records, place=place, replaced=backlog.replaced
+                instance,
+                self._journal.home_id,
+                rows,
+                records,
+                place=place,
+                replaced=backlog.replaced,
+                elsewhere=backlog.ids_elsewhere(targets, instance, days, place),
             ).items():
                 refused[InstanceDay(instance, day)] = str(error)
             sent.update(left.intersection(key for day in days for key in keys[day]))
