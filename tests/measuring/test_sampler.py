@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from ecoia.errors import SettingError
 from ecoia.instrument.background import Background
 from ecoia.instrument.engine import Engine
+from ecoia.keeping.destinations import read_targets
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.open_windows import adopt
 from ecoia.measuring import host_share
@@ -638,6 +639,22 @@ print(time.process_time_ns() - start)
     assert cpu_ms["a"] + cpu_ms["b"] > 380, "the worker ran for the spans in flight too"
     unattributed = sum(record.cpu_ns for record in records if record.kind == KIND_UNATTRIBUTED) / 1e6
     assert 195 <= unattributed < 380  # the 200 ms after the spans, and not the worker's 200 ms
+
+
+def test_a_home_that_is_removed_while_a_program_runs_is_made_again(home: Path) -> None:
+    """Records into a file without a name would be lost, and ``flush`` would say that they are written."""
+    done = run_python(
+        "import ecoia, os, shutil\n"
+        "def work(name):\n"
+        "    with ecoia.track(service=name): pass\n"
+        "    print(ecoia.flush(60))\n"
+        "work('a'); shutil.rmtree(os.environ['ECOIA_HOME']); work('b'); work('c')\n",
+        MLFLOW_TRACKING_URI="https://mlflow.example",
+        ECOIA_DELIVERY="manual",
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n" * 3, "", 0)
+    assert spans_of(home) == Counter(b=1, c=1)
+    assert {record.target for record in recorded(home)} == set(read_targets(home))
 
 
 ENDINGS = {

@@ -22,6 +22,9 @@ from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
 
+TARGETS_FILE = "targets.json"
+"""Name of the file of targets in a home."""
+
 UNREADABLE = "(not readable)"
 """Ends the public form of a URI that can be read in several ways, or in none: any part of it may be a secret."""
 
@@ -239,7 +242,7 @@ def register_target(home: str | Path, uri: str) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _one_writer(folder / ".targets.lock"):
-            write_atomically(folder / "targets.json", json.dumps({**read_targets(folder), target: stored}, indent=2) + "\n")
+            write_atomically(folder / TARGETS_FILE, json.dumps({**read_targets(folder), target: stored}, indent=2) + "\n")
     except OSError as error:
         raise JournalError(
             f"journal home '{folder}' cannot be written ({error.strerror}): make it writable or set ECOIA_HOME"
@@ -257,7 +260,7 @@ def read_targets(home: str | Path) -> dict[str, str]:
         {}
     """
     try:
-        data = json.loads((Path(home) / "targets.json").read_text(encoding="utf-8"))
+        data = json.loads((Path(home) / TARGETS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # An earlier version stored more of some URIs.

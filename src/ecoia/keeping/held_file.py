@@ -52,6 +52,11 @@ class HeldFile:
             return None
         return facts if (facts.st_dev, facts.st_ino) == self._identity else None
 
+    def in_place(self) -> bool:
+        """Return whether the descriptor stands for this file, and the file has a name: nobody has removed it."""
+        facts = self.facts()
+        return facts is not None and facts.st_nlink > 0
+
     def close(self) -> None:
         """Close the file, unless the descriptor was closed or stands for another file by now."""
         if self.facts() is not None:

@@ -93,8 +93,7 @@ class OpenWindow:
         if len(content) > _MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         file = self._file
-        facts = None if file is None else file.facts()
-        if file is None or facts is None or facts.st_nlink == 0:  # the host closed it, or someone took it for a dead one's
+        if file is None or not file.in_place():  # the host closed it, or someone took it for a dead one's
             file = self._open()
         offset, size = self._content
         start = _CONTENT_BYTES if _CONTENT_BYTES + len(content) <= offset else offset + size
