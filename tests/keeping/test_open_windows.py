@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -199,7 +200,8 @@ def test_without_locks_a_window_waits_until_it_is_silent(tmp_path: Path, monkeyp
     def refused(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(open_windows.fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "fcntl", refused)
     assert waiting(tmp_path) == 0
     os.utime(tmp_path / open_windows.FOLDER / NAME, (1, 1))
     assert waiting(tmp_path) == 1
