@@ -24,9 +24,8 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ecoia.errors import JournalError
@@ -42,7 +41,7 @@ FOLDER = "open"
 """Name of the folder in the home."""
 
 _HEAD = b"ecoia-open 1 %010d %010d %08x\n"
-_HEAD_PATTERN = re.compile(rb"ecoia-open 1 (\d{10}) (\d{10}) ([0-9a-f]{8})\n")
+_HEAD_PATTERN = rb"ecoia-open 1 (\d{10}) (\d{10}) ([0-9a-f]{8})\n"
 _HEAD_BYTES = len(_HEAD % (0, 0, 0))
 _CONTENT_BYTES = 4096
 """Offset of the first content: the page of the first line holds nothing else."""
@@ -135,8 +134,7 @@ def _write_at(descriptor: int, offset: int, data: bytes) -> None:
 # --- windows of others -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     """What a file keeps: the lines of its records, and how far its process's journal file went."""
 
     lines: list[bytes]  # of its records
@@ -283,7 +281,7 @@ def _adopt(journal: Journal, path: Path, descriptor: int) -> int:
 def _read(descriptor: int) -> _Kept | None:
     """Read a window; None if it holds nothing that can be read."""
     os.lseek(descriptor, 0, os.SEEK_SET)
-    head = _HEAD_PATTERN.fullmatch(os.read(descriptor, _HEAD_BYTES))
+    head = re.fullmatch(_HEAD_PATTERN, os.read(descriptor, _HEAD_BYTES))
     if head is None or int(head[2]) > _MOST_BYTES:
         return None
     os.lseek(descriptor, int(head[1]), os.SEEK_SET)

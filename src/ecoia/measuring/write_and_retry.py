@@ -152,7 +152,11 @@ class RecordWriter:
         default = active_run(self._lose).tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
         if self._target_ids and self._journal is not None and not (self._journal.home / TARGETS_FILE).exists():
             self._target_ids.clear()  # the home was removed
-        return [replace(record, target=self._target_id(record.target or default)) for record in records]
+        targets = [self._target_id(record.target or default) for record in records]
+        return [  # a copy costs more than all else here
+            record if record.target == target else replace(record, target=target)
+            for record, target in zip(records, targets, strict=True)
+        ]
 
     def _lose(self, cause: str) -> None:
         self.lost[cause] += 1
