@@ -936,6 +936,29 @@ def test_a_host_without_a_thread_left_is_recorded_without_energy(home: Path, lat
     assert list((home / "open").iterdir()) == []
 
 
+def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
+    program = """
+import signal, threading, ecoia
+from ecoia.measuring.recorder import Recorder
+signal.alarm(60)
+def refused(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refused
+close = Recorder.close_window
+def interrupted(self):
+    signal.raise_signal(signal.SIGUSR1)
+    return close(self)
+Recorder.close_window = interrupted
+signal.signal(signal.SIGUSR1, lambda *_: print(ecoia.flush(30)))
+with ecoia.track(service="a"): pass
+print(ecoia.flush(30))
+Recorder.close_window = close
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("False\nTrue\n", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
 @pytest.mark.parametrize(
     ("broken", "cause"),
     [("ecoia.meters.detect", "meters-failed"), ("ecoia.measuring.recorder.Recorder.step", "measuring-stopped")],
