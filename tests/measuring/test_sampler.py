@@ -978,6 +978,22 @@ def test_a_fault_of_measuring_costs_the_energy_and_nothing_else(home: Path, brok
     assert sum(each.lost.get(cause, 0) for each in records) >= 1
 
 
+def test_records_after_a_fault_of_measuring_begin_where_the_last_window_ended(home: Path) -> None:
+    """Otherwise CPU time and units would be spread over the half-hours since the process began, delivered long ago."""
+    done = run_python(
+        "import ecoia, ecoia.measuring.recorder\n"
+        "def fail(*_, **__): raise OSError('no luck')\n"
+        "with ecoia.track(service='a'): pass\n"
+        "assert ecoia.flush(60)\n"
+        "ecoia.measuring.recorder.Recorder.step = fail\n"
+        "with ecoia.track(service='b'): pass\n"
+        "assert ecoia.flush(60)\n"
+    )
+    assert done.returncode == 0
+    (before,), (after,) = ([each for each in recorded(home) if each.service == name] for name in ("a", "b"))
+    assert after.start_utc_ns >= before.end_utc_ns
+
+
 @needs_namespaces
 @pytest.mark.parametrize("mount", ["mount -t tmpfs none /proc", "mount --bind /dev/null /proc/meminfo"])
 def test_without_proc_or_the_size_of_memory_in_it_records_are_written(home: Path, mount: str) -> None:
