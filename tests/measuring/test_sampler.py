@@ -936,6 +936,18 @@ def test_a_host_without_a_thread_left_is_recorded_without_energy(home: Path, lat
     assert list((home / "open").iterdir()) == []
 
 
+def test_a_first_span_while_the_interpreter_ends_is_said_not_to_be_recorded(home: Path) -> None:
+    """Python 3.12 and later start no thread for a function that ``atexit`` calls."""
+    done = run_python(
+        "import threading, ecoia\n"
+        'def refused(self): raise RuntimeError("can\'t create new thread at interpreter shutdown")\n'
+        "threading.Thread.start = refused\n"
+        "for _ in range(2):\n    with ecoia.track(service='a'): pass\n"
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert done.stderr == "ecoia: nothing is recorded: can't create new thread at interpreter shutdown\n"
+
+
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
     program = """
 import signal, threading, ecoia

@@ -112,8 +112,9 @@ class Engine:
             from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
 
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except (RuntimeError, ImportError):  # a subinterpreter; or the interpreter is shutting down, and nothing is imported
+        except (RuntimeError, ImportError) as error:  # a subinterpreter; or the interpreter is shutting down, and imports nothing
             self.lost.append(losses.NO_SAMPLER)
+            self.complain(f"nothing is recorded: {error}")
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")
