@@ -19,6 +19,8 @@ from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.keeping.open_windows import OpenWindow, adopt, kept_cpu_ns, waiting
+from ecoia.keeping.packing import pack_closed
+from ecoia.periods import DAY_NS
 from ecoia.records import Record
 from support.records import record
 
@@ -62,6 +64,20 @@ def test_the_window_of_a_living_process_stays_with_it(tmp_path: Path) -> None:
     window.keep(some(4), ("", 0))
     window.close()
     assert adopt(journal) == 4
+
+
+def test_what_the_process_wrote_before_it_died_is_not_appended_again_when_its_file_was_packed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    before = write(journal, [record(record_id="before")])
+    keep(journal, some(3, cpu_ns=5), position=before.position)
+    write(journal, some(2, cpu_ns=9))
+    (name,) = journal.files()
+    os.utime(journal.folder / name, (1, 1))
+    assert pack_closed(journal.folder, now_utc_ns=record().start_utc_ns + 2 * DAY_NS) == 1
+    assert adopt(journal) == 1
+    cpu_ns = {each.record_id: each.cpu_ns for each in journal.scan().records if each.record_id != "before"}
+    assert cpu_ns == {"r-0": 9, "r-1": 9, "r-2": 5}
+    assert len(journal.scan().records) == 4
 
 
 @pytest.mark.parametrize("written", [0, 1, 3])

@@ -301,11 +301,13 @@ def _written_ids(journal: Journal, name: str, kept: _Kept) -> set[str]:
     Cuts the last line of its files where the kill left it half written: the window holds what it was to say.
     """
     from ecoia.keeping.journal import Scan, stream_file
+    from ecoia.keeping.journal_files import PACKED
 
     ids: set[str] = set()
-    for path in journal.folder.glob(f"*/{name}"):
-        file = f"{path.parent.name}/{name}"
-        _cut_torn_line(path)
+    for day in {path.parent for suffix in ("", PACKED) for path in journal.folder.glob(f"*/{name}{suffix}")}:
+        path, file = day / name, f"{day.name}/{name}"
+        with suppress(FileNotFoundError):  # packed
+            _cut_torn_line(path)
         offset = kept.size_bytes if file == kept.file else 0
         if file >= kept.file:
             ids.update(entry.record.record_id for entry in stream_file(path, file, offset, Scan()))
