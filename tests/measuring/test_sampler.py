@@ -945,7 +945,30 @@ def test_a_first_span_while_the_interpreter_ends_is_said_not_to_be_recorded(home
         "for _ in range(2):\n    with ecoia.track(service='a'): pass\n"
     )
     assert (done.stdout, done.returncode) == ("", 0)
-    assert done.stderr == "ecoia: nothing is recorded: can't create new thread at interpreter shutdown\n"
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("ecoia: nothing is recorded until")
+
+
+@pytest.mark.parametrize("flushes", [True, False])
+def test_a_first_span_without_a_descriptor_left_harms_nothing_and_is_recorded_later(home: Path, flushes: bool) -> None:
+    program = """
+import os, resource, sys, ecoia
+@ecoia.track(service="a", units=1)
+def work(): return "answer"
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError: pass
+print(work(), ecoia.flush())
+for number in held: os.close(number)
+if sys.argv[1] == "True": print(ecoia.flush(60))
+"""
+    done = run_python(program, str(flushes))
+    assert (done.stdout, done.returncode) == ("answer False\n" + "True\n" * flushes, 0)
+    assert "Too many open files" in done.stderr
+    assert sum(each.units_micro or 0 for each in recorded(home)) == 1_000_000
+    assert sum(each.lost.get("no-sampler", 0) for each in recorded(home)) >= 1
 
 
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
