@@ -21,6 +21,7 @@ from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.measuring.home_locks import IDLE, HomeLocks
 from support.command_line import ecoia
+from support.programs import run_python
 from support.records import record
 
 REFUSALS = [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL]
@@ -172,3 +173,12 @@ def test_doctor_says_once_what_the_file_system_refuses(home: Path, monkeypatch: 
     said = ecoia("doctor").output
     assert said.count("no flock") == 1
     assert said.count("refuses fsync (Invalid argument)") == 1
+
+
+def test_no_file_of_ours_gets_the_number_of_a_closed_standard_stream() -> None:
+    """A daemon may start without streams; what it prints anyway must not go into the journal."""
+    done = run_python(
+        "import os\nfrom ecoia.keeping.held_file import HeldFile\nfor number in (0, 1, 2): os.close(number)\n"
+        "held = HeldFile(os.devnull, os.O_RDONLY)\nos._exit(held.number + 100 * os.get_inheritable(held.number))"
+    )
+    assert 2 < done.returncode < 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -13,11 +14,13 @@ import pytest
 
 from ecoia.delivery.abandoned import close_abandoned
 from ecoia.errors import JournalError
-from ecoia.keeping import file_system, open_windows
+from ecoia.keeping import open_windows
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.keeping.open_windows import OpenWindow, adopt, kept_cpu_ns, waiting
+from ecoia.keeping.packing import pack_closed
+from ecoia.periods import DAY_NS
 from ecoia.records import Record
 from support.records import record
 
@@ -61,6 +64,20 @@ def test_the_window_of_a_living_process_stays_with_it(tmp_path: Path) -> None:
     window.keep(some(4), ("", 0))
     window.close()
     assert adopt(journal) == 4
+
+
+def test_what_the_process_wrote_before_it_died_is_not_appended_again_when_its_file_was_packed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    before = write(journal, [record(record_id="before")])
+    keep(journal, some(3, cpu_ns=5), position=before.position)
+    write(journal, some(2, cpu_ns=9))
+    (name,) = journal.files()
+    os.utime(journal.folder / name, (1, 1))
+    assert pack_closed(journal.folder, now_utc_ns=record().start_utc_ns + 2 * DAY_NS) == 1
+    assert adopt(journal) == 1
+    cpu_ns = {each.record_id: each.cpu_ns for each in journal.scan().records if each.record_id != "before"}
+    assert cpu_ns == {"r-0": 9, "r-1": 9, "r-2": 5}
+    assert len(journal.scan().records) == 4
 
 
 @pytest.mark.parametrize("written", [0, 1, 3])
@@ -195,7 +212,12 @@ def test_a_window_that_cannot_be_adopted_stays_and_the_others_are_adopted(tmp_pa
 def test_without_locks_a_window_waits_until_it_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
     keep(journal, some(1))
-    monkeypatch.setattr(file_system, "_lock", lambda *_, **__: file_system.NO_LOCK)
+
+    def refused(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "fcntl", refused)
     assert waiting(tmp_path) == 0
     os.utime(tmp_path / open_windows.FOLDER / NAME, (1, 1))
     assert waiting(tmp_path) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
@@ -27,6 +28,15 @@ def test_a_lock_whose_file_the_host_closed_is_taken_again(tmp_path: Path) -> Non
         assert locks.has(IDLE)
         assert not other.has(IDLE)
         assert theirs.readable(), "a file of the host was closed"
+    locks.release()
+
+
+def test_a_lock_whose_home_was_removed_is_taken_again(tmp_path: Path) -> None:
+    locks, other = HomeLocks(tmp_path / "home"), HomeLocks(tmp_path / "home")
+    assert locks.has(IDLE)
+    shutil.rmtree(tmp_path / "home")
+    assert locks.has(IDLE)
+    assert not other.has(IDLE), "two processes record the same idle energy"
     locks.release()
 
 

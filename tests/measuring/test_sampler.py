@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from ecoia.errors import SettingError
 from ecoia.instrument.background import Background
 from ecoia.instrument.engine import Engine
+from ecoia.keeping.destinations import read_targets
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.open_windows import adopt
 from ecoia.measuring import host_share
@@ -640,6 +641,22 @@ print(time.process_time_ns() - start)
     assert 195 <= unattributed < 380  # the 200 ms after the spans, and not the worker's 200 ms
 
 
+def test_a_home_that_is_removed_while_a_program_runs_is_made_again(home: Path) -> None:
+    """Records into a file without a name would be lost, and ``flush`` would say that they are written."""
+    done = run_python(
+        "import ecoia, os, shutil\n"
+        "def work(name):\n"
+        "    with ecoia.track(service=name): pass\n"
+        "    print(ecoia.flush(60))\n"
+        "work('a'); shutil.rmtree(os.environ['ECOIA_HOME']); work('b'); work('c')\n",
+        MLFLOW_TRACKING_URI="https://mlflow.example",
+        ECOIA_DELIVERY="manual",
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n" * 3, "", 0)
+    assert spans_of(home) == Counter(b=1, c=1)
+    assert {record.target for record in recorded(home)} == set(read_targets(home))
+
+
 ENDINGS = {
     "falls off the end": ("", 0),
     "exits": ("import sys; sys.exit(7)", 7),
@@ -919,6 +936,64 @@ def test_a_host_without_a_thread_left_is_recorded_without_energy(home: Path, lat
     assert list((home / "open").iterdir()) == []
 
 
+def test_a_first_span_while_the_interpreter_ends_is_said_not_to_be_recorded(home: Path) -> None:
+    """Python 3.12 and later start no thread for a function that ``atexit`` calls."""
+    done = run_python(
+        "import threading, ecoia\n"
+        'def refused(self): raise RuntimeError("can\'t create new thread at interpreter shutdown")\n'
+        "threading.Thread.start = refused\n"
+        "for _ in range(2):\n    with ecoia.track(service='a'): pass\n"
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("ecoia: nothing is recorded until")
+
+
+@pytest.mark.parametrize("flushes", [True, False])
+def test_a_first_span_without_a_descriptor_left_harms_nothing_and_is_recorded_later(home: Path, flushes: bool) -> None:
+    program = """
+import os, resource, sys, ecoia
+@ecoia.track(service="a", units=1)
+def work(): return "answer"
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError: pass
+print(work(), ecoia.flush())
+for number in held: os.close(number)
+if sys.argv[1] == "True": print(ecoia.flush(60))
+"""
+    done = run_python(program, str(flushes))
+    assert (done.stdout, done.returncode) == ("answer False\n" + "True\n" * flushes, 0)
+    assert "Too many open files" in done.stderr
+    assert sum(each.units_micro or 0 for each in recorded(home)) == 1_000_000
+    assert sum(each.lost.get("no-sampler", 0) for each in recorded(home)) >= 1
+
+
+def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
+    program = """
+import signal, threading, ecoia
+from ecoia.measuring.recorder import Recorder
+signal.alarm(60)
+def refused(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refused
+close = Recorder.close_window
+def interrupted(self):
+    signal.raise_signal(signal.SIGUSR1)
+    return close(self)
+Recorder.close_window = interrupted
+signal.signal(signal.SIGUSR1, lambda *_: print(ecoia.flush(30)))
+with ecoia.track(service="a"): pass
+print(ecoia.flush(30))
+Recorder.close_window = close
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("False\nTrue\n", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
 @pytest.mark.parametrize(
     ("broken", "cause"),
     [("ecoia.meters.detect", "meters-failed"), ("ecoia.measuring.recorder.Recorder.step", "measuring-stopped")],
@@ -936,6 +1011,22 @@ def test_a_fault_of_measuring_costs_the_energy_and_nothing_else(home: Path, brok
     assert sum(each.spans for each in records) == 2
     assert sum(each.units_micro or 0 for each in records) == 2_000_000
     assert sum(each.lost.get(cause, 0) for each in records) >= 1
+
+
+def test_records_after_a_fault_of_measuring_begin_where_the_last_window_ended(home: Path) -> None:
+    """Otherwise CPU time and units would be spread over the half-hours since the process began, delivered long ago."""
+    done = run_python(
+        "import ecoia, ecoia.measuring.recorder\n"
+        "def fail(*_, **__): raise OSError('no luck')\n"
+        "with ecoia.track(service='a'): pass\n"
+        "assert ecoia.flush(60)\n"
+        "ecoia.measuring.recorder.Recorder.step = fail\n"
+        "with ecoia.track(service='b'): pass\n"
+        "assert ecoia.flush(60)\n"
+    )
+    assert done.returncode == 0
+    (before,), (after,) = ([each for each in recorded(home) if each.service == name] for name in ("a", "b"))
+    assert after.start_utc_ns >= before.end_utc_ns
 
 
 @needs_namespaces

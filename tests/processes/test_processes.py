@@ -307,6 +307,29 @@ def test_a_process_that_becomes_another_program_no_longer_measures(home: Path, c
     assert below.pids() == {os.getpid(), inner.pid}
 
 
+def test_cpu_time_that_a_process_recorded_before_it_became_another_measuring_program_is_not_ours(
+    home: Path, child: Callable[..., Child]
+) -> None:
+    """A server that restarts itself in place (``os.execv``) has recorded what it used before."""
+    below = Descendants()
+    again = f"{BURN}\nimport ecoia\nwith ecoia.track(service='again'): burn(50)\necoia.flush()\n{READY}"
+    inner = child(
+        f"{BURN}\nimport ecoia, os, sys\nwith ecoia.track(service='a'): burn(400)\necoia.flush()\nprint('ready', flush=True)\n"
+        f"input()\nos.execv(sys.executable, [sys.executable, '-c', {again!r}])"
+    )
+    before_ns = below.advance()
+    inner.ask("exec")
+    assert below.advance() < 300_000_000, "what it had recorded is counted twice"
+    inner.process.kill()
+    inner.process.wait()
+    below.advance()
+    adopt(Journal(home))
+    recorded_ns = sum(record.cpu_ns for record in recorded(home))
+    used_ns = families.own_reaped_ns()
+    assert before_ns < 300_000_000
+    assert below.total_ns + recorded_ns <= used_ns + 40_000_000  # the kernel's ticks
+
+
 def test_a_process_whose_measuring_failed_is_measured_from_above(home: Path, child: Callable[..., Child]) -> None:
     below = Descendants()
     broken = "import ecoia.measuring.sampler\ndef fail(*_): raise OSError\necoia.measuring.sampler.Sampler = fail\n"

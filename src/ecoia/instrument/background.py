@@ -117,7 +117,8 @@ class Background:
         self._left_behind = False  # the program ended before the meters were found
         self._thread: Thread | None = None
         self._refusal = ""  # why no thread was started
-        self._alone = Lock()
+        self._alone = RLock()  # one thread at a time records without the sampler's
+        self._is_alone = False
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
@@ -197,11 +198,16 @@ class Background:
     def _record_alone(self, cause: str | None, *, last: bool) -> bool:
         """Write what is known in the thread that calls. Never raises."""
         with self._alone:
+            if self._is_alone:  # a signal handler interrupted this thread, which is recording
+                return False
+            self._is_alone = True
             try:
                 return (self.sampling or self._begin()).record_in_this_thread(cause, last=last)
             except Exception as error:  # noqa: BLE001 - idem
                 self._complain(f"nothing more is recorded: {type(error).__name__}: {error}")
                 return False
+            finally:
+                self._is_alone = False
 
     def _runs(self) -> bool:
         """Return whether the thread runs, after trying to start it where the host had none left before."""

@@ -104,6 +104,21 @@ class Engine:
         if self._starting.acquire(timeout=self.FORK_GRACE_SECONDS):
             self._starting.release()
 
+    def started_background(self) -> Background | None:
+        """Return the background, after trying again to start it where that failed before; None where there is none."""
+        if self.background is None and self.threads and self._starting.acquire(blocking=False):
+            try:
+                if self.background is None:
+                    self._start_background()
+            finally:
+                self._starting.release()
+        return self.background
+
+    def _start_and_stop(self) -> None:
+        background = self.started_background()
+        if background is not None:
+            background.stop()
+
     def _make_sampling(self, background: Background) -> Sampling:
         return type(self).sampling_factory(self, background)
 
@@ -112,8 +127,11 @@ class Engine:
             from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
 
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except (RuntimeError, ImportError):  # a subinterpreter; or the interpreter is shutting down, and nothing is imported
+        except Exception as error:  # noqa: BLE001 - no descriptor or memory left; a subinterpreter; an interpreter that ends
             self.lost.append(losses.NO_SAMPLER)
+            self.complain(f"nothing is recorded until a later flush or the exit: {error}")
+            atexit.unregister(self._start_and_stop)
+            atexit.register(self._start_and_stop)
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")

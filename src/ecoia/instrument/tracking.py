@@ -356,5 +356,5 @@ def flush(timeout_seconds: float = 5.0) -> bool:
         >>> import ecoia
         >>> written = ecoia.flush(timeout_seconds=1.0)
     """
-    background = engine.background
-    return True if background is None else background.flush(timeout_seconds)
+    background = engine.started_background()
+    return not engine.threads if background is None else background.flush(timeout_seconds)

@@ -22,30 +22,33 @@ from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
 
+TARGETS_FILE = "targets.json"
+"""Name of the file of targets in a home."""
+
 UNREADABLE = "(not readable)"
 """Ends the public form of a URI that can be read in several ways, or in none: any part of it may be a secret."""
 
 _WITHOUT_ADDRESS = frozenset({"databricks", "databricks-uc", "uc"})
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}")
-_HIDDEN = re.compile(rf"(?:{_SCHEME.pattern}:)?{re.escape(UNREADABLE)}")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}"
+_HIDDEN = rf"(?:{_SCHEME}:)?{re.escape(UNREADABLE)}"
 _DATABASES = frozenset({"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"})
-_ADDRESS = re.compile(r"(?:\[[\w:.%]+\]|[\w.-]*)(?::(\d{0,5}))?(/[^?&=;@#]*)?")
-_USER = re.compile(r"[^:/?#@]*:(?:(?![?&#;][^=@]*=)[^@])*@")
+_ADDRESS = r"(?:\[[\w:.%]+\]|[\w.-]*)(?::(\d{0,5}))?(/[^?&=;@#]*)?"
+_USER = r"[^:/?#@]*:(?:(?![?&#;][^=@]*=)[^@])*@"
 _PLACES = {
     **dict.fromkeys(("host", "hostaddr", "server", "address", "addr", "unix_socket"), "host"),
     **dict.fromkeys(("dbname", "database", "initial catalog", "service"), "database"),
     **{name: name for name in ("dsn", "port")},
 }
-_PLACE = re.compile(r"(?:tcp:)?[\w.,/\\-]+(?::\d+)?")
+_PLACE = r"(?:tcp:)?[\w.,/\\-]+(?::\d+)?"
 _MOST_PORT = 65_535
 _MOST_URI_CHARACTERS = 4_000
 _MOST_CHARACTERS = 255
 """Longest name of a file or host. What is longer is no place: a token, perhaps."""
 
 _REVEALING_WORDS = "pass|pwd|secret|token|key|credential"
-_SECRET_VARIABLES = re.compile(rf"(?:MLFLOW|DATABRICKS|AWS|AZURE|GOOGLE|PG)\w*(?:{_REVEALING_WORDS})", re.IGNORECASE)
-_ADDRESS_IN_TEXT = re.compile(r"\b[A-Za-z][\w+.-]{0,30}://[^\s'\"<>@]{0,4000}@[^\s'\"<>]{0,4000}")
-_SECRET_IN_TEXT = re.compile(rf"([?&;][^?=&;\s/]{{0,60}}(?:{_REVEALING_WORDS})[^?=&;\s/]{{0,60}}=)[^&;\s/'\"]*", re.IGNORECASE)
+_SECRET_VARIABLES = rf"(?i:(?:MLFLOW|DATABRICKS|AWS|AZURE|GOOGLE|PG)\w*(?:{_REVEALING_WORDS}))"
+_ADDRESS_IN_TEXT = r"\b[A-Za-z][\w+.-]{0,30}://[^\s'\"<>@]{0,4000}@[^\s'\"<>]{0,4000}"
+_SECRET_IN_TEXT = rf"(?i)([?&;][^?=&;\s/]{{0,60}}(?:{_REVEALING_WORDS})[^?=&;\s/]{{0,60}}=)[^&;\s/'\"]*"
 _SHORTEST_SECRET = 3
 
 
@@ -65,7 +68,7 @@ def public_uri(uri: str) -> str:
         'https:(not readable)'
     """
     scheme, separator, rest = uri.partition("://")
-    if not separator or _SCHEME.fullmatch(scheme) is None:
+    if not separator or re.fullmatch(_SCHEME, scheme) is None:
         scheme = ""
     if not is_readable(uri):
         return uri
@@ -94,11 +97,11 @@ def _public(scheme: str, rest: str, uri: str) -> str | None:
         return None if _local_path(unquote(name), parameters) is None else f"file://{name}"
     is_database = scheme.partition("+")[0] in _DATABASES
     address, parameters = _without_user(rest, is_database)
-    found = None if address is None else _ADDRESS.fullmatch(address)
+    found = None if address is None else re.fullmatch(_ADDRESS, address)
     if address is None or found is None or int(found[1] or 0) > _MOST_PORT or (not is_database and address[:1] in ("", "/", ":")):
         return None
     folder = unquote(found[2] or "")
-    if _ADDRESS.fullmatch(folder) is None or not folder.isprintable() or _too_long(address.split("/")):
+    if re.fullmatch(_ADDRESS, folder) is None or not folder.isprintable() or _too_long(address.split("/")):
         return None
     places = _places(parameters) if is_database else {}
     if places is None:
@@ -134,7 +137,7 @@ def _without_user(rest: str, is_database: bool) -> tuple[str | None, str]:
     before, _ = _cut(rest, "[/?#]")
     if rest.count("@") == before.count("@"):
         rest = rest[before.rfind("@") + 1 :]
-    elif is_database and rest.count("@") == 1 and _USER.match(rest):
+    elif is_database and rest.count("@") == 1 and re.match(_USER, rest):
         rest = rest.partition("@")[2]
     else:
         return None, ""
@@ -148,7 +151,7 @@ def _places(parameters: str) -> dict[str, str] | None:
         if name.lower() == "odbc_connect":
             named += [(key.strip(), text.strip()) for key, _, text in (pair.partition("=") for pair in value.split(";"))]
     places = {_PLACES[name.lower()]: value for name, value in named if name.lower() in _PLACES}
-    return places if all(_PLACE.fullmatch(value) and not _too_long([value]) for value in places.values()) else None
+    return places if all(re.fullmatch(_PLACE, value) and not _too_long([value]) for value in places.values()) else None
 
 
 def is_readable(public: str) -> bool:
@@ -158,7 +161,7 @@ def is_readable(public: str) -> bool:
         >>> is_readable(public_uri("https://mlflow.example")), is_readable(public_uri("https://mlflow.example:port"))
         (True, False)
     """
-    return _HIDDEN.fullmatch(public) is None
+    return re.fullmatch(_HIDDEN, public) is None
 
 
 def public_text(text: str, *uris: str | None) -> str:
@@ -177,11 +180,11 @@ def public_text(text: str, *uris: str | None) -> str:
     known = {uri for uri in (*uris, os.environ.get("MLFLOW_TRACKING_URI")) if uri}
     for uri in sorted(known, key=len, reverse=True):
         text = text.replace(uri, public_uri(uri))
-    secrets = {value for name, value in os.environ.items() if _SECRET_VARIABLES.match(name)}
+    secrets = {value for name, value in os.environ.items() if re.match(_SECRET_VARIABLES, name)}
     for secret in sorted(secrets.union(*map(_hidden_pieces, known)), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    return _SECRET_IN_TEXT.sub(r"\1***", _ADDRESS_IN_TEXT.sub(lambda found: public_uri(found[0]), text))
+    return re.sub(_SECRET_IN_TEXT, r"\1***", re.sub(_ADDRESS_IN_TEXT, lambda found: public_uri(found[0]), text))
 
 
 def _hidden_pieces(uri: str) -> set[str]:
@@ -239,7 +242,7 @@ def register_target(home: str | Path, uri: str) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _one_writer(folder / ".targets.lock"):
-            write_atomically(folder / "targets.json", json.dumps({**read_targets(folder), target: stored}, indent=2) + "\n")
+            write_atomically(folder / TARGETS_FILE, json.dumps({**read_targets(folder), target: stored}, indent=2) + "\n")
     except OSError as error:
         raise JournalError(
             f"journal home '{folder}' cannot be written ({error.strerror}): make it writable or set ECOIA_HOME"
@@ -257,7 +260,7 @@ def read_targets(home: str | Path) -> dict[str, str]:
         {}
     """
     try:
-        data = json.loads((Path(home) / "targets.json").read_text(encoding="utf-8"))
+        data = json.loads((Path(home) / TARGETS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # An earlier version stored more of some URIs.

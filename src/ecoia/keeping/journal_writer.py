@@ -100,7 +100,7 @@ class Writer:
 
     def _append(self, day: str, data: bytes) -> int:
         file = self._file
-        if file is None or day != self._day or file.facts() is None:
+        if file is None or day != self._day or not file.in_place():
             file = self._open(day)
         if self._torn:
             data = b"\n" + data  # end the line that a full disk cut

@@ -24,9 +24,8 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ecoia.errors import JournalError
@@ -42,7 +41,7 @@ FOLDER = "open"
 """Name of the folder in the home."""
 
 _HEAD = b"ecoia-open 1 %010d %010d %08x\n"
-_HEAD_PATTERN = re.compile(rb"ecoia-open 1 (\d{10}) (\d{10}) ([0-9a-f]{8})\n")
+_HEAD_PATTERN = rb"ecoia-open 1 (\d{10}) (\d{10}) ([0-9a-f]{8})\n"
 _HEAD_BYTES = len(_HEAD % (0, 0, 0))
 _CONTENT_BYTES = 4096
 """Offset of the first content: the page of the first line holds nothing else."""
@@ -93,8 +92,7 @@ class OpenWindow:
         if len(content) > _MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         file = self._file
-        facts = None if file is None else file.facts()
-        if file is None or facts is None or facts.st_nlink == 0:  # the host closed it, or someone took it for a dead one's
+        if file is None or not file.in_place():  # the host closed it, or someone took it for a dead one's
             file = self._open()
         offset, size = self._content
         start = _CONTENT_BYTES if _CONTENT_BYTES + len(content) <= offset else offset + size
@@ -136,8 +134,7 @@ def _write_at(descriptor: int, offset: int, data: bytes) -> None:
 # --- windows of others -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     """What a file keeps: the lines of its records, and how far its process's journal file went."""
 
     lines: list[bytes]  # of its records
@@ -284,7 +281,7 @@ def _adopt(journal: Journal, path: Path, descriptor: int) -> int:
 def _read(descriptor: int) -> _Kept | None:
     """Read a window; None if it holds nothing that can be read."""
     os.lseek(descriptor, 0, os.SEEK_SET)
-    head = _HEAD_PATTERN.fullmatch(os.read(descriptor, _HEAD_BYTES))
+    head = re.fullmatch(_HEAD_PATTERN, os.read(descriptor, _HEAD_BYTES))
     if head is None or int(head[2]) > _MOST_BYTES:
         return None
     os.lseek(descriptor, int(head[1]), os.SEEK_SET)
@@ -304,11 +301,13 @@ def _written_ids(journal: Journal, name: str, kept: _Kept) -> set[str]:
     Cuts the last line of its files where the kill left it half written: the window holds what it was to say.
     """
     from ecoia.keeping.journal import Scan, stream_file
+    from ecoia.keeping.journal_files import PACKED
 
     ids: set[str] = set()
-    for path in journal.folder.glob(f"*/{name}"):
-        file = f"{path.parent.name}/{name}"
-        _cut_torn_line(path)
+    for day in {path.parent for suffix in ("", PACKED) for path in journal.folder.glob(f"*/{name}{suffix}")}:
+        path, file = day / name, f"{day.name}/{name}"
+        with suppress(FileNotFoundError):  # packed
+            _cut_torn_line(path)
         offset = kept.size_bytes if file == kept.file else 0
         if file >= kept.file:
             ids.update(entry.record.record_id for entry in stream_file(path, file, offset, Scan()))

@@ -38,8 +38,10 @@ class HomeLocks:
             name: ``IDLE`` or ``WHOLE_HOST``. A lock that another process holds is tried again at each call.
         """
         held = self._held.get(name)
-        if held is not None and held.facts() is not None:
-            return True
+        if held is not None:
+            if held.in_place():
+                return True
+            held.close()
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             file = LockableFile(self._home / name, os.O_WRONLY | os.O_CREAT)

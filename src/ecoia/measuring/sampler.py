@@ -126,6 +126,8 @@ class Sampler:
         if cause is not None or recorder is None:
             if recorder is not None:
                 self._recorder = None
+                window = recorder.window
+                self._since = (window.start_utc_ns, window.start_wall_ns, busy_time_now())
                 recorder.close_window()  # what was read until now
             recorder = self._make_recorder([])
             recorder.window.lost[cause or losses.NO_SAMPLER] += 1

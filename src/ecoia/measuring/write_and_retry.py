@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ecoia import losses
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import active_run
-from ecoia.keeping.destinations import is_readable, public_uri, register_target
+from ecoia.keeping.destinations import TARGETS_FILE, is_readable, public_uri, register_target
 from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
@@ -150,7 +150,13 @@ class RecordWriter:
     def _with_target_ids(self, records: Sequence[Record]) -> list[Record]:
         """Replace tracking URIs, which may contain paths and hosts, by ids that only this host can resolve."""
         default = active_run(self._lose).tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-        return [replace(record, target=self._target_id(record.target or default)) for record in records]
+        if self._target_ids and self._journal is not None and not (self._journal.home / TARGETS_FILE).exists():
+            self._target_ids.clear()  # the home was removed
+        targets = [self._target_id(record.target or default) for record in records]
+        return [  # a copy costs more than all else here
+            record if record.target == target else replace(record, target=target)
+            for record, target in zip(records, targets, strict=True)
+        ]
 
     def _lose(self, cause: str) -> None:
         self.lost[cause] += 1

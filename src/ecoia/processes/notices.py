@@ -54,12 +54,19 @@ class OwnNotice:
         process = read_process(listed_pid())
         self._name = file_name(self._pid, process.start if process else 0)
         above = ",".join(file_name(*identity) for identity in ancestors_of(listed_pid()))
+        self._written_ns = self._written_before_exec_ns()
+        since_ns = max(since_ns - self._written_ns, 0)
         self._fixed_fields = f"{since_ns} {process.image if process else 0} {above or '-'}"
-        self._written_ns = 0
         self._written_to = "- 0"
         self._journal = "- -"
         self._ended = False
         self._write()
+
+    def _written_before_exec_ns(self) -> int:
+        """Return the CPU time in records of the program that this process was before it became another one (``os.execv``)."""
+        folder = own_folder()
+        before = None if folder is None else read_notice(f"{folder}/{self._name}", None)
+        return 0 if before is None else before.all_written_ns()
 
     def writes_to(self, folder: str, name: str) -> None:
         """State where records will be written, so that others can look there if this process is killed while it writes.
