@@ -30,6 +30,8 @@ WORKERS ?= 4
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_NO_PROGRESS := 1
+# Without it, each of the programs that the tests start would compile MLflow anew, in 4 s of CPU time instead of 1.4.
+unexport PYTHONDONTWRITEBYTECODE
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
