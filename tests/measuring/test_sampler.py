@@ -971,6 +971,24 @@ if sys.argv[1] == "True": print(ecoia.flush(60))
     assert sum(each.lost.get("no-sampler", 0) for each in recorded(home)) >= 1
 
 
+@pytest.mark.parametrize(
+    "unlogged",
+    [
+        "sys.stderr.close()",
+        "reader, writer = os.pipe(); os.dup2(writer, 2); os.close(reader)",
+        "import logging; logging.getLogger('ecoia').addFilter(lambda record: 1 / 0)",
+    ],
+)
+def test_a_problem_that_cannot_be_logged_harms_nothing(home: Path, unlogged: str) -> None:
+    done = run_python(
+        f"import os, sys\n{unlogged}\nimport ecoia\nfrom ecoia.integrating import complain\ncomplain('a problem')\n"
+        "with ecoia.track(service='a'): pass\nprint(ecoia.flush(60), flush=True)\nos._exit(0)",
+        ECOIA_FLUSH_SECONDS="soon",
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert spans_of(home)["a"] == 1
+
+
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
     program = """
 import signal, threading, ecoia

@@ -142,14 +142,21 @@ class Engine:
         """Log a problem once, through the host's logging, and go on. At most ten different messages are logged."""
         if message not in self._complained and len(self._complained) < _MAX_COMPLAINTS:
             self._complained.add(message)
-            if "logging" not in sys.modules:  # it would print the bare message, too
-                if sys.stderr is not None:
-                    print(f"ecoia: {message}", file=sys.stderr)
-                return
-            import logging
+            try:  # noqa: SIM105 - contextlib is not loaded for this
+                _log(message)
+            except Exception:  # noqa: BLE001, S110 - stderr is closed, or a pipe that nobody reads; a filter of the host's raises
+                pass
 
-            _watch_forks()
-            logging.getLogger("ecoia").warning("ecoia: %s", message)
+
+def _log(message: str) -> None:
+    if "logging" not in sys.modules:  # it would print the bare message, too
+        if sys.stderr is not None:
+            print(f"ecoia: {message}", file=sys.stderr)
+        return
+    import logging
+
+    _watch_forks()
+    logging.getLogger("ecoia").warning("ecoia: %s", message)
 
 
 engine = Engine()
