@@ -989,6 +989,29 @@ def test_a_problem_that_cannot_be_logged_harms_nothing(home: Path, unlogged: str
     assert spans_of(home)["a"] == 1
 
 
+def test_a_signal_handler_that_raises_while_measuring_starts_is_heard_and_costs_no_later_span(home: Path) -> None:
+    program = """
+import signal, ecoia
+from ecoia.instrument import background
+real = background.Background
+class Interrupted(real):
+    def __init__(self, *arguments, **options):
+        background.Background = real
+        signal.raise_signal(signal.SIGALRM)
+background.Background = Interrupted
+def ring(*_): raise TimeoutError("mine")
+signal.signal(signal.SIGALRM, ring)
+@ecoia.track(service="a")
+def work(): pass
+try: work()
+except TimeoutError as error: print(error)
+work()
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("mine\n", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
     program = """
 import signal, threading, ecoia
