@@ -1012,6 +1012,23 @@ work()
     assert spans_of(home)["a"] == 1
 
 
+def test_a_fault_before_measuring_began_costs_the_energy_and_nothing_else(home: Path) -> None:
+    """The code for measuring may fail to load for a moment, for want of a descriptor or memory."""
+    done = run_python(
+        "import ecoia, ecoia.measuring.sampler\nreal = ecoia.measuring.sampler.Sampler\n"
+        "def fail(*_):\n    ecoia.measuring.sampler.Sampler = real\n    raise OSError('no luck')\n"
+        "ecoia.measuring.sampler.Sampler = fail\n"
+        "with ecoia.track(service='a') as span: span.units(1)\nprint(ecoia.flush(60))\n"
+        "with ecoia.track(service='a') as span: span.units(1)\n"
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert done.stderr == "ecoia: measuring stopped: OSError: no luck\n"
+    records = recorded(home)
+    assert sum(each.units_micro or 0 for each in records) == 2_000_000
+    assert sum(each.lost.get("measuring-stopped", 0) for each in records) >= 1
+    assert list((home / "open").iterdir()) == []
+
+
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
     program = """
 import signal, threading, ecoia

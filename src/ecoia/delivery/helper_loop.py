@@ -258,8 +258,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", required=True)
     settings = configuration.load({"home": parser.parse_args().home})
+<<<<<<< Updated upstream
     if (Path(settings.home) / "home.json").exists():
         follow(Journal(settings.home), settings)
+=======
+    if (Path(settings.home) / HOME_FILE).exists():
+        follow(Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6)), settings)
+>>>>>>> Stashed changes
 
 
 if __name__ == "__main__":
