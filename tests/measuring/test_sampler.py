@@ -971,6 +971,64 @@ if sys.argv[1] == "True": print(ecoia.flush(60))
     assert sum(each.lost.get("no-sampler", 0) for each in recorded(home)) >= 1
 
 
+@pytest.mark.parametrize(
+    "unlogged",
+    [
+        "sys.stderr.close()",
+        "reader, writer = os.pipe(); os.dup2(writer, 2); os.close(reader)",
+        "import logging; logging.getLogger('ecoia').addFilter(lambda record: 1 / 0)",
+    ],
+)
+def test_a_problem_that_cannot_be_logged_harms_nothing(home: Path, unlogged: str) -> None:
+    done = run_python(
+        f"import os, sys\n{unlogged}\nimport ecoia\nfrom ecoia.integrating import complain\ncomplain('a problem')\n"
+        "with ecoia.track(service='a'): pass\nprint(ecoia.flush(60), flush=True)\nos._exit(0)",
+        ECOIA_FLUSH_SECONDS="soon",
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert spans_of(home)["a"] == 1
+
+
+def test_a_signal_handler_that_raises_while_measuring_starts_is_heard_and_costs_no_later_span(home: Path) -> None:
+    program = """
+import signal, ecoia
+from ecoia.instrument import background
+real = background.Background
+class Interrupted(real):
+    def __init__(self, *arguments, **options):
+        background.Background = real
+        signal.raise_signal(signal.SIGALRM)
+background.Background = Interrupted
+def ring(*_): raise TimeoutError("mine")
+signal.signal(signal.SIGALRM, ring)
+@ecoia.track(service="a")
+def work(): pass
+try: work()
+except TimeoutError as error: print(error)
+work()
+"""
+    done = run_python(program)
+    assert (done.stdout, done.stderr, done.returncode) == ("mine\n", "", 0)
+    assert spans_of(home)["a"] == 1
+
+
+def test_a_fault_before_measuring_began_costs_the_energy_and_nothing_else(home: Path) -> None:
+    """The code for measuring may fail to load for a moment, for want of a descriptor or memory."""
+    done = run_python(
+        "import ecoia, ecoia.measuring.sampler\nreal = ecoia.measuring.sampler.Sampler\n"
+        "def fail(*_):\n    ecoia.measuring.sampler.Sampler = real\n    raise OSError('no luck')\n"
+        "ecoia.measuring.sampler.Sampler = fail\n"
+        "with ecoia.track(service='a') as span: span.units(1)\nprint(ecoia.flush(60))\n"
+        "with ecoia.track(service='a') as span: span.units(1)\n"
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert done.stderr == "ecoia: measuring stopped: OSError: no luck\n"
+    records = recorded(home)
+    assert sum(each.units_micro or 0 for each in records) == 2_000_000
+    assert sum(each.lost.get("measuring-stopped", 0) for each in records) >= 1
+    assert list((home / "open").iterdir()) == []
+
+
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:
     program = """
 import signal, threading, ecoia

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _MAX_COMPLAINTS = 10
 
+_NOT_STARTED = (RuntimeError, ImportError, OSError, MemoryError)
+"""Measuring cannot start: in a subinterpreter, while the interpreter ends, without a descriptor or memory left."""
+
 
 class _Goodbye:
     """Dies with its thread and keeps the thread's last CPU time: nobody can read the thread's clock afterwards."""
@@ -76,16 +79,18 @@ class Engine:
         state = ThreadState(self.generation, self.lost, self.events)
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
-        if self.background is None:
-            with self._starting:  # several threads may have their first span at once
-                if self.background is None:
-                    _watch_forks()
-                    self.follow()
-                    self._start_background()
-        else:
-            self.follow()
-        state.start_cpu_ns = thread_time_ns()  # the CPU time up to here is ecoia's, not the thread's
-        self.threads.append(state)
+        try:
+            if self.background is None:
+                with self._starting:  # several threads may have their first span at once
+                    if self.background is None:
+                        _watch_forks()
+                        self.follow()
+                        self._start_background()
+            else:
+                self.follow()
+        finally:  # also where a signal handler of the program's raises
+            state.start_cpu_ns = thread_time_ns()  # the CPU time up to here is ecoia's, not the thread's
+            self.threads.append(state)
         return state
 
     def follow(self) -> None:
@@ -127,11 +132,13 @@ class Engine:
             from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
 
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
-        except Exception as error:  # noqa: BLE001 - no descriptor or memory left; a subinterpreter; an interpreter that ends
+        except BaseException as error:
             self.lost.append(losses.NO_SAMPLER)
-            self.complain(f"nothing is recorded until a later flush or the exit: {error}")
             atexit.unregister(self._start_and_stop)
             atexit.register(self._start_and_stop)
+            if not isinstance(error, _NOT_STARTED) or isinstance(error, TimeoutError):
+                raise  # of the program's own signal handler
+            self.complain(f"nothing is recorded until a later flush or the exit: {error}")
             return
         atexit.register(self.background.stop)
         util = sys.modules.get("multiprocessing.util")
@@ -142,14 +149,21 @@ class Engine:
         """Log a problem once, through the host's logging, and go on. At most ten different messages are logged."""
         if message not in self._complained and len(self._complained) < _MAX_COMPLAINTS:
             self._complained.add(message)
-            if "logging" not in sys.modules:  # it would print the bare message, too
-                if sys.stderr is not None:
-                    print(f"ecoia: {message}", file=sys.stderr)
-                return
-            import logging
+            try:  # noqa: SIM105 - contextlib is not loaded for this
+                _log(message)
+            except Exception:  # noqa: BLE001, S110 - stderr is closed, or a pipe that nobody reads; a filter of the host's raises
+                pass
 
-            _watch_forks()
-            logging.getLogger("ecoia").warning("ecoia: %s", message)
+
+def _log(message: str) -> None:
+    if "logging" not in sys.modules:  # it would print the bare message, too
+        if sys.stderr is not None:
+            print(f"ecoia: {message}", file=sys.stderr)
+        return
+    import logging
+
+    _watch_forks()
+    logging.getLogger("ecoia").warning("ecoia: %s", message)
 
 
 engine = Engine()
