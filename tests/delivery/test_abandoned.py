@@ -5,9 +5,18 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from ecoia.delivery.abandoned import close_abandoned
+from ecoia.delivery.deliver import deliver
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.open_windows import OpenWindow
+from ecoia.records import fold
+from support.deliveries import configured, ledger
+from support.mlflow_stores import MLFLOW_WARNINGS
 from support.records import ending, training, write
+
+pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
 
 def test_a_killed_process_leaves_an_abandoned_run(journal: Journal, host: Callable[..., subprocess.Popen[str]]) -> None:
@@ -39,3 +48,19 @@ def test_a_process_that_goes_on_in_the_next_day_is_alive(journal: Journal) -> No
     assert close_abandoned(journal) == 0
     writer.close()
     assert close_abandoned(journal) == 1
+
+
+def test_a_full_journal_with_a_killed_run_is_delivered_and_what_it_had_no_room_for_is_said(
+    journal: Journal, tracking_uri: str, target: str
+) -> None:
+    write(journal, [training(target=target)])
+    window = OpenWindow(journal.home, "1-aaaaaa-0badcafe.jsonl")
+    window.keep([training(target=target, at=60)], ("", 0))
+    window.close()
+    full = Journal(journal.home, max_bytes=10)
+    result = deliver(full, configured())
+    assert (result.delivered, result.pending) == (1, 1)
+    assert "at its cap" in " ".join(result.problems)
+    assert ledger(tracking_uri) == fold(journal.scan().records)
+    result = deliver(journal, configured())
+    assert (result.delivered, result.pending, result.problems) == (3, 0, ())  # the window, and two runs that were abandoned

@@ -121,3 +121,14 @@ def test_what_time_is_too_short_for_is_sent_by_the_next_delivery(
         numbers.append((result.delivered, result.pending, result.cut_short))
     assert numbers == [(2, 2, True), (1, 1, True), (1, 0, False)]
     assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_a_home_that_cannot_be_written_is_an_error_with_the_file(
+    journal: Journal, target: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(journal, [training(target=target)])
+    cursors = journal.home / "delivery" / "cursors.json"
+    cursors.mkdir(parents=True)  # as a full disk
+    with pytest.raises(DeliveryError, match=r"the delivery stopped .*cursors"):
+        deliver_in_time(configured(), by_hand=True)
+    assert "Traceback" not in capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -507,3 +508,11 @@ def test_all_refused_lines_are_counted_and_the_first_of_each_reason_kept(home: P
     scan = journal.scan()
     assert scan.refused == {"checksum-mismatch": 1000, "no-schema": 1}
     assert [r.line for r in scan.refusals] == [*range(2, 2 + REFUSALS_PER_REASON), 1002]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    file = journal.folder / "2026-11-23" / "1-abcdef.jsonl"
+    file.mkdir(parents=True)  # as no rights, which root does not lack
+    with pytest.raises(JournalError, match=re.escape(f"'{file}' cannot be read")):
+        journal.scan()

@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -170,6 +171,18 @@ def test_a_window_that_a_power_cut_spoilt_is_removed_and_one_of_a_newer_ecoia_st
         keep(journal, some(1), "3-cccccc.jsonl")
     assert adopt(journal) == 0
     assert [path.name for path in folder.iterdir()] == ["3-cccccc.jsonl"]
+
+
+def test_a_window_that_no_ecoia_wrote_is_removed_and_the_form_of_a_newer_one_stays(tmp_path: Path) -> None:
+    journal, folder = Journal(tmp_path), tmp_path / open_windows.FOLDER
+    folder.mkdir()
+    for number, text in enumerate(("[1]", "{}", '{"file":"","size_bytes":"x"}', "[" * 100_000)):
+        line = encode_line(text)
+        head = open_windows._HEAD % (4096, len(line), crc32(line))
+        (folder / f"{number}-aaaaaa.jsonl").write_bytes(head.ljust(4096, b"\0") + line)
+    (folder / "9-bbbbbb.jsonl").write_bytes(b"ecoia-open 2 another form\n")
+    assert adopt(journal) == 0
+    assert [path.name for path in folder.iterdir()] == ["9-bbbbbb.jsonl"]
 
 
 def test_a_window_that_cannot_be_adopted_stays_and_the_others_are_adopted(tmp_path: Path) -> None:

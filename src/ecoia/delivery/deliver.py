@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from contextlib import suppress
+from dataclasses import replace
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
@@ -18,7 +18,7 @@ from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, journal_sizes
-from ecoia.keeping.open_windows import adopt
+from ecoia.keeping.open_windows import adopt, waiting
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
 
@@ -60,13 +60,17 @@ def deliver(
         deliver(Journal(settings.home), settings, tracking_uri="https://mlflow.example.org").pending  # 0
     """
     tell(READING, "")
-    with suppress(JournalError):  # at the journal's cap, say: what is in it must still be delivered
-        adopt(journal)
+    not_taken = _not_taken(journal)
     pack_closed(journal.folder)
+    if not_taken:
+        not_taken = _not_taken(journal)  # packing made room, perhaps
     with delivery_lock(journal.home):
         final = not any_alive(journal, journal.files())
         if by_hand or final:
-            close_abandoned(journal)
+            try:
+                close_abandoned(journal)
+            except JournalError as error:  # as above
+                not_taken = not_taken or f"runs that were killed are not marked as abandoned: {error}"
         backlog = Backlog(journal, tell)
         backlog.read(journal_sizes(journal))
         if by_hand:
@@ -75,4 +79,16 @@ def deliver(
         routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
-        return Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)
+        result = Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)
+    if not not_taken:
+        return result
+    return replace(result, pending=result.pending + waiting(journal.home), problems=(*result.problems, not_taken))
+
+
+def _not_taken(journal: Journal) -> str:
+    """Take open windows into the journal. Returns why one was not: at the journal's cap, its records must still be delivered."""
+    try:
+        adopt(journal)
+    except JournalError as error:
+        return f"the last seconds of a process that ended suddenly are not sent: {error}"
+    return ""

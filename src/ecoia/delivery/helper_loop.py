@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("--home", required=True)
     settings = configuration.load({"home": parser.parse_args().home})
     if (Path(settings.home) / HOME_FILE).exists():
-        follow(Journal(settings.home), settings)
+        follow(Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6)), settings)
 
 
 if __name__ == "__main__":

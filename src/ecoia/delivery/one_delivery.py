@@ -18,7 +18,7 @@ from typing import Any
 
 from ecoia import settings as configuration
 from ecoia.delivery.result import DeliveryResult, Tell
-from ecoia.errors import EcoiaError
+from ecoia.errors import DeliveryError, EcoiaError
 from ecoia.keeping.journal import Journal
 
 
@@ -31,6 +31,9 @@ def main() -> None:
         result = _deliver(tell, by_hand=wanted["by_hand"], verify=wanted["verify"], skip=frozenset(wanted["skip"]))
     except EcoiaError as error:
         tell("error", [type(error).__name__, str(error)])
+    except OSError as error:  # the home's disk is full or fails, or a part of the home belongs to another account
+        told = f"the delivery stopped ({error}): free space, or make the journal home writable for this account, then deliver"
+        tell("error", [DeliveryError.__name__, told])
     else:
         tell("result", result.to_dict())
 
@@ -45,7 +48,8 @@ def _deliver(tell: Tell, *, by_hand: bool, verify: bool, skip: frozenset[str]) -
         return DeliveryResult(0, 0)  # the home was removed meanwhile, and is not to be made again
     keep_telemetry_off()
     watch_http(tell)
-    return deliver(Journal(settings.home), settings, by_hand=by_hand, verify=verify, skip=skip, tell=tell)
+    journal = Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6))
+    return deliver(journal, settings, by_hand=by_hand, verify=verify, skip=skip, tell=tell)
 
 
 def _teller() -> Callable[[str, Any], None]:

@@ -182,10 +182,20 @@ class Journal:
             start_offsets: As in ``scan``.
             names: Files to read. None: all of them.
             skip: Tells a line that the caller has no use for, which costs a tenth of reading it.
+
+        Raises:
+            JournalError: a file cannot be read; the message names it.
         """
         for name in self.files() if names is None else names:
-            with contextlib.suppress(FileNotFoundError):  # archived meanwhile
+            try:
                 yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip)
+            except FileNotFoundError:
+                continue  # archived meanwhile
+            except OSError as error:  # another account's, or a failing disk
+                raise JournalError(
+                    f"journal file '{self.folder / name}' cannot be read ({error.strerror}): make it readable for this account, "
+                    "or move it away"
+                ) from error
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""

@@ -42,6 +42,7 @@ FOLDER = "open"
 """Name of the folder in the home."""
 
 _HEAD = b"ecoia-open 1 %010d %010d %08x\n"
+_NEWER_PATTERN = re.compile(rb"ecoia-open (?:[2-9]|[1-9]\d+) ")
 _HEAD_PATTERN = re.compile(rb"ecoia-open 1 (\d{10}) (\d{10}) ([0-9a-f]{8})\n")
 _HEAD_BYTES = len(_HEAD % (0, 0, 0))
 _CONTENT_BYTES = 4096
@@ -262,6 +263,9 @@ def _is_left(file: LockableFile) -> bool:
 
 def _adopt(journal: Journal, path: Path, descriptor: int) -> int:
     """Append what is not in the journal yet, and remove the file. Returns the number of records appended."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    if _NEWER_PATTERN.match(os.read(descriptor, _HEAD_BYTES)):
+        return 0
     kept = _read(descriptor)
     missing: list[Record] = []
     if kept is not None and kept.lines:
@@ -293,9 +297,12 @@ def _read(descriptor: int) -> _Kept | None:
         content += part
     if b"%08x" % crc32(content) != head[3]:
         return None
-    first, *lines = content.splitlines(keepends=True)
-    position = json.loads(decode_line(first))
-    return _Kept(lines, str(position["file"]), int(position["size_bytes"]))
+    try:
+        first, *lines = content.splitlines(keepends=True)
+        position = json.loads(decode_line(first))
+        return _Kept(lines, str(position["file"]), int(position["size_bytes"]))
+    except (ValueError, KeyError, TypeError, RecursionError):  # no ecoia wrote it
+        return None
 
 
 def _written_ids(journal: Journal, name: str, kept: _Kept) -> set[str]:
