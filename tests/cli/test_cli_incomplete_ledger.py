@@ -62,7 +62,7 @@ def test_a_missing_day_is_on_the_first_page_in_both_languages_and_in_the_exit_co
     assert data["totals"]["energy"]["value"] == pytest.approx(10)  # type: ignore[index]
     assert data["ledger_gaps"][0]["microjoules"] == kwh(90)  # type: ignore[index]
     assert "ledger-incomplete" in data["notices"]  # type: ignore[operator]
-    sentence = "Registre incomplet : 1 jour y manque en tout ou en partie (90,0 kWh), et les totaux sont trop bas."
+    sentence = "Relevés incomplets : 1 jour y manque en tout ou en partie (90,0 kWh), et les totaux sont trop bas."
     assert sentence in page.partition("</section>")[0], "before any figure"
     assert run_id in page.partition("</section>")[2], "listed among the limits"
     _, _, page, _ = report(tmp_path / "en", "2026Q3", "en")
@@ -73,7 +73,7 @@ def test_only_quarters_that_the_day_can_change_are_incomplete(gone: Path, tmp_pa
     code, _, page, data = report(tmp_path, "2026Q2")
     assert code == 0
     assert "ledger_gaps" not in data
-    assert "Registre incomplet" not in page
+    assert "Relevés incomplets" not in page
     code, _, page, data = report(tmp_path, "2026Q4")
     assert code == 3
     assert "ledger-history-incomplete" in data["notices"]  # type: ignore[operator]

@@ -90,15 +90,15 @@ class Summary(Phrases):
             energy = self.language.t("au moins %(energy)s", energy=energy)
         if "ledger-incomplete" in self.report.notices:
             return self.language.n(
-                "Registre incomplet : %(count)s jour y manque en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
-                "Registre incomplet : %(count)s jours y manquent en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
+                "Relevés incomplets : %(count)s jour y manque en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
+                "Relevés incomplets : %(count)s jours y manquent en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
                 len(gaps),
                 energy=energy,
             )
         return self.language.n(
-            "Registre incomplet : %(count)s jour antérieur au trimestre y manque en tout ou en partie (%(energy)s), et "
+            "Relevés incomplets : %(count)s jour antérieur au trimestre y manque en tout ou en partie (%(energy)s), et "
             "l’évolution est faussée.",
-            "Registre incomplet : %(count)s jours antérieurs au trimestre y manquent en tout ou en partie (%(energy)s), et "
+            "Relevés incomplets : %(count)s jours antérieurs au trimestre y manquent en tout ou en partie (%(energy)s), et "
             "l’évolution est faussée.",
             len(gaps),
             energy=energy,

@@ -95,7 +95,7 @@ def ledger_gaps(report: QuarterlyReport) -> Table:
         Column("run_id", N_("Envoi"), lambda it: it.run_id),
         Column("why", N_("Détail"), lambda it: it.why, CODES),
     )
-    return table("ledger_gaps", N_("Jours du registre qui manquent"), report.ledger_gaps, *columns)
+    return table("ledger_gaps", N_("Jours de relevés qui manquent"), report.ledger_gaps, *columns)
 
 
 class _Loss(NamedTuple):

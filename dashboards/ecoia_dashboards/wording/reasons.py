@@ -44,10 +44,10 @@ REASONS = {
 
 NOTICES = {
     "ledger-incomplete": N_(
-        "Le registre est incomplet : des jours de ce trimestre manquent en tout ou en partie, et les totaux sont trop bas."
+        "Les relevés sont incomplets : des jours de ce trimestre manquent en tout ou en partie, et les totaux sont trop bas."
     ),
     "ledger-history-incomplete": N_(
-        "Le registre est incomplet : des jours de trimestres antérieurs manquent en tout ou en partie, et "
+        "Les relevés sont incomplets : des jours de trimestres antérieurs manquent en tout ou en partie, et "
         "l’évolution est faussée."
     ),
     "no-data": N_("Aucune donnée n’est enregistrée pour ce trimestre : tout ce qui suit est inconnu, et non pas nul."),
