@@ -101,7 +101,7 @@ def test_the_journal_repairs_it_and_the_quarter_is_whole(gone: Path, tmp_path: P
     assert ecoia("export", tmp_path / "parquet").exit_code == 3
     assert "written again" in ecoia("deliver").stderr
     code, said, page, data = report(tmp_path, "2026Q3")
-    assert (code, "ledger_gaps" in data, "Registre incomplet" in page) == (0, False, False)
+    assert (code, "ledger_gaps" in data, "Relevés incomplets" in page) == (0, False, False)
     assert data["totals"]["energy"]["value"] == pytest.approx(100)  # type: ignore[index]
     assert "ledger run" not in said
     assert ecoia("publish", "--quarter", "2026Q3").exit_code == 0
