@@ -564,7 +564,8 @@ def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: py
     monkeypatch.setattr(engine, "complain", complaints.append)
     background = Background(engine._make_sampling, complain=engine.complain, lose=engine.lost.append)
     assert background.flush(3600) is False  # if it waited, the test would time out
-    assert complaints == ["measuring stopped: RuntimeError: out of luck"]
+    words = ("measuring stopped", "nothing more is recorded")  # it begins again in this thread, in vain
+    assert complaints == [f"{word}: RuntimeError: out of luck" for word in words]
 
 
 def test_long_spans_are_soon_on_disk(home: Path) -> None:
@@ -1010,6 +1011,23 @@ work()
     done = run_python(program)
     assert (done.stdout, done.stderr, done.returncode) == ("mine\n", "", 0)
     assert spans_of(home)["a"] == 1
+
+
+def test_a_fault_before_measuring_began_costs_the_energy_and_nothing_else(home: Path) -> None:
+    """The code for measuring may fail to load for a moment, for want of a descriptor or memory."""
+    done = run_python(
+        "import ecoia, ecoia.measuring.sampler\nreal = ecoia.measuring.sampler.Sampler\n"
+        "def fail(*_):\n    ecoia.measuring.sampler.Sampler = real\n    raise OSError('no luck')\n"
+        "ecoia.measuring.sampler.Sampler = fail\n"
+        "with ecoia.track(service='a') as span: span.units(1)\nprint(ecoia.flush(60))\n"
+        "with ecoia.track(service='a') as span: span.units(1)\n"
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    assert done.stderr == "ecoia: measuring stopped: OSError: no luck\n"
+    records = recorded(home)
+    assert sum(each.units_micro or 0 for each in records) == 2_000_000
+    assert sum(each.lost.get("measuring-stopped", 0) for each in records) >= 1
+    assert list((home / "open").iterdir()) == []
 
 
 def test_a_signal_handler_that_flushes_during_a_flush_without_a_thread_does_not_hang(home: Path) -> None:

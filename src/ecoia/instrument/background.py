@@ -186,11 +186,10 @@ class Background:
         return self.sampling
 
     def _fail(self, error: Exception) -> None:
-        """Tell that measuring stopped. What the process does from now on is recorded without energy, or not at all."""
+        """Tell that measuring stopped. What the process does from now on is recorded without energy, at a flush or the exit."""
         self._complain(f"measuring stopped: {type(error).__name__}: {error}")
         self._failed = True
         if self.sampling is None:
-            self.stopping = True
             self.notice.end()
         else:
             self._lose(losses.MEASURING_STOPPED)
@@ -286,7 +285,7 @@ class Background:
             thread = self._thread
             if thread is not None:
                 thread.join(max(self.exit_seconds, 0.1) + 0.9)
-            if self._failed and self.sampling is not None:
+            if self._failed:
                 self._record_alone(losses.MEASURING_STOPPED, last=True)
         elif self.begun.wait(self.BEGINNING_GRACE_SECONDS):
             self._record_alone(losses.METERS_NOT_FOUND, last=True)
