@@ -54,8 +54,8 @@ class OwnNotice:
         process = read_process(listed_pid())
         self._name = file_name(self._pid, process.start if process else 0)
         above = ",".join(file_name(*identity) for identity in ancestors_of(listed_pid()))
-        self._written_ns = self._written_before_exec_ns()
-        since_ns = max(since_ns - self._written_ns, 0)
+        self._written_ns = min(self._written_before_exec_ns(), since_ns)  # a forged notice may state any number
+        since_ns -= self._written_ns
         self._fixed_fields = f"{since_ns} {process.image if process else 0} {above or '-'}"
         self._written_to = "- 0"
         self._journal = "- -"
