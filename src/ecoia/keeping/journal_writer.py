@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
+from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.place import this_place
 from ecoia.periods import utc_day
@@ -100,7 +101,8 @@ class Writer:
 
     def _append(self, day: str, data: bytes) -> int:
         file = self._file
-        if file is None or day != self._day or file.facts() is None:
+        facts = None if file is None else file.facts()
+        if file is None or day != self._day or facts is None or not facts.st_nlink:  # closed by the host, or removed by someone
             file = self._open(day)
         if self._torn:
             data = b"\n" + data  # end the line that a full disk cut
@@ -122,6 +124,7 @@ class Writer:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
+        home_id(self._journal.home)  # without it nobody would read the files of a home that was removed
         while True:
             file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             file.lock(shared=True, wait=True)
