@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,14 @@ def test_a_refused_day_is_refused_everywhere_until_it_is_delivered(
     assert {json.loads(line)["delivered"] for line in ecoia("journal", "--json").stdout.splitlines()} == {True}
     assert sum(row["spans"] for row in ledger(tracking_uri)) == 2
     assert "refused:" not in ecoia("doctor").stdout
+
+
+def test_a_refused_day_that_was_archived_is_forgotten(journal: Journal, tracking_uri: str, target: str, tmp_path: Path) -> None:
+    first = Journal(tmp_path / "first")
+    write(first, [training(target=register_target(first.home, tracking_uri), run_id=None)])
+    deliver(first, configured())
+    write(journal, [training(target=target, run_id=None)])
+    assert deliver(journal, configured()).conflicts
+    shutil.rmtree(journal.folder / DAY)
+    assert deliver(journal, configured()).conflicts == ()
+    assert RefusedDays(journal.home).listed == ()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -516,3 +517,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file.mkdir(parents=True)  # as no rights, which root does not lack
     with pytest.raises(JournalError, match=re.escape(f"'{file}' cannot be read")):
         journal.scan()
+
+
+@pytest.mark.parametrize("removed", ["", "journal", "journal/2026-11-23"])
+def test_records_after_the_home_or_a_part_of_it_was_removed_are_found(tmp_path: Path, removed: str) -> None:
+    home = tmp_path / "home"
+    with closing(Journal(home).writer()) as writer:
+        writer.append([record()])
+        shutil.rmtree(home / removed)
+        late = record(instant("2026-11-23T10:01"))
+        writer.append([late])
+    assert (home / "home.json").exists()
+    assert Journal(home).scan().records == [late]

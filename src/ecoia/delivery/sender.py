@@ -101,6 +101,7 @@ class Sender:
             final: No measured process lives: views are completed, and a missing SQLite database is made.
             skip: Public URIs of stores that nothing is sent to this time.
         """
+        self._refused.replace(self._refused.days() - self._backlog.rows.keys(), ())  # archived since: nothing of them is left
         tally = _Tally(problems=[f"{reason} (target {target or 'none'})" for target, reason in routes.nowhere.items()])
         for uri, targets in routes.stores.items():
             if (uri is None or public_uri(uri) not in skip) and self._has_work(uri, targets, final=final):

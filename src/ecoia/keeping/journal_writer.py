@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
+from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.place import this_place
 from ecoia.periods import utc_day
@@ -16,6 +17,9 @@ from ecoia.records import Record
 
 if TYPE_CHECKING:
     from ecoia.keeping.journal import Journal
+
+_OPENINGS = 8
+"""Times that a file is opened anew because it was removed meanwhile. A file system may count no links at all."""
 
 _BATCHES_PER_SIZE_CHECK = 32
 """Batches between two looks at what other processes added to the journal."""
@@ -122,12 +126,12 @@ class Writer:
         self.close()
         folder = self._journal.folder / day
         folder.mkdir(parents=True, exist_ok=True)
-        while True:
+        home_id(self._journal.home)  # without it nobody would read the files of a home that was removed
+        for _ in range(_OPENINGS):
             file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             file.lock(shared=True, wait=True)
             if os.fstat(file.number).st_nlink:
-                break
-            file.close()  # it was packed, and so removed, while we waited for its lock
+                break  # else it was packed, and so removed, while we waited for its lock
         self._torn = False
         if os.lseek(file.number, 0, os.SEEK_END) > 0:  # this day's file exists: a full disk may have cut its last line
             os.lseek(file.number, -1, os.SEEK_END)
