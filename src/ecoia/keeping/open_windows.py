@@ -97,8 +97,8 @@ class OpenWindow:
             file = self._open()
         offset, size = self._content
         start = _CONTENT_BYTES if _CONTENT_BYTES + len(content) <= offset else offset + size
-        _write_at(file.number, start, content)
-        _write_at(file.number, 0, _HEAD % (start, len(content), crc32(content)))
+        _write_at(file, start, content)
+        _write_at(file, 0, _HEAD % (start, len(content), crc32(content)))
         self._content = (start, len(content))
 
     def _open(self) -> LockableFile:
@@ -126,9 +126,16 @@ class OpenWindow:
             self._file = None
 
 
-def _write_at(descriptor: int, offset: int, data: bytes) -> None:
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    if os.write(descriptor, data) != len(data):
+def _write_at(file: LockableFile, offset: int, data: bytes) -> None:
+    """Write in one call, right after a look at the descriptor: the program may give its number to a file of its own."""
+    if not file.in_place():
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    if hasattr(os, "pwrite"):
+        written = os.pwrite(file.number, data, offset)
+    else:
+        os.lseek(file.number, offset, os.SEEK_SET)
+        written = os.write(file.number, data)
+    if written != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
