@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import ecoia
 
 pytestmark = pytest.mark.checkout
 
@@ -68,6 +71,15 @@ def _importable() -> Iterator[str]:
             yield ".".join(path.relative_to(source.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
+@pytest.fixture(scope="module")
+def imported() -> None:
+    """Import what stands below ``ecoia``: a thread that an example starts must add no name while doctest looks for examples."""
+    for child in pkgutil.iter_modules(ecoia.__path__):
+        if child.name != "__main__":
+            importlib.import_module(f"ecoia.{child.name}")
+
+
+@pytest.mark.usefixtures("imported")
 @pytest.mark.parametrize("name", list(_importable()))
 def test_examples_in_docstrings_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))

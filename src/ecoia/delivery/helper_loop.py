@@ -34,7 +34,9 @@ _LEAST_RETRY_SECONDS = 10.0
 _LEAST_REST_PER_CPU_SECOND = 10.0
 """Rest after a failure once the last measured process ended: programs that begin and end in turn do not load MLflow each time."""
 
-_RETRIES_KEPT = 3
+_FAILURES_KEPT = 3
+"""Failures that still count once the last measured process ended, so that the rest begins at seconds again."""
+
 _WAITING_SECONDS = 5.0
 _LONGEST_WAITING_SECONDS = 60.0
 _MESSAGES_KEPT = 100
@@ -165,7 +167,7 @@ class _Helper:
         """Have the last records delivered, although the rest after failures may have grown longer than the helper goes on."""
         rest_seconds = max(_LEAST_RETRY_SECONDS, self._last_cpu_seconds * _LEAST_REST_PER_CPU_SECOND) if self._failures else 0.0
         self._next_send = min(self._next_send, max(now, self._last_send + rest_seconds))
-        self._failures = min(self._failures, _RETRIES_KEPT)
+        self._failures = min(self._failures, _FAILURES_KEPT)
 
     def _adopt(self) -> None:
         """Take into the journal what killed processes had kept of their open windows."""
