@@ -64,6 +64,9 @@ START_UP = (MODEL_LOADING, WARM_UP)
 ENDPOINT_OTHERS = "other-endpoints"
 """The one name of all endpoints beyond the number that a server keeps apart."""
 
+OWN_RUN_PREFIX, GROUP_RUN_PREFIX = "ecoia-", "ecoia-group-"
+"""What the run ids begin with that ecoia gives: to work without a user's MLflow run; and of it, to work that belongs to one."""
+
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"

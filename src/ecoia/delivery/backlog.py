@@ -107,6 +107,15 @@ class Backlog:
         """Return the files whose size differs from when they were read."""
         return [name for name, size in sizes.items() if size != self.read_sizes.get(name, 0)]
 
+    def catch_up(self) -> None:
+        """Read what the journal gained. Read all of it again if another delivery moved the cursors, or a file is gone."""
+        sizes, cursors = journal_sizes(self.journal), read_cursors(self.journal)
+        if cursors != self.cursors or self.read_sizes.keys() - sizes.keys():
+            self.cursors = cursors
+            self._forget()
+        self.line_counts.torn = 0  # counted again where it still is
+        self.read(sizes)
+
     def read(self, sizes: Mapping[str, int]) -> bool:
         """Read what these files gained since the last reading.
 
