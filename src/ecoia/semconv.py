@@ -102,6 +102,11 @@ METRICS = (
 )
 
 
+POWER = Metric("system/ecoia_power_w", "W", "recompute")
+GPU_POWER = Metric("system/ecoia_gpu_power_w", "W", "recompute")
+"""Power over time on a user's run: a series, in MLflow's tab of system metrics."""
+
+
 class LiveCounter:
     """A counter for Prometheus and OpenTelemetry. A plain class, as ``Metric``.
 

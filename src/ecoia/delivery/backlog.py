@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -68,6 +68,10 @@ def _days_of(record: Record) -> frozenset[InstanceDay]:
     return _instance_days(record.instance, first, last)
 
 
+def _unnoticed(entry: Entry) -> None:
+    pass
+
+
 class Backlog:
     """A journal folded into ledger rows, read further as it grows. Memory holds rows, not records.
 
@@ -88,6 +92,7 @@ class Backlog:
     def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
         self.journal = journal
         self._tell = tell
+        self._notice: Callable[[Entry], None] = _unnoticed
         self.cursors = read_cursors(journal)
         self._replaced: set[str] = set()
         self._chosen: dict[str, Record] = {}  # of each id whose lines differ, the content that counts
@@ -107,8 +112,13 @@ class Backlog:
         """Return the files whose size differs from when they were read."""
         return [name for name, size in sizes.items() if size != self.read_sizes.get(name, 0)]
 
-    def catch_up(self) -> None:
-        """Read what the journal gained. Read all of it again if another delivery moved the cursors, or a file is gone."""
+    def catch_up(self, notice: Callable[[Entry], None]) -> None:
+        """Read what the journal gained. Read all of it again if another delivery moved the cursors, or a file is gone.
+
+        Args:
+            notice: Called with each entry that is read.
+        """
+        self._notice = notice
         sizes, cursors = journal_sizes(self.journal), read_cursors(self.journal)
         if cursors != self.cursors or self.read_sizes.keys() - sizes.keys():
             self.cursors = cursors
@@ -131,6 +141,8 @@ class Backlog:
         entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
             self._tell(READING, "")
+            for entry in batch:
+                self._notice(entry)
             replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
             self._replaced |= replaced
             if self._choose_contents(batch) or replaced & self._seen.keys():

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
+from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
@@ -75,15 +76,15 @@ def deliver(
                 close_abandoned(journal)
             except JournalError as error:  # as above
                 not_taken = not_taken or f"runs that were killed are not marked as abandoned: {error}"
-        backlog = backlog or Backlog(journal, tell)
-        backlog.catch_up()
+        backlog, power = backlog or Backlog(journal, tell), PowerSeries(journal, tell)
+        backlog.catch_up(power.notice)
         if by_hand:
             backlog.mark_all_changed()
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
         routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
-        result = Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)
+        result = Sender(journal, settings, backlog, power, verified=verified, tell=tell).send(routes, final=final, skip=skip)
     if not not_taken:
         return result
     return replace(result, pending=result.pending + waiting(journal.home), problems=(*result.problems, not_taken))

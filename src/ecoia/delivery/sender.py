@@ -11,6 +11,7 @@ from pathlib import Path
 from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
 from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import Routes
@@ -70,6 +71,7 @@ class Sender:
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
             after which nothing new is begun with a store.
         backlog: The journal, folded.
+        power: The power over time, which noticed what was read of the journal.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
         tell: Receives the progress.
     """
@@ -79,6 +81,7 @@ class Sender:
         journal: Journal,
         settings: Settings,
         backlog: Backlog,
+        power: PowerSeries,
         *,
         verified: VerifiedDays | None = None,
         tell: Tell = tell_nobody,
@@ -86,6 +89,7 @@ class Sender:
         self._journal = journal
         self._verified = verified
         self._backlog = backlog
+        self._power = power
         self._tell = tell
         self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
         self._views = ViewUpdates(journal.home, settings, tell)
@@ -147,6 +151,10 @@ class Sender:
         written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
         tally.failed |= written.failed
         tally.problems += written.problems
+        unwritten = self._power.write(store, targets, final=final, begin_until=begin_until)
+        if unwritten:
+            tally.failed = True
+            tally.problems.append(unwritten)
         sent = self._backlog.settle(targets, self._refused.days() | left)
         self._tell(SENT, str(sent))
         tally.delivered += sent
