@@ -14,6 +14,7 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
 from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.retired_names import NamesOfStores
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
@@ -73,6 +74,7 @@ class Sender:
         backlog: The journal, folded.
         power: The power over time, which noticed what was read of the journal.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
+        by_hand: Bring each store to today's names of metrics once, and describe experiments again.
         tell: Receives the progress.
     """
 
@@ -84,10 +86,13 @@ class Sender:
         power: PowerSeries,
         *,
         verified: VerifiedDays | None = None,
+        by_hand: bool = False,
         tell: Tell = tell_nobody,
     ) -> None:
         self._journal = journal
         self._verified = verified
+        self._by_hand = by_hand
+        self._names = NamesOfStores(journal.home, journal.home_id)
         self._backlog = backlog
         self._power = power
         self._tell = tell
@@ -147,8 +152,13 @@ class Sender:
             tally.problems.append(f"{name}: its schema is not there yet, and is not made while a measured process lives")
             return
         store.prepare()
+        if self._by_hand:
+            self._tell(STEP, "at the names of metrics")
+            tally.problems += self._names.bring(store, begin_until)
         left = self._send_days(store, targets, tally, begin_until)
-        written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
+        written = self._views.write(
+            store, self._accepted_rows(targets), final=final, begin_until=begin_until, by_hand=self._by_hand
+        )
         tally.failed |= written.failed
         tally.problems += written.problems
         unwritten = self._power.write(store, targets, final=final, begin_until=begin_until)
