@@ -15,6 +15,9 @@ CODECARBON_RELEASE = "3.3.2"
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
+LINK_SCHEMA_VERSION = 2
+"""Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
+
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
@@ -37,6 +40,9 @@ KIND_UNATTRIBUTED = "unattributed"
 KIND_OVERHEAD = "overhead"
 KIND_OUTCOME = "outcome"
 KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
+"""Kinds of records that give rows."""
+KIND_LINK = "link"
+"""Kind of records that say where the rows of a group or session are shown. They have no energy and give no rows."""
 
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
@@ -50,6 +56,11 @@ CLAIMED_TWICE = "claimed-twice"
 ABANDONED = "abandoned"
 OUTCOMES = ("ok", "failed", ABANDONED)
 SCOPES = ("process", "host")
+
+OWN_RUN = "ecoia-"
+"""How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
+GROUP_RUN = "ecoia-group-"
+"""How the run id of a group begins. Then come sixteen digits of the group, and ``-<rank>`` where its members have numbers."""
 
 UNREGISTERED = "unregistered"
 
@@ -186,6 +197,8 @@ TAG_NEXT_DIGEST = "ecoia.digest_next"
 TAG_SHORT = "ecoia.short_microjoules"
 TAG_STEP = "ecoia.step"
 TAG_SHARE_OF = "ecoia.share_of"
+TAG_SHARE_BASIS = "ecoia.share_basis"
+TAG_GROUP = "ecoia.group"
 
 RUN_KIND_LEDGER, RUN_KIND_SUPERSEDED, RUN_KIND_VIEW = "ledger", "ledger-superseded", "view"
 """Values of ``ecoia.kind`` on an MLflow run: a ledger day, its duplicate once merged, a run made to show a view."""

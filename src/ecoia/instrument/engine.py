@@ -15,6 +15,7 @@ from time import thread_time_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ecoia import losses
+from ecoia.instrument import groups
 from ecoia.instrument.spans import Counters, ThreadState
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Engine:
         return state
 
     def follow(self) -> None:
-        """Follow work that is handed to other threads and tasks, for the libraries that are imported by now."""
+        """Follow work that is handed to other threads, tasks and processes, for the libraries that are imported by now."""
+        groups.look_again()
         for follower in self.followers:
             try:
                 follower()

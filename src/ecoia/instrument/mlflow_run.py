@@ -6,16 +6,26 @@ import sys
 from collections.abc import Callable
 
 from ecoia import losses
+from ecoia.instrument.groups import outside_run
+
+_PARENT = "mlflow.parentRunId"
 
 
 class Run:
-    """The MLflow run that was active where a span started, and the tracking URI of its program. Each is None if unset."""
+    """The MLflow run that was active where a span started, and the tracking URI of its program. Each is None if unset.
 
-    __slots__ = ("run_id", "tracking_uri")
+    Attributes:
+        run_id: Id of the run, or of the group that stands for one.
+        tracking_uri: The tracking URI.
+        linked: The run to link the group and the session of this process to: the parent of a nested run, else the run itself.
+    """
 
-    def __init__(self, run_id: str | None, tracking_uri: str | None) -> None:
+    __slots__ = ("linked", "run_id", "tracking_uri")
+
+    def __init__(self, run_id: str | None, tracking_uri: str | None, linked: str | None = None) -> None:
         self.run_id = run_id
         self.tracking_uri = tracking_uri
+        self.linked = linked
 
 
 def active_run(lose: Callable[[str], None]) -> Run:
@@ -32,14 +42,14 @@ def active_run(lose: Callable[[str], None]) -> Run:
     """
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:
-        return _NO_RUN
+        return Run(outside_run(), None)
     try:
         uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         run = mlflow.active_run()
-        return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
+        if run is None:
+            return Run(outside_run(), uri)
+        run_id = run.info.run_id
+        return Run(run_id, uri or mlflow.get_tracking_uri(), run.data.tags.get(_PARENT) or run_id)
     except Exception:  # noqa: BLE001 - MLflow is half imported, or a version with another interface
         lose(losses.MLFLOW_RUN_UNREAD)
-        return _NO_RUN
-
-
-_NO_RUN = Run(None, None)
+        return Run(outside_run(), None)

@@ -9,8 +9,9 @@ from threading import get_native_id
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import losses
+from ecoia.instrument.groups import linked_ids
 from ecoia.instrument.spans import Counters
-from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
+from ecoia.measuring.subject import Delta, Link, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class ThisProcess:
         self._own_thread: int | None = None
         self._wall_ns = start.wall_ns
         self._readers: dict[int, ThreadReader] = {}
+        self._linked: set[Link] = set()
+        self._runs: dict[str, str | None] = {}  # MLflow runs to link to since the last look, with their tracking URIs
 
     def begin_thread(self) -> None:
         """Call this in a new sampler thread: the thread's CPU clock, which counts ecoia's own time, starts at zero."""
@@ -88,6 +91,7 @@ class ThisProcess:
             outside_cpu_ns=outside_ns,
             coverage=1 - uncovered,
             deltas=deltas,
+            links=self._new_links(),
         )
         self._process_cpu_ns, self._own_cpu_ns, self._wall_ns = process_ns, own_ns, wall_ns
         return look
@@ -108,6 +112,8 @@ class ThisProcess:
 
     def _key_of(self, counters: Counters) -> RecordKey:
         label, run = counters.label, counters.run
+        if run is not None and run.linked is not None:
+            self._runs[run.linked] = run.tracking_uri
         return RecordKey(
             service=label.service or self._settings.service or SERVICE_UNSPECIFIED,
             phase=label.phase,
@@ -117,6 +123,16 @@ class ThisProcess:
             model_version=label.model_version,
             tracking_uri=None if run is None else run.tracking_uri,
         )
+
+    def _new_links(self) -> list[Link]:
+        """Return the links of this process's group and session to the runs that it began, each once."""
+        if not self._runs:
+            return []
+        found = [Link(run_id, beside, uri) for run_id in linked_ids() for beside, uri in self._runs.items()]
+        self._runs.clear()
+        new = [link for link in found if link not in self._linked]
+        self._linked.update(new)
+        return new
 
     def _drain_events(self, deltas: dict[RecordKey, Delta]) -> None:
         events = self._spans.events
