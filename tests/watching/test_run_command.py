@@ -144,7 +144,7 @@ def test_the_command_has_our_terminal_and_its_ctrl_c() -> None:
 @pytest.mark.usefixtures("mask")
 def test_an_interrupt_while_the_command_ends_does_not_cut_us_short() -> None:
     """Ctrl-C reaches the command and us; if the command has ended by then, its records and exit code still count."""
-    child = run_command._Child(["sh", "-c", "exit 4"], os.environ)
+    child = run_command._Child(["sh", "-c", "exit 4"])
 
     def interrupted_step() -> float:
         while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:

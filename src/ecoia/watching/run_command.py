@@ -1,8 +1,8 @@
 """``ecoia run``: measure a command and its children from outside, without touching it.
 
 The command inherits everything (terminal, standard streams, process group, environment), and its exit code or signal becomes
-ours. A few variables more have ecoia measure the MLflow runs of the command (``_environment``). CPU time comes from the kernel's
-accounts of the process tree (``ecoia.processes.families``), less the time that processes in it record themselves.
+ours. CPU time comes from the kernel's accounts of the process tree (``ecoia.processes.families``), less the time that
+processes in it record themselves.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
-from ecoia.instrument.groups import SESSION_VARIABLE
 from ecoia.instrument.start import StartReadings
 from ecoia.measuring.recorder import READING_SECONDS
 from ecoia.measuring.subject import RecordKey
 from ecoia.processes.families import Descendants
 from ecoia.processes.notices import OwnNotice
-from ecoia.semconv import OWN_RUN
 from ecoia.settings import Settings
 from ecoia.watching.outside import OutsideMeasurement, check_service
 
@@ -53,18 +51,18 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         raise UsageError("no command given: write it after '--', as in: ecoia run --service S --phase P -- python train.py")
     check_service(service, phase)
     if engine.disabled:
-        return _pass_on(_Child(command, os.environ).wait_to_end(lambda: READING_SECONDS))
-    run_id = os.environ.get("MLFLOW_RUN_ID") or f"{OWN_RUN}{uuid.uuid4().hex[:16]}"
+        return _pass_on(_Child(command).wait_to_end(lambda: READING_SECONDS))
     start = StartReadings()
     descendants = Descendants()
     notice = OwnNotice(start.process_cpu_ns + descendants.total_ns)
     try:
-        child = _Child(command, _environment(service, phase, run_id))
+        child = _Child(command)
     except UsageError:
         notice.end()
         raise
 
     def measure() -> OutsideMeasurement:
+        run_id = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
         key = RecordKey(service, phase, run_id)
         return OutsideMeasurement(descendants, key, pid=child.pid, start=start, notice=notice, settings=settings)
 
@@ -72,14 +70,6 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     status = child.wait_to_end(measuring.step)
     measuring.close(failed=status != 0)
     return _pass_on(status)
-
-
-def _environment(service: str, phase: str, run_id: str) -> dict[str, str]:
-    """Return the command's environment: ours, and what has ecoia measure its MLflow runs, for the same service and phase."""
-    own = {"ECOIA_SERVICE": service, "ECOIA_PHASE": phase}
-    if run_id.startswith(OWN_RUN):
-        own[SESSION_VARIABLE] = run_id
-    return {"ECOIA_AUTOLOG": "1", **os.environ, **own}
 
 
 class _Guarded:
@@ -128,7 +118,7 @@ def _pass_on(status: int) -> int:
 class _Child:
     """The command's process. Signals that processes send to us are forwarded; the terminal's reach the command anyway."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
         self._mask: set[signal.Signals | int] = set()
         if _WAITS_FOR_SIGNALS:
@@ -141,12 +131,12 @@ class _Child:
                 self.pid = os.posix_spawnp(
                     command[0],
                     list(command),
-                    environment,
+                    os.environ,
                     setsigmask=self._mask,
                     setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; the command must not
                 )
             else:
-                self._popen = subprocess.Popen(list(command), env=environment)  # noqa: S603 - running it is the point
+                self._popen = subprocess.Popen(list(command))  # noqa: S603 - running it is the point
                 self.pid = self._popen.pid
         except OSError as error:
             if _WAITS_FOR_SIGNALS:
