@@ -64,6 +64,9 @@ GROUP_RUN = "ecoia-group-"
 
 UNREGISTERED = "unregistered"
 
+SERVICE_UNASSIGNED = "unassigned"
+"""Service of measured work that no rule gives one to: recorded, and listed with the remedy."""
+
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
 """Names that replace an illegal value met at run time: the work is counted and shown, never dropped."""
@@ -91,23 +94,71 @@ class Metric:
         self.adds_up = adds_up
 
 
-ENERGY = Metric("ecoia/energy_kwh", "kWh", "sum")
-ENERGY_OF = {component: Metric(f"ecoia/energy/{component}_kwh", "kWh", "sum") for component in COMPONENTS}
-CO2E = Metric("ecoia/co2e_kg", "kg", "sum")
-DURATION = Metric("ecoia/duration_s", "s", "sum")
+ENERGY = Metric("ecoia/energy_wh", "Wh", "sum")
+CO2E = Metric("ecoia/co2e_g", "g", "sum")
+UNITS_PER_WH = Metric("ecoia/units_per_wh", "1/Wh", "recompute")
+OUTSIDE_ENERGY = Metric("ecoia/outside_wh", "Wh", "sum")
+"""Energy of the session of ``ecoia run`` around a root run, which is not part of the run's own."""
 UNITS = Metric("ecoia/units", "1", "sum")
 REQUESTS = Metric("ecoia/requests", "1", "sum")
-START_UP_ENERGY = Metric("ecoia/start-up/energy_kwh", "kWh", "sum")
-IDLE_ENERGY = Metric("ecoia/idle/energy_kwh", "kWh", "sum")
-IDLE_CO2E = Metric("ecoia/idle/co2e_kg", "kg", "sum")
-HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
+START_UP_ENERGY = Metric("ecoia/start-up/energy_wh", "Wh", "sum")
+IDLE_ENERGY = Metric("ecoia/idle/energy_wh", "Wh", "sum")
+IDLE_CO2E = Metric("ecoia/idle/co2e_g", "g", "sum")
+HOURLY_ENERGY = Metric("ecoia/hourly/energy_wh", "Wh", "sum")
 HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
 HOURLY_REQUESTS = Metric("ecoia/hourly/requests", "1", "sum")
-HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_kwh", "kWh", "sum")
+HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_wh", "Wh", "sum")
+LEDGER_ENERGY = Metric("ecoia/ledger/energy_kwh", "kWh", "sum")
+LEDGER_ENERGY_OF = {component: Metric(f"ecoia/ledger/{component}_kwh", "kWh", "sum") for component in COMPONENTS}
+LEDGER_DURATION = Metric("ecoia/ledger/duration_s", "s", "sum")
+LEDGER_UNITS = Metric("ecoia/ledger/units", "1", "sum")
 METRICS = (
-    *(ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
+    *(ENERGY, CO2E, UNITS_PER_WH, OUTSIDE_ENERGY, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
     *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
+    *(LEDGER_ENERGY, *LEDGER_ENERGY_OF.values(), LEDGER_DURATION, LEDGER_UNITS),
 )
+
+
+
+def host_metrics(instance: str) -> dict[str, Metric]:
+    """Return the metrics of one host's part of a run that several hosts work for, by the metric of the whole.
+
+    Example:
+        >>> host_metrics("node-1")["ecoia/energy_wh"].name
+        'ecoia/host/node-1/energy_wh'
+    """
+    return {
+        whole.name: Metric(f"{HOST_PREFIX}{instance}/{name}", whole.unit, "sum")
+        for whole, name in ((ENERGY, "energy_wh"), (CO2E, "co2e_g"), (UNITS, "units"))
+    }
+
+
+HOST_PREFIX = "ecoia/host/"
+"""How the names of these metrics begin."""
+
+RETIRED_ENERGY = "ecoia/energy_kwh"
+RETIRED_DURATION = "ecoia/duration_s"
+RETIRED_OF_LEDGER = {
+    RETIRED_ENERGY: LEDGER_ENERGY,
+    **{f"ecoia/energy/{component}_kwh": LEDGER_ENERGY_OF[component] for component in COMPONENTS},
+    RETIRED_DURATION: LEDGER_DURATION,
+    UNITS.name: LEDGER_UNITS,
+}
+"""Metrics that ecoia 0.1.0 wrote on a ledger run, and the ones that carry the same number now."""
+RETIRED_OF_VIEWS: dict[str, Metric | None] = {
+    RETIRED_ENERGY: ENERGY,
+    **{f"ecoia/energy/{component}_kwh": None for component in COMPONENTS},
+    "ecoia/co2e_kg": CO2E,
+    RETIRED_DURATION: None,
+    "ecoia/start-up/energy_kwh": START_UP_ENERGY,
+    "ecoia/idle/energy_kwh": IDLE_ENERGY,
+    "ecoia/idle/co2e_kg": IDLE_CO2E,
+    "ecoia/hourly/energy_kwh": HOURLY_ENERGY,
+    "ecoia/hourly/idle_energy_kwh": HOURLY_IDLE_ENERGY,
+}
+"""Metrics that ecoia 0.1.0 wrote on the runs that people open, and the ones that carry them now, times 1000."""
+RETIRED_TAG_STEP = "ecoia.step"
+"""Tag that ecoia 0.1.0 wrote: the step of its metrics."""
 
 
 class LiveCounter:
@@ -195,10 +246,14 @@ TAG_OUTCOME = "ecoia.outcome"
 TAG_DIGEST = "ecoia.digest"
 TAG_NEXT_DIGEST = "ecoia.digest_next"
 TAG_SHORT = "ecoia.short_microjoules"
-TAG_STEP = "ecoia.step"
 TAG_SHARE_OF = "ecoia.share_of"
 TAG_SHARE_BASIS = "ecoia.share_basis"
 TAG_GROUP = "ecoia.group"
+TAG_ENERGY_RANGE = "ecoia.energy_wh_range"
+TAG_CO2E_RANGE = "ecoia.co2e_g_range"
+TAG_NOTE = "ecoia.note"
+TAG_NOTE_DAY = "ecoia.note_day"
+TAG_ARTIFACTS = "ecoia.artifacts"
 
 RUN_KIND_LEDGER, RUN_KIND_SUPERSEDED, RUN_KIND_VIEW = "ledger", "ledger-superseded", "view"
 """Values of ``ecoia.kind`` on an MLflow run: a ledger day, its duplicate once merged, a run made to show a view."""

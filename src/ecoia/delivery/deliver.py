@@ -79,7 +79,8 @@ def deliver(
         routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
-        result = Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)
+        sender = Sender(journal, settings, backlog, verified=verified, by_hand=by_hand, tell=tell)
+        result = sender.send(routes, final=final, skip=skip)
     if not not_taken:
         return result
     return replace(result, pending=result.pending + waiting(journal.home), problems=(*result.problems, not_taken))

@@ -13,6 +13,7 @@ from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
 from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.retired_names import NamesOfStores
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
@@ -71,6 +72,7 @@ class Sender:
             after which nothing new is begun with a store.
         backlog: The journal, folded.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
+        by_hand: Bring each store to today's names of metrics once, and describe experiments again.
         tell: Receives the progress.
     """
 
@@ -81,10 +83,13 @@ class Sender:
         backlog: Backlog,
         *,
         verified: VerifiedDays | None = None,
+        by_hand: bool = False,
         tell: Tell = tell_nobody,
     ) -> None:
         self._journal = journal
         self._verified = verified
+        self._by_hand = by_hand
+        self._names = NamesOfStores(journal.home, journal.home_id)
         self._backlog = backlog
         self._tell = tell
         self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
@@ -143,8 +148,13 @@ class Sender:
             tally.problems.append(f"{name}: its schema is not there yet, and is not made while a measured process lives")
             return
         store.prepare()
+        if self._by_hand:
+            self._tell(STEP, "at the names of metrics")
+            tally.problems += self._names.bring(store, begin_until)
         left = self._send_days(store, targets, tally, begin_until)
-        written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
+        written = self._views.write(
+            store, self._accepted_rows(targets), final=final, begin_until=begin_until, by_hand=self._by_hand
+        )
         tally.failed |= written.failed
         tally.problems += written.problems
         sent = self._backlog.settle(targets, self._refused.days() | left)
