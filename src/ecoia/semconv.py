@@ -119,7 +119,6 @@ METRICS = (
 )
 
 
-
 def host_metrics(instance: str) -> dict[str, Metric]:
     """Return the metrics of one host's part of a run that several hosts work for, by the metric of the whole.
 

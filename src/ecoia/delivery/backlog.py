@@ -82,7 +82,8 @@ class Backlog:
         cursors: How far each file was delivered to each target, as ``read_cursors`` gives it.
         line_counts: How many lines gave no record, by reason.
         rows: The ledger rows of each day and target.
-        links: By target, the runs of each group and session: (id of the group or session, MLflow run that it is shown with).
+        links: By target, each link: (id of a group or session, MLflow run that it is shown with).
+        new_links: Those of them that are not delivered yet.
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
         read_sizes: Size in bytes of each file when it was read.
@@ -100,6 +101,7 @@ class Backlog:
         self.line_counts = Scan()
         self.rows: dict[DayKey, list[Row]] = {}
         self.links: dict[str, set[tuple[str, str]]] = {}
+        self.new_links: dict[str, set[tuple[str, str]]] = {}
         self.changed: set[DayKey] = set()
         self.pending: list[PendingEntry] = []
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
@@ -152,7 +154,8 @@ class Backlog:
                 self.changed.update(DayKey(target, *day, place) for day in days)
             chosen = self._chosen.get(record.record_id)
             if record.run_id and record.beside:
-                self.links.setdefault(target, set()).add((record.run_id, record.beside))
+                for known in (self.links, self.new_links) if pending else (self.links,):
+                    known.setdefault(target, set()).add((record.run_id, record.beside))
             in_force = record.record_id not in self._replaced and (chosen is None or chosen == record)
             if in_force and record.record_id not in self._seen:
                 fresh.setdefault((target, place), []).append(record)
