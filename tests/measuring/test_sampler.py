@@ -740,7 +740,7 @@ print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
     words = ("errors", "losses", "semconv")
-    instrument = ("engine", "groups", "handoff", "labels", "mlflow_run", "spans", "steps", "switching", "tracking", "wrapping")
+    instrument = ("engine", "handoff", "labels", "mlflow_run", "spans", "steps", "switching", "tracking", "wrapping")
     modules = [*words, "instrument", *(f"instrument.{name}" for name in instrument)]
     assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 

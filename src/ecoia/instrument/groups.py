@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 import sys
 
-from ecoia.semconv import GROUP_RUN
+from ecoia.semconv import GROUP_RUN, OWN_RUN, SESSION_VARIABLE
 
 GROUP_VARIABLE = "ECOIA_GROUP"
 """Environment variable that gives a remote worker (Ray, Spark) the id of the MLflow run that its work belongs to."""
-
-SESSION_VARIABLE = "ECOIA_SESSION"
-"""Environment variable by which ``ecoia run`` gives its command the id of its own session."""
 
 _STARTERS = tuple(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32"))
 """Modules that ``multiprocessing`` loads when it starts its first process."""
@@ -26,32 +23,15 @@ _MOST_RUN_ID_CHARACTERS = 256
 _known: dict[tuple[str, ...], str] = {}  # what identifies a group -> its run id
 
 
-class _Outside:
-    """The answer of ``outside_run``."""
-
-    run_id: str | None = None
-
-
 def outside_run() -> str | None:
-    """Return the run id of what this process does outside any MLflow run, as ``look_again`` found it; None: its own session.
+    """Return the run id of what this process does outside any MLflow run; None: its own session stands for a run.
+
+    Ask again later: some launchers set the variables in the middle of the program.
 
     Example:
         >>> outside_run() is None  # this process is no rank
         True
     """
-    return _Outside.run_id
-
-
-def look_again() -> None:
-    """Find out whether this process belongs to a group. Some launchers set the variables in the middle of the program.
-
-    Example:
-        >>> look_again()
-    """
-    _Outside.run_id = _find_run()
-
-
-def _find_run() -> str | None:
     variables = os.environ
     given = variables.get(GROUP_VARIABLE)
     if given is not None and is_run_id(given):
@@ -78,13 +58,13 @@ def linked_ids() -> list[str]:
         []
     """
     ids = []
-    outside = _find_run()
+    outside = outside_run()
     if outside is None and any(name in sys.modules for name in _STARTERS):
         outside = _run_of(("multiprocessing", *_process(os.getpid())), "")
     if outside is not None and outside.startswith(GROUP_RUN):
         ids.append(outside)
     session = os.environ.get(SESSION_VARIABLE)
-    if session is not None and is_run_id(session):
+    if session is not None and is_run_id(session) and session.startswith(OWN_RUN):
         ids.append(session)
     return ids
 
