@@ -17,6 +17,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+HOSTS := .venv-hosts
 UV := $(BIN)/uv
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -44,7 +45,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
 # random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
-test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(HOSTS)/.stamp system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -94,7 +95,7 @@ lock: $(VENV)/.stamp-uv
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(HOSTS) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 
@@ -123,6 +124,17 @@ $(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-report
 
 $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
+	@touch $@
+
+# An environment of its own for PyTorch and the like, which sees the packages of the other one: nothing stands on disk twice, and no
+# test that does without them can import them by accident. pip and not uv, which reads no PIP_FIND_LINKS.
+SITE := import site; print(site.getsitepackages()[0])
+$(HOSTS)/.stamp: requirements-hosts.txt $(VENV)/.stamp-dev
+	@echo "Packages of requirements-hosts.txt in $(HOSTS) (PyTorch and the host frameworks that tests run)"
+	@test -x $(HOSTS)/bin/python || $(BIN)/python -m venv $(HOSTS)
+	@echo "import site; site.addsitedir('$$(realpath "$$($(BIN)/python -c '$(SITE)')")')" \
+	  > "$$($(HOSTS)/bin/python -c '$(SITE)')/beside.pth"
+	@$(NETWORK) $(HOSTS)/bin/python -m pip install -qq --requirement requirements-hosts.txt
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for

@@ -18,6 +18,9 @@ CODECARBON_RELEASE = "3.3.2"
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
+LINK_SCHEMA_VERSION = 2
+"""Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
+
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
@@ -43,6 +46,9 @@ KIND_UNATTRIBUTED = "unattributed"
 KIND_OVERHEAD = "overhead"
 KIND_OUTCOME = "outcome"
 KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
+"""Kinds of records that give rows."""
+KIND_LINK = "link"
+"""Kind of records that say where the rows of a group or session are shown. They have no energy and give no rows."""
 
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
@@ -56,6 +62,11 @@ CLAIMED_TWICE = "claimed-twice"
 ABANDONED = "abandoned"
 OUTCOMES = ("ok", "failed", ABANDONED)
 SCOPES = ("process", "host")
+
+OWN_RUN = "ecoia-"
+"""How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
+GROUP_RUN = "ecoia-group-"
+"""How the run id of a group begins. Then come sixteen digits of the group, and ``-<rank>`` where its members have numbers."""
 
 UNREGISTERED = "unregistered"
 
@@ -98,6 +109,8 @@ class Metric:
 ENERGY = Metric("ecoia/energy_wh", "Wh", "sum")
 CO2E = Metric("ecoia/co2e_g", "g", "sum")
 UNITS_PER_WH = Metric("ecoia/units_per_wh", "1/Wh", "recompute")
+OUTSIDE_ENERGY = Metric("ecoia/outside_wh", "Wh", "sum")
+"""Energy of the session of ``ecoia run`` around a root run, which is not part of the run's own."""
 UNITS = Metric("ecoia/units", "1", "sum")
 REQUESTS = Metric("ecoia/requests", "1", "sum")
 START_UP_ENERGY = Metric("ecoia/start-up/energy_wh", "Wh", "sum")
@@ -112,10 +125,27 @@ LEDGER_ENERGY_OF = {component: Metric(f"ecoia/ledger/{component}_kwh", "kWh", "s
 LEDGER_DURATION = Metric("ecoia/ledger/duration_s", "s", "sum")
 LEDGER_UNITS = Metric("ecoia/ledger/units", "1", "sum")
 METRICS = (
-    *(ENERGY, CO2E, UNITS_PER_WH, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
+    *(ENERGY, CO2E, UNITS_PER_WH, OUTSIDE_ENERGY, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
     *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
     *(LEDGER_ENERGY, *LEDGER_ENERGY_OF.values(), LEDGER_DURATION, LEDGER_UNITS),
 )
+
+
+def host_metrics(instance: str) -> dict[str, Metric]:
+    """Return the metrics of one host's part of a run that several hosts work for, by the metric of the whole.
+
+    Example:
+        >>> host_metrics("node-1")["ecoia/energy_wh"].name
+        'ecoia/host/node-1/energy_wh'
+    """
+    return {
+        whole.name: Metric(f"{HOST_PREFIX}{instance}/{name}", whole.unit, "sum")
+        for whole, name in ((ENERGY, "energy_wh"), (CO2E, "co2e_g"), (UNITS, "units"))
+    }
+
+
+HOST_PREFIX = "ecoia/host/"
+"""How the names of these metrics begin."""
 
 RETIRED_ENERGY = "ecoia/energy_kwh"
 RETIRED_DURATION = "ecoia/duration_s"
@@ -233,6 +263,8 @@ TAG_DIGEST = "ecoia.digest"
 TAG_NEXT_DIGEST = "ecoia.digest_next"
 TAG_SHORT = "ecoia.short_microjoules"
 TAG_SHARE_OF = "ecoia.share_of"
+TAG_SHARE_BASIS = "ecoia.share_basis"
+TAG_GROUP = "ecoia.group"
 TAG_ENERGY_RANGE = "ecoia.energy_wh_range"
 TAG_CO2E_RANGE = "ecoia.co2e_g_range"
 TAG_NOTE = "ecoia.note"

@@ -62,7 +62,9 @@ def _instance_days(instance: str, first: int, last: int) -> frozenset[InstanceDa
 
 
 def _days_of(record: Record) -> frozenset[InstanceDay]:
-    """Return the ledger days that a record falls on; an outcome, which is not cut, on the day on which it ends."""
+    """Return the ledger days that a record falls on. Outcomes are not cut: they fall on the day of their end; links on none."""
+    if record.kind == semconv.KIND_LINK:
+        return frozenset()
     last = max(record.end_utc_ns - 1, record.start_utc_ns) // DAY_NS
     first = last if record.kind == semconv.KIND_OUTCOME else record.start_utc_ns // DAY_NS
     return _instance_days(record.instance, first, last)
@@ -84,6 +86,8 @@ class Backlog:
         cursors: How far each file was delivered to each target, as ``read_cursors`` gives it.
         line_counts: How many lines gave no record, by reason.
         rows: The ledger rows of each day and target.
+        links: By target, each link: (id of a group or session, MLflow run that it is shown with).
+        new_links: Those of them that are not delivered yet.
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
         read_sizes: Size in bytes of each file when it was read.
@@ -101,6 +105,8 @@ class Backlog:
     def _forget(self) -> None:
         self.line_counts = Scan()
         self.rows: dict[DayKey, list[Row]] = {}
+        self.links: dict[str, set[tuple[str, str]]] = {}
+        self.new_links: dict[str, set[tuple[str, str]]] = {}
         self.changed: set[DayKey] = set()
         self.pending: list[PendingEntry] = []
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
@@ -168,6 +174,9 @@ class Backlog:
             if pending or record.record_id in self._replaced or record.record_id in self._chosen:
                 self.changed.update(DayKey(target, *day, place) for day in days)
             chosen = self._chosen.get(record.record_id)
+            if record.run_id and record.beside:
+                for known in (self.links, self.new_links) if pending else (self.links,):
+                    known.setdefault(target, set()).add((record.run_id, record.beside))
             in_force = record.record_id not in self._replaced and (chosen is None or chosen == record)
             if in_force and record.record_id not in self._seen:
                 fresh.setdefault((target, place), []).append(record)

@@ -28,7 +28,9 @@ COLUMNS = (
 )
 
 WHOLE, COMPONENT, WORK, HOST, CHILD, ENDPOINT, IDLE = "whole", "component", "work", "host", "child", "endpoint", "idle"
-"""Values of ``part``: what a line's figures are of. Lines of one part overlap with those of another."""
+RANK, OUTSIDE = "rank", "outside"
+"""Values of ``part``: what a line's figures are of. Lines of one part overlap with those of another. ``idle`` and ``outside`` are
+beside the whole."""
 
 Line = Mapping[str, Any]
 _Key = TypeVar("_Key", str, tuple[str, str])
@@ -61,6 +63,8 @@ class Facts(NamedTuple):
         datasets: Names of the datasets that it logged.
         children: The runs below it that have figures.
         failed_microjoules: Energy of the runs below it that failed, each joule once.
+        ranks: Rows by rank, where several ranks of a job worked for the run.
+        outside: Rows of the session around it.
     """
 
     name: str = ""
@@ -68,6 +72,8 @@ class Facts(NamedTuple):
     datasets: Sequence[str] = ()
     children: Sequence[ChildRun] = ()
     failed_microjoules: int = 0
+    ranks: Mapping[int, Sequence[Row]] = {}
+    outside: Sequence[Row] = ()
 
 
 def run_lines(rows: Sequence[Row], known: AssessmentParameters, outcome: str | None, facts: Facts) -> list[Line]:
@@ -90,7 +96,9 @@ def run_lines(rows: Sequence[Row], known: AssessmentParameters, outcome: str | N
         | {"outcome": child.outcome, "datasets": ", ".join(child.datasets) or None, "run_id": child.run_id}
         for child in facts.children
     ]
-    return _shared([*lines, *sorted(children, key=lambda line: (-(line["energy_wh"] or 0), line["name"], line["run_id"]))])
+    lines += [_line(RANK, str(rank), of_rank, known) for rank, of_rank in facts.ranks.items()]
+    lines += sorted(children, key=lambda line: (-(line["energy_wh"] or 0), line["name"], line["run_id"]))
+    return [*_shared(lines), *([_line(OUTSIDE, "", facts.outside, known)] if facts.outside else [])]
 
 
 def day_lines(rows: Sequence[Row], known: AssessmentParameters) -> list[Line]:

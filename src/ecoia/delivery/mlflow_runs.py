@@ -85,6 +85,51 @@ class MlflowRuns:
                     found[run_id] = run
         return found
 
+    def below(self, run: Any) -> list[Any]:
+        """Return the runs right below a run, in its experiment.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching():
+            return self._store.search(run.info.experiment_id, f"tags.`{_PARENT}` = '{run.info.run_id}'")
+
+    def text_of(self, run: Any, artifact: str, most_bytes: int) -> str | None:
+        """Return the text of an artifact of a run; None where it cannot be read, for whatever reason."""
+        try:
+            return self._store.read_artifact(run.info.run_id, run.info.artifact_uri, artifact, most_bytes).decode()
+        except Exception:  # noqa: BLE001 - an error of MLflow or of a storage client: a share is missing, no figure is wrong
+            return None
+
+    def of_group(self, group: str) -> list[str]:
+        """Return the ids of the users' runs that a member of a group began, on whatever host.
+
+        Args:
+            group: Id of the group (``linked_runs.group_of``).
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching():
+            return [str(run.info.run_id) for run in self._store.search_everywhere(f"tags.`{semconv.TAG_GROUP}` LIKE '%{group}%'")]
+
+    def retire_own(self, run_id: str, services: Collection[str]) -> None:
+        """Delete ecoia's own runs for a session or group whose rows are shown with a user's run now. The ledger keeps its rows.
+
+        Args:
+            run_id: Id of the session or group's member.
+            services: Services of its rows.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching():
+            for service in services:
+                with contextlib.suppress(DeliveryError):  # its experiment was deleted, and the run with it
+                    experiment = self._store.find_experiment(semconv.VIEW_EXPERIMENT_PREFIX + service)
+                    for run in self._store.search(experiment, f"tags.`{semconv.TAG_RUN}` = '{run_id}'") if experiment else ():
+                        self._store.client.delete_run(run.info.run_id)
+
     def own_run(self, service: str, name: str, start_utc_ns: int, identity: Mapping[str, str]) -> str:
         """Return the id of ecoia's own run with these tags in the service's experiment, and create it if it is missing.
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ecoia import semconv
 from ecoia.delivery.tags_and_metrics import note_change
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
 from ecoia.keeping.destinations import public_text, public_uri, sqlite_file
@@ -277,6 +278,20 @@ class MlflowStore:
             token = page.token
             if not token:
                 return
+
+    def search_everywhere(self, condition: str) -> list[Any]:
+        """Return the runs of all experiments that meet a condition in MLflow's filter language, except those that ecoia made."""
+        found: dict[str, Any] = {}
+        token = None
+        while True:
+            page = self.client.search_experiments(max_results=_PAGE_RUNS, page_token=token)
+            if len(page):
+                for run in self.client.search_runs([each.experiment_id for each in page], filter_string=condition):
+                    if semconv.TAG_KIND not in run.data.tags:
+                        found[run.info.run_id] = run
+            token = page.token
+            if not token:
+                return [found[run_id] for run_id in sorted(found)]
 
     def keeps_artifacts_here(self, artifact_uri: str) -> bool:
         """Return whether a server has its clients write artifacts to their own disks, so that others may not reach them."""

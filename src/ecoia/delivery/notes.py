@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ecoia import semconv
-from ecoia.delivery.breakdown import COMPONENT, Facts, Line
+from ecoia.delivery.breakdown import COMPONENT, OUTSIDE, RANK, Facts, Line
 from ecoia.run_line import RunFigures, energy_text, mass_text, number, run_line
 from ecoia.units import MICROJOULES_PER_WH
 
@@ -67,10 +67,26 @@ def run_note(figures: RunFigures, lines: Sequence[Line], facts: Facts, outcome: 
         parts.append(
             f"The figures cover {len(facts.children)} runs below it, whose own are part of these (tag `{semconv.TAG_SHARE_OF}`)."
         )
+    parts += _imbalance([line for line in lines if line["part"] == RANK])
+    for line in lines:
+        if line["part"] == OUTSIDE and line["energy_wh"] is not None:
+            around = energy_text(line["energy_wh"] * MICROJOULES_PER_WH)
+            parts.append(f"Around it, its program used {around} more (imports, say), which are not part of these figures.")
     if factor:
         parts.append(f"CO2e: {factor.replace('|', '/')}. Brackets: 95 % interval.")
     parts.append("More: artifact `ecoia/impact.html`.")
     return "\n\n".join(parts)
+
+
+def _imbalance(ranks: Sequence[Line]) -> list[str]:
+    """Say how unevenly the ranks of a job worked; nothing for a run of one rank."""
+    known = [line for line in ranks if line["energy_wh"] is not None]
+    total = sum(line["energy_wh"] for line in known)
+    if len(known) < 2 or not total:
+        return []
+    dearest = max(known, key=lambda line: line["energy_wh"])
+    above = 100 * (dearest["energy_wh"] * len(known) / total - 1)
+    return [f"It ran in {len(known)} ranks. Rank {dearest['name']} used most, {number(above, 2)} % more than their mean."]
 
 
 def _table(components: Iterable[Line]) -> str:

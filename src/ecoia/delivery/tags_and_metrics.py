@@ -157,9 +157,39 @@ def made_by_ecoia_tags() -> dict[str, str]:
     return {semconv.TAG_KIND: semconv.RUN_KIND_VIEW}
 
 
+def group_tag(groups: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tag by which other hosts find the run that shows the rows of a group; empty where there is none.
+
+    Args:
+        groups: Groups with a member that began the run.
+        tags: The tags of the run, which may name groups of other journals.
+
+    Example:
+        >>> group_tag(["ecoia-group-2"], {"ecoia.group": "ecoia-group-1"})
+        {'ecoia.group': 'ecoia-group-1,ecoia-group-2'}
+    """
+    known = {group for group in tags.get(semconv.TAG_GROUP, "").split(",") if group}
+    return {semconv.TAG_GROUP: _joined([*known, *groups])} if groups else {}
+
+
 def share_tag(root: str) -> dict[str, str]:
     """Return the tag of a child run whose energy is in its root run's figures, so that nobody adds the two."""
     return {semconv.TAG_SHARE_OF: root}
+
+
+def instances_tag(instances: Iterable[str]) -> dict[str, str]:
+    """Return the tag that names the instances that worked for a run."""
+    return {semconv.TAG_INSTANCE: _joined(instances)}
+
+
+def instances_in(tags: Mapping[str, str]) -> list[str]:
+    """Return the instances that this tag of a run names."""
+    return [name for name in tags.get(semconv.TAG_INSTANCE, "").split(",") if name]
+
+
+def estimated_share_tags(root: str) -> dict[str, str]:
+    """Return the tags of a child run whose figures are an estimated share of its root's, by the time of its fits."""
+    return {**share_tag(root), semconv.TAG_METHOD: semconv.ESTIMATED, semconv.TAG_SHARE_BASIS: "fit-time"}
 
 
 def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
@@ -173,7 +203,7 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
         **factor_tag(rows, impact),
         **range_tags(rows, impact),
         semconv.TAG_SERVICE: _joined(row["service"] for row in rows),
-        semconv.TAG_INSTANCE: _joined(row["instance"] for row in rows),
+        **instances_tag(row["instance"] for row in rows),
         semconv.TAG_METHOD: worst_method(rows),
         semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
     }
@@ -292,6 +322,22 @@ def run_metrics(rows: Sequence[Row], impact: Impact) -> dict[str, float]:
     if units is not None and total:
         metrics[semconv.UNITS_PER_WH.name] = units / wh(total)
     return metrics
+
+
+def outside_metric(rows: Sequence[Row], metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metric of the session around a root run; zero where a run shows one that is shown elsewhere by now.
+
+    Args:
+        rows: Rows of the session.
+        metrics: The metrics that the run has.
+
+    Example:
+        >>> outside_metric([], {}), outside_metric([], {"ecoia/outside_wh": 3.0})
+        ({}, {'ecoia/outside_wh': 0.0})
+    """
+    known = [energy for row in rows if (energy := energy_microjoules(row)) is not None]
+    name = semconv.OUTSIDE_ENERGY.name
+    return {name: wh(sum(known))} if known or name in metrics else {}
 
 
 def energy_by_component(rows: Iterable[Row]) -> dict[str, int | None]:

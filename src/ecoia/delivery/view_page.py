@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ecoia.delivery.breakdown import CHILD, COMPONENT, ENDPOINT, HOST, IDLE, WHOLE, WORK, Line
+from ecoia.delivery.breakdown import CHILD, COMPONENT, ENDPOINT, HOST, IDLE, OUTSIDE, RANK, WHOLE, WORK, Line
 from ecoia.run_line import RunFigures, duration_text, energy_text, mass_text, number
 from ecoia.units import MICROJOULES_PER_WH
 
@@ -35,8 +35,10 @@ _STYLE = (
 _HEADINGS = {
     WORK: ("Par service et phase", "By service and phase"),
     HOST: ("Par machine", "By host"),
+    RANK: ("Par rang", "By rank"),
     ENDPOINT: ("Par point d’entrée et modèle", "By endpoint and model"),
     IDLE: ("Énergie au repos réservée", "Reserved idle energy"),
+    OUTSIDE: ("Autour du run, hors du total", "Around the run, not part of the total"),
     CHILD: ("Runs enfants, compris dans le total", "Child runs, part of the total"),
 }
 _STATUSES = {"measured": "mesurée", "estimated": "estimée", "declared": "déclarée", "missing": "non mesurée"}

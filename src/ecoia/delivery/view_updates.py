@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from ecoia import semconv
 from ecoia.delivery.breakdown import Facts
 from ecoia.delivery.experiment_notes import note_experiment
+from ecoia.delivery.linked_runs import Chain, LinkedRuns, group_of
 from ecoia.delivery.mlflow_runs import MlflowRuns, RunRefusedError
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.result import STEP, Tell, tell_nobody
@@ -101,6 +102,15 @@ class ViewUpdates:
         """
         self._left.changed.setdefault(store, set()).update(rows_by_view(rows))
 
+    def note_linked(self, store: str, links: Iterable[tuple[str, str]]) -> None:
+        """Note that links to some runs were found, so that these are written next.
+
+        Args:
+            store: Public URI of the store.
+            links: Pairs of a group's or session's id and a run.
+        """
+        self._left.changed.setdefault(store, set()).update(ViewKey(run_id) for link in links for run_id in link)
+
     def any_left(self, store: str) -> bool:
         """Return whether a view is still to be written, or to be completed when the measured processes end.
 
@@ -110,7 +120,14 @@ class ViewUpdates:
         return bool(self._left.changed.get(store) or self._left.unfinished.get(store))
 
     def write(
-        self, store: MlflowStore, rows: Iterable[Row], *, final: bool, begin_until: float = math.inf, by_hand: bool = False
+        self,
+        store: MlflowStore,
+        rows: Iterable[Row],
+        linked: LinkedRuns | None = None,
+        *,
+        final: bool,
+        begin_until: float = math.inf,
+        by_hand: bool = False,
     ) -> Written:
         """Write the views of a store that changed, or whose end has come.
 
@@ -119,6 +136,7 @@ class ViewUpdates:
         Args:
             store: The store.
             rows: Every row of that store's ledger days that were not refused.
+            linked: Which run shows the rows of groups and sessions.
             final: No measured process lives, so every view is completed.
             begin_until: Time of the monotonic clock in seconds, after which no view is begun.
             by_hand: Describe experiments also where they were looked at today.
@@ -137,7 +155,8 @@ class ViewUpdates:
         runs = MlflowRuns(store)
         if due:
             self._tell(STEP, "at the root runs")
-        chains = {key.run_id: self._tree.chain(name, runs, key.run_id) for key in by_key if key.run_id} if due else {}
+        linked = linked or LinkedRuns()
+        chains = self._chains(name, runs, by_key, linked, due) if due else {}
         self._tree.save()
         problems: list[str] = []
         failed = False
@@ -154,7 +173,7 @@ class ViewUpdates:
             group = _shown_together(key, by_key, chains)
             try:
                 if chains.get(key.run_id):
-                    tree = UserRuns(chains, {each.run_id: rows for each, rows in group.items()}, self._knowledge())
+                    tree = UserRuns(chains, {each.run_id: rows for each, rows in group.items()}, self._knowledge(), linked)
                     shown = tree.write(runs, {each.run_id for each in group.keys() & due}, over=group.keys() <= over)
                     problems += shown.problems
                     experiments |= shown.experiments
@@ -183,6 +202,18 @@ class ViewUpdates:
         problems += self._catalogue_problems
         self._catalogue_problems = []
         return Written(problems, failed, left)
+
+    def _chains(
+        self, store: str, runs: MlflowRuns, by_key: Iterable[ViewKey], linked: LinkedRuns, due: Iterable[ViewKey]
+    ) -> dict[str, Chain]:
+        """Return, for each run with rows, the run and the runs above it: nothing for what is shown on runs of ecoia's own."""
+        for group in {group_of(key.run_id) for key in due} - {""}:
+            if not linked.runs_of(group):  # another host's member may have begun the run
+                linked.add(group, runs.of_group(group))
+        found: dict[str, Chain] = {
+            run_id: self._tree.chain(store, runs, run_id) for run_id in {key.run_id for key in by_key if key.run_id} | linked.runs
+        }
+        return found | linked.chains(found, found)
 
     def _write_own_runs(self, runs: MlflowRuns, run_id: str, rows: list[Row], *, complete: bool) -> None:
         """Write a session that has no run of the user: one run of ecoia's own for each service and phase."""
@@ -228,9 +259,7 @@ class ViewUpdates:
         return self._known
 
 
-def _shown_together(
-    key: ViewKey, by_key: Mapping[ViewKey, list[Row]], chains: Mapping[str, Sequence[str]]
-) -> dict[ViewKey, list[Row]]:
+def _shown_together(key: ViewKey, by_key: Mapping[ViewKey, list[Row]], chains: Mapping[str, Chain]) -> dict[ViewKey, list[Row]]:
     """Return the rows to show together with a key: the rows of every run below the same root run."""
     chain = chains.get(key.run_id)
     if not chain:
