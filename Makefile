@@ -16,6 +16,7 @@
 # Behind a proxy or on an internal mirror, set the usual variables (README, "Behind a proxy").
 
 VENV := .venv
+HOSTS := .venv-hosts
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
@@ -85,16 +86,18 @@ docs: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-dev
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
-# Four locks: one for running, one for development with the same versions, one for the demo's data, one for uv itself.
+# Five locks: one for running, two for development with the same versions (the second has the frameworks of .venv-hosts, and no
+# hashes, since the place that has PyTorch's build for CPUs is the reader's), one for the demo's data, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --no-generate-hashes --no-annotate --group hosts -c requirements-dev.lock -o requirements-hosts.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(HOSTS) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 
@@ -123,6 +126,17 @@ $(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-report
 
 $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
+	@touch $@
+
+PACKAGES := 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+# Frameworks that train, in an environment that sees all of $(VENV) as well.
+$(HOSTS)/.stamp: requirements-hosts.lock $(VENV)/.stamp-dev
+	@echo "Frameworks of requirements-hosts.lock, in $(HOSTS)"
+	@test -x $(HOSTS)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(HOSTS)
+	@$(NETWORK) $(UV) pip install --quiet --python $(HOSTS)/bin/python -r requirements-hosts.lock || { \
+	  echo "PyTorch's build for CPUs is not on PyPI: name a folder or an index that has it in UV_FIND_LINKS or UV_INDEX" >&2; exit 1; }
+	@printf 'import site; site.addsitedir("%s")\n' "$$($(BIN)/python -c $(PACKAGES))" > "$$($(HOSTS)/bin/python -c $(PACKAGES))/dev.pth"
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for
