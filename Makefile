@@ -45,7 +45,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
 # random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
-test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(HOSTS)/.stamp system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
