@@ -7,6 +7,7 @@ import doctest
 import importlib
 import pickle
 import runpy
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ import ecoia_integrations.lightning
 import ecoia_integrations.transformers
 import ecoia_integrations.xgboost
 from ecoia.errors import UsageError
+from support.programs import recorded
 from support.quiet_engine import QuietEngine, burn
 
 HOSTS = {
@@ -76,8 +78,9 @@ def trainer(callback: Any, data: Any = None, **arguments: Any) -> Trainer:
     )
     more = arguments.pop("callbacks", [])
     arguments = {"num_train_epochs": 2, "save_strategy": "no", **arguments}
+    arguments = {"report_to": [], **arguments}
     told = TrainingArguments(
-        "out", use_cpu=True, report_to=[], disable_tqdm=True, per_device_train_batch_size=4, logging_strategy="no", **arguments
+        "out", use_cpu=True, disable_tqdm=True, per_device_train_batch_size=4, logging_strategy="no", **arguments
     )
     evaluated = Texts(2) if "eval_strategy" in arguments else None
     return Trainer(
@@ -484,7 +487,36 @@ def test_lightgbm_counts_for_the_span_around(engine: QuietEngine) -> None:
     assert units(engine, "folds") == 300
 
 
-# --- examples, and MLflow
+# --- ranks, MLflow, examples
+
+
+def test_each_rank_of_a_distributed_training_records_its_own(home: Path) -> None:
+    callback = HOSTS["lightning"]("vadore")
+    fit_lightning(callback, strategy="ddp_fork", devices=2)
+    spans = [record for record in recorded(home) if record.service == "vadore" and record.spans]
+    assert len({record.pid for record in spans}) == 2
+    assert [(record.spans, record.units_micro) for record in spans] == [(1, ROWS * 1_000_000)] * 2  # in each epoch, half of them
+
+
+def test_an_mlflow_run_has_the_energy_of_a_callback_once(
+    engine: QuietEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transformers ends its run before our callback ends: spans and runs interleave."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    begin_ns = time.thread_time_ns()
+    with ecoia.track(service="around", phase="training"):
+        trainer(HOSTS["transformers"]("vadore"), report_to=["mlflow"]).train()
+    used_ns = time.thread_time_ns() - begin_ns
+    (run,) = mlflow.search_runs(output_format="list")
+    inside = engine.every("vadore")
+    assert {counters.run.run_id for counters in inside if counters.run and counters.spans} <= {run.info.run_id, None}
+    assert run.info.run_id in {counters.run.run_id for counters in inside if counters.run}
+    assert units(engine) == 2 * ROWS
+    engine.assert_settled()
+    counted_ns = engine.cpu_ns("vadore") + engine.cpu_ns("around")
+    assert 0.9 * used_ns <= counted_ns <= used_ns, "nothing is lost or counted twice"
 
 
 @pytest.mark.parametrize(
