@@ -86,11 +86,14 @@ docs: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-dev
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
-# Four locks: one for running, one for development with the same versions, one for the demo's data, one for uv itself.
+# Five locks: one for running, two for development with the same versions (the second has the frameworks of .venv-hosts, and no
+# hashes, since the place that has PyTorch's build for CPUs is the reader's), one for the demo's data, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --no-generate-hashes --no-annotate --group hosts -c requirements-dev.lock -o requirements-hosts.lock; \
+	sed -i -e '/^torch==.*+cpu/d' -e 's/^\(torch==[0-9.]*\) ;.*/\1/' requirements-hosts.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
@@ -126,15 +129,16 @@ $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
 	@touch $@
 
-# An environment of its own for PyTorch and the like, which sees the packages of the other one: nothing stands on disk twice, and no
-# test that does without them can import them by accident. pip and not uv, which reads no PIP_FIND_LINKS.
-SITE := import site; print(site.getsitepackages()[0])
-$(HOSTS)/.stamp: requirements-hosts.txt $(VENV)/.stamp-dev
-	@echo "Packages of requirements-hosts.txt in $(HOSTS) (PyTorch and the host frameworks that tests run)"
-	@test -x $(HOSTS)/bin/python || $(BIN)/python -m venv $(HOSTS)
-	@echo "import site; site.addsitedir('$$(realpath "$$($(BIN)/python -c '$(SITE)')")')" \
-	  > "$$($(HOSTS)/bin/python -c '$(SITE)')/beside.pth"
-	@$(NETWORK) $(HOSTS)/bin/python -m pip install -qq --requirement requirements-hosts.txt
+PACKAGES := 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+# Frameworks that train, in an environment that sees all of $(VENV) as well: nothing stands on disk twice, and no test that does
+# without them can import them by accident. Where a folder or an index with PyTorch's build for CPUs is named (PIP_FIND_LINKS,
+# UV_INDEX), that build is taken; the one of PyPI needs several GB.
+$(HOSTS)/.stamp: requirements-hosts.lock $(VENV)/.stamp-dev
+	@echo "Frameworks of requirements-hosts.lock, in $(HOSTS)"
+	@test -x $(HOSTS)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(HOSTS)
+	@$(NETWORK) $(UV) pip install --quiet --python $(HOSTS)/bin/python -r requirements-hosts.lock
+	@printf 'import site; site.addsitedir("%s")\n' "$$($(BIN)/python -c $(PACKAGES))" > "$$($(HOSTS)/bin/python -c $(PACKAGES))/dev.pth"
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,5 +84,9 @@ def imported() -> None:
 @pytest.mark.usefixtures("imported")
 @pytest.mark.parametrize("name", list(_importable()))
 def test_examples_in_docstrings_run(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(name))
-    assert result.failed == 0
+    if name.startswith("ecoia_integrations."):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+        if name not in sys.modules:
+            pytest.skip("its framework is in .venv-hosts only, where tests/hosts runs these examples")
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -53,6 +53,16 @@ def test_locks_hold_what_pyproject_asks_for(repository: Path) -> None:
     assert all(dev[name] == versions for name, versions in report.items()), "both locks agree"
     # Two packages alone, without their dependencies.
     assert pins(repository / LOCKS[2]).keys() == names(groups["demo"])
+    hosts = pins(repository / "requirements-hosts.lock")
+    assert names(groups["hosts"]) <= hosts.keys()
+    assert all(hosts[name] == dev[name] for name in hosts.keys() & dev.keys()), "packages that both environments have agree"
+    assert not any(name.startswith("nvidia") for name in hosts), "PyTorch's build for CPUs, not the large one for GPUs"
+
+
+@pytest.mark.checkout
+def test_a_place_of_wheels_serves_uv_too(repository: Path) -> None:
+    found = network(repository, PIP_FIND_LINKS="/first /second")
+    assert found["UV_FIND_LINKS"] == "/first,/second"
 
 
 def network(repository: Path, **variables: str) -> dict[str, str]:
