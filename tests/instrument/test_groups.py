@@ -1,0 +1,108 @@
+"""The group of a process is told from its launcher's variables: equal for all ranks of a job, and for none of another job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecoia.instrument.groups import linked_ids, outside_run
+
+ELASTIC = "8f6b8b5e-3d0a-4b53-9d7b-6a2f60d7f0a1"
+JOBS = {
+    "torchrun": {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": ELASTIC, "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
+    "torchrun without an id": {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none", "MASTER_ADDR": "node-1", "MASTER_PORT": "1"},
+    "torch by hand": {"WORLD_SIZE": "2", "MASTER_ADDR": "node-1", "MASTER_PORT": "1"},
+    "MPI": {"OMPI_COMM_WORLD_SIZE": "2", "PMIX_NAMESPACE": "prterun-1@1", "OMPI_MCA_ess_base_jobid": ""},
+    "SLURM": {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+}
+RANK = {"torchrun": "RANK", "torchrun without an id": "RANK", "torch by hand": "LOCAL_RANK", "MPI": "OMPI_COMM_WORLD_RANK"}
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "OMPI_", "PMIX_", "MASTER_", "TORCHELASTIC_")) or name in (
+            "WORLD_SIZE",
+            "RANK",
+            "LOCAL_RANK",
+        ):
+            monkeypatch.delenv(name)
+
+
+def run_in(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str | None:
+    with monkeypatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return outside_run()
+
+
+def test_a_process_of_its_own_belongs_to_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outside_run() is None
+    assert linked_ids() == []
+    alone = {"WORLD_SIZE": "1", "RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"}
+    assert run_in(monkeypatch, **alone) is None, "a batch script of SLURM runs once, whatever was reserved"
+    assert run_in(monkeypatch, WORLD_SIZE="two", RANK="0") is None
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_ranks_of_a_job_have_one_group_and_another_job_has_another(monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+    variables, rank = JOBS[job], RANK.get(job, "SLURM_PROCID")
+    first, second = (run_in(monkeypatch, **variables, **{rank: number}) for number in "01")
+    assert first is not None
+    assert second is not None
+    assert first.startswith("ecoia-group-")
+    assert (first.removesuffix("-0"), first[-2:], second[-2:]) == (second.removesuffix("-1"), "-0", "-1")
+    other = {name: "3" + value for name, value in variables.items() if name not in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")}
+    assert run_in(monkeypatch, **variables | other | {rank: "0"}) not in (first, None)
+    assert first == run_in(monkeypatch, **variables, **{rank: "0"}, TORCHELASTIC_RESTART_COUNT="1"), "a rank was restarted"
+
+
+def test_a_unique_id_of_torchrun_alone_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other launchers of PyTorch choose a new port when they restart the ranks."""
+    job = JOBS["torchrun"]
+    assert run_in(monkeypatch, **job, RANK="0") == run_in(monkeypatch, **job | {"MASTER_PORT": "2"}, RANK="0")
+
+
+def test_a_remote_worker_gets_the_run_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_in(monkeypatch, ECOIA_GROUP="4f0c1d2e", WORLD_SIZE="2", RANK="1") == "4f0c1d2e"
+    for illegal in ("", "a run", "x" * 300, "run\n"):
+        assert run_in(monkeypatch, ECOIA_GROUP=illegal) is None
+
+
+def test_the_session_of_ecoia_run_is_linked_beside_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (JOBS["torchrun"] | {"RANK": "1", "ECOIA_SESSION": "ecoia-1f2e"}).items():
+        monkeypatch.setenv(name, value)
+    group, session = linked_ids()
+    assert group == outside_run()
+    assert session == "ecoia-1f2e"
+    monkeypatch.setenv("ECOIA_SESSION", "4f0c1d2e")  # the command works for a run of its own
+    assert linked_ids() == [group]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_and_their_parent_have_one_group(method: str) -> None:
+    program = f"""
+import multiprocessing
+from ecoia.instrument.groups import linked_ids, outside_run
+def tell(queue): queue.put((outside_run(), linked_ids()))
+if __name__ == "__main__":
+    print(outside_run(), linked_ids())
+    context = multiprocessing.get_context({method!r})
+    queue = context.Queue()
+    child = context.Process(target=tell, args=(queue,))
+    child.start()
+    print(queue.get(), outside_run(), linked_ids())
+    child.join()
+"""
+    path = Path("program.py").absolute()
+    path.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True, timeout=600)
+    before, after = done.stdout.splitlines()
+    assert before == "None []"
+    group = after.partition("'")[2].partition("'")[0]
+    assert group.startswith("ecoia-group-")
+    assert after == f"({group!r}, [{group!r}]) None [{group!r}]", "the parent's own work stays its session's"
