@@ -1,4 +1,4 @@
-"""Rows of ranks and of the session of ``ecoia run`` are shown on the root run that their links lead to, each joule on one at most."""
+"""Rows of ranks and of ``ecoia run``'s session are shown on the root run that their links lead to, each joule on one at most."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ def test_a_rank_is_shown_with_its_own_run_or_with_that_of_the_first_rank() -> No
     }
     assert LinkedRuns([(rank(0), "a"), (rank(0), "c")]).chains([rank(0), rank(1)], chains) == {}, "of two runs, nobody knows"
     assert one_run.chains([rank(0, "2f"), "a", SESSION], chains) == {}
+
+
+def test_after_a_restart_the_ranks_belong_to_the_run_that_was_begun_since() -> None:
+    chains = {"a": ("a",), "b": ("b",)}
+    linked = LinkedRuns([(rank(0), "a"), (rank(0) + ".2", "b")])
+    assert linked.chains([rank(1), rank(1) + ".2"], chains) == {
+        rank(1): (rank(1), "a"),
+        rank(1) + ".2": (rank(1) + ".2", "b"),
+    }
+    assert linked.chains([rank(1) + ".1"], chains) == {}, "none was begun between the two restarts"
+    assert LinkedRuns([(rank(0) + ".2", "b")]).chains([rank(1)], chains) == {rank(1): (rank(1), "b")}
+    assert LinkedRuns([(rank(0) + ".2", "b")]).rank(("b",)) == 0
 
 
 def test_an_id_with_links_to_two_stores_is_shown_on_no_run() -> None:
