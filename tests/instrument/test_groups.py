@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import ecoia
 from ecoia.instrument.groups import linked_ids, outside_run
+from ecoia.instrument.start import StartReadings
+from ecoia.measuring.subject import Link
+from ecoia.measuring.this_process import ThisProcess
+from ecoia.settings import load as load_settings
+from support.quiet_engine import QuietEngine
 
 ELASTIC = "8f6b8b5e-3d0a-4b53-9d7b-6a2f60d7f0a1"
 JOBS = {
@@ -107,3 +114,34 @@ if __name__ == "__main__":
     group = after.partition("'")[2].partition("'")[0]
     assert group.startswith("ecoia-group-")
     assert after == f"({group!r}, [{group!r}]) None [{group!r}]", "the parent's own work stays its session's"
+
+
+def looks_at(engine: QuietEngine) -> ThisProcess:
+    return ThisProcess(engine, StartReadings(), "ecoia-session", load_settings())
+
+
+def test_spans_outside_runs_are_recorded_for_the_group(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launcher may set its variables in the middle of the program: what was read before stays in the session."""
+    process = looks_at(engine)
+    with ecoia.track(service="ddp", phase="training"):
+        (before,) = process.look(time.perf_counter_ns()).deltas
+        for name, value in (JOBS["torchrun"] | {"RANK": "1"}).items():
+            monkeypatch.setenv(name, value)
+        (after,) = process.look(time.perf_counter_ns()).deltas
+    assert (before.run_id, after.run_id) == ("ecoia-session", outside_run())
+    monkeypatch.setenv("ECOIA_GROUP", "4f0c1d2e")
+    with ecoia.track(service="ddp", phase="training"), ecoia.track(service="ddp"):
+        keys = process.look(time.perf_counter_ns()).deltas
+    assert {(key.phase, key.run_id) for key in keys} == {("training", "4f0c1d2e"), ("inference", None)}
+
+
+def test_each_link_is_told_once(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (JOBS["torchrun"] | {"RANK": "0", "ECOIA_SESSION": "ecoia-1f2e"}).items():
+        monkeypatch.setenv(name, value)
+    process = looks_at(engine)
+    with ecoia.track(service="ddp", phase="training"):
+        assert process.look(time.perf_counter_ns()).links == [], "no run has begun"
+    with ecoia.track(service="ddp", phase="training", run_id="run-1"):
+        links = process.look(time.perf_counter_ns()).links
+        assert set(links) == {Link(str(outside_run()), "run-1", None), Link("ecoia-1f2e", "run-1", None)}
+        assert process.look(time.perf_counter_ns()).links == []

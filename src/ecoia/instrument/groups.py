@@ -14,8 +14,11 @@ from ecoia.semconv import GROUP_RUN, OWN_RUN, SESSION_VARIABLE
 GROUP_VARIABLE = "ECOIA_GROUP"
 """Environment variable that gives a remote worker (Ray, Spark) the id of the MLflow run that its work belongs to."""
 
-_STARTERS = tuple(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32"))
-"""Modules that ``multiprocessing`` loads when it starts its first process."""
+_STARTERS = (
+    *(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32")),
+    *(f"{loky}.backend.popen_loky_{system}" for loky in ("loky", "joblib.externals.loky") for system in ("posix", "win32")),
+)
+"""Modules that ``multiprocessing`` and loky load when they start their first process."""
 
 _RUN_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MOST_RUN_ID_CHARACTERS = 256
