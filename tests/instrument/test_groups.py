@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import ecoia
+from ecoia.instrument import following
 from ecoia.instrument.groups import linked_ids, outside_run
+from ecoia.instrument.mlflow_run import Run
 from ecoia.instrument.start import StartReadings
 from ecoia.measuring.subject import Link
 from ecoia.measuring.this_process import ThisProcess
@@ -30,7 +32,9 @@ RANK = {"torchrun": "RANK", "torchrun without an id": "RANK", "torch by hand": "
 
 
 @pytest.fixture(autouse=True)
-def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+def neither_launcher_nor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mlflow", raising=False)
+    monkeypatch.setattr(following, "root_runs", {})
     for name in list(os.environ):
         if name.startswith(("SLURM_", "OMPI_", "PMIX_", "MASTER_", "TORCHELASTIC_")) or name in (
             "WORLD_SIZE",
@@ -145,3 +149,12 @@ def test_each_link_is_told_once(engine: QuietEngine, monkeypatch: pytest.MonkeyP
         links = process.look(time.perf_counter_ns()).links
         assert set(links) == {Link(str(outside_run()), "run-1", None), Link("ecoia-1f2e", "run-1", None)}
         assert process.look(time.perf_counter_ns()).links == []
+
+
+def test_a_run_that_was_heard_to_begin_at_the_root_is_linked_alone(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep of a thousand trials says nothing more than its root."""
+    monkeypatch.setenv("ECOIA_SESSION", "ecoia-1f2e")
+    monkeypatch.setattr(following, "root_runs", {"root": Run("root", "sqlite:///a.db")})
+    process = looks_at(engine)
+    with ecoia.track(service="ddp", phase="training", run_id="trial"):
+        assert process.look(time.perf_counter_ns()).links == [Link("ecoia-1f2e", "root", "sqlite:///a.db")]
