@@ -16,6 +16,7 @@
 # Behind a proxy or on an internal mirror, set the usual variables (README, "Behind a proxy").
 
 VENV := .venv
+VENV2 := .venv-mlflow2
 BIN := $(VENV)/bin
 HOSTS := .venv-hosts
 UV := $(BIN)/uv
@@ -45,7 +46,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
 # random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
-test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(HOSTS)/.stamp system
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(VENV2)/.stamp $(HOSTS)/.stamp system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -86,8 +87,9 @@ docs: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-dev
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
-# Five locks: one for running, two for development with the same versions (the second has the frameworks of .venv-hosts, and no
-# hashes, since the place that has PyTorch's build for CPUs is the reader's), one for the demo's data, one for uv itself.
+# Six locks: one for running, two for development with the same versions (the second has the frameworks of .venv-hosts, and no
+# hashes, since the place that has PyTorch's build for CPUs is the reader's), one for the demo's data, one for tests with the oldest
+# MLflow, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
@@ -95,10 +97,11 @@ lock: $(VENV)/.stamp-uv
 	$(COMPILE) --no-generate-hashes --no-annotate --group hosts -c requirements-dev.lock -o requirements-hosts.lock; \
 	sed -i -e '/^torch==.*+cpu/d' -e 's/^\(torch==[0-9.]*\) ;.*/\1/' requirements-hosts.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
+	$(COMPILE) --upgrade pyproject.toml --group build --group mlflow2 -o requirements-mlflow2.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) $(HOSTS) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV2) $(HOSTS) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 
@@ -139,6 +142,14 @@ $(HOSTS)/.stamp: requirements-hosts.lock $(VENV)/.stamp-dev
 	@test -x $(HOSTS)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(HOSTS)
 	@$(NETWORK) $(UV) pip install --quiet --python $(HOSTS)/bin/python -r requirements-hosts.lock
 	@printf 'import site; site.addsitedir("%s")\n' "$$($(BIN)/python -c $(PACKAGES))" > "$$($(HOSTS)/bin/python -c $(PACKAGES))/dev.pth"
+	@touch $@
+
+# The oldest MLflow, for tests that run one program in both.
+$(VENV2)/.stamp: requirements-mlflow2.lock pyproject.toml $(VENV)/.stamp-uv
+	@echo "Packages of requirements-mlflow2.lock, in $(VENV2)"
+	@test -x $(VENV2)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(VENV2)
+	@$(NETWORK) $(UV) pip install --quiet --python $(VENV2)/bin/python --require-hashes -r requirements-mlflow2.lock; \
+	$(UV) pip install --quiet --python $(VENV2)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for

@@ -24,7 +24,7 @@ from ecoia.records import record as records_module
 from ecoia.records.field_rules import KEY, SUM, cut_by_time, read_count, read_text, rule
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
-from support.records import record
+from support.records import link, record
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
@@ -220,6 +220,33 @@ def test_units_are_kept_in_millionths() -> None:
 def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
         Record.from_dict({**_record().to_dict(), "schema": 3, "energy_microjoules": "unknown"})
+
+
+def test_a_link_survives_the_journal_and_gives_no_row() -> None:
+    """It is of a newer schema than all other records, so that an ecoia that does not know it skips it and says so."""
+    found = link("ecoia-group-1f-0", "run-1")
+    written = json.loads(found.to_json())
+    assert (written["schema"], written["kind"], written["beside"]) == (2, "link", "run-1")
+    assert Record.from_dict(written) == found
+    assert fold([found]) == []
+    for name in ("beside", "run_id"):
+        with pytest.raises(RecordError, match="a link needs run_id and beside"):
+            Record.from_dict({**written, name: None})
+    assert {"schema": 1}.items() <= _record().to_dict().items()
+    assert "beside" not in _record().to_dict(), "other lines stay as they were"
+
+
+@given(journals(), st.data())
+@FEWER
+def test_links_change_no_row(found: list[Record], data: st.DataObject) -> None:
+    links = [link("ecoia-group-1f-0", "run-1", record_id=f"link-{i}") for i in range(data.draw(st.integers(1, 3)))]
+    assert fold(data.draw(st.permutations([*found, *links]))) == fold(found)
+
+
+def test_a_ledger_row_is_no_link() -> None:
+    (row,) = fold([_record()])
+    with pytest.raises(RecordError, match="kind = 'link' is not known"):
+        records_module.check_row({**row, "kind": "link"})
 
 
 def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -66,7 +66,8 @@ SCOPES = ("process", "host")
 OWN_RUN = "ecoia-"
 """How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
 GROUP_RUN = "ecoia-group-"
-"""How the run id of a group begins. Then come sixteen digits of the group, and ``-<rank>`` where its members have numbers."""
+"""How the run id of a group begins. Then come sixteen digits of the group; ``-<rank>`` where its members have numbers; and
+``.<restarts>`` where a launcher started them again."""
 
 UNREGISTERED = "unregistered"
 

@@ -649,7 +649,7 @@ def test_each_setting_is_shown_with_where_it_came_from(monkeypatch: pytest.Monke
     Path("ecoia.toml").write_text('zone = "FRA"\n')
     monkeypatch.setenv("ECOIA_PUE", "1.2")
     shown = json.loads(ecoia("config", "--json", "--home", "elsewhere").stdout)
-    assert set(shown) == {setting.name for setting in SETTINGS} | {"problems"}
+    assert set(shown) == {setting.name for setting in SETTINGS} | {"mlflow.experiments", "problems"}
     origins = {name: shown[name]["from"] for name in ("zone", "pue", "home", "scope")}
     assert origins == {"zone": "ecoia.toml", "pue": "ECOIA_PUE", "home": "argument", "scope": "default"}
     assert (shown["zone"]["value"], shown["pue"]["value"], shown["catalogue"]["value"]) == ("FRA", 1.2, None)

@@ -77,7 +77,7 @@ def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
     assert "never add" in run.data.tags["mlflow.note.content"]
     experiment = client(store).get_experiment(run.info.experiment_id)
     assert experiment.tags["ecoia.kind"] == "ledger"
-    assert "one run an instance and UTC day" in experiment.tags["mlflow.note.content"]
+    assert "a run an instance and UTC day" in experiment.tags["mlflow.note.content"]
     assert run.info.status == "FINISHED"
 
 

@@ -107,3 +107,9 @@ def write(journal: Journal, records: Iterable[Record], name: str | None = None) 
     writer = journal.writer(name)
     writer.append(records)
     writer.close()
+
+
+def link(run_id: str, beside: str, *, at: int = 0, **fields: Any) -> Record:
+    """Build the record that has the rows of a group or session shown with an MLflow run, found ``at`` seconds after noon."""
+    values = {"kind": "link", "service": None, "phase": None, "run_id": run_id, "beside": beside, "spans": 0}
+    return record(NOON_NS + at * SECOND_NS, 0, cpu=None, ram=None, **values | fields)

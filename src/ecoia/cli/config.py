@@ -12,13 +12,14 @@ import typer
 from ecoia import settings as configuration
 from ecoia.cli.common import Home, print_table, say
 from ecoia.errors import EcoiaError
+from ecoia.instrument.groups import GROUP_VARIABLE
 from ecoia.semconv import SESSION_VARIABLE
 from ecoia.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from ecoia.factors import FactorSet
 
-_OTHER_VARIABLES = ("ECOIA_DISABLED", SESSION_VARIABLE)
+_OTHER_VARIABLES = ("ECOIA_DISABLED", SESSION_VARIABLE, GROUP_VARIABLE)
 
 
 def config(

@@ -23,8 +23,8 @@ from ecoia.records import Row
 from ecoia.units import wh
 
 COLUMNS = (
-    *("part", "name", "outcome", "energy_wh", "share_percent", "gpu_wh", "cpu_wh", "ram_wh"),
-    *("co2e_g", "co2e_low_g", "co2e_high_g", "method", "duration_s", "requests", "units", "datasets", "run_id", "simulated"),
+    *("part", "name", "energy_wh", "share_percent", "co2e_g", "co2e_low_g", "co2e_high_g", "gpu_wh", "cpu_wh", "ram_wh"),
+    *("method", "duration_s", "requests", "units", "outcome", "datasets", "run_id", "simulated"),
 )
 
 WHOLE, COMPONENT, WORK, HOST, CHILD, ENDPOINT, IDLE = "whole", "component", "work", "host", "child", "endpoint", "idle"
@@ -114,9 +114,15 @@ def day_lines(rows: Sequence[Row], known: AssessmentParameters) -> list[Line]:
 
 
 def table(lines: Iterable[Line]) -> str:
-    """Write lines as JSON, in the form of MLflow's ``log_table``."""
-    data = {"columns": list(COLUMNS), "data": [[line.get(column) for column in COLUMNS] for line in lines]}
+    """Write lines as JSON, in the form of MLflow's ``log_table``: with six digits, and no null for a text."""
+    data = {"columns": list(COLUMNS), "data": [[_cell(line.get(column), column) for column in COLUMNS] for line in lines]}
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
+
+
+def _cell(value: Any, column: str) -> Any:
+    if value is None:
+        return "" if column in ("outcome", "datasets", "run_id") else None
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _line(part: str, name: str, rows: Sequence[Row], known: AssessmentParameters) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def _components(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "part": COMPONENT,
             "name": component.upper(),
             "energy_wh": wh(energy),
-            "method": " ".join(methods[component]),
+            "method": "{} ({})".format(*methods[component]),
             "simulated": any(row["simulated"] for row in rows),
         }
         for component, energy in sorted(found, key=lambda each: -each[1])

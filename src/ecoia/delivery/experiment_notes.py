@@ -7,9 +7,11 @@ from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.mlflow_store import MlflowStore
-from ecoia.delivery.notes import experiment_note
+from ecoia.delivery.notes import ExperimentFigures, experiment_note
 from ecoia.delivery.tags_and_metrics import note_day_tag
 from ecoia.periods import utc_day
+
+_PARENT = "mlflow.parentRunId"
 
 
 def note_experiment(store: MlflowStore, experiment_id: str, today: str, *, again: bool) -> None:
@@ -28,18 +30,39 @@ def note_experiment(store: MlflowStore, experiment_id: str, today: str, *, again
         tags = store.client.get_experiment(experiment_id).tags
         if semconv.TAG_KIND in tags or (tags.get(semconv.TAG_NOTE_DAY) == today and not again):
             return  # one of ecoia's own says what it is
-        found = {
-            run.info.run_id: figures
-            for run in store.each(experiment_id, f"metrics.`{semconv.ENERGY.name}` >= 0")
-            if (figures := _figures(run)) is not None
-        }
-        store.describe_experiment(experiment_id, note_day_tag(today), experiment_note(found.values()))
+        runs = {run.info.run_id: run for run in store.each(experiment_id, f"metrics.`{semconv.ENERGY.name}` >= 0")}
+        figures = _figures([run for run in runs.values() if math.isfinite(run.data.metrics[semconv.ENERGY.name])])
+        store.describe_experiment(experiment_id, note_day_tag(today), experiment_note(figures) if figures else None)
 
 
-def _figures(run: Any) -> tuple[float, float | None, bool, str] | None:
-    """Return energy, CO2e, whether it failed and its day of a root run; None of a run whose energy is part of another's."""
-    energy = run.data.metrics.get(semconv.ENERGY.name, math.nan)
-    if semconv.TAG_SHARE_OF in run.data.tags or not math.isfinite(energy):
+def _figures(runs: list[Any]) -> ExperimentFigures | None:
+    """Add up root runs: the others' energy is part of theirs. A failed run below another failed one is not added again."""
+    roots = [run for run in runs if semconv.TAG_SHARE_OF not in run.data.tags]
+    if not roots:
         return None
-    failed = run.data.tags.get(semconv.TAG_OUTCOME) == "failed"
-    return energy, run.data.metrics.get(semconv.CO2E.name), failed, utc_day(run.info.start_time * 1_000_000)
+    failed = {run.info.run_id for run in runs if run.data.tags.get(semconv.TAG_OUTCOME) == "failed"}
+    parents = {run.info.run_id: run.data.tags.get(_PARENT, "") for run in runs}
+    wasted = [run for run in runs if run.info.run_id in failed and not _is_below(run.info.run_id, failed, parents)]
+    masses = [run.data.metrics[semconv.CO2E.name] for run in roots if semconv.CO2E.name in run.data.metrics]
+    return ExperimentFigures(
+        runs=len(roots),
+        energy_wh=_energy(roots),
+        failed_wh=_energy(wasted),
+        co2e_g=sum(masses) if masses else None,
+        runs_with_co2e=len(masses),
+        since=utc_day(min(run.info.start_time for run in roots) * 1_000_000),
+    )
+
+
+def _is_below(run_id: str, some: set[str], parents: dict[str, str]) -> bool:
+    seen = set()
+    while run_id not in seen:
+        seen.add(run_id)
+        run_id = parents.get(run_id, "")
+        if run_id in some:
+            return True
+    return False
+
+
+def _energy(runs: list[Any]) -> float:
+    return math.fsum(run.data.metrics[semconv.ENERGY.name] for run in runs)

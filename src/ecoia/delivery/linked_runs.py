@@ -44,12 +44,19 @@ class LinkedRuns:
             self._runs.setdefault(run_id, set()).add(beside)
 
     def runs_of(self, run_id: str) -> set[str]:
-        """Return the runs that decide where the rows of an id are shown: its own, or else those of its group's first member."""
+        """Return the runs that decide where the rows of an id are shown: its own, or else those of its group's first member.
+
+        After a restart of all members it is the first one since then, if one of them has a run.
+        """
         own, group = self._runs.get(run_id), group_of(run_id)
         if own is not None or not group:
             return own or set()
-        members = {other: runs for other, runs in self._runs.items() if group_of(other) == group}
-        return members[min(members, key=_order)] if members else set()
+        members = [other for other in self._runs if group_of(other) == group]
+        since = [other for other in members if _restarts(other) == _restarts(run_id)]
+        found: set[str] = set()
+        for other in [min(since, key=_order)] if since else members:
+            found |= self._runs[other]
+        return found
 
     def is_shown_elsewhere(self, run_id: str) -> bool:
         """Return whether links lead from an id to other stores alone, so that this one shows nothing of it."""
@@ -115,8 +122,12 @@ def rank_of(run_id: str) -> int | None:
         >>> rank_of("ecoia-group-1f-3"), rank_of("run-1")
         (3, None)
     """
-    rank = run_id.removeprefix(group_of(run_id)).removeprefix("-") if group_of(run_id) else ""
+    rank = run_id.removeprefix(group_of(run_id)).removeprefix("-").partition(".")[0] if group_of(run_id) else ""
     return int(rank[:9]) if rank.isdecimal() else None
+
+
+def _restarts(run_id: str) -> str:
+    return run_id.partition(".")[2]
 
 
 def _order(run_id: str) -> tuple[int, str]:

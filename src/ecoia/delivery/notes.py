@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.delivery.breakdown import COMPONENT, OUTSIDE, RANK, Facts, Line
@@ -10,8 +11,9 @@ from ecoia.run_line import RunFigures, energy_text, mass_text, number, run_line
 from ecoia.units import MICROJOULES_PER_WH
 
 LEDGER_NOTE = (
-    "ecoia's account: one run an instance and UTC day, read by `ecoia report`. The figures of a run of yours are on that run.\n\n"
-    "Its metrics (`ecoia/ledger/...`) hold the same energy as the runs of other experiments: never add the two. "
+    "ecoia: the account that `ecoia report` reads, a run an instance and UTC day.\n\n"
+    "The figures of a run of yours are on that run. The metrics here (`ecoia/ledger/...`) hold the same energy: "
+    "never add the two. "
     "A run deleted here is missing in reports until `ecoia deliver` restores it."
 )
 
@@ -37,9 +39,9 @@ def service_note(service: str) -> str:
         'ecoia: energy of the service vadore outside of your own runs'
     """
     return (
-        f"ecoia: energy of the service {service} outside of your own runs. A run here is a day of inference on one host, or "
-        "work that ran without an MLflow run.\n\nThe energy of training with a run is on that run. Deleting a run here "
-        "changes no report."
+        f"ecoia: energy of the service {service} outside of your own runs.\n\n"
+        "A run here is a day of inference on one host, or work that ran without an MLflow run. The energy of training with a run "
+        "is on that run. Deleting a run here changes no report."
     )
 
 
@@ -99,27 +101,37 @@ def _table(components: Iterable[Line]) -> str:
     return "\n".join([head, *body])
 
 
-def experiment_note(runs: Iterable[tuple[float, float | None, bool, str]]) -> str | None:
-    """Write the description of an experiment, one line; None if no run of it has figures.
+class ExperimentFigures(NamedTuple):
+    """The figures of an experiment, of its root runs together.
 
-    Args:
-        runs: Of each root run, the energy in Wh, the CO2e in g (None: not computed), whether it failed, the day it began.
+    Attributes:
+        runs: How many there are.
+        energy_wh: Their energy.
+        failed_wh: The part of it that went into runs that failed.
+        co2e_g: The CO2e of those where it is known; None: of none.
+        runs_with_co2e: How many these are.
+        since: The UTC day on which the first began.
+    """
+
+    runs: int
+    energy_wh: float
+    failed_wh: float
+    co2e_g: float | None
+    runs_with_co2e: int
+    since: str
+
+
+def experiment_note(figures: ExperimentFigures) -> str:
+    """Write the description of an experiment, one line.
 
     Example:
-        >>> experiment_note([(1500, 90, False, "2026-10-01"), (500, None, True, "2026-10-02")])
+        >>> experiment_note(ExperimentFigures(2, 2000, 500, 90, 1, "2026-10-01"))
         'ecoia: 2.00 kWh, 90 g CO2e (known for 1 of 2), in 2 runs since 2026-10-01, 25 % of it in failed runs'
     """
-    known = list(runs)
-    if not known:
-        return None
-    total = sum(energy for energy, _, _, _ in known)
-    masses = [mass for _, mass, _, _ in known if mass is not None]
-    failed = sum(energy for energy, _, bad, _ in known if bad)
-    count = "1 run" if len(known) == 1 else f"{len(known)} runs"
-    text = f"ecoia: {energy_text(total * MICROJOULES_PER_WH)}"
-    if masses:
-        text += f", {mass_text(sum(masses))} CO2e" + (
-            f" (known for {len(masses)} of {len(known)})," if len(masses) < len(known) else ""
-        )
-    text += f" in {count} since {min(day for _, _, _, day in known)}"
-    return text + (f", {number(100 * failed / total, 2)} % of it in failed runs" if failed else "")
+    text = f"ecoia: {energy_text(figures.energy_wh * MICROJOULES_PER_WH)}"
+    if figures.co2e_g is not None:
+        part = f" (known for {figures.runs_with_co2e} of {figures.runs})," if figures.runs_with_co2e < figures.runs else ""
+        text += f", {mass_text(figures.co2e_g)} CO2e{part}"
+    text += f" in {figures.runs} run{'s' if figures.runs > 1 else ''} since {figures.since}"
+    failed = figures.failed_wh and figures.energy_wh
+    return text + (f", {number(100 * figures.failed_wh / figures.energy_wh, 2)} % of it in failed runs" if failed else "")

@@ -21,7 +21,7 @@ _COLOURS = {"GPU": "#b4500a", "CPU": "#1f5f99", "RAM": "#5b5b5b"}
 _STYLE = (
     "*{box-sizing:border-box}"
     "body{font:16px/1.5 system-ui,sans-serif;margin:1rem;color:#1b1b1b;background:#fff;max-width:60rem}"
-    "h1{font-size:1.25rem;margin:0 0 .75rem}h2{font-size:1rem;margin:1.5rem 0 .5rem}"
+    "h1{font-size:1.25rem;margin:0 0 .75rem}h1 [lang=en]{font-size:1rem}h2{font-size:1rem;margin:1.5rem 0 .5rem}"
     "[lang=en]{color:#565656;font-weight:400}"
     ".f{display:flex;flex-wrap:wrap;gap:.5rem;margin:0;padding:0;list-style:none}"
     ".f li{flex:1 1 8.5rem;border:1px solid #8a8a8a;border-radius:4px;padding:.5rem .75rem}"
@@ -135,7 +135,7 @@ def _chart(components: Sequence[Line]) -> str:
         y = index * 46
         width = max(480 * line["energy_wh"] / greatest, 1)
         share = "" if line["share_percent"] is None else f", {number(line['share_percent'], 2).replace('.', ',')}\u00a0%"
-        label = f"{line['name']}\u00a0: {_energy(line['energy_wh'])}{share} – {line['method']}"
+        label = f"{line['name']}\u00a0: {_energy(line['energy_wh'])}{share}, {_method(line['method'])}"
         rows.append(
             f'<text x="0" y="{y + 16}" font-size="15" fill="#1b1b1b">{html.escape(label)}</text>'
             f'<rect x="0" y="{y + 22}" width="{width:.1f}" height="14" fill="{_COLOURS.get(line["name"], "#5b5b5b")}"/>'
@@ -146,6 +146,12 @@ def _chart(components: Sequence[Line]) -> str:
         f'<svg viewBox="0 0 480 {len(components) * 46}" role="img" aria-label="{html.escape(said)}" '
         f'style="max-width:48rem" font-family="system-ui,sans-serif">{"".join(rows)}</svg>'
     )
+
+
+def _method(text: str) -> str:
+    """Write a status, and the name of the method behind it, in French."""
+    status, _, name = text.partition(" ")
+    return " ".join(filter(None, (_STATUSES.get(status, status), name)))
 
 
 def _energy(watt_hours: float) -> str:

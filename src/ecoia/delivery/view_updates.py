@@ -149,8 +149,8 @@ class ViewUpdates:
         over = {key for key in by_key if final or (key.day and key.day < today)}
         name = public_uri(store.uri)
         changed, unfinished = self._left.changed.setdefault(name, set()), self._left.unfinished.setdefault(name, set())
-        changed &= by_key.keys()  # the others are on refused days
-        unfinished &= by_key.keys()
+        changed.intersection_update(by_key)  # the others are on refused days
+        unfinished.intersection_update(by_key)
         due = changed | (unfinished & over)
         runs = MlflowRuns(store)
         if due:
@@ -178,19 +178,19 @@ class ViewUpdates:
                     problems += shown.problems
                     experiments |= shown.experiments
                     if shown.complete:
-                        over |= group.keys()
+                        over.update(group)
                 elif key.run_id:
                     self._write_own_runs(runs, key.run_id, group[key], complete=key in over)
                 else:
                     self._write_day_run(runs, key, group[key], complete=key in over)
             except RunRefusedError as error:
                 problems.append(str(error))
-                written |= group.keys()  # trying again changes nothing; 'ecoia deliver' does
+                written.update(group)  # trying again changes nothing; 'ecoia deliver' does
             except EcoiaError as error:
                 failed |= isinstance(error, DeliveryError)
                 problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
             else:
-                written |= group.keys()
+                written.update(group)
         changed |= due - written
         changed -= written
         unfinished |= written

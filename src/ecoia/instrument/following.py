@@ -131,7 +131,7 @@ def end(run_id: str, *, failed: bool) -> None:
     _settle(run)
     if any(each.run.run_id == run_id for each in _begun):
         return  # another thread resumed it for itself
-    _leave_elsewhere(run_id)
+    _leave_elsewhere(run_id, failed=failed)
     if over:
         _tell_end(over[0])
 
@@ -243,12 +243,17 @@ def _move(state: ThreadState, moves: Iterator[tuple[Span, Counters]], *, put_on_
         recount(span, counters)
 
 
-def _leave_elsewhere(run_id: str) -> None:
+def _leave_elsewhere(run_id: str, *, failed: bool) -> None:
     """Move the calls of other threads away from a run that is over. Only its own thread may move an open span."""
     own = _state_here()
     for state in list(engine.threads):
-        if state is own or not any(_is_of(span._counters, run_id) for span in _spans_of(state)):
+        spans = () if state is own else _spans_of(state)
+        touched = {id(span._counters): span._counters for span in spans if _is_of(span._counters, run_id)}
+        if not touched:
             continue
+        for counters in touched.values():
+            counters.last_failed = failed
+            counters.ended += 1
         run = _run_elsewhere(state)
         cover = _run_span_on(state)
         moves = ((span, counters) for span, counters in _moves_to(state, run) if span.is_call and _is_of(span._counters, run_id))

@@ -14,8 +14,11 @@ from ecoia.semconv import GROUP_RUN, OWN_RUN, SESSION_VARIABLE
 GROUP_VARIABLE = "ECOIA_GROUP"
 """Environment variable that gives a remote worker (Ray, Spark) the id of the MLflow run that its work belongs to."""
 
-_STARTERS = tuple(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32"))
-"""Modules that ``multiprocessing`` loads when it starts its first process."""
+_STARTERS = (
+    *(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32")),
+    *(f"{loky}.backend.popen_loky_{system}" for loky in ("loky", "joblib.externals.loky") for system in ("posix", "win32")),
+)
+"""Modules that ``multiprocessing`` and loky load when they start their first process."""
 
 _RUN_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MOST_RUN_ID_CHARACTERS = 256
@@ -38,7 +41,7 @@ def outside_run() -> str | None:
         return given
     size, rank = variables.get("WORLD_SIZE"), variables.get("RANK") or variables.get("LOCAL_RANK")
     if size is not None and _is_several(size):
-        return _run_of(_torch_job(variables), rank or "0")
+        return _run_of(_torch_job(variables), rank or "0", variables.get("TORCHELASTIC_RESTART_COUNT", "0"))
     if _is_several(variables.get("OMPI_COMM_WORLD_SIZE")):
         job = ("mpi", *(variables.get(name, "") for name in ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid")))
         return _run_of(job, variables.get("OMPI_COMM_WORLD_RANK", "0"))
@@ -108,11 +111,16 @@ def _boot() -> str:
         return file.read().strip()
 
 
-def _run_of(job: tuple[str, ...], rank: str) -> str:
-    """Return the run id of a member of a job. The rank keeps the figures of the members apart."""
+def _run_of(job: tuple[str, ...], rank: str, restarts: str = "0") -> str:
+    """Return the run id of a member of a job. The rank keeps the figures of the members apart.
+
+    So does the number of restarts: after each, the ranks begin a run again, and what they do from then on belongs to that one.
+    """
     group = _known.get(job)
     if group is None:
         import hashlib  # in ranks only
 
         group = _known[job] = GROUP_RUN + hashlib.blake2b("\0".join(job).encode(), digest_size=8).hexdigest()
-    return f"{group}-{rank}" if rank.isdecimal() else group
+    if not rank.isdecimal():
+        return group
+    return f"{group}-{rank}.{restarts}" if restarts.strip("0").isdecimal() else f"{group}-{rank}"
