@@ -14,7 +14,7 @@ from ecoia.records import Record
 from ecoia.semconv import GROUP_RUN, KIND_SPAN, OWN_RUN
 
 OPEN, ENDED = "run-open", "run-ended"
-"""Names of the signs: records of a user's run were written just now; a user's run ended, and its records are written."""
+"""Names of the signs: work of a user's run was read just now; a user's run ended, and its records are written."""
 
 
 def give(home: Path, sign: str) -> None:
