@@ -88,8 +88,10 @@ START_UP = (MODEL_LOADING, WARM_UP)
 ENDPOINT_OTHERS = "other-endpoints"
 """The one name of all endpoints beyond the number that a server keeps apart."""
 
-OWN_RUN_PREFIX, GROUP_RUN_PREFIX = "ecoia-", "ecoia-group-"
-"""What the run ids begin with that ecoia gives: to work without a user's MLflow run; and of it, to work that belongs to one."""
+OWN_RUN = "ecoia-"
+"""How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
+GROUP_RUN = "ecoia-group-"
+"""How the run id of a group begins, whose work belongs to a user's run."""
 
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"

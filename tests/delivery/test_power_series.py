@@ -12,7 +12,9 @@ import pytest
 from ecoia import semconv
 from ecoia.delivery import power_series
 from ecoia.delivery.deliver import deliver
-from ecoia.delivery.power_series import MOST_POINTS, PowerPoint, Series, Window, width_ns
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.power_series import MOST_POINTS, PowerPoint, PowerSeries, Series, Window, width_ns
+from ecoia.delivery.sender import delivery_lock
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record
@@ -241,6 +243,23 @@ def test_a_run_that_was_deleted_stops_nothing(journal: Journal, tracking_uri: st
     writer.close()
     assert deliver(journal, configured()).pending == 0
     assert len(history(tracking_uri, run_id)) == 2
+
+
+def test_a_rank_that_began_no_run_is_shown_with_the_root_of_the_one_that_did(
+    journal: Journal, tracking_uri: str, target: str
+) -> None:
+    root = begun(tracking_uri)
+    child = begun(tracking_uri, root)
+    write(journal, window_records(target, child, 0, 20))
+    write(journal, [each for at in (0, 10) for each in window_records("", f"ecoia-group-{'1' * 16}-1", at, at + 10)])
+    power = PowerSeries(journal)
+    for entry in journal.scan().entries:
+        power.notice(entry)
+    store = MlflowStore(tracking_uri)
+    with delivery_lock(journal.home):
+        assert power.write(store, {target}, lambda _: [child], final=True, begin_until=1e12) == ""
+    assert [value for _, _, value in history(tracking_uri, root)] == [10, 10]
+    assert [value for _, _, value in history(tracking_uri, child)] == [5, 5]
 
 
 def test_a_server_shows_it_too_and_one_that_is_down_gets_it_later(journal: Journal, tracking_uri: str, tmp_path: Any) -> None:

@@ -21,7 +21,7 @@ from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import fold
 from support.bad_servers import bad_servers
-from support.deliveries import configured, eventually, ledger
+from support.deliveries import configured, deliveries_of, eventually, ledger
 from support.mlflow_stores import MLFLOW_WARNINGS
 from support.records import training, write
 
@@ -78,19 +78,6 @@ def test_a_killed_parent_takes_its_delivery_along(journal: Journal) -> None:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         eventually(lambda: not delivery.is_running() or delivery.status() == psutil.STATUS_ZOMBIE)
-
-
-def deliveries_of(journal: Journal) -> list[psutil.Process]:
-    """Return the processes that deliver a journal."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "ecoia.delivery.one_delivery" in (process.info["cmdline"] or ()):
-            try:
-                if process.environ().get("ECOIA_HOME") == str(journal.home):
-                    found.append(process)
-            except psutil.Error:
-                continue
-    return found
 
 
 def test_a_delivery_that_dies_is_an_error_and_loses_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

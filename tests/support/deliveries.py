@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ecoia import settings
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.helper_loop import follow
@@ -88,6 +90,19 @@ class Here:
 
     def end(self) -> None:
         self.ended += 1
+
+
+def deliveries_of(journal: Journal) -> list[psutil.Process]:
+    """Return the processes that deliver a journal."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "ecoia.delivery.one_delivery" in (process.info["cmdline"] or ()):
+            try:
+                if process.environ().get("ECOIA_HOME") == str(journal.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+    return found
 
 
 def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subprocess.Popen[str]:

@@ -24,7 +24,8 @@ PAGE_ARTIFACT = "ecoia/impact.html"
 _PARENT = "mlflow.parentRunId"
 _LOGGED_ARTIFACTS = "mlflow.loggedArtifacts"
 _RUNS_AT_ONCE = 100
-_REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+"""MLflow's error codes where an account may not do what it asks for."""
 
 
 class RunRefusedError(DeliveryError):
@@ -270,7 +271,7 @@ def _refusals(run_id: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code not in _REFUSED:
+        if error.error_code not in REFUSED:
             raise
         raise RunRefusedError(
             f"run {run_id}: this account may not write to it, so its figures are in the ledger only. Give the account of "

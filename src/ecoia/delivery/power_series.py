@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ecoia import semconv
 from ecoia.delivery.abandoned import process_of
-from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.mlflow_runs import REFUSED, MlflowRuns, RunRefusedError
+from ecoia.delivery.mlflow_store import NOT_THERE, MlflowStore
 from ecoia.delivery.result import STEP, Tell, tell_nobody
 from ecoia.errors import EcoiaError
 from ecoia.keeping.destinations import public_uri, write_atomically
@@ -44,6 +45,8 @@ _SILENT_NS = 60 * NANOSECONDS_PER_SECOND
 _PIECES_PER_POINT = 8
 _PARENT = "mlflow.parentRunId"
 _OPEN = ("RUNNING", "SCHEDULED")
+_NOT_TAKEN = (*NOT_THERE, *REFUSED, "INVALID_STATE")
+"""MLflow's error codes of a run that takes no points, now or later."""
 
 
 def width_ns(elapsed_ns: int) -> int:
@@ -176,6 +179,10 @@ def _mean(windows: Iterable[Window], begin_ns: int, end_ns: int) -> PowerPoint:
     return PowerPoint(end_ns, energy / 1e6 / seconds, sum(gpu) / 1e6 / seconds if gpu else None)
 
 
+def _no_runs(run_id: str) -> Collection[str]:
+    return ()
+
+
 class PowerSeries:
     """The power over time of all runs of a journal, in every store.
 
@@ -216,12 +223,21 @@ class PowerSeries:
         fresh = self._fresh.setdefault(record.target or "", {})
         fresh.setdefault(str(record.run_id), Series(window.start_ns)).add(window)
 
-    def write(self, store: MlflowStore, targets: Collection[str], *, final: bool, begin_until: float) -> str:
+    def write(
+        self,
+        store: MlflowStore,
+        targets: Collection[str],
+        beside: Callable[[str], Collection[str]] = _no_runs,
+        *,
+        final: bool,
+        begin_until: float,
+    ) -> str:
         """Write the points that can be made now to the runs of a store.
 
         Args:
             store: The store.
             targets: The target ids that go to it.
+            beside: Gives the runs of the store that the work of a group is shown with.
             final: No measured process lives.
             begin_until: Time of the monotonic clock in seconds, after which no run is begun.
 
@@ -232,32 +248,45 @@ class PowerSeries:
             OSError: the home cannot be written.
         """
         series = self._series.setdefault(public_uri(store.uri), {})
-        if any(target in self._fresh for target in targets) or any(each.windows for each in series.values()):
-            self._tell(STEP, "at the power over time")
+        self._tell(STEP, "at the power over time")
         runs = _Runs(store)
         problem = ""
         try:
             with store.reaching():
-                self._sort(runs, series, targets, begin_until)
+                self._sort(runs, series, targets, beside, begin_until)
                 self._send(runs, series, final=final, begin_until=begin_until)
         except EcoiaError as error:
             problem = f"power over time was not written: {error}"
         self._save()
         return problem
 
-    def _sort(self, runs: _Runs, series: dict[str, Series], targets: Collection[str], begin_until: float) -> None:
+    def _sort(
+        self,
+        runs: _Runs,
+        series: dict[str, Series],
+        targets: Collection[str],
+        beside: Callable[[str], Collection[str]],
+        begin_until: float,
+    ) -> None:
         """Add new windows to the series of their runs, and of the runs above these."""
-        for target in sorted(self._fresh.keys() & set(targets)):
-            fresh = self._fresh[target]
+        for target, fresh in self._fresh.items():
             for run_id in sorted(fresh):
                 if time.monotonic() > begin_until:
                     return
-                for each in list(runs.with_those_above(run_id)):
+                if run_id.startswith(semconv.GROUP_RUN):
+                    roots = {chain[-1] for each in beside(run_id) if (chain := list(runs.with_those_above(each)))}
+                    above = sorted(roots) if len(roots) == 1 else []
+                    if not above:
+                        continue  # no member has begun a run of this store yet
+                elif target in targets:
+                    above = list(runs.with_those_above(run_id))
+                else:
+                    continue
+                for each in above:
                     known = series.setdefault(each, Series(fresh[run_id].origin_ns))
                     for window in fresh[run_id].windows:
                         known.add(window)
                 del fresh[run_id]  # of a run that is not there, too
-            del self._fresh[target]
 
     def _send(self, runs: _Runs, series: dict[str, Series], *, final: bool, begin_until: float) -> None:
         batches: dict[str, list[PowerPoint]] = {}
@@ -290,10 +319,10 @@ class PowerSeries:
         if batches:
             self._save()
         for run_id, points in batches.items():
-            runs.log(run_id, points)
+            taken = runs.log(run_id, points)
             series[run_id].take(points)
             series[run_id].sure = True
-            if run_id in ended:
+            if run_id in ended or not taken:
                 del series[run_id]  # if it is resumed, the store knows where it ended
 
     def _any_alive(self, processes: Collection[str]) -> bool:
@@ -337,12 +366,16 @@ class _Runs:
 
     def __init__(self, store: MlflowStore) -> None:
         self._store = store
+        self._runs = MlflowRuns(store)
         self._fetched: dict[str, Any] = {}
 
     def get(self, run_id: str) -> Any:
-        """Return a run; None if it is not there, or deleted."""
+        """Return a run; None if it is not there, was deleted, or this account may not read it."""
         if run_id not in self._fetched:
-            run = self._store.get_run(run_id)
+            try:
+                run = self._runs.find(run_id)
+            except RunRefusedError:
+                run = None
             self._fetched[run_id] = run if run is not None and run.info.lifecycle_stage == "active" else None
         return self._fetched[run_id]
 
@@ -359,9 +392,10 @@ class _Runs:
         history = self._store.client.get_metric_history(run_id, semconv.POWER.name)
         return max((point.timestamp * 1_000_000 + 999_999 for point in history), default=0), len(history)
 
-    def log(self, run_id: str, points: Iterable[PowerPoint]) -> None:
-        """Write points to a run, in one call."""
+    def log(self, run_id: str, points: Iterable[PowerPoint]) -> bool:
+        """Write points to a run, in one call. Returns False if it was deleted meanwhile, or this account may not write to it."""
         from mlflow.entities import Metric
+        from mlflow.exceptions import MlflowException
 
         start_ms = self.get(run_id).info.start_time
         metrics = []
@@ -371,5 +405,11 @@ class _Runs:
             metrics.append(Metric(semconv.POWER.name, point.watts, end_ms, step))
             if point.gpu_watts is not None:
                 metrics.append(Metric(semconv.GPU_POWER.name, point.gpu_watts, end_ms, step))
-        for first in range(0, len(metrics), 500):  # a batch of MLflow holds 1000
-            self._store.client.log_batch(run_id, metrics=metrics[first : first + 500], synchronous=True)
+        try:
+            for first in range(0, len(metrics), 500):  # a batch of MLflow holds 1000
+                self._store.client.log_batch(run_id, metrics=metrics[first : first + 500], synchronous=True)
+        except MlflowException as error:
+            if error.error_code not in _NOT_TAKEN:
+                raise
+            return False
+        return True

@@ -146,7 +146,7 @@ class ViewUpdates:
         """
         by_key = rows_by_view(rows)
         today = utc_day(time.time_ns())
-        over = {key for key in by_key if final or (key.day and key.day < today)}
+        over = {key for key, own in by_key.items() if final or (key.day and key.day < today) or _was_left(own)}
         name = public_uri(store.uri)
         changed, unfinished = self._left.changed.setdefault(name, set()), self._left.unfinished.setdefault(name, set())
         changed.intersection_update(by_key)  # the others are on refused days
@@ -257,6 +257,17 @@ class ViewUpdates:
                 self._known = read_knowledge(self._settings, None)  # a zone without a factor is refused here again
                 self._catalogue_problems.append(f"runs show CO2e by the settings and the default emission factors alone: {error}")
         return self._known
+
+
+def _was_left(rows: Iterable[Row]) -> bool:
+    """Return whether a run's last process died in it, although others of the home live: nobody has measured it since."""
+    spans, left = 0, 0
+    for row in rows:
+        if row["outcome"] == semconv.ABANDONED:
+            left = max(left, row["end_utc_ns"])
+        elif row["kind"] == semconv.KIND_SPAN:
+            spans = max(spans, row["end_utc_ns"])
+    return 0 < spans <= left
 
 
 def _shown_together(key: ViewKey, by_key: Mapping[ViewKey, list[Row]], chains: Mapping[str, Chain]) -> dict[ViewKey, list[Row]]:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ecoia.records import Record
-from ecoia.semconv import GROUP_RUN_PREFIX, KIND_SPAN, OWN_RUN_PREFIX
+from ecoia.semconv import GROUP_RUN, KIND_SPAN, OWN_RUN
 
 OPEN, ENDED = "run-open", "run-ended"
-"""Names of the signs: records of a user's run were written just now; a user's run ended, and its records are written."""
+"""Names of the signs: work of a user's run was read just now; a user's run ended, and its records are written."""
 
 
 def give(home: Path, sign: str) -> None:
@@ -58,4 +58,4 @@ def is_of_user(run_id: str) -> bool:
         >>> is_of_user("0af7651916cd43dd8448eb211c80319c"), is_of_user("ecoia-0af76519")
         (True, False)
     """
-    return not run_id.startswith(OWN_RUN_PREFIX) or run_id.startswith(GROUP_RUN_PREFIX)
+    return not run_id.startswith(OWN_RUN) or run_id.startswith(GROUP_RUN)

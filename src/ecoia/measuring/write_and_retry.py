@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -91,10 +91,13 @@ class RecordWriter:
             self._complain(
                 f"the journal uses {writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
             )
-        if run_signs.any_of_user(waiting):
-            run_signs.give(Path(self._settings.home), run_signs.OPEN)
+        self._tell_run_open(waiting)
         self._start_helper()
         return True
+
+    def _tell_run_open(self, records: Iterable[Record]) -> None:
+        if run_signs.any_of_user(records):
+            run_signs.give(Path(self._settings.home), run_signs.OPEN)
 
     def tell_run_ended(self) -> None:
         """Tell the helper that a run ended, and that its records are written as far as they can be."""
@@ -134,6 +137,7 @@ class RecordWriter:
             writer = self._open()
             if self._open_window is not None:
                 self._open_window.keep(self._with_target_ids([*self._unwritten, *records]), writer.position)
+                self._tell_run_open(records)
         except (JournalError, OSError):
             self.lost[losses.OPEN_WINDOW_UNKEPT] += 1
 
