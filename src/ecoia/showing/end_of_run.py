@@ -36,11 +36,11 @@ def show(ended: EndedRun) -> None:
     say = reader()
     if say is None or ended.end_utc_ns - ended.start_utc_ns < _LEAST_NS or _is_other_rank():
         return
-    if "PYTEST_CURRENT_TEST" in os.environ or configuration.load().quiet:
+    if under_pytest() or configuration.load().quiet:
         return
-    from ecoia.showing.summing_up import sum_up_run
+    from ecoia.showing import summing_up
 
-    summary = sum_up_run(ended, with_catalogue=False)
+    summary = summing_up.sum_up_run(ended, with_catalogue=False, wait_seconds=summing_up.LINE_SECONDS)
     if summary is not None:
         say(str(summary))
 
@@ -71,6 +71,11 @@ def reader() -> Callable[[str], None] | None:
     if in_notebook():
         return _write_out
     return _write_err if _is_terminal() else None
+
+
+def under_pytest() -> bool:
+    """Return whether a test runs this program."""
+    return "PYTEST_CURRENT_TEST" in os.environ
 
 
 def in_notebook() -> bool:

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from ecoia.instrument.spans import Span
     from ecoia.measuring.recent_energy import RecentEnergy
 
-_FLUSH_SECONDS = 0.5
-"""Longest time that a program waits for its own figures."""
+LINE_SECONDS = 0.5
+"""Longest time that a program waits for the line at the end of a run, which it did not ask for."""
+
+_ASKED_SECONDS = 5.0
+"""Longest time that it waits for figures that it asks for."""
 
 _last: list[tuple[Span, RunSummary]] = []
 """The span that was asked for last, with its figures: ``energy_wh`` and ``co2e_g`` are asked for one after the other."""
@@ -44,18 +47,19 @@ def last_run() -> RunSummary | None:
     return sum_up_run(ended[-1], with_catalogue=True) if ended else None
 
 
-def sum_up_run(ended: EndedRun, *, with_catalogue: bool) -> RunSummary | None:
+def sum_up_run(ended: EndedRun, *, with_catalogue: bool, wait_seconds: float = _ASKED_SECONDS) -> RunSummary | None:
     """Return the figures of a run and the runs below it, as far as this process did their work.
 
     Args:
         ended: The run.
         with_catalogue: Use the emission factors of the catalogue, if the settings name one; reading it takes a moment. Otherwise
             such a run's CO2e is left to its page in MLflow.
+        wait_seconds: Longest time to wait until its last records are written.
 
     Returns:
-        None: nothing of it was measured here, or it could not be written within half a second.
+        None: nothing of it was measured here, or it could not be written in time.
     """
-    recent = _written()
+    recent = _written(wait_seconds)
     if recent is None:
         return None
     root = str(ended.run.run_id)
@@ -82,7 +86,7 @@ def sum_up_span(span: Span) -> RunSummary | None:
     end_ns: int | None = getattr(span, "_end_ns", None)  # a decorated call keeps none
     if end_ns is None or span._state.generation != engine.generation:
         return None
-    recent = _written()
+    recent = _written(_ASKED_SECONDS)
     if recent is None:
         return None
     settings = configuration.load()
@@ -99,10 +103,10 @@ def sum_up_span(span: Span) -> RunSummary | None:
     return found
 
 
-def _written() -> RecentEnergy | None:
+def _written(wait_seconds: float) -> RecentEnergy | None:
     """Have the open window written, and return what is recorded by now; None where it takes too long."""
     background = engine.background
-    if background is None or not background.flush(_FLUSH_SECONDS):
+    if background is None or not background.flush(wait_seconds):
         return None
     recent: RecentEnergy | None = getattr(background.sampling, "recent", None)
     return recent
