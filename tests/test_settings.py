@@ -37,6 +37,8 @@ LEGAL: dict[str, tuple[str, Any]] = {
     "instance": ("api-emploi-1", "api-emploi-1"),
     "service": ("vadore", "vadore"),
     "journal_max_mb": ("10", 10.0),
+    "autolog": ("on", True),
+    "phase": ("evaluation", "evaluation"),
 }
 ILLEGAL: dict[str, list[Any]] = {
     "zone": ["france", "FR", "fra", "FRA-", "world", 3],
@@ -56,6 +58,8 @@ ILLEGAL: dict[str, list[Any]] = {
     "instance": ["API Emploi", "-x", "x" * 64, "é"],
     "service": ["a/b", ""],
     "journal_max_mb": ["0", "1e305"],
+    "autolog": ["perhaps", "2", 3],
+    "phase": ["inference", "train", ""],
 }
 
 
@@ -132,6 +136,14 @@ def test_the_nearest_file_upwards_is_read_and_its_folders_are_relative_to_it(
         ("ecoia.toml", "\udcff", ["ecoia.toml"]),
         ("ecoia.toml", 'zon = "FRA"', ["zon"]),
         ("ecoia.toml", "zone = {a = 1}", ["zone"]),
+        ("ecoia.toml", "mlflow = 3", ["mlflow"]),
+        ("ecoia.toml", "[mlflow]\nexperiments = 3", ["mlflow"]),
+        ("ecoia.toml", "[mlflow.runs]", ["mlflow"]),
+        (
+            "ecoia.toml",
+            "[mlflow.experiments]\n'a*' = 'No Id'\n'b' = 3\n'c' = 'vadore'",
+            ["mlflow.experiments.a*", "mlflow.experiments.b"],
+        ),
         ("pyproject.toml", "zone = ", []),  # other tools report it
         ("pyproject.toml", "tool = 3", []),
         ("pyproject.toml", "[tool]\necoia = 3", []),

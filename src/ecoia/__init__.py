@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.instrument.engine import Engine
 from ecoia.instrument.spans import Span
-from ecoia.instrument.tracking import current, flush, track
+from ecoia.instrument.tracking import autolog, current, flush, track
 from ecoia.semconv import VERSION
 
 if TYPE_CHECKING:
     from ecoia.instrument.background import Background, Sampling
 
-__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "current", "flush", "track"]
+__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "track"]
 
 __version__ = VERSION
 

@@ -41,6 +41,7 @@ The modules ``asgi`` and ``wsgi`` of ``ecoia_integrations`` also handle streams,
 | requests, routed after they began | ``RequestSpan``, ``begin_request``, ``step``, ``drive_request``, ``finish_request`` |
 | everything else that is measured | ``ecoia.track``, ``innermost`` |
 | asyncio | ``follow_tasks``, before the first request in a loop |
+| MLflow | ``follow_runs``, once MLflow is imported |
 | an estimate in a response | ``CpuAccount``, ``joules_per_cpu_second`` |
 | problems | ``complain``, ``lose`` with one of ``losses`` |
 | settings | ``is_disabled``, ``load_settings`` |
@@ -61,6 +62,7 @@ from ecoia.instrument.request_spans import RequestSpan, begin_request, drive_req
 from ecoia.instrument.spans import CpuAccount, Label
 from ecoia.instrument.steps import step
 from ecoia.instrument.switching import innermost
+from ecoia.instrument.tracking import follow_runs
 from ecoia.semconv import ENDPOINT_OTHERS, LIVE_COUNTERS, MODEL_LOADING
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ __all__ = [
     "complain",
     "drive_request",
     "finish_request",
+    "follow_runs",
     "follow_tasks",
     "innermost",
     "is_disabled",

@@ -11,6 +11,7 @@ INVALID_SERVICE = "invalid-service"
 INVALID_PHASE = "invalid-phase"
 INVALID_ENDPOINT = "invalid-endpoint"
 INVALID_MODEL_VERSION = "invalid-model_version"
+INVALID_RUN_ID = "invalid-run_id"
 INVALID_UNITS = "invalid-units"
 INVALID_TOKENS = "invalid-tokens"
 INVALID_QUALITY = "invalid-quality"
@@ -31,6 +32,9 @@ STACK_FULL = "stack-full"
 POOL_NOT_FOLLOWED = "pool-not-followed"
 MOVED_BETWEEN_THREADS = "moved-between-threads"
 MLFLOW_RUN_UNREAD = "mlflow-run-unread"
+RUN_NOT_FOLLOWED = "run-not-followed"
+EXPERIMENT_UNREAD = "experiment-unread"
+SEVERAL_RUNS_OPEN = "several-runs-open"
 
 # Reading meters and the host
 UNREAD = {"cpu": "cpu-unread", "gpu": "gpu-unread", "ram": "ram-unread"}

@@ -6,6 +6,9 @@ Each metric says its unit and how it adds up over time: ``sum``, ``last``, or ``
 
 from __future__ import annotations
 
+SESSION_VARIABLE = "ECOIA_SESSION"
+"""Environment variable that ``ecoia run`` sets: the id of the session that stands for the run of what it measures outside."""
+
 VERSION = "0.1.0"
 """Version of ecoia, as ``pyproject.toml`` has it."""
 
@@ -20,7 +23,10 @@ IDLE_FILE = "idle.json"
 
 COMPONENTS = ("cpu", "gpu", "ram")
 
-PHASES = ("data-preparation", "training", "fine-tuning", "evaluation", "inference")
+RUN_PHASES = ("data-preparation", "training", "fine-tuning", "evaluation")
+"""Phases of work that has an end, and that belongs to an MLflow run."""
+
+PHASES = (*RUN_PHASES, "inference")
 
 BOAMPS_TASK_STAGE = {
     "data-preparation": "preprocessing",
@@ -56,6 +62,9 @@ UNREGISTERED = "unregistered"
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
 """Names that replace an illegal value met at run time: the work is counted and shown, never dropped."""
+
+SERVICE_UNASSIGNED = "unassigned"
+"""Service of an MLflow run that ``autolog`` measures and that no rule gives to a service."""
 
 MODEL_LOADING = "model-loading"
 WARM_UP = "warm-up"

@@ -20,10 +20,14 @@ from typing import Any, NamedTuple, Protocol
 from ecoia import limits
 from ecoia.errors import SettingError
 from ecoia.instances import instance_name
+from ecoia.semconv import RUN_PHASES
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9
 """Greatest number that a setting accepts: above any sensible share, size or time, and as seconds within every clock's range."""
+
+_YES = dict.fromkeys(("1", "true", "yes", "on"), True)
+_NO = dict.fromkeys(("0", "false", "no", "off"), False)
 
 _ZONE = r"[A-Z]{3}(-[A-Z0-9]{1,8})?"
 
@@ -140,6 +144,13 @@ def _id(value: Any) -> str:
     return str(value)
 
 
+def _yes_or_no(value: Any) -> bool:
+    answer = value if isinstance(value, bool) else {**_YES, **_NO}.get(str(value).lower())
+    if answer is None:
+        raise ValueError("write true or false")
+    return bool(answer)
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in choices:
@@ -223,6 +234,8 @@ SETTINGS = (
     Setting("delivery_seconds", _positive, _always(120.0), "longest time that one delivery gives an MLflow store"),
     Setting("instance", _id, host_name, "name of this journal among all; default: the host and, once it exists, the home"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
+    Setting("autolog", _yes_or_no, _always(False), "true: every MLflow run of a program is measured, without a change of it"),
+    Setting("phase", _one_of(*RUN_PHASES), _always("training"), "phase of the MLflow runs that 'autolog' measures"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
 )  # fmt: skip
 
@@ -240,6 +253,7 @@ class Settings(NamedTuple):
     Attributes:
         values: Value and origin by name.
         problems: The illegal values found. Each is replaced by the value of the source before it.
+        experiments: Service by pattern of the name of an MLflow experiment, in the order of ``[mlflow.experiments]``.
 
     Example:
         >>> load({"zone": "FRA"}).zone
@@ -248,6 +262,7 @@ class Settings(NamedTuple):
 
     values: Mapping[str, Value]
     problems: tuple[SettingError, ...]
+    experiments: Mapping[str, str] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name == "values" or name.startswith("__"):
@@ -348,7 +363,7 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
                 section[name] = str(base / path)  # relative to the file, not to the current folder
-    known = {setting.name for setting in SETTINGS}
+    known = {setting.name for setting in SETTINGS} | {"mlflow"}
     for name in section:
         if name not in known:
             problems.append(SettingError(name, section[name], origin, f"no such setting; known: {', '.join(sorted(known))}"))
@@ -368,7 +383,25 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
                 problems.append(SettingError(setting.name, raw, source, str(error)))
     if values["instance"].origin == "default":
         values["instance"] = Value(instance_name(host_name(), values["home"].value), "default")
-    return Settings(values, tuple(problems))
+    experiments = _experiments(section.get("mlflow"), origin, problems)
+    return Settings(values, tuple(problems), experiments)
+
+
+def _experiments(table: Any, origin: str, problems: list[SettingError]) -> dict[str, str]:
+    """Return the legal lines of ``[mlflow.experiments]``, and add the others to ``problems``."""
+    if table is None:
+        return {}
+    if not isinstance(table, dict) or not isinstance(table.get("experiments", {}), dict) or table.keys() - {"experiments"}:
+        remedy = "write a table [mlflow.experiments], each line a pattern of experiments' names and a service"
+        problems.append(SettingError("mlflow", table, origin, remedy))
+        return {}
+    legal = {}
+    for pattern, service in table.get("experiments", {}).items():
+        try:
+            legal[pattern] = _id(service)
+        except ValueError as error:
+            problems.append(SettingError(f"mlflow.experiments.{pattern}", service, origin, str(error)))
+    return legal
 
 
 def disabled() -> bool:

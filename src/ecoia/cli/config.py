@@ -12,12 +12,13 @@ import typer
 from ecoia import settings as configuration
 from ecoia.cli.common import Home, print_table, say
 from ecoia.errors import EcoiaError
+from ecoia.semconv import SESSION_VARIABLE
 from ecoia.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from ecoia.factors import FactorSet
 
-_OTHER_VARIABLES = ("ECOIA_DISABLED",)
+_OTHER_VARIABLES = ("ECOIA_DISABLED", SESSION_VARIABLE)
 
 
 def config(
@@ -43,6 +44,8 @@ def config(
     for setting in SETTINGS:
         value = loaded.values[setting.name]
         rows.append((setting.name, "–" if value.value is None else str(value.value), value.origin, setting.meaning))
+    for pattern, service in loaded.experiments.items():
+        rows.append((f"mlflow.experiments.{pattern}", service, "ecoia.toml", "service of the experiments with such a name"))
     print_table("Settings", ("name", "value", "from", "meaning"), rows)
     try:
         typer.echo(f"Emission factors in use: {factors_text(factors_in_use(loaded))}")
@@ -64,8 +67,9 @@ def _as_dict(loaded: Settings) -> dict[str, Any]:
         }
         for setting in SETTINGS
     }
+    experiments = dict(loaded.experiments)
     problems = [{"name": p.name, "value": str(p.value), "from": p.origin, "remedy": p.remedy} for p in loaded.problems]
-    return {**settings, "problems": problems}
+    return {**settings, "mlflow.experiments": experiments, "problems": problems}
 
 
 def unknown_variables() -> dict[str, str | None]:

@@ -53,6 +53,9 @@ class Engine:
     followers: ClassVar[list[Callable[[], None]]] = []
     """Functions that patch libraries which hand work on, once these are imported (``ecoia.instrument.handoff``)."""
 
+    leavers: ClassVar[list[Callable[[], None]]] = []
+    """Functions that end what is still open when the process ends, before the last window is written. None of them raises."""
+
     sampling_factory: ClassVar[Callable[[Engine, Background], Sampling]]
     """Makes the body of the background thread. ``ecoia`` registers it, because ``instrument`` must not import ``measuring``."""
 
@@ -119,7 +122,10 @@ class Engine:
                 self._starting.release()
         return self.background
 
-    def _start_and_stop(self) -> None:
+    def stop(self) -> None:
+        """End what is open and write the last window, at the end of the process."""
+        for leave in self.leavers:
+            leave()
         background = self.started_background()
         if background is not None:
             background.stop()
@@ -134,16 +140,17 @@ class Engine:
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
         except BaseException as error:
             self.lost.append(losses.NO_SAMPLER)
-            atexit.unregister(self._start_and_stop)
-            atexit.register(self._start_and_stop)
+            atexit.unregister(self.stop)
+            atexit.register(self.stop)
             if not isinstance(error, _NOT_STARTED) or isinstance(error, TimeoutError):
                 raise  # of the program's own signal handler
             self.complain(f"nothing is recorded until a later flush or the exit: {error}")
             return
-        atexit.register(self.background.stop)
+        atexit.unregister(self.stop)
+        atexit.register(self.stop)
         util = sys.modules.get("multiprocessing.util")
         if util is not None:  # its children end with os._exit, which runs no atexit handlers
-            util.Finalize(None, self.background.stop, exitpriority=-100)
+            util.Finalize(None, self.stop, exitpriority=-100)
 
     def complain(self, message: str) -> None:
         """Log a problem once, through the host's logging, and go on. At most ten different messages are logged."""

@@ -8,7 +8,7 @@ from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import lose
 from ecoia.instrument.spans import Label, checked_count
-from ecoia.semconv import ENDPOINT_OTHERS, PHASES
+from ecoia.semconv import ENDPOINT_OTHERS, PHASES, RUN_PHASES
 
 MOST_LABELS = 1_000
 """Pairs of endpoint and model version that one process keeps apart for each service and phase."""
@@ -17,7 +17,7 @@ _MOST_ID_CHARACTERS = 63
 _MOST_NAME_CHARACTERS = 120
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
-_Key = tuple[str | None, str, str | None, str | None]
+_Key = tuple[str | None, ...]
 
 known_labels: dict[_Key, Label] = {}
 """Labels whose arguments were found legal."""
@@ -38,7 +38,13 @@ class Problem:
 
 
 def label_of(
-    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+    service: str | None,
+    phase: str,
+    endpoint: str | None,
+    model_version: str | None,
+    run_id: str | None = None,
+    *,
+    corrected: bool = False,
 ) -> Label:
     """Return the one label of these arguments.
 
@@ -47,14 +53,24 @@ def label_of(
         phase: As in ``Label``.
         endpoint: As in ``Label``.
         model_version: As in ``Label``.
+        run_id: As in ``Label``.
         corrected: Whether they replace illegal arguments. Such a label does not make them legal for the next caller.
     """
-    key = (service, phase, endpoint, model_version)
-    return (_corrected_labels if corrected else known_labels).setdefault(key, Label(*key))
+    key: _Key = (service, phase, endpoint, model_version)
+    if run_id is not None:
+        key = (*key, run_id)
+    label = Label(service, phase, endpoint, model_version, run_id)
+    return (_corrected_labels if corrected else known_labels).setdefault(key, label)
 
 
 def bounded_label(
-    service: str | None, phase: str, endpoint: str | None, model_version: str | None, *, corrected: bool = False
+    service: str | None,
+    phase: str,
+    endpoint: str | None,
+    model_version: str | None,
+    run_id: str | None = None,
+    *,
+    corrected: bool = False,
 ) -> Label:
     """Return the label of these arguments, or a common one (``semconv.ENDPOINT_OTHERS``) beyond ``MOST_LABELS``.
 
@@ -65,9 +81,10 @@ def bounded_label(
         if (endpoint, model_version) not in named:
             if len(named) >= MOST_LABELS:
                 lose(losses.TOO_MANY_ENDPOINTS)
-                return label_of(service, phase, None if endpoint is None else ENDPOINT_OTHERS, None, corrected=corrected)
+                endpoint = None if endpoint is None else ENDPOINT_OTHERS
+                return label_of(service, phase, endpoint, None, run_id, corrected=corrected)
             named.add((endpoint, model_version))
-    return label_of(service, phase, endpoint, model_version, corrected=corrected)
+    return label_of(service, phase, endpoint, model_version, run_id, corrected=corrected)
 
 
 def checked_label(service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> Label:
@@ -125,7 +142,7 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= _MOST_NAME_CHARACTERS and text.isprintable()
 
 
-def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any) -> Problem | None:
+def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any, run_id: Any = None) -> Problem | None:
     """Return the first illegal argument; None where all are legal."""
     if service is not None and not _is_id(service):
         return Problem(
@@ -144,6 +161,15 @@ def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_vers
     ):
         if value is not None and not is_name(value):
             return Problem(f"{name} = {value!r}: use a printable text of 120 characters at most", value, cause)
+    if run_id is not None and not is_name(run_id):
+        return Problem(f"run_id = {run_id!r}: give the id of an MLflow run, as run.info.run_id", run_id, losses.INVALID_RUN_ID)
+    if run_id is not None and phase not in RUN_PHASES:
+        return Problem(
+            f"phase = {phase!r} with run_id: inference belongs to the day of its service, not to a run; "
+            f"choose one of {', '.join(RUN_PHASES)}",
+            phase,
+            losses.INVALID_RUN_ID,
+        )
     return None
 
 

@@ -1,15 +1,22 @@
-"""The MLflow run that is active where a span starts. Never imports MLflow: reads the module if the program imported it."""
+"""The MLflow run that is active here and now. Never imports MLflow: reads the module if the program imported it."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from _thread import get_native_id
+from collections.abc import Callable, Mapping
 
 from ecoia import losses
 
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow's tag of a run that has a run above it."""
+
+_RUN_ID_VARIABLE = "MLFLOW_RUN_ID"
+
 
 class Run:
-    """The MLflow run that was active where a span started, and the tracking URI of its program. Each is None if unset."""
+    """An MLflow run, and the tracking URI of its store. Each is None if unset: outside any run there is no id."""
 
     __slots__ = ("run_id", "tracking_uri")
 
@@ -18,13 +25,36 @@ class Run:
         self.tracking_uri = tracking_uri
 
 
-def active_run(lose: Callable[[str], None]) -> Run:
-    """Return the active MLflow run and the tracking URI that the program set.
+class ClientRun:
+    """A run that ``MlflowClient.create_run`` made and that has not ended: MLflow does not call it active on any thread."""
 
-    Reads the ``mlflow`` module if the program imported it; never imports MLflow itself.
+    __slots__ = ("parent_id", "run", "thread")
+
+    def __init__(self, run: Run, tags: Mapping[str, str]) -> None:
+        self.run = run
+        self.parent_id = tags.get(PARENT_TAG)
+        self.thread = get_native_id()
+
+
+client_runs: dict[str, ClientRun] = {}
+"""Open runs that a client made, by id. ``following`` keeps it."""
+
+several_open: set[str] = set()
+"""Ids of runs that were open together, so that nobody could say which of them the work was for."""
+
+_NO_RUN = Run(None, None)
+_run_of_process = Run(os.environ.get(_RUN_ID_VARIABLE) or None, None)
+
+
+def active_run(lose: Callable[[str], None]) -> Run:
+    """Return the run that work on this thread belongs to now, and the tracking URI that the program set.
+
+    It is the first of these: the run that MLflow calls active on this thread; the open run that a client made
+    (``client_run``); the run that ``MLFLOW_RUN_ID`` names. MLflow is read if the program imported it, and never imported.
 
     Args:
-        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read.
+        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read, and with ``several-runs-open`` where a client made
+            several runs and any of them could be meant.
 
     Example:
         >>> active_run(print).run_id is None  # the program has not imported MLflow
@@ -32,14 +62,70 @@ def active_run(lose: Callable[[str], None]) -> Run:
     """
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:
-        return _NO_RUN
+        return _run_of_process
     try:
         uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         run = mlflow.active_run()
-        return Run(None if run is None else run.info.run_id, uri or (None if run is None else mlflow.get_tracking_uri()))
+        if run is not None:
+            return Run(run.info.run_id, uri or mlflow.get_tracking_uri())
     except Exception:  # noqa: BLE001 - MLflow is half imported, or a version with another interface
         lose(losses.MLFLOW_RUN_UNREAD)
         return _NO_RUN
+    if client_runs:
+        made = client_run(get_native_id())
+        if made is None:
+            lose(losses.SEVERAL_RUNS_OPEN)
+        return made or Run(None, uri)
+    return Run(os.environ.get(_RUN_ID_VARIABLE) or None, uri)
 
 
-_NO_RUN = Run(None, None)
+def client_run(thread: int) -> Run | None:
+    """Return the open run of a client that a thread works for: the only one that it made, or else the only one of the process.
+
+    A run is left out while a child of it is open. None where several could be meant: never guess that it is the newest, because
+    a program may make all its runs before the work.
+
+    Args:
+        thread: Its native id.
+    """
+    made = list(client_runs.values())
+    parents = {each.parent_id for each in made}
+    innermost = [each for each in made if each.run.run_id not in parents]
+    own = [each for each in innermost if each.thread == thread] or innermost
+    if len(own) == 1:
+        return own[0].run
+    several_open.update(str(each.run.run_id) for each in own)
+    return None
+
+
+def run_called(run_id: str, lose: Callable[[str], None]) -> Run:
+    """Return a run by its id, in the store that the program uses now.
+
+    Args:
+        run_id: Its id.
+        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read.
+    """
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is None:
+        return Run(run_id, None)
+    try:
+        return Run(run_id, mlflow.get_tracking_uri())
+    except Exception:  # noqa: BLE001 - as in ``active_run``
+        lose(losses.MLFLOW_RUN_UNREAD)
+        return Run(run_id, None)
+
+
+def tracking_uri(lose: Callable[[str], None]) -> str | None:
+    """Return the tracking URI that the program set, or that its run on this thread uses; None without any.
+
+    Args:
+        lose: As in ``active_run``.
+    """
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is None:
+        return None
+    try:
+        return mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() or mlflow.active_run() is not None else None
+    except Exception:  # noqa: BLE001 - as in ``active_run``
+        lose(losses.MLFLOW_RUN_UNREAD)
+        return None

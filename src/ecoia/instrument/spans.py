@@ -37,6 +37,7 @@ class Label:
         phase: One of ``semconv.PHASES``.
         endpoint: Route or operation; None where it is unknown.
         model_version: Version of the model; None where it is unknown.
+        run_id: The MLflow run that the program named; None for the run that is active.
 
     Example:
         >>> from ecoia.integrating import checked_label
@@ -44,18 +45,21 @@ class Label:
         '/cv/{id}'
     """
 
-    __slots__ = ("endpoint", "model_version", "phase", "service")
+    __slots__ = ("endpoint", "model_version", "phase", "run_id", "service")
 
-    def __init__(self, service: str | None, phase: str, endpoint: str | None, model_version: str | None) -> None:
+    def __init__(
+        self, service: str | None, phase: str, endpoint: str | None, model_version: str | None, run_id: str | None = None
+    ) -> None:
         self.service = service
         self.phase = phase
         self.endpoint = endpoint
         self.model_version = model_version
+        self.run_id = run_id
 
     @property
     def _arguments(self) -> dict[str, str | None]:
         """The arguments of ``track`` that give this label."""
-        return {name: getattr(self, name) for name in ("service", "phase", "endpoint", "model_version")}
+        return {name: getattr(self, name) for name in ("service", "phase", "endpoint", "model_version", "run_id")}
 
     def __copy__(self) -> Self:
         return self
@@ -306,6 +310,12 @@ class BlockSpan(CallSpan):
 
 class Piece(CallSpan):
     """Work of a pool's thread for a span that began elsewhere, its parent. It has the same label and is not counted as a span."""
+
+    __slots__ = ()
+
+
+class RunSpan(CallSpan):
+    """Covers a thread while an MLflow run is active there and the program has no span of its own. ``autolog`` begins it."""
 
     __slots__ = ()
 

@@ -16,12 +16,14 @@ change and its last.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter_ns, thread_time_ns
 
 from ecoia import losses
 from ecoia.instrument.engine import engine, lose
-from ecoia.instrument.mlflow_run import Run, active_run
+from ecoia.instrument.mlflow_run import Run, active_run, run_called
 from ecoia.instrument.spans import Counters, Label, Piece, Span, ThreadState
 
 LONG_SPAN_NS = 1_000_000_000
@@ -29,6 +31,9 @@ LONG_SPAN_NS = 1_000_000_000
 
 in_context: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=None)
 """The innermost open span of this thread or task."""
+
+when_uncovered: list[Callable[[ThreadState], None]] = []
+"""Called on a thread where a span of a run has ended and nothing is on top any more. ``following`` covers active runs there."""
 
 
 # --- the span that work belongs to -----------------------------------------------------------------------------------
@@ -73,16 +78,35 @@ def counters_for(state: ThreadState, label: Label) -> Counters:
 
     Inference belongs to the daily view of its service, even inside an active run, so no run is looked up for it.
     """
-    run = None if label.phase == "inference" else active_run(lose)
-    return _counters(state, label, run)
+    return counters_of(state, label, None if label.phase == "inference" else _run_for(state, label))
+
+
+def _run_for(state: ThreadState, label: Label) -> Run:
+    """Return the run of a span that begins on this thread now.
+
+    It is the run that the program named, else the active one. Where none is active, as on a pool's thread, it is the run of the
+    work that the span is part of: of the span that handed it on, or around it, if the program named one there.
+    """
+    if label.run_id is not None:
+        return run_called(label.run_id, lose)
+    run = active_run(lose)
+    if run.run_id is None and (state.top is not None or in_context.get() is not None):
+        around = enclosing(state)
+        while around is not None:
+            counters = around._counters
+            if counters.run is not None and (type(around) is Piece or counters.label.run_id is not None):
+                return counters.run
+            around = around.parent
+    return run
 
 
 def counters_like(state: ThreadState, counters: Counters) -> Counters:
     """Return this thread's counters for the same label and run as another thread's counters."""
-    return _counters(state, counters.label, counters.run)
+    return counters_of(state, counters.label, counters.run)
 
 
-def _counters(state: ThreadState, label: Label, run: Run | None) -> Counters:
+def counters_of(state: ThreadState, label: Label, run: Run | None) -> Counters:
+    """Return this thread's counters for a label and a run; None: for work that belongs to no run."""
     key = label if run is None else (label, run.run_id, run.tracking_uri)
     counters = state.counters.get(key)
     if counters is None:
@@ -231,6 +255,35 @@ def abandon(span: Span) -> None:
         unlink(span, state)
 
 
+def recount(span: Span, counters: Counters) -> None:
+    """Count a span in other counters of its thread from now on. Charge the CPU time up to now before."""
+    if span.is_call:
+        span._counters = counters
+        return
+    now_ns = perf_counter_ns()
+    close_flight(span, now_ns)
+    span._counters = counters
+    open_flight(span, now_ns)
+
+
+def charge_from_elsewhere(state: ThreadState) -> None:
+    """Charge the CPU time of another thread up to now to the span on top of it, as ``put_on_top`` does on its own thread."""
+    clock_ns = state.dead_cpu_ns if state.dead_cpu_ns >= 0 else thread_clock_ns(state.tid)
+    top = state.top
+    if top is not None and clock_ns is not None and clock_ns > state.cpu_mark_ns:
+        top._counters.cpu_ns += clock_ns - state.cpu_mark_ns
+        state.cpu_mark_ns = clock_ns
+
+
+def thread_clock_ns(thread: int) -> int | None:
+    """Return the CPU time of a thread of this process by its id; None if it ended, or the system has no such clock."""
+    try:
+        # Linux's CPU clock of a thread. Unlike pthread_getcpuclockid, this is safe for a thread that died.
+        return time.clock_gettime_ns((~thread << 3) | 6)
+    except (OSError, AttributeError, OverflowError):
+        return None
+
+
 def finish(span: Span, failed: bool) -> None:
     """End an open span that is on top of no thread."""
     state, counters = span._state, span._counters
@@ -276,6 +329,9 @@ def note_end(span: Span, end_ns: int, failed: bool) -> None:
         counters.ended += 1
     if end_ns - span._start_ns > LONG_SPAN_NS:
         wake_sampler()
+    if when_uncovered and span._state.top is None:
+        for cover in when_uncovered:
+            cover(span._state)
 
 
 def _is_outermost(span: Span, run: Run) -> bool:

@@ -1,10 +1,11 @@
-"""``ecoia.track``, the one thing that measured code uses, with ``current`` and ``flush``.
+"""``ecoia.track``, the one thing that measured code uses, with ``autolog``, ``current`` and ``flush``.
 
 Nothing here may raise into measured code: problems are counted. ``switching`` and ``wrapping`` say what it costs the thread.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from sys import _getframe
@@ -14,9 +15,9 @@ from typing import Any, TypeVar, overload
 
 from ecoia import losses
 from ecoia.errors import UsageError
-from ecoia.instrument.engine import engine, lose
+from ecoia.instrument.engine import Engine, engine, lose
 from ecoia.instrument.handoff import follow_tasks
-from ecoia.instrument.labels import bounded_label, known_labels, problem_with
+from ecoia.instrument.labels import Problem, bounded_label, known_labels, problem_with
 from ecoia.instrument.spans import BlockSpan, Span, ThreadState, no_span, short_text
 from ecoia.instrument.steps import CO_SUSPENDS
 from ecoia.instrument.switching import (
@@ -37,7 +38,7 @@ from ecoia.instrument.switching import (
     wake_sampler,
 )
 from ecoia.instrument.wrapping import Units, wrap
-from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, SERVICE_UNSPECIFIED
+from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, RUN_PHASES, SERVICE_UNSPECIFIED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +70,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
         units: Functional units delivered by a decorated call: a number, or a callable on its result.
         endpoint: Route or operation, from a bounded set: beyond 1,000 names (``labels.MOST_LABELS``) the name is lost.
         model_version: Version of the model that served.
+        run_id: Id of the MLflow run that the work belongs to, e.g. one made by another process. None: the active run.
 
     Raises:
         UsageError: A function or class took the place of ``service``, as ``@ecoia.track`` without parentheses puts it there; or
@@ -96,10 +98,11 @@ class track:  # noqa: N801 - reads as a verb where it is used
         units: Units = None,
         endpoint: str | None = None,
         model_version: str | None = None,
+        run_id: str | None = None,
     ) -> None:
         self._units = units
         self._entered: list[Span] = []  # open spans of blocks that this object entered and that are not left yet
-        if units is None:
+        if units is None and run_id is None:
             try:
                 self._label = known_labels[service, phase, endpoint, model_version]  # found legal before
             except (KeyError, TypeError):
@@ -108,9 +111,9 @@ class track:  # noqa: N801 - reads as a verb where it is used
                 return
         if callable(service) or hasattr(service, "__get__"):  # a function, a class, a property: @track without parentheses
             raise UsageError(f"ecoia.track takes arguments first: write @ecoia.track() above {service!r}")
-        problem = problem_with(service, phase, units, endpoint, model_version)
+        problem = problem_with(service, phase, units, endpoint, model_version, run_id)
         if problem is None:
-            self._label = bounded_label(service, phase, endpoint, model_version)
+            self._label = bounded_label(service, phase, endpoint, model_version, run_id)
             return
         if _is_literal(problem.value, _getframe(1)):
             raise UsageError(problem.message)
@@ -124,6 +127,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
             phase if isinstance(phase, str) and phase in PHASES else PHASE_UNSPECIFIED,
             None if endpoint is None else short_text(endpoint),
             None if model_version is None else short_text(model_version),
+            run_id if problem_with(None, phase, None, None, None, run_id) is None else None,
             corrected=True,
         )
 
@@ -341,6 +345,74 @@ def _is_literal(value: Any, frame: Any) -> bool:
     except Exception:  # noqa: BLE001 - a value may have an __eq__ that raises
         return False
     return False
+
+
+def autolog(service: str | None = None, phase: str = "training", *, disable: bool = False) -> None:
+    """Measure every MLflow run of this process from now on, without a further line. A second call changes the service and phase.
+
+    The work of a run that no span covers is measured while the run is active on its thread. Where MLflow is not imported yet,
+    measuring begins with the first run after its import. ``ECOIA_AUTOLOG=1`` or ``autolog = true`` in ``ecoia.toml`` does the
+    same without a call.
+
+    Args:
+        service: Id of the service of all runs. None: the first that gives one: ``ECOIA_SERVICE``; the tag ``ecoia.service`` of
+            the run, or of its experiment; ``[mlflow.experiments]`` in ``ecoia.toml``; an experiment named ``ecoia/<service>``;
+            the setting ``service``; else ``unassigned``.
+        phase: Phase of all runs, any but ``inference``. The setting ``phase`` (``ECOIA_PHASE``) applies where it is left out.
+        disable: End it, and put MLflow's methods back as they were.
+
+    Raises:
+        UsageError: A literal in the calling code is illegal. As in ``track``, a value that is known at run time never raises.
+
+    Example:
+        >>> import ecoia
+        >>> ecoia.autolog(service="vadore")
+        >>> ecoia.autolog(disable=True)
+    """
+    problem = problem_with(service, phase, None, None, None)
+    if problem is None and phase not in RUN_PHASES:
+        message = f"phase = {phase!r}: a run is no inference; choose one of {', '.join(RUN_PHASES)}"
+        problem = Problem(message, phase, losses.INVALID_PHASE)
+    if problem is not None:
+        if _is_literal(problem.value, _getframe(1)):
+            raise UsageError(problem.message)
+        lose(problem.cause)
+        engine.complain(f"ecoia.autolog: {problem.message}")
+        if problem.cause == losses.INVALID_SERVICE:
+            from ecoia.settings import slug
+
+            service = slug(str(service))
+        phase = phase if isinstance(phase, str) and phase in RUN_PHASES else "training"
+    if engine.disabled:
+        return
+    try:
+        from ecoia.instrument import following, mlflow_hooks
+
+        mlflow_hooks.switch(on=not disable)
+        following.switch_autolog(on=not disable, service=service, phase=None if phase == "training" else phase)
+        if disable:
+            following.uncover()
+        else:
+            following.look()
+    except Exception as error:  # noqa: BLE001 - the program must run even if nothing is measured
+        lose(losses.RUN_NOT_FOLLOWED)
+        engine.complain(f"ecoia.autolog: {type(error).__name__}: {error}")
+
+
+def follow_runs() -> None:
+    """Follow MLflow's runs, if the program has imported MLflow by now. The engine calls it, and MLflow's plug-in.
+
+    Example:
+        >>> from ecoia.integrating import follow_runs
+        >>> follow_runs()
+    """
+    if "mlflow.tracking.fluent" in sys.modules:
+        from ecoia.instrument import mlflow_hooks
+
+        mlflow_hooks.wrap()
+
+
+Engine.followers.append(follow_runs)
 
 
 def flush(timeout_seconds: float = 5.0) -> bool:

@@ -166,6 +166,7 @@ def explicit_environment(settings: Settings) -> dict[str, str]:
         value = settings.values[setting.name].value
         if value is not None:
             env[setting.variable] = str(value)
+    env["ECOIA_AUTOLOG"] = "false"  # deliveries use MLflow, and are no work of the program
     env["ECOIA_HOME"] = str(Path(settings.home).absolute())
     env["MLFLOW_DISABLE_TELEMETRY"] = "true"
     env["DO_NOT_TRACK"] = "true"

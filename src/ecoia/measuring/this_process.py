@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import losses
 from ecoia.instrument.spans import Counters
+from ecoia.instrument.switching import thread_clock_ns
 from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
 
@@ -137,15 +138,6 @@ def drain_lost(causes: deque[str]) -> Counter[str]:
     while causes:
         lost[causes.popleft()] += 1
     return lost
-
-
-def thread_clock_ns(thread: int) -> int | None:
-    """Return the CPU time of a thread of this process by its id; None if it ended, or the system has no such clock."""
-    try:
-        # Linux's CPU clock of a thread. Unlike pthread_getcpuclockid, this is safe for a thread that died.
-        return time.clock_gettime_ns((~thread << 3) | 6)
-    except (OSError, AttributeError, OverflowError):
-        return None
 
 
 _NOTHING_READ = (0,) * 8

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.errors import JournalError
-from ecoia.instrument.mlflow_run import active_run
+from ecoia.instrument.mlflow_run import tracking_uri
 from ecoia.keeping.destinations import TARGETS_FILE, is_readable, public_uri, register_target
 from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
@@ -149,7 +149,7 @@ class RecordWriter:
 
     def _with_target_ids(self, records: Sequence[Record]) -> list[Record]:
         """Replace tracking URIs, which may contain paths and hosts, by ids that only this host can resolve."""
-        default = active_run(self._lose).tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+        default = tracking_uri(self._lose) or os.environ.get("MLFLOW_TRACKING_URI") or None
         if self._target_ids and self._journal is not None and not (self._journal.home / TARGETS_FILE).exists():
             self._target_ids.clear()  # the home was removed
         targets = [self._target_id(record.target or default) for record in records]

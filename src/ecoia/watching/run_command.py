@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
@@ -21,6 +21,7 @@ from ecoia.measuring.recorder import READING_SECONDS
 from ecoia.measuring.subject import RecordKey
 from ecoia.processes.families import Descendants
 from ecoia.processes.notices import OwnNotice
+from ecoia.semconv import RUN_PHASES, SESSION_VARIABLE
 from ecoia.settings import Settings
 from ecoia.watching.outside import OutsideMeasurement, check_service
 
@@ -52,24 +53,36 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     check_service(service, phase)
     if engine.disabled:
         return _pass_on(_Child(command).wait_to_end(lambda: READING_SECONDS))
+    session = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
     start = StartReadings()
     descendants = Descendants()
     notice = OwnNotice(start.process_cpu_ns + descendants.total_ns)
     try:
-        child = _Child(command)
+        child = _Child(command, {**os.environ, **_for_its_runs(service, phase, session)})
     except UsageError:
         notice.end()
         raise
 
     def measure() -> OutsideMeasurement:
-        run_id = os.environ.get("MLFLOW_RUN_ID") or f"ecoia-{uuid.uuid4().hex[:16]}"
-        key = RecordKey(service, phase, run_id)
+        key = RecordKey(service, phase, session)
         return OutsideMeasurement(descendants, key, pid=child.pid, start=start, notice=notice, settings=settings)
 
     measuring = _Guarded(measure)
     status = child.wait_to_end(measuring.step)
     measuring.close(failed=status != 0)
     return _pass_on(status)
+
+
+def _for_its_runs(service: str, phase: str, session: str) -> dict[str, str]:
+    """Return the variables that have Python programs below measure their MLflow runs by themselves, for the same service."""
+    if phase not in RUN_PHASES:
+        return {}
+    return {
+        "ECOIA_AUTOLOG": os.environ.get("ECOIA_AUTOLOG") or "1",
+        "ECOIA_SERVICE": service,
+        "ECOIA_PHASE": phase,
+        SESSION_VARIABLE: session,
+    }
 
 
 class _Guarded:
@@ -118,7 +131,7 @@ def _pass_on(status: int) -> int:
 class _Child:
     """The command's process. Signals that processes send to us are forwarded; the terminal's reach the command anyway."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] = os.environ) -> None:
         self._signals = {getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)}
         self._mask: set[signal.Signals | int] = set()
         if _WAITS_FOR_SIGNALS:
@@ -131,12 +144,12 @@ class _Child:
                 self.pid = os.posix_spawnp(
                     command[0],
                     list(command),
-                    os.environ,
+                    environment,
                     setsigmask=self._mask,
                     setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; the command must not
                 )
             else:
-                self._popen = subprocess.Popen(list(command))  # noqa: S603 - running it is the point
+                self._popen = subprocess.Popen(list(command), env=environment)  # noqa: S603 - running it is the point
                 self.pid = self._popen.pid
         except OSError as error:
             if _WAITS_FOR_SIGNALS:

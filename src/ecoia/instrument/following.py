@@ -1,0 +1,381 @@
+"""Follow MLflow's runs: move spans to the run that begins and away from the one that ends, and cover runs that have no span.
+
+A run's energy is that of the span time during which it is the active run of the thread. So at the begin and the end of a run on
+a thread, every span of the thread is *moved* to the counters of the run that is active from then on. Nothing is added to the
+steps of the hot path. Spans of phase ``inference`` belong to the day of their service and are never moved, nor are spans for
+which the program named a run.
+
+With ``autolog``, a thread where a run is active and that has no span is covered by a ``RunSpan``, so that every run is measured
+without a change of its program.
+
+``mlflow_hooks`` hears from MLflow when a run begins or ends. Which run is active then says ``mlflow_run``.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import get_native_id
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+from ecoia import losses
+from ecoia.instrument import mlflow_run, switching
+from ecoia.instrument.engine import Engine, engine, lose
+from ecoia.instrument.labels import checked_label
+from ecoia.instrument.mlflow_run import PARENT_TAG, ClientRun, Run, active_run, client_runs
+from ecoia.instrument.run_services import service_of_run, settings_of_runs
+from ecoia.instrument.spans import Counters, Label, Piece, RunSpan, Span, ThreadState
+from ecoia.instrument.switching import LONG_SPAN_NS, charge_from_elsewhere, counters_of, in_context, recount, start_call
+
+run_began: list[Callable[[Run, bool, int], None]] = []
+"""Called after a run began, in the thread that began it: the run, whether no run is above it, its start in ns since 1970."""
+
+run_ended: list[Callable[[Run, bool, int, int], None]] = []
+"""Called after a run ended, in the thread that ended it: as ``run_began``, and its end in ns since 1970."""
+
+root_runs: dict[str, Run] = {}
+"""Runs that this process began and that have no run above them, by id."""
+
+
+class Begun:
+    """A run that began in this process and has not ended.
+
+    Attributes:
+        run: The run.
+        tags: Its tags when it began.
+        experiment_id: MLflow's id of its experiment.
+        thread: The thread that began it.
+        is_client_run: Whether a client made it, so that MLflow does not call it active.
+        start_utc_ns: When it began.
+        first_counters: Number of counters that the thread had before.
+        service: The service that the rules give it; None until somebody asked.
+    """
+
+    __slots__ = ("experiment_id", "first_counters", "is_client_run", "run", "service", "start_utc_ns", "tags", "thread")
+
+    def __init__(self, run: Run, tags: Mapping[str, str], experiment_id: str | None, *, is_client_run: bool) -> None:
+        self.run = run
+        self.tags = tags
+        self.experiment_id = experiment_id
+        self.thread = get_native_id()
+        self.is_client_run = is_client_run
+        self.start_utc_ns = time.time_ns()
+        self.service: str | None = None
+        state = _state_here()
+        self.first_counters = 0 if state is None else len(state.counters)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether no run is above it."""
+        return PARENT_TAG not in self.tags
+
+
+class Autolog:
+    """Whether runs are covered, and what the program said of their service and phase; None: as the settings say."""
+
+    __slots__ = ("is_on", "phase", "service")
+
+    def __init__(self) -> None:
+        self.is_on: bool | None = None
+        self.service: str | None = None
+        self.phase: str | None = None
+
+
+autolog = Autolog()
+
+_begun: list[Begun] = []
+_generation = engine.generation
+
+
+# --- when a run begins and ends ----------------------------------------------------------------------------------------------
+
+
+def begin(begun: Begun) -> None:
+    """Note that a run began on this thread, and move the thread's spans to it."""
+    _forget_parent_process()
+    known = next((each for each in _begun if each.run.run_id == begun.run.run_id and each.thread == begun.thread), None)
+    if known is not None and known.is_client_run:  # ``start_run`` makes its run by a client, and then calls it active
+        known.is_client_run = begun.is_client_run
+        known.run = begun.run
+    else:
+        _begun.append(begun)
+    if begun.is_client_run:
+        client_runs[str(begun.run.run_id)] = ClientRun(begun.run, begun.tags)
+        run = active_run(lose)
+    else:
+        client_runs.pop(str(begun.run.run_id), None)
+        run = begun.run
+    _settle(run)
+    if known is None:
+        if begun.is_root:
+            root_runs[str(begun.run.run_id)] = begun.run
+        for told in run_began:
+            told(begun.run, begun.is_root, begun.start_utc_ns)
+
+
+def end(run_id: str, *, failed: bool) -> None:
+    """Note that a run ended, and move all spans away from it, on this thread and on others."""
+    _forget_parent_process()
+    client_runs.pop(run_id, None)
+    run = active_run(lose)
+    if run.run_id == run_id:
+        return  # only its status changed: MLflow still logs to it here
+    here = get_native_id()
+    ended = [each for each in _begun if each.run.run_id == run_id]
+    own = [each for each in ended if each.thread == here and not each.is_client_run]
+    over = own[-1:] or ended
+    _begun[:] = [each for each in _begun if each not in over]
+    _tell_outcome(run_id, over[-1].first_counters if own else 0, failed=failed)
+    _settle(run)
+    if any(each.run.run_id == run_id for each in _begun):
+        return  # another thread resumed it for itself
+    _leave_elsewhere(run_id)
+    if over:
+        _tell_end(over[0])
+
+
+def _tell_end(begun: Begun) -> None:
+    end_utc_ns = time.time_ns()
+    if begun.is_root and end_utc_ns - begun.start_utc_ns > LONG_SPAN_NS:
+        switching.wake_sampler()
+    for told in run_ended:
+        told(begun.run, begun.is_root, begun.start_utc_ns, end_utc_ns)
+
+
+def _tell_outcome(run_id: str, first_counters: int, *, failed: bool) -> None:
+    """Count the end of a run with each label that it had on this thread."""
+    state = _state_here()
+    if state is None:
+        return
+    touched = [counters for counters in islice(state.counters.values(), first_counters, None) if _is_of(counters, run_id)]
+    for span in _spans_of(state):
+        counters = span._counters
+        if _is_of(counters, run_id):
+            if type(span) is RunSpan:
+                counters.spans += 1  # one for each run that it covers
+            if counters not in touched:
+                touched.append(counters)
+    for counters in touched:
+        counters.last_failed = failed
+        counters.ended += 1
+
+
+def _is_of(counters: Counters, run_id: str) -> bool:
+    return counters.run is not None and counters.run.run_id == run_id
+
+
+def _forget_parent_process() -> None:
+    """In a forked child, forget the runs of the parent process: they are its own."""
+    global _generation
+    if _generation != engine.generation:
+        _generation = engine.generation
+        _begun.clear()
+        client_runs.clear()
+        root_runs.clear()
+
+
+# --- which spans are moved ---------------------------------------------------------------------------------------------------
+
+
+def _state_here() -> ThreadState | None:
+    state: ThreadState | None = getattr(engine.local, "state", None)
+    return state
+
+
+def _spans_of(state: ThreadState) -> list[Span]:
+    """Return the spans of a thread that are open: those on it, and for this thread, those around them in the context."""
+    found: list[Span] = []
+    span = state.top
+    while span is not None:
+        if not span.ended:
+            found.append(span)
+        span = span._under
+    if state is _state_here():
+        span = in_context.get()
+        while span is not None:
+            if not span.ended and span._state is state and span not in found:
+                found.append(span)
+            span = span.parent
+    return found
+
+
+def _follows_runs(span: Span) -> bool:
+    label = span._counters.label
+    return not span.is_late and label.phase != "inference" and label.run_id is None
+
+
+def _settle(run: Run) -> None:
+    """Move the spans of this thread to a run, and with ``autolog`` see to it that it is covered."""
+    state = _state_here()
+    if _is_autolog():
+        if state is None:
+            state = engine.enter_thread()
+        _cover(state, run)
+    if state is not None:
+        _move(state, _moves_to(state, run), put_on_top=True)
+
+
+def _moves_to(state: ThreadState, run: Run) -> Iterator[tuple[Span, Counters]]:
+    """Yield the spans of a thread that change, and their counters for a run."""
+    for span in _spans_of(state):
+        if not _follows_runs(span):
+            continue
+        label, its_run = span._counters.label, run
+        if type(span) is RunSpan:
+            label = _label_of(run, span)
+        elif type(span) is Piece and run.run_id is None and span.parent is not None:
+            its_run = span.parent._counters.run or run
+        counters = counters_of(state, label, its_run)
+        if counters is not span._counters:
+            yield span, counters
+
+
+def _move(state: ThreadState, moves: Iterator[tuple[Span, Counters]], *, put_on_top: bool) -> None:
+    """Charge the CPU time up to now, then count spans in other counters. Makes the counters before it reads the clock."""
+    ready = list(moves)
+    if not ready:
+        return
+    if not put_on_top:
+        charge_from_elsewhere(state)
+    elif state.top is not None:
+        switching.put_on_top(state.top, state)
+    for span, counters in ready:
+        recount(span, counters)
+
+
+def _leave_elsewhere(run_id: str) -> None:
+    """Move the calls of other threads away from a run that is over. Only its own thread may move an open span."""
+    own = _state_here()
+    for state in list(engine.threads):
+        if state is own or not any(_is_of(span._counters, run_id) for span in _spans_of(state)):
+            continue
+        run = _run_elsewhere(state)
+        cover = _run_span_on(state)
+        moves = ((span, counters) for span, counters in _moves_to(state, run) if span.is_call and _is_of(span._counters, run_id))
+        if cover is not None and run.run_id is None and not client_runs:
+            charge_from_elsewhere(state)
+            cover._counters.spans += 1
+            _take_off(cover, state)
+        _move(state, moves, put_on_top=False)
+
+
+def _run_elsewhere(state: ThreadState) -> Run:
+    """Return the run of another thread: the last one that began there, or a client's."""
+    of_thread = [each for each in _begun if each.thread == state.tid and not each.is_client_run]
+    if of_thread:
+        return of_thread[-1].run
+    made = mlflow_run.client_run(state.tid) if client_runs else None
+    return made or Run(None, mlflow_run.tracking_uri(lose))
+
+
+def _take_off(span: Span, state: ThreadState) -> None:
+    """End a call of another thread, whose CPU time is charged."""
+    if state.top is span:
+        state.top = span._under
+    else:
+        switching.unlink(span, state)
+    span.ended = True
+
+
+# --- spans that cover runs ---------------------------------------------------------------------------------------------------
+
+
+def _is_autolog() -> bool:
+    """Return whether runs are covered. Without a word of the program, the settings decide at the first run."""
+    if autolog.is_on is None:
+        switch_autolog(on=bool(settings_of_runs().autolog))
+    return bool(autolog.is_on)
+
+
+def switch_autolog(*, on: bool, service: str | None = None, phase: str | None = None) -> None:
+    """Cover runs from now on, or no longer.
+
+    Args:
+        on: Whether to cover them.
+        service: Service of all of them; None: as the rules say (``run_services``).
+        phase: Phase of all of them; None: as the setting ``phase`` says.
+    """
+    autolog.is_on, autolog.service, autolog.phase = on, service, phase
+    switching.when_uncovered[:] = [_cover_again] if on else []
+    if _leave_process not in Engine.leavers:
+        Engine.leavers.append(_leave_process)
+
+
+def look() -> None:
+    """Follow what MLflow calls active on this thread, which may have begun unheard."""
+    _forget_parent_process()
+    _settle(active_run(lose))
+
+
+def uncover() -> None:
+    """End the span that covers this thread, if there is one."""
+    state = _state_here()
+    cover = None if state is None else _run_span_on(state)
+    if state is not None and cover is not None:
+        cover._counters.spans += 1
+        switching.leave(cover, state)
+        cover.ended = True
+
+
+def _leave_process() -> None:
+    """End what covers this thread, and tell of the runs that MLflow's own exit handler ends after ours."""
+    try:
+        _forget_parent_process()
+        run = active_run(lose)
+        for begun in reversed(_begun[:]):
+            _begun.remove(begun)
+            if begun.run.run_id == run.run_id and not begun.is_client_run:
+                _tell_outcome(str(run.run_id), begun.first_counters, failed=False)  # as FINISHED, however the program ends
+            _tell_end(begun)
+        uncover()
+    except Exception:  # noqa: BLE001 - the process must end
+        lose(losses.RUN_NOT_FOLLOWED)
+
+
+def _run_span_on(state: ThreadState) -> RunSpan | None:
+    return next((span for span in _spans_of(state) if type(span) is RunSpan), None)
+
+
+def _cover(state: ThreadState, run: Run) -> None:
+    """Begin a span for the active run of this thread where it has none, and end the one that is there for no run."""
+    is_active = run.run_id is not None or bool(client_runs)
+    cover = _run_span_on(state)
+    if cover is None:
+        spans = _spans_of(state)
+        if is_active and not any(span._counters.label.phase != "inference" for span in spans):
+            start_call(RunSpan(), state, counters_of(state, _label_of(run, spans[0] if spans else None), run))
+    elif not is_active:
+        switching.leave(cover, state)
+        cover.ended = True
+
+
+def _cover_again(state: ThreadState) -> None:
+    """Cover a run that is still active where the last span of the program has ended."""
+    try:
+        if engine.local.state is state:
+            run = active_run(lose)
+            if run.run_id is not None:
+                _cover(state, run)
+    except Exception:  # noqa: BLE001 - the call that has just ended must return
+        lose(losses.RUN_NOT_FOLLOWED)
+
+
+def _label_of(run: Run, around: Span | None) -> Label:
+    """Return the label of the span that covers a run: the service of a request around it, or the one that the rules give."""
+    while around is not None:
+        label = around._counters.label
+        if label.phase == "inference" and label.service is not None:
+            return checked_label(label.service, _phase(), None, None)
+        around = around.parent
+    begun = next((each for each in reversed(_begun) if each.run.run_id == run.run_id), None)
+    if begun is None:
+        service = service_of_run(run.tracking_uri, {}, None)
+    else:
+        if begun.service is None:
+            begun.service = service_of_run(run.tracking_uri, begun.tags, begun.experiment_id)
+        service = begun.service
+    return checked_label(autolog.service or service, _phase(), None, None)
+
+
+def _phase() -> str:
+    return autolog.phase or str(settings_of_runs().phase)
