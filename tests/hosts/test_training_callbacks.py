@@ -212,8 +212,8 @@ def test_copies_keep_the_arguments_and_no_open_span(engine: QuietEngine, host: s
     callback._training.begin()
     copies = [copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))]  # noqa: S301
     for each in copies:
-        each._training.end()
         each._training.count(lambda: 5)
+        each._training.end()
     assert (engine.spans("vadore"), units(engine)) == (0, 0)
     callback._training.end()
     for each in copies:
