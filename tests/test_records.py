@@ -219,7 +219,7 @@ def test_units_are_kept_in_millionths() -> None:
 
 def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
-        Record.from_dict({**_record().to_dict(), "schema": 2, "energy_microjoules": "unknown"})
+        Record.from_dict({**_record().to_dict(), "schema": 3, "energy_microjoules": "unknown"})
 
 
 def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -235,7 +235,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
     [
         (without("schema"), NO_SCHEMA, "schema number (schema = None)"),
         (with_value("schema", "1"), NO_SCHEMA, "schema number (schema = '1')"),
-        (with_value("schema", 2), NEWER_SCHEMA, "record of schema 2, this ecoia reads up to 1: upgrade ecoia"),
+        (with_value("schema", 3), NEWER_SCHEMA, "record of schema 3, this ecoia reads up to 2: upgrade ecoia"),
         (without("record_id"), FIELD_MISSING, "record None: field 'record_id' is missing"),
         (without("energy_microjoules"), FIELD_MISSING, "record 'r': field 'energy_microjoules' is missing"),
         (with_value("record_id", None), WRONG_VALUE, "record None: record_id = None is not a text"),

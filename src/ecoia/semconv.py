@@ -18,6 +18,9 @@ CODECARBON_RELEASE = "3.3.2"
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
+LINK_SCHEMA_VERSION = 2
+"""Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
+
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
@@ -43,6 +46,9 @@ KIND_UNATTRIBUTED = "unattributed"
 KIND_OVERHEAD = "overhead"
 KIND_OUTCOME = "outcome"
 KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
+"""Kinds of records that give rows."""
+KIND_LINK = "link"
+"""Kind of records that say where the rows of a group or session are shown. They have no energy and give no rows."""
 
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
@@ -57,7 +63,15 @@ ABANDONED = "abandoned"
 OUTCOMES = ("ok", "failed", ABANDONED)
 SCOPES = ("process", "host")
 
+OWN_RUN = "ecoia-"
+"""How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
+GROUP_RUN = "ecoia-group-"
+"""How the run id of a group begins. Then come sixteen digits of the group, and ``-<rank>`` where its members have numbers."""
+
 UNREGISTERED = "unregistered"
+
+SERVICE_UNASSIGNED = "unassigned"
+"""Service of measured work that no rule gives one to: recorded, and listed with the remedy."""
 
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
@@ -72,6 +86,9 @@ START_UP = (MODEL_LOADING, WARM_UP)
 """Endpoints of work that answers no request: loading a model, and trying it before the first request."""
 ENDPOINT_OTHERS = "other-endpoints"
 """The one name of all endpoints beyond the number that a server keeps apart."""
+
+OWN_RUN_PREFIX, GROUP_RUN_PREFIX = "ecoia-", "ecoia-group-"
+"""What the run ids begin with that ecoia gives: to work without a user's MLflow run; and of it, to work that belongs to one."""
 
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
@@ -89,23 +106,75 @@ class Metric:
         self.adds_up = adds_up
 
 
-ENERGY = Metric("ecoia/energy_kwh", "kWh", "sum")
-ENERGY_OF = {component: Metric(f"ecoia/energy/{component}_kwh", "kWh", "sum") for component in COMPONENTS}
-CO2E = Metric("ecoia/co2e_kg", "kg", "sum")
-DURATION = Metric("ecoia/duration_s", "s", "sum")
+ENERGY = Metric("ecoia/energy_wh", "Wh", "sum")
+CO2E = Metric("ecoia/co2e_g", "g", "sum")
+UNITS_PER_WH = Metric("ecoia/units_per_wh", "1/Wh", "recompute")
+OUTSIDE_ENERGY = Metric("ecoia/outside_wh", "Wh", "sum")
+"""Energy of the session of ``ecoia run`` around a root run, which is not part of the run's own."""
 UNITS = Metric("ecoia/units", "1", "sum")
 REQUESTS = Metric("ecoia/requests", "1", "sum")
-START_UP_ENERGY = Metric("ecoia/start-up/energy_kwh", "kWh", "sum")
-IDLE_ENERGY = Metric("ecoia/idle/energy_kwh", "kWh", "sum")
-IDLE_CO2E = Metric("ecoia/idle/co2e_kg", "kg", "sum")
-HOURLY_ENERGY = Metric("ecoia/hourly/energy_kwh", "kWh", "sum")
+START_UP_ENERGY = Metric("ecoia/start-up/energy_wh", "Wh", "sum")
+IDLE_ENERGY = Metric("ecoia/idle/energy_wh", "Wh", "sum")
+IDLE_CO2E = Metric("ecoia/idle/co2e_g", "g", "sum")
+HOURLY_ENERGY = Metric("ecoia/hourly/energy_wh", "Wh", "sum")
 HOURLY_UNITS = Metric("ecoia/hourly/units", "1", "sum")
 HOURLY_REQUESTS = Metric("ecoia/hourly/requests", "1", "sum")
-HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_kwh", "kWh", "sum")
+HOURLY_IDLE_ENERGY = Metric("ecoia/hourly/idle_energy_wh", "Wh", "sum")
+LEDGER_ENERGY = Metric("ecoia/ledger/energy_kwh", "kWh", "sum")
+LEDGER_ENERGY_OF = {component: Metric(f"ecoia/ledger/{component}_kwh", "kWh", "sum") for component in COMPONENTS}
+LEDGER_DURATION = Metric("ecoia/ledger/duration_s", "s", "sum")
+LEDGER_UNITS = Metric("ecoia/ledger/units", "1", "sum")
 METRICS = (
-    *(ENERGY, *ENERGY_OF.values(), CO2E, DURATION, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
+    *(ENERGY, CO2E, UNITS_PER_WH, OUTSIDE_ENERGY, UNITS, REQUESTS, START_UP_ENERGY, IDLE_ENERGY, IDLE_CO2E),
     *(HOURLY_ENERGY, HOURLY_UNITS, HOURLY_REQUESTS, HOURLY_IDLE_ENERGY),
+    *(LEDGER_ENERGY, *LEDGER_ENERGY_OF.values(), LEDGER_DURATION, LEDGER_UNITS),
 )
+
+
+def host_metrics(instance: str) -> dict[str, Metric]:
+    """Return the metrics of one host's part of a run that several hosts work for, by the metric of the whole.
+
+    Example:
+        >>> host_metrics("node-1")["ecoia/energy_wh"].name
+        'ecoia/host/node-1/energy_wh'
+    """
+    return {
+        whole.name: Metric(f"{HOST_PREFIX}{instance}/{name}", whole.unit, "sum")
+        for whole, name in ((ENERGY, "energy_wh"), (CO2E, "co2e_g"), (UNITS, "units"))
+    }
+
+
+HOST_PREFIX = "ecoia/host/"
+"""How the names of these metrics begin."""
+
+RETIRED_ENERGY = "ecoia/energy_kwh"
+RETIRED_DURATION = "ecoia/duration_s"
+RETIRED_OF_LEDGER = {
+    RETIRED_ENERGY: LEDGER_ENERGY,
+    **{f"ecoia/energy/{component}_kwh": LEDGER_ENERGY_OF[component] for component in COMPONENTS},
+    RETIRED_DURATION: LEDGER_DURATION,
+    UNITS.name: LEDGER_UNITS,
+}
+"""Metrics that ecoia 0.1.0 wrote on a ledger run, and the ones that carry the same number now."""
+RETIRED_OF_VIEWS: dict[str, Metric | None] = {
+    RETIRED_ENERGY: ENERGY,
+    **{f"ecoia/energy/{component}_kwh": None for component in COMPONENTS},
+    "ecoia/co2e_kg": CO2E,
+    RETIRED_DURATION: None,
+    "ecoia/start-up/energy_kwh": START_UP_ENERGY,
+    "ecoia/idle/energy_kwh": IDLE_ENERGY,
+    "ecoia/idle/co2e_kg": IDLE_CO2E,
+    "ecoia/hourly/energy_kwh": HOURLY_ENERGY,
+    "ecoia/hourly/idle_energy_kwh": HOURLY_IDLE_ENERGY,
+}
+"""Metrics that ecoia 0.1.0 wrote on the runs that people open, and the ones that carry them now, times 1000."""
+RETIRED_TAG_STEP = "ecoia.step"
+"""Tag that ecoia 0.1.0 wrote: the step of its metrics."""
+
+
+POWER = Metric("system/ecoia_power_w", "W", "recompute")
+GPU_POWER = Metric("system/ecoia_gpu_power_w", "W", "recompute")
+"""Power over time on a user's run: a series, in MLflow's tab of system metrics."""
 
 
 class LiveCounter:
@@ -193,8 +262,14 @@ TAG_OUTCOME = "ecoia.outcome"
 TAG_DIGEST = "ecoia.digest"
 TAG_NEXT_DIGEST = "ecoia.digest_next"
 TAG_SHORT = "ecoia.short_microjoules"
-TAG_STEP = "ecoia.step"
 TAG_SHARE_OF = "ecoia.share_of"
+TAG_SHARE_BASIS = "ecoia.share_basis"
+TAG_GROUP = "ecoia.group"
+TAG_ENERGY_RANGE = "ecoia.energy_wh_range"
+TAG_CO2E_RANGE = "ecoia.co2e_g_range"
+TAG_NOTE = "ecoia.note"
+TAG_NOTE_DAY = "ecoia.note_day"
+TAG_ARTIFACTS = "ecoia.artifacts"
 
 RUN_KIND_LEDGER, RUN_KIND_SUPERSEDED, RUN_KIND_VIEW = "ledger", "ledger-superseded", "view"
 """Values of ``ecoia.kind`` on an MLflow run: a ledger day, its duplicate once merged, a run made to show a view."""

@@ -1,7 +1,7 @@
 """Exact arithmetic on the units in which everything is kept.
 
 Energy is kept in integer microjoules and counts of functional units in integer millionths, so sums are
-exact and do not depend on their order. Kilowatt-hours appear only in what people read and in exports.
+exact and do not depend on their order. Watt-hours and kilowatt-hours appear only in what people read and in exports.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MICROJOULES_PER_JOULE = 1_000_000
-MICROJOULES_PER_KWH = 3_600_000_000_000
+MICROJOULES_PER_WH = 3_600_000_000
+MICROJOULES_PER_KWH = 1000 * MICROJOULES_PER_WH
 NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
@@ -21,6 +22,16 @@ def kwh(microjoules: int) -> float:
         0.5
     """
     return microjoules / MICROJOULES_PER_KWH
+
+
+def wh(microjoules: int) -> float:
+    """Convert integer microjoules to watt-hours (the nearest float).
+
+    Example:
+        >>> wh(1_800_000_000)
+        0.5
+    """
+    return microjoules / MICROJOULES_PER_WH
 
 
 def microjoules_from_kwh(energy_kwh: float) -> int:

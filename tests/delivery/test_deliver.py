@@ -279,9 +279,9 @@ def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journa
             assert not result.problems
         assert (result.delivered, result.pending, len(result.conflicts)) == (0, 1, 1)
         assert ledger(uri) == fold(journal.scan().records)
-        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_g"] > 0
         days = {run.data.tags["ecoia.day"]: run for run in view_runs(uri, "vadore")}
         assert len(view_runs(uri, "vadore")) == len(days) == 2
         assert days[DAY].data.metrics["ecoia/requests"] == 3
-        assert days[DAY].data.metrics["ecoia/idle/energy_kwh"] > 0
+        assert days[DAY].data.metrics["ecoia/idle/energy_wh"] > 0
         assert [m.model_id for m in api(uri).get_run(days[DAY].info.run_id).inputs.model_inputs] == [logged.model_id]

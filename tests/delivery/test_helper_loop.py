@@ -94,5 +94,5 @@ def test_a_real_server_that_was_down_gets_everything_when_it_is_back(journal: Jo
         assert help_out(journal, zone="FRA")
         assert ledger(uri) == fold(journal.scan().records)
         assert deliver(journal, configured(zone="FRA")).delivered == 0
-        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+        assert api(uri).get_run(run_id).data.metrics["ecoia/co2e_g"] > 0
         assert [item.path for item in api(uri).list_artifacts(run_id, "ecoia")] == ["ecoia/breakdown.json", "ecoia/impact.html"]

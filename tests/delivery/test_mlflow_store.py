@@ -10,6 +10,7 @@ import socket
 import socketserver
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ecoia.delivery.day_file import decode_day, encode_day, merge_day, union
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_runs import MlflowRuns
 from ecoia.delivery.mlflow_store import ENVIRONMENT, MlflowStore
+from ecoia.delivery.run_tree import RunTree
 from ecoia.delivery.run_views import View
 from ecoia.errors import DeliveryError
 from ecoia.periods import DAY_NS, HALF_HOUR_NS, covered_seconds
@@ -67,9 +69,15 @@ def test_the_ledger_gives_back_the_rows(tracking_uri: str) -> None:
     assert run.data.tags["ecoia.day"] == DAY
     assert run.data.tags["ecoia.schema"] == "1"
     assert run.data.tags["ecoia.services"] == "smart-emploi,vadore"
-    assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(3_000_021 / 3.6e12)
-    assert run.data.metrics["ecoia/units"] == 2.5
-    assert "ecoia/energy/gpu_kwh" not in run.data.metrics  # missing is not zero
+    assert run.data.metrics["ecoia/ledger/energy_kwh"] == pytest.approx(3_000_021 / 3.6e12)
+    assert run.data.metrics["ecoia/ledger/units"] == 2.5
+    assert "ecoia/ledger/gpu_kwh" not in run.data.metrics  # missing is not zero
+    assert not {"ecoia/energy_wh", "ecoia/co2e_g"} & run.data.metrics.keys()  # a sum over runs counts no joule twice
+    assert run.info.run_name == f"ledger of host-1, {DAY}"
+    assert "never add" in run.data.tags["mlflow.note.content"]
+    experiment = client(store).get_experiment(run.info.experiment_id)
+    assert experiment.tags["ecoia.kind"] == "ledger"
+    assert "one run an instance and UTC day" in experiment.tags["mlflow.note.content"]
     assert run.info.status == "FINISHED"
 
 
@@ -258,41 +266,50 @@ def test_a_view_is_written_where_it_differs_and_corrected_downwards(tracking_uri
     api = client(store)
     run_id = api.create_run("0").info.run_id
     hourly = {"ecoia/hourly/units": {9: 3.0, 10: 4.0}}
-    view = View({"ecoia/energy_kwh": 2.0}, {"ecoia.service": "vadore"}, step=600, hourly=hourly, table='{"columns":[],"data":[]}')
+    view = View(
+        {"ecoia/energy_wh": 2.0}, {"ecoia.service": "vadore"}, hourly=hourly, page="<p>", table='{"columns":[],"data":[]}'
+    )
     for _ in range(2):
         assert MlflowRuns(store).write_view(run_id, view)
-    assert len(api.get_metric_history(run_id, "ecoia/energy_kwh")) == 1
+    assert len(api.get_metric_history(run_id, "ecoia/energy_wh")) == 1
     assert [point.step for point in api.get_metric_history(run_id, "ecoia/hourly/units")] == [9, 10]
     tags = api.get_run(run_id).data.tags
     assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "ecoia/breakdown.json", "type": "table"}]
-    MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": 1.0}, {}, step=600))
-    assert api.get_run(run_id).data.metrics["ecoia/energy_kwh"] == 1.0
+    MlflowRuns(store).write_view(run_id, View({"ecoia/energy_wh": 1.0}, {}))
+    assert api.get_run(run_id).data.metrics["ecoia/energy_wh"] == 1.0
     assert api.get_run(run_id).info.status == "RUNNING"  # the user's run is the user's
 
 
-def test_metrics_are_written_at_the_step_of_the_view_and_a_correction_one_later(tracking_uri: str) -> None:
+def test_totals_stand_at_step_0_and_the_last_correction_shows_whatever_the_clock_says(
+    tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = MlflowStore(tracking_uri)
     run_id = client(store).create_run("0").info.run_id
-    for energy_kwh, step in ((1.0, 600), (2.0, 1200), (1.5, 1200)):
-        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": energy_kwh}, {}, step=step))
-    history = client(store).get_metric_history(run_id, "ecoia/energy_kwh")
-    assert [(point.step, point.value) for point in history] == [(600, 1.0), (1200, 2.0), (1201, 1.5)]
-    run = client(store).get_run(run_id)
-    assert (run.data.metrics["ecoia/energy_kwh"], run.data.tags["ecoia.step"]) == (1.5, "1201")
+    now_ns = time.time_ns()
+    for energy_wh, after_ns in ((1.0, 0), (2.0, 0), (1.5, 0), (0.5, -3_600_000_000_000)):  # the clock is set back by an hour
+        monkeypatch.setattr(time, "time_ns", lambda after_ns=after_ns: now_ns + after_ns)
+        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_wh": energy_wh}, {}))
+        assert client(store).get_run(run_id).data.metrics["ecoia/energy_wh"] == energy_wh
+    history = client(store).get_metric_history(run_id, "ecoia/energy_wh")
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (0, 2.0), (0, 1.5), (0, 0.5)]
+    assert [point.timestamp - history[0].timestamp for point in history] == [0, 1, 2, 3]
 
 
-def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str) -> None:
+def test_views_find_roots_and_leave_deleted_runs(tracking_uri: str, tmp_path: Path) -> None:
     store = MlflowStore(tracking_uri)
     api = client(store)
     root = api.create_run("0").info.run_id
     child = api.create_run("0", tags={"mlflow.parentRunId": root}).info.run_id
     leaf = api.create_run("0", tags={"mlflow.parentRunId": child}).info.run_id
-    assert MlflowRuns(store).root_run(leaf) == root
-    assert MlflowRuns(store).root_run("0" * 32) is None
-    MlflowRuns(store).mark_share(leaf, root)
-    assert api.get_run(leaf).data.tags["ecoia.share_of"] == root
+    (tmp_path / "delivery").mkdir()
+    tree = RunTree(tmp_path)
+    assert tree.chain("s", MlflowRuns(store), leaf) == (leaf, child, root)
+    assert tree.chain("s", MlflowRuns(store), "0" * 32) == ()
+    assert tree.chain("s", MlflowRuns(store), "ecoia-session-1") == ()
+    tree.save()
     api.delete_run(root)
-    assert not MlflowRuns(store).write_view(root, View({"ecoia/energy_kwh": 1.0}, {}, step=0))
+    assert RunTree(tmp_path).chain("s", MlflowRuns(MlflowStore("http://127.0.0.1:9")), leaf) == (leaf, child, root)
+    assert not MlflowRuns(store).write_view(root, View({"ecoia/energy_wh": 1.0}, {}))
 
 
 def test_own_runs_are_found_again(tracking_uri: str) -> None:
@@ -308,7 +325,7 @@ def test_numbers_that_mlflow_would_falsify_are_refused(tracking_uri: str, value:
     store = MlflowStore(tracking_uri)
     run_id = client(store).create_run("0").info.run_id
     with pytest.raises(DeliveryError, match="refused"):
-        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_kwh": value}, {}, step=0))
+        MlflowRuns(store).write_view(run_id, View({"ecoia/energy_wh": value}, {}))
 
 
 # ---------------------------------------------------------------- laws of the day file, without a store

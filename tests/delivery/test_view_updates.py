@@ -40,26 +40,30 @@ def the_run(uri: str, service: str = "vadore") -> Any:
     return run
 
 
-def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri: str, target: str) -> None:
+def test_training_is_shown_on_the_users_root_run_and_on_the_runs_below_it(
+    journal: Journal, tracking_uri: str, target: str
+) -> None:
     client = api(tracking_uri)
-    root = client.create_run("0").info.run_id
-    child = client.create_run("0", tags={"mlflow.parentRunId": root}).info.run_id
+    root = client.create_run("0", run_name="search").info.run_id
+    fold_, trial = (client.create_run("0", run_name=name).info.run_id for name in ("fold", "trial"))
+    client.set_tag(fold_, "mlflow.parentRunId", root)
+    client.set_tag(trial, "mlflow.parentRunId", fold_)
+    client.set_terminated(trial, "FAILED")
     write(
         journal,
         [
             training(target=target, run_id=root, cpu=3_600_000_000, units_micro=4_000_000),
-            training(target=target, run_id=child, at=20, cpu=3_600_000_000, simulated=True),
+            training(target=target, run_id=trial, at=20, cpu=3_600_000_000, simulated=True),
             ending(target=target, run_id=root, at=30),
         ],
     )
     deliver(journal, configured(zone="FRA"))
     run = client.get_run(root)
-    assert run.data.metrics["ecoia/energy_kwh"] == pytest.approx(0.002, rel=1e-6)
-    assert run.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.002)
-    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.002 * 0.04144, rel=1e-4)
-    assert run.data.metrics["ecoia/duration_s"] == 20
-    assert run.data.metrics["ecoia/units"] == 4
-    assert "ecoia/energy/gpu_kwh" not in run.data.metrics
+    assert run.data.metrics == {
+        "ecoia/energy_wh": pytest.approx(2, rel=1e-6),
+        "ecoia/co2e_g": pytest.approx(2 * 0.04144, rel=1e-4),
+        "ecoia/units_per_wh": pytest.approx(2, rel=1e-6),
+    }
     expected = {
         "ecoia.service": "vadore",
         "ecoia.phase": "training",
@@ -69,23 +73,38 @@ def test_training_is_shown_on_the_users_root_run(journal: Journal, tracking_uri:
         "ecoia.outcome": "ok",
     }
     assert expected.items() <= run.data.tags.items()
+    assert "ecoia.share_of" not in run.data.tags
     assert "FRA" in run.data.tags["ecoia.factor"]
     assert "no PUE" in run.data.tags["ecoia.factor"]
-    assert client.get_run(child).data.tags["ecoia.share_of"] == root
-    assert "ecoia/energy_kwh" not in client.get_run(child).data.metrics
+    low, high = map(float, run.data.tags["ecoia.co2e_g_range"].split("-"))
+    assert low < run.data.metrics["ecoia/co2e_g"] < high
+    for below in (fold_, trial):  # the one between has no energy of its own
+        child = client.get_run(below)
+        assert child.data.metrics["ecoia/energy_wh"] == pytest.approx(1, rel=1e-6)
+        assert child.data.metrics["ecoia/co2e_g"] == pytest.approx(0.04144, rel=1e-4)
+        assert child.data.tags["ecoia.share_of"] == root
+        assert not {"mlflow.note.content", "ecoia.note"} & child.data.tags.keys()
+        assert client.list_artifacts(below, "ecoia") == []
+    assert client.get_run(trial).data.tags["ecoia.outcome"] == "failed"
     assert {item.path for item in client.list_artifacts(root, "ecoia")} == {"ecoia/breakdown.json", "ecoia/impact.html"}
     page = Path(client.download_artifacts(root, "ecoia/impact.html")).read_text(encoding="utf-8")
     assert "Content-Security-Policy" in page
     assert "<script" not in page
-    assert len(page) < 8000
+    assert len(page) < 10_000
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("ecoia: 2.00 Wh (CPU 2.00, RAM 0.00), 83 mg CO2e [")
+    assert "1.00 Wh (50 %) went into runs below it that failed" in note
     # Again, and once more after a correction downwards.
     deliver(journal, configured(zone="FRA"))
-    assert len(client.get_metric_history(root, "ecoia/energy_kwh")) == 1
+    assert client.get_run(root).data == run.data or client.get_run(root).data.tags == run.data.tags
+    assert len(client.get_metric_history(root, "ecoia/energy_wh")) == 1
     # Files are read in the order of their random names: delivery itself wrote one, for the child that left no outcome.
     (first,) = [record for record in journal.scan().records if record.run_id == root and record.kind == semconv.KIND_SPAN]
     write(journal, [training(target=target, run_id=root, cpu=0, replaces=first.record_id)])
     deliver(journal, configured(zone="FRA"))
-    assert client.get_run(root).data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(0.001)
+    assert client.get_run(root).data.metrics["ecoia/energy_wh"] == pytest.approx(1, rel=1e-6)
+    assert {point.step for point in client.get_metric_history(root, "ecoia/energy_wh")} == {0}
+    assert client.get_run(root).data.tags["mlflow.note.content"].startswith("ecoia: 1.00 Wh"), "a note of ours follows"
 
 
 def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, target: str) -> None:
@@ -93,12 +112,12 @@ def test_without_a_zone_there_is_no_co2e(journal: Journal, tracking_uri: str, ta
     write(journal, [training(target=target, run_id=run_id)])
     deliver(journal, configured())
     run = api(tracking_uri).get_run(run_id)
-    assert "ecoia/co2e_kg" not in run.data.metrics
+    assert "ecoia/co2e_g" not in run.data.metrics
     assert "ecoia.factor" not in run.data.tags
     assert run.data.tags["ecoia.outcome"] == "abandoned"  # nobody said how it ended
     # Naming one later computes it for what is there already.
     deliver(journal, configured(zone="FRA"))
-    assert api(tracking_uri).get_run(run_id).data.metrics["ecoia/co2e_kg"] > 0
+    assert api(tracking_uri).get_run(run_id).data.metrics["ecoia/co2e_g"] > 0
 
 
 def test_a_deleted_run_costs_no_record(journal: Journal, tracking_uri: str, target: str) -> None:
@@ -126,7 +145,7 @@ def test_a_session_without_a_users_run_has_one_of_its_own(
     assert run.info.status == status
     assert run.data.tags["ecoia.phase"] == "training"
     assert run.data.tags["ecoia.outcome"] == outcome
-    assert run.data.metrics["ecoia/energy_kwh"] > 0
+    assert run.data.metrics["ecoia/energy_wh"] > 0
 
 
 def test_inference_is_shown_by_service_instance_and_day(journal: Journal, tracking_uri: str, target: str) -> None:
@@ -176,13 +195,14 @@ def test_workers_that_are_killed_and_started_again_are_one_run_of_their_day(
     assert (last.info.run_id, last.info.status) == (first.info.run_id, "FINISHED")
     assert last.data.metrics["ecoia/requests"] == 4
     assert last.data.metrics["ecoia/units"] == 8
-    assert last.data.metrics["ecoia/energy/cpu_kwh"] == pytest.approx(4e-6)
+    assert last.data.metrics["ecoia/energy_wh"] == pytest.approx(4e-3, rel=1e-4)
     assert ledger(tracking_uri) == fold(sent)
-    history = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/energy_kwh")
+    history = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/energy_wh")
     assert [point.value for point in history] == sorted(point.value for point in history), "a day's total only grows"
     hours = api(tracking_uri).get_metric_history(last.info.run_id, "ecoia/hourly/requests")
     # An hour that was told already is told again as it is now, at the same step.
-    assert [(point.step, point.value) for point in hours] == [(12, 2.0), (12, 3.0), (13, 1.0)]
+    in_order = sorted(hours, key=lambda point: (point.step, point.timestamp))
+    assert [(point.step, point.value) for point in in_order] == [(12, 2.0), (12, 3.0), (13, 1.0)]
 
 
 def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Journal, tracking_uri: str, target: str) -> None:
@@ -202,19 +222,20 @@ def test_a_service_that_waits_shows_its_reserved_idle_energy_apart(journal: Jour
         deliver(journal, configured(zone="FRA"))
     run = the_run(tracking_uri)
     metrics = run.data.metrics
-    assert metrics["ecoia/energy/cpu_kwh"] == pytest.approx(3e-6)
-    assert metrics["ecoia/start-up/energy_kwh"] == pytest.approx(2e-6, rel=1e-5)
-    assert metrics["ecoia/idle/energy_kwh"] == pytest.approx(20e-6, rel=1e-5)
-    assert metrics["ecoia/idle/co2e_kg"] == pytest.approx(metrics["ecoia/idle/energy_kwh"] * 0.04144, rel=1e-3)
-    assert metrics["ecoia/co2e_kg"] == pytest.approx(metrics["ecoia/energy_kwh"] * 0.04144, rel=1e-3)
+    assert metrics["ecoia/energy_wh"] == pytest.approx(3e-3, rel=1e-4)
+    assert metrics["ecoia/start-up/energy_wh"] == pytest.approx(2e-3, rel=1e-5)
+    assert metrics["ecoia/idle/energy_wh"] == pytest.approx(20e-3, rel=1e-5)
+    assert metrics["ecoia/idle/co2e_g"] == pytest.approx(metrics["ecoia/idle/energy_wh"] * 0.04144, rel=1e-3)
+    assert metrics["ecoia/co2e_g"] == pytest.approx(metrics["ecoia/energy_wh"] * 0.04144, rel=1e-3)
     assert (metrics["ecoia/requests"], metrics["ecoia/units"]) == (1, 2)  # loading a model answers nobody
-    history = api(tracking_uri).get_metric_history(run.info.run_id, "ecoia/hourly/idle_energy_kwh")
+    history = api(tracking_uri).get_metric_history(run.info.run_id, "ecoia/hourly/idle_energy_wh")
     assert [point.step for point in history] == [12, 13]
     table = json.loads(Path(api(tracking_uri).download_artifacts(run.info.run_id, "ecoia/breakdown.json")).read_text())
-    assert [line[1:3] for line in table["data"]] == [["idle", ""], ["span", "/predict"], ["span", semconv.MODEL_LOADING]]
+    named = [line[:2] for line in table["data"] if line[0] != "component"]
+    assert named == [["whole", ""], ["endpoint", "/predict"], ["endpoint", semconv.MODEL_LOADING], ["idle", ""]]
     waiting = the_run(tracking_uri, "only-waits")
     assert waiting.data.metrics["ecoia/requests"] == 0
-    assert "ecoia/energy_kwh" not in waiting.data.metrics
+    assert "ecoia/energy_wh" not in waiting.data.metrics
 
 
 WAITING = """
@@ -247,8 +268,8 @@ def test_what_a_real_service_reserves_while_it_waits_is_its_own_and_apart(
     assert all(record.idle_separated and record.reserved_share > 0 for record in idle_records())
     deliver(journal, configured())
     runs = view_runs(tracking_uri, "vadore")
-    shown = sum(run.data.metrics["ecoia/idle/energy_kwh"] for run in runs)
-    assert shown == pytest.approx(sum(sum(filter(None, r.energy_microjoules.values())) for r in idle_records()) / 3.6e12)
+    shown = sum(run.data.metrics["ecoia/idle/energy_wh"] for run in runs)
+    assert shown == pytest.approx(sum(sum(filter(None, r.energy_microjoules.values())) for r in idle_records()) / 3.6e9)
     assert shown > 0
     assert sum(run.data.metrics["ecoia/requests"] for run in runs) == 1
     assert ledger(tracking_uri) == fold(journal.scan().records)
@@ -324,8 +345,8 @@ def test_a_request_over_a_boundary_counts_once_whatever_the_clock_does(
     days = {utc_day(row["half_hour_utc_ns"]) for row in rows if row["kind"] == "span"}
     assert sorted(run.data.tags["ecoia.day"] for run in runs) == sorted(days)
     assert sum(run.data.metrics["ecoia/requests"] for run in runs) == 1
-    total = sum(run.data.metrics.get("ecoia/energy_kwh", 0) for run in runs)
-    assert total == pytest.approx(sum(row["energy_microjoules"]["cpu"] or 0 for row in rows if row["kind"] == "span") / 3.6e12)
+    total = sum(run.data.metrics.get("ecoia/energy_wh", 0) for run in runs)
+    assert total == pytest.approx(sum(row["energy_microjoules"]["cpu"] or 0 for row in rows if row["kind"] == "span") / 3.6e9)
     zone = ZoneInfo("Europe/Paris")
     by_quarter = row_table.by_quarter(row_table.table(rows, zone))
     assert by_quarter["energy_microjoules"].sum() == 6_000_009
@@ -344,7 +365,7 @@ def test_views_show_the_factors_that_the_organisation_chose(
     write(journal, [training(target=target, run_id=root, cpu=3_600_000_000), ending(target=target, run_id=root, at=30)])
     deliver(journal, configured(zone="FRA", catalogue=str(folder)))
     run = api(tracking_uri).get_run(root)
-    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(0.001 * 0.1, rel=1e-4)
+    assert run.data.metrics["ecoia/co2e_g"] == pytest.approx(0.1, rel=1e-4)
     assert run.data.tags["ecoia.factor"].startswith("FRA 2026: 100 g/kWh lifecycle")
 
 
@@ -364,7 +385,7 @@ def test_views_show_the_co2e_of_the_report_with_sites_and_calibrations(
     assert result.problems == ()
     built = build_report(ledger(tracking_uri), Quarter(2026, 3), settings=set_up, catalogue=register, factors=default_factors())
     run = api(tracking_uri).get_run(root)
-    assert run.data.metrics["ecoia/co2e_kg"] == pytest.approx(built.totals.co2e.value)
+    assert run.data.metrics["ecoia/co2e_g"] == pytest.approx(1000 * (built.totals.co2e.value or 0))
     assert run.data.tags["ecoia.factor"].startswith("DEU ")
     assert run.data.tags["ecoia.factor"].endswith("; PUE 1.5; calibrated at the wall")
 

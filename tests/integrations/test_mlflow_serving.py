@@ -392,6 +392,6 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
     assert totals["ecoia/requests"] == asked + 1
     assert totals["ecoia/units"] == 2 * asked  # the refused batch delivered nothing
     energy = sum(sum(filter(None, r.energy_microjoules.values())) for r in records if r.kind == semconv.KIND_SPAN)
-    assert totals["ecoia/energy_kwh"] == pytest.approx(energy / 3.6e12)
+    assert totals["ecoia/energy_wh"] == pytest.approx(energy / 3.6e9)
     assert totals["ecoia/hourly/requests"] <= totals["ecoia/requests"]
-    assert 0 < totals["ecoia/start-up/energy_kwh"] < totals["ecoia/energy_kwh"]
+    assert 0 < totals["ecoia/start-up/energy_wh"] < totals["ecoia/energy_wh"]

@@ -188,8 +188,8 @@ def test_the_run_page_of_mlflow_shows_the_figures_of_the_report(done: Done, from
     results = json.loads(from_ledger)["results"]
     run = [r["measure"] for r in results if r["service"] == "vadore"]
     expected = {
-        "ecoia/energy_kwh": sum(m["energy_components"]["value"] for m in run),
-        "ecoia/co2e_kg": sum(m["co2e"]["value"] for m in run),
+        "ecoia/energy_wh": 1000 * sum(m["energy_components"]["value"] for m in run),
+        "ecoia/co2e_g": 1000 * sum(m["co2e"]["value"] for m in run),
     }
     from mlflow import MlflowClient
 

@@ -14,6 +14,7 @@ from ecoia.delivery.deliver import deliver
 from ecoia.delivery.helper_loop import follow
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.result import DeliveryResult
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record, Row
 from ecoia.settings import Settings
@@ -62,7 +63,31 @@ def eventually(condition: Callable[[], Any], by: subprocess.Popen[Any] | None = 
 def help_out(journal: Journal, **arguments: Any) -> bool:
     """Serve as the helper of a journal, with short times, and with deliveries in this process."""
     known = configured(**arguments)
-    return follow(journal, known, poll_seconds=0.01, give_up_seconds=0, send=lambda: deliver(journal, known, by_hand=False))
+    here = Here(lambda killed: deliver(journal, known, by_hand=False, killed=killed))
+    return follow(journal, known, poll_seconds=0.01, give_up_seconds=0, deliveries=here)
+
+
+class Here:
+    """Delivers for a helper in the test's own process.
+
+    Attributes:
+        cpu: Processor time that the deliveries took so far, in seconds.
+        ended: How often the helper ended the process of deliveries.
+    """
+
+    def __init__(self, send: Callable[[bool], DeliveryResult]) -> None:
+        self._send = send
+        self.cpu = 0.0
+        self.ended = 0
+
+    def deliver(self, *, killed: bool = False) -> DeliveryResult:
+        return self._send(killed)
+
+    def cpu_seconds(self) -> float:
+        return self.cpu
+
+    def end(self) -> None:
+        self.ended += 1
 
 
 def worker(journal: Journal, path: Path, records: Iterable[Record]) -> subprocess.Popen[str]:

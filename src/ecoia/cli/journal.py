@@ -97,5 +97,5 @@ def _line(record: Record, delivered: str, zone: ZoneInfo) -> str:
         number(kwh(sum(known)) * 1000) if known else "–",
         number(None if record.units_micro is None else record.units_micro / 1e6),
         delivered,
-        ", ".join(methods) or ("–" if record.outcome else "not measured"),
+        ", ".join(methods) or ("–" if record.outcome or record.beside else "not measured"),
     ).rstrip()

@@ -107,7 +107,7 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
         record = entry.record
         if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
             continue
-        key = _RunKey(_process_of(entry.file), record.run_id, record.service, record.phase)
+        key = _RunKey(process_of(entry.file), record.run_id, record.service, record.phase)
         if record.kind == semconv.KIND_OUTCOME:
             outcome_ids.add(record.record_id)
             closed.add(key)
@@ -121,13 +121,13 @@ def _belongs_to_no_run(line: bytes) -> bool:
     return b'"run_id":null' in line or b'"phase":"inference"' in line
 
 
-def _process_of(name: str) -> str:
-    """Return the file's name without its day: a process writes one file a day, always under the same name."""
+def process_of(name: str) -> str:
+    """Return the name of a journal file without its day: a process writes one file a day, always under the same name."""
     return name.rpartition("/")[2]
 
 
 def _files_of(journal: Journal, process: str) -> list[str]:
-    return [name for name in journal.files() if _process_of(name) == process]
+    return [name for name in journal.files() if process_of(name) == process]
 
 
 def _process_alive(journal: Journal, process: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -62,10 +62,16 @@ def _instance_days(instance: str, first: int, last: int) -> frozenset[InstanceDa
 
 
 def _days_of(record: Record) -> frozenset[InstanceDay]:
-    """Return the ledger days that a record falls on; an outcome, which is not cut, on the day on which it ends."""
+    """Return the ledger days that a record falls on. Outcomes are not cut: they fall on the day of their end; links on none."""
+    if record.kind == semconv.KIND_LINK:
+        return frozenset()
     last = max(record.end_utc_ns - 1, record.start_utc_ns) // DAY_NS
     first = last if record.kind == semconv.KIND_OUTCOME else record.start_utc_ns // DAY_NS
     return _instance_days(record.instance, first, last)
+
+
+def _unnoticed(entry: Entry) -> None:
+    pass
 
 
 class Backlog:
@@ -80,6 +86,8 @@ class Backlog:
         cursors: How far each file was delivered to each target, as ``read_cursors`` gives it.
         line_counts: How many lines gave no record, by reason.
         rows: The ledger rows of each day and target.
+        links: By target, each link: (id of a group or session, MLflow run that it is shown with).
+        new_links: Those of them that are not delivered yet.
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
         read_sizes: Size in bytes of each file when it was read.
@@ -88,6 +96,7 @@ class Backlog:
     def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
         self.journal = journal
         self._tell = tell
+        self._notice: Callable[[Entry], None] = _unnoticed
         self.cursors = read_cursors(journal)
         self._replaced: set[str] = set()
         self._chosen: dict[str, Record] = {}  # of each id whose lines differ, the content that counts
@@ -96,6 +105,8 @@ class Backlog:
     def _forget(self) -> None:
         self.line_counts = Scan()
         self.rows: dict[DayKey, list[Row]] = {}
+        self.links: dict[str, set[tuple[str, str]]] = {}
+        self.new_links: dict[str, set[tuple[str, str]]] = {}
         self.changed: set[DayKey] = set()
         self.pending: list[PendingEntry] = []
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
@@ -106,6 +117,20 @@ class Backlog:
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the files whose size differs from when they were read."""
         return [name for name, size in sizes.items() if size != self.read_sizes.get(name, 0)]
+
+    def catch_up(self, notice: Callable[[Entry], None]) -> None:
+        """Read what the journal gained. Read all of it again if another delivery moved the cursors, or a file is gone.
+
+        Args:
+            notice: Called with each entry that is read.
+        """
+        self._notice = notice
+        sizes, cursors = journal_sizes(self.journal), read_cursors(self.journal)
+        if cursors != self.cursors or self.read_sizes.keys() - sizes.keys():
+            self.cursors = cursors
+            self._forget()
+        self.line_counts.torn = 0  # counted again where it still is
+        self.read(sizes)
 
     def read(self, sizes: Mapping[str, int]) -> bool:
         """Read what these files gained since the last reading.
@@ -122,6 +147,8 @@ class Backlog:
         entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
             self._tell(READING, "")
+            for entry in batch:
+                self._notice(entry)
             replaced = {entry.record.replaces for entry in batch if entry.record.replaces} - self._replaced
             self._replaced |= replaced
             if self._choose_contents(batch) or replaced & self._seen.keys():
@@ -147,6 +174,9 @@ class Backlog:
             if pending or record.record_id in self._replaced or record.record_id in self._chosen:
                 self.changed.update(DayKey(target, *day, place) for day in days)
             chosen = self._chosen.get(record.record_id)
+            if record.run_id and record.beside:
+                for known in (self.links, self.new_links) if pending else (self.links,):
+                    known.setdefault(target, set()).add((record.run_id, record.beside))
             in_force = record.record_id not in self._replaced and (chosen is None or chosen == record)
             if in_force and record.record_id not in self._seen:
                 fresh.setdefault((target, place), []).append(record)

@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
+from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import Journal, journal_sizes
+from ecoia.keeping.journal import Journal
 from ecoia.keeping.open_windows import adopt, waiting
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
@@ -32,8 +33,10 @@ def deliver(
     tracking_uri: str | None = None,
     by_hand: bool = True,
     verify: bool = False,
+    killed: bool = False,
     skip: Collection[str] = (),
     tell: Tell = tell_nobody,
+    backlog: Backlog | None = None,
 ) -> DeliveryResult:
     """Send what the journal holds, now. A server that does not answer costs seconds, and no record is lost.
 
@@ -48,8 +51,10 @@ def deliver(
         by_hand: Compare every day with the ledger, read closed days back once, and send records without a tracking URI too.
             ``False`` for the helper: only what was not delivered yet.
         verify: Read every day back, also those that were read back before.
+        killed: Mark the runs of ended processes as abandoned where these left no outcome, although others live.
         skip: Public URIs of stores that nothing is sent to this time.
         tell: Receives the progress.
+        backlog: What an earlier delivery of this process read of the journal, to go on from; ``None``: read all of it.
 
     Raises:
         MissingExtraError: MLflow is not installed.
@@ -66,20 +71,21 @@ def deliver(
         not_taken = _not_taken(journal)  # packing made room, perhaps
     with delivery_lock(journal.home):
         final = not any_alive(journal, journal.files())
-        if by_hand or final:
+        if by_hand or final or killed:
             try:
                 close_abandoned(journal)
             except JournalError as error:  # as above
                 not_taken = not_taken or f"runs that were killed are not marked as abandoned: {error}"
-        backlog = Backlog(journal, tell)
-        backlog.read(journal_sizes(journal))
+        backlog, power = backlog or Backlog(journal, tell), PowerSeries(journal, tell)
+        backlog.catch_up(power.notice)
         if by_hand:
             backlog.mark_all_changed()
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
         routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
-        result = Sender(journal, settings, backlog, verified=verified, tell=tell).send(routes, final=final, skip=skip)
+        sender = Sender(journal, settings, backlog, power, verified=verified, by_hand=by_hand, tell=tell)
+        result = sender.send(routes, final=final, skip=skip)
     if not not_taken:
         return result
     return replace(result, pending=result.pending + waiting(journal.home), problems=(*result.problems, not_taken))

@@ -1,7 +1,8 @@
 """The helper's loop: have everything delivered that the journal gains, until nothing is left and no measured process lives.
 
-The helper itself looks at sizes and locks of the journal's files only. Each delivery is a process of its own, which loads MLflow
-and ends with it (``timed_delivery``), so that the helper stays small between deliveries.
+The helper itself looks at sizes and locks of the journal's files only. Deliveries take place in a process of their own, which
+loads MLflow (``timed_delivery``), so that the helper stays small. That process ends with its delivery, unless a user's MLflow run
+is open: then the next delivery is near, and costs only what is new.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from ecoia import settings as configuration
+from ecoia.delivery.abandoned import process_of
 from ecoia.delivery.result import DeliveryResult
-from ecoia.delivery.timed_delivery import deliver_in_time
+from ecoia.delivery.timed_delivery import Deliveries
 from ecoia.errors import EcoiaError
 from ecoia.instances import HOME_FILE
+from ecoia.keeping import run_signs
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal, journal_sizes
 from ecoia.keeping.open_windows import adopt
@@ -43,6 +47,31 @@ _MESSAGES_KEPT = 100
 _REST_PER_CPU_SECOND = 50.0
 """While measured processes live, deliveries take a fiftieth of one processor's time at most."""
 
+_CREDIT_CPU_SECONDS = 10.0
+"""Processor time that is spent in advance of that fiftieth while a run is open, so that loading MLflow makes no figure late."""
+
+_OPEN_SECONDS = 30.0
+"""How long a run counts as open after its last window, and how long the process of deliveries stays after the last run."""
+
+_FRESH_SECONDS = 45.0
+"""Time from one delivery to the next while a run is open. With a window's length and the delivery's own, it is under a minute."""
+
+_AFTER_END_SECONDS = 5.0
+"""Shortest rest before the end of one more run is delivered."""
+
+
+class Delivering(Protocol):
+    """What delivers for the helper: ``timed_delivery.Deliveries``."""
+
+    def deliver(self, *, killed: bool = False) -> DeliveryResult:
+        """Deliver what the journal holds."""
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that all deliveries took so far."""
+
+    def end(self) -> None:
+        """End the process of deliveries, if one stays."""
+
 
 def follow(
     journal: Journal,
@@ -51,21 +80,21 @@ def follow(
     poll_seconds: float = 1.0,
     flush_seconds: float = 60.0,
     give_up_seconds: float | None = None,
-    send: Callable[[], DeliveryResult] | None = None,
+    deliveries: Delivering | None = None,
 ) -> bool:
     """Deliver until nothing is left that can be sent and no measured process lives. This is the helper.
 
-    Records that were measured with no tracking URI stay for ``deliver``, and so do days that the ledger refused. While processes
-    live, a run's view gets at most one step every ``flush_seconds``.
+    Records that were measured with no tracking URI stay for ``deliver``, and so do days that the ledger refused. While a user's
+    run is open its figures are at most a minute old, and its end is delivered within seconds.
 
     Args:
         journal: The journal.
         settings: ``delivery_seconds``; the others are handed on to the deliveries.
         poll_seconds: How often to look at the journal.
-        flush_seconds: Shortest time between two deliveries while a measured process lives.
+        flush_seconds: Shortest time between two deliveries while a measured process lives, and no run of a user is open.
         give_up_seconds: How long to begin deliveries to a store that does not answer once no measured process lives. The records
             stay, and the next helper sends them. ``None``: so long that the last one has ended after five minutes.
-        send: Delivers once; ``None``: in a process of its own.
+        deliveries: What delivers; ``None``: a process of its own.
 
     Returns:
         ``False``: another helper serves this home.
@@ -78,9 +107,9 @@ def follow(
         os.nice(_NICENESS)
     if give_up_seconds is None:
         give_up_seconds = max(_OUTLIVES_SECONDS - settings.delivery_seconds, 0.0)
-    helper = _Helper(
-        journal, send or (lambda: deliver_in_time(settings, by_hand=False)), poll_seconds, flush_seconds, give_up_seconds
-    )
+    deliveries = deliveries or Deliveries(settings)
+    open_seconds = max(_OPEN_SECONDS, min(2 * settings.flush_seconds, _OUTLIVES_SECONDS))  # longer than a window
+    helper = _Helper(journal, deliveries, poll_seconds, flush_seconds, give_up_seconds, open_seconds)
     served = False
     # A process that found the lock held has already written; check the journal once more after releasing it.
     while not served or helper.has_news():
@@ -88,7 +117,10 @@ def follow(
             if not free:
                 return served
             served = True
-            helper.run()
+            try:
+                helper.run()
+            finally:
+                deliveries.end()
     return True
 
 
@@ -98,17 +130,21 @@ class _Helper:
     def __init__(
         self,
         journal: Journal,
-        send: Callable[[], DeliveryResult],
+        deliveries: Delivering,
         poll_seconds: float,
         flush_seconds: float,
         give_up_seconds: float,
+        open_seconds: float,
     ) -> None:
         self._journal = journal
-        self._deliver = send
+        self._deliveries = deliveries
         self._poll_seconds = poll_seconds
         self._flush_seconds = flush_seconds
         self._give_up_seconds = give_up_seconds
+        self._open_seconds = open_seconds
         self._log = _Log()
+        self._debt = _Debt()
+        self._signs: dict[str, int] = {}
         self._sent_sizes: dict[str, int] = {}  # of the files, as the last delivery that did not fail read them
         self._live: set[str] = set()
         self._dead: dict[str, int] = {}  # file -> its size in bytes when its process was found dead
@@ -117,7 +153,11 @@ class _Helper:
     def _start_over(self) -> None:
         self._next_send = 0.0
         self._last_send = -math.inf
+        self._last_sent = -math.inf
         self._last_cpu_seconds = 0.0
+        self._open_until = -math.inf  # as long as no further window of a user's run is written
+        self._run_ended = False  # since the last delivery began
+        self._killed = False  # perhaps: a process ended while a user's run was open
         self._next_full_look = 0.0
         self._failures = 0  # deliveries in a row that failed
         self._waits = 0  # deliveries in a row that waited for a schema
@@ -144,7 +184,9 @@ class _Helper:
             sizes = self._look(whole=whole)
             if whole:
                 self._next_full_look = now + self._flush_seconds
+            writing = {process_of(name) for name in self._live}
             alive = self._any_alive(sizes)
+            self._look_for_runs(now, died=bool(writing - {process_of(name) for name in self._live}))
             self._unfinished |= alive
             due = self._has_grown(sizes) or self._failures or self._waits or self._cut_short or (self._unfinished and not alive)
             if not due and not alive:
@@ -152,8 +194,10 @@ class _Helper:
             if self._was_alive and not alive:
                 self._try_soon(now)
             self._was_alive = alive
-            if due and now >= self._next_send:
+            if due and now >= self._due_at(alive=alive):
                 self._send(alive=alive)
+            if time.monotonic() >= self._open_until:
+                self._deliveries.end()
             if self._gives_up(alive=alive):
                 break
             time.sleep(self._poll_seconds)
@@ -176,11 +220,39 @@ class _Helper:
         except EcoiaError as error:
             self._log.say(str(error))
 
+    def _look_for_runs(self, now: float, *, died: bool) -> None:
+        """Look for signs of users' runs.
+
+        Args:
+            now: The time.
+            died: Whether a measured process ended since the last look.
+        """
+        for sign in (run_signs.OPEN, run_signs.ENDED):
+            given = run_signs.seen(self._journal.home, sign)
+            if given != self._signs.get(sign, 0):
+                self._signs[sign] = given
+                self._open_until = now + self._open_seconds
+                self._run_ended |= sign == run_signs.ENDED
+        if died and now < self._open_until:
+            self._adopt()
+            self._run_ended = self._killed = True
+
+    def _due_at(self, *, alive: bool) -> float:
+        """Return when the next delivery may begin, if there is something to deliver."""
+        if not alive or self._failures or self._waits or self._cut_short:
+            return self._next_send
+        if self._run_ended:
+            return max(self._last_sent + _AFTER_END_SECONDS, self._debt.paid_at(_CREDIT_CPU_SECONDS))
+        if time.monotonic() < self._open_until:
+            return max(self._last_send + _FRESH_SECONDS, self._debt.paid_at(_CREDIT_CPU_SECONDS))
+        return self._next_send
+
     def _send(self, *, alive: bool) -> None:
         self._last_send = time.monotonic()
-        cpu_seconds = _children_cpu_seconds()
+        killed, self._killed, self._run_ended = self._killed, False, False
+        cpu_seconds = self._deliveries.cpu_seconds()
         try:
-            result = self._deliver()
+            result = self._deliveries.deliver(killed=killed)
         except EcoiaError as error:
             result = DeliveryResult(0, 0, problems=(str(error),), failed=True, final=not alive)
         for message in (*result.conflicts, *result.problems):
@@ -188,6 +260,7 @@ class _Helper:
         self._failures = self._failures + 1 if result.failed else 0
         self._waits = self._waits + 1 if result.waiting else 0
         self._cut_short = result.cut_short
+        self._killed |= killed and result.failed
         if not result.failed:
             self._sent_sizes.update(result.sizes)
             self._unfinished &= not result.final
@@ -199,8 +272,12 @@ class _Helper:
             rest_seconds = min(_WAITING_SECONDS * 2.0 ** (self._waits - 1), _LONGEST_WAITING_SECONDS)
         else:
             rest_seconds = 0.0 if result.cut_short or (result.final and not alive) else self._flush_seconds
-        cpu_seconds = self._last_cpu_seconds = _children_cpu_seconds() - cpu_seconds
-        self._next_send = time.monotonic() + max(rest_seconds, cpu_seconds * _REST_PER_CPU_SECOND if alive else 0.0)
+        self._last_cpu_seconds = self._deliveries.cpu_seconds() - cpu_seconds
+        self._last_sent = time.monotonic()
+        self._next_send = self._last_sent + rest_seconds
+        if alive:
+            self._debt.add(self._last_cpu_seconds)
+            self._next_send = max(self._next_send, self._debt.paid_at(0.0))
 
     def _gives_up(self, *, alive: bool) -> bool:
         """Return whether stores have not answered for ``give_up_seconds`` since the last measured process ended."""
@@ -242,6 +319,25 @@ class _Helper:
         return bool(self._live)
 
 
+class _Debt:
+    """Processor time that deliveries took while measured processes live. Each second pays a fiftieth of a second back."""
+
+    def __init__(self) -> None:
+        self._cpu_seconds = 0.0
+        self._since = -math.inf
+
+    def add(self, cpu_seconds: float) -> None:
+        """Add what a delivery took that ended now."""
+        now = time.monotonic()
+        paid = (now - self._since) / _REST_PER_CPU_SECOND
+        self._cpu_seconds = max(self._cpu_seconds - paid, 0.0) + cpu_seconds
+        self._since = now
+
+    def paid_at(self, credit_cpu_seconds: float) -> float:
+        """Return when no more than a credit is left of it."""
+        return self._since + max(self._cpu_seconds - credit_cpu_seconds, 0.0) * _REST_PER_CPU_SECOND
+
+
 class _Log:
     """Messages of the helper on standard output. One that comes again is counted, and said again at growing numbers."""
 
@@ -269,12 +365,6 @@ class _Log:
         self._said[message] = count
         times = f" ({count} times so far)" if count > 1 else ""
         print(f"{utc_datetime(time.time_ns()):%Y-%m-%dT%H:%M:%SZ} {message}{times}", flush=True)
-
-
-def _children_cpu_seconds() -> float:
-    """Return the processor time of the processes that this one started and that have ended, in seconds."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def main() -> None:

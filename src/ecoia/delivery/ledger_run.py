@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ecoia import semconv
@@ -50,7 +51,7 @@ class LedgerRun(NamedTuple):
             instance=tags.get(semconv.TAG_INSTANCE, ""),
             day=tags.get(semconv.TAG_DAY, ""),
             digests=frozenset(filter(None, (tags.get(semconv.TAG_DIGEST), tags.get(semconv.TAG_NEXT_DIGEST)))),
-            microjoules=_energy(run.data.metrics.get(semconv.ENERGY.name)),
+            microjoules=_energy(run.data.metrics),
             short_microjoules=int(short) if (short := tags.get(semconv.TAG_SHORT, "")).isdecimal() and len(short) < 20 else 0,
         )
 
@@ -69,5 +70,9 @@ class LedgerRun(NamedTuple):
         return LedgerGap(self.day, self.instance, reason, self.run_id, self.microjoules, why=(why,) if why else ())
 
 
-def _energy(kwh: float | None) -> int | None:
-    return microjoules_from_kwh(kwh) if kwh is not None and math.isfinite(kwh) and 0 <= kwh < 1e12 else None
+def _energy(metrics: Mapping[str, float]) -> int | None:
+    for name in (semconv.LEDGER_ENERGY.name, semconv.RETIRED_ENERGY):  # a day of ecoia 0.1.0 has the second
+        kwh = metrics.get(name, math.nan)
+        if math.isfinite(kwh) and 0 <= kwh < 1e12:
+            return microjoules_from_kwh(kwh)
+    return None

@@ -15,12 +15,15 @@ from ecoia.delivery.ledger_cache import LedgerCache
 from ecoia.delivery.ledger_reader import energy_of, read_day, read_days
 from ecoia.delivery.ledger_run import LedgerRun
 from ecoia.delivery.mlflow_store import MlflowStore, at_step
+from ecoia.delivery.notes import LEDGER_NOTE, ledger_day_note
 from ecoia.delivery.tags_and_metrics import (
     digest_tag,
-    energy_metrics,
     ledger_content_tags,
     ledger_day_tags,
+    ledger_experiment_tags,
+    ledger_metrics,
     next_digest_tag,
+    note_tags,
     short_tag,
     superseded_tags,
 )
@@ -57,6 +60,7 @@ class MlflowLedger:
         self._verified = verified
         self.gaps: tuple[LedgerGap, ...] = ()
         self.problems: list[str] = []
+        self._described = False
 
     def read_rows(self, start_utc_ns: int, end_utc_ns: int) -> list[Row]:
         """Read the rows whose half-hour starts in ``[start_utc_ns, end_utc_ns)``, of every instance.
@@ -116,7 +120,7 @@ class MlflowLedger:
             raise DeliveryError(f"instance '{instance}' cannot name a ledger run: use [a-z0-9._-] (setting 'instance')")
         conflicts: dict[str, InstanceConflictError] = {}
         with self._store.reaching():
-            experiment = self._store.make_experiment(semconv.LEDGER_EXPERIMENT)
+            experiment = self._make_experiment()
             runs_by_day = self._runs_by_day(experiment, instance, min(days), max(days))
             for day, rows in sorted(days.items()):
                 runs = runs_by_day.get(day, [])
@@ -137,6 +141,14 @@ class MlflowLedger:
                     experiment, ledger_day_tags(instance, day, home_id, place), rows, own, records, replaced, elsewhere
                 )
         return conflicts
+
+    def _make_experiment(self) -> str:
+        tags = ledger_experiment_tags()
+        experiment = self._store.make_experiment(semconv.LEDGER_EXPERIMENT, {**tags, **note_tags(LEDGER_NOTE)})
+        if not self._described:
+            self._described = True
+            self._store.describe_experiment(experiment, tags, LEDGER_NOTE)
+        return experiment
 
     def _runs_by_day(self, experiment: str, instance: str, first_day: str, last_day: str) -> dict[str, list[Any]]:
         """Return an instance's ledger runs by day, each day's in the order of their start time and id."""
@@ -175,11 +187,12 @@ class MlflowLedger:
             announced = {**next_digest_tag(content), **(digest_tag(present) if present else {})}
             self._store.log(run.info.run_id, [], announced)
         else:
+            whose = tags[semconv.TAG_INSTANCE], tags[semconv.TAG_DAY]
             run = self._store.client.create_run(
                 experiment,
                 start_time=_start_ms(tags[semconv.TAG_DAY]),
-                tags={**tags, **next_digest_tag(content)},
-                run_name=f"{tags[semconv.TAG_INSTANCE]} {tags[semconv.TAG_DAY]}",
+                tags={**tags, **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
+                run_name=f"ledger of {whose[0]}, {whose[1]}",
             )
         self._write_day(run, {**tags, **short}, merged)
         for duplicate in runs[1:]:
@@ -191,7 +204,7 @@ class MlflowLedger:
         return bool(
             said.get(semconv.TAG_DIGEST) == digest(rows)
             and all(said.get(name) == value for name, value in tags.items())
-            and all(math.isclose(metrics.get(name, math.nan), value) for name, value in energy_metrics(rows).items())
+            and all(math.isclose(metrics.get(name, math.nan), value) for name, value in ledger_metrics(rows).items())
         )
 
     def _reads_back(self, run: Any) -> bool:
@@ -258,7 +271,7 @@ class MlflowLedger:
         store, run_id = self._store, run.info.run_id
         self._upload(run, encode_day(rows))
         cleared = short_tag(0) if semconv.TAG_SHORT in run.data.tags else {}
-        store.log(run_id, at_step(energy_metrics(rows), 0), {**cleared, **tags, **ledger_content_tags(rows)})
+        store.log(run_id, at_step(ledger_metrics(rows), 0), {**cleared, **tags, **ledger_content_tags(rows)})
         end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
         store.client.set_terminated(run_id, status="FINISHED", end_time=end_ms)
         store.log(run_id, [], digest_tag(digest(rows)))

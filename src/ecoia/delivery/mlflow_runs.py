@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ecoia import semconv
-from ecoia.delivery.mlflow_store import NOT_THERE, MlflowStore, Point, at_step
+from ecoia.delivery.logged_models import LoggedModels
+from ecoia.delivery.mlflow_store import MlflowStore, Point, storable
+from ecoia.delivery.notes import service_note
+from ecoia.delivery.retired_names import retire_names
 from ecoia.delivery.run_views import View
-from ecoia.delivery.tags_and_metrics import made_by_ecoia_tags, share_tag, step_tag
+from ecoia.delivery.tags_and_metrics import artifacts_tag, made_by_ecoia_tags, note_change, note_tags, view_experiment_tags
+from ecoia.errors import DeliveryError
 
 TABLE_ARTIFACT = "ecoia/breakdown.json"
 PAGE_ARTIFACT = "ecoia/impact.html"
 
 _PARENT = "mlflow.parentRunId"
 _LOGGED_ARTIFACTS = "mlflow.loggedArtifacts"
+_RUNS_AT_ONCE = 100
+_REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
+
+
+class RunRefusedError(DeliveryError):
+    """A store answers, and does not let this account write to a run."""
 
 
 class MlflowRuns:
@@ -29,44 +40,110 @@ class MlflowRuns:
 
     def __init__(self, store: MlflowStore) -> None:
         self._store = store
-        self._roots: dict[str, str | None] = {}
-        self._models: dict[str, str | None] = {}
+        self._models = LoggedModels(store)
+        self._described: set[str] = set()
 
-    def root_run(self, run_id: str) -> str | None:
-        """Return the top run above a run, which may be the run itself; ``None`` if this store does not have the run.
+    def find(self, run_id: str) -> Any:
+        """Return a run, also a deleted one; None if this store does not have it.
+
+        Raises:
+            RunRefusedError: this account may not read it.
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching(), _refusals(run_id):
+            return self._store.get_run(run_id)
+
+    def parent_of(self, run_id: str) -> str | None:
+        """Return the run above a run, empty for none; None if this store does not have the run.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        run = self.find(run_id)
+        return None if run is None else str(run.data.tags.get(_PARENT, ""))
+
+    def find_all(self, run_ids: Collection[str], experiment_id: str) -> dict[str, Any]:
+        """Return runs by id, as far as the store has them. Those of one experiment cost one request a hundred.
+
+        Args:
+            run_ids: Ids of the runs.
+            experiment_id: The experiment that most of them are in.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        wanted, found = sorted(run_ids), {}
+        with self._store.reaching():
+            if len(wanted) > 1:
+                for first in range(0, len(wanted), _RUNS_AT_ONCE):
+                    listed = ", ".join(f"'{run_id}'" for run_id in wanted[first : first + _RUNS_AT_ONCE] if _is_safe(run_id))
+                    for run in self._store.each(experiment_id, f"attributes.run_id IN ({listed})", deleted=True):
+                        found[str(run.info.run_id)] = run
+            for run_id in wanted:
+                run = found.get(run_id) or self._store.get_run(run_id)
+                if run is not None:
+                    found[run_id] = run
+        return found
+
+    def below(self, run: Any) -> list[Any]:
+        """Return the runs right below a run, in its experiment.
 
         Raises:
             DeliveryError: the store cannot be reached.
         """
         with self._store.reaching():
-            if run_id not in self._roots:
-                self._roots[run_id] = self._find_root(run_id)
-            return self._roots[run_id]
+            return self._store.search(run.info.experiment_id, f"tags.`{_PARENT}` = '{run.info.run_id}'")
 
-    def _find_root(self, run_id: str) -> str | None:
-        found, current, seen = None, run_id, set()
-        while current and current not in seen:
-            seen.add(current)
-            run = self._store.get_run(current)
-            if run is None:
-                break
-            found, current = current, run.data.tags.get(_PARENT, "")
-        return found
+    def text_of(self, run: Any, artifact: str, most_bytes: int) -> str | None:
+        """Return the text of an artifact of a run; None where it cannot be read, for whatever reason."""
+        try:
+            return self._store.read_artifact(run.info.run_id, run.info.artifact_uri, artifact, most_bytes).decode()
+        except Exception:  # noqa: BLE001 - an error of MLflow or of a storage client: a share is missing, no figure is wrong
+            return None
+
+    def of_group(self, group: str) -> list[str]:
+        """Return the ids of the users' runs that a member of a group began, on whatever host.
+
+        Args:
+            group: Id of the group (``linked_runs.group_of``).
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching():
+            return [str(run.info.run_id) for run in self._store.search_everywhere(f"tags.`{semconv.TAG_GROUP}` LIKE '%{group}%'")]
+
+    def retire_own(self, run_id: str, services: Collection[str]) -> None:
+        """Delete ecoia's own runs for a session or group whose rows are shown with a user's run now. The ledger keeps its rows.
+
+        Args:
+            run_id: Id of the session or group's member.
+            services: Services of its rows.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        with self._store.reaching():
+            for service in services:
+                with contextlib.suppress(DeliveryError):  # its experiment was deleted, and the run with it
+                    experiment = self._store.find_experiment(semconv.VIEW_EXPERIMENT_PREFIX + service)
+                    for run in self._store.search(experiment, f"tags.`{semconv.TAG_RUN}` = '{run_id}'") if experiment else ():
+                        self._store.client.delete_run(run.info.run_id)
 
     def own_run(self, service: str, name: str, start_utc_ns: int, identity: Mapping[str, str]) -> str:
         """Return the id of ecoia's own run with these tags in the service's experiment, and create it if it is missing.
 
         Args:
             service: Id of the service; its experiment is ``ecoia/<service>``.
-            name: Name of a new run.
-            start_utc_ns: Start of a new run.
+            name: Name of a run that is created.
+            start_utc_ns: When it starts.
             identity: Tags that tell the run from others.
 
         Raises:
             DeliveryError: the store cannot be reached.
         """
         with self._store.reaching():
-            experiment = self._store.make_experiment(semconv.VIEW_EXPERIMENT_PREFIX + service)
+            experiment = self._experiment_of(service)
             tags = {**made_by_ecoia_tags(), **identity}
             conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items() if _is_safe(value)]
             for run in self._store.search(experiment, *conditions):
@@ -76,123 +153,139 @@ class MlflowRuns:
             run = self._store.client.create_run(experiment, start_time=start_ms, tags=tags, run_name=name)
             return str(run.info.run_id)
 
-    def write_view(self, run_id: str, view: View) -> bool:
-        """Make a run's metrics, tags and artifacts match a view. Metrics and tags are written only where they differ.
+    def _experiment_of(self, service: str) -> str:
+        tags, note = view_experiment_tags(service), service_note(service)
+        experiment = self._store.make_experiment(semconv.VIEW_EXPERIMENT_PREFIX + service, {**tags, **note_tags(note)})
+        if experiment not in self._described:
+            self._described.add(experiment)
+            self._store.describe_experiment(experiment, tags, note)
+        return experiment
+
+    def write_view(self, run_id: str, view: View, run: Any = None) -> bool:
+        """Make a run's metrics, tags and artifacts match a view. Only what differs is written.
+
+        Args:
+            run_id: The run.
+            view: The view.
+            run: The run as it was read just now; None: it is read here.
 
         Returns:
             ``False``: the run was deleted or is not there, so nothing was written. The ledger has its figures all the same.
 
         Raises:
+            RunRefusedError: this account may not write to the run.
             DeliveryError: the store cannot be reached.
         """
         with self._store.reaching():
-            run = self._store.get_run(run_id)
-            if not _is_active(run):
+            run = self._store.get_run(run_id) if run is None else run
+            if not is_active(run):
                 return False
-            self._write_totals(run, view)
-            self._write_hours(run_id, view.hourly)
-            if view.page is not None:
-                self._store.client.log_text(run_id, view.page, PAGE_ARTIFACT)
-            if view.table is not None:
-                self._write_table(run, view.table)
-            self._link_models(run, view.models)
-            self._set_status(run, view.status)
+            try:
+                with _refusals(run_id):
+                    self._write(run, view)
+            except RunRefusedError:
+                raise
+            except Exception:
+                if is_active(self._store.get_run(run_id)):
+                    raise
+                return False  # it was deleted meanwhile
             return True
 
-    def mark_share(self, run_id: str, root: str) -> None:
-        """Tag a child run whose energy is in its root run's figures, so that nobody adds the two.
-
-        Raises:
-            DeliveryError: the store cannot be reached.
-        """
-        with self._store.reaching():
-            run = self._store.get_run(run_id)
-            if _is_active(run) and run.data.tags.get(semconv.TAG_SHARE_OF) != root:
-                self._store.log(run_id, [], share_tag(root))
-
-    def _write_totals(self, run: Any, view: View) -> None:
-        tags = {name: value for name, value in view.tags.items() if run.data.tags.get(name) != value}
-        metrics = {name: value for name, value in view.metrics.items() if run.data.metrics.get(name) != value}
-        step = 0
-        if metrics:
-            # MLflow shows the value of the highest step, so a correction downwards needs a higher step than the last one.
-            step = max(view.step, int(run.data.tags.get(semconv.TAG_STEP, "-1")) + 1)
-            tags |= step_tag(step)
-        self._store.log(run.info.run_id, at_step(metrics, step), tags)
-
-    def _write_hours(self, run_id: str, hourly: Mapping[str, Mapping[int, float]]) -> None:
-        """Write hourly totals where they differ from the latest value at that hour's step."""
-        points = []
-        for metric, hours in hourly.items():
-            latest: dict[int, tuple[int, float]] = {}
-            for point in self._store.client.get_metric_history(run_id, metric):
-                latest[point.step] = max(latest.get(point.step, (-1, 0.0)), (point.timestamp, point.value))
-            points += [
-                Point(metric, value, hour) for hour, value in hours.items() if hour not in latest or latest[hour][1] != value
-            ]
-        self._store.log(run_id, points, {})
-
-    def _write_table(self, run: Any, table: str) -> None:
-        """Write a table as MLflow's own ``log_table`` keeps it. That one appends, so a second call would double the rows."""
+    def _write(self, run: Any, view: View) -> None:
         run_id = run.info.run_id
-        self._store.client.log_text(run_id, table, TABLE_ARTIFACT)
+        retire_names(self._store, run, semconv.RETIRED_OF_VIEWS, retired_too=_units_of_user(run))
+        tags = dict(view.tags) | ({} if view.note is None else note_change(run.data.tags, view.note))
+        points = self._points(run, view)
+        artifacts = artifacts_tag(view.page or "", view.table or "") if view.page is not None else {}
+        if view.page is not None and view.table is not None and not artifacts.items() <= run.data.tags.items():
+            self._store.client.log_text(run_id, view.page, PAGE_ARTIFACT)
+            tags |= self._write_table(run, view.table) | artifacts
+        changed = {name: value for name, value in tags.items() if run.data.tags.get(name) != storable(value)}
+        self._store.log(run_id, points, changed)
+        for name in {semconv.TAG_OUTCOME, semconv.TAG_FACTOR, semconv.TAG_CO2E_RANGE} - tags.keys() & run.data.tags.keys():
+            self._store.client.delete_tag(run_id, name)  # a run that goes on again, say
+        self._models.show_energy(run, view.metrics)
+        self._models.link(run, view.models)
+        self._set_status(run, view)
+
+    def _points(self, run: Any, view: View) -> list[Point]:
+        """Return the totals, and the totals by hour, that differ from what the run shows.
+
+        Totals stand at step 0, where MLflow draws them as bars, one a run. Of two values at a step it shows the later, so a
+        correction is later than what it corrects, whatever the clock says.
+        """
+        points = []
+        for name, value in view.metrics.items():
+            known = run.data.metrics.get(name)
+            if known is None:
+                points.append(Point(name, value, 0))
+            elif not math.isclose(known, value, rel_tol=1e-12):
+                last = max(self._history(run, name), key=lambda point: (point.step, point.timestamp))
+                points.append(Point(name, value, last.step, last.timestamp + 1))
+        for name, hours in view.hourly.items():
+            latest: dict[int, Any] = {}
+            for point in self._history(run, name) if name in run.data.metrics else ():
+                latest[point.step] = max(latest.get(point.step, point), point, key=lambda each: each.timestamp)
+            for hour, value in hours.items():
+                if hour not in latest or not math.isclose(latest[hour].value, value, rel_tol=1e-12):
+                    points.append(Point(name, value, hour, latest[hour].timestamp + 1 if hour in latest else 0))
+        return points
+
+    def _history(self, run: Any, metric: str) -> list[Any]:
+        return list(self._store.client.get_metric_history(run.info.run_id, metric))
+
+    def _write_table(self, run: Any, table: str) -> dict[str, str]:
+        """Write a table as MLflow's own ``log_table`` keeps it. That one appends, so a second call would double the rows.
+
+        Returns:
+            The tag by which MLflow knows it.
+        """
+        self._store.client.log_text(run.info.run_id, table, TABLE_ARTIFACT)
         known = json.loads(run.data.tags.get(_LOGGED_ARTIFACTS, "[]"))
         entry = {"path": TABLE_ARTIFACT, "type": "table"}
-        if entry not in known:
-            self._store.client.set_tag(run_id, _LOGGED_ARTIFACTS, json.dumps([*known, entry]))
+        return {} if entry in known else {_LOGGED_ARTIFACTS: json.dumps([*known, entry])}
 
-    def _set_status(self, run: Any, status: str | None) -> None:
-        if status is None or run.info.status == status:
+    def _set_status(self, run: Any, view: View) -> None:
+        """Mark a run of ecoia's own as it stands: it ended where its rows end."""
+        if view.status is None:
             return
-        if status == "RUNNING":  # a service that was stopped and runs again
-            self._store.client.update_run(run.info.run_id, status=status)
-        else:
-            self._store.client.set_terminated(run.info.run_id, status=status)
-
-    def _link_models(self, run: Any, models: Sequence[str]) -> None:
-        """Link a run and the models that served, with MLflow's own link, as far as this store has the models.
-
-        The link is optional: if a store refuses it, no figure is lost. MLflow 2 has no logged models.
-        """
-        from mlflow.exceptions import MlflowException
-
-        if not hasattr(self._store.client, "get_logged_model"):
+        if view.status == "RUNNING":  # also a service that was stopped and runs again
+            if run.info.status != "RUNNING":
+                self._store.client.update_run(run.info.run_id, status=view.status)
             return
-        from mlflow.entities import LoggedModelInput
-
-        with contextlib.suppress(MlflowException):
-            known = {model.model_id for model in run.inputs.model_inputs}
-            new = {model_id for uri in models if (model_id := self._model_id(uri)) is not None} - known
-            if new:
-                inputs = [LoggedModelInput(model_id) for model_id in sorted(new)]
-                self._store.client.log_inputs(run.info.run_id, models=inputs)
-
-    def _model_id(self, uri: str) -> str | None:
-        """Return the logged model of ``models:/<id>`` or ``models:/<name>/<version>``; ``None`` if this store has none."""
-        from mlflow.exceptions import MlflowException
-
-        if uri not in self._models:
-            name, _, version = uri.removeprefix("models:/").rpartition("/")
-            found = None
-            try:
-                if uri.startswith("models:/"):
-                    # A registered version names its source, which is models:/<id> if it is a logged model.
-                    model_id = _id_in(self._store.client.get_model_version(name, version).source) if name else version
-                    found = self._store.client.get_logged_model(model_id).model_id if model_id else None
-            except MlflowException as error:
-                if error.error_code not in NOT_THERE:
-                    raise
-            self._models[uri] = found
-        return self._models[uri]
+        end_ms = None if view.end_utc_ns is None else -(-view.end_utc_ns // 1_000_000)
+        if run.info.status != view.status or (end_ms is not None and run.info.end_time != end_ms):
+            self._store.client.set_terminated(run.info.run_id, status=view.status, end_time=end_ms)
 
 
-def _is_active(run: Any) -> bool:
+@contextlib.contextmanager
+def _refusals(run_id: str) -> Iterator[None]:
+    """Tell a refusal to write to one run from a store that cannot be used.
+
+    Raises:
+        RunRefusedError: this account may not write to the run.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in _REFUSED:
+            raise
+        raise RunRefusedError(
+            f"run {run_id}: this account may not write to it, so its figures are in the ledger only. Give the account of "
+            "MLFLOW_TRACKING_USERNAME the permission to edit its experiment"
+        ) from error
+
+
+def is_active(run: Any) -> bool:
+    """Return whether a run is there and not deleted."""
     return run is not None and run.info.lifecycle_stage == "active"
 
 
-def _id_in(source: str | None) -> str | None:
-    scheme, _, model_id = (source or "").rpartition("/")
-    return model_id if scheme == "models:" else None
+def _units_of_user(run: Any) -> tuple[str, ...]:
+    """Return the metric of units where it is a name of before: on every run but ecoia's own day of a service."""
+    return () if semconv.TAG_DAY in run.data.tags else (semconv.UNITS.name,)
 
 
 def _is_safe(value: str) -> bool:

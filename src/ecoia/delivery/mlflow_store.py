@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ecoia import semconv
+from ecoia.delivery.tags_and_metrics import note_change
 from ecoia.errors import DeliveryError, EcoiaError, MissingExtraError
 from ecoia.keeping.destinations import public_text, public_uri, sqlite_file
 
@@ -41,17 +43,28 @@ NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's error codes for a run or model that a store does not have."""
 
 _PAGE_RUNS = 250  # a larger page of a loaded server takes longer than a request may
+_POINTS_AT_ONCE = 500  # a batch of MLflow holds 1000
 _TAG_MAX_CHARACTERS = 5000  # MLflow cuts silently at 8000
 _ABSENT = re.compile(r"\b404\b|No such (?:artifact|file)|NoSuchKey|Not ?Found", re.IGNORECASE)
 _METRIC_NAME = re.compile(r"[/\w.\- :]{1,250}")
 
 
 class Point(NamedTuple):
-    """One value of a metric at a step."""
+    """One value of a metric at a step.
+
+    Attributes:
+        metric: Its name.
+        value: Its value.
+        step: Its step.
+        not_before_ms: The least timestamp that it may have: of two values at one step, MLflow shows the one with the later.
+        model_id: The logged model that shows it beside the run; None: no model.
+    """
 
     metric: str
     value: float
     step: int
+    not_before_ms: int = 0
+    model_id: str | None = None
 
 
 def keep_telemetry_off() -> None:
@@ -193,8 +206,8 @@ class MlflowStore:
             self._experiments[name] = experiment.experiment_id
         return self._experiments[name]
 
-    def make_experiment(self, name: str) -> str:
-        """Return the id of an experiment, and create it if it is missing.
+    def make_experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        """Return the id of an experiment, and create it with these tags if it is missing.
 
         Raises:
             DeliveryError: the experiment was deleted.
@@ -202,7 +215,7 @@ class MlflowStore:
         found = self.find_experiment(name)
         if found is None:
             try:
-                self.client.create_experiment(name, artifact_location=self._artifact_location(name))
+                self.client.create_experiment(name, artifact_location=self._artifact_location(name), tags=dict(tags))
             except Exception:
                 if self.client.get_experiment_by_name(name) is None:
                     raise  # otherwise another instance was first, and its experiment will do
@@ -210,6 +223,20 @@ class MlflowStore:
         if found is None:
             raise DeliveryError(f"experiment '{name}' was created and cannot be found: check the store")
         return found
+
+    def describe_experiment(self, experiment_id: str, tags: Mapping[str, str], note: str | None) -> None:
+        """Give an experiment tags and a description, where they differ and the description is not its owner's.
+
+        Nothing depends on them, so a store that refuses them is not asked again.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with contextlib.suppress(MlflowException):
+            present = self.client.get_experiment(experiment_id).tags
+            wanted = {**tags, **(note_change(present, note) if note is not None else {})}
+            for name, value in wanted.items():
+                if present.get(name) != storable(value):
+                    self.client.set_experiment_tag(experiment_id, name, storable(value))
 
     def _artifact_location(self, experiment: str) -> str | None:
         """Place artifacts beside a local database. MLflow's default is the current folder, and the helper's is arbitrary."""
@@ -251,6 +278,20 @@ class MlflowStore:
             token = page.token
             if not token:
                 return
+
+    def search_everywhere(self, condition: str) -> list[Any]:
+        """Return the runs of all experiments that meet a condition in MLflow's filter language, except those that ecoia made."""
+        found: dict[str, Any] = {}
+        token = None
+        while True:
+            page = self.client.search_experiments(max_results=_PAGE_RUNS, page_token=token)
+            if len(page):
+                for run in self.client.search_runs([each.experiment_id for each in page], filter_string=condition):
+                    if semconv.TAG_KIND not in run.data.tags:
+                        found[run.info.run_id] = run
+            token = page.token
+            if not token:
+                return [found[run_id] for run_id in sorted(found)]
 
     def keeps_artifacts_here(self, artifact_uri: str) -> bool:
         """Return whether a server has its clients write artifacts to their own disks, so that others may not reach them."""
@@ -308,19 +349,53 @@ class MlflowStore:
         Raises:
             DeliveryError: MLflow would keep a metric wrongly: its value is not finite, or its name is too long or illegal.
         """
+        for point in points:
+            if not math.isfinite(point.value) or _METRIC_NAME.fullmatch(point.metric) is None:
+                raise DeliveryError(f"metric '{point.metric}' = {point.value!r} would be kept wrongly by MLflow: refused")
+        self._log(run_id, points, tags)
+
+    def retire(self, run_id: str, points: Sequence[Point], tags: Sequence[str]) -> None:
+        """Take metrics and tags off a run as far as MLflow can: a metric gets no number as its last value, its history stays.
+
+        Args:
+            run_id: The run.
+            points: A point of each metric, at its highest step.
+            tags: Names of tags.
+        """
+        self._log(run_id, [point._replace(value=math.nan) for point in points], {})
+        for name in tags:
+            self.client.delete_tag(run_id, name)
+
+    def _log(self, run_id: str, points: Sequence[Point], tags: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, RunTag
 
-        for name, value, _ in points:
-            if not math.isfinite(value) or _METRIC_NAME.fullmatch(name) is None:
-                raise DeliveryError(f"metric '{name}' = {value!r} would be kept wrongly by MLflow: refused")
-        if points or tags:
-            now_ms = time.time_ns() // 1_000_000
-            self.client.log_batch(
-                run_id,
-                metrics=[Metric(name, float(value), now_ms, step) for name, value, step in points],
-                tags=[RunTag(name, value.replace("\0", "")[:_TAG_MAX_CHARACTERS]) for name, value in tags.items()],
-                synchronous=True,
-            )
+        now_ms = time.time_ns() // 1_000_000
+        kept = [RunTag(name, storable(value)) for name, value in tags.items()]
+        for first in range(0, max(len(points), 1), _POINTS_AT_ONCE):
+            some = points[first : first + _POINTS_AT_ONCE]
+            metrics = [
+                Metric(
+                    p.metric,
+                    float(p.value),
+                    max(now_ms, p.not_before_ms),
+                    p.step,
+                    **({"model_id": p.model_id} if p.model_id else {}),
+                )
+                for p in some
+            ]
+            if metrics or kept:
+                self.client.log_batch(run_id, metrics=metrics, tags=kept, synchronous=True)
+            kept = []
+
+
+def storable(text: str) -> str:
+    """Return a text as MLflow can keep it in a tag: cut, without what a database refuses.
+
+    Example:
+        >>> storable("a\\0b\\ud800")
+        'ab?'
+    """
+    return text.replace("\0", "")[:_TAG_MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
 
 
 def _what_is_wrong(uri: str, error: Exception) -> str:

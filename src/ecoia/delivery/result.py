@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-Tell = Callable[[str, str], None]
+Tell = Callable[[str, Any], None]
 """Receives the progress of a delivery: what it is about (one of the constants below), and a text for people."""
 
-READING, STORE, STEP, HTTP, SENT, FAILED = "reading", "store", "step", "http", "sent", "failed"
+READING, STORE, STEP, HTTP, SENT, FAILED, CPU = "reading", "store", "step", "http", "sent", "failed", "cpu"
 """What progress is about: the journal is read; a store is turned to; a step begins there; what its server does; how many
-records are in its ledger now that were not before; why it cannot be used."""
+records are in its ledger now that were not before; why it cannot be used; processor time of the process so far, in seconds."""
 
 
-def tell_nobody(about: str, text: str) -> None:
+def tell_nobody(about: str, text: Any) -> None:
     """Ignore the progress of a delivery."""
 
 

@@ -1,4 +1,4 @@
-"""The view that one MLflow run shows: totals of some ledger rows, and a table and a page of them.
+"""The view that one MLflow run shows: totals of some ledger rows, a description, and a table and a page of them.
 
 Views are for people. They are never read back: the ledger is the account. The functions depend on their arguments only, so
 showing the same rows again gives the same view. CO2e is in a view only where a zone and a factor are known.
@@ -6,15 +6,30 @@ showing the same rows again gives the same view. CO2e is in a view only where a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ecoia.delivery.tags_and_metrics import day_metrics, day_tags, hourly_metrics, model_versions, run_metrics, run_tags
-from ecoia.delivery.view_page import DAY_COLUMNS, RUN_COLUMNS, breakdown, page, table
-from ecoia.impact.assessment import assess
+from ecoia.delivery.breakdown import Facts, day_lines, run_lines, table
+from ecoia.delivery.notes import run_note
+from ecoia.delivery.tags_and_metrics import (
+    active_rows,
+    day_metrics,
+    day_tags,
+    energy_by_component,
+    factor_tag,
+    hourly_metrics,
+    methods_by_component,
+    model_versions,
+    run_metrics,
+    run_tags,
+    seconds_of,
+    shows_co2e,
+)
+from ecoia.delivery.view_page import page
+from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.records import Row
-from ecoia.units import NANOSECONDS_PER_SECOND
+from ecoia.run_line import RunFigures
 
 
 @dataclass(frozen=True)
@@ -24,57 +39,66 @@ class View:
     Attributes:
         metrics: Totals by metric name.
         tags: Texts by tag name.
-        step: Seconds from the start of the run or day to the end of the rows; grows as the totals do.
         hourly: By metric name, the total of each hour of the day (0 to 23).
         models: MLflow's URIs of the models that served (``models:/...``).
-        page: The page that shows the table, HTML; ``None``: the run goes on, so there is none yet.
-        table: The table, in the JSON of MLflow's ``log_table``; ``None`` where ``page`` is.
-        status: How to mark a run of ecoia's own: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``. ``None`` on a user's run,
+        note: The run's description, Markdown; None: none is written.
+        page: The page that shows the table, HTML; None: the run goes on, so there is none yet.
+        table: The table, in the JSON of MLflow's ``log_table``; None where ``page`` is.
+        status: How to mark a run of ecoia's own: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``. None on a user's run,
             whose status is not ours.
+        end_utc_ns: When a run of ecoia's own ended: where its rows end.
     """
 
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    step: int
     hourly: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     models: Sequence[str] = ()
+    note: str | None = None
     page: str | None = None
     table: str | None = None
     status: str | None = None
+    end_utc_ns: int | None = None
 
 
 def build_view(
     rows: Sequence[Row],
-    outcomes: Iterable[str],
+    outcome: str | None,
     *,
     known: AssessmentParameters,
-    complete: bool = False,
+    facts: Facts | None = None,
     status: str | None = None,
 ) -> View:
-    """Build the view of a training run.
+    """Build the view of a run.
 
     Args:
         rows: Its rows of kind ``span``; at least one.
-        outcomes: How it ended, as far as known.
+        outcome: How it ended, as far as known.
         known: Parameters that CO2e is computed with.
-        complete: Whether to add the table and the page.
+        facts: What MLflow knows of the run, once it ended: with it, the view has a description, a table and a page.
         status: How to mark a run of ecoia's own.
 
     Example::
 
-        view = build_view(rows, ["ok"], known=AssessmentParameters(default_factors(), zone="FRA"))
-        view.metrics["ecoia/energy_kwh"]  # 0.002
+        view = build_view(rows, "ok", known=AssessmentParameters(default_factors(), zone="FRA"))
+        view.metrics["ecoia/energy_wh"]  # 2.0
     """
     impact = assess(rows, known)
-    tags = run_tags(rows, outcomes, impact)
-    lines = breakdown(rows, ("service", "phase"), known) if complete else []
+    tags = run_tags(rows, outcome, impact)
+    note = shown = kept = None
+    if facts is not None:
+        lines = run_lines(rows, known, outcome, facts)
+        figures = figures_of(rows, impact, facts.seconds)
+        factor = "".join(factor_tag(rows, impact).values())
+        note = run_note(figures, lines, facts, outcome, factor)
+        shown, kept = page(lines, figures, factor), table(lines)
     return View(
         metrics=run_metrics(rows, impact),
         tags=tags,
-        step=_seconds_until_end(rows, min(row["start_utc_ns"] for row in rows)),
-        page=page(lines, RUN_COLUMNS, tags) if lines else None,
-        table=table(lines, RUN_COLUMNS) if lines else None,
+        note=note,
+        page=shown,
+        table=kept,
         status=status,
+        end_utc_ns=max(row["end_utc_ns"] for row in rows),
     )
 
 
@@ -85,23 +109,51 @@ def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_star
         rows: Its rows of kind ``span`` (phase ``inference``) and ``idle``; at least one.
         known: Parameters that CO2e is computed with.
         day_start_utc_ns: The day's midnight.
-        until_utc_ns: Now, while the day goes on: hours that are not over are left out, as are the table and the page.
+        until_utc_ns: Now, while the day goes on: hours that are not over are left out, as are description, table and page.
             ``None``: the day is complete.
     """
     complete = until_utc_ns is None
     tags = day_tags(rows, assess(rows, known))
-    lines = breakdown(rows, ("service", "kind", "endpoint", "model_version"), known) if complete else []
+    note = shown = kept = None
+    if complete:
+        lines, active = day_lines(rows, known), active_rows(rows)
+        impact = assess(active, known)
+        figures = figures_of(active or rows, impact, None)
+        factor = "".join(factor_tag(active, impact).values())
+        note = run_note(figures, lines, Facts(), None, factor) if active else None
+        shown, kept = page(lines, figures, factor), table(lines)
     return View(
         metrics=day_metrics(rows, known),
         tags=tags,
-        step=_seconds_until_end(rows, day_start_utc_ns),
         hourly=hourly_metrics(rows, day_start_utc_ns=day_start_utc_ns, until_utc_ns=until_utc_ns),
         models=tuple(model_versions(rows)),
-        page=page(lines, DAY_COLUMNS, tags) if lines else None,
-        table=table(lines, DAY_COLUMNS) if lines else None,
+        note=note,
+        page=shown,
+        table=kept,
         status="FINISHED" if complete else "RUNNING",
+        end_utc_ns=max(row["end_utc_ns"] for row in rows),
     )
 
 
-def _seconds_until_end(rows: Sequence[Row], origin_utc_ns: int) -> int:
-    return max(0, int(max(row["end_utc_ns"] for row in rows) - origin_utc_ns) // NANOSECONDS_PER_SECOND)
+def figures_of(rows: Sequence[Row], impact: Impact, seconds: float | None) -> RunFigures:
+    """Return the figures that a run's line shows.
+
+    Args:
+        rows: Its rows.
+        impact: Their assessment.
+        seconds: How long it took; None: as long as its rows.
+    """
+    interval = impact.co2e_interval
+    shown = shows_co2e(rows, impact)
+    return RunFigures(
+        energy_microjoules=energy_by_component(rows),
+        methods=methods_by_component(rows),
+        seconds=seconds_of(rows) if seconds is None else seconds,
+        co2e_g=impact.co2e_kg * 1000 if shown and impact.co2e_kg is not None else None,
+        co2e_range_g=(interval.low * 1000, interval.high * 1000) if shown and interval else None,
+        factors=sorted({f"{factor.use.zone} {factor.use.year}" for factor in impact.factors_used}),
+        no_co2e=impact.reason,
+        services=sorted({row["service"] for row in rows if row["service"]}),
+        phases=sorted({row["phase"] for row in rows if row["phase"]}),
+        simulated=any(row["simulated"] for row in rows),
+    )

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
+from ecoia.delivery.linked_runs import LinkedRuns
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.refused_days import RefusedDay, RefusedDays
 from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.retired_names import NamesOfStores
 from ecoia.delivery.routes import Routes
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
@@ -70,7 +73,9 @@ class Sender:
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
             after which nothing new is begun with a store.
         backlog: The journal, folded.
+        power: The power over time, which noticed what was read of the journal.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
+        by_hand: Bring each store to today's names of metrics once, and describe experiments again.
         tell: Receives the progress.
     """
 
@@ -79,13 +84,18 @@ class Sender:
         journal: Journal,
         settings: Settings,
         backlog: Backlog,
+        power: PowerSeries,
         *,
         verified: VerifiedDays | None = None,
+        by_hand: bool = False,
         tell: Tell = tell_nobody,
     ) -> None:
         self._journal = journal
         self._verified = verified
+        self._by_hand = by_hand
+        self._names = NamesOfStores(journal.home, journal.home_id)
         self._backlog = backlog
+        self._power = power
         self._tell = tell
         self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
         self._views = ViewUpdates(journal.home, settings, tell)
@@ -130,7 +140,7 @@ class Sender:
         )
 
     def _has_work(self, uri: str | None, targets: set[str], *, final: bool) -> bool:
-        changed = any(key.target in targets for key in self._backlog.changed)
+        changed = any(key.target in targets for key in self._backlog.changed) or not targets.isdisjoint(self._backlog.new_links)
         return changed or (final and uri is not None and self._views.any_left(public_uri(uri)))
 
     def _send_to(self, store: MlflowStore, targets: set[str], tally: _Tally, *, final: bool) -> None:
@@ -143,10 +153,21 @@ class Sender:
             tally.problems.append(f"{name}: its schema is not there yet, and is not made while a measured process lives")
             return
         store.prepare()
+        if self._by_hand:
+            self._tell(STEP, "at the names of metrics")
+            tally.problems += self._names.bring(store, begin_until)
         left = self._send_days(store, targets, tally, begin_until)
-        written = self._views.write(store, self._accepted_rows(targets), final=final, begin_until=begin_until)
+        self._views.note_linked(name, {link for target in targets for link in self._backlog.new_links.pop(target, ())})
+        linked = self._links_to(targets)
+        written = self._views.write(
+            store, self._accepted_rows(targets, linked), linked, final=final, begin_until=begin_until, by_hand=self._by_hand
+        )
         tally.failed |= written.failed
         tally.problems += written.problems
+        unwritten = self._power.write(store, targets, final=final, begin_until=begin_until)
+        if unwritten:
+            tally.failed = True
+            tally.problems.append(unwritten)
         sent = self._backlog.settle(targets, self._refused.days() | left)
         self._tell(SENT, str(sent))
         tally.delivered += sent
@@ -198,12 +219,26 @@ class Sender:
         self._refused.replace(sent, days_refused)
         return left
 
-    def _accepted_rows(self, targets: set[str]) -> Iterator[Row]:
-        """Give the rows of some targets, except on days that the ledger refused: these are in no view."""
+    def _links_to(self, targets: set[str]) -> LinkedRuns:
+        """Return the links to the store of some targets."""
+        links = self._backlog.links
+        here = [link for target in targets for link in links.get(target, ())]
+        return LinkedRuns(here, {run_id for target in links.keys() - targets for run_id, _ in links[target]})
+
+    def _accepted_rows(self, targets: set[str], linked: LinkedRuns) -> Iterator[Row]:
+        """Give the rows that a store shows: those of its targets, except on days that the ledger refused.
+
+        A rank that does not set the tracking URI, or the session of a command that sets it later, goes to another target than the
+        run that shows it, or to none.
+        """
         refused = self._refused.days()
         for key, rows in self._backlog.rows.items():
-            if key.target in targets and key not in refused:
-                yield from rows
+            if key in refused:
+                continue
+            if key.target in targets:
+                yield from (row for row in rows if not row["run_id"] or not linked.is_shown_elsewhere(row["run_id"]))
+            else:
+                yield from (row for row in rows if row["run_id"] and linked.runs_of(row["run_id"]))
 
 
 def _some_at_once(keys: Collection[DayKey]) -> Iterator[tuple[str, str, list[str]]]:

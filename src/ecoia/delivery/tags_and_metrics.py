@@ -8,14 +8,17 @@ The functions depend on their arguments only, so delivering twice writes the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ecoia import semconv
 from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.uncertainty import Interval
 from ecoia.periods import covered_seconds
 from ecoia.records import Row
-from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh
+from ecoia.run_line import range_text
+from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh, wh
 
 _HOUR_NS = 3600 * NANOSECONDS_PER_SECOND
 _WORST_FIRST = (semconv.DECLARED, semconv.ESTIMATED, semconv.MEASURED)
@@ -67,6 +70,70 @@ def superseded_tags() -> dict[str, str]:
     return {semconv.TAG_KIND: semconv.RUN_KIND_SUPERSEDED}
 
 
+# --- tags of experiments, and of notes
+
+
+def ledger_experiment_tags() -> dict[str, str]:
+    """Return the tags of the experiment that holds the ledger."""
+    return {semconv.TAG_KIND: semconv.RUN_KIND_LEDGER, **_KIND_OF_EXPERIMENT}
+
+
+def view_experiment_tags(service: str) -> dict[str, str]:
+    """Return the tags of the experiment that ecoia makes for a service."""
+    return {semconv.TAG_KIND: semconv.RUN_KIND_VIEW, semconv.TAG_SERVICE: service, **_KIND_OF_EXPERIMENT}
+
+
+_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's own tag: without it, its pages ask what kind of experiment this is."""
+
+
+def note_tags(text: str) -> dict[str, str]:
+    """Return the tags of a description that ecoia wrote: MLflow's own, and the digest that tells whether it is still ours.
+
+    Example:
+        >>> sorted(note_tags("ecoia: 12.4 Wh"))
+        ['ecoia.note', 'mlflow.note.content']
+    """
+    return {NOTE: text, semconv.TAG_NOTE: text_digest(text)}
+
+
+def note_change(tags: Mapping[str, str], text: str) -> dict[str, str]:
+    """Return the tags that give a run or experiment a description; none if it has it, or its owner wrote another one.
+
+    It is still ours while the tag ``ecoia.note`` has its digest.
+
+    Args:
+        tags: The tags that it has.
+        text: The description.
+
+    Example:
+        >>> note_change({"mlflow.note.content": "mine"}, "ecoia: 12.4 Wh")
+        {}
+    """
+    present = tags.get(NOTE, "")
+    ours = not present.strip() or text_digest(present) == tags.get(semconv.TAG_NOTE)
+    return note_tags(text) if ours and present != text else {}
+
+
+def note_day_tag(day: str) -> dict[str, str]:
+    """Return the tag that says on which UTC day the description of an experiment was looked at last."""
+    return {semconv.TAG_NOTE_DAY: day}
+
+
+def artifacts_tag(*texts: str) -> dict[str, str]:
+    """Return the tag that says which table and page a run holds, so that the same ones are not sent again."""
+    return {semconv.TAG_ARTIFACTS: text_digest("\0".join(texts))}
+
+
+NOTE = "mlflow.note.content"
+"""MLflow's tag of the description of a run or experiment."""
+
+
+def text_digest(text: str) -> str:
+    """Return the first 16 hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
 # --- tags of runs that people open
 
 
@@ -90,14 +157,39 @@ def made_by_ecoia_tags() -> dict[str, str]:
     return {semconv.TAG_KIND: semconv.RUN_KIND_VIEW}
 
 
-def step_tag(step: int) -> dict[str, str]:
-    """Return the tag that keeps the step at which metrics were written last, so that a correction gets a higher one."""
-    return {semconv.TAG_STEP: str(step)}
+def group_tag(groups: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tag by which other hosts find the run that shows the rows of a group; empty where there is none.
+
+    Args:
+        groups: Groups with a member that began the run.
+        tags: The tags of the run, which may name groups of other journals.
+
+    Example:
+        >>> group_tag(["ecoia-group-2"], {"ecoia.group": "ecoia-group-1"})
+        {'ecoia.group': 'ecoia-group-1,ecoia-group-2'}
+    """
+    known = {group for group in tags.get(semconv.TAG_GROUP, "").split(",") if group}
+    return {semconv.TAG_GROUP: _joined([*known, *groups])} if groups else {}
 
 
 def share_tag(root: str) -> dict[str, str]:
     """Return the tag of a child run whose energy is in its root run's figures, so that nobody adds the two."""
     return {semconv.TAG_SHARE_OF: root}
+
+
+def instances_tag(instances: Iterable[str]) -> dict[str, str]:
+    """Return the tag that names the instances that worked for a run."""
+    return {semconv.TAG_INSTANCE: _joined(instances)}
+
+
+def instances_in(tags: Mapping[str, str]) -> list[str]:
+    """Return the instances that this tag of a run names."""
+    return [name for name in tags.get(semconv.TAG_INSTANCE, "").split(",") if name]
+
+
+def estimated_share_tags(root: str) -> dict[str, str]:
+    """Return the tags of a child run whose figures are an estimated share of its root's, by the time of its fits."""
+    return {**share_tag(root), semconv.TAG_METHOD: semconv.ESTIMATED, semconv.TAG_SHARE_BASIS: "fit-time"}
 
 
 def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
@@ -109,8 +201,9 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
     """
     tags = {
         **factor_tag(rows, impact),
+        **range_tags(rows, impact),
         semconv.TAG_SERVICE: _joined(row["service"] for row in rows),
-        semconv.TAG_INSTANCE: _joined(row["instance"] for row in rows),
+        **instances_tag(row["instance"] for row in rows),
         semconv.TAG_METHOD: worst_method(rows),
         semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
     }
@@ -119,11 +212,10 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
     return tags
 
 
-def run_tags(rows: Sequence[Row], outcomes: Iterable[str], impact: Impact) -> dict[str, str]:
+def run_tags(rows: Sequence[Row], outcome: str | None, impact: Impact) -> dict[str, str]:
     """Return the tags of a training run: the tags of its rows, its phases, and its outcome if known."""
     tags = content_tags(rows, impact) | {semconv.TAG_PHASE: _joined(row["phase"] for row in rows)}
-    worst = worst_outcome(outcomes)
-    return tags if worst is None else tags | {semconv.TAG_OUTCOME: worst}
+    return tags if outcome is None else tags | {semconv.TAG_OUTCOME: outcome}
 
 
 def day_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
@@ -135,15 +227,29 @@ def day_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
 
 def factor_tag(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
     """Return the tag that says how the CO2e was computed; empty where none is shown."""
-    if not _shows_co2e(rows, impact):
+    if not shows_co2e(rows, impact):
         return {}
     used = [f"{f.use.zone} {f.use.year}: {f.value_g_per_kwh:.4g} g/kWh {f.use.scope}" for f in impact.factors_used]
     return {semconv.TAG_FACTOR: "; ".join([*used, _pue_text(impact), *_calibration_text(impact)])}
 
 
-def _shows_co2e(rows: Sequence[Row], impact: Impact) -> bool:
+def range_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
+    """Return the 95 % intervals of energy and CO2e, in the units of the metrics; empty where nothing is known."""
+    tags = {}
+    if impact.energy_components_interval is not None:
+        tags[semconv.TAG_ENERGY_RANGE] = range_text(_thousandfold(impact.energy_components_interval))
+    if impact.co2e_interval is not None and shows_co2e(rows, impact):
+        tags[semconv.TAG_CO2E_RANGE] = range_text(_thousandfold(impact.co2e_interval))
+    return tags
+
+
+def _thousandfold(bounds: Interval) -> tuple[float, float]:
+    return bounds.low * 1000, bounds.high * 1000
+
+
+def shows_co2e(rows: Iterable[Row], impact: Impact) -> bool:
     """Return whether CO2e is known, and energy too: without energy a zero would look like a figure."""
-    return impact.co2e_kg is not None and any(_energy_microjoules(row) is not None for row in rows)
+    return impact.co2e_kg is not None and any(energy_microjoules(row) is not None for row in rows)
 
 
 def _pue_text(impact: Impact) -> str:
@@ -187,31 +293,86 @@ def _joined(values: Iterable[str | None]) -> str:
 # --- metrics
 
 
-def energy_metrics(rows: Sequence[Row]) -> dict[str, float]:
-    """Return energy, covered time and units of some rows, by metric name. A component missing in every row is left out."""
-    energy: dict[str, int] = {}
-    for row in rows:
-        for component in semconv.COMPONENTS:
-            if row["energy_microjoules"][component] is not None:
-                energy[component] = energy.get(component, 0) + row["energy_microjoules"][component]
-    metrics = {
-        semconv.ENERGY_OF[component].name: kwh(energy[component]) for component in semconv.COMPONENTS if component in energy
-    }
-    if energy:
-        metrics[semconv.ENERGY.name] = kwh(sum(energy.values()))
-    metrics[semconv.DURATION.name] = covered_seconds((row["start_utc_ns"], row["end_utc_ns"]) for row in rows)
-    units = [row["units_micro"] for row in rows if row["units_micro"] is not None]
-    if units:
-        metrics[semconv.UNITS.name] = float(from_micro(sum(units)))
+def ledger_metrics(rows: Sequence[Row]) -> dict[str, float]:
+    """Return energy, covered time and units of a ledger day, by metric name. A component missing in every row is left out.
+
+    The names are the ledger's own: a sum of ``ecoia/energy_wh`` over all runs counts no joule twice.
+    """
+    energy = energy_by_component(rows)
+    metrics = {semconv.LEDGER_ENERGY_OF[component].name: kwh(part) for component, part in energy.items() if part is not None}
+    if metrics:
+        metrics[semconv.LEDGER_ENERGY.name] = kwh(sum(part for part in energy.values() if part is not None))
+    metrics[semconv.LEDGER_DURATION.name] = seconds_of(rows)
+    units = units_of(rows)
+    if units is not None:
+        metrics[semconv.LEDGER_UNITS.name] = units
     return metrics
 
 
 def run_metrics(rows: Sequence[Row], impact: Impact) -> dict[str, float]:
-    """Return ``energy_metrics``, and CO2e in kg where it is known."""
-    metrics = energy_metrics(rows)
-    if impact.co2e_kg is not None and _shows_co2e(rows, impact):
-        metrics[semconv.CO2E.name] = impact.co2e_kg
+    """Return the metrics of a run: energy in Wh, CO2e in g where it is known, units per Wh where units were given."""
+    metrics: dict[str, float] = {}
+    known = [part for part in energy_by_component(rows).values() if part is not None]
+    total = sum(known)
+    if known:
+        metrics[semconv.ENERGY.name] = wh(total)
+    if impact.co2e_kg is not None and shows_co2e(rows, impact):
+        metrics[semconv.CO2E.name] = impact.co2e_kg * 1000
+    units = units_of(rows)
+    if units is not None and total:
+        metrics[semconv.UNITS_PER_WH.name] = units / wh(total)
     return metrics
+
+
+def outside_metric(rows: Sequence[Row], metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metric of the session around a root run; zero where a run shows one that is shown elsewhere by now.
+
+    Args:
+        rows: Rows of the session.
+        metrics: The metrics that the run has.
+
+    Example:
+        >>> outside_metric([], {}), outside_metric([], {"ecoia/outside_wh": 3.0})
+        ({}, {'ecoia/outside_wh': 0.0})
+    """
+    known = [energy for row in rows if (energy := energy_microjoules(row)) is not None]
+    name = semconv.OUTSIDE_ENERGY.name
+    return {name: wh(sum(known))} if known or name in metrics else {}
+
+
+def energy_by_component(rows: Iterable[Row]) -> dict[str, int | None]:
+    """Return the microjoules of some rows by component; None where a component is missing in every row."""
+    energy: dict[str, int | None] = dict.fromkeys(semconv.COMPONENTS)
+    for row in rows:
+        for component in semconv.COMPONENTS:
+            part = row["energy_microjoules"][component]
+            if part is not None:
+                energy[component] = (energy[component] or 0) + part
+    return energy
+
+
+def methods_by_component(rows: Iterable[Row]) -> dict[str, tuple[str, str]]:
+    """Return the status and name of each component's least certain method; ``missing`` only where every row lacks it."""
+    found: dict[str, tuple[str, str]] = {}
+    ranks = {status: rank for rank, status in enumerate((*_WORST_FIRST, semconv.MISSING))}
+    for row in rows:
+        for component in semconv.COMPONENTS:
+            method = row["method"][component]
+            candidate = (method["status"], method["name"])
+            if component not in found or (ranks[candidate[0]], candidate[1]) < (ranks[found[component][0]], found[component][1]):
+                found[component] = candidate
+    return found
+
+
+def seconds_of(rows: Iterable[Row]) -> float:
+    """Return the seconds that some rows cover together."""
+    return covered_seconds((row["start_utc_ns"], row["end_utc_ns"]) for row in rows)
+
+
+def units_of(rows: Iterable[Row]) -> float | None:
+    """Return the functional units of some rows; None where none were given."""
+    units = [row["units_micro"] for row in rows if row["units_micro"] is not None]
+    return float(from_micro(sum(units))) if units else None
 
 
 def day_metrics(rows: Sequence[Row], known: AssessmentParameters) -> dict[str, float]:
@@ -226,6 +387,9 @@ def day_metrics(rows: Sequence[Row], known: AssessmentParameters) -> dict[str, f
     parts = (active, idle, start_up)
     of_active, of_idle, of_start_up = (run_metrics(part, assess(part, known)) if part else {} for part in parts)
     of_active[semconv.REQUESTS.name] = float(sum(map(requests_of, active)))
+    units = units_of(active)
+    if units is not None:
+        of_active[semconv.UNITS.name] = units
     apart = {
         semconv.IDLE_ENERGY.name: of_idle.get(semconv.ENERGY.name),
         semconv.IDLE_CO2E.name: of_idle.get(semconv.CO2E.name),
@@ -255,8 +419,8 @@ def hourly_metrics(rows: Sequence[Row], *, day_start_utc_ns: int, until_utc_ns: 
         return {hour: float(convert(hours[hour])) for hour in sorted(hours)}
 
     return {
-        semconv.HOURLY_ENERGY.name: by_hour(active, _energy_microjoules, kwh),
-        semconv.HOURLY_IDLE_ENERGY.name: by_hour(idle, _energy_microjoules, kwh),
+        semconv.HOURLY_ENERGY.name: by_hour(active, energy_microjoules, wh),
+        semconv.HOURLY_IDLE_ENERGY.name: by_hour(idle, energy_microjoules, wh),
         semconv.HOURLY_REQUESTS.name: by_hour(active, requests_of, float),
         semconv.HOURLY_UNITS.name: by_hour(active, lambda row: row["units_micro"], from_micro),
     }
@@ -277,6 +441,7 @@ def requests_of(row: Row) -> int:
     return 0 if row["endpoint"] in semconv.START_UP else int(row["spans"])
 
 
-def _energy_microjoules(row: Row) -> int | None:
+def energy_microjoules(row: Row) -> int | None:
+    """Return the energy of a row's components; None where all are missing."""
     present = [energy for energy in row["energy_microjoules"].values() if energy is not None]
     return sum(present) if present else None

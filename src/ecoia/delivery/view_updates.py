@@ -1,7 +1,7 @@
 """Which MLflow runs show something new, and writing it there.
 
-A training run of the user shows the figures of itself and its children. A session without a run of the user, and a service's
-inference on one instance and UTC day, have runs of ecoia's own. Declared activity has none.
+A run of the user shows the figures of itself and the runs below it (``user_runs``). A session without a run of the user, and a
+service's inference on one instance and UTC day, have runs of ecoia's own. Declared activity has none.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ecoia import semconv
-from ecoia.delivery.mlflow_runs import MlflowRuns
+from ecoia.delivery.breakdown import Facts
+from ecoia.delivery.experiment_notes import note_experiment
+from ecoia.delivery.linked_runs import Chain, LinkedRuns, group_of
+from ecoia.delivery.mlflow_runs import MlflowRuns, RunRefusedError
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.result import STEP, Tell, tell_nobody
+from ecoia.delivery.run_tree import RunTree
 from ecoia.delivery.run_views import build_day_view, build_view
 from ecoia.delivery.tags_and_metrics import active_rows, day_run_tags, own_run_tags, worst_outcome
+from ecoia.delivery.user_runs import OUTCOME_OF_STATUS, UserRuns
 from ecoia.errors import DeliveryError, EcoiaError
 from ecoia.factors import default_factors, in_use
 from ecoia.impact.parameters import AssessmentParameters
@@ -28,10 +33,8 @@ from ecoia.periods import utc_datetime, utc_day, utc_ns
 from ecoia.records import Row
 from ecoia.settings import Settings
 
-_ROOTS = "roots.json"
 _VIEWS = "views.json"
-_OWN_RUN = "ecoia-"
-_RUN_STATUS = {"ok": "FINISHED", "failed": "FAILED", semconv.ABANDONED: "KILLED"}
+_RUN_STATUS = {outcome: status for status, outcome in OUTCOME_OF_STATUS.items()}
 
 
 class ViewKey(NamedTuple):
@@ -76,8 +79,8 @@ class ViewUpdates:
     """The views of a journal home, in every store. What could not be written, or is not complete yet, is kept for the next time.
 
     Args:
-        home: The journal home. In it, ``delivery/views.json`` keeps what is left to write, and ``delivery/roots.json`` the root
-            run of each run.
+        home: The journal home. In it, ``delivery/views.json`` keeps what is left to write, and ``delivery/parents.json`` which
+            run is above which.
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for CO2e.
         tell: Receives the progress.
     """
@@ -85,7 +88,7 @@ class ViewUpdates:
     def __init__(self, home: Path, settings: Settings, tell: Tell = tell_nobody) -> None:
         self._settings = settings
         self._tell = tell
-        self._roots = RootRuns(home / "delivery" / _ROOTS)
+        self._tree = RunTree(home)
         self._known: AssessmentParameters | None = None
         self._catalogue_problems: list[str] = []
         self._left = ViewsLeft(home / "delivery" / _VIEWS)
@@ -99,6 +102,15 @@ class ViewUpdates:
         """
         self._left.changed.setdefault(store, set()).update(rows_by_view(rows))
 
+    def note_linked(self, store: str, links: Iterable[tuple[str, str]]) -> None:
+        """Note that links to some runs were found, so that these are written next.
+
+        Args:
+            store: Public URI of the store.
+            links: Pairs of a group's or session's id and a run.
+        """
+        self._left.changed.setdefault(store, set()).update(ViewKey(run_id) for link in links for run_id in link)
+
     def any_left(self, store: str) -> bool:
         """Return whether a view is still to be written, or to be completed when the measured processes end.
 
@@ -107,7 +119,16 @@ class ViewUpdates:
         """
         return bool(self._left.changed.get(store) or self._left.unfinished.get(store))
 
-    def write(self, store: MlflowStore, rows: Iterable[Row], *, final: bool, begin_until: float = math.inf) -> Written:
+    def write(
+        self,
+        store: MlflowStore,
+        rows: Iterable[Row],
+        linked: LinkedRuns | None = None,
+        *,
+        final: bool,
+        begin_until: float = math.inf,
+        by_hand: bool = False,
+    ) -> Written:
         """Write the views of a store that changed, or whose end has come.
 
         A run that cannot be written stops no other run and loses no record: it is reported, and the next call tries again.
@@ -115,8 +136,10 @@ class ViewUpdates:
         Args:
             store: The store.
             rows: Every row of that store's ledger days that were not refused.
+            linked: Which run shows the rows of groups and sessions.
             final: No measured process lives, so every view is completed.
             begin_until: Time of the monotonic clock in seconds, after which no view is begun.
+            by_hand: Describe experiments also where they were looked at today.
 
         Raises:
             DeliveryError: the store cannot be reached.
@@ -132,10 +155,13 @@ class ViewUpdates:
         runs = MlflowRuns(store)
         if due:
             self._tell(STEP, "at the root runs")
-        roots = {key.run_id: self._roots.find(store, runs, key.run_id) for key in by_key if key.run_id} if due else {}
+        linked = linked or LinkedRuns()
+        chains = self._chains(name, runs, by_key, linked, due) if due else {}
+        self._tree.save()
         problems: list[str] = []
         failed = False
         written: set[ViewKey] = set()
+        experiments: set[str] = set()
         left = 0
         for key in sorted(due):
             if key in written:
@@ -144,9 +170,22 @@ class ViewUpdates:
                 left += 1
                 continue
             self._tell(STEP, f"at the run of {key.run_id or key.service}")
-            group = _shown_together(key, by_key, roots)
+            group = _shown_together(key, by_key, chains)
             try:
-                problems += self._write_group(runs, roots.get(key.run_id), group, due=due, over=over)
+                if chains.get(key.run_id):
+                    tree = UserRuns(chains, {each.run_id: rows for each, rows in group.items()}, self._knowledge(), linked)
+                    shown = tree.write(runs, {each.run_id for each in group.keys() & due}, over=group.keys() <= over)
+                    problems += shown.problems
+                    experiments |= shown.experiments
+                    if shown.complete:
+                        over |= group.keys()
+                elif key.run_id:
+                    self._write_own_runs(runs, key.run_id, group[key], complete=key in over)
+                else:
+                    self._write_day_run(runs, key, group[key], complete=key in over)
+            except RunRefusedError as error:
+                problems.append(str(error))
+                written |= group.keys()  # trying again changes nothing; 'ecoia deliver' does
             except EcoiaError as error:
                 failed |= isinstance(error, DeliveryError)
                 problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
@@ -157,38 +196,24 @@ class ViewUpdates:
         unfinished |= written
         unfinished -= written & over
         self._left.save()
+        for experiment in sorted(experiments):
+            if time.monotonic() <= begin_until:
+                note_experiment(store, experiment, today, again=by_hand)
         problems += self._catalogue_problems
         self._catalogue_problems = []
         return Written(problems, failed, left)
 
-    def _write_group(
-        self, runs: MlflowRuns, root: str | None, group: Mapping[ViewKey, list[Row]], *, due: set[ViewKey], over: set[ViewKey]
-    ) -> list[str]:
-        """Write the view of some keys that are shown on one run. Returns messages for people."""
-        rows = [row for key in sorted(group) for row in group[key]]
-        complete = group.keys() <= over
-        if root is not None:
-            return self._write_user_run(runs, root, rows, {key.run_id for key in group.keys() & due}, complete=complete)
-        (key,) = group
-        if key.run_id:
-            self._write_own_runs(runs, key.run_id, rows, complete=complete)
-        else:
-            self._write_day_run(runs, key, rows, complete=complete)
-        return []
-
-    def _write_user_run(self, runs: MlflowRuns, root: str, rows: list[Row], changed: set[str], *, complete: bool) -> list[str]:
-        """Write the figures of a user's run and its children on the top run, and mark the changed children."""
-        spans = active_rows(rows)
-        if not spans:
-            return []
-        ended = {row["run_id"] for row in rows if row["outcome"]}
-        # The root's own outcome counts alone: of a search's hundred children some may well have failed.
-        outcomes = [row["outcome"] for row in rows if row["outcome"] and (root not in ended or row["run_id"] == root)]
-        if not runs.write_view(root, build_view(spans, outcomes, known=self._knowledge(), complete=complete)):
-            return [f"run {root} was deleted: its figures are in the ledger only"]
-        for run_id in sorted(changed - {root}):
-            runs.mark_share(run_id, root)
-        return []
+    def _chains(
+        self, store: str, runs: MlflowRuns, by_key: Iterable[ViewKey], linked: LinkedRuns, due: Iterable[ViewKey]
+    ) -> dict[str, Chain]:
+        """Return, for each run with rows, the run and the runs above it: nothing for what is shown on runs of ecoia's own."""
+        for group in {group_of(key.run_id) for key in due} - {""}:
+            if not linked.runs_of(group):  # another host's member may have begun the run
+                linked.add(group, runs.of_group(group))
+        found: dict[str, Chain] = {
+            run_id: self._tree.chain(store, runs, run_id) for run_id in {key.run_id for key in by_key if key.run_id} | linked.runs
+        }
+        return found | linked.chains(found, found)
 
     def _write_own_runs(self, runs: MlflowRuns, run_id: str, rows: list[Row], *, complete: bool) -> None:
         """Write a session that has no run of the user: one run of ecoia's own for each service and phase."""
@@ -202,9 +227,10 @@ class ViewUpdates:
             outcomes = [row["outcome"] for row in group if row["outcome"]]
             worst = worst_outcome(outcomes)
             status = _RUN_STATUS[worst] if worst else "FINISHED" if complete else None
-            view = build_view(spans, outcomes, known=self._knowledge(), complete=complete, status=status)
+            facts = Facts() if complete or worst else None
+            view = build_view(spans, worst, known=self._knowledge(), facts=facts, status=status)
             start_utc_ns = min(row["start_utc_ns"] for row in group)
-            name = f"{phase} {utc_day(start_utc_ns)}"
+            name = f"{phase} on {group[0]['instance']}, {utc_datetime(start_utc_ns):%Y-%m-%d %H:%M} UTC"
             own = runs.own_run(service, name, start_utc_ns, own_run_tags(run_id, service, phase))
             runs.write_view(own, view)
 
@@ -218,7 +244,7 @@ class ViewUpdates:
             day_start_utc_ns=day_start_utc_ns,
             until_utc_ns=None if complete else time.time_ns(),
         )
-        name = f"inference {key.instance} {key.day}"
+        name = f"inference on {key.instance}, {key.day}"
         own = runs.own_run(key.service, name, day_start_utc_ns, day_run_tags(key.service, key.instance, key.day))
         runs.write_view(own, view)
 
@@ -233,14 +259,12 @@ class ViewUpdates:
         return self._known
 
 
-def _shown_together(
-    key: ViewKey, by_key: Mapping[ViewKey, list[Row]], roots: Mapping[str, str | None]
-) -> dict[ViewKey, list[Row]]:
-    """Return the rows to show on one MLflow run together with a key: the rows of every run below the same root run."""
-    root = roots.get(key.run_id)
-    if root is None:
+def _shown_together(key: ViewKey, by_key: Mapping[ViewKey, list[Row]], chains: Mapping[str, Chain]) -> dict[ViewKey, list[Row]]:
+    """Return the rows to show together with a key: the rows of every run below the same root run."""
+    chain = chains.get(key.run_id)
+    if not chain:
         return {key: by_key[key]}
-    return {other: rows for other, rows in by_key.items() if other.run_id and roots[other.run_id] == root}
+    return {other: rows for other, rows in by_key.items() if other.run_id and chains[other.run_id][-1:] == chain[-1:]}
 
 
 def read_knowledge(settings: Settings, folder: str | None) -> AssessmentParameters:
@@ -305,31 +329,3 @@ class ViewsLeft:
         if text != self._saved:
             write_atomically(self._path, text)
             self._saved = text
-
-
-class RootRuns:
-    """The root run of each run, by store, kept in a file: a run's parent never changes, and a journal knows many old runs."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._known: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._known = {}
-
-    def find(self, store: MlflowStore, runs: MlflowRuns, run_id: str) -> str | None:
-        """Return the root of a run; ``None``: a session of ecoia's own, or a run that the store does not have.
-
-        Raises:
-            DeliveryError: the store cannot be reached.
-        """
-        if run_id.startswith(_OWN_RUN):
-            return None
-        known = self._known.setdefault(public_uri(store.uri), {})
-        if run_id not in known:
-            root = runs.root_run(run_id)
-            if root is None:
-                return None
-            known[run_id] = root
-            write_atomically(self._path, json.dumps(self._known, separators=(",", ":")) + "\n")
-        return known[run_id]

@@ -122,6 +122,8 @@ class Background:
         self.close_requested = 0
         self.close_done = 0
         self.written = True  # whether the last window closed is in the journal
+        self.run_ended = False  # an MLflow run of the user: the helper is told once the window is written
+        self.root_ended = False  # a root run: the window is closed within a second
         self.exit_seconds = 0.1
         self.sampling: Sampling | None = None
         # Write the notice here and not in the thread, which may get to run late: until then, measuring processes above this

@@ -13,6 +13,7 @@ without a change of its program.
 
 from __future__ import annotations
 
+import threading
 import time
 from _thread import get_native_id
 from collections.abc import Callable, Iterator, Mapping
@@ -20,17 +21,18 @@ from itertools import islice
 
 from ecoia import losses
 from ecoia.instrument import mlflow_run, switching
-from ecoia.instrument.engine import Engine, engine, lose
+from ecoia.instrument.engine import Engine, engine, lose, note_run_end
+from ecoia.instrument.groups import outside_run
 from ecoia.instrument.labels import checked_label
 from ecoia.instrument.mlflow_run import PARENT_TAG, ClientRun, Run, active_run, client_runs
 from ecoia.instrument.run_services import service_of_run, settings_of_runs
 from ecoia.instrument.spans import Counters, Label, Piece, RunSpan, Span, ThreadState
-from ecoia.instrument.switching import LONG_SPAN_NS, charge_from_elsewhere, counters_of, in_context, recount, start_call
+from ecoia.instrument.switching import charge_from_elsewhere, counters_of, in_context, recount, start_call
 
 run_began: list[Callable[[Run, bool, int], None]] = []
 """Called after a run began, in the thread that began it: the run, whether no run is above it, its start in ns since 1970."""
 
-run_ended: list[Callable[[Run, bool, int, int], None]] = []
+run_ended: list[Callable[[Run, bool, int, int], None]] = [note_run_end]
 """Called after a run ended, in the thread that ended it: as ``run_began``, and its end in ns since 1970."""
 
 root_runs: dict[str, Run] = {}
@@ -136,8 +138,6 @@ def end(run_id: str, *, failed: bool) -> None:
 
 def _tell_end(begun: Begun) -> None:
     end_utc_ns = time.time_ns()
-    if begun.is_root and end_utc_ns - begun.start_utc_ns > LONG_SPAN_NS:
-        switching.wake_sampler()
     for told in run_ended:
         told(begun.run, begun.is_root, begun.start_utc_ns, end_utc_ns)
 
@@ -252,7 +252,7 @@ def _leave_elsewhere(run_id: str) -> None:
         run = _run_elsewhere(state)
         cover = _run_span_on(state)
         moves = ((span, counters) for span, counters in _moves_to(state, run) if span.is_call and _is_of(span._counters, run_id))
-        if cover is not None and run.run_id is None and not client_runs:
+        if cover is not None and run.run_id is None and not client_runs and outside_run() is None:
             charge_from_elsewhere(state)
             cover._counters.spans += 1
             _take_off(cover, state)
@@ -328,8 +328,24 @@ def _leave_process() -> None:
                 _tell_outcome(str(run.run_id), begun.first_counters, failed=False)  # as FINISHED, however the program ends
             _tell_end(begun)
         uncover()
+        _tell_outcome_of_group()
     except Exception:  # noqa: BLE001 - the process must end
         lose(losses.RUN_NOT_FOLLOWED)
+
+
+def cover_rank() -> None:
+    """With ``autolog``, cover the main thread of a group's member from now on, also outside any MLflow run."""
+    if outside_run() is not None and threading.current_thread() is threading.main_thread() and _is_autolog():
+        look()
+
+
+def _tell_outcome_of_group() -> None:
+    """Count the end of what the span of a group's member covered outside any run. Spans of the program told theirs."""
+    state = _state_here()
+    if state is not None and outside_run() is not None:
+        for counters in list(state.counters.values()):
+            if counters.run is not None and counters.run.run_id is None and not counters.ended:
+                counters.ended += 1
 
 
 def _run_span_on(state: ThreadState) -> RunSpan | None:
@@ -338,7 +354,7 @@ def _run_span_on(state: ThreadState) -> RunSpan | None:
 
 def _cover(state: ThreadState, run: Run) -> None:
     """Begin a span for the active run of this thread where it has none, and end the one that is there for no run."""
-    is_active = run.run_id is not None or bool(client_runs)
+    is_active = run.run_id is not None or bool(client_runs) or outside_run() is not None
     cover = _run_span_on(state)
     if cover is None:
         spans = _spans_of(state)

@@ -33,13 +33,17 @@ _wrapped: list[tuple[Any, str, Any, Any]] = []
 _is_off = False
 
 
-def wrap() -> None:
-    """Wrap MLflow's methods, if the program has imported MLflow by now. A second call changes nothing."""
+def wrap() -> bool:
+    """Wrap MLflow's methods, if the program has imported MLflow by now. A second call changes nothing.
+
+    Returns:
+        Whether they were wrapped by this call.
+    """
     fluent, client = sys.modules.get("mlflow.tracking.fluent"), sys.modules.get("mlflow.tracking.client")
     active = getattr(fluent, "ActiveRun", None)
     clients = getattr(client, "MlflowClient", None)
     if len(_wrapped) == 4 or _is_off or engine.disabled or active is None or clients is None or not hasattr(fluent, "end_run"):
-        return
+        return False
     for kind, name, wrapper in (
         (active, "__init__", _wrap_active_run),
         (clients, "create_run", _wrap_create_run),
@@ -51,6 +55,7 @@ def wrap() -> None:
             ours = wrapper(original)
             _wrapped.append((kind, name, original, ours))
             setattr(kind, name, ours)
+    return True
 
 
 def switch(*, on: bool) -> None:

@@ -407,9 +407,10 @@ def follow_runs() -> None:
         >>> follow_runs()
     """
     if "mlflow.tracking.fluent" in sys.modules:
-        from ecoia.instrument import mlflow_hooks
+        from ecoia.instrument import following, mlflow_hooks
 
-        mlflow_hooks.wrap()
+        if mlflow_hooks.wrap():
+            following.cover_rank()
 
 
 Engine.followers.append(follow_runs)

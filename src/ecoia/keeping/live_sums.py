@@ -12,6 +12,7 @@ from collections import Counter
 from ecoia.records import Record
 from ecoia.semconv import (
     COMPONENTS,
+    KIND_LINK,
     KIND_OUTCOME,
     KIND_SPAN,
     LIVE_ACCEPTED,
@@ -100,7 +101,7 @@ class LiveSums:
         """Add a record, or count the reason for leaving it out.
 
         Args:
-            record: The record. Outcomes use no energy, and are in no counter.
+            record: The record. Outcomes and links use no energy, and are in no counter.
             written_before: Whether a record of this id was added already.
         """
         reason = (
@@ -111,7 +112,7 @@ class LiveSums:
         )  # fmt: skip
         if reason is not None:
             self.leave_out(reason)
-        elif record.kind != KIND_OUTCOME:
+        elif record.kind not in (KIND_OUTCOME, KIND_LINK):
             self._take(record)
 
     def _take(self, record: Record) -> None:

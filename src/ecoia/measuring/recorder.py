@@ -140,6 +140,7 @@ class Recorder:
             wall_ns, look.process_cpu_ns + look.own_cpu_ns, own_devices=not look.devices_recorded_inside
         )
         self._add_totals(allocation)
+        self.window.links += look.links
         self.window.stolen_ns += round(allocation.stolen_part * elapsed_ns)
         if self._allocator.whole:
             separate_waiting(allocation, look.coverage)

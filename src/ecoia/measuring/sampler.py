@@ -43,7 +43,8 @@ class MeasuredProgram(SpanSource, Protocol):
 class ThreadHandle(Protocol):
     """The part of the handle on its thread (``ecoia.instrument.background.Background``) that the sampler needs.
 
-    ``close_requested`` counts the windows that the program asked to close, ``close_done`` those that were closed.
+    ``close_requested`` counts the windows that the program asked to close, ``close_done`` those that were closed. ``run_ended``
+    and ``root_ended`` say that a run, a root run of the user ended since the last window.
     """
 
     pid: int
@@ -56,6 +57,8 @@ class ThreadHandle(Protocol):
     close_requested: int
     close_done: int
     written: bool
+    run_ended: bool
+    root_ended: bool
     exit_seconds: float
 
     @property
@@ -146,13 +149,22 @@ class Sampler:
         self._subject.begin_thread()
         while not (handle.stopping or handle.parked):
             self._program.follow()
-            wanted = handle.close_requested
+            wanted, root_ended, window = handle.close_requested, handle.root_ended, recorder.window
             closing = wanted > handle.close_done
-            wait_seconds = recorder.step(close=closing)
+            if root_ended:  # cleared before the reading: what ends after it is for the next window
+                handle.root_ended = False
+            run_ended = handle.run_ended
+            if run_ended:
+                handle.run_ended = False
+            wait_seconds = recorder.step(close=closing or root_ended)
             if closing:
                 handle.written = recorder.written
                 handle.close_done = wanted
                 handle.closed.set()
+            if run_ended and recorder.window is window:
+                handle.run_ended = True  # the window goes on
+            elif run_ended:
+                self._writer.tell_run_ended()
             handle.bell.wait(wait_seconds)
         if handle.stopping:
             wanted = handle.close_requested

@@ -7,7 +7,7 @@ Two kinds of subject exist: this process (``ecoia.measuring.this_process``), and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -76,6 +76,20 @@ NO_DELTA = Delta()
 """For a key without activity. Never changed."""
 
 
+class Link(NamedTuple):
+    """Where the rows of a group or session are shown.
+
+    Attributes:
+        run_id: Id of the group or session.
+        beside: The MLflow run whose root shows them.
+        tracking_uri: Where that run is.
+    """
+
+    run_id: str
+    beside: str
+    tracking_uri: str | None
+
+
 class Look(NamedTuple):
     """Activity of a subject since the last look.
 
@@ -89,6 +103,7 @@ class Look(NamedTuple):
         owner_of: Maps a process id to its key, if the energy of devices is split by process as the driver reports it; None
             to split it by CPU time.
         reserved: Share of the host that is reserved for each key; None to use one share for all, as configured.
+        links: Links that this look found, each once.
     """
 
     process_cpu_ns: int
@@ -99,6 +114,7 @@ class Look(NamedTuple):
     devices_recorded_inside: bool = False
     owner_of: Callable[[int], RecordKey | None] | None = None
     reserved: Mapping[RecordKey, float] | None = None
+    links: Sequence[Link] = ()
 
 
 class Subject(Protocol):

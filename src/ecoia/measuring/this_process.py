@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import get_native_id
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import losses
+from ecoia.instrument.groups import linked_ids, outside_run
 from ecoia.instrument.spans import Counters
 from ecoia.instrument.switching import thread_clock_ns
-from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
-from ecoia.semconv import SERVICE_UNSPECIFIED
+from ecoia.measuring.subject import Delta, Link, Look, RecordKey, add_known
+from ecoia.semconv import OWN_RUN, SERVICE_UNSPECIFIED
 
 if TYPE_CHECKING:
     from ecoia.instrument.spans import ThreadState
     from ecoia.instrument.start import StartReadings
     from ecoia.processes.families import Descendants
     from ecoia.settings import Settings
+
+
+_MOST_LINKS = 100
+"""With more than one run, an id is shown on none of them: the rest would say nothing new."""
 
 
 class SpanSource(Protocol):
@@ -57,6 +63,8 @@ class ThisProcess:
         self._own_thread: int | None = None
         self._wall_ns = start.wall_ns
         self._readers: dict[int, ThreadReader] = {}
+        self._outside_id = session_id
+        self._told: set[Link] = set()
 
     def begin_thread(self) -> None:
         """Call this in a new sampler thread: the thread's CPU clock, which counts ecoia's own time, starts at zero."""
@@ -66,6 +74,7 @@ class ThisProcess:
     def look(self, wall_ns: int) -> Look:
         """See ``Subject.look``."""
         deltas: dict[RecordKey, Delta] = {}
+        self._outside_id = outside_run() or self._session_id
         outside_ns = 0
         uncovered = 1.0
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
@@ -89,6 +98,7 @@ class ThisProcess:
             outside_cpu_ns=outside_ns,
             coverage=1 - uncovered,
             deltas=deltas,
+            links=self._new_links(deltas),
         )
         self._process_cpu_ns, self._own_cpu_ns, self._wall_ns = process_ns, own_ns, wall_ns
         return look
@@ -112,12 +122,28 @@ class ThisProcess:
         return RecordKey(
             service=label.service or self._settings.service or SERVICE_UNSPECIFIED,
             phase=label.phase,
-            # Outside any MLflow run, the process's session stands for the run.
-            run_id=None if run is None else (run.run_id or self._session_id),
+            # Outside any MLflow run, the process's group or its session stands for the run.
+            run_id=None if run is None else (run.run_id or self._outside_id),
             endpoint=label.endpoint,
             model_version=label.model_version,
             tracking_uri=None if run is None else run.tracking_uri,
         )
+
+    def _new_links(self, deltas: Mapping[RecordKey, Delta]) -> list[Link]:
+        """Return the links of this process's group and session to the root runs that it began, each once.
+
+        Where nobody heard a run begin, the runs that its spans name are taken: delivery finds the root above each.
+        """
+        ids = linked_ids()
+        if not ids:
+            return []
+        following = sys.modules.get("ecoia.instrument.following")
+        heard = [] if following is None else list(following.root_runs.values())
+        runs = {(run.run_id, run.tracking_uri) for run in heard} or {(key.run_id, key.tracking_uri) for key in deltas}
+        links = [Link(of, beside, uri) for of in ids for beside, uri in runs if beside and not beside.startswith(OWN_RUN)]
+        new = [link for link in links if link not in self._told][: max(_MOST_LINKS - len(self._told), 0)]
+        self._told.update(new)
+        return new
 
     def _drain_events(self, deltas: dict[RecordKey, Delta]) -> None:
         events = self._spans.events

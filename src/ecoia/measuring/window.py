@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
-from ecoia.measuring.subject import Delta, RecordKey, add_known
+from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
 from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
@@ -37,6 +37,7 @@ class Window:
         stolen_ns: Part of its time, averaged over the host's CPUs, that a hypervisor gave to other guests.
         lost: Losses by cause.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
+        links: Links that were found.
 
     The ids of its records are the window's, so they are the same however often the records are built.
 
@@ -61,9 +62,10 @@ class Window:
         self.stolen_ns = 0
         self.lost: Counter[str] = Counter()
         self.shared_devices: set[str] = set()
-        self._record_ids: dict[tuple[str, RecordKey | None], str] = {}
+        self.links: list[Link] = []
+        self._record_ids: dict[tuple[str, RecordKey | Link | None], str] = {}
 
-    def record_id(self, kind: str, key: RecordKey | None) -> str:
+    def record_id(self, kind: str, key: RecordKey | Link | None) -> str:
         """Return the id of the record of a kind and key."""
         known = self._record_ids.get((kind, key))
         if known is None:

@@ -12,9 +12,9 @@ from ecoia.keeping.home_identity import instance_of
 from ecoia.measuring.subject import RecordKey
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
-from ecoia.methods import Method
+from ecoia.methods import NOT_MEASURED, Method
 from ecoia.records import Record, Tokens
-from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
+from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_LINK, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
 
 if TYPE_CHECKING:
     from ecoia.settings import Settings
@@ -59,7 +59,7 @@ class RecordBuilder:
         for key, record in self._outcomes(window, common):
             self._reported_failed[key] = window.deltas[key].last_failed
             records.append(record)
-        return records
+        return records + self._links(window, end_utc_ns)
 
     def build_open(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> list[Record]:
         """Build the records that stand for an open window if its process dies now. Changes nothing.
@@ -74,7 +74,8 @@ class RecordBuilder:
         common = self._common_fields(window, bounds_utc_ns, reservation)
         lost = {**window.lost, losses.ENDED_SUDDENLY: 1}
         outcomes = [record for _, record in self._outcomes(window, common)]
-        return [*self._of_spans(window, common), *self._of_other_kinds(window, common, lost), *outcomes]
+        links = self._links(window, bounds_utc_ns[1])
+        return [*self._of_spans(window, common), *self._of_other_kinds(window, common, lost), *outcomes, *links]
 
     def _common_fields(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> dict[str, Any]:
         share = window.allocated / window.metered if window.metered else None
@@ -129,6 +130,27 @@ class RecordBuilder:
                 outcome = "failed" if delta.last_failed else "ok"
                 records.append((key, self._record(window, common, KIND_OUTCOME, key, no_energy, outcome=outcome)))
         return records
+
+    def _links(self, window: Window, end_utc_ns: int) -> list[Record]:
+        """Build a record of each link, which has no energy."""
+        return [
+            Record(
+                record_id=window.record_id(KIND_LINK, link),
+                kind=KIND_LINK,
+                service=None,
+                phase=None,
+                instance=self._instance,
+                pid=self._pid,
+                start_utc_ns=end_utc_ns,
+                end_utc_ns=end_utc_ns,
+                energy_microjoules=dict.fromkeys(COMPONENTS),
+                method=dict.fromkeys(COMPONENTS, NOT_MEASURED),
+                run_id=link.run_id,
+                beside=link.beside,
+                target=link.tracking_uri,
+            )
+            for link in window.links
+        ]
 
     def _record(
         self,

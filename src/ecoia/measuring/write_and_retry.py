@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ecoia import losses
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import tracking_uri
+from ecoia.keeping import run_signs
 from ecoia.keeping.destinations import TARGETS_FILE, is_readable, public_uri, register_target
 from ecoia.keeping.helper_start import await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
@@ -90,8 +91,14 @@ class RecordWriter:
             self._complain(
                 f"the journal uses {writer.used_share:.0%} of its cap (journal_max_mb): deliver, then archive old days"
             )
+        if run_signs.any_of_user(waiting):
+            run_signs.give(Path(self._settings.home), run_signs.OPEN)
         self._start_helper()
         return True
+
+    def tell_run_ended(self) -> None:
+        """Tell the helper that a run ended, and that its records are written as far as they can be."""
+        run_signs.give(Path(self._settings.home), run_signs.ENDED)
 
     def _open(self) -> Writer:
         if self._writer is None:

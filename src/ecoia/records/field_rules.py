@@ -52,6 +52,7 @@ class Rule(NamedTuple):
         cut: Split the value over the parts of a record, given each part's nanoseconds. None: every part has the whole value.
         in_row: How the value stands in a row. None: rows do not have it.
         json_name: Name in the journal. None: the name in the record.
+        optional: Whether the journal leaves the field out where it is None, as it is in most records.
     """
 
     read: Callable[[Any], Any] | None = None
@@ -59,6 +60,7 @@ class Rule(NamedTuple):
     cut: Callable[[Any, Sequence[int]], Sequence[Any]] | None = None
     in_row: InRow | None = None
     json_name: str | None = None
+    optional: bool = False
 
 
 def rule(**ways: Any) -> dict[str, Rule]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter, itemgetter
-from typing import Any, ClassVar
+from typing import Any
 
 from ecoia.errors import EcoiaError
 from ecoia.methods import Method
@@ -62,7 +62,7 @@ from ecoia.records.field_rules import (
     write_units,
 )
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
-from ecoia.semconv import KIND_OUTCOME, KINDS, OUTCOMES, SCHEMA_VERSION, SCOPES
+from ecoia.semconv import KIND_LINK, KIND_OUTCOME, KINDS, LINK_SCHEMA_VERSION, OUTCOMES, SCHEMA_VERSION, SCOPES
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_key = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -149,6 +149,7 @@ class Record:
     0 is zero. ``units_micro`` and ``accepted_micro`` are functional units in integer millionths, ``None`` unless given.
     ``shared_devices`` are those of ``devices`` that are claimed whole although other processes used them too.
     ``context`` holds software and hardware facts (never a path, an argument, a user's name or a text).
+    ``beside``, in records of kind ``link`` alone, is the MLflow run that the rows of ``run_id`` are shown with.
 
     Example:
         An hour's window becomes two rows, which add up to its energy.
@@ -168,10 +169,8 @@ class Record:
         [2500001, 2500000]
     """
 
-    schema: ClassVar[int] = SCHEMA_VERSION
-
     record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
-    kind: str = field(metadata=rule(read=read_one_of(*KINDS), in_row=KEY))
+    kind: str = field(metadata=rule(read=read_one_of(*KINDS, KIND_LINK), in_row=KEY._replace(check=read_one_of(*KINDS))))
     service: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
     phase: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
     instance: str = field(metadata=rule(read=read_text, in_row=KEY))
@@ -217,6 +216,12 @@ class Record:
     declared_source: str | None = field(default=None, metadata=rule(read=or_none(read_text), in_row=KEY))
     target: str | None = field(default=None, metadata=rule(read=or_none(read_text)))
     context: Mapping[str, Any] = field(default_factory=dict, metadata=rule(read=read_mapping, write=dict))
+    beside: str | None = field(default=None, kw_only=True, metadata=rule(read=or_none(read_text), optional=True))
+
+    @property
+    def schema(self) -> int:
+        """The version that a reader must know."""
+        return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as the journal writes it: JSON types only, keys in a fixed order."""
@@ -224,6 +229,9 @@ class Record:
         data = dict(zip(table.json_keys, table.values_of(self), strict=False))  # lengths are equal by construction
         for name, write in table.writers:
             data[name] = write(data[name])
+        for name in table.optional.values():
+            if data[name] is None:
+                del data[name]
         return data
 
     def to_json(self) -> str:
@@ -245,14 +253,16 @@ class Record:
         schema = data.get("schema") if isinstance(data, (dict, Mapping)) else None
         if not isinstance(schema, int):
             raise RecordError(f"record without a schema number (schema = {shown(schema)})", NO_SCHEMA)
-        if schema > SCHEMA_VERSION:
-            raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+        if schema > LINK_SCHEMA_VERSION:
+            raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {LINK_SCHEMA_VERSION}: upgrade ecoia")
         table = _TABLE
         try:
             given = table.values_in(data)
         except KeyError:
             given = _with_defaults(data)
         values = dict(zip(table.names, given, strict=False))  # lengths are equal by construction
+        for name, json_name in table.optional.items():
+            values[name] = data.get(json_name)
         for name, read in table.readers:
             try:
                 values[name] = read(values[name])
@@ -264,6 +274,8 @@ class Record:
             raise RecordError(f"{_named(data)}: start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval")
         if end - start > MOST_WINDOW_NS:
             raise RecordError(f"{_named(data)}: start_utc_ns {start} and end_utc_ns {end} are more than ten years apart")
+        if values["kind"] == KIND_LINK and not (values["run_id"] and values["beside"]):
+            raise RecordError(f"{_named(data)}: a link needs run_id and beside", FIELD_MISSING)
         return cls(**values)
 
 
@@ -321,11 +333,12 @@ class _Table:
 
     def __init__(self, record_class: type[Record]) -> None:
         declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
-        self.names = tuple(each.name for each, _ in declared)
         self.json_names = json_names = {each.name: way.json_name or each.name for each, way in declared}
+        self.optional = {each.name: json_names[each.name] for each, way in declared if way.optional}
+        self.names = tuple(name for name in json_names if name not in self.optional)
         self.json_keys = ("schema", *json_names.values())
-        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter("schema", *self.names)
-        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*json_names.values())
+        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter("schema", *json_names)
+        self.values_in: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*(json_names[name] for name in self.names))
         self.defaults: dict[str, Callable[[], Any]] = {}
         for each, _ in declared:
             if each.default_factory is not NO_DEFAULT:
@@ -506,7 +519,7 @@ def in_force(records: Iterable[Record]) -> list[Record]:
 
 
 def fold(records: Iterable[Record]) -> list[Row]:
-    """Add up the records in force into ledger rows; no row straddles a half-hour.
+    """Add up the records in force into ledger rows; no row straddles a half-hour. Links give none.
 
     Args:
         records: Records in any order; duplicates and corrected ones among them count as ``in_force`` says.
@@ -514,4 +527,5 @@ def fold(records: Iterable[Record]) -> list[Row]:
     Returns:
         Rows sorted by key, the same whatever the order of the records.
     """
-    return _merge((_row_of(part) for record in in_force(records) for part in split_by_half_hour(record)), copy=None)
+    counted = (record for record in in_force(records) if record.kind != KIND_LINK)
+    return _merge((_row_of(part) for record in counted for part in split_by_half_hour(record)), copy=None)

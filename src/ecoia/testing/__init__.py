@@ -21,7 +21,7 @@ from ecoia.measuring.subject import Look
 from ecoia.meters import DEVICES, HOST, Meter
 from ecoia.methods import Method
 from ecoia.records import Record, in_force
-from ecoia.semconv import COMPONENTS, KIND_OUTCOME, MEASURED, MISSING
+from ecoia.semconv import COMPONENTS, KIND_LINK, KIND_OUTCOME, MEASURED, MISSING
 from ecoia.testing.hardware import (
     DRAM_RANGE_UJ,
     PACKAGE_RANGE_UJ,
@@ -141,7 +141,7 @@ class ReplayMeter(StepMeter):
         methods: set[Method] = set()
         devices: set[str] = set()
         for record in in_force(listed):
-            if record.kind == KIND_OUTCOME:
+            if record.kind in (KIND_OUTCOME, KIND_LINK):
                 continue
             interval = (record.start_utc_ns, record.end_utc_ns)
             known, more = energy.get(interval), record.energy_microjoules[component]

@@ -1,0 +1,118 @@
+"""The group of this process: the ranks of one distributed job, or a program and its ``multiprocessing`` children.
+
+Work of a member outside any MLflow run is recorded under a run id that names the group (``semconv.GROUP_RUN``). Delivery shows it
+with the run that one of the members began. Only the launcher's environment variables are read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ecoia.semconv import GROUP_RUN, OWN_RUN, SESSION_VARIABLE
+
+GROUP_VARIABLE = "ECOIA_GROUP"
+"""Environment variable that gives a remote worker (Ray, Spark) the id of the MLflow run that its work belongs to."""
+
+_STARTERS = tuple(f"multiprocessing.popen_{name}" for name in ("fork", "spawn_posix", "forkserver", "spawn_win32"))
+"""Modules that ``multiprocessing`` loads when it starts its first process."""
+
+_RUN_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_MOST_RUN_ID_CHARACTERS = 256
+
+_known: dict[tuple[str, ...], str] = {}  # what identifies a group -> its run id
+
+
+def outside_run() -> str | None:
+    """Return the run id of what this process does outside any MLflow run; None: its own session stands for a run.
+
+    Ask again later: some launchers set the variables in the middle of the program.
+
+    Example:
+        >>> outside_run() is None  # this process is no rank
+        True
+    """
+    variables = os.environ
+    given = variables.get(GROUP_VARIABLE)
+    if given is not None and is_run_id(given):
+        return given
+    size, rank = variables.get("WORLD_SIZE"), variables.get("RANK") or variables.get("LOCAL_RANK")
+    if size is not None and _is_several(size):
+        return _run_of(_torch_job(variables), rank or "0")
+    if _is_several(variables.get("OMPI_COMM_WORLD_SIZE")):
+        job = ("mpi", *(variables.get(name, "") for name in ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid")))
+        return _run_of(job, variables.get("OMPI_COMM_WORLD_RANK", "0"))
+    if variables.get("SLURM_STEP_ID") and _is_several(variables.get("SLURM_STEP_NUM_TASKS") or variables.get("SLURM_NTASKS")):
+        job = ("slurm", *(variables.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")))
+        return _run_of(job, variables.get("SLURM_PROCID", "0"))
+    processes = sys.modules.get("multiprocessing.process")
+    parent = None if processes is None else processes.parent_process()
+    return None if parent is None else _run_of(("multiprocessing", *_process(parent.pid)), "")
+
+
+def linked_ids() -> list[str]:
+    """Return the ids whose rows belong beside the root runs that this process begins: its group, and ``ecoia run``'s session.
+
+    Example:
+        >>> linked_ids()
+        []
+    """
+    ids = []
+    outside = outside_run()
+    if outside is None and any(name in sys.modules for name in _STARTERS):
+        outside = _run_of(("multiprocessing", *_process(os.getpid())), "")
+    if outside is not None and outside.startswith(GROUP_RUN):
+        ids.append(outside)
+    session = os.environ.get(SESSION_VARIABLE)
+    if session is not None and is_run_id(session) and session.startswith(OWN_RUN):
+        ids.append(session)
+    return ids
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text can be the id of a run, MLflow's or ours.
+
+    Example:
+        >>> is_run_id("4f0c1d2e"), is_run_id("a run")
+        (True, False)
+    """
+    return 0 < len(text) <= _MOST_RUN_ID_CHARACTERS and _RUN_ID_CHARACTERS.issuperset(text)
+
+
+def _is_several(number: str | None) -> bool:
+    return number is not None and number.isdecimal() and int(number[:9]) > 1
+
+
+def _torch_job(variables: os._Environ[str]) -> tuple[str, ...]:
+    """Return what the ranks of one ``torchrun`` have in common, also after some of them were restarted.
+
+    Its id is a UUID, unless a user chose it or it is "none". Then the address tells two jobs apart.
+    """
+    job, address, port = (variables.get(name, "") for name in ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"))
+    is_unique = len(job) == 36 and job.count("-") == 4
+    return ("torch", job) if is_unique else ("torch", job, address, port)
+
+
+def _process(pid: int | None) -> tuple[str, ...]:
+    """Return what tells a process from a later one that gets its number."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read itself
+            began = file.read().rpartition(b")")[2].split()[19].decode()
+        return _boot(), str(pid), began
+    except (OSError, IndexError, ValueError):
+        return "", str(pid), ""
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - idem
+        return file.read().strip()
+
+
+def _run_of(job: tuple[str, ...], rank: str) -> str:
+    """Return the run id of a member of a job. The rank keeps the figures of the members apart."""
+    group = _known.get(job)
+    if group is None:
+        import hashlib  # in ranks only
+
+        group = _known[job] = GROUP_RUN + hashlib.blake2b("\0".join(job).encode(), digest_size=8).hexdigest()
+    return f"{group}-{rank}" if rank.isdecimal() else group

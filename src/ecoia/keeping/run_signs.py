@@ -1,0 +1,61 @@
+"""Signs that measuring processes give the helper about the MLflow runs of users: one is open, one has ended.
+
+The helper looks at sizes only, and loads nothing that could read a journal's lines cheaply. Two empty files in ``delivery/`` of
+the home tell it when figures are wanted soon; the times of their last changes are the signs. Losing them costs freshness only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ecoia.records import Record
+from ecoia.semconv import GROUP_RUN_PREFIX, KIND_SPAN, OWN_RUN_PREFIX
+
+OPEN, ENDED = "run-open", "run-ended"
+"""Names of the signs: records of a user's run were written just now; a user's run ended, and its records are written."""
+
+
+def give(home: Path, sign: str) -> None:
+    """Give a sign. Never raises: without it, figures come later.
+
+    Example:
+        >>> import tempfile
+        >>> home = Path(tempfile.mkdtemp())
+        >>> give(home, ENDED)
+        >>> seen(home, ENDED) > 0, seen(home, OPEN)
+        (True, 0)
+    """
+    path = home / "delivery" / sign
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def seen(home: Path, sign: str) -> int:
+    """Return when a sign was given last, in nanoseconds by the clock of the file system; 0: never."""
+    try:
+        return (home / "delivery" / sign).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def any_of_user(records: Iterable[Record]) -> bool:
+    """Return whether any of some records is work of a user's MLflow run, the answers of a service left out."""
+    return any(is_work_of_user(record) for record in records)
+
+
+def is_work_of_user(record: Record) -> bool:
+    """Return whether a record is work of a user's MLflow run, and no answer of a service."""
+    return record.kind == KIND_SPAN and record.phase != "inference" and record.run_id is not None and is_of_user(record.run_id)
+
+
+def is_of_user(run_id: str) -> bool:
+    """Return whether a run id is a user's MLflow run, or a group that belongs to one; a session of ecoia's own is not.
+
+    Example:
+        >>> is_of_user("0af7651916cd43dd8448eb211c80319c"), is_of_user("ecoia-0af76519")
+        (True, False)
+    """
+    return not run_id.startswith(OWN_RUN_PREFIX) or run_id.startswith(GROUP_RUN_PREFIX)
