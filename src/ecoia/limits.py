@@ -90,6 +90,8 @@ PUBLISHED_FILES = 10_000
 """Files of a publication: some 60, and one a service in the folders of exports."""
 SETTINGS_BYTES = MIB
 """``ecoia.toml`` and files of rules (TOML), and keys: some kilobytes each."""
+RUN_TABLE_BYTES = 8 * MIB
+"""The table of a run (``ecoia/breakdown.json``): 200 bytes for each run below it."""
 
 
 _KINDS = (

@@ -23,6 +23,7 @@ _NO_CO2E = {
     "no-zone": "no zone, set ECOIA_ZONE",
     "no-factor": "no emission factor for the zone",
     "factor-gap": "no emission factor for some hours",
+    "catalogue": "with the catalogue's factors, on the run's page",
 }
 _SHOWN_ORDER = ("gpu", "cpu", "ram")
 

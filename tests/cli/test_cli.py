@@ -492,7 +492,7 @@ def test_without_a_tracking_uri_the_store_of_this_machines_records_is_read_and_n
     fill(home, record("2026-11-23T10:00", cpu=13, target=target))
     assert ecoia("deliver").exit_code == 0
     result = ecoia("report", "--quarter", QUARTER, "--out", tmp_path / "out")
-    assert f"reading the ledger at {tracking_uri}" in result.stderr
+    assert f"reading MLflow at {tracking_uri}" in result.stderr
     assert report_of(tmp_path / "out")["totals"]["energy_components_microjoules"] == 13
     register_target(home, "http://mlflow.example.org")
     result = ecoia("report")

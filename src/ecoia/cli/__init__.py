@@ -15,6 +15,7 @@ import typer
 from ecoia.cli import (
     baseline,
     check,
+    compare,
     config,
     declare,
     deliver,
@@ -30,6 +31,7 @@ from ecoia.cli import (
     recalculate,
     report,
     run,
+    runs,
     services,
     verify,
     watch,
@@ -76,6 +78,8 @@ MEASURE, REPORT, SET_UP = "Measure", "Report", "Set up"  # panels of 'ecoia --he
 app.command("run", rich_help_panel=MEASURE, context_settings={"allow_interspersed_args": False})(run.run)
 app.command("watch", rich_help_panel=MEASURE)(watch.watch)
 app.command("journal", rich_help_panel=MEASURE)(journal.journal)
+app.command("runs", rich_help_panel=MEASURE)(runs.runs)
+app.command("compare", rich_help_panel=MEASURE)(compare.compare)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)

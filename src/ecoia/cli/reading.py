@@ -19,6 +19,7 @@ from ecoia.settings import Settings
 from ecoia.units import kwh
 
 if TYPE_CHECKING:
+    from ecoia.delivery.mlflow_store import MlflowStore
     from ecoia.impact.inputs import Inputs
     from ecoia.impact.ledger_gaps import LedgerGap
     from ecoia.publishing.publication import Published
@@ -181,14 +182,9 @@ def _journal_rows(settings: Settings) -> list[Row]:
 def _ledger_rows(settings: Settings) -> tuple[list[Row], tuple[LedgerGap, ...]]:
     from ecoia.delivery.ledger_cache import LedgerCache
     from ecoia.delivery.mlflow_ledger import MlflowLedger
-    from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
     from ecoia.keeping.destinations import public_uri
 
-    keep_telemetry_off()
-    uri, why = _tracking_uri(settings)
-    store = MlflowStore(uri)
-    if why:
-        say(f"reading the ledger at {public_uri(store.uri)} ({why})")
+    store = store_here(settings)
     ledger = MlflowLedger(store, LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite"))
     rows = ledger.read_rows(0, _ALL_TIME_NS)
     if not rows and not ledger.gaps:
@@ -209,6 +205,24 @@ def _tell_gaps(gaps: Sequence[LedgerGap]) -> None:
         say(f"and {len(gaps) - _MOST_GAPS_TOLD} more ledger days that are in no figure")
     if gaps:
         say("'ecoia deliver --verify' on the machine that recorded a day writes it again from its journal")
+
+
+def store_here(settings: Settings) -> MlflowStore:
+    """Return the MLflow store to read: the one of MLFLOW_TRACKING_URI, or else where this machine's records go.
+
+    Raises:
+        UsageError: several stores could be meant.
+        MissingExtraError: MLflow is not installed.
+    """
+    from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
+    from ecoia.keeping.destinations import public_uri
+
+    keep_telemetry_off()
+    uri, why = _tracking_uri(settings)
+    store = MlflowStore(uri)
+    if why:
+        say(f"reading MLflow at {public_uri(store.uri)} ({why})")
+    return store
 
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:

@@ -24,4 +24,11 @@ def run(
     """
     from ecoia.watching import run_command
 
-    raise typer.Exit(run_command.run(command, service=service, phase=phase, settings=load_settings(home, needed=("home",))))
+    settings = load_settings(home, needed=("home",))
+
+    def tell(measured: run_command.Measured) -> None:
+        from ecoia.showing.end_of_run import show_command
+
+        show_command(measured.rows, measured.seconds, settings, measured_itself=measured.measured_itself)
+
+    raise typer.Exit(run_command.run(command, service=service, phase=phase, settings=settings, tell=tell))

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from ecoia import semconv
 from ecoia.delivery.breakdown import Facts
+from ecoia.delivery.co2e_parameters import read_knowledge
 from ecoia.delivery.experiment_notes import note_experiment
 from ecoia.delivery.linked_runs import Chain, LinkedRuns, group_of
 from ecoia.delivery.mlflow_runs import MlflowRuns, RunRefusedError
@@ -26,7 +26,6 @@ from ecoia.delivery.run_views import build_day_view, build_view
 from ecoia.delivery.tags_and_metrics import active_rows, day_run_tags, own_run_tags, worst_outcome
 from ecoia.delivery.user_runs import OUTCOME_OF_STATUS, UserRuns
 from ecoia.errors import DeliveryError, EcoiaError
-from ecoia.factors import default_factors, in_use
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.keeping.destinations import public_uri, write_atomically
 from ecoia.periods import utc_datetime, utc_day, utc_ns
@@ -265,29 +264,6 @@ def _shown_together(key: ViewKey, by_key: Mapping[ViewKey, list[Row]], chains: M
     if not chain:
         return {key: by_key[key]}
     return {other: rows for other, rows in by_key.items() if other.run_id and chains[other.run_id][-1:] == chain[-1:]}
-
-
-def read_knowledge(settings: Settings, folder: str | None) -> AssessmentParameters:
-    """Return the parameters of CO2e: those of the report, so that a run's page and the report agree.
-
-    Args:
-        settings: ``zone``, ``pue`` and ``timezone`` are used.
-        folder: The catalogue; ``None``: the settings and the default emission factors alone.
-
-    Raises:
-        CatalogueError: the catalogue is wrong.
-        FactorError: the zone has no emission factor.
-    """
-    timezone = ZoneInfo(settings.timezone)
-    if folder is None:
-        return AssessmentParameters(default_factors(timezone), settings.zone, settings.pue, timezone)
-    from ecoia import catalogue  # loads pydantic, which the helper does without otherwise
-
-    found = catalogue.load(folder)
-    factors = in_use(found.factors, folder, timezone)
-    return AssessmentParameters(
-        factors, settings.zone, settings.pue, timezone, found.calibrations, found.sites, found.contracts, found.gsd
-    )
 
 
 class ViewsLeft:

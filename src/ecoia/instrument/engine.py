@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecoia.instrument.background import Background, Sampling
+    from ecoia.instrument.following import EndedRun
     from ecoia.instrument.mlflow_run import Run
 
 _MAX_COMPLAINTS = 10
@@ -59,6 +60,9 @@ class Engine:
 
     sampling_factory: ClassVar[Callable[[Engine, Background], Sampling]]
     """Makes the body of the background thread. ``ecoia`` registers it, because ``instrument`` must not import ``measuring``."""
+
+    when_root_ended: ClassVar[Callable[[EndedRun], None] | None] = None
+    """Shows the figures of an MLflow run that ended. ``ecoia`` registers it, because ``instrument`` computes no CO2e."""
 
     def __init__(self) -> None:
         self.generation = 0

@@ -16,8 +16,10 @@ from __future__ import annotations
 import threading
 import time
 from _thread import get_native_id
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 from ecoia import losses
 from ecoia.instrument import mlflow_run, switching
@@ -37,6 +39,29 @@ run_ended: list[Callable[[Run, bool, int, int], None]] = [note_run_end]
 
 root_runs: dict[str, Run] = {}
 """Runs that this process began and that have no run above them, by id."""
+
+run_above: dict[str, str] = {}
+"""By id of a run that this process began, the id of the run above it."""
+
+
+class EndedRun(NamedTuple):
+    """A root run that this process began and that has ended.
+
+    Attributes:
+        run: The run.
+        experiment_id: MLflow's id of its experiment; None where it is not known.
+        start_utc_ns: When it began.
+        end_utc_ns: When it ended.
+    """
+
+    run: Run
+    experiment_id: str | None
+    start_utc_ns: int
+    end_utc_ns: int
+
+
+ended_roots: deque[EndedRun] = deque(maxlen=1)
+"""The root run that ended last in this process."""
 
 
 class Begun:
@@ -111,6 +136,8 @@ def begin(begun: Begun) -> None:
     if known is None:
         if begun.is_root:
             root_runs[str(begun.run.run_id)] = begun.run
+        else:
+            run_above[str(begun.run.run_id)] = begun.tags[PARENT_TAG]
         for told in run_began:
             told(begun.run, begun.is_root, begun.start_utc_ns)
 
@@ -138,8 +165,12 @@ def end(run_id: str, *, failed: bool) -> None:
 
 def _tell_end(begun: Begun) -> None:
     end_utc_ns = time.time_ns()
+    if begun.is_root:
+        ended_roots.append(EndedRun(begun.run, begun.experiment_id, begun.start_utc_ns, end_utc_ns))
     for told in run_ended:
         told(begun.run, begun.is_root, begun.start_utc_ns, end_utc_ns)
+    if begun.is_root and Engine.when_root_ended is not None:
+        Engine.when_root_ended(ended_roots[-1])
 
 
 def _tell_outcome(run_id: str, first_counters: int, *, failed: bool) -> None:
@@ -172,6 +203,8 @@ def _forget_parent_process() -> None:
         _begun.clear()
         client_runs.clear()
         root_runs.clear()
+        run_above.clear()
+        ended_roots.clear()
 
 
 # --- which spans are moved ---------------------------------------------------------------------------------------------------

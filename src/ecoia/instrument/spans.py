@@ -19,9 +19,22 @@ from ecoia import losses
 from ecoia.semconv import PHASE_UNSPECIFIED
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Callable
+    from typing import ClassVar, Protocol, Self
 
     from ecoia.instrument.mlflow_run import Run
+
+    class Summary(Protocol):
+        """The figures of a span that is over."""
+
+        @property
+        def energy_wh(self) -> float | None: ...
+
+        @property
+        def co2e_g(self) -> float | None: ...
+
+        def _repr_html_(self) -> str: ...
+
 
 MAX_COUNT = 10**15
 """Upper bound of a count. A larger one is a mistake (a time stamp in nanoseconds) and would drown every sum."""
@@ -142,17 +155,20 @@ class Span:
         ('analyse-cv', 'inference')
     """
 
-    __slots__ = ("_counters", "_here", "_start_ns", "_state", "_top", "_under", "ended", "parent")
+    __slots__ = ("_counters", "_end_ns", "_here", "_start_ns", "_state", "_top", "_under", "ended", "parent")
 
     is_call = False
     is_late = False  # whether its label is not known yet (request_spans)
     account: CpuAccount | None = None
+    summing_up: ClassVar[Callable[[Span], Summary | None] | None] = None
+    """Sums up a finished span. ``ecoia`` registers it, because ``instrument`` must not import what computes CO2e."""
 
     parent: Span | None
     ended: bool
     _state: ThreadState
     _counters: Counters
     _start_ns: int
+    _end_ns: int  # of a block or open span that is over
     _under: Span | None
     _top: Span  # of a coroutine or generator between two steps: its innermost open span on the thread,
     _here: Span | None  # and in the context
@@ -277,6 +293,49 @@ class Span:
             self._state.lost.append(losses.INVALID_QUALITY)
             return
         self._state.events.append((self._counters, "quality", (name, number)))
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Energy in Wh that was recorded for the span's service, phase, endpoint and model version while it was open.
+
+        None while the span is open, and where the energy is not known: not measured, forgotten (a service keeps the last
+        minutes), or of a decorated call, which keeps nothing of its own. It writes the open window first, which takes some
+        milliseconds. Never raises.
+
+        Of several spans of one label that end in the same seconds, each has the part that its time is of their time together.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="vadore", phase="evaluation") as span:
+            ...     score = sum(n * n for n in range(100_000))
+            >>> energy_wh = span.energy_wh
+        """
+        summary = self._summary()
+        return None if summary is None else summary.energy_wh
+
+    @property
+    def co2e_g(self) -> float | None:
+        """CO2e of ``energy_wh`` in grams. None where that is not known, and without a zone: ecoia does not guess a country.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="vadore", phase="evaluation") as span:
+            ...     score = sum(n * n for n in range(100_000))
+            >>> co2e_g = span.co2e_g
+        """
+        summary = self._summary()
+        return None if summary is None else summary.co2e_g
+
+    def _repr_html_(self) -> str | None:
+        """Return the card that a notebook shows; None where there are no figures."""
+        summary = self._summary()
+        return None if summary is None else summary._repr_html_()
+
+    def _summary(self) -> Summary | None:
+        try:
+            return None if Span.summing_up is None or not self.ended else Span.summing_up(self)
+        except Exception:  # noqa: BLE001 - figures for people must not break their program
+            return None
 
     def __copy__(self) -> Self:
         return self

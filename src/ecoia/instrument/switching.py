@@ -157,6 +157,7 @@ def end_call(span: Span, state: ThreadState, failed: bool) -> None:
         leave(span, state)
     end_ns = perf_counter_ns()
     counters = span._counters
+    span._end_ns = end_ns
     span.ended = True
     counters.spans += 1
     if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:
@@ -293,6 +294,7 @@ def finish(span: Span, failed: bool) -> None:
     state.live -= 1
     if not state.live and state.top is None:
         state.cover_ns += end_ns - state.cover_mark_ns
+    span._end_ns = end_ns
     span.ended = True
     counters.spans += 1
     if counters.run is not None or end_ns - span._start_ns > LONG_SPAN_NS:

@@ -204,6 +204,7 @@ class track:  # noqa: N801 - reads as a verb where it is used
                         counters.cpu_ns += cpu_ns - state.cpu_mark_ns
                     if not state.live:
                         state.cover_ns += end_ns - state.cover_mark_ns
+                    span._end_ns = end_ns
                     span.ended = True
                     counters.spans += 1
                     if end_ns - span._start_ns > LONG_SPAN_NS:

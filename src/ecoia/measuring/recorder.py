@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ecoia import losses
 from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
+from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.span_sharing import SpanSharing
 from ecoia.measuring.subject import NO_DELTA, Look, Subject
 from ecoia.measuring.window import Window
@@ -76,6 +77,7 @@ class Recorder:
         notice: OwnNotice | None = None,
         group: ControlGroup | None = None,
         writer: RecordWriter | None = None,
+        recent: RecentEnergy | None = None,
     ) -> None:
         utc_ns, self._wall_ns, busy = start
         self._subject = subject
@@ -91,6 +93,7 @@ class Recorder:
         self.window = Window(utc_ns, self._wall_ns, self._flush_ns)
         self.written = True
         self.joules_per_cpu_second: float | None = None
+        self.recent = recent or RecentEnergy()
         for problem in settings.problems:
             self.window.lost[f"{losses.INVALID_SETTING}:{problem.name}"] += 1
             complain(str(problem))
@@ -206,6 +209,7 @@ class Recorder:
         self.joules_per_cpu_second = window.joules_per_cpu_second()
         records = self._builder.build(window, end_utc_ns, self._reservation())
         self.window = Window(now_utc_ns, time.perf_counter_ns(), self._flush_ns)
+        self.recent.add(records, window.deltas)
         written = self._writer.write(records)
         self.window.lost.update(self._writer.lost)
         self._writer.lost.clear()

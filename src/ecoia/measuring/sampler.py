@@ -11,6 +11,7 @@ from ecoia import losses
 from ecoia import meters as metering
 from ecoia import settings as configuration
 from ecoia.measuring.host_share import busy_time_at_start, busy_time_now
+from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.this_process import SpanSource, ThisProcess
 from ecoia.measuring.window import Window
@@ -72,6 +73,9 @@ class Sampler:
     Args:
         program: The process's engine.
         handle: The handle on the thread.
+
+    Attributes:
+        recent: The energy of spans that is recorded by now.
     """
 
     def __init__(self, program: MeasuredProgram, handle: ThreadHandle) -> None:
@@ -86,6 +90,7 @@ class Sampler:
         self._subject = ThisProcess(program, start, f"ecoia-{os.urandom(8).hex()}", settings, handle.descendants)
         self._writer = RecordWriter(settings, program.complain, handle.notice)
         self._recorder: Recorder | None = None
+        self.recent = RecentEnergy()
         self._keep_first_word()
 
     def _keep_first_word(self) -> None:
@@ -121,6 +126,7 @@ class Sampler:
             complain=self._program.complain,
             group=group,
             writer=self._writer,
+            recent=self.recent,
         )
 
     def record_in_this_thread(self, cause: str | None, *, last: bool) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ecoia.meters.hardware import ControlGroup
     from ecoia.processes.families import Family
     from ecoia.processes.notices import OwnNotice
+    from ecoia.records import Row
     from ecoia.settings import Settings
 
 
@@ -54,8 +55,10 @@ class OutsideSubject:
         start: The clocks at which measuring began.
 
     Attributes:
+        run_id: The session that stands for a run in their records.
         ended: Set once the processes have ended, before the last look.
         failed: Set if they ended with a failure.
+        measured_itself: Whether one of them recorded its own work.
     """
 
     def __init__(self, processes: Family, key: RecordKey, start: StartReadings) -> None:
@@ -63,8 +66,10 @@ class OutsideSubject:
         self._key = key
         self._wall_ns = start.wall_ns
         self._own_cpu_ns = start.process_cpu_ns
+        self.run_id = key.run_id
         self.ended = False
         self.failed = False
+        self.measured_itself = False
 
     def look(self, wall_ns: int) -> Look:
         """See ``Subject.look``."""
@@ -85,6 +90,7 @@ class OutsideSubject:
             devices_recorded_inside=self._processes.has_measuring_member,
         )
         self._wall_ns, self._own_cpu_ns = wall_ns, own_ns
+        self.measured_itself |= look.devices_recorded_inside
         return look
 
     def lost(self) -> Counter[str]:
@@ -134,6 +140,16 @@ class OutsideMeasurement:
     def step(self) -> float:
         """See ``Recorder.step``."""
         return self._recorder.step()
+
+    @property
+    def rows(self) -> list[Row]:
+        """What was recorded of the processes' work, as far as they did not record it themselves."""
+        return self._recorder.recent.of_runs({self._subject.run_id}, 0) or []
+
+    @property
+    def has_measuring_member(self) -> bool:
+        """Whether one of the processes measures itself, or did."""
+        return self._subject.measured_itself
 
     def close(self, *, ended: bool, failed: bool = False) -> None:
         """Take the last reading and write the last window.

@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
@@ -21,6 +23,7 @@ from ecoia.measuring.recorder import READING_SECONDS
 from ecoia.measuring.subject import RecordKey
 from ecoia.processes.families import Descendants
 from ecoia.processes.notices import OwnNotice
+from ecoia.records import Row
 from ecoia.semconv import RUN_PHASES, SESSION_VARIABLE
 from ecoia.settings import Settings
 from ecoia.watching.outside import OutsideMeasurement, check_service
@@ -29,7 +32,14 @@ _WAITS_FOR_SIGNALS = hasattr(signal, "sigtimedwait")  # Linux; macOS and Windows
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-def run(command: Sequence[str], *, service: str, phase: str, settings: Settings) -> int:
+def run(
+    command: Sequence[str],
+    *,
+    service: str,
+    phase: str,
+    settings: Settings,
+    tell: Callable[[Measured], None] | None = None,
+) -> int:
     """Run a command and measure it.
 
     Args:
@@ -37,6 +47,7 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
         service: Id of the service that it runs for.
         phase: One of ``semconv.PHASES``.
         settings: Settings.
+        tell: Called with what was measured, once the command has ended. A fault of it is logged.
 
     Returns:
         The command's exit code. If a signal ended the command, this process ends by the same signal.
@@ -70,7 +81,23 @@ def run(command: Sequence[str], *, service: str, phase: str, settings: Settings)
     measuring = _Guarded(measure)
     status = child.wait_to_end(measuring.step)
     measuring.close(failed=status != 0)
+    if tell is not None:
+        measuring.tell(tell, (time.perf_counter_ns() - start.wall_ns) / 1e9)
     return _pass_on(status)
+
+
+class Measured(NamedTuple):
+    """The work of a command, as far as it did not record it itself.
+
+    Attributes:
+        rows: Its rows.
+        seconds: How long it took.
+        measured_itself: Whether a process of it recorded its own work, which is not in the rows.
+    """
+
+    rows: Sequence[Row]
+    seconds: float
+    measured_itself: bool
 
 
 def _for_its_runs(service: str, phase: str, session: str) -> dict[str, str]:
@@ -111,6 +138,14 @@ class _Guarded:
             self._measurement.close(ended=True, failed=failed)
         except Exception as error:  # noqa: BLE001 - the command has ended, and its status is what counts
             engine.complain(f"the last window is lost: {type(error).__name__}: {error}")
+
+    def tell(self, tell: Callable[[Measured], None], seconds: float) -> None:
+        if self._measurement is None:
+            return
+        try:
+            tell(Measured(self._measurement.rows, seconds, self._measurement.has_measuring_member))
+        except Exception as error:  # noqa: BLE001 - idem
+            engine.complain(f"the figures are not shown: {type(error).__name__}: {error}")
 
 
 def _pass_on(status: int) -> int:
