@@ -50,12 +50,11 @@ class EcoiaCallback(TrainingCallback):  # type: ignore[misc]
 
     def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Note a round that begins."""
-        self._count()
         self._began = True
         return False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Count the round. Not called if a callback before this one stops the training."""
+        """Count the round. If a callback before this one stops the training, only ``after_training`` is called."""
         self._count()
         return False
 

@@ -1,4 +1,4 @@
-"""The callbacks of training loops, with the real libraries, which are in an environment of their own: one process for all of them."""
+"""The callbacks of training loops, with the real libraries: one process for all, in an environment of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def test_everything_with_the_real_libraries(repository: Path) -> None:
     if not python.exists():
         pytest.skip("make .venv-hosts/.stamp installs PyTorch and the frameworks of tests/hosts")
     done = subprocess.run(
-        [python, "-m", "pytest", "tests/hosts", "-q", "-W", "default", "--disable-warnings", "-p", "no:cacheprovider", "--no-cov"],
+        [python, "-m", "pytest", "tests/hosts", "-q", "-W", "default", "--disable-warnings",
+         "-p", "no:cacheprovider", "--no-cov"],
         cwd=repository, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     print(done.stdout[-20_000:])

@@ -178,7 +178,8 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    # Not ``console.is_terminal``: a Jupyter kernel sets FORCE_COLOR, and then Rich takes every stream for a terminal.
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=total)
         begun = -1
 
