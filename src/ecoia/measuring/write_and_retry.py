@@ -139,9 +139,9 @@ class RecordWriter:
     def adopt(self) -> None:
         """Take into the journal what processes that ended suddenly have kept. A failure is logged, and left to the next one."""
         try:
-            self._open()
+            writer = self._open()
             if self._journal is not None:
-                adopt(self._journal, _MOST_ADOPTED)
+                adopt(self._journal, _MOST_ADOPTED, own=writer.name)
         except JournalError as error:
             self._complain(str(error))
 
