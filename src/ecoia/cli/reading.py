@@ -174,6 +174,8 @@ def _journal_rows(settings: Settings) -> list[Row]:
     pack_closed(found.folder)
     backlog = Backlog(found)  # keeps rows, not records
     backlog.read(journal_sizes(found))
+    if backlog.unread:
+        raise JournalError(next(iter(backlog.unread.values())))  # a report without these records would be silently wrong
     tell_lines_not_read(backlog.line_counts)
     return merge_rows(row for rows in backlog.rows.values() for row in rows)
 
