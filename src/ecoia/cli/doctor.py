@@ -305,7 +305,7 @@ def _exit(settings: Settings) -> Iterator[Check]:
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
         return
     waits = settings.exit_seconds
-    what = f"the program waits {number(waits)} s at its end for the delivery of the last records"
+    what = f"the program waits {waits:g} s at its end for the delivery of the last records"
     if waits < SHORTEST_AWAIT_SECONDS:
         remedy = "set exit_seconds to 20, and terminationGracePeriodSeconds above it"
         yield Check(
