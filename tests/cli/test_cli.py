@@ -704,3 +704,13 @@ def test_a_malformed_settings_file_does_not_stop_the_command_that_is_run(home: P
     done = program("run", "--service", "a", "--phase", "training", "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (0, "ran\n")
     assert "not readable as TOML" in done.stderr
+
+
+@pytest.mark.parametrize(("seconds", "said"), [("20", "waits 20 s at its end"), ("0.5", "set exit_seconds to 20")])
+def test_doctor_says_in_a_pod_whether_the_last_records_are_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, said: str
+) -> None:
+    assert "its end" not in ecoia("doctor").output
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("ECOIA_EXIT_SECONDS", seconds)
+    assert said in " ".join(ecoia("doctor").output.split())

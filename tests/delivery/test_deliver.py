@@ -8,13 +8,17 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ecoia.delivery import sender
+from ecoia.delivery.abandoned import close_abandoned
 from ecoia.delivery.cursors import delivered_offsets, is_delivered, read_cursors
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.mlflow_ledger import MlflowLedger
@@ -206,6 +210,51 @@ def test_bad_lines_are_counted_and_block_nothing(journal: Journal, tracking_uri:
     assert (result.delivered, result.pending) == (2, 0)
     assert sorted(problem.split(":")[0] for problem in result.problems) == ["1 journal line(s) not read"] * 3
     assert ledger(tracking_uri) == fold(journal.scan().records)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_delivered(
+    journal: Journal, tracking_uri: str, target: str
+) -> None:
+    write(journal, [training(target=target, run_id=None)])
+    (name,) = journal.files()
+    unreadable = journal.folder / name.replace(".jsonl", "0.jsonl")
+    unreadable.mkdir()  # the administrator can read every file
+    result = deliver(journal, configured())
+    assert (result.delivered, result.pending, result.unread_files) == (1, 0, 1)
+    assert [str(unreadable) in problem for problem in result.problems] == [True]
+    assert len(ledger(tracking_uri)) == 1
+    write(journal, [training(target=target, run_id=None, at=60)])
+    assert deliver(journal, configured()).delivered == 1, "the cursors moved"
+    unreadable.rmdir()
+    assert deliver(journal, configured()).unread_files == 0
+
+
+def test_a_run_whose_outcome_may_be_in_a_file_that_cannot_be_read_is_not_called_abandoned(journal: Journal) -> None:
+    write(journal, [training()])
+    (name,) = journal.files()
+    day = journal.folder / "2031-01-01"
+    day.mkdir()
+    (day / name.rpartition("/")[2]).mkdir()
+    assert close_abandoned(journal) == 0
+    (day / name.rpartition("/")[2]).rmdir()
+    assert close_abandoned(journal) == 1
+
+
+def test_a_store_that_takes_most_of_its_time_to_get_ready_is_sent_something(
+    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, [training(target=target, run_id=None)])
+    late_seconds, ready = [0.0], MlflowStore.prepare
+
+    def late(store: MlflowStore) -> None:
+        ready(store)
+        late_seconds[0] = 900.0
+
+    monkeypatch.setattr(MlflowStore, "prepare", late)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late_seconds[0], sleep=time.sleep)
+    monkeypatch.setattr(sender, "time", clock)
+    result = deliver(journal, configured(delivery_seconds=1000))
+    assert (result.delivered, result.pending, result.cut_short) == (1, 0, False)
 
 
 def test_records_without_a_store_go_where_the_hand_sends_them(journal: Journal, tracking_uri: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import chain, repeat
 from types import SimpleNamespace
@@ -13,9 +15,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from ecoia.delivery import timed_reading
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.sender import delivery_lock
 from ecoia.delivery.timed_delivery import deliver_in_time
+from ecoia.delivery.timed_reading import reading_in_time
 from ecoia.errors import DeliveryError
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
@@ -119,3 +123,36 @@ def test_a_home_that_cannot_be_written_is_an_error_with_the_file(
     with pytest.raises(DeliveryError, match=r"the delivery stopped .*cursors"):
         deliver_in_time(configured(), by_hand=True)
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["drip", "silent"])
+def test_no_server_holds_a_report_longer_than_its_time(journal: Journal, kind: str) -> None:
+    with bad_servers(kind) as uris:
+        done = subprocess.run(
+            [sys.executable, "-m", "ecoia", "report", "--from", "ledger"],
+            env={**os.environ, "ECOIA_HOME": str(journal.home), "MLFLOW_TRACKING_URI": uris[kind], "ECOIA_DELIVERY_SECONDS": "2"},
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    told = {"drip": "its last answer began with 200 OK", "silent": "it has not answered"}[kind]
+    assert f"MLflow at '{uris[kind]}' was given up after 2 s (setting 'delivery_seconds'): {told}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_each_answer_has_the_whole_time_and_what_was_watched_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    before = http.client.HTTPConnection.putrequest, http.client.HTTPResponse.begin
+    clock, watching = [0.0], threading.Event()
+    monkeypatch.setattr(timed_reading, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(timed_reading, "watch_http", lambda tell: lambda: watching.set())
+    with reading_in_time("https://mlflow.example", 5.0, told.append):
+        clock[0] = 4.0
+    assert (told, watching.is_set()) == ([], True)
+    with reading_in_time("https://mlflow.example", 5.0, told.append):
+        clock[0] = 9.5
+        eventually(lambda: told)
+    assert told == [
+        "MLflow at 'https://mlflow.example' was given up after 5 s (setting 'delivery_seconds'): "
+        "it took no request: check its address, the proxy and TLS"
+    ]
+    assert before == (http.client.HTTPConnection.putrequest, http.client.HTTPResponse.begin)

@@ -17,6 +17,7 @@ from ecoia.errors import JournalError
 from ecoia.keeping import file_system
 from ecoia.keeping.destinations import read_targets, register_target
 from ecoia.keeping.file_system import FLOCK, NO_LOCK, RECORD_LOCK, STAND_IN, LockableFile, examine, is_locked, sync
+from ecoia.keeping.held_file import HeldFile
 from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.measuring.home_locks import IDLE, HomeLocks
@@ -66,6 +67,45 @@ def test_whatever_the_way_a_lock_has_one_holder(way: str, tmp_path: Path) -> Non
     assert not is_locked(tmp_path / "lock")
     assert second.lock()
     second.close()
+
+
+def test_stand_ins_that_nobody_uses_are_swept_and_those_held_or_new_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"ecoia-locks-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    for name in ("dead", "held", "new"):
+        (folder / name).touch()
+    holder = HeldFile(folder / "held", os.O_RDWR)
+    flock(holder.number, fcntl.LOCK_SH)
+    for name in ("dead", "held"):
+        os.utime(folder / name, (1, 1))
+    ours = file_system._open_stand_in(tmp_path / "file")
+    assert ours is not None
+    assert {path.name for path in folder.iterdir()} - {"held", "new"} == {Path(f"/proc/self/fd/{ours.number}").readlink().name}
+    ours.close()
+    holder.close()
+
+
+def test_a_stand_in_that_is_swept_while_it_is_opened_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, open_it = [], file_system._open_stand_in
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock_file = file_system._lock
+    monkeypatch.setattr(
+        file_system, "_lock", lambda number, **how: NO_LOCK if number == first.number else lock_file(number, **how)
+    )
+
+    def swept(path: Path) -> HeldFile | None:
+        stand_in = open_it(path)
+        if stand_in is not None and not opened:
+            next((tmp_path / f"ecoia-locks-{os.getuid()}").iterdir()).unlink()
+        opened.append(stand_in)
+        return stand_in
+
+    monkeypatch.setattr(file_system, "_open_stand_in", swept)
+    first = LockableFile(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    assert first.lock()
+    assert (first.locked_by, len(opened)) == (STAND_IN, 2)
+    first.close()
 
 
 def test_whatever_the_way_a_shared_lock_has_several_holders(way: str, tmp_path: Path) -> None:
@@ -179,6 +219,6 @@ def test_no_file_of_ours_gets_the_number_of_a_closed_standard_stream() -> None:
     """A daemon may start without streams; what it prints anyway must not go into the journal."""
     done = run_python(
         "import os\nfrom ecoia.keeping.held_file import HeldFile\nfor number in (0, 1, 2): os.close(number)\n"
-        "held = HeldFile(os.devnull, os.O_RDONLY)\nos._exit(held.number + 100 * os.get_inheritable(held.number))"
+        "held = HeldFile(os.devnull, os.O_RDONLY)\nos._exit(int(held.number > 2) + 2 * os.get_inheritable(held.number))"
     )
-    assert 2 < done.returncode < 100
+    assert done.returncode == 1

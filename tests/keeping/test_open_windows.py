@@ -14,6 +14,7 @@ from zlib import crc32
 import pytest
 
 from ecoia.delivery.abandoned import close_abandoned
+from ecoia.delivery.day_file import union
 from ecoia.errors import JournalError
 from ecoia.keeping import open_windows
 from ecoia.keeping.journal import Journal
@@ -22,7 +23,7 @@ from ecoia.keeping.journal_writer import Writer
 from ecoia.keeping.open_windows import OpenWindow, adopt, kept_cpu_ns, waiting
 from ecoia.keeping.packing import pack_closed
 from ecoia.periods import DAY_NS
-from ecoia.records import Record
+from ecoia.records import Record, fold
 from support.records import record
 
 NAME = "4242-9f3c21.jsonl"
@@ -251,3 +252,17 @@ def test_a_killed_run_is_closed_with_what_it_kept_and_a_full_journal_can_still_b
     assert waiting(tmp_path) == 1
     assert close_abandoned(Journal(tmp_path)) == 1
     assert {each.outcome for each in Journal(tmp_path).scan().records} == {None, "abandoned"}
+
+
+def test_what_a_copy_of_a_living_home_adopts_is_counted_once_beside_the_original(tmp_path: Path) -> None:
+    """Nobody holds the lock of a copied file. The copy's ledger days stand beside the original's, and rows are joined by id."""
+    journal = Journal(tmp_path / "home")
+    window = OpenWindow(journal.home, NAME)
+    window.keep(some(2, cpu_ns=5, spans=1), ("", 0))
+    shutil.copytree(journal.home, tmp_path / "copy")
+    copy = Journal(tmp_path / "copy")
+    assert (adopt(copy), adopt(journal)) == (2, 0)
+    write(journal, some(3, cpu_ns=9, spans=4))  # the same window, closed later
+    window.remove()
+    original, copied = fold(journal.scan().records), fold(copy.scan().records)
+    assert union([original, copied]) == union([copied, original]) == original

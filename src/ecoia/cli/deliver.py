@@ -40,5 +40,5 @@ def deliver(
     typer.echo(f"{counted_records(result.delivered)} delivered{where}, {result.pending} pending")
     for message in (*result.conflicts, *result.problems):
         say(message)
-    if result.pending or result.conflicts or result.store_failed:
+    if result.pending or result.conflicts or result.store_failed or result.unread_files:
         raise typer.Exit(FAILED)

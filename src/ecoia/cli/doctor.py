@@ -27,6 +27,7 @@ from ecoia.cli.common import FAILED, Home, number, open_journal, readable
 from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
+from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan
 from ecoia.keeping.journal_files import PACKED
 from ecoia.keeping.room import ANNOUNCE_DAYS, room
@@ -299,6 +300,23 @@ def _tracking(settings: Settings) -> Iterator[Check]:
             yield Check(State.NOTE, "mlflow", f"{name} (not checked: no network address in it)")
 
 
+def _exit(settings: Settings) -> Iterator[Check]:
+    """Tell how long a pod waits at its end: its disk is lost with it."""
+    if "KUBERNETES_SERVICE_HOST" not in os.environ:
+        return
+    waits = settings.exit_seconds
+    what = f"the program waits {waits:g} s at its end for the delivery of the last records"
+    if waits < SHORTEST_AWAIT_SECONDS:
+        remedy = "set exit_seconds to 20, and terminationGracePeriodSeconds above it"
+        yield Check(
+            State.NOTE, "exit", "the program does not wait at its end, and the last records are lost with the pod", remedy
+        )
+    else:
+        yield Check(
+            State.OK, "exit", f"{what}; terminationGracePeriodSeconds must be greater, and a slow store needs more of both"
+        )
+
+
 def _versions(settings: Settings) -> Iterator[Check]:
     from ecoia.semconv import CODECARBON_RELEASE, VERSION
 
@@ -323,5 +341,6 @@ _EXAMINATIONS: dict[str, Callable[[Settings], Iterator[Check]]] = {
     "catalogue": _catalogue,
     "journal": _journal,
     "mlflow": _tracking,
+    "exit": _exit,
     "versions": _versions,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import Source, counted_records, existing_journal, number, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, number, open_journal, say, tell_lines_not_read
 from ecoia.errors import JournalError, UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
@@ -175,6 +176,8 @@ def _journal_rows(settings: Settings) -> list[Row]:
     pack_closed(found.folder)
     backlog = Backlog(found)  # keeps rows, not records
     backlog.read(journal_sizes(found))
+    if backlog.unread:
+        raise JournalError(next(iter(backlog.unread.values())))  # a report without these records would be silently wrong
     tell_lines_not_read(backlog.line_counts)
     return merge_rows(row for rows in backlog.rows.values() for row in rows)
 
@@ -182,16 +185,26 @@ def _journal_rows(settings: Settings) -> list[Row]:
 def _ledger_rows(settings: Settings) -> tuple[list[Row], tuple[LedgerGap, ...]]:
     from ecoia.delivery.ledger_cache import LedgerCache
     from ecoia.delivery.mlflow_ledger import MlflowLedger
+    from ecoia.delivery.timed_reading import reading_in_time
     from ecoia.keeping.destinations import public_uri
 
     store = store_here(settings)
     ledger = MlflowLedger(store, LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite"))
-    rows = ledger.read_rows(0, _ALL_TIME_NS)
+    with reading_in_time(public_uri(store.uri), settings.delivery_seconds, _give_up):
+        rows = ledger.read_rows(0, _ALL_TIME_NS)
     if not rows and not ledger.gaps:
         say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
     _tell_gaps(ledger.gaps)
     _tell_pending(settings)
     return rows, ledger.gaps
+
+
+def _give_up(why: str) -> None:
+    """End the program: a thread that waits for a server cannot be ended alone. Nothing is written yet."""
+    say(f"{why}; '--from journal' reads what this machine recorded")
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(FAILED)
 
 
 def _tell_gaps(gaps: Sequence[LedgerGap]) -> None:

@@ -103,7 +103,8 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
     outcome_ids: set[str] = set()
     closed: set[_RunKey] = set()
     last: dict[_RunKey, Record] = {}
-    for entry in journal.stream(Scan(), names=names, skip=_belongs_to_no_run):
+    unread: dict[str, str] = {}
+    for entry in journal.stream(Scan(), names=names, skip=_belongs_to_no_run, unread=unread):
         record = entry.record
         if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
             continue
@@ -113,7 +114,8 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
             closed.add(key)
         elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
             last[key] = record
-    return outcome_ids, {key: record for key, record in last.items() if key not in closed}
+    unknown = {_process_of(name) for name in unread}  # such a file may hold the outcome
+    return outcome_ids, {key: record for key, record in last.items() if key not in closed and key.process not in unknown}
 
 
 def _belongs_to_no_run(line: bytes) -> bool:

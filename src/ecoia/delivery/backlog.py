@@ -91,6 +91,7 @@ class Backlog:
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
         read_sizes: Size in bytes of each file when it was read.
+        unread: By name of the file, why it cannot be read. The others were read.
     """
 
     def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
@@ -112,6 +113,7 @@ class Backlog:
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
         self._read_offsets: dict[str, int] = {}
         self.read_sizes: dict[str, int] = {}
+        self.unread: dict[str, str] = {}
         self._seen: dict[str, int] = {}  # id of each folded record -> checksum of its line
 
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
@@ -144,7 +146,7 @@ class Backlog:
         names = self.grown(sizes)
         if not names:
             return False
-        entries = self.journal.stream(self.line_counts, self._read_offsets, names=names)
+        entries = self.journal.stream(self.line_counts, self._read_offsets, names=names, unread=self.unread)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
             self._tell(READING, "")
             for entry in batch:
@@ -197,8 +199,8 @@ class Backlog:
             elif self._seen.get(record_id, first.setdefault(record_id, entry.checksum)) != entry.checksum:
                 contested.add(record_id)
         if contested:
-            contents = (entry.record for entry in self.journal.stream(Scan()) if entry.record.record_id in contested)
-            self._chosen |= each_once(contents)
+            entries = self.journal.stream(Scan(), unread=self.unread)
+            self._chosen |= each_once(entry.record for entry in entries if entry.record.record_id in contested)
         return changed or bool(contested)
 
     def _add_to_rows(self, fresh: Mapping[tuple[str, str], list[Record]]) -> None:
@@ -220,7 +222,8 @@ class Backlog:
 
     def records_of(self, targets: set[str], instance: str, place: str) -> list[Record]:
         """Read the journal again for the records of an instance that go to some targets and were recorded in a place."""
-        entries = self.journal.stream(Scan(), names=[name for name in self.journal.files() if place_of(name) == place])
+        names = [name for name in self.journal.files() if place_of(name) == place]
+        entries = self.journal.stream(Scan(), names=names, unread=self.unread)
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
     def ids_elsewhere(self, targets: set[str], instance: str, days: Collection[str], place: str) -> set[str]:

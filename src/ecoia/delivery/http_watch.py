@@ -6,7 +6,7 @@ For a process that delivers and does nothing else, as it changes ``http.client``
 from __future__ import annotations
 
 import http.client
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ecoia.delivery.result import HTTP, Tell
@@ -16,11 +16,14 @@ ANSWER_MAX_BYTES = 100_000_000
 """Longest answer that is read. A page of 1,000 ledger runs takes some 5 MB, a day file less."""
 
 
-def watch_http(tell: Tell) -> None:
+def watch_http(tell: Tell) -> Callable[[], None]:
     """Tell of each request and of the head of each answer from now on, and refuse answers above ``ANSWER_MAX_BYTES``.
 
     Args:
         tell: Receives ``HTTP`` and a sentence about the server, without credentials.
+
+    Returns:
+        A function that ends it.
 
     Example::
 
@@ -39,7 +42,14 @@ def watch_http(tell: Tell) -> None:
 
     http.client.HTTPConnection.putrequest = told_ask  # type: ignore[method-assign]
     http.client.HTTPResponse.begin = told_begin  # type: ignore[method-assign]
-    _bound_answers()
+    unbound = _bound_answers()
+
+    def unwatch() -> None:
+        http.client.HTTPConnection.putrequest = ask  # type: ignore[method-assign]
+        http.client.HTTPResponse.begin = begin  # type: ignore[method-assign]
+        unbound()
+
+    return unwatch
 
 
 def _printable(text: str) -> str:
@@ -51,11 +61,11 @@ def _path(url: str) -> str:
     return _printable(url.partition("?")[0])[:200]
 
 
-def _bound_answers() -> None:
+def _bound_answers() -> Callable[[], None]:
     try:
         from urllib3.response import HTTPResponse
     except ImportError:  # there is no MLflow here either, which is reported where it is needed
-        return
+        return lambda: None
     stream = HTTPResponse.stream
 
     def bounded(self: HTTPResponse, *args: Any, **options: Any) -> Generator[bytes, None, None]:
@@ -67,3 +77,8 @@ def _bound_answers() -> None:
             yield piece
 
     HTTPResponse.stream = bounded  # type: ignore[method-assign]
+
+    def unbound() -> None:
+        HTTPResponse.stream = stream  # type: ignore[method-assign]
+
+    return unbound

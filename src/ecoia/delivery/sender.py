@@ -30,7 +30,8 @@ _DELIVERY_LOCK = "lock"
 _LOCK_WAIT_SECONDS = 60.0
 _DAYS_AT_ONCE = 20
 _BEGIN_SHARE = 0.75
-"""Share of ``delivery_seconds`` after which nothing new is begun with a store, so that what was sent can be noted in time."""
+"""Share of what a store has left of ``delivery_seconds`` once it is ready, after which nothing new is begun with it, so that what
+was sent can be noted in time."""
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Sender:
         self._backlog = backlog
         self._power = power
         self._tell = tell
-        self._begin_seconds = settings.delivery_seconds * _BEGIN_SHARE
+        self._seconds = settings.delivery_seconds
         self._views = ViewUpdates(journal.home, settings, tell)
         self._refused = RefusedDays(journal.home)
 
@@ -124,7 +125,7 @@ class Sender:
                     self._tell(FAILED, str(error))
                     tally.failed = tally.store_failed = True
                     tally.problems.append(str(error))
-        tally.problems += _lines_not_read(self._backlog.line_counts)
+        tally.problems += [*self._backlog.unread.values(), *_lines_not_read(self._backlog.line_counts)]
         return DeliveryResult(
             tally.delivered,
             len(self._backlog.pending),
@@ -135,6 +136,7 @@ class Sender:
             store_failed=tally.store_failed,
             waiting=tally.waiting,
             cut_short=tally.cut_short,
+            unread_files=len(self._backlog.unread),
             final=final,
             sizes=self._backlog.read_sizes,
         )
@@ -147,12 +149,14 @@ class Sender:
         """Send what some targets have to their store."""
         name = public_uri(store.uri)
         self._tell(STORE, name)
-        begin_until = time.monotonic() + self._begin_seconds
+        began = time.monotonic()
         if not final and not store.is_ready():
             tally.waiting = True
             tally.problems.append(f"{name}: its schema is not there yet, and is not made while a measured process lives")
             return
         store.prepare()
+        # A part of what is left: a store that takes most of its time to get ready is sent something, too.
+        begin_until = time.monotonic() + (began + self._seconds - time.monotonic()) * _BEGIN_SHARE
         if self._by_hand:
             self._tell(STEP, "at the names of metrics")
             tally.problems += self._names.bring(store, begin_until)

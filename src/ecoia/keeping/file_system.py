@@ -7,8 +7,11 @@ so every exclusion between processes is a ``LockableFile``, and everything that 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from ecoia.keeping.held_file import HeldFile
@@ -22,6 +25,9 @@ FLOCK = "flock"
 RECORD_LOCK = "a record lock in place of flock"
 STAND_IN = "a lock in this host's folder for temporary files, which other hosts do not see"
 NO_LOCK = "no lock"
+
+_OPENINGS = 8
+"""Times that a stand-in is opened anew because it was swept meanwhile."""
 
 _HELD = (errno.EAGAIN, errno.EACCES)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -73,11 +79,20 @@ class LockableFile(HeldFile):
         """
         self.locked_by = _lock(self.number, shared=shared, wait=wait)
         if self.locked_by == NO_LOCK and fcntl is not None:
-            self._stand_in = _open_stand_in(self._path)
-            if self._stand_in is not None:
-                found = _lock(self._stand_in.number, shared=shared, wait=wait)
-                self.locked_by = found if found in (None, NO_LOCK) else STAND_IN
+            found = self._lock_stand_in(shared=shared, wait=wait)
+            self.locked_by = found if found in (None, NO_LOCK) else STAND_IN
         return self.locked_by is not None
+
+    def _lock_stand_in(self, *, shared: bool, wait: bool) -> str | None:
+        found: str | None = NO_LOCK
+        for _ in range(_OPENINGS):
+            stand_in = self._stand_in = _open_stand_in(self._path)
+            if stand_in is None:
+                return NO_LOCK
+            found = _lock(stand_in.number, shared=shared, wait=wait)
+            if found is None or stand_in.in_place():  # else it was swept while we waited
+                break
+        return found
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -196,6 +211,37 @@ def _open_stand_in(path: str | Path) -> HeldFile | None:
         facts = folder.lstat()
         if facts.st_uid != os.getuid() or facts.st_mode & 0o77 or folder.is_symlink():
             return None  # another user's
-        return HeldFile(folder / name, os.O_RDWR | os.O_CREAT)
+        file = HeldFile(folder / name, os.O_RDWR | os.O_CREAT)
+        os.utime(folder / name)
+        _sweep_stand_ins(folder)
     except OSError:
         return None
+    return file
+
+
+_STAND_IN_SECONDS = 86_400.0
+"""Time after which a stand-in that nobody holds, and nobody has opened since, is removed."""
+
+_MOST_SWEPT = 500
+"""Files that one process looks at, so that a full folder does not hold it up."""
+
+_swept: set[Path] = set()
+
+
+def _sweep_stand_ins(folder: Path) -> None:
+    """Remove, once in each process, the stand-ins of files that nobody uses any more."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    before = time.time() - _STAND_IN_SECONDS
+    with os.scandir(folder) as entries:
+        some = itertools.islice(entries, _MOST_SWEPT)
+        old = [entry.path for entry in some if entry.stat(follow_symlinks=False).st_mtime < before]
+    for path in old:
+        with suppress(OSError):
+            file = HeldFile(path, os.O_RDWR)
+            try:
+                if _lock(file.number, shared=False, wait=False) in (FLOCK, RECORD_LOCK) and file.in_place():
+                    Path(path).unlink()  # whoever opened it meanwhile sees that it has no name, and opens it again
+            finally:
+                file.close()

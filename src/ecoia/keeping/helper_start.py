@@ -22,6 +22,9 @@ from ecoia.keeping.file_system import LockableFile
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
 
+SHORTEST_AWAIT_SECONDS = 1.0
+"""With ``exit_seconds`` below this, the exit does not wait for a delivery."""
+
 HELPER_LOCK = "helper.lock"
 """Name of the lock that the helper holds while it lives."""
 

@@ -174,6 +174,7 @@ class Journal:
         start_offsets: dict[str, int] | None = None,
         names: Iterable[str] | None = None,
         skip: Callable[[bytes], bool] | None = None,
+        unread: dict[str, str] | None = None,
     ) -> Iterator[Entry]:
         """Yield one entry at a time of what ``scan`` reads, for journals larger than memory.
 
@@ -182,9 +183,10 @@ class Journal:
             start_offsets: As in ``scan``.
             names: Files to read. None: all of them.
             skip: Tells a line that the caller has no use for, which costs a tenth of reading it.
+            unread: Receives, by name of the file, why it cannot be read, and the other files are read. None: raise.
 
         Raises:
-            JournalError: a file cannot be read; the message names it.
+            JournalError: a file cannot be read, and ``unread`` is None; the message names it.
         """
         for name in self.files() if names is None else names:
             try:
@@ -192,10 +194,13 @@ class Journal:
             except FileNotFoundError:
                 continue  # archived meanwhile
             except OSError as error:  # another account's, or a failing disk
-                raise JournalError(
+                why = (
                     f"journal file '{self.folder / name}' cannot be read ({error.strerror}): make it readable for this account, "
                     "or move it away"
-                ) from error
+                )
+                if unread is None:
+                    raise JournalError(why) from error
+                unread[name] = why
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process that writes a file still runs: it holds the file's lock (on Windows: its pid is in use)."""

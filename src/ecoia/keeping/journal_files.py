@@ -57,7 +57,10 @@ def day_sizes(folder: Path) -> dict[str, int]:
                 packed.append(entry.name.removesuffix(PACKED))
     for name in packed:
         with contextlib.suppress(FileNotFoundError):
-            sizes[name] = text_size(folder / name)
+            try:
+                sizes[name] = text_size(folder / name)
+            except PermissionError:  # another account's; whoever reads it says so
+                sizes[name] = Path(f"{folder / name}{PACKED}").stat().st_size
     return dict(sorted(sizes.items()))
 
 

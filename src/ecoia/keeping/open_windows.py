@@ -150,7 +150,7 @@ class _Kept(NamedTuple):
     size_bytes: int
 
 
-def adopt(journal: Journal, most: int | None = None) -> int:
+def adopt(journal: Journal, most: int | None = None, *, own: str = "") -> int:
     """Append to the journal what processes that ended without closing their window had kept of it. Each window once.
 
     A window that cannot be read (a power cut) is removed: nothing of it is known. One that a newer ecoia wrote stays.
@@ -158,6 +158,7 @@ def adopt(journal: Journal, most: int | None = None) -> int:
     Args:
         journal: The journal.
         most: Greatest number of windows to adopt, for a caller that has no time; None: all.
+        own: Name of the journal files of this process, whose window is not looked at.
 
     Returns:
         The number of records appended.
@@ -176,6 +177,8 @@ def adopt(journal: Journal, most: int | None = None) -> int:
     for path in _paths(journal.home):
         if most is not None and adopted >= most:
             break
+        if path.name == own:
+            continue
         try:
             with _taken(path) as descriptor:
                 if descriptor is not None:

@@ -125,7 +125,9 @@ class Recorder:
                 self.keep_window()
                 self._adopt_once()
             if now_ns >= self._next_reading_ns:  # one interval after the last reading was due, or from now if that is past
-                self._next_reading_ns = max(self._next_reading_ns, now_ns - _READING_NS) + _READING_NS
+                self._next_reading_ns += _READING_NS
+                if self._next_reading_ns <= now_ns:
+                    self._next_reading_ns = now_ns + _READING_NS
         else:
             self._allocator.sample()
         to_half_hour_ns = window.half_hour_ends_ns - time.time_ns()

@@ -16,7 +16,7 @@ from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import tracking_uri
 from ecoia.keeping import run_signs
 from ecoia.keeping.destinations import TARGETS_FILE, is_readable, public_uri, register_target
-from ecoia.keeping.helper_start import await_delivery, spawn_helper
+from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS, await_delivery, spawn_helper
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
 from ecoia.keeping.open_windows import OpenWindow, adopt
@@ -32,9 +32,6 @@ _MAX_UNWRITTEN = 10_000
 
 _MOST_ADOPTED = 20
 """Windows of dead processes that a measured process adopts when it starts; more of them wait for the next one."""
-
-_SHORTEST_AWAIT_SECONDS = 1.0
-"""With ``exit_seconds`` below this, the exit does not wait for a delivery."""
 
 
 class RecordWriter:
@@ -150,9 +147,9 @@ class RecordWriter:
     def adopt(self) -> None:
         """Take into the journal what processes that ended suddenly have kept. A failure is logged, and left to the next one."""
         try:
-            self._open()
+            writer = self._open()
             if self._journal is not None:
-                adopt(self._journal, _MOST_ADOPTED)
+                adopt(self._journal, _MOST_ADOPTED, own=writer.name)
         except JournalError as error:
             self._complain(str(error))
 
@@ -199,7 +196,7 @@ class RecordWriter:
         settings = self._settings
         if self._writer is None or not self._has_destination():
             return
-        if settings.delivery == "helper" and settings.exit_seconds >= _SHORTEST_AWAIT_SECONDS:
+        if settings.delivery == "helper" and settings.exit_seconds >= SHORTEST_AWAIT_SECONDS:
             file, size_bytes = self._writer.position
             await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
 

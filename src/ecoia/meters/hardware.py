@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ecoia.keeping.held_file import read_again
 from ecoia.semconv import CODECARBON_RELEASE, VERSION
 
 ROOT = Path("/")
@@ -35,12 +36,7 @@ class BusyTime(NamedTuple):
 def host_busy_time(root: Path = ROOT) -> BusyTime:
     """Return the busy time of the host, from ``/proc/stat`` (in steps of 10 ms) on Linux, elsewhere from psutil."""
     if sys.platform == "linux":
-        # This runs once a second, so it must be cheap. A file that stays open isn't safe: the host program may close it.
-        descriptor = os.open(f"{root}/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return parse_stat(os.read(descriptor, 512))
-        finally:
-            os.close(descriptor)
+        return parse_stat(read_again(os.path.join(root, "proc/stat"), 512))  # noqa: PTH118 - once a second, so it must be cheap
     import psutil
 
     times = psutil.cpu_times()
@@ -134,7 +130,7 @@ class ControlGroup(NamedTuple):
         if self.usage_file is None:
             return None
         try:
-            text = self.usage_file.read_text(encoding="ascii")
+            text = read_again(str(self.usage_file), 4096).decode("ascii")
             if self.usage_file.name != "cpu.stat":
                 return int(text)
             return int(next(line for line in text.splitlines() if line.startswith("usage_usec ")).split()[1]) * 1000
