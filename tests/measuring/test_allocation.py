@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.measuring.allocation import Allocation, Allocator
@@ -283,7 +283,6 @@ def test_a_meter_of_the_group_is_allocated_by_the_share_of_the_group(machine: Ma
 # --- together at the meter ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     cpu_ms=st.lists(st.lists(st.integers(0, 2000), min_size=3, max_size=3), min_size=1, max_size=6),
     watts=st.floats(0.1, 500),
