@@ -51,7 +51,7 @@ ifdef ARGS
 else
 	status=0; \
 	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0 || status=$$?; \
-	$(BIN)/python -m pytest -m timing || status=$$?; \
+	$(BIN)/python -m pytest -m timing $$(grep -rl --include='test_*.py' 'mark\.timing' tests) || status=$$?; \
 	$(BIN)/coverage report || status=$$?; \
 	exit $$status
 endif
