@@ -39,8 +39,6 @@ hypothesis.settings.register_profile(
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-UNTRACED = REPOSITORY / "tests" / "dashboards"
-"""Tests of the pages. Coverage counts the core only, and tracing the libraries that draw takes as much CPU time as they do."""
 SLOW = ("long", "mlflow", "browser")
 """Marks of tests that wait for programs."""
 
@@ -53,13 +51,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner.
-
-    Leave the tests of the pages untraced.
-    """
-    for item in items:
-        if item.path.is_relative_to(UNTRACED):
-            item.add_marker(pytest.mark.no_cover)
+    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner."""
     if config.getoption("hypothesis_profile") == "mutation":
         items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
     elif hasattr(config, "workerinput"):
