@@ -8,6 +8,7 @@
 #   make soak         run the longest tests at full length: a thousand kills, ten million spans, ten minutes of a service
 #                     under load (some twenty-five minutes in all)
 #   make fuzz         change inputs of every kind at random and feed them: 10 minutes, or FUZZ_SECONDS=N
+#   make laws         try a thousand random examples of each law, forty times what make test does
 #   make docs         build the documentation as a site, in site/; a broken link fails
 #   make bench        measure the overhead, against targets and a named peer (a part of it: BENCH_ARGS="--only calls")
 #   make lock         resolve the dependencies again
@@ -37,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test mutate soak fuzz lint wheel-test docs bench lock clean system
+.PHONY: demo test mutate soak fuzz laws lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -52,7 +53,7 @@ ifdef ARGS
 else
 	status=0; \
 	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0 || status=$$?; \
-	$(BIN)/python -m pytest -m timing || status=$$?; \
+	$(BIN)/python -m pytest -m timing $$(grep -rl --include='test_*.py' 'mark\.timing' tests) || status=$$?; \
 	$(BIN)/coverage report || status=$$?; \
 	exit $$status
 endif
@@ -71,6 +72,9 @@ soak: $(VENV)/.stamp-dev system
 # An input that is a fault is kept in tests/fuzz/corpus, so that every later test tries it.
 fuzz: $(VENV)/.stamp-dev
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} nice $(BIN)/python -m pytest --capture=no tests/fuzz
+
+laws: $(VENV)/.stamp-dev
+	nice $(BIN)/python -m pytest -m "hypothesis and not timing" --hypothesis-profile=deep --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

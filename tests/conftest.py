@@ -17,18 +17,25 @@ from support import quiet_engine
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
+# One thread of linear algebra in each process, as many workers share the cores: two would wait for each other, at full CPU time.
+# Set before NumPy is loaded, and inherited by the programs that tests start.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # Under nohup or a background shell these signals are ignored, and programs that tests start would inherit that: restore them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# No deadline of an example: on a busy machine the time that one takes says nothing.
-hypothesis.settings.register_profile("ecoia", deadline=None)
+# Few examples of each law in `make test`, many in `make laws`. No deadline of an example: on a busy machine the time that one
+# takes says nothing.
+hypothesis.settings.register_profile("deep", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile("ecoia", max_examples=25, deadline=None)
 hypothesis.settings.load_profile("ecoia")
 # `make mutate` only asks whether a test fails: do not shrink the failing example, and do not keep it.
 hypothesis.settings.register_profile(
-    "mutation", deadline=None, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    "mutation", max_examples=100, deadline=None, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -9,13 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia.errors import UsageError
 from ecoia.periods import HALF_HOUR_NS, Quarter, half_hour_start, half_hours, utc_datetime, utc_day, utc_ns
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 # Summer time in both hemispheres, half-hour offsets, a half-hour summer time, a midnight that does not exist.
 ZONES = [
     "UTC",
@@ -35,7 +33,6 @@ instants = st.integers(FIRST, LAST)
 
 
 @given(quarters, zones)
-@UNHURRIED
 def test_a_quarter_ends_where_the_next_begins_on_a_half_hour(quarter: Quarter, zone: ZoneInfo) -> None:
     start, end = quarter.bounds_ns(zone)
     assert start < end == quarter.shift(1).bounds_ns(zone)[0]
@@ -43,7 +40,6 @@ def test_a_quarter_ends_where_the_next_begins_on_a_half_hour(quarter: Quarter, z
 
 
 @given(instants, zones)
-@UNHURRIED
 def test_every_instant_is_in_exactly_one_quarter(instant: int, zone: ZoneInfo) -> None:
     quarter = Quarter.of_instant(instant, zone)
     inside = [q for q in (quarter.shift(-1), quarter, quarter.shift(1)) if q.bounds_ns(zone)[0] <= instant < q.bounds_ns(zone)[1]]
@@ -51,7 +47,6 @@ def test_every_instant_is_in_exactly_one_quarter(instant: int, zone: ZoneInfo) -
 
 
 @given(quarters, zones)
-@UNHURRIED
 def test_the_edges_of_a_quarter_are_on_the_right_side(quarter: Quarter, zone: ZoneInfo) -> None:
     start, end = quarter.bounds_ns(zone)
     assert Quarter.of_instant(start, zone) == quarter
@@ -78,7 +73,6 @@ def test_a_quarter_whose_first_midnight_does_not_exist_begins_after_the_gap() ->
 
 
 @given(instants, st.integers(0, 40 * HALF_HOUR_NS))
-@UNHURRIED
 def test_half_hours_cover_an_interval_exactly(start: int, length: int) -> None:
     end = start + length
     pieces = list(half_hours(start, end))
@@ -92,7 +86,6 @@ def test_half_hours_cover_an_interval_exactly(start: int, length: int) -> None:
 
 
 @given(instants)
-@UNHURRIED
 def test_instants_survive_datetimes_to_the_microsecond(instant: int) -> None:
     assert utc_ns(utc_datetime(instant)) == instant - instant % 1000
     assert half_hour_start(instant) <= instant < half_hour_start(instant) + HALF_HOUR_NS
@@ -100,7 +93,6 @@ def test_instants_survive_datetimes_to_the_microsecond(instant: int) -> None:
 
 
 @given(quarters, st.integers(-500, 500))
-@UNHURRIED
 def test_shifting_is_counting(quarter: Quarter, steps: int) -> None:
     assert quarter.shift(steps).shift(-steps) == quarter
     assert (quarter.shift(steps) > quarter) == (steps > 0)

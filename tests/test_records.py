@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia.keeping.journal import Journal
@@ -26,8 +25,6 @@ from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUS
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 from support.records import link, record
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
-FEWER = hypothesis_settings(max_examples=50, deadline=None)  # whole journals: each is many records
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 COUNT = st.integers(0, 10**15)
 MAYBE_COUNT = st.none() | COUNT
@@ -99,7 +96,6 @@ def energy(rows: list[Row], component: str) -> int:
 
 
 @given(records())
-@UNHURRIED
 def test_a_record_survives_the_journal(record: Record) -> None:
     line = record.to_json()
     assert "\n" not in line
@@ -107,7 +103,6 @@ def test_a_record_survives_the_journal(record: Record) -> None:
 
 
 @given(records())
-@UNHURRIED
 def test_cutting_at_half_hours_conserves_everything(record: Record) -> None:
     parts = split_by_half_hour(record)
     for part in parts:
@@ -130,7 +125,6 @@ def test_cutting_at_half_hours_conserves_everything(record: Record) -> None:
 
 
 @given(journals(), st.randoms(use_true_random=False))
-@FEWER
 def test_folding_ignores_order_and_redelivery(found: list[Record], chance: random.Random) -> None:
     again = found + chance.choices(found, k=len(found)) if found else []
     chance.shuffle(again)
@@ -138,7 +132,6 @@ def test_folding_ignores_order_and_redelivery(found: list[Record], chance: rando
 
 
 @given(journals())
-@FEWER
 def test_folding_conserves_energy_to_the_microjoule(found: list[Record]) -> None:
     rows = fold(found)
     replaced = {record.replaces for record in found}
@@ -151,7 +144,6 @@ def test_folding_conserves_energy_to_the_microjoule(found: list[Record]) -> None
 
 
 @given(journals())
-@FEWER
 def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record]) -> None:
     by_id = {record.record_id: record for record in found}
     for row in fold(found):
@@ -161,7 +153,6 @@ def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record])
 
 
 @given(journals(), st.integers(0, 6))
-@FEWER
 def test_two_halves_merged_are_the_whole(found: list[Record], cut: int) -> None:
     found = [replace(record, replaces=None) for record in found]  # a correction only works beside its original
     merged = merge_rows(fold(found[:cut]) + fold(found[cut:]))
@@ -169,7 +160,6 @@ def test_two_halves_merged_are_the_whole(found: list[Record], cut: int) -> None:
 
 
 @given(journals())
-@FEWER
 def test_rows_are_json_and_merging_them_again_changes_nothing(found: list[Record]) -> None:
     rows = fold(found)
     read: list[Row] = json.loads(json.dumps(rows))
@@ -178,7 +168,6 @@ def test_rows_are_json_and_merging_them_again_changes_nothing(found: list[Record
 
 
 @given(records())
-@UNHURRIED
 def test_tokens_of_one_model_are_counted_once_each(record: Record) -> None:
     rows = fold([record])
     for row in rows:
@@ -189,7 +178,6 @@ def test_tokens_of_one_model_are_counted_once_each(record: Record) -> None:
 
 
 @given(records().filter(lambda r: r.kind == KIND_OUTCOME))
-@UNHURRIED
 def test_one_run_has_one_outcome_however_long_it_was(record: Record) -> None:
     assert [row["outcome"] for row in fold([record])] == [record.outcome]
 
@@ -462,7 +450,6 @@ def test_a_field_of_any_value_is_refused_or_breaks_nothing_that_follows(name: st
 
 
 @given(records("same"), records("same"), records("same"))
-@FEWER
 def test_of_several_contents_under_one_id_one_counts_whatever_the_order(one: Record, two: Record, three: Record) -> None:
     """As journal.md promises: rows depend only on the set of records."""
     assert len({json.dumps(fold(order)) for order in permutations((one, two, three))}) == 1

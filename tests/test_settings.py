@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from ecoia import settings
 from ecoia.errors import SettingError
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 LEGAL: dict[str, tuple[str, Any]] = {
     "zone": ("FRA", "FRA"),
     "pue": ("1.4", 1.4),
@@ -174,7 +173,6 @@ def test_reading_never_raises_and_never_keeps_an_illegal_value(arguments: dict[s
 
 @given(st.text())
 @example("x" * 62 + ":y")  # cut where a hyphen stands
-@UNHURRIED
 def test_a_slug_is_an_id_and_its_own_slug(text: str) -> None:
     assert settings.is_slug(settings.slug(text))
     assert settings.slug(settings.slug(text)) == settings.slug(text)

@@ -6,18 +6,15 @@ import json
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia import units
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 COUNTS = st.integers(0, 10**18)
 WEIGHTS = st.lists(st.integers(0, 10**15), max_size=12)
 
 
 @given(COUNTS, WEIGHTS)
-@UNHURRIED
 def test_parts_add_up_to_the_whole_or_nothing_is_attributed(total: int, weights: list[int]) -> None:
     parts = units.split_integer(total, weights)
     assert len(parts) == len(weights)
@@ -25,7 +22,6 @@ def test_parts_add_up_to_the_whole_or_nothing_is_attributed(total: int, weights:
 
 
 @given(COUNTS, WEIGHTS.filter(any))
-@UNHURRIED
 def test_each_part_is_its_exact_share_to_the_unit(total: int, weights: list[int]) -> None:
     whole = sum(weights)
     for part, weight in zip(units.split_integer(total, weights), weights, strict=True):
@@ -33,7 +29,6 @@ def test_each_part_is_its_exact_share_to_the_unit(total: int, weights: list[int]
 
 
 @given(COUNTS, WEIGHTS)
-@UNHURRIED
 def test_a_greater_weight_never_gets_less_and_ties_go_to_the_first(total: int, weights: list[int]) -> None:
     parts = units.split_integer(total, weights)
     for i, heavy in enumerate(weights):
@@ -58,14 +53,12 @@ def test_known_splits(total: int, weights: list[int], parts: list[int]) -> None:
 
 
 @given(st.integers(0, 2**51))
-@UNHURRIED
 def test_a_count_in_millionths_survives_json(millionths: int) -> None:
     number = json.loads(json.dumps(units.from_micro(millionths)))
     assert units.micro(number) == millionths
 
 
 @given(st.integers(0, 10**30))
-@UNHURRIED
 def test_a_whole_count_of_any_size_survives_json_and_stays_an_integer(count: int) -> None:
     number = json.loads(json.dumps(units.from_micro(count * 1_000_000)))
     assert type(number) is int
@@ -79,6 +72,5 @@ def test_one_kilowatt_hour_is_3_6_megajoules() -> None:
 
 
 @given(st.integers(0, 2**51))
-@UNHURRIED
 def test_energy_survives_the_way_through_kilowatt_hours(microjoules: int) -> None:
     assert units.microjoules_from_kwh(units.kwh(microjoules)) == microjoules

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import catalogue
@@ -249,7 +249,6 @@ def test_an_adopted_target_keeps_its_decision(tmp_path: Path) -> None:
     assert (adopted.status, adopted.decision.body) == ("adopted", "comite-interne")
 
 
-@settings(max_examples=60, deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))
 def test_any_content_of_a_file_raises_our_error_or_none(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -318,7 +317,6 @@ PATTERNS = st.text("ab*?", min_size=1, max_size=5)
 
 
 @given(one=PATTERNS, other=PATTERNS, name=NAMES)
-@settings(max_examples=300, deadline=None)
 def test_a_name_that_fits_two_patterns_makes_them_overlap(one: str, other: str, name: str) -> None:
     a, b = (
         catalogue.Calibration(component="cpu", wall_factor=1, instances=(each,), source="x", date=date(2026, 1, 1))

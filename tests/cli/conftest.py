@@ -8,8 +8,11 @@ import pytest
 
 from ecoia.keeping.journal import Journal
 from support.command_line import fill
+from support.drawings import drawn_once
 from support.organisation import CHARTER, SERVICES, TARGETS
 from support.records import kwh, outcome, record
+
+__all__ = ["drawn_once"]
 
 
 @pytest.fixture

@@ -26,6 +26,9 @@ from ecoia_dashboards.pdf import SYSTEM_PACKAGES, render_pdf
 from support.records import kwh, record
 from support.reports import poisoned, sample_report
 
+# What they reach of the core, its own tests reach; tracing what draws would double their CPU time.
+pytestmark = pytest.mark.no_cover
+
 # Kinds allowed below each kind (ISO 32000-1, 14.8.4), as far as they matter to a listener.
 BELOW = {
     "/Table": {"/TR", "/THead", "/TBody", "/TFoot", "/Caption"},

@@ -508,7 +508,7 @@ def committees(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=8,
+    max_examples=4,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

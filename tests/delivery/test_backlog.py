@@ -20,7 +20,7 @@ from support.records import training
 numbers = itertools.count()
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, data: st.DataObject) -> None:
     """The helper folds line by line what comes; sums cannot be undone, so doubled lines, other contents and corrections count."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import semconv
@@ -343,7 +343,6 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(records=RECORDS, data=st.data())
 def test_whatever_part_the_journal_still_has_the_day_becomes_whole(records: list[Record], data: st.DataObject) -> None:
     before = [r for r in records if data.draw(st.booleans())]
@@ -353,7 +352,6 @@ def test_whatever_part_the_journal_still_has_the_day_becomes_whole(records: list
     assert merge_day(merged, fold(now), lambda: now) == merged
 
 
-@settings(max_examples=40, deadline=None)
 @given(records=RECORDS, data=st.data())
 def test_a_union_counts_each_record_once(records: list[Record], data: st.DataObject) -> None:
     part = fold([r for r in records if data.draw(st.booleans())])
@@ -361,7 +359,6 @@ def test_a_union_counts_each_record_once(records: list[Record], data: st.DataObj
     assert union([part, whole]) == union([whole, part]) == union([whole]) == whole
 
 
-@settings(max_examples=40, deadline=None)
 @given(records=RECORDS)
 def test_a_day_file_reads_back_and_is_the_same_every_time(records: list[Record]) -> None:
     rows = fold(records)

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 import pytest
 import typer
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -73,7 +72,6 @@ def change(now: GateBaseline, before: GateBaseline) -> Finding:
 # --- what is measured -------------------------------------------------------------------------------------------------
 
 
-@examples(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(1, 1000), st.integers(1, 4)), min_size=1), st.randoms())
 def test_every_microjoule_and_unit_of_the_spans_is_there_once_in_any_order(
     found: list[tuple[int, int, int]], order: random.Random
@@ -166,7 +164,6 @@ def test_repeats_that_spread_make_a_verdict_less_sure() -> None:
 # --- against a baseline -----------------------------------------------------------------------------------------------
 
 
-@examples(deadline=None)
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_without_repeats_the_noise_is_the_change_interval(now: float, before: float) -> None:
     here, there = runs(now), runs(before)
@@ -176,7 +173,6 @@ def test_without_repeats_the_noise_is_the_change_interval(now: float, before: fl
     assert (finding.low, finding.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
-@examples(deadline=None)
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=6))
 def test_the_same_measured_again_never_fails(values: list[float]) -> None:
     finding = change(runs(*values), runs(*values))
@@ -185,7 +181,6 @@ def test_the_same_measured_again_never_fails(values: list[float]) -> None:
     assert not finding.fails
 
 
-@examples(deadline=None)
 @given(st.floats(0.2, 5), st.floats(0.5, 2), st.lists(st.floats(0.8, 1.25), min_size=1, max_size=6))
 def test_more_energy_is_never_a_better_verdict(factor: float, base: float, spread: list[float]) -> None:
     order = [OK, INCONCLUSIVE, REGRESSED]
@@ -244,7 +239,6 @@ def test_t_is_students() -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@examples(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**15), st.integers(0, 10**6), st.integers(1, 3)), max_size=5))
 def test_a_baseline_comes_back_as_it_was_kept(
     tmp_path_factory: pytest.TempPathFactory, found: list[tuple[int, int, int]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.factors import FactorSet, files
@@ -36,7 +36,6 @@ def test_lines_may_say_scope_basis_and_source_themselves(read: Read) -> None:
 VALUES = st.lists(st.none() | st.floats(0.001, 2000).map(lambda value: float(f"{value:.6g}")), min_size=1, max_size=10)
 
 
-@settings(max_examples=40, deadline=None)
 @given(values=VALUES)
 def test_a_normalised_file_reads_as_what_was_written(values: list[float | None]) -> None:
     factors = half_hourly("FRA", "2026-10-24T22:00", values, factor_set="set-1", release="2026")

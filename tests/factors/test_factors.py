@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.errors import FactorError
@@ -190,7 +190,6 @@ def test_quarters_and_years_of_a_mean_are_civil() -> None:
     assert value_at(factors, "FRA", "2026-09-30T21:30") is None, "still September in Paris"
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     values=st.lists(st.none() | st.floats(0.001, 2000), min_size=1, max_size=12),
     order=st.randoms(use_true_random=False),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import catalogue
@@ -170,7 +170,6 @@ CELLS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
 @given(cells=CELLS, order=st.randoms(use_true_random=False))
 def test_the_grouped_sum_is_the_double_sum_and_order_changes_nothing(cells: list[Cell], order: Any) -> None:
     shuffled = list(cells)
@@ -216,7 +215,6 @@ def test_the_95_percent_interval_holds_the_synthetic_truth_95_times_in_100() -> 
     assert 0.66 <= np.mean(held_naively) <= 0.72  # what shared errors cost when they are taken as independent
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     energies=st.lists(st.tuples(st.integers(0, 10**13), st.sampled_from(["a", "b"])), min_size=1, max_size=6),
     order=st.randoms(use_true_random=False),
@@ -235,7 +233,6 @@ def test_splitting_and_shuffling_rows_changes_no_impact(energies: list[tuple[int
 
 
 @given(pue=st.floats(1, 3), energy=st.integers(1, 10**15))
-@settings(max_examples=30, deadline=None)
 def test_impact_is_proportional(pue: float, energy: int) -> None:
     once, twice = (impact(record(cpu=n * energy, ram=None), zone="FRA", pue=pue) for n in (1, 2))
     assert once.co2e_kg is not None
@@ -386,7 +383,6 @@ CALIBRATIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(cells=CALIBRATED_ROWS, calibrations=CALIBRATIONS, order=st.randoms(use_true_random=False))
 def test_calibration_keeps_raw_microjoules_and_splitting_rows_changes_nothing(
     cells: list[tuple[int, int | None, str, str, Method]], calibrations: list[catalogue.Calibration], order: Any
@@ -425,7 +421,6 @@ def test_calibration_keeps_raw_microjoules_and_splitting_rows_changes_nothing(
     assert found.energy_kwh == pytest.approx(1.3 * expected / kwh(1), rel=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(energy=st.integers(1, 10**15), wall_factor=st.floats(0.8, 2.5))
 def test_impact_is_proportional_to_the_wall_factor(energy: int, wall_factor: float) -> None:
     once, twice = (
@@ -516,7 +511,6 @@ def rows_of(energies: list[tuple[int, int]], parts: int = 1) -> list[Row]:
     return rows
 
 
-@settings(max_examples=40, deadline=None)
 @given(values=VARYING, energies=ENERGIES, parts=st.integers(2, 4), order=st.randoms(use_true_random=False))
 def test_splitting_windows_and_order_change_nothing_where_factors_vary(
     values: list[float], energies: list[tuple[int, int]], parts: int, order: Any
@@ -531,7 +525,6 @@ def test_splitting_windows_and_order_change_nothing_where_factors_vary(
     assert found.co2e_kg == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
 @given(values=VARYING, energies=ENERGIES, times=st.floats(0.5, 1))
 def test_a_factor_scales_linearly(values: list[float], energies: list[tuple[int, int]], times: float) -> None:
     once, scaled = (

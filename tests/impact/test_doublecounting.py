@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.delivery.day_file import union
@@ -193,7 +193,6 @@ def claims(draw: st.DrawFn, marking: bool = True) -> list[Record]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
 @given(records=claims())
 def test_refused_and_remaining_energy_add_up_to_the_claims(records: list[Record]) -> None:
     rows = fold(records)
@@ -205,7 +204,6 @@ def test_refused_and_remaining_energy_add_up_to_the_claims(records: list[Record]
     assert sum(line.microjoules for line in listed(refusals)) == sum(one.microjoules for one in refusals)
 
 
-@settings(max_examples=150, deadline=None)
 @given(records=claims(), order=st.randoms(use_true_random=False))
 def test_order_and_redelivery_change_nothing(records: list[Record], order: Any) -> None:
     rows = fold(records)
@@ -220,14 +218,12 @@ def test_order_and_redelivery_change_nothing(records: list[Record], order: Any) 
     assert sorted(map(repr, delivered_twice)) == sorted(map(repr, kept))
 
 
-@settings(max_examples=100, deadline=None)
 @given(records=claims(marking=False))
 def test_nothing_unshared_is_ever_refused(records: list[Record]) -> None:
     rows = fold(records)
     assert refuse_doubles(rows) == (rows, [])
 
 
-@settings(max_examples=150, deadline=None)
 @given(claimed=st.lists(st.tuples(st.integers(0, 19), st.integers(1, 9), st.integers(1, 1000)), min_size=1, max_size=6))
 def test_claims_that_stay_on_a_device_never_overlap_and_the_greatest_is_among_them(claimed: list[tuple[int, int, int]]) -> None:
     rows, _ = refused(*(whole(at, minutes, gpu=gpu, pid=pid) for pid, (at, minutes, gpu) in enumerate(claimed)))
@@ -236,7 +232,6 @@ def test_claims_that_stay_on_a_device_never_overlap_and_the_greatest_is_among_th
     assert gpu_total(rows) >= max(gpu for _, _, gpu in claimed)
 
 
-@settings(max_examples=100, deadline=None)
 @given(claimed=st.lists(st.integers(1, 1000), min_size=1, max_size=6))
 def test_of_claims_at_the_same_time_no_more_counts_than_the_greatest(claimed: list[int]) -> None:
     rows, _ = refused(*(whole(gpu=gpu, pid=pid) for pid, gpu in enumerate(claimed)))

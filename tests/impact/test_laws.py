@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import catalogue as catalogues
@@ -81,7 +81,6 @@ def period(activity: LedgerSums, start_ns: int, end_ns: int) -> PeriodImpact:
     return PeriodImpact(activity, start_ns, end_ns, parameters=KNOWN, equipment=[SERVER])
 
 
-@settings(max_examples=40, deadline=None)
 @given(USES)
 def test_services_then_quarters_is_quarters_then_services(uses: list[tuple[int, str | None, int, int]]) -> None:
     rows = fold(recorded(uses))
@@ -143,7 +142,6 @@ def halves(one: Record, share: float) -> list[Record]:
     ]
 
 
-@settings(max_examples=30, deadline=None)
 @given(OF_Q4, st.floats(0.01, 0.99), st.randoms(use_true_random=False))
 def test_splitting_order_and_redelivery_change_no_report(
     uses: list[tuple[int, str, int, int]], share: float, order: random.Random
@@ -158,7 +156,6 @@ def test_splitting_order_and_redelivery_change_no_report(
         assert getattr(split, part) == getattr(whole, part), part
 
 
-@settings(max_examples=30, deadline=None)
 @given(OF_Q4, st.floats(0.01, 40))
 def test_an_emission_factor_scales_the_report_linearly_and_no_energy(uses: list[tuple[int, str, int, int]], times: float) -> None:
     records = in_q4(uses)

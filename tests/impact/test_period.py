@@ -176,7 +176,6 @@ BORNE = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
 @given(cells=BORNE, order=st.randoms(use_true_random=False), kilograms=st.floats(0.1, 5000), share=st.floats(0.01, 1))
 def test_the_shares_of_equipment_add_up_and_neither_order_nor_splitting_changes_them(
     cells: list[Any], order: Any, kilograms: float, share: float

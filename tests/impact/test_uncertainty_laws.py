@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Contract
@@ -87,7 +87,6 @@ def test_the_error_of_the_grid_is_in_no_contracted_kilowatt_hour() -> None:
     assert still_contracted == contracted == pytest.approx(sum(math.log(GSD[name]) ** 2 for name in ("counters", "own")))
 
 
-@settings(max_examples=30, deadline=None)
 @given(share=st.floats(0.01, 0.98))
 def test_the_rest_of_a_contracted_use_has_the_error_of_the_grid(share: float) -> None:
     assert widths(share, 3.0)[1] > widths(share, 1.1)[1]
@@ -108,7 +107,6 @@ ESTIMATES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(estimates=st.lists(ESTIMATES, min_size=2, max_size=4), order=st.randoms(use_true_random=False))
 def test_a_shared_error_met_with_several_widths_is_as_wide_as_the_widest(estimates: list[Estimate], order: Any) -> None:
     whole = Estimate.total(estimates)
@@ -119,7 +117,6 @@ def test_a_shared_error_met_with_several_widths_is_as_wide_as_the_widest(estimat
     assert Estimate.total(shuffled).interval == whole.interval
 
 
-@settings(max_examples=60, deadline=None)
 @given(one=ESTIMATES, other=ESTIMATES)
 def test_a_ratio_is_as_sure_as_its_inverse(one: Estimate, other: Estimate) -> None:
     assert log_ratio_variance(one, other) == pytest.approx(log_ratio_variance(other, one))

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ecoia
@@ -525,7 +525,6 @@ def test_cancelling_reaches_the_code_and_counts_as_failed(engine: QuietEngine) -
     engine.assert_settled()
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=24), st.sets(st.integers(0, 4)))
 def test_blocks_that_interleave_on_one_loop_each_end_themselves(order: list[int], abandoned: set[int]) -> None:
     """Blocks around awaits, in tasks that resume in any order: each ends once, and nothing stays on the thread."""

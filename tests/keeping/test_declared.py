@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia import settings
@@ -164,7 +163,6 @@ def test_other_encodings_and_missing_files_name_the_remedy(tmp_path: Path) -> No
         read_activity(tmp_path / "none.csv", CONFIGURED)
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=80), column=st.sampled_from(COLUMNS))
 def test_any_text_in_a_cell_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str, column: str) -> None:
     cells = {

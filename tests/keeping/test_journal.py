@@ -32,7 +32,6 @@ from ecoia.periods import DAY_NS
 from ecoia.records.refusals import REFUSALS
 from support.records import instant, record
 
-UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine must not fail a test
 NOON = instant("2026-11-23T12:00")
 
 
@@ -92,7 +91,7 @@ def test_streaming_gives_what_scanning_gives_without_keeping_it(home: Path) -> N
 
 
 @given(cut=st.integers(1, 10_000))
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_torn_last_line_is_counted_and_costs_no_other(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     journal, path = filled(tmp_path_factory.mktemp("torn"), 3)
     data = path.read_bytes()
@@ -104,7 +103,7 @@ def test_a_torn_last_line_is_counted_and_costs_no_other(cut: int, tmp_path_facto
 
 
 @given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_flipped_byte_is_counted_and_its_neighbours_kept(
     where: float, flip: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -159,7 +158,6 @@ def test_infinite_units_in_a_whole_line_are_counted(home: Path) -> None:
 
 
 @given(st.text().filter(lambda text: "\n" not in text))
-@UNHURRIED
 def test_a_line_gives_back_its_text(text: str) -> None:
     assert decode_line(encode_line(text)) == text
 

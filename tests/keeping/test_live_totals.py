@@ -84,7 +84,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, max_bytes=st.sampled_from([1500, 6000, 1 << 20]))
 def test_totals_only_grow_and_end_equal_to_the_journal_for_every_looker(steps: list[tuple[str, Any]], max_bytes: int) -> None:
     """Writers are cut, retry and go on, while three lookers restart at any time and read a little at a time."""

@@ -159,7 +159,7 @@ def killed_at(number: int) -> Iterator[list[int]]:
         yield done
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kills=st.lists(st.integers(1, 14), max_size=3), more=st.booleans(), extra=st.sampled_from([b"", b"bad\n", b"torn"]))
 def test_no_kill_loses_or_doubles_a_record(
     kills: list[int], more: bool, extra: bytes, tmp_path_factory: pytest.TempPathFactory

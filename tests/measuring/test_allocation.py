@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.measuring.allocation import Allocation, Allocator
@@ -283,7 +283,6 @@ def test_a_meter_of_the_group_is_allocated_by_the_share_of_the_group(machine: Ma
 # --- together at the meter ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     cpu_ms=st.lists(st.lists(st.integers(0, 2000), min_size=3, max_size=3), min_size=1, max_size=6),
     watts=st.floats(0.1, 500),
@@ -328,7 +327,7 @@ import ecoia
     + BURN
     + """
 work, rest = float(sys.argv[2]), float(sys.argv[3])
-end = time.monotonic() + 14
+end = time.monotonic() + 9
 with ecoia.track(service="together", phase="training"):
     while time.monotonic() < end:
         burn(work)
@@ -360,7 +359,7 @@ def steady(zone: PowercapZone, watts: float) -> Iterator[None]:
 
 @pytest.mark.timing
 def test_processes_on_one_host_together_stay_at_its_meter(tmp_path: Path) -> None:
-    """Three processes run for 14 s. Over 10 s that they share, they record their part of the meter, within 1 %."""
+    """Three processes run for 9 s. Over 6 s that they share, they record their part of the meter, within 1 %."""
     tree = PowercapTree(tmp_path / "root")
     package = tree.add("package-0")
     package.set(1_000_000_000)
@@ -385,13 +384,13 @@ def test_processes_on_one_host_together_stay_at_its_meter(tmp_path: Path) -> Non
         Method("measured", "rapl")
     }
     begun = max(min(record.start_utc_ns for record in each) for each in records) / 1e9 + 1.5
-    ended = begun + 10
+    ended = begun + 6
     recorded_watts = cpu_rate = 0.0
     for each in records:
         inside = [r for r in each if begun <= r.start_utc_ns / 1e9 and r.end_utc_ns / 1e9 <= ended]
         windows = {(record.start_utc_ns, record.end_utc_ns) for record in inside}
         seconds = sum(end - start for start, end in windows) / 1e9
-        assert seconds > 6
+        assert seconds > 3
         recorded_watts += sum(record.energy_microjoules["cpu"] or 0 for record in inside) / 1e6 / seconds
         cpu_rate += sum(record.cpu_ns for record in inside) / 1e9 / seconds
     within = [look for look in looks if begun <= look[0] <= ended]

@@ -30,7 +30,7 @@ __all__ = ["migrated", "tracking_uri"]  # fixtures
 
 pytestmark = [pytest.mark.long, pytest.mark.timing]
 
-KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+KILLS = int(os.environ.get("SOAK_KILLS", "25"))
 """Programs to kill; ``make soak`` asks for a thousand."""
 
 SEED = int(os.environ.get("SOAK_SEED", "20261125"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.errors import SettingError
@@ -129,7 +129,6 @@ READING = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(READING, min_size=1, max_size=12), st.sampled_from(["process", "host"]))
 def test_the_journal_holds_the_allocated_energy_to_the_microjoule(readings: list[dict[str, Any]], scope: str) -> None:
     """Over many readings with fractional shares and gaps, no joule is recorded twice or lost, and missing is never zero."""

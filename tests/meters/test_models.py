@@ -22,7 +22,6 @@ from typing import Any
 import psutil
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ecoia import meters
@@ -77,7 +76,6 @@ REST_STEPS = math.ceil(MOST_DEBT / 0.1)
 
 @given(steps=st.lists(st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), min_size=1, max_size=6), min_size=1, max_size=6))
 @example(steps=[[(610, 1.0), (390, 0.0)]])
-@examples(max_examples=60, deadline=None)
 def test_a_second_has_the_same_energy_however_it_is_read(steps: list[list[tuple[int, float]]]) -> None:
     """Readings within a step are provisional. Its end settles them, at the latest once an excess is used up."""
     split, whole = LoadMeter(100.0, known=True), LoadMeter(100.0, known=True)
@@ -105,7 +103,6 @@ def test_a_second_has_the_same_energy_however_it_is_read(steps: list[list[tuple[
 
 
 @given(seconds=st.integers(1, 100_000), load_share=st.floats(0, 1), offset=st.integers(0, 999))
-@examples(max_examples=60, deadline=None)
 def test_a_late_reading_is_its_steps_at_the_mean_load(seconds: int, load_share: float, offset: int) -> None:
     """This includes a process that was stopped for a day, without a loop over the day."""
     late, punctual = LoadMeter(100.0, known=True), LoadMeter(100.0, known=True)

@@ -277,7 +277,6 @@ def test_a_wrap_is_corrected(tree: PowercapTree) -> None:
     start=st.integers(1, 262_143_328_849),
     steps=st.lists(st.tuples(st.integers(1, 12), st.floats(0, MOST_WATTS)), min_size=1, max_size=40),
 )
-@examples(max_examples=40, deadline=None)
 def test_readings_add_up_to_what_was_used_wherever_it_wraps(start: int, steps: list[tuple[int, float]]) -> None:
     """At any possible power, with readings some seconds apart, the sum is exact and no reading is doubtful."""
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ecoia import meters, methods
@@ -160,7 +159,6 @@ def test_a_control_group_has_its_part_of_the_share(
     guests=st.lists(st.tuples(st.integers(1, 64), st.floats(0, 1), st.integers(4, 16)), min_size=1, max_size=8),
     seconds=st.floats(0.01, 1e5),
 )
-@examples(max_examples=100, deadline=None)
 def test_the_shares_of_all_guests_are_the_server(row: str, guests: list[tuple[int, float, int]], seconds: float) -> None:
     """Whatever their loads: the server's load is their mean by threads, and its power a straight line over it."""
     threads = sum(vcpus for vcpus, _, _ in guests)
@@ -173,7 +171,6 @@ def test_the_shares_of_all_guests_are_the_server(row: str, guests: list[tuple[in
 
 
 @given(parts=st.lists(st.tuples(st.floats(0.001, 100), st.floats(0, 1)), min_size=1, max_size=20))
-@examples(max_examples=50, deadline=None)
 def test_the_energy_is_the_same_however_often_it_is_read(parts: list[tuple[float, float]]) -> None:
     meter = ServerShareMeter("icelake", 8)
     seconds = math.fsum(each for each, _ in parts)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import meters
@@ -102,7 +102,6 @@ def text_of(samples: list[tuple[int, int]]) -> str:
     )
 
 
-@settings(max_examples=100, deadline=None)
 @given(samples=SAMPLES, steps=st.lists(st.integers(1, 30_000), min_size=1, max_size=20), start=st.integers(0, 50_000))
 def test_however_readings_are_spaced_they_add_up_to_the_integral_of_the_samples(
     tmp_path_factory: pytest.TempPathFactory, samples: list[tuple[int, int]], steps: list[int], start: int
@@ -123,7 +122,6 @@ def test_however_readings_are_spaced_they_add_up_to_the_integral_of_the_samples(
         assert told == integral(placed, start, now) // 1000, "microwatts x milliseconds are nanojoules"
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     samples=SAMPLES,
     delays=st.lists(st.integers(0, 200_000), min_size=12, max_size=12),
@@ -356,7 +354,6 @@ def test_mistakes_are_named_by_line_value_and_remedy(tmp_path: Path, text: str, 
         assert word in str(caught.value)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.binary(max_size=60)
     | st.binary(max_size=40).map(lambda tail: ONE.encode() + tail + b"\n")

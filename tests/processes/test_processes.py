@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.keeping.journal import Journal
@@ -732,7 +732,6 @@ def test_psutil_is_used_on_other_systems(child: Callable[..., Child], monkeypatc
 FIRST = 5_000_000  # beyond every real process id
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=12), st.randoms())
 def test_the_cpu_time_of_a_family_never_decreases(steps: list[tuple[int, int, int]], random: Any) -> None:
     """Members start, work and end in any order; the account of waited-for children is late, or never updated."""

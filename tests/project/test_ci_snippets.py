@@ -17,6 +17,7 @@ import yaml
 
 from ecoia.cli.formats import chosen_formats
 from support.environment import clean_environment
+from support.warm_commands import warm_folder
 
 pytestmark = pytest.mark.checkout
 
@@ -61,7 +62,7 @@ class Runner:
         (project / "energy_benchmark.py").write_text(benchmark, encoding="utf-8")
         (project / "budgets.toml").write_text("[assistant.inference]\nenergy_per_unit_wh = 2.0\n", encoding="utf-8")
         self.environment = clean_environment() | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": os.pathsep.join([str(repository / "src"), os.environ.get("PYTHONPATH", "")]),
             "ECOIA_DELIVERY": "manual",
         }

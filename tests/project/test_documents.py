@@ -30,6 +30,7 @@ from support.factor_files import generic, xls
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated
 from support.organisation import CHARTER, SERVICES, TARGETS
 from support.records import kwh, outcome, record
+from support.warm_commands import warm_folder
 
 __all__ = ["migrated"]
 
@@ -93,7 +94,7 @@ def _shell(script: str, folder: Path, environment: dict[str, str]) -> str:
 
 def _environment(folder: Path) -> dict[str, str]:
     return clean_environment() | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])),
         "ECOIA_HOME": str(folder / "home"),
         "ECOIA_DELIVERY": "manual",
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",

@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 from ecoia.keeping.journal import Journal
 from support.browser import ARGUMENTS
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated
+from support.warm_commands import warm_folder
 
 __all__ = ["migrated"]
 
@@ -70,7 +71,7 @@ class Done:
 
     def ecoia(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "ecoia", *words],
+            [warm_folder() / "ecoia", *words],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -80,7 +81,7 @@ class Done:
 
     def report(self, source: str) -> bytes:
         out = self.folder / source
-        result = self.ecoia("report", "--from", source, "--out", str(out))
+        result = self.ecoia("report", "--from", source, "--format", "json", "--out", str(out))
         assert result.returncode == 0, result.stderr
         (path,) = out.glob("rapport-*.json")
         return path.read_bytes()

@@ -13,12 +13,13 @@ import pytest
 from ecoia.keeping.journal import Journal
 from ecoia.settings import SETTINGS
 from support.documents import blocks, commands
+from support.warm_commands import warm_folder
 
 
 def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = repository / "README.md"
     work = Path.cwd()
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
     (work / "ecoia.toml").write_text('zone = "FRA"\n', encoding="utf-8")
     for number, block in enumerate(blocks(readme, "python")):

@@ -16,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia import catalogue
@@ -216,7 +215,6 @@ def test_a_part_that_was_unknown_is_added_apart_and_the_threshold_is_a_setting(t
 ENERGIES = st.lists(st.tuples(st.integers(1, 10**12), st.sampled_from(["a", "b", None])), min_size=1, max_size=6)
 
 
-@hypothesis_settings(max_examples=30, deadline=None)
 @given(
     before=ENERGIES,
     after=ENERGIES,

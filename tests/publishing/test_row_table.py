@@ -22,6 +22,8 @@ from support.records import LOAD, instant, outcome, record
 PARIS = ZoneInfo("Europe/Paris")
 ENERGY = st.none() | st.integers(0, 10**15)
 
+FEWER = settings(max_examples=settings.default.max_examples // 3)  # each example goes through every grouping, twice
+
 
 @st.composite
 def some_records(draw: st.DrawFn) -> list[Record]:
@@ -91,7 +93,7 @@ def test_no_rows_give_no_lines(grouping: Any) -> None:
     assert lines(grouping, []) == []
 
 
-@settings(max_examples=40, deadline=None)
+@FEWER
 @given(records=some_records())
 def test_totals_are_the_exact_sums_of_the_rows(records: list[Record]) -> None:
     expected: dict[tuple[Any, ...], list[int]] = {}
@@ -107,7 +109,7 @@ def test_totals_are_the_exact_sums_of_the_rows(records: list[Record]) -> None:
     assert sum(line["microjoules"] for line in lines(aggregation.by_status, fold(records))) == sum(every)
 
 
-@settings(max_examples=25, deadline=None)
+@FEWER
 @given(records=some_records(), order=st.randoms(use_true_random=False))
 def test_order_changes_nothing(records: list[Record], order: Any) -> None:
     rows = [row for one in records for row in fold([one])]
@@ -117,7 +119,7 @@ def test_order_changes_nothing(records: list[Record], order: Any) -> None:
         assert lines(grouping, shuffled) == lines(grouping, rows)
 
 
-@settings(max_examples=25, deadline=None)
+@FEWER
 @given(one=st.integers(0, 10**15), cut=st.integers(1, 119), minutes=st.integers(120, 240))
 def test_cutting_a_record_in_windows_changes_no_total(one: int, cut: int, minutes: int) -> None:
     start = "2026-09-30T20:10"  # over several half-hours and the end of a quarter in Paris
@@ -132,7 +134,7 @@ def test_cutting_a_record_in_windows_changes_no_total(one: int, cut: int, minute
         assert lines(grouping, fold(cuts)) == lines(grouping, fold(whole))
 
 
-@settings(max_examples=25, deadline=None)
+@FEWER
 @given(records=some_records())
 def test_services_then_quarters_is_quarters_then_services(records: list[Record]) -> None:
     rows = fold(records)
@@ -149,7 +151,7 @@ def test_services_then_quarters_is_quarters_then_services(records: list[Record])
     assert by_both == other_way
 
 
-@settings(max_examples=15, deadline=None)
+@FEWER
 @given(records=some_records())
 def test_another_frame_gives_the_same(records: list[Record]) -> None:
     frame = aggregation.table(fold(records), PARIS)

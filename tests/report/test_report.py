@@ -350,7 +350,6 @@ def test_an_instance_day_counts_once_in_civil_time_and_reserved_idle_counts(tmp_
     assert found.register[0].instance_days == 2
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 91 * 48 - 1), st.sampled_from("abc")), min_size=1, max_size=40),
     st.randoms(use_true_random=False),

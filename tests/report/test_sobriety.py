@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Catalogue
@@ -61,7 +61,6 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     return write_catalogue(tmp_path_factory.mktemp("catalogue"), services=SERVICES % HIGHER)
 
 
-@settings(max_examples=40, deadline=None)
 @given(runs=st.lists(st.tuples(st.integers(1, 50), st.integers(0, 6)), min_size=2, max_size=12))
 def test_what_is_spared_is_what_is_above_the_least_as_good_run(catalogue: Catalogue, runs: list[tuple[int, int]]) -> None:
     records = [each for number, (used, score) in enumerate(runs) for each in run(number, used, score / 10)]

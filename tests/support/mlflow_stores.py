@@ -1,8 +1,8 @@
-"""A migrated MLflow database, made once and copied: making one costs seconds."""
+"""A migrated MLflow database, made once and copied: making one costs some six seconds of CPU time."""
 
 from __future__ import annotations
 
-import functools
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -27,19 +27,21 @@ MLFLOW_WARNINGS = (
 )
 
 
-@functools.cache
-def _made(folder: Path) -> Path:
-    from ecoia.delivery.mlflow_store import MlflowStore
-
-    path = folder / "migrated.db"
-    MlflowStore(f"sqlite:///{path}").prepare()
-    return path
-
-
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's schema and nothing in it; one for all the modules that import this."""
-    return _made(tmp_path_factory.getbasetemp())
+    """A database with MLflow's schema and nothing in it; one for all the workers of a run."""
+    from ecoia.delivery.mlflow_store import MlflowStore
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path, made = folder / "migrated.db", folder / "migrated"
+    with (folder / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            MlflowStore(f"sqlite:///{path}").prepare()
+            made.touch()
+    return path
 
 
 @pytest.fixture

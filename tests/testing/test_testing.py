@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia import testing
@@ -61,7 +61,6 @@ def built(at: int, kind: str, energy: dict[str, int | None]) -> Record:
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(RECORDS, st.integers(0, 4 * SECOND_NS))
 def test_a_replayed_journal_is_recorded_again_to_the_microjoule(given_records: list[dict[str, Any]], cpu_ns: int) -> None:
     """The share of the host that the replaying process uses plays no part: a record is already a claim."""

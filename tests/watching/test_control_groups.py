@@ -428,7 +428,6 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=5)
 
 
 @given(shares=SHARES, cpu_ms=st.lists(st.integers(0, 100), min_size=5, max_size=5), scope=st.sampled_from(["process", "host"]))
-@settings(max_examples=40, deadline=None)
 def test_idle_energy_is_split_by_reserved_share_and_records_add_up_to_the_allocation(
     tmp_path_factory: pytest.TempPathFactory, shares: list[float], cpu_ms: list[int], scope: str
 ) -> None:

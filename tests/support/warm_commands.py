@@ -1,0 +1,178 @@
+"""``ecoia`` commands as processes of their own, forked from one that has loaded what they need.
+
+Most of the CPU time of a command is loading MLflow and its like, some 1.5 s each time. A test that runs commands, but tests
+neither their start nor what they load, takes them from here. Each is a process: its arguments, environment, folder, files, exit
+status and signals are its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from functools import cache
+from pathlib import Path
+
+from support.environment import clean_environment
+
+LOADED = ("ecoia", "ecoia_dashboards")
+ALSO_LOADED = (
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.tracking",
+    "pandas",
+    "pyarrow.parquet",
+    "matplotlib.pyplot",
+    "weasyprint",
+)
+COLD = ("run", "watch", "metrics", "baseline")
+"""Commands that measure, so are started as a user starts them."""
+
+_CLIENT = """\
+#!{python} -ISs
+import json, os, signal, socket, sys
+if sys.argv[1:2] and sys.argv[1] in {cold!r}:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+server = socket.socket(socket.AF_UNIX)
+server.connect({address!r})
+asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+socket.send_fds(server, [len(asked).to_bytes(8, "big")], [0, 1, 2])
+server.sendall(asked)
+answers = server.makefile("r")
+process = int(answers.readline())
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: os.kill(process, number))
+status = int(answers.readline())
+if status < 0:
+    signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+
+
+@cache
+def warm_folder() -> Path:
+    """Return a folder to put first in ``PATH``: its ``ecoia`` is forked from a process that ends with this one."""
+    folder = Path(tempfile.mkdtemp(prefix="ecoia-warm-"))
+    address = folder / "socket"
+    real = Path(sys.executable).with_name("ecoia")
+    client = folder / "ecoia"
+    client.write_text(_CLIENT.format(python=sys.executable, cold=COLD, real=str(real), address=str(address)), encoding="utf-8")
+    client.chmod(0o755)
+    environment = clean_environment() | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-m", "support.warm_commands", str(address)], environment)
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    while not address.exists():
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the process that forks commands ended"
+        time.sleep(0.02)
+    return folder
+
+
+def _serve(address: str) -> None:
+    for name in LOADED:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    for name in ALSO_LOADED:
+        importlib.import_module(name)
+    sys.modules["sqlalchemy.orm"].configure_mappers()
+    gc.collect()
+    gc.freeze()  # a collection in a command would copy the pages of all that is loaded here
+    parent = os.getppid()
+    signal.signal(signal.SIGCHLD, lambda *_: _reap())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{address}.new")
+    listener.listen(64)
+    listener.settimeout(10)
+    Path(f"{address}.new").rename(address)
+    while os.getppid() == parent:
+        try:
+            client, _ = listener.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            _wait_for_command(client)
+        client.close()
+
+
+def _run() -> None:
+    """Run the command and end as the interpreter does, but for taking down what is loaded: it would copy all of it."""
+    from ecoia.cli import main
+
+    status: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        status = ended.code
+    except BaseException:  # noqa: BLE001 - as the interpreter ends a program
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status if isinstance(status, int) else status is not None)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def _wait_for_command(client: socket.socket) -> None:
+    client.settimeout(None)
+    size, files, _, _ = socket.recv_fds(client, 8, 3)
+    arguments, folder, environment = json.loads(client.makefile("rb").read(int.from_bytes(size, "big")))
+    process = os.fork()
+    if process == 0:
+        client.close()
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - as at a start
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        time.tzset()
+        sys.argv = ["ecoia", *arguments]
+        _run()
+    for file in files:
+        os.close(file)
+    for number in range(3):
+        os.close(number)  # who reads the command's output waits for its end alone
+    client.sendall(f"{process}\n".encode())
+    _, status = os.waitpid(process, 0)
+    client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
