@@ -225,7 +225,6 @@ def test_a_link_survives_the_journal_and_gives_no_row() -> None:
 
 
 @given(journals(), st.data())
-@FEWER
 def test_links_change_no_row(found: list[Record], data: st.DataObject) -> None:
     links = [link("ecoia-group-1f-0", "run-1", record_id=f"link-{i}") for i in range(data.draw(st.integers(1, 3)))]
     assert fold(data.draw(st.permutations([*found, *links]))) == fold(found)

@@ -114,7 +114,7 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
             closed.add(key)
         elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
             last[key] = record
-    unknown = {_process_of(name) for name in unread}  # such a file may hold the outcome
+    unknown = {process_of(name) for name in unread}  # such a file may hold the outcome
     return outcome_ids, {key: record for key, record in last.items() if key not in closed and key.process not in unknown}
 
 
