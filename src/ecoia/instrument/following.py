@@ -269,8 +269,8 @@ def _run_elsewhere(state: ThreadState) -> Run:
     of_thread = [each for each in _begun if each.thread == state.tid and not each.is_client_run]
     if of_thread:
         return of_thread[-1].run
-    made = mlflow_run.client_run(state.tid) if client_runs else None
-    return made or Run(None, mlflow_run.tracking_uri(lose))
+    made = mlflow_run.client_runs_of(state.tid)
+    return made[0] if len(made) == 1 else Run(None, mlflow_run.tracking_uri(lose))
 
 
 def _take_off(span: Span, state: ThreadState) -> None:
