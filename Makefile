@@ -16,6 +16,7 @@
 # Behind a proxy or on an internal mirror, set the usual variables (README, "Behind a proxy").
 
 VENV := .venv
+VENV2 := .venv-mlflow2
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
@@ -44,7 +45,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
 # random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
-test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo system
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(VENV2)/.stamp system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -85,16 +86,18 @@ docs: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-dev
 	@$(BIN)/python benchmarks $(BENCH_ARGS)
 
-# Four locks: one for running, one for development with the same versions, one for the demo's data, one for uv itself.
+# Five locks: one for running, one for development with the same versions, one for the demo's data, one for tests with the oldest
+# MLflow, one for uv itself.
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --group build -o requirements.lock; \
 	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \
+	$(COMPILE) --upgrade pyproject.toml --group build --group mlflow2 -o requirements-mlflow2.lock; \
 	$(COMPILE) --upgrade --group uv -o requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV2) demo-output bench-results.json dist build site mutants .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- environment -----------------------------------------------------------------------------------------------
 
@@ -123,6 +126,14 @@ $(VENV)/.stamp-dev: requirements-dev.lock $(VENV)/.stamp-report
 
 $(VENV)/.stamp-demo: requirements-demo.lock $(VENV)/.stamp-uv
 	@$(NETWORK) $(INSTALL) --no-deps --require-hashes -r requirements-demo.lock
+	@touch $@
+
+# The oldest MLflow, for tests that run one program in both.
+$(VENV2)/.stamp: requirements-mlflow2.lock pyproject.toml $(VENV)/.stamp-uv
+	@echo "Packages of requirements-mlflow2.lock, in $(VENV2)"
+	@test -x $(VENV2)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(VENV2)
+	@$(NETWORK) $(UV) pip install --quiet --python $(VENV2)/bin/python --require-hashes -r requirements-mlflow2.lock; \
+	$(UV) pip install --quiet --python $(VENV2)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for

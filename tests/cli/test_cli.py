@@ -617,6 +617,16 @@ def test_the_doctor_counts_what_is_pending_and_lost(journal: Journal) -> None:
     assert re.search(r"helper +not running", ecoia("doctor").stdout)
 
 
+def test_runs_of_no_service_are_shown_with_the_remedy(journal: Journal) -> None:
+    fill(journal.home, record(service="unassigned"), record())
+    for command in ("doctor", "journal"):
+        result = ecoia(command)
+        shown = result.stdout + result.stderr
+        assert "1 record of " in shown
+        assert "unassigned" in shown
+        assert 'ecoia.autolog(service="...")' in shown
+
+
 @pytest.mark.parametrize(
     ("environment", "found"),
     [
@@ -649,7 +659,7 @@ def test_each_setting_is_shown_with_where_it_came_from(monkeypatch: pytest.Monke
     Path("ecoia.toml").write_text('zone = "FRA"\n')
     monkeypatch.setenv("ECOIA_PUE", "1.2")
     shown = json.loads(ecoia("config", "--json", "--home", "elsewhere").stdout)
-    assert set(shown) == {setting.name for setting in SETTINGS} | {"problems"}
+    assert set(shown) == {setting.name for setting in SETTINGS} | {"mlflow.experiments", "problems"}
     origins = {name: shown[name]["from"] for name in ("zone", "pue", "home", "scope")}
     assert origins == {"zone": "ecoia.toml", "pue": "ECOIA_PUE", "home": "argument", "scope": "default"}
     assert (shown["zone"]["value"], shown["pue"]["value"], shown["catalogue"]["value"]) == ("FRA", 1.2, None)

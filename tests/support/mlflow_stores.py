@@ -59,15 +59,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(backend_uri: str, port: int, artifacts: Path) -> Iterator[str]:
-    """Run a real tracking server on a port of the loopback interface, and yield its URI."""
+def mlflow_server(
+    backend_uri: str, port: int, artifacts: Path, *, python: str | Path = sys.executable, **environment: str
+) -> Iterator[str]:
+    """Run a real tracking server on a port of the loopback interface, and yield its URI. ``python`` says of which MLflow."""
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
             *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
         ],
         env=clean_environment()
-        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
