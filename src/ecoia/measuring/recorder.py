@@ -16,7 +16,7 @@ from ecoia import losses
 from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
 from ecoia.measuring.span_sharing import SpanSharing
-from ecoia.measuring.subject import NO_DELTA, Look, Subject
+from ecoia.measuring.subject import NO_DELTA, Look, RecordKey, Subject
 from ecoia.measuring.window import Window
 from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
@@ -88,6 +88,7 @@ class Recorder:
         self._next_reading_ns = 0
         self._next_keeping_ns = 0
         self._has_adopted = False
+        self._running: set[RecordKey] = set()  # keys with spans that were open at the last reading
         self.window = Window(utc_ns, self._wall_ns, self._flush_ns)
         self.written = True
         self.joules_per_cpu_second: float | None = None
@@ -165,10 +166,32 @@ class Recorder:
         for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
             window.add_energy(KIND_SPAN, key, energy)
             window.add_delta(key, replace(look.deltas.get(key, NO_DELTA), cpu_ns=cpu_ns))
+        self._note_active(look, elapsed_ns)
         window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
         window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
         window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+
+    def _note_active(self, look: Look, elapsed_ns: int) -> None:
+        """Note when spans were open in the interval that this reading ends, so that a short run does not look like a window.
+
+        Known is how long they were open in it, in all, and whether any ended. What began in it is taken to end with it, what
+        went on and ended to begin with it: the duration is right, its place within a reading need not be.
+        """
+        began_ns, now_ns = self._wall_ns - elapsed_ns, self._wall_ns
+        self.window.read_until_ns = now_ns
+        running = set()
+        for key, delta in look.deltas.items():
+            if delta.in_flight_ns <= 0:
+                continue  # processor time that comes after the end extends nothing
+            open_ns = min(delta.in_flight_ns, elapsed_ns)
+            if not delta.spans:
+                running.add(key)
+            if key in self._running and delta.spans:
+                self.window.add_active(key, began_ns, began_ns + open_ns)
+            else:
+                self.window.add_active(key, began_ns if key in self._running else now_ns - open_ns, now_ns)
+        self._running = running
 
     # windows
 
