@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ecoia.keeping.journal import Journal
@@ -62,7 +64,8 @@ def picture(page: Page) -> Callable[[str], None]:
     def take(name: str) -> None:
         if PICTURES:
             page.wait_for_timeout(1500)  # charts move until they stand; nothing is asserted of it
-            page.screenshot(path=Path(PICTURES) / f"mlflow-{name}.png")
+            image = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(96)
+            image.save(Path(PICTURES) / f"mlflow-{name}.png", optimize=True)
 
     return take
 
@@ -103,6 +106,7 @@ def test_the_artifact_page_fits_the_frame_without_origin(
     frame.get_by_text("échoué").first.wait_for()
     assert frame.locator("svg rect").count() == 2
     assert frame.locator("html").evaluate("e => e.scrollWidth <= e.clientWidth")
+    close_assistant(page)
     picture("artifact")
 
 

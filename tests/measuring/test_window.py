@@ -93,6 +93,7 @@ def test_a_window_of_which_more_than_a_twentieth_was_stolen_says_so_once(
         ([(0.4, 0), (0.6, 1), (0.0, 0)], (0.6, 1.6)),  # processor time that comes after the end extends nothing
         ([(0.0, 0), (0.2, 1), (0.0, 0), (0.2, 1)], (1.8, 4.0)),  # two calls: from the first to the last
         ([(3.0, 5)], (0.0, 1.0)),  # several threads at once
+        ([(0.4, 0), (1.0, 0), (0.0, 1)], (0.6, 2.3)),  # a call that is over: as long as the rest of the time was covered
     ],
 )
 def test_spans_are_as_long_as_they_were_open_and_not_as_the_window(
@@ -102,7 +103,7 @@ def test_spans_are_as_long_as_they_were_open_and_not_as_the_window(
     monkeypatch.setattr(time, "perf_counter_ns", lambda: clock[0])
     monkeypatch.setattr(time, "time_ns", lambda: START_NS + clock[0])
     deltas = [{KEY: Delta(cpu_ns=1, in_flight_ns=round(open_s * SECOND_NS), spans=ended)} for open_s, ended in readings]
-    looks = [Look(1, 0, 0, 1.0, delta) for delta in [{}, *deltas, {}]]
+    looks = [Look(1, 0, 0, 0.3, delta) for delta in [{}, *deltas, {}, {}]]
     settings = configured(instance="host-1", scope="host")
     recorder = Recorder(
         settings, MemorySubject(looks), [StepMeter("cpu", [1000 * n for n in range(9)])],
@@ -115,3 +116,9 @@ def test_spans_are_as_long_as_they_were_open_and_not_as_the_window(
     window = recorder.window
     start_ns, end_ns = window.bounds_of(KEY, (START_NS, START_NS + clock[0]))
     assert ((start_ns - START_NS) / SECOND_NS, (end_ns - START_NS) / SECOND_NS) == pytest.approx(expected)
+    ended = START_NS + round(expected[1] * SECOND_NS)
+    clock[0] += SECOND_NS
+    recorder.close_window()
+    recorder.read()
+    bounds = recorder.window.bounds_of(KEY, (START_NS + clock[0], START_NS + clock[0] + 9))
+    assert bounds == (pytest.approx(ended, abs=2), pytest.approx(ended, abs=2)), "what comes later takes no time"
