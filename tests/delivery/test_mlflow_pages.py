@@ -89,7 +89,6 @@ def test_the_run_page_shows_its_energy_first_and_says_all_in_a_line(
     picture("run")
     page.goto(f"{uri}/#/experiments/{demo.experiment}/runs/{demo.single}/model-metrics")
     page.get_by_text("12.40").first.wait_for()  # a bar: a dot at a late step has no number
-    picture("run-metrics")
 
 
 def test_the_artifact_page_fits_the_frame_without_origin(
