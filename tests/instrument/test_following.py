@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import threading
@@ -34,6 +35,7 @@ SESSION = "session"
 def mlflow(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInMlflow]:
     """A stand-in for MLflow, whose runs nobody follows yet."""
     forget_runs(monkeypatch)
+    load_settings()  # the modules that it loads at its first call cost no run anything
     stand_in = StandInMlflow(monkeypatch)
     yield stand_in
     ecoia.autolog(disable=True)
@@ -131,6 +133,14 @@ def test_open_spans_are_in_flight_the_whole_time_and_once(engine: QuietEngine, m
     elapsed_ns = time.perf_counter_ns() - start_ns
     assert 5 * MILLISECOND <= sum(counters.flight_ns for counters in engine.every("a")) <= elapsed_ns
     engine.assert_settled()
+
+
+def assert_cpu(engine: QuietEngine, service: str, phase: str, run_id: str | None, milliseconds: float) -> None:
+    """Assert what a service and phase burned in a run, or in none."""
+    cpu_ns = sum(
+        c.cpu_ns for c in engine.every(service) if c.label.phase == phase and (None if c.run is None else c.run.run_id) == run_id
+    )
+    assert milliseconds * MILLISECOND <= cpu_ns <= milliseconds * MILLISECOND + SLACK_NS, (service, phase, run_id)
 
 
 STEPS = st.lists(
@@ -341,6 +351,94 @@ def test_a_run_in_a_request_is_for_its_service(engine: QuietEngine, mlflow: Stan
     engine.assert_settled()
 
 
+async def answer(mlflow: StandInMlflow, *, ends: bool = True) -> None:
+    """A request that trains in a run, before and after it waits. Another task works in between."""
+    burn(5)
+    mlflow.start_run()
+    burn(5)
+    await asyncio.sleep(0)
+    burn(10)
+    await asyncio.sleep(0)
+    if ends:
+        mlflow.end_run()
+        await asyncio.sleep(0)
+        burn(5)
+
+
+async def beside() -> None:
+    for _ in range(3):
+        burn(5)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("way", ["decorated", "in a block"])
+def test_a_run_in_an_asynchronous_request_keeps_its_work_after_an_await(
+    engine: QuietEngine, mlflow: StandInMlflow, way: str
+) -> None:
+    """Its cover is suspended with the request, so what other tasks do meanwhile is not the run's."""
+    ecoia.autolog()
+
+    async def in_a_block() -> None:
+        with ecoia.track(service="served"):
+            await answer(mlflow)
+
+    async def serve() -> None:
+        request = ecoia.track(service="served")(answer)(mlflow) if way == "decorated" else in_a_block()
+        await asyncio.gather(request, ecoia.track(service="other")(beside)())
+
+    asyncio.run(serve())
+    assert_cpu(engine, "served", "training", "run-1", 15)
+    assert_cpu(engine, "served", "inference", None, 10)
+    assert_cpu(engine, "other", "inference", None, 15)
+    engine.assert_settled()
+
+
+def test_a_run_that_outlives_its_asynchronous_request_takes_nothing_of_others(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    """What no request does meanwhile is in no span. The next request of the thread ends the run."""
+    ecoia.autolog()
+    asyncio.run(ecoia.track(service="served")(answer)(mlflow, ends=False))
+    burn(20)
+    ecoia.track(service="served")(mlflow.end_run)()
+    assert_cpu(engine, "served", "training", "run-1", 15)
+    engine.assert_settled()
+
+
+def test_another_thread_ends_the_run_of_an_asynchronous_request(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    ecoia.autolog()
+
+    @ecoia.track(service="served")
+    async def serve() -> None:
+        client = mlflow.MlflowClient()
+        run_id = mlflow.start_run()
+        burn(5)
+        await asyncio.to_thread(client.set_terminated, run_id)
+        burn(5)
+
+    asyncio.run(serve())
+    assert_cpu(engine, "served", "training", "run-1", 5)
+    engine.assert_settled()
+
+
+def test_of_interleaved_tasks_each_keeps_the_run_that_it_began(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    """MLflow's stack is the thread's: the end in one task ends the run of the other. Both have what was done until then."""
+
+    @ecoia.track(service="a", phase="training")
+    async def train(milliseconds: float) -> None:
+        mlflow.start_run()
+        await asyncio.sleep(0)
+        burn(milliseconds)
+        await asyncio.sleep(0)
+        mlflow.end_run()
+
+    async def main() -> None:
+        await asyncio.gather(train(5), train(10))
+
+    follow_runs()
+    asyncio.run(main())
+    assert_burned(engine, session=0, run_1=5, run_2=10)
+    engine.assert_settled()
+
+
 def test_listeners_are_told_of_roots_and_children_after_the_end(engine: QuietEngine, mlflow: StandInMlflow) -> None:
     told: list[tuple[Any, ...]] = []
     following.run_began.append(lambda run, root, start: told.append(("began", run.run_id, root, start > 0)))
@@ -523,6 +621,45 @@ def test_an_illegal_tag_is_recorded_under_a_legal_id(
     assert service_of_a_run(engine, mlflow, tags={"ecoia.service": "Contrôle légal"}) == "contr-le-l-gal"
     assert Counter(engine.lost) == {"invalid-service": 1}
     assert "ecoia.service = 'Contrôle légal' of a run" in caplog.text
+
+
+def test_a_span_without_a_service_has_that_of_its_run(
+    engine: QuietEngine, mlflow: StandInMlflow, toml: Callable[[str], None]
+) -> None:
+    """By the rules of runs, while it is in the run, with autolog or without; outside, that of the setting."""
+    toml("")
+    train = ecoia.track(phase="training", endpoint="fold")(burn)
+
+    @ecoia.track(phase="training")
+    def search() -> None:
+        burn(5)
+        with mlflow.run(tags={"ecoia.service": "of-the-tag"}):
+            burn(5)
+            train(5)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(train, 5).result()
+                pool.submit(burn, 5).result()
+        burn(5)
+
+    follow_runs()
+    search()
+    with mlflow.run():
+        train(5)
+    ecoia.autolog(service="of-the-call")
+    with mlflow.run():
+        train(5)
+    with mlflow.run(), ecoia.track(service="its-own", phase="training"):
+        train(5)
+    assert [engine.cpu_ns(name) // (5 * MILLISECOND) for name in ("of-the-tag", "unassigned", "of-the-call", "its-own")] == [
+        4,
+        1,
+        2,
+        0,
+    ]
+    assert (
+        sum(c.cpu_ns for state in engine.threads for c in state.counters.values() if c.label.service is None) >= 10 * MILLISECOND
+    )
+    engine.assert_settled()
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------------
