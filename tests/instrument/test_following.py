@@ -20,6 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import ecoia
+import ecoia.showing.end_of_run  # loaded at the end of a process's first root run, which takes milliseconds
 from ecoia.instrument import following, mlflow_hooks, mlflow_run
 from ecoia.instrument.start import StartReadings
 from ecoia.instrument.tracking import follow_runs
@@ -35,7 +36,6 @@ SESSION = "session"
 def mlflow(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInMlflow]:
     """A stand-in for MLflow, whose runs nobody follows yet."""
     forget_runs(monkeypatch)
-    load_settings()  # the modules that it loads at its first call cost no run anything
     stand_in = StandInMlflow(monkeypatch)
     yield stand_in
     ecoia.autolog(disable=True)
