@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 import ecoia
 import ecoia.showing.end_of_run  # loaded at the end of a process's first root run, which takes milliseconds
+from ecoia.instrument import engine as engine_module
 from ecoia.instrument import following, mlflow_hooks, mlflow_run
 from ecoia.instrument.start import StartReadings
 from ecoia.instrument.tracking import follow_runs
@@ -149,6 +151,9 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+STEPS_OF_ALL = ["span", "inference", "open", "end span", "run", "client", "end run", "end any", "burn", "pool"]
+
+
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=3), st.booleans())
 def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
@@ -233,6 +238,90 @@ def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
     assert sum(counted.values()) <= sum(used) + SLACK_NS
     assert abs(sum(totals.values()) - sum(counted.values())) <= SLACK_NS  # a look beside a step is made up for by the next
     assert {cause.partition(":")[0] for cause in engine.lost} <= {"several-runs-open", "moved-between-threads"}
+
+
+class VirtualClocks:
+    """CPU clocks of threads that only ``burn`` moves, so that every nanosecond can be accounted for."""
+
+    def __init__(self, engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._engine = engine
+        self._now: Counter[int] = Counter()
+        self.expected: Counter[str | None] = Counter()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("ecoia.") and hasattr(module, "thread_time_ns"):
+                monkeypatch.setattr(module, "thread_time_ns", lambda: self._now[threading.get_native_id()])
+            if name.startswith("ecoia.") and hasattr(module, "thread_clock_ns"):
+                monkeypatch.setattr(module, "thread_clock_ns", lambda thread: self._now[thread])
+        monkeypatch.setattr(engine_module, "_Goodbye", lambda state: None)
+
+    def burn(self, amount_ns: int) -> None:
+        """Use CPU time, for the run of the span on top of this thread; without one, for nobody."""
+        state = getattr(self._engine.local, "state", None)
+        if state is not None and state.top is not None:
+            run = state.top._counters.run
+            self.expected[None if run is None else run.run_id or SESSION] += amount_ns
+        self._now[threading.get_native_id()] += amount_ns
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS_OF_ALL)), min_size=1, max_size=50), st.booleans())
+def test_each_nanosecond_is_counted_once_for_the_run_of_its_span(
+    engine: QuietEngine, mlflow: StandInMlflow, steps: list[tuple[int, str]], covers: bool
+) -> None:
+    """Three threads take turns, and end each other's runs. Counters are what the clocks moved while a span was on top."""
+    with pytest.MonkeyPatch.context() as patch:
+        clocks = VirtualClocks(engine, patch)
+        engine.threads.clear()
+        engine.__dict__["local"] = threading.local()
+        following._begun.clear()
+        following._open_covers.clear()
+        mlflow_run.client_runs.clear()
+        ecoia.autolog(service="covered") if covers else ecoia.autolog(disable=True)
+        mlflow_hooks.switch(on=True)
+        made: list[str] = []
+        client = mlflow.MlflowClient()
+        spans: list[list[Any]] = [[], [], []]
+        pools = [ThreadPoolExecutor(1) for _ in range(4)]
+
+        def perform(thread: int, step: str) -> None:
+            if step in ("span", "inference"):
+                spans[thread].append(ecoia.track(service="a", phase="training" if step == "span" else "inference"))
+                spans[thread][-1].__enter__()
+            elif step == "open":
+                spans[thread].append(ExitStack())
+                spans[thread][-1].enter_context(ecoia.track(phase="evaluation"))
+            elif step == "end span" and spans[thread]:
+                spans[thread].pop().__exit__(None, None, None)
+            elif step == "run":
+                made.append(mlflow.start_run())
+            elif step == "end run":
+                mlflow.end_run()
+            elif step == "client":
+                made.append(client.create_run("0").info.run_id)
+            elif step == "end any" and made:
+                client.set_terminated(made.pop(0), "FINISHED")
+            elif step == "pool":
+                pools[3].submit(clocks.burn, 1_000).result()
+            clocks.burn(7 + 13 * thread)
+
+        try:
+            for number, (thread, step) in enumerate(steps):
+                pools[thread].submit(perform, thread, step).result()
+                pools[thread].submit(clocks.burn, number).result()
+            for thread in range(3):
+                while spans[thread]:
+                    pools[thread].submit(perform, thread, "end span").result()
+                while pools[thread].submit(mlflow.active_run).result() is not None:
+                    pools[thread].submit(perform, thread, "end run").result()
+            while made:
+                pools[0].submit(perform, 0, "end any").result()
+            for thread in range(3):  # what is covered still is charged
+                pools[thread].submit(ecoia.autolog, disable=True).result()
+        finally:
+            for pool in pools:
+                pool.shutdown()
+        counted = +Counter(cpu_ns_by_run(engine))
+        assert counted == +clocks.expected
 
 
 # --- clients' runs ---------------------------------------------------------------------------------------------------------
