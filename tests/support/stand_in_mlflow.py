@@ -115,6 +115,7 @@ class StandInMlflow:
 def forget_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have ecoia know no run and wrap nothing, as in a fresh process, for one test."""
     monkeypatch.setattr(following, "_begun", [])
+    monkeypatch.setattr(following, "_open_covers", [])
     monkeypatch.setattr(following, "_generation", following.engine.generation)
     monkeypatch.setattr(following, "autolog", following.Autolog())
     for name in ("run_began", "run_ended"):
