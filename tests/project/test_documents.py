@@ -225,6 +225,7 @@ def _read_toml(block: Block, folder: Path, environment: dict[str, str]) -> None:
         (alone / str(data.get("catalogue", "catalogue"))).mkdir()
         found = settings.load(start=alone)
         assert not found.problems
+        assert dict(found.experiments) == data.pop("mlflow", {}).get("experiments", {})
         assert {name: found.values[name].origin for name in data} == dict.fromkeys(data, "ecoia.toml")
 
 
