@@ -15,11 +15,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 from ecoia import limits
 from ecoia.errors import SettingError
 from ecoia.instances import instance_name
+from ecoia.typing_light import Any, NamedTuple, Protocol
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MOST = 1e9

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
@@ -239,7 +238,7 @@ def test_without_locks_a_window_waits_until_it_is_silent(tmp_path: Path, monkeyp
 def test_a_damaged_record_is_left_out_and_the_others_are_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
     monkeypatch.setattr(open_windows, "encode_line", lambda text: encode_line(text).replace(b'"r-1"', b'"r-9"'))
-    keep(journal, [replace(each, service="a") for each in some(3)])
+    keep(journal, [each.copy_with(service="a") for each in some(3)])
     assert adopt(journal) == 2
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from threading import Event, Lock, RLock, Thread
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.instrument.start import StartReadings
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock, get_native_id, local
 from time import thread_time_ns
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from ecoia import losses
 from ecoia.instrument.spans import Counters, ThreadState
+from ecoia.typing_light import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pathlib import Path

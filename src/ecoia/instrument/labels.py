@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import lose
 from ecoia.instrument.spans import Label, checked_count
 from ecoia.semconv import ENDPOINT_OTHERS, PHASES
+from ecoia.typing_light import Any
 
 MOST_LABELS = 1_000
 """Pairs of endpoint and model version that one process keeps apart for each service and phase."""

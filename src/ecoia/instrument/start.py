@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from time import perf_counter_ns, process_time_ns, time_ns
-from typing import Any
+
+from ecoia.typing_light import Any
 
 
 class StartReadings:

@@ -24,7 +24,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -121,7 +121,7 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
     if problems:
         raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
     instance = instance_of(settings)  # makes the home, so only now that nothing is refused
-    return [replace(record, instance=instance) for record in records.values()]
+    return [record.copy_with(instance=instance) for record in records.values()]
 
 
 def _read_text(path: str | Path) -> str:

@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
 from ecoia.instances import HOME_FILE, home_mark, instance_name
 from ecoia.keeping.file_system import sync
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.settings import Settings

@@ -18,9 +18,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import is_locked
@@ -30,6 +28,7 @@ from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
 from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
+from ecoia.typing_light import NamedTuple
 
 ANNOUNCE_SHARE = 0.8
 """Share of the size cap from which a full journal is announced."""
@@ -70,7 +69,6 @@ class Refusal(NamedTuple):
     line: int = 0
 
 
-@dataclass
 class Scan:
     """Result of reading: the records, and the lines that gave none. Nothing is hidden.
 
@@ -87,10 +85,11 @@ class Scan:
         (1, 'not-json')
     """
 
-    entries: list[Entry] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
-    refusals: list[Refusal] = field(default_factory=list)
-    torn: int = 0
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.refused: Counter[str] = Counter()
+        self.refusals: list[Refusal] = []
+        self.torn = 0
 
     @property
     def records(self) -> list[Record]:

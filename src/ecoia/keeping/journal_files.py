@@ -12,10 +12,10 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from ecoia.errors import EcoiaError
 from ecoia.keeping.journal_lines import lines_of
+from ecoia.typing_light import BinaryIO
 
 PLAIN, PACKED = ".jsonl", ".gz"
 """What the name of a file ends in; a packed one has the second after the first."""

@@ -9,12 +9,12 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
 
 from ecoia import limits
 from ecoia.records import Record, RecordError
 from ecoia.records.json_lines import JsonError, read_json
 from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
+from ecoia.typing_light import BinaryIO, Protocol
 
 _LINE_START = rb"[0-9a-f]{8} (?=\{)"
 _STARTS_TRIED = 16  # each costs a checksum of the rest of the line

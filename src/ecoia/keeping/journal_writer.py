@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
+from ecoia.instants import utc_day
 from ecoia.keeping.file_system import LockableFile, sync
 from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.place import this_place
-from ecoia.periods import utc_day
 from ecoia.records import Record
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.keeping.journal import Journal

@@ -25,13 +25,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import FLOCK, RECORD_LOCK, LockableFile
 from ecoia.keeping.journal_lines import decode_line, encode_line, read_line
 from ecoia.records.refusals import NEWER_SCHEMA
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.keeping.journal import Journal

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from ecoia import losses
 from ecoia import meters as metering
@@ -18,6 +17,7 @@ from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.semconv import COMPONENTS, KIND_OVERHEAD
+from ecoia.typing_light import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from threading import get_native_id
-from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import losses
 from ecoia.instrument.spans import Counters
 from ecoia.measuring.subject import Delta, Look, RecordKey, add_known
 from ecoia.semconv import SERVICE_UNSPECIFIED
+from ecoia.typing_light import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ecoia.instrument.spans import ThreadState

@@ -7,9 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.errors import JournalError
@@ -20,6 +18,7 @@ from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
 from ecoia.keeping.journal_writer import Writer
 from ecoia.keeping.open_windows import OpenWindow, adopt
 from ecoia.records import Record
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice
@@ -154,7 +153,7 @@ class RecordWriter:
             self._target_ids.clear()  # the home was removed
         targets = [self._target_id(record.target or default) for record in records]
         return [  # a copy costs more than all else here
-            record if record.target == target else replace(record, target=target)
+            record if record.target == target else record.copy_with(target=target)
             for record, target in zip(records, targets, strict=True)
         ]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
 from ecoia.methods import Method
 from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.meters.hardware import ControlGroup

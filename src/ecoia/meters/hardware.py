@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.semconv import CODECARBON_RELEASE, VERSION
+from ecoia.typing_light import NamedTuple
 
 ROOT = Path("/")
 

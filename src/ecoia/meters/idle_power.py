@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
@@ -19,6 +18,7 @@ from ecoia.meters import hardware
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
 from ecoia.periods import utc_datetime
 from ecoia.semconv import IDLE_FILE
+from ecoia.typing_light import Any, NamedTuple
 
 MOST_LOAD = 0.05
 """Highest load of a host at rest, 0 to 1."""

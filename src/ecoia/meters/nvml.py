@@ -20,11 +20,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ecoia import losses
 from ecoia.meters.meter import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
+from ecoia.typing_light import Any
 
 POWER_READING_SECONDS = 0.1
 """Drivers refresh the momentary power about as often, so faster changes are missed."""

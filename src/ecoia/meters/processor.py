@@ -12,9 +12,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.meters import hardware
+from ecoia.typing_light import NamedTuple
 
 INTEL, AMD, ARM, GENERIC = "intel", "amd", "arm", "generic"
 """Rows for processors of which only the maker, the instruction set, or nothing is known."""

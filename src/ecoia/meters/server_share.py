@@ -8,13 +8,13 @@ power supplies, fans, one disk, and ``gib`` of memory per thread. Memory beyond 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.meters import hardware
 from ecoia.meters.hardware import ControlGroup
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.meters.processor import identify
 from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM
+from ecoia.typing_light import NamedTuple
 
 TABLE = Path(__file__).with_name("server_share.csv")
 """Watts per hardware thread by row. Its first lines name its source."""

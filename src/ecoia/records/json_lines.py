@@ -11,10 +11,10 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 from ecoia import limits
 from ecoia.records.field_rules import shown
+from ecoia.typing_light import Any
 
 _SURROGATE = "[\ud800-\udfff]"
 _CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
