@@ -15,6 +15,22 @@ CODECARBON_RELEASE = "3.3.2"
 SCHEMA_VERSION = 1
 """Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
 
+ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+"""Characters of an id: of a service, an instance, a set of factors."""
+
+_MOST_ID_CHARACTERS = 63
+
+
+def is_slug(text: object) -> bool:
+    """Return whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first.
+
+    Example:
+        >>> is_slug("vadore"), is_slug("Vadore")
+        (True, False)
+    """
+    return isinstance(text, str) and 0 < len(text) <= _MOST_ID_CHARACTERS and ID_CHARACTERS.issuperset(text) and text[0].isalnum()
+
+
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 

@@ -29,13 +29,19 @@ else:
         """A tuple with named fields, see ``typing.NamedTuple``."""
 
         def __new__(cls, *values, **named):
+            return tuple.__new__(cls, values if len(values) == len(cls._fields) and not named else cls._completed(values, named))
+
+        @classmethod
+        def _completed(cls, values, named):
+            """Return the values of all fields: those given in order, then by name, then the defaults."""
             names = cls._fields
-            if named or len(values) != len(names):
-                given = cls._field_defaults | dict(zip(names, values, strict=False)) | named
-                if len(values) > len(names) or given.keys() != set(names) or not named.keys().isdisjoint(names[: len(values)]):
-                    raise TypeError(f"{cls.__name__} takes {', '.join(names)}; given: {values!r} {named!r}")
-                values = [given[name] for name in names]
-            return tuple.__new__(cls, values)
+            later = names[len(values) :]
+            if len(values) > len(names) or not named.keys() <= set(later):
+                raise TypeError(f"{cls.__name__} takes {', '.join(names)}: given too much, or twice")
+            try:
+                return (*values, *[named[name] if name in named else cls._field_defaults[name] for name in later])
+            except KeyError as error:
+                raise TypeError(f"{cls.__name__} takes {', '.join(names)}: {error} is missing") from None
 
         @classmethod
         def _make(cls, values):

@@ -15,10 +15,11 @@ import pytest
 from ecoia.delivery.abandoned import close_abandoned
 from ecoia.errors import JournalError
 from ecoia.keeping import open_windows
+from ecoia.keeping.adoption import adopt, kept_cpu_ns, waiting
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_writer import Writer
-from ecoia.keeping.open_windows import OpenWindow, adopt, kept_cpu_ns, waiting
+from ecoia.keeping.open_windows import OpenWindow
 from ecoia.keeping.packing import pack_closed
 from ecoia.periods import DAY_NS
 from ecoia.records import Record

@@ -276,4 +276,9 @@ def own_journal_file() -> tuple[Path, str] | None:
     """
     background = engine.background
     sampling = None if background is None else background.sampling
-    return None if sampling is None else sampling.journal_file
+    file = None if sampling is None else sampling.journal_file
+    if file is None:
+        return None
+    from pathlib import Path  # loaded by whoever uses it
+
+    return Path(file[0]), file[1]

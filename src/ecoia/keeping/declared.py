@@ -37,8 +37,8 @@ from ecoia.keeping.home_identity import instance_of
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
-from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES
-from ecoia.settings import Settings, is_slug
+from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES, is_slug
+from ecoia.settings import Settings
 from ecoia.units import MICROJOULES_PER_KWH
 
 _NAMESPACE = uuid.UUID("0b1f4a0e-8a55-5e0f-8f43-3f3a2c1d9e6b")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
-from pathlib import Path
 
 from ecoia.keeping.held_file import HeldFile
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl
@@ -43,7 +45,7 @@ class LockableFile(HeldFile):
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> path = Path(mkdtemp()) / "lock"
+        >>> path = f"{mkdtemp()}/lock"
         >>> first, second = (LockableFile(path, os.O_WRONLY | os.O_CREAT) for _ in range(2))
         >>> first.lock(), second.lock()
         (True, False)
@@ -124,7 +126,7 @@ def examine(folder: str | Path) -> tuple[str | None, OSError | None]:
         >>> examine(tempfile.gettempdir())
         ('flock', None)
     """
-    path = Path(folder, f".try-{os.urandom(8).hex()}")
+    path = f"{folder}/.try-{os.urandom(8).hex()}"
     file = LockableFile(path, os.O_WRONLY | os.O_CREAT)
     try:
         os.write(file.number, b"\n")
@@ -132,7 +134,7 @@ def examine(folder: str | Path) -> tuple[str | None, OSError | None]:
         return file.locked_by, sync(file.number)
     finally:
         file.close()
-        path.unlink(missing_ok=True)
+        os.unlink(path)
 
 
 def sync(number: int) -> OSError | None:
@@ -180,6 +182,8 @@ def _lock_record(number: int, shared: bool, wait: bool) -> None:
     command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
     if command is None:
         raise OSError(errno.ENOSYS, "no record locks of open files")
+    import struct  # where a file system refuses flock
+
     kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
     fcntl.fcntl(number, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
 
@@ -189,13 +193,16 @@ def _open_stand_in(path: str | Path) -> HeldFile | None:
     import hashlib
     import tempfile
 
-    folder = Path(tempfile.gettempdir()) / f"ecoia-locks-{os.getuid()}"
+    folder = os.path.join(tempfile.gettempdir(), f"ecoia-locks-{os.getuid()}")
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        facts = folder.lstat()
-        if facts.st_uid != os.getuid() or facts.st_mode & 0o77 or folder.is_symlink():
+        try:  # noqa: SIM105 - contextlib is not loaded for this
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        facts = os.lstat(folder)
+        if facts.st_uid != os.getuid() or facts.st_mode & 0o77 or os.path.islink(folder):
             return None  # another user's
-        return HeldFile(folder / name, os.O_RDWR | os.O_CREAT)
+        return HeldFile(f"{folder}/{name}", os.O_RDWR | os.O_CREAT)
     except OSError:
         return None

@@ -8,7 +8,11 @@ close one. And a program that was started without standard streams writes to the
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ecoia import losses
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
@@ -25,6 +24,8 @@ from ecoia.semconv import COMPONENTS, IDLE_FILE
 from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.settings import Settings
 
 
@@ -84,7 +85,7 @@ class Allocator:
         meters: Sequence[Meter],
         start: tuple[int, BusyTime],
         complain: Callable[[str], None],
-        root: Path = hardware.ROOT,
+        root: str | Path = hardware.ROOT,
         group: ControlGroup | None = None,
     ) -> None:
         self._meters = meters
@@ -102,7 +103,7 @@ class Allocator:
 
             idle_watts = idle_power.load(settings.home, meters, root, group)
             self._idle_watts, self._lost = idle_watts, Counter(idle_watts.lost)
-        self._locks = HomeLocks(Path(settings.home))
+        self._locks = HomeLocks(settings.home)
         self.reserve(settings.reserved_share if group.share is None else group.share)
         self._had_idle_lock = self._reserves and self._locks.has(IDLE)
         self.whole = settings.scope == "host" and self._locks.has(WHOLE_HOST)

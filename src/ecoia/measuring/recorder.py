@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ecoia import losses
 from ecoia.measuring.allocation import Allocation, Allocator
@@ -95,7 +94,7 @@ class Recorder:
             complain(str(problem))
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """The journal's home and the name of this recorder's files in it; None until the first write."""
         return self._writer.journal_file
 

@@ -20,7 +20,6 @@ from ecoia.semconv import COMPONENTS, KIND_OVERHEAD
 from ecoia.typing_light import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from threading import Event
 
     from ecoia.instrument.background import Bell
@@ -161,7 +160,7 @@ class Sampler:
             recorder.await_delivery()
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """See ``Recorder.journal_file``."""
         return self._writer.journal_file
 

@@ -12,12 +12,12 @@ checked, cut at half-hours and added up. To add a field, declare it there and te
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter, itemgetter
 
 from ecoia.errors import EcoiaError
 from ecoia.instants import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
+from ecoia.json_text import encoder
 from ecoia.methods import Method
 from ecoia.records.field_rules import (
     CLAIMANT,
@@ -63,8 +63,8 @@ from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG
 from ecoia.semconv import KIND_OUTCOME, KINDS, OUTCOMES, SCHEMA_VERSION, SCOPES
 from ecoia.typing_light import Any, ClassVar, NamedTuple, Self
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_encode_key = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode = encoder(item_separator=",", key_separator=":")
+_encode_key = encoder(allow_nan=True, default=str)
 _MISREAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # errors of a reader that meets a wrong value
 
 MOST_WINDOW_NS = 3660 * DAY_NS
@@ -151,6 +151,7 @@ class Record:
     Example:
         An hour's window becomes two rows, which add up to its energy.
 
+        >>> import json
         >>> from ecoia.methods import NOT_MEASURED, RAPL
         >>> record = Record(
         ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1,
