@@ -11,13 +11,12 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.instrument.engine import Engine
 from ecoia.instrument.spans import Span
 from ecoia.instrument.tracking import autolog, current, flush, track
 from ecoia.semconv import VERSION
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.instrument.background import Background, Sampling

@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 
 from ecoia import limits
 from ecoia.errors import JournalError
-from ecoia.keeping.journal import ANNOUNCE_SHARE, REFUSALS_PER_REASON, Journal, Scan
+from ecoia.keeping.journal import REFUSALS_PER_REASON, Journal, Scan
 from ecoia.keeping.journal_lines import decode_line, encode_line
+from ecoia.keeping.journal_writer import ANNOUNCE_SHARE
 from ecoia.periods import DAY_NS
 from ecoia.records.refusals import REFUSALS
 from support.records import instant, record

@@ -157,8 +157,8 @@ def chain_of(settings: Settings) -> list[Published]:
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
+    from ecoia.keeping.adoption import adopt
     from ecoia.keeping.journal import journal_sizes
-    from ecoia.keeping.open_windows import adopt
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
 
