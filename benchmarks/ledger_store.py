@@ -22,7 +22,7 @@ from ecoia import semconv
 from ecoia.delivery.day_file import digest, encode_day
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
-from ecoia.delivery.tags_and_metrics import energy_metrics, ledger_content_tags, ledger_day_tags
+from ecoia.delivery.tags_and_metrics import ledger_content_tags, ledger_day_tags, ledger_metrics
 from ecoia.periods import DAY_NS, Quarter, utc_day
 from ecoia.records import merge_rows
 
@@ -86,7 +86,7 @@ def _copy(
     for line in tables["tags"]:
         _insert(database, "tags", {**line, "run_uuid": run_id, "value": tags.get(line["key"], line["value"])})
     template_metric = tables["metrics"][0]
-    for name, value in energy_metrics(day_rows).items():
+    for name, value in ledger_metrics(day_rows).items():
         for table in ("metrics", "latest_metrics"):
             _insert(database, table, {**template_metric, "run_uuid": run_id, "key": name, "value": value})
     folder = Path(artifact_uri.removeprefix("file://"))

@@ -90,6 +90,8 @@ UNREGISTERED = "unregistered"
 SERVICE_UNASSIGNED = "unassigned"
 """Service of measured work that no rule gives one to: recorded, and listed with the remedy."""
 
+UNASSIGNED_REMEDY = 'name it: ecoia.autolog(service="..."), ECOIA_SERVICE, or a line of [mlflow.experiments] in ecoia.toml'
+
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
 """Names that replace an illegal value met at run time: the work is counted and shown, never dropped."""

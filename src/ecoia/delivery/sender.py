@@ -168,7 +168,7 @@ class Sender:
         )
         tally.failed |= written.failed
         tally.problems += written.problems
-        unwritten = self._power.write(store, targets, final=final, begin_until=begin_until)
+        unwritten = self._power.write(store, targets, linked.runs_of, final=final, begin_until=begin_until)
         if unwritten:
             tally.failed = True
             tally.problems.append(unwritten)
