@@ -751,13 +751,14 @@ print(sorted(set(sys.modules) - before))
 
 MEASURING_LOADS = """
 errors instances instants json_text limits losses methods semconv settings typing_light units
-instrument instrument.background instrument.engine instrument.handoff instrument.labels instrument.mlflow_run
-instrument.spans instrument.start instrument.steps instrument.switching instrument.tracking instrument.wrapping
+instrument instrument.background instrument.engine instrument.groups instrument.handoff instrument.labels
+instrument.mlflow_run instrument.spans instrument.start instrument.steps instrument.switching instrument.tracking
+instrument.wrapping
 keeping keeping.file_system keeping.held_file keeping.home_identity keeping.journal_lines keeping.journal_size
-keeping.journal_writer keeping.open_windows keeping.place
+keeping.journal_writer keeping.open_windows keeping.place keeping.run_signs
 measuring measuring.allocation measuring.attribution measuring.home_locks measuring.host_share measuring.idle_split
-measuring.meter_readings measuring.recorder measuring.sampler measuring.span_sharing measuring.subject measuring.this_process
-measuring.window measuring.window_records measuring.write_and_retry
+measuring.meter_readings measuring.recent_energy measuring.recorder measuring.sampler measuring.span_sharing
+measuring.subject measuring.this_process measuring.window measuring.window_records measuring.write_and_retry
 meters meters.gpu meters.hardware meters.load_model meters.meter meters.nvidia_driver meters.processor meters.ram_model
 meters.rapl meters.server_share meters.tdp
 processes processes.families processes.notices processes.proc

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from itertools import islice
 
 from ecoia.keeping.held_file import HeldFile
 from ecoia.typing_light import TYPE_CHECKING
@@ -240,7 +241,7 @@ def _sweep_stand_ins(folder: str) -> None:
     _swept.add(folder)
     before = time.time() - _STAND_IN_SECONDS
     with os.scandir(folder) as entries:
-        some = (entry for _, entry in zip(range(_MOST_SWEPT), entries, strict=False))
+        some = islice(entries, _MOST_SWEPT)
         old = [entry.path for entry in some if entry.stat(follow_symlinks=False).st_mtime < before]
     for path in old:
         try:
