@@ -44,6 +44,12 @@ def test_shares_never_exceed_the_whole_and_grow_with_the_time(
                 assert busy[one] < busy[other] or shares[one] >= shares[other] * (1 - 1e-9)
 
 
+@pytest.mark.parametrize(("cpu_seconds", "share"), [(10.0, 0.18), (3.0, 0.6), (1.0, 0.6)])
+def test_a_share_is_of_the_whole_search_or_of_all_fits_if_these_waited_for_each_other(cpu_seconds: float, share: float) -> None:
+    shares = shares_by_fit_time(RESULTS, {"run": {"mean_fit_time": 0.5, "mean_score_time": 0.1}}, cpu_seconds)
+    assert shares == {"run": pytest.approx(share)}
+
+
 @pytest.mark.parametrize(
     "table",
     [

@@ -156,6 +156,11 @@ def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
     used: list[int] = []
     uncovered: list[int] = []
 
+    def burn_in_pool() -> None:
+        began_ns = time.thread_time_ns()
+        burn(0.05)
+        used.append(time.thread_time_ns() - began_ns)
+
     def perform(program: list[str]) -> None:
         began_ns = time.thread_time_ns()
         client = mlflow.MlflowClient()
@@ -180,7 +185,7 @@ def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
                 elif step == "end client" and made:
                     client.set_terminated(made.pop(0), "FINISHED")
                 elif step == "pool":
-                    pool.submit(burn, 0.05).result()
+                    pool.submit(burn_in_pool).result()
                 else:
                     burn(0.05)
             while spans:
@@ -216,7 +221,7 @@ def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
             assert counters.cpu_ns >= 0
             counted[None if counters.run is None else counters.run.run_id or SESSION] += counters.cpu_ns
     assert sum(counted.values()) <= sum(used) + SLACK_NS
-    assert abs(sum(totals.values()) - sum(counted.values())) <= MILLISECOND  # a look beside a step is made up for, once
+    assert abs(sum(totals.values()) - sum(counted.values())) <= SLACK_NS  # a look beside a step is made up for by the next
     assert {cause.partition(":")[0] for cause in engine.lost} <= {"several-runs-open", "moved-between-threads"}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import ecoia
 from ecoia.instrument import following
-from ecoia.instrument.groups import linked_ids, outside_run
+from ecoia.instrument.groups import group_problem, linked_ids, outside_run
 from ecoia.instrument.mlflow_run import Run
 from ecoia.instrument.start import StartReadings
 from ecoia.measuring.subject import Link
@@ -83,6 +83,10 @@ def test_a_remote_worker_gets_the_run_in_its_environment(monkeypatch: pytest.Mon
     assert run_in(monkeypatch, ECOIA_GROUP="4f0c1d2e", WORLD_SIZE="2", RANK="1") == "4f0c1d2e"
     for illegal in ("", "a run", "x" * 300, "run\n"):
         assert run_in(monkeypatch, ECOIA_GROUP=illegal) is None
+        monkeypatch.setenv("ECOIA_GROUP", illegal)
+        assert "give the run's id" in str(group_problem())
+    monkeypatch.setenv("ECOIA_GROUP", "4f0c1d2e")
+    assert group_problem() is None
 
 
 def test_the_session_of_ecoia_run_is_linked_beside_the_group(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,19 @@ def outside_run() -> str | None:
     return None if parent is None else _run_of(("multiprocessing", *_process(parent.pid)), "")
 
 
+def group_problem() -> str | None:
+    """Return what is wrong with ``ECOIA_GROUP``, and the remedy; None where it is legal or not set.
+
+    Example:
+        >>> group_problem() is None
+        True
+    """
+    given = os.environ.get(GROUP_VARIABLE)
+    if given is None or is_run_id(given):
+        return None
+    return f"{GROUP_VARIABLE} = {given[:80]!r} names no MLflow run, and is left out: give the run's id, as run.info.run_id"
+
+
 def linked_ids() -> list[str]:
     """Return the ids whose rows belong beside the root runs that this process begins: its group, and ``ecoia run``'s session.
 

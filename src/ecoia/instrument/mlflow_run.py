@@ -43,7 +43,7 @@ _MOST_NAMED = 10
 """Runs that are named where the work could be for any of them."""
 
 _NO_RUN = Run(None, None)
-_run_of_process = Run(os.environ.get(_RUN_ID_VARIABLE) or None, None)
+run_of_process = Run(os.environ.get(_RUN_ID_VARIABLE) or None, None)
 
 
 def active_run(lose: Callable[[str], None]) -> Run:
@@ -63,7 +63,7 @@ def active_run(lose: Callable[[str], None]) -> Run:
     """
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:
-        return _run_of_process
+        return run_of_process
     try:
         uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         run = mlflow.active_run()

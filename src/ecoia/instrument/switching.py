@@ -23,7 +23,7 @@ from time import perf_counter_ns, thread_time_ns
 
 from ecoia import losses
 from ecoia.instrument.engine import engine, lose
-from ecoia.instrument.mlflow_run import Run, active_run, run_called
+from ecoia.instrument.mlflow_run import Run, active_run, run_called, run_of_process
 from ecoia.instrument.spans import Counters, Label, Piece, Span, ThreadState
 
 LONG_SPAN_NS = 1_000_000_000
@@ -78,26 +78,34 @@ def counters_for(state: ThreadState, label: Label) -> Counters:
 
     Inference belongs to the daily view of its service, even inside an active run, so no run is looked up for it.
     """
-    return counters_of(state, label, None if label.phase == "inference" else _run_for(state, label))
-
-
-def _run_for(state: ThreadState, label: Label) -> Run:
-    """Return the run of a span that begins on this thread now.
-
-    It is the run that the program named, else the active one. Where none is active, as on a pool's thread, it is the run of the
-    work that the span is part of: of the span that handed it on, or around it, if the program named one there.
-    """
+    global _runs_are_named
+    if label.phase == "inference":
+        return counters_of(state, label, None)
     if label.run_id is not None:
-        return run_called(label.run_id, lose)
+        _runs_are_named = True
+        return counters_of(state, label, run_called(label.run_id, lose))
     run = active_run(lose)
-    if run.run_id is None and (state.top is not None or in_context.get() is not None):
-        around = enclosing(state)
-        while around is not None:
-            counters = around._counters
-            if counters.run is not None and (type(around) is Piece or counters.label.run_id is not None):
-                return counters.run
-            around = around.parent
-    return run
+    if run.run_id is None and (run is not run_of_process or _runs_are_named):
+        run = _run_around(state) or run
+    return counters_of(state, label, run)
+
+
+_runs_are_named = False
+"""Whether a span has named its run. Otherwise, without MLflow, no span has one."""
+
+
+def _run_around(state: ThreadState) -> Run | None:
+    """Return the run of the work that a span here is part of, where none is active: MLflow's are so on their own thread only.
+
+    It is the run of the span that handed the work on, or of a span around it for which the program named one.
+    """
+    around = enclosing(state)
+    while around is not None:
+        counters = around._counters
+        if counters.run is not None and (type(around) is Piece or counters.label.run_id is not None):
+            return counters.run
+        around = around.parent
+    return None
 
 
 def counters_like(state: ThreadState, counters: Counters) -> Counters:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ecoia import losses
 from ecoia import meters as metering
 from ecoia import settings as configuration
+from ecoia.instrument.groups import group_problem
 from ecoia.measuring.host_share import busy_time_at_start, busy_time_now
 from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.recorder import Recorder
@@ -87,6 +88,9 @@ class Sampler:
         self._since = (start.utc_ns, start.wall_ns, busy_time_at_start(start))
         self._early_counters: dict[str, int] | None = start.counters
         self._subject = ThisProcess(program, start, f"ecoia-{os.urandom(8).hex()}", settings, handle.descendants)
+        problem = group_problem()
+        if problem is not None:
+            program.complain(problem)
         self._writer = RecordWriter(settings, program.complain, handle.notice)
         self._recorder: Recorder | None = None
         self.recent = RecentEnergy()
