@@ -81,6 +81,8 @@ SERVICE_UNSPECIFIED = "unspecified"
 SERVICE_UNASSIGNED = "unassigned"
 """Service of an MLflow run that ``autolog`` measures and that no rule gives to a service."""
 
+UNASSIGNED_REMEDY = 'name it: ecoia.autolog(service="..."), ECOIA_SERVICE, or a line of [mlflow.experiments] in ecoia.toml'
+
 MODEL_LOADING = "model-loading"
 WARM_UP = "warm-up"
 START_UP = (MODEL_LOADING, WARM_UP)

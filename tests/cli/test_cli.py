@@ -617,6 +617,16 @@ def test_the_doctor_counts_what_is_pending_and_lost(journal: Journal) -> None:
     assert re.search(r"helper +not running", ecoia("doctor").stdout)
 
 
+def test_runs_of_no_service_are_shown_with_the_remedy(journal: Journal) -> None:
+    fill(journal.home, record(service="unassigned"), record())
+    for command in ("doctor", "journal"):
+        result = ecoia(command)
+        shown = result.stdout + result.stderr
+        assert "1 record of " in shown
+        assert "unassigned" in shown
+        assert 'ecoia.autolog(service="...")' in shown
+
+
 @pytest.mark.parametrize(
     ("environment", "found"),
     [

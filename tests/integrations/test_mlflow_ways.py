@@ -74,8 +74,10 @@ def told(request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytes
         shutil.copy(migrated, folder / "mlflow.db")
     database = f"sqlite:///{folder / 'mlflow.db'}"
     if kind == "server":
-        with mlflow_server(database, free_port(), folder / "artifacts", python=python) as uri:
+        measured = {"ECOIA_AUTOLOG": "1", "ECOIA_HOME": str(folder / "home of the server")}
+        with mlflow_server(database, free_port(), folder / "artifacts", python=python, **measured) as uri:
             yield run_ways(python, uri, folder)
+        assert not (folder / "home of the server").exists()  # the runs are the clients', whose processes measure them
     else:
         yield run_ways(python, database, folder)
 
@@ -169,5 +171,7 @@ def test_what_could_not_be_told_is_counted_and_nothing_else(told: Told) -> None:
     for record in told.records:
         for cause, times in record.lost.items():
             lost[cause] += times
-    assert set(lost) - {"meters-not-found"} == {"several-runs-open"}
+    (first,) = told.ways["several_open"]["without"]
+    (second,) = told.ways["several_open"]["runs"]
+    assert set(lost) - {"meters-not-found"} == {f"several-runs-open:{run_id}" for run_id in (first, second)}
     assert told.errors.count("ecoia:") == 0

@@ -127,7 +127,6 @@ def forget_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_services, "_settings", [])
     switching.when_uncovered.clear()
     mlflow_run.client_runs.clear()
-    mlflow_run.several_open.clear()
 
 
 def past_ms(seconds: float) -> int:

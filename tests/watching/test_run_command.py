@@ -201,6 +201,15 @@ def test_the_command_belongs_to_the_mlflow_run(home: Path) -> None:
     assert {record.run_id for record in recorded(home) if record.kind == KIND_SPAN} == {"abc123"}
 
 
+def test_the_command_measures_its_runs_for_the_same_service(home: Path) -> None:
+    variables = "$ECOIA_AUTOLOG $ECOIA_SERVICE $ECOIA_PHASE $ECOIA_SESSION"
+    done = run("sh", "-c", f"echo {variables}")
+    *said, session = done.stdout.split()
+    assert said == ["1", "vadore", "training"]
+    assert {record.run_id for record in recorded(home) if record.kind == KIND_SPAN} == {session}
+    assert run("sh", "-c", f"echo {variables}", ECOIA_AUTOLOG="0").stdout.split()[0] == "0"
+
+
 # --- CPU time ----------------------------------------------------------------------------------------------------------
 
 

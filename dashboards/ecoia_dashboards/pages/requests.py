@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecoia.report import QuarterlyReport
+from ecoia.semconv import SERVICE_UNASSIGNED
 from ecoia_dashboards.language import Language
 
 
@@ -55,6 +56,10 @@ def _on_services(report: QuarterlyReport, say: Language) -> Iterator[str]:
             "Enregistrer ou arrêter le service mesuré sans être au registre.",
             "Enregistrer ou arrêter les %(count)s services mesurés sans être au registre.",
             len(report.coverage.unregistered),
+        )
+    if SERVICE_UNASSIGNED in report.coverage.unregistered:
+        yield say.t(
+            "Rattacher à un service les exécutions MLflow qui n’en ont pas (« unassigned ») : réglage [mlflow.experiments]."
         )
 
 

@@ -27,6 +27,7 @@ LOST = {
     "claim-unwritten": N_("temps de processeur que les autres processus n’ont pas pu déduire"),
     "claim-refused": N_("temps de processeur qu’un autre processus disait avoir enregistré, au-delà de ce qu’il a pu employer"),
     "mlflow-run-unread": N_("exécutions MLflow actives illisibles"),
+    "invalid-run_id": N_("exécutions MLflow désignées par un identifiant illisible : travail laissé à l’exécution active"),
     "run-not-followed": N_("débuts ou fins d’exécutions MLflow que la mesure n’a pas pu suivre"),
     "several-runs-open": N_("travaux faits pendant que plusieurs exécutions MLflow étaient ouvertes, attribués à aucune"),
     "experiment-unread": N_("expériences MLflow illisibles : service cherché ailleurs"),

@@ -31,7 +31,7 @@ from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS
 from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan
 from ecoia.keeping.journal_files import PACKED
 from ecoia.keeping.room import ANNOUNCE_DAYS, room
-from ecoia.semconv import MISSING
+from ecoia.semconv import KIND_SPAN, MISSING, SERVICE_UNASSIGNED, UNASSIGNED_REMEDY
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
@@ -215,10 +215,11 @@ def _journal(settings: Settings) -> Iterator[Check]:
     yield from _file_system(lock, unsynced)
     yield _room(found)
     counts, cursors = Scan(), read_cursors(found)
-    total = pending = 0
+    total = pending = unassigned = 0
     for entry in found.stream(counts):
         total += 1
         pending += not is_delivered(entry, cursors)
+        unassigned += entry.record.service == SERVICE_UNASSIGNED and entry.record.kind == KIND_SPAN
     bad = ", ".join(
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )
@@ -229,6 +230,9 @@ def _journal(settings: Settings) -> Iterator[Check]:
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     for message in RefusedDays(home).messages():
         yield Check(State.BROKEN, "delivery", f"refused: {message}")
+    if unassigned:
+        what = f"{unassigned} record{'s' if unassigned > 1 else ''} of MLflow runs that no rule gives to a service"
+        yield Check(State.NOTE, SERVICE_UNASSIGNED, what, UNASSIGNED_REMEDY)
     windows = waiting(home)
     if windows:
         what = f"{windows} window{'s' if windows > 1 else ''} of processes that ended suddenly, not in the journal yet"

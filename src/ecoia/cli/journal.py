@@ -15,7 +15,7 @@ from ecoia.errors import JournalError
 from ecoia.keeping.journal import Entry, Journal, Scan
 from ecoia.keeping.open_windows import adopt
 from ecoia.periods import utc_datetime
-from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, SERVICE_UNASSIGNED, UNASSIGNED_REMEDY
 from ecoia.units import kwh
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def journal(
     if not as_json:
         typer.echo(_LINE.format("START", "SECONDS", "KIND", "SERVICE", "PHASE", "ENERGY Wh", "UNITS", "DELIVERED", "METHOD"))
     refused = RefusedDays(found.home)
+    unassigned = 0
     for entry, delivered in _entries(found, counts):
+        unassigned += entry.record.service == SERVICE_UNASSIGNED and entry.record.kind == KIND_SPAN
         is_refused = not delivered and refused.of(entry.record)
         if as_json:
             whole = {**entry.record.to_dict(), "delivered": delivered, **({"refused": True} if is_refused else {})}
@@ -60,6 +62,8 @@ def journal(
     tell_lines_not_read(counts)
     for message in refused.messages():
         say(message)
+    if unassigned:
+        say(f"{unassigned} record{'s' if unassigned > 1 else ''} of service '{SERVICE_UNASSIGNED}': {UNASSIGNED_REMEDY}")
     if as_json:
         for line in refusals_as_json(counts):
             typer.echo(line, err=True)

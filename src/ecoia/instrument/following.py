@@ -280,21 +280,29 @@ def _leave_elsewhere(run_id: str, *, failed: bool) -> None:
     """Move the calls of other threads away from a run that is over. Only its own thread may move an open span."""
     own = _state_here()
     for state in list(engine.threads):
-        spans = () if state is own else _spans_of(state)
-        touched = {id(span._counters): span._counters for span in spans if _is_of(span._counters, run_id)}
-        if not touched:
+        calls = [] if state is own else [span for span in _spans_of(state) if span.is_call and _may_leave(span, run_id)]
+        if not calls:
             continue
-        for counters in touched.values():
+        for counters in {id(span._counters): span._counters for span in calls if _is_of(span._counters, run_id)}.values():
             counters.last_failed = failed
             counters.ended += 1
+        for span in calls:
+            if type(span) is RunSpan and not _has_begun_a_run(state.tid) and outside_run() is None:
+                charge_from_elsewhere(state)
+                span._counters.spans += 1
+                _take_off(span, state)
         run = _run_elsewhere(state)
-        cover = _run_span_on(state)
-        moves = ((span, counters) for span, counters in _moves_to(state, run) if span.is_call and _is_of(span._counters, run_id))
-        if cover is not None and run.run_id is None and not client_runs and outside_run() is None:
-            charge_from_elsewhere(state)
-            cover._counters.spans += 1
-            _take_off(cover, state)
-        _move(state, moves, put_on_top=False)
+        _move(state, (move for move in _moves_to(state, run) if move[0] in calls), put_on_top=False)
+
+
+def _may_leave(span: Span, run_id: str) -> bool:
+    """Return whether a span is in this run, or covers a thread of which nobody could say for which run it works."""
+    run = span._counters.run
+    return run is not None and (run.run_id == run_id or (run.run_id is None and type(span) is RunSpan))
+
+
+def _has_begun_a_run(thread: int) -> bool:
+    return any(begun.thread == thread for begun in _begun)
 
 
 def _run_elsewhere(state: ThreadState) -> Run:
@@ -302,8 +310,8 @@ def _run_elsewhere(state: ThreadState) -> Run:
     of_thread = [each for each in _begun if each.thread == state.tid and not each.is_client_run]
     if of_thread:
         return of_thread[-1].run
-    made = mlflow_run.client_run(state.tid) if client_runs else None
-    return made or Run(None, mlflow_run.tracking_uri(lose))
+    made = mlflow_run.client_runs_of(state.tid)
+    return made[0] if len(made) == 1 else Run(None, mlflow_run.tracking_uri(lose))
 
 
 def _take_off(span: Span, state: ThreadState) -> None:
@@ -392,7 +400,9 @@ def _run_span_on(state: ThreadState) -> RunSpan | None:
 
 def _cover(state: ThreadState, run: Run) -> None:
     """Begin a span for the active run of this thread where it has none, and end the one that is there for no run."""
-    is_active = run.run_id is not None or bool(client_runs) or outside_run() is not None
+    is_active = (
+        (run.run_id is not None and run.run_id not in client_runs) or _has_begun_a_run(state.tid) or outside_run() is not None
+    )
     cover = _run_span_on(state)
     if cover is None:
         spans = _spans_of(state)

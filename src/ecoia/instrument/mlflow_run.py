@@ -39,8 +39,8 @@ class ClientRun:
 client_runs: dict[str, ClientRun] = {}
 """Open runs that a client made, by id. ``following`` keeps it."""
 
-several_open: set[str] = set()
-"""Ids of runs that were open together, so that nobody could say which of them the work was for."""
+_MOST_NAMED = 10
+"""Runs that are named where the work could be for any of them."""
 
 _NO_RUN = Run(None, None)
 _run_of_process = Run(os.environ.get(_RUN_ID_VARIABLE) or None, None)
@@ -50,11 +50,12 @@ def active_run(lose: Callable[[str], None]) -> Run:
     """Return the run that work on this thread belongs to now, and the tracking URI that the program set.
 
     It is the first of these: the run that MLflow calls active on this thread; the open run that a client made
-    (``client_run``); the run that ``MLFLOW_RUN_ID`` names. MLflow is read if the program imported it, and never imported.
+    (``client_runs_of``); the run that ``MLFLOW_RUN_ID`` names. MLflow is read if the program imported it, and never imported.
 
     Args:
-        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read, and with ``several-runs-open`` where a client made
-            several runs and any of them could be meant.
+        lose: Called with ``mlflow-run-unread`` where MLflow cannot be read, and with ``several-runs-open:<run id>`` for each run
+            that a client made if any of several could be meant. The work belongs to none of them then: a program may make all
+            its runs before the work, so the newest one is no better guess than another.
 
     Example:
         >>> active_run(print).run_id is None  # the program has not imported MLflow
@@ -72,18 +73,19 @@ def active_run(lose: Callable[[str], None]) -> Run:
         lose(losses.MLFLOW_RUN_UNREAD)
         return _NO_RUN
     if client_runs:
-        made = client_run(get_native_id())
-        if made is None:
-            lose(losses.SEVERAL_RUNS_OPEN)
-        return made or Run(None, uri)
+        made = client_runs_of(get_native_id())
+        if len(made) == 1:
+            return made[0]
+        for run in made[:_MOST_NAMED]:
+            lose(f"{losses.SEVERAL_RUNS_OPEN}:{run.run_id}")
+        return Run(None, uri)
     return Run(os.environ.get(_RUN_ID_VARIABLE) or None, uri)
 
 
-def client_run(thread: int) -> Run | None:
-    """Return the open run of a client that a thread works for: the only one that it made, or else the only one of the process.
+def client_runs_of(thread: int) -> list[Run]:
+    """Return the open runs of clients that a thread may work for: those that it made, or else those of the whole process.
 
-    A run is left out while a child of it is open. None where several could be meant: never guess that it is the newest, because
-    a program may make all its runs before the work.
+    A run is left out while a child of it is open.
 
     Args:
         thread: Its native id.
@@ -91,11 +93,7 @@ def client_run(thread: int) -> Run | None:
     made = list(client_runs.values())
     parents = {each.parent_id for each in made}
     innermost = [each for each in made if each.run.run_id not in parents]
-    own = [each for each in innermost if each.thread == thread] or innermost
-    if len(own) == 1:
-        return own[0].run
-    several_open.update(str(each.run.run_id) for each in own)
-    return None
+    return [each.run for each in innermost if each.thread == thread] or [each.run for each in innermost]
 
 
 def run_called(run_id: str, lose: Callable[[str], None]) -> Run:
