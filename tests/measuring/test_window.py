@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.measuring.subject import Delta, RecordKey
+from ecoia.measuring.recorder import Recorder
+from ecoia.measuring.subject import Delta, Look, RecordKey
 from ecoia.measuring.window import Window
+from ecoia.meters.hardware import BusyTime
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
+from ecoia.testing import MemorySubject, StepMeter
+from support.deliveries import configured
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_795_000_000 * SECOND_NS
@@ -79,3 +83,42 @@ def test_a_window_of_which_more_than_a_twentieth_was_stolen_says_so_once(
         window.stolen_ns += round(stolen_part * SECOND_NS)
     window.end(START_NS + 10 * SECOND_NS)
     assert window.lost.get("cpu-steal", 0) == counted
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ([(0.5, 1)], (0.5, 1.0)),  # in one reading
+        ([(0.4, 0), (1.0, 0), (0.3, 1)], (0.6, 2.3)),  # over three: 0.4 + 1 + 0.3 s
+        ([(0.4, 0), (0.6, 1), (0.0, 0)], (0.6, 1.6)),  # processor time that comes after the end extends nothing
+        ([(0.0, 0), (0.2, 1), (0.0, 0), (0.2, 1)], (1.8, 4.0)),  # two calls: from the first to the last
+        ([(3.0, 5)], (0.0, 1.0)),  # several threads at once
+        ([(0.4, 0), (1.0, 0), (0.0, 1)], (0.6, 2.3)),  # a call that is over: as long as the rest of the time was covered
+    ],
+)
+def test_spans_are_as_long_as_they_were_open_and_not_as_the_window(
+    readings: list[tuple[float, int]], expected: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0]
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: clock[0])
+    monkeypatch.setattr(time, "time_ns", lambda: START_NS + clock[0])
+    deltas = [{KEY: Delta(cpu_ns=1, in_flight_ns=round(open_s * SECOND_NS), spans=ended)} for open_s, ended in readings]
+    looks = [Look(1, 0, 0, 0.3, delta) for delta in [{}, *deltas, {}, {}]]
+    settings = configured(instance="host-1", scope="host")
+    recorder = Recorder(
+        settings, MemorySubject(looks), [StepMeter("cpu", [1000 * n for n in range(9)])],
+        pid=42, start=(START_NS, 0, BusyTime(0, 0)), complain=print,
+    )  # fmt: skip
+    recorder.read()
+    for _ in deltas:
+        clock[0] += SECOND_NS
+        recorder.read()
+    window = recorder.window
+    start_ns, end_ns = window.bounds_of(KEY, (START_NS, START_NS + clock[0]))
+    assert ((start_ns - START_NS) / SECOND_NS, (end_ns - START_NS) / SECOND_NS) == pytest.approx(expected)
+    ended = START_NS + round(expected[1] * SECOND_NS)
+    clock[0] += SECOND_NS
+    recorder.close_window()
+    recorder.read()
+    bounds = recorder.window.bounds_of(KEY, (START_NS + clock[0], START_NS + clock[0] + 9))
+    assert bounds == (pytest.approx(ended, abs=2), pytest.approx(ended, abs=2)), "what comes later takes no time"

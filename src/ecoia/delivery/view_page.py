@@ -30,7 +30,7 @@ _STYLE = (
     ".s{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.875rem}"
     "th,td{border-bottom:1px solid #b0b0b0;padding:.3rem .4rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}"
-    "p{margin:.5rem 0}"
+    "th[scope=row]{min-width:5.5rem;overflow-wrap:break-word}p{margin:.5rem 0}"
 )
 _HEADINGS = {
     WORK: ("Par service et phase", "By service and phase"),
@@ -144,7 +144,7 @@ def _chart(components: Sequence[Line]) -> str:
     return (
         f"<h2>Par composant {_en('By component')}</h2>"
         f'<svg viewBox="0 0 480 {len(components) * 46}" role="img" aria-label="{html.escape(said)}" '
-        f'style="max-width:48rem" font-family="system-ui,sans-serif">{"".join(rows)}</svg>'
+        f'style="max-width:30rem" font-family="system-ui,sans-serif">{"".join(rows)}</svg>'
     )
 
 

@@ -17,7 +17,7 @@ from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
 from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.span_sharing import SpanSharing
-from ecoia.measuring.subject import NO_DELTA, Look, Subject
+from ecoia.measuring.subject import NO_DELTA, Look, RecordKey, Subject
 from ecoia.measuring.window import Window
 from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
@@ -90,6 +90,8 @@ class Recorder:
         self._next_reading_ns = 0
         self._next_keeping_ns = 0
         self._has_adopted = False
+        self._active_until_ns: dict[RecordKey, int] = {}
+        self._running: set[RecordKey] = set()  # keys with spans that were open at the last reading
         self.window = Window(utc_ns, self._wall_ns, self._flush_ns)
         self.written = True
         self.joules_per_cpu_second: float | None = None
@@ -171,10 +173,31 @@ class Recorder:
         for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
             window.add_energy(KIND_SPAN, key, energy)
             window.add_delta(key, replace(look.deltas.get(key, NO_DELTA), cpu_ns=cpu_ns))
+        self._note_active(look, elapsed_ns)
         window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
         window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
         window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+
+    def _note_active(self, look: Look, elapsed_ns: int) -> None:
+        """Note when spans were open in the interval that this reading ends, so that a short run does not look like a window.
+
+        Known is how long they were open in it, in all, and whether any ended. What began in it is taken to end with it, and what
+        went on and ended to begin with it: the duration is right, its place within a reading need not be.
+        """
+        began_ns, now_ns = self._wall_ns - elapsed_ns, self._wall_ns
+        self.window.read_until_ns = now_ns
+        self.window.active_until_ns = self._active_until_ns
+        running = set()
+        for key, open_ns in _open_times(look, elapsed_ns).items():
+            ended = bool(look.deltas[key].spans)
+            if not ended:
+                running.add(key)
+            start_ns = began_ns if key in self._running else now_ns - open_ns
+            end_ns = began_ns + open_ns if key in self._running and ended else now_ns
+            self.window.add_active(key, start_ns, end_ns)
+            self._active_until_ns[key] = end_ns
+        self._running = running
 
     # windows
 
@@ -233,3 +256,18 @@ class Recorder:
         """Close all files and release all locks; in a forked child, close the parent's files."""
         self._writer.let_go()
         self._allocator.let_go()
+
+
+def _open_times(look: Look, elapsed_ns: int) -> dict[RecordKey, int]:
+    """Return how long spans of each key were open since the last reading. Processor time that comes after the end opens none.
+
+    A thread's call that is over says no longer how long it was in flight: such calls share the covered time that no open call
+    takes, by their processor time.
+    """
+    found = {key: min(delta.in_flight_ns, elapsed_ns) for key, delta in look.deltas.items() if delta.in_flight_ns > 0}
+    over = {key: delta.cpu_ns for key, delta in look.deltas.items() if delta.spans and delta.in_flight_ns <= 0}
+    left_ns, cpu_ns = round(look.coverage * elapsed_ns) - sum(found.values()), sum(over.values())
+    for key, own_ns in over.items():
+        share_ns = left_ns * own_ns // cpu_ns if cpu_ns else left_ns // len(over)
+        found[key] = share_ns if left_ns > 0 else min(own_ns, elapsed_ns)  # other threads cover the time as well
+    return found

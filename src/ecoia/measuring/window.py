@@ -36,6 +36,8 @@ class Window:
         metered: Microjoules that the same meters read.
         stolen_ns: Part of its time, averaged over the host's CPUs, that a hypervisor gave to other guests.
         lost: Losses by cause.
+        active_until_ns: Until when spans of each key were open, on the monotonic clock, this window or an earlier one.
+        read_until_ns: When the last reading was taken, on the monotonic clock.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
         links: Links that were found.
 
@@ -64,6 +66,9 @@ class Window:
         self.shared_devices: set[str] = set()
         self.links: list[Link] = []
         self._record_ids: dict[tuple[str, RecordKey | Link | None], str] = {}
+        self.active_until_ns: dict[RecordKey, int] = {}
+        self.read_until_ns = start_wall_ns
+        self._active_ns: dict[RecordKey, tuple[int, int]] = {}
 
     def record_id(self, kind: str, key: RecordKey | Link | None) -> str:
         """Return the id of the record of a kind and key."""
@@ -81,6 +86,29 @@ class Window:
     def add_delta(self, key: RecordKey, delta: Delta) -> None:
         """Add activity of the spans of a key."""
         self.deltas.setdefault(key, Delta()).add(delta)
+
+    def add_active(self, key: RecordKey, start_wall_ns: int, end_wall_ns: int) -> None:
+        """Note that spans of a key were open within an interval of the monotonic clock."""
+        known = self._active_ns.get(key, (start_wall_ns, end_wall_ns))
+        self._active_ns[key] = min(known[0], start_wall_ns), max(known[1], end_wall_ns)
+
+    def bounds_of(self, key: RecordKey, bounds_utc_ns: tuple[int, int]) -> tuple[int, int]:
+        """Return the start and end in UTC ns of a key's spans in the window; the window's own where none was ever open.
+
+        Args:
+            key: The key.
+            bounds_utc_ns: Start and end of the window.
+        """
+        if key not in self._active_ns:
+            ended_ns = self.active_until_ns.get(key)
+            if ended_ns is None:
+                return bounds_utc_ns
+            # What comes after the end takes no time: it stands at the end, or where the half-hour begins.
+            at_ns = max(bounds_utc_ns[0] + min(ended_ns - self.start_wall_ns, 0), half_hour_start(bounds_utc_ns[0]))
+            return at_ns, at_ns
+        first_ns, last_ns = (bounds_utc_ns[0] + at_ns - self.start_wall_ns for at_ns in self._active_ns[key])
+        end_ns = bounds_utc_ns[1] if self._active_ns[key][1] >= self.read_until_ns else min(last_ns, bounds_utc_ns[1])
+        return min(max(first_ns, bounds_utc_ns[0]), end_ns), max(end_ns, bounds_utc_ns[0])
 
     def joules_per_cpu_second(self) -> float | None:
         """Return the energy of all kinds but idle over the CPU time; None if either is unknown."""

@@ -161,6 +161,9 @@ class RecordBuilder:
         energy: Mapping[str, int | None],
         **more: Any,
     ) -> Record:
+        if key is not None and kind in (KIND_SPAN, KIND_OUTCOME):
+            start_ns, end_ns = window.bounds_of(key, (common["start_utc_ns"], common["end_utc_ns"]))
+            common = {**common, "start_utc_ns": start_ns, "end_utc_ns": end_ns}
         if key is not None:
             service, phase = key.service, None if kind == KIND_IDLE else key.phase  # nothing ran at rest
         else:
