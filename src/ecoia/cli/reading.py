@@ -248,7 +248,7 @@ def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
     if len(known) > 1:
         raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
     if known:
-        return known[0], "where this machine's records go; MLFLOW_TRACKING_URI says another"
+        return known[0], "where this machine's records go; set MLFLOW_TRACKING_URI to read another"
     return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
 
 
