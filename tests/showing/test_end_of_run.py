@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 
 import ecoia
 from ecoia.cli import app
-from ecoia.instrument.following import EndedRun
-from ecoia.instrument.mlflow_run import Run
+from ecoia.instrument.mlflow_run import EndedRun, Run
 from ecoia.run_line import RunFigures
 from ecoia.showing import end_of_run, summing_up
 from ecoia.showing.earlier_runs import EarlierRuns
@@ -180,7 +179,7 @@ def test_a_test_says_nothing(says: list[str], ended: EndedRun, monkeypatch: pyte
 
 
 def test_a_short_run_says_nothing(says: list[str], ended: EndedRun) -> None:
-    end_of_run.show(ended._replace(end_utc_ns=999_999_999))
+    end_of_run.show(EndedRun(ended.run, None, 0, 999_999_999))
     assert says == []
 
 

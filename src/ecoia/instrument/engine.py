@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecoia.instrument.background import Background, Sampling
-    from ecoia.instrument.following import EndedRun
-    from ecoia.instrument.mlflow_run import Run
+    from ecoia.instrument.mlflow_run import EndedRun, Run
 
 _MAX_COMPLAINTS = 10
 
