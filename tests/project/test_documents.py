@@ -225,6 +225,8 @@ def _read_toml(block: Block, folder: Path, environment: dict[str, str]) -> None:
         (alone / str(data.get("catalogue", "catalogue"))).mkdir()
         found = settings.load(start=alone)
         assert not found.problems
+        tables = data.pop("mlflow", {})
+        assert found.experiments == tables.get("experiments", {})
         assert {name: found.values[name].origin for name in data} == dict.fromkeys(data, "ecoia.toml")
 
 
