@@ -548,7 +548,7 @@ def test_runs_that_the_libraries_begin_themselves_are_covered(
             mlflow.xgboost.autolog(disable=True)
 
     ways: dict[str, Callable[[], object]] = {
-        "transformers": lambda: trainer(PrinterCallback(), report_to=["mlflow"]).train(),
+        "transformers": lambda: trainer(TrainerCallback(), report_to=["mlflow"]).train(),
         "lightning": lambda: fit_lightning(pl.Callback(), logger=MLFlowLogger("ways", tracking_uri=str(tmp_path / "runs"))),
         "xgboost": fit_xgboost,
     }
