@@ -27,8 +27,8 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     EarlyStoppingCallback,
-    PrinterCallback,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
 )
 
