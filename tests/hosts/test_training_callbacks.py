@@ -41,7 +41,6 @@ import ecoia_integrations.xgboost
 from ecoia.errors import UsageError
 from support.programs import recorded
 from support.quiet_engine import QuietEngine, burn
-from support.stand_in_mlflow import forget_runs
 
 HOSTS = {
     name: importlib.import_module(f"ecoia_integrations.{name}").EcoiaCallback
@@ -538,7 +537,6 @@ def test_runs_that_the_libraries_begin_themselves_are_covered(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     rows, labels = np.arange(2.0 * ROWS).reshape(ROWS, 2), np.arange(ROWS) % 2
-    forget_runs(monkeypatch)
 
     def fit_xgboost() -> None:
         mlflow.xgboost.autolog(log_models=False, log_datasets=False, silent=True)

@@ -356,7 +356,7 @@ def _is_outermost(span: Span, run: Run) -> bool:
         outer_run = outer._counters.run
         if (
             outer_run is not None
-            and (outer_run.run_id, outer_run.tracking_uri) == (run.run_id, run.tracking_uri)
+            and (outer_run is run or (outer_run.run_id, outer_run.tracking_uri) == (run.run_id, run.tracking_uri))
             and not (outer.ended or type(outer) is Piece)
         ):
             return False
