@@ -21,8 +21,16 @@ import numpy as np
 import pytest
 import torch
 import xgboost
+from lightning.pytorch.loggers import MLFlowLogger
 from sklearn.base import clone
-from transformers import BertConfig, BertForSequenceClassification, EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 import ecoia
 import ecoia_integrations.keras
@@ -112,7 +120,7 @@ class Regression(pl.LightningModule):
 def fit_lightning(callback: Any, model: Any = None, loader: Any = None, **arguments: Any) -> pl.Trainer:
     loader = loader or torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(ROWS, 2)), batch_size=4)
     made = pl.Trainer(
-        **{"max_epochs": 2, **arguments}, callbacks=[callback], accelerator="cpu", logger=False, enable_checkpointing=False,
+        **{"max_epochs": 2, "logger": False, **arguments}, callbacks=[callback], accelerator="cpu", enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     made.fit(model or Regression(), loader)
@@ -519,6 +527,43 @@ def test_an_mlflow_run_has_the_energy_of_a_callback_once(
     (here,) = [state for state in engine.threads if state.tid == threading.get_native_id()]
     counted_ns = sum(counters.cpu_ns for counters in here.counters.values())
     assert 0.9 * used_ns <= counted_ns <= used_ns, "nothing is lost or counted twice"
+
+
+def test_runs_that_the_libraries_begin_themselves_are_covered(
+    engine: QuietEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transformers' callback, Lightning's logger and XGBoost's autologging, with nothing of ecoia but ``autolog``."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    rows, labels = np.arange(2.0 * ROWS).reshape(ROWS, 2), np.arange(ROWS) % 2
+
+    def fit_xgboost() -> None:
+        mlflow.xgboost.autolog(log_models=False, log_datasets=False, silent=True)
+        try:
+            xgboost.train({"nthread": 1}, xgboost.DMatrix(rows, labels), 2)
+        finally:
+            mlflow.xgboost.autolog(disable=True)
+
+    ways: dict[str, Callable[[], object]] = {
+        "transformers": lambda: trainer(TrainerCallback(), report_to=["mlflow"]).train(),
+        "lightning": lambda: fit_lightning(pl.Callback(), logger=MLFlowLogger("ways", tracking_uri=str(tmp_path / "runs"))),
+        "xgboost": fit_xgboost,
+    }
+    try:
+        for service, train in ways.items():
+            ecoia.autolog(service=service)
+            known = {run.info.run_id for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+            train()
+            mlflow.end_run()
+            made = {run.info.run_id for run in mlflow.search_runs(search_all_experiments=True, output_format="list")} - known
+            counted = {c.run.run_id: c.cpu_ns for c in engine.every(service) if c.run is not None}
+            assert len(made) == 1
+            assert counted.keys() == made, service
+            assert all(counted.values())
+    finally:
+        ecoia.autolog(disable=True)
+    engine.assert_settled()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -19,6 +21,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import ecoia
+import ecoia.showing.end_of_run  # loaded at the end of a process's first root run, which takes milliseconds
+from ecoia.instrument import engine as engine_module
 from ecoia.instrument import following, mlflow_hooks, mlflow_run
 from ecoia.instrument.start import StartReadings
 from ecoia.instrument.tracking import follow_runs
@@ -133,10 +137,21 @@ def test_open_spans_are_in_flight_the_whole_time_and_once(engine: QuietEngine, m
     engine.assert_settled()
 
 
+def assert_cpu(engine: QuietEngine, service: str, phase: str, run_id: str | None, milliseconds: float) -> None:
+    """Assert what a service and phase burned in a run, or in none."""
+    cpu_ns = sum(
+        c.cpu_ns for c in engine.every(service) if c.label.phase == phase and (None if c.run is None else c.run.run_id) == run_id
+    )
+    assert milliseconds * MILLISECOND <= cpu_ns <= milliseconds * MILLISECOND + SLACK_NS, (service, phase, run_id)
+
+
 STEPS = st.lists(
     st.sampled_from(["span", "inference", "open", "end span", "run", "client", "end run", "end client", "burn", "pool", "look"]),
     min_size=1, max_size=30,
 )  # fmt: skip
+
+
+STEPS_OF_ALL = ["span", "inference", "open", "end span", "run", "client", "end run", "end any", "burn", "pool"]
 
 
 @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -223,6 +238,90 @@ def test_nothing_is_made_or_lost_however_spans_and_runs_interleave(
     assert sum(counted.values()) <= sum(used) + SLACK_NS
     assert abs(sum(totals.values()) - sum(counted.values())) <= SLACK_NS  # a look beside a step is made up for by the next
     assert {cause.partition(":")[0] for cause in engine.lost} <= {"several-runs-open", "moved-between-threads"}
+
+
+class VirtualClocks:
+    """CPU clocks of threads that only ``burn`` moves, so that every nanosecond can be accounted for."""
+
+    def __init__(self, engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._engine = engine
+        self._now: Counter[int] = Counter()
+        self.expected: Counter[str | None] = Counter()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("ecoia.") and hasattr(module, "thread_time_ns"):
+                monkeypatch.setattr(module, "thread_time_ns", lambda: self._now[threading.get_native_id()])
+            if name.startswith("ecoia.") and hasattr(module, "thread_clock_ns"):
+                monkeypatch.setattr(module, "thread_clock_ns", lambda thread: self._now[thread])
+        monkeypatch.setattr(engine_module, "_Goodbye", lambda state: None)
+
+    def burn(self, amount_ns: int) -> None:
+        """Use CPU time, for the run of the span on top of this thread; without one, for nobody."""
+        state = getattr(self._engine.local, "state", None)
+        if state is not None and state.top is not None:
+            run = state.top._counters.run
+            self.expected[None if run is None else run.run_id or SESSION] += amount_ns
+        self._now[threading.get_native_id()] += amount_ns
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS_OF_ALL)), min_size=1, max_size=50), st.booleans())
+def test_each_nanosecond_is_counted_once_for_the_run_of_its_span(
+    engine: QuietEngine, mlflow: StandInMlflow, steps: list[tuple[int, str]], covers: bool
+) -> None:
+    """Three threads take turns, and end each other's runs. Counters are what the clocks moved while a span was on top."""
+    with pytest.MonkeyPatch.context() as patch:
+        clocks = VirtualClocks(engine, patch)
+        engine.threads.clear()
+        engine.__dict__["local"] = threading.local()
+        following._begun.clear()
+        following._open_covers.clear()
+        mlflow_run.client_runs.clear()
+        ecoia.autolog(service="covered") if covers else ecoia.autolog(disable=True)
+        mlflow_hooks.switch(on=True)
+        made: list[str] = []
+        client = mlflow.MlflowClient()
+        spans: list[list[Any]] = [[], [], []]
+        pools = [ThreadPoolExecutor(1) for _ in range(4)]
+
+        def perform(thread: int, step: str) -> None:
+            if step in ("span", "inference"):
+                spans[thread].append(ecoia.track(service="a", phase="training" if step == "span" else "inference"))
+                spans[thread][-1].__enter__()
+            elif step == "open":
+                spans[thread].append(ExitStack())
+                spans[thread][-1].enter_context(ecoia.track(phase="evaluation"))
+            elif step == "end span" and spans[thread]:
+                spans[thread].pop().__exit__(None, None, None)
+            elif step == "run":
+                made.append(mlflow.start_run())
+            elif step == "end run":
+                mlflow.end_run()
+            elif step == "client":
+                made.append(client.create_run("0").info.run_id)
+            elif step == "end any" and made:
+                client.set_terminated(made.pop(0), "FINISHED")
+            elif step == "pool":
+                pools[3].submit(clocks.burn, 1_000).result()
+            clocks.burn(7 + 13 * thread)
+
+        try:
+            for number, (thread, step) in enumerate(steps):
+                pools[thread].submit(perform, thread, step).result()
+                pools[thread].submit(clocks.burn, number).result()
+            for thread in range(3):
+                while spans[thread]:
+                    pools[thread].submit(perform, thread, "end span").result()
+                while pools[thread].submit(mlflow.active_run).result() is not None:
+                    pools[thread].submit(perform, thread, "end run").result()
+            while made:
+                pools[0].submit(perform, 0, "end any").result()
+            for thread in range(3):  # what is covered still is charged
+                pools[thread].submit(ecoia.autolog, disable=True).result()
+        finally:
+            for pool in pools:
+                pool.shutdown()
+        counted = +Counter(cpu_ns_by_run(engine))
+        assert counted == +clocks.expected
 
 
 # --- clients' runs ---------------------------------------------------------------------------------------------------------
@@ -338,6 +437,94 @@ def test_a_run_in_a_request_is_for_its_service(engine: QuietEngine, mlflow: Stan
     with ecoia.track(service="served"), mlflow.run():
         burn(5)
     assert sum(c.cpu_ns for c in engine.every("served") if c.run is not None) >= 5 * MILLISECOND
+    engine.assert_settled()
+
+
+async def answer(mlflow: StandInMlflow, *, ends: bool = True) -> None:
+    """A request that trains in a run, before and after it waits. Another task works in between."""
+    burn(5)
+    mlflow.start_run()
+    burn(5)
+    await asyncio.sleep(0)
+    burn(10)
+    await asyncio.sleep(0)
+    if ends:
+        mlflow.end_run()
+        await asyncio.sleep(0)
+        burn(5)
+
+
+async def beside() -> None:
+    for _ in range(3):
+        burn(5)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("way", ["decorated", "in a block"])
+def test_a_run_in_an_asynchronous_request_keeps_its_work_after_an_await(
+    engine: QuietEngine, mlflow: StandInMlflow, way: str
+) -> None:
+    """Its cover is suspended with the request, so what other tasks do meanwhile is not the run's."""
+    ecoia.autolog()
+
+    async def in_a_block() -> None:
+        with ecoia.track(service="served"):
+            await answer(mlflow)
+
+    async def serve() -> None:
+        request = ecoia.track(service="served")(answer)(mlflow) if way == "decorated" else in_a_block()
+        await asyncio.gather(request, ecoia.track(service="other")(beside)())
+
+    asyncio.run(serve())
+    assert_cpu(engine, "served", "training", "run-1", 15)
+    assert_cpu(engine, "served", "inference", None, 10)
+    assert_cpu(engine, "other", "inference", None, 15)
+    engine.assert_settled()
+
+
+def test_a_run_that_outlives_its_asynchronous_request_takes_nothing_of_others(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    """What no request does meanwhile is in no span. The next request of the thread ends the run."""
+    ecoia.autolog()
+    asyncio.run(ecoia.track(service="served")(answer)(mlflow, ends=False))
+    burn(20)
+    ecoia.track(service="served")(mlflow.end_run)()
+    assert_cpu(engine, "served", "training", "run-1", 15)
+    engine.assert_settled()
+
+
+def test_another_thread_ends_the_run_of_an_asynchronous_request(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    ecoia.autolog()
+
+    @ecoia.track(service="served")
+    async def serve() -> None:
+        client = mlflow.MlflowClient()
+        run_id = mlflow.start_run()
+        burn(5)
+        await asyncio.to_thread(client.set_terminated, run_id)
+        burn(5)
+
+    asyncio.run(serve())
+    assert_cpu(engine, "served", "training", "run-1", 5)
+    engine.assert_settled()
+
+
+def test_of_interleaved_tasks_each_keeps_the_run_that_it_began(engine: QuietEngine, mlflow: StandInMlflow) -> None:
+    """MLflow's stack is the thread's: the end in one task ends the run of the other. Both have what was done until then."""
+
+    @ecoia.track(service="a", phase="training")
+    async def train(milliseconds: float) -> None:
+        mlflow.start_run()
+        await asyncio.sleep(0)
+        burn(milliseconds)
+        await asyncio.sleep(0)
+        mlflow.end_run()
+
+    async def main() -> None:
+        await asyncio.gather(train(5), train(10))
+
+    follow_runs()
+    asyncio.run(main())
+    assert_burned(engine, session=0, run_1=5, run_2=10)
     engine.assert_settled()
 
 
@@ -523,6 +710,45 @@ def test_an_illegal_tag_is_recorded_under_a_legal_id(
     assert service_of_a_run(engine, mlflow, tags={"ecoia.service": "Contrôle légal"}) == "contr-le-l-gal"
     assert Counter(engine.lost) == {"invalid-service": 1}
     assert "ecoia.service = 'Contrôle légal' of a run" in caplog.text
+
+
+def test_a_span_without_a_service_has_that_of_its_run(
+    engine: QuietEngine, mlflow: StandInMlflow, toml: Callable[[str], None]
+) -> None:
+    """By the rules of runs, while it is in the run, with autolog or without; outside, that of the setting."""
+    toml("")
+    train = ecoia.track(phase="training", endpoint="fold")(burn)
+
+    @ecoia.track(phase="training")
+    def search() -> None:
+        burn(5)
+        with mlflow.run(tags={"ecoia.service": "of-the-tag"}):
+            burn(5)
+            train(5)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(train, 5).result()
+                pool.submit(burn, 5).result()
+        burn(5)
+
+    follow_runs()
+    search()
+    with mlflow.run():
+        train(5)
+    ecoia.autolog(service="of-the-call")
+    with mlflow.run():
+        train(5)
+    with mlflow.run(), ecoia.track(service="its-own", phase="training"):
+        train(5)
+    assert [engine.cpu_ns(name) // (5 * MILLISECOND) for name in ("of-the-tag", "unassigned", "of-the-call", "its-own")] == [
+        4,
+        1,
+        2,
+        0,
+    ]
+    assert (
+        sum(c.cpu_ns for state in engine.threads for c in state.counters.values() if c.label.service is None) >= 10 * MILLISECOND
+    )
+    engine.assert_settled()
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------------

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.mlflow
 
 WAYS = [
     "fluent", "nested", "failing", "two_threads", "resumed", "by_variable", "by_client", "by_client_updated", "sweep_by_client",
-    "several_open", "told_afterwards", "ended_by_another_thread", "begun_in_a_span", "begun_in_a_coroutine", "begun_in_a_request",
-    "with_a_pool", "named", "autologged", "searched", "never_ended",
+    "several_open", "told_afterwards", "ended_by_another_thread", "terminated_by_another_thread", "deleted",
+    "in_a_store_that_goes_away", "forked", "disabled", "begun_in_a_span", "begun_in_a_coroutine", "awaited_in_a_request",
+    "begun_in_a_request", "with_a_pool", "named", "autologged", "searched", "never_ended",
 ]  # fmt: skip
 UNBOUNDED = {"autologged", "searched"}
 """Ways in which MLflow itself works for the run."""
@@ -42,7 +43,7 @@ OUTCOMES = {"FINISHED": "ok", "FAILED": "failed", "RUNNING": "ok"}
 """By status. One run is still running when the program asks, and MLflow ends it as finished."""
 
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 class Told(NamedTuple):
@@ -162,6 +163,8 @@ def test_each_run_has_its_service_and_phase(told: Told) -> None:
         assert services[run_id] == {("decorated", "training")}
     (in_a_request,) = told.ways["begun_in_a_request"]["runs"]
     assert services[in_a_request] == {("served", "training")}
+    (awaited,) = told.ways["awaited_in_a_request"]["runs"]
+    assert services[awaited] == {("served", "training")}
     (named,) = told.ways["named"]["runs"]
     assert services[named] == {("named", "evaluation")}
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ecoia.delivery.deliver import deliver
@@ -22,6 +24,9 @@ from support.programs import BURN, recorded
 __all__ = ["migrated", "tracking_uri"]  # fixtures
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.long, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
+
+JOB_SECONDS = 240
+"""Most time for the two jobs, which take 20 s on a quiet machine."""
 
 DDP = (
     """
@@ -87,6 +92,21 @@ def torchrun(repository: Path) -> Path:
     return found
 
 
+def finish(job: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for a job and return what it printed. One that hangs is ended with its ranks, which say where they are."""
+    try:
+        return job.communicate(timeout=JOB_SECONDS)
+    except subprocess.TimeoutExpired:
+        job.send_signal(signal.SIGSTOP)  # it would start them again
+        ranks = psutil.Process(job.pid).children(recursive=True)
+        for rank in ranks:
+            rank.send_signal(signal.SIGABRT)  # faulthandler prints the stack of each thread
+        psutil.wait_procs(ranks, timeout=10)
+        job.kill()
+        output, errors = job.communicate()
+        pytest.fail(f"a job of two ranks hangs:\n{output}\n{errors[-8000:]}")
+
+
 def microjoules(records: Iterable[Record]) -> int:
     return sum(energy for record in records for energy in record.energy_microjoules.values() if energy is not None)
 
@@ -111,14 +131,14 @@ def test_two_jobs_of_two_ranks_at_once_each_add_up_in_their_own_run(home: Path, 
     jobs = [
         subprocess.Popen(
             [*command, *more],
-            env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for more in ([], ["fails"])
     ]
-    said = [job.communicate() for job in jobs]
+    said = [finish(job) for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     runs = [output.split()[1] for output, _ in said]
     deliver(Journal(home), configured())  # it also takes in what the killed rank 0 left

@@ -112,7 +112,8 @@ def test_a_program_on_a_terminal_says_what_its_root_run_used(tracking_uri: str, 
     delivered = runner.invoke(app, ["deliver"])
     assert (delivered.exit_code, delivered.stderr) == (0, "")
     found = runner.invoke(app, ["runs", "--sort", "energy", "--json"])
-    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.exit_code == 0, found.stderr
+    assert found.stderr == ""
     listed = [json.loads(line) for line in found.stdout.splitlines()]
     assert listed[0]["run_id"] == told["first"]
     assert listed[0]["energy_wh"] == pytest.approx(told["energy_wh"]), "the line and the page agree"

@@ -34,7 +34,7 @@ def total(rows: list[Row] | None) -> int:
 
 def span_energy(recent: RecentEnergy, start_s: float, end_s: float, label: Label = LABEL) -> int:
     bounds = (NOON_NS + round(start_s * SECOND_NS), NOON_NS + round(end_s * SECOND_NS))
-    return total(recent.of_label(label, "vadore", *bounds))
+    return total(recent.of_label(label, {"vadore"}, *bounds))
 
 
 def test_a_span_that_is_alone_has_the_energy_of_its_windows_to_the_microjoule() -> None:
@@ -66,7 +66,7 @@ def test_work_before_and_after_a_span_is_not_its_own() -> None:
 def test_another_label_is_not_its_own() -> None:
     recent = RecentEnergy()
     recent.add(*window(0, 1_000, spans=1))
-    assert recent.of_label(Label("vadore", "evaluation", None, None), "vadore", NOON_NS, NOON_NS + WINDOW_NS) == []
+    assert recent.of_label(Label("vadore", "evaluation", None, None), {"vadore"}, NOON_NS, NOON_NS + WINDOW_NS) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.sampled_from("abc")), max_size=60))
@@ -89,7 +89,7 @@ def test_requests_that_are_forgotten_have_no_figure_and_not_a_wrong_one(monkeypa
     for number in range(6):
         recent.add(*window(number, 1_000, spans=1, phase="inference"))
     label = Label("vadore", "inference", None, None)
-    assert recent.of_label(label, "vadore", NOON_NS, NOON_NS + 2 * WINDOW_NS) is None
+    assert recent.of_label(label, {"vadore"}, NOON_NS, NOON_NS + 2 * WINDOW_NS) is None
     assert span_energy(recent, 50, 60, label) == 1_000
 
 

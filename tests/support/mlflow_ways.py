@@ -1,7 +1,7 @@
 """A program that makes MLflow runs in every way, one after another, and tells what each burned. Tests start it, in any MLflow.
 
 Usage: ``mlflow_ways.py URI ANSWER``. The answer is a JSON object: ``ways``, what each one did (see ``Way``), and ``process_ms``,
-the CPU time of the whole process from its first run on.
+the CPU time of the whole process and its child from its first run on.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient, start_run  # early, so that nothing that replaces ``mlflow.start_run`` reaches it
+from mlflow.exceptions import MlflowException
 
 import ecoia
 
@@ -33,6 +35,12 @@ def burn(milliseconds: float) -> None:
         pass
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 class Way:
     """What one way did.
 
@@ -40,6 +48,7 @@ class Way:
         runs: Milliseconds that each run burned, by id.
         outside: Milliseconds that spans burned in no run.
         without: Runs that must have nothing.
+        gone: Runs that are in no store any more.
         statuses: Status of each of ``runs`` in the store.
     """
 
@@ -48,6 +57,7 @@ class Way:
         self.runs: dict[str, float] = {}
         self.outside = 0.0
         self.without: list[str] = []
+        self.gone: list[str] = []
         self.statuses: dict[str, str] = {}
 
     def burn(self, run: Any, milliseconds: float) -> None:
@@ -192,6 +202,80 @@ def ended_by_another_thread(told: Way) -> None:
 
 
 @way
+def terminated_by_another_thread(told: Way) -> None:
+    """MLflow still calls it active on its own thread, but it is over."""
+    with mlflow.start_run() as run:
+        told.burn(run, 60)
+        thread = threading.Thread(target=MlflowClient().set_terminated, args=(run.info.run_id,))
+        thread.start()
+        thread.join()
+        burn(200)
+
+
+@way
+def deleted(told: Way) -> None:
+    """It is its thread's active run all the same, until its end, which MLflow refuses."""
+    with suppress(MlflowException), mlflow.start_run() as run:
+        told.burn(run, 40)
+        MlflowClient().delete_run(run.info.run_id)
+        told.burn(run, 40)
+
+
+@way
+def in_a_store_that_goes_away(told: Way) -> None:
+    """The program gets MLflow's own error, and the run is over all the same."""
+    uri = mlflow.get_tracking_uri()
+    folder = Path("a store").resolve()
+    mlflow.set_tracking_uri(folder.as_uri())
+    try:
+        run = mlflow.start_run(experiment_id="0")
+        told.burn(run, 50)
+        told.gone.append(run.info.run_id)
+        shutil.rmtree(folder / "0" / run.info.run_id)
+        said = ""
+        try:
+            mlflow.end_run()
+        except MlflowException as error:
+            said = str(error)
+        assert run.info.run_id in said
+        burn(200)
+    finally:
+        mlflow.set_tracking_uri(uri)
+
+
+@way
+def forked(told: Way) -> None:
+    """The child knows the run of its parent as MLflow does, and begins one of its own below it."""
+    reader, writer = os.pipe()
+    with mlflow.start_run() as run:
+        told.burn(run, 30)
+        child = os.fork()
+        if child == 0:
+            with mlflow.start_run(nested=True) as own:
+                burn(50)
+            burn(30)
+            os.write(writer, own.info.run_id.encode())
+            os._exit(0 if ecoia.flush(60) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        told.burn(run, 30)
+    told.runs[run.info.run_id] += 30
+    told.runs[os.read(reader, 100).decode()] = 50
+
+
+@way
+def disabled(told: Way) -> None:
+    """``disable`` leaves none of ecoia's functions in MLflow."""
+    ecoia.autolog(disable=True)
+    for kind, name in ((mlflow.ActiveRun, "__init__"), *((MlflowClient, f"{n}_run") for n in ("create", "update"))):
+        assert "ecoia" not in vars(kind)[name].__module__
+        assert "mlflow_hooks" not in vars(kind)[name].__code__.co_filename
+    with mlflow.start_run() as run:
+        burn(100)
+    told.without.append(run.info.run_id)
+    ecoia.autolog(service="ways")
+
+
+@way
 def begun_in_a_span(told: Way) -> None:
     @ecoia.track(service="decorated", phase="training")
     def train() -> None:
@@ -218,6 +302,27 @@ def begun_in_a_coroutine(told: Way) -> None:
         told.burn(None, 20)
 
     asyncio.run(train())
+
+
+@way
+def awaited_in_a_request(told: Way) -> None:
+    """The run's work after the ``await`` is the run's. What another task does meanwhile is not."""
+
+    @ecoia.track(service="served")
+    async def answer() -> None:
+        burn(20)
+        with mlflow.start_run() as run:
+            told.burn(run, 40)
+            await asyncio.sleep(0)
+            told.burn(run, 50)
+
+    async def beside() -> None:
+        burn(200)
+
+    async def serve() -> None:
+        await asyncio.gather(answer(), beside())
+
+    asyncio.run(serve())
 
 
 @way
@@ -286,16 +391,16 @@ def main(uri: str, answer: str) -> None:
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.set_experiment("ways").experiment_id
     ecoia.autolog(service="ways")
-    start = time.process_time()
+    start = cpu_seconds()
     with mlflow.start_run():
         pass  # the store and the client are warm from here on
     told = {}
     for each in WAYS:
         here = Way(experiment)
         each(here)
-        here.statuses = {run_id: MlflowClient().get_run(run_id).info.status for run_id in here.runs}
+        here.statuses = {run_id: MlflowClient().get_run(run_id).info.status for run_id in here.runs if run_id not in here.gone}
         told[each.__name__] = {name: value for name, value in vars(here).items() if name != "experiment_id"}
-    process_ms = 1000 * (time.process_time() - start)
+    process_ms = 1000 * (cpu_seconds() - start)
     Path(answer).write_text(json.dumps({"ways": told, "process_ms": process_ms}), encoding="utf-8")
 
 

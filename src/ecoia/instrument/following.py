@@ -93,6 +93,12 @@ class Autolog:
 autolog = Autolog()
 
 _begun: list[Begun] = []
+
+_named: dict[tuple[Label, str], Label] = {}
+"""Labels with the service of a run, by the label that the program gave."""
+
+_open_covers: list[RunSpan] = []
+"""Open spans that cover a run: suspended, they are on no thread."""
 _generation = engine.generation
 
 
@@ -141,6 +147,7 @@ def end(run_id: str, *, failed: bool) -> None:
     if any(each.run.run_id == run_id for each in _begun):
         return  # another thread resumed it for itself
     _leave_elsewhere(run_id, failed=failed)
+    _end_open_covers(run_id)
     if over:
         _tell_end(over[0])
 
@@ -187,6 +194,7 @@ def _forget_parent_process() -> None:
         root_runs.clear()
         run_above.clear()
         ended_roots.clear()
+        _open_covers.clear()
 
 
 # --- which spans are moved ---------------------------------------------------------------------------------------------------
@@ -236,10 +244,12 @@ def _moves_to(state: ThreadState, run: Run) -> Iterator[tuple[Span, Counters]]:
         if not _follows_runs(span):
             continue
         label, its_run = span._counters.label, run
+        if type(span) is Piece and run.run_id is None and span.parent is not None:
+            its_run = span.parent._counters.run or run
         if type(span) is RunSpan:
             label = _label_of(run, span)
-        elif type(span) is Piece and run.run_id is None and span.parent is not None:
-            its_run = span.parent._counters.run or run
+        elif label.service is None or label.given is not None:
+            label = _with_service(label.given or label, its_run)
         counters = counters_of(state, label, its_run)
         if counters is not span._counters:
             yield span, counters
@@ -270,9 +280,8 @@ def _leave_elsewhere(run_id: str, *, failed: bool) -> None:
             counters.ended += 1
         for span in calls:
             if type(span) is RunSpan and not _has_begun_a_run(state.tid) and outside_run() is None:
-                charge_from_elsewhere(state)
                 span._counters.spans += 1
-                _take_off(span, state)
+                _end_cover(span)
         run = _run_elsewhere(state)
         _move(state, (move for move in _moves_to(state, run) if move[0] in calls), put_on_top=False)
 
@@ -294,15 +303,6 @@ def _run_elsewhere(state: ThreadState) -> Run:
         return of_thread[-1].run
     made = mlflow_run.client_runs_of(state.tid)
     return made[0] if len(made) == 1 else Run(None, mlflow_run.tracking_uri(lose))
-
-
-def _take_off(span: Span, state: ThreadState) -> None:
-    """End a call of another thread, whose CPU time is charged."""
-    if state.top is span:
-        state.top = span._under
-    else:
-        switching.unlink(span, state)
-    span.ended = True
 
 
 # --- spans that cover runs ---------------------------------------------------------------------------------------------------
@@ -341,8 +341,7 @@ def uncover() -> None:
     cover = None if state is None else _run_span_on(state)
     if state is not None and cover is not None:
         cover._counters.spans += 1
-        switching.leave(cover, state)
-        cover.ended = True
+        _end_cover(cover)
 
 
 def _leave_process() -> None:
@@ -356,6 +355,7 @@ def _leave_process() -> None:
                 _tell_outcome(str(run.run_id), begun.first_counters, failed=False)  # as FINISHED, however the program ends
             _tell_end(begun)
         uncover()
+        _end_open_covers()
         _tell_outcome_of_group()
     except Exception:  # noqa: BLE001 - the process must end
         lose(losses.RUN_NOT_FOLLOWED)
@@ -388,11 +388,60 @@ def _cover(state: ThreadState, run: Run) -> None:
     cover = _run_span_on(state)
     if cover is None:
         spans = _spans_of(state)
-        if is_active and not any(span._counters.label.phase != "inference" for span in spans):
-            start_call(RunSpan(), state, counters_of(state, _label_of(run, spans[0] if spans else None), run))
+        is_covered = any(span._counters.label.phase != "inference" for span in spans) or any(
+            each._state is state and _is_of(each._counters, str(run.run_id)) for each in _open_covers
+        )
+        if is_active and not is_covered:
+            _start_cover(state, counters_of(state, _label_of(run, spans[0] if spans else None), run))
     elif not is_active:
+        _end_cover(cover)
+
+
+def _start_cover(state: ThreadState, counters: Counters) -> None:
+    """Begin a span that covers a run: a call, or where a request that can be suspended is on the thread, an open span in it."""
+    cover = RunSpan()
+    around = state.top
+    while around is not None and around.is_call:
+        around = around._under
+    cover.is_call = around is None
+    if cover.is_call:
+        start_call(cover, state, counters)
+        return
+    cover._state, cover._counters = state, counters
+    cover.ended = False
+    cover.parent, cover._under = switching.enclosing(state), state.top
+    cover._start_ns = now_ns = time.perf_counter_ns()
+    switching.open_flight(cover, now_ns)
+    switching.put_on_top(cover, state)
+    switching.in_context.set(cover)
+    _open_covers.append(cover)
+
+
+def _end_cover(cover: RunSpan) -> None:
+    """End a span that covers a run, on any thread and also while it is suspended."""
+    state = cover._state
+    if state is _state_here():
         switching.leave(cover, state)
-        cover.ended = True
+    else:
+        charge_from_elsewhere(state)
+        if state.top is cover:
+            state.top = cover._under
+        else:
+            switching.unlink(cover, state)
+    cover.ended = True
+    if not cover.is_call:
+        _open_covers.remove(cover)
+        switching.close_flight(cover, time.perf_counter_ns())
+        if in_context.get() is cover:
+            in_context.set(switching.open_around(cover))
+
+
+def _end_open_covers(run_id: str | None = None) -> None:
+    """End the open spans that cover a run that is over; None: that cover any. They are suspended, or on another thread."""
+    for cover in _open_covers[:]:
+        if run_id is None or _is_of(cover._counters, run_id):
+            cover._counters.spans += 1
+            _end_cover(cover)
 
 
 def _cover_again(state: ThreadState) -> None:
@@ -413,14 +462,38 @@ def _label_of(run: Run, around: Span | None) -> Label:
         if label.phase == "inference" and label.service is not None:
             return checked_label(label.service, _phase(), None, None)
         around = around.parent
+    return checked_label(_service_of(run), _phase(), None, None)
+
+
+def _service_of(run: Run) -> str:
+    """Return the service of a run that the program did not give one with a span."""
     begun = next((each for each in reversed(_begun) if each.run.run_id == run.run_id), None)
+    if autolog.service is not None:
+        return autolog.service
     if begun is None:
-        service = service_of_run(run.tracking_uri, {}, None)
-    else:
-        if begun.service is None:
-            begun.service = service_of_run(run.tracking_uri, begun.tags, begun.experiment_id)
-        service = begun.service
-    return checked_label(autolog.service or service, _phase(), None, None)
+        return service_of_run(run.tracking_uri, {}, None)
+    if begun.service is None:
+        begun.service = service_of_run(run.tracking_uri, begun.tags, begun.experiment_id)
+    return begun.service
+
+
+def _with_service(given: Label, run: Run) -> Label:
+    """Return a label that has no service with that of a run; outside any run, the label as it is."""
+    if run.run_id is None:
+        return given
+    try:
+        key = given, _service_of(run)
+        label = _named.get(key)
+        if label is None:
+            label = Label(key[1], given.phase, given.endpoint, given.model_version, given.run_id, given)
+            label = _named.setdefault(key, label)
+    except Exception:  # noqa: BLE001 - the call that begins here must run
+        lose(losses.RUN_NOT_FOLLOWED)
+        return given
+    return label
+
+
+switching.name_service = _with_service
 
 
 def _phase() -> str:

@@ -51,6 +51,7 @@ class Label:
         endpoint: Route or operation; None where it is unknown.
         model_version: Version of the model; None where it is unknown.
         run_id: The MLflow run that the program named; None for the run that is active.
+        given: The label that the program gave without a service, where this one has the service of the run; None otherwise.
 
     Example:
         >>> from ecoia.integrating import checked_label
@@ -58,16 +59,23 @@ class Label:
         '/cv/{id}'
     """
 
-    __slots__ = ("endpoint", "model_version", "phase", "run_id", "service")
+    __slots__ = ("endpoint", "given", "model_version", "phase", "run_id", "service")
 
     def __init__(
-        self, service: str | None, phase: str, endpoint: str | None, model_version: str | None, run_id: str | None = None
+        self,
+        service: str | None,
+        phase: str,
+        endpoint: str | None,
+        model_version: str | None,
+        run_id: str | None = None,
+        given: Label | None = None,
     ) -> None:
         self.service = service
         self.phase = phase
         self.endpoint = endpoint
         self.model_version = model_version
         self.run_id = run_id
+        self.given = given
 
     @property
     def _arguments(self) -> dict[str, str | None]:
@@ -373,10 +381,15 @@ class Piece(CallSpan):
     __slots__ = ()
 
 
-class RunSpan(CallSpan):
-    """Covers a thread while an MLflow run is active there and the program has no span of its own. ``autolog`` begins it."""
+class RunSpan(Span):
+    """Covers a thread while an MLflow run is active there and the program has no span of its own. ``autolog`` begins it.
 
-    __slots__ = ()
+    In a request that can be suspended it is suspended with it, as an open span. Everywhere else it is a call.
+    """
+
+    __slots__ = ("is_call",)
+
+    is_call: bool
 
 
 class NoSpan(Span):

@@ -32,6 +32,9 @@ LONG_SPAN_NS = 1_000_000_000
 in_context: ContextVar[Span | None] = ContextVar("ecoia_current_span", default=None)
 """The innermost open span of this thread or task."""
 
+name_service: Callable[[Label, Run], Label] | None = None
+"""Gives a label without a service the service of a run. ``following`` sets it."""
+
 when_uncovered: list[Callable[[ThreadState], None]] = []
 """Called on a thread where a span of a run has ended and nothing is on top any more. ``following`` covers active runs there."""
 
@@ -87,6 +90,8 @@ def counters_for(state: ThreadState, label: Label) -> Counters:
     run = active_run(lose)
     if run.run_id is None and (run is not run_of_process or _runs_are_named):
         run = _run_around(state) or run
+    if label.service is None and name_service is not None:
+        label = name_service(label, run)
     return counters_of(state, label, run)
 
 
@@ -351,7 +356,7 @@ def _is_outermost(span: Span, run: Run) -> bool:
         outer_run = outer._counters.run
         if (
             outer_run is not None
-            and (outer_run.run_id, outer_run.tracking_uri) == (run.run_id, run.tracking_uri)
+            and (outer_run is run or (outer_run.run_id, outer_run.tracking_uri) == (run.run_id, run.tracking_uri))
             and not (outer.ended or type(outer) is Piece)
         ):
             return False

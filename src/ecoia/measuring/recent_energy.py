@@ -71,7 +71,7 @@ class RecentEnergy:
             older = [row for row in self._older if row["run_id"] in run_ids]
             return merge_rows([*older, *fold(record for record, _ in self._recent if record.run_id in run_ids)])
 
-    def of_label(self, label: Label, service: str, start_utc_ns: int, end_utc_ns: int) -> list[Row] | None:
+    def of_label(self, label: Label, services: Collection[str], start_utc_ns: int, end_utc_ns: int) -> list[Row] | None:
         """Return the rows of a span: those of its label while it was open, whatever the run. None where they are forgotten.
 
         Where other spans of the same label ended in the same window, the span has the part of the window's energy that its
@@ -79,7 +79,7 @@ class RecentEnergy:
 
         Args:
             label: Its label.
-            service: Id of its service, which the label may leave to the settings.
+            services: Ids of its service, which the label may leave to the settings and to the run that is active.
             start_utc_ns: When it began.
             end_utc_ns: When it ended.
         """
@@ -87,12 +87,12 @@ class RecentEnergy:
             known_from_ns = self._requests_known_from_ns if label.phase == "inference" else self._known_from_ns
             if start_utc_ns < known_from_ns:
                 return None
-            wanted = (service, label.phase, label.endpoint, label.model_version)
+            wanted = {(service, label.phase, label.endpoint, label.model_version) for service in services}
             found: list[Row] = []
             recent = [
                 (record, delta)
                 for record, delta in self._recent
-                if _label_of(record) == wanted and record.start_utc_ns < end_utc_ns and record.end_utc_ns > start_utc_ns
+                if _label_of(record) in wanted and record.start_utc_ns < end_utc_ns and record.end_utc_ns > start_utc_ns
             ]
             is_alone = sum(delta.spans for _, delta in recent) <= 1
             for record, delta in recent:
@@ -103,7 +103,7 @@ class RecentEnergy:
                 found += [_scaled(row, part) for row in fold([record])]
             for row in self._older:
                 inside_ns = min(row["end_utc_ns"], end_utc_ns) - max(row["start_utc_ns"], start_utc_ns)
-                if inside_ns > 0 and (row["service"], row["phase"], row["endpoint"], row["model_version"]) == wanted:
+                if inside_ns > 0 and (row["service"], row["phase"], row["endpoint"], row["model_version"]) in wanted:
                     found.append(_scaled(row, inside_ns / max(row["end_utc_ns"] - row["start_utc_ns"], 1)))
             return found
 

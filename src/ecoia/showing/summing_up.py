@@ -104,8 +104,11 @@ def sum_up_span(span: Span) -> RunSummary | None:
     settings = configuration.load()
     to_utc_ns = time.time_ns() - perf_counter_ns()
     label = span._counters.label
-    service = label.service or settings.service or SERVICE_UNSPECIFIED
-    rows = recent.of_label(label, service, span._start_ns + to_utc_ns, end_ns + to_utc_ns)
+    services = {(label.given or label).service or settings.service or SERVICE_UNSPECIFIED}
+    if label.service is None or label.given is not None:  # it had the service of each run that was active meanwhile
+        given = label.given or label
+        services |= {str(c.label.service) for c in list(span._state.counters.values()) if c.label.given is given}
+    rows = recent.of_label(label, services, span._start_ns + to_utc_ns, end_ns + to_utc_ns)
     if not rows:
         return None
     figures = figures_of_rows(rows, settings, (end_ns - span._start_ns) / 1e9, with_catalogue=True)
