@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia import settings
+from ecoia import semconv, settings
 from ecoia.catalogue.sites import Site
 from ecoia.instances import fits, home_mark, host_of, instance_name
 from ecoia.keeping.declared import read_activity
@@ -34,7 +34,7 @@ def test_two_homes_of_a_host_are_two_instances_from_their_first_record_on(homes:
     first, second = map(instance, homes)
     assert first != second
     assert host_of(first) == host_of(second) == settings.host_name()
-    assert settings.is_slug(first)
+    assert semconv.is_slug(first)
     for home, name in zip(homes, (first, second), strict=True):
         assert instance(home) == settings.load({"home": str(home)}).instance == name, "it never changes"
         assert not any(word in name for word in ("alice", "bob", str(home)))
@@ -77,7 +77,7 @@ def test_declared_activity_bears_the_name_of_its_home(homes: tuple[Path, Path], 
 def test_a_name_is_an_id_and_patterns_of_the_host_fit_it(host: str, home_id: str) -> None:
     mark = home_mark(home_id)
     name = f"{host[:51]}_{mark}"
-    assert settings.is_slug(name)
+    assert semconv.is_slug(name)
     assert host_of(name) == host[:51]
     assert host_of(host) == host
     assert fits(name, [host[:51]])

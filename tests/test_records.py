@@ -6,7 +6,6 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
 from ecoia.records import record as records_module
 from ecoia.records.field_rules import KEY, SUM, cut_by_time, read_count, read_text, rule
+from ecoia.records.fields import field, values_by_name, with_fields
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 from support.records import link, record
@@ -80,7 +80,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     found = [_like(draw(few(kinds)), draw(records(f"r{i}"))) for i in range(draw(st.integers(0, 6)))]
     for i in range(1, len(found)):
         if draw(st.integers(0, 5)) == 0:
-            found[i] = replace(found[i], replaces=found[i - 1].record_id)
+            found[i] = found[i].copy_with(replaces=found[i - 1].record_id)
     return found
 
 
@@ -88,7 +88,7 @@ def _like(kind: Record, record: Record) -> Record:
     """Return the record with another's labels, so that the two can share a row."""
     labels = ("kind", "service", "phase", "run_id", "endpoint", "model_version", "zone", "scope", "simulated", "declared_source")
     same = {name: getattr(kind, name) for name in (*labels, "outcome", "method")}
-    return replace(record, **same, quality={} if len(kind.quality) == 0 else record.quality)
+    return record.copy_with(**same, quality={} if len(kind.quality) == 0 else record.quality)
 
 
 def energy(rows: list[Row], component: str) -> int:
@@ -154,7 +154,7 @@ def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record])
 
 @given(journals(), st.integers(0, 6))
 def test_two_halves_merged_are_the_whole(found: list[Record], cut: int) -> None:
-    found = [replace(record, replaces=None) for record in found]  # a correction only works beside its original
+    found = [record.copy_with(replaces=None) for record in found]  # a correction only works beside its original
     merged = merge_rows(fold(found[:cut]) + fold(found[cut:]))
     assert json.dumps(merged) == json.dumps(fold(found))
 
@@ -383,7 +383,7 @@ def test_a_record_written_before_a_field_existed_is_read() -> None:
     assert Record.from_dict({name: data[name] for name in needed}) == _record()
 
 
-@dataclass(frozen=True, slots=True)
+@with_fields
 class WiderRecord(Record):
     """A record as a later version might have it: two more fields, declared in one place."""
 
@@ -397,7 +397,7 @@ def test_a_field_declared_once_travels_from_the_journal_to_the_sums_of_rows(
     old_rows = fold([_record(record_id="old")])
     monkeypatch.setattr(records_module, "_TABLE", records_module._Table(WiderRecord))
     monkeypatch.setattr("ecoia.keeping.journal_lines.Record", WiderRecord)
-    plain = {each.name: getattr(_record(), each.name) for each in fields(Record)}
+    plain = values_by_name(_record())
     made = [
         WiderRecord(**{**plain, "record_id": name, **more})
         for name, more in {
@@ -441,7 +441,7 @@ def test_a_field_of_any_value_is_refused_or_breaks_nothing_that_follows(name: st
             assert name in said, odd
             continue
         assert Record.from_dict(json.loads(read.to_json())) == read
-        rows = fold([read, replace(read, record_id="other")])
+        rows = fold([read, read.copy_with(record_id="other")])
         for row in merge_rows(rows):
             assert json.loads(json.dumps(row, allow_nan=False)) == row
             numbers = [row["cpu_ns"], row["spans"], row["units_micro"], *row["energy_microjoules"].values()]
@@ -466,4 +466,4 @@ def test_not_a_number_is_never_written() -> None:
 def _record(**changes: Any) -> Record:
     methods = {"ram": Method("estimated", "dimm")}
     made = record(NOON, 1 / 60, cpu=5, record_id="r", phase="training", methods=methods, spans=0)
-    return replace(made, **changes)
+    return made.copy_with(**changes)

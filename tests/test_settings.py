@@ -37,6 +37,7 @@ LEGAL: dict[str, tuple[str, Any]] = {
     "service": ("vadore", "vadore"),
     "journal_max_mb": ("10", 10.0),
     "autolog": ("on", True),
+    "quiet": ("yes", True),
     "phase": ("evaluation", "evaluation"),
 }
 ILLEGAL: dict[str, list[Any]] = {
@@ -58,6 +59,7 @@ ILLEGAL: dict[str, list[Any]] = {
     "service": ["a/b", ""],
     "journal_max_mb": ["0", "1e305"],
     "autolog": ["perhaps", "2", 3],
+    "quiet": ["perhaps", "2", 3],
     "phase": ["inference", "train", ""],
 }
 

@@ -11,18 +11,18 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.instrument.engine import Engine
 from ecoia.instrument.spans import Span
 from ecoia.instrument.tracking import autolog, current, flush, track
 from ecoia.semconv import VERSION
+from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ecoia.instrument.background import Background, Sampling
-    from ecoia.instrument.following import EndedRun
+    from ecoia.instrument.mlflow_run import EndedRun
     from ecoia.showing.run_summary import RunSummary
+    from ecoia.showing.summing_up import last_run as last_run
 
 __all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "track"]
 
@@ -36,23 +36,13 @@ def _sample(engine: Engine, background: Background) -> Sampling:
     return Sampler(engine, background)
 
 
-def last_run() -> RunSummary | None:
-    """Return the figures of the root MLflow run that this process ended last; None before the first one.
+def __getattr__(name: str) -> Any:
+    """Load ``last_run`` at its first use: it computes CO2e, which measuring does not need."""
+    if name != "last_run":
+        raise AttributeError(f"module 'ecoia' has no attribute {name!r}")
+    from ecoia.showing.summing_up import last_run
 
-    It writes the open window first, which takes some milliseconds. A notebook shows the result as a card.
-
-    Returns:
-        Energy, CO2e with its interval, method, and how it compares with earlier runs here. None also where nothing of the run
-        was measured.
-
-    Example:
-        >>> import ecoia
-        >>> ecoia.last_run() is None  # no MLflow run yet
-        True
-    """
-    from ecoia.showing.summing_up import last_run as find
-
-    return find()
+    return last_run
 
 
 def _sum_up(span: Span) -> RunSummary | None:

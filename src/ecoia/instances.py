@@ -6,18 +6,21 @@ nothing about its user. A name that the setting ``instance`` gives is taken as i
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
+
+from ecoia.json_text import read_json_file
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOME_FILE = "home.json"
 """File of a home with its identity: ``home_id``, and the ``mark`` in its instance's name, which older homes do not have."""
 
 _MOST_CHARACTERS = 63
-_MARK = re.compile(r"(.+)_home-[0-9a-f]{6}")
+_MARK_CHARACTERS = 6
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def home_mark(home_id: str) -> str:
@@ -27,7 +30,12 @@ def home_mark(home_id: str) -> str:
         >>> home_mark("3fa21c0b7d4e4b0f9f1c2f6a1d2e3f40")
         'home-3fa21c'
     """
-    return f"home-{home_id[:6]}"
+    return f"home-{home_id[:_MARK_CHARACTERS]}"
+
+
+def _is_mark(text: str) -> bool:
+    start, hyphen, digits = text.partition("-")
+    return (start, hyphen) == ("home", "-") and len(digits) == _MARK_CHARACTERS and _HEXADECIMAL.issuperset(digits)
 
 
 def instance_name(host: str, home: str | Path) -> str:
@@ -44,10 +52,10 @@ def instance_name(host: str, home: str | Path) -> str:
         'gpu-01'
     """
     try:
-        mark = json.loads((Path(home) / HOME_FILE).read_text(encoding="utf-8"))["mark"]
+        mark = read_json_file(f"{home}/{HOME_FILE}")["mark"]
     except (OSError, ValueError, KeyError, TypeError):
         return host
-    if not isinstance(mark, str) or _MARK.fullmatch(f"x_{mark}") is None:
+    if not isinstance(mark, str) or not _is_mark(mark):
         return host
     return f"{host[: _MOST_CHARACTERS - len(mark) - 1]}_{mark}"
 
@@ -60,8 +68,8 @@ def host_of(instance: str) -> str:
         >>> host_of("gpu-01_home-3fa21c"), host_of("api-emploi-1")
         ('gpu-01', 'api-emploi-1')
     """
-    found = _MARK.fullmatch(instance)
-    return found[1] if found else instance
+    host, _, mark = instance.rpartition("_")
+    return host if host and _is_mark(mark) else instance
 
 
 def fits(instance: str, patterns: Iterable[str]) -> bool:
@@ -71,5 +79,7 @@ def fits(instance: str, patterns: Iterable[str]) -> bool:
         >>> fits("gpu-01_home-3fa21c", ["gpu-01"]), fits("gpu-010", ["gpu-01"])
         (True, False)
     """
+    from fnmatch import fnmatchcase  # loads ``re``, and measured processes load this module
+
     host = host_of(instance)
     return any(fnmatchcase(instance, pattern) or fnmatchcase(host, pattern) for pattern in patterns)

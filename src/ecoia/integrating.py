@@ -52,8 +52,6 @@ For annotations only, below ``if TYPE_CHECKING``: ``LiveCounter``, ``LiveTotals`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ecoia import losses
 from ecoia.instrument.engine import complain, is_disabled, joules_per_cpu_second, lose, own_journal_file
 from ecoia.instrument.handoff import follow_tasks
@@ -64,6 +62,7 @@ from ecoia.instrument.steps import step
 from ecoia.instrument.switching import innermost
 from ecoia.instrument.tracking import follow_runs
 from ecoia.semconv import ENDPOINT_OTHERS, LIVE_COUNTERS, MODEL_LOADING
+from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

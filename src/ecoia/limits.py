@@ -10,7 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
+
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIB = 1 << 20
 
@@ -121,7 +125,7 @@ def open_file(path: str | Path, most_bytes: int, *, follow_links: bool = True) -
         Traceback (most recent call last):
         OSError: [Errno 22] it is a device, not a file: '/dev/zero'
     """
-    _check(Path(path).stat(follow_symlinks=follow_links), path, most_bytes)  # opening a device may do something
+    _check(os.stat(path, follow_symlinks=follow_links), path, most_bytes)  # opening a device may do something
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
     try:

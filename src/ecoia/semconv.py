@@ -21,6 +21,22 @@ SCHEMA_VERSION = 1
 LINK_SCHEMA_VERSION = 2
 """Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
 
+ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+"""Characters of an id: of a service, an instance, a set of factors."""
+
+_MOST_ID_CHARACTERS = 63
+
+
+def is_slug(text: object) -> bool:
+    """Return whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first.
+
+    Example:
+        >>> is_slug("vadore"), is_slug("Vadore")
+        (True, False)
+    """
+    return isinstance(text, str) and 0 < len(text) <= _MOST_ID_CHARACTERS and ID_CHARACTERS.issuperset(text) and text[0].isalnum()
+
+
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
@@ -74,14 +90,11 @@ UNREGISTERED = "unregistered"
 SERVICE_UNASSIGNED = "unassigned"
 """Service of measured work that no rule gives one to: recorded, and listed with the remedy."""
 
+UNASSIGNED_REMEDY = 'name it: ecoia.autolog(service="..."), ECOIA_SERVICE, or a line of [mlflow.experiments] in ecoia.toml'
+
 PHASE_UNSPECIFIED = "unspecified"
 SERVICE_UNSPECIFIED = "unspecified"
 """Names that replace an illegal value met at run time: the work is counted and shown, never dropped."""
-
-SERVICE_UNASSIGNED = "unassigned"
-"""Service of an MLflow run that ``autolog`` measures and that no rule gives to a service."""
-
-UNASSIGNED_REMEDY = 'name it: ecoia.autolog(service="..."), ECOIA_SERVICE, or a line of [mlflow.experiments] in ecoia.toml'
 
 MODEL_LOADING = "model-loading"
 WARM_UP = "warm-up"
@@ -89,11 +102,6 @@ START_UP = (MODEL_LOADING, WARM_UP)
 """Endpoints of work that answers no request: loading a model, and trying it before the first request."""
 ENDPOINT_OTHERS = "other-endpoints"
 """The one name of all endpoints beyond the number that a server keeps apart."""
-
-OWN_RUN = "ecoia-"
-"""How the run ids begin that stand for work outside MLflow's runs: a process's session, or a group."""
-GROUP_RUN = "ecoia-group-"
-"""How the run id of a group begins, whose work belongs to a user's run."""
 
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"

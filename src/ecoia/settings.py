@@ -11,25 +11,23 @@ shown (``Settings.problems``). On the command line the same problem is an error.
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
 
 from ecoia import limits
 from ecoia.errors import SettingError
 from ecoia.instances import instance_name
-from ecoia.semconv import RUN_PHASES
+from ecoia.semconv import ID_CHARACTERS, RUN_PHASES, is_slug
+from ecoia.typing_light import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _MOST = 1e9
 """Greatest number that a setting accepts: above any sensible share, size or time, and as seconds within every clock's range."""
 
 _YES = dict.fromkeys(("1", "true", "yes", "on"), True)
 _NO = dict.fromkeys(("0", "false", "no", "off"), False)
-
-_ZONE = r"[A-Z]{3}(-[A-Z0-9]{1,8})?"
 
 
 def slug(text: str) -> str:
@@ -39,17 +37,8 @@ def slug(text: str) -> str:
         >>> slug("GPU Host 1")
         'gpu-host-1'
     """
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63].rstrip("-._") or "unnamed"
-
-
-def is_slug(text: object) -> bool:
-    """Return whether ``text`` can be an id: ``[a-z0-9._-]``, 63 characters at most, a letter or digit first.
-
-    Example:
-        >>> is_slug("vadore"), is_slug("Vadore")
-        (True, False)
-    """
-    return isinstance(text, str) and _SLUG.fullmatch(text) is not None
+    kept = "".join(character if character in ID_CHARACTERS else " " for character in text.lower())
+    return "-".join(kept.split()).strip("-._")[:63].rstrip("-._") or "unnamed"
 
 
 def is_zone(text: object) -> bool:
@@ -59,7 +48,15 @@ def is_zone(text: object) -> bool:
         >>> is_zone("FRA"), is_zone("USA-TEX"), is_zone("France")
         (True, True, False)
     """
-    return isinstance(text, str) and re.fullmatch(_ZONE, text) is not None
+    if not isinstance(text, str) or not text.isascii():
+        return False
+    country, hyphen, part = text.partition("-")
+    return (
+        len(country) == 3
+        and country.isalpha()
+        and text.upper() == text
+        and (not hyphen or (1 <= len(part) <= 8 and part.isalnum()))
+    )
 
 
 def _zone(value: Any) -> str:
@@ -129,13 +126,34 @@ def _timezone(value: Any) -> str:
     return str(value)
 
 
+def _absolute(path: str) -> str:
+    """Return an absolute path as ``pathlib`` writes it: with ``~`` replaced, and without empty steps and ``.``.
+
+    Raises:
+        OSError: the current folder is gone.
+        RuntimeError: the user has no home folder.
+    """
+    if os.name == "nt":
+        from pathlib import Path
+
+        return str(Path(path).expanduser().absolute())
+    path = os.path.expanduser(path)
+    if path.startswith("~"):
+        raise RuntimeError("Could not determine home directory.")
+    if not path.startswith("/"):
+        path = f"{os.getcwd()}/{path}"
+    root = "//" if path.startswith("//") and not path.startswith("///") else "/"
+    return root + "/".join(step for step in path.split("/") if step not in ("", "."))
+
+
 def _path(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("write a path")
     try:
-        return str(Path(value).expanduser().absolute())
+        path = _absolute(value)
     except (OSError, RuntimeError) as error:  # the current folder is gone, or '~' is a user without a home
         raise ValueError(f"write the whole path ({error})") from None
+    return path
 
 
 def _id(value: Any) -> str:
@@ -168,14 +186,14 @@ def default_home() -> str:
     """
     variable, below = ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_STATE_HOME", ".local/state")
     base = os.environ.get(variable, "")
-    if Path(base).is_absolute():  # the XDG rule: a relative path is ignored
-        return str(Path(base) / "ecoia")
+    if os.path.isabs(base):  # the XDG rule: a relative path is ignored
+        return _absolute(os.path.join(base, "ecoia"))
     try:
-        return str(Path.home() / below / "ecoia")
+        return _absolute(os.path.join("~", below, "ecoia"))
     except RuntimeError:
         import tempfile
 
-        return str(Path(tempfile.gettempdir()) / f"ecoia-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+        return os.path.join(tempfile.gettempdir(), f"ecoia-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
 
 
 def host_name() -> str:
@@ -300,7 +318,7 @@ class Surroundings(Protocol):
         """Power usage effectiveness outside of declared sites; None: not known, so figures are IT only."""
 
 
-def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | None:
+def find_file(start: str | Path | None = None) -> tuple[str, Mapping[str, Any]] | None:
     """Return the nearest ``ecoia.toml``, or ``pyproject.toml`` with ``[tool.ecoia]``, and its settings.
 
     Args:
@@ -313,10 +331,9 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
         SettingError: an ``ecoia.toml`` is not readable TOML.
         OSError: the current folder is gone.
     """
-    folder = start or Path.cwd()
-    for candidate in (folder, *folder.parents):
+    for folder in _with_parents(os.getcwd() if start is None else os.fspath(start)):
         for name in ("ecoia.toml", "pyproject.toml"):
-            path = candidate / name
+            path = os.path.join(folder, name)
             try:
                 text = limits.read_bytes(path, limits.SETTINGS_BYTES).decode()
                 if name == "pyproject.toml" and "ecoia" not in text:
@@ -329,7 +346,7 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
             except (OSError, ValueError, RecursionError) as error:
                 if name == "pyproject.toml":
                     continue  # other tools report what is wrong with it
-                raise SettingError("ecoia.toml", str(path), str(path), f"not readable as TOML: {error}") from error
+                raise SettingError("ecoia.toml", path, path, f"not readable as TOML: {error}") from error
             tool = data.get("tool")
             section = data if name == "ecoia.toml" else tool.get("ecoia") if isinstance(tool, dict) else None
             if isinstance(section, dict):
@@ -337,7 +354,14 @@ def find_file(start: Path | None = None) -> tuple[Path, Mapping[str, Any]] | Non
     return None
 
 
-def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) -> Settings:
+def _with_parents(folder: str) -> Iterator[str]:
+    yield folder
+    while (parent := os.path.dirname(folder) or ".") != folder:
+        yield parent
+        folder = parent
+
+
+def load(arguments: Mapping[str, Any] | None = None, start: str | Path | None = None) -> Settings:
     """Read every setting from all its sources. Never raises: illegal values are listed in ``problems``.
 
     Args:
@@ -358,12 +382,12 @@ def load(arguments: Mapping[str, Any] | None = None, start: Path | None = None) 
     except OSError:
         found = None  # the current folder is gone
     if found is not None:
-        origin, section = found[0].name, dict(found[1])
-        base = found[0].parent
+        base, origin = os.path.split(found[0])
+        section = dict(found[1])
         for name in ("home", "catalogue", "publications", "wattmeter"):
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
-                section[name] = str(base / path)  # relative to the file, not to the current folder
+                section[name] = os.path.join(base, path)  # relative to the file, not to the current folder
     known = {setting.name for setting in SETTINGS} | {"mlflow"}
     for name in section:
         if name not in known:

@@ -190,11 +190,11 @@ def test_a_phase_without_energy_is_no_measure(tmp_path: Path) -> None:
 
 def test_a_missing_component_is_said_in_the_report_and_in_the_list(tmp_path: Path) -> None:
     read = record(cpu=kwh(1))
-    unread = dataclasses.replace(read, method={**read.method, "gpu": Method("missing", "no-driver")})
+    unread = read.copy_with(method={**read.method, "gpu": Method("missing", "no-driver")})
     files = exported(tmp_path, unread)
     assert "gpu" in files["vadore-inference.json"]["task"]["taskDescription"]
     assert lacking(files)["measures.powerConsumption"] == ("component-missing", False)
-    absent = dataclasses.replace(read, method={**read.method, "gpu": Method("missing", "no-device")})
+    absent = read.copy_with(method={**read.method, "gpu": Method("missing", "no-device")})
     assert "measures.powerConsumption" not in lacking(exported(tmp_path, absent))
 
 

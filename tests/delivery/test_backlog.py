@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given
@@ -28,7 +27,7 @@ def test_reading_on_as_the_journal_grows_is_reading_it_whole(tmp_path: Path, dat
     corrected = data.draw(st.sets(st.sampled_from(records).map(lambda record: record.record_id), max_size=2))
     records += [training(at=90_000, cpu=5, run_id=None, replaces=record_id) for record_id in sorted(corrected)]
     contents = st.sampled_from(records).flatmap(
-        lambda record: st.builds(replace, st.just(record), spans=st.integers(2, 3), end_utc_ns=st.just(record.end_utc_ns + 1))
+        lambda record: st.builds(record.copy_with, spans=st.integers(2, 3), end_utc_ns=st.just(record.end_utc_ns + 1))
     )
     records += data.draw(st.lists(contents, max_size=2))
     lines = data.draw(st.permutations([*records, *data.draw(st.lists(st.sampled_from(records), max_size=4))]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +157,7 @@ def test_two_hosts_add_up_in_one_run_and_find_it_by_the_group(
     root = client.create_run("0").info.run_id
     other = Journal(tmp_path / "other")
     other_target = register_target(other.home, tracking_uri)
-    write(other, [replace(each, instance="host-2") for each in spans(other_target, rank(1), 3, units_micro=10_000_000)])
+    write(other, [each.copy_with(instance="host-2") for each in spans(other_target, rank(1), 3, units_micro=10_000_000)])
     deliver(other, configured(home=str(other.home), zone="FRA"))  # before the other host has said whose group it is
     assert [watt_hours(own) for own in view_runs(tracking_uri, "vadore")] == [3]
     write(journal, [*spans(target, root, 1, units_micro=2_000_000), link(rank(0), root, target=target)])
@@ -181,7 +180,7 @@ def test_two_hosts_add_up_in_one_run_and_find_it_by_the_group(
     # A host corrects its part downwards.
     (first,) = [each for each in other.scan().records if each.kind == "span"]
     correction = spans(other_target, rank(1), 1, replaces=first.record_id)[0]
-    write(other, [replace(correction, instance="host-2")])
+    write(other, [correction.copy_with(instance="host-2")])
     deliver(other, configured(home=str(other.home)))
     assert watt_hours(client.get_run(root)) == 2
 
@@ -192,8 +191,7 @@ def test_ranks_that_share_a_device_count_it_once(journal: Journal, tracking_uri:
     root = client.create_run("0").info.run_id
     energy: dict[str, int | None] = {"cpu": WH, "gpu": 5 * WH, "ram": 0}
     claims = [
-        replace(
-            training(target=target, run_id=run_id, pid=pid, devices=("GPU-1",), shared_devices=("GPU-1",)),
+        training(target=target, run_id=run_id, pid=pid, devices=("GPU-1",), shared_devices=("GPU-1",)).copy_with(
             energy_microjoules=energy,
             method={"cpu": RAPL, "gpu": NVML, "ram": RAM},
         )

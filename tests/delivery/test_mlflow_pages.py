@@ -89,6 +89,10 @@ def test_the_run_page_shows_its_energy_first_and_says_all_in_a_line(
     picture("run")
     page.goto(f"{uri}/#/experiments/{demo.experiment}/runs/{demo.single}/model-metrics")
     page.get_by_text("12.40").first.wait_for()  # a bar: a dot at a late step has no number
+    page.goto(f"{uri}/#/experiments/{demo.experiment}/runs/{demo.single}/system-metrics")
+    page.get_by_text("ecoia_gpu_power_w").first.wait_for()
+    page.locator("svg.main-svg path.js-line").nth(1).wait_for()  # two lines over time
+    picture("system")
 
 
 def test_the_artifact_page_fits_the_frame_without_origin(

@@ -79,6 +79,9 @@ def test_a_run_that_ended_is_whole_while_its_process_lives_and_one_that_goes_on_
     deliver(journal, configured(), by_hand=False)
     assert client.get_run(open_).data.tags["ecoia.outcome"] == "failed"
     assert "gave no result" in client.get_run(open_).data.tags[NOTE]
+    assert "50 % of it in failed runs" in client.get_experiment("0").tags[NOTE], (
+        "its experiment was looked at once more, at the end"
+    )
 
 
 @pytest.mark.parametrize("by", ["SQLite", "a server"])

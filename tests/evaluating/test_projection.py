@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,7 +102,7 @@ def test_what_was_claimed_twice_is_projected_once() -> None:
     shared: dict[str, Any] = {"cpu": None, "ram": None, "devices": ("GPU-0",), "shared_devices": ("GPU-0",)}
     both = [record(gpu=kwh(energy), pid=pid, units_micro=micro(100), **shared) for pid, energy in ((1, 2), (2, 1.5))]
     assert projected(*both).energy.value == pytest.approx(2 * 100_000 / 200)
-    assert projected(EXPERIMENT, replace(EXPERIMENT, instance="copy")).energy == projected(EXPERIMENT).energy
+    assert projected(EXPERIMENT, EXPERIMENT.copy_with(instance="copy")).energy == projected(EXPERIMENT).energy
 
 
 def test_it_is_json() -> None:

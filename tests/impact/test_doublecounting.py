@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +157,7 @@ def test_a_copied_home_counts_once() -> None:
 
 def test_one_declared_activity_entered_on_two_hosts_comes_out_of_the_ledger_twice_and_counts_once() -> None:
     one = record(TEN, cpu=5, record_id="declared-1")
-    rows = union([fold([one]), fold([one]), fold([replace(one, instance="host-2")])])
+    rows = union([fold([one]), fold([one]), fold([one.copy_with(instance="host-2")])])
     kept, refusals = refuse_doubles(rows)
     assert energy_of(kept) == 5
     assert [(line.instance, line.kept_instance) for line in refusals] == [("host-2", "host-1")]

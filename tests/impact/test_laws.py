@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -138,7 +137,8 @@ def halves(one: Record, share: float) -> list[Record]:
         (energy - first, {"record_id": f"{one.record_id}-2", "start_utc_ns": cut_ns, "spans": 0}),
     ]
     return [
-        replace(one, **fields, energy_microjoules={**one.energy_microjoules, "cpu": microjoules}) for microjoules, fields in parts
+        one.copy_with(**fields, energy_microjoules={**one.energy_microjoules, "cpu": microjoules})
+        for microjoules, fields in parts
     ]
 
 

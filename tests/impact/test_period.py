@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -496,7 +495,7 @@ def test_sci_needs_units_and_the_lifetime_of_what_was_trained(tmp_path: Path) ->
     assert of(report(*records, catalogue=unsaid)).sci.reason == "no-lifetime"
     assert of(report(*records[1:], catalogue=unsaid)).sci.value == pytest.approx((5 * 40 + 46_000) / 200), "never trained here"
     assert of(report(*records[1:], catalogue=unsaid)).sci_training.reason == "no-training"
-    assert of(report(*(replace(one, units_micro=None) for one in records), catalogue=unsaid)).sci.reason == "no-units"
+    assert of(report(*(one.copy_with(units_micro=None) for one in records), catalogue=unsaid)).sci.reason == "no-units"
     assert sci(EstimateOrReason(None, "no-zone"), 5, None, None)[0] == EstimateOrReason(None, "no-zone")
     assert intensity(EstimateOrReason(None, "no-zone"), 0, "no-units") == EstimateOrReason(None, "no-units")
 

@@ -124,7 +124,12 @@ def test_the_examples_of_every_module_run(package: str) -> None:
 import doctest, importlib, pkgutil
 failed = 0
 for module in pkgutil.iter_modules(importlib.import_module({package!r}).__path__, {package!r} + "."):
-    failed += doctest.testmod(importlib.import_module(module.name)).failed
+    try:
+        loaded = importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        assert error.name in ("keras", "pytorch_lightning", "transformers", "xgboost"), error  # tests/hosts runs these
+        continue
+    failed += doctest.testmod(loaded).failed
 raise SystemExit(failed > 0)
 """
     done = run_python(program)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ecoia
-from ecoia.instrument import following
+from ecoia.instrument import following, groups
 from ecoia.instrument.groups import group_problem, linked_ids, outside_run
 from ecoia.instrument.mlflow_run import Run
 from ecoia.instrument.start import StartReadings
@@ -33,7 +33,8 @@ RANK = {"torchrun": "RANK", "torchrun without an id": "RANK", "torch by hand": "
 
 @pytest.fixture(autouse=True)
 def neither_launcher_nor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "mlflow", raising=False)
+    for module in ("mlflow", *groups._STARTERS):  # other tests may have started processes
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(following, "root_runs", {})
     for name in list(os.environ):
         if name.startswith(("SLURM_", "OMPI_", "PMIX_", "MASTER_", "TORCHELASTIC_")) or name in (

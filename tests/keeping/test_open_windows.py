@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
@@ -17,10 +16,11 @@ from ecoia.delivery.abandoned import close_abandoned
 from ecoia.delivery.day_file import union
 from ecoia.errors import JournalError
 from ecoia.keeping import open_windows
+from ecoia.keeping.adoption import adopt, kept_cpu_ns, waiting
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_writer import Writer
-from ecoia.keeping.open_windows import OpenWindow, adopt, kept_cpu_ns, waiting
+from ecoia.keeping.open_windows import OpenWindow
 from ecoia.keeping.packing import pack_closed
 from ecoia.periods import DAY_NS
 from ecoia.records import Record, fold
@@ -240,7 +240,7 @@ def test_without_locks_a_window_waits_until_it_is_silent(tmp_path: Path, monkeyp
 def test_a_damaged_record_is_left_out_and_the_others_are_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
     monkeypatch.setattr(open_windows, "encode_line", lambda text: encode_line(text).replace(b'"r-1"', b'"r-9"'))
-    keep(journal, [replace(each, service="a") for each in some(3)])
+    keep(journal, [each.copy_with(service="a") for each in some(3)])
     assert adopt(journal) == 2
 
 

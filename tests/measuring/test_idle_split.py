@@ -50,7 +50,8 @@ def test_only_a_whole_host_leaves_a_rest_without_a_service(microjoules: int, res
 def test_waiting_is_separated_without_changing_the_sum(
     active: dict[str, int | None], idle: dict[str, int | None], coverage: float
 ) -> None:
-    allocation = Allocation(active=active, idle=idle)
+    allocation = Allocation()
+    allocation.active, allocation.idle = active, idle
     before = deepcopy(allocation)
     separate_waiting(allocation, coverage)
     for component in COMPONENTS:
@@ -63,7 +64,9 @@ def test_waiting_is_separated_without_changing_the_sum(
 
 
 def test_energy_used_without_a_span_in_flight_is_idle() -> None:
-    allocation = Allocation(active={"cpu": 100, "gpu": 100, "ram": None}, idle={"cpu": None, "gpu": 7, "ram": None})
+    allocation = Allocation()
+    allocation.active = {"cpu": 100, "gpu": 100, "ram": None}
+    allocation.idle = {"cpu": None, "gpu": 7, "ram": None}
     separate_waiting(allocation, 0.25)
     assert allocation.active == {"cpu": 25, "gpu": 100, "ram": None}
     assert allocation.idle == {"cpu": 75, "gpu": 7, "ram": None}

@@ -19,8 +19,8 @@ from ecoia import settings
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.keeping.adoption import adopt, waiting
 from ecoia.keeping.journal import Journal
-from ecoia.keeping.open_windows import adopt, waiting
 from ecoia.records import Record, fold
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
 from support.namespaces import in_namespaces, needs_namespaces

@@ -134,7 +134,7 @@ def test_memory_shown_by_both_interfaces_is_counted_once(tree: PowercapTree) -> 
     _, dram = socket_with(tree, 0, 1_000, "dram")
     mmio = tree.add("package-0", control_type="intel-rapl-mmio")
     mmio.add("dram")
-    assert select_zones(tree.root)[1] == [dram.energy_file.resolve()]
+    assert select_zones(tree.root)[1] == [str(dram.energy_file.resolve())]
 
 
 def test_memory_with_an_unreadable_socket_is_modelled(tree: PowercapTree) -> None:
@@ -210,7 +210,7 @@ def test_the_fake_tree_is_laid_out_as_the_kernels(tree: PowercapTree) -> None:
     assert (listed / "intel-rapl/subsystem").resolve() == listed.resolve()
     # Many paths lead to each zone (its parent, subsystem), but it is one zone.
     assert hardware.energy_counter_files(tree.root) == sorted(
-        path.resolve() for path in (tree.devices_folder / "intel-rapl").rglob("energy_uj")
+        str(path.resolve()) for path in (tree.devices_folder / "intel-rapl").rglob("energy_uj")
     )
 
 
@@ -742,4 +742,4 @@ def test_codecarbon_does_not_see_nested_memory(tree: PowercapTree) -> None:
     listed = IntelRAPL(rapl_dir=str(tree.class_folder / "intel-rapl/subsystem"), rapl_include_dram=True)._rapl_files
     counted = {Path(file.path).resolve() for file in listed}
     assert counted == {zone[0].energy_file.resolve() for zone in (first, second)}
-    assert select_zones(tree.root)[1] == [zone[1].energy_file.resolve() for zone in (first, second)]
+    assert select_zones(tree.root)[1] == [str(zone[1].energy_file.resolve()) for zone in (first, second)]

@@ -187,7 +187,7 @@ def test_more_load_is_more_power() -> None:
 
 
 def test_the_table_has_the_rows_of_the_methods_and_names_its_source() -> None:
-    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    lines = Path(TABLE).read_text(encoding="utf-8").splitlines()
     notice = " ".join(line for line in lines if line.startswith("#"))
     rows = [line.partition(",")[0] for line in lines if not line.startswith("#")][1:]
     assert sorted(rows) == sorted(methods.SERVER_SHARE) == sorted(methods.SERVER_SHARE_RAM)

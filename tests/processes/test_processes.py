@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecoia.keeping.adoption import adopt, kept_cpu_ns
 from ecoia.keeping.journal import Journal
-from ecoia.keeping.open_windows import adopt, kept_cpu_ns
 from ecoia.processes import families, notices, proc
 from ecoia.processes.families import Descendants, Family
 from ecoia.processes.notices import OwnNotice, notice_of, own_folder, sweep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from ecoia.keeping.journal import Journal
 from ecoia.settings import SETTINGS
-from support.documents import blocks, commands
+from support.documents import code_blocks, commands
 from support.warm_commands import warm_folder
 
 
@@ -21,19 +22,26 @@ def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkey
     work = Path.cwd()
     monkeypatch.setenv("PATH", os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
-    (work / "ecoia.toml").write_text('zone = "FRA"\n', encoding="utf-8")
-    for number, block in enumerate(blocks(readme, "python")):
-        script = work / f"block{number}.py"
-        script.write_text(block, encoding="utf-8")
-        subprocess.run([sys.executable, script], check=True, timeout=600)
-    for words in commands(readme):
-        if words[0] == "ecoia":
-            done = subprocess.run(words, capture_output=True, text=True, timeout=600)
-            assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+    monkeypatch.setenv("ECOIA_DELIVERY", "manual")
+    for block in code_blocks(readme):
+        if block.language == "python":
+            named = re.match(r"# (\w+\.py)\n", block.text)
+            script = work / (named[1] if named else "ten_lines.py")
+            script.write_text(block.text, encoding="utf-8")
+            if not named:
+                subprocess.run([sys.executable, script], check=True, timeout=600)
+        else:
+            typed = re.sub(r"^(make|pip) .*$", "", block.shell, flags=re.MULTILINE)
+            done = subprocess.run(["bash", "-euc", typed], capture_output=True, text=True, timeout=600)
+            assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
 
     spans = [record for record in Journal(home).scan().records if record.kind == "span"]
     measured = {(record.service, record.phase) for record in spans}
     assert measured == {("vadore", "training"), ("vadore", "inference"), ("smart-emploi", "training")}
+    shown = subprocess.run(["ecoia", "runs", "--json"], capture_output=True, text=True, check=True, timeout=600).stdout
+    runs = {run["name"]: run for run in map(json.loads, shown.splitlines())}
+    assert {"baseline", "iris"} <= runs.keys(), "the run of the ten lines, and that of a script that nobody changed"
+    assert all(runs[name]["energy_wh"] > 0 and runs[name]["service"] == "vadore" for name in ("baseline", "iris"))
     assert sum(record.units_micro or 0 for record in spans) == 199_999 * 1_000_000
     assert len(list(work.glob("rapport-*.html"))) == len(list(work.glob("rapport-*.json"))) == 1
 
@@ -41,7 +49,7 @@ def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkey
 def test_the_readme_shows_how_to_start_and_to_test(repository: Path) -> None:
     found = commands(repository / "README.md")
     assert ["make", "demo"] in found
-    assert {words[0] for words in found} <= {"make", "pip", "ecoia"}
+    assert {words[0] for words in found} <= {"make", "pip", "export", "python", "ecoia"}
     assert "`make test`" in (repository / "README.md").read_text(encoding="utf-8")
 
 

@@ -128,7 +128,7 @@ def test_what_is_no_such_server_is_left_out(tool: ModuleType, data: Path, left_o
 
 
 def test_the_shipped_table_was_made_by_it(tool: ModuleType, data: Path, repository: Path) -> None:
-    shipped = TABLE.read_text(encoding="utf-8")
+    shipped = Path(TABLE).read_text(encoding="utf-8")
     assert shipped.startswith(tool.HEADER)
     assert list(rows(shipped)) == [*tool.LISTS, *tool.GROUPS]
     command = [sys.executable, str(repository / "tools/server_share_table.py"), str(data), "results.csv"]

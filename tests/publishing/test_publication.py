@@ -119,7 +119,7 @@ def test_what_else_lies_in_the_catalogues_folder_is_not_published(tmp_path: Path
 
 
 def test_a_quarter_without_any_zone_comes_out_the_same_when_nothing_changed(tmp_path: Path) -> None:
-    records = [replace(each, zone=None) for each in RECORDS]
+    records = [each.copy_with(zone=None) for each in RECORDS]
     inputs = Inputs.of(fold(records), catalogue.Catalogue(), default_factors(), make_settings(zone=None))
     found = publish(tmp_path, inputs, report_of(inputs), one_document, on=date(2027, 1, 15), catalogue_folder=None)
     assert recompute(found)
@@ -136,7 +136,7 @@ def test_when_nothing_changed_the_bytes_are_the_same_and_the_bridge_is_empty(tmp
 
 
 def test_a_site_that_turns_out_to_be_in_a_zone_that_was_not_frozen_is_told(tmp_path: Path) -> None:
-    records = [replace(each, zone=None) for each in RECORDS]
+    records = [each.copy_with(zone=None) for each in RECORDS]
     inputs = inputs_of(records, tmp_path / "cat", sites=SITES)
     found = published(tmp_path / "pub", inputs, tmp_path / "cat")
     moved = replace(

@@ -7,7 +7,6 @@ import math
 import random
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -535,9 +534,9 @@ CAP = 'id: t, indicator: energy, op: "<=", value: 100, deadline: 2026Q4'
 
 def test_under_a_cap_counts_only_when_everything_was_measured(tmp_path: Path) -> None:
     no_gpu = {"gpu": Method("missing", "no-device")}
-    whole = replace(record(cpu=kwh(1), ram=kwh(1)), method={**record(cpu=1).method, **no_gpu})
+    whole = record(cpu=kwh(1), ram=kwh(1)).copy_with(method={**record(cpu=1).method, **no_gpu})
     catalogue = with_targets(tmp_path / "a", CAP, services=ONE_SERVICE)
-    after = replace(LATER, method=whole.method)
+    after = LATER.copy_with(method=whole.method)
     assert verdict(report(whole, after, catalogue=catalogue)) == ("tenu", None)
     assert verdict(report(whole, catalogue=catalogue)) == ("non-concluant", "partial-quarter")
     lacking = record(cpu=kwh(1), ram=None)
@@ -1027,7 +1026,7 @@ def test_a_change_that_cannot_be_computed_says_why() -> None:
     found = changed(now, before, zone=None)["previous-quarter"]
     assert (found.total, found.reason) == (None, "no-zone")
     assert changed(before)["previous-quarter"].reason == "no-data"
-    assert changed(now, replace(before, simulated=True))["previous-quarter"].simulated
+    assert changed(now, before.copy_with(simulated=True))["previous-quarter"].simulated
 
 
 @pytest.mark.parametrize(("indicator", "observed"), [("energy_by_method", 4 / 5), ("precision", 0.0)])

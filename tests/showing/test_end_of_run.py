@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 
 import ecoia
 from ecoia.cli import app
-from ecoia.instrument.following import EndedRun
-from ecoia.instrument.mlflow_run import Run
+from ecoia.instrument.mlflow_run import EndedRun, Run
 from ecoia.run_line import RunFigures
 from ecoia.showing import end_of_run, summing_up
 from ecoia.showing.earlier_runs import EarlierRuns
@@ -113,7 +112,8 @@ def test_a_program_on_a_terminal_says_what_its_root_run_used(tracking_uri: str, 
     delivered = runner.invoke(app, ["deliver"])
     assert (delivered.exit_code, delivered.stderr) == (0, "")
     found = runner.invoke(app, ["runs", "--sort", "energy", "--json"])
-    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.exit_code == 0, found.stderr
+    assert found.stderr == ""
     listed = [json.loads(line) for line in found.stdout.splitlines()]
     assert listed[0]["run_id"] == told["first"]
     assert listed[0]["energy_wh"] == pytest.approx(told["energy_wh"]), "the line and the page agree"
@@ -180,7 +180,7 @@ def test_a_test_says_nothing(says: list[str], ended: EndedRun, monkeypatch: pyte
 
 
 def test_a_short_run_says_nothing(says: list[str], ended: EndedRun) -> None:
-    end_of_run.show(ended._replace(end_utc_ns=999_999_999))
+    end_of_run.show(EndedRun(ended.run, None, 0, 999_999_999))
     assert says == []
 
 

@@ -10,6 +10,7 @@ from ecoia.delivery.deliver import deliver
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record
+from ecoia.units import split_integer
 from support.deliveries import api, configured
 from support.records import LOAD, NVML, RAPL, SECOND_NS, outcome, record, write
 
@@ -20,6 +21,9 @@ _TRIALS = (
     (400, 0.9, 77.0, "FAILED"),
 )
 """Of each trial: trees, accuracy, joules of the CPU in thousands, status."""
+
+
+_WINDOW_SECONDS = 10
 
 
 class Demo(NamedTuple):
@@ -116,20 +120,26 @@ def _trained(
     units: int | None = None,
     status: str = "FINISHED",
 ) -> Iterator[Record]:
-    """Give the records of training: joules of CPU and GPU, measured."""
-    yield record(
-        start_ns,
-        cpu=cpu * 1_000_000,
-        gpu=None if gpu is None else gpu * 1_000_000,
-        ram=round(cpu * 0.37) * 1_000_000,
-        methods={"cpu": RAPL if gpu else LOAD, "gpu": NVML},
-        end_utc_ns=start_ns + seconds * SECOND_NS,
-        phase="training",
-        run_id=run_id,
-        target=target,
-        instance="gpu-1",
-        units_micro=None if units is None else units * 1_000_000,
-    )
+    """Give the records of training, window by window: joules of CPU and GPU, measured. It warms up, and pauses to validate."""
+    windows = max(seconds // _WINDOW_SECONDS, 1)
+    effort = [200 if window < 2 or window % 20 == 19 else 1000 + window * 7 % 5 * 12 for window in range(windows)]
+    energy = {
+        name: split_integer(joules * 1_000_000, effort)
+        for name, joules in (("gpu", gpu), ("cpu", cpu), ("ram", round(cpu * 0.37)))
+        if joules is not None
+    }
+    for window in range(windows):
+        yield record(
+            start_ns + window * _WINDOW_SECONDS * SECOND_NS,
+            **{name: parts[window] for name, parts in energy.items()},
+            methods={"cpu": RAPL if gpu else LOAD, "gpu": NVML},
+            end_utc_ns=start_ns + (seconds if window == windows - 1 else (window + 1) * _WINDOW_SECONDS) * SECOND_NS,
+            phase="training",
+            run_id=run_id,
+            target=target,
+            instance="gpu-1",
+            units_micro=units * 1_000_000 if units and not window else None,
+        )
     ended = "failed" if status == "FAILED" else "ok"
     yield outcome(start_ns + seconds * SECOND_NS, run_id, ended, target=target, instance="gpu-1")
 

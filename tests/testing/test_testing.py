@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def test_a_record_that_was_corrected_is_not_replayed() -> None:
     meter = ReplayMeter(
         [
             wrong,
-            replace(wrong, record_id="right", replaces=wrong.record_id, energy_microjoules={"cpu": 3, "gpu": None, "ram": 7}),
+            wrong.copy_with(record_id="right", replaces=wrong.record_id, energy_microjoules={"cpu": 3, "gpu": None, "ram": 7}),
         ],
         "cpu",
     )

@@ -11,7 +11,7 @@ from ecoia.catalogue.problems import Problem
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines
 from ecoia.periods import Quarter
-from ecoia.settings import is_slug
+from ecoia.semconv import is_slug
 
 Line = TypeVar("Line")
 

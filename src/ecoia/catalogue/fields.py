@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
-from ecoia.settings import is_slug, is_zone
+from ecoia.semconv import is_slug
+from ecoia.settings import is_zone
 
 
 def _slug(value: str) -> str:

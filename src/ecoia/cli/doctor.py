@@ -28,8 +28,9 @@ from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal, Scan
-from ecoia.keeping.journal_files import PACKED
+from ecoia.keeping.journal import Journal, Scan
+from ecoia.keeping.journal_size import PACKED
+from ecoia.keeping.journal_writer import ANNOUNCE_SHARE
 from ecoia.keeping.room import ANNOUNCE_DAYS, room
 from ecoia.semconv import KIND_SPAN, MISSING, SERVICE_UNASSIGNED, UNASSIGNED_REMEDY
 from ecoia.settings import Settings
@@ -194,9 +195,9 @@ def _check_room(folder: Path) -> None:
 def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.cursors import is_delivered, read_cursors
     from ecoia.delivery.refused_days import RefusedDays
+    from ecoia.keeping.adoption import waiting
     from ecoia.keeping.file_system import examine
     from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
-    from ecoia.keeping.open_windows import waiting
 
     home = Path(settings.home)
     if not (home / "home.json").exists():

@@ -14,7 +14,8 @@ import typer
 from ecoia.cli.common import Commands, load_settings, number, print_table, replace_file, say
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
-from ecoia.settings import Settings, is_slug, slug
+from ecoia.semconv import is_slug
+from ecoia.settings import Settings, slug
 
 if TYPE_CHECKING:
     from ecoia.factors import FactorSet

@@ -12,8 +12,8 @@ import typer
 from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
 from ecoia.cli.refused_lines import refusals_as_json, refusals_as_text
 from ecoia.errors import JournalError
+from ecoia.keeping.adoption import adopt
 from ecoia.keeping.journal import Entry, Journal, Scan
-from ecoia.keeping.open_windows import adopt
 from ecoia.periods import utc_datetime
 from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, SERVICE_UNASSIGNED, UNASSIGNED_REMEDY
 from ecoia.units import kwh

@@ -157,8 +157,8 @@ def chain_of(settings: Settings) -> list[Published]:
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
+    from ecoia.keeping.adoption import adopt
     from ecoia.keeping.journal import journal_sizes
-    from ecoia.keeping.open_windows import adopt
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
 
@@ -248,7 +248,7 @@ def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
     if len(known) > 1:
         raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
     if known:
-        return known[0], "where this machine's records go; MLFLOW_TRACKING_URI says another"
+        return known[0], "where this machine's records go; set MLFLOW_TRACKING_URI to read another"
     return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
 
 

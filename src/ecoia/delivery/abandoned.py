@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.errors import JournalError
+from ecoia.keeping.adoption import adopt
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.keeping.open_windows import adopt
 from ecoia.methods import NOT_MEASURED
 from ecoia.records import Record
 

@@ -18,8 +18,8 @@ from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.errors import JournalError
+from ecoia.keeping.adoption import adopt, waiting
 from ecoia.keeping.journal import Journal
-from ecoia.keeping.open_windows import adopt, waiting
 from ecoia.keeping.packing import pack_closed
 from ecoia.settings import Settings
 

@@ -1,4 +1,4 @@
-"""The description of an experiment with measured runs: its energy, CO2e and waste in one line, looked at once a day."""
+"""The description of an experiment with measured runs: its energy, CO2e and waste in one line, once a day and at the end."""
 
 from __future__ import annotations
 

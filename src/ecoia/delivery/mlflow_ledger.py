@@ -33,7 +33,7 @@ from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.keeping.destinations import public_text, public_uri
 from ecoia.periods import DAY_NS, utc_day, utc_ns
 from ecoia.records import Record, Row
-from ecoia.settings import is_slug
+from ecoia.semconv import is_slug
 from ecoia.units import kwh
 
 

@@ -144,7 +144,7 @@ def _chart(components: Sequence[Line]) -> str:
     return (
         f"<h2>Par composant {_en('By component')}</h2>"
         f'<svg viewBox="0 0 480 {len(components) * 46}" role="img" aria-label="{html.escape(said)}" '
-        f'style="max-width:48rem" font-family="system-ui,sans-serif">{"".join(rows)}</svg>'
+        f'style="max-width:30rem" font-family="system-ui,sans-serif">{"".join(rows)}</svg>'
     )
 
 

@@ -138,7 +138,7 @@ class ViewUpdates:
             linked: Which run shows the rows of groups and sessions.
             final: No measured process lives, so every view is completed.
             begin_until: Time of the monotonic clock in seconds, after which no view is begun.
-            by_hand: Describe experiments also where they were looked at today.
+            by_hand: Describe experiments also where they were looked at today, as the last delivery does.
 
         Raises:
             DeliveryError: the store cannot be reached.
@@ -197,7 +197,7 @@ class ViewUpdates:
         self._left.save()
         for experiment in sorted(experiments):
             if time.monotonic() <= begin_until:
-                note_experiment(store, experiment, today, again=by_hand)
+                note_experiment(store, experiment, today, again=by_hand or final)
         problems += self._catalogue_problems
         self._catalogue_problems = []
         return Written(problems, failed, left)

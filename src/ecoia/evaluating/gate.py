@@ -35,8 +35,7 @@ from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.methods import error_class
 from ecoia.periods import utc_datetime
 from ecoia.records import Record, Row, fold, in_force
-from ecoia.semconv import COMPONENTS, KIND_SPAN, NOT_LACKING, PHASES
-from ecoia.settings import is_slug
+from ecoia.semconv import COMPONENTS, KIND_SPAN, NOT_LACKING, PHASES, is_slug
 from ecoia.units import kwh
 
 BUDGET, BASELINE = "budget", "baseline"

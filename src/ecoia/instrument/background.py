@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from threading import Event, Lock, RLock, Thread
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.instrument.start import StartReadings
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Protocol
 else:
     Protocol = object  # making a ``typing.Protocol`` costs a measured program too much
@@ -62,7 +61,7 @@ class Sampling(Protocol):
         """Close files that belong to the parent process; called in a forked child."""
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """The journal's folder and the name of the file being written; None before the first window."""
 
     @property

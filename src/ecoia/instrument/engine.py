@@ -12,17 +12,16 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock, get_native_id, local
 from time import thread_time_ns
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from ecoia import losses
 from ecoia.instrument.spans import Counters, ThreadState
+from ecoia.typing_light import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ecoia.instrument.background import Background, Sampling
-    from ecoia.instrument.following import EndedRun
-    from ecoia.instrument.mlflow_run import Run
+    from ecoia.instrument.mlflow_run import EndedRun, Run
 
 _MAX_COMPLAINTS = 10
 
@@ -311,4 +310,9 @@ def own_journal_file() -> tuple[Path, str] | None:
     """
     background = engine.background
     sampling = None if background is None else background.sampling
-    return None if sampling is None else sampling.journal_file
+    file = None if sampling is None else sampling.journal_file
+    if file is None:
+        return None
+    from pathlib import Path  # loaded by whoever uses it
+
+    return Path(file[0]), file[1]

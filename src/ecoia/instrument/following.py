@@ -19,14 +19,13 @@ from _thread import get_native_id
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
 
 from ecoia import losses
 from ecoia.instrument import mlflow_run, switching
 from ecoia.instrument.engine import Engine, engine, lose, note_run_end
 from ecoia.instrument.groups import outside_run
 from ecoia.instrument.labels import checked_label
-from ecoia.instrument.mlflow_run import PARENT_TAG, ClientRun, Run, active_run, client_runs
+from ecoia.instrument.mlflow_run import PARENT_TAG, ClientRun, EndedRun, Run, active_run, client_runs
 from ecoia.instrument.run_services import service_of_run, settings_of_runs
 from ecoia.instrument.spans import Counters, Label, Piece, RunSpan, Span, ThreadState
 from ecoia.instrument.switching import charge_from_elsewhere, counters_of, in_context, recount, start_call
@@ -42,23 +41,6 @@ root_runs: dict[str, Run] = {}
 
 run_above: dict[str, str] = {}
 """By id of a run that this process began, the id of the run above it."""
-
-
-class EndedRun(NamedTuple):
-    """A root run that this process began and that has ended.
-
-    Attributes:
-        run: The run.
-        experiment_id: MLflow's id of its experiment; None where it is not known.
-        start_utc_ns: When it began.
-        end_utc_ns: When it ended.
-    """
-
-    run: Run
-    experiment_id: str | None
-    start_utc_ns: int
-    end_utc_ns: int
-
 
 ended_roots: deque[EndedRun] = deque(maxlen=1)
 """The root run that ended last in this process."""

@@ -112,7 +112,7 @@ def _torch_job(variables: os._Environ[str]) -> tuple[str, ...]:
 def _process(pid: int | None) -> tuple[str, ...]:
     """Return what tells a process from a later one that gets its number."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read itself
+        with open(f"/proc/{pid}/stat", "rb") as file:
             began = file.read().rpartition(b")")[2].split()[19].decode()
         return _boot(), str(pid), began
     except (OSError, IndexError, ValueError):
@@ -120,7 +120,7 @@ def _process(pid: int | None) -> tuple[str, ...]:
 
 
 def _boot() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - idem
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import lose
 from ecoia.instrument.spans import Label, checked_count
-from ecoia.semconv import ENDPOINT_OTHERS, PHASES, RUN_PHASES
+from ecoia.semconv import ENDPOINT_OTHERS, PHASES, RUN_PHASES, is_slug
+from ecoia.typing_light import Any
 
 MOST_LABELS = 1_000
 """Pairs of endpoint and model version that one process keeps apart for each service and phase."""
 
-_MOST_ID_CHARACTERS = 63
 _MOST_NAME_CHARACTERS = 120
-_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
 _Key = tuple[str | None, ...]
 
@@ -144,7 +141,7 @@ def is_name(text: object) -> bool:
 
 def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_version: Any, run_id: Any = None) -> Problem | None:
     """Return the first illegal argument; None where all are legal."""
-    if service is not None and not _is_id(service):
+    if service is not None and not is_slug(service):
         return Problem(
             f"service = {service!r}: use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. 'analyse-cv'",
             service,
@@ -171,10 +168,3 @@ def problem_with(service: Any, phase: Any, units: Any, endpoint: Any, model_vers
             losses.INVALID_RUN_ID,
         )
     return None
-
-
-def _is_id(text: object) -> bool:
-    # settings.is_slug says the same with a regular expression, which costs an import.
-    return (
-        isinstance(text, str) and 0 < len(text) <= _MOST_ID_CHARACTERS and _ID_CHARACTERS.issuperset(text) and text[0].isalnum()
-    )

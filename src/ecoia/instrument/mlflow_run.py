@@ -25,6 +25,25 @@ class Run:
         self.tracking_uri = tracking_uri
 
 
+class EndedRun:
+    """A root run that this process began and that has ended.
+
+    Attributes:
+        run: The run.
+        experiment_id: MLflow's id of its experiment; None where it is not known.
+        start_utc_ns: When it began.
+        end_utc_ns: When it ended.
+    """
+
+    __slots__ = ("end_utc_ns", "experiment_id", "run", "start_utc_ns")
+
+    def __init__(self, run: Run, experiment_id: str | None, start_utc_ns: int, end_utc_ns: int) -> None:
+        self.run = run
+        self.experiment_id = experiment_id
+        self.start_utc_ns = start_utc_ns
+        self.end_utc_ns = end_utc_ns
+
+
 class ClientRun:
     """A run that ``MlflowClient.create_run`` made and that has not ended: MLflow does not call it active on any thread."""
 

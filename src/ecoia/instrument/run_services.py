@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia import losses
 from ecoia.instrument.engine import engine, lose
-from ecoia.semconv import SERVICE_UNASSIGNED, TAG_SERVICE, VIEW_EXPERIMENT_PREFIX
+from ecoia.semconv import SERVICE_UNASSIGNED, TAG_SERVICE, VIEW_EXPERIMENT_PREFIX, is_slug
 
 if TYPE_CHECKING:
     from ecoia.settings import Settings
@@ -81,7 +81,7 @@ def _experiment(tracking_uri: str | None, experiment_id: str) -> tuple[str, str 
 
 
 def _legal(service: str, where: str) -> str:
-    from ecoia.settings import is_slug, slug
+    from ecoia.settings import slug
 
     if is_slug(service):
         return service

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections import deque
 from threading import get_native_id
 from time import thread_time_ns
-from typing import TYPE_CHECKING, Any
 
 from ecoia import losses
 from ecoia.semconv import PHASE_UNSPECIFIED
+from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable

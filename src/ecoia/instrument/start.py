@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from time import perf_counter_ns, process_time_ns, time_ns
-from typing import Any
+
+from ecoia.typing_light import Any
 
 
 class StartReadings:
@@ -32,19 +33,19 @@ class StartReadings:
         self.counters: dict[str, int] = {}
         self._nvml: Any = None
         try:
-            with open("/proc/stat", "rb") as file:  # noqa: PTH123 - pathlib costs more than the read itself
+            with open("/proc/stat", "rb") as file:
                 self.stat_line = file.readline()
         except OSError:
             return
         folder = "/sys/class/powercap"
         try:
-            zones = os.listdir(folder)  # noqa: PTH208 - idem
+            zones = os.listdir(folder)
         except OSError:
             return  # no counters on this machine
         for zone in zones:
             path = os.path.realpath(f"{folder}/{zone}/energy_uj")
             try:
-                with open(path, "rb") as file:  # noqa: PTH123 - idem
+                with open(path, "rb") as file:
                     self.counters[path] = int(file.read())
             except (OSError, ValueError):
                 continue

@@ -11,7 +11,6 @@ from functools import partial, update_wrapper
 from sys import _getframe
 from time import perf_counter_ns, thread_time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
-from typing import Any, TypeVar, overload
 
 from ecoia import losses
 from ecoia.errors import UsageError
@@ -39,6 +38,7 @@ from ecoia.instrument.switching import (
 )
 from ecoia.instrument.wrapping import Units, wrap
 from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, RUN_PHASES, SERVICE_UNSPECIFIED
+from ecoia.typing_light import Any, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Generator
 from functools import partial
 from time import perf_counter_ns, thread_time_ns
 from types import CodeType, FunctionType, coroutine
-from typing import Any
 
 from ecoia import losses
 from ecoia.instrument.engine import engine, lose
@@ -43,6 +42,7 @@ from ecoia.instrument.switching import (
     start_call,
     wake_sampler,
 )
+from ecoia.typing_light import Any
 
 Units = float | int | Callable[[Any], float | int] | None
 """Functional units of a decorated call: a number, or a callable on its result."""

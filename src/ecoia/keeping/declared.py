@@ -24,7 +24,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -37,8 +37,8 @@ from ecoia.keeping.home_identity import instance_of
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
-from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES
-from ecoia.settings import Settings, is_slug
+from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES, is_slug
+from ecoia.settings import Settings
 from ecoia.units import MICROJOULES_PER_KWH
 
 _NAMESPACE = uuid.UUID("0b1f4a0e-8a55-5e0f-8f43-3f3a2c1d9e6b")
@@ -121,7 +121,7 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
     if problems:
         raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
     instance = instance_of(settings)  # makes the home, so only now that nothing is refused
-    return [replace(record, instance=instance) for record in records.values()]
+    return [record.copy_with(instance=instance) for record in records.values()]
 
 
 def _read_text(path: str | Path) -> str:

@@ -7,14 +7,15 @@ so every exclusion between processes is a ``LockableFile``, and everything that 
 from __future__ import annotations
 
 import errno
-import itertools
 import os
-import struct
 import time
-from contextlib import suppress
-from pathlib import Path
+from itertools import islice
 
 from ecoia.keeping.held_file import HeldFile
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl
@@ -49,7 +50,7 @@ class LockableFile(HeldFile):
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> path = Path(mkdtemp()) / "lock"
+        >>> path = f"{mkdtemp()}/lock"
         >>> first, second = (LockableFile(path, os.O_WRONLY | os.O_CREAT) for _ in range(2))
         >>> first.lock(), second.lock()
         (True, False)
@@ -139,7 +140,7 @@ def examine(folder: str | Path) -> tuple[str | None, OSError | None]:
         >>> examine(tempfile.gettempdir())
         ('flock', None)
     """
-    path = Path(folder, f".try-{os.urandom(8).hex()}")
+    path = f"{folder}/.try-{os.urandom(8).hex()}"
     file = LockableFile(path, os.O_WRONLY | os.O_CREAT)
     try:
         os.write(file.number, b"\n")
@@ -147,7 +148,7 @@ def examine(folder: str | Path) -> tuple[str | None, OSError | None]:
         return file.locked_by, sync(file.number)
     finally:
         file.close()
-        path.unlink(missing_ok=True)
+        os.unlink(path)
 
 
 def sync(number: int) -> OSError | None:
@@ -195,6 +196,8 @@ def _lock_record(number: int, shared: bool, wait: bool) -> None:
     command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
     if command is None:
         raise OSError(errno.ENOSYS, "no record locks of open files")
+    import struct  # where a file system refuses flock
+
     kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
     fcntl.fcntl(number, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
 
@@ -204,15 +207,18 @@ def _open_stand_in(path: str | Path) -> HeldFile | None:
     import hashlib
     import tempfile
 
-    folder = Path(tempfile.gettempdir()) / f"ecoia-locks-{os.getuid()}"
+    folder = os.path.join(tempfile.gettempdir(), f"ecoia-locks-{os.getuid()}")
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        facts = folder.lstat()
-        if facts.st_uid != os.getuid() or facts.st_mode & 0o77 or folder.is_symlink():
+        try:  # noqa: SIM105 - contextlib is not loaded for this
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        facts = os.lstat(folder)
+        if facts.st_uid != os.getuid() or facts.st_mode & 0o77 or os.path.islink(folder):
             return None  # another user's
-        file = HeldFile(folder / name, os.O_RDWR | os.O_CREAT)
-        os.utime(folder / name)
+        file = HeldFile(f"{folder}/{name}", os.O_RDWR | os.O_CREAT)
+        os.utime(f"{folder}/{name}")
         _sweep_stand_ins(folder)
     except OSError:
         return None
@@ -225,23 +231,25 @@ _STAND_IN_SECONDS = 86_400.0
 _MOST_SWEPT = 500
 """Files that one process looks at, so that a full folder does not hold it up."""
 
-_swept: set[Path] = set()
+_swept: set[str] = set()
 
 
-def _sweep_stand_ins(folder: Path) -> None:
+def _sweep_stand_ins(folder: str) -> None:
     """Remove, once in each process, the stand-ins of files that nobody uses any more."""
     if folder in _swept:
         return
     _swept.add(folder)
     before = time.time() - _STAND_IN_SECONDS
     with os.scandir(folder) as entries:
-        some = itertools.islice(entries, _MOST_SWEPT)
+        some = islice(entries, _MOST_SWEPT)
         old = [entry.path for entry in some if entry.stat(follow_symlinks=False).st_mtime < before]
     for path in old:
-        with suppress(OSError):
+        try:
             file = HeldFile(path, os.O_RDWR)
             try:
                 if _lock(file.number, shared=False, wait=False) in (FLOCK, RECORD_LOCK) and file.in_place():
-                    Path(path).unlink()  # whoever opened it meanwhile sees that it has no name, and opens it again
+                    os.unlink(path)  # whoever opened it meanwhile sees that it has no name, and opens it again
             finally:
                 file.close()
+        except OSError:
+            continue

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
-from pathlib import Path
+
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl
@@ -149,15 +152,17 @@ def _open(path: str | Path, flags: int, mode: int) -> tuple[int, _Identity]:
 
 def _stands_for(found: _Identity, path: str | Path) -> bool:
     try:
-        return found == _identity(os.stat(path))  # noqa: PTH116 - pathlib costs the host
+        return found == _identity(os.stat(path))
     except FileNotFoundError:  # removed meanwhile
         return False
 
 
 def _close_if(number: int, identity: _Identity) -> None:
-    with suppress(OSError):
+    try:
         if _identity(os.fstat(number)) == identity:
             os.close(number)
+    except OSError:
+        pass  # closed meanwhile
 
 
 def _out_of_reach(number: int) -> int:

@@ -8,7 +8,6 @@ Nothing in it waits, except ``await_delivery``.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 
 from ecoia.errors import JournalError
+from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import LockableFile
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
@@ -72,18 +72,18 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
         file.close()
 
 
-def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
+def read_cursors_of(home: str | Path) -> dict[str, dict[str, int]]:
     """Return how far each journal file was delivered: file -> target's id -> offset in bytes.
 
     The key ``ALL_TARGETS`` gives the offset up to which a file was delivered to every target of its records. Cursors that
     cannot be read, or that another version wrote, count as empty: every record is then looked at again, which changes no total.
 
     Example:
-        >>> read_cursors_of(Path("no-such-home"))
+        >>> read_cursors_of("no-such-home")
         {}
     """
     try:
-        data = json.loads((home / "delivery" / CURSORS).read_text(encoding="utf-8"))
+        data = read_json_file(f"{home}/delivery/{CURSORS}")
         if data["schema"] == SCHEMA_VERSION:  # another version reads lines that this one leaves out, or the reverse
             return {str(name): {str(k): int(v) for k, v in cursor.items()} for name, cursor in data["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -91,7 +91,7 @@ def read_cursors_of(home: Path) -> dict[str, dict[str, int]]:
     return {}
 
 
-def await_delivery(home: Path, file: str, size_bytes: int, seconds: float) -> bool:
+def await_delivery(home: str | Path, file: str, size_bytes: int, seconds: float) -> bool:
     """Wait until the helper has delivered a journal file up to a size. For a pod, whose disk is lost with it.
 
     Args:
@@ -104,7 +104,7 @@ def await_delivery(home: Path, file: str, size_bytes: int, seconds: float) -> bo
         Whether the records were delivered in time.
 
     Example:
-        >>> await_delivery(Path("no-such-home"), "2026-11-23/1-abcdef.jsonl", size_bytes=1, seconds=0)
+        >>> await_delivery("no-such-home", "2026-11-23/1-abcdef.jsonl", size_bytes=1, seconds=0)
         False
     """
     until = time.monotonic() + seconds

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
 from ecoia.instances import HOME_FILE, home_mark, instance_name
+from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import sync
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.settings import Settings
 
 
-def home_id(home: Path) -> str:
+def home_id(home: str | Path) -> str:
     """Return the id of a home that exists as a folder, and give it one where it has none.
 
     Raises:
@@ -25,19 +25,21 @@ def home_id(home: Path) -> str:
 
     Example:
         >>> import tempfile
-        >>> home = Path(tempfile.mkdtemp())
+        >>> home = tempfile.mkdtemp()
         >>> home_id(home) == home_id(home)
         True
     """
-    path = home / HOME_FILE
+    path = f"{home}/{HOME_FILE}"
     try:
         return _read(path)
     except FileNotFoundError:
         pass
+    import json  # a home is made once
+
     # Several processes may create the home at once: one link succeeds, and all of them read the file that it made.
     fresh = os.urandom(16).hex()
-    draft = home / f".home-{os.urandom(8).hex()}"
-    with draft.open("w", encoding="utf-8") as file:
+    draft = f"{home}/.home-{os.urandom(8).hex()}"
+    with open(draft, "w", encoding="utf-8") as file:
         file.write(json.dumps({"home_id": fresh, "mark": home_mark(fresh)}) + "\n")
         file.flush()
         sync(file.fileno())  # a power cut must not leave an empty home.json
@@ -46,17 +48,41 @@ def home_id(home: Path) -> str:
     except FileExistsError:
         pass
     except OSError:  # no hard links here
-        if not path.exists():
-            draft.replace(path)
-    draft.unlink(missing_ok=True)
+        if not os.path.exists(path):
+            os.replace(draft, path)
+            return _read(path)
+    os.unlink(draft)
     return _read(path)
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["home_id"])
+        return str(read_json_file(path)["home_id"])
     except (ValueError, KeyError, TypeError) as error:
         raise JournalError(f"'{path}' does not give home_id ({error}): restore it, or move this home away") from error
+
+
+def open_home(home: str | Path) -> str:
+    """Make a journal's home usable: its folder ``journal``, and its identity. Return the home's id.
+
+    Raises:
+        JournalError: it cannot be made or written; the message gives the reason and the remedy.
+
+    Example:
+        >>> import tempfile
+        >>> home = tempfile.mkdtemp()
+        >>> open_home(home) == home_id(home)
+        True
+    """
+    try:
+        os.makedirs(f"{home}/journal", exist_ok=True)
+        return home_id(home)
+    except JournalError:
+        raise
+    except OSError as error:
+        raise JournalError(
+            f"journal home '{home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
+        ) from error
 
 
 def instance_of(settings: Settings) -> str:
@@ -69,10 +95,12 @@ def instance_of(settings: Settings) -> str:
     """
     if settings.values["instance"].origin != "default":
         return str(settings.instance)
-    home = Path(settings.home)
-    with contextlib.suppress(OSError, JournalError):
-        home.mkdir(parents=True, exist_ok=True)
+    home = settings.home
+    try:
+        os.makedirs(home, exist_ok=True)
         home_id(home)
+    except (OSError, JournalError):
+        pass
     from ecoia.settings import host_name
 
     return instance_name(host_name(), home)

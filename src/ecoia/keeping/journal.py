@@ -18,21 +18,18 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import is_locked
-from ecoia.keeping.home_identity import home_id
-from ecoia.keeping.journal_files import PACKED, DamagedFileError, Lines, text_sizes, used_bytes
+from ecoia.keeping.home_identity import open_home
+from ecoia.keeping.journal_files import DamagedFileError, Lines, text_sizes
 from ecoia.keeping.journal_lines import read_line
+from ecoia.keeping.journal_size import PACKED, used_bytes
 from ecoia.keeping.journal_writer import Writer
 from ecoia.records import Record
 from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
-
-ANNOUNCE_SHARE = 0.8
-"""Share of the size cap from which a full journal is announced."""
+from ecoia.typing_light import NamedTuple
 
 REFUSALS_PER_REASON = 5
 """Refused lines whose place a scan keeps, for each reason. Further ones are counted only."""
@@ -70,7 +67,6 @@ class Refusal(NamedTuple):
     line: int = 0
 
 
-@dataclass
 class Scan:
     """Result of reading: the records, and the lines that gave none. Nothing is hidden.
 
@@ -87,10 +83,11 @@ class Scan:
         (1, 'not-json')
     """
 
-    entries: list[Entry] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
-    refusals: list[Refusal] = field(default_factory=list)
-    torn: int = 0
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.refused: Counter[str] = Counter()
+        self.refusals: list[Refusal] = []
+        self.torn = 0
 
     @property
     def records(self) -> list[Record]:
@@ -134,15 +131,7 @@ class Journal:
         self.home = Path(home)
         self.folder = self.home / "journal"
         self.max_bytes = max_bytes
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.home_id = home_id(self.home)
-        except JournalError:
-            raise
-        except OSError as error:
-            raise JournalError(
-                f"journal home '{self.home}' cannot be used ({error.strerror}): make it writable or set ECOIA_HOME"
-            ) from error
+        self.home_id = open_home(self.home)
 
     def size_bytes(self) -> int:
         """Return the bytes that the journal's files take on the disk."""
@@ -150,7 +139,7 @@ class Journal:
 
     def writer(self, name: str | None = None) -> Writer:
         """Return a writer with a file of its own, or with the file of this name, of a process that ended."""
-        return Writer(self, name)
+        return Writer(self.home, self.max_bytes, name)
 
     def files(self) -> list[str]:
         """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before."""

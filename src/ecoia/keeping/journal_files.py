@@ -11,20 +11,20 @@ import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 from ecoia.errors import EcoiaError
 from ecoia.keeping.journal_lines import lines_of
+from ecoia.keeping.journal_size import PACKED, PLAIN
+from ecoia.typing_light import TYPE_CHECKING, BinaryIO
 
-PLAIN, PACKED = ".jsonl", ".gz"
-"""What the name of a file ends in; a packed one has the second after the first."""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
 _TRAILER_BYTES = 8  # CRC-32 and size of the text
 
 
-def text_sizes(folder: Path, *, last_days: int | None = None) -> dict[str, int]:
+def text_sizes(folder: str | Path, *, last_days: int | None = None) -> dict[str, int]:
     """Return the bytes of text of each file, by its name below ``journal/``, oldest day first.
 
     Args:
@@ -32,7 +32,7 @@ def text_sizes(folder: Path, *, last_days: int | None = None) -> dict[str, int]:
         last_days: Look only at the folders of the last so many days; ``None``: at all of them.
 
     Example:
-        >>> text_sizes(Path("no-such-folder"))
+        >>> text_sizes("no-such-folder")
         {}
     """
     days: list[str] = []
@@ -40,11 +40,11 @@ def text_sizes(folder: Path, *, last_days: int | None = None) -> dict[str, int]:
         days = sorted(entry.name for entry in entries if entry.is_dir())
     sizes: dict[str, int] = {}
     for day in days if last_days is None else days[-last_days:]:
-        sizes |= {f"{day}/{name}": size for name, size in day_sizes(folder / day).items()}
+        sizes |= {f"{day}/{name}": size for name, size in day_sizes(os.path.join(folder, day)).items()}
     return sizes
 
 
-def day_sizes(folder: Path) -> dict[str, int]:
+def day_sizes(folder: str | Path) -> dict[str, int]:
     """Return the bytes of text of each file of one day, by name, sorted. A day archived meanwhile gives what was there."""
     sizes: dict[str, int] = {}
     packed = []
@@ -57,14 +57,15 @@ def day_sizes(folder: Path) -> dict[str, int]:
                 packed.append(entry.name.removesuffix(PACKED))
     for name in packed:
         with contextlib.suppress(FileNotFoundError):
+            path = os.path.join(folder, name)
             try:
-                sizes[name] = text_size(folder / name)
+                sizes[name] = text_size(path)
             except PermissionError:  # another account's; whoever reads it says so
-                sizes[name] = Path(f"{folder / name}{PACKED}").stat().st_size
+                sizes[name] = os.stat(f"{path}{PACKED}").st_size
     return dict(sorted(sizes.items()))
 
 
-def text_size(path: Path) -> int:
+def text_size(path: str | Path) -> int:
     """Return the bytes of text of a file, by its path without ``.gz``.
 
     Raises:
@@ -73,24 +74,6 @@ def text_size(path: Path) -> int:
     lines = Lines(path)
     lines.close()
     return lines.size
-
-
-def used_bytes(folder: Path) -> int:
-    """Return the bytes that a folder ``journal`` takes on the disk."""
-    return sum(day_bytes(folder).values())
-
-
-def day_bytes(folder: Path) -> dict[str, int]:
-    """Return the bytes that each day of a folder ``journal`` takes on the disk, by day, sorted."""
-    used: dict[str, int] = {}
-    with contextlib.suppress(FileNotFoundError):
-        for day in sorted(folder.iterdir()):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(day) as entries:
-                for entry in entries:
-                    if entry.name.endswith((PLAIN, PLAIN + PACKED)):
-                        with contextlib.suppress(FileNotFoundError):
-                            used[day.name] = used.get(day.name, 0) + entry.stat().st_size
-    return used
 
 
 class DamagedFileError(EcoiaError):
@@ -115,13 +98,14 @@ class Lines:
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> path = Path(mkdtemp()) / "1-abcdef.jsonl"
-        >>> _ = path.write_bytes(b"one\\ntwo\\n")
+        >>> path = f"{mkdtemp()}/1-abcdef.jsonl"
+        >>> with open(path, "wb") as file:
+        ...     _ = file.write(b"one\\ntwo\\n")
         >>> list(Lines(path, 4))
         [b'two\\n']
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    def __init__(self, path: str | Path, offset: int = 0) -> None:
         self._path = path
         self._parts = _open_parts(path)
         self.size = sum(part.size for part in self._parts)
@@ -207,15 +191,15 @@ def _damage() -> Iterator[None]:
         raise DamagedFileError(f"the packed file is damaged from here on ({error})") from error
 
 
-def _open_text(path: Path, *, packed: bool) -> BinaryIO:
+def _open_text(path: str | Path, *, packed: bool) -> BinaryIO:
     if not packed:
-        return path.open("rb")
+        return open(path, "rb")
     import gzip  # no measured process needs it
 
     return gzip.open(f"{path}{PACKED}")  # type: ignore[return-value]
 
 
-def _open_parts(path: Path) -> list[_Part]:
+def _open_parts(path: str | Path) -> list[_Part]:
     """Open the files that a text is in.
 
     The plain file is opened first: packing makes the packed one before it removes the plain one, so one of them is found.
@@ -223,11 +207,11 @@ def _open_parts(path: Path) -> list[_Part]:
     parts: list[_Part] = []
     plain: BinaryIO | None = None
     try:
-        plain = path.open("rb")
+        plain = open(path, "rb")  # noqa: SIM115 - its ``_Part`` closes it
         size = os.fstat(plain.fileno()).st_size
     except FileNotFoundError:
         size = 0
-    packed_path = Path(f"{path}{PACKED}")
+    packed_path = f"{path}{PACKED}"
     try:
         crc, packed_size = trailer(packed_path)
     except FileNotFoundError:
@@ -244,13 +228,13 @@ def _open_parts(path: Path) -> list[_Part]:
     return [*parts, _Part(plain, packed_size, size, packed=False)]
 
 
-def trailer(packed: Path) -> tuple[int, int]:
+def trailer(packed: str | Path) -> tuple[int, int]:
     """Return the CRC-32 and the size in bytes of the text of a packed file, as its last bytes state them; zeros if it is cut.
 
     Raises:
         FileNotFoundError: there is no such file.
     """
-    with packed.open("rb") as file:
+    with open(packed, "rb") as file:
         if os.fstat(file.fileno()).st_size < _TRAILER_BYTES:
             return 0, 0
         file.seek(-_TRAILER_BYTES, os.SEEK_END)

@@ -5,16 +5,14 @@ A line is eight hexadecimal digits (CRC-32 of the rest), a space, and the record
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
 
 from ecoia import limits
 from ecoia.records import Record, RecordError
-from ecoia.records.json_lines import JsonError, read_json
 from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
+from ecoia.typing_light import BinaryIO, Protocol
 
 _LINE_START = rb"[0-9a-f]{8} (?=\{)"
 _STARTS_TRIED = 16  # each costs a checksum of the rest of the line
@@ -88,6 +86,8 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
     if len(line) > limits.LINE_BYTES:
         refuse(LINE_TOO_LONG, f"more than {limits.LINE_BYTES:,} bytes")
         return None
+    from ecoia.records.json_lines import JsonError, read_json  # processes that write only do without it
+
     text: str | None
     try:
         text = decode_line(line)
@@ -107,6 +107,8 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
 
 def _record_at_end(line: bytes) -> str | None:
     """Return the whole record at the end of a damaged line: where the newline itself was hit, two lines read as one."""
+    import re  # a damaged line is rare
+
     for start in deque(re.compile(_LINE_START).finditer(line, 1), maxlen=_STARTS_TRIED):
         try:
             return decode_line(line[start.start() :])

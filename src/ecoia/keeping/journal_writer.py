@@ -5,18 +5,22 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ecoia.errors import JournalError
+from ecoia.instants import utc_day
 from ecoia.keeping.file_system import LockableFile, sync
 from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.journal_size import used_bytes
 from ecoia.keeping.place import this_place
-from ecoia.periods import utc_day
 from ecoia.records import Record
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ecoia.keeping.journal import Journal
+    from pathlib import Path
+
+ANNOUNCE_SHARE = 0.8
+"""Share of the size cap from which a full journal is announced."""
 
 _OPENINGS = 8
 """Times that a file is opened anew because it was removed meanwhile. A file system may count no links at all."""
@@ -31,26 +35,29 @@ class Writer:
     A failed append raises ``JournalError`` and leaves untouched what was written before; the caller counts the loss.
 
     Args:
-        journal: The journal.
+        home: The journal's home, which ``open_home`` made.
+        max_bytes: Size of the journal at which appending refuses.
         name: Name of the file, of a process that ended; None for a new one.
 
     Attributes:
+        home: The journal's home.
+        folder: Its folder ``journal``.
         name: Name of the file, the same on every day.
         position: (Journal file, its size in bytes) after the last append.
         unsynced: Why the file system did not write the last batch to the disk itself; None where it did.
 
     Example:
         >>> import tempfile
-        >>> from ecoia.keeping.journal import Journal
-        >>> journal = Journal(tempfile.mkdtemp())
-        >>> writer = journal.writer()
+        >>> writer = Writer(tempfile.mkdtemp(), max_bytes=1 << 30)
         >>> writer.append([])  # durable when it returns
         >>> writer.close()
     """
 
-    def __init__(self, journal: Journal, name: str | None = None) -> None:
-        self._journal = journal
-        self.name = name or f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(journal.home)}.jsonl"
+    def __init__(self, home: str | Path, max_bytes: int, name: str | None = None) -> None:
+        self.home = os.fspath(home)
+        self.folder = f"{self.home}/journal"
+        self.max_bytes = max_bytes
+        self.name = name or f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(home)}.jsonl"
         self._file: LockableFile | None = None
         self._day = ""
         self._batches = 0
@@ -62,7 +69,7 @@ class Writer:
     @property
     def used_share(self) -> float:
         """The share of ``max_bytes`` in use at the last check."""
-        return self._used_bytes / self._journal.max_bytes
+        return self._used_bytes / self.max_bytes
 
     def append(self, records: Iterable[Record]) -> None:
         """Write a batch durably: one write and one fsync for each UTC day in it.
@@ -81,25 +88,24 @@ class Writer:
             self._write(day, b"".join(lines))
 
     def _write(self, day: str, data: bytes) -> None:
-        journal = self._journal
         try:
-            if self._batches % _BATCHES_PER_SIZE_CHECK == 0 or self._used_bytes + len(data) > journal.max_bytes:
-                self._used_bytes = journal.size_bytes()
+            if self._batches % _BATCHES_PER_SIZE_CHECK == 0 or self._used_bytes + len(data) > self.max_bytes:
+                self._used_bytes = used_bytes(self.folder)
             self._batches += 1
-            full = self._used_bytes + len(data) > journal.max_bytes
+            full = self._used_bytes + len(data) > self.max_bytes
             written = 0 if full else self._append(day, data)
         except OSError as error:
             raise JournalError(
-                f"journal '{journal.home}' cannot be written ({error.strerror}): make it writable, free space, or set ECOIA_HOME"
+                f"journal '{self.home}' cannot be written ({error.strerror}): make it writable, free space, or set ECOIA_HOME"
             ) from error
         if full:
             raise JournalError(
-                f"journal '{journal.home}' is at its cap of {journal.max_bytes} bytes: deliver, archive "
+                f"journal '{self.home}' is at its cap of {self.max_bytes} bytes: deliver, archive "
                 "delivered days of journal/, or raise journal_max_mb"
             )
         if self._torn:
             raise JournalError(
-                f"journal '{journal.home}': the disk took {written} of {len(data)} bytes: free space, or set ECOIA_HOME"
+                f"journal '{self.home}': the disk took {written} of {len(data)} bytes: free space, or set ECOIA_HOME"
             )
 
     def _append(self, day: str, data: bytes) -> int:
@@ -124,11 +130,11 @@ class Writer:
 
     def _open(self, day: str) -> LockableFile:
         self.close()
-        folder = self._journal.folder / day
-        folder.mkdir(parents=True, exist_ok=True)
-        home_id(self._journal.home)  # without it nobody would read the files of a home that was removed
+        folder = f"{self.folder}/{day}"
+        os.makedirs(folder, exist_ok=True)
+        home_id(self.home)  # without it nobody would read the files of a home that was removed
         for _ in range(_OPENINGS):
-            file = LockableFile(folder / self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            file = LockableFile(f"{folder}/{self.name}", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             file.lock(shared=True, wait=True)
             if os.fstat(file.number).st_nlink:
                 break  # else it was packed, and so removed, while we waited for its lock

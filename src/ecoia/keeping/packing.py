@@ -15,7 +15,8 @@ import zlib
 from pathlib import Path
 
 from ecoia.keeping.file_system import NO_LOCK, LockableFile, sync
-from ecoia.keeping.journal_files import PACKED, PLAIN, DamagedFileError, Lines, text_crc, trailer
+from ecoia.keeping.journal_files import DamagedFileError, Lines, text_crc, trailer
+from ecoia.keeping.journal_size import PACKED, PLAIN
 from ecoia.periods import DAY_NS, utc_day
 
 PACK_BYTES = 256 << 20

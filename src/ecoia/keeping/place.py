@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import zlib
-from pathlib import Path
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-def this_place(home: Path) -> str:
+def this_place(home: str | Path) -> str:
     """Return the place of this process, in eight hexadecimal digits.
 
     Made of the start of the machine, the host's name, and the disk and the folder that the home is in. None of it is in an image.
@@ -26,14 +30,15 @@ def this_place(home: Path) -> str:
         OSError: the home is not there.
 
     Example:
-        >>> len(this_place(Path(".")))
+        >>> len(this_place("."))
         8
     """
     try:
-        boot = _BOOT_ID.read_text(encoding="ascii")
+        with open(_BOOT_ID, encoding="utf-8") as file:
+            boot = file.read()
     except (OSError, ValueError):
         boot = ""  # not Linux
-    folder = home.stat()
+    folder = os.stat(home)
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
     return f"{zlib.crc32(repr((boot, name, folder.st_dev, folder.st_ino)).encode()):08x}"
 

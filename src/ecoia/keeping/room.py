@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ecoia.keeping.journal_files import day_bytes
+from ecoia.keeping.journal_size import day_bytes
 from ecoia.periods import DAY_NS, utc_day
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

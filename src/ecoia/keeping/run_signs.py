@@ -6,37 +6,43 @@ the home tell it when figures are wanted soon; the times of their last changes a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from contextlib import suppress
-from pathlib import Path
 
 from ecoia.records import Record
 from ecoia.semconv import GROUP_RUN, KIND_SPAN, OWN_RUN
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OPEN, ENDED = "run-open", "run-ended"
 """Names of the signs: work of a user's run was read just now; a user's run ended, and its records are written."""
 
 
-def give(home: Path, sign: str) -> None:
+def give(home: str | Path, sign: str) -> None:
     """Give a sign. Never raises: without it, figures come later.
 
     Example:
         >>> import tempfile
-        >>> home = Path(tempfile.mkdtemp())
+        >>> home = tempfile.mkdtemp()
         >>> give(home, ENDED)
         >>> seen(home, ENDED) > 0, seen(home, OPEN)
         (True, 0)
     """
-    path = home / "delivery" / sign
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    folder = os.path.join(home, "delivery")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        os.close(os.open(f"{folder}/{sign}", os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
+        os.utime(f"{folder}/{sign}")
+    except OSError:
+        pass
 
 
-def seen(home: Path, sign: str) -> int:
+def seen(home: str | Path, sign: str) -> int:
     """Return when a sign was given last, in nanoseconds by the clock of the file system; 0: never."""
     try:
-        return (home / "delivery" / sign).stat().st_mtime_ns
+        return os.stat(os.path.join(home, "delivery", sign)).st_mtime_ns
     except OSError:
         return 0
 

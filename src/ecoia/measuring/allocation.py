@@ -13,9 +13,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
@@ -24,12 +21,14 @@ from ecoia.measuring.meter_readings import MeterReading, MeterReadings
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import COMPONENTS, IDLE_FILE
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.settings import Settings
 
 
-@dataclass
 class Allocation:
     """The part of one reading that the process records. Integer microjoules by component; None if missing.
 
@@ -44,14 +43,15 @@ class Allocation:
         lost: Readings that failed and other gaps, by cause.
     """
 
-    active: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(COMPONENTS))
-    idle: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(COMPONENTS))
-    metered_microjoules: int = 0
-    allocated_microjoules: int = 0
-    users: Counter[int] = field(default_factory=Counter)
-    shared_devices: set[str] = field(default_factory=set)
-    stolen_part: float = 0.0
-    lost: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.active: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+        self.idle: dict[str, int | None] = dict.fromkeys(COMPONENTS)
+        self.metered_microjoules = 0
+        self.allocated_microjoules = 0
+        self.users: Counter[int] = Counter()
+        self.shared_devices: set[str] = set()
+        self.stolen_part = 0.0
+        self.lost: Counter[str] = Counter()
 
 
 class Allocator:
@@ -85,7 +85,7 @@ class Allocator:
         meters: Sequence[Meter],
         start: tuple[int, BusyTime],
         complain: Callable[[str], None],
-        root: Path = hardware.ROOT,
+        root: str | Path = hardware.ROOT,
         group: ControlGroup | None = None,
     ) -> None:
         self._meters = meters
@@ -103,7 +103,7 @@ class Allocator:
 
             idle_watts = idle_power.load(settings.home, meters, root, group)
             self._idle_watts, self._lost = idle_watts, Counter(idle_watts.lost)
-        self._locks = HomeLocks(Path(settings.home))
+        self._locks = HomeLocks(settings.home)
         self.reserve(settings.reserved_share if group.share is None else group.share)
         self._had_idle_lock = self._reserves and self._locks.has(IDLE)
         self.whole = settings.scope == "host" and self._locks.has(WHOLE_HOST)

@@ -19,9 +19,9 @@ processes, it is split by what the driver reports of each process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ecoia.semconv import COMPONENTS
+from ecoia.typing_light import NamedTuple
 from ecoia.units import split_integer
 
 _COVERAGE_SCALE = 1_000_000

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ecoia.keeping.file_system import LockableFile
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IDLE = "idle.lock"
 """Held by the process that records the idle energy of its home."""
@@ -22,12 +25,12 @@ class HomeLocks:
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> locks = HomeLocks(Path(mkdtemp()))
+        >>> locks = HomeLocks(mkdtemp())
         >>> locks.has(IDLE)  # no other process holds it
         True
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: str | Path) -> None:
         self._home = home
         self._held: dict[str, LockableFile] = {}
 
@@ -43,8 +46,8 @@ class HomeLocks:
                 return True
             held.close()
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
-            file = LockableFile(self._home / name, os.O_WRONLY | os.O_CREAT)
+            os.makedirs(self._home, exist_ok=True)
+            file = LockableFile(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT)
         except OSError:
             return False  # the home is not writable, which the journal reports
         if not file.lock():

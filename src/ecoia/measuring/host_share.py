@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia import losses
 from ecoia.meters import hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.instrument.start import StartReadings

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from ecoia import losses
 from ecoia.meters import Meter
+from ecoia.typing_light import NamedTuple
 
 
 class MeterReading(NamedTuple):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
-from typing import Any
 
 from ecoia.instrument.spans import Label
 from ecoia.measuring.subject import NO_DELTA, Delta, RecordKey
 from ecoia.records import Record, Row, fold, merge_rows
 from ecoia.semconv import COMPONENTS, KIND_SPAN
+from ecoia.typing_light import Any
 
 _MOST_RECENT = 512
 """Records kept one by one; beyond it, the older half is added up."""

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.measuring.allocation import Allocation, Allocator
@@ -24,6 +21,7 @@ from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import KIND_IDLE, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice
@@ -101,7 +99,7 @@ class Recorder:
             complain(str(problem))
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """The journal's home and the name of this recorder's files in it; None until the first write."""
         return self._writer.journal_file
 
@@ -172,7 +170,7 @@ class Recorder:
         attribution = shared.attribution
         for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
             window.add_energy(KIND_SPAN, key, energy)
-            window.add_delta(key, replace(look.deltas.get(key, NO_DELTA), cpu_ns=cpu_ns))
+            window.add_delta(key, look.deltas.get(key, NO_DELTA).with_cpu_ns(cpu_ns))
         self._note_active(look, elapsed_ns)
         window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         window.add_energy(KIND_OVERHEAD, None, attribution.overhead)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from ecoia import losses
 from ecoia import meters as metering
@@ -20,9 +19,9 @@ from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.semconv import COMPONENTS, KIND_OVERHEAD
+from ecoia.typing_light import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from threading import Event
 
     from ecoia.instrument.background import Bell
@@ -183,7 +182,7 @@ class Sampler:
             recorder.await_delivery()
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """See ``Recorder.journal_file``."""
         return self._writer.journal_file
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+
+from ecoia.typing_light import NamedTuple, Protocol
 
 
 class RecordKey(NamedTuple):
@@ -32,7 +32,6 @@ class RecordKey(NamedTuple):
     tracking_uri: str | None = None
 
 
-@dataclass
 class Delta:
     """Activity of the spans of one key since the last reading.
 
@@ -40,15 +39,36 @@ class Delta:
     (provider, model, "in" or "out").
     """
 
-    cpu_ns: int = 0
-    in_flight_ns: int = 0
-    spans: int = 0
-    units_micro: int | None = None
-    accepted_micro: int | None = None
-    ended: int = 0
-    last_failed: bool = False
-    tokens: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    quality: dict[str, float] = field(default_factory=dict)
+    __slots__ = (
+        "accepted_micro", "cpu_ns", "ended", "in_flight_ns", "last_failed", "quality", "spans", "tokens", "units_micro",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        cpu_ns: int = 0,
+        in_flight_ns: int = 0,
+        spans: int = 0,
+        units_micro: int | None = None,
+        accepted_micro: int | None = None,
+        ended: int = 0,
+        last_failed: bool = False,
+        tokens: Counter[tuple[str, str, str]] | None = None,
+        quality: dict[str, float] | None = None,
+    ) -> None:
+        self.cpu_ns = cpu_ns
+        self.in_flight_ns = in_flight_ns
+        self.spans = spans
+        self.units_micro = units_micro
+        self.accepted_micro = accepted_micro
+        self.ended = ended
+        self.last_failed = last_failed
+        self.tokens: Counter[tuple[str, str, str]] = Counter() if tokens is None else tokens
+        self.quality: dict[str, float] = {} if quality is None else quality
+
+    def with_cpu_ns(self, cpu_ns: int) -> Delta:
+        """Return the same activity with another CPU time."""
+        return Delta(**{name: getattr(self, name) for name in self.__slots__} | {"cpu_ns": cpu_ns})
 
     def add(self, more: Delta) -> None:
         """Add later activity of the same key.

@@ -7,7 +7,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from threading import get_native_id
-from typing import TYPE_CHECKING, Any, Protocol
 
 from ecoia import losses
 from ecoia.instrument.groups import linked_ids, outside_run
@@ -15,6 +14,7 @@ from ecoia.instrument.spans import Counters
 from ecoia.instrument.switching import thread_clock_ns
 from ecoia.measuring.subject import Delta, Link, Look, RecordKey, add_known
 from ecoia.semconv import OWN_RUN, SERVICE_UNSPECIFIED
+from ecoia.typing_light import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ecoia.instrument.spans import ThreadState

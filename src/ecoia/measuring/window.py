@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
+from ecoia.instants import HALF_HOUR_NS, half_hour_start
 from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
-from ecoia.periods import HALF_HOUR_NS, half_hour_start
 from ecoia.semconv import COMPONENTS, KIND_IDLE
 
 _LEAST_CPU_NS = 10_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecoia import losses
 from ecoia import meters as metering
@@ -15,6 +14,7 @@ from ecoia.meters import Meter
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.records import Record, Tokens
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_LINK, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
+from ecoia.typing_light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.settings import Settings

@@ -6,21 +6,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecoia import losses
 from ecoia.errors import JournalError
 from ecoia.instrument.mlflow_run import tracking_uri
 from ecoia.keeping import run_signs
-from ecoia.keeping.destinations import TARGETS_FILE, is_readable, public_uri, register_target
-from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS, await_delivery, spawn_helper
-from ecoia.keeping.journal import ANNOUNCE_SHARE, Journal
-from ecoia.keeping.journal_writer import Writer
-from ecoia.keeping.open_windows import OpenWindow, adopt
+from ecoia.keeping.home_identity import open_home
+from ecoia.keeping.journal_writer import ANNOUNCE_SHARE, Writer
+from ecoia.keeping.open_windows import OpenWindow, are_there_others
 from ecoia.records import Record
+from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice
@@ -48,9 +43,9 @@ class RecordWriter:
 
     def __init__(self, settings: Settings, complain: Callable[[str], None], notice: OwnNotice | None) -> None:
         self._settings = settings
+        self._max_bytes = round(settings.journal_max_mb * 1e6)
         self._complain = complain
         self._notice = notice
-        self._journal: Journal | None = None
         self._writer: Writer | None = None
         self._open_window: OpenWindow | None = None
         self._target_ids: dict[str, str] = {}
@@ -59,9 +54,9 @@ class RecordWriter:
         self.lost: Counter[str] = Counter()
 
     @property
-    def journal_file(self) -> tuple[Path, str] | None:
+    def journal_file(self) -> tuple[str, str] | None:
         """The journal's home and the name of this process's files in it; None until the first write."""
-        return None if self._journal is None or self._writer is None else (self._journal.home, self._writer.name)
+        return None if self._writer is None else (self._writer.home, self._writer.name)
 
     def write(self, records: Sequence[Record]) -> bool:
         """Append records to the journal, after those that could not be written before. A failure is counted and logged.
@@ -94,19 +89,19 @@ class RecordWriter:
 
     def _tell_run_open(self, records: Iterable[Record]) -> None:
         if run_signs.any_of_user(records):
-            run_signs.give(Path(self._settings.home), run_signs.OPEN)
+            run_signs.give(self._settings.home, run_signs.OPEN)
 
     def tell_run_ended(self) -> None:
         """Tell the helper that a run ended, and that its records are written as far as they can be."""
-        run_signs.give(Path(self._settings.home), run_signs.ENDED)
+        run_signs.give(self._settings.home, run_signs.ENDED)
 
     def _open(self) -> Writer:
         if self._writer is None:
-            self._journal = Journal(self._settings.home, max_bytes=round(self._settings.journal_max_mb * 1e6))
-            self._writer = self._journal.writer()
-            self._open_window = OpenWindow(self._journal.home, self._writer.name)
+            open_home(self._settings.home)
+            self._writer = Writer(self._settings.home, self._max_bytes)
+            self._open_window = OpenWindow(self._settings.home, self._writer.name)
             if self._notice is not None:
-                self._notice.writes_to(str(self._journal.folder), self._writer.name)
+                self._notice.writes_to(self._writer.folder, self._writer.name)
         return self._writer
 
     def _keep(self, records: list[Record]) -> None:
@@ -141,15 +136,19 @@ class RecordWriter:
     def _clear(self, writer: Writer) -> None:
         """Keep nothing more of what is in the journal. Do it before the notice says so, or its CPU time would seem kept too."""
         if self._open_window is not None and not self._open_window.empty:
-            with suppress(OSError):  # a reader finds their ids in the journal
+            try:  # noqa: SIM105 - contextlib is not loaded for this
                 self._open_window.keep([], writer.position)
+            except OSError:  # a reader finds their ids in the journal
+                pass
 
     def adopt(self) -> None:
         """Take into the journal what processes that ended suddenly have kept. A failure is logged, and left to the next one."""
         try:
-            writer = self._open()
-            if self._journal is not None:
-                adopt(self._journal, _MOST_ADOPTED, own=writer.name)
+            if are_there_others(self._settings.home, self._open().name):
+                from ecoia.keeping.adoption import adopt  # most processes are alone, or end properly
+                from ecoia.keeping.journal import Journal
+
+                adopt(Journal(self._settings.home, self._max_bytes), _MOST_ADOPTED, own=self._open().name)
         except JournalError as error:
             self._complain(str(error))
 
@@ -158,11 +157,14 @@ class RecordWriter:
     def _with_target_ids(self, records: Sequence[Record]) -> list[Record]:
         """Replace tracking URIs, which may contain paths and hosts, by ids that only this host can resolve."""
         default = tracking_uri(self._lose) or os.environ.get("MLFLOW_TRACKING_URI") or None
-        if self._target_ids and self._journal is not None and not (self._journal.home / TARGETS_FILE).exists():
-            self._target_ids.clear()  # the home was removed
+        if self._target_ids:
+            from ecoia.keeping.destinations import TARGETS_FILE
+
+            if not os.path.exists(f"{self._settings.home}/{TARGETS_FILE}"):
+                self._target_ids.clear()  # the home was removed
         targets = [self._target_id(record.target or default) for record in records]
         return [  # a copy costs more than all else here
-            record if record.target == target else replace(record, target=target)
+            record if record.target == target else record.copy_with(target=target)
             for record, target in zip(records, targets, strict=True)
         ]
 
@@ -170,20 +172,28 @@ class RecordWriter:
         self.lost[cause] += 1
 
     def _target_id(self, uri: str | None) -> str | None:
-        if uri is None or self._journal is None:
+        if uri is None:
             return None
         if uri not in self._target_ids:
-            self._target_ids[uri] = register_target(self._journal.home, uri)
+            from ecoia.keeping.destinations import register_target  # only programs that set a URI pay for it
+
+            self._target_ids[uri] = register_target(self._settings.home, uri)
         return self._target_ids[uri]
 
     def _has_destination(self) -> bool:
         """Return whether there is anything for the helper: records with an unreadable URI are sent by hand only."""
+        if not self._target_ids:
+            return False
+        from ecoia.keeping.destinations import is_readable, public_uri
+
         return any(is_readable(public_uri(uri)) for uri in self._target_ids)
 
     def _start_helper(self) -> None:
         if not self._has_destination() or time.monotonic() < self._next_helper_check:
             return
         self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
+        from ecoia.keeping.helper_start import spawn_helper
+
         try:
             spawn_helper(self._settings)
         except OSError as error:
@@ -196,9 +206,11 @@ class RecordWriter:
         settings = self._settings
         if self._writer is None or not self._has_destination():
             return
+        from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS, await_delivery
+
         if settings.delivery == "helper" and settings.exit_seconds >= SHORTEST_AWAIT_SECONDS:
             file, size_bytes = self._writer.position
-            await_delivery(Path(settings.home), file, size_bytes, settings.exit_seconds)
+            await_delivery(settings.home, file, size_bytes, settings.exit_seconds)
 
     def end(self) -> None:
         """State that nothing more will be recorded. What could not be written is left to the next process."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
-from ecoia.methods import Method
+from ecoia.methods import RAPL, Method
 from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.meters.hardware import ControlGroup
     from ecoia.settings import Settings
 
@@ -36,7 +37,7 @@ class Diagnosis(NamedTuple):
 def detect(
     settings: Settings,
     early_counters: dict[str, int] | None = None,
-    root: Path = Path("/"),
+    root: str | Path = "/",
     pids: Callable[[], Collection[int]] | None = None,
     group: ControlGroup | None = None,
 ) -> Detected:
@@ -62,35 +63,54 @@ def detect(
         from ecoia.meters import wattmeter
 
         return wattmeter.detect(settings.wattmeter)
-    from ecoia.meters import gpu, rapl
+    from ecoia.meters import gpu
 
     ours = pids or _this_process
 
-    cpu = _first(lambda: rapl.meter("cpu", root, early_counters), lambda: _modelled_cpu(settings, root, group))
+    cpu = _first(lambda: _counted("cpu", root, early_counters), lambda: _modelled_cpu(settings, root, group))
     return Detected(
         {
             "cpu": cpu,
             "gpu": _first(lambda: gpu.meter(root, ours, early_counters)),
-            "ram": _first(lambda: rapl.meter("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group)),
+            "ram": _first(lambda: _counted("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group)),
         }
     )
 
 
-def _modelled_cpu(settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
+def _counted(component: str, root: str | Path, early_counters: dict[str, int] | None) -> Meter | None:
+    """Return the kernel's counters of a component; None without any, as on most virtual machines."""
+    from ecoia.meters import hardware
+
+    if not hardware.energy_counter_files(root):
+        return None
+    from ecoia.meters import rapl
+
+    return rapl.meter(component, root, early_counters)
+
+
+def _modelled_cpu(settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter:
     """Return the model of the CPU: of a guest, its share of the server. A guest is never charged whole sockets."""
-    from ecoia.meters import load_model, processor, server_share
+    from ecoia.meters import processor
 
     if processor.is_guest(root):
+        from ecoia.meters import server_share
+
         return server_share.cpu_meter(settings.vcpu_threads, root, group)
+    from ecoia.meters import load_model
+
     return load_model.load_meter(root, group)
 
 
-def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: Path, group: ControlGroup | None) -> Meter:
+def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter:
     """Return the model of the memory: of a guest, what its share of the server does not include, unless counters read its CPU."""
-    from ecoia.meters import processor, ram_model, rapl, server_share
+    from ecoia.meters import processor
 
-    if processor.is_guest(root) and not isinstance(cpu, rapl.RaplMeter):
+    if processor.is_guest(root) and (isinstance(cpu, Absence) or cpu.method != RAPL):
+        from ecoia.meters import server_share
+
         return server_share.ram_meter(settings.vcpu_threads, root, group)
+    from ecoia.meters import ram_model
+
     return ram_model.ram_meter(root, group)
 
 
@@ -114,7 +134,7 @@ def _first(*ways: Callable[[], Meter | Absence | None]) -> Meter | Absence:
     return absence
 
 
-def diagnose(settings: Settings, root: Path = Path("/")) -> list[Diagnosis]:
+def diagnose(settings: Settings, root: str | Path = "/") -> list[Diagnosis]:
     """Return for each component the method in use, the reason for it, and how to get a better one.
 
     Args:

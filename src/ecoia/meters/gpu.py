@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 
 from ecoia.meters import hardware, nvidia_driver
 from ecoia.meters.meter import Absence, Meter
 from ecoia.methods import NVML_MIG_SHARE, NVML_POWER, Method
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def meter(root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None) -> Meter | Absence:
+def meter(
+    root: str | Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None
+) -> Meter | Absence:
     """Return the meter of the GPUs that this process can use.
 
     Args:
@@ -50,7 +55,7 @@ def absence(on_bus: Collection[str] | None) -> Absence:
     return Absence("no-device", "no NVIDIA or AMD GPU on the PCI bus", None)
 
 
-def explain(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
+def explain(method: Method, root: str | Path = hardware.ROOT) -> tuple[str, str | None]:
     """Return why the GPU has this method, and how to get a better one (None: there is none)."""
     if method == NVML_POWER:
         return "a GPU has no energy counter: its momentary power is read ten times a second", None

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.keeping.held_file import read_again
 from ecoia.semconv import CODECARBON_RELEASE, VERSION
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
-ROOT = Path("/")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = "/"
 
 _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")  # VGA, 3D and other display, processing accelerator
 NVIDIA, AMD = "0x10de", "0x1002"  # vendor ids on the PCI bus
+
+_ZONE_LEVELS = 3
+"""Levels of folders that energy counters are nested in."""
 
 MOST_STOLEN = 0.05
 """Part of its CPU time, 0 to 1, that a hypervisor may give to other guests before ecoia counts it and says so."""
@@ -33,10 +38,10 @@ class BusyTime(NamedTuple):
     stolen_ns: int = 0
 
 
-def host_busy_time(root: Path = ROOT) -> BusyTime:
+def host_busy_time(root: str | Path = ROOT) -> BusyTime:
     """Return the busy time of the host, from ``/proc/stat`` (in steps of 10 ms) on Linux, elsewhere from psutil."""
     if sys.platform == "linux":
-        return parse_stat(read_again(os.path.join(root, "proc/stat"), 512))  # noqa: PTH118 - once a second, so it must be cheap
+        return parse_stat(read_again(os.path.join(root, "proc/stat"), 512))  # once a second, so it must be cheap
     import psutil
 
     times = psutil.cpu_times()
@@ -56,12 +61,12 @@ def parse_stat(text: bytes) -> BusyTime:
     return BusyTime(busy * _TICK_NS, (busy + idle + iowait + steal) * _TICK_NS, steal * _TICK_NS)
 
 
-def cpu_model(root: Path = ROOT) -> str:
+def cpu_model(root: str | Path = ROOT) -> str:
     """Return the model name of the CPU, or ``unknown``."""
     if sys.platform == "linux":
         try:
             # The kernel writes a page for each CPU, and the first one names it: don't read them all.
-            with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            with open(f"{root}/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
                 for line in file:
                     name, _, value = line.partition(":")
                     if name.strip() in ("model name", "Model", "cpu model") and value.strip():
@@ -78,21 +83,26 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def socket_count(root: Path = ROOT) -> int:
+def socket_count(root: str | Path = ROOT) -> int:
     """Return the number of CPU packages of the host; 1 if the kernel doesn't show it."""
     cpus = f"{root}/sys/devices/system/cpu"
-    try:
-        names = os.listdir(cpus)  # noqa: PTH208 - a server has hundreds of CPUs
-    except OSError:
-        return 1
-    found = {_line(f"{cpus}/{name}/topology/physical_package_id") for name in names if name[:3] == "cpu" and name[3:].isdigit()}
+    numbered = [name for name in names_in(cpus) if name[:3] == "cpu" and name[3:].isdigit()]
+    found = {_line(f"{cpus}/{name}/topology/physical_package_id") for name in numbered}
     return max(sum(package.lstrip("-").isdigit() for package in found), 1)
+
+
+def names_in(folder: str) -> list[str]:
+    """Return the names in a folder; none if there is no folder, or it cannot be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def host_memory_bytes() -> int:
     """Return the memory of the host in bytes."""
     try:
-        with open("/proc/meminfo", "rb") as file:  # noqa: PTH123 - this is Linux, where psutil is not loaded for it
+        with open("/proc/meminfo", "rb") as file:
             for line in file:
                 if line.startswith(b"MemTotal:"):
                     return int(line.split()[1]) * 1024
@@ -118,7 +128,7 @@ class ControlGroup(NamedTuple):
 
     cpus: float | None
     memory_bytes: int | None
-    usage_file: Path | None
+    usage_file: str | None
 
     @property
     def share(self) -> float | None:
@@ -130,15 +140,15 @@ class ControlGroup(NamedTuple):
         if self.usage_file is None:
             return None
         try:
-            text = read_again(str(self.usage_file), 4096).decode("ascii")
-            if self.usage_file.name != "cpu.stat":
+            text = read_again(self.usage_file, 4096).decode("ascii")
+            if not self.usage_file.endswith("/cpu.stat"):
                 return int(text)
             return int(next(line for line in text.splitlines() if line.startswith("usage_usec ")).split()[1]) * 1000
         except (OSError, ValueError, StopIteration):
             return None
 
 
-def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None = None) -> ControlGroup:
+def control_group(root: str | Path = ROOT, *, pid: int | None = None, path: str | None = None) -> ControlGroup:
     """Return the limits of the control group of this process, of another process, or at a path.
 
     Reads control groups of version 1, of version 2, and of both at once.
@@ -164,12 +174,12 @@ def control_group(root: Path = ROOT, *, pid: int | None = None, path: str | None
     return ControlGroup(cpus, least_bytes, None if carrier is None else counted.get(carrier))
 
 
-def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
+def _group_paths(root: str | Path, pid: int | None) -> dict[str, str]:
     """Return the process's group in each hierarchy: controller -> path, with ``""`` for version 2."""
     paths: dict[str, str] = {}
-    file = root / "proc" / ("self" if pid is None else str(pid)) / "cgroup"
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        with open(f"{root}/proc/{'self' if pid is None else pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return paths
     for line in text.splitlines():
@@ -180,68 +190,71 @@ def _group_paths(root: Path, pid: int | None) -> dict[str, str]:
 
 
 def _group_folders(
-    root: Path, controller: str, paths: dict[str, str], path: str | None, *, beside_us: bool = False
-) -> list[tuple[str, Path]]:
+    root: str | Path, controller: str, paths: dict[str, str], path: str | None, *, beside_us: bool = False
+) -> list[tuple[str, str]]:
     """Return (path in the hierarchy, folder) of the group and of the groups above it, innermost first.
 
     ``beside_us``: the group is of another process, which may be in another container. A folder that we see may then be our own
     group instead of one above it.
     """
-    mounted = root / "sys/fs/cgroup"
+    mounted = f"{root}/sys/fs/cgroup"
     found = []
     # A container sees its own group at the mount point. Elsewhere (a service, a Slurm job) the group lies below it.
-    tops = [(mounted, ""), (mounted / "unified", ""), (mounted / controller, controller)]
-    if (mounted / "cgroup.controllers").exists():
+    tops = [(mounted, ""), (f"{mounted}/unified", ""), (f"{mounted}/{controller}", controller)]
+    if os.path.exists(f"{mounted}/cgroup.controllers"):
         tops = tops[:1]  # version 2 alone: a folder named like a controller is an ordinary group
     for top, name in tops:
-        group = (paths.get(name, "") if path is None else path).strip("/")
+        steps = [step for step in (paths.get(name, "") if path is None else path).split("/") if step not in ("", ".")]
         # "..": the group is outside of our namespace, so only the top of its hierarchy is visible.
-        below = Path() if ".." in group.split("/") else Path(group)
-        if beside_us and (".." in group.split("/") or not (top / below).is_dir()):
+        hidden = ".." in steps
+        if hidden:
+            steps = []
+        if beside_us and (hidden or not os.path.isdir("/".join([top, *steps]))):
             continue
-        for each in (below, *(parent for parent in below.parents if parent != below)):
-            if (top / each).is_dir():
-                found.append(("" if each == Path() else str(each), top / each))
+        for length in range(len(steps), -1, -1):
+            folder = "/".join([top, *steps[:length]])
+            if os.path.isdir(folder):
+                found.append(("/".join(steps[:length]), folder))
     return found
 
 
-def _quota_cpus(folder: Path) -> float | None:
+def _quota_cpus(folder: str) -> float | None:
     try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        if os.path.exists(f"{folder}/cpu.max"):
+            quota, period = _line(f"{folder}/cpu.max").split()
         else:
-            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
-            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
+            quota, period = _line(f"{folder}/cpu.cfs_quota_us"), _line(f"{folder}/cpu.cfs_period_us")
         cpus = int(quota) / int(period)  # "max" and -1: no quota
-    except (OSError, ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError):
         return None
     return cpus if cpus > 0 else None
 
 
-def _memory_limit(folder: Path) -> int | None:
+def _memory_limit(folder: str) -> int | None:
     for name in ("memory.max", "memory.limit_in_bytes"):
         try:
-            return int((folder / name).read_text(encoding="ascii"))  # "max", or a number beyond any memory: no limit
-        except (OSError, ValueError):
+            return int(_line(f"{folder}/{name}"))  # "max", or a number beyond any memory: no limit
+        except ValueError:
             continue
     return None
 
 
-def _usage_file(folder: Path) -> Path | None:
-    if (folder / "cpuacct.usage").exists():
-        return folder / "cpuacct.usage"
+def _usage_file(folder: str) -> str | None:
+    if os.path.exists(f"{folder}/cpuacct.usage"):
+        return f"{folder}/cpuacct.usage"
     try:
-        # Version 1 also has a cpu.stat, but it only counts throttling.
-        return folder / "cpu.stat" if "usage_usec" in (folder / "cpu.stat").read_text(encoding="ascii") else None
+        with open(f"{folder}/cpu.stat", encoding="utf-8") as file:
+            counts = "usage_usec" in file.read()  # version 1 also has a cpu.stat, but it only counts throttling
     except OSError:
         return None
+    return f"{folder}/cpu.stat" if counts else None
 
 
-def gpu_vendors(root: Path = ROOT) -> frozenset[str] | None:
+def gpu_vendors(root: str | Path = ROOT) -> frozenset[str] | None:
     """Return the vendors (``NVIDIA``, ``AMD``, ...) whose GPUs the PCI bus shows; None if the bus isn't visible."""
     bus = f"{root}/sys/bus/pci/devices"
     try:
-        devices = os.listdir(bus)  # noqa: PTH208 - a server has hundreds of devices
+        devices = os.listdir(bus)
     except OSError:
         return None
     return frozenset(
@@ -251,34 +264,43 @@ def gpu_vendors(root: Path = ROOT) -> frozenset[str] | None:
 
 def _line(file: str) -> str:
     try:
-        with open(file, encoding="ascii") as opened:  # noqa: PTH123 - idem
+        with open(file, encoding="utf-8") as opened:
             return opened.readline().strip()
     except (OSError, ValueError):
         return ""
 
 
-def powercap_folder(root: Path = ROOT) -> Path:
+def powercap_folder(root: str | Path = ROOT) -> str:
     """Return the folder in which the kernel shows its energy counters."""
-    return root / "sys/class/powercap"
+    return os.path.join(root, "sys/class/powercap")
 
 
-def energy_counter_files(root: Path = ROOT) -> list[Path]:
+def energy_counter_files(root: str | Path = ROOT) -> list[str]:
     """Return every ``energy_uj`` file of the powercap tree in order, readable or not, including nested zones."""
-    folder = powercap_folder(root)
-    # sysfs lists each zone both flat and nested in its parent; its real path identifies it.
-    zones = {
-        os.path.realpath(file) for pattern in ("*/energy_uj", "*/*/energy_uj", "*/*/*/energy_uj") for file in folder.glob(pattern)
-    }
-    return [Path(zone) for zone in sorted(zones)]
+    files: set[str] = set()
+    folders = [powercap_folder(root)]
+    for _ in range(_ZONE_LEVELS):
+        folders = [path for folder in folders for path in _folders_in(folder)]
+        # sysfs lists each zone both flat and nested in its parent; its real path identifies it.
+        files |= {os.path.realpath(f"{folder}/energy_uj") for folder in folders if os.path.exists(f"{folder}/energy_uj")}
+    return sorted(files)
 
 
-def read_counters(root: Path = ROOT) -> dict[str, int]:
+def _folders_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except OSError:  # no folder, or hidden
+        return []
+
+
+def read_counters(root: str | Path = ROOT) -> dict[str, int]:
     """Return the energy counters that can be read now: path -> microjoules. Without counters, it costs nothing."""
     counters = {}
     for file in energy_counter_files(root):
         try:
-            counters[str(file)] = int(file.read_text(encoding="ascii"))
-        except (OSError, ValueError):
+            counters[file] = int(_line(file))
+        except ValueError:
             continue
     return counters
 
@@ -291,7 +313,7 @@ def _system() -> str:
     return platform.system()
 
 
-def context(root: Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
+def context(root: str | Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
     """Return hardware and software facts for a record: no path, no argument, no user.
 
     Args:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
@@ -19,6 +18,7 @@ from ecoia.meters import hardware
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
 from ecoia.periods import utc_datetime
 from ecoia.semconv import IDLE_FILE
+from ecoia.typing_light import Any, NamedTuple
 
 MOST_LOAD = 0.05
 """Highest load of a host at rest, 0 to 1."""
@@ -64,7 +64,7 @@ class IdleWatts(dict[str, float]):
         self.lost = lost
 
 
-def measure(meters: Sequence[Meter], seconds: float, root: Path = hardware.ROOT) -> IdleBaseline:
+def measure(meters: Sequence[Meter], seconds: float, root: str | Path = hardware.ROOT) -> IdleBaseline:
     """Read the meters once a second for some time.
 
     Args:
@@ -127,7 +127,7 @@ class _Clocks(NamedTuple):
     group_ns: int | None
 
 
-def _clocks(root: Path, group: hardware.ControlGroup) -> _Clocks:
+def _clocks(root: str | Path, group: hardware.ControlGroup) -> _Clocks:
     return _Clocks(time.perf_counter(), hardware.host_busy_time(root), group.cpu_usage_ns())
 
 
@@ -142,7 +142,9 @@ def _loads(before: _Clocks, now: _Clocks, group: hardware.ControlGroup) -> dict[
     return loads
 
 
-def _baseline(components: dict[str, IdlePower], unread: Counter[str], seconds: float, load: float, root: Path) -> IdleBaseline:
+def _baseline(
+    components: dict[str, IdlePower], unread: Counter[str], seconds: float, load: float, root: str | Path
+) -> IdleBaseline:
     if not components:
         raise EcoiaError("no meter could be read all the time, so nothing was stored: 'ecoia doctor' says what this machine has")
     return IdleBaseline(
@@ -156,7 +158,7 @@ def _baseline(components: dict[str, IdlePower], unread: Counter[str], seconds: f
     )
 
 
-def _machine(root: Path, group: hardware.ControlGroup | None = None) -> dict[str, Any]:
+def _machine(root: str | Path, group: hardware.ControlGroup | None = None) -> dict[str, Any]:
     facts = hardware.context(root, group)
     return {name: facts[name] for name in ("cpu_count", "memory_bytes", "host_cpu_count", "host_memory_bytes", "os")}
 
@@ -236,7 +238,7 @@ def stored(home: str | Path) -> IdleBaseline | None:
 
 
 def load(
-    home: str | Path, meters: Sequence[Meter], root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None
+    home: str | Path, meters: Sequence[Meter], root: str | Path = hardware.ROOT, group: hardware.ControlGroup | None = None
 ) -> IdleWatts:
     """Read the watts at rest of each component whose meter is the same as when they were stored. Never raises.
 

@@ -6,12 +6,14 @@ both, over all loads.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ecoia.meters import hardware
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.meters.tdp import tdp_watts
 from ecoia.methods import LOAD_MODEL, LOAD_MODEL_GENERIC, RAPL, Method
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REST_SHARE = 0.1
 """Power at rest over the TDP."""
@@ -74,7 +76,7 @@ class LoadMeter(Meter):
         return self._tdp_watts * (REST_SHARE + (1 - REST_SHARE) * load**3)
 
 
-def load_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> LoadMeter:
+def load_meter(root: str | Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> LoadMeter:
     """Return the load model of the host's CPU; in a control group with a quota, of the part that the group may use.
 
     Args:
@@ -89,13 +91,13 @@ def load_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None =
     return LoadMeter(host_watts * share, known_watts is not None, GROUP)
 
 
-def explain(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
+def explain(method: Method, root: str | Path = hardware.ROOT) -> tuple[str, str | None]:
     """Return why the CPU has this method, and how to get a better one (None: there is none)."""
     if method == RAPL:
         return "the kernel's RAPL counters are readable", None
     files = hardware.energy_counter_files(root)
     readable = hardware.read_counters(root)
-    hidden = [file for file in files if str(file) not in readable]
+    hidden = [file for file in files if file not in readable]
     if hidden:
         return (
             f"RAPL counters exist but {len(hidden)} of {len(files)} cannot be read by this user",

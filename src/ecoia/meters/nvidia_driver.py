@@ -19,8 +19,4 @@ def in_sight() -> bool:
     if sys.platform == "win32":
         return True  # the library may be in several places there, which pynvml knows
     folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    return any(map(os.path.exists, _TRACES)) or any(
-        os.path.exists(f"{folder}/{LIBRARY}")  # noqa: PTH110 - pathlib is not loaded for this
-        for folder in folders
-        if folder
-    )
+    return any(map(os.path.exists, _TRACES)) or any(os.path.exists(f"{folder}/{LIBRARY}") for folder in folders if folder)

@@ -20,11 +20,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ecoia import losses
 from ecoia.meters.meter import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
+from ecoia.typing_light import Any
 
 POWER_READING_SECONDS = 0.1
 """Drivers refresh the momentary power about as often, so faster changes are missed."""
@@ -121,7 +121,7 @@ def _only_instance(gpu: Gpu) -> list[tuple[Gpu, Instance | None]]:
 
 
 def detect_gpu(
-    root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None
+    root: str | Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int] | None = None
 ) -> Meter | Absence | None:
     """Return a meter of the NVIDIA GPUs that this process can use; None without a driver, or if it shows no GPU.
 
@@ -154,7 +154,7 @@ def detect_gpu(
 
 
 def _choose(
-    nvml: Any, root: Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int]
+    nvml: Any, root: str | Path, pids: Callable[[], Collection[int]], early_counters: Mapping[str, int]
 ) -> Meter | Absence | None:
     count = nvml.nvmlDeviceGetCount()
     if count == 0:
@@ -194,9 +194,9 @@ def _choose(
 _WHOLE_GPU = "measure the whole GPU on its host"
 
 
-def _sees_all_processes(root: Path) -> bool:
+def _sees_all_processes(root: str | Path) -> bool:
     try:
-        return str((root / "proc/self/ns/pid").readlink()) == _INITIAL_PID_NAMESPACE
+        return os.readlink(f"{root}/proc/self/ns/pid") == _INITIAL_PID_NAMESPACE
     except OSError:
         return False
 

@@ -9,12 +9,13 @@ taken from it. Otherwise the maker alone is known.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 from ecoia.meters import hardware
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INTEL, AMD, ARM, GENERIC = "intel", "amd", "arm", "generic"
 """Rows for processors of which only the maker, the instruction set, or nothing is known."""
@@ -69,13 +70,13 @@ _FLAGS = {
 }
 """The oldest generation with an instruction set."""
 
-_EPYC = r"\bEPYC ([789])[0-9A-Z]{2}([1-5])"
 _EPYC_GENERATIONS = {"71": "zen1", "72": "zen2", "73": "zen3", "84": "zen4", "94": "zen4", "95": "zen5"}
 """Generation by the first and the last digit of the number: 7R13, 9654P."""
 
-_XEON_E = r"\bE[57]-\d{4}\w* v([34])\b"
-_XEON_E_GENERATIONS = {"3": "haswell", "4": "broadwell"}
-_XEON_SCALABLE = r"\b(?:Platinum|Gold|Silver|Bronze|Max) \d(\d)\d\d(H?)"
+_XEON_E_GENERATIONS = {"V3": "haswell", "V4": "broadwell"}
+"""Generation by the word after the number: E5-2686 v4."""
+
+_SCALABLE = frozenset(("PLATINUM", "GOLD", "SILVER", "BRONZE", "MAX"))
 _XEON_SCALABLE_GENERATIONS = {
     "1": "skylake",
     "2": "cascadelake",
@@ -85,7 +86,7 @@ _XEON_SCALABLE_GENERATIONS = {
     "4H": "sapphirerapids",
     "5": "emeraldrapids",
 }
-_XEON_6 = r"\bXeon(?:\(R\))? 6[5-9]\d\dP"
+"""Generation by the second digit of the number, with the H of the large machines: 8370C, 8380H."""
 
 _ARM_LIMITED = "0x41"
 _NEOVERSE_N1 = "0xd0c"
@@ -127,7 +128,7 @@ class Identity(NamedTuple):
     evidence: tuple[str, ...]
 
 
-def is_guest(root: Path = hardware.ROOT) -> bool:
+def is_guest(root: str | Path = hardware.ROOT) -> bool:
     """Return whether a hypervisor runs this machine.
 
     x86 says so in the processor's flags, also in a container. Elsewhere, the device tree or the maker of the machine says so.
@@ -136,19 +137,19 @@ def is_guest(root: Path = hardware.ROOT) -> bool:
         root: Folder that holds ``/proc`` and ``/sys``.
 
     Example:
-        >>> is_guest(Path("/nonexistent"))
+        >>> is_guest("/nonexistent")
         False
     """
     flags = _facts(root).get("flags")
     if flags is not None:
         return "hypervisor" in flags.split()
-    if (root / "proc/device-tree/hypervisor/compatible").exists():
+    if os.path.exists(f"{root}/proc/device-tree/hypervisor/compatible"):
         return True
-    identity = {name: _text(root / "sys/class/dmi/id" / name) for name in ("product_name", "product_version", "sys_vendor")}
+    identity = {name: _text(f"{root}/sys/class/dmi/id/{name}") for name in ("product_name", "product_version", "sys_vendor")}
     return _BARE not in identity["product_name"] and any(text.startswith(_VIRTUAL) for text in identity.values())
 
 
-def identify(root: Path = hardware.ROOT) -> Identity:
+def identify(root: str | Path = hardware.ROOT) -> Identity:
     """Find the row of ``server_share.csv`` that this machine's processor belongs to.
 
     Args:
@@ -159,7 +160,7 @@ def identify(root: Path = hardware.ROOT) -> Identity:
         unknown maker, ``generic``.
 
     Example:
-        >>> identify(Path("/nonexistent")).row
+        >>> identify("/nonexistent").row
         'generic'
     """
     facts = _facts(root)
@@ -193,18 +194,27 @@ def _by_name(maker: str, name: str) -> str | None:
 
     QEMU's names (``EPYC-Rome``, ``Skylake, IBRS``) state what all servers of a cluster can do, so they state no generation.
     """
-    if maker == AMD:
-        return _looked_up(_EPYC, name, _EPYC_GENERATIONS)
-    if maker == INTEL:
-        found = _looked_up(_XEON_SCALABLE, name, _XEON_SCALABLE_GENERATIONS) or _looked_up(_XEON_E, name, _XEON_E_GENERATIONS)
-        return found or ("graniterapids" if re.search(_XEON_6, name, re.IGNORECASE) else None)
+    words = name.upper().split(" ")
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        generation = _by_words(maker, word, following)
+        if generation is not None:
+            return generation
     return None
 
 
-def _looked_up(pattern: str, name: str, generations: Mapping[str, str]) -> str | None:
-    """Return the generation by what the groups of a pattern match in a name; the pattern is compiled where it is needed."""
-    found = re.search(pattern, name, re.IGNORECASE)
-    return None if found is None else generations.get("".join(found.groups()).upper())
+def _by_words(maker: str, word: str, following: str) -> str | None:
+    """Return the generation that two words of a name state, in capitals."""
+    number, mark = following[:4], following[4:5]
+    if maker == AMD:
+        return _EPYC_GENERATIONS.get(number[:1] + number[3:]) if word == "EPYC" and number.isalnum() else None
+    if maker != INTEL:
+        return None
+    if word in _SCALABLE and number.isdigit() and len(number) == 4:
+        return _XEON_SCALABLE_GENERATIONS.get(number[1] + ("H" if mark == "H" else ""))
+    if word[:3] in ("E5-", "E7-") and word[3:7].isdigit():
+        return _XEON_E_GENERATIONS.get(following)
+    is_xeon_6 = word in ("XEON", "XEON(R)") and number.isdigit() and number[0] == "6" and number[1:2] >= "5" and mark == "P"
+    return "graniterapids" if is_xeon_6 else None
 
 
 def _by_numbers(maker: str, facts: Mapping[str, str]) -> str | None:
@@ -226,10 +236,10 @@ def _by_flags(maker: str, facts: Mapping[str, str]) -> str | None:
     return max(floors, key=_GENERATIONS.get(maker, ()).index, default=None)
 
 
-def _facts(root: Path) -> dict[str, str]:
+def _facts(root: str | Path) -> dict[str, str]:
     """Return what ``/proc/cpuinfo`` says of the first processor."""
     try:
-        descriptor = os.open(root / "proc/cpuinfo", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{root}/proc/cpuinfo", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return {}
     try:
@@ -242,8 +252,9 @@ def _facts(root: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
 
-def _text(file: Path) -> str:
+def _text(path: str) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace").strip()
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
     except OSError:
         return ""

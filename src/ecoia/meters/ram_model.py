@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 from ecoia.meters import hardware
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.methods import RAM_MODEL, RAPL_DRAM, Method
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FEW_MODULES = ((2, 1), (16, 2), (64, 4), (128, 8))
 """(Memory in GiB up to which, number of modules)."""
@@ -81,7 +84,7 @@ def _is_arm() -> bool:
     return "arm" in machine or "aarch" in machine
 
 
-def ram_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> RamMeter:
+def ram_meter(root: str | Path = hardware.ROOT, group: hardware.ControlGroup | None = None) -> RamMeter:
     """Return the RAM model of the host's memory; in a control group with a memory limit, of that much memory.
 
     Args:
@@ -92,7 +95,7 @@ def ram_meter(root: Path = hardware.ROOT, group: hardware.ControlGroup | None = 
     return RamMeter(hardware.host_memory_bytes()) if limit_bytes is None else RamMeter(limit_bytes, GROUP)
 
 
-def explain(method: Method, root: Path = hardware.ROOT) -> tuple[str, str | None]:
+def explain(method: Method, root: str | Path = hardware.ROOT) -> tuple[str, str | None]:
     """Return why the memory has this method, and how to get a better one (None: there is none)."""
     if method == RAPL_DRAM:
         return "the kernel shows DRAM counters", None

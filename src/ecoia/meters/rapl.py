@@ -10,13 +10,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ecoia import losses
 from ecoia.keeping.held_file import HeldFile
 from ecoia.meters import hardware
 from ecoia.meters.meter import Meter
 from ecoia.methods import RAPL, RAPL_DRAM, Method
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOST_WATTS = 2_000.0
 """Most power of a zone that shows no limit of its own; no socket, and no socket's memory, draws more."""
@@ -57,12 +60,12 @@ class RaplMeter(Meter):
     """
 
     def __init__(
-        self, component: str, method: Method, files: Sequence[Path], early_counters: Mapping[str, int] | None = None
+        self, component: str, method: Method, files: Sequence[str], early_counters: Mapping[str, int] | None = None
     ) -> None:
         early = early_counters or {}
         self.component = component
         self.method = method
-        self._zones = [_Zone(file, early.get(str(file))) for file in files]
+        self._zones = [_Zone(file, early.get(file)) for file in files]
         self._carried_uj = 0
         self._lost: Counter[str] = Counter()
 
@@ -94,14 +97,15 @@ class RaplMeter(Meter):
 class _Zone:
     """One counter: its last count, the time of that reading, and the mean power."""
 
-    def __init__(self, file: Path, early_uj: int | None) -> None:
+    def __init__(self, file: str, early_uj: int | None) -> None:
         self._open: HeldFile | None = None
         self.doubt: Mapping[str, str] | None = None
         """The cause of doubt about the last reading, by component: ``counter-reset``, ``wraps-inferred``; None: no doubt."""
 
-        self._file = str(file)
-        self._range_uj = _number(file.parent / "max_energy_range_uj") or 0
-        self._most_watts = _most_watts(file.parent)
+        self._file = file
+        zone = os.path.dirname(file)
+        self._range_uj = _number(f"{zone}/max_energy_range_uj") or 0
+        self._most_watts = _most_watts(zone)
         self._read_ns = time.perf_counter_ns()
         count_uj = self._count()
         self._count_uj = count_uj if early_uj is None else early_uj
@@ -171,19 +175,21 @@ class _Zone:
             raise
 
 
-def _number(file: Path) -> int | None:
+def _number(file: str) -> int | None:
     try:
-        return int(file.read_text(encoding="ascii"))
+        with open(file, encoding="utf-8") as opened:
+            return int(opened.read())
     except (OSError, ValueError):
         return None
 
 
-def _most_watts(zone: Path) -> float:
-    limits_uw = [_number(file) or 0 for file in zone.glob("constraint_*_max_power_uw")]
+def _most_watts(zone: str) -> float:
+    names = [name for name in hardware.names_in(zone) if name.startswith("constraint_") and name.endswith("_max_power_uw")]
+    limits_uw = [_number(f"{zone}/{name}") or 0 for name in names]
     return _OVER_THE_MOST * max(limits_uw) / 1e6 if any(limits_uw) else MOST_WATTS
 
 
-def meter(component: str, root: Path = hardware.ROOT, early_counters: Mapping[str, int] | None = None) -> RaplMeter | None:
+def meter(component: str, root: str | Path = hardware.ROOT, early_counters: Mapping[str, int] | None = None) -> RaplMeter | None:
     """Return the meter of ``cpu`` or ``ram``; None unless all its zones can be read.
 
     Without the packages' counters, DRAM counters are not used either: that would mix measured and modelled figures for no gain.
@@ -198,7 +204,7 @@ def meter(component: str, root: Path = hardware.ROOT, early_counters: Mapping[st
     return RaplMeter(component, method, zones, early_counters) if zones else None
 
 
-def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
+def select_zones(root: str | Path = hardware.ROOT) -> tuple[list[str], list[str]]:
     """Return the counters to add up, each once: (package zones, DRAM zones).
 
     ``psys`` includes the packages, so it is left out. ``core`` and ``uncore`` are inside the package. A package that both the
@@ -211,34 +217,35 @@ def select_zones(root: Path = hardware.ROOT) -> tuple[list[Path], list[Path]]:
     """
     # Read each file instead of checking its permission: a hypervisor or a security module may refuse a readable file.
     counted = hardware.read_counters(root)
-    packages: dict[str, Path] = {}
-    dram: dict[tuple[str, str], Path] = {}
+    packages: dict[str, str] = {}
+    dram: dict[tuple[str, str], str] = {}
     for file in hardware.energy_counter_files(root):
         name = _zone_name(file)
-        mmio = "mmio" in str(file)
+        mmio = "mmio" in file
         if name.startswith("package"):
             if name not in packages or not mmio:
                 packages[name] = file
         elif name == "dram":
-            above = _zone_name(file.parent)
-            key = (above, "") if above else ("", str(file))
+            above = _zone_name(os.path.dirname(file))
+            key = (above, "") if above else ("", file)
             if key not in dram or not mmio:
                 dram[key] = file
-    if not packages or not all(str(file) in counted for file in packages.values()):
+    if not packages or not all(file in counted for file in packages.values()):
         return [], []
     kept, memory = _without_mirrors(packages, counted), list(dram.values())
-    complete = len(memory) >= len(kept) and all(str(file) in counted for file in memory)
+    complete = len(memory) >= len(kept) and all(file in counted for file in memory)
     return kept, memory if complete else []
 
 
-def _zone_name(file: Path) -> str:
+def _zone_name(file: str) -> str:
     try:
-        return (file.parent / "name").read_text(encoding="ascii").strip().lower()
+        with open(f"{os.path.dirname(file)}/name", encoding="utf-8") as opened:
+            return opened.read().strip().lower()
     except OSError:
         return ""
 
 
-def _without_mirrors(packages: Mapping[str, Path], counted: Mapping[str, int]) -> list[Path]:
+def _without_mirrors(packages: Mapping[str, str], counted: Mapping[str, int]) -> list[str]:
     """Return the packages; of dies that all show their package's counter, only one (codecarbon's issue 1274: 137 W for 68).
 
     Zones of different sockets are never merged: booted together and equally idle, their counters can be within a joule too.
@@ -246,7 +253,7 @@ def _without_mirrors(packages: Mapping[str, Path], counted: Mapping[str, int]) -
     kept: dict[str, tuple[str, int]] = {}
     for name, file in packages.items():
         package, _, _ = name.partition("-die-")
-        count = counted[str(file)]
+        count = counted[file]
         if not any(package == other and _one_counter(count, known) for other, known in kept.values()):
             kept[name] = (package, count)
     return [packages[name] for name in kept]

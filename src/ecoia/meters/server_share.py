@@ -7,16 +7,19 @@ power supplies, fans, one disk, and ``gib`` of memory per thread. Memory beyond 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+import os
 
 from ecoia.meters import hardware
 from ecoia.meters.hardware import ControlGroup
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.meters.processor import identify
 from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
-TABLE = Path(__file__).with_name("server_share.csv")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = os.path.join(os.path.dirname(__file__), "server_share.csv")
 """Watts per hardware thread by row. Its first lines name its source."""
 
 METHODS = frozenset({*SERVER_SHARE.values(), *SERVER_SHARE_RAM.values()})
@@ -47,10 +50,11 @@ def thread_power(row: str) -> ThreadPower:
         >>> thread_power("zen3")
         ThreadPower(idle_watts=0.44, max_watts=1.95, gibibytes=1.0)
     """
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
-        name, _, numbers = line.partition(",")
-        if name == row:
-            return ThreadPower(*map(float, numbers.split(",")[:3]))
+    with open(TABLE, encoding="utf-8") as table:
+        for line in table:
+            name, _, numbers = line.partition(",")
+            if name == row:
+                return ThreadPower(*map(float, numbers.split(",")[:3]))
     raise KeyError(row)
 
 
@@ -107,7 +111,7 @@ class ServerShareRamMeter(Meter):
         return round(self._watts * seconds * 1_000_000)
 
 
-def cpu_meter(threads_per_cpu: int, root: Path = hardware.ROOT, group: ControlGroup | None = None) -> ServerShareMeter:
+def cpu_meter(threads_per_cpu: int, root: str | Path = hardware.ROOT, group: ControlGroup | None = None) -> ServerShareMeter:
     """Return the share of this virtual machine; in a control group with a quota, of the part that the group may use.
 
     Args:
@@ -122,7 +126,7 @@ def cpu_meter(threads_per_cpu: int, root: Path = hardware.ROOT, group: ControlGr
     return ServerShareMeter(row, quota * threads_per_cpu, GROUP)
 
 
-def ram_meter(threads_per_cpu: int, root: Path = hardware.ROOT, group: ControlGroup | None = None) -> ServerShareRamMeter:
+def ram_meter(threads_per_cpu: int, root: str | Path = hardware.ROOT, group: ControlGroup | None = None) -> ServerShareRamMeter:
     """Return the memory of this virtual machine beyond its share; in a group with a memory limit, of that much memory.
 
     A group with a limit of memory and no quota of CPUs includes as much of the machine's share as it has of its memory.
@@ -141,7 +145,7 @@ def ram_meter(threads_per_cpu: int, root: Path = hardware.ROOT, group: ControlGr
     return ServerShareRamMeter(row, of_group, group.memory_bytes, GROUP)
 
 
-def explain(component: str, threads_per_cpu: int, root: Path = hardware.ROOT) -> tuple[str, str | None]:
+def explain(component: str, threads_per_cpu: int, root: str | Path = hardware.ROOT) -> tuple[str, str | None]:
     """Return why a component is modelled as a share of a server, and how to get a better figure.
 
     Args:
@@ -169,7 +173,7 @@ def explain(component: str, threads_per_cpu: int, root: Path = hardware.ROOT) ->
     return why, remedy
 
 
-def stolen_since_boot(root: Path = hardware.ROOT) -> float:
+def stolen_since_boot(root: str | Path = hardware.ROOT) -> float:
     """Return the part of the CPU time since boot, 0 to 1, that the hypervisor gave to others; 0 if it can't be read.
 
     Args:

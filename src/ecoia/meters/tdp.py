@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_TABLE = os.path.join(os.path.dirname(__file__), "tdp.csv")  # noqa: PTH118, PTH120 - pathlib is not loaded for this
+_TABLE = os.path.join(os.path.dirname(__file__), "tdp.csv")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NOISE = ("cpu", "processor")
 
@@ -39,7 +39,7 @@ def tdp_watts(name: str) -> float | None:
         65.0
     """
     known = words(name)
-    with open(_TABLE, encoding="ascii") as file:  # noqa: PTH123 - idem
+    with open(_TABLE, encoding="utf-8") as file:
         table = file.read()
     best, watts = 0, set[float]()
     for word in known:

@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 from ecoia import losses
 from ecoia.errors import WattmeterError
@@ -33,6 +32,7 @@ from ecoia.meters.meter import Absence, Detected, Meter
 from ecoia.methods import WATTMETER
 from ecoia.periods import utc_ns
 from ecoia.semconv import COMPONENTS
+from ecoia.typing_light import Any
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 _HEADER = ["time", "watts"]

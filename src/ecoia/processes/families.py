@@ -475,6 +475,6 @@ class ControlGroup(Family):
 
 def _inode(folder: str) -> int | None:
     try:
-        return os.stat(folder).st_ino  # noqa: PTH116 - pathlib costs the host
+        return os.stat(folder).st_ino
     except OSError:
         return None

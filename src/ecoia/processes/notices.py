@@ -107,9 +107,9 @@ class OwnNotice:
         fields = f"{self._written_ns} {int(self._ended)} {self._fixed_fields} {self._written_to} {self._journal}\n"
         try:
             # Renamed into place, so that no process reads a half-written notice.
-            with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - pathlib costs the host
+            with open(f"{path}.new", "wb") as file:
                 file.write(fields.encode())
-            os.replace(f"{path}.new", path)  # noqa: PTH105 - idem
+            os.replace(f"{path}.new", path)
         except OSError:
             return False
         return True
@@ -172,7 +172,7 @@ class Notice:
         )
         self.final = self.complete = False
         self.counted_ns = 0
-        if "/" in self.day + self.name or (self.folder and not os.path.isabs(self.folder)):  # noqa: PTH117 - pathlib costs the host
+        if "/" in self.day + self.name or (self.folder and not os.path.isabs(self.folder)):
             raise ValueError("a file outside the journal")
 
     def measures(self, process: ProcessSnapshot) -> bool:
@@ -186,8 +186,8 @@ class Notice:
         """
         from pathlib import Path
 
+        from ecoia.keeping.adoption import kept_cpu_ns
         from ecoia.keeping.journal import Scan, stream_file
-        from ecoia.keeping.open_windows import kept_cpu_ns
 
         written: dict[str, int] = kept_cpu_ns(self.folder, self.name) if self.folder else {}
         for day in names_in(self.folder):
@@ -250,7 +250,7 @@ def own_folder(*, make: bool = False) -> str | None:
     folder = _folder_of(uid)
     try:
         if make and not os.path.lexists(folder):
-            os.mkdir(folder, 0o700)  # noqa: PTH102 - pathlib costs the host
+            os.mkdir(folder, 0o700)
     except OSError:
         pass  # another process was first, or the folder above is not writable
     try:
@@ -263,7 +263,7 @@ def own_folder(*, make: bool = False) -> str | None:
 
 
 def _folder_of(uid: int, root: str = "") -> str:
-    if proc.IS_LINUX and os.path.isdir(f"{root}/dev/shm"):  # noqa: PTH112, S108 - emptied at reboot; see own_folder
+    if proc.IS_LINUX and os.path.isdir(f"{root}/dev/shm"):  # noqa: S108 - emptied at reboot; see own_folder
         return _first_not_taken(uid, f"{root}/dev/shm/ecoia-{uid}", f"{root}/run/user/{uid}/ecoia")  # noqa: S108 - idem
     if os.name == "posix":
         return f"{root}/tmp/ecoia-{uid}"  # not TMPDIR, which may differ between processes that must meet  # noqa: S108
@@ -278,7 +278,7 @@ def _first_not_taken(uid: int, shared: str, own: str) -> str:
         taken = os.lstat(shared).st_uid != uid
     except OSError:
         return shared  # nobody has made it yet
-    return own if taken and os.path.isdir(own.rpartition("/")[0]) else shared  # noqa: PTH112 - pathlib costs the host
+    return own if taken and os.path.isdir(own.rpartition("/")[0]) else shared
 
 
 def folder_problem() -> str | None:
@@ -324,7 +324,7 @@ def sweep() -> None:
             break
         try:
             pid, start = identity_of(name.removesuffix(".new"))
-            found = os.stat(path)  # noqa: PTH116 - pathlib costs the host
+            found = os.stat(path)
             if time.time() - found.st_mtime <= _SWEEP_SECONDS:
                 continue
             examined += 1
@@ -332,10 +332,10 @@ def sweep() -> None:
             if process is not None and process.start == start:
                 continue
             if found.st_mode & _WRITABLE:
-                os.chmod(path, _FOUND_ENDED)  # noqa: PTH101 - idem
+                os.chmod(path, _FOUND_ENDED)
                 os.utime(path)
                 continue
-            os.unlink(path)  # noqa: PTH108 - idem
+            os.unlink(path)
         except (OSError, ValueError):
             continue
 
@@ -389,7 +389,7 @@ def notice_of(pid: int, start: int) -> Notice | None:
 
 def _shares_our_mounts(pid: int) -> bool:
     try:
-        return os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - idem
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino
     except OSError:
         return True  # hidden from us, and so are its files
 

@@ -58,7 +58,7 @@ def listed_pid() -> int:
         return pid
     if _ids[0] != pid:
         try:
-            _ids = (pid, int(os.readlink("/proc/self")))  # noqa: PTH115 - pathlib costs the host
+            _ids = (pid, int(os.readlink("/proc/self")))
         except (OSError, ValueError):
             _ids = (pid, 0)
     return _ids[1]
@@ -132,7 +132,7 @@ def read_file(path: str) -> bytes | None:
 def names_in(folder: str | None) -> list[str]:
     """List the names in a folder; none if there is no folder, or it cannot be listed."""
     try:
-        return os.listdir(folder) if folder else []  # noqa: PTH208 - pathlib costs the host
+        return os.listdir(folder) if folder else []
     except OSError:
         return []
 
@@ -156,7 +156,7 @@ def children_of(pid: int) -> list[int]:
 def _children_by_parent() -> Callable[[int], list[int]]:
     """``children_of`` for a kernel that does not list children (no CONFIG_PROC_CHILDREN): one pass over all processes."""
     by_parent: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib costs the host
+    for name in os.listdir("/proc"):
         process = read_process(int(name)) if name.isdigit() else None
         if process is not None:
             by_parent.setdefault(process.parent, []).append(int(name))
@@ -172,7 +172,7 @@ def read_trees(pids: Iterable[int]) -> dict[int, ProcessSnapshot]:
         >>> listed_pid() in read_trees([listed_pid()])
         True
     """
-    children_listed = not IS_LINUX or os.path.exists("/proc/thread-self/children")  # noqa: PTH110 - pathlib costs the host
+    children_listed = not IS_LINUX or os.path.exists("/proc/thread-self/children")
     find_children = children_of if children_listed else _children_by_parent()
     found: dict[int, ProcessSnapshot] = {}
     waiting = list(pids)

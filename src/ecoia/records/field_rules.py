@@ -10,10 +10,10 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
 
 from ecoia.methods import Method
 from ecoia.semconv import COMPONENTS, STATUSES
+from ecoia.typing_light import Any, NamedTuple
 from ecoia.units import from_micro, micro, split_integer
 
 ROW_INTEGER_LIMIT = 1 << 62

@@ -6,17 +6,15 @@ number of any length. Each of these would fail later, far from the line that hol
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 from ecoia import limits
+from ecoia.json_text import NotJsonError, decoder
 from ecoia.records.field_rules import shown
+from ecoia.typing_light import Any
 
-_SURROGATE = "[\ud800-\udfff]"
 _CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
 
 
@@ -49,8 +47,8 @@ def read_json(text: bytes | str) -> Any:
         raise
     except UnicodeDecodeError as error:
         raise JsonError(f"not UTF-8 at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise JsonError(f"{error.msg} at character {error.pos}") from None
+    except NotJsonError as error:
+        raise JsonError(str(error)) from None
     except (RecursionError, MemoryError):
         raise JsonError(f"nested more than {limits.JSON_DEPTH} levels deep") from None
     if text.count("[") + text.count("{") > limits.JSON_DEPTH:  # most texts have fewer, and need no walk
@@ -84,7 +82,7 @@ def _no_number(text: str) -> None:
     raise JsonError(f"{text} is no number")
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole, parse_float=_real, parse_constant=_no_number).decode
+_decode = decoder(object_pairs_hook=_object, parse_int=_whole, parse_float=_real, parse_constant=_no_number)
 
 
 def _check_depth(data: Any) -> None:
@@ -100,7 +98,7 @@ def _check_characters(data: Any) -> None:
     while waiting:
         each = waiting.pop()
         if isinstance(each, str):
-            if re.search(_SURROGATE, each):
+            if not each.isascii() and any("\ud800" <= character <= "\udfff" for character in each):
                 raise JsonError("a text holds half of a character")
         elif isinstance(each, dict):
             waiting += [*each, *each.values()]

@@ -12,16 +12,13 @@ checked, cut at half-hours and added up. To add a field, declare it there and te
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter, itemgetter
-from typing import Any
 
 from ecoia.errors import EcoiaError
+from ecoia.instants import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
+from ecoia.json_text import encoder
 from ecoia.methods import Method
-from ecoia.periods import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
 from ecoia.records.field_rules import (
     CLAIMANT,
     EARLIEST,
@@ -61,11 +58,13 @@ from ecoia.records.field_rules import (
     write_methods,
     write_units,
 )
+from ecoia.records.fields import NO_DEFAULT, field, fields_of, values_by_name, with_fields
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
 from ecoia.semconv import KIND_LINK, KIND_OUTCOME, KINDS, LINK_SCHEMA_VERSION, OUTCOMES, SCHEMA_VERSION, SCOPES
+from ecoia.typing_light import Any, NamedTuple, Self
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_encode_key = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode = encoder(item_separator=",", key_separator=":")
+_encode_key = encoder(allow_nan=True, default=str)
 _MISREAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # errors of a reader that meets a wrong value
 
 MOST_WINDOW_NS = 3660 * DAY_NS
@@ -93,8 +92,7 @@ class NewerSchemaError(RecordError):
         super().__init__(message, NEWER_SCHEMA)
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Tokens exchanged with one model of one provider. Counts only, never text."""
 
     provider: str
@@ -141,7 +139,7 @@ _SUM_TOKENS = InRow(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@with_fields
 class Record:
     """The claim of one process over one window.
 
@@ -154,6 +152,7 @@ class Record:
     Example:
         An hour's window becomes two rows, which add up to its energy.
 
+        >>> import json
         >>> from ecoia.methods import NOT_MEASURED, RAPL
         >>> record = Record(
         ...     record_id="r", kind="idle", service=None, phase=None, instance="host-1", pid=1,
@@ -222,6 +221,10 @@ class Record:
     def schema(self) -> int:
         """The version that a reader must know."""
         return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else SCHEMA_VERSION
+
+    def copy_with(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return type(self)(**values_by_name(self) | changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as the journal writes it: JSON types only, keys in a fixed order."""
@@ -332,7 +335,7 @@ class _Table:
     """Tables derived from the rules of a record's fields, once, so that no record pays for it."""
 
     def __init__(self, record_class: type[Record]) -> None:
-        declared = [(each, rule_of(each.metadata)) for each in fields(record_class)]
+        declared = [(each, rule_of(each.metadata)) for each in fields_of(record_class)]
         self.json_names = json_names = {each.name: way.json_name or each.name for each, way in declared}
         self.optional = {each.name: json_names[each.name] for each, way in declared if way.optional}
         self.names = tuple(name for name in json_names if name not in self.optional)
@@ -377,11 +380,11 @@ def split_by_half_hour(record: Record) -> list[Record]:
         return [record]  # as most do
     pieces = list(half_hours(record.start_utc_ns, record.end_utc_ns))
     if record.kind == KIND_OUTCOME:
-        return [replace(record, start_utc_ns=pieces[-1][0])]
+        return [record.copy_with(start_utc_ns=pieces[-1][0])]
     weights = [end - start for start, end in pieces]
     values = {name: cut(getattr(record, name), weights) for name, cut in _TABLE.cuts}
     return [
-        replace(record, start_utc_ns=start, end_utc_ns=end, **{name: parts[index] for name, parts in values.items()})
+        record.copy_with(start_utc_ns=start, end_utc_ns=end, **{name: parts[index] for name, parts in values.items()})
         for index, (start, end) in enumerate(pieces)
     ]
 

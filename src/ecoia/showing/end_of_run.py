@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ecoia import settings as configuration
-from ecoia.instrument.following import EndedRun
 from ecoia.instrument.groups import outside_run
+from ecoia.instrument.mlflow_run import EndedRun
 from ecoia.records import Row
 from ecoia.run_line import run_line
 from ecoia.settings import Settings

@@ -26,7 +26,7 @@ from ecoia.showing.earlier_runs import EarlierRuns
 from ecoia.showing.run_summary import RunSummary
 
 if TYPE_CHECKING:
-    from ecoia.instrument.following import EndedRun
+    from ecoia.instrument.mlflow_run import EndedRun
     from ecoia.instrument.spans import Span
     from ecoia.measuring.recent_energy import RecentEnergy
 
@@ -41,7 +41,19 @@ _last: list[tuple[Span, RunSummary]] = []
 
 
 def last_run() -> RunSummary | None:
-    """See ``ecoia.last_run``."""
+    """Return the figures of the root MLflow run that this process ended last; None before the first one.
+
+    It writes the open window first, which takes some milliseconds. A notebook shows the result as a card.
+
+    Returns:
+        Energy, CO2e with its interval, method, and how it compares with earlier runs here. None also where nothing of the run
+        was measured.
+
+    Example:
+        >>> import ecoia
+        >>> ecoia.last_run() is None  # no MLflow run yet
+        True
+    """
     following = sys.modules.get("ecoia.instrument.following")
     ended = list(following.ended_roots) if following is not None else []
     return sum_up_run(ended[-1], with_catalogue=True) if ended else None

@@ -94,14 +94,14 @@ class ServiceGroups:
         *,
         pod_logs: Path = POD_LOGS,
         whole_host: bool = False,
-        root: Path = hardware.ROOT,
+        root: str | Path = hardware.ROOT,
         refuse: Callable[[ControlGroup], str | None] = lambda group: None,
         let_go: Callable[[ControlGroup], None] = lambda group: None,
         tell: Callable[[str], None],
     ) -> None:
         self.reload = False
         self._root = root
-        self._hierarchy = str(rules_hierarchy(root / "sys/fs/cgroup"))
+        self._hierarchy = str(rules_hierarchy(Path(root, "sys/fs/cgroup")))
         self._refuse, self._let_go, self._tell = refuse, let_go, tell
         self._rest = _RestOfHost(start) if whole_host else None
         self._wall_ns = start.wall_ns

@@ -17,8 +17,7 @@ from typing import Any
 
 from ecoia import limits
 from ecoia.errors import RulesError
-from ecoia.semconv import PHASES
-from ecoia.settings import is_slug
+from ecoia.semconv import PHASES, is_slug
 
 POD_LOGS = Path("/var/log/pods")
 """Where the kubelet keeps a folder ``<namespace>_<name>_<uid>`` for each pod of its host."""

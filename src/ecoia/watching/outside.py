@@ -15,8 +15,7 @@ from ecoia.measuring.host_share import busy_time_at_start
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Look, RecordKey, Subject
 from ecoia.measuring.this_process import drain_lost
-from ecoia.semconv import PHASES
-from ecoia.settings import is_slug
+from ecoia.semconv import PHASES, is_slug
 
 if TYPE_CHECKING:
     from ecoia.instrument.start import StartReadings

@@ -100,7 +100,7 @@ def watch_by_rules(
     tell: Callable[[str], None],
     pod_logs: Path = POD_LOGS,
     seconds: float | None = None,
-    root: Path = hardware.ROOT,
+    root: str | Path = hardware.ROOT,
 ) -> None:
     """Measure the control groups of this host that a file of rules maps to services, as they come and go.
 
