@@ -22,8 +22,10 @@ from ecoia.showing import end_of_run, summing_up
 from ecoia.showing.earlier_runs import EarlierRuns
 from ecoia.showing.run_summary import RunSummary
 from support.environment import clean_environment
-from support.mlflow_stores import migrated, tracking_uri  # noqa: F401
+from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri  # noqa: F401
 from support.programs import BURN
+
+pytestmark = [pytest.mark.filterwarnings(warning) for warning in MLFLOW_WARNINGS]
 
 FIGURES = RunFigures(
     {"cpu": 6_840_000_000, "gpu": 35_280_000_000, "ram": 2_520_000_000},

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ecoia import settings as configuration
 from ecoia.instrument.groups import outside_run
-from ecoia.instrument.mlflow_run import EndedRun
-from ecoia.records import Row
-from ecoia.run_line import run_line
-from ecoia.settings import Settings
+from ecoia.typing_light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ecoia.instrument.mlflow_run import EndedRun
+    from ecoia.records import Row
+    from ecoia.settings import Settings
 
 _LEAST_NS = 1_000_000_000
 """A shorter run gets no line."""
@@ -36,7 +37,11 @@ def show(ended: EndedRun) -> None:
     say = reader()
     if say is None or ended.end_utc_ns - ended.start_utc_ns < _LEAST_NS or _is_other_rank():
         return
-    if under_pytest() or configuration.load().quiet:
+    if under_pytest():
+        return
+    from ecoia import settings as configuration  # somebody reads the line: only now is anything loaded for it
+
+    if configuration.load().quiet:
         return
     from ecoia.showing import summing_up
 
@@ -58,6 +63,7 @@ def show_command(rows: Sequence[Row], seconds: float, settings: Settings, *, mea
     """
     if not rows or seconds < 1 or settings.quiet or not _is_terminal():
         return
+    from ecoia.run_line import run_line
     from ecoia.showing.summing_up import figures_of_rows
 
     line = run_line(figures_of_rows(rows, settings, seconds, with_catalogue=False))
