@@ -367,8 +367,8 @@ def uncover() -> None:
 def _leave_process() -> None:
     """End what covers this thread, and tell of the runs that MLflow's own exit handler ends after ours.
 
-    After a ``KeyboardInterrupt`` nothing is said of them: a module that is imported here and makes a ``NamedTuple`` calls ``eval``,
-    which has CPython forget the interrupt, so that the program's exit code would be 1 instead of 130.
+    After a ``KeyboardInterrupt`` no line is written: it imports modules whose ``NamedTuple`` calls ``eval``, which makes CPython
+    forget the interrupt, and the exit code would be 1 instead of 130.
     """
     try:
         _forget_parent_process()
