@@ -176,6 +176,7 @@ def test_two_hosts_add_up_in_one_run_and_find_it_by_the_group(
         assert run.data.metrics["ecoia/co2e_g"] == pytest.approx(sum(parts[f"ecoia/host/host-{i}/co2e_g"] for i in (1, 2)))
         assert run.data.metrics["ecoia/units_per_wh"] == pytest.approx(3)
         assert run.data.tags["ecoia.instance"] == "host-1,host-2"
+        assert "ecoia.energy_wh_range" not in run.data.tags, "the interval of one host is not that of both"
         assert view_runs(tracking_uri, "vadore") == []
     # A host corrects its part downwards.
     (first,) = [each for each in other.scan().records if each.kind == "span"]

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from ecoia.showing.earlier_runs import EarlierRuns
 from ecoia.showing.run_summary import RunSummary
 from support.environment import clean_environment
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri  # noqa: F401
-from support.programs import BURN
+from support.programs import BURN, recorded
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in MLFLOW_WARNINGS]
 
@@ -128,6 +129,28 @@ def test_a_program_on_a_terminal_says_what_its_root_run_used(tracking_uri: str, 
     assert "dearer beyond noise" in found.stdout
     assert runner.invoke(app, ["compare", told["first"], "nothing"]).exit_code == 2
     assert "no experiment 'nothing'" in runner.invoke(app, ["runs", "-e", "nothing"]).stderr
+
+
+INTERRUPTED = f"""
+{BURN}
+import time
+import ecoia
+from ecoia.instrument import following
+from ecoia.instrument.engine import engine
+from ecoia.instrument.mlflow_run import Run
+following.switch_autolog(on=True, service="vadore")
+following.begin(following.Begun(Run("run-1", None), {{}}, None, is_client_run=False))
+burn(100)
+engine.background.flush(60)
+raise KeyboardInterrupt
+"""
+
+
+def test_an_interrupt_is_the_programs_end_also_where_a_run_is_open(home: Path) -> None:
+    environment = {**clean_environment(), "ECOIA_HOME": str(home), "ECOIA_DELIVERY": "manual"}
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGINT, ended.stderr
+    assert sum(record.spans for record in recorded(home)) == 1
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ PAGE_ARTIFACT = "ecoia/impact.html"
 _PARENT = "mlflow.parentRunId"
 _LOGGED_ARTIFACTS = "mlflow.loggedArtifacts"
 _RUNS_AT_ONCE = 100
+_GOES_AWAY = {semconv.TAG_OUTCOME, semconv.TAG_FACTOR, semconv.TAG_ENERGY_RANGE, semconv.TAG_CO2E_RANGE}
+"""Tags that a view may lose: the run goes on again, or a second host works for it, so that its total has no interval."""
 REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 """MLflow's error codes where an account may not do what it asks for."""
 
@@ -203,8 +205,8 @@ class MlflowRuns:
             tags |= self._write_table(run, view.table) | artifacts
         changed = {name: value for name, value in tags.items() if run.data.tags.get(name) != storable(value)}
         self._store.log(run_id, points, changed)
-        for name in {semconv.TAG_OUTCOME, semconv.TAG_FACTOR, semconv.TAG_CO2E_RANGE} - tags.keys() & run.data.tags.keys():
-            self._store.client.delete_tag(run_id, name)  # a run that goes on again, say
+        for name in _GOES_AWAY - tags.keys() & run.data.tags.keys():
+            self._store.client.delete_tag(run_id, name)
         self._models.show_energy(run, view.metrics)
         self._models.link(run, view.models)
         self._set_status(run, view)

@@ -13,6 +13,7 @@ without a change of its program.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from _thread import get_native_id
@@ -152,13 +153,13 @@ def end(run_id: str, *, failed: bool) -> None:
         _tell_end(over[0])
 
 
-def _tell_end(begun: Begun) -> None:
+def _tell_end(begun: Begun, *, is_said: bool = True) -> None:
     end_utc_ns = time.time_ns()
     if begun.is_root:
         ended_roots.append(EndedRun(begun.run, begun.experiment_id, begun.start_utc_ns, end_utc_ns))
     for told in run_ended:
         told(begun.run, begun.is_root, begun.start_utc_ns, end_utc_ns)
-    if begun.is_root and Engine.when_root_ended is not None:
+    if begun.is_root and is_said and Engine.when_root_ended is not None:
         Engine.when_root_ended(ended_roots[-1])
 
 
@@ -345,7 +346,11 @@ def uncover() -> None:
 
 
 def _leave_process() -> None:
-    """End what covers this thread, and tell of the runs that MLflow's own exit handler ends after ours."""
+    """End what covers this thread, and tell of the runs that MLflow's own exit handler ends after ours.
+
+    After a ``KeyboardInterrupt`` no line is written: it imports modules whose ``NamedTuple`` calls ``eval``, which makes CPython
+    forget the interrupt, and the exit code would be 1 instead of 130.
+    """
     try:
         _forget_parent_process()
         run = active_run(lose)
@@ -353,7 +358,7 @@ def _leave_process() -> None:
             _begun.remove(begun)
             if begun.run.run_id == run.run_id and not begun.is_client_run:
                 _tell_outcome(str(run.run_id), begun.first_counters, failed=False)  # as FINISHED, however the program ends
-            _tell_end(begun)
+            _tell_end(begun, is_said=getattr(sys, "last_type", None) is not KeyboardInterrupt)
         uncover()
         _end_open_covers()
         _tell_outcome_of_group()
