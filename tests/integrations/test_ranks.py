@@ -30,22 +30,26 @@ JOB_SECONDS = 240
 
 DDP = (
     """
-import os, sys
-import torch.distributed
+import os, pathlib, sys
 import ecoia
 ecoia.autolog(service="ddp")
-rank, fails = int(os.environ["RANK"]), len(sys.argv) > 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+rank, restarted = int(os.environ["RANK"]), len(sys.argv) > 1
 """
     + BURN
     + """
-torch.distributed.init_process_group("gloo")
-torch.distributed.barrier()
-if fails and rank == 1:
+if restarted and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+    met = pathlib.Path("met")
+    if rank == 0:
+        met.touch()
+        time.sleep(600)
+    while not met.exists():
+        time.sleep(0.02)
     burn(200)
     ecoia.flush(60)
     os._exit(3)
-if fails:
-    time.sleep(600)
+if not restarted:
+    import torch.distributed
+    torch.distributed.init_process_group("gloo")
 if rank == 0:
     import mlflow
     run = mlflow.start_run()
@@ -54,13 +58,18 @@ if rank == 0:
     print("run", run.info.run_id)
 else:
     burn(600)
-value = torch.ones(1)
-torch.distributed.all_reduce(value)
-assert value.item() == 2
-torch.distributed.destroy_process_group()
+if not restarted:
+    value = torch.ones(1)
+    torch.distributed.all_reduce(value)
+    assert value.item() == 2
+    torch.distributed.destroy_process_group()
 """
 )
-"""Only rank 0 imports MLflow, as in most scripts. With an argument, rank 1 fails the first time."""
+"""Only rank 0 imports MLflow, as in most scripts. With an argument, rank 1 fails the first time.
+
+The ranks of that job meet by a file. PyTorch's launcher keeps the addresses of a process group over a restart, and the ranks that
+it starts again may take them for each other's: then they fail, or wait for half an hour for a connection, without ecoia as well.
+"""
 
 TRAIN = (
     """
