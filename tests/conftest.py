@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from ecoia.instrument import mlflow_run
 from ecoia.instrument.switching import in_context
 from support import quiet_engine
 from support.quiet_engine import QuietEngine, quiet
@@ -122,3 +123,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture(autouse=True)
+def no_runs_of_other_tests() -> None:
+    """Forget the runs that an earlier test made by a client and never ended, as no process would that this one stands for."""
+    mlflow_run.client_runs.clear()
+    following = sys.modules.get("ecoia.instrument.following")
+    if following is not None:
+        following._begun.clear()

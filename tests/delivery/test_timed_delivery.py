@@ -105,7 +105,8 @@ def test_what_time_is_too_short_for_is_sent_by_the_next_delivery(
     monkeypatch.setattr("ecoia.delivery.sender._DAYS_AT_ONCE", 1)
     numbers = []
     for days in (2, 1, 9):  # how many there is time for
-        seconds = chain(repeat(time.monotonic(), 2 + days), repeat(1e12))  # looked at for the lock, at the start, before each day
+        # Looked at for the lock, at the start, twice for what is left of the time, before each day.
+        seconds = chain(repeat(time.monotonic(), 4 + days), repeat(1e12))
         with monkeypatch.context() as patch:
             patch.setattr("ecoia.delivery.sender.time", SimpleNamespace(monotonic=lambda seconds=seconds: next(seconds)))
             result = deliver(journal, configured(), by_hand=False)

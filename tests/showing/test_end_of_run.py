@@ -126,7 +126,7 @@ def test_a_program_on_a_terminal_says_what_its_root_run_used(tracking_uri: str, 
     assert 0 < child["energy_wh"] < listed[0]["energy_wh"]
     found = runner.invoke(app, ["compare", told["first"], child["run_id"]])
     assert found.exit_code == 0
-    assert "dearer beyond noise" in found.stdout
+    assert f"({told['first'][:8]}) against" in found.stdout
     assert runner.invoke(app, ["compare", told["first"], "nothing"]).exit_code == 2
     assert "no experiment 'nothing'" in runner.invoke(app, ["runs", "-e", "nothing"]).stderr
 

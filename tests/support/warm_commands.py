@@ -17,6 +17,7 @@ import pkgutil
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -75,22 +76,39 @@ def warm_folder() -> Path:
         "DO_NOT_TRACK": "true",
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-m", "support.warm_commands", str(address)], environment)
+    # It is nobody's child, so that no test meets it among those of the process that runs the tests.
+    command = [sys.executable, "-m", "support.warm_commands", str(address), str(os.getpid())]
+    started = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >/dev/null & echo $!', "sh", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    pid = int(started.stdout)
 
     def end() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
     while not address.exists():
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the process that forks commands ended"
+        assert is_alive(pid), "the process that forks commands ended"
         time.sleep(0.02)
     return folder
 
 
-def _serve(address: str) -> None:
+def is_alive(pid: int) -> bool:
+    """Return whether a process lives."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _serve(address: str, tests: int) -> None:
     for name in LOADED:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
@@ -101,14 +119,13 @@ def _serve(address: str) -> None:
     sys.modules["sqlalchemy.orm"].configure_mappers()
     gc.collect()
     gc.freeze()  # a collection in a command would copy the pages of all that is loaded here
-    parent = os.getppid()
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
     listener.settimeout(10)
     Path(f"{address}.new").rename(address)
-    while os.getppid() == parent:
+    while is_alive(tests):
         try:
             client, _ = listener.accept()
         except TimeoutError:
@@ -175,4 +192,6 @@ def _wait_for_command(client: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell has a program in the background ignore it
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    _serve(sys.argv[1], int(sys.argv[2]))

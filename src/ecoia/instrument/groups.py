@@ -70,8 +70,8 @@ def linked_ids() -> list[str]:
     """Return the ids whose rows belong beside the root runs that this process begins: its group, and ``ecoia run``'s session.
 
     Example:
-        >>> linked_ids()
-        []
+        >>> linked_ids()  # doctest: +SKIP
+        ['ecoia-group-5d0c3f8a9b7e6d21-0']
     """
     ids = []
     outside = outside_run()
