@@ -512,8 +512,8 @@ def test_an_mlflow_run_has_the_energy_of_a_callback_once(
 ) -> None:
     """Transformers ends its run before our callback ends: spans and runs interleave."""
     mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri(str(tmp_path / "runs"))  # another test may have set one
     begin_ns = time.thread_time_ns()
     with ecoia.track(service="around", phase="training"):
         trainer(HOSTS["transformers"]("vadore"), report_to=["mlflow"]).train()
@@ -534,8 +534,8 @@ def test_runs_that_the_libraries_begin_themselves_are_covered(
 ) -> None:
     """Transformers' callback, Lightning's logger and XGBoost's autologging, with nothing of ecoia but ``autolog``."""
     mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "runs"))
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri(str(tmp_path / "runs"))
     rows, labels = np.arange(2.0 * ROWS).reshape(ROWS, 2), np.arange(ROWS) % 2
 
     def fit_xgboost() -> None:
