@@ -70,8 +70,8 @@ sys.path.insert(0, sys.argv[1])
 from app import score, match, clean, wrong, broken, again
 results = [task.delay(2) for task in [score] * 20 + [match] * 4 + [clean, wrong, again]]
 failed = broken.delay(2)
-assert [result.get(timeout=600) for result in results] == [2] * 25 + [-2, 2]
-failed.get(timeout=600, propagate=False)
+assert [result.get(timeout=120) for result in results] == [2] * 25 + [-2, 2]
+failed.get(timeout=120, propagate=False)
 assert failed.state == "FAILURE"
 """
 
