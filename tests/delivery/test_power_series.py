@@ -79,6 +79,14 @@ def test_a_minute_has_a_point_every_ten_seconds_with_the_end_of_a_window_as_its_
     assert [point.end_ns for point in points] == [each.end_ns for each in every]
 
 
+def test_the_order_in_which_the_windows_of_the_runs_below_come_changes_no_point() -> None:
+    every = windows(0, 60)
+    for first in range(len(every)):
+        turned = every[first:] + every[:first]
+        points = told(Series(turned[0].start_ns), [(turned, True)])
+        assert [point.end_ns for point in points] == [each.end_ns for each in every]
+
+
 def test_a_run_of_days_has_less_than_a_thousand_points_and_each_is_written_once_for_all() -> None:
     series = Series(0)
     days = 5

@@ -108,6 +108,7 @@ class Series:
 
     def add(self, window: Window) -> None:
         """Add a window. The coarser the points are by now, the longer the windows that are kept as one."""
+        self.origin_ns = min(self.origin_ns, window.start_ns)  # windows of the runs below come in any order
         for number in reversed(range(len(self.windows))):
             last = self.windows[number]
             if last.process == window.process:
