@@ -324,7 +324,9 @@ assert ecoia.flush(60)
             spans[record.endpoint] += record.spans
             cpu_ns[record.endpoint] += record.cpu_ns
     assert spans == {"/cv/<int:number>/": 2, "/stream": 1, "/broken": 1, None: 1}
-    assert cpu_ns["/cv/<int:number>/"] >= 40 * MILLISECOND
+    # A reading in the middle of a view finds CPU time whose route Django does not tell yet: it counts without an endpoint.
+    assert cpu_ns["/cv/<int:number>/"] >= 20 * MILLISECOND
+    assert cpu_ns["/cv/<int:number>/"] + cpu_ns[None] >= 40 * MILLISECOND
     assert cpu_ns["/stream"] >= 60 * MILLISECOND
 
 

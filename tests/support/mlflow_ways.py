@@ -245,7 +245,7 @@ def in_a_store_that_goes_away(told: Way) -> None:
 
 @way
 def forked(told: Way) -> None:
-    """The child knows the run of its parent as MLflow does, and begins one of its own below it."""
+    """No run is active in the child, as MLflow has it, until it begins one of its own."""
     reader, writer = os.pipe()
     with mlflow.start_run() as run:
         told.burn(run, 30)
@@ -253,12 +253,12 @@ def forked(told: Way) -> None:
         if child == 0:
             with mlflow.start_run(nested=True) as own:
                 burn(50)
-            burn(30)
+            assert mlflow.active_run() is None
+            burn(300)
             os.write(writer, own.info.run_id.encode())
             os._exit(0 if ecoia.flush(60) else 1)
         assert os.waitpid(child, 0)[1] == 0
         told.burn(run, 30)
-    told.runs[run.info.run_id] += 30
     told.runs[os.read(reader, 100).decode()] = 50
 
 
