@@ -1,4 +1,4 @@
-"""What ecoia costs a program that uses MLflow: its import with nothing enabled, and a run.
+"""Measure the cost of ecoia to a program that uses MLflow: the import with nothing enabled, and a run.
 
 ``python benchmarks/following.py [--pairs 15] [--runs 200]``. Imports are processes that take turns: in one, Python sees this
 environment's packages, in the other all but ecoia's. Runs take turns in one process, on a SQLite store: ``ecoia.autolog()``

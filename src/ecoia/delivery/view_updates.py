@@ -74,6 +74,17 @@ class Written(NamedTuple):
     left: int
 
 
+class _Outcome:
+    """What one ``write`` has done so far: views written, experiments to describe, messages, views not begun in time."""
+
+    def __init__(self) -> None:
+        self.written: set[ViewKey] = set()
+        self.experiments: set[str] = set()
+        self.problems: list[str] = []
+        self.failed = False
+        self.left = 0
+
+
 class ViewUpdates:
     """The views of a journal home, in every store. What could not be written, or is not complete yet, is kept for the next time.
 
@@ -157,50 +168,60 @@ class ViewUpdates:
         linked = linked or LinkedRuns()
         chains = self._chains(name, runs, by_key, linked, due) if due else {}
         self._tree.save()
-        problems: list[str] = []
-        failed = False
-        written: set[ViewKey] = set()
-        experiments: set[str] = set()
-        left = 0
+        outcome = _Outcome()
         for key in sorted(due):
-            if key in written:
+            if key in outcome.written:
                 continue
             if time.monotonic() > begin_until:
-                left += 1
+                outcome.left += 1
                 continue
             self._tell(STEP, f"at the run of {key.run_id or key.service}")
-            group = _shown_together(key, by_key, chains)
-            try:
-                if chains.get(key.run_id):
-                    tree = UserRuns(chains, {each.run_id: rows for each, rows in group.items()}, self._knowledge(), linked)
-                    shown = tree.write(runs, {each.run_id for each in group.keys() & due}, over=group.keys() <= over)
-                    problems += shown.problems
-                    experiments |= shown.experiments
-                    if shown.complete:
-                        over.update(group)
-                elif key.run_id:
-                    self._write_own_runs(runs, key.run_id, group[key], complete=key in over)
-                else:
-                    self._write_day_run(runs, key, group[key], complete=key in over)
-            except RunRefusedError as error:
-                problems.append(str(error))
-                written.update(group)  # trying again changes nothing; 'ecoia deliver' does
-            except EcoiaError as error:
-                failed |= isinstance(error, DeliveryError)
-                problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
-            else:
-                written.update(group)
+            self._write_one(runs, key, _shown_together(key, by_key, chains), outcome, linked, chains, due, over)
+        written = outcome.written
         changed |= due - written
         changed -= written
         unfinished |= written
         unfinished -= written & over
         self._left.save()
-        for experiment in sorted(experiments):
+        for experiment in sorted(outcome.experiments):
             if time.monotonic() <= begin_until:
                 note_experiment(store, experiment, today, again=by_hand or final)
-        problems += self._catalogue_problems
+        problems = outcome.problems + self._catalogue_problems
         self._catalogue_problems = []
-        return Written(problems, failed, left)
+        return Written(problems, outcome.failed, outcome.left)
+
+    def _write_one(
+        self,
+        runs: MlflowRuns,
+        key: ViewKey,
+        group: Mapping[ViewKey, list[Row]],
+        outcome: _Outcome,
+        linked: LinkedRuns,
+        chains: Mapping[str, Chain],
+        due: set[ViewKey],
+        over: set[ViewKey],
+    ) -> None:
+        """Write one view with what is shown together with it. What is complete now is added to ``over``."""
+        try:
+            if chains.get(key.run_id):
+                tree = UserRuns(chains, {each.run_id: rows for each, rows in group.items()}, self._knowledge(), linked)
+                shown = tree.write(runs, {each.run_id for each in group.keys() & due}, over=group.keys() <= over)
+                outcome.problems += shown.problems
+                outcome.experiments |= shown.experiments
+                if shown.complete:
+                    over.update(group)
+            elif key.run_id:
+                self._write_own_runs(runs, key.run_id, group[key], complete=key in over)
+            else:
+                self._write_day_run(runs, key, group[key], complete=key in over)
+        except RunRefusedError as error:
+            outcome.problems.append(str(error))
+            outcome.written.update(group)  # trying again changes nothing; 'ecoia deliver' does
+        except EcoiaError as error:
+            outcome.failed |= isinstance(error, DeliveryError)
+            outcome.problems.append(f"the view of {key.run_id or key.service} was not written: {error}")
+        else:
+            outcome.written.update(group)
 
     def _chains(
         self, store: str, runs: MlflowRuns, by_key: Iterable[ViewKey], linked: LinkedRuns, due: Iterable[ViewKey]

@@ -69,6 +69,8 @@ def group_problem() -> str | None:
 def linked_ids() -> list[str]:
     """Return the ids whose rows belong beside the root runs that this process begins: its group, and ``ecoia run``'s session.
 
+    The example is not run, because the result depends on whether this process has started others.
+
     Example:
         >>> linked_ids()  # doctest: +SKIP
         ['ecoia-group-5d0c3f8a9b7e6d21-0']
@@ -102,7 +104,8 @@ def _is_several(number: str | None) -> bool:
 def _torch_job(variables: os._Environ[str]) -> tuple[str, ...]:
     """Return what the ranks of one ``torchrun`` have in common, also after some of them were restarted.
 
-    Its id is a UUID, unless a user chose it or it is "none". Then the address tells two jobs apart.
+    Its id is a UUID, unless a user chose it or it is "none". Then the address tells two jobs apart; where such a job gets another
+    port at a restart (``TORCH_DISABLE_SHARE_RDZV_TCP_STORE``), its ranks are another group from then on.
     """
     job, address, port = (variables.get(name, "") for name in ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"))
     is_unique = len(job) == 36 and job.count("-") == 4
