@@ -144,7 +144,7 @@ class Context:
         return sorted(service for service in named if service is not None)
 
     @cached_property
-    def recorded_days(self) -> dict[str, dict[str, dict[str, int]]]:
+    def recorded_days(self) -> dict[str, dict[str, dict[str, frozenset[date]]]]:
         """Recorded days by service, phase (one of ``DAY_PHASES``) and instance: civil days at work or with capacity reserved.
 
         Homes of one host are one instance here, as ``instance_days`` declares on which machines the service runs. A day of calls
@@ -152,9 +152,9 @@ class Context:
 
         Simulated or declared activity does not count as recorded, nor does activity without any known energy.
         """
-        found: dict[str, dict[str, dict[str, int]]] = {}
+        found: dict[str, dict[str, dict[str, frozenset[date]]]] = {}
         for (service, phase, instance), instants in self._recorded_half_hours().items():
-            days = len({self._day_at(instant_ns) for instant_ns in instants})
+            days = frozenset(self._day_at(instant_ns) for instant_ns in instants)
             found.setdefault(service, {}).setdefault(phase, {})[instance] = days
         return found
 
