@@ -84,6 +84,19 @@ def change_above(change: Quantity, limit: float) -> float | None:
     return _above(low + spread, high - spread, spread / Z95, math.log1p(limit))
 
 
+def share_above(share: Quantity, limit: float) -> float | None:
+    """Return the probability that a ratio C / C0 is above a limit; its interval is that of the change C / C0 - 1.
+
+    Example:
+        >>> round(share_above(Quantity(1.0625, "1", 0.925, 1.221), 1.0), 2)
+        0.8
+    """
+    if share.value is None:
+        return None
+    low, high = (None if bound is None else bound - 1 for bound in (share.low, share.high))
+    return change_above(Quantity(share.value - 1, "1", low, high), limit - 1)
+
+
 def _above(least: float, greatest: float, s: float, limit: float) -> float:
     """Return the mean of Phi((m - limit) / s) over m from ``least`` to ``greatest``; all are logarithms."""
     width = greatest - least

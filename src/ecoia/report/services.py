@@ -184,9 +184,7 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
         unregistered=tuple(entry.id for entry in entries if not entry.registered),
         declared=sum(entry.counted_by == "declared" for entry in active),
         partly=tuple(
-            entry.id
-            for entry in active
-            if _any(entry.days_by_phase) and not entry.measured and entry.counted_by != "declared"
+            entry.id for entry in active if _any(entry.days_by_phase) and not entry.measured and entry.counted_by != "declared"
         ),
         undeclared_days=tuple(entry.id for entry in active if entry.measured and entry.instance_days_declared is None),
         metered=metered,
