@@ -16,7 +16,7 @@ from ecoia.semconv import DECLARED, ESTIMATED
 
 if TYPE_CHECKING:  # what an indicator is computed from; the report passes it in
     from ecoia.impact.period_impact import EstimateOrReason
-    from ecoia.report.model import Measure, PhaseResult, QuarterlyReport, Quantity
+    from ecoia.report.model import Measure, PhaseResult, Quantity, QuarterlyReport
     from ecoia.report.parts import Parts
 
 Held = Literal["footprint", "intensity", "measure", "whole", "phase", "comparison"]

@@ -44,7 +44,7 @@ def register(report: QuarterlyReport) -> Table:
         Column("registered", N_("Au registre"), lambda it: it.registered, FLAG),
         Column("measured", N_("Mesuré"), lambda it: it.measured, FLAG),
         Column("declared_only", N_("Seulement déclaré"), lambda it: it.declared_only, FLAG),
-        Column("counted_by", N_("Compté par"), lambda it: it.counted_by or None, words=wording.COUNTED_BY),
+        Column("counted_by", N_("Compté par"), lambda it: it.counted_by, words=wording.COUNTED_BY),
         Column("audience", N_("Public"), lambda it: it.audience),
         Column("purpose", N_("Finalité"), lambda it: it.purpose),
         Column("functional_unit", N_("Unité fonctionnelle"), lambda it: it.functional_unit),

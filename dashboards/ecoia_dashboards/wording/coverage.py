@@ -46,5 +46,8 @@ def days_words(language: Language, days: PhaseDays) -> str:
     if days.expected is None:
         return language.t("%(where)s : %(recorded)s, non attendus au registre", where=where, recorded=recorded)
     return language.t(
-        "%(where)s : %(recorded)s sur %(expected)s", where=where, recorded=recorded, expected=language.number(days.expected)
+        "%(where)s : %(recorded)s sur %(expected)s",
+        where=where,
+        recorded=recorded,
+        expected=language.plain(round(days.expected, 1)),
     )

@@ -114,7 +114,7 @@ def verdict_sentence(language: Language, target: TargetVerdict) -> str:
 
     Example:
         >>> verdict_sentence(Language("fr"), target)  # doctest: +SKIP
-        'Non concluant : 15 900 kWh constatés (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle contient ...'
+        'Non concluant : constaté : 15 900 kWh (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle ...'
     """
     words = verdict_words(language, target)
     reason = language.of(VERDICT_REASONS, target.reason) if target.reason else None
@@ -133,8 +133,10 @@ def _observed(language: Language, target: TargetVerdict) -> str | None:
     if target.reduction is not None:
         if target.budget is not None and target.budget.consumed.value is not None and _judged_by_budget(target):
             return _consumed(language, target.budget)
-        return _figure(language, language.change(target.observed), target.observed) if target.observed.value is not None else None
-    return _figure(language, language.amount(target.observed), target.observed) if target.observed.value is not None else None
+        write = language.change
+    else:
+        write = language.amount
+    return None if target.observed.value is None else _figure(language, write(target.observed), target.observed)
 
 
 def _consumed(language: Language, budget: BudgetState) -> str:

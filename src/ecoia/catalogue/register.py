@@ -54,7 +54,9 @@ def _days(value: Any, where: str = "") -> float:
     """Check a number of days; ``where`` names the key of a number within a mapping."""
     of = f"{where}{value!r}: " if where else ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{of}write a number of days, or days by phase and instance, e.g. {_EXAMPLE}")
+        raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
+            f"{of}write a number of days, or days by phase and instance, e.g. {_EXAMPLE}"
+        )
     if not math.isfinite(value):
         raise ValueError(f"{of}write a finite number of days")
     if not 0 < value <= _MOST_DAYS:

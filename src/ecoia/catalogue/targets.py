@@ -87,8 +87,8 @@ class Target(Model):
             raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
         if (self.indicator in _OF_TRAJECTORIES) != (self.trajectory is not None):
             raise ValueError(
-                f"{', '.join(_OF_TRAJECTORIES)} is of a trajectory, and nothing else is: write 'trajectory' with the id of its target "
-                "there, and there only"
+                f"{', '.join(_OF_TRAJECTORIES)} is of a trajectory, and nothing else is: write 'trajectory' with the id of "
+                "its target there, and there only"
             )
         if self.indicator in (*_OF_ALL, *_OF_TRAJECTORIES) and self.service is not None:
             of = "a trajectory" if self.indicator in _OF_TRAJECTORIES else "all services"

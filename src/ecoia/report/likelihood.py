@@ -1,6 +1,7 @@
 """How likely a figure is beyond a limit, from its value and its 95 % interval alone, so that a reader can compute it again.
 
-A level is log-normal, as its interval is (see ``impact.uncertainty``). Its lower bound gives s, its upper bound the greatest mean U:
+A level is log-normal, as its interval is (see ``impact.uncertainty``). The lower bound gives s, the upper bound the greatest
+mean U:
 
     low = C exp(-s^2 / 2 - 1.96 s)        high = U exp(-s^2 / 2 + 1.96 s)
 

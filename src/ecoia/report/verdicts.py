@@ -157,7 +157,7 @@ class _Judge:
     # --- trajectories ---
 
     def _trajectory(self, target: Target, baseline: Baseline) -> _Judgement:
-        """Judge the change of the last four quarters that are over against the baseline; before the horizon, the year's budget."""
+        """Judge the change of the last four quarters that are over; before the horizon, the budget of the year."""
         context, references, levels = self._context, baseline.quarters, self._levels
         if not levels.measured.issuperset(references):
             return _Judgement(_OPEN, "baseline-missing", Quantity(None, "1", reason="baseline-missing"))

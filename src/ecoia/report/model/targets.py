@@ -11,12 +11,12 @@ _TOO_FEW_QUARTERS = Quantity(None, "1", reason="too-few-quarters")
 
 @dataclass(frozen=True)
 class BudgetState:
-    """The budget of a year on a trajectory, all in the target's unit but the shares. A quarter of ``budget`` is due each quarter.
+    """The budget of a year on a trajectory, in the target's unit but the shares. A quarter of ``budget`` is due each quarter.
 
-    ``spent`` was used to date, and ``consumed`` is its share of the budget, with the interval of a change against the baseline: the
-    budget has the baseline's errors. ``spent_probability`` is the probability that it exceeds 1 already. ``distance`` is ``spent`` less the budget due by now:
-    negative is under the path. ``expected`` is the year's end if the quarters ahead are like the last four, and
-    ``overrun_probability`` the probability that it exceeds the budget.
+    ``spent`` was used to date, and ``consumed`` is its share of the budget, with the interval of a change: the budget has the
+    baseline's errors. ``spent_probability`` is the probability that this share is above 1 already. ``distance`` is ``spent`` less
+    the budget due by now: negative is under the path. ``expected`` is the year's end if the quarters ahead are like the last four,
+    and ``overrun_probability`` the probability that it exceeds the budget.
     """
 
     year: int
