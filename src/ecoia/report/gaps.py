@@ -63,6 +63,6 @@ def _unmeasured(report: QuarterlyReport, entries: Sequence[ServiceEntry], servic
 
 
 def _lacks_days(entry: ServiceEntry) -> bool:
-    """Say whether a whole day of a recorded service is missing. It may count as measured all the same, but no sum holds that day."""
+    """Say whether a whole day of a recorded service is missing. It may count as measured, but no sum holds that day."""
     lines = entry.days_by_phase
     return any(each.recorded for each in lines) and any((each.expected or 0.0) - each.recorded >= 1 for each in lines)
