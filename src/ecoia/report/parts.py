@@ -13,8 +13,8 @@ from ecoia.impact.uncertainty import Estimate
 from ecoia.indicators import Indicator
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.model import Coverage, Quantity
-from ecoia.report.quantities import energy_by_status, shown
+from ecoia.report.model import Coverage, Headline, Quantity
+from ecoia.report.quantities import energy_by_status, quantity, shown
 from ecoia.semconv import KIND_IDLE, MEASURED
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -87,6 +87,21 @@ class Parts:
         """CO2e in kg by origin: use, making, hosted models."""
         split = self._period.split(self.bearers)
         return split if self._with_making else replace(split, embodied=EstimateOrReason(Estimate.total(())))
+
+    @cached_property
+    def headline(self) -> Headline:
+        """The CO2e of everything that is known, with its parts, and why any of them is not known."""
+        parts = self._period.known_parts(self.bearers)
+        known = {name: part.estimate for name, part in parts.items() if part.estimate is not None}
+        lacking = {name: part.lacking for name, part in parts.items() if part.lacking is not None}
+        whole = Estimate.total(known.values())
+        reason = None if known else next(iter(lacking.values()), "no-data")
+        return Headline(
+            co2e=quantity(whole.value, "kgCO2e", whole.interval, None) if known else Quantity(None, "kgCO2e", reason=reason),
+            parts=tuple(known),
+            lacking=lacking,
+            breakdown={name: quantity(part.value, "kgCO2e", part.interval, None) for name, part in known.items()},
+        )
 
     @property
     def energy_components(self) -> EstimateOrReason:
