@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, Split, intensity, sci
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, KnownPart, Split, intensity, sci
 from ecoia.impact.uncertainty import Estimate
 from ecoia.indicators import Indicator
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import Coverage, Headline, Quantity
-from ecoia.report.quantities import energy_by_status, quantity, shown
+from ecoia.report.quantities import energy_by_status, headline, shown
 from ecoia.semconv import KIND_IDLE, MEASURED
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -91,17 +91,12 @@ class Parts:
     @cached_property
     def headline(self) -> Headline:
         """The CO2e of everything that is known, with its parts, and why any of them is not known."""
-        parts = self._period.known_parts(self.bearers)
-        known = {name: part.estimate for name, part in parts.items() if part.estimate is not None}
-        lacking = {name: part.lacking for name, part in parts.items() if part.lacking is not None}
-        whole = Estimate.total(known.values())
-        reason = None if known else next(iter(lacking.values()), "no-data")
-        return Headline(
-            co2e=quantity(whole.value, "kgCO2e", whole.interval, None) if known else Quantity(None, "kgCO2e", reason=reason),
-            parts=tuple(known),
-            lacking=lacking,
-            breakdown={name: quantity(part.value, "kgCO2e", part.interval, None) for name, part in known.items()},
-        )
+        return headline(self.known)
+
+    @cached_property
+    def known(self) -> Mapping[str, KnownPart]:
+        """The known amount of each part of the CO2e, by the id of its indicator."""
+        return self._period.known_parts(self.bearers)
 
     @property
     def energy_components(self) -> EstimateOrReason:
