@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import From, Home, Language, QuarterText, Source, load_settings
-from ecoia.cli.formats import chosen_formats, write_formats
+from ecoia.cli.formats import chosen_formats, drawn_with, write_formats
 from ecoia.cli.reading import build, read
 from ecoia.errors import PublicationError, UsageError
 from ecoia.periods import utc_datetime
@@ -113,6 +113,7 @@ class Publisher:
             self._write_documents,
             on=utc_datetime(time.time_ns()).astimezone(ZoneInfo(self._settings.timezone)).date(),
             catalogue_folder=Path(self._settings.catalogue) if self._settings.catalogue else None,
+            drawing=publication.Drawing(self._lang.value, {name: drawn_with(name) for name in self._formats}),
             recalculation=recalculation,
             key=self._key,
         )
