@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,10 @@ def verify(
         list[str] | None,
         typer.Option("--head", metavar="HEAD", help="The head that stands in the minutes; may be repeated."),
     ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option("--timestamp-authority", metavar="PEM", help="Certificates of the timestamping authority, root included."),
+    ] = None,
     compute: Annotated[
         bool, typer.Option("--recompute", help="Also compute the figures and draw the documents again from the frozen inputs.")
     ] = False,
@@ -51,13 +56,16 @@ def verify(
             one = (folder / MANIFEST_FILE).exists()
         checked = [verification.verify(folder, keys)] if one else verification.verify_chain(folder, keys)
         decided = verification.check_heads(checked, heads)
+        moments = _timestamps(checked, authority)
     except PublicationError as error:
         say(str(error))
         raise typer.Exit(FAILED) from None
     again = [_Again(each) for each in checked] if compute else []
-    _print(checked, again)
+    _print(checked, again, moments)
     _print_documents(again)
     _tell_what_is_open(checked, decided, by_key=bool(keys))
+    if any(each.figures_differ for each in again):
+        say("this version of ecoia computes other figures from the same inputs: 'ecoia recalculate' shows the difference")
     if any(each.failed for each in again):
         raise typer.Exit(FAILED)
 
@@ -98,20 +106,56 @@ def _draw(report: QuarterlyReport, format_: str, lang: str, folder: Path) -> dic
     return None if write_formats(report, [format_], lang, folder)[1] else versions
 
 
-def _print(checked: list[Published], again: list[_Again]) -> None:
+def _timestamps(checked: list[Published], authority: Path | None) -> dict[str, str]:
+    """Check the timestamps, and return when each publication existed at the latest, by name.
+
+    Raises:
+        PublicationError: a timestamp is missing, of another head, or not the authority's; or certificates are given and nothing
+            is timestamped.
+        MissingExtraError: a package that reads timestamps is not installed.
+    """
+    stamped = [each for each in checked if each.timestamp_authority]
+    if authority is not None and not stamped:
+        raise PublicationError("--timestamp-authority is given, and no publication here has a timestamp")
+    if not stamped:
+        return {}
+    from ecoia.publishing.timestamping import check_timestamp, read_certificates
+
+    certificates = read_certificates(authority) if authority else []
+    if not certificates:
+        say("without --timestamp-authority, that a timestamp is of its head is checked, not who made it")
+    return {each.name: f"{check_timestamp(each.folder, certificates):%Y-%m-%d %H:%M:%S} UTC" for each in stamped}
+
+
+def _print(checked: list[Published], again: list[_Again], moments: dict[str, str]) -> None:
     rows = []
     for place, each in enumerate(checked):
-        recomputed = ("differs" if again[place].figures_differ else "the same",) if again else ()
+        recomputed = _again_cells(again[place]) if again else ()
         covered = "all files" if each.head_covers_documents else "figures and inputs"
-        rows.append((each.name, each.published_on, each.head, covered, _key_text(each), *recomputed))
-    columns = ("publication", "published on", "head", "head covers", "signed with", *(("figures again",) if again else ()))
+        stamped = (moments.get(each.name, "no"),) if moments else ()
+        rows.append((each.name, each.published_on, each.head, covered, _key_text(each), *stamped, *recomputed))
+    more = [*(["timestamped"] if moments else []), *(["figures again", "documents again"] if again else [])]
+    columns = ("publication", "published on", "head", "head covers", "signed with", *more)
     print_table("Verified", columns, rows)
 
 
+def _again_cells(again: _Again) -> tuple[str, str]:
+    """Return what came of computing the figures, and of drawing the documents, again."""
+    if again.figures_differ:
+        return "differs", "not drawn, as the figures differ"
+    standings = Counter(each.standing for each in again.documents)
+    return "the same", ", ".join(f"{count} {standing}" for standing, count in standings.items()) or "there are none"
+
+
 def _print_documents(again: list[_Again]) -> None:
-    rows = [(of.published.name, each.path, each.standing, each.why) for of in again for each in of.documents]
+    """Print each document that is not the same when it is drawn again."""
+    from ecoia.publishing.redrawing import SAME
+
+    rows = [
+        (of.published.name, each.path, each.standing, each.why) for of in again for each in of.documents if each.standing != SAME
+    ]
     if rows:
-        print_table("Documents drawn again", ("publication", "document", "bytes", ""), rows)
+        print_table("Documents drawn again that are not the same", ("publication", "document", "bytes", ""), rows)
 
 
 def _tell_what_is_open(checked: list[Published], decided: Published | None, *, by_key: bool) -> None:
@@ -121,9 +165,7 @@ def _tell_what_is_open(checked: list[Published], decided: Published | None, *, b
             how = "only its signature vouches for them" if each.signed_with else "nothing here vouches for them"
             say(f"{each.name} is of schema {each.schema}: its head does not cover its documents, and {how}")
     if decided is None and not by_key:
-        say(
-            "without --public-key or --head, whoever could write to this folder could have made it: compare the head with the minutes"
-        )
+        say("without --head or --public-key, whoever can write to this folder can have made it: give the head of the minutes")
     elif decided is not None and decided is not checked[-1] and not by_key:
         say(f"the head given decides up to {decided.name}; what was published after it needs its own head, or --public-key")
 

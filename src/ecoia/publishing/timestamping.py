@@ -1,7 +1,7 @@
 """Timestamps of publications (RFC 3161): an authority signs that a head existed at a moment, so nobody can date it back.
 
 The token is over the manifest, whose SHA-256 is the head, so tools without ecoia check it too:
-``openssl ts -verify -data manifest.json -in timestamp.tsr -CAfile authority.pem``. Nothing asks the network but ``Authority.stamp``.
+``openssl ts -verify -data manifest.json -in timestamp.tsr -CAfile authority.pem``. Only ``Authority.stamp`` uses the network.
 """
 
 from __future__ import annotations

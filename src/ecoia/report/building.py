@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ecoia.factors import FactorSet
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.impact.ledger_sums import last_utc_ns
-from ecoia.impact.recalculation import Recalculation
+from ecoia.impact.recalculation import PARTS, Recalculation
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
@@ -142,7 +142,9 @@ def _with_changes(
         report,
         changes=changes(context, published),
         restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
-        published_micrograms={quarter: dict(parts) for quarter, parts in sorted(published.items())},
+        published_micrograms={
+            quarter: {part: parts[part] for part in PARTS if part in parts} for quarter, parts in sorted(published.items())
+        },
         costliest_runs=sobriety.costliest_runs(context),
         savings=spared,
         unsupported=sobriety.unsupported(context, spared),
