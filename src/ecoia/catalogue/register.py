@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.boamps import BoAmps
-from ecoia.catalogue.fields import Day, Model, OneOrMany, Role, Slug, Text
+from ecoia.catalogue.fields import Day, FieldError, Model, OneOrMany, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
 
@@ -51,7 +51,11 @@ class Service(Model):
     @model_validator(mode="after")
     def _check_successor(self) -> Service:
         if self.id in self.succeeds:
-            raise ValueError("'succeeds' names this very service: name the service that it replaces, or leave it out")
+            raise FieldError(
+                "succeeds-itself",
+                "'succeeds' names this very service: name the service that it replaces, or leave it out",
+                at="succeeds",
+            )
         return self
 
 
