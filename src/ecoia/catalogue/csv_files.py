@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,8 @@ from ecoia.periods import Quarter
 from ecoia.semconv import is_slug
 
 Line = TypeVar("Line")
+
+_EITHER = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # where a comma is the decimal mark, 412.000 is 412 or 412 000
 
 
 class Cells(dict[str, str]):
@@ -153,6 +156,10 @@ def count_of(cells: Cells, column: str, wrong: CellMistakes) -> float:
     """
     if "," in cells[column] and not cells.decimal_comma:  # in such a file "1,234" may be 1234
         remedy = f"{cells[column]!r}: columns are separated by ',', so write the count without one"
+        wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
+        return 0.0
+    if cells.decimal_comma and _EITHER.fullmatch(cells[column]):
+        remedy = f"{cells[column]!r}: may be read as thousands or as decimals: write the count without a point"
         wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
         return 0.0
     try:
