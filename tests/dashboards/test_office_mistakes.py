@@ -252,3 +252,30 @@ def test_a_number_with_decimals_comes_back_from_a_file_with_decimal_commas(folde
     assert reread(folder, lambda book: fill(book["Résultats acceptés"], 3, Résultats_acceptés=1234.567)).changes
     assert "vadore;2026Q4;1234,567;enquête" in (folder / "outcomes.csv").read_text(encoding="utf-8")
     assert catalogue.load(folder).outcomes[0].accepted == 1234.567
+
+
+DAYS = "{inference: {gpu-01: 92, gpu-03: 45.5}, training: 11}"
+
+
+def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
+    path = folder / "services.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("name: VADORE", f"name: VADORE\n    instance_days: {DAYS}"), encoding="utf-8"
+    )
+    loaded = catalogue.load(folder)
+    assert reread(folder, lambda book: None).changes == ()
+    assert catalogue.load(folder) == loaded
+
+    def edit(book: openpyxl.Workbook) -> None:
+        cell = cell_of(book["Registre"], 9, "Jours d’instance")
+        assert cell.value == "inférence gpu-01 : 92 ; inférence gpu-03 : 45,5 ; entraînement : 11"
+        cell.value = "Inférence gpu-01 : 90; entraînement 12"
+
+    assert [(change.file, change.changed) for change in reread(folder, edit).changes] == [("services.yaml", 1)]
+    service = catalogue.load(folder).service("vadore")
+    assert service is not None
+    assert service.instance_days == {"inference": {"gpu-01": 90}, "training": 12}
+    refused = ("repos : 3", "inférence : 3 ; inférence : 4", "inférence gpu-01 : 0", "92 jours")
+    for number, text in enumerate(refused):
+        (told,) = mistakes(folder, lambda book, text=text: fill(book["Registre"], 9, **{"Jours_d’instance": text}))
+        assert told.startswith("Registre!I9 (Jours d’instance) : «"), (number, told)

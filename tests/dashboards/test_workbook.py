@@ -393,7 +393,7 @@ def test_the_workbook_helps_and_checks(folder: Path) -> None:
             letter = place.cell(2, index).column_letter
             rule = rules.get(f"{letter}3:{letter}1002")
             assert place.cell(1, index).value, "each column is explained"
-            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices", "ids")), column
+            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices", "ids", "days")), column
             if column.kind in ("choice", "boolean", "quarter") or (column.kind == "id" and len(column.of) == 1):
                 assert rule is not None
                 assert rule.type == "list"
@@ -491,6 +491,13 @@ def test_what_is_shown_is_understood(data: st.DataObject, lang: str) -> None:
         "id": st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True),
         "ids": st.lists(st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True), min_size=1).map(tuple),
         "number": st.floats(0, 1e14),
+        "days": st.integers(1, 92)
+        | st.dictionaries(
+            st.sampled_from(["inference", "training"]),
+            st.floats(0.5, 92)
+            | st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True), st.integers(1, 92), min_size=1),
+            min_size=1,
+        ),
         "whole": st.integers(0, 10**9),
         "day": st.dates(date(1970, 1, 1), date(2261, 1, 1)),
         "quarter": some_quarters,

@@ -5,6 +5,7 @@ verdict is in ``wording.verdicts``. Templates and modules name them here, as ``w
 """
 
 from ecoia_dashboards.wording.changes import CAUSES, COMPARED, PARTS, TERMS
+from ecoia_dashboards.wording.coverage import COUNTED_BY
 from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
 from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
@@ -29,7 +30,7 @@ from ecoia_dashboards.wording.sources import (
     STANDINGS,
     WHY_UNMEASURED,
 )
-from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS
+from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS, VERDICTS_ON_FLOORS
 
 __all__ = [
     "ACTION_STATES",
@@ -39,6 +40,7 @@ __all__ = [
     "CERTAINTY",
     "COMPARED",
     "COMPONENTS",
+    "COUNTED_BY",
     "DEVIATIONS",
     "DOUBLES",
     "EQUIVALENCES",
@@ -79,6 +81,7 @@ __all__ = [
     "TIES",
     "UNSUPPORTED",
     "VERDICTS",
+    "VERDICTS_ON_FLOORS",
     "VERDICT_REASONS",
     "WHY_UNMEASURED",
 ]

@@ -53,6 +53,7 @@ MISTAKES = {
     "unknown-but-near": N_("« %(value)s » n’est pas dans la feuille « %(title)s » : écrire « %(near)s », ou l’y ajouter"),
     "unknown-service": N_("« %(value)s » n’est pas un service du registre : l’y ajouter, ou corriger"),
     "unknown-body": N_("« %(value)s » n’est pas une instance de la charte : l’y ajouter, ou corriger"),
+    "unknown-trajectory": N_("« %(value)s » n’est pas l’identifiant d’une cible en réduction : corriger"),
     "unknown-answer": N_("« %(value)s » n’est ni une recommandation ni une décision connue : corriger l’identifiant"),
     "unknown-commitment": N_("« %(value)s » n’est pas le numéro d’un engagement de la charte : corriger"),
     "succeeded-already": N_(
@@ -67,6 +68,10 @@ MISTAKES = {
     "not-an-id": N_(
         "« %(value)s » : un identifiant a des minuscules sans accent, des chiffres, « . », « _ » ou « - », 63 au plus, et "
         "commence par une lettre ou un chiffre"
+    ),
+    "not-days": N_(
+        "« %(value)s » : écrire un nombre de jours, ou des jours par phase et instance : "
+        "« inférence gpu-01 : 92 ; entraînement : 11 »"
     ),
     "a-person": N_("« %(value)s » : un rôle ou une instance, jamais une personne ni une adresse"),
     "not-a-count": N_("« %(value)s » : écrire un nombre, 0 ou plus"),
@@ -92,6 +97,7 @@ MISTAKES = {
     ),
     "service-needed": N_("cet indicateur est celui d’un seul service : écrire lequel"),
     "service-unwanted": N_("cet indicateur est jugé pour tous les services ensemble : vider cette cellule"),
+    "trajectory-or-not": N_("« Trajectoire » se remplit pour la part du budget, et pour aucun autre indicateur"),
     "decision-lacking": N_("une cible adoptée porte sa décision : remplir %(fields)s, ou remettre l’état à « proposée »"),
     "closed-or-not": N_("« Close au » se remplit pour une action faite ou abandonnée, et pour aucune autre"),
     "before-opened": N_("%(value)s est avant l’ouverture (%(quarter)s) : corriger l’un des deux"),

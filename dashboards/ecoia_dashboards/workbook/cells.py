@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
+from ecoia.catalogue.register import DAY_PHASES
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import LANGUAGES, NARROW_NBSP, NBSP, Language
-from ecoia_dashboards.wording import N_
+from ecoia_dashboards.wording import N_, PHASES
 from ecoia_dashboards.workbook.sheets import Column
 
 Value = Any
-"""Value of a cell: text, number, bool, ``date``, or a tuple of texts; None: the cell is empty."""
+"""Value of a cell: text, number, bool, ``date``, a tuple of texts, or numbers by phase; None: the cell is empty."""
 
 YES, NO = N_("oui"), N_("non")
+COLON = N_(" : ")
 DAY_FORMAT, NUMBER_FORMAT, TEXT_FORMAT = "yyyy-mm-dd", "General", "@"
 
 _LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
@@ -88,9 +90,11 @@ def known(column: Column, value: Any) -> Value:
     """Write a value of the catalogue as a cell holds it."""
     if value is None or value == "" or value == ():
         return None
+    if isinstance(value, Mapping):
+        return {key: known(column, each) for key, each in value.items()}
     if column.kind in ("text", "id"):
         return normal(str(value)) or None
-    if column.kind == "number":
+    if column.kind in ("number", "days"):
         return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
     return tuple(value) if column.kind in ("quarters", "choices", "ids") else value
 
@@ -113,6 +117,8 @@ def shown(column: Column, value: Value, language: Language) -> Any:
     """Return the content of a cell for a value."""
     if value is None or column.kind in ("text", "id", "number", "whole", "day", "information"):
         return value
+    if column.kind == "days":
+        return _days_text(value, language)
     if column.kind == "boolean":
         return language.t(YES if value else NO)
     if column.kind == "choice":
@@ -230,6 +236,40 @@ def _parted(digits: str, text: str, lang: str) -> tuple[str, str]:
     return re.sub(r"\D", "", whole), fraction
 
 
+def _days_text(value: Value, language: Language) -> Any:
+    """Write days by phase, or by phase and instance: ``inférence gpu-01 : 92 ; entraînement : 11``."""
+    if not isinstance(value, Mapping):
+        return value
+    parts = []
+    for phase, days in value.items():
+        for instance, number in days.items() if isinstance(days, Mapping) else [("", days)]:
+            name = " ".join(filter(None, (language.t(PHASES[phase]), instance)))
+            parts.append(f"{name}{language.t(COLON)}{str(number).replace('.', _DECIMAL[language.code])}")
+    return _spaced(" ; ".join(parts))
+
+
+def _days(column: Column, content: Any, lang: str) -> Value:
+    """Read a number of days, or days by phase, or by phase and instance."""
+    if not isinstance(content, str) or content[:1].isdecimal():
+        return _number(column, content, lang)
+    found: dict[str, Any] = {}
+    for part in filter(None, map(str.strip, re.split(r"[;\n]", content))):
+        name, _, number = part.rpartition(":") if ":" in part else part.rpartition(" ")
+        word, _, instance = _SPACES.sub(" ", name).strip().partition(" ")
+        phase = next((code for code in DAY_PHASES if _folded(word) in (code, *_phase_words(code))), None)
+        days = _number(column, number.strip(), lang) if phase else None
+        if phase is None or (
+            phase in found and not (instance and isinstance(found[phase], dict) and instance not in found[phase])
+        ):
+            raise CellError("not-days", content)
+        found[phase] = {**found.get(phase, {}), instance: days} if instance else days
+    return found
+
+
+def _phase_words(phase: str) -> list[str]:
+    return [_folded(language_of(lang).t(PHASES[phase])) for lang in LANGUAGES]
+
+
 def _whole(column: Column, content: Any, lang: str) -> int:
     number = _number(column, content, lang)
     if number != int(number):
@@ -320,6 +360,7 @@ _UNDERSTOOD = {
     "id": _text,
     "ids": _ids,
     "number": _number,
+    "days": _days,
     "whole": _whole,
     "day": _day,
     "quarter": _quarter,

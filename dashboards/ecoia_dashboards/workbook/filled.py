@@ -17,9 +17,9 @@ from ecoia.catalogue import INDICATORS as UNITS
 from ecoia.errors import UsageError
 from ecoia.records.json_lines import read_json
 from ecoia_dashboards.language import LANGUAGES, Language
-from ecoia_dashboards.wording import MISTAKES, N_, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
+from ecoia_dashboards.wording import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.workbook.book import BASE, LISTS
-from ecoia_dashboards.workbook.cells import CellError, language_of, normal, said, same, understood, unescaped
+from ecoia_dashboards.workbook.cells import COLON, CellError, language_of, normal, said, same, understood, unescaped
 from ecoia_dashboards.workbook.sheets import SHEETS, TARGETS, Column, Sheet
 from ecoia_dashboards.workbook.tables import Values, on_one_line
 
@@ -27,7 +27,6 @@ _HEADER_WITHIN = 10
 _GUIDES = ("Lire-moi", "Read me")
 _TOTAL = re.compile(r"(?:sous-|sub|grand )?tota(?:l|ux)(?: g[ée]n[ée]ral)?|somme|sum", re.IGNORECASE)
 _WHOLE = ("known", "missing", "fields", "remedy")  # values of a message that are never cut
-COLON = N_(" : ")
 
 
 class Fault(NamedTuple):

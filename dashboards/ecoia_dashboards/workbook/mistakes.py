@@ -25,6 +25,7 @@ _STAND_INS: dict[str, Any] = {
     "id": "0",
     "ids": ("0",),
     "number": 0.5,
+    "days": 1,
     "whole": 2100,
     "day": date(2026, 1, 1),
     "quarter": "2200Q1",
@@ -106,7 +107,7 @@ def _words(problem: Problem, page: Page) -> tuple[str, dict[str, Any]]:
     values = {"value": problem.values.get("value"), "example": "0,9" if page.lang == "fr" else "0.9"} | dict(problem.values)
     values["count"] = len(str(values["value"]))
     if problem.kind == "before-opened":
-        values |= {name: quarter_text(values[name], page.language) for name in ("value", "quarter")}
+        values |= {name: quarter_text(str(values[name]), page.language) for name in ("value", "quarter")}
     if "fields" in values:
         values["fields"] = page.language.listed(page.quoted(page.label(path)) for path in problem.values["fields"])
     if problem.kind in MISTAKES:

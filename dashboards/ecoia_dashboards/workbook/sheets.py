@@ -21,7 +21,7 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.wording import N_
 
 Kind = Literal[
-    "text", "id", "ids", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
+    "text", "id", "ids", "number", "days", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
 ]
 """How a cell is shown and understood. ``information`` is for the reader and is never read back."""
 
@@ -140,8 +140,11 @@ REGISTER = Sheet(
         Column(
             "instance_days",
             N_("Jours d’instance"),
-            N_("Jours de marche dans un trimestre plein, additionnés sur ses instances."),
-            "number",
+            N_(
+                "Jours de marche dans un trimestre plein, additionnés sur ses instances ; ou par phase et instance : "
+                "« inférence gpu-01 : 92 ; entraînement : 11 »."
+            ),
+            "days",
         ),
         Column("scope", N_("Étendue"), N_("Géographique ou d’organisation.")),
         Column("owner_role", N_("Rôle responsable"), N_("Un rôle, jamais une personne ni une adresse."), width=24),
@@ -231,6 +234,14 @@ TARGETS = Sheet(
             "reduction", N_("Réduction"), N_("Part à retrancher de la référence : 35 %% s’écrit 0,35."), "number", percent=True
         ),
         Column("horizon", N_("Horizon"), N_("Année où la réduction doit être atteinte."), "whole", width=10),
+        Column(
+            "trajectory",
+            N_("Trajectoire"),
+            N_("Pour la part du budget : l’identifiant de la cible en réduction."),
+            "id",
+            width=26,
+            of=("targets",),
+        ),
         Column(
             "status",
             N_("État"),

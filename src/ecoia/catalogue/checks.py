@@ -36,6 +36,7 @@ def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Probl
     for check in (
         _unknown_bodies,
         _unknown_services,
+        _unknown_trajectories,
         _broken_successions,
         _unknown_answers,
         _overlapping_calibrations,
@@ -97,6 +98,19 @@ def _unknown_services_of_tables(parts: dict[str, Any], known: Sequence[str]) -> 
                 remedy = f"{each.service!r} is not in {SERVICES_FILE}: register it there, or correct it"
                 values = {"value": each.service, "known": tuple(known)}
                 yield Problem(file, line, ("service",), remedy, "unknown-service", values=values)
+
+
+def _unknown_trajectories(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """Find targets on the budget of a trajectory that is none."""
+    listed = _listed(parts, TARGETS_FILE, "targets")
+    known = [target.id for _, target in listed if target.is_trajectory]
+    for index, target in listed:
+        if target.trajectory is not None and target.trajectory not in known:
+            location = ("targets", index, "trajectory")
+            remedy = f"{target.trajectory!r} is not the id of a trajectory: known: {', '.join(known) or 'none'}"
+            values = {"value": target.trajectory}
+            line = line_of(nodes[TARGETS_FILE], location)
+            yield Problem(TARGETS_FILE, line, location, remedy, "unknown-trajectory", values=values)
 
 
 def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
