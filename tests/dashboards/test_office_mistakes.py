@@ -151,7 +151,7 @@ def test_every_mistake_comes_in_one_reading(folder: Path) -> None:
         "Registre!A11 (Identifiant)",
         "Registre!C12 (État)",
         "Cibles!F3 (Échéance)",
-        "Cibles!L3 (Instance)",
+        "Cibles!M3 (Instance)",
         "Cibles!C5 (Service)",
         "Cibles!E5 (Valeur)",
         "Cibles!I6 (Réduction)",

@@ -194,7 +194,7 @@ def test_what_contradicts_another_sheet_is_told_at_its_cell(folder: Path) -> Non
 
     found = mistakes(folder, edit)
     assert found == [
-        "Cibles!L3 (Instance) : une cible adoptée porte sa décision : remplir « Instance », « Jour de la décision » et "
+        "Cibles!M3 (Instance) : une cible adoptée porte sa décision : remplir « Instance », « Jour de la décision » et "
         "« Empreinte du procès-verbal », ou remettre l’état à « proposée »",
         "Recommandations!D3 (Service) : « vadorre » n’est pas dans la feuille « Registre » : écrire « vadore », ou l’y ajouter",
         "Décisions!F3 (Répond à) : « r9 » n’est pas dans la feuille « Recommandations » : l’y ajouter, ou choisir parmi : r1",
