@@ -1,23 +1,35 @@
 """Hold the report as data. Values, units, ids and codes are here; sentences are the renderers' business."""
 
-from ecoia.report.model.changes import ChangeLine, QuarterChange, TrendPoint
+from ecoia.report.model.changes import ChangeLine, DeclaredChange, QuarterChange, TrendPoint
 from ecoia.report.model.codes import (
     ASSUMPTIONS,
     COMPARED,
     COVERED,
     ENVIRONMENTAL_COMMITMENT,
     INVENTORY_ITEMS,
+    NEARLY_CERTAIN,
     NOTICES,
+    ON_TRACK,
     REASONS,
     SAVINGS,
     UNSUPPORTED,
     VERDICT_REASONS,
     VERDICTS,
 )
-from ecoia.report.model.figures import Figures, Footprint, Measure, MethodShare, PhaseResult, Quantity, ServiceFootprint, Serving
+from ecoia.report.model.figures import (
+    Figures,
+    Footprint,
+    Headline,
+    Measure,
+    MethodShare,
+    PhaseResult,
+    Quantity,
+    ServiceFootprint,
+    Serving,
+)
 from ecoia.report.model.people import ActionState, Answered, Body, Commitment, RegionShare, Said
 from ecoia.report.model.places import EquipmentUsed, FigureUsed, InventoryLine, SiteResult, TokensUsed
-from ecoia.report.model.register import Coverage, ServiceEntry
+from ecoia.report.model.register import Coverage, PhaseDays, ServiceEntry
 from ecoia.report.model.report import REPORT_SCHEMA, QuarterlyReport, Seal
 from ecoia.report.model.savings import Frontier, RunUsed, Saving, Unsupported
 from ecoia.report.model.sources import (
@@ -29,7 +41,7 @@ from ecoia.report.model.sources import (
     FactorUsed,
     Sensitivity,
 )
-from ecoia.report.model.targets import BaselineAddition, BudgetState, TargetVerdict
+from ecoia.report.model.targets import BaselineAddition, BudgetState, CoursePoint, TargetVerdict
 
 __all__ = [
     "ASSUMPTIONS",
@@ -37,7 +49,9 @@ __all__ = [
     "COVERED",
     "ENVIRONMENTAL_COMMITMENT",
     "INVENTORY_ITEMS",
+    "NEARLY_CERTAIN",
     "NOTICES",
+    "ON_TRACK",
     "REASONS",
     "REPORT_SCHEMA",
     "SAVINGS",
@@ -53,7 +67,9 @@ __all__ = [
     "ChangeLine",
     "Commitment",
     "ContractUsed",
+    "CoursePoint",
     "Coverage",
+    "DeclaredChange",
     "DeviationInUse",
     "EquipmentUsed",
     "EquivalenceUsed",
@@ -63,9 +79,11 @@ __all__ = [
     "Figures",
     "Footprint",
     "Frontier",
+    "Headline",
     "InventoryLine",
     "Measure",
     "MethodShare",
+    "PhaseDays",
     "PhaseResult",
     "Quantity",
     "QuarterChange",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ecoia.impact.change import ExplainedChange
 from ecoia.report.model.figures import Quantity
 
+_NO_CHANGE = Quantity(None, "1", reason="not-computed")
 _NO_REFERENCE = Quantity(None, "kgCO2e", reason="no-reference")
 
 
@@ -30,6 +31,7 @@ class ChangeLine:
 
     explained: ExplainedChange
     relative: Quantity
+    energy: Quantity = _NO_CHANGE  # relative change of the energy
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,23 @@ class QuarterChange:
     total: ChangeLine | None = None
     services: tuple[ChangeLine, ...] = ()  # service None: borne by no service
     reason: str | None = None  # one of codes.REASONS
+    energy: Quantity = _NO_CHANGE  # relative change of all energy, with the building where its PUE is known
+
+
+@dataclass(frozen=True)
+class DeclaredChange:
+    """What the organisation declares otherwise than in its last publication.
+
+    ``kind``: target | service | method | factor | site | equipment | calibration | contract. ``what``: added | removed | changed.
+    ``before`` and ``after`` are the values of ``field`` as text; empty where there is none. ``effect``: ``loosened``, a target is
+    easier to meet or gone; ``denominator-lowered``, coverage rises by it alone; else empty.
+    """
+
+    kind: str
+    id: str
+    name: str
+    what: str
+    field: str = ""
+    before: str = ""
+    after: str = ""
+    effect: str = ""

@@ -50,7 +50,10 @@ NOTICES = (
 COMPARED = (("previous-quarter", 1), ("year-before", 4))
 """The quarters that the report compares itself with, and how many quarters earlier they are."""
 
-VERDICTS = ("tenu", "non-tenu", "non-concluant")
+VERDICTS = ("tenu", "non-tenu", "non-concluant", "depassement-quasi-certain", "en-bonne-voie")
+NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
+"""Probabilities of missing a target ahead of its deadline: *dépassement quasi certain* from one on, *en bonne voie* up to the other."""
+
 VERDICT_REASONS = (
     *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
     "below-value",  # the deadline is reached and the value is not

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,25 @@ class Quantity:
     low: float | None = None
     high: float | None = None
     reason: str | None = None  # one of codes.REASONS
+
+    @property
+    def direction(self) -> Literal["rise", "fall", "unclear"] | None:
+        """Say which way a change goes, by its whole interval; None where there is no value.
+
+        Two levels must not be compared by their own intervals: errors that both share cancel in the change.
+
+        Example:
+            >>> Quantity(0.105, "1", 0.046, 0.167).direction
+            'rise'
+            >>> Quantity(0.02, "1", -0.01, 0.05).direction
+            'unclear'
+        """
+        if self.value is None:
+            return None
+        low, high = (self.value if bound is None else bound for bound in (self.low, self.high))
+        if low > 0:
+            return "rise"
+        return "fall" if high < 0 else "unclear"
 
 
 @dataclass(frozen=True)
@@ -95,6 +115,22 @@ and its two parts are never added up."""
 
 
 @dataclass(frozen=True)
+class Headline:
+    """The CO2e of everything that is known: use, making and hosted models.
+
+    ``co2e`` adds up ``parts``, the indicators that are known. ``lacking`` gives the reason (a code) why each other part is not
+    known: where it holds any, the sum is a lower bound.
+    """
+
+    co2e: Quantity = Quantity(None, "kgCO2e", reason="no-data")
+    parts: tuple[str, ...] = ()
+    lacking: dict[str, str] = field(default_factory=dict)
+
+
+NO_HEADLINE = Headline()
+
+
+@dataclass(frozen=True)
 class Serving:
     """Energy and CO2e of serving, reserved idle included and training excluded: the parts of ``sci``."""
 
@@ -122,6 +158,7 @@ class ServiceFootprint:
     training_quarter: str | None
     accepted: float | None
     accepted_source: str | None
+    headline: Headline = NO_HEADLINE
 
     def __post_init__(self) -> None:
         # The JSON holds intensities beside the fields.

@@ -9,6 +9,16 @@ from ecoia.report.model.figures import Quantity
 
 
 @dataclass(frozen=True)
+class PhaseDays:
+    """Days of one phase on one instance: ``recorded``, and ``expected`` by the register (None: not declared)."""
+
+    phase: str
+    instance: str
+    recorded: int
+    expected: float | None
+
+
+@dataclass(frozen=True)
 class ServiceEntry:
     """A service of the register, or a service that was recorded without being registered."""
 
@@ -32,6 +42,8 @@ class ServiceEntry:
     instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
     instance_days_declared: float | None = None  # for the civil days that have begun
     covered: float | None = None  # share of the declared days, 1 at most; None: none declared
+    counted_by: str = ""  # meters | models | declared: what gave most of its energy; empty: nothing
+    days_by_phase: tuple[PhaseDays, ...] = ()
     boamps: dict[str, Any] | None = None  # its tasks, in the shape of ``catalogue.BoAmps``
 
 
@@ -54,3 +66,5 @@ class Coverage:
     declared: int = 0
     partly: tuple[str, ...] = ()
     undeclared_days: tuple[str, ...] = ()
+    metered: int = 0  # of the services in scope: by meters ...
+    estimated: int = 0  # ... and by models

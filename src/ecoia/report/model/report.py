@@ -12,9 +12,9 @@ from ecoia.impact.grid import FactorGap
 from ecoia.impact.hosted import Hypotheses
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.impact.recalculation import Recalculation
-from ecoia.report.model.changes import QuarterChange, TrendPoint
+from ecoia.report.model.changes import DeclaredChange, QuarterChange, TrendPoint
 from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
-from ecoia.report.model.figures import Footprint, Measure, PhaseResult, ServiceFootprint
+from ecoia.report.model.figures import NO_HEADLINE, Footprint, Headline, Measure, PhaseResult, ServiceFootprint
 from ecoia.report.model.people import ActionState, Answered, Body, Commitment, RegionShare, Said
 from ecoia.report.model.places import EquipmentUsed, FigureUsed, InventoryLine, SiteResult, TokensUsed
 from ecoia.report.model.register import Coverage, ServiceEntry
@@ -111,8 +111,16 @@ class QuarterlyReport:
     deviations_because: str | None = None  # why some deviations are not the default, in the organisation's words
     ledger_gaps: tuple[LedgerGap, ...] = ()  # ledger days up to the quarter's end that are in no figure
     incomplete_because: str | None = None  # why it is published all the same, in the organisation's words
-    method_version: str = "1"
+    headline: Headline = NO_HEADLINE
+    declared_changes: tuple[DeclaredChange, ...] = ()
+    declared_since: str | None = None  # name of the publication that the declarations are compared with
+    method_version: str = "2"
     schema: int = REPORT_SCHEMA
+
+    @property
+    def is_restated(self) -> bool:
+        """Whether this is a published quarter that was computed again and published beside the first."""
+        return self.seal is not None and self.seal.name != self.quarter
 
     @property
     def environmental_commitment(self) -> Commitment | None:

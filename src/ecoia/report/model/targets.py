@@ -43,8 +43,21 @@ class BaselineAddition:
 
 
 @dataclass(frozen=True)
+class CoursePoint:
+    """A quarter of a trajectory: the level of its indicator, and ``due``, what the path allows it, in the same unit."""
+
+    quarter: str
+    level: Quantity
+    due: float | None
+
+
+@dataclass(frozen=True)
 class TargetVerdict:
-    """A target and its verdict (``tenu``, ``non-tenu`` or ``non-concluant``), with the figures that it rests on."""
+    """A target and its verdict, with the figures that it rests on.
+
+    ``miss_probability`` is the probability that the target is missed: that the level is on the wrong side of its value, that the
+    reduction is not reached, or that the year ends over its budget.
+    """
 
     id: str
     indicator: str
@@ -64,3 +77,5 @@ class TargetVerdict:
     service: str | None = None  # of one service only
     budget: BudgetState | None = None  # of a trajectory whose baseline is known
     additions: tuple[BaselineAddition, ...] = ()  # estimates in its baseline
+    miss_probability: float | None = None
+    course: tuple[CoursePoint, ...] = ()  # of a trajectory, from the first quarter of its baseline on
