@@ -52,7 +52,7 @@ COMPARED = (("previous-quarter", 1), ("year-before", 4))
 
 VERDICTS = ("tenu", "non-tenu", "non-concluant", "depassement-quasi-certain", "en-bonne-voie")
 NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
-"""Probabilities of missing a target ahead of its deadline: *dépassement quasi certain* from one on, *en bonne voie* up to the other."""
+"""Probabilities of missing a target before its deadline: *quasi certain* from the first on, *en bonne voie* up to the second."""
 
 VERDICT_REASONS = (
     *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
