@@ -1046,12 +1046,11 @@ def test_a_target_may_ask_for_counted_or_precise_figures(indicator: str, observe
         targets=f"targets: [{{id: t, indicator: {indicator}, op: '>=', value: 0.5, deadline: 2026Q4}}]",
         services=ONE_SERVICE,
     )
-    no_ram = {"ram": Method("missing", "no-device"), "gpu": Method("missing", "no-device")}
     rows = fold(
         [
-            record("2026-11-23T10:00", cpu=kwh(4), ram=None, methods=no_ram),
-            record("2026-11-23T11:00", cpu=kwh(1), ram=None, methods={"cpu": LOAD, **no_ram}),
-            LATER.copy_with(method={**LATER.method, **no_ram}),
+            record("2026-11-23T10:00", cpu=kwh(4), ram=0, gpu=0),
+            record("2026-11-23T11:00", cpu=kwh(1), ram=0, gpu=0, methods={"cpu": LOAD}),
+            LATER,
         ]
     )
     built = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=cat, factors=default_factors())
