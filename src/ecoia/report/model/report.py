@@ -123,6 +123,19 @@ class QuarterlyReport:
         return self.seal is not None and self.seal.name != self.quarter
 
     @property
+    def factors_of_quarter(self) -> tuple[FactorUsed, ...]:
+        """The emission factors that the report's own quarter used; ``factors`` has those of the quarters compared too."""
+        return tuple(each for each in self.factors if each.quarter == self.quarter)
+
+    @property
+    def reference_years(self) -> dict[str, tuple[int, ...]]:
+        """By zone, the years whose factors the constant factor is made of; others than ``reference_year`` where it has none."""
+        found: dict[str, set[int]] = {}
+        for each in self.reference_factors:
+            found.setdefault(each.zone, set()).add(each.year)
+        return {zone: tuple(sorted(years)) for zone, years in sorted(found.items())}
+
+    @property
     def environmental_commitment(self) -> Commitment | None:
         """The commitment of the charter that the report is of; None where the charter does not hold it."""
         return next((each for each in self.commitments if each.number == ENVIRONMENTAL_COMMITMENT), None)
