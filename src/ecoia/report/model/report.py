@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.grid import FactorGap
 from ecoia.impact.hosted import Hypotheses
-from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import DeclaredChange, QuarterChange, TrendPoint
 from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
@@ -111,6 +111,7 @@ class QuarterlyReport:
     deviations_because: str | None = None  # why some deviations are not the default, in the organisation's words
     ledger_gaps: tuple[LedgerGap, ...] = ()  # ledger days up to the quarter's end that are in no figure
     incomplete_because: str | None = None  # why it is published all the same, in the organisation's words
+    ledger_shortfalls: tuple[LedgerShortfall, ...] = ()  # what they are worth: of this quarter, and of those it compares with
     headline: Headline = NO_HEADLINE
     declared_changes: tuple[DeclaredChange, ...] = ()
     declared_since: str | None = None  # name of the publication that the declarations are compared with
@@ -147,7 +148,7 @@ class QuarterlyReport:
         complete, nothing is said of it: such a report has the bytes that it had before gaps were told.
         """
         data = dataclasses.asdict(self)
-        for name in ("ledger_gaps", "incomplete_because"):
+        for name in ("ledger_gaps", "ledger_shortfalls", "incomplete_because"):
             if not data[name]:
                 del data[name]
         for service in data["services"]:
