@@ -51,14 +51,6 @@ class Summary(Phrases):
         return self.language.share(totals.energy_at_wall_microjoules / totals.energy_components_microjoules)
 
     @property
-    def factors_now(self) -> list[FactorUsed]:
-        """The factors of the quarter itself: each zone's latest year, because earlier years belong to the trend."""
-        latest: dict[str, int] = {}
-        for factor in self.report.factors:
-            latest[factor.zone] = max(latest.get(factor.zone, factor.year), factor.year)
-        return [factor for factor in self.report.factors if factor.year == latest[factor.zone]]
-
-    @property
     def at_constant_factor(self) -> Quantity | None:
         """The quarter's CO2e of use at the grid factors of the reference year; None where there is none."""
         now = next((point for point in self.report.trend if point.quarter == self.report.quarter), None)
