@@ -204,7 +204,9 @@ class Language:
         if quantity.direction is None or quantity.value is None:
             return self.change(quantity)
         size = self._size_of_change(quantity)
-        return self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)
+        return (
+            self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)
+        )
 
     def signed(self, number: float, size: str) -> str:
         """Put the sign of a number before its size in words: a plus or a typographic minus, none before 0."""

@@ -73,7 +73,9 @@ class Section:
 
 
 SECTIONS = [
-    Section("synthese", "Synthèse", pieces=(_decides("synthese/premiere-page"), _proves("synthese/chiffres", "Chiffres d’ensemble"))),
+    Section(
+        "synthese", "Synthèse", pieces=(_decides("synthese/premiere-page"), _proves("synthese/chiffres", "Chiffres d’ensemble"))
+    ),
     Section(
         "engagement",
         "Engagement n° 7",
@@ -140,6 +142,7 @@ SECTIONS = [
             _decides("incertitudes/sensibilite", "Sensibilité : si une chose était autre"),
             _decides("incertitudes/non-compte", "Ce qui n’est pas compté"),
             _decides("incertitudes/limites", "Ce que la méthode ne voit pas"),
+            _proves("incertitudes/remedes", "Ce qui peut y être réglé"),
             _proves("incertitudes/retraitements", "Retraitements"),
             _proves("incertitudes/releves", "Ce qui manque aux relevés"),
             _proves("incertitudes/pertes", "Ce qui a été perdu"),

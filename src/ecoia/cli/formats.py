@@ -4,7 +4,11 @@ A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}``
 ``ecoia.renderers``. The entry point has the name of the format:
 
 - a text or bytes become ``rapport-<quarter>.<format>``;
-- several files become a folder, ``rapport-<quarter>-<format>/<name>``, which is replaced as a whole.
+- several files become a folder, ``rapport-<quarter>-<format>/<name>``, which is replaced as a whole;
+- several files whose names all begin with ``.`` or ``-`` stand beside each other: ``-preuves.pdf`` becomes
+  ``rapport-<quarter>-preuves.pdf``.
+
+A restated quarter is named by its publication instead: ``rapport-2026Q1-r1``.
 """
 
 from __future__ import annotations
@@ -92,7 +96,7 @@ def write_formats(
     Raises:
         EcoiaError: the folder cannot be written to.
     """
-    known, name = known_formats(), f"rapport-{report.quarter}"
+    known, name = known_formats(), f"rapport-{report.seal.name if report.seal else report.quarter}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -105,7 +109,9 @@ def write_formats(
         started(format_)
         try:
             rendered = known[format_]()(report, lang=lang)
-            if isinstance(rendered, Mapping):
+            if isinstance(rendered, Mapping) and all(ending.startswith((".", "-")) for ending in rendered):
+                written += [replace_file(folder / f"{name}{ending}", content) for ending, content in rendered.items()]
+            elif isinstance(rendered, Mapping):
                 written.append(_replace_folder(folder / f"{name}-{format_}", rendered))
             else:
                 written.append(replace_file(folder / f"{name}.{format_}", rendered))

@@ -104,5 +104,4 @@ def _print_services(built: QuarterlyReport) -> None:
         typer.echo(f"The energy is {shares}. In brackets: 95 % intervals.")
 
 
-def _whole_co2e(built: QuarterlyReport, service: str) -> Quantity:
-    ...
+def _whole_co2e(built: QuarterlyReport, service: str) -> Quantity: ...
