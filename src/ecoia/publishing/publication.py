@@ -78,6 +78,7 @@ class Published:
         previous_head: Head of the publication before it.
         drawing: How its documents were drawn; ``None`` where the manifest does not say so (schema 1).
         timestamp_authority: Address of the authority whose timestamp stands beside the seal, if one was asked.
+        method_version: Version of the method of its figures.
     """
 
     folder: Path
@@ -90,6 +91,7 @@ class Published:
     previous_head: str | None = None
     drawing: Drawing | None = None
     timestamp_authority: str | None = None
+    method_version: str = ""
 
     @property
     def name(self) -> str:
@@ -125,9 +127,9 @@ class Published:
             dict(figures["factor_set"] or {})
             return figures
 
-    def inputs(self) -> Inputs:
-        """Read what the figures were computed from."""
-        return read_inputs(self.folder / INPUTS_FOLDER)
+    def inputs(self, *, with_rows: bool = True) -> Inputs:
+        """Read what the figures were computed from; ``with_rows`` is as for ``read_inputs``."""
+        return read_inputs(self.folder / INPUTS_FOLDER, with_rows=with_rows)
 
     def recalculation(self) -> Recalculation | None:
         """Read the difference to what was published before; ``None`` for a quarter that is published for the first time."""
@@ -201,6 +203,7 @@ def read_publication(folder: Path) -> Published:
             previous_head=previous.get("head"),
             drawing=Drawing(drawn["language"], {name: dict(of) for name, of in drawn["formats"].items()}) if drawn else None,
             timestamp_authority=manifest.get("timestamp_authority"),
+            method_version=str(manifest["method_version"]),
         )
     except KeyError as error:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: it lacks {error}") from error

@@ -12,6 +12,7 @@ from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
+from ecoia.publishing.declared_since import DeclaredSince, declared_since_last
 from ecoia.publishing.publication import Published, folders_in, publications, read_publication
 from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
@@ -226,8 +227,22 @@ def recompute(published: Published) -> bool:
 
 
 def recomputed_report(published: Published) -> QuarterlyReport:
-    """Build the report of a publication again from the published inputs."""
-    return recomputed(published.inputs(), published.report())
+    """Build the report of a publication again from the published inputs.
+
+    What was declared before is read from the publication that it follows, where that lies beside it, else from the figures.
+    """
+    inputs, figures = published.inputs(), published.report()
+    before = previous_of(published)
+    return recomputed(inputs, figures, declared_since_last(before, inputs, published.quarter) if before else None)
+
+
+def previous_of(published: Published) -> Published | None:
+    """Return the publication that one follows, if it is the one that lies beside it."""
+    folder = published.folder.parent / (published.previous or "")
+    if published.previous is None or not (folder / MANIFEST_FILE).exists():
+        return None
+    found = read_publication(folder)
+    return found if found.head == published.previous_head else None
 
 
 def is_published(report: QuarterlyReport, published: Published) -> bool:
@@ -235,13 +250,15 @@ def is_published(report: QuarterlyReport, published: Published) -> bool:
     return report.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
 
 
-def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
+def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSince | None = None) -> QuarterlyReport:
     """Build the report of a published quarter from some inputs.
 
     Args:
         inputs: The published ones, or others to compare with.
         figures: The published figures; what was published before the quarter is taken from them.
+        declared: What was declared otherwise since the publication before; None: as the figures have it.
     """
+    declared = declared or DeclaredSince.of(figures)
     return build_report(
         inputs.rows,
         Quarter.parse(figures["quarter"]),
@@ -254,4 +271,6 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
         restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
         gaps=inputs.gaps,
         incomplete_because=figures.get("incomplete_because"),
+        declared_since=declared.name,
+        declared_changes=declared.changes,
     )
