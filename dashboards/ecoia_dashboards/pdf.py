@@ -18,6 +18,7 @@ from ecoia.report import QuarterlyReport
 from ecoia_dashboards.naming import report_name
 from ecoia_dashboards.pages import Edition, render_edition
 from ecoia_dashboards.svg import OUR_FONT
+from ecoia_dashboards.versions import PAGE, versions
 
 SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
 
@@ -119,6 +120,14 @@ def _write(report: QuarterlyReport, lang: str, edition: Edition) -> bytes:
             finisher=_finish,
         )
     return pdf
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the file's bytes (``ecoia.cli.formats``)."""
+    _weasyprint()
+    from weasyprint.text.ffi import pango
+
+    return versions(*PAGE, "fonttools", "pydyf", "weasyprint", compressed=True) | {"pango": str(pango.pango_version())}
 
 
 def _weasyprint() -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ecoia.report import DeclaredChange
 from ecoia_dashboards import wording
+from ecoia_dashboards.language import SHARE_UNIT
 from ecoia_dashboards.pages.phrases import Phrases
 
+_SIGNS = {">=": "≥", "<=": "≤"}
 _MOST_LINES = 25
 _MOST_NAMES = 2  # of each sentence of the first page
 
@@ -17,6 +19,23 @@ class Declarations(Phrases):
     def declared_changes(self) -> list[DeclaredChange]:
         """The changes that a committee reads: those with an effect of their own first."""
         return sorted(self.report.declared_changes, key=lambda each: not each.effect)[:_MOST_LINES]
+
+    def declared_value(self, change: DeclaredChange, text: str) -> str:
+        """Write a value as it was declared: a number with its unit, a state in words, a quarter as a quarter."""
+        if not text:
+            return "—"
+        op, _, last = text.rpartition(" ")
+        try:
+            number = float(last)
+        except ValueError:
+            words = {**wording.TARGET_STATUSES, **wording.SERVICE_STATUSES, **wording.INDICATORS}
+            return self.language.of(words, text) if text in words else self.language.quarter(text)
+        said = (
+            self.language.share(number)
+            if change.unit == SHARE_UNIT
+            else self.language.with_unit(self.language.plain(number), change.unit).strip()
+        )
+        return f"{_SIGNS.get(op, op)} {said}".strip()
 
     @property
     def declared_left_out(self) -> int:
