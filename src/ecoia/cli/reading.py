@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, number, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
 from ecoia.errors import JournalError, UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
+from ecoia.run_line import energy_text
 from ecoia.settings import Settings
-from ecoia.units import kwh
 
 if TYPE_CHECKING:
     from ecoia.delivery.mlflow_store import MlflowStore
@@ -215,7 +215,7 @@ def _give_up(why: str) -> None:
 def _tell_gaps(gaps: Sequence[LedgerGap]) -> None:
     """Report what of the ledger is in no figure: each day with its run and what it is worth."""
     for gap in gaps[:_MOST_GAPS_TOLD]:
-        worth = "an unknown energy" if gap.microjoules is None else f"{number(kwh(gap.microjoules))} kWh"
+        worth = "an unknown energy" if gap.microjoules is None else energy_text(gap.microjoules)
         say(f"ledger run {gap.run_id}: {gap.day} of '{gap.instance}' {_GAPS[gap.reason]}; {worth} is in no figure")
         for line in gap.why[:_MOST_LINES_TOLD]:
             say(f"  {line}")

@@ -132,12 +132,14 @@ def _read(answer: bytes, whose: str) -> tuple[Any, Any]:
     client = _client()
     try:
         token = client.decode_timestamp_response(answer)
-        if client.PKIStatus(token.status) is not client.PKIStatus.GRANTED:
-            why = ", ".join(token.status_string) or token.status
-            raise PublicationError(f"{whose}: the authority granted no timestamp ({why})")
-        return token, token.tst_info
+        granted = client.PKIStatus(token.status) is client.PKIStatus.GRANTED
+        told = token.tst_info if granted else None
     except ValueError as error:
         raise PublicationError(f"{whose}: this is no timestamp ({error})") from error
+    if not granted:
+        why = ", ".join(token.status_string) or token.status
+        raise PublicationError(f"{whose}: the authority granted no timestamp ({why})")
+    return token, told
 
 
 def _client() -> Any:
