@@ -54,7 +54,7 @@ def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
     for entry in report.register:
         if entry.registered and entry.status != "retired":
             views[_file("service", entry.id, views)] = ("fiche-service.html", _ServiceSheet(report, language, entry))
-    for region in dict.fromkeys(each.region for each in report.regions):
+    for region in dict.fromkeys(each.region for each in report.regions if not each.is_residual):
         views[_file("region", region, views)] = ("fiche-region.html", _RegionSheet(report, language, region))
     footer, draft = foot(report, language), report.seal is None
     return {

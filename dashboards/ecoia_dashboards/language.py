@@ -192,17 +192,17 @@ class Language:
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def direction(self, quantity: Quantity) -> str:
-        """Say in words where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``sans changement net``.
+        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``sans changement net``.
 
-        A change whose interval holds 0 has no direction. A change without a value, or without an interval, has only its sign.
+        A change whose interval holds 0 has none.
 
         Raises:
             ValueError: the quantity has no value.
         """
+        if quantity.direction is None:
+            raise ValueError("a change without a value has a reason, not a direction")
         if quantity.direction == "unclear":
             return self.t("sans changement net")
-        if quantity.direction is None or quantity.value is None:
-            return self.change(quantity)
         size = self._size_of_change(quantity)
         return (
             self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)

@@ -19,7 +19,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
 from ecoia.report import QuarterlyReport
-from ecoia_dashboards.language import Language, decimals_for
+from ecoia.scales import decimals_for
+from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, Table, tables
 from ecoia_dashboards.versions import versions
 

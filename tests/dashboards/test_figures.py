@@ -278,9 +278,9 @@ class TestLanguage:
     def test_an_amount_keeps_three_figures_and_its_size(self, kwh: float) -> None:
         text = ENGLISH.amount(Quantity(kwh, "kWh"))
         number, unit = text.split("\xa0")
-        size = {"kWh": 1.0, "Wh": 1e-3, "mWh": 1e-6, "µWh": 1e-9}[unit]
+        size = {"GWh": 1e6, "MWh": 1e3, "kWh": 1.0, "Wh": 1e-3, "mWh": 1e-6, "µWh": 1e-9}[unit]
         assert math.isclose(float(number.replace(",", "")) * size, kwh, rel_tol=0.0051)
-        assert unit in ("kWh", "µWh") or 1 <= float(number) < 1000
+        assert unit in ("GWh", "µWh") or 1 <= float(number) < 1000
 
     @given(st.floats(0, 1))
     def test_a_share_above_zero_is_never_written_zero(self, share: float) -> None:
@@ -289,7 +289,9 @@ class TestLanguage:
     def test_french_and_english_forms(self) -> None:
         assert FRENCH.quarter("2026Q4") == "T4\xa02026"
         assert ENGLISH.quarter("2026Q4") == "Q4\xa02026"
-        assert FRENCH.amount(Quantity(1234567.0, "kWh")) == "1\u202f234\u202f567\xa0kWh"
+        assert FRENCH.amount(Quantity(23916.4, "kWh")) == "23,9\xa0MWh"
+        assert FRENCH.amount(Quantity(2000.8, "kgCO2e")) == "2,00\xa0tCO₂e"
+        assert FRENCH.amount(Quantity(1.234e10, "kWh")) == "12\u202f340\xa0GWh"
         assert FRENCH.amount(Quantity(0.0005, "kgCO2e")) == "500\xa0mgCO₂e"
         assert FRENCH.interval(Quantity(0.5, "kWh", 0.25, 1.5)) == "250 à 1\u202f500\xa0Wh"
         assert FRENCH.n("%(count)s essai", "%(count)s essais", 0) == "0 essai"

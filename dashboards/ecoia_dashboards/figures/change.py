@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from ecoia.impact.change import ExplainedChange
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
+from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, Chart, Scale, category_axis, marker, value_axis, wrapped
+from ecoia_dashboards.figures.chart import CHANGE_STYLES, Chart, category_axis, marker, value_axis, wrapped
 from ecoia_dashboards.language import Language
 
 
@@ -84,7 +85,7 @@ def _cascade(report: QuarterlyReport) -> _Cascade | None:
 def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], language: Language) -> go.Figure:
     spans, order = found.spans, found.order
     largest = max(start + length for start, length in spans.values())
-    scale = Scale.of([largest], "kgCO2e", language)
+    scale = scale_of([largest], "kgCO2e")
     figure = go.Figure(layout={"barmode": "stack"})
     kinds = (
         ("whole", language.t("total"), list(found.ends)),
@@ -109,7 +110,7 @@ def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], lang
         textposition="middle right",
         showlegend=False,
     )
-    value_axis(figure, "x", largest / scale.size, scale.unit, language, room=1.25)
+    value_axis(figure, "x", largest / scale.size, language.unit(scale.unit), language, room=1.25)
     category_axis(figure, "y", order, [wrapped(labels[name]) for name in order])
     return figure
 

@@ -61,19 +61,6 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """A unit to draw in, and how many of the data's unit it is."""
-
-    unit: str
-    size: float
-
-    @staticmethod
-    def of(values: Iterable[float], unit: str, language: Language) -> Scale:
-        """Choose the unit that suits some values."""
-        return Scale(*language.unit_of(values, unit))
-
-
 # --- words ---
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from ecoia.report import Frontier, QuarterlyReport, RunUsed
+from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, Scale, close_axis, value_axis
+from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, close_axis, value_axis
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 
@@ -47,7 +48,7 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
 
 def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed], language: Language) -> go.Figure:
     energies = {run.run_id: run.energy.value or 0.0 for run in (*best, *rest)}
-    scale = Scale.of(energies.values(), "kWh", language)
+    scale = scale_of(energies.values(), "kWh")
     figure = go.Figure(layout={"height": 260})
     kinds = (
         (best, language.t("sur le front"), TREND_COLOR, "diamond"),
@@ -62,7 +63,7 @@ def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed]
                 name=name,
                 marker={"color": color, "symbol": symbol},
             )
-    value_axis(figure, "x", max(energies.values()) / scale.size, scale.unit, language, room=1.08)
+    value_axis(figure, "x", max(energies.values()) / scale.size, language.unit(scale.unit), language, room=1.08)
     close_axis(figure, [run.quality[frontier.metric] for run in (*best, *rest)], frontier.metric, language)
     return figure
 

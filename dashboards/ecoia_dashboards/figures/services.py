@@ -9,12 +9,12 @@ from functools import cached_property
 import plotly.graph_objects as go
 
 from ecoia.report import Quantity, QuarterlyReport
+from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
     OTHERS,
     PHASE_STYLES,
     Chart,
-    Scale,
     category_axis,
     count_of_others,
     greatest,
@@ -81,7 +81,7 @@ def _figure(data: _Services, language: Language) -> go.Figure:
     drawn, others = greatest(order)
     parts = {bar: [bar] if bar else others for bar in drawn}
     lengths = {bar: sum(totals[service] for service in held) for bar, held in parts.items()}
-    scale = Scale.of(totals.values(), "kWh", language)
+    scale = scale_of(totals.values(), "kWh")
     figure = go.Figure(layout={"barmode": "stack"})
     for phase in data.phases:
         figure.add_bar(
@@ -99,7 +99,7 @@ def _figure(data: _Services, language: Language) -> go.Figure:
         textposition="middle right",
         showlegend=False,
     )
-    value_axis(figure, "x", max(lengths.values()) / scale.size, scale.unit, language, room=1.25)
+    value_axis(figure, "x", max(lengths.values()) / scale.size, language.unit(scale.unit), language, room=1.25)
     labels = {service: wrapped(data.names[service]) + _mark(data, service, "<br>", language) for service in order}
     labels[OTHERS] = wrapped(count_of_others(others, language))
     category_axis(figure, "y", drawn, [labels[bar] for bar in drawn])

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from ecoia.report import Quantity, QuarterlyReport, TrendPoint
+from ecoia.scales import scale_of
 from ecoia_dashboards.figures.chart import (
     CONSTANT_COLOR,
     INTERVAL_COLOR,
     TREND_COLOR,
     Chart,
-    Scale,
     amount_or_reason,
     simulated_marker,
     value_axis,
@@ -51,7 +51,7 @@ def trend(report: QuarterlyReport, language: Language) -> Chart | None:
 
 def _trend_figure(report: QuarterlyReport, language: Language) -> go.Figure:
     values = [point.energy.value for point in report.trend if point.energy.value is not None]
-    scale = Scale.of(values, "kWh", language)
+    scale = scale_of(values, "kWh")
     figure = go.Figure(layout={"barmode": "stack"})
     for simulated, name in ((False, language.t("enregistré")), (True, language.t("simulé"))):
         points = [point for point in report.trend if point.simulated is simulated]
@@ -76,7 +76,7 @@ def _trend_figure(report: QuarterlyReport, language: Language) -> go.Figure:
             name=language.t("intervalle à 95 %%"),
         )
     tallest = max(max(values), max((point.energy.high or 0.0 for point, _ in bounded), default=0.0))
-    value_axis(figure, "y", tallest / scale.size, scale.unit, language, room=1.05)
+    value_axis(figure, "y", tallest / scale.size, language.unit(scale.unit), language, room=1.05)
     figure.update_xaxes(
         tickvals=[point.quarter for point in report.trend], ticktext=[_label(point, language) for point in report.trend]
     )
@@ -163,7 +163,7 @@ def _constant_figure(report: QuarterlyReport, language: Language) -> go.Figure:
     known = [value for point in report.trend if (value := point.co2e_at_constant_factor.value) is not None]
     current = [(point.quarter, point.co2e.value) for point in report.trend if point.co2e.value is not None]
     values = [*known, *(value for _, value in current)]
-    scale = Scale.of(values, "kgCO2e", language)
+    scale = scale_of(values, "kgCO2e")
     figure = go.Figure(layout={"barmode": "stack", "height": _HEIGHT})
     for simulated, name in ((False, language.t("facteur constant")), (True, language.t("facteur constant, simulé"))):
         points = [point for point in report.trend if point.simulated is simulated]
@@ -182,7 +182,7 @@ def _constant_figure(report: QuarterlyReport, language: Language) -> go.Figure:
             marker={"color": INTERVAL_COLOR, "symbol": "diamond"},
             name=language.t("facteur courant"),
         )
-    value_axis(figure, "y", max(*values, 0.0) / scale.size, scale.unit, language, room=1.05)
+    value_axis(figure, "y", max(*values, 0.0) / scale.size, language.unit(scale.unit), language, room=1.05)
     order = [point.quarter for point in report.trend]
     figure.update_xaxes(tickvals=order, ticktext=[language.quarter(each).replace(NBSP, "<br>") for each in order])
     return figure

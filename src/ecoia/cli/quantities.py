@@ -40,22 +40,23 @@ def _between(low: float, high: float, digits: int) -> str:
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
-def column_cells(quantities: Sequence[Quantity]) -> tuple[str, list[str]]:
-    """Return the unit of a column of quantities, chosen once, and the cell of each: its value and interval, a dash without a value.
+def column_cells(quantities: Sequence[Quantity], *, bounds: bool = True) -> tuple[str, list[str]]:
+    """Return the unit of a column of quantities, chosen once, and a cell for each: value and interval, or a dash.
 
     Args:
         quantities: The column, all in one unit.
+        bounds: Whether the interval stands beside the value.
 
     Returns:
         The unit for the column's heading, and one text a quantity.
 
     Example:
         >>> from ecoia.report import Quantity
-        >>> column_cells([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(0.05, "kWh"), Quantity(None, "kWh", reason="no-data")])
-        ('MWh', ['23.9 [15.8-49.2]', '<0.01', '–'])
+        >>> column_cells([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(0.05, "kWh")])
+        ('MWh', ['23.9 [15.8-49.2]', '<0.01'])
     """
     scale = _scale([each.value for each in quantities], quantities[0].unit if quantities else "")
-    return scale.unit, [_column_cell(each, scale) for each in quantities]
+    return scale.unit, [_column_cell(each, scale, bounds=bounds) for each in quantities]
 
 
 def column_texts(values: Sequence[float | None], unit: str) -> list[str]:
@@ -73,11 +74,11 @@ def _scale(values: Sequence[float | None], unit: str) -> ColumnScale:
     return column_scale([value for value in values if value is not None], unit)
 
 
-def _column_cell(quantity: Quantity, scale: ColumnScale) -> str:
+def _column_cell(quantity: Quantity, scale: ColumnScale, *, bounds: bool) -> str:
     if quantity.value is None:
         return number(None)
     value = _in_column(quantity.value, scale)
-    if quantity.low is None or quantity.high is None:
+    if not bounds or quantity.low is None or quantity.high is None:
         return value
     return f"{value} [{_in_column(quantity.low, scale)}-{_in_column(quantity.high, scale)}]"
 

@@ -28,6 +28,8 @@ from ecoia.run_line import energy_text
 if TYPE_CHECKING:
     from ecoia.report import QuarterlyReport
 
+_WIDEST = 100  # characters of a line of the table
+
 
 def report(
     quarter: QuarterText = None,
@@ -85,9 +87,14 @@ def _print_results(built: QuarterlyReport) -> None:
 
 def _print_services(built: QuarterlyReport) -> None:
     """Print a line for each service, the dearest first, and how the energy was counted."""
+    from ecoia.report import Headline
+
     entries = sorted(built.register, key=lambda entry: (-(entry.energy.value or 0.0), entry.id))
     energy_unit, energies = column_cells([*(entry.energy for entry in entries), built.totals.energy])
-    co2e_unit, co2es = column_cells([*(_whole_co2e(built, entry.id) for entry in entries), built.footprint.co2e])
+    wholes = {each.service: each.headline for each in built.services}
+    headlines = [*(wholes.get(entry.id, Headline()) for entry in entries), built.headline]
+    co2e_unit, co2es = column_cells([each.co2e for each in headlines])
+    co2es = [f"≥ {text}" if each.lacking and each.parts else text for each, text in zip(headlines, co2es, strict=True)]
     simulated = {result.service for result in built.results if result.simulated}
     names = [entry.id + (" (simulated)" if entry.id in simulated else "") for entry in entries]
     columns = (
@@ -101,7 +108,6 @@ def _print_services(built: QuarterlyReport) -> None:
     print_table(f"Report of {built.quarter}", columns, rows, right=columns[1:3], whole=columns[1:], widest=_WIDEST)
     shares = ", ".join(f"{share:.0%} {status}" for status, share in built.energy_by_status.items() if share > 0)
     if shares:
-        typer.echo(f"The energy is {shares}. In brackets: 95 % intervals.")
-
-
-def _whole_co2e(built: QuarterlyReport, service: str) -> Quantity: ...
+        typer.echo(
+            f"The energy is {shares}. In brackets: 95 % intervals. CO2e of use, making and hosted models, ≥ where one lacks."
+        )

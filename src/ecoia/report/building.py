@@ -16,6 +16,7 @@ from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
 from ecoia.report.model import NOTICES, DeclaredChange, QuarterlyReport
+from ecoia.report.parts import Parts
 from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
 from ecoia.report.verdicts import Judge
@@ -132,6 +133,7 @@ def _figures(context: Context) -> QuarterlyReport:
         pue=None,
         lost=activity.lost,
         simulated=activity.simulated,
+        headline=Parts(context, context.quarter).headline,
     )
 
 

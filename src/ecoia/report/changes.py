@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from ecoia.impact.change import ExplainedChange, decompose, footprints_by_service, known_micrograms, successors, total
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import Split
+from ecoia.impact.period_impact import PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.model import COMPARED, ChangeLine, QuarterChange
+from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
 
 _PARTS = ("operational", "embodied", "api")
@@ -44,6 +44,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     if reference not in recorded or context.quarter not in recorded:
         return replace(found, reason="no-data" if reference in recorded else "baseline-missing")
     periods = (context.period, context.period_of(reference))
+    found = replace(found, energy=_energy_change(periods, lambda _: True))
     splits = [period.split(period.bearers(lambda _: True)) for period in periods]
     unknown = next((split.operational for split in splits if split.operational.estimate is None), None)
     if unknown is not None:
@@ -57,7 +58,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
             split = period.split(period.bearers(keep))
             estimates = [getattr(split, part).estimate for part in parts]
             ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
-        return ChangeLine(explained, relative(*ends))
+        return ChangeLine(explained, relative(*ends), _energy_change(periods, keep))
 
     now, before = (footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods)
     services = decompose(before, now)
@@ -70,6 +71,14 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
             for each in services
         ),
     )
+
+
+def _energy_change(periods: Sequence[PeriodImpact], keep: Callable[[Bearer], bool]) -> Quantity:
+    """Compute the relative change of the energy that some bearers took, with the building where its PUE is known."""
+    now, before = (period.energy(period.bearers(keep)) for period in periods)
+    if now.estimate is None or before.estimate is None:
+        return Quantity(None, "1", reason=now.reason if now.estimate is None else "baseline-missing")
+    return relative(now.estimate, before.estimate)
 
 
 def _corrected(published: Mapping[str, int], today: Split, parts: Sequence[str]) -> int | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.factors import FactorSet
+from ecoia.factors import FactorSet, FactorsOfYear
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.doublecounting import listed, refuse_doubles
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, by_quarter
@@ -123,7 +123,7 @@ class Context:
         if self.reference_year is None:
             return None
         if quarter not in self._constant:
-            reference = replace(self.known, factors=self.known.factors.of_year(self.reference_year))
+            reference = replace(self.known, factors=FactorsOfYear(self.known.factors, self.reference_year))
             self._constant[quarter] = self.period_of(quarter).under(reference)
         return self._constant[quarter]
 
