@@ -58,7 +58,7 @@ class Decisions(Targets):
                         "%(target)s, %(aim)s : %(verdict)s",
                         target=self.short(self.target_name(target)),
                         aim=self.aim(target),
-                        verdict=self.say(wording.VERDICTS, target.verdict),
+                        verdict=self.judged(target),
                     ),
                     (
                         Option(self.language.t("agir"), self._to_reach(target)),

@@ -47,7 +47,7 @@ class Services(Phrases):
             energy=entry.energy if entry else Quantity(None, "kWh", reason="no-data"),
             share=own.value / whole if own.value is not None and whole else None,
             change=change.energy if change and change.energy.value is not None else None,
-            counted=self.language.of(wording.COUNTED_BY, entry.counted_by) if entry else "—",
+            counted=self.language.of(wording.COUNTED_BY, entry.counted_by) if entry and entry.counted_by else "—",
             simulated=any(result.simulated for result in self.report.results if result.service == found.service),
         )
 

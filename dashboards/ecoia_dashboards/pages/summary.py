@@ -8,6 +8,7 @@ from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.pages.drawing import whole_at_wall
 from ecoia_dashboards.pages.phrases import Phrases
+from ecoia_dashboards.wording.coverage import coverage_sentence
 
 
 class Summary(Phrases):
@@ -141,13 +142,5 @@ class Summary(Phrases):
 
     @property
     def ways_of_counting(self) -> str:
-        """Say how many services are counted by meters, by models, and by declaration alone; empty where nothing is known."""
-        say, coverage = self.language, self.report.coverage
-        counted = (
-            say.n("%(count)s par des compteurs", "%(count)s par des compteurs", coverage.metered) if coverage.metered else "",
-            say.n("%(count)s par un modèle", "%(count)s par un modèle", coverage.estimated) if coverage.estimated else "",
-            say.n("%(count)s par déclaration seule", "%(count)s par déclaration seule", coverage.declared)
-            if coverage.declared
-            else "",
-        )
-        return say.t(" ; ").join(text for text in counted if text)
+        """Say by what the services are counted, and how many are not."""
+        return coverage_sentence(self.language, self.report.coverage)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ecoia.report import Quantity, TargetVerdict
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import NBSP, SHARE_UNIT
+from ecoia_dashboards.language import SHARE_UNIT
 from ecoia_dashboards.pages.phrases import Phrases
+from ecoia_dashboards.wording.verdicts import MARKS, probability, verdict_words
 
 _ORDER = ("non-tenu", "depassement-quasi-certain", "non-concluant", "en-bonne-voie", "tenu")
 MISSED = ("non-tenu", "depassement-quasi-certain")
@@ -76,14 +77,21 @@ class Targets(Phrases):
             return self.language.quarter(target.deadline)
         return str(target.horizon) if target.horizon else self.language.t("sans échéance")
 
+    def judged(self, target: TargetVerdict) -> str:
+        """Say the verdict on a target in a few words."""
+        return verdict_words(self.language, target)
+
+    def mark(self, target: TargetVerdict) -> str:
+        """Return the mark beside a verdict, so that colour alone says nothing."""
+        return MARKS.get(target.verdict, "?")
+
     def probability(self, target: TargetVerdict) -> str | None:
         """Write the probability that a target is missed; None where it has none."""
-        return None if target.miss_probability is None else self.chance(target.miss_probability)
+        if target.miss_probability is None:
+            return None
+        exact = target.reduction is None and target.observed.low is None
+        return probability(self.language, target.miss_probability, certain=exact)
 
-    def chance(self, probability: float) -> str:
-        """Write a probability in whole per cents, and never as certain: ``> 99 %`` and ``< 1 %`` are its ends."""
-        if probability > 0.99:
-            return ">" + NBSP + self.language.share(0.99).replace(",0", "")
-        if probability < 0.01:
-            return "<" + NBSP + self.language.share(0.01)
-        return self.language.share(round(probability, 2))
+    def chance(self, value: float) -> str:
+        """Write a probability that an interval gave, which is never certain."""
+        return probability(self.language, value)

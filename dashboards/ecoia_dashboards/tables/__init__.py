@@ -26,6 +26,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     targets.baseline_additions,
     results.register,
     results.headlines,
+    results.instance_days,
     results.results,
     results.footprint,
     results.intensities,

@@ -5,12 +5,13 @@ verdict is in ``wording.verdicts``. Templates and modules name them here, as ``w
 """
 
 from ecoia_dashboards.wording.changes import CAUSES, CO2E_PARTS, CO2E_SHARES, COMPARED, ELAPSED, PARTS, TERMS
+from ecoia_dashboards.wording.coverage import COUNTED_BY
 from ecoia_dashboards.wording.declared import DECLARED_CHANGES, DECLARED_EFFECTS, DECLARED_FIELDS, DECLARED_KINDS
 from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
 from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
 from ecoia_dashboards.wording.marking import N_
-from ecoia_dashboards.wording.methods import COMPONENTS, COUNTED_BY, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
+from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
 from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
@@ -29,7 +30,7 @@ from ecoia_dashboards.wording.sources import (
     STANDINGS,
     WHY_UNMEASURED,
 )
-from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS
+from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS, VERDICTS_ON_FLOORS
 
 __all__ = [
     "ACTION_STATES",
@@ -83,6 +84,7 @@ __all__ = [
     "TIES",
     "UNSUPPORTED",
     "VERDICTS",
+    "VERDICTS_ON_FLOORS",
     "VERDICT_REASONS",
     "WHY_UNMEASURED",
 ]

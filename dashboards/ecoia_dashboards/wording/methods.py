@@ -19,14 +19,6 @@ STATUS_MEANINGS = {
     "missing": N_("ni lu ni calculé : inconnu, et non pas nul"),
 }
 
-COUNTED_BY = {
-    "meters": N_("compteurs"),
-    "models": N_("modèle"),
-    "declared": N_("déclaration"),
-    "": N_("rien"),
-}
-"""What gave most of a service's energy (``report.ServiceEntry.counted_by``)."""
-
 _SHARE_OF_MEMORY = N_("mémoire au-delà de la part du serveur, modélisée à la prise")
 
 METHODS = {

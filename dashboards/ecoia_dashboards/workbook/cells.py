@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -64,8 +64,8 @@ def plain(value: Value) -> Any:
 
 def known(column: Column, value: Any) -> Value:
     """Write a value of the catalogue as a cell holds it."""
-    if value is None or value == "" or value == ():
-        return None
+    if value is None or value == "" or value == () or isinstance(value, Mapping):
+        return None  # numbers by phase (``instance_days``) have no cell: they stay as the file has them
     if column.kind in ("text", "id"):
         return normal(str(value)) or None
     if column.kind == "number":

@@ -221,6 +221,13 @@ TARGETS = Sheet(
         Column("reduction", N_("Réduction"), N_("Part à retrancher de la référence : 35 %% s’écrit 0,35."), "number"),
         Column("horizon", N_("Horizon"), N_("Année où la réduction doit être atteinte."), "whole", width=10),
         Column(
+            "trajectory",
+            N_("Trajectoire"),
+            N_("Pour la part du budget : l’identifiant de la cible en réduction."),
+            "id",
+            width=26,
+        ),
+        Column(
             "status",
             N_("État"),
             N_("« adoptée » demande la décision complète."),

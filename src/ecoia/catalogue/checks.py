@@ -34,6 +34,7 @@ def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Probl
     for check in (
         _unknown_bodies,
         _unknown_services,
+        _unknown_trajectories,
         _broken_successions,
         _unknown_answers,
         _overlapping_calibrations,
@@ -82,6 +83,17 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
                         f"{each.service!r} is not in {SERVICES_FILE}: register it there (a project has status poc), or correct it"
                     )
                     yield Problem(file, line_of(nodes[file], location), location, remedy)
+
+
+def _unknown_trajectories(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """Find targets on the budget of a trajectory that is none."""
+    listed = _listed(parts, TARGETS_FILE, "targets")
+    known = [target.id for _, target in listed if target.is_trajectory]
+    for index, target in listed:
+        if target.trajectory is not None and target.trajectory not in known:
+            location = ("targets", index, "trajectory")
+            remedy = f"{target.trajectory!r} is not the id of a trajectory: known: {', '.join(known) or 'none'}"
+            yield Problem(TARGETS_FILE, line_of(nodes[TARGETS_FILE], location), location, remedy)
 
 
 def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:

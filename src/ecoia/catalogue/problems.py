@@ -87,8 +87,6 @@ def _remedy_of_field(kind: str, location: Sequence[int | str], value: Any, conte
         return "missing: add the expected life in years, as your accounts or the maker have it; nothing is amortised without"
     if out_of_bounds and location[-1] == "wall_factor":
         return f"{value!r}: write energy at the wall / energy of the component as measured, 0.8 to 5"
-    if kind == "greater_than" and location[-1] == "instance_days":
-        return f"{value!r}: write on how many days it runs in a full quarter, added up over its instances; or leave it out"
     if kind == "too_long" and tuple(location) == ("use",):
         return f"{len(value)} equivalences: keep {context['max_length']} at most"
     if out_of_bounds and location[0] == "gsd":

@@ -18,6 +18,7 @@ PER_SERVICE = tuple(each.id for each in of_targets("service"))
 """Indicators that only a service has: each counts in its own unit."""
 ADDS_UP = tuple(each.id for each in of_targets() if each.adds_up)
 """Indicators that add up over services and quarters, as a trajectory needs."""
+_OF_TRAJECTORIES = tuple(each.id for each in of_targets("trajectory"))
 _OF_ALL = tuple(each.id for each in of_targets("all"))
 
 
@@ -44,11 +45,15 @@ class TargetBaseline(Model):
 
 class Target(Model):
     """A promise for all services or for one: a threshold at a deadline (``op``, ``value``, ``deadline``) or a trajectory
-    (``baseline``, ``reduction``, ``horizon``)."""
+    (``baseline``, ``reduction``, ``horizon``).
+
+    A threshold on ``budget`` names the ``trajectory`` whose budget it is of, by the id of its target.
+    """
 
     id: Slug
     indicator: Annotated[str, AfterValidator(_indicator)]
     service: Slug | None = None
+    trajectory: Slug | None = None
     op: Literal[">=", "<="] | None = None
     value: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     deadline: QuarterText | None = None
@@ -80,8 +85,14 @@ class Target(Model):
             )
         if self.indicator in PER_SERVICE and self.service is None:
             raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
-        if self.indicator in _OF_ALL and self.service is not None:
-            raise ValueError(f"{self.indicator} is judged for all services: leave 'service' out")
+        if (self.indicator in _OF_TRAJECTORIES) != (self.trajectory is not None):
+            raise ValueError(
+                f"{', '.join(_OF_TRAJECTORIES)} is of a trajectory, and nothing else is: write 'trajectory' with the id of "
+                "its target there, and there only"
+            )
+        if self.indicator in (*_OF_ALL, *_OF_TRAJECTORIES) and self.service is not None:
+            of = "a trajectory" if self.indicator in _OF_TRAJECTORIES else "all services"
+            raise ValueError(f"{self.indicator} is judged for {of}: leave 'service' out")
         if self.status == "adopted":
             decision = self.decision or TargetDecision()
             lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]

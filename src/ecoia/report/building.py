@@ -1,4 +1,4 @@
-"""Put the report together, in stages: figures, then changes and savings, then people's part, then sources."""
+"""Put the report together, in stages: figures, then changes and savings, then verdicts, people's part, and sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ecoia.report.model import NOTICES, DeclaredChange, QuarterlyReport
 from ecoia.report.parts import Parts
 from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
-from ecoia.report.verdicts import Judge
+from ecoia.report.verdicts import verdicts
 from ecoia.semconv import (
     DECLARED,
     ESTIMATED,
@@ -88,25 +88,24 @@ def build_report(
     until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
     context = Context(rows, quarter, settings, catalogue, factors, until_ns, over)
     published = published_micrograms or {}
-    report = _with_changes(_figures(context), context, published, restatements)
+    until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
+    report = replace(_figures(context), ledger_gaps=until, incomplete_because=incomplete_because if until else None)
+    report = _with_changes(report, context, published, restatements)
+    report = replace(report, targets=verdicts(report, context, catalogue.targets.targets))
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
-    until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
-    report = replace(report, ledger_gaps=until, incomplete_because=incomplete_because if until else None)
     report = replace(report, declared_since=declared_since, declared_changes=tuple(declared_changes))
     return replace(report, notices=_notices(context, report))
 
 
 def _figures(context: Context) -> QuarterlyReport:
-    """Compute energy, CO2e, the register and its coverage, the trend, and the verdicts."""
-    catalogue, activity = context.catalogue, context.activity
-    charter = catalogue.charter
+    """Compute energy, CO2e, the register and its coverage, and the trend."""
+    activity, charter = context.activity, context.catalogue.charter
     totals = measure(context.period.whole, activity.strands)
     entries = services.register(context)
     coverage = services.coverage(context, entries)
     footprint, of_services = services.footprint(context), services.service_footprints(context)
     kinds = services.energy_by_kind(context)
-    judge = Judge(context, coverage, totals, footprint, of_services)
     return QuarterlyReport(
         quarter=str(context.quarter),
         timezone=context.timezone.key,
@@ -123,7 +122,7 @@ def _figures(context: Context) -> QuarterlyReport:
         results=services.phases(context),
         register=entries,
         coverage=coverage,
-        targets=tuple(judge.verdict(target) for target in catalogue.targets.targets),
+        targets=(),
         trend=services.trend(context),
         footprint=footprint,
         services=of_services,
