@@ -14,6 +14,12 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.fiche import RegionSheet, ServiceSheet, Sheet
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.drawing import draw, foot
+from ecoia_dashboards.versions import PAGE, versions
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the sheets' bytes (``ecoia.cli.formats``)."""
+    return versions(*PAGE)
 
 
 def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:

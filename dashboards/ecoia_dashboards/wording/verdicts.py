@@ -21,6 +21,9 @@ VERDICTS_ON_FLOORS = VERDICTS | {"depassement-quasi-certain": N_("manqué au niv
 MARKS = {"tenu": "✓", "non-tenu": "✗", "non-concluant": "?", "depassement-quasi-certain": "✗", "en-bonne-voie": "✓"}
 """Mark beside the words of a verdict, so that colour alone says nothing."""
 
+INCOMPLETE = ("ledger-incomplete", "coverage-incomplete", "days-missing", "days-not-declared", "partial-quarter")
+"""Reasons of a verdict that something missing leaves open: its probability is of what is known."""
+
 VERDICT_REASONS = {
     "below-value": N_("à son échéance, la cible n’est pas tenue"),
     "likely-missed": N_("au niveau de ce trimestre, la cible serait manquée à l’échéance"),
@@ -86,6 +89,8 @@ def probability_words(language: Language, target: TargetVerdict) -> str | None:
     if target.miss_probability is None:
         return None
     share = probability(language, target.miss_probability, certain=target.reduction is None and target.observed.low is None)
+    if target.reason in INCOMPLETE:
+        share = language.t("%(share)s d’après ce qui est connu", share=share)
     if target.op == ">=":
         return language.t("probabilité de ne pas atteindre la cible : %(share)s", share=share)
     if _judged_by_budget(target):
@@ -114,10 +119,11 @@ def verdict_sentence(language: Language, target: TargetVerdict) -> str:
 
     Example:
         >>> verdict_sentence(Language("fr"), target)  # doctest: +SKIP
-        'Non concluant : constaté : 15 900 kWh (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle ...'
+        'Non concluant : 15 900 kWh (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle contient ...'
     """
     words = verdict_words(language, target)
-    reason = language.of(VERDICT_REASONS, target.reason) if target.reason else None
+    # A missed target needs no reason.
+    reason = language.of(VERDICT_REASONS, target.reason) if target.reason and target.reason != "below-value" else None
     parts = [part for part in (_observed(language, target), probability_words(language, target), reason) if part]
     said = f"{language.t(' : ')}{language.t(' ; ').join(parts)}" if parts else ""
     return f"{words[:1].upper()}{words[1:]}{said}."
@@ -130,24 +136,22 @@ def _judged_by_budget(target: TargetVerdict) -> bool:
 
 def _observed(language: Language, target: TargetVerdict) -> str | None:
     """Say the figure that a verdict rests on: of a trajectory before its horizon, the share of the budget that is used."""
+    if target.observed.value is None:
+        return None
     if target.reduction is not None:
         if target.budget is not None and target.budget.consumed.value is not None and _judged_by_budget(target):
             return _consumed(language, target.budget)
-        write = language.change
-    else:
-        write = language.amount
-    return None if target.observed.value is None else _figure(language, write(target.observed), target.observed)
+        return _figure(
+            language, language.t("%(change)s depuis la référence", change=language.change(target.observed)), target.observed
+        )
+    return _figure(language, language.amount(target.observed), target.observed)
 
 
 def _consumed(language: Language, budget: BudgetState) -> str:
-    share, interval = language.share(budget.consumed.value or 0.0), language.interval(budget.consumed)
-    if interval is None:
-        return language.t("%(share)s du budget %(year)s employé", share=share, year=budget.year)
-    return language.t("%(share)s du budget %(year)s employé (%(interval)s)", share=share, year=budget.year, interval=interval)
+    share = language.share(budget.consumed.value or 0.0)
+    return _figure(language, language.t("%(share)s du budget %(year)s employé", share=share, year=budget.year), budget.consumed)
 
 
-def _figure(language: Language, amount: str, observed: Quantity) -> str:
-    interval = language.interval(observed)
-    if interval is None:
-        return language.t("constaté : %(amount)s", amount=amount)
-    return language.t("constaté : %(amount)s (%(interval)s)", amount=amount, interval=interval)
+def _figure(language: Language, amount: str, figure: Quantity) -> str:
+    interval = language.interval(figure)
+    return amount if interval is None else language.t("%(amount)s (%(interval)s)", amount=amount, interval=interval)

@@ -144,7 +144,9 @@ class _Judge:
             verdict = _ahead(missed, lasting, replace(gaps, reason="deadline-ahead") if cumulates else gaps)
         else:
             verdict = _at_deadline(observed, target.op, target.value, lasting, gaps)
-        return _Judgement(*verdict, observed, missed)
+        # Of a share that has no interval, what is missing leaves no probability to state.
+        unknown = observed.low is None and verdict[1] is not None and verdict[1] == gaps.reason
+        return _Judgement(*verdict, observed, None if unknown else missed)
 
     def _gaps_of(self, target: Target) -> Gaps:
         """Find what is missing that could turn a threshold's figure."""

@@ -38,11 +38,15 @@ _UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 @dataclass(frozen=True)
 class Seal:
-    """The seal that a published report prints, for the minutes: ``head`` is the SHA-256 of its manifest."""
+    """What a published report says of its publication.
+
+    A document cannot print the head of its own publication, because the head covers the document. It prints the SHA-256 of the
+    figures that it shows (``report.json``), and the head of the publication before.
+    """
 
     name: str
     published_on: str
-    head: str
+    figures_digest: str
     previous: str | None
     previous_head: str | None
 

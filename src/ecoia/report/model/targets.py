@@ -15,8 +15,8 @@ class BudgetState:
 
     ``spent`` was used to date, and ``consumed`` is its share of the budget, with the interval of a change: the budget has the
     baseline's errors. ``spent_probability`` is the probability that this share is above 1 already. ``distance`` is ``spent`` less
-    the budget due by now: negative is under the path. ``expected`` is the year's end if the quarters ahead are like the last four,
-    and ``overrun_probability`` the probability that it exceeds the budget.
+    the budget due by now: negative is under the path. ``expected`` is the end of the year if the quarters ahead are like the last
+    four, and ``overrun_probability`` the probability that it exceeds the budget.
     """
 
     year: int
