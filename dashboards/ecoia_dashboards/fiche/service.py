@@ -20,6 +20,7 @@ _CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
 _MOST_PROMISES, _MOST_ACTIONS = 3, 2
 _THOUSAND = 1000.0
 _UNCLEAR = "unclear"
+_LEAST_SHARE = 0.005
 
 
 class ServiceSheet(Sheet):
@@ -50,7 +51,7 @@ class ServiceSheet(Sheet):
         if not self.entry.purpose:
             return None
         text = textwrap.shorten(self.entry.purpose, MOST_CHARACTERS, placeholder="…")
-        return text[:1].upper() + text[1:]
+        return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
     @property
     def use(self) -> str:
@@ -147,7 +148,8 @@ class ServiceSheet(Sheet):
         """The parts of the headline: what each is, and its amount or why it is not known."""
         if self.unit is None:
             return []
-        lines = [(self.say(wording.UNIT_PARTS, name), self.about(part)) for name, part in self.unit.parts.items()]
+        whole = self.unit.co2e
+        lines = [(self.say(wording.UNIT_PARTS, name), self.beside(part, whole)) for name, part in self.unit.parts.items()]
         return lines + [
             (self.say(wording.UNIT_PARTS, name), self.say(wording.REASONS, reason)) for name, reason in self.unit.lacking.items()
         ]
@@ -196,8 +198,9 @@ class ServiceSheet(Sheet):
     @property
     def known_by(self) -> str:
         """What is measured, estimated, declared and missing, in one sentence."""
-        say, shares = self.language, self._shares()
-        parts = [say.t(sentence, share=say.share(share)) for sentence, share in self._electricity(shares)]
+        say = self.language
+        ways = [say.t(sentence, share=share) for sentence, share in self._electricity(self._shares())]
+        parts = [say.listed(ways)] if ways else []
         footprint = self.unit.parts if self.unit else {}
         parts += [say.t(wording.KNOWN_BY[name]) for name in ("co2e_embodied", "co2e_api") if name in footprint]
         lacking = [self.say(wording.UNIT_PARTS, name) for name in (self.unit.lacking if self.unit else {})]
@@ -217,13 +220,14 @@ class ServiceSheet(Sheet):
         whole = sum(sums.values())
         return {status: sums[status] / whole for status in (MEASURED, ESTIMATED, DECLARED) if sums.get(status)} if whole else {}
 
-    @staticmethod
-    def _electricity(shares: dict[str, float]) -> Iterator[tuple[str, float]]:
+    def _electricity(self, shares: dict[str, float]) -> Iterator[tuple[str, str]]:
+        """Yield how the electricity is known, and for what share of it."""
         for index, (status, share) in enumerate(shares.items()):
+            about = self.language.share(round(share, 2)) if share >= _LEAST_SHARE else self.language.t("moins de 1 %%")
             if len(shares) == 1:
-                yield wording.KNOWN_WHOLLY[status], share
+                yield wording.KNOWN_WHOLLY[status], about
             else:
-                yield (wording.KNOWN_FIRST if index == 0 else wording.KNOWN_ALSO)[status], share
+                yield (wording.KNOWN_FIRST if index == 0 else wording.KNOWN_ALSO)[status], about
 
     @property
     def days(self) -> str | None:
@@ -239,11 +243,11 @@ class ServiceSheet(Sheet):
     def not_counted(self) -> list[str]:
         """What the figures leave out, in plain words."""
         say = self.language
-        found = [say.t("votre ordinateur, votre téléphone et le réseau")]
+        found = [say.t("votre ordinateur"), say.t("votre téléphone"), say.t("le réseau")]
         if any(result.measure.boundary != "site" for result in self.results):
             found.append(say.t("le refroidissement et l’éclairage des salles de machines"))
         if self.results and not all(whole_at_wall(result.measure) for result in self.results):
-            found.append(say.t("l’alimentation, les ventilateurs et les disques des serveurs, pour tout ou partie"))
+            found.append(say.t("tout ou partie de ce qui entoure les processeurs (alimentation, ventilateurs, disques)"))
         trained = any(result.phase in TRAINING_PHASES for result in self.results)
         if trained and (self.unit is None or "sci_training" not in self.unit.parts):
             found.append(say.t("la préparation du modèle"))
@@ -256,15 +260,18 @@ class ServiceSheet(Sheet):
         """The targets of the service; where it has none, those that the organisation adopted for all services."""
         own = [target for target in self.report.targets if target.service == self.entry.id]
         of_all = [target for target in self.report.targets if target.service is None and target.status == "adopted"]
-        return [self._promise(target) for target in (own or of_all)[:_MOST_PROMISES]]
+        first = sorted(own or of_all, key=lambda target: target.reduction is None)  # trajectories, which bind for years
+        return [self._promise(target) for target in first[:_MOST_PROMISES]]
 
     def _promise(self, target: TargetVerdict) -> str:
         say = self.language
         name = self.say(wording.INDICATORS, target.indicator)
+        if target.indicator == "sci":
+            name = say.t("CO₂e de chaque %(use)s", use=self.use)
         if target.reduction is not None:
             asked = say.t("%(share)s de moins en %(year)s", share=say.share(target.reduction), year=target.horizon)
         else:
-            value = say.amount(Quantity(target.value or 0.0, target.unit))
+            value = self.given(Quantity(target.value or 0.0, target.unit))
             sense = say.t("au moins %(amount)s", amount=value) if target.op == ">=" else say.t("au plus %(amount)s", amount=value)
             asked = say.t("%(asked)s au %(quarter)s", asked=sense, quarter=say.quarter(target.deadline or ""))
         text = say.t(
@@ -274,7 +281,7 @@ class ServiceSheet(Sheet):
             status=self.say(wording.TARGET_STATUSES, target.status),
             verdict=verdict_words(say, target),
         )
-        return text if target.service else say.t("Tous services. %(promise)s", promise=text)
+        return text if target.service else say.t("Pour tous les services. %(promise)s", promise=text)
 
     @property
     def actions(self) -> list[str]:
@@ -285,7 +292,7 @@ class ServiceSheet(Sheet):
         ]
         return [
             self.language.t(
-                "%(text)s : %(role)s, pour %(quarter)s.",
+                "Action : %(text)s (%(role)s, pour le %(quarter)s).",
                 text=textwrap.shorten(action.text, MOST_CHARACTERS // 2, placeholder="…"),
                 role=action.role,
                 quarter=self.language.quarter(action.due),
@@ -307,7 +314,10 @@ class ServiceSheet(Sheet):
         if self.is_known:
             return [
                 say.t("Nous ne pouvons pas encore le dire : l’impact du service est connu, mais ses usages ne sont pas comptés."),
-                say.t("Pour le dire un jour : %(owner)s fait compter chaque usage par le service.", owner=self.owner),
+                say.t(
+                    "Pour pouvoir le dire, le service doit compter chacun de ses usages (à faire par : %(owner)s).",
+                    owner=self.owner,
+                ),
             ]
         told = [say.t("Nous ne le savons pas encore : ce service n’est pas mesuré. Cela ne veut pas dire zéro.")]
         if self.entry.energy.reason == "not-measured":
@@ -323,8 +333,8 @@ class ServiceSheet(Sheet):
             )
         told.append(
             say.t(
-                "Pour le mesurer : %(owner)s le fait suivre par ecoia, en ajoutant une ligne à son programme ou en lançant le "
-                "programme sous « ecoia run ». Si un fournisseur le fait tourner, l’organisation déclare ce qu’il en sait.",
+                "Pour le mesurer, ecoia doit suivre son programme : une ligne y suffit (à faire par : %(owner)s). Si un "
+                "fournisseur le fait tourner, l’organisation peut déclarer ce que celui-ci en dit.",
                 owner=self.owner,
             )
         )

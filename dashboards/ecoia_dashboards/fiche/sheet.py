@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ecoia.report import Quantity, QuarterlyReport
-from ecoia.scales import scale_of
+from ecoia.scales import Scale, decimals_for, scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages.drawing import DRAFT, rounded, warned_of
 
@@ -49,20 +49,51 @@ class Sheet:
         Raises:
             ValueError: the quantity has no value.
         """
-        if quantity.value is None:
-            raise ValueError("a quantity without a value has a reason, not an amount")
-        return self._spoken(quantity.value, quantity.value, quantity.unit)
+        unit, size = self.scale(quantity)
+        number = (quantity.value or 0.0) / size
+        return self.in_words(self.language.number(_about(number), FIGURES), unit)
 
     def between(self, quantity: Quantity) -> str | None:
-        """Write an interval as people say it, in the unit of the value; None where there is none."""
+        """Write an interval as people say it, ``entre 0,18 et 0,54 g de CO₂e``; None where there is none."""
         if quantity.value is None or quantity.low is None or quantity.high is None:
             return None
-        low, high = (self._spoken(bound, quantity.value, quantity.unit) for bound in (quantity.low, quantity.high))
-        return self.language.t("entre %(low)s et %(high)s", low=low, high=high)
+        unit, size = self.scale(quantity)
+        low, high = (self.language.number(_about(bound / size), FIGURES) for bound in (quantity.low, quantity.high))
+        return self.language.t("entre %(low)s et %(high)s", low=low, high=self.in_words(high, unit))
 
-    def _spoken(self, number: float, scaled_by: float, unit: str) -> str:
-        unit, size = scale_of([scaled_by], unit, FIGURES, kept="gCO2e")
-        about = rounded(Quantity(number / size, unit), FIGURES).value or 0.0
-        amount = self.language.with_unit(self.language.number(about, FIGURES), unit)
-        mass, is_co2e, _ = amount.partition("CO₂e")
-        return self.language.t("%(mass)s de CO₂e", mass=mass) if is_co2e else amount
+    def beside(self, part: Quantity, whole: Quantity) -> str:
+        """Write a part in the unit of its whole, to one figure more than the whole has."""
+        unit, size = self.scale(whole)
+        decimals = decimals_for((whole.value or 0.0) / size, FIGURES) + 1
+        number, least = (part.value or 0.0) / size, 10.0**-decimals
+        if 0 < number < least:
+            return self.language.t("moins de %(amount)s", amount=self.in_words(self.language.fixed(least, decimals), unit))
+        return self.in_words(self.language.fixed(number, decimals), unit)
+
+    def given(self, quantity: Quantity) -> str:
+        """Write a value that somebody chose, without rounding it: ``2 g de CO₂e``."""
+        if quantity.unit == SHARE_UNIT:
+            return self.language.share(quantity.value or 0.0)
+        unit, size = self.scale(quantity)
+        return self.in_words(self.language.plain((quantity.value or 0.0) / size), unit)
+
+    def scale(self, quantity: Quantity) -> Scale:
+        """Choose the unit in which people say a value.
+
+        Raises:
+            ValueError: the quantity has no value.
+        """
+        if quantity.value is None:
+            raise ValueError("a quantity without a value has a reason, not an amount")
+        return scale_of([quantity.value], quantity.unit, FIGURES, kept="gCO2e" if "CO2e" in quantity.unit else "Wh")
+
+    def in_words(self, number: str, unit: str) -> str:
+        """Join a number and its unit as people say them."""
+        mass, is_co2e, _ = unit.partition("CO2e")
+        amount = self.language.with_unit(number, mass)
+        return self.language.t("%(mass)s de CO₂e", mass=amount) if is_co2e else amount
+
+
+def _about(number: float) -> float:
+    """Round to the figures that people say."""
+    return rounded(Quantity(number, ""), FIGURES).value or 0.0

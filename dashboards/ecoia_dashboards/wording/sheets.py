@@ -13,14 +13,14 @@ UNIT_PARTS = {
 """The parts of the CO2e of one use."""
 
 UNIT_CHANGES = {
-    "rise": N_("Depuis %(quarter)s, l’électricité de chaque %(use)s a augmenté d’environ %(size)s (%(interval)s)."),
-    "fall": N_("Depuis %(quarter)s, l’électricité de chaque %(use)s a baissé d’environ %(size)s (%(interval)s)."),
-    "unclear": N_("Depuis %(quarter)s, l’électricité de chaque %(use)s n’a pas changé de façon sûre (%(interval)s)."),
+    "rise": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s a augmenté d’environ %(size)s (%(interval)s)."),
+    "fall": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s a baissé d’environ %(size)s (%(interval)s)."),
+    "unclear": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s n’a pas changé de façon sûre (%(interval)s)."),
 }
 SERVICE_CHANGES = {
-    "rise": N_("Depuis %(quarter)s, le CO₂e de tout le service a augmenté d’environ %(size)s (%(interval)s)."),
-    "fall": N_("Depuis %(quarter)s, le CO₂e de tout le service a baissé d’environ %(size)s (%(interval)s)."),
-    "unclear": N_("Depuis %(quarter)s, le CO₂e de tout le service n’a pas changé de façon sûre (%(interval)s)."),
+    "rise": N_("Depuis le %(quarter)s, le CO₂e de tout le service a augmenté d’environ %(size)s (%(interval)s)."),
+    "fall": N_("Depuis le %(quarter)s, le CO₂e de tout le service a baissé d’environ %(size)s (%(interval)s)."),
+    "unclear": N_("Depuis le %(quarter)s, le CO₂e de tout le service n’a pas changé de façon sûre (%(interval)s)."),
 }
 """How a service changed, by the direction of the interval of the change."""
 
