@@ -30,7 +30,16 @@ MOST_LINES = 30
 _FIGURES = 3  # significant figures of a number on the page
 
 
-def draw(template: str, language: Language, *, organisation: str, footer: str, draft: bool, **values: object) -> str:
+def draw(
+    template: str,
+    language: Language,
+    *,
+    organisation: str,
+    footer: str,
+    draft: bool,
+    further_style: str = "",
+    **values: object,
+) -> str:
     """Draw a template as a page.
 
     Args:
@@ -39,6 +48,7 @@ def draw(template: str, language: Language, *, organisation: str, footer: str, d
         organisation: The organisation that the page is of.
         footer: Text at the foot of every printed page.
         draft: Whether every printed page is marked as a draft.
+        further_style: Name of a style sheet that follows the report's; empty where there is none.
         **values: Names that the template uses.
 
     Returns:
@@ -52,6 +62,8 @@ def draw(template: str, language: Language, *, organisation: str, footer: str, d
     """
     environment = _environment(language.code)
     style = environment.get_template("report.css").render(footer=footer, draft=language.t("PROJET") if draft else "")
+    if further_style:
+        style += environment.get_template(further_style).render()
     # The hash is of the element's exact text.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template(template).render(

@@ -16,6 +16,15 @@ from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE,
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
 from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
+from ecoia_dashboards.wording.sheets import (
+    KNOWN_ALSO,
+    KNOWN_BY,
+    KNOWN_FIRST,
+    KNOWN_WHOLLY,
+    SERVICE_CHANGES,
+    UNIT_CHANGES,
+    UNIT_PARTS,
+)
 from ecoia_dashboards.wording.sources import (
     ASSUMPTIONS,
     BASES,
@@ -60,6 +69,10 @@ __all__ = [
     "INDICATORS",
     "INVENTORY_ITEMS",
     "KINDS",
+    "KNOWN_ALSO",
+    "KNOWN_BY",
+    "KNOWN_FIRST",
+    "KNOWN_WHOLLY",
     "LOST",
     "METHODS",
     "MISTAKES",
@@ -80,6 +93,7 @@ __all__ = [
     "SCOPES",
     "SECTIONS",
     "SENSITIVITIES",
+    "SERVICE_CHANGES",
     "SERVICE_STATUSES",
     "SHEET_NOT_READ",
     "STANDINGS",
@@ -88,6 +102,8 @@ __all__ = [
     "TARGET_STATUSES",
     "TERMS",
     "TIES",
+    "UNIT_CHANGES",
+    "UNIT_PARTS",
     "UNSUPPORTED",
     "VERDICTS",
     "VERDICTS_ON_FLOORS",
