@@ -16,12 +16,18 @@ from decimal import Decimal
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, tables
+from ecoia_dashboards.versions import versions
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 # A spreadsheet takes a text that starts like this for a formula, so an apostrophe goes before it (it is visible in the file). It
 # also goes after every separator that some spreadsheet uses: a French one ends a cell of the international form at each ``;``.
 _LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the files' bytes (``ecoia.cli.formats``)."""
+    return versions("babel")
 
 
 def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:

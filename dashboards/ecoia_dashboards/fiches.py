@@ -17,12 +17,18 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages.drawing import DRAFT, draw, foot, rounded, warned_of, whole_at_wall
+from ecoia_dashboards.versions import PAGE, versions
 
 MOST_LINES = 15
 """How many services a region's sheet lists, so that it stays one page; the tables hold the others."""
 _MOST_CHARACTERS = 300  # characters of a purpose, and of a source
 _FIGURES = 2  # significant figures of a number in plain language
 _CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the sheets' bytes (``ecoia.cli.formats``)."""
+    return versions(*PAGE)
 
 
 def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:

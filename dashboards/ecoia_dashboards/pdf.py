@@ -17,6 +17,7 @@ from ecoia.errors import EcoiaError, MissingExtraError
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import render_report
 from ecoia_dashboards.svg import OUR_FONT
+from ecoia_dashboards.versions import PAGE, versions
 
 SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
 
@@ -110,6 +111,14 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
             finisher=_finish,
         )
     return pdf
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the file's bytes (``ecoia.cli.formats``)."""
+    _weasyprint()
+    from weasyprint.text.ffi import pango
+
+    return versions(*PAGE, "fonttools", "pydyf", "weasyprint", compressed=True) | {"pango": str(pango.pango_version())}
 
 
 def _weasyprint() -> Any:

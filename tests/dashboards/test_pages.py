@@ -626,7 +626,7 @@ class TestElevenParts:
         assert 'body::before { content: "PROJET"' in draft
         assert "rojet" not in by_part(sealed)["synthese"]
         assert "body::before" not in sealed
-        assert SEAL.head in by_part(sealed)["annexes"]
+        assert SEAL.figures_digest in by_part(sealed)["annexes"]
         assert "scellé sous le nom 2026Q4" in by_part(sealed)["autres-engagements"]
 
     def test_sobriety_says_what_could_be_spared_who_can_act_and_what_it_may_harm(

@@ -7,8 +7,14 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.drawing import draw, foot
 from ecoia_dashboards.pages.view import ReportView
+from ecoia_dashboards.versions import PAGE, versions
 
-__all__ = ["render_report"]
+__all__ = ["drawn_with", "render_report"]
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the page's bytes (``ecoia.cli.formats``)."""
+    return versions(*PAGE)
 
 
 def render_report(report: QuarterlyReport, lang: str = "fr") -> str:

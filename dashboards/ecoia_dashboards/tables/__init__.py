@@ -25,6 +25,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     targets.targets,
     targets.baseline_additions,
     results.register,
+    results.instance_days,
     results.headlines,
     results.results,
     results.footprint,

@@ -5,11 +5,13 @@ verdict is in ``wording.verdicts``. Templates and modules name them here, as ``w
 """
 
 from ecoia_dashboards.wording.changes import CAUSES, COMPARED, PARTS, TERMS
+from ecoia_dashboards.wording.coverage import COUNTED_BY
 from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
 from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
 from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
+from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
 from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
@@ -28,7 +30,7 @@ from ecoia_dashboards.wording.sources import (
     STANDINGS,
     WHY_UNMEASURED,
 )
-from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS
+from ecoia_dashboards.wording.verdicts import TARGET_STATUSES, VERDICT_REASONS, VERDICTS, VERDICTS_ON_FLOORS
 
 __all__ = [
     "ACTION_STATES",
@@ -38,6 +40,7 @@ __all__ = [
     "CERTAINTY",
     "COMPARED",
     "COMPONENTS",
+    "COUNTED_BY",
     "DEVIATIONS",
     "DOUBLES",
     "EQUIVALENCES",
@@ -51,13 +54,17 @@ __all__ = [
     "KINDS",
     "LOST",
     "METHODS",
+    "MISTAKES",
     "NOTICES",
+    "NOT_READ",
     "N_",
     "OPERATED",
+    "OTHER_MISTAKE",
     "OUTCOMES",
     "PARTS",
     "PHASES",
     "QUALITIES",
+    "QUOTED",
     "REASONS",
     "SAID",
     "SAVINGS",
@@ -65,6 +72,7 @@ __all__ = [
     "SECTIONS",
     "SENSITIVITIES",
     "SERVICE_STATUSES",
+    "SHEET_NOT_READ",
     "STANDINGS",
     "STATUSES",
     "STATUS_MEANINGS",
@@ -73,6 +81,7 @@ __all__ = [
     "TIES",
     "UNSUPPORTED",
     "VERDICTS",
+    "VERDICTS_ON_FLOORS",
     "VERDICT_REASONS",
     "WHY_UNMEASURED",
 ]

@@ -104,10 +104,13 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
         settings: ``timezone`` and ``publications`` are used.
         incomplete_because: Why it is published although days of the ledger are missing.
     """
+    from ecoia.publishing.declared_since import declared_since_last
     from ecoia.report import build_report
 
     published, restatements = {}, []
-    for each in chain_of(settings):
+    chain = chain_of(settings)
+    declared = declared_since_last(chain[-1] if chain else None, inputs, str(quarter))
+    for each in chain:
         if Quarter.parse(each.quarter) < quarter:
             from ecoia.impact.recalculation import published_micrograms
 
@@ -125,6 +128,8 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
             restatements=restatements,
             gaps=inputs.gaps,
             incomplete_because=incomplete_because,
+            declared_since=declared.name,
+            declared_changes=declared.changes,
         )
 
 
