@@ -93,44 +93,47 @@ def test_nothing_is_listed_where_nothing_changed(before: Inputs, tmp_path: Path)
     assert changed(before, tmp_path) == []
 
 
-CAP, FLOOR, PATH = ("targets",) * 3
 CASES = [
     # targets
-    ("targets", ("value: 1200", "value: 1500"), ("target", "cap", "changed", "value", "<= 1200", "<= 1500", "loosened")),
-    ("targets", ("value: 1200", "value: 900"), ("target", "cap", "changed", "value", "<= 1200", "<= 900", "tightened")),
-    ("targets", ("value: 0.9", "value: 0.8"), ("target", "floor", "changed", "value", ">= 0.9", ">= 0.8", "loosened")),
-    ("targets", ("value: 0.9", "value: 0.95"), ("target", "floor", "changed", "value", ">= 0.9", ">= 0.95", "tightened")),
-    ("targets", ("deadline: 2026Q4", "deadline: 2027Q2"), ("target", "cap", "changed", "deadline", "2026Q4", "2027Q2", "loosened")),
-    ("targets", ("horizon: 2028", "horizon: 2030"), ("target", "path", "changed", "horizon", "2028", "2030", "loosened")),
-    ("targets", ("reduction: 0.35", "reduction: 0.3"), ("target", "path", "changed", "reduction", "0.35", "0.3", "loosened")),
-    ("targets", ("[2025Q4]", "[2025Q3, 2025Q4]"), ("target", "path", "changed", "baseline.quarters", "2025Q4", "2025Q3, 2025Q4", "unclear")),
-    ("targets", ("indicator: co2e, op", "indicator: energy, op"), ("target", "cap", "changed", "indicator", "co2e", "energy", "unclear")),
-    ("targets", ("threshold: 0.05", "threshold: 0.2"), ("method", "", "changed", "threshold", "0.05", "0.2", "loosened")),
+    ("targets", ("value: 1200", "value: 1500"), "target cap: value <= 1200 → <= 1500, loosened"),
+    ("targets", ("value: 1200", "value: 900"), "target cap: value <= 1200 → <= 900, tightened"),
+    ("targets", ("value: 0.9", "value: 0.8"), "target floor: value >= 0.9 → >= 0.8, loosened"),
+    ("targets", ("value: 0.9", "value: 0.95"), "target floor: value >= 0.9 → >= 0.95, tightened"),
+    ("targets", ("deadline: 2026Q4", "deadline: 2027Q2"), "target cap: deadline 2026Q4 → 2027Q2, loosened"),
+    ("targets", ("horizon: 2028", "horizon: 2030"), "target path: horizon 2028 → 2030, loosened"),
+    ("targets", ("reduction: 0.35", "reduction: 0.3"), "target path: reduction 0.35 → 0.3, loosened"),
+    ("targets", ("[2025Q4]", "[2025Q3, 2025Q4]"), "target path: baseline.quarters 2025Q4 → 2025Q3, 2025Q4, unclear"),
+    ("targets", ("indicator: co2e, op", "indicator: energy, op"), "target cap: indicator co2e → energy, unclear"),
+    ("targets", ("threshold: 0.05", "threshold: 0.2"), "method : threshold 0.05 → 0.2, loosened"),
     # register
-    ("services", ("id: a, name: A", "id: a, name: Alpha"), ("service", "a", "changed", "name", "A", "Alpha", "")),
-    ("services", ("instance_days: 92", "instance_days: 40"), ("service", "a", "changed", "instance_days", "92", "40", "denominator-lowered")),
-    ("services", (", instance_days: 92", ""), ("service", "a", "changed", "instance_days", "92", "", "denominator-lowered")),
-    ("services", ("since: 2026-01-01", "since: 2026-06-01"), ("service", "a", "changed", "since", "2026-01-01", "2026-06-01", "")),
-    ("services", ("status: poc", "status: qualification"), ("service", "b", "changed", "status", "poc", "qualification", "")),
+    ("services", ("id: a, name: A", "id: a, name: Alpha"), "service a: name A → Alpha, "),
+    ("services", ("instance_days: 92", "instance_days: 40"), "service a: instance_days 92 → 40, denominator-lowered"),
+    ("services", (", instance_days: 92", ""), "service a: instance_days 92 → , denominator-lowered"),
+    ("services", ("since: 2026-01-01", "since: 2026-06-01"), "service a: since 2026-01-01 → 2026-06-01, "),
+    ("services", ("status: poc", "status: qualification"), "service b: status poc → qualification, "),
     # method, sites, equipment, calibrations, contracts
-    ("method", ("counters: 1.3", "counters: 1.1"), ("method", "counters", "changed", "gsd", "1.3", "1.1", "")),
-    ("sites", ("value: 1.5", "value: 1.2"), ("site", "north", "changed", "pue.value", "1.5", "1.2", "")),
-    ("sites", ("value: 0.4", "value: 0.1"), ("site", "north", "changed", "wue.value", "0.4", "0.1", "")),
-    ("sites", ("zone: FRA", "zone: DEU"), ("site", "north", "changed", "zone", "FRA", "DEU", "")),
-    ("equipment", ("life_years: 4", "life_years: 8"), ("equipment", "m", "changed", "life_years", "4", "8", "")),
-    ("equipment", (FILES["equipment"], "equipment: []\n"), ("equipment", "m", "removed", "co2e_kg", "1461", "", "")),
-    ("calibration", ("wall_factor: 1.2", "wall_factor: 1"), ("calibration", "cpu", "changed", "wall_factor", "1.2", "1", "")),
-    ("contracts", ("share: 0.5", "share: 0.9"), ("contract", "Vert", "changed", "share", "0.5", "0.9", "")),
-]  # fmt: skip
+    ("method", ("counters: 1.3", "counters: 1.1"), "method counters: gsd 1.3 → 1.1, "),
+    ("sites", ("value: 1.5", "value: 1.2"), "site north: pue.value 1.5 → 1.2, "),
+    ("sites", ("value: 0.4", "value: 0.1"), "site north: wue.value 0.4 → 0.1, "),
+    ("sites", ("zone: FRA", "zone: DEU"), "site north: zone FRA → DEU, "),
+    ("equipment", ("life_years: 4", "life_years: 8"), "equipment m: life_years 4 → 8, "),
+    ("calibration", ("wall_factor: 1.2", "wall_factor: 1"), "calibration cpu: wall_factor 1.2 → 1, "),
+    ("contracts", ("share: 0.5", "share: 0.9"), "contract Vert: share 0.5 → 0.9, "),
+]
 
 
-@pytest.mark.parametrize(
-    ("file", "swap", "expected"), CASES, ids=lambda value: value[3] if isinstance(value, tuple) and len(value) > 2 else None
-)
+@pytest.mark.parametrize(("file", "swap", "expected"), CASES, ids=[expected for *_, expected in CASES])
 def test_each_field_that_is_declared_otherwise_is_listed_by_itself(
-    file: str, swap: tuple[str, str], expected: tuple[str, ...], before: Inputs, tmp_path: Path
+    file: str, swap: tuple[str, str], expected: str, before: Inputs, tmp_path: Path
 ) -> None:
-    assert told(changed(before, tmp_path, **{file: swap})) == [expected]
+    (it,) = changed(before, tmp_path, **{file: swap})
+    assert f"{it.kind} {it.id}: {it.field} {it.before} → {it.after}, {it.effect}".replace("  ", " ") == expected
+    assert it.what == "changed"
+
+
+def test_a_machine_that_is_gone_is_told_by_what_its_making_took(before: Inputs, tmp_path: Path) -> None:
+    found = told(changed(before, tmp_path, equipment=(FILES["equipment"], "equipment: []\n")))
+    assert found == [("equipment", "m", "removed", "co2e_kg", "1461", "", "")]
 
 
 def lines(name: str, without: str) -> Iterator[str]:
