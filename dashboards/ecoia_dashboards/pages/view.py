@@ -44,6 +44,11 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
         self.draft = report.seal is None
         self.decides, self.proves, self.folds = edition.decides, edition.proves, edition.folds
 
+    def service(self, service_id: str) -> str:
+        """Name a service, shortened where the pages are counted: the evidence has the whole name."""
+        name = super().service(service_id)
+        return self.short(name) if self.edition is Edition.COMMITTEE else name
+
     @property
     def title(self) -> str:
         """Title of the document: the quarter, whether it is restated, and the edition where it is the evidence."""
