@@ -84,6 +84,13 @@ class Engine:
     def enter_thread(self) -> ThreadState:
         """Register this thread at its first span, and start the background thread at the process's first one."""
         handled = sys.exception()  # that this thread has no state yet
+        try:
+            return self._register_thread()
+        except BaseException as error:  # raised by a signal handler of the program's, whose traceback is to be of it alone
+            _cut_context(error, handled)
+            raise
+
+    def _register_thread(self) -> ThreadState:
         state = ThreadState(self.generation, self.lost, self.events)
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
@@ -96,10 +103,7 @@ class Engine:
                         self._start_background()
             else:
                 self.follow()
-        except BaseException as error:  # raised by a signal handler of the program's, whose traceback is to be of it alone
-            _cut_context(error, handled)
-            raise
-        finally:
+        finally:  # also where a signal handler of the program's raises
             state.start_cpu_ns = thread_time_ns()  # the CPU time up to here is ecoia's, not the thread's
             self.threads.append(state)
         return state
