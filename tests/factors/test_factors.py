@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.errors import FactorError
-from ecoia.factors import FILLS, FactorSet, codecarbon_factors, default_factors, ember_factors
+from ecoia.factors import FILLS, FactorSet, FactorsOfYear, codecarbon_factors, default_factors, ember_factors, matching_half_hour
 from ecoia.factors.zones import codecarbon_table
 from ecoia.periods import HALF_HOUR_NS
 from support.factor_sets import a_factor, factor, half_hourly, value_at
@@ -115,13 +116,70 @@ def test_bounds_are_on_half_hours() -> None:
 def test_a_set_as_of_a_year_has_its_factors_at_any_time() -> None:
     yearly = FactorSet([factor("FRA", 2021, 60.0), factor("FRA", 2024, 44.0)])
     for moment in ("2020-01-01T00:00", "2024-06-01T00:00", "2030-06-01T00:00"):
-        assert value_at(yearly.of_year(2024), "FRA", moment) == 44.0
-        found = yearly.of_year(2023).at("FRA", instant(moment))
+        assert value_at(FactorsOfYear(yearly, 2024), "FRA", moment) == 44.0
+        for asked, year, age in ((2023, 2021, 2), (2020, 2021, 1)):
+            found = FactorsOfYear(yearly, asked).at("FRA", instant(moment))
+            assert found is not None
+            assert (found[0].year, found[0].age_years) == (year, age), "the latest before the year asked for, else the earliest"
+
+
+def test_the_factor_of_a_reference_year_is_that_of_the_matching_half_hour() -> None:
+    """2026-07-14 is a Tuesday; so is 2025-07-15, a day from the same date."""
+    first = "2025-07-14T00:00"
+    varying = FactorSet(half_hourly("FRA", first, [float(n) for n in range(96)]))
+    assert value_at(FactorsOfYear(varying, 2025), "FRA", "2026-07-14T10:30") == 48 + 21
+    assert value_at(FactorsOfYear(varying, 2025), "FRA", "2025-07-14T10:30") == 21, "in the year itself, its own factor"
+
+
+@pytest.mark.parametrize(
+    ("moment", "year", "matched"),
+    [
+        ("2028-02-29T12:00", 2026, "2026-03-03T12:00"),  # a Tuesday; as of 28 February, a Saturday
+        ("2027-01-01T12:00", 2025, "2025-01-03T12:00"),  # a Friday
+        ("2026-12-31T12:00", 2024, "2024-12-26T12:00"),  # a Thursday: the nearest is in January, so a week earlier
+        ("2025-01-01T12:00", 2024, "2024-01-03T12:00"),  # a Wednesday
+    ],
+)
+def test_the_matching_day_is_the_nearest_of_its_weekday_in_the_year(moment: str, year: int, matched: str) -> None:
+    assert matching_half_hour(instant(moment), year, UTC) == instant(matched)
+
+
+def test_the_matching_half_hour_is_the_same_civil_time_across_changes_of_the_clock() -> None:
+    """Clocks change on 29 March 2026 and on 30 March 2025: the same weekday keeps the hour that the clock shows."""
+    summer_noon = instant("2026-03-29T10:00")  # 12:00 in Paris, on the Sunday of the change
+    assert matching_half_hour(summer_noon, 2025, PARIS) == instant("2025-03-30T10:00")
+    repeated = [instant("2026-10-25T00:30"), instant("2026-10-25T01:30")]  # 02:30 twice
+    assert [matching_half_hour(each, 2025, PARIS) for each in repeated] == [
+        instant("2025-10-26T00:30"),
+        instant("2025-10-26T01:30"),
+    ]
+    exists = instant("2018-04-01T00:30")  # 02:30, a week after the change; 31 March 2024 has no 02:30
+    assert matching_half_hour(exists, 2024, PARIS) == instant("2024-03-31T01:30"), "03:30, an hour later"
+
+
+def test_where_the_matching_half_hour_is_not_known_a_coarser_mean_is_named() -> None:
+    """Factors of 1 and 2 July 2025 alone: 10 at midnight on the first, 30 on the second; 20 at 00:30 on both."""
+    days = [*([10.0, 20.0] + [50.0] * 46), *([30.0, 20.0] + [50.0] * 46)]
+    reference = FactorsOfYear(FactorSet(half_hourly("FRA", "2025-07-01T00:00", list(days))), 2025)
+    for moment, value, rule in (
+        ("2026-09-09T00:00", 20.0, "hours-of-quarter"),
+        ("2026-02-09T00:30", 20.0, "hours-of-year"),
+    ):
+        found = reference.at("FRA", instant(moment))
         assert found is not None
-        assert (found[0].year, found[0].age_years, found[1]) == (2021, 2, 60_000_000), "the latest before the year asked for"
-    varying = FactorSet(half_hourly("FRA", "2025-06-01T00:00", [10.0, 20.0, None]))
-    assert value_at(varying.of_year(2025), "FRA", "2026-01-01T00:00") == 15.0
-    assert value_at(varying.of_year(2024), "FRA", "2026-01-01T00:00") is None
+        assert (found[1] / 1e6, found[0].filled, found[0].year) == (value, rule, 2025)
+    morning = FactorsOfYear(FactorSet(half_hourly("FRA", "2025-07-01T00:00", [*([10.0] * 24 + [None] * 24)] * 2)), 2025)
+    found = morning.at("FRA", instant("2026-02-09T18:00"))
+    assert found is not None
+    assert (found[1] / 1e6, found[0].filled) == (10.0, "year"), "no evening is known"
+
+
+def test_a_year_known_for_less_than_a_day_is_not_the_reference() -> None:
+    """A series of 2024 in UTC has an hour of 2025 in Paris."""
+    series = FactorSet(half_hourly("FRA", "2024-12-30T00:00", [40.0] * 94 + [99.0, 99.0]), timezone=PARIS)
+    found = FactorsOfYear(series, 2025).at("FRA", instant("2026-01-01T00:00"))
+    assert found is not None
+    assert (found[0].year, found[0].age_years) == (2024, 1)
 
 
 # -------------------------------------------------------------------------------------------------------- scope and basis

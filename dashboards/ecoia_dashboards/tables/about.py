@@ -71,7 +71,8 @@ def _of_coverage(report: QuarterlyReport) -> list[_Fact]:
 def _of_publication(report: QuarterlyReport) -> list[_Fact]:
     return [
         _Fact("seal_name", N_("Publié sous le nom"), report.seal and report.seal.name),
-        _Fact("seal_head", N_("Tête de la chaîne"), report.seal and report.seal.head),
+        _Fact("figures_digest", N_("Empreinte SHA-256 des chiffres (report.json)"), report.seal and report.seal.figures_digest),
+        _Fact("previous_head", N_("Tête de la publication précédente"), report.seal and report.seal.previous_head),
         _Fact("method_version", N_("Version de la méthode"), report.method_version),
         _Fact("schema", N_("Version du schéma des données"), report.schema),
     ]

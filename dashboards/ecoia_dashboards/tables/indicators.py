@@ -147,7 +147,7 @@ def _of_service(report: QuarterlyReport, entry: ServiceEntry, found: ServiceFoot
     origin = _Origin.of([result.measure for result in results], simulated=any(result.simulated for result in results))
     yield _Figure(INDICATORS["energy"], entry.energy, origin, entry.id)
     if found is None:
-        yield _Figure(INDICATORS["co2e_operational"], entry.co2e, origin, entry.id)
+        yield _Figure(INDICATORS["co2e"], entry.co2e, origin, entry.id)
         return
     for id_, quantity in found.footprint.items():
         yield _Figure(INDICATORS[id_], quantity, origin, entry.id)

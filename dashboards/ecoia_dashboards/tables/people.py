@@ -44,12 +44,14 @@ def regions(report: QuarterlyReport) -> Table:
     units = {entry.id: entry.functional_unit for entry in reversed(report.register)}
     columns: tuple[Column[RegionShare], ...] = (
         Column("region", N_("Région"), lambda it: it.region),
+        Column("residual", N_("Sans région"), lambda it: it.is_residual, FLAG),
         service(report, lambda it: it.service),
         Column("units", N_("Unités"), lambda it: it.units, NUMBER, unit_column="functional_unit"),
         Column("functional_unit", N_("Unité fonctionnelle"), lambda it: units.get(it.service)),
         Column("share", N_("Part des unités"), lambda it: it.share, NUMBER, "1"),
         *quantity("energy", N_("Énergie répartie"), lambda it: it.energy, "kWh"),
         *quantity("co2e", N_("CO₂e réparti"), lambda it: it.co2e, "kgCO2e"),
+        Column("co2e_lower_bound", N_("CO₂e incomplet"), lambda it: it.headline.is_lower_bound, FLAG),
         Column("source", N_("Source"), lambda it: it.source),
     )
     return table("regions", N_("Régions, selon les unités"), report.regions, *columns)

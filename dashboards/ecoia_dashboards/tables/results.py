@@ -8,10 +8,12 @@ from typing import NamedTuple
 from ecoia.indicators import Indicator, held_by, parts_first
 from ecoia.report import (
     Footprint,
+    Headline,
     Measure,
     MethodShare,
     PhaseDays,
     PhaseResult,
+    Quantity,
     QuarterlyReport,
     ServiceEntry,
     ServiceFootprint,
@@ -53,7 +55,8 @@ def register(report: QuarterlyReport) -> Table:
         Column("counted_among_generalised", N_("Compté parmi les généralisés"), lambda it: it.counted_among_generalised, FLAG),
         Column("stand_in", N_("Démonstration"), lambda it: it.stand_in, FLAG),
         *quantity("energy", N_("Énergie"), lambda it: it.energy, "kWh"),
-        *quantity("co2e_operational", N_("CO₂e d’usage"), lambda it: it.co2e, "kgCO2e"),
+        *quantity("co2e", N_("CO₂e"), lambda it: it.co2e, "kgCO2e"),
+        Column("co2e_lower_bound", N_("CO₂e incomplet"), lambda it: it.headline.is_lower_bound, FLAG),
         Column(
             "energy_components_microjoules",
             N_("Énergie des composants"),
@@ -203,6 +206,34 @@ def quality(report: QuarterlyReport) -> Table:
     )
     lines = (_QualityLine(each, name, value) for each in report.results for name, value in each.quality.items())
     return table("quality", N_("Qualité"), lines, *columns)
+
+
+class _HeadlineLine(NamedTuple):
+    service: str | None
+    part: str | None
+    co2e: Quantity
+    lacking: str | None
+
+
+def headlines(report: QuarterlyReport) -> Table:
+    """Tabulate the known CO2e of each service, then of everything: the whole, then each part and why it is not (wholly) known."""
+    columns: tuple[Column[_HeadlineLine], ...] = (
+        service(report, lambda it: it.service),
+        Column("part", N_("Partie"), lambda it: it.part, words=wording.INDICATORS),
+        *quantity("co2e", N_("CO₂e connu"), lambda it: it.co2e, "kgCO2e"),
+        Column("lacking", N_("Ce qui manque"), lambda it: it.lacking, words=wording.REASONS),
+    )
+    of = [*((entry.id, entry.headline) for entry in report.register), (None, report.headline)]
+    lines = (line for service_id, found in of for line in _headline_lines(service_id, found))
+    return table("headlines", N_("CO₂e connu, par partie"), lines, *columns)
+
+
+def _headline_lines(service_id: str | None, found: Headline) -> Iterator[_HeadlineLine]:
+    yield _HeadlineLine(service_id, None, found.co2e, None)
+    for part in dict.fromkeys((*found.parts, *found.lacking)):
+        lacking = found.lacking.get(part)
+        known = found.breakdown.get(part) or Quantity(None, "kgCO2e", reason=lacking)
+        yield _HeadlineLine(service_id, part, known, lacking)
 
 
 class _FootprintLine(NamedTuple):

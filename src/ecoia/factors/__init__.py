@@ -1,6 +1,7 @@
 """Emission factors of electricity: versioned, dated, sourced, licensed. One set is in use, by name; sources are never mixed.
 
 - ``model``: a factor and a set of factors.
+- ``reference_year``: the factors of one year at any time.
 - ``builtin``: sets that need no import.
 - ``files``: the normalised form, kept in the catalogue's folder ``factors``.
 - ``importers``: files as publishers give them, one publisher a module.
@@ -16,10 +17,12 @@ from ecoia.errors import FactorError
 from ecoia.factors import files
 from ecoia.factors.builtin import BUILT_IN, DEFAULT, codecarbon_factors, default_factors, ember_factors
 from ecoia.factors.model import BASES, FILLS, SCOPES, Factor, FactorSet, FactorUse
+from ecoia.factors.reference_year import COARSER, FactorsOfYear, matching_half_hour
 
 __all__ = [
     "BASES",
     "BUILT_IN",
+    "COARSER",
     "DEFAULT",
     "FILLS",
     "FOLDER",
@@ -28,12 +31,14 @@ __all__ = [
     "Factor",
     "FactorSet",
     "FactorUse",
+    "FactorsOfYear",
     "codecarbon_factors",
     "default_factors",
     "ember_factors",
     "imported",
     "in_use",
     "load",
+    "matching_half_hour",
 ]
 
 FOLDER = "factors"

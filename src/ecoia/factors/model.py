@@ -142,7 +142,6 @@ class FactorSet:
         timezone: Civil time of the years and quarters in which gaps are filled.
         fill: Rule for gaps, one of ``FILLS``. None: a gap stays a gap, and CO2e of its energy is not computed.
         others: By zone, the scopes and bases that ``choose`` left out.
-        frozen: Year whose factors apply at any time (``of_year``).
 
     Raises:
         ValueError: Two factors of one zone, scope and basis overlap, or bounds are not on half-hours.
@@ -164,12 +163,10 @@ class FactorSet:
         timezone: tzinfo = UTC,
         fill: str | None = None,
         others: Mapping[str, tuple[Pair, ...]] | None = None,
-        frozen: int | None = None,
     ) -> None:
         self.id, self.version, self.title, self.timezone, self.fill = id, version, title, timezone, fill
-        self._frozen = frozen
         self.factors = tuple(sorted(factors))
-        self._others = dict(others or {})
+        self.others = dict(others or {})
         self._series: dict[Pair, dict[str, list[Factor]]] = {}
         for factor in self.factors:
             if factor.start_utc_ns % HALF_HOUR_NS or factor.end_utc_ns % HALF_HOUR_NS:
@@ -228,32 +225,9 @@ class FactorSet:
                 for zone in self._series[pair]:
                     others[zone] = (*others.get(zone, ()), pair)
         kept = (factor for factor in self.factors if factor.pair == found[0])
-        return self._part(kept, fill, others, None)
-
-    def _part(
-        self, factors: Iterable[Factor], fill: str | None, others: Mapping[str, tuple[Pair, ...]], frozen: int | None
-    ) -> FactorSet:
-        """Return a set of some of the factors, under the same name."""
         return FactorSet(
-            factors,
-            id=self.id,
-            version=self.version,
-            title=self.title,
-            timezone=self.timezone,
-            fill=fill,
-            others=others,
-            frozen=frozen,
+            kept, id=self.id, version=self.version, title=self.title, timezone=self.timezone, fill=fill, others=others
         )
-
-    def of_year(self, year: int) -> FactorSet:
-        """Return a set that applies the factors of one civil year at any time, for CO2e at constant factor.
-
-        A zone whose factors vary within the year has their mean over it.
-
-        Args:
-            year: The civil year.
-        """
-        return self._part(self.factors, self.fill, self._others, year)
 
     def check(self, zone: str) -> None:
         """Refuse a zone that the set never covers.
@@ -264,8 +238,8 @@ class FactorSet:
         pair = self._pair()
         if zone in self._series.get(pair, {}):
             return
-        if zone in self._others:
-            held = "; ".join(map(pair_text, self._others[zone]))
+        if zone in self.others:
+            held = "; ".join(map(pair_text, self.others[zone]))
             raise FactorError(
                 f"factor set '{self.id}' has zone '{zone}' as {held} only, and {pair_text(pair)} is in use: they are not mixed; "
                 f"use another with 'ecoia factors use', for every zone"
@@ -294,12 +268,6 @@ class FactorSet:
         """
         self.check(zone)
         series = self._series[self._pair()][zone]
-        if self._frozen is not None:
-            start, end = self._quarters(Quarter(self._frozen, 1), Quarter(self._frozen + 1, 1))
-            if not self._yearly[zone]:
-                value = self.mean(zone, start, end)
-                return None if value is None else (self._use(series[0], self._frozen, 0, ""), micrograms(value))
-            half_hour_utc_ns = start
         place = bisect_right(self._starts[self._pair()][zone], half_hour_utc_ns) - 1
         before = series[place] if place >= 0 else None
         if before is not None and half_hour_utc_ns < before.end_utc_ns:

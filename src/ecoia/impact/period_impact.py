@@ -80,6 +80,19 @@ class Split:
         return EstimateOrReason.total((self.operational, self.embodied, self.api))
 
 
+@dataclass(frozen=True)
+class KnownPart:
+    """The known amount of one part of the CO2e, in kg, and the reason (a code) why there may be more of it.
+
+    Attributes:
+        estimate: What is known. None: nothing.
+        lacking: Why something is not known. None: all of it is known, or there was nothing to count.
+    """
+
+    estimate: Estimate | None
+    lacking: str | None = None
+
+
 class PeriodImpact:
     """The impact of a period, found once by bearer: the impact of any group of bearers is then a sum.
 
@@ -138,6 +151,21 @@ class PeriodImpact:
     def split(self, bearers: Sequence[Bearer]) -> Split:
         """Return the CO2e of some bearers."""
         return Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
+
+    def known_parts(self, bearers: Sequence[Bearer]) -> dict[str, KnownPart]:
+        """Return what is known of each part of some bearers' CO2e, by the id of its indicator.
+
+        Where ``split`` gives a reason, because some energy, machine or call is not known, this gives the rest of it too.
+        """
+        split = self.split(bearers)
+        used = [self.impacts[bearer].operational for bearer in bearers if bearer in self.impacts]
+        made = [self._embodied_of(bearer) for bearer in bearers if self._micrograms.get(bearer)]
+        called = [_hosted([use], self._parameters.gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
+        return {
+            "co2e_operational": _known_part(split.operational, [each for each in used if each is not None]),
+            "co2e_embodied": _known_part(split.embodied, made),
+            "co2e_api": _known_part(split.api, called),
+        }
 
     def operational(self, bearers: Sequence[Bearer], impacts: Mapping[Bearer, Impact]) -> EstimateOrReason:
         """Return the CO2e of use of some bearers in kg.
@@ -222,15 +250,30 @@ class PeriodImpact:
             return EstimateOrReason(None, "no-equipment")
         if any(self._without_equipment.get(bearer) for bearer in bearers):
             return EstimateOrReason(None, "equipment-incomplete")
+        if not any(bearer in self._micrograms or self._has_energy(bearer) for bearer in bearers):
+            return EstimateOrReason(None, "not-measured")  # making is shared by energy, so without energy the share is not known
         return EstimateOrReason(Estimate.total(self._embodied_of(bearer) for bearer in bearers))
 
     def _api(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
-        wanted = set(bearers)
-        uses = [use for use in self.uses if use.bearer in wanted]
+        uses = self._uses_of(bearers)
         if any(use.standing == UNMEASURED for use in uses):
             return EstimateOrReason(None, "calls-unmeasured")
         estimated = [use for use in uses if use.standing == ESTIMATED]
         return EstimateOrReason(_hosted(estimated, self._parameters.gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
+
+    def _uses_of(self, bearers: Iterable[Bearer]) -> list[TokenUse]:
+        wanted = set(bearers)
+        return [use for use in self.uses if use.bearer in wanted]
+
+    def _has_energy(self, bearer: Bearer) -> bool:
+        return bearer in self.impacts and self.impacts[bearer].energy_kwh is not None
+
+
+def _known_part(whole: EstimateOrReason, known: Sequence[Estimate]) -> KnownPart:
+    """Return the whole of a part where it is known, else the sum of what is."""
+    if whole.estimate is not None:
+        return KnownPart(whole.estimate if whole.reason is None else None)
+    return KnownPart(Estimate.total(known) if known else None, whole.reason or "no-data")
 
 
 def sci(

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorSet
-from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall, shortfall_of
 from ecoia.impact.ledger_sums import last_utc_ns
-from ecoia.impact.recalculation import Recalculation
+from ecoia.impact.recalculation import PARTS, Recalculation
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
-from ecoia.report.model import NOTICES, QuarterlyReport
+from ecoia.report.model import NOTICES, DeclaredChange, QuarterlyReport
+from ecoia.report.parts import Parts
 from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
 from ecoia.report.verdicts import verdicts
@@ -49,6 +50,8 @@ def build_report(
     restatements: Sequence[Recalculation] = (),
     gaps: Sequence[LedgerGap] = (),
     incomplete_because: str | None = None,
+    declared_since: str | None = None,
+    declared_changes: Sequence[DeclaredChange] = (),
 ) -> QuarterlyReport:
     """Build the report of one quarter.
 
@@ -64,6 +67,8 @@ def build_report(
         restatements: Published quarters that were computed again since the last report, in any order.
         gaps: Ledger days that are not, or not wholly, among ``rows``.
         incomplete_because: Why the report is published although days of the ledger are missing, in the organisation's words.
+        declared_since: Name of the last publication, where there is one.
+        declared_changes: What the organisation declares otherwise than in it (``report.declared_changes``).
 
     Returns:
         The report. Equal arguments give equal reports, whatever the order of the rows.
@@ -89,6 +94,8 @@ def build_report(
     report = replace(report, targets=verdicts(report, context, catalogue.targets.targets))
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
+    report = replace(report, ledger_shortfalls=_shortfalls(context, report, until))
+    report = replace(report, declared_since=declared_since, declared_changes=tuple(declared_changes))
     return replace(report, notices=_notices(context, report))
 
 
@@ -126,6 +133,7 @@ def _figures(context: Context) -> QuarterlyReport:
         pue=None,
         lost=activity.lost,
         simulated=activity.simulated,
+        headline=Parts(context, context.quarter).headline,
     )
 
 
@@ -141,7 +149,9 @@ def _with_changes(
         report,
         changes=changes(context, published),
         restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
-        published_micrograms={quarter: dict(parts) for quarter, parts in sorted(published.items())},
+        published_micrograms={
+            quarter: {part: parts[part] for part in PARTS if part in parts} for quarter, parts in sorted(published.items())
+        },
         costliest_runs=sobriety.costliest_runs(context),
         savings=spared,
         unsupported=sobriety.unsupported(context, spared),
@@ -189,6 +199,15 @@ def _with_sources(report: QuarterlyReport, context: Context, factors: FactorSet)
         equivalences=annexes.equivalences(context, report.footprint),
         deviations_because=catalogue.method.because if catalogue.method.gsd else None,
     )
+
+
+def _shortfalls(context: Context, report: QuarterlyReport, gaps: Sequence[LedgerGap]) -> tuple[LedgerShortfall, ...]:
+    """Sum up what the ledger lacks of the report's quarter, then of each quarter that it is compared with, latest first."""
+    references = [quarter for target in report.targets for quarter in target.baseline_quarters]
+    compared = {*(each.reference for each in report.changes), *(each.quarter for each in report.trend), *references}
+    quarters = [context.quarter, *sorted(map(Quarter.parse, compared - {report.quarter}), reverse=True)]
+    found = (shortfall_of(quarter, context.timezone, gaps) for quarter in quarters)
+    return tuple(each for each in found if each is not None)
 
 
 def _notices(context: Context, report: QuarterlyReport) -> tuple[str, ...]:

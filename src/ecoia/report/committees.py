@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ecoia.impact.period_impact import EstimateOrReason
+from ecoia.errors import CatalogueError
 from ecoia.report.context import Context
-from ecoia.report.model import ActionState, Answered, Body, Commitment, RegionShare, Said
-from ecoia.report.quantities import shown
+from ecoia.report.model import ActionState, Answered, Body, Commitment, Headline, Quantity, RegionShare, Said
+from ecoia.report.parts import Parts
+from ecoia.report.quantities import headline, shown
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import RegionUnits
 
 
 _ETHICS_LINE = "ligne-ethique"
+_ROUNDING = 0.005
+"""How far the units listed for regions may exceed the service's: numbers rounded to thousands do, by less than this share."""
 
 
 def commitments(context: Context) -> tuple[Commitment, ...]:
@@ -70,20 +74,44 @@ def evaluations(context: Context) -> tuple[Answered, ...]:
 
 
 def regions(context: Context) -> tuple[RegionShare, ...]:
-    """Apportion the figures of each service to regions by their units; sorted by region and service."""
+    """Apportion the figures of each service to regions, by their part of the units that the service delivered.
+
+    Returns:
+        A line for each region and service, sorted; a line of the region "" holds what is listed for no region.
+
+    Raises:
+        CatalogueError: more units are listed for a service than it delivered, beyond rounding.
+    """
     units: dict[str, list[RegionUnits]] = {}
     for each in context.catalogue.regions:
         if each.quarter == str(context.quarter):
             units.setdefault(each.service, []).append(each)
-    found = []
-    for service, lines in units.items():
-        whole = sum(line.units for line in lines)
-        bearers = context.period.bearers(lambda bearer, name=service: bearer[0] == name)  # type: ignore[misc]
-        energy, co2e = context.period.energy(bearers), context.period.split(bearers).total
-        for line in lines:
-            share = line.units / whole if whole else 0.0
-            shares = (known.scaled(share) if whole else EstimateOrReason(None, "no-units") for known in (energy, co2e))
-            of_energy, of_co2e = shares
-            quantities = shown(of_energy, "kWh"), shown(of_co2e, "kgCO2e")
-            found.append(RegionShare(line.region, service, line.units, share, *quantities, line.source))
+    found = [share for service, lines in units.items() for share in _shares(context, service, lines)]
     return tuple(sorted(found, key=lambda each: (each.region, each.service)))
+
+
+def _shares(context: Context, service: str, lines: Sequence[RegionUnits]) -> Iterator[RegionShare]:
+    """Apportion the figures of one service to its regions, and to the residual."""
+    parts = Parts(context, context.quarter, service)
+    listed = sum(line.units for line in lines)
+    if not parts.units:
+        unknown = Quantity(None, "kWh", reason="no-units"), Quantity(None, "kgCO2e", reason="no-units")
+        for line in lines:
+            yield RegionShare(line.region, service, line.units, None, *unknown, line.source, Headline(unknown[1]))
+        return
+    if listed > parts.units * (1 + _ROUNDING):
+        raise CatalogueError(_too_many(service, str(context.quarter), listed, parts.units))
+    whole = max(parts.units, listed)
+    for region, part, source in (*((line.region, line.units, line.source) for line in lines), ("", whole - listed, "")):
+        share = part / whole
+        of_region = headline(parts.known, share)
+        energy = shown(parts.energy.scaled(share), "kWh")
+        yield RegionShare(region, service, part, share, energy, of_region.co2e, source, of_region)
+
+
+def _too_many(service: str, quarter: str, listed: float, recorded: float) -> str:
+    return (
+        f"regions.csv: service = '{service}', quarter = '{quarter}': the units of its regions add up to {listed:,.0f}, and the "
+        f"service delivered {recorded:,.0f} by its records; correct the lines of the regions (each in units of the service, each "
+        f"delivered once), or record the units that are missing ('ecoia declare')"
+    )

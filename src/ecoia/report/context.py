@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.factors import FactorSet
+from ecoia.factors import FactorSet, FactorsOfYear
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.doublecounting import listed, refuse_doubles
 from ecoia.impact.hosted import ESTIMATED as HOSTED_ESTIMATED
@@ -85,7 +85,17 @@ class Context:
     @property
     def assessed(self) -> list[PeriodImpact]:
         """Quarters that a figure was drawn from so far, latest first."""
-        return [self._periods[quarter] for quarter in sorted(self._periods, reverse=True)]
+        return [period for _, period in self.assessed_quarters]
+
+    @property
+    def assessed_quarters(self) -> list[tuple[Quarter, PeriodImpact]]:
+        """The same, each with its quarter."""
+        return sorted(self._periods.items(), reverse=True)
+
+    @property
+    def assessed_constant(self) -> list[tuple[Quarter, Assessment]]:
+        """Quarters that were assessed at the grid factors of the reference year so far, latest first."""
+        return sorted(self._constant.items(), reverse=True)
 
     @property
     def activity(self) -> LedgerSums:
@@ -124,7 +134,7 @@ class Context:
         if self.reference_year is None:
             return None
         if quarter not in self._constant:
-            reference = replace(self.known, factors=self.known.factors.of_year(self.reference_year))
+            reference = replace(self.known, factors=FactorsOfYear(self.known.factors, self.reference_year))
             self._constant[quarter] = self.period_of(quarter).under(reference)
         return self._constant[quarter]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, Split, intensity, sci
+from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, KnownPart, Split, intensity, sci
 from ecoia.impact.uncertainty import Estimate
 from ecoia.indicators import Indicator
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.model import Coverage, Quantity
-from ecoia.report.quantities import energy_by_status, per_unit, shown
+from ecoia.report.model import Coverage, Headline, Quantity
+from ecoia.report.quantities import energy_by_status, headline, per_unit, shown
 from ecoia.semconv import KIND_IDLE, MEASURED
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -87,6 +87,16 @@ class Parts:
         """CO2e in kg by origin: use, making, hosted models."""
         split = self._period.split(self.bearers)
         return split if self._with_making else replace(split, embodied=EstimateOrReason(Estimate.total(())))
+
+    @cached_property
+    def headline(self) -> Headline:
+        """The CO2e of everything that is known, with its parts, and why any of them is not known."""
+        return headline(self.known)
+
+    @cached_property
+    def known(self) -> Mapping[str, KnownPart]:
+        """The known amount of each part of the CO2e, by the id of its indicator."""
+        return self._period.known_parts(self.bearers)
 
     @property
     def energy_components(self) -> EstimateOrReason:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ecoia.impact.assessment import Impact
 from ecoia.impact.change import change_interval
 from ecoia.impact.ledger_sums import Strand
-from ecoia.impact.period_impact import EstimateOrReason
+from ecoia.impact.period_impact import EstimateOrReason, KnownPart
 from ecoia.impact.uncertainty import Estimate, Interval
 from ecoia.periods import utc_datetime
-from ecoia.report.model import Measure, MethodShare, Quantity
+from ecoia.report.model import Headline, Measure, MethodShare, Quantity
 from ecoia.semconv import COMPONENTS
 
 
@@ -32,6 +32,20 @@ def shown(known: EstimateOrReason, unit: str) -> Quantity:
     if estimate is None or known.reason is not None:
         return Quantity(None, unit, reason=known.reason or "no-data")
     return quantity(estimate.value, unit, estimate.interval, None)
+
+
+def headline(parts: Mapping[str, KnownPart], share: float = 1.0) -> Headline:
+    """Make the headline of what is known of each part of the CO2e; of a share of it, where one is given.
+
+    Example:
+        >>> headline({"co2e_api": KnownPart(None, "calls-unmeasured")}).co2e.reason
+        'calls-unmeasured'
+    """
+    known = {name: part.estimate.scaled(share) for name, part in parts.items() if part.estimate is not None}
+    lacking = {name: part.lacking for name, part in parts.items() if part.lacking is not None}
+    whole = EstimateOrReason(Estimate.total(known.values()), None if known else next(iter(lacking.values()), "no-data"))
+    breakdown = {name: shown(EstimateOrReason(part), "kgCO2e") for name, part in known.items()}
+    return Headline(shown(whole, "kgCO2e"), tuple(known), lacking, breakdown)
 
 
 def measure(impact: Impact, strands: Iterable[Strand]) -> Measure:

@@ -83,6 +83,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
     days = _days_by_phase(context, service_id)
     declared = [each for each in days if each.expected]
     covered = covered_share(declared)
+    headline = Parts(context, context.quarter, service_id).headline
     idle = sum(energy or 0 for strand in strands if strand.kind == KIND_IDLE for energy in strand.known_microjoules)
     return ServiceEntry(
         id=service_id,
@@ -97,7 +98,8 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         functional_unit=service.functional_unit if service else None,
         owner_role=service.owner_role if service else None,
         energy=found.energy,
-        co2e=found.co2e,
+        co2e=headline.co2e,
+        headline=headline,
         stand_in=service.stand_in if service else False,
         counted_among_generalised=service.counted_among_generalised if service else False,
         scope=service.scope if service else None,
@@ -243,6 +245,7 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
         training_quarter=None if parts.latest_training is None else str(parts.latest_training),
         accepted=parts.accepted,
         accepted_source=None if parts.stated is None else parts.stated.source,
+        headline=parts.headline,
     )
 
 

@@ -27,11 +27,12 @@ class TrendPoint:
 
 @dataclass(frozen=True)
 class ChangeLine:
-    """The change of a service, or of everything: its terms in micrograms, and the relative change C / C0 - 1."""
+    """The change of a service, or of everything: its terms in micrograms, and relative changes such as C / C0 - 1."""
 
     explained: ExplainedChange
     relative: Quantity
     energy: Quantity = _NO_CHANGE  # relative change of the energy
+    energy_per_unit: Quantity = _NO_CHANGE  # of a service's serving, where both quarters measured and counted it alike
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class DeclaredChange:
     """What the organisation declares otherwise than in its last publication.
 
     ``kind``: target | service | method | factor | site | equipment | calibration | contract. ``what``: added | removed | changed.
-    ``before`` and ``after`` are the values of ``field`` as text; empty where there is none. ``effect``: ``loosened``, a target is
-    easier to meet or gone; ``denominator-lowered``, coverage rises by it alone; else empty.
+    ``before`` and ``after`` are the values of ``field`` as the catalogue's files hold them, in ``unit`` (``1``: a share); empty
+    where there is none. ``effect``: one of ``declared_changes.EFFECTS``; empty where it has none of its own. ``from_day`` is the
+    civil day from which it holds, where several things have one id.
     """
 
     kind: str
@@ -69,3 +71,5 @@ class DeclaredChange:
     before: str = ""
     after: str = ""
     effect: str = ""
+    unit: str = ""
+    from_day: str = ""

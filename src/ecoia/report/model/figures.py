@@ -118,13 +118,20 @@ and its two parts are never added up."""
 class Headline:
     """The CO2e of everything that is known: use, making and hosted models.
 
-    ``co2e`` adds up ``parts``, the indicators that are known. ``lacking`` gives the reason (a code) why each other part is not
-    known: where it holds any, the sum is a lower bound.
+    ``co2e`` adds up ``parts``, the indicators of which something is known; ``breakdown`` holds the known amount of each.
+    ``lacking`` gives the reason (a code) why a part is not known, or not wholly: where it holds any, the sum is a lower bound
+    ("au moins"). A part of which there was nothing to count (no call to a hosted model) is in neither.
     """
 
     co2e: Quantity = Quantity(None, "kgCO2e", reason="no-data")
     parts: tuple[str, ...] = ()
     lacking: dict[str, str] = field(default_factory=dict)
+    breakdown: dict[str, Quantity] = field(default_factory=dict)
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether something is not known, so that the whole is at least ``co2e``."""
+        return self.co2e.value is not None and bool(self.lacking)
 
 
 NO_HEADLINE = Headline()

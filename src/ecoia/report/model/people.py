@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecoia.report.model.figures import Quantity
+from ecoia.report.model.figures import NO_HEADLINE, Headline, Quantity
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,25 @@ class ActionState:
 
 @dataclass(frozen=True)
 class RegionShare:
-    """Figures of a service, apportioned to a region by its units; they are not measured there."""
+    """Figures of a service, apportioned to a region by its units; they are not measured there.
+
+    ``share`` is of all units that the service delivered in the quarter. The region "" is the residual: units that are listed for
+    no region. Where the service counts no units, ``share`` is None and the figures have the reason ``no-units``.
+    """
 
     region: str
     service: str
     units: float
-    share: float
+    share: float | None
     energy: Quantity
-    co2e: Quantity
+    co2e: Quantity  # the whole, as far as known: that of the headline
     source: str
+    headline: Headline = NO_HEADLINE
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether these are the units of the service that are listed for no region."""
+        return not self.region
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ecoia.report.model.figures import Quantity
+from ecoia.report.model.figures import NO_HEADLINE, Headline, Quantity
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ServiceEntry:
     functional_unit: str | None
     owner_role: str | None
     energy: Quantity
-    co2e: Quantity
+    co2e: Quantity  # the whole, as far as known: that of its headline
     stand_in: bool  # the demo's models stand in for the real service
     counted_among_generalised: bool = False  # the organisation counts it so, whatever its status
     scope: str | None = None
@@ -50,6 +50,7 @@ class ServiceEntry:
     covered: float | None = None  # share of the declared days, of the phase with the least; 1 at most; None: none declared
     counted_by: str = ""  # meters | models | declared: what gave most of its energy; empty: nothing
     days_by_phase: tuple[PhaseDays, ...] = ()
+    headline: Headline = NO_HEADLINE
     boamps: dict[str, Any] | None = None  # its tasks, in the shape of ``catalogue.BoAmps``
 
 
