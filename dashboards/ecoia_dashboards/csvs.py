@@ -16,12 +16,18 @@ from decimal import Decimal
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, tables
+from ecoia_dashboards.versions import versions
 
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 # A spreadsheet takes a text that starts like this for a formula, so an apostrophe goes before it (it is visible in the file). It
 # also goes after every separator that some spreadsheet uses: a French one ends a cell of the international form at each ``;``.
 _LIVE = re.compile("(?:^|(?<=[,;\t\r\n]))(?= *[=+\\-@\t\r\n＝＋－＠])")
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the files' bytes (``ecoia.cli.formats``)."""
+    return versions("babel")
 
 
 def render_csv(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
@@ -58,11 +64,18 @@ def _written(rows: Iterable[Iterable[Cell]], separator: str, number: Callable[[s
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator)
     for row in rows:
-        writer.writerow([_cell(cell, number, flags) for cell in row])
+        writer.writerow([cell_text(cell, number, flags) for cell in row])
     return out.getvalue()
 
 
-def _cell(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+def cell_text(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+    """Write a cell as the text that a spreadsheet reads and never takes for a formula.
+
+    Args:
+        cell: The cell.
+        number: Turns a number with a decimal point into that of the file.
+        flags: Texts of true and false.
+    """
     if cell is None:
         return ""
     if isinstance(cell, bool):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gettext
 import io
-import math
 import re
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -26,6 +25,7 @@ from babel.numbers import format_decimal, format_percent
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
 from ecoia.report import Quantity
+from ecoia.scales import FIGURES, ColumnScale, column_scale, decimals_for, scale_of
 from ecoia.units import kwh
 
 LANGUAGES = ("fr", "en")
@@ -34,15 +34,8 @@ LOCALE_FOLDER = Path(__file__).parent / "locale"
 NBSP = "\N{NO-BREAK SPACE}"
 NARROW_NBSP = "\N{NARROW NO-BREAK SPACE}"
 
-# A quantity is written in the largest unit that leaves a figure before the decimal mark.
-_LADDERS = {
-    "kWh": (("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6), ("µWh", 1e-9)),
-    "Wh": (("kWh", 1e3), ("Wh", 1.0), ("mWh", 1e-3), ("µWh", 1e-6)),
-    "kgCO2e": (("kgCO₂e", 1.0), ("gCO₂e", 1e-3), ("mgCO₂e", 1e-6), ("µgCO₂e", 1e-9)),
-    "L": (("m³", 1e3), ("L", 1.0), ("mL", 1e-3)),
-    "gCO2e": (("kgCO₂e", 1e3), ("gCO₂e", 1.0), ("mgCO₂e", 1e-3), ("µgCO₂e", 1e-6)),
-}
 SHARE_UNIT = "1"
+MINUS = "\N{MINUS SIGN}"
 
 _FRENCH_SPACES = (
     (re.compile(r" (?=[:»])"), NBSP),
@@ -125,36 +118,30 @@ class Language:
 
     def whole(self, number: int) -> str:
         """Write a whole number with its thousands set apart, every digit shown."""
-        return str(format_decimal(number, locale=self.locale))
+        return _typographic(format_decimal(number, locale=self.locale))
 
-    def number(self, number: float, figures: int = 3) -> str:
+    def number(self, number: float, figures: int = FIGURES) -> str:
         """Write a number with some significant figures; digits before the decimal mark are never dropped."""
         return self.fixed(number, decimals_for(number, figures))
 
     def fixed(self, number: float, decimals: int) -> str:
         """Write a number with a fixed number of decimals."""
-        return str(format_decimal(number, "#,##0" + ("." + "0" * decimals if decimals else ""), locale=self.locale))
+        return _typographic(format_decimal(number, "#,##0" + ("." + "0" * decimals if decimals else ""), locale=self.locale))
 
     def plain(self, number: float) -> str:
         """Write a number as it was given, not rounded (six decimals at most)."""
-        return str(format_decimal(number, "#,##0.######", locale=self.locale))
+        return _typographic(format_decimal(number, "#,##0.######", locale=self.locale))
 
     def share(self, share: float) -> str:
         """Write a share of 1 as a percentage; no share but 0 is written 0 %."""
         sign = "<" + NBSP if 0 < share < 0.001 else ""
         figures = "#,##0.#" if abs(share) < 0.1 or 0.99 < share < 1 else "#,##0"
-        space = NBSP if self.code == "fr" else ""
-        return sign + str(format_percent(0.001 if sign else share, f"{figures}{space}%", locale=self.locale))
+        return sign + self._percentage(0.001 if sign else share, figures)
 
-    def unit_of(self, values: Iterable[float], unit: str) -> tuple[str, float]:
-        """Choose the unit to write some values in, and return it with its size in ``unit``, the unit that they are given in."""
-        largest = max((abs(value) for value in values), default=0.0)
-        ladder = _LADDERS.get(unit, ((unit, 1.0),))
-        if largest == 0:
-            return next(step for step in ladder if step[1] == 1.0)
-        return next((step for step in ladder if largest >= step[1] * 0.9995), ladder[-1])
+    def _percentage(self, share: float, figures: str) -> str:
+        return _typographic(format_percent(share, f"{figures}{NBSP if self.code == 'fr' else ''}%", locale=self.locale))
 
-    def amount(self, quantity: Quantity, figures: int = 3) -> str:
+    def amount(self, quantity: Quantity, figures: int = FIGURES) -> str:
         """Write the value of a quantity, e.g. ``412 Wh``, in the unit that suits its size.
 
         Raises:
@@ -164,23 +151,76 @@ class Language:
             raise ValueError("a quantity without a value has a reason, not an amount")
         if quantity.unit == SHARE_UNIT:
             return self.share(quantity.value)
-        unit, size = self.unit_of([quantity.value], quantity.unit)
+        unit, size = scale_of([quantity.value], quantity.unit, figures)
         return self.with_unit(self.number(quantity.value / size, figures), unit)
 
-    def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
+    def interval(self, quantity: Quantity, figures: int = FIGURES) -> str | None:
         """Write an interval, e.g. ``310 à 523 Wh``, in the unit of the value; None where there is none."""
         if quantity.value is None or quantity.low is None or quantity.high is None:
             return None
         if quantity.unit == SHARE_UNIT:
             return self.t("%(low)s à %(high)s", low=self.share(quantity.low), high=self.share(quantity.high))
-        unit, size = self.unit_of([quantity.value], quantity.unit)
+        unit, size = scale_of([quantity.value], quantity.unit, figures)
         low, high = (self.number(bound / size, figures) for bound in (quantity.low, quantity.high))
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
+    def column(self, quantities: Iterable[Quantity | None]) -> QuantityColumn:
+        """Choose how a column of quantities is written: its unit once, from the greatest value.
+
+        Example:
+            >>> column = Language("fr").column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh")])
+            >>> column.amount(Quantity(412.0, "kWh")), column.interval(Quantity(23916.4, "kWh", 15750.7, 49240.8))
+            ('0,41\xa0MWh', '15,8 à 49,2\xa0MWh')
+        """
+        return QuantityColumn(self, quantities)
+
+    # changes
+
     def change(self, quantity: Quantity) -> str:
-        """Write a value with its sign, e.g. ``+ 12 g``."""
-        sign = "" if not quantity.value else "+" + NBSP if quantity.value > 0 else "\N{MINUS SIGN}" + NBSP
-        return sign + self.amount(Quantity(abs(quantity.value or 0.0), quantity.unit))
+        """Write a value with its sign, e.g. ``+ 12 g`` or ``+ 10,5 %``; 0 where it has none."""
+        return self.signed(quantity.value or 0.0, self._size_of_change(quantity))
+
+    def change_interval(self, quantity: Quantity) -> str | None:
+        """Write the interval of a change, both bounds with their sign, e.g. ``+ 4,6 % à + 16,7 %``; None where there is none."""
+        if quantity.low is None or quantity.high is None:
+            return None
+        if quantity.unit == SHARE_UNIT:
+            low, high = (self.change(Quantity(bound, SHARE_UNIT)) for bound in (quantity.low, quantity.high))
+            return self.t("%(low)s à %(high)s", low=low, high=high)
+        unit, size = scale_of([quantity.value or 0.0], quantity.unit)
+        low, high = (self.signed(bound, self.number(abs(bound) / size)) for bound in (quantity.low, quantity.high))
+        return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
+
+    def direction(self, quantity: Quantity) -> str:
+        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``sans changement net``.
+
+        A change whose interval holds 0 has none.
+
+        Raises:
+            ValueError: the quantity has no value.
+        """
+        if quantity.direction is None:
+            raise ValueError("a change without a value has a reason, not a direction")
+        if quantity.direction == "unclear":
+            return self.t("sans changement net")
+        size = self._size_of_change(quantity)
+        return (
+            self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)
+        )
+
+    def signed(self, number: float, size: str) -> str:
+        """Put the sign of a number before its size in words: a plus or a typographic minus, none before 0."""
+        space = NARROW_NBSP if self.code == "fr" else ""
+        return f"{'+' if number > 0 else MINUS}{space}{size}" if number else size
+
+    def _size_of_change(self, quantity: Quantity) -> str:
+        """Write a change without its sign; a relative one with a decimal below 100 %, so that small ones are told apart."""
+        size = abs(quantity.value or 0.0)
+        if quantity.unit != SHARE_UNIT:
+            return self.amount(Quantity(size, quantity.unit))
+        if 0 < size < 0.0005:
+            return "<" + NBSP + self._percentage(0.001, "#,##0.0")
+        return self._percentage(size, "#,##0.0" if 0 < size < 0.9995 else "#,##0")
 
     def energy(self, microjoules: int) -> str:
         """Write an energy in microjoules, in the unit that suits its size."""
@@ -194,9 +234,13 @@ class Language:
         return self.with_unit(self.number(seconds), "s")
 
     @staticmethod
-    def with_unit(number: str, unit: str) -> str:
+    def unit(unit: str) -> str:
+        """Write a unit as readers know it, e.g. ``kgCO₂e``."""
+        return unit.replace("CO2e", "CO₂e")
+
+    def with_unit(self, number: str, unit: str) -> str:
         """Join a number and its unit by a space that no line breaks."""
-        return f"{number}{NBSP}{unit}"
+        return f"{number}{NBSP}{self.unit(unit)}"
 
     # time
 
@@ -230,14 +274,84 @@ class Language:
         return f"1er{text[1:]}" if self.code == "fr" and text.startswith("1 ") else text
 
 
-def decimals_for(number: float, figures: int) -> int:
-    """Count the decimals that a number needs for some significant figures.
+class QuantityColumn:
+    """Writes the quantities of a column of a table or a figure, in the unit that suits the greatest of them.
 
-    Example:
-        >>> decimals_for(0.0123, 2)
-        3
+    Quantities of several units share a column where each line has its own; each unit then has its own scale.
+
+    Args:
+        language: Language to write in.
+        quantities: The column; a None or a quantity without a value has no part in the choice.
     """
-    if number == 0 or not math.isfinite(number):
-        return 0
-    rounded = float(f"{number:.{figures - 1}e}")  # 9.996 has two decimals at three figures, not three
-    return max(0, figures - 1 - math.floor(math.log10(abs(rounded))))
+
+    def __init__(self, language: Language, quantities: Iterable[Quantity | None]) -> None:
+        self.language = language
+        by_unit: dict[str, list[float]] = {}
+        for each in quantities:
+            if each is not None and each.value is not None:
+                by_unit.setdefault(each.unit, []).append(each.value)
+        self._scales = {unit: column_scale(values, unit) for unit, values in by_unit.items()}
+
+    @property
+    def unit(self) -> str:
+        """The unit of the column, as readers know it; empty where it has none, or several, or holds shares."""
+        units = [scale.unit for unit, scale in self._scales.items() if unit != SHARE_UNIT]
+        return self.language.unit(units[0]) if len(units) == 1 == len(self._scales) else ""
+
+    def scale(self, unit: str) -> ColumnScale:
+        """Return the scale of the quantities in a unit."""
+        return self._scales.get(unit) or column_scale((), unit)
+
+    def number(self, quantity: Quantity) -> str:
+        """Write the value of a quantity without its unit; it is in ``unit``.
+
+        Raises:
+            ValueError: the quantity has no value.
+        """
+        if quantity.value is None:
+            raise ValueError("a quantity without a value has a reason, not an amount")
+        return self._written(quantity.value, quantity.unit)
+
+    def amount(self, quantity: Quantity) -> str:
+        """Write the value of a quantity with its unit.
+
+        Raises:
+            ValueError: the quantity has no value.
+        """
+        return self._with_unit(self.number(quantity), quantity.unit)
+
+    def interval(self, quantity: Quantity) -> str | None:
+        """Write an interval in the unit of the value; None where there is none."""
+        if quantity.value is None or quantity.low is None or quantity.high is None:
+            return None
+        low, high = (self._written(bound, quantity.unit) for bound in (quantity.low, quantity.high))
+        return self.language.t("%(low)s à %(high)s", low=low, high=self._with_unit(high, quantity.unit))
+
+    def bounds(self, quantity: Quantity) -> str | None:
+        """Write an interval without a unit, for a column whose heading has it; None where there is none."""
+        if quantity.value is None or quantity.low is None or quantity.high is None:
+            return None
+        low, high = (self._written(bound, quantity.unit) for bound in (quantity.low, quantity.high))
+        return self.language.t("%(low)s à %(high)s", low=low, high=high)
+
+    def change(self, quantity: Quantity) -> str:
+        """Write the value of a change with its sign and unit."""
+        size = Quantity(None if quantity.value is None else abs(quantity.value), quantity.unit)
+        return self.language.signed(quantity.value or 0.0, self.amount(size))
+
+    def _written(self, value: float, unit: str) -> str:
+        if unit == SHARE_UNIT:
+            return self.language.share(value)
+        scale = self.scale(unit)
+        scaled = value / scale.size
+        if scale.is_below_least(scaled):
+            return "<" + NBSP + self.language.fixed(scale.least, scale.most_decimals)
+        return self.language.fixed(scaled, scale.decimals(scaled))
+
+    def _with_unit(self, number: str, unit: str) -> str:
+        return number if unit == SHARE_UNIT else self.language.with_unit(number, self.scale(unit).unit)
+
+
+def _typographic(number: object) -> str:
+    """Write a number's sign as a minus, not as a hyphen."""
+    return str(number).replace("-", MINUS)

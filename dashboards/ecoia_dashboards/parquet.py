@@ -12,6 +12,12 @@ from typing import Any
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import LANGUAGES, Language
 from ecoia_dashboards.tables import DAY, FLAG, INTEGER, MOMENT, NUMBER, Cell, Column, Table, tables
+from ecoia_dashboards.versions import versions
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the files' bytes (``ecoia.cli.formats``)."""
+    return versions("babel", "pyarrow")
 
 
 def render_parquet(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:

@@ -19,8 +19,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
 from ecoia.report import QuarterlyReport
-from ecoia_dashboards.language import Language, decimals_for
+from ecoia.scales import decimals_for
+from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, Table, tables
+from ecoia_dashboards.versions import versions
 
 _WIDEST, _NARROWEST = 60, 10
 _LONGEST_TEXT = 32_767  # characters, of a cell
@@ -30,6 +32,11 @@ _DAYS = {"fr": "dd/mm/yyyy", "en": "yyyy-mm-dd"}
 
 # In a workbook's text, _x0041_ stands for an A, so a text that holds such a code is escaped.
 _CODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the workbook's bytes (``ecoia.cli.formats``)."""
+    return versions("babel", "openpyxl", compressed=True)
 
 
 def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:

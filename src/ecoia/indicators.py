@@ -16,16 +16,22 @@ from ecoia.semconv import DECLARED, ESTIMATED
 
 if TYPE_CHECKING:  # what an indicator is computed from; the report passes it in
     from ecoia.impact.period_impact import EstimateOrReason
-    from ecoia.report.model import Measure, PhaseResult, Quantity
+    from ecoia.report.model import Measure, PhaseResult, Quantity, QuarterlyReport
     from ecoia.report.parts import Parts
 
-Held = Literal["footprint", "intensity", "measure", "whole", "phase"]
+Held = Literal["footprint", "intensity", "measure", "whole", "phase", "comparison"]
 """The place of an indicator in the report. ``footprint``: of everything and of each service; ``intensity``: of each service, in
 its own unit; ``measure``: of everything, and of each service and phase; ``phase``: of a service and phase alone; ``whole``: of
-everything, computed where a target asks for it."""
+everything, or of one service, computed where a target asks for it; ``comparison``: of several quarters, taken out of the report
+where a target asks for it."""
 
-Target = Literal["any", "all", "service"]
-"""The targets that may be set on an indicator: of all services or of one, of all only, or of one only."""
+Target = Literal["any", "all", "service", "trajectory"]
+"""The targets that may be set on an indicator: of all services or of one, of all only, of one only, or of a trajectory."""
+
+Gaps = Literal["raise", "lower", "unknown", "none"]
+"""What the figure would do if what is missing (services, components, days) were measured. ``raise``: a sum of what is known can
+only grow. ``lower``: a share of what was counted well, of which the missing has none. ``unknown``: a ratio may go either way.
+``none``: the figure counts the missing itself."""
 
 _SUM_UNITS = ("kWh", "kgCO2e", "L")
 _ALSO_DECLARED = (DECLARED,)  # making of machines is in it
@@ -51,7 +57,9 @@ class Indicator:
         further_statuses: Origins in addition to the energy's.
         has_precision: Whether the figure has the precision class of its energy.
         is_coarse: Whether it rests on estimates by tokens, and is shown with two significant figures at most.
-        gaps_lower_it: Whether unmeasured energy makes the figure smaller, so that a value under a cap proves nothing.
+        of_report: Takes it out of a report and the service or trajectory of a target (None: all services), where it is held as
+            ``comparison``.
+        gaps: What the figure would do if what is missing were measured; None: ``raise`` for a sum, ``unknown`` for a ratio.
     """
 
     id: str
@@ -68,7 +76,27 @@ class Indicator:
     further_statuses: tuple[str, ...] = ()
     has_precision: bool = False
     is_coarse: bool = False
-    gaps_lower_it: bool = True
+    of_report: Callable[[QuarterlyReport, str | None], Quantity] | None = None
+    gaps: Gaps | None = None
+
+    @property
+    def effect_of_gaps(self) -> Gaps:
+        """What the figure would do if what is missing were measured."""
+        return self.gaps or ("raise" if self.unit in _SUM_UNITS else "unknown")
+
+    def gaps_threaten(self, op: str) -> bool:
+        """Say whether what is missing could turn a figure that keeps a target into one that misses it.
+
+        Args:
+            op: ``<=`` for a cap, ``>=`` for a floor.
+
+        Example:
+            >>> INDICATORS["energy"].gaps_threaten("<="), INDICATORS["energy"].gaps_threaten(">=")
+            (True, False)
+            >>> INDICATORS["energy_by_method"].gaps_threaten(">="), INDICATORS["coverage_services"].gaps_threaten(">=")
+            (True, False)
+        """
+        return self.effect_of_gaps in ("unknown", "raise" if op == "<=" else "lower")
 
     @property
     def adds_up(self) -> bool:
@@ -136,7 +164,7 @@ register(
         "measure",
         lambda parts: parts.energy_components,
         of_measure=lambda measure: measure.energy_components,
-        target="all",
+        target="any",
         boundary="it",
     ),
     Indicator("energy_it", "kWh", "footprint", lambda parts: parts.energy_it, target="any", boundary="it"),
@@ -146,7 +174,7 @@ register(
         "measure",
         lambda parts: parts.energy,
         of_measure=lambda measure: measure.energy,
-        target="all",
+        target="any",
         has_precision=True,
     ),
     Indicator(
@@ -191,7 +219,7 @@ register(
         per="functional-unit",
         further_statuses=_ALSO_DECLARED,
     ),
-    Indicator("sci_training", "gCO2e", "intensity", lambda parts: parts.sci_training, per="functional-unit"),
+    Indicator("sci_training", "gCO2e", "intensity", lambda parts: parts.sci_training, target="service", per="functional-unit"),
     Indicator(
         "training_intensity",
         "gCO2e",
@@ -225,9 +253,29 @@ register(
         target="any",
         boundary="it",
     ),
-    # Shares of known amounts: an amount that is not recorded lowers none of them.
-    Indicator("coverage_services", "1", "whole", lambda parts: parts.coverage_services, target="all", gaps_lower_it=False),
-    Indicator("energy_by_method", "1", "whole", lambda parts: parts.energy_by_meters, target="all", gaps_lower_it=False),
-    Indicator("precision", "1", "whole", lambda parts: parts.precise_co2e, target="all", gaps_lower_it=False),
-    Indicator("energy_per_unit", "Wh", "phase", of_phase=lambda result: result.energy_per_unit, per="functional-unit"),
+    Indicator("coverage_services", "1", "whole", lambda parts: parts.coverage_services, target="all", gaps="none"),
+    # What is not measured was not counted by a meter, and is not precise: it can only lower these shares.
+    Indicator("energy_by_method", "1", "whole", lambda parts: parts.energy_by_meters, target="any", gaps="lower"),
+    Indicator("precision", "1", "whole", lambda parts: parts.precise_co2e, target="all", gaps="lower"),
+    Indicator(
+        "budget",
+        "1",
+        "comparison",
+        target="trajectory",
+        of_report=lambda report, trajectory: report.consumed(trajectory),
+        gaps="raise",
+    ),
+    Indicator("absorbed_gain", "1", "comparison", target="any", of_report=lambda report, service: report.share_absorbed(service)),
+    Indicator(
+        "recalculation", "1", "comparison", target="all", of_report=lambda report, _: report.greatest_recalculation, gaps="none"
+    ),
+    Indicator(
+        "energy_per_unit",
+        "Wh",
+        "phase",
+        lambda parts: parts.energy_per_unit,
+        of_phase=lambda result: result.energy_per_unit,
+        target="service",
+        per="functional-unit",
+    ),
 )

@@ -5,10 +5,10 @@ Plain functions of figures: whoever measures, delivers or shows a run can import
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ecoia.scales import decimals_for, scale_of
 from ecoia.semconv import ESTIMATED, MISSING, SERVICE_UNASSIGNED, STATUSES
 from ecoia.units import MICROJOULES_PER_WH
 
@@ -102,7 +102,7 @@ def _energy_and_components(figures: RunFigures) -> str:
     if total is None:
         return "energy not measured"
     scale, unit = _energy_unit(total)
-    decimals = _decimals(total / scale)
+    decimals = _decimals(total / scale, 3)
     known = [(c, energy) for c in _SHOWN_ORDER if (energy := figures.energy_microjoules.get(c)) is not None]
     shown = ", ".join(f"{component.upper()} {energy / scale:.{decimals}f}" for component, energy in known)
     return f"{number(total / scale)} {unit}" + (f" ({shown})" if len(known) > 1 else f" ({known[0][0].upper()})")
@@ -135,7 +135,7 @@ def range_text(bounds: tuple[float, float], scale: float = 1.0) -> str:
 
 
 def energy_text(microjoules: float) -> str:
-    """Write an energy in mWh, Wh or kWh.
+    """Write an energy in the unit that suits it, such as mWh, Wh or kWh.
 
     Example:
         >>> energy_text(273_600_000), energy_text(44_640_000_000), energy_text(6_912_000_000_000)
@@ -146,7 +146,7 @@ def energy_text(microjoules: float) -> str:
 
 
 def mass_text(grams: float) -> str:
-    """Write a mass in mg, g or kg, with two digits.
+    """Write a mass in the unit that suits it, such as mg, g or kg, with two digits.
 
     Example:
         >>> mass_text(0.0312), mass_text(98), mass_text(1234)
@@ -215,22 +215,16 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{_decimals(value, digits)}f}"
 
 
-def _decimals(value: float, digits: int = 3) -> int:
-    """Return the decimals that show some significant digits of a number, the ones after rounding."""
-    if not value:
-        return 0
-    rounded = float(f"{abs(value):.{digits - 1}e}")
-    return min(max(digits - 1 - math.floor(math.log10(rounded)), 0), 5)
+def _decimals(value: float, digits: int) -> int:
+    """Return the decimals that show some significant digits of a number, no more than five."""
+    return min(decimals_for(value, digits), 5)
 
 
 def _energy_unit(microjoules: float) -> tuple[float, str]:
-    wh = abs(microjoules) / MICROJOULES_PER_WH
-    if wh < 0.1:
-        return MICROJOULES_PER_WH / 1000, "mWh"
-    return (MICROJOULES_PER_WH, "Wh") if wh < 999.5 else (MICROJOULES_PER_WH * 1000, "kWh")
+    unit, size = scale_of([microjoules / MICROJOULES_PER_WH], "Wh", kept="Wh")
+    return size * MICROJOULES_PER_WH, unit
 
 
 def _mass_unit(grams: float) -> tuple[float, str]:
-    if abs(grams) < 0.1:
-        return 0.001, "mg"
-    return (1.0, "g") if abs(grams) < 995 else (1000.0, "kg")
+    unit, size = scale_of([grams], "gCO2e", figures=2, kept="gCO2e")
+    return size, unit.removesuffix("CO2e")

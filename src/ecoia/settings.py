@@ -156,6 +156,12 @@ def _path(value: Any) -> str:
     return path
 
 
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+        raise ValueError("write an address that begins with https://")
+    return value
+
+
 def _id(value: Any) -> str:
     if not is_slug(value):
         raise ValueError("use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. api-emploi-1")
@@ -242,6 +248,7 @@ SETTINGS = (
     Setting("home", _path, default_home, "folder of the journal"),
     Setting("catalogue", _path, _always(None), "folder of services.yaml and the other files that 'ecoia init' writes"),
     Setting("publications", _path, _always(None), "folder of the quarters that 'ecoia publish' froze"),
+    Setting("timestamp_authority", _address, _always(None), "address that timestamps publications (RFC 3161); none: nobody does"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),

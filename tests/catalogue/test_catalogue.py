@@ -431,7 +431,10 @@ def test_outcomes_may_be_written_by_a_french_spreadsheet(tmp_path: Path) -> None
     ("entry", "said"),
     [
         ("indicator: sci", "sci is per unit of one service: add 'service' with its id"),
-        ("indicator: energy, service: vadore", "energy is judged for all services: leave 'service' out"),
+        ("indicator: precision, service: vadore", "precision is judged for all services: leave 'service' out"),
+        ("indicator: budget", "budget is of a trajectory, and nothing else is: write 'trajectory' with the id of its target"),
+        ("indicator: energy, trajectory: t", "budget is of a trajectory, and nothing else is"),
+        ("indicator: budget, trajectory: t, service: vadore", "budget is judged for a trajectory: leave 'service' out"),
     ],
 )
 def test_a_target_is_of_one_service_where_it_counts_units(tmp_path: Path, entry: str, said: str) -> None:

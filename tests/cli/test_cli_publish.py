@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ecoia.errors import MissingExtraError
 from ecoia.keeping.journal import Journal
 from support.command_line import ecoia, fill
+from support.publications import as_schema_1, resealed
 from support.records import kwh, record
 
 
@@ -38,13 +41,18 @@ def published(quarter: str, *words: object) -> str:
 def test_a_quarter_is_published_verified_and_computed_again(folder: Path) -> None:
     told = published("2026Q2")
     (head,) = [line.rpartition(" ")[2] for line in told.splitlines() if "head for the minutes" in line]
-    page = (folder / "2026Q2" / "documents" / "rapport-2026Q2.html").read_text(encoding="utf-8")
-    assert head in page, "the page prints the head for the minutes"
     published("2026Q3", "--format", "html,csv")
+    page = (folder / "2026Q3" / "documents" / "rapport-2026Q3.html").read_text(encoding="utf-8")
+    assert head in page, "the page prints the head of the publication before"
+    figures = hashlib.sha256((folder / "2026Q3" / "report.json").read_bytes()).hexdigest()
+    assert figures in page, "and the digest of the figures that it shows"
     result = ecoia("verify", folder, "--recompute")
     assert result.exit_code == 0, result.output
     assert head in result.stdout
-    assert result.stdout.count("the same") == 2
+    for name in ("2026Q2", "2026Q3"):
+        (line,) = [line for line in result.stdout.splitlines() if line.split()[:1] == [name]]
+        documents = [path for path in (folder / name / "documents").rglob("*") if path.is_file()]
+        assert line.split()[-5:] == ["the", "same", str(len(documents)), "the", "same"]
     assert ecoia("verify", folder / "2026Q3").exit_code == 0
     bridge = ecoia("recalculate", "--from", "journal")
     assert bridge.exit_code == 0, bridge.output
@@ -64,12 +72,91 @@ def test_with_which_key_each_publication_is_signed_is_shown(folder: Path, tmp_pa
     secret = Ed25519PrivateKey.generate()
     pem = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (tmp_path / "key.pem").write_bytes(pem)
-    published("2026Q2", "--key", tmp_path / "key.pem")
-    published("2026Q3")
+    published("2026Q2")
+    published("2026Q3", "--key", tmp_path / "key.pem")
     lines = ecoia("verify", folder).stdout.splitlines()
     start = base64.b64encode(secret.public_key().public_bytes_raw()).decode()[:12]
-    assert any("2026Q2" in line and line.rstrip().endswith(f"{start}…") for line in lines)
-    assert any("2026Q3" in line and line.rstrip().endswith("no key") for line in lines)
+    assert any("2026Q2" in line and line.rstrip().endswith("no key") for line in lines)
+    assert any("2026Q3" in line and line.rstrip().endswith(f"{start}…") for line in lines)
+
+
+def test_the_head_of_the_minutes_decides_an_unsigned_chain(folder: Path) -> None:
+    heads = [published(quarter).rpartition(" ")[2].strip() for quarter in ("2026Q2", "2026Q3")]
+    alone = ecoia("verify", folder)
+    assert alone.exit_code == 0
+    assert "whoever can write to this folder can have made it: give the head of the minutes" in alone.stderr
+    by_head = ecoia("verify", folder, "--head", heads[1].upper())
+    assert (by_head.exit_code, by_head.stderr) == (0, "")
+    earlier = ecoia("verify", folder, "--head", heads[0])
+    assert "the head given decides up to 2026Q2" in earlier.stderr
+    page = folder / "2026Q3" / "documents" / "rapport-2026Q3.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("T3", "T4"), encoding="utf-8")
+    resealed(folder / "2026Q3")
+    assert ecoia("verify", folder).exit_code == 0, "a forger can make an unsigned chain fit"
+    refused = ecoia("verify", folder, "--head", heads[1])
+    assert refused.exit_code == 1
+    assert f"no publication here has the head {heads[1]}" in refused.stderr
+    assert ecoia("verify", folder, "--head", heads[1][:12]).exit_code == 2
+
+
+def test_an_edited_page_is_found_by_drawing_it_again_whoever_sealed_it(folder: Path) -> None:
+    published("2026Q2", "--format", "html,csv")
+    page = folder / "2026Q2" / "documents" / "rapport-2026Q2.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("T2", "T1", 1), encoding="utf-8")
+    resealed(folder / "2026Q2")
+    assert ecoia("verify", folder).exit_code == 0
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 1
+    (line,) = [line for line in told.stdout.splitlines() if "rapport-2026Q2" in line]
+    assert line.split() == ["2026Q2", "rapport-2026Q2.html", "differs"]
+
+
+def test_documents_of_a_program_of_another_version_are_not_comparable_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published("2026Q2", "--format", "html,csv")
+    monkeypatch.setattr("ecoia_dashboards.csvs.drawn_with", lambda: {"babel": "3000"})
+    assert ecoia("verify", folder, "--recompute").exit_code == 0, "the bytes are the same all the same"
+    path = folder / "2026Q2" / "documents" / "rapport-2026Q2-csv" / "fr" / "about.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "x", encoding="utf-8")
+    resealed(folder / "2026Q2")
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 0, "neither a success nor a failure"
+    (line,) = [line for line in told.stdout.splitlines() if "fr/about.csv" in line]
+    assert "not comparable here" in line
+    assert "3000 here" in " ".join(told.stdout.split())
+
+
+def test_documents_that_cannot_be_drawn_here_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published("2026Q2", "--format", "html,csv")
+
+    def none(*_: object, **__: object) -> None:
+        raise MissingExtraError("CSV", "nothing")
+
+    monkeypatch.setattr("ecoia_dashboards.csvs.drawn_with", none)
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 0
+    assert "csv cannot be drawn here" in " ".join(told.stdout.split())
+    assert "pip install" in told.stderr
+
+
+def test_documents_of_a_restated_quarter_have_its_name(folder: Path, home: Path) -> None:
+    published("2026Q2")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    assert ecoia("recalculate", "--from", "journal", "--keep", "--format", "html,csv").exit_code == 0
+    assert sorted(path.name for path in (folder / "2026Q2-r1" / "documents").iterdir()) == [
+        "rapport-2026Q2-r1-csv",
+        "rapport-2026Q2-r1.html",
+    ]
+    assert ecoia("verify", folder, "--recompute").exit_code == 0
+
+
+def test_what_was_published_before_heads_covered_documents_is_said_so(folder: Path) -> None:
+    published("2026Q2")
+    as_schema_1(folder / "2026Q2")
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 0, told.output
+    assert "2026Q2 is of schema 1: its head does not cover its documents, and nothing here vouches for them" in told.stderr
+    assert "figures and inputs" in told.stdout
+    assert "not comparable here" in told.stdout
 
 
 def test_a_changed_byte_is_named(folder: Path) -> None:

@@ -78,7 +78,7 @@ def report_of(inputs: Inputs, quarter: Quarter = Q4, **more: Any) -> QuarterlyRe
 
 def one_document(report: QuarterlyReport, folder: Path) -> None:
     assert report.seal is not None
-    (folder / "rapport.txt").write_text(f"tête : {report.seal.head}\n", encoding="utf-8")
+    (folder / "rapport.txt").write_text(f"chiffres : {report.seal.figures_digest}\n", encoding="utf-8")
 
 
 def published(root: Path, inputs: Inputs, folder: Path, quarter: Quarter = Q4, **more: Any) -> Any:
@@ -329,7 +329,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ed25519Privat
 
 def test_one_flipped_byte_anywhere_is_found_and_named(chain: tuple[Path, Ed25519PrivateKey], tmp_path: Path) -> None:
     root, key = chain
-    verify_chain(root, key.public_key())
+    verify_chain(root, [key.public_key()])
     for path in sorted(p for p in (root / "2026Q4").rglob("*") if p.is_file()):
         data = path.read_bytes()
         for at in {0, len(data) // 3, len(data) // 2, len(data) - 1}:
@@ -396,7 +396,7 @@ def test_what_was_removed_added_or_replaced_is_named(
     ("file", "field", "value", "message"),
     [
         ("seal.json", "quarter", "2020Q1", "seal.json is of 2020Q1"),
-        ("seal.json", "documents", None, "lists no files"),
+        ("manifest.json", "documents", None, "lists no files"),
         ("manifest.json", "files", [], "lists no files"),
         ("manifest.json", "figures", {}, "'figures' differs"),
         ("manifest.json", "method_version", "0", "'method_version' differs"),
@@ -432,14 +432,14 @@ def test_what_no_publication_can_hold_is_named(
 
 def test_a_seal_is_signed_with_one_key(chain: tuple[Path, Ed25519PrivateKey], tmp_path: Path) -> None:
     root, key = chain
-    verify(root / "2026Q4", key.public_key())
+    verify(root / "2026Q4", [key.public_key()])
     with pytest.raises(PublicationError, match="another key"):
-        verify(root / "2026Q4", Ed25519PrivateKey.generate().public_key())
+        verify(root / "2026Q4", [Ed25519PrivateKey.generate().public_key()])
     inputs = inputs_of(RECORDS, tmp_path / "cat")
     unsigned = published(tmp_path / "pub", inputs, tmp_path / "cat")
     verify(unsigned.folder)
     with pytest.raises(PublicationError, match="not signed"):
-        verify(unsigned.folder, key.public_key())
+        verify(unsigned.folder, [key.public_key()])
 
 
 def test_keys_are_pem_files_of_one_kind(tmp_path: Path) -> None:

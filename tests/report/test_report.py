@@ -56,7 +56,7 @@ def with_targets(folder: Path, *targets: str, services: str = "services: []\n") 
     return write_catalogue(folder, targets=text, services=services)
 
 
-ONE_SERVICE = "services:\n  - {id: vadore, name: VADORE, status: generalised}\n"
+ONE_SERVICE = "services:\n  - {id: vadore, name: VADORE, status: generalised, instance_days: 1}\n"
 
 
 @pytest.fixture
@@ -509,7 +509,8 @@ COVERAGE = 'id: t, indicator: coverage_services, op: ">=", value: 0.5, deadline:
         (1, "2026Q4", ("tenu", None)),
         (2, "2026Q4", ("non-tenu", "below-value")),
         (2, "2026Q3", ("non-tenu", "below-value")),
-        (2, "2027Q1", ("non-concluant", "deadline-ahead")),
+        (1, "2027Q1", ("en-bonne-voie", "likely-met")),
+        (2, "2027Q1", ("depassement-quasi-certain", "likely-missed")),
     ],
 )
 def test_coverage_is_judged_at_its_deadline(
@@ -782,9 +783,9 @@ def test_a_service_has_a_cap_by_contracts(tmp_path: Path) -> None:
     assert found.observed.value == pytest.approx(10 * 23 / 1000)
 
 
-def test_the_sample_shows_three_verdicts_and_who_decided(sample: QuarterlyReport) -> None:
+def test_the_sample_shows_four_verdicts_and_who_decided(sample: QuarterlyReport) -> None:
     assert {target.id: (target.verdict, target.reason) for target in sample.targets} == {
-        "couverture": ("non-concluant", "deadline-ahead"),
+        "couverture": ("depassement-quasi-certain", "likely-missed"),
         "premier-palier": ("tenu", None),
         "plafond": ("non-tenu", "below-value"),
         "trajectoire": ("non-concluant", "baseline-missing"),
@@ -1044,12 +1045,15 @@ def test_a_change_that_cannot_be_computed_says_why() -> None:
 @pytest.mark.parametrize(("indicator", "observed"), [("energy_by_method", 4 / 5), ("precision", 0.0)])
 def test_a_target_may_ask_for_counted_or_precise_figures(indicator: str, observed: float, tmp_path: Path) -> None:
     cat = write_catalogue(
-        tmp_path, targets=f"targets: [{{id: t, indicator: {indicator}, op: '>=', value: 0.5, deadline: 2026Q4}}]"
+        tmp_path,
+        targets=f"targets: [{{id: t, indicator: {indicator}, op: '>=', value: 0.5, deadline: 2026Q4}}]",
+        services=ONE_SERVICE,
     )
     rows = fold(
         [
-            record("2026-11-23T10:00", cpu=kwh(4), ram=None),
-            record("2026-11-23T11:00", cpu=kwh(1), ram=None, methods={"cpu": LOAD}),
+            record("2026-11-23T10:00", cpu=kwh(4), ram=0, gpu=0),
+            record("2026-11-23T11:00", cpu=kwh(1), ram=0, gpu=0, methods={"cpu": LOAD}),
+            LATER,
         ]
     )
     built = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=cat, factors=default_factors())

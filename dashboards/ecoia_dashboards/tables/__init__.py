@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.tables import about, changes, hosted, indicators, people, places, results, savings, sources, targets
+from ecoia_dashboards.tables import (
+    about,
+    changes,
+    declared,
+    hosted,
+    indicators,
+    people,
+    places,
+    results,
+    savings,
+    sources,
+    targets,
+)
 from ecoia_dashboards.tables.base import CODES, DAY, FLAG, INTEGER, MOMENT, NUMBER, TEXT, Cell, Column, Row, Table
 
 __all__ = ["CODES", "DAY", "FLAG", "INTEGER", "MOMENT", "NUMBER", "TEXT", "Cell", "Column", "Row", "Table", "tables"]
@@ -26,6 +38,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     targets.baseline_additions,
     results.register,
     results.headlines,
+    results.instance_days,
     results.results,
     results.footprint,
     results.intensities,
@@ -50,6 +63,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     sources.sensitivities,
     changes.restatements,
     changes.published,
+    declared.declared_changes,
     sources.factors,
     sources.factor_gaps,
     sources.contracts,

@@ -57,6 +57,8 @@ def _of_coverage(report: QuarterlyReport) -> list[_Fact]:
     undescribed = ", ".join(report.instances_without_equipment)
     return [
         _Fact("services_measured", N_("Services mesurés"), coverage.measured),
+        _Fact("services_metered", N_("dont comptés par des compteurs"), coverage.metered),
+        _Fact("services_estimated", N_("dont estimés par des modèles"), coverage.estimated),
         _Fact("services_declared", N_("Services seulement déclarés"), coverage.declared),
         _Fact("services_named", N_("Services nommés"), coverage.named),
         _Fact("services_unnamed", N_("Services sans nom"), coverage.unnamed),
@@ -69,7 +71,8 @@ def _of_coverage(report: QuarterlyReport) -> list[_Fact]:
 def _of_publication(report: QuarterlyReport) -> list[_Fact]:
     return [
         _Fact("seal_name", N_("Publié sous le nom"), report.seal and report.seal.name),
-        _Fact("seal_head", N_("Tête de la chaîne"), report.seal and report.seal.head),
+        _Fact("figures_digest", N_("Empreinte SHA-256 des chiffres (report.json)"), report.seal and report.seal.figures_digest),
+        _Fact("previous_head", N_("Tête de la publication précédente"), report.seal and report.seal.previous_head),
         _Fact("method_version", N_("Version de la méthode"), report.method_version),
         _Fact("schema", N_("Version du schéma des données"), report.schema),
     ]

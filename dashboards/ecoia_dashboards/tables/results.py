@@ -11,6 +11,7 @@ from ecoia.report import (
     Headline,
     Measure,
     MethodShare,
+    PhaseDays,
     PhaseResult,
     Quantity,
     QuarterlyReport,
@@ -45,6 +46,7 @@ def register(report: QuarterlyReport) -> Table:
         Column("registered", N_("Au registre"), lambda it: it.registered, FLAG),
         Column("measured", N_("Mesuré"), lambda it: it.measured, FLAG),
         Column("declared_only", N_("Seulement déclaré"), lambda it: it.declared_only, FLAG),
+        Column("counted_by", N_("Compté par"), lambda it: it.counted_by, words=wording.COUNTED_BY),
         Column("audience", N_("Public"), lambda it: it.audience),
         Column("purpose", N_("Finalité"), lambda it: it.purpose),
         Column("functional_unit", N_("Unité fonctionnelle"), lambda it: it.functional_unit),
@@ -74,6 +76,24 @@ def register(report: QuarterlyReport) -> Table:
         Column("covered_share", N_("Part des jours-instance déclarés"), lambda it: it.covered, NUMBER, "1"),
     )
     return table("register", N_("Registre des services"), report.register, *columns)
+
+
+class _Days(NamedTuple):
+    service: str
+    days: PhaseDays
+
+
+def instance_days(report: QuarterlyReport) -> Table:
+    """Tabulate the recorded days of each service by phase and instance, beside those that the register expects."""
+    columns: tuple[Column[_Days], ...] = (
+        service(report, lambda it: it.service),
+        phase(lambda it: it.days.phase),
+        Column("instance", N_("Instance"), lambda it: it.days.instance or None),
+        Column("days_recorded", N_("Jours enregistrés"), lambda it: it.days.recorded, INTEGER, "d"),
+        Column("days_expected", N_("Jours attendus, à ce jour"), lambda it: it.days.expected, NUMBER, "d"),
+    )
+    lines = (_Days(entry.id, days) for entry in report.register for days in entry.days_by_phase)
+    return table("instance_days", N_("Jours par instance"), lines, *columns)
 
 
 def results(report: QuarterlyReport) -> Table:

@@ -49,6 +49,9 @@ INDICATOR_WORDS = {
     "coverage_services": IndicatorWords(N_("couverture des services")),
     "energy_by_method": IndicatorWords(N_("part de l’énergie comptée par des compteurs")),
     "precision": IndicatorWords(N_("part du CO₂e de précision 1 ou 2")),
+    "budget": IndicatorWords(N_("part employée du budget de l’année")),
+    "absorbed_gain": IndicatorWords(N_("part des services dont le gain unitaire est absorbé par le volume")),
+    "recalculation": IndicatorWords(N_("plus grand écart d’un trimestre publié à son recalcul")),
     "energy_per_unit": IndicatorWords(N_("énergie par unité")),
 }
 """Words of each indicator of ``ecoia.indicators``, by id."""

@@ -1,14 +1,37 @@
-"""Name verdicts of targets, and the reasons why a target is not kept."""
+"""Name verdicts of targets and the reasons for them, and say a verdict in a sentence."""
 
 from __future__ import annotations
 
+from ecoia.report import BudgetState, Quantity, TargetVerdict
+from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.marking import N_
 
-VERDICTS = {"tenu": N_("tenu"), "non-tenu": N_("non tenu"), "non-concluant": N_("non concluant")}
+VERDICTS = {
+    "tenu": N_("tenu"),
+    "non-tenu": N_("non tenu"),
+    "non-concluant": N_("non concluant"),
+    "depassement-quasi-certain": N_("dépassement quasi certain"),
+    "en-bonne-voie": N_("en bonne voie"),
+}
+"""Words of each verdict on a cap or a trajectory."""
+
+VERDICTS_ON_FLOORS = VERDICTS | {"depassement-quasi-certain": N_("manqué au niveau actuel")}
+"""Words of each verdict on a floor, which nothing exceeds when it is missed."""
+
+MARKS = {"tenu": "✓", "non-tenu": "✗", "non-concluant": "?", "depassement-quasi-certain": "✗", "en-bonne-voie": "✓"}
+"""Mark beside the words of a verdict, so that colour alone says nothing."""
+
+INCOMPLETE = ("ledger-incomplete", "coverage-incomplete", "days-missing", "days-not-declared", "partial-quarter")
+"""Reasons of a verdict that something missing leaves open: its probability is of what is known."""
 
 VERDICT_REASONS = {
-    "below-value": N_("l’échéance est passée et la valeur n’est pas atteinte"),
-    "deadline-ahead": N_("la valeur n’est pas atteinte et l’échéance est à venir"),
+    "below-value": N_("à son échéance, la cible n’est pas tenue"),
+    "likely-missed": N_("au niveau de ce trimestre, la cible serait manquée à l’échéance"),
+    "likely-met": N_("au niveau de ce trimestre, la cible serait tenue à l’échéance"),
+    "deadline-ahead": N_("l’échéance est à venir et le niveau de ce trimestre ne tranche pas"),
+    "budget-spent": N_("le budget de l’année est déjà dépassé"),
+    "budget-likely-overrun": N_("si les trimestres à venir sont comme les derniers, l’année dépassera son budget"),
+    "budget-likely-kept": N_("si les trimestres à venir sont comme les derniers, l’année tiendra dans son budget"),
     "horizon-ahead": N_("l’horizon est à venir"),
     "no-data": N_("aucune donnée pour en juger"),
     "no-zone": N_("le CO₂e n’est pas calculé, faute de zone"),
@@ -19,8 +42,11 @@ VERDICT_REASONS = {
     "baseline-missing": N_("la période de référence n’est pas enregistrée"),
     "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
     "simulated": N_("des données simulées ne prouvent rien"),
-    "coverage-incomplete": N_("ce qui est connu est sous le plafond, mais des services ou des composants n’y sont pas"),
-    "partial-quarter": N_("ce qui est connu est sous le plafond, mais le trimestre n’est pas terminé"),
+    "ledger-incomplete": N_("ce qui est connu tient la cible, mais des jours de relevés manquent"),
+    "coverage-incomplete": N_("ce qui est connu tient la cible, mais des services ou des composants n’y sont pas mesurés"),
+    "days-missing": N_("ce qui est connu tient la cible, mais des jours de fonctionnement ne sont pas enregistrés"),
+    "days-not-declared": N_("ce qui est connu tient la cible, mais un service ne déclare pas ses jours d’instance"),
+    "partial-quarter": N_("ce qui est connu tient la cible, mais le trimestre n’est pas terminé"),
     "not-computed": N_("cet indicateur n’est pas calculé par cette version"),
     "no-units": N_("aucune unité n’est comptée"),
     "no-equipment": N_("aucun équipement n’est déclaré"),
@@ -39,3 +65,93 @@ VERDICT_REASONS = {
 }
 
 TARGET_STATUSES = {"proposed": N_("proposée"), "adopted": N_("adoptée")}
+
+_SURELY = 0.999  # a probability beyond it is not rounded to certainty
+
+
+def verdict_words(language: Language, target: TargetVerdict) -> str:
+    """Say the verdict on a target in a few words.
+
+    Example:
+        >>> verdict_words(Language("fr"), target)  # doctest: +SKIP
+        'dépassement quasi certain'
+    """
+    return language.of(VERDICTS_ON_FLOORS if target.op == ">=" else VERDICTS, target.verdict)
+
+
+def probability_words(language: Language, target: TargetVerdict) -> str | None:
+    """Say how likely a target is missed; None where it is not known.
+
+    Example:
+        >>> probability_words(Language("fr"), target)  # doctest: +SKIP
+        'probabilité de dépassement\xa0: 97\xa0%'
+    """
+    if target.miss_probability is None:
+        return None
+    share = probability(language, target.miss_probability, certain=target.reduction is None and target.observed.low is None)
+    if target.reason in INCOMPLETE:
+        share = language.t("%(share)s d’après ce qui est connu", share=share)
+    if target.op == ">=":
+        return language.t("probabilité de ne pas atteindre la cible : %(share)s", share=share)
+    if _judged_by_budget(target):
+        return language.t("probabilité que l’année dépasse son budget : %(share)s", share=share)
+    if target.reduction is not None:
+        return language.t("probabilité que la réduction ne soit pas atteinte : %(share)s", share=share)
+    return language.t("probabilité de dépassement : %(share)s", share=share)
+
+
+def probability(language: Language, value: float, *, certain: bool = False) -> str:
+    """Write a probability; one that is not ``certain`` is never rounded to 0 or 100 %.
+
+    Example:
+        >>> probability(Language("fr"), 0.99998)
+        'plus de 99,9\xa0%'
+    """
+    if not certain and value > _SURELY:
+        return language.t("plus de %(share)s", share=language.share(_SURELY))
+    if not certain and value < 1 - _SURELY:
+        return language.t("moins de %(share)s", share=language.share(1 - _SURELY))
+    return language.share(value)
+
+
+def verdict_sentence(language: Language, target: TargetVerdict) -> str:
+    """Say the verdict on a target with the figure that it rests on, its probability and its reason.
+
+    Example:
+        >>> verdict_sentence(Language("fr"), target)  # doctest: +SKIP
+        'Non concluant : 15 900 kWh (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle contient ...'
+    """
+    words = verdict_words(language, target)
+    # A missed target needs no reason.
+    reason = language.of(VERDICT_REASONS, target.reason) if target.reason and target.reason != "below-value" else None
+    parts = [part for part in (_observed(language, target), probability_words(language, target), reason) if part]
+    said = f"{language.t(' : ')}{language.t(' ; ').join(parts)}" if parts else ""
+    return f"{words[:1].upper()}{words[1:]}{said}."
+
+
+def _judged_by_budget(target: TargetVerdict) -> bool:
+    """Return whether a trajectory is still judged by the budget of the year."""
+    return target.reduction is not None and (target.reason or "").startswith(("budget-", "horizon-"))
+
+
+def _observed(language: Language, target: TargetVerdict) -> str | None:
+    """Say the figure that a verdict rests on: of a trajectory before its horizon, the share of the budget that is used."""
+    if target.observed.value is None:
+        return None
+    if target.reduction is not None:
+        if target.budget is not None and target.budget.consumed.value is not None and _judged_by_budget(target):
+            return _consumed(language, target.budget)
+        return _figure(
+            language, language.t("%(change)s depuis la référence", change=language.change(target.observed)), target.observed
+        )
+    return _figure(language, language.amount(target.observed), target.observed)
+
+
+def _consumed(language: Language, budget: BudgetState) -> str:
+    share = language.share(budget.consumed.value or 0.0)
+    return _figure(language, language.t("%(share)s du budget %(year)s employé", share=share, year=budget.year), budget.consumed)
+
+
+def _figure(language: Language, amount: str, figure: Quantity) -> str:
+    interval = language.interval(figure)
+    return amount if interval is None else language.t("%(amount)s (%(interval)s)", amount=amount, interval=interval)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import sys
@@ -18,6 +17,7 @@ from typer.core import TyperGroup
 from ecoia import settings as configuration
 from ecoia.errors import CatalogueError, EcoiaError, FactorError, FactorFileError, MissingExtraError, SettingError, UsageError
 from ecoia.keeping.journal import Journal, Scan
+from ecoia.scales import decimals_for
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
@@ -191,7 +191,15 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
         yield begin
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    widest: int = _PIPED_WIDTH,
+) -> None:
     """Draw a table on stdout. In a pipe it is as wide as its content.
 
     Args:
@@ -199,6 +207,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         columns: Headings.
         rows: Cells, one sequence a row.
         right: Headings of the columns that are aligned to the right.
+        whole: Headings of the columns whose cells are never broken into lines; the others give way.
+        widest: Characters that no line exceeds.
     """
     from rich import box
     from rich.console import Console
@@ -207,11 +217,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # as Text, so that a bracket in a name is not read as markup
     console = Console(highlight=False)
-    Console(highlight=False, width=console.width if console.is_terminal else _PIPED_WIDTH).print(table)
+    width = min(console.width, widest) if console.is_terminal else widest
+    Console(highlight=False, width=width).print(table)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -223,10 +234,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None:
         return "–"
-    if value == 0:
-        return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{min(max(decimals, 0), 15)}f}"
+    return f"{value:,.{min(decimals_for(value, digits), 15)}f}" if value else "0"
 
 
 def counted_records(count: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecoia.cli.common import FAILED, Home, load_settings, number, print_table
+from ecoia.cli.quantities import column_texts
 
 if TYPE_CHECKING:
     from ecoia.delivery.shown_runs import ShownRun, ShownRuns
@@ -32,8 +33,7 @@ def compare(
     from ecoia.cli.reading import store_here
     from ecoia.delivery.shown_runs import ShownRuns
     from ecoia.evaluating import run_comparison
-    from ecoia.run_line import duration_text, energy_text, mass_text
-    from ecoia.units import MICROJOULES_PER_WH
+    from ecoia.run_line import duration_text
 
     shown = ShownRuns(store_here(load_settings(home, needed=("home",))))
     found = [shown.find(run), shown.find(other)]
@@ -43,9 +43,10 @@ def compare(
         told = None if change is None else {"verdict": change.verdict, **vars(change)}
         typer.echo(json.dumps({"runs": [_as_json(side) for side in sides], "change": told}, ensure_ascii=False))
         raise typer.Exit(FAILED if change is None else 0)
+    energies = column_texts([side.total_wh or None for side in sides], "Wh")
     rows = [
-        ("energy", *("not measured" if not side.total_wh else energy_text(side.total_wh * MICROJOULES_PER_WH) for side in sides)),
-        ("CO2e", *("–" if side.co2e_g is None else mass_text(side.co2e_g) for side in sides)),
+        ("energy", *(text if side.total_wh else "not measured" for side, text in zip(sides, energies, strict=True))),
+        ("CO2e", *column_texts([side.co2e_g for side in sides], "gCO2e")),
         ("measured", *(", ".join(sorted({" ".join(key[:2]).strip() for key in side.energy_wh})) or "–" for side in sides)),
     ]
     if any(side.units for side in sides):

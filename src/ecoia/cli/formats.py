@@ -3,16 +3,24 @@
 A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}`` under the entry point group
 ``ecoia.renderers``. The entry point has the name of the format:
 
-- a text or bytes become ``rapport-<quarter>.<format>``;
-- several files become a folder, ``rapport-<quarter>-<format>/<name>``, which is replaced as a whole.
+- a text or bytes become ``rapport-<name>.<format>``;
+- several files become a folder, ``rapport-<name>-<format>/<name>``, which is replaced as a whole;
+- several files whose names all begin with ``.`` or ``-`` stand beside each other: ``-preuves.pdf`` becomes
+  ``rapport-<name>-preuves.pdf``.
+
+The name is that of the quarter, or of its publication where it is restated (``2026Q1-r1``).
+
+A renderer's module may hold ``drawn_with() -> {name: version}``: what decides the bytes beside the report and ecoia itself. A
+publication records it, so that a verifier knows whether other bytes mean another document.
 """
 
 from __future__ import annotations
 
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Protocol
@@ -69,6 +77,21 @@ def chosen_formats(text: str) -> tuple[str, ...]:
     return tuple(name for name in known if name in asked)
 
 
+def drawn_with(format_: str) -> dict[str, str]:
+    """Return the versions of the programs that decide the bytes of a format, by name; ecoia's is always among them.
+
+    Raises:
+        EcoiaError: a package that draws the format is not installed.
+
+    Example:
+        >>> drawn_with("json")  # doctest: +SKIP
+        {'ecoia': '0.1.0'}
+    """
+    module = sys.modules[known_formats()[format_]().__module__]
+    told: Callable[[], Mapping[str, str]] | None = getattr(module, "drawn_with", None) if format_ != "json" else None
+    return {"ecoia": version("ecoia"), **(told() if told else {})}
+
+
 def write_formats(
     report: QuarterlyReport,
     formats: Sequence[str],
@@ -92,7 +115,7 @@ def write_formats(
     Raises:
         EcoiaError: the folder cannot be written to.
     """
-    known, name = known_formats(), f"rapport-{report.quarter}"
+    known, name = known_formats(), f"rapport-{report.seal.name if report.seal else report.quarter}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -105,7 +128,9 @@ def write_formats(
         started(format_)
         try:
             rendered = known[format_]()(report, lang=lang)
-            if isinstance(rendered, Mapping):
+            if isinstance(rendered, Mapping) and rendered and all(ending.startswith((".", "-")) for ending in rendered):
+                written += [replace_file(folder / f"{name}{ending}", content) for ending, content in rendered.items()]
+            elif isinstance(rendered, Mapping):
                 written.append(_replace_folder(folder / f"{name}-{format_}", rendered))
             else:
                 written.append(replace_file(folder / f"{name}.{format_}", rendered))

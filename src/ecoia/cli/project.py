@@ -51,11 +51,11 @@ def project(
 def _print(found: Projection) -> None:
     unit, where = found.functional_unit or "unit", boundary_text(found.boundary)
     rows = [
-        (f"energy per {unit} ({where})", *quantity_cells(found.energy_per_unit, "Wh")),
-        (f"energy a year ({where})", *quantity_cells(found.energy, "kWh")),
-        ("CO2e of use a year", *quantity_cells(found.co2e, "kg")),
-        ("CO2e of calls to hosted models a year", *quantity_cells(found.co2e_api, "kg", digits=2)),
-        (f"idle of the experiment, in {found.quarter}, not projected", *quantity_cells(found.idle, "kWh")),
+        (f"energy per {unit} ({where})", *quantity_cells(found.energy_per_unit)),
+        (f"energy a year ({where})", *quantity_cells(found.energy)),
+        ("CO2e of use a year", *quantity_cells(found.co2e)),
+        ("CO2e of calls to hosted models a year", *quantity_cells(found.co2e_api, digits=2)),
+        (f"idle of the experiment, in {found.quarter}, not projected", *quantity_cells(found.idle)),
     ]
     simulated = " (simulated)" if found.simulated else ""
     volume, measured = number(found.units_per_year), number(found.units_measured)

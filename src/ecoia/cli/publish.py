@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import From, Home, Language, QuarterText, Source, load_settings
-from ecoia.cli.formats import chosen_formats, write_formats
+from ecoia.cli.formats import chosen_formats, drawn_with, write_formats
 from ecoia.cli.reading import build, read
 from ecoia.errors import PublicationError, UsageError
 from ecoia.periods import utc_datetime
@@ -34,6 +34,15 @@ Incomplete = Annotated[
     typer.Option("--incomplete-ledger", metavar="REASON", help="Publish though ledger days are missing; the reason is printed."),
 ]
 Lang = Annotated[Language, typer.Option("--lang", help="Language of the documents.")]
+Timestamp = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp",
+        metavar="URL",
+        help="Ask this authority (RFC 3161) for a timestamp.",
+        show_default="the setting 'timestamp_authority'",
+    ),
+]
 
 
 def publish(
@@ -42,18 +51,19 @@ def publish(
     formats: Formats = DOCUMENTS,
     lang: Lang = Language.FR,
     key: Key = None,
+    timestamp: Timestamp = None,
     incomplete: Incomplete = None,
     home: Home = None,
 ) -> None:
     """Freeze a finished quarter: figures, inputs, documents and seal.
 
     Writes to the folder of the setting 'publications', chained to the previous publication. Put the head that is printed into the
-    committee's minutes: the chain can be checked against it later.
+    committee's minutes: the chain, documents included, can be checked against it later.
 
     [dim]$ ecoia publish --quarter 2026Q3 --format html,pdf --key ecoia.pem[/dim]
     """
     settings = load_settings(home)
-    publisher = Publisher(settings, formats, lang, key)
+    publisher = Publisher(settings, formats, lang, key, timestamp)
     inputs, found = read(settings, quarter, source)
     timezone = ZoneInfo(settings.timezone)
     end_ns = found.bounds_ns(timezone)[1]
@@ -67,24 +77,28 @@ class Publisher:
     """Freezes quarters by the options of a command.
 
     Args:
-        settings: ``publications``, ``catalogue`` and ``timezone`` are used.
+        settings: ``publications``, ``catalogue``, ``timezone`` and ``timestamp_authority`` are used.
         formats: The option ``--format``.
         lang: Language of the documents.
         key: The option ``--key``.
+        timestamp: The option ``--timestamp``.
 
     Raises:
-        UsageError: no folder is set, or a format is not known.
+        UsageError: no folder is set, a format is not known, or the authority's address is none.
         PublicationError: the key cannot be read.
     """
 
-    def __init__(self, settings: Settings, formats: str, lang: Language, key: Path | None) -> None:
+    def __init__(self, settings: Settings, formats: str, lang: Language, key: Path | None, timestamp: str | None = None) -> None:
         from ecoia.publishing.signing import read_key
+        from ecoia.publishing.timestamping import Authority
 
         self._settings = settings
         self._root = publications_folder(settings)
         self._formats = chosen_formats(formats)
         self._lang = lang
         self._key = read_key(key, os.environ.get(_PASSPHRASE)) if key else None
+        url = timestamp or settings.timestamp_authority
+        self._authority = Authority(url) if url else None
 
     def publish(self, inputs: Inputs, report: QuarterlyReport, recalculation: Recalculation | None = None) -> None:
         """Freeze a quarter, and print its folder and its head.
@@ -113,8 +127,10 @@ class Publisher:
             self._write_documents,
             on=utc_datetime(time.time_ns()).astimezone(ZoneInfo(self._settings.timezone)).date(),
             catalogue_folder=Path(self._settings.catalogue) if self._settings.catalogue else None,
+            drawing=publication.Drawing(self._lang.value, {name: drawn_with(name) for name in self._formats}),
             recalculation=recalculation,
             key=self._key,
+            authority=self._authority,
         )
         typer.echo(frozen.folder)
         typer.echo(f"{frozen.name}, head for the minutes: {frozen.head}")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ecoia.cli.common import number
 from ecoia.errors import UsageError
-from ecoia.semconv import NOT_LACKING
+from ecoia.scales import ColumnScale, column_scale, scale_of
 
 if TYPE_CHECKING:
-    from ecoia.report import Measure, Quantity
+    from ecoia.report import Quantity
 
 _BOUNDARIES = {"site": "site", "part": "site in part"}
-_GRAMS_PER_KG = 1000.0
 
 
 def boundary_text(boundary: str) -> str:
@@ -21,43 +21,73 @@ def boundary_text(boundary: str) -> str:
     return _BOUNDARIES.get(boundary, "IT only")
 
 
-def interval_cell(low: float | None, high: float | None, factor: float = 1.0, digits: int = 3) -> str:
-    """Return an interval as a cell; empty where there is none.
-
-    Args:
-        low: Lower bound.
-        high: Upper bound.
-        factor: Multiplies both, to convert their unit.
-        digits: Significant digits.
+def quantity_cells(quantity: Quantity, digits: int = 3) -> tuple[str, str, str]:
+    """Return a quantity as value, interval and unit, in the unit that suits it; without a figure, the reason stands for the unit.
 
     Example:
-        >>> interval_cell(0.9, 1.1)
-        '0.900 to 1.10'
+        >>> from ecoia.report import Quantity
+        >>> quantity_cells(Quantity(0.412, "kWh", 0.31, 0.523))
+        ('412', '310 to 523', 'Wh')
     """
-    return "" if low is None or high is None else f"{number(low * factor, digits)} to {number(high * factor, digits)}"
+    if quantity.value is None:
+        return number(None), "", quantity.reason or ""
+    unit, size = scale_of([quantity.value], quantity.unit, digits)
+    bounds = "" if quantity.low is None or quantity.high is None else _between(quantity.low / size, quantity.high / size, digits)
+    return number(quantity.value / size, digits), bounds, unit
 
 
-def quantity_cells(quantity: Quantity, unit: str, digits: int = 3) -> tuple[str, str, str]:
-    """Return a quantity as value, interval and unit; where there is no figure, the reason stands in place of the unit."""
-    bounds = interval_cell(quantity.low, quantity.high, digits=digits)
-    return number(quantity.value, digits), bounds, unit if quantity.reason is None else quantity.reason
+def _between(low: float, high: float, digits: int) -> str:
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
-def amount_cells(energy_kwh: float | None, co2e_kg: float | None) -> tuple[str, str]:
-    """Return energy in kWh and CO2e in grams, as cells."""
-    return number(energy_kwh), number(None if co2e_kg is None else co2e_kg * _GRAMS_PER_KG)
+def column_cells(quantities: Sequence[Quantity], *, bounds: bool = True) -> tuple[str, list[str]]:
+    """Return the unit of a column of quantities, chosen once, and a cell for each: value and interval, or a dash.
+
+    Args:
+        quantities: The column, all in one unit.
+        bounds: Whether the interval stands beside the value.
+
+    Returns:
+        The unit for the column's heading, and one text a quantity.
+
+    Example:
+        >>> from ecoia.report import Quantity
+        >>> column_cells([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(0.05, "kWh")])
+        ('MWh', ['23.9 [15.8-49.2]', '<0.01'])
+    """
+    scale = _scale([each.value for each in quantities], quantities[0].unit if quantities else "")
+    return scale.unit, [_column_cell(each, scale, bounds=bounds) for each in quantities]
 
 
-def measure_cells(measure: Measure) -> tuple[str, ...]:
-    """Return energy in kWh and its interval, CO2e in grams and its interval, and the methods, as cells."""
-    energy, co2e = measure.energy, measure.co2e
-    return (
-        number(energy.value),
-        interval_cell(energy.low, energy.high),
-        "–" if co2e.value is None else number(co2e.value * _GRAMS_PER_KG),
-        "" if co2e.value is None else interval_cell(co2e.low, co2e.high, _GRAMS_PER_KG),
-        ", ".join(dict.fromkeys(f"{s.component} {s.status}" for s in measure.methods if s.name not in NOT_LACKING)),
-    )
+def column_texts(values: Sequence[float | None], unit: str) -> list[str]:
+    """Return the texts of figures that stand beside or below each other, all in the unit that suits the greatest.
+
+    Example:
+        >>> column_texts([44.64, 0.9, None], "Wh")
+        ['44.6 Wh', '0.90 Wh', '–']
+    """
+    scale = _scale(values, unit)
+    return [number(None) if value is None else f"{_in_column(value, scale)} {scale.unit}" for value in values]
+
+
+def _scale(values: Sequence[float | None], unit: str) -> ColumnScale:
+    return column_scale([value for value in values if value is not None], unit)
+
+
+def _column_cell(quantity: Quantity, scale: ColumnScale, *, bounds: bool) -> str:
+    if quantity.value is None:
+        return number(None)
+    value = _in_column(quantity.value, scale)
+    if not bounds or quantity.low is None or quantity.high is None:
+        return value
+    return f"{value} [{_in_column(quantity.low, scale)}-{_in_column(quantity.high, scale)}]"
+
+
+def _in_column(value: float, scale: ColumnScale) -> str:
+    scaled = value / scale.size
+    if scale.is_below_least(scaled):
+        return f"<{scale.least:.{scale.most_decimals}f}"
+    return f"{scaled:,.{scale.decimals(scaled)}f}" if value else "0"
 
 
 def check_units_per_year(units_per_year: float) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, number, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
 from ecoia.errors import JournalError, UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
+from ecoia.run_line import energy_text
 from ecoia.settings import Settings
-from ecoia.units import kwh
 
 if TYPE_CHECKING:
     from ecoia.delivery.mlflow_store import MlflowStore
@@ -104,10 +104,13 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
         settings: ``timezone`` and ``publications`` are used.
         incomplete_because: Why it is published although days of the ledger are missing.
     """
+    from ecoia.publishing.declared_since import declared_since_last
     from ecoia.report import build_report
 
     published, restatements = {}, []
-    for each in chain_of(settings):
+    chain = chain_of(settings)
+    declared = declared_since_last(chain[-1] if chain else None, inputs, str(quarter))
+    for each in chain:
         if Quarter.parse(each.quarter) < quarter:
             from ecoia.impact.recalculation import published_micrograms
 
@@ -125,6 +128,8 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
             restatements=restatements,
             gaps=inputs.gaps,
             incomplete_because=incomplete_because,
+            declared_since=declared.name,
+            declared_changes=declared.changes,
         )
 
 
@@ -158,7 +163,6 @@ def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
     from ecoia.keeping.adoption import adopt
-    from ecoia.keeping.journal import journal_sizes
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
 
@@ -175,7 +179,7 @@ def _journal_rows(settings: Settings) -> list[Row]:
         say(f"runs that were killed cannot be marked as abandoned: {error}")
     pack_closed(found.folder)
     backlog = Backlog(found)  # keeps rows, not records
-    backlog.read(journal_sizes(found))
+    backlog.read(backlog.sizes())
     if backlog.unread:
         raise JournalError(next(iter(backlog.unread.values())))  # a report without these records would be silently wrong
     tell_lines_not_read(backlog.line_counts)
@@ -210,7 +214,7 @@ def _give_up(why: str) -> None:
 def _tell_gaps(gaps: Sequence[LedgerGap]) -> None:
     """Report what of the ledger is in no figure: each day with its run and what it is worth."""
     for gap in gaps[:_MOST_GAPS_TOLD]:
-        worth = "an unknown energy" if gap.microjoules is None else f"{number(kwh(gap.microjoules))} kWh"
+        worth = "an unknown energy" if gap.microjoules is None else energy_text(gap.microjoules)
         say(f"ledger run {gap.run_id}: {gap.day} of '{gap.instance}' {_GAPS[gap.reason]}; {worth} is in no figure")
         for line in gap.why[:_MOST_LINES_TOLD]:
             say(f"  {line}")

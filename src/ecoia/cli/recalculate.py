@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import From, Home, Language, QuarterText, Source, load_settings, number, print_table, say
-from ecoia.cli.publish import DOCUMENTS, Formats, Incomplete, Key, Lang, Publisher, publications_folder
+from ecoia.cli.publish import DOCUMENTS, Formats, Incomplete, Key, Lang, Publisher, Timestamp, publications_folder
 from ecoia.cli.reading import build, chain_of, read
 from ecoia.errors import PublicationError, UsageError
 from ecoia.periods import Quarter
@@ -31,6 +31,7 @@ def recalculate(
     formats: Formats = DOCUMENTS,
     lang: Lang = Language.FR,
     key: Key = None,
+    timestamp: Timestamp = None,
     incomplete: Incomplete = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list with an object a quarter.")] = False,
     home: Home = None,
@@ -62,7 +63,7 @@ def recalculate(
             say(f"{each.quarter} amounts to what was published: nothing to restate")
         elif keep:
             restated = build(inputs, Quarter.parse(each.quarter), settings, incomplete)
-            Publisher(settings, formats, lang, key).publish(inputs, restated, recalculation)
+            Publisher(settings, formats, lang, key, timestamp).publish(inputs, restated, recalculation)
     if as_json:
         typer.echo(json.dumps([json.loads(each.to_json()) for each in found], ensure_ascii=False, indent=2, sort_keys=True))
     else:

@@ -16,18 +16,19 @@ from ecoia.cli.common import (
     QuarterText,
     Source,
     load_settings,
-    number,
     print_table,
     progress,
     say,
 )
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
-from ecoia.cli.quantities import boundary_text, measure_cells
+from ecoia.cli.quantities import boundary_text, column_cells
 from ecoia.cli.reading import chain_of, read_and_build
-from ecoia.units import kwh
+from ecoia.run_line import energy_text
 
 if TYPE_CHECKING:
     from ecoia.report import QuarterlyReport
+
+_WIDEST = 100  # characters of a line of the table
 
 
 def report(
@@ -66,13 +67,7 @@ def report(
 def _print_results(built: QuarterlyReport) -> None:
     from ecoia.impact.hosted import METERED
 
-    rows = []
-    for result in built.results:
-        name = f"{result.service}{' (simulated)' if result.simulated else ''}"
-        rows.append((name, result.phase, *measure_cells(result.measure)))
-    rows.append(("everything", "idle and unattributed included", *measure_cells(built.totals)))
-    columns = ("service", "phase", f"energy kWh ({boundary_text(built.totals.boundary)})", "95 %", "gCO2e", "95 %", "method")
-    print_table(f"Report of {built.quarter}", columns, rows, right=columns[2:6])
+    _print_services(built)
     if built.totals.co2e.value is None:
         remedy = " (name where the electricity is used: setting 'zone', e.g. ECOIA_ZONE=FRA)"
         say(f"CO2e not computed: {built.totals.co2e.reason}{remedy if built.totals.co2e.reason == 'no-zone' else ''}")
@@ -84,7 +79,35 @@ def _print_results(built: QuarterlyReport) -> None:
         from ecoia.impact.ledger_gaps import known_microjoules
 
         days = "1 ledger day is" if len(built.ledger_gaps) == 1 else f"{len(built.ledger_gaps)} ledger days are"
-        missing = number(kwh(known_microjoules(built.ledger_gaps)))
-        say(f"{days} in no figure, or in part: totals up to {built.quarter} lack {missing} kWh or more (exit code {INCOMPLETE})")
+        missing = energy_text(known_microjoules(built.ledger_gaps))
+        say(f"{days} in no figure, or in part: totals up to {built.quarter} lack {missing} or more (exit code {INCOMPLETE})")
     if built.lost:
         say("lost and counted: " + ", ".join(f"{cause} {count}" for cause, count in built.lost.items()))
+
+
+def _print_services(built: QuarterlyReport) -> None:
+    """Print a line for each service, the dearest first, and how the energy was counted."""
+    from ecoia.report import Headline
+
+    entries = sorted(built.register, key=lambda entry: (-(entry.energy.value or 0.0), entry.id))
+    energy_unit, energies = column_cells([*(entry.energy for entry in entries), built.totals.energy])
+    wholes = {each.service: each.headline for each in built.services}
+    headlines = [*(wholes.get(entry.id, Headline()) for entry in entries), built.headline]
+    co2e_unit, co2es = column_cells([each.co2e for each in headlines])
+    co2es = [f"≥ {text}" if each.lacking and each.parts else text for each, text in zip(headlines, co2es, strict=True)]
+    simulated = {result.service for result in built.results if result.simulated}
+    names = [entry.id + (" (simulated)" if entry.id in simulated else "") for entry in entries]
+    columns = (
+        "service",
+        f"energy {energy_unit} ({boundary_text(built.totals.boundary)})",
+        co2e_unit,
+        "counted by",
+    )
+    counted = [*(entry.counted_by or "–" for entry in entries), ""]
+    rows = zip([*names, "everything, idle included"], energies, co2es, counted, strict=True)
+    print_table(f"Report of {built.quarter}", columns, rows, right=columns[1:3], whole=columns[1:], widest=_WIDEST)
+    shares = ", ".join(f"{share:.0%} {status}" for status, share in built.energy_by_status.items() if share > 0)
+    if shares:
+        typer.echo(
+            f"The energy is {shares}. In brackets: 95 % intervals. CO2e of use, making and hosted models, ≥ where one lacks."
+        )

@@ -10,6 +10,7 @@ import typer
 
 from ecoia import semconv
 from ecoia.cli.common import Home, load_settings, print_table, say
+from ecoia.cli.quantities import column_texts
 from ecoia.periods import utc_datetime
 
 _COLUMNS = ("run", "name", "began", "service", "phase", "energy", "CO2e", "method", "status")
@@ -42,14 +43,14 @@ def runs(
 
     from ecoia.cli.reading import store_here
     from ecoia.delivery.shown_runs import ShownRuns
-    from ecoia.run_line import energy_text, mass_text
-    from ecoia.units import MICROJOULES_PER_WH
 
     settings = load_settings(home, needed=("home", "timezone"))
     zone = ZoneInfo(settings.timezone)
     found = ShownRuns(store_here(settings)).find_all(experiment, by_energy=sort is Order.ENERGY, children=children, most=limit)
+    energies = column_texts([run.energy_wh for run in found], "Wh")
+    co2es = column_texts([run.co2e_g for run in found], "gCO2e")
     rows = []
-    for run in found:
+    for run, energy, co2e in zip(found, energies, co2es, strict=True):
         tags = run.tags
         names = [tags.get(name, "") for name in (semconv.TAG_SERVICE, semconv.TAG_PHASE, semconv.TAG_METHOD)]
         began = utc_datetime(run.start_ms * 1_000_000)
@@ -61,8 +62,6 @@ def runs(
             }  # fmt: skip
             typer.echo(json.dumps(told, ensure_ascii=False))
             continue
-        energy = "–" if run.energy_wh is None else energy_text(run.energy_wh * MICROJOULES_PER_WH)
-        co2e = "–" if run.co2e_g is None else mass_text(run.co2e_g)
         part = " (part of its parent's)" if semconv.TAG_SHARE_OF in tags else ""
         date = f"{began.astimezone(zone):%Y-%m-%d %H:%M}"
         rows.append((run.run_id, run.name, date, *names[:2], energy + part, co2e, names[2], run.status.lower()))

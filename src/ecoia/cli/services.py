@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ecoia.cli.common import From, Home, QuarterText, Source, load_settings, print_table
-from ecoia.cli.quantities import amount_cells, boundary_text
+from ecoia.cli.quantities import boundary_text, column_cells
 from ecoia.cli.reading import read_and_build
 
 if TYPE_CHECKING:
@@ -22,12 +22,16 @@ def services(quarter: QuarterText = None, source: From = Source.JOURNAL, home: H
     [dim]$ ecoia services --quarter 2026Q4[/dim]
     """
     built = read_and_build(load_settings(home), quarter, source)
+    energy_unit, energies = column_cells([entry.energy for entry in built.register], bounds=False)
+    co2e_unit, co2es = column_cells([entry.co2e for entry in built.register], bounds=False)
+    columns = (
+        "service", "name", "standing", f"{energy_unit} ({boundary_text(built.totals.boundary)})", f"{co2e_unit} of use", "note"
+    )  # fmt: skip
     rows = [
-        (entry.id, entry.name, _standing(entry), *amount_cells(entry.energy.value, entry.co2e.value), _why(entry))
-        for entry in built.register
+        (entry.id, entry.name, _standing(entry), energy, co2e, _why(entry))
+        for entry, energy, co2e in zip(built.register, energies, co2es, strict=True)
     ]
-    columns = ("service", "name", "standing", f"energy kWh ({boundary_text(built.totals.boundary)})", "gCO2e", "note")
-    print_table(f"Services, {built.quarter}", columns, rows, right=columns[3:5])
+    print_table(f"Services, {built.quarter}", columns, rows, right=columns[3:5], whole=columns[2:5])
     coverage = built.coverage
     unnamed = f"{'about ' if coverage.unnamed_approximate else ''}{coverage.unnamed} unnamed"
     typer.echo(f"{coverage.measured} measured of {coverage.named} named and {unnamed} services in scope")

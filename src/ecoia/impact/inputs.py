@@ -120,8 +120,14 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
     for each in sorted(by_quarter):
         if each <= quarter:
             _write_lines(folder / ROWS_FOLDER / f"{each}.jsonl.gz", sorted(map(_line, by_quarter[each])))
-    zones = {row["zone"] for row in inputs.rows} | {site.zone for site in inputs.catalogue.sites} | {settings.zone}
-    _write_lines(folder / FACTORS_FILE, _factor_lines(inputs.factors, zones))
+    _write_lines(folder / FACTORS_FILE, _factor_lines(inputs.factors, zones_that_count(inputs, quarter)))
+
+
+def zones_that_count(inputs: Inputs, quarter: Quarter) -> set[str | None]:
+    """Return the zones whose emission factors figures of a quarter and of earlier ones may depend on."""
+    end_ns = quarter.bounds_ns(ZoneInfo(inputs.settings.timezone))[1]
+    recorded = {row["zone"] for row in inputs.rows if row["half_hour_utc_ns"] < end_ns}
+    return recorded | {site.zone for site in inputs.catalogue.sites} | {inputs.settings.zone}
 
 
 def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
@@ -135,11 +141,12 @@ def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
             shutil.copyfile(source / name, kept / name)
 
 
-def read_inputs(folder: Path) -> Inputs:
+def read_inputs(folder: Path, *, with_rows: bool = True) -> Inputs:
     """Read what ``write_inputs`` wrote.
 
     Args:
         folder: The folder that it wrote to.
+        with_rows: Whether rows are read, too; nearly all of the time goes into them.
 
     Raises:
         PublicationError: A file is missing or damaged.
@@ -149,9 +156,8 @@ def read_inputs(folder: Path) -> Inputs:
         said = read_json(limits.read_bytes(folder / SETTINGS_FILE, limits.SETTINGS_BYTES, follow_links=False))
         known_until = int(said.pop("known_until_utc_ns"))
         kept = KeptSettings(**said)
-        rows = [
-            check_row(read_json(line)) for path in sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) for line in _read_lines(path)
-        ]
+        paths = sorted((folder / ROWS_FOLDER).glob("*.jsonl.gz")) if with_rows else []
+        rows = [check_row(read_json(line)) for path in paths for line in _read_lines(path)]
         factors = _factors(_read_lines(folder / FACTORS_FILE), kept.timezone)
         gaps = _read_gaps(folder / GAPS_FILE)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

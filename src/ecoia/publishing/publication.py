@@ -1,7 +1,8 @@
 """A published quarter: its figures and everything that they come from, in one folder, sealed and chained to the previous one.
 
-The files of a publication are listed in ``sealed_files``. A chain proves something only if others keep its head: in the
-committee's minutes. Somebody who can rewrite the folder can rewrite the chain, but neither the minutes nor a signature.
+The files of a publication are listed in ``sealed_files``. The documents are drawn first, so that the head covers what people
+read. A chain proves something only if others keep its head: in the committee's minutes. Somebody who can rewrite the folder can
+rewrite the chain, but neither the minutes nor a signature.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from ecoia.publishing.sealed_files import (
     REPORT_FILE,
     SCHEMA,
     SEAL_FILE,
+    TIMESTAMP_FILE,
     canonical,
     files_below,
     read_canonical,
@@ -42,6 +44,24 @@ from ecoia.report import QuarterlyReport, Seal
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from ecoia.publishing.timestamping import Authority
+
+_COVERS_DOCUMENTS = 2
+"""The first schema whose head covers the documents."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How documents were drawn: what is needed to draw the same bytes again.
+
+    Attributes:
+        language: Language of the documents; None: not known.
+        formats: For each format, the versions of the programs that decide its bytes, by their names.
+    """
+
+    language: str | None = None
+    formats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class Published:
@@ -54,6 +74,11 @@ class Published:
         head: SHA-256 of its manifest, in hexadecimal: the figure for the minutes.
         previous: Name of the publication before it; ``None`` for the first.
         published_on: Day of the publication, ISO 8601.
+        schema: Schema of its manifest.
+        previous_head: Head of the publication before it.
+        drawing: How its documents were drawn; ``None`` where the manifest does not say so (schema 1).
+        timestamp_authority: Address of the authority whose timestamp stands beside the seal, if one was asked.
+        method_version: Version of the method of its figures.
     """
 
     folder: Path
@@ -62,6 +87,11 @@ class Published:
     head: str
     previous: str | None
     published_on: str
+    schema: int = SCHEMA
+    previous_head: str | None = None
+    drawing: Drawing | None = None
+    timestamp_authority: str | None = None
+    method_version: str = ""
 
     @property
     def name(self) -> str:
@@ -69,10 +99,20 @@ class Published:
         return self.folder.name
 
     @property
+    def head_covers_documents(self) -> bool:
+        """Whether the head is also that of the documents, and not of the figures and their inputs alone."""
+        return self.schema >= _COVERS_DOCUMENTS
+
+    @property
     def signed_with(self) -> str | None:
         """The public key that its signature is checked by, in base64; ``None`` if it is not signed."""
         found: str | None = read_canonical(self.folder / SEAL_FILE)["public_key"]
         return found
+
+    def seal(self) -> Seal:
+        """Return the seal that its documents print."""
+        digest = sha256(self.folder / REPORT_FILE)
+        return Seal(self.name, self.published_on, digest, self.previous, self.previous_head)
 
     def report(self) -> dict[str, Any]:
         """Read the figures as published.
@@ -87,9 +127,9 @@ class Published:
             dict(figures["factor_set"] or {})
             return figures
 
-    def inputs(self) -> Inputs:
-        """Read what the figures were computed from."""
-        return read_inputs(self.folder / INPUTS_FOLDER)
+    def inputs(self, *, with_rows: bool = True) -> Inputs:
+        """Read what the figures were computed from; ``with_rows`` is as for ``read_inputs``."""
+        return read_inputs(self.folder / INPUTS_FOLDER, with_rows=with_rows)
 
     def recalculation(self) -> Recalculation | None:
         """Read the difference to what was published before; ``None`` for a quarter that is published for the first time."""
@@ -112,10 +152,7 @@ def publications(root: Path) -> list[Published]:
         [each.name for each in publications(Path("publications"))]  # ['2026Q2', '2026Q3', '2026Q2-r1']
     """
     with reading(root):
-        if not root.is_dir():
-            return []
-        folders = [path for path in root.iterdir() if not path.name.startswith(".")]
-        manifests = [path for path in folders if os.path.lexists(path / MANIFEST_FILE)]  # also a link that leads nowhere
+        manifests = [path for path in folders_in(root) if os.path.lexists(path / MANIFEST_FILE)]  # also a link that leads nowhere
         found = {path.name: read_publication(path) for path in manifests}
     ordered: list[Published] = []
     waiting = sorted(found.values(), key=lambda each: each.name)
@@ -131,6 +168,21 @@ def publications(root: Path) -> list[Published]:
     return ordered
 
 
+def folders_in(root: Path) -> list[Path]:
+    """List what stands in the folder of all publications; drafts of a crash, whose names begin with a dot, are left out.
+
+    Raises:
+        PublicationError: a link stands there: what it leads to can change without anything here changing.
+    """
+    if not root.is_dir():
+        return []
+    found = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    for path in found:
+        if path.is_symlink():
+            raise PublicationError(f"{path} is a link that leads to '{path.readlink()}': a publication is a folder of its own")
+    return found
+
+
 def read_publication(folder: Path) -> Published:
     """Read what the manifest of one publication says of it.
 
@@ -139,13 +191,19 @@ def read_publication(folder: Path) -> Published:
     """
     manifest = read_canonical(folder / MANIFEST_FILE)
     try:
+        drawn, previous = manifest.get("documents"), manifest["previous"] or {}
         return Published(
             folder=folder,
             quarter=str(Quarter.parse(manifest["quarter"])),
             restates=manifest["restates"],
             head=sha256(folder / MANIFEST_FILE),
-            previous=manifest["previous"]["name"] if manifest["previous"] else None,
+            previous=previous["name"] if manifest["previous"] else None,
             published_on=date.fromisoformat(manifest["published_on"]).isoformat(),
+            schema=int(manifest["schema"]),
+            previous_head=previous.get("head"),
+            drawing=Drawing(drawn["language"], {name: dict(of) for name, of in drawn["formats"].items()}) if drawn else None,
+            timestamp_authority=manifest.get("timestamp_authority"),
+            method_version=str(manifest["method_version"]),
         )
     except KeyError as error:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: it lacks {error}") from error
@@ -161,8 +219,10 @@ def publish(
     *,
     on: date,
     catalogue_folder: Path | None,
+    drawing: Drawing = Drawing(),
     recalculation: Recalculation | None = None,
     key: Ed25519PrivateKey | None = None,
+    authority: Authority | None = None,
 ) -> Published:
     """Freeze a quarter. A crash leaves no publication, or a whole one.
 
@@ -173,12 +233,14 @@ def publish(
         documents: Writes the report as people read it into a folder. The report that it gets has its seal.
         on: Day of the publication.
         catalogue_folder: Where the catalogue was read from.
+        drawing: How ``documents`` draws.
         recalculation: The difference to what was published, for a quarter that is restated.
         key: Signs the seal.
+        authority: Timestamps the head.
 
     Raises:
-        PublicationError: the quarter is published already (or, to be restated, is not), holds no record, or the folder cannot be
-            written.
+        PublicationError: the quarter is published already (or, to be restated, is not), holds no record, follows a signed
+            publication without a key, the authority gives no timestamp, or the folder cannot be written.
 
     Example::
 
@@ -188,18 +250,20 @@ def publish(
     chain = publications(root)
     published_before = [each for each in chain if each.quarter == report.quarter]
     _check_publishable(root, report, published_before, recalculation)
+    previous = chain[-1] if chain else None
+    _check_stays_signed(previous, key)
     name = f"{report.quarter}-r{len(published_before)}" if recalculation else report.quarter
     draft = root / f".{name}-{secrets.token_hex(4)}"
-    previous = chain[-1] if chain else None
     try:
         draft.mkdir(parents=True)
         _write_figures(draft, inputs, report, catalogue_folder, recalculation)
-        (draft / MANIFEST_FILE).write_bytes(canonical(_manifest(draft, report, previous, on, restates=recalculation is not None)))
-        head = sha256(draft / MANIFEST_FILE)
-        (draft / DOCUMENTS_FOLDER).mkdir()
-        seal = Seal(name, on.isoformat(), head, previous.name if previous else None, previous.head if previous else None)
-        documents(replace(report, seal=seal), draft / DOCUMENTS_FOLDER)
-        (draft / SEAL_FILE).write_bytes(canonical(_seal(draft, report.quarter, head, key)))
+        before = (previous.name, previous.head) if previous else (None, None)
+        seal = Seal(name, on.isoformat(), sha256(draft / REPORT_FILE), *before)
+        _write_documents(draft / DOCUMENTS_FOLDER, replace(report, seal=seal), documents)
+        manifest = _manifest(draft, report, previous, on, drawing, restates=recalculation is not None)
+        _write_seal(draft, {**manifest, "timestamp_authority": authority.address if authority else None}, key)
+        if authority is not None:
+            (draft / TIMESTAMP_FILE).write_bytes(authority.stamp((draft / MANIFEST_FILE).read_bytes()))
         draft.rename(root / name)
     except OSError as error:
         raise PublicationError(f"'{root}' cannot be written ({error.strerror or error}): choose another folder") from error
@@ -233,6 +297,25 @@ def _check_publishable(
         raise PublicationError(f"{quarter} holds no record, so there is nothing to freeze: check the quarter, and '--from'")
 
 
+def _check_stays_signed(previous: Published | None, key: Ed25519PrivateKey | None) -> None:
+    """Check that a signed chain stays signed.
+
+    Raises:
+        PublicationError: the previous publication is signed, and there is no key.
+    """
+    if key is None and previous is not None and previous.signed_with is not None:
+        raise PublicationError(
+            f"{previous.name} is signed, and a chain that was signed and no longer is does not verify: give the key with --key"
+        )
+
+
+def _write_documents(folder: Path, report: QuarterlyReport, documents: Callable[[QuarterlyReport, Path], None]) -> None:
+    folder.mkdir()
+    documents(report, folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()  # an empty folder in a publication was added to it
+
+
 def _write_figures(
     draft: Path,
     inputs: Inputs,
@@ -247,8 +330,10 @@ def _write_figures(
     write_inputs(inputs, Quarter.parse(report.quarter), draft / INPUTS_FOLDER, catalogue_folder)
 
 
-def _manifest(draft: Path, report: QuarterlyReport, previous: Published | None, on: date, *, restates: bool) -> dict[str, Any]:
-    """Return the manifest of the files that a draft holds so far."""
+def _manifest(
+    draft: Path, report: QuarterlyReport, previous: Published | None, on: date, drawing: Drawing, *, restates: bool
+) -> dict[str, Any]:
+    """Return the manifest of the files that a draft holds so far, its documents among them."""
     link = previous and {"name": previous.name, "head": previous.head, "seal": sha256(previous.folder / SEAL_FILE)}
     return {
         "schema": SCHEMA,
@@ -257,18 +342,14 @@ def _manifest(draft: Path, report: QuarterlyReport, previous: Published | None, 
         "published_on": on.isoformat(),
         "method_version": report.method_version,
         "previous": link,
+        "documents": {"language": drawing.language, "formats": {name: dict(of) for name, of in drawing.formats.items()}},
         "files": {path: sha256(draft / path) for path in files_below(draft)},
         "figures": section_digests(report.to_json()),
     }
 
 
-def _seal(draft: Path, quarter: str, head: str, key: Ed25519PrivateKey | None) -> dict[str, Any]:
-    """Return the seal of a draft whose documents are written, signed if there is a key."""
-    documents = draft / DOCUMENTS_FOLDER
-    seal = {
-        "schema": SCHEMA,
-        "quarter": quarter,
-        "head": head,
-        "documents": {path: sha256(documents / path) for path in files_below(documents)},
-    }
-    return signed(seal, key)
+def _write_seal(draft: Path, manifest: dict[str, Any], key: Ed25519PrivateKey | None) -> None:
+    """Write the manifest and its seal, signed if there is a key."""
+    (draft / MANIFEST_FILE).write_bytes(canonical(manifest))
+    seal = {"schema": SCHEMA, "quarter": manifest["quarter"], "head": sha256(draft / MANIFEST_FILE)}
+    (draft / SEAL_FILE).write_bytes(canonical(signed(seal, key)))

@@ -2,9 +2,13 @@
 
 report.json      every figure
 inputs/          what the figures are computed from (``ecoia.impact.inputs``)
-manifest.json    SHA-256 of each of these files and of each section of the figures, and the head of the previous publication
-documents/       the report as people read it, with the head printed in it
-seal.json        the head (SHA-256 of the manifest), SHA-256 of each document, and the signature, if there is a key
+documents/       the report as people read it; it prints the SHA-256 of report.json and the head of the previous publication
+manifest.json    SHA-256 of each of these files and of each section of the figures, how the documents were drawn, and the head of
+                 the previous publication
+seal.json        the head (SHA-256 of the manifest), and the signature, if there is a key
+timestamp.tsr    the answer of a timestamping authority to the head, if one was asked
+
+In publications of schema 1 the documents printed their own head, so the manifest does not list them: seal.json does.
 """
 
 from __future__ import annotations
@@ -20,11 +24,15 @@ from ecoia import limits
 from ecoia.errors import EcoiaError, PublicationError
 from ecoia.records import json_lines
 
-SCHEMA = 1
+SCHEMA = 2
 REPORT_FILE, INPUTS_FOLDER, MANIFEST_FILE = "report.json", "inputs", "manifest.json"
 DOCUMENTS_FOLDER, SEAL_FILE, RECALCULATION_FILE = "documents", "seal.json", "recalculation.json"
-MANIFEST_FIELDS = {"schema", "quarter", "restates", "published_on", "method_version", "previous", "files", "figures"}
-SEAL_FIELDS = {"schema", "quarter", "head", "documents", "public_key", "signature"}
+TIMESTAMP_FILE = "timestamp.tsr"
+_MANIFEST_FIELDS = {"schema", "quarter", "restates", "published_on", "method_version", "previous", "files", "figures"}
+_SEAL_FIELDS = {"schema", "quarter", "head", "public_key", "signature"}
+MANIFEST_FIELDS = {1: _MANIFEST_FIELDS, 2: _MANIFEST_FIELDS | {"documents", "timestamp_authority"}}
+SEAL_FIELDS = {1: _SEAL_FIELDS | {"documents"}, 2: _SEAL_FIELDS}
+"""Fields of a manifest and of a seal, by schema."""
 
 
 def canonical(data: Any) -> bytes:

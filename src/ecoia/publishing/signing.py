@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,19 +79,19 @@ def signed(seal: Mapping[str, Any], key: Ed25519PrivateKey | None) -> dict[str, 
     return {**unsigned, "signature": base64.b64encode(key.sign(canonical(unsigned))).decode()}
 
 
-def check_signature(folder: Path, seal: Mapping[str, Any], public_key: Ed25519PublicKey | None) -> None:
+def check_signature(folder: Path, seal: Mapping[str, Any], public_keys: Sequence[Ed25519PublicKey] = ()) -> None:
     """Check the signature of a publication's seal.
 
     Args:
         folder: The folder of the publication, for messages.
         seal: Content of ``seal.json``.
-        public_key: The organisation's key; ``None``: the seal may be unsigned, or signed with the key that it names.
+        public_keys: The organisation's keys; none: the seal may be unsigned, or signed with the key that it names.
 
     Raises:
         PublicationError: the signature is missing, wrong, or made with another key.
     """
     if seal["signature"] is None:
-        if public_key is not None or seal["public_key"] is not None:
+        if public_keys or seal["public_key"] is not None:
             raise PublicationError(f"{folder / SEAL_FILE} is not signed")
         return
     _, ed25519 = _cryptography()
@@ -103,8 +103,9 @@ def check_signature(folder: Path, seal: Mapping[str, Any], public_key: Ed25519Pu
         ed25519.Ed25519PublicKey.from_public_bytes(named_key).verify(signature, canonical(unsigned))
     except (InvalidSignature, ValueError, TypeError) as error:
         raise PublicationError(f"{folder / SEAL_FILE}: the signature does not match the seal") from error
-    if public_key is not None and public_key.public_bytes_raw() != named_key:
-        raise PublicationError(f"{folder / SEAL_FILE} is signed with another key than the one given")
+    if public_keys and named_key not in {key.public_bytes_raw() for key in public_keys}:
+        others = "the one given" if len(public_keys) == 1 else "those given"
+        raise PublicationError(f"{folder / SEAL_FILE} is signed with another key than {others}")
 
 
 def _decoded(text: str) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,16 @@ from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
-from ecoia.publishing.publication import Published, publications, read_publication
+from ecoia.publishing.declared_since import DeclaredSince, declared_since_last
+from ecoia.publishing.publication import Published, folders_in, publications, read_publication
 from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
     MANIFEST_FIELDS,
     MANIFEST_FILE,
     REPORT_FILE,
-    SCHEMA,
     SEAL_FIELDS,
     SEAL_FILE,
+    TIMESTAMP_FILE,
     differing_section,
     empty_folders_below,
     files_below,
@@ -37,65 +39,75 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
-def verify(folder: Path, public_key: Ed25519PublicKey | None = None) -> Published:
+def verify(folder: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> Published:
     """Check one publication, by its folder alone.
 
     Args:
         folder: The folder of the publication.
-        public_key: The organisation's key; ``None``: a signature is checked by the key that came with it.
+        public_keys: The organisation's keys; none: a signature is checked by the key that came with it.
 
     Raises:
         PublicationError: something differs from what was published; the message names the first difference.
 
     Example::
 
-        verify(Path("publications/2026Q4"), read_public_key(Path("ecoia-public.pem"))).head  # '5f0c...'
+        verify(Path("publications/2026Q4"), [read_public_key(Path("ecoia-public.pem"))]).head  # '5f0c...'
     """
     with reading(folder):
-        _check(folder, public_key)
+        _check(folder, public_keys)
         return read_publication(folder)
 
 
-def _check(folder: Path, public_key: Ed25519PublicKey | None) -> None:
+def _check(folder: Path, public_keys: Sequence[Ed25519PublicKey]) -> None:
     """Check one publication.
 
     Raises:
         PublicationError: as ``verify``.
     """
     seal, manifest = read_canonical(folder / SEAL_FILE), read_canonical(folder / MANIFEST_FILE)
-    _check_fields(folder / SEAL_FILE, seal, SEAL_FIELDS, listing="documents")
-    _check_fields(folder / MANIFEST_FILE, manifest, MANIFEST_FIELDS, listing="files")
-    check_signature(folder, seal, public_key)
+    _check_fields(folder / SEAL_FILE, seal, SEAL_FIELDS)
+    _check_fields(folder / MANIFEST_FILE, manifest, MANIFEST_FIELDS)
+    check_signature(folder, seal, public_keys)
     if sha256(folder / MANIFEST_FILE) != seal["head"]:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not the one that {SEAL_FILE} seals: its SHA-256 is not the head")
     if seal["quarter"] != manifest["quarter"]:
         raise PublicationError(f"{folder / SEAL_FILE} is of {seal['quarter']}, the manifest of {manifest['quarter']}")
+    if seal["schema"] != manifest["schema"]:
+        raise PublicationError(f"{folder / SEAL_FILE} is of schema {seal['schema']}, the manifest of {manifest['schema']}")
     _check_files(folder, seal, manifest)
     _check_figures(folder, manifest)
 
 
-def _check_fields(path: Path, data: Mapping[str, Any], fields: set[str], *, listing: str) -> None:
+def _check_fields(path: Path, data: Mapping[str, Any], fields: Mapping[int, set[str]]) -> None:
     """Check the schema and the fields of a seal or manifest.
 
     Raises:
-        PublicationError: they differ from this version's, or the field ``listing`` holds no files.
+        PublicationError: no version of ecoia writes them, or a field that lists files holds none.
     """
-    if data.get("schema") != SCHEMA:
-        raise PublicationError(f"{path}: schema {data.get('schema')!r}, this ecoia verifies {SCHEMA}")
-    if set(data) != fields:
-        raise PublicationError(f"{path} is not what was published: {', '.join(sorted(set(data) ^ fields))}")
-    if not isinstance(data[listing], dict):
-        raise PublicationError(f"{path} is not what was published: it lists no files")
+    schema = data.get("schema")
+    if not isinstance(schema, int) or schema not in fields:
+        raise PublicationError(f"{path}: schema {schema!r}, this ecoia verifies {' and '.join(map(str, fields))}")
+    if set(data) != fields[schema]:
+        raise PublicationError(f"{path} is not what was published: {', '.join(sorted(set(data) ^ fields[schema]))}")
+    for listing in {"files", "documents"} & fields[schema]:
+        if not isinstance(data[listing], dict):
+            raise PublicationError(f"{path} is not what was published: it lists no files")
 
 
 def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     """Check that the folder holds exactly the listed files, with the listed SHA-256.
 
     Raises:
-        PublicationError: a file or folder was added, is missing, or was changed.
+        PublicationError: a file, folder or link was added, is missing, or was changed.
     """
-    listed = {**manifest["files"], **{f"{DOCUMENTS_FOLDER}/{path}": digest for path, digest in seal["documents"].items()}}
-    present = [path for path in files_below(folder) if path not in (MANIFEST_FILE, SEAL_FILE)]
+    listed = {**manifest["files"], **{f"{DOCUMENTS_FOLDER}/{path}": digest for path, digest in seal.get("documents", {}).items()}}
+    apart = {MANIFEST_FILE, SEAL_FILE, *([TIMESTAMP_FILE] if manifest.get("timestamp_authority") else [])}
+    everything = files_below(folder)
+    for path in sorted(apart.difference(everything)):
+        raise PublicationError(f"{folder / path} is missing")
+    present = [path for path in everything if path not in apart]
+    for link in (folder / path for path in present if (folder / path).is_symlink()):
+        raise PublicationError(f"{link} is a link that leads to '{link.readlink()}': a publication holds files of its own")
     for path in sorted({*listed, *present}):
         if path not in listed:
             raise PublicationError(f"{folder / path} was not published: it was added since")
@@ -104,7 +116,8 @@ def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, A
         if sha256(folder / path) != listed[path]:
             where = differing_section(folder / path, manifest) if path == REPORT_FILE else ""
             raise PublicationError(f"{folder / path} is not what was published{where}")
-    if empty := [path for path in empty_folders_below(folder) if path != DOCUMENTS_FOLDER]:  # publishing makes that one
+    made = {DOCUMENTS_FOLDER} if manifest["schema"] == 1 else set()  # by publishing without a document
+    if empty := [path for path in empty_folders_below(folder) if path not in made]:
         raise PublicationError(f"{folder / empty[0]} was not published: the empty folder was added since")
 
 
@@ -122,48 +135,133 @@ def _check_figures(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise PublicationError(f"{folder / MANIFEST_FILE} does not describe {REPORT_FILE}: '{name}' differs")
 
 
-def verify_chain(root: Path, public_key: Ed25519PublicKey | None = None) -> list[Published]:
-    """Check every publication of a folder, and that each follows the previous one.
+def verify_chain(root: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> list[Published]:
+    """Check every publication of a folder, that each follows the previous one, and that a signed chain stays signed.
 
     Args:
         root: The folder of all publications.
-        public_key: As for ``verify``.
+        public_keys: As for ``verify``. Without them, a chain whose key changes is refused.
 
     Raises:
         PublicationError: as ``verify``, or the chain is broken.
     """
     with reading(root):
-        for path in sorted(path for name in (REPORT_FILE, SEAL_FILE) for path in root.glob(f"[!.]*/{name}")):
-            if not (path.parent / MANIFEST_FILE).exists():
-                raise PublicationError(f"{path.parent / MANIFEST_FILE} is missing")
+        _check_folders(root)
     chain = publications(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or the folder of all of them")
-    for before, each in zip([None, *chain], chain, strict=False):
-        verify(each.folder, public_key)
+    for each in chain:
+        verify(each.folder, public_keys)
         if each.name.partition("-r")[0] != each.quarter:
             raise PublicationError(f"{each.folder} was published as {each.quarter}: its folder was renamed")
+    for before, each in pairwise(chain):
         with reading(each.folder):
             link = read_canonical(each.folder / MANIFEST_FILE)["previous"]
-            unchained = before is not None and (link["head"], link["seal"]) != (before.head, sha256(before.folder / SEAL_FILE))
-        if before is not None and unchained:
+            unchained = (link["head"], link["seal"]) != (before.head, sha256(before.folder / SEAL_FILE))
+        if unchained:
             raise PublicationError(f"{before.folder} is not the publication that {each.name} was chained to")
+        _check_still_signed(before, each, public_keys)
     return chain
+
+
+def _check_folders(root: Path) -> None:
+    """Check that whatever stands beside the publications is no publication that lost its manifest.
+
+    Raises:
+        PublicationError: a folder is empty, or holds files of a publication but no manifest; or as ``folders_in``.
+    """
+    for folder in folders_in(root):
+        if not folder.is_dir() or (folder / MANIFEST_FILE).exists():
+            continue
+        if not files_below(folder):
+            raise PublicationError(f"{folder} is empty: a publication that was here is gone, or the folder was added")
+        if any((folder / name).exists() for name in (REPORT_FILE, SEAL_FILE)):
+            raise PublicationError(f"{folder / MANIFEST_FILE} is missing")
+
+
+def _check_still_signed(before: Published, each: Published, public_keys: Sequence[Ed25519PublicKey]) -> None:
+    """Check that a publication is signed as the one before it.
+
+    Raises:
+        PublicationError: signing ended with it, or it is signed with another key and the organisation's keys are not given.
+    """
+    then, now = before.signed_with, each.signed_with
+    if then is None:
+        return
+    if now is None:
+        raise PublicationError(f"{each.folder / SEAL_FILE} is not signed, and {before.name} before it is: signing ended there")
+    if now != then and not public_keys:
+        raise PublicationError(
+            f"{each.folder / SEAL_FILE} is signed with another key ({shortened(now)}) than {before.name} before it "
+            f"({shortened(then)}): if the organisation changed its key, give each one with --public-key"
+        )
+
+
+def shortened(key: str) -> str:
+    """Return the beginning of a public key, enough to tell two keys apart."""
+    return f"{key[:12]}…"
+
+
+def check_heads(checked: Sequence[Published], heads: Sequence[str]) -> Published | None:
+    """Find the last publication that a head known from elsewhere decides: its whole chain up to it is what was published.
+
+    Args:
+        checked: Verified publications, in the order of their chain.
+        heads: Heads from the minutes, in hexadecimal.
+
+    Returns:
+        The publication; ``None`` where no head is given.
+
+    Raises:
+        PublicationError: a head is that of no publication here.
+    """
+    by_head = {each.head: place for place, each in enumerate(checked)}
+    for head in heads:
+        if head not in by_head:
+            raise PublicationError(
+                f"no publication here has the head {head}: what stands in the minutes was changed since, or is not here"
+            )
+    return checked[max(by_head[head] for head in heads)] if heads else None
 
 
 def recompute(published: Published) -> bool:
     """Return whether this version of ecoia computes the very bytes of the published figures from the published inputs."""
-    again = recomputed(published.inputs(), published.report())
-    return again.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
+    return is_published(recomputed_report(published), published)
 
 
-def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
+def recomputed_report(published: Published) -> QuarterlyReport:
+    """Build the report of a publication again from the published inputs.
+
+    What was declared before is read from the publication that it follows, where that lies beside it, else from the figures.
+    """
+    inputs, figures = published.inputs(), published.report()
+    before = previous_of(published)
+    return recomputed(inputs, figures, declared_since_last(before, inputs, published.quarter) if before else None)
+
+
+def previous_of(published: Published) -> Published | None:
+    """Return the publication that one follows, if it is the one that lies beside it."""
+    folder = published.folder.parent / (published.previous or "")
+    if published.previous is None or not (folder / MANIFEST_FILE).exists():
+        return None
+    found = read_publication(folder)
+    return found if found.head == published.previous_head else None
+
+
+def is_published(report: QuarterlyReport, published: Published) -> bool:
+    """Return whether a report has the very bytes of the published figures."""
+    return report.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
+
+
+def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSince | None = None) -> QuarterlyReport:
     """Build the report of a published quarter from some inputs.
 
     Args:
         inputs: The published ones, or others to compare with.
         figures: The published figures; what was published before the quarter is taken from them.
+        declared: What was declared otherwise since the publication before; None: as the figures have it.
     """
+    declared = declared or DeclaredSince.of(figures)
     return build_report(
         inputs.rows,
         Quarter.parse(figures["quarter"]),
@@ -176,4 +274,6 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any]) -> QuarterlyReport:
         restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
         gaps=inputs.gaps,
         incomplete_because=figures.get("incomplete_because"),
+        declared_since=declared.name,
+        declared_changes=declared.changes,
     )

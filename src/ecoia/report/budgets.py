@@ -12,8 +12,9 @@ from ecoia.indicators import INDICATORS
 from ecoia.periods import Quarter
 from ecoia.report.baselines import Baseline, Levels
 from ecoia.report.context import Context
+from ecoia.report.likelihood import share_above
 from ecoia.report.model import BudgetState, Quantity
-from ecoia.report.quantities import shown
+from ecoia.report.quantities import relative, shown
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Target
@@ -51,12 +52,23 @@ def budget_of_year(context: Context, levels: Levels, target: Target, path: Traje
     passed = quarter.number - 1 + context.days_elapsed
     expected = path.expected(used, recent, 4 - passed)
     probability = path.overrun_probability(quarter.year, used, recent, 4 - passed)
+    consumed = _over(total_used, path.quarter_mean.scaled(4 * path.path(quarter.year)))
     return BudgetState(
         year=quarter.year,
         budget=budget,
         spent=shown(EstimateOrReason(total_used), unit),
-        consumed=Quantity(total_used.value / budget.value, "1") if budget.value else Quantity(None, "1", reason="no-data"),
+        consumed=consumed,
         distance=Quantity(total_used.value - (budget.value or 0.0) * passed / 4, unit),
         overrun_probability=Quantity(probability, "1", reason=_TOO_FEW if probability is None else None),
         expected=shown(EstimateOrReason(expected, None if expected else _TOO_FEW), unit),
+        spent_probability=share_above(consumed, 1.0),
     )
+
+
+def _over(used: Estimate, budget: Estimate) -> Quantity:
+    """Divide what is used by a budget. The interval is that of a change: errors that both share cancel."""
+    if not budget.value:
+        return Quantity(None, "1", reason="no-data")
+    change = relative(used, budget)
+    low, high = (None if bound is None else 1 + bound for bound in (change.low, change.high))
+    return Quantity(used.value / budget.value, "1", low, high)

@@ -1,4 +1,4 @@
-"""Put the report together, in stages: figures, then changes and savings, then people's part, then sources."""
+"""Put the report together, in stages: figures, then changes and savings, then verdicts, people's part, and sources."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from ecoia.factors import FactorSet
 from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall, shortfall_of
 from ecoia.impact.ledger_sums import last_utc_ns
-from ecoia.impact.recalculation import Recalculation
+from ecoia.impact.recalculation import PARTS, Recalculation
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
 from ecoia.report.changes import changes
 from ecoia.report.context import Context
-from ecoia.report.model import NOTICES, QuarterlyReport
+from ecoia.report.model import NOTICES, DeclaredChange, QuarterlyReport
 from ecoia.report.parts import Parts
 from ecoia.report.quantities import energy_by_status, measure, utc
 from ecoia.report.sensitivity import sensitivities
-from ecoia.report.verdicts import Judge
+from ecoia.report.verdicts import verdicts
 from ecoia.semconv import (
     DECLARED,
     ESTIMATED,
@@ -50,6 +50,8 @@ def build_report(
     restatements: Sequence[Recalculation] = (),
     gaps: Sequence[LedgerGap] = (),
     incomplete_because: str | None = None,
+    declared_since: str | None = None,
+    declared_changes: Sequence[DeclaredChange] = (),
 ) -> QuarterlyReport:
     """Build the report of one quarter.
 
@@ -65,6 +67,8 @@ def build_report(
         restatements: Published quarters that were computed again since the last report, in any order.
         gaps: Ledger days that are not, or not wholly, among ``rows``.
         incomplete_because: Why the report is published although days of the ledger are missing, in the organisation's words.
+        declared_since: Name of the last publication, where there is one.
+        declared_changes: What the organisation declares otherwise than in it (``report.declared_changes``).
 
     Returns:
         The report. Equal arguments give equal reports, whatever the order of the rows.
@@ -84,29 +88,25 @@ def build_report(
     until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
     context = Context(rows, quarter, settings, catalogue, factors, until_ns, over)
     published = published_micrograms or {}
-    report = _with_changes(_figures(context), context, published, restatements)
+    until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
+    report = replace(_figures(context), ledger_gaps=until, incomplete_because=incomplete_because if until else None)
+    report = _with_changes(report, context, published, restatements)
+    report = replace(report, targets=verdicts(report, context, catalogue.targets.targets))
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
-    until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
-    report = replace(
-        report,
-        ledger_gaps=until,
-        ledger_shortfalls=_shortfalls(context, report, until),
-        incomplete_because=incomplete_because if until else None,
-    )
+    report = replace(report, ledger_shortfalls=_shortfalls(context, report, until))
+    report = replace(report, declared_since=declared_since, declared_changes=tuple(declared_changes))
     return replace(report, notices=_notices(context, report))
 
 
 def _figures(context: Context) -> QuarterlyReport:
-    """Compute energy, CO2e, the register and its coverage, the trend, and the verdicts."""
-    catalogue, activity = context.catalogue, context.activity
-    charter = catalogue.charter
+    """Compute energy, CO2e, the register and its coverage, and the trend."""
+    activity, charter = context.activity, context.catalogue.charter
     totals = measure(context.period.whole, activity.strands)
     entries = services.register(context)
     coverage = services.coverage(context, entries)
     footprint, of_services = services.footprint(context), services.service_footprints(context)
     kinds = services.energy_by_kind(context)
-    judge = Judge(context, coverage, totals, footprint, of_services)
     return QuarterlyReport(
         quarter=str(context.quarter),
         timezone=context.timezone.key,
@@ -123,7 +123,7 @@ def _figures(context: Context) -> QuarterlyReport:
         results=services.phases(context),
         register=entries,
         coverage=coverage,
-        targets=tuple(judge.verdict(target) for target in catalogue.targets.targets),
+        targets=(),
         trend=services.trend(context),
         footprint=footprint,
         services=of_services,
@@ -149,7 +149,9 @@ def _with_changes(
         report,
         changes=changes(context, published),
         restatements=tuple(sorted(restatements, key=lambda each: each.quarter)),
-        published_micrograms={quarter: dict(parts) for quarter, parts in sorted(published.items())},
+        published_micrograms={
+            quarter: {part: parts[part] for part in PARTS if part in parts} for quarter, parts in sorted(published.items())
+        },
         costliest_runs=sobriety.costliest_runs(context),
         savings=spared,
         unsupported=sobriety.unsupported(context, spared),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ecoia.factors import FactorSet, FactorsOfYear
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.doublecounting import listed, refuse_doubles
-from ecoia.impact.ledger_sums import Bearer, LedgerSums, by_quarter
+from ecoia.impact.hosted import ESTIMATED as HOSTED_ESTIMATED
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, bearer_of, by_quarter
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact, Split
 from ecoia.instances import host_of
@@ -153,26 +154,38 @@ class Context:
         return sorted(service for service in named if service is not None)
 
     @cached_property
-    def instance_days(self) -> dict[str, int]:
-        """Recorded instance-days by service: distinct instances and civil days, at work or with capacity reserved.
+    def recorded_days(self) -> dict[str, dict[str, dict[str, frozenset[date]]]]:
+        """Recorded days by service, phase (one of ``DAY_PHASES``) and instance: civil days at work or with capacity reserved.
 
-        Homes of one host are one instance here, as ``instance_days`` declares how many machines run the service.
+        Homes of one host are one instance here, as ``instance_days`` declares on which machines the service runs. A day of calls
+        to a hosted model that has an estimate is a day of the instance that called.
 
         Simulated or declared activity does not count as recorded, nor does activity without any known energy.
         """
-        half_hours: dict[tuple[str, str], set[int]] = {}
+        found: dict[str, dict[str, dict[str, frozenset[date]]]] = {}
+        for (service, phase, instance), instants in self._recorded_half_hours().items():
+            days = frozenset(self._day_at(instant_ns) for instant_ns in instants)
+            found.setdefault(service, {}).setdefault(phase, {})[instance] = days
+        return found
+
+    def _recorded_half_hours(self) -> dict[tuple[str, str, str], set[int]]:
+        """Collect the recorded half-hours of each service, phase and instance."""
+        half_hours: dict[tuple[str, str, str], set[int]] = {}
         for strand in self.activity.strands:
-            service = strand.bearer[0]
+            service, phase = strand.bearer
             if service is None or strand.kind not in (KIND_SPAN, KIND_IDLE) or strand.simulated:
                 continue
             known = zip(strand.methods, strand.microjoules, strict=True)
             if any(energy is not None and status != DECLARED for (status, _), energy in known):
-                half_hours.setdefault((service, host_of(strand.instance)), set()).update(strand.half_hours_utc_ns)
-        days = {instant_ns: self._day(instant_ns) for instant_ns in set().union(*half_hours.values())}
-        found: dict[str, int] = {}
-        for (service, _), instants in half_hours.items():
-            found[service] = found.get(service, 0) + len({days[instant_ns] for instant_ns in instants})
-        return found
+                key = service, day_phase(phase), host_of(strand.instance)
+                half_hours.setdefault(key, set()).update(strand.half_hours_utc_ns)
+        hosted = {use.bearer for use in self.period.uses if use.standing == HOSTED_ESTIMATED}
+        for row in self.activity.token_rows:
+            bearer = bearer_of(row)
+            if bearer in hosted and bearer[0] is not None and not row["simulated"]:
+                key = bearer[0], day_phase(bearer[1]), host_of(row["instance"])
+                half_hours.setdefault(key, set()).add(row["half_hour_utc_ns"])
+        return half_hours
 
     @property
     def days_elapsed(self) -> float:
@@ -183,6 +196,11 @@ class Context:
 
     def _day(self, instant_ns: int) -> date:
         return utc_datetime(instant_ns).astimezone(self.timezone).date()
+
+    @cached_property
+    def _day_at(self) -> Callable[[int], date]:
+        """``_day``, each instant computed once: most instances share their half-hours."""
+        return cache(self._day)
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str, str], str]:
@@ -219,3 +237,13 @@ class Context:
             if strand.kind == KIND_SPAN and (number := getattr(strand, column)) is not None
         ]
         return float(from_micro(sum(found))) if found else None
+
+
+def day_phase(phase: str) -> str:
+    """Return the phase that a day counts for: ``training`` for phases that make models, ``inference`` for all else.
+
+    Example:
+        >>> day_phase("fine-tuning"), day_phase("idle")
+        ('training', 'inference')
+    """
+    return "training" if phase in TRAINING_PHASES else "inference"

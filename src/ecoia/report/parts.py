@@ -14,7 +14,7 @@ from ecoia.indicators import Indicator
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import Coverage, Headline, Quantity
-from ecoia.report.quantities import energy_by_status, headline, shown
+from ecoia.report.quantities import energy_by_status, headline, per_unit, shown
 from ecoia.semconv import KIND_IDLE, MEASURED
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -205,6 +205,11 @@ class Parts:
         """Functional units delivered; None where none was counted."""
         return self._context.count(self.serving, "units_micro")
 
+    @property
+    def energy_per_unit(self) -> Quantity:
+        """Energy of serving in Wh per functional unit, reserved idle included."""
+        return per_unit(shown(self._period.energy(self.serving), "kWh"), self.units)
+
     @cached_property
     def latest_training(self) -> Quarter | None:
         """The latest quarter in which the model in service was trained; None: no training was ever recorded."""
@@ -272,7 +277,8 @@ class Parts:
     @property
     def energy_by_meters(self) -> Quantity:
         """Share of the energy that meters counted."""
-        return _share(energy_by_status(self._context.activity.strands, (MEASURED,)).get(MEASURED))
+        strands = [each for each in self._context.activity.strands if self._service in (None, each.bearer[0])]
+        return _share(energy_by_status(strands, (MEASURED,)).get(MEASURED))
 
     @property
     def precise_co2e(self) -> Quantity:

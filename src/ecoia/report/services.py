@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ecoia.impact.ledger_sums import Bearer, Work
 from ecoia.impact.period_impact import EstimateOrReason
@@ -14,6 +14,7 @@ from ecoia.report.model import (
     Coverage,
     Figures,
     Footprint,
+    PhaseDays,
     PhaseResult,
     ServiceEntry,
     ServiceFootprint,
@@ -21,8 +22,8 @@ from ecoia.report.model import (
     TrendPoint,
 )
 from ecoia.report.parts import Parts
-from ecoia.report.quantities import measure, per_unit, shown
-from ecoia.semconv import DECLARED, KIND_IDLE, KIND_SPAN, OUTCOMES, UNREGISTERED
+from ecoia.report.quantities import measure, method_shares, per_unit, shown
+from ecoia.semconv import DECLARED, ESTIMATED, KIND_IDLE, KIND_SPAN, MEASURED, OUTCOMES, UNREGISTERED
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 _TREND_QUARTERS = 8
@@ -78,9 +79,10 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         # A service does not count as measured by simulated activity.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
-    days = context.instance_days.get(service_id, 0)
-    declared = service.instance_days * context.days_elapsed if service and service.instance_days else None
-    covered = min(days / declared, 1.0) if declared else None
+    counted_by = _counted_by(context, service_id)
+    days = _days_by_phase(context, service_id)
+    declared = [each for each in days if each.expected]
+    covered = covered_share(declared)
     headline = Parts(context, context.quarter, service_id).headline
     idle = sum(energy or 0 for strand in strands if strand.kind == KIND_IDLE for energy in strand.known_microjoules)
     return ServiceEntry(
@@ -88,7 +90,8 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         name=service.name if service else service_id,
         status=service.status if service else UNREGISTERED,
         registered=service is not None,
-        measured=days > 0 and (covered is None or covered >= COVERED),
+        # Declared energy measures nothing, however many days are recorded beside it.
+        measured=_any(days) and counted_by != "declared" and (covered is None or covered >= COVERED),
         declared_only=statuses == {DECLARED},
         audience=service.audience if service else None,
         purpose=service.purpose if service else None,
@@ -102,11 +105,69 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         scope=service.scope if service else None,
         energy_components_microjoules=None if found.energy.value is None else found.energy_components_microjoules,
         idle_microjoules=idle,
-        instance_days=days,
-        instance_days_declared=declared,
+        instance_days=sum(each.recorded for each in declared) if declared else _distinct_days(context, service_id),
+        instance_days_declared=sum(each.expected or 0.0 for each in declared) if declared else None,
         covered=covered,
+        counted_by=counted_by,
+        days_by_phase=days,
         boamps=service.boamps.model_dump(mode="json", exclude_none=True) if service and service.boamps else None,
     )
+
+
+def _days_by_phase(context: Context, service_id: str) -> tuple[PhaseDays, ...]:
+    """Set the recorded days of a service against those that the register declares; then list what else was recorded."""
+    service, recorded = context.catalogue.service(service_id), context.recorded_days.get(service_id, {})
+    lines, seen = list[PhaseDays](), set[tuple[str, str]]()
+    for phase, instance, days in service.expected_days if service else ():
+        found = {name: len(on) for name, on in recorded.get(phase, {}).items() if instance in ("", name)}
+        seen |= {(phase, name) for name in found}
+        lines.append(PhaseDays(phase, instance, sum(found.values()), days * context.days_elapsed))
+    return (
+        *lines,
+        *(
+            PhaseDays(phase, instance, len(on), None)
+            for phase, instances in sorted(recorded.items())
+            for instance, on in sorted(instances.items())
+            if (phase, instance) not in seen
+        ),
+    )
+
+
+def covered_share(declared: Sequence[PhaseDays]) -> float | None:
+    """Compute the share of the declared days that is recorded: that of the phase with the least, so that no phase hides another.
+
+    Days beyond those declared of an instance, or of a phase, count for nothing. None where no days are declared.
+
+    Example:
+        >>> covered_share([PhaseDays("inference", "gpu-01", 46, 92.0), PhaseDays("training", "", 20, 11.0)])
+        0.5
+    """
+    shares = []
+    for phase in {each.phase for each in declared}:
+        of_phase = [(each.recorded, each.expected or 0.0) for each in declared if each.phase == phase]
+        shares.append(sum(min(days) for days in of_phase) / sum(expected for _, expected in of_phase))
+    return min(shares, default=None)
+
+
+def _distinct_days(context: Context, service_id: str) -> int:
+    """Count the instance-days of a service, whatever the phase."""
+    phases = context.recorded_days.get(service_id, {}).values()
+    return len({(instance, day) for instances in phases for instance, on in instances.items() for day in on})
+
+
+_COUNTED_BY = {MEASURED: "meters", ESTIMATED: "models", DECLARED: "declared"}
+
+
+def _counted_by(context: Context, service_id: str) -> str:
+    """Name what gave most of a service's energy; ``models`` where nothing but its calls to hosted models is known."""
+    strands = [each for each in context.activity.strands if each.bearer[0] == service_id and not each.simulated]
+    sums: dict[str, int] = {}
+    for share in method_shares(strands):
+        if share.status in _COUNTED_BY:
+            sums[share.status] = sums.get(share.status, 0) + share.microjoules
+    if not sums:
+        return "models" if service_id in context.recorded_days else ""
+    return _COUNTED_BY[max(sorted(sums), key=lambda status: sums[status])]
 
 
 def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
@@ -114,6 +175,7 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
     active = [entry for entry in entries if entry.registered and entry.status != "retired"]
     unnamed = context.catalogue.register.unnamed
     measured = sum(entry.measured for entry in active)
+    metered = sum(entry.measured and entry.counted_by == "meters" for entry in active)
     whole = len(active) + unnamed.count
     return Coverage(
         measured=measured,
@@ -122,10 +184,19 @@ def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
         unnamed_approximate=unnamed.approximate,
         share=measured / whole if whole and context.activity.rows else None,
         unregistered=tuple(entry.id for entry in entries if not entry.registered),
-        declared=sum(entry.declared_only for entry in active),
-        partly=tuple(entry.id for entry in active if entry.instance_days and not entry.measured),
+        declared=sum(entry.counted_by == "declared" for entry in active),
+        partly=tuple(
+            entry.id for entry in active if _any(entry.days_by_phase) and not entry.measured and entry.counted_by != "declared"
+        ),
         undeclared_days=tuple(entry.id for entry in active if entry.measured and entry.instance_days_declared is None),
+        metered=metered,
+        estimated=measured - metered,
     )
+
+
+def _any(days: Iterable[PhaseDays]) -> bool:
+    """Return whether any day is recorded, of whatever phase and instance."""
+    return any(each.recorded for each in days)
 
 
 def trend(context: Context) -> tuple[TrendPoint, ...]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING
 
 from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.instances import host_of
 from ecoia.periods import Quarter, utc_datetime
 from ecoia.report.context import Context
 from ecoia.semconv import DECLARED, KIND_IDLE, KIND_SPAN
-
-if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Service
 
 _Days = dict[str, dict[str, set[date]]]
 """Civil days with a record of serving, by service and host."""
@@ -37,20 +33,21 @@ def covered_shares(context: Context, quarters: tuple[Quarter, Quarter], names: M
     found: tuple[dict[str, float], ...] = ({}, {})
     for service in context.catalogue.services:
         hosts = max(len(each.get(service.id, ())) for each in days)
-        if not service.instance_days or not hosts:
+        declared = sum(each.days for each in service.expected_days if each.phase not in TRAINING_PHASES)
+        if not declared or not hosts:
             continue
         for quarter, recorded, shares in zip(quarters, days, found, strict=True):
             if by_host := recorded.get(service.id):
-                expected = _expected(context, quarter, service, hosts) * len(by_host)
+                expected = _expected(context, quarter, declared / hosts) * len(by_host)
                 shares[service.id] = min(sum(map(len, by_host.values())) / expected, 1.0)
     return found
 
 
-def _expected(context: Context, quarter: Quarter, service: Service, hosts: int) -> float:
-    """Return the days on which an instance of a service was expected to run; a quarter that is not over counts in part."""
+def _expected(context: Context, quarter: Quarter, declared: float) -> float:
+    """Return the days on which an instance was expected to run, of those declared; a quarter that is not over counts in part."""
     civil = (quarter.shift(1).first_day() - quarter.first_day()).days
     elapsed = context.days_elapsed if quarter == context.quarter else 1.0
-    return min((service.instance_days or 0.0) / hosts, civil) * elapsed
+    return min(declared, civil) * elapsed
 
 
 def _serving_days(context: Context, quarter: Quarter, names: Mapping[str, str]) -> _Days:

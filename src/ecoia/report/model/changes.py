@@ -58,8 +58,9 @@ class DeclaredChange:
     """What the organisation declares otherwise than in its last publication.
 
     ``kind``: target | service | method | factor | site | equipment | calibration | contract. ``what``: added | removed | changed.
-    ``before`` and ``after`` are the values of ``field`` as text; empty where there is none. ``effect``: ``loosened``, a target is
-    easier to meet or gone; ``denominator-lowered``, coverage rises by it alone; else empty.
+    ``before`` and ``after`` are the values of ``field`` as the catalogue's files hold them, in ``unit`` (``1``: a share); empty
+    where there is none. ``effect``: one of ``declared_changes.EFFECTS``; empty where it has none of its own. ``from_day`` is the
+    civil day from which it holds, where several things have one id.
     """
 
     kind: str
@@ -70,3 +71,5 @@ class DeclaredChange:
     before: str = ""
     after: str = ""
     effect: str = ""
+    unit: str = ""
+    from_day: str = ""

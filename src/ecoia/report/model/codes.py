@@ -57,16 +57,24 @@ NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
 VERDICT_REASONS = (
     *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
     "below-value",  # the deadline is reached and the value is not
-    "deadline-ahead",  # the value is not reached yet, and there is time left
-    "horizon-ahead",  # the reduction is not reached yet, and there is time left
+    "likely-missed",  # the deadline is ahead, and this quarter's level is almost certainly on the wrong side
+    "likely-met",  # the deadline is ahead, and this quarter's level is almost certainly on the right side
+    "deadline-ahead",  # the deadline is ahead, and the level may be on either side
+    "budget-spent",  # the year has almost certainly used more than its budget already
+    "budget-likely-overrun",  # the year will almost certainly end over its budget
+    "budget-likely-kept",  # the year will almost certainly end within its budget
+    "horizon-ahead",  # the horizon is ahead, and the year may end on either side of its budget
     "baseline-missing",
     "interval-straddles",  # the interval holds the value, so the measurement cannot decide
     "simulated",  # simulated rows prove nothing
-    "coverage-incomplete",  # the known part is under a cap, but some services or components are not in it
-    "partial-quarter",  # the known part is under a cap, but some days are not in it
+    "ledger-incomplete",  # what is known keeps the target, but days of the ledger are in no figure
+    "coverage-incomplete",  # ... but some of its services or components are not measured
+    "days-missing",  # ... but days on which they run are not recorded
+    "days-not-declared",  # ... but a service does not say on how many days it runs, so nobody knows whether any are missing
+    "partial-quarter",  # ... but the quarter is not over
     "not-computed",
 )
-"""Why a verdict is not ``tenu``; reasons without a comment are those of ``REASONS``."""
+"""Why a verdict is what it is; None where a target is met. Reasons without a comment are those of ``REASONS``."""
 
 SAVINGS = (
     "lost-runs",  # runs failed or were abandoned

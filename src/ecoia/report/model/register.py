@@ -10,7 +10,12 @@ from ecoia.report.model.figures import NO_HEADLINE, Headline, Quantity
 
 @dataclass(frozen=True)
 class PhaseDays:
-    """Days of one phase on one instance: ``recorded``, and ``expected`` by the register (None: not declared)."""
+    """Days of one phase on one instance: ``recorded``, and ``expected`` by the register for the civil days that have begun.
+
+    ``phase`` is ``training`` for phases that make models, ``inference`` for all else. ``expected`` is None where the register
+    declares no days of this phase and instance: such days fill no gap. ``instance`` is empty where the register adds days up over
+    instances that it does not name.
+    """
 
     phase: str
     instance: str
@@ -39,9 +44,10 @@ class ServiceEntry:
     scope: str | None = None
     energy_components_microjoules: int | None = None  # spans and idle of this service; None: nothing recorded
     idle_microjoules: int = 0  # the reserved idle in it
-    instance_days: int = 0  # recorded: distinct instances and civil days, neither simulated nor declared only
+    # Recorded, neither simulated nor declared only: of the phases and instances that the register declares, else of all.
+    instance_days: int = 0
     instance_days_declared: float | None = None  # for the civil days that have begun
-    covered: float | None = None  # share of the declared days, 1 at most; None: none declared
+    covered: float | None = None  # share of the declared days, of the phase with the least; 1 at most; None: none declared
     counted_by: str = ""  # meters | models | declared: what gave most of its energy; empty: nothing
     days_by_phase: tuple[PhaseDays, ...] = ()
     headline: Headline = NO_HEADLINE
@@ -52,10 +58,11 @@ class ServiceEntry:
 class Coverage:
     """Coverage of the services. ``share`` is measured registered services / (named + unnamed services in scope).
 
-    A service is measured when at least ``COVERED`` of its declared instance-days are recorded; a service that declares no
-    instance-days (``undeclared_days``) is measured as soon as it is recorded. ``partly`` lists the services recorded on fewer
-    days, which do not count as measured. A service known by declared activity alone is in ``declared``, not in ``measured``.
-    Retired services are in neither part of the ratio.
+    A service is measured when at least ``COVERED`` of its declared instance-days are recorded, in each declared phase; a service
+    that declares no instance-days (``undeclared_days``) is measured as soon as it is recorded. ``partly`` lists the services
+    recorded on fewer days, which do not count as measured. ``measured`` is ``metered`` (meters gave most of the energy) and
+    ``estimated`` (models did, or the service calls models of others). A service whose energy is mostly declared is in
+    ``declared``, not in ``measured``. Retired services are in neither part of the ratio.
     """
 
     measured: int
@@ -67,5 +74,5 @@ class Coverage:
     declared: int = 0
     partly: tuple[str, ...] = ()
     undeclared_days: tuple[str, ...] = ()
-    metered: int = 0  # of the services in scope: by meters ...
-    estimated: int = 0  # ... and by models
+    metered: int = 0
+    estimated: int = 0

@@ -14,7 +14,7 @@ from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import DeclaredChange, QuarterChange, TrendPoint
 from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
-from ecoia.report.model.figures import NO_HEADLINE, Footprint, Headline, Measure, PhaseResult, ServiceFootprint
+from ecoia.report.model.figures import NO_HEADLINE, Footprint, Headline, Measure, PhaseResult, Quantity, ServiceFootprint
 from ecoia.report.model.people import ActionState, Answered, Body, Commitment, RegionShare, Said
 from ecoia.report.model.places import EquipmentUsed, FigureUsed, InventoryLine, SiteResult, TokensUsed
 from ecoia.report.model.register import Coverage, ServiceEntry
@@ -38,11 +38,15 @@ _UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 @dataclass(frozen=True)
 class Seal:
-    """The seal that a published report prints, for the minutes: ``head`` is the SHA-256 of its manifest."""
+    """What a published report says of its publication.
+
+    A document cannot print the head of its own publication, because the head covers the document. It prints the SHA-256 of the
+    figures that it shows (``report.json``), and the head of the publication before.
+    """
 
     name: str
     published_on: str
-    head: str
+    figures_digest: str
     previous: str | None
     previous_head: str | None
 
@@ -117,6 +121,33 @@ class QuarterlyReport:
     declared_since: str | None = None  # name of the publication that the declarations are compared with
     method_version: str = "2"
     schema: int = REPORT_SCHEMA
+
+    def consumed(self, trajectory: str | None) -> Quantity:
+        """Return the share of its year's budget that a trajectory has used, by the id of its target."""
+        budget = next((each.budget for each in self.targets if each.id == trajectory and each.budget), None)
+        return budget.consumed if budget else Quantity(None, "1", reason="baseline-missing")
+
+    def share_absorbed(self, service: str | None = None) -> Quantity:
+        """Return the share of services whose gain per unit was absorbed by volume since the same quarter a year before.
+
+        Args:
+            service: A service, whose share is 0 or 1; None: all services for which it can be said.
+        """
+        year = next((each for each in self.changes if each.against == "year-before"), None)
+        if year is None or year.reason is not None:
+            return Quantity(None, "1", reason=year.reason if year else "baseline-missing")
+        absorbed = [
+            line.explained.absorbed_gain
+            for line in year.services
+            if line.explained.absorbed_gain is not None and service in (None, line.explained.service)
+        ]
+        return Quantity(sum(absorbed) / len(absorbed), "1") if absorbed else Quantity(None, "1", reason="no-units")
+
+    @property
+    def greatest_recalculation(self) -> Quantity:
+        """The greatest difference between a published quarter and its recalculation, relative to what was published."""
+        found = [abs(each.relative) for each in self.restatements if each.relative is not None]
+        return Quantity(max(found), "1") if found else Quantity(None, "1", reason="no-data")
 
     @property
     def is_restated(self) -> bool:

@@ -1,0 +1,260 @@
+"""List what the organisation declares otherwise than in its last publication, so that nothing vanishes unseen.
+
+Targets, the register, chosen uncertainties, sites, equipment, calibrations, contracts and the emission factors in use are each
+reduced to things with fields, and compared thing by thing. A field that only describes, on which no figure and no verdict
+depends, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ecoia.impact.inputs import Inputs, zones_that_count
+from ecoia.periods import Quarter
+from ecoia.report import annexes
+from ecoia.report.model import DeclaredChange
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Service, ServicesFile, Site
+
+KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract")
+"""Kinds of things that are compared, in the order in which their changes are listed."""
+
+LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED = "loosened", "tightened", "unclear", "denominator-lowered"
+EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED)
+"""``loosened``: a target is easier to meet, or gone; or quarters are restated less readily. ``tightened``: the reverse.
+``unclear``: a target is of something else, so which of the two cannot be said. ``denominator-lowered``: coverage rises by it."""
+
+_DESCRIBES = {"audience", "purpose", "scope", "owner_role", "boamps"}  # of a service
+_RETIRED = "retired"
+_REPLACED = {"indicator", "service", "op", "baseline.quarters", "baseline.boundary"}  # of a target
+_EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
+    "value": lambda was, became, op: became > was if op == "<=" else became < was,
+    "deadline": lambda was, became, _: became > was,
+    "horizon": lambda was, became, _: became > was,
+    "reduction": lambda was, became, _: became < was,
+    "status": lambda _, became, __: became == "proposed",
+}
+"""Whether a target is easier to meet with another value of a field, by field."""
+_UNITS = {"co2e_kg": "kgCO2e", "reserved_share": "1", "gco2e_per_kwh": "gCO2e/kWh", "share": "1", "reduction": "1"}
+_HEADLINES = ("value", "reduction", "status", "gsd", "threshold", "co2e_kg", "gco2e_per_kwh", "wall_factor", "pue.value")
+"""Fields of which one tells a thing that was added or removed, first come first served."""
+
+
+@dataclass(frozen=True)
+class _Thing:
+    """Something that the organisation declares, with its fields as they are written in its files."""
+
+    kind: str
+    id: str
+    name: str
+    fields: Mapping[str, Any]
+    unit: str = ""  # of a target's value
+    from_day: str = ""  # from which it holds, where several things share an id
+    also: str = ""  # what else tells it from others of its kind, id and day
+
+    @property
+    def key(self) -> tuple[int, str, str, str]:
+        return KINDS.index(self.kind), self.id, self.from_day, self.also
+
+
+def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tuple[str, str]) -> tuple[DeclaredChange, ...]:
+    """Compare what is declared now with what a publication was computed from.
+
+    Args:
+        before: The frozen inputs of the publication; its rows are not used.
+        now: Inputs of today.
+        quarter: The last quarter whose emission factors are compared.
+        methods: The version of the method then and now.
+
+    Returns:
+        Each thing that was added or removed, and each field that was changed: by kind, id and day.
+
+    Example::
+
+        [each.effect for each in declared_changes(published.inputs(), inputs, Quarter(2026, 4), ("2", "2"))]  # ['loosened']
+    """
+    then, today = _things(before, methods[0]), _things(now, methods[1])
+    found = [change for key in sorted({*then, *today}) for change in _compared(then.get(key), today.get(key))]
+    found += _whole_register(before.catalogue.register, now.catalogue.register)
+    found += _altered_values(before, now, quarter)
+    return tuple(sorted(found, key=lambda each: KINDS.index(each.kind)))
+
+
+def _things(inputs: Inputs, method: str) -> dict[tuple[int, str, str, str], _Thing]:
+    return {each.key: each for each in (*_promised(inputs, method), *_measured_with(inputs))}
+
+
+def _promised(inputs: Inputs, method: str) -> Iterator[_Thing]:
+    """Yield targets, services and choices of method."""
+    from ecoia.catalogue.targets import INDICATORS
+
+    catalogue = inputs.catalogue
+    for target in catalogue.targets.targets:
+        yield _Thing("target", target.id, target.indicator, _flat(target), unit=INDICATORS[target.indicator])
+    for service in catalogue.services:
+        yield _Thing("service", service.id, service.name, _of_service(service))
+    unnamed = catalogue.register.unnamed
+    yield _Thing("service", "", "", {f"unnamed.{name}": value for name, value in _flat(unnamed).items()})
+    for source, gsd in catalogue.gsd.items():
+        yield _Thing("method", source, source, {"gsd": gsd})
+    rules = {"version": method, "because": catalogue.method.because, "threshold": catalogue.targets.recalculation.threshold}
+    yield _Thing("method", "", "", rules)
+
+
+def _of_service(service: Service) -> dict[str, Any]:
+    """Return the fields of a service; its days as their sum, and beside it by phase and instance where they are declared so."""
+    fields = service.model_dump(exclude=_DESCRIBES)
+    by_part = dict(_walk("", {"days": fields["instance_days"]}))
+    days = [value for value in by_part.values() if value is not None]
+    fields["instance_days"] = sum(days) if days else None
+    fields["instance_days_by_part"] = by_part if len(by_part) > 1 else None
+    return fields
+
+
+def _measured_with(inputs: Inputs) -> Iterator[_Thing]:
+    """Yield the factors in use, sites, equipment, calibrations and contracts."""
+    catalogue, factors = inputs.catalogue, inputs.factors
+    chosen = annexes.factor_set_in_use(factors)
+    yield _Thing("factor", "", factors.title, asdict(chosen) if chosen else {"id": factors.id})
+    yield _Thing("site", "", "", {"zone": inputs.settings.zone, "pue": inputs.settings.pue})
+    for site in catalogue.sites:
+        yield from _of_site(site)
+    for machine in catalogue.equipment:
+        yield _Thing("equipment", machine.id, machine.name or machine.id, _flat(machine))
+    for each in catalogue.calibrations:
+        where, start = ", ".join(each.instances), _text(each.start)
+        yield _Thing("calibration", each.component, each.component, _flat(each), from_day=start, also=where)
+    for contract in catalogue.contracts:
+        where = f"{contract.zone} {', '.join(contract.instances)}"
+        start = _text(contract.start)
+        yield _Thing("contract", contract.supplier, contract.supplier, _flat(contract), from_day=start, also=where)
+
+
+def _of_site(site: Site) -> Iterator[_Thing]:
+    """Yield a site, and each of its figures by the day from which it holds."""
+    figures = {"pue": site.pue, "wue": site.wue, "water_factor": site.water_factor}
+    fields = {name: value for name, value in _flat(site).items() if name not in figures}
+    yield _Thing("site", site.id, site.name or site.id, fields)
+    for name, over_time in figures.items():
+        for figure in over_time:
+            of = {f"{name}.{field}": value for field, value in _flat(figure).items()}
+            yield _Thing("site", site.id, site.name or site.id, of, from_day=_text(figure.start), also=name)
+
+
+def _flat(model: Any) -> dict[str, Any]:
+    """Return the fields of a part of the catalogue, those of its parts joined by dots."""
+    return dict(_walk("", model.model_dump()))
+
+
+def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from _walk(f"{path}.{name}".lstrip("."), part)
+    else:
+        yield path, value or None if isinstance(value, Mapping | tuple | list) else value
+
+
+def _compared(before: _Thing | None, now: _Thing | None) -> Iterator[DeclaredChange]:
+    """Yield the changes of one thing."""
+    if before is None or now is None:
+        thing = before or now
+        assert thing is not None  # noqa: S101 - for the type checker: its key is that of one of the two
+        field = next((name for name in _HEADLINES if thing.fields.get(name) is not None), "")
+        effect = _effect_of_end(thing) if now is None else ""
+        yield _change(thing, "removed" if now is None else "added", field, before, now, effect)
+        return
+    for field in dict.fromkeys((*before.fields, *now.fields)):
+        was, became = before.fields.get(field), now.fields.get(field)
+        if was != became:
+            yield _change(now, "changed", field, before, now, _effect(now.kind, field, before.fields, now.fields))
+
+
+def _change(thing: _Thing, what: str, field: str, before: _Thing | None, now: _Thing | None, effect: str) -> DeclaredChange:
+    was, became = (_value(each, field) for each in (before, now))
+    unit = thing.unit if field == "value" else _UNITS.get(field, "")
+    return DeclaredChange(thing.kind, thing.id, thing.name, what, field, was, became, effect, unit, thing.from_day)
+
+
+def _value(thing: _Thing | None, field: str) -> str:
+    """Write a field of a thing; the value of a target with its ``op``."""
+    text = "" if thing is None else _text(thing.fields.get(field))
+    return f"{thing.fields['op']} {text}" if thing and thing.kind == "target" and field == "value" and text else text
+
+
+def _effect_of_end(thing: _Thing) -> str:
+    """Return what it does that a thing is declared no longer."""
+    if thing.kind == "target":
+        return LOOSENED
+    return DENOMINATOR_LOWERED if thing.kind == "service" and thing.fields["status"] != _RETIRED else ""
+
+
+def _effect(kind: str, field: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what the change of a field does."""
+    was, became = before.get(field), now.get(field)
+    if kind == "target":
+        return _effect_on_target(field, before, now)
+    if kind == "method" and field == "threshold":
+        return LOOSENED if (became or 0) > (was or 0) else TIGHTENED
+    if kind == "service" and field == "status":
+        return DENOMINATOR_LOWERED if became == _RETIRED else ""
+    if kind == "service" and field in {"instance_days", "unnamed.count"}:
+        return DENOMINATOR_LOWERED if was is not None and (became is None or became < was) else ""
+    if kind == "service" and field == "instance_days_by_part" and was and became:
+        return DENOMINATOR_LOWERED if any(became.get(part, 0) < days for part, days in was.items()) else ""
+    return ""
+
+
+def _effect_on_target(field: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    was, became = before.get(field), now.get(field)
+    if field in _REPLACED:
+        return UNCLEAR
+    if field not in _EASIER:
+        return ""
+    if was is None or became is None or before["op"] != now["op"]:
+        return UNCLEAR
+    return LOOSENED if _EASIER[field](was, became, now["op"]) else TIGHTENED
+
+
+def _whole_register(before: ServicesFile, now: ServicesFile) -> list[DeclaredChange]:
+    """Tell the denominator of coverage, where it changed."""
+    was, became = (sum(each.status != _RETIRED for each in file.services) + file.unnamed.count for file in (before, now))
+    if was == became:
+        return []
+    effect = DENOMINATOR_LOWERED if became < was else ""
+    return [DeclaredChange("service", "", "", "changed", "denominator", str(was), str(became), effect)]
+
+
+def _altered_values(before: Inputs, now: Inputs, quarter: Quarter) -> list[DeclaredChange]:
+    """Tell how many factors of an edition that is said to be the same are not."""
+    then, today = before.factors, now.factors
+    if (then.id, then.version) != (today.id, today.version):
+        return []
+    known = {(each.zone, each.start_utc_ns, each.end_utc_ns, each.pair): each.value_g_per_kwh for each in today.factors}
+    counted = zones_that_count(now, quarter)
+    altered = sum(
+        known.get((each.zone, each.start_utc_ns, each.end_utc_ns, each.pair)) != each.value_g_per_kwh
+        for each in then.factors
+        if each.zone in counted
+    )
+    return [DeclaredChange("factor", "", today.title, "changed", "values", "", str(altered))] if altered else []
+
+
+def _text(value: Any) -> str:
+    """Write a value as the catalogue's files hold it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.removeprefix('days.')}: {_text(part)}" for name, part in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_text, value))
+    return str(value)
