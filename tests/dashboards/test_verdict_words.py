@@ -1,25 +1,24 @@
-"""A verdict in a sentence: its state by what is judged, the figure that it rests on, the probability and the reason."""
+"""The words of a verdict: its state by what is judged, the probability that the target is missed, and the budget used."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from ecoia.report import BudgetState, Quantity, TargetVerdict
 from ecoia.report.model import VERDICT_REASONS, VERDICTS
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import LANGUAGES, NBSP, Language
+from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.wording.verdicts import (
     INCOMPLETE,
     MARKS,
+    budget_words,
+    judged_by_budget,
     probability,
     probability_words,
-    verdict_sentence,
     verdict_words,
 )
-from support.large_organisation import large_report
 
 FRENCH, ENGLISH = Language("fr"), Language("en")
 CAP = TargetVerdict(
@@ -42,34 +41,29 @@ def plain(text: str) -> str:
     return text.replace(NBSP, " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
-def test_a_sentence_holds_state_figure_probability_and_reason() -> None:
-    assert plain(verdict_sentence(FRENCH, CAP)) == (
-        "Non concluant : 90,0 kWh (60,0 à 130 kWh) ; probabilité de dépassement : 31 % ; "
-        "l’intervalle contient la valeur visée : la mesure ne permet pas de trancher."
-    )
-    assert plain(verdict_sentence(ENGLISH, CAP)).startswith(
-        "Inconclusive: 90.0 kWh (60.0 to 130 kWh); probability of an overrun: 31%"
-    )
-    assert plain(verdict_sentence(FRENCH, PATH)) == (
-        "Dépassement quasi certain : 121 % du budget 2026 employé (114 % à 128 %) ; "
-        "probabilité que l’année dépasse son budget : plus de 99,9 % ; le budget de l’année est déjà dépassé."
-    )
+def said(target: TargetVerdict, language: Language = FRENCH) -> str:
+    return plain(probability_words(language, target) or "")
+
+
+def test_a_probability_says_of_what_it_is() -> None:
+    assert said(CAP) == "probabilité de dépassement : 31 %"
+    assert said(CAP, ENGLISH) == "probability of an overrun: 31%"
+    assert said(replace(FLOOR, miss_probability=1.0)) == "probabilité de ne pas atteindre la cible : 100 %"
+    assert said(PATH) == "probabilité que l’année dépasse son budget : plus de 99,9 %"
+    late = replace(PATH, verdict="non-tenu", reason="below-value", miss_probability=0.98)
+    assert said(late) == "probabilité que la réduction ne soit pas atteinte : 98 %"
 
 
 def test_a_floor_is_missed_and_not_exceeded() -> None:
     ahead = replace(FLOOR, verdict="depassement-quasi-certain", reason="likely-missed", miss_probability=1.0)
-    said = plain(verdict_sentence(FRENCH, ahead))
-    assert said.startswith("Manqué au niveau actuel : 67 % ; probabilité de ne pas atteindre la cible : 100 % ; au niveau de ce")
-    assert "dépassement" not in said.lower()
-    assert verdict_words(FRENCH, replace(ahead, op="<=")) == "dépassement quasi certain"
+    assert verdict_words(FRENCH, ahead) == "manqué au niveau actuel"
+    assert verdict_words(FRENCH, replace(ahead, op="<=")) == verdict_words(FRENCH, PATH) == "dépassement quasi certain"
 
 
-def test_a_trajectory_at_its_horizon_is_judged_by_its_change() -> None:
-    late = replace(PATH, verdict="non-tenu", reason="below-value", miss_probability=0.98)
-    said = plain(verdict_sentence(FRENCH, late))
-    assert "depuis la référence" in said
-    assert "budget" not in said
-    assert said.endswith("probabilité que la réduction ne soit pas atteinte : 98 %.")
+def test_the_budget_that_is_used_has_an_interval() -> None:
+    assert plain(budget_words(FRENCH, BUDGET) or "") == "121 % du budget 2026 employé (114 % à 128 %)"
+    assert budget_words(FRENCH, replace(BUDGET, consumed=Quantity(None, "1", reason="too-few-quarters"))) is None
+    assert [judged_by_budget(each) for each in (CAP, PATH, replace(PATH, reason="below-value"))] == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +84,3 @@ def test_a_probability_beside_something_missing_is_of_what_is_known() -> None:
 def test_every_verdict_has_words_and_a_mark() -> None:
     assert set(VERDICTS) == set(wording.VERDICTS) == set(wording.VERDICTS_ON_FLOORS) == set(MARKS)
     assert set(VERDICT_REASONS) <= {*wording.VERDICT_REASONS, *wording.REASONS}
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_every_verdict_of_the_large_organisation_is_a_sentence(tmp_path: Path, lang: str) -> None:
-    for target in large_report(tmp_path).targets:
-        said = verdict_sentence(Language(lang), target)
-        assert said[0].isupper()
-        assert said.endswith(".")
-        if target.miss_probability is not None:
-            assert "probab" in said, said

@@ -14,7 +14,7 @@ from ecoia_dashboards.fiche.unit_impact import UnitImpact, unit_impact
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages.drawing import whole_at_wall
-from ecoia_dashboards.wording.verdicts import verdict_words
+from ecoia_dashboards.wording.verdicts import probability_words, verdict_words
 
 _CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
 _MOST_PROMISES, _MOST_ACTIONS = 3, 2
@@ -279,7 +279,7 @@ class ServiceSheet(Sheet):
             indicator=f"{name[:1].upper()}{name[1:]}",
             asked=asked,
             status=self.say(wording.TARGET_STATUSES, target.status),
-            verdict=verdict_words(say, target),
+            verdict=say.t(" ; ").join(filter(None, (verdict_words(say, target), probability_words(say, target)))),
         )
         return text if target.service else say.t("Pour tous les services. %(promise)s", promise=text)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ecoia.impact.ledger_gaps import known_microjoules
-from ecoia.report import FactorUsed, Quantity
+from ecoia.report import FactorUsed, PhaseDays, Quantity
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.pages.drawing import whole_at_wall
 from ecoia_dashboards.pages.phrases import Phrases
-from ecoia_dashboards.wording.coverage import coverage_sentence
+from ecoia_dashboards.wording.coverage import coverage_sentence, days_words
 
 
 class Summary(Phrases):
@@ -136,3 +136,7 @@ class Summary(Phrases):
     def ways_of_counting(self) -> str:
         """Say by what the services are counted, and how many are not."""
         return coverage_sentence(self.language, self.report.coverage)
+
+    def days(self, days: PhaseDays) -> str:
+        """Say how many days of a phase, on an instance, are recorded of those expected."""
+        return days_words(self.language, days)

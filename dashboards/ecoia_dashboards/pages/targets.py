@@ -6,7 +6,7 @@ from ecoia.report import Quantity, TargetVerdict
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import SHARE_UNIT
 from ecoia_dashboards.pages.phrases import Phrases
-from ecoia_dashboards.wording.verdicts import MARKS, probability, verdict_words
+from ecoia_dashboards.wording.verdicts import MARKS, budget_words, judged_by_budget, probability, verdict_words
 
 _ORDER = ("non-tenu", "depassement-quasi-certain", "non-concluant", "en-bonne-voie", "tenu")
 MISSED = ("non-tenu", "depassement-quasi-certain")
@@ -67,9 +67,11 @@ class Targets(Phrases):
 
     def why(self, target: TargetVerdict) -> str:
         """Say why the verdict is what it is."""
-        return (
-            self.say(wording.VERDICT_REASONS, target.reason) if target.reason else self.language.t("la valeur visée est atteinte")
-        )
+        if target.reason is None:
+            return self.language.t("la valeur visée est atteinte")
+        reason = self.say(wording.VERDICT_REASONS, target.reason)
+        used = budget_words(self.language, target.budget) if target.budget and judged_by_budget(target) else None
+        return f"{reason}{self.language.t(' : ')}{used}" if used else reason
 
     def due(self, target: TargetVerdict) -> str:
         """Write the deadline of a target."""

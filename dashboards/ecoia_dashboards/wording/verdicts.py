@@ -1,8 +1,8 @@
-"""Name verdicts of targets and the reasons for them, and say a verdict in a sentence."""
+"""Name verdicts of targets and the reasons for them, and say how likely a target is missed."""
 
 from __future__ import annotations
 
-from ecoia.report import BudgetState, Quantity, TargetVerdict
+from ecoia.report import BudgetState, TargetVerdict
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.marking import N_
 
@@ -93,7 +93,7 @@ def probability_words(language: Language, target: TargetVerdict) -> str | None:
         share = language.t("%(share)s d’après ce qui est connu", share=share)
     if target.op == ">=":
         return language.t("probabilité de ne pas atteindre la cible : %(share)s", share=share)
-    if _judged_by_budget(target):
+    if judged_by_budget(target):
         return language.t("probabilité que l’année dépasse son budget : %(share)s", share=share)
     if target.reduction is not None:
         return language.t("probabilité que la réduction ne soit pas atteinte : %(share)s", share=share)
@@ -114,44 +114,20 @@ def probability(language: Language, value: float, *, certain: bool = False) -> s
     return language.share(value)
 
 
-def verdict_sentence(language: Language, target: TargetVerdict) -> str:
-    """Say the verdict on a target with the figure that it rests on, its probability and its reason.
-
-    Example:
-        >>> verdict_sentence(Language("fr"), target)  # doctest: +SKIP
-        'Non concluant : 15 900 kWh (13 900 à 18 200 kWh) ; probabilité de dépassement : 47 % ; l’intervalle contient ...'
-    """
-    words = verdict_words(language, target)
-    # A missed target needs no reason.
-    reason = language.of(VERDICT_REASONS, target.reason) if target.reason and target.reason != "below-value" else None
-    parts = [part for part in (_observed(language, target), probability_words(language, target), reason) if part]
-    said = f"{language.t(' : ')}{language.t(' ; ').join(parts)}" if parts else ""
-    return f"{words[:1].upper()}{words[1:]}{said}."
-
-
-def _judged_by_budget(target: TargetVerdict) -> bool:
-    """Return whether a trajectory is still judged by the budget of the year."""
+def judged_by_budget(target: TargetVerdict) -> bool:
+    """Say whether a trajectory is judged by the budget of the year, as it is until its horizon."""
     return target.reduction is not None and (target.reason or "").startswith(("budget-", "horizon-"))
 
 
-def _observed(language: Language, target: TargetVerdict) -> str | None:
-    """Say the figure that a verdict rests on: of a trajectory before its horizon, the share of the budget that is used."""
-    if target.observed.value is None:
+def budget_words(language: Language, budget: BudgetState) -> str | None:
+    """Say how much of its year's budget a trajectory has used; None where it is not known.
+
+    Example:
+        >>> budget_words(Language("fr"), target.budget)  # doctest: +SKIP
+        '121\xa0% du budget 2026 employé (114\xa0% à 128\xa0%)'
+    """
+    if budget.consumed.value is None:
         return None
-    if target.reduction is not None:
-        if target.budget is not None and target.budget.consumed.value is not None and _judged_by_budget(target):
-            return _consumed(language, target.budget)
-        return _figure(
-            language, language.t("%(change)s depuis la référence", change=language.change(target.observed)), target.observed
-        )
-    return _figure(language, language.amount(target.observed), target.observed)
-
-
-def _consumed(language: Language, budget: BudgetState) -> str:
-    share = language.share(budget.consumed.value or 0.0)
-    return _figure(language, language.t("%(share)s du budget %(year)s employé", share=share, year=budget.year), budget.consumed)
-
-
-def _figure(language: Language, amount: str, figure: Quantity) -> str:
-    interval = language.interval(figure)
-    return amount if interval is None else language.t("%(amount)s (%(interval)s)", amount=amount, interval=interval)
+    used = language.t("%(share)s du budget %(year)s employé", share=language.share(budget.consumed.value), year=budget.year)
+    interval = language.interval(budget.consumed)
+    return f"{used} ({interval})" if interval else used
