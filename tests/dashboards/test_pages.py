@@ -27,7 +27,6 @@ from ecoia.records import Tokens, fold
 from ecoia.report import QuarterlyReport, build_report
 from ecoia.sections import SECTIONS
 from ecoia_dashboards import svg, wording
-from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
 from ecoia_dashboards.pages import render_report, view
 from support.organisation import COMMITMENTS, write_catalogue
@@ -723,64 +722,6 @@ class TestElevenParts:
 
     def test_a_page_of_thirty_services_over_eight_quarters_is_light(self, tmp_path: Path) -> None:
         assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
-
-
-class TestSheets:
-    def test_each_service_and_each_region_has_one(self, full: QuarterlyReport) -> None:
-        names = set(render_fiches(full))
-        services = {f"service-{entry.id}.html" for entry in full.register if entry.registered}
-        assert names == services | {"region-bretagne.html", "region-ile-de-france.html"}
-
-    def test_a_use_costs_what_serving_took_per_unit_and_says_how_sure_that_is(self, full: QuarterlyReport) -> None:
-        page = Page(render_fiches(full)["service-vadore.html"])
-        (found,) = (each.serving for each in full.services if each.service == "vadore")
-        assert found.energy.value is not None
-        assert found.units is not None
-        (shown,) = (float(a["value"] or "nan") for a in page.attributes("data"))
-        assert shown == pytest.approx(1000 * found.energy.value / found.units)
-        text = page.text.replace("\xa0", " ")
-        for said in (
-            "0,99 Wh",
-            "Un usage, ici : rapprochement proposé.",
-            "ordre de grandeur",
-            "très probablement entre 0,62 Wh et 2,4 Wh",
-            "Propose à un recruteur",
-            "Sur le service : chef de produit IA.",
-            "ethique@organisation.example",
-            "Un modèle de démonstration tient lieu du vrai service",
-            "Projet : ce document n’est pas la publication",
-        ):
-            assert said in text, said
-        assert "Le refroidissement" not in text
-
-    def test_not_measured_is_not_zero_and_uses_that_nobody_counts_cost_no_figure(self, full: QuarterlyReport) -> None:
-        sheets = {name: Page(html).text.replace("\xa0", " ") for name, html in render_fiches(full).items()}
-        assert "Cela ne veut pas dire zéro." in sheets["service-gestion-contacts-mails.html"]
-        assert "Wh" not in sheets["service-gestion-contacts-mails.html"]
-        assert "ses usages ne sont pas comptés" in sheets["service-acces-information.html"]
-        assert "Ce chiffre est déclaré, il n’est pas mesuré." in sheets["service-analyse-cv.html"]
-
-    def test_a_region_has_its_share_and_says_that_it_is_not_measured(self, full: QuarterlyReport) -> None:
-        page = Page(render_fiches(full)["region-bretagne.html"])
-        values = {a["value"] for a in page.attributes("data")}
-        mine = [each for each in full.regions if each.region == "Bretagne"]
-        assert {str(each.energy.value) for each in mine} <= values
-        assert "Ces chiffres ne sont pas mesurés dans la région." in page.text.replace("\xa0", " ")
-        assert "Île-de-France" not in page.text
-
-    def test_regions_of_one_plain_name_keep_a_file_each(self, full: QuarterlyReport) -> None:
-        named = [dataclasses.replace(full.regions[0], region=name) for name in ("É", "E", "../..", "日本")]
-        names = [name for name in render_fiches(dataclasses.replace(full, regions=tuple(named))) if name.startswith("region")]
-        assert names == ["region-e.html", "region-e-2.html", "region-sans-nom.html", "region-sans-nom-2.html"]
-
-    @pytest.mark.parametrize("lang", LANGUAGES)
-    def test_nothing_runs_on_them_and_nothing_is_fetched(self, full: QuarterlyReport, lang: str) -> None:
-        for html in render_fiches(poisoned(full), lang).values():
-            page = Page(html)
-            assert not page.attributes("script")
-            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
-            addresses = [a[name] or "" for _, a in page.tags for name in ("src", "srcset", "href") if name in a]
-            assert all(address.startswith(("data:", "#")) for address in addresses)
 
 
 class TestHostileText:

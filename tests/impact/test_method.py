@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,9 @@ from ecoia.impact.trajectory import Trajectory
 from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
-from ecoia.report import QuarterlyReport, build_report
+from ecoia.report import ChangeLine, PhaseDays, Quantity, QuarterChange, QuarterlyReport, build_report
+from ecoia.report.likelihood import level_above, level_below
+from ecoia.report.services import covered_share
 from ecoia.units import micro
 from support.factor_sets import factor
 from support.organisation import write_catalogue
@@ -31,7 +34,7 @@ from support.settings import make_settings
 
 pytestmark = pytest.mark.checkout
 
-EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|kg|g|L))?$", re.MULTILINE)
+EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|Wh|kg|g|L))?$", re.MULTILINE)
 FUNCTIONS = {"exp": math.exp, "erf": math.erf, "ln": math.log, "sqrt": math.sqrt}
 CATALOGUE = {
     "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000}]",
@@ -84,7 +87,7 @@ def organisation(folder: Path, **files: str) -> QuarterlyReport:
         organisation_rows(),
         Quarter(2026, 4),
         settings=make_settings(timezone="UTC"),
-        catalogue=write_catalogue(folder, **CATALOGUE, **files),
+        catalogue=write_catalogue(folder, **{**CATALOGUE, **files}),
         factors=FACTORS,
     )
 
@@ -120,6 +123,7 @@ def test_each_indicator_has_an_example_and_ecoia_computes_it(
 ) -> None:
     # Each of these has a test of its own.
     elsewhere = {"coverage_services", "co2e_operational_market", "co2e_api", "energy_by_method", "precision"}
+    elsewhere |= {"budget", "absorbed_gain", "recalculation", "energy_per_unit"}
     assert set(INDICATORS) - set(examples) == set()
     (service,) = built.services
     for name in sorted(set(INDICATORS) - elsewhere):
@@ -171,7 +175,10 @@ def test_the_budget_is_that_of_the_page(examples: dict[str, tuple[str, float]], 
     state = found.targets[0].budget
     assert state is not None
     assert state.budget.value == pytest.approx(examples["budget of 2026"][1])
-    assert state.consumed.value == pytest.approx(examples["share of the budget"][1])
+    assert state.consumed.value == pytest.approx(examples["budget"][1])
+    bounds = (examples["least share"][1], examples["greatest share"][1])
+    assert (state.consumed.low, state.consumed.high) == pytest.approx(bounds, rel=1e-4)
+    assert state.spent_probability == pytest.approx(examples["probability that the budget is spent"][1], rel=1e-4)
     assert state.distance.value == pytest.approx(examples["distance to the path"][1])
     assert state.overrun_probability.value == pytest.approx(examples["probability of overrun"][1], rel=1e-4)
 
@@ -191,8 +198,10 @@ def test_the_recalculation_is_that_of_the_page(examples: dict[str, tuple[str, fl
     assert {cause: micrograms / 1e9 for cause, micrograms in found.total.causes.items()} == {
         cause: pytest.approx(examples[f"recalculated for {cause}"][1]) for cause in ("boundary", "factor")
     }
-    assert found.total.micrograms / 1e9 == pytest.approx(examples["recalculation"][1])
-    assert found.relative == pytest.approx(examples["recalculated share"][1], rel=1e-5)
+    assert found.total.micrograms / 1e9 == pytest.approx(examples["recalculated in all"][1])
+    assert found.relative == pytest.approx(examples["recalculation"][1], rel=1e-5)
+    report = replace(organisation(tmp_path / "after"), restatements=(found,))
+    assert report.greatest_recalculation.value == found.relative
     assert not found.needed
 
 
@@ -217,6 +226,25 @@ def test_coverage_is_that_of_the_page(examples: dict[str, tuple[str, float]], tm
     ] + [None]
 
 
+def test_the_coverage_of_phases_and_instances_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    inference = [PhaseDays("inference", "gpu-01", 80, 92.0), PhaseDays("inference", "gpu-03", 92, 92.0)]
+    assert covered_share(inference) == pytest.approx(examples["covered of inference"][1], rel=1e-5)
+    least = covered_share([*inference, PhaseDays("training", "", 20, 11.0)])
+    assert least == pytest.approx(examples["covered of the least phase"][1], rel=1e-5)
+
+
+def test_the_probability_of_missing_a_target_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    level = Quantity(4.0, "kWh", examples["low"][1], examples["high"][1])
+    assert level_above(level, 5) == pytest.approx(examples["probability of exceeding the cap"][1], rel=1e-4)
+    assert level_below(level, 3) == pytest.approx(examples["probability of missing the floor"][1], rel=1e-4)
+
+
+def test_a_target_on_the_energy_of_a_unit_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    target = "targets: [{id: t, indicator: energy_per_unit, service: assistant, op: '<=', value: 9, deadline: 2026Q4}]"
+    (found,) = organisation(tmp_path, targets=target).targets
+    assert found.observed.value == pytest.approx(examples["energy_per_unit"][1])
+
+
 def test_the_estimate_by_tokens_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     low, high = 0.6, 1.0
     found = Hypotheses("openai", "m", "0.11.3", "USA", "70", "70", True, low, (low + high) / 2, high)
@@ -232,7 +260,7 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
     assert (bounds.low, bounds.high) == pytest.approx((examples["low"][1], examples["high"][1]), rel=1e-4)
 
 
-def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
     before, now = Use(4000, 8.0, 12.0, 600_000_000), Use(6000, 9.0, 12.6, 504_000_000)
     (found,) = decompose({"a": ServiceFootprint({"serving": before})}, {"a": ServiceFootprint({"serving": now})})
     assert {name: part / 1e6 for name, part in found.terms.items()} == {
@@ -240,6 +268,9 @@ def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[s
     }
     assert found.micrograms / 1e6 == examples["change of use"][1]
     assert found.absorbed_gain is True
+    lines = (ChangeLine(found, Quantity(-0.16, "1")),)
+    report = replace(organisation(tmp_path), changes=(QuarterChange("year-before", "2025Q4", services=lines),))
+    assert report.share_absorbed().value == report.share_absorbed("a").value == examples["absorbed_gain"][1]
 
 
 def one_cell(mean: float, *errors: str) -> Estimate:

@@ -4,8 +4,9 @@ Message ids are French sentences; a code without a sentence is shown as it is. O
 verdict is in ``wording.verdicts``. Templates and modules name them here, as ``wording.VERDICTS``.
 """
 
-from ecoia_dashboards.wording.changes import CAUSES, COMPARED, PARTS, TERMS
+from ecoia_dashboards.wording.changes import CAUSES, CO2E_PARTS, CO2E_SHARES, COMPARED, ELAPSED, PARTS, TERMS
 from ecoia_dashboards.wording.coverage import COUNTED_BY
+from ecoia_dashboards.wording.declared import DECLARED_CHANGES, DECLARED_EFFECTS, DECLARED_FIELDS, DECLARED_KINDS
 from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
 from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
@@ -13,8 +14,17 @@ from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
 from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
-from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS
+from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
+from ecoia_dashboards.wording.sheets import (
+    KNOWN_ALSO,
+    KNOWN_BY,
+    KNOWN_FIRST,
+    KNOWN_WHOLLY,
+    SERVICE_CHANGES,
+    UNIT_CHANGES,
+    UNIT_PARTS,
+)
 from ecoia_dashboards.wording.sources import (
     ASSUMPTIONS,
     BASES,
@@ -38,11 +48,18 @@ __all__ = [
     "BASES",
     "CAUSES",
     "CERTAINTY",
+    "CO2E_PARTS",
+    "CO2E_SHARES",
     "COMPARED",
     "COMPONENTS",
     "COUNTED_BY",
+    "DECLARED_CHANGES",
+    "DECLARED_EFFECTS",
+    "DECLARED_FIELDS",
+    "DECLARED_KINDS",
     "DEVIATIONS",
     "DOUBLES",
+    "ELAPSED",
     "EQUIVALENCES",
     "EVALUATION_ANSWERS",
     "EVALUATION_QUESTIONS",
@@ -52,6 +69,10 @@ __all__ = [
     "INDICATORS",
     "INVENTORY_ITEMS",
     "KINDS",
+    "KNOWN_ALSO",
+    "KNOWN_BY",
+    "KNOWN_FIRST",
+    "KNOWN_WHOLLY",
     "LOST",
     "METHODS",
     "MISTAKES",
@@ -66,11 +87,13 @@ __all__ = [
     "QUALITIES",
     "QUOTED",
     "REASONS",
+    "REMEDIES",
     "SAID",
     "SAVINGS",
     "SCOPES",
     "SECTIONS",
     "SENSITIVITIES",
+    "SERVICE_CHANGES",
     "SERVICE_STATUSES",
     "SHEET_NOT_READ",
     "STANDINGS",
@@ -79,6 +102,8 @@ __all__ = [
     "TARGET_STATUSES",
     "TERMS",
     "TIES",
+    "UNIT_CHANGES",
+    "UNIT_PARTS",
     "UNSUPPORTED",
     "VERDICTS",
     "VERDICTS_ON_FLOORS",
