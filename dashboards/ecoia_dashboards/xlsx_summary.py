@@ -26,6 +26,7 @@ from ecoia_dashboards.figures.chart import CONSTANT_COLOR, TREND_COLOR
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
 from ecoia_dashboards.pages.summary import Summary
 from ecoia_dashboards.wording import N_
+from ecoia_dashboards.wording.coverage import COUNTED_BY
 from ecoia_dashboards.wording.verdicts import probability, verdict_words
 from ecoia_dashboards.xlsx_cells import print_on_a4, put_text
 
@@ -41,8 +42,6 @@ _LINE_HEIGHT = 15.0  # points
 _PAGE_POINTS = 600.0
 """Height of the rows that one printed page holds at the scale that makes the sheet one page wide."""
 
-COUNTED_BY = {"meters": N_("compteurs"), "models": N_("modèles"), "declared": N_("déclaration")}
-"""What gave most of a service's energy, in a word."""
 _PARTS = ("co2e_operational", "co2e_embodied", "co2e_api")
 _AGAINST = ("previous-quarter", "year-before")
 
@@ -214,7 +213,7 @@ def _targets(writer: _Writer, report: QuarterlyReport, language: Language) -> No
     if not report.targets:
         return
     texts = (N_("Cible"), N_("Constaté"), N_("Borne basse"), N_("Borne haute"), N_("Unité"), N_("Demandé"), N_("Verdict"))
-    headings = [*(language.t(text) for text in texts), language.t("Risque de manquer")]
+    headings = [*(language.t(text) for text in texts), language.t("Probabilité de manquer")]
     summary = Summary(report, language)
     writer.block(language.t("Cibles et verdicts"), headings, [_target(target, summary, language) for target in report.targets])
 
