@@ -141,6 +141,14 @@ def test_a_second_instance_is_volume(tmp_path: Path) -> None:
     assert terms(report) == {"vadore": {"volume": 20 * MICROGRAMS_PER_KWH}}
 
 
+@pytest.mark.parametrize(("host", "term"), [("host-2", "coverage"), ("host-3", "volume")], ids=["named", "not named"])
+def test_an_instance_that_is_gone_is_coverage_where_the_register_names_it(host: str, term: str, tmp_path: Path) -> None:
+    before = (*on_days("2026-08", 20), *on_days("2026-08", 20, host))
+    named = DAYS.replace("20", "{inference: {host-1: 20, host-2: 20}}")
+    report = built(tmp_path, *before, *on_days("2026-11", 20), services=named)
+    assert terms(report) == {"vadore": {term: -20 * MICROGRAMS_PER_KWH}}
+
+
 def test_days_of_training_do_not_stand_in_for_days_of_serving(tmp_path: Path) -> None:
     trained = on_days("2026-11", 20, phase="training")
     report = built(tmp_path, *on_days("2026-08", 20), *on_days("2026-11", 8), *trained, services=DAYS)

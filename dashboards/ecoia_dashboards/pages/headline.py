@@ -44,12 +44,18 @@ class Headlines(Services):
         )
 
     def parts_of(self, headline: Headline) -> list[tuple[str, str]]:
-        """List the parts of the whole CO2e by name, each with its amount or the reason why it is not known."""
-        found = [(part, self._part(part)) for part in (*headline.parts, *headline.lacking)]
-        return [(self.language.of(wording.CO2E_PARTS, part), text) for part, text in found]
+        """List the parts of the whole CO2e by name, each with what is known of it or the reason why nothing is."""
+        parts = dict.fromkeys((*headline.parts, *headline.lacking))
+        return [(self.language.of(wording.CO2E_PARTS, part), self._part(headline, part)) for part in parts]
 
-    def _part(self, part: str) -> str:
-        return self.amount(self.report.footprint[part], 2 if part == "co2e_api" else 3)
+    def _part(self, headline: Headline, part: str) -> str:
+        lacking = headline.lacking.get(part)
+        known = headline.breakdown.get(part, Quantity(None, "kgCO2e", reason=lacking))
+        amount = self.amount(known, 2 if part == "co2e_api" else 3)
+        if lacking is None or known.value is None:
+            return amount
+        reason = self.language.of(wording.REASONS, lacking)
+        return self.language.t("au moins %(value)s (%(reason)s)", value=amount, reason=reason)
 
     def against(self, change: QuarterChange) -> str:
         """Say over which time a change is."""
@@ -58,7 +64,7 @@ class Headlines(Services):
         )
 
     def evolution(self, quantity: Quantity) -> str:
-        """Write a relative change in words with its interval: ``hausse de 10,5 % (+ 4,6 % à + 16,7 %)``; the reason without one."""
+        """Write a relative change in words with its interval: ``hausse de 10,5 % (+ 4,6 % à + 16,7 %)``."""
         if quantity.value is None:
             return self.amount(quantity)
         interval = self.language.change_interval(quantity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.impact.ledger_gaps import known_microjoules
+from ecoia.impact.ledger_gaps import LedgerShortfall, known_microjoules
 from ecoia.report import FactorUsed, PhaseDays, Quantity
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
@@ -99,28 +99,47 @@ class Summary(Phrases):
         ]
 
     def ledger_shortfall(self) -> str:
-        """Say in one sentence how many days of the ledger are missing, and what they are worth as far as their runs tell."""
-        gaps = self.report.ledger_gaps
-        energy = self.energy(known_microjoules(gaps))
-        if all(gap.microjoules is None for gap in gaps):
-            energy = self.language.t("énergie inconnue")
-        elif any(gap.microjoules is None for gap in gaps):
-            energy = self.language.t("au moins %(energy)s", energy=energy)
-        if "ledger-incomplete" in self.report.notices:
-            return self.language.n(
+        """Say how many days of the ledger are missing and what they are worth: of the quarter, and of those it compares with."""
+        found = {each.quarter: each for each in self.report.ledger_shortfalls}
+        now, gaps = found.pop(self.report.quarter, None), self.report.ledger_gaps
+        if now is not None:
+            said = self.language.n(
                 "Relevés incomplets : %(count)s jour y manque en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
                 "Relevés incomplets : %(count)s jours y manquent en tout ou en partie (%(energy)s), et les totaux sont trop bas.",
-                len(gaps),
-                energy=energy,
+                now.days,
+                energy=self._worth(now.microjoules, now.unknown_days, now.days),
             )
+        else:
+            unknown = sum(gap.microjoules is None for gap in gaps)
+            said = self.language.n(
+                "Relevés incomplets : %(count)s jour antérieur au trimestre y manque en tout ou en partie (%(energy)s), et "
+                "l’évolution est faussée.",
+                "Relevés incomplets : %(count)s jours antérieurs au trimestre y manquent en tout ou en partie (%(energy)s), et "
+                "l’évolution est faussée.",
+                len(gaps),
+                energy=self._worth(known_microjoules(gaps), unknown, len(gaps)),
+            )
+        if not found:
+            return said
+        quarters = self.language.listed(map(self._lacking, found.values()))
+        return f"{said} {self.language.t('Dans les trimestres comparés, il manque : %(quarters)s.', quarters=quarters)}"
+
+    def _lacking(self, shortfall: LedgerShortfall) -> str:
+        """Say what a quarter lacks, with its name."""
         return self.language.n(
-            "Relevés incomplets : %(count)s jour antérieur au trimestre y manque en tout ou en partie (%(energy)s), et "
-            "l’évolution est faussée.",
-            "Relevés incomplets : %(count)s jours antérieurs au trimestre y manquent en tout ou en partie (%(energy)s), et "
-            "l’évolution est faussée.",
-            len(gaps),
-            energy=energy,
+            "%(count)s jour du %(quarter)s (%(energy)s)",
+            "%(count)s jours du %(quarter)s (%(energy)s)",
+            shortfall.days,
+            quarter=self.language.quarter(shortfall.quarter),
+            energy=self._worth(shortfall.microjoules, shortfall.unknown_days, shortfall.days),
         )
+
+    def _worth(self, microjoules: int, unknown_days: int, days: int) -> str:
+        """Say what missing days are worth, of which some may be worth an unknown energy."""
+        if unknown_days == days:
+            return self.language.t("énergie inconnue")
+        energy = self.energy(microjoules)
+        return self.language.t("au moins %(energy)s", energy=energy) if unknown_days else energy
 
     def missing_components(self) -> str:
         """List the components that are missing for some service."""

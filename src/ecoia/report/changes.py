@@ -79,7 +79,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
 
     now, before = (
         footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts, covered=shares)
-        for period, shares in zip(periods, covered_shares(context, (context.quarter, reference), names), strict=True)
+        for period, shares in zip(periods, covered_shares(context, context.quarter, reference, names), strict=True)
     )
     registered = context.catalogue.services
     services = decompose(

@@ -26,6 +26,9 @@ from ecoia.units import from_micro
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
 
+RecordedDays = dict[str, dict[str, dict[str, frozenset[date]]]]
+"""Civil days by service, phase (one of ``DAY_PHASES``) and instance."""
+
 ABANDONED_AFTER_NS = 7 * DAY_NS
 """A run without an end was abandoned once it has had no record for this long."""
 
@@ -74,6 +77,7 @@ class Context:
         self._activities = by_quarter(past, self.timezone)
         self._periods: dict[Quarter, PeriodImpact] = {}
         self._constant: dict[Quarter, Assessment] = {}
+        self._recorded_days: dict[Quarter, RecordedDays] = {}
         baselines = [target.baseline for target in catalogue.targets.targets if target.baseline is not None]
         self.reference_year = Quarter.parse(baselines[0].quarters[0]).year if baselines else None
 
@@ -153,25 +157,31 @@ class Context:
         named = {bearer[0] for bearer in self.period.strands} | {service for service, _ in self.activity.works}
         return sorted(service for service in named if service is not None)
 
-    @cached_property
-    def recorded_days(self) -> dict[str, dict[str, dict[str, frozenset[date]]]]:
-        """Recorded days by service, phase (one of ``DAY_PHASES``) and instance: civil days at work or with capacity reserved.
+    @property
+    def recorded_days(self) -> RecordedDays:
+        """Recorded days of the report's quarter."""
+        return self.recorded_days_of(self.quarter)
+
+    def recorded_days_of(self, quarter: Quarter) -> RecordedDays:
+        """Return the recorded days of a quarter: civil days at work or with capacity reserved.
 
         Homes of one host are one instance here, as ``instance_days`` declares on which machines the service runs. A day of calls
         to a hosted model that has an estimate is a day of the instance that called.
 
         Simulated or declared activity does not count as recorded, nor does activity without any known energy.
         """
-        found: dict[str, dict[str, dict[str, frozenset[date]]]] = {}
-        for (service, phase, instance), instants in self._recorded_half_hours().items():
-            days = frozenset(self._day_at(instant_ns) for instant_ns in instants)
-            found.setdefault(service, {}).setdefault(phase, {})[instance] = days
-        return found
+        if quarter not in self._recorded_days:
+            found = self._recorded_days[quarter] = {}
+            for (service, phase, instance), instants in self._recorded_half_hours(quarter).items():
+                days = frozenset(self._day_at(instant_ns) for instant_ns in instants)
+                found.setdefault(service, {}).setdefault(phase, {})[instance] = days
+        return self._recorded_days[quarter]
 
-    def _recorded_half_hours(self) -> dict[tuple[str, str, str], set[int]]:
+    def _recorded_half_hours(self, quarter: Quarter) -> dict[tuple[str, str, str], set[int]]:
         """Collect the recorded half-hours of each service, phase and instance."""
         half_hours: dict[tuple[str, str, str], set[int]] = {}
-        for strand in self.activity.strands:
+        activity = self.activity_of(quarter)
+        for strand in activity.strands:
             service, phase = strand.bearer
             if service is None or strand.kind not in (KIND_SPAN, KIND_IDLE) or strand.simulated:
                 continue
@@ -179,8 +189,8 @@ class Context:
             if any(energy is not None and status != DECLARED for (status, _), energy in known):
                 key = service, day_phase(phase), host_of(strand.instance)
                 half_hours.setdefault(key, set()).update(strand.half_hours_utc_ns)
-        hosted = {use.bearer for use in self.period.uses if use.standing == HOSTED_ESTIMATED}
-        for row in self.activity.token_rows:
+        hosted = {use.bearer for use in self.period_of(quarter).uses if use.standing == HOSTED_ESTIMATED}
+        for row in activity.token_rows:
             bearer = bearer_of(row)
             if bearer in hosted and bearer[0] is not None and not row["simulated"]:
                 key = bearer[0], day_phase(bearer[1]), host_of(row["instance"])
