@@ -8,7 +8,7 @@ from functools import cached_property
 import plotly.graph_objects as go
 
 from ecoia.periods import Quarter
-from ecoia.report import BudgetState, CoursePoint, Quantity, QuarterlyReport, TargetVerdict
+from ecoia.report import NEARLY_CERTAIN, BudgetState, CoursePoint, Quantity, QuarterlyReport, TargetVerdict
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
@@ -203,7 +203,7 @@ def _title(course: _Course, report: QuarterlyReport, language: Language) -> str:
     if budget is None or budget.consumed.value is None:
         return language.t("%(name)s : pas encore de budget à comparer au %(quarter)s", **values)
     values |= {"year": str(budget.year), "share": language.share(budget.consumed.value)}
-    if budget.consumed.value > 1:
+    if (budget.spent_probability or 0.0) >= NEARLY_CERTAIN:  # as the verdict says it, never by the value alone
         return language.t("%(name)s : budget %(year)s dépassé au %(quarter)s, %(share)s employés", **values)
     if target.miss_probability is None:
         return language.t("%(name)s : %(share)s du budget %(year)s employés au %(quarter)s", **values)
