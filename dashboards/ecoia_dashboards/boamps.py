@@ -290,7 +290,7 @@ class _Task:
         if country is None:
             self.lack("environment", "several-zones")
             return None
-        factors = [factor for factor in self.report.factors if factor.zone == country]
+        factors = [factor for factor in self.report.factors_of_quarter if factor.zone == country]
         intensity = factors[0].value_g_per_kwh if len(factors) == 1 else None
         if intensity is None:
             self.lack("environment.powerSourceCarbonIntensity", "not-recorded")

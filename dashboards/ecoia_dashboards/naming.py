@@ -1,4 +1,4 @@
-"""Name services as readers know them."""
+"""Name services as readers know them, and the files of a report."""
 
 from __future__ import annotations
 
@@ -14,3 +14,13 @@ def service_names(report: QuarterlyReport) -> dict[str, str]:
     """
     names = {entry.id: entry.name for entry in report.register}
     return {key: name if list(names.values()).count(name) == 1 else f"{name} ({key})" for key, name in names.items()}
+
+
+def report_name(report: QuarterlyReport) -> str:
+    """Name the files of a report: by its quarter, or by its publication where the quarter is restated.
+
+    Example:
+        >>> report_name(report)  # doctest: +SKIP
+        'rapport-2026Q3'
+    """
+    return f"rapport-{report.seal.name if report.seal else report.quarter}"

@@ -1,6 +1,6 @@
-"""Write the report's page as a PDF for screen readers and archives: PDF/UA-1 and PDF/A-3a, with the data attached.
+"""Write the report's editions as PDF for screen readers and archives: PDF/UA-1 and PDF/A-3a, with the data attached.
 
-WeasyPrint makes it from the same HTML, with fonts that matplotlib carries, so a machine without fonts draws the same. Nothing is
+WeasyPrint makes them from HTML, with fonts that matplotlib carries, so a machine without fonts draws the same. Nothing is
 fetched from anywhere. Dates are those of the data, and the file's id is their hash, so equal reports give equal bytes.
 """
 
@@ -15,11 +15,15 @@ from xml.sax.saxutils import escape
 
 from ecoia.errors import EcoiaError, MissingExtraError
 from ecoia.report import QuarterlyReport
-from ecoia_dashboards.pages import render_report
+from ecoia_dashboards.naming import report_name
+from ecoia_dashboards.pages import Edition, render_edition
 from ecoia_dashboards.svg import OUR_FONT
 from ecoia_dashboards.versions import PAGE, versions
 
 SYSTEM_PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0"
+
+EDITIONS = {".pdf": Edition.COMMITTEE, "-preuves.pdf": Edition.EVIDENCE}
+"""Each document by the ending of its file's name."""
 
 _VARIANT = "pdf/a-3a"  # tagged, with attachments; PDF/UA-1 is stated beside it
 
@@ -62,15 +66,16 @@ _XMP = """\
 """Metadata that identifies the file. PDF/A does not know PDF/UA, so the schema of its identification is described too."""
 
 
-def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
-    """Write the report as one PDF; ``rapport-<quarter>.json`` is attached to it.
+def render_pdf(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:
+    """Write the report as two PDF: the committee edition and the evidence. The quarter's JSON is attached to both.
 
     Args:
         report: The quarter's data.
-        lang: Language of the page, one of ``language.LANGUAGES``.
+        lang: Language of the documents, one of ``language.LANGUAGES``.
 
     Returns:
-        The file. Equal reports give equal bytes, with the same WeasyPrint and Pango.
+        The files, by the ending of their name after that of the report. Equal reports give equal bytes, with the same WeasyPrint
+        and Pango.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
@@ -78,13 +83,17 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
         UsageError: the language is not one of ours.
 
     Example:
-        >>> Path("report.pdf").write_bytes(render_pdf(report))  # doctest: +SKIP
+        >>> Path("evidence.pdf").write_bytes(render_pdf(report)["-preuves.pdf"])  # doctest: +SKIP
     """
+    return {ending: _write(report, lang, edition) for ending, edition in EDITIONS.items()}
+
+
+def _write(report: QuarterlyReport, lang: str, edition: Edition) -> bytes:
     weasyprint = _weasyprint()
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher
 
-    html = render_report(report, lang)
+    html = render_edition(report, lang, edition)
     data = report.to_json().encode("utf-8", "backslashreplace")
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC)
     # Only the page's own images and the fonts beside matplotlib may be opened.
@@ -98,7 +107,7 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
         document.metadata.created = document.metadata.modified = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         attached = weasyprint.Attachment(
             string=data,
-            name=f"rapport-{report.quarter}.json",
+            name=f"{report_name(report)}.json",
             description=document.metadata.title,
             created=moment,
             modified=moment,
@@ -106,7 +115,7 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> bytes:
         )
         pdf: bytes = document.write_pdf(
             pdf_variant=_VARIANT,
-            pdf_identifier=hashlib.sha256(lang.encode() + data).hexdigest()[:32].encode(),
+            pdf_identifier=hashlib.sha256(f"{lang} {edition}".encode() + data).hexdigest()[:32].encode(),
             attachments=[attached],
             finisher=_finish,
         )

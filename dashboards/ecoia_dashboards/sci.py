@@ -85,6 +85,7 @@ def _statement(report: QuarterlyReport, footprint: ServiceFootprint) -> dict[str
                 "licence": factor.licence,
             }
             for factor in report.factors
+            if factor.quarter in (report.quarter, footprint.training_quarter)
         ],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,7 +36,7 @@ from ecoia.units import micro
 from ecoia.watching import watch as watching
 from support.command_line import ecoia, fill, program
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
-from support.records import DECLARED, kwh, record
+from support.records import DECLARED, kwh, record, training
 
 __all__ = ["migrated", "tracking_uri"]
 
@@ -226,6 +227,23 @@ def test_a_home_that_is_a_file_is_an_error_with_a_remedy(words: list[str], below
     result = ecoia(*words, "--home", home / below)
     assert result.exit_code == 1
     assert "ECOIA_HOME" in result.stderr + result.stdout
+
+
+def test_a_day_that_cannot_be_read_is_named_by_each_command_with_an_exit_code(home: Path, tmp_path: Path) -> None:
+    """A report would be silently wrong without it; the other commands go on with the other days."""
+    journal = fill(home, training(run_id=None), training(run_id=None, at=86_400))
+    day = journal.folder / journal.files()[0].partition("/")[0]
+    shutil.move(day, tmp_path / "kept")
+    day.write_text("")
+    listed = ecoia("journal", "--json")
+    assert (listed.exit_code, len(listed.stdout.splitlines())) == (1, 1)
+    assert f"day '{day}' of the journal cannot be read (Not a directory)" in listed.stderr.replace("\n", " ")
+    doctor = ecoia("doctor")
+    assert doctor.exit_code == 1
+    assert re.search(rf"BROKEN +journal +day '{day}'", doctor.stdout)
+    report = ecoia("report", "--from", "journal", "--quarter", "2026Q3")
+    assert report.exit_code == 1
+    assert str(day) in report.stderr.replace("\n", "")
 
 
 def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:

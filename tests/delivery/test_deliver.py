@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -26,6 +29,8 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.live_totals import LiveTotals
+from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import fold
 from support.deliveries import api, configured, help_out, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
@@ -227,6 +232,49 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_delivered(
     assert deliver(journal, configured()).delivered == 1, "the cursors moved"
     unreadable.rmdir()
     assert deliver(journal, configured()).unread_files == 0
+
+
+@pytest.mark.parametrize("damage", ["a file in its place", "another account's", "a broken link"])
+def test_a_day_that_cannot_be_read_is_named_and_the_others_are_delivered(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    write(journal, [training(target=target, run_id=None, at=86_400 * day) for day in range(3)])
+    folder, kept = journal.folder / utc_day(NOON_NS + DAY_NS), tmp_path / "kept"
+    with monkeypatch.context() as patched:
+        if damage == "another account's":  # the tests may run as an account that reads everything
+            listed = os.scandir
+
+            def refuse(path: Any) -> Any:
+                if isinstance(path, str) and Path(path) == folder:
+                    raise PermissionError(errno.EACCES, "Permission denied")
+                return listed(path)
+
+            patched.setattr(os, "scandir", refuse)
+        else:
+            folder.rename(kept)
+            folder.write_text("") if "file" in damage else folder.symlink_to(tmp_path / "nowhere" / "there")
+        for delivered in (2, 0):
+            result = deliver(journal, configured())
+            assert (result.delivered, result.pending, result.unread_files) == (delivered, 0, 1)
+            assert [f"'{folder}'" in problem for problem in result.problems] == [True]
+        assert len(ledger(tracking_uri)) == 2
+        assert help_out(journal), "the helper ends"
+        assert LiveTotals(journal.home).look().values
+    if kept.exists():
+        folder.unlink()
+        kept.rename(folder)
+    result = deliver(journal, configured())
+    assert (result.delivered, result.unread_files) == (1, 0)
+    assert len(ledger(tracking_uri)) == 3
+
+
+def test_a_run_whose_outcome_may_be_in_a_day_that_cannot_be_read_is_not_called_abandoned(journal: Journal) -> None:
+    write(journal, [training(), training(at=3 * 86_400, run_id="ecoia-later")])
+    day = journal.folder / utc_day(NOON_NS + 2 * DAY_NS)
+    day.write_text("")
+    assert close_abandoned(journal) == 1, "the later run has ended after that day"
+    day.unlink()
+    assert close_abandoned(journal) == 1
 
 
 def test_a_run_whose_outcome_may_be_in_a_file_that_cannot_be_read_is_not_called_abandoned(journal: Journal) -> None:

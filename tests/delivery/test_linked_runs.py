@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from hypothesis import given
 from ecoia import semconv
 from ecoia.delivery.deliver import deliver
 from ecoia.delivery.linked_runs import LinkedRuns, group_of
+from ecoia.delivery.mlflow_store import MlflowStore
+from ecoia.delivery.shown_runs import ShownRuns
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
+from ecoia.methods import NOT_MEASURED
 from ecoia.records import Record, fold
 from support.deliveries import api, configured, ledger, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS
@@ -150,6 +154,27 @@ def test_the_session_around_a_run_stands_beside_its_figures(journal: Journal, tr
     assert watt_hours(client.get_run(root)) == 2
 
 
+def test_the_session_around_a_run_of_which_no_row_is_here_yet_stands_there_alone(
+    journal: Journal, tracking_uri: str, target: str
+) -> None:
+    """The command's session reaches the store before its run does, and is on one run at each moment."""
+    client = api(tracking_uri)
+    write(journal, spans(None, SESSION, 3))
+    deliver(journal, configured(), tracking_uri=tracking_uri)
+    assert [watt_hours(own) for own in view_runs(tracking_uri, "vadore")] == [3]
+    root = client.create_run("0").info.run_id
+    client.log_metric(root, "ecoia/energy_wh", 7.0)  # of another host
+    write(journal, [link(SESSION, root, target=target)])
+    assert not deliver(journal, configured(), tracking_uri=tracking_uri).pending, "a link alone is sent, too"
+    metrics = client.get_run(root).data.metrics
+    assert metrics == {"ecoia/energy_wh": 7, "ecoia/outside_wh": pytest.approx(3)}
+    assert view_runs(tracking_uri, "vadore") == []
+    write(journal, spans(target, root, 1))
+    deliver(journal, configured(), tracking_uri=tracking_uri, by_hand=False)
+    assert client.get_run(root).data.metrics["ecoia/outside_wh"] == pytest.approx(3)
+    assert view_runs(tracking_uri, "vadore") == []
+
+
 def test_two_hosts_add_up_in_one_run_and_find_it_by_the_group(
     journal: Journal, tracking_uri: str, target: str, tmp_path: Path
 ) -> None:
@@ -184,6 +209,78 @@ def test_two_hosts_add_up_in_one_run_and_find_it_by_the_group(
     write(other, [correction.copy_with(instance="host-2")])
     deliver(other, configured(home=str(other.home)))
     assert watt_hours(client.get_run(root)) == 2
+
+
+def test_a_sum_that_lacks_the_co2e_or_the_energy_of_a_host_is_not_shown_as_the_whole(
+    journal: Journal, tracking_uri: str, target: str, tmp_path: Path
+) -> None:
+    """The run, its model, ``ecoia runs`` and the experiment's description say nothing, instead of a part of it."""
+    from mlflow.entities import LoggedModelOutput
+
+    client = api(tracking_uri)
+    root = client.create_run("0").info.run_id
+    model = client.create_logged_model("0", name="m", source_run_id=root).model_id
+    client.log_outputs(root, [LoggedModelOutput(model, 0)])
+    client.set_terminated(root)
+    other = Journal(tmp_path / "other")
+    other_target = register_target(other.home, tracking_uri)
+    latest: dict[str, str] = {}
+
+    def deliver_from(home: Journal, zone: str | None, watt_hours: float | None) -> dict[str, float]:
+        """Have a host say what its part is from now on, and return what the run shows."""
+        of, run_id, instance = (target, root, "host-1") if home is journal else (other_target, rank(1), "host-2")
+        records = spans(of, run_id, watt_hours or 1, replaces=latest.get(instance))
+        latest[instance] = records[0].record_id
+        if watt_hours is None:
+            unread = {"cpu": None, "gpu": None, "ram": None}
+            records[0] = records[0].copy_with(energy_microjoules=unread, method=dict.fromkeys(unread, NOT_MEASURED))
+        write(home, [*(each.copy_with(instance=instance) for each in records), link(rank(0), root, target=of)])
+        deliver(home, configured(home=str(home.home), zone=zone), tracking_uri=tracking_uri)
+        deliver(home, configured(home=str(home.home), zone=zone), tracking_uri=tracking_uri)
+        metrics = client.get_run(root).data.metrics
+        made = client.get_logged_model(model)
+        shown = {metric.key: metric.value for metric in sorted(made.metrics, key=lambda m: m.timestamp)}
+        known = {name for name in ("ecoia/energy_wh", "ecoia/co2e_g") if math.isfinite(metrics[name])}
+        assert {name: shown[name] for name in known} == pytest.approx({name: metrics[name] for name in known})
+        assert set(made.tags.get("ecoia.outdated", "").split(",")) - {""} == shown.keys() - known
+        return dict(metrics)
+
+    deliver_from(journal, "FRA", 1)
+    assert deliver_from(other, "FRA", 3)["ecoia/co2e_g"] == pytest.approx(4 * 0.04144, rel=1e-4)
+    unknown = deliver_from(other, None, 3)
+    assert unknown["ecoia/energy_wh"] == pytest.approx(4)
+    assert math.isnan(unknown["ecoia/co2e_g"])
+    assert math.isnan(unknown["ecoia/host/host-2/co2e_g"])
+    assert unknown["ecoia/host/host-1/co2e_g"] == pytest.approx(0.04144, rel=1e-4)
+    run = client.get_run(root)
+    assert not {"ecoia.factor", "ecoia.co2e_g_range", "ecoia.energy_wh_range"} & run.data.tags.keys()
+    assert run.data.tags["mlflow.note.content"].startswith("ecoia: 4.00 Wh, CO2e unknown (of host-2) on 2 hosts")
+    assert "CO2e" not in client.get_experiment("0").tags["mlflow.note.content"]
+    (shown,) = ShownRuns(MlflowStore(tracking_uri)).find_all(None, by_energy=True, children=True, most=9)
+    assert (shown.energy_wh, shown.co2e_g) == (pytest.approx(4), None)
+    again = deliver_from(journal, "FRA", 2)
+    assert math.isnan(again["ecoia/co2e_g"]), "the host that knows its own part does not bring the old sum back"
+    assert deliver_from(other, "FRA", 3)["ecoia/co2e_g"] == pytest.approx(5 * 0.04144, rel=1e-4)
+    assert math.isnan(deliver_from(other, "FRA", None)["ecoia/energy_wh"]), "nobody measured the other host's part"
+
+
+def test_what_a_run_does_not_know_any_more_is_taken_off(journal: Journal, tracking_uri: str, target: str) -> None:
+    client = api(tracking_uri)
+    root = client.create_run("0").info.run_id
+    write(journal, [*spans(target, root, 1, units_micro=2_000_000), training(target=target, phase="inference", run_id=None)])
+    known = configured(zone="FRA")
+    deliver(journal, known)
+    of_day = {run.info.run_id for run in view_runs(tracking_uri, "vadore")}
+    assert all(client.get_run(run_id).data.metrics["ecoia/co2e_g"] > 0 for run_id in (root, *of_day))
+    for _ in range(2):
+        deliver(journal, configured())
+        for run_id in (root, *of_day):
+            metrics = client.get_run(run_id).data.metrics
+            assert math.isnan(metrics["ecoia/co2e_g"])
+            assert metrics["ecoia/energy_wh"] > 0
+            assert len(client.get_metric_history(run_id, "ecoia/co2e_g")) == 2
+    deliver(journal, known)
+    assert client.get_run(root).data.metrics["ecoia/co2e_g"] == pytest.approx(0.04144, rel=1e-4)
 
 
 def test_ranks_that_share_a_device_count_it_once(journal: Journal, tracking_uri: str, target: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,25 +14,40 @@ import pytest
 from ecoia.catalogue import INDICATORS, load
 from ecoia.catalogue.error_widths import GSD
 from ecoia.evaluating.projection import project
-from ecoia.factors import FactorSet
-from ecoia.impact.change import ServiceFootprint, Use, change_interval, decompose, log_ratio_variance
+from ecoia.factors import FactorSet, FactorsOfYear
+from ecoia.impact.assessment import Assessment
+from ecoia.impact.change import (
+    ExplainedChange,
+    ServiceFootprint,
+    Use,
+    change_interval,
+    decompose,
+    energy_per_unit_change,
+    log_ratio_variance,
+)
 from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.impact.inputs import Inputs
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import KnownPart
 from ecoia.impact.recalculation import recalculate
 from ecoia.impact.trajectory import Trajectory
 from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
-from ecoia.report import QuarterlyReport, build_report
+from ecoia.report import ChangeLine, PhaseDays, Quantity, QuarterChange, QuarterlyReport, build_report
+from ecoia.report.likelihood import level_above, level_below
+from ecoia.report.quantities import headline
+from ecoia.report.services import covered_share
 from ecoia.units import micro
-from support.factor_sets import factor
+from support.factor_sets import factor, half_hourly
 from support.organisation import write_catalogue
 from support.records import kwh, outcome, record
 from support.settings import make_settings
 
 pytestmark = pytest.mark.checkout
 
-EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|kg|g|L))?$", re.MULTILINE)
+EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|Wh|kg|g|L))?$", re.MULTILINE)
 FUNCTIONS = {"exp": math.exp, "erf": math.erf, "ln": math.log, "sqrt": math.sqrt}
 CATALOGUE = {
     "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000}]",
@@ -84,7 +100,7 @@ def organisation(folder: Path, **files: str) -> QuarterlyReport:
         organisation_rows(),
         Quarter(2026, 4),
         settings=make_settings(timezone="UTC"),
-        catalogue=write_catalogue(folder, **CATALOGUE, **files),
+        catalogue=write_catalogue(folder, **{**CATALOGUE, **files}),
         factors=FACTORS,
     )
 
@@ -120,6 +136,7 @@ def test_each_indicator_has_an_example_and_ecoia_computes_it(
 ) -> None:
     # Each of these has a test of its own.
     elsewhere = {"coverage_services", "co2e_operational_market", "co2e_api", "energy_by_method", "precision"}
+    elsewhere |= {"budget", "absorbed_gain", "recalculation", "energy_per_unit"}
     assert set(INDICATORS) - set(examples) == set()
     (service,) = built.services
     for name in sorted(set(INDICATORS) - elsewhere):
@@ -171,7 +188,10 @@ def test_the_budget_is_that_of_the_page(examples: dict[str, tuple[str, float]], 
     state = found.targets[0].budget
     assert state is not None
     assert state.budget.value == pytest.approx(examples["budget of 2026"][1])
-    assert state.consumed.value == pytest.approx(examples["share of the budget"][1])
+    assert state.consumed.value == pytest.approx(examples["budget"][1])
+    bounds = (examples["least share"][1], examples["greatest share"][1])
+    assert (state.consumed.low, state.consumed.high) == pytest.approx(bounds, rel=1e-4)
+    assert state.spent_probability == pytest.approx(examples["probability that the budget is spent"][1], rel=1e-4)
     assert state.distance.value == pytest.approx(examples["distance to the path"][1])
     assert state.overrun_probability.value == pytest.approx(examples["probability of overrun"][1], rel=1e-4)
 
@@ -191,8 +211,10 @@ def test_the_recalculation_is_that_of_the_page(examples: dict[str, tuple[str, fl
     assert {cause: micrograms / 1e9 for cause, micrograms in found.total.causes.items()} == {
         cause: pytest.approx(examples[f"recalculated for {cause}"][1]) for cause in ("boundary", "factor")
     }
-    assert found.total.micrograms / 1e9 == pytest.approx(examples["recalculation"][1])
-    assert found.relative == pytest.approx(examples["recalculated share"][1], rel=1e-5)
+    assert found.total.micrograms / 1e9 == pytest.approx(examples["recalculated in all"][1])
+    assert found.relative == pytest.approx(examples["recalculation"][1], rel=1e-5)
+    report = replace(organisation(tmp_path / "after"), restatements=(found,))
+    assert report.greatest_recalculation.value == found.relative
     assert not found.needed
 
 
@@ -217,6 +239,25 @@ def test_coverage_is_that_of_the_page(examples: dict[str, tuple[str, float]], tm
     ] + [None]
 
 
+def test_the_coverage_of_phases_and_instances_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    inference = [PhaseDays("inference", "gpu-01", 80, 92.0), PhaseDays("inference", "gpu-03", 92, 92.0)]
+    assert covered_share(inference) == pytest.approx(examples["covered of inference"][1], rel=1e-5)
+    least = covered_share([*inference, PhaseDays("training", "", 20, 11.0)])
+    assert least == pytest.approx(examples["covered of the least phase"][1], rel=1e-5)
+
+
+def test_the_probability_of_missing_a_target_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    level = Quantity(4.0, "kWh", examples["low"][1], examples["high"][1])
+    assert level_above(level, 5) == pytest.approx(examples["probability of exceeding the cap"][1], rel=1e-4)
+    assert level_below(level, 3) == pytest.approx(examples["probability of missing the floor"][1], rel=1e-4)
+
+
+def test_a_target_on_the_energy_of_a_unit_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    target = "targets: [{id: t, indicator: energy_per_unit, service: assistant, op: '<=', value: 9, deadline: 2026Q4}]"
+    (found,) = organisation(tmp_path, targets=target).targets
+    assert found.observed.value == pytest.approx(examples["energy_per_unit"][1])
+
+
 def test_the_estimate_by_tokens_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     low, high = 0.6, 1.0
     found = Hypotheses("openai", "m", "0.11.3", "USA", "70", "70", True, low, (low + high) / 2, high)
@@ -239,7 +280,68 @@ def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[s
         name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")
     }
     assert found.micrograms / 1e6 == examples["change of use"][1]
-    assert found.absorbed_gain is True
+
+
+def test_days_that_were_not_recorded_are_coverage_as_on_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    whole, half = Use(4000, 8.0, 12.0, 600_000_000), Use(2000, 4.0, 6.0, 300_000_000, covered=46 / 92)
+    (found,) = decompose({"a": ServiceFootprint({"serving": whole})}, {"a": ServiceFootprint({"serving": half})})
+    assert {name: part / 1e6 for name, part in found.terms.items()} == {"coverage": examples["term of coverage"][1]}
+
+
+def test_a_gain_is_absorbed_beyond_noise_as_on_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    def use(energy: float, units: int) -> Use:
+        return Use(units, energy, energy, 600_000_000, estimate=one_cell(energy, "counters"))
+
+    def explained(energy: float) -> ExplainedChange:
+        quarters = (ServiceFootprint({"serving": each}) for each in (use(8, 4000), use(energy, 6000)))
+        (found,) = decompose(*({"a": each} for each in quarters))
+        return found
+
+    for energy, name in ((9, "least change of the energy"), (10, "least change to 10 kWh")):
+        bounds = change_interval(one_cell(energy, "counters"), one_cell(8, "counters"))
+        assert bounds is not None
+        assert bounds.low == pytest.approx(examples[name][1], rel=1e-4)
+    per_unit = energy_per_unit_change(use(8, 4000), use(9, 6000))
+    assert per_unit is not None
+    assert per_unit.high == pytest.approx(examples["greatest change of a unit"][1], rel=1e-4)
+    assert (explained(9).absorbed_gain, explained(10).absorbed_gain) == (False, True)
+    lines = (ChangeLine(explained(10), Quantity(-0.16, "1")),)
+    report = replace(organisation(tmp_path), changes=(QuarterChange("year-before", "2025Q4", services=lines),))
+    assert report.share_absorbed().value == report.share_absorbed("a").value == examples["absorbed_gain"][1]
+
+
+def test_the_reference_year_is_matched_as_on_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    series = half_hourly("FRA", "2025-07-15T10:30", [30.0, 60.0])
+    filler = half_hourly("FRA", "2025-01-01T00:00", [999.0] * 48)
+    factors = FactorsOfYear(FactorSet([*filler, *series]), 2025)
+    rows = fold([record(f"2026-07-14T{time}", 20, cpu=kwh(used), ram=None) for time, used in (("10:30", 2), ("11:00", 1))])
+    found = Assessment(LedgerSums.of(rows).strands, AssessmentParameters(factors, zone="FRA")).impact()
+    assert found.co2e_kg == pytest.approx(examples["constant factor of two moments"][1])
+
+
+def test_the_headline_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    parts = {"co2e_operational": KnownPart(one_cell(1.17)), "co2e_embodied": KnownPart(one_cell(46))}
+    found = headline(parts | {"co2e_api": KnownPart(one_cell(0.4), "calls-unmeasured")})
+    assert found.co2e.value == pytest.approx(examples["known CO2e"][1])
+    assert found.is_lower_bound
+
+
+def test_a_regions_share_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    lines = "region,service,quarter,units,source\nBretagne,assistant,2026Q4,1000,suivi\n"
+    (tmp_path / "regions.csv").write_text(lines, encoding="utf-8")
+    found = {each.region: each.energy.value for each in organisation(tmp_path).regions}
+    assert found == {
+        "": pytest.approx(examples["energy of the residual"][1]),
+        "Bretagne": pytest.approx(examples["energy of a region"][1]),
+    }
+
+
+def test_runs_differ_beyond_noise_from_the_ratio_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    ratio = examples["least ratio of two runs"][1]
+    for above, beyond in ((1.0001, True), (0.9999, False)):
+        bounds = change_interval(one_cell(ratio * above), one_cell(1.0))
+        assert bounds is not None
+        assert (bounds.low > 0) is beyond
 
 
 def one_cell(mean: float, *errors: str) -> Estimate:

@@ -288,6 +288,7 @@ def test_a_day_that_cannot_be_written_is_an_error_that_costs_nothing_else(home: 
         with pytest.raises(JournalError, match="ECOIA_HOME"):
             writer.append([record(NOON + DAY_NS, record_id="tomorrow")])
         writer.append([record(record_id="today")])
+    (journal.folder / "2026-11-24").unlink()
     assert sorted(ids(journal)) == ["r0", "r1", "today"]
 
 

@@ -532,6 +532,7 @@ def test_a_fork_that_is_over_before_the_sampler_could_end_leaves_it_running(home
     monkeypatch.setattr(Background, "PARKING_GRACE_SECONDS", 0.01)
     engine = Engine()
     background = Background(engine._make_sampling, complain=engine.complain, lose=engine.lost.append)
+    background.start()
     background.ready.wait(60)
     assert background.sampling is not None
     real, seen, go_on, again = background.sampling.run, threading.Event(), threading.Event(), threading.Event()
@@ -564,6 +565,7 @@ def test_flush_does_not_wait_for_a_sampler_that_died(home: Path, monkeypatch: py
     engine = Engine()
     monkeypatch.setattr(engine, "complain", complaints.append)
     background = Background(engine._make_sampling, complain=engine.complain, lose=engine.lost.append)
+    background.start()
     assert background.flush(3600) is False  # if it waited, the test would time out
     words = ("measuring stopped", "nothing more is recorded")  # it begins again in this thread, in vain
     assert complaints == [f"{word}: RuntimeError: out of luck" for word in words]

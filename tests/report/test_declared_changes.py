@@ -176,6 +176,15 @@ def test_what_leaves_the_denominator_alone_lowers_nothing(before: Inputs, tmp_pa
     assert (added.what, added.effect, whole.after, whole.effect) == ("added", "", "23", "")
 
 
+def test_days_moved_from_one_phase_to_another_lower_what_one_of_them_is_expected_on(tmp_path: Path) -> None:
+    texts = {"services": "services: [{id: a, name: A, status: poc, instance_days: {inference: {gpu-01: 92}, training: 11}}]\n"}
+    write_inputs(inputs_of(tmp_path / "then", **texts), Q4, tmp_path / "frozen", tmp_path / "then")
+    now = {"services": texts["services"].replace("92", "102").replace("11", "1")}
+    (change,) = declared_changes(read_inputs(tmp_path / "frozen"), inputs_of(tmp_path / "now", **now), Q4, ("2", "2"))
+    assert (change.field, change.effect) == ("instance_days_by_part", "denominator-lowered")
+    assert (change.before, change.after) == ("inference.gpu-01: 92, training: 11", "inference.gpu-01: 102, training: 1")
+
+
 def test_fields_that_only_describe_are_left_out(before: Inputs, tmp_path: Path) -> None:
     assert changed(before, tmp_path, services=("id: a, name: A", "id: a, audience: tous, purpose: p, name: A")) == []
 

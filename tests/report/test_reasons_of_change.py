@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +119,10 @@ def test_a_service_goes_only_where_it_is_retired(status: str, term: str, tmp_pat
     assert terms(report)["bot"] == {term: -2 * MICROGRAMS_PER_KWH}
 
 
-def on_days(month: str, days: int, host: str = "host-1", energy: float = 1) -> list[Record]:
-    """A record of a unit each day from the first of a month on."""
-    return [
-        work(f"{month}-{day:02}T10:00", energy, units_micro=1_000_000, instance=host, record_id=f"{month}/{host}/{day}")
-        for day in range(1, days + 1)
-    ]
+def on_days(month: str, days: int, host: str = "host-1", **fields: Any) -> list[Record]:
+    """A record of a unit and a kilowatt-hour each day from the first of a month on."""
+    units = {"units_micro": 1_000_000, "instance": host, **fields}
+    return [work(f"{month}-{day:02}T10:00", 1, **units) for day in range(1, days + 1)]
 
 
 DAYS = "services: [{id: vadore, name: V, status: generalised, instance_days: 20}]"
@@ -145,7 +142,7 @@ def test_a_second_instance_is_volume(tmp_path: Path) -> None:
 
 
 def test_days_of_training_do_not_stand_in_for_days_of_serving(tmp_path: Path) -> None:
-    trained = [replace(each, record_id=f"t{each.record_id}", phase="training") for each in on_days("2026-11", 20)]
+    trained = on_days("2026-11", 20, phase="training")
     report = built(tmp_path, *on_days("2026-08", 20), *on_days("2026-11", 8), *trained, services=DAYS)
     assert terms(report) == {"vadore": {"coverage": -12 * MICROGRAMS_PER_KWH, "energy": 20 * MICROGRAMS_PER_KWH}}
 

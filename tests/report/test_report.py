@@ -857,10 +857,13 @@ def test_a_gap_is_in_the_data_with_its_share_and_its_rule(tmp_path: Path, fill: 
         assert [(used.filled, used.value_g_per_kwh) for used in built.factors] == [(None, 10.0), ("previous", 20.0)]
 
 
-def test_a_factor_of_another_year_stays_one_line_over_the_trend() -> None:
+def test_a_factor_of_another_year_is_said_of_the_quarter_that_it_was_used_for() -> None:
     records = [record("2025-11-23T10:05", cpu=kwh(1), ram=None), record("2026-11-23T10:05", cpu=kwh(1), ram=None)]
     built = report(*records, LATER, zone="FRA", factors=FactorSet([factor("FRA", 2025, 41.0)]))
-    assert [(used.year, used.same_year) for used in built.factors] == [(2025, False)]
+    assert [(used.quarter, used.year, used.same_year) for used in built.factors] == [
+        ("2026Q4", 2025, False),
+        ("2025Q4", 2025, True),
+    ]
 
 
 def test_market_based_is_beside_and_in_no_total(tmp_path: Path) -> None:
@@ -1046,12 +1049,11 @@ def test_a_target_may_ask_for_counted_or_precise_figures(indicator: str, observe
         targets=f"targets: [{{id: t, indicator: {indicator}, op: '>=', value: 0.5, deadline: 2026Q4}}]",
         services=ONE_SERVICE,
     )
-    no_ram = {"ram": Method("missing", "no-device"), "gpu": Method("missing", "no-device")}
     rows = fold(
         [
-            record("2026-11-23T10:00", cpu=kwh(4), ram=None, methods=no_ram),
-            record("2026-11-23T11:00", cpu=kwh(1), ram=None, methods={"cpu": LOAD, **no_ram}),
-            LATER.copy_with(method={**LATER.method, **no_ram}),
+            record("2026-11-23T10:00", cpu=kwh(4), ram=0, gpu=0),
+            record("2026-11-23T11:00", cpu=kwh(1), ram=0, gpu=0, methods={"cpu": LOAD}),
+            LATER,
         ]
     )
     built = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=cat, factors=default_factors())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -74,10 +75,20 @@ def test_what_is_spared_is_what_is_above_the_least_as_good_run(catalogue: Catalo
             factors=default_factors(),
         )
     least = [min(other for other, theirs in runs if theirs >= score) for _, score in runs]
-    spared = sum(used - best for (used, _), best in zip(runs, least, strict=True))
+    noise = math.exp(1.96 * math.sqrt(2 * math.expm1(math.log(1.05) ** 2)))
+    spared = sum(used - best for (used, _), best in zip(runs, least, strict=True) if used > best * noise)
     assert sum(each.microjoules for each in found.savings if each.kind == "dominated-runs") == kwh(spared)
     (frontier,) = found.frontiers
-    assert len(frontier.front) == sum(used == best for (used, _), best in zip(runs, least, strict=True))
+    assert len(frontier.front) == sum(used <= best * noise for (used, _), best in zip(runs, least, strict=True))
+
+
+@pytest.mark.parametrize(("used", "spared"), [(11.4, 0), (11.5, 1.5)], ids=["within noise", "beyond noise"])
+def test_a_run_that_is_dearer_within_noise_spares_nothing(tmp_path: Path, used: float, spared: float) -> None:
+    """Two runs have an error of 5 % each: a difference is beyond noise from 14.5 % on."""
+    found = report(tmp_path, [*run(0, used, 0.5), *run(1, 10, 0.5)])
+    assert sum(each.microjoules for each in found.savings if each.kind == "dominated-runs") == pytest.approx(kwh(spared))
+    (frontier,) = found.frontiers
+    assert ("run-000" in frontier.front) == (spared == 0)
 
 
 def test_many_runs_are_bounded_the_front_first_then_the_costliest(tmp_path: Path) -> None:

@@ -29,11 +29,6 @@ from support.settings import make_settings
 PARTS = ("co2e_operational", "co2e_embodied", "co2e_api")
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("large"))
-
-
 def of(report: QuarterlyReport, service: str) -> Headline:
     return next(each.headline for each in report.services if each.service == service)
 

@@ -252,7 +252,7 @@ def large_report(folder: Path, services: int = 30) -> QuarterlyReport:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "regions.csv").write_text(
         "region,service,quarter,units,source\n"
-        + "".join(f"Région {r},{id_},2026Q4,{100 + 7 * r + n},suivi\n" for r in range(18) for n, id_ in enumerate(ids)),
+        + "".join(f"Région {r},{id_},2026Q4,{50 + 7 * r + n},suivi\n" for r in range(18) for n, id_ in enumerate(ids)),
         encoding="utf-8",
     )
     records = []

@@ -44,6 +44,17 @@ class Changes(Phrases):
         """Whether the volume of some service absorbed its gain."""
         return any(line.explained.absorbed_gain for change in self.report.changes for line in change.services)
 
+    @property
+    def absorbing(self) -> str:
+        """Name the services whose volume absorbed their gain."""
+        found = {
+            line.explained.service
+            for change in self.report.changes
+            for line in change.services
+            if line.explained.absorbed_gain and line.explained.service is not None
+        }
+        return self.language.t("Services concernés : %(names)s.", names=self.listed_services(sorted(found))) if found else ""
+
     def terms(self, change: QuarterChange) -> list[str]:
         """List the terms that some line of a change has."""
         lines = [*change.services, *([change.total] if change.total else [])]

@@ -14,16 +14,19 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ecoia.report import COVERED, Measure, Quantity, QuarterlyReport
+from ecoia.report import COVERED, NEARLY_CERTAIN, ON_TRACK, Measure, Quantity, QuarterlyReport
+from ecoia.sections import DECISION, EVIDENCE
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
-WIDE_PX, NARROW_PX = 720, 340
-"""Widths at which each figure is drawn: for a page and for a telephone."""
+WIDE_PX, NARROW_PX, SMALL_PX = 720, 340, 400
+"""Widths at which a figure is drawn: for a page, for a telephone, and beside the text of the first page."""
 
 DRAFT = N_("Projet : ce document n’est pas la publication, ses chiffres peuvent changer.")
 _BANNERS = ("simulated", "simulated-history", "stand-ins", "no-data")
+MOST_LINES = 30
+"""How many services a committee's table lists; the evidence holds all of them."""
 _FIGURES = 3  # significant figures of a number on the page
 
 
@@ -85,7 +88,9 @@ def _environment(lang: str) -> Environment:
     )
     environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
     environment.filters["css_string"] = _css_string
-    environment.globals.update(wording=wording, WIDE=WIDE_PX, NARROW=NARROW_PX, COVERED=COVERED, DRAFT=DRAFT)
+    environment.globals.update(wording=wording, WIDE=WIDE_PX, NARROW=NARROW_PX, SMALL=SMALL_PX, MOST_LINES=MOST_LINES)
+    environment.globals.update(COVERED=COVERED, NEARLY_CERTAIN=NEARLY_CERTAIN, ON_TRACK=ON_TRACK)
+    environment.globals.update(DECISION=DECISION, EVIDENCE=EVIDENCE)
     return environment
 
 
@@ -104,9 +109,21 @@ def whole_at_wall(measure: Measure) -> bool:
     return 0 < measure.energy_components_microjoules == measure.energy_at_wall_microjoules
 
 
+def title_of(report: QuarterlyReport, language: Language) -> str:
+    """Write the title of the report; a restated quarter says so."""
+    quarter = language.quarter(report.quarter)
+    if report.is_restated and report.seal is not None:
+        return language.t(
+            "Énergie et CO₂e des services d’IA, %(quarter)s, retraité (%(name)s)", quarter=quarter, name=report.seal.name
+        )
+    return language.t("Énergie et CO₂e des services d’IA, %(quarter)s", quarter=quarter)
+
+
 def foot(report: QuarterlyReport, language: Language) -> str:
     """Write the text at the foot of every printed page."""
     parts = [report.organisation, language.quarter(report.quarter)]
+    if report.is_restated and report.seal is not None:
+        parts.append(language.t("retraité, publié sous le nom %(name)s", name=report.seal.name))
     if report.seal is None:
         parts.append(language.t("projet, et non la publication"))
     if report.simulated or "simulated-history" in report.notices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
@@ -16,11 +17,12 @@ from ecoia.report import (
     TokensUsed,
 )
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import NBSP, Language
+from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages.drawing import rounded
 
 _MOST_IDS = 5  # run ids named in a line
+_LONGEST_NAME = 64  # characters of a name on the first page
 
 
 class Phrases:
@@ -29,10 +31,15 @@ class Phrases:
     def __init__(self, report: QuarterlyReport, language: Language) -> None:
         self.report, self.language = report, language
         self.names = service_names(report)
+        self.quarter = language.quarter(report.quarter)
 
     def service(self, service_id: str) -> str:
         """Name a service; its id where it is not registered."""
         return self.names.get(service_id, service_id)
+
+    def short(self, text: str) -> str:
+        """Shorten a name or a text of the organisation, for the first page; the other parts have all of it."""
+        return textwrap.shorten(text, _LONGEST_NAME, placeholder="…") or text[:_LONGEST_NAME]
 
     def listed_services(self, service_ids: Iterable[str]) -> str:
         """List the names of some services."""
@@ -80,12 +87,6 @@ class Phrases:
     def changed(self, micrograms: int) -> str:
         """Write a change in micrograms, with its sign."""
         return self.language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
-
-    def in_kwh(self, quantity: Quantity) -> str | None:
-        """Write the value in kWh, where it is shown in a smaller unit; else None."""
-        if not quantity.value or self.language.amount(quantity).endswith(NBSP + "kWh"):
-            return None
-        return self.language.with_unit(self.language.number(quantity.value), "kWh")
 
     def energy(self, microjoules: int) -> str:
         """Write an energy in microjoules."""

@@ -1,40 +1,18 @@
-"""Draw up the page's first sections: what is known, the verdicts, and the requests to the committee."""
+"""Draw up how the figures are known: origins, what is left out, factors, what the ledger lacks, and ways of counting."""
 
 from __future__ import annotations
 
 from ecoia.impact.ledger_gaps import known_microjoules
-from ecoia.report import FactorUsed, Quantity, TargetVerdict
+from ecoia.report import FactorUsed, Quantity
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import SHARE_UNIT
 from ecoia_dashboards.pages.drawing import whole_at_wall
 from ecoia_dashboards.pages.phrases import Phrases
+from ecoia_dashboards.wording.coverage import coverage_sentence
 
 
 class Summary(Phrases):
-    """Texts of the summary, the commitment and the trajectory."""
-
-    def aim(self, target: TargetVerdict) -> str:
-        """Say what a target asks for."""
-        if target.reduction is not None:
-            return self.language.t(
-                "%(share)s de moins en %(year)s que sur %(quarters)s",
-                share=self.language.share(target.reduction),
-                year=target.horizon,
-                quarters=self.language.listed(map(self.language.quarter, target.baseline_quarters)),
-            )
-        if target.value is None:
-            return "—"
-        asked = self.amount(Quantity(target.value, target.unit)) if target.unit == SHARE_UNIT else self.exact(target)
-        if target.op == ">=":
-            return self.language.t("au moins %(value)s", value=asked)
-        if target.op == "<=":
-            return self.language.t("au plus %(value)s", value=asked)
-        return f"{target.op or ''} {asked}".strip()
-
-    def exact(self, target: TargetVerdict) -> str:
-        """Write a threshold as it was decided, not rounded."""
-        return self.language.with_unit(self.language.plain(target.value or 0.0), target.unit.replace("CO2e", "CO₂e"))
+    """Texts of the summary and of the scope."""
 
     @property
     def wall(self) -> str:
@@ -45,18 +23,58 @@ class Summary(Phrases):
         return "whole" if whole_at_wall(totals) else "part"
 
     @property
+    def wall_said(self) -> str:
+        """Say which part of the energy is known at the plug, and what is left out."""
+        if self.wall == "whole":
+            return self.language.t(
+                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) : alimentation, ventilation, disques et réseau "
+                "des serveurs compris."
+            )
+        if self.wall == "part":
+            return self.language.t(
+                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) pour %(share)s de l’énergie des composants ; "
+                "le reste hors alimentation, ventilation, disques et réseau.",
+                share=self.wall_share,
+            )
+        return self.language.t("Processeurs, cartes graphiques et mémoire ; hors alimentation, ventilation, disques et réseau.")
+
+    @property
+    def boundary_said(self) -> str:
+        """Say whether the building is in the energy."""
+        if self.report.totals.boundary == "site":
+            return self.language.t("bâtiment compris")
+        if self.report.totals.boundary == "part":
+            return self.language.t("bâtiment compris pour une partie")
+        return self.language.t("informatique seule, hors bâtiment")
+
+    @property
+    def beside_co2e(self) -> list[str]:
+        """Say what stands beside the whole CO2e and in no total: use at the reference year's factors, and by contracts."""
+        said = []
+        constant, market = self.at_constant_factor, self.report.totals.co2e_operational_market
+        if constant is not None:
+            said.append(
+                self.language.t(
+                    "usage à facteur constant (%(year)s) : %(amount)s",
+                    year=self.report.reference_year,
+                    amount=self.amount(constant),
+                )
+            )
+        if market.value is not None:
+            said.append(
+                self.language.t(
+                    "usage selon les contrats d’électricité, à côté et dans aucun total : %(amount)s", amount=self.amount(market)
+                )
+            )
+        elif self.report.contracts:
+            said.append(self.language.t("usage selon les contrats d’électricité : %(reason)s", reason=self.amount(market)))
+        return said
+
+    @property
     def wall_share(self) -> str:
         """Share of the components' energy that is known at the plug."""
         totals = self.report.totals
         return self.language.share(totals.energy_at_wall_microjoules / totals.energy_components_microjoules)
-
-    @property
-    def factors_now(self) -> list[FactorUsed]:
-        """The factors of the quarter itself: each zone's latest year, because earlier years belong to the trend."""
-        latest: dict[str, int] = {}
-        for factor in self.report.factors:
-            latest[factor.zone] = max(latest.get(factor.zone, factor.year), factor.year)
-        return [factor for factor in self.report.factors if factor.year == latest[factor.zone]]
 
     @property
     def at_constant_factor(self) -> Quantity | None:
@@ -113,3 +131,8 @@ class Summary(Phrases):
             if share.status == MISSING and share.name not in NOT_LACKING
         }
         return self.language.listed(self.language.of(wording.COMPONENTS, name) for name in sorted(found))
+
+    @property
+    def ways_of_counting(self) -> str:
+        """Say by what the services are counted, and how many are not."""
+        return coverage_sentence(self.language, self.report.coverage)

@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.tables import about, changes, hosted, indicators, people, places, results, savings, sources, targets
+from ecoia_dashboards.tables import (
+    about,
+    changes,
+    declared,
+    hosted,
+    indicators,
+    people,
+    places,
+    results,
+    savings,
+    sources,
+    targets,
+)
 from ecoia_dashboards.tables.base import CODES, DAY, FLAG, INTEGER, MOMENT, NUMBER, TEXT, Cell, Column, Row, Table
 
 __all__ = ["CODES", "DAY", "FLAG", "INTEGER", "MOMENT", "NUMBER", "TEXT", "Cell", "Column", "Row", "Table", "tables"]
@@ -25,8 +37,8 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     targets.targets,
     targets.baseline_additions,
     results.register,
-    results.instance_days,
     results.headlines,
+    results.instance_days,
     results.results,
     results.footprint,
     results.intensities,
@@ -51,6 +63,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     sources.sensitivities,
     changes.restatements,
     changes.published,
+    declared.declared_changes,
     sources.factors,
     sources.factor_gaps,
     sources.contracts,

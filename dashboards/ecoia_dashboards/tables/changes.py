@@ -69,6 +69,13 @@ def changes(report: QuarterlyReport) -> Table:
             *co2e("change", N_("Écart"), lambda it: it.micrograms),
         ),
         *quantity("relative", N_("Écart relatif"), _relative, "1"),
+        *quantity("relative_energy", N_("Écart relatif de l’énergie"), _relative_energy, "1"),
+        *quantity(
+            "relative_energy_per_unit",
+            N_("Écart relatif de l’énergie par unité"),
+            lambda it: it.line and it.line.energy_per_unit,
+            "1",
+        ),
         *_of_explained(
             Column("absorbed_gain", N_("Gain unitaire absorbé par le volume"), lambda it: it.absorbed_gain, FLAG),
         ),
@@ -85,6 +92,11 @@ def _of_explained(*columns: Column[ExplainedChange]) -> tuple[Column[_ChangeOfLi
 def _relative(it: _ChangeOfLine) -> Quantity:
     """Return the relative change, or the reason why the whole change is not computed."""
     return Quantity(None, "1", reason=it.change.reason) if it.line is None else it.line.relative
+
+
+def _relative_energy(it: _ChangeOfLine) -> Quantity:
+    """Return the relative change of the energy, which may be known where that of the CO2e is not."""
+    return it.change.energy if it.line is None else it.line.energy
 
 
 class _Term(NamedTuple):

@@ -43,7 +43,7 @@ def regions(report: QuarterlyReport) -> Table:
     """Tabulate the figures of services apportioned to regions by their units."""
     units = {entry.id: entry.functional_unit for entry in reversed(report.register)}
     columns: tuple[Column[RegionShare], ...] = (
-        Column("region", N_("Région"), lambda it: it.region or None),
+        Column("region", N_("Région"), lambda it: it.region),
         Column("residual", N_("Sans région"), lambda it: it.is_residual, FLAG),
         service(report, lambda it: it.service),
         Column("units", N_("Unités"), lambda it: it.units, NUMBER, unit_column="functional_unit"),

@@ -30,6 +30,7 @@ def factors(report: QuarterlyReport) -> Table:
     """Tabulate the emission factors of the quarters shown and of the reference year."""
     columns: tuple[Column[_FactorLine], ...] = (
         Column("use", N_("Usage"), lambda it: it.use, words=_FACTOR_USES),
+        Column("quarter", N_("Trimestre"), lambda it: it.factor.quarter),
         Column("zone", N_("Zone"), lambda it: it.factor.zone),
         Column("year", N_("Année"), lambda it: it.factor.year, INTEGER),
         Column(

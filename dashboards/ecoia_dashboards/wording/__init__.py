@@ -4,8 +4,9 @@ Message ids are French sentences; a code without a sentence is shown as it is. O
 verdict is in ``wording.verdicts``. Templates and modules name them here, as ``wording.VERDICTS``.
 """
 
-from ecoia_dashboards.wording.changes import CAUSES, COMPARED, PARTS, TERMS
+from ecoia_dashboards.wording.changes import CAUSES, CO2E_PARTS, CO2E_SHARES, COMPARED, ELAPSED, PARTS, TERMS
 from ecoia_dashboards.wording.coverage import COUNTED_BY
+from ecoia_dashboards.wording.declared import DECLARED_CHANGES, DECLARED_EFFECTS, DECLARED_FIELDS, DECLARED_KINDS
 from ecoia_dashboards.wording.evaluation import CERTAINTY, EVALUATION_ANSWERS, EVALUATION_QUESTIONS
 from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
@@ -13,7 +14,7 @@ from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
 from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
-from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS
+from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
 from ecoia_dashboards.wording.sheets import (
     KNOWN_ALSO,
@@ -47,11 +48,18 @@ __all__ = [
     "BASES",
     "CAUSES",
     "CERTAINTY",
+    "CO2E_PARTS",
+    "CO2E_SHARES",
     "COMPARED",
     "COMPONENTS",
     "COUNTED_BY",
+    "DECLARED_CHANGES",
+    "DECLARED_EFFECTS",
+    "DECLARED_FIELDS",
+    "DECLARED_KINDS",
     "DEVIATIONS",
     "DOUBLES",
+    "ELAPSED",
     "EQUIVALENCES",
     "EVALUATION_ANSWERS",
     "EVALUATION_QUESTIONS",
@@ -79,6 +87,7 @@ __all__ = [
     "QUALITIES",
     "QUOTED",
     "REASONS",
+    "REMEDIES",
     "SAID",
     "SAVINGS",
     "SCOPES",

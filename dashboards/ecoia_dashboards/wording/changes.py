@@ -9,6 +9,26 @@ COMPARED = {
     "year-before": N_("Pourquoi le CO₂e n’est pas celui du même trimestre un an avant, %(quarter)s"),
 }
 
+ELAPSED = {
+    "previous-quarter": N_("Sur un trimestre (%(quarter)s)"),
+    "year-before": N_("Sur un an (%(quarter)s)"),
+}
+"""The time that a change is over (``report.COMPARED``)."""
+
+CO2E_PARTS = {
+    "co2e_operational": N_("usage"),
+    "co2e_embodied": N_("fabrication"),
+    "co2e_api": N_("modèles externes"),
+}
+"""The parts of the whole CO2e (``report.Headline.parts``), beside it."""
+
+CO2E_SHARES = {
+    "co2e_operational": N_("pour l’électricité d’usage"),
+    "co2e_embodied": N_("pour la fabrication des machines"),
+    "co2e_api": N_("pour les modèles externes"),
+}
+"""The same, after a share of the whole."""
+
 PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("appels à des modèles externes")}
 
 TERMS = {

@@ -52,32 +52,26 @@ NOTICES = {
     ),
     "no-data": N_("Aucune donnée n’est enregistrée pour ce trimestre : tout ce qui suit est inconnu, et non pas nul."),
     "no-catalogue": N_(
-        "Aucun catalogue n’est fourni : tous les services sont « non enregistrés » et la couverture est inconnue. "
-        "« ecoia init » écrit un catalogue à compléter ; le réglage « catalogue » en donne le dossier."
+        "Aucun catalogue n’est fourni : tous les services sont « non enregistrés » et la couverture est inconnue."
     ),
     "no-zone": N_(
-        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : la zone électrique est inconnue et n’est jamais devinée. "
-        "Réglage « zone », par exemple ECOIA_ZONE=FRA ; ce qui est déjà enregistré sera calculé."
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : la zone électrique est inconnue et n’est jamais devinée."
     ),
     "no-factor": N_(
-        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : aucun facteur d’émission ne couvre sa zone ou son année. "
-        "Vérifier le code de zone (ISO 3166, trois lettres)."
+        "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : aucun facteur d’émission ne couvre sa zone ou son année."
     ),
     "factor-gap": N_(
         "Le CO₂e n’est pas calculé pour tout ou partie de l’énergie : le jeu de facteurs d’émission n’a pas de valeur aux heures "
-        "où elle a été utilisée. « ecoia factors use » permet de choisir une règle de comblement, ou un autre jeu."
+        "où elle a été utilisée."
     ),
     "factor-gap-filled": N_(
-        "Le jeu de facteurs d’émission n’a pas de valeur à certaines heures : elles sont comblées par la règle choisie "
-        "(annexes, « Facteurs d’émission utilisés »)."
+        "Le jeu de facteurs d’émission n’a pas de valeur à certaines heures : elles sont comblées par la règle choisie."
     ),
     "no-pue": N_(
         "Le PUE de tout ou partie de l’énergie est inconnu : elle est alors celle de l’informatique seule, hors bâtiment "
-        "(refroidissement, onduleurs, éclairage). Réglage « pue », ou fichier « sites.yaml » du catalogue."
+        "(refroidissement, onduleurs, éclairage)."
     ),
-    "commitment-text-missing": N_(
-        "Le texte de l’engagement n° 7 n’est pas fourni : l’organisation le colle dans « charter.yaml ». ecoia ne l’invente pas."
-    ),
+    "commitment-text-missing": N_("Le texte de l’engagement n° 7 n’est pas fourni : c’est à l’organisation de le donner."),
     "simulated-history": N_(
         "Des trimestres de ce rapport sont simulés, et non mesurés : ils sont hachurés et marqués « simulé »."
     ),
@@ -92,3 +86,13 @@ NOTICES = {
     ),
 }
 """Codes of ``QuarterlyReport.notices``; ``simulated`` and ``stand-in`` are of the report and of a service."""
+
+REMEDIES = {
+    "no-catalogue": N_("« ecoia init » écrit un catalogue à compléter ; le réglage « catalogue » en donne le dossier."),
+    "no-zone": N_("Réglage « zone », par exemple ECOIA_ZONE=FRA ; ce qui est déjà enregistré sera calculé."),
+    "no-factor": N_("Vérifier le code de zone (ISO 3166, trois lettres)."),
+    "factor-gap": N_("« ecoia factors use » permet de choisir une règle de comblement, ou un autre jeu."),
+    "no-pue": N_("Réglage « pue », ou fichier « sites.yaml » du catalogue."),
+    "commitment-text-missing": N_("Coller le texte dans « charter.yaml » ; ecoia ne l’invente pas."),
+}
+"""What whoever runs ecoia can do about a notice. Files and commands are named in the evidence only."""

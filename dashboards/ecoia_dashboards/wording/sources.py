@@ -12,6 +12,9 @@ FILLS = {
     "previous": N_("par la dernière valeur qui le précède"),
     "mean": N_("par la moyenne de ce qui est connu du trimestre"),
     "annual": N_("par la moyenne de ce qui est connu de l’année"),
+    "hours-of-quarter": N_("par la moyenne, à la même heure, de ce qui est connu du même trimestre de l’année de référence"),
+    "hours-of-year": N_("par la moyenne, à la même heure, de ce qui est connu de l’année de référence"),
+    "year": N_("par la moyenne de ce qui est connu de l’année de référence"),
 }
 """How a gap in the emission factors is filled."""
 

@@ -44,7 +44,7 @@ VERDICT_REASONS = {
     "simulated": N_("des données simulées ne prouvent rien"),
     "ledger-incomplete": N_("ce qui est connu tient la cible, mais des jours de relevés manquent"),
     "coverage-incomplete": N_("ce qui est connu tient la cible, mais des services ou des composants n’y sont pas mesurés"),
-    "days-missing": N_("ce qui est connu tient la cible, mais trop de jours manquent pour en juger"),
+    "days-missing": N_("ce qui est connu tient la cible, mais des jours de fonctionnement ne sont pas enregistrés"),
     "days-not-declared": N_("ce qui est connu tient la cible, mais un service ne déclare pas ses jours d’instance"),
     "partial-quarter": N_("ce qui est connu tient la cible, mais le trimestre n’est pas terminé"),
     "not-computed": N_("cet indicateur n’est pas calculé par cette version"),

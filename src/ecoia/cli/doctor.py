@@ -217,7 +217,8 @@ def _journal(settings: Settings) -> Iterator[Check]:
     yield _room(found)
     counts, cursors = Scan(), read_cursors(found)
     total = pending = unassigned = 0
-    for entry in found.stream(counts):
+    unread: dict[str, str] = {}
+    for entry in found.stream(counts, unread=unread):
         total += 1
         pending += not is_delivered(entry, cursors)
         unassigned += entry.record.service == SERVICE_UNASSIGNED and entry.record.kind == KIND_SPAN
@@ -227,6 +228,8 @@ def _journal(settings: Settings) -> Iterator[Check]:
     if bad:
         shown = "\n".join([f"lines not read: {bad}", *refusals_as_text(counts, found.folder)])
         yield Check(State.NOTE, "journal", shown, "whole lines are kept; 'newer' needs a newer ecoia")
+    for message in unread.values():
+        yield Check(State.BROKEN, "journal", message)
     remedy = "'ecoia deliver' sends them" if pending else None
     yield Check(State.NOTE if pending else State.OK, "delivery", f"{total} records, {pending} not delivered yet", remedy)
     for message in RefusedDays(home).messages():

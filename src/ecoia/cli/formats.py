@@ -4,7 +4,9 @@ A renderer is a function ``(report, lang) -> str | bytes | {name: str | bytes}``
 ``ecoia.renderers``. The entry point has the name of the format:
 
 - a text or bytes become ``rapport-<name>.<format>``;
-- several files become a folder, ``rapport-<name>-<format>/<name>``, which is replaced as a whole.
+- several files become a folder, ``rapport-<name>-<format>/<name>``, which is replaced as a whole;
+- several files whose names all begin with ``.`` or ``-`` stand beside each other: ``-preuves.pdf`` becomes
+  ``rapport-<name>-preuves.pdf``.
 
 The name is that of the quarter, or of its publication where it is restated (``2026Q1-r1``).
 
@@ -126,7 +128,9 @@ def write_formats(
         started(format_)
         try:
             rendered = known[format_]()(report, lang=lang)
-            if isinstance(rendered, Mapping):
+            if isinstance(rendered, Mapping) and rendered and all(ending.startswith((".", "-")) for ending in rendered):
+                written += [replace_file(folder / f"{name}{ending}", content) for ending, content in rendered.items()]
+            elif isinstance(rendered, Mapping):
                 written.append(_replace_folder(folder / f"{name}-{format_}", rendered))
             else:
                 written.append(replace_file(folder / f"{name}.{format_}", rendered))

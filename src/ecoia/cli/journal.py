@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ecoia.cli.common import Home, existing_journal, journal_settings, number, say, tell_lines_not_read
+from ecoia.cli.common import FAILED, Home, existing_journal, journal_settings, number, say, tell_lines_not_read
 from ecoia.cli.refused_lines import refusals_as_json, refusals_as_text
 from ecoia.errors import JournalError
 from ecoia.keeping.adoption import adopt
@@ -30,7 +30,7 @@ def journal(
 ) -> None:
     """List the records of this machine, each once.
 
-    Lines that cannot be read are counted on stderr.
+    Lines that cannot be read are counted on stderr. If a file or day cannot be read, it is named and the exit code is 1.
 
     [dim]$ ecoia journal --json | jq .energy_microjoules[/dim]
     """
@@ -50,7 +50,8 @@ def journal(
         typer.echo(_LINE.format("START", "SECONDS", "KIND", "SERVICE", "PHASE", "ENERGY Wh", "UNITS", "DELIVERED", "METHOD"))
     refused = RefusedDays(found.home)
     unassigned = 0
-    for entry, delivered in _entries(found, counts):
+    unread: dict[str, str] = {}
+    for entry, delivered in _entries(found, counts, unread):
         unassigned += entry.record.service == SERVICE_UNASSIGNED and entry.record.kind == KIND_SPAN
         is_refused = not delivered and refused.of(entry.record)
         if as_json:
@@ -70,16 +71,20 @@ def journal(
     else:
         for line in refusals_as_text(counts, found.folder):
             say(line)
+    for message in unread.values():
+        say(message)
+    if unread:
+        raise typer.Exit(FAILED)
 
 
-def _entries(found: Journal, counts: Scan) -> Iterator[tuple[Entry, bool]]:
+def _entries(found: Journal, counts: Scan, unread: dict[str, str]) -> Iterator[tuple[Entry, bool]]:
     """Give each record once, with whether it was delivered."""
     from ecoia.delivery.cursors import is_delivered, read_cursors
 
     cursors = read_cursors(found)
     seen: set[str] = set()
     duplicates = 0
-    for entry in found.stream(counts):
+    for entry in found.stream(counts, unread=unread):
         if entry.record.record_id in seen:
             duplicates += 1
             continue

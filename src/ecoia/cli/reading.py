@@ -163,7 +163,6 @@ def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
     from ecoia.keeping.adoption import adopt
-    from ecoia.keeping.journal import journal_sizes
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
 
@@ -180,7 +179,7 @@ def _journal_rows(settings: Settings) -> list[Row]:
         say(f"runs that were killed cannot be marked as abandoned: {error}")
     pack_closed(found.folder)
     backlog = Backlog(found)  # keeps rows, not records
-    backlog.read(journal_sizes(found))
+    backlog.read(backlog.sizes())
     if backlog.unread:
         raise JournalError(next(iter(backlog.unread.values())))  # a report without these records would be silently wrong
     tell_lines_not_read(backlog.line_counts)

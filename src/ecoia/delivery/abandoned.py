@@ -10,8 +10,9 @@ from typing import NamedTuple
 from ecoia import semconv
 from ecoia.errors import JournalError
 from ecoia.keeping.adoption import adopt
-from ecoia.keeping.journal import Journal, Scan
+from ecoia.keeping.journal import Journal, Scan, journal_sizes
 from ecoia.methods import NOT_MEASURED
+from ecoia.periods import utc_day
 from ecoia.records import Record
 
 _NAMESPACE = uuid.UUID("6f0f6a52-3c1e-5d0b-9a77-6b6f0a0d7c11")
@@ -104,7 +105,9 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
     closed: set[_RunKey] = set()
     last: dict[_RunKey, Record] = {}
     unread: dict[str, str] = {}
-    for entry in journal.stream(Scan(), names=names, skip=_belongs_to_no_run, unread=unread):
+    unread_days: dict[str, str] = {}
+    sizes = journal_sizes(journal, unread=unread_days)
+    for entry in journal.stream(Scan(), names=sizes if names is None else names, skip=_belongs_to_no_run, unread=unread):
         record = entry.record
         if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
             continue
@@ -114,8 +117,13 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
             closed.add(key)
         elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
             last[key] = record
-    unknown = {process_of(name) for name in unread}  # such a file may hold the outcome
-    return outcome_ids, {key: record for key, record in last.items() if key not in closed and key.process not in unknown}
+    unknown = {process_of(name) for name in unread}  # such a file may hold the outcome, and so may such a day
+    until = max(unread_days, default="")
+    return outcome_ids, {
+        key: record
+        for key, record in last.items()
+        if key not in closed and key.process not in unknown and utc_day(record.end_utc_ns) > until
+    }
 
 
 def _belongs_to_no_run(line: bytes) -> bool:

@@ -91,7 +91,7 @@ class Backlog:
         changed: Days that have to be sent: they gained records or corrections, or ``mark_all_changed`` was called.
         pending: Entries that are not delivered yet, in reading order.
         read_sizes: Size in bytes of each file when it was read.
-        unread: By name of the file, why it cannot be read. The others were read.
+        unread: By name of the file or day, why it cannot be read. The others were read.
     """
 
     def __init__(self, journal: Journal, tell: Tell = tell_nobody) -> None:
@@ -113,8 +113,18 @@ class Backlog:
         self._end_offsets: dict[str, dict[str, int]] = {}  # file -> target -> end of its last entry
         self._read_offsets: dict[str, int] = {}
         self.read_sizes: dict[str, int] = {}
-        self.unread: dict[str, str] = {}
+        self._unread_files: dict[str, str] = {}
+        self._unread_days: dict[str, str] = {}
         self._seen: dict[str, int] = {}  # id of each folded record -> checksum of its line
+
+    @property
+    def unread(self) -> dict[str, str]:
+        return self._unread_days | self._unread_files
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each journal file by name, and note the days whose folders cannot be read."""
+        self._unread_days = {}
+        return journal_sizes(self.journal, unread=self._unread_days)
 
     def grown(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the files whose size differs from when they were read."""
@@ -127,10 +137,11 @@ class Backlog:
             notice: Called with each entry that is read.
         """
         self._notice = notice
-        sizes, cursors = journal_sizes(self.journal), read_cursors(self.journal)
+        sizes, cursors = self.sizes(), read_cursors(self.journal)
         if cursors != self.cursors or self.read_sizes.keys() - sizes.keys():
             self.cursors = cursors
             self._forget()
+            sizes = self.sizes()
         self.line_counts.torn = 0  # counted again where it still is
         self.read(sizes)
 
@@ -138,7 +149,7 @@ class Backlog:
         """Read what these files gained since the last reading.
 
         Args:
-            sizes: Size in bytes of each file to look at, from ``journal_sizes``.
+            sizes: Size in bytes of each file to look at, from ``sizes``.
 
         Returns:
             Whether any of them had grown.
@@ -146,7 +157,7 @@ class Backlog:
         names = self.grown(sizes)
         if not names:
             return False
-        entries = self.journal.stream(self.line_counts, self._read_offsets, names=names, unread=self.unread)
+        entries = self.journal.stream(self.line_counts, self._read_offsets, names=names, unread=self._unread_files)
         while batch := list(islice(entries, _BATCH_ENTRIES)):
             self._tell(READING, "")
             for entry in batch:
@@ -156,7 +167,7 @@ class Backlog:
             if self._choose_contents(batch) or replaced & self._seen.keys():
                 # Another content, or a correction, replaces a folded record. Sums cannot be undone, so fold everything again.
                 self._forget()
-                return self.read(journal_sizes(self.journal))
+                return self.read(self.sizes())
             self._add_to_rows(self._note_entries(batch))
         self.read_sizes.update({name: sizes[name] for name in names})
         return True
@@ -199,7 +210,7 @@ class Backlog:
             elif self._seen.get(record_id, first.setdefault(record_id, entry.checksum)) != entry.checksum:
                 contested.add(record_id)
         if contested:
-            entries = self.journal.stream(Scan(), unread=self.unread)
+            entries = self.journal.stream(Scan(), names=self.sizes(), unread=self._unread_files)
             self._chosen |= each_once(entry.record for entry in entries if entry.record.record_id in contested)
         return changed or bool(contested)
 
@@ -223,7 +234,7 @@ class Backlog:
     def records_of(self, targets: set[str], instance: str, place: str) -> list[Record]:
         """Read the journal again for the records of an instance that go to some targets and were recorded in a place."""
         names = [name for name in self.journal.files() if place_of(name) == place]
-        entries = self.journal.stream(Scan(), names=names, unread=self.unread)
+        entries = self.journal.stream(Scan(), names=names, unread=self._unread_files)
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
     def ids_elsewhere(self, targets: set[str], instance: str, days: Collection[str], place: str) -> set[str]:

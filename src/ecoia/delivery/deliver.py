@@ -81,7 +81,8 @@ def deliver(
         if by_hand:
             backlog.mark_all_changed()
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-        routes = find_routes(journal, {key.target for key in backlog.rows}, default, by_hand=by_hand)
+        targets = {key.target for key in backlog.rows} | backlog.links.keys()
+        routes = find_routes(journal, targets, default, by_hand=by_hand)
         final = final and not any_alive(journal, journal.files())
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
         sender = Sender(journal, settings, backlog, power, verified=verified, by_hand=by_hand, tell=tell)

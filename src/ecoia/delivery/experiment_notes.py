@@ -43,7 +43,7 @@ def _figures(runs: list[Any]) -> ExperimentFigures | None:
     failed = {run.info.run_id for run in runs if run.data.tags.get(semconv.TAG_OUTCOME) == "failed"}
     parents = {run.info.run_id: run.data.tags.get(_PARENT, "") for run in runs}
     wasted = [run for run in runs if run.info.run_id in failed and not _is_below(run.info.run_id, failed, parents)]
-    masses = [run.data.metrics[semconv.CO2E.name] for run in roots if semconv.CO2E.name in run.data.metrics]
+    masses = [mass for run in roots if math.isfinite(mass := run.data.metrics.get(semconv.CO2E.name, math.nan))]
     return ExperimentFigures(
         runs=len(roots),
         energy_wh=_energy(roots),

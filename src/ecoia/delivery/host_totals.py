@@ -7,13 +7,14 @@ once, the later one sees the part of the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.mlflow_runs import MlflowRuns
-from ecoia.delivery.run_views import View
+from ecoia.delivery.run_views import TOTALS, View
 from ecoia.delivery.tags_and_metrics import instances_in, instances_tag, run_metrics, units_of
 from ecoia.impact.assessment import assess
 from ecoia.impact.parameters import AssessmentParameters
@@ -101,7 +102,7 @@ def parts_of_others(metrics: Mapping[str, float], tags: Mapping[str, str], insta
             return {}
         found = {before[0]: _present(metrics, {name: name for name in _PARTS})}
         energy, rate = metrics.get(semconv.ENERGY.name), metrics.get(semconv.UNITS_PER_WH.name)
-        if energy is not None and rate is not None:
+        if energy is not None and rate is not None and math.isfinite(energy * rate):
             found[before[0]][semconv.UNITS.name] = energy * rate
     return {host: parts for host, parts in sorted(found.items()) if host not in instances and semconv.ENERGY.name in parts}
 
@@ -109,7 +110,8 @@ def parts_of_others(metrics: Mapping[str, float], tags: Mapping[str, str], insta
 def with_others(view: View, own: Parts, others: Parts, tags: Mapping[str, str]) -> View:
     """Return a view with the parts of all hosts, and their sum as the total.
 
-    What is known of this home's rows alone (intervals) is left out. A CO2e that one host does not know makes the sum unknown.
+    What is known of this home's rows alone (intervals) is left out. A CO2e that one host does not know makes the sum unknown, and
+    so does an energy.
 
     Args:
         view: The view of this home's rows.
@@ -124,22 +126,33 @@ def with_others(view: View, own: Parts, others: Parts, tags: Mapping[str, str]) 
         if all(name in known for known in parts.values())
     }
     metrics = {name: value for name, value in view.metrics.items() if name not in (*_PARTS, semconv.UNITS_PER_WH.name)} | totals
+    part_names = set()
     for host, known in parts.items():
         names = semconv.host_metrics(host)
         metrics |= {names[name].name: value for name, value in known.items()}
+        part_names |= {names[name].name for name in _PARTS}
     units = [known[semconv.UNITS.name] for known in parts.values() if semconv.UNITS.name in known]
     if units and totals.get(semconv.ENERGY.name):
         metrics[semconv.UNITS_PER_WH.name] = sum(units) / totals[semconv.ENERGY.name]
     shown = {name: text for name, text in view.tags.items() if name not in (semconv.TAG_ENERGY_RANGE, semconv.TAG_CO2E_RANGE)}
+    if semconv.CO2E.name not in totals:
+        shown.pop(semconv.TAG_FACTOR, None)
     shown |= instances_tag([*instances_in(tags), *parts])
-    return replace(view, metrics=metrics, tags=shown, note=view.note and _note(view.note, totals, parts))
+    return replace(
+        view,
+        metrics=metrics,
+        tags=shown,
+        unknown=(TOTALS | part_names) - metrics.keys(),
+        note=view.note and _note(view.note, totals, parts),
+    )
 
 
 def _note(own: str, totals: Mapping[str, float], parts: Parts) -> str:
     """Return a description of the whole, before that of this home's part."""
     energy, mass = totals.get(semconv.ENERGY.name), totals.get(semconv.CO2E.name)
     whole = "energy unknown" if energy is None else energy_text(energy * MICROJOULES_PER_WH)
-    co2e = "" if mass is None else f", {mass_text(mass)} CO2e"
+    without = ", ".join(sorted(host for host, known in parts.items() if semconv.CO2E.name not in known))
+    co2e = f", CO2e unknown (of {without})" if mass is None else f", {mass_text(mass)} CO2e"
     lines = [
         f"| {host} | {energy_text(known[semconv.ENERGY.name] * MICROJOULES_PER_WH)} |"
         for host, known in sorted(parts.items())
@@ -150,7 +163,8 @@ def _note(own: str, totals: Mapping[str, float], parts: Parts) -> str:
 
 
 def _present(metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
-    return {part: metrics[name] for part, name in names.items() if name in metrics}
+    """Return the values that are known: what is not known any more has NaN as its last value."""
+    return {part: metrics[name] for part, name in names.items() if math.isfinite(metrics.get(name, math.nan))}
 
 
 def _host_in(metric: str) -> str:

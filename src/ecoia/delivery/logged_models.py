@@ -7,11 +7,12 @@ beside the figures: where a store refuses it, no figure is lost.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.mlflow_store import NOT_THERE, MlflowStore, Point
+from ecoia.delivery.tags_and_metrics import outdated_tag
 
 _SHOWN = (semconv.ENERGY.name, semconv.CO2E.name)
 
@@ -31,8 +32,8 @@ class LoggedModels:
     def _are_known(self) -> bool:
         return hasattr(self._store.client, "get_logged_model")
 
-    def show_energy(self, run: Any, metrics: Mapping[str, float]) -> None:
-        """Write the energy and CO2e of a run on each model that it made, where they differ."""
+    def show_energy(self, run: Any, metrics: Mapping[str, float], unknown: Collection[str] = ()) -> None:
+        """Write the energy and CO2e of a run on each model that it made, where they differ, and mark what is unknown by now."""
         from mlflow.exceptions import MlflowException
 
         outputs = getattr(run, "outputs", None)
@@ -48,9 +49,18 @@ class LoggedModels:
                     if name in metrics and (known is None or known.value != metrics[name]):
                         not_before_ms = known.timestamp + 1 if known else 0
                         points.append(Point(name, metrics[name], 0, not_before_ms, output.model_id))
+                self._mark_outdated(model, [name for name in _SHOWN if name in unknown and name in last])
         if points:
             with contextlib.suppress(MlflowException):
                 self._store.log(run.info.run_id, points, {})
+
+    def _mark_outdated(self, model: Any, names: Sequence[str]) -> None:
+        """Name the metrics of a model that nobody knows any more: MLflow would keep NaN as 0 on a model, so they stay."""
+        tag = outdated_tag(names)
+        if not tag.items() <= model.tags.items():
+            self._store.client.set_logged_model_tags(model.model_id, tag)
+        elif not tag and semconv.TAG_OUTDATED in model.tags:
+            self._store.client.delete_logged_model_tag(model.model_id, semconv.TAG_OUTDATED)
 
     def link(self, run: Any, uris: Sequence[str]) -> None:
         """Link a run and the models that served, with MLflow's own link, as far as this store has the models."""

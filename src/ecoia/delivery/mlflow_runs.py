@@ -205,9 +205,10 @@ class MlflowRuns:
             tags |= self._write_table(run, view.table) | artifacts
         changed = {name: value for name, value in tags.items() if run.data.tags.get(name) != storable(value)}
         self._store.log(run_id, points, changed)
+        self._store.retire(run_id, self._outdated(run, view), ())
         for name in _GOES_AWAY - tags.keys() & run.data.tags.keys():
             self._store.client.delete_tag(run_id, name)
-        self._models.show_energy(run, view.metrics)
+        self._models.show_energy(run, view.metrics, view.unknown)
         self._models.link(run, view.models)
         self._set_status(run, view)
 
@@ -223,7 +224,7 @@ class MlflowRuns:
             if known is None:
                 points.append(Point(name, value, 0))
             elif not math.isclose(known, value, rel_tol=1e-12):
-                last = max(self._history(run, name), key=lambda point: (point.step, point.timestamp))
+                last = self._last(run, name)
                 points.append(Point(name, value, last.step, last.timestamp + 1))
         for name, hours in view.hourly.items():
             latest: dict[int, Any] = {}
@@ -233,6 +234,16 @@ class MlflowRuns:
                 if hour not in latest or not math.isclose(latest[hour].value, value, rel_tol=1e-12):
                     points.append(Point(name, value, hour, latest[hour].timestamp + 1 if hour in latest else 0))
         return points
+
+    def _outdated(self, run: Any, view: View) -> list[Point]:
+        """Return the values that the run shows of what is not known any more: a sum that lacks a part is no total."""
+        shown = [name for name in sorted(view.unknown) if math.isfinite(run.data.metrics.get(name, math.nan))]
+        last = {name: self._last(run, name) for name in shown}
+        return [Point(name, math.nan, point.step, point.timestamp + 1) for name, point in last.items()]
+
+    def _last(self, run: Any, metric: str) -> Any:
+        """Return the value of a metric that MLflow shows."""
+        return max(self._history(run, metric), key=lambda point: (point.step, point.timestamp))
 
     def _history(self, run: Any, metric: str) -> list[Any]:
         return list(self._store.client.get_metric_history(run.info.run_id, metric))

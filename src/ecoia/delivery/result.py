@@ -32,7 +32,7 @@ class DeliveryResult:
         store_failed: Whether a store did not answer or refused, so that not everything was written or written again.
         waiting: Whether a store waits for the end of the measured processes, because its schema has to be made first.
         cut_short: Whether the time was up before everything was sent. The next delivery goes on where this one stopped.
-        unread_files: How many files of the journal cannot be read, so that it is not known what is left in them.
+        unread_files: How many files and day folders of the journal cannot be read, so that it is not known what is left in them.
         final: Whether no measured process lived, so that the runs that people open were completed.
         sizes: Size in bytes of each journal file that was looked at, by its path below ``journal/``.
     """

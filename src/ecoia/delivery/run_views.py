@@ -6,9 +6,10 @@ showing the same rows again gives the same view. CO2e is in a view only where a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ecoia import semconv
 from ecoia.delivery.breakdown import Facts, day_lines, run_lines, table
 from ecoia.delivery.notes import run_note
 from ecoia.delivery.tags_and_metrics import (
@@ -31,6 +32,9 @@ from ecoia.impact.parameters import AssessmentParameters
 from ecoia.records import Row
 from ecoia.run_line import RunFigures
 
+TOTALS = frozenset({semconv.ENERGY.name, semconv.CO2E.name, semconv.UNITS_PER_WH.name})
+"""The totals of a run, each of which may not be known."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -39,6 +43,7 @@ class View:
     Attributes:
         metrics: Totals by metric name.
         tags: Texts by tag name.
+        unknown: Names of metrics that nobody knows the value of. A value that the run shows under such a name goes.
         hourly: By metric name, the total of each hour of the day (0 to 23).
         models: MLflow's URIs of the models that served (``models:/...``).
         note: The run's description, Markdown; None: none is written.
@@ -51,6 +56,7 @@ class View:
 
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    unknown: Collection[str] = ()
     hourly: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     models: Sequence[str] = ()
     note: str | None = None
@@ -91,9 +97,11 @@ def build_view(
         factor = "".join(factor_tag(rows, impact).values())
         note = run_note(figures, lines, facts, outcome, factor)
         shown, kept = page(lines, figures, factor), table(lines)
+    metrics = run_metrics(rows, impact)
     return View(
-        metrics=run_metrics(rows, impact),
+        metrics=metrics,
         tags=tags,
+        unknown=TOTALS - metrics.keys(),
         note=note,
         page=shown,
         table=kept,
@@ -122,9 +130,11 @@ def build_day_view(rows: Sequence[Row], *, known: AssessmentParameters, day_star
         factor = "".join(factor_tag(active, impact).values())
         note = run_note(figures, lines, Facts(), None, factor) if active else None
         shown, kept = page(lines, figures, factor), table(lines)
+    metrics = day_metrics(rows, known)
     return View(
-        metrics=day_metrics(rows, known),
+        metrics=metrics,
         tags=tags,
+        unknown={*TOTALS, semconv.IDLE_ENERGY.name, semconv.IDLE_CO2E.name} - metrics.keys(),
         hourly=hourly_metrics(rows, day_start_utc_ns=day_start_utc_ns, until_utc_ns=until_utc_ns),
         models=tuple(model_versions(rows)),
         note=note,

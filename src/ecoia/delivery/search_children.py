@@ -15,7 +15,7 @@ from typing import Any
 
 from ecoia import limits, semconv
 from ecoia.delivery.mlflow_runs import MlflowRuns
-from ecoia.delivery.run_views import View
+from ecoia.delivery.run_views import TOTALS, View
 from ecoia.delivery.tags_and_metrics import estimated_share_tags, run_metrics, run_tags
 from ecoia.impact.assessment import assess
 from ecoia.impact.parameters import AssessmentParameters
@@ -56,7 +56,8 @@ def write_search_children(runs: MlflowRuns, search: Any, root: str, rows: Sequen
     for run in candidates:
         if run.info.run_id in shares:
             share = shares[run.info.run_id]
-            runs.write_view(run.info.run_id, View({name: value * share for name, value in whole.items()}, tags), run)
+            part = {name: value * share for name, value in whole.items()}
+            runs.write_view(run.info.run_id, View(part, tags, TOTALS - part.keys()), run)
 
 
 def shares_by_fit_time(table: str, candidates: Mapping[str, Mapping[str, float]], cpu_seconds: float) -> dict[str, float]:

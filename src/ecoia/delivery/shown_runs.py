@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -146,6 +147,12 @@ def _method(text: Any) -> tuple[str, str]:
     return status, name
 
 
+def _known(metrics: Mapping[str, float], name: str) -> float | None:
+    """Return a metric; None where it is not there, or has NaN as its last value, because it is not known any more."""
+    value = metrics.get(name, math.nan)
+    return value if math.isfinite(value) else None
+
+
 def _shown(run: Any) -> ShownRun:
     metrics = run.data.metrics
     return ShownRun(
@@ -154,8 +161,8 @@ def _shown(run: Any) -> ShownRun:
         run.info.status,
         run.info.start_time,
         (run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None,
-        metrics.get(_ENERGY),
-        metrics.get(semconv.CO2E.name),
+        _known(metrics, _ENERGY),
+        _known(metrics, semconv.CO2E.name),
         run.data.tags,
         {name: value for name, value in metrics.items() if not name.startswith(("ecoia/", "system/"))},
         run.info.artifact_uri,

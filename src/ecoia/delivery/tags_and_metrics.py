@@ -177,6 +177,11 @@ def share_tag(root: str) -> dict[str, str]:
     return {semconv.TAG_SHARE_OF: root}
 
 
+def outdated_tag(names: Sequence[str]) -> dict[str, str]:
+    """Return the tag of a model that shows metrics which are not known any more; empty where there are none."""
+    return {semconv.TAG_OUTDATED: ",".join(names)} if names else {}
+
+
 def instances_tag(instances: Iterable[str]) -> dict[str, str]:
     """Return the tag that names the instances that worked for a run."""
     return {semconv.TAG_INSTANCE: _joined(instances)}

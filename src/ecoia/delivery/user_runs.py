@@ -90,12 +90,33 @@ class UserRuns:
             RunRefusedError: this account may not write to a run.
             DeliveryError: the store cannot be reached.
         """
-        if not self._below.get(self._root):
+        if not self._below.get(self._root) and not self._sessions:
             return Shown([], set(), over)
         root = runs.find(self._root)
         if not is_active(root):
             return Shown([f"run {self._root} was deleted: its figures are in the ledger only"], set(), over)
         complete = over or root.info.status in OUTCOME_OF_STATUS
+        if self._below.get(self._root):
+            found = self._write_tree(runs, root, changed, over=over, complete=complete)
+        else:  # nothing of the run itself is here, or not yet; another host may show figures on it
+            outside = View(outside_metric(self._outside(), root.data.metrics), {})
+            found = {} if runs.write_view(self._root, outside, root) else None
+        if found is None:
+            return Shown([f"run {self._root} was deleted: its figures are in the ledger only"], set(), over)
+        for run_id in changed & (self._sessions.keys() | set(self._members)):
+            runs.retire_own(run_id, {row["service"] for row in self._sessions.get(run_id) or self._own[run_id]})
+        if complete:
+            for run_id in sorted(self._below):
+                run = root if run_id == self._root else found.get(run_id)
+                if run is not None and self._below[run_id]:
+                    write_search_children(runs, run, self._root, self._below[run_id], self._known)
+        # The session around it ends later than its runs.
+        return Shown([], {root.info.experiment_id} if complete else set(), complete and (over or not self._sessions))
+
+    def _write_tree(
+        self, runs: MlflowRuns, root: Any, changed: AbstractSet[str], *, over: bool, complete: bool
+    ) -> dict[str, Any] | None:
+        """Write the root run and the changed runs below it. Returns the runs below it; None: the root run was deleted."""
         shown_apart = {self._root, *self._members, *self._sessions}
         touched = {above for run_id in changed for above in self._chains.get(run_id, ())} - shown_apart
         wanted = self._below.keys() - shown_apart if complete else touched
@@ -109,24 +130,14 @@ class UserRuns:
             metrics={**view.metrics, **outside_metric(self._outside(), root.data.metrics)},
             tags={**view.tags, **group_tag(self._linked.groups_of(self._chains.keys() | {self._root}), root.data.tags)},
         )
-        if not write_total(runs, root, view, self._below[self._root], self._known):
-            return Shown([f"run {self._root} was deleted: its figures are in the ledger only"], set(), over)
-        for run_id in changed & (self._sessions.keys() | set(self._members)):
-            runs.retire_own(run_id, {row["service"] for row in self._sessions.get(run_id) or self._own[run_id]})
-        if complete:
-            for run_id in sorted(self._below):
-                run = root if run_id == self._root else found.get(run_id)
-                if run is not None:
-                    write_search_children(runs, run, self._root, self._below[run_id], self._known)
-        # The session around it ends later than its runs.
-        return Shown([], {root.info.experiment_id} if complete else set(), complete and (over or not self._sessions))
+        return found if write_total(runs, root, view, self._below[self._root], self._known) else None
 
     def _outside(self) -> list[Row]:
         return [row for rows in self._sessions.values() for row in rows]
 
     def _child_view(self, run: Any, *, over: bool) -> View:
         view = build_view(self._below[run.info.run_id], self._outcome(run, over=over), known=self._known)
-        return View(view.metrics, {**view.tags, **share_tag(self._root)})
+        return replace(view, tags={**view.tags, **share_tag(self._root)})
 
     def _outcome(self, run: Any, *, over: bool) -> str | None:
         """Return how a run ended; None while it goes on.

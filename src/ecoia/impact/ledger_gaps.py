@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
-from ecoia.periods import DAY_NS, utc_ns
+from ecoia.periods import DAY_NS, Quarter, utc_ns
 
 GAP_REASONS = (
     "missing",  # the run is there and its day file is not
@@ -60,6 +61,45 @@ class LedgerGap:
         """Return whether a part of the day, or a day that is not known, may be in ``[start_utc_ns, end_utc_ns)``."""
         start = self.start_utc_ns
         return start == _EARLIEST_NS or (start < end_utc_ns and start_utc_ns < start + DAY_NS)
+
+
+@dataclass(frozen=True)
+class LedgerShortfall:
+    """What the ledger lacks of a quarter: its figures are too low by it.
+
+    Attributes:
+        quarter: The quarter.
+        days: How many days of instances are missing, in whole or in part.
+        microjoules: Energy of components that they are known to be worth.
+        unknown_days: How many of them are worth an unknown energy.
+        refused_lines: How many lines were refused.
+    """
+
+    quarter: str
+    days: int
+    microjoules: int
+    unknown_days: int
+    refused_lines: int
+
+
+def shortfall_of(quarter: Quarter, timezone: ZoneInfo, gaps: Iterable[LedgerGap]) -> LedgerShortfall | None:
+    """Sum up the gaps that touch a quarter; None where none does. A day that is not known may be of any quarter.
+
+    Args:
+        quarter: The quarter.
+        timezone: Its time zone.
+        gaps: Gaps of any time.
+
+    Example:
+        >>> gaps = [LedgerGap("2026-11-23", "host-1", "missing", "r", 5), LedgerGap("2026-11-24", "host-1", "deleted", "s")]
+        >>> shortfall_of(Quarter(2026, 4), ZoneInfo("UTC"), gaps)
+        LedgerShortfall(quarter='2026Q4', days=2, microjoules=5, unknown_days=1, refused_lines=0)
+    """
+    mine = [gap for gap in gaps if gap.touches(*quarter.bounds_ns(timezone))]
+    if not mine:
+        return None
+    unknown = sum(gap.microjoules is None for gap in mine)
+    return LedgerShortfall(str(quarter), len(mine), known_microjoules(mine), unknown, sum(gap.lines for gap in mine))
 
 
 def known_microjoules(gaps: Iterable[LedgerGap]) -> int:

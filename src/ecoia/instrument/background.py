@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Event, Lock, RLock, Thread
+from threading import Event, Lock, RLock, Thread, current_thread
 from time import perf_counter_ns
 
 from ecoia import losses
@@ -79,9 +79,6 @@ class Background:
 
     If no thread can be started (the host has used up its threads), what is known without one is recorded at ``flush`` and
     ``stop``, and each of these tries to start the thread again.
-
-    Raises:
-        RuntimeError: This interpreter allows no thread.
     """
 
     EXIT_GRACE_SECONDS = 3.0
@@ -132,6 +129,13 @@ class Background:
         self._make_sampling = make_sampling
         self._complain = complain
         self._lose = lose
+
+    def start(self) -> None:
+        """Start the thread, once this object can be reached by whoever stops it.
+
+        Raises:
+            RuntimeError: This interpreter allows no thread.
+        """
         if not self._start():
             if _NO_THREAD_LEFT not in self._refusal:  # a subinterpreter, or the shutdown of one: no place for records either
                 raise RuntimeError(self._refusal)
@@ -145,16 +149,22 @@ class Background:
     def _start(self) -> bool:
         """Start the thread, and return whether the host had one left."""
         thread = Thread(target=self._run, name="ecoia-sampler", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self._refusal = str(error)
-            return False
-        self._thread = thread
-        self._running = True
+        with self._turn:  # the thread waits for it, until it is known whether it is the one
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._refusal = str(error)
+                return False
+            finally:  # a signal handler of the program's may raise while we wait for the thread to begin
+                if thread.ident is not None:
+                    self._thread = thread
+                    self._running = True
         return True
 
     def _run(self) -> None:
+        with self._turn:
+            if self._thread is not current_thread():
+                return  # its start was interrupted before it began; another one will be started
         try:
             if self.sampling is None:
                 self.start_readings.read_gpus()

@@ -83,6 +83,14 @@ class Engine:
 
     def enter_thread(self) -> ThreadState:
         """Register this thread at its first span, and start the background thread at the process's first one."""
+        handled = sys.exception()  # that this thread has no state yet
+        try:
+            return self._register_thread()
+        except BaseException as error:  # raised by a signal handler of the program's, whose traceback is to be of it alone
+            _cut_context(error, handled)
+            raise
+
+    def _register_thread(self) -> ThreadState:
         state = ThreadState(self.generation, self.lost, self.events)
         self.local.state = state
         self.local.goodbye = _Goodbye(state)
@@ -128,11 +136,14 @@ class Engine:
 
     def stop(self) -> None:
         """End what is open and write the last window, at the end of the process."""
-        for leave in self.leavers:
-            leave()
-        background = self.started_background()
-        if background is not None:
-            background.stop()
+        try:
+            for leave in self.leavers:
+                leave()
+            background = self.started_background()
+            if background is not None:
+                background.stop()
+        finally:
+            _keep_interrupt()
 
     def _make_sampling(self, background: Background) -> Sampling:
         return type(self).sampling_factory(self, background)
@@ -141,13 +152,16 @@ class Engine:
         try:
             from ecoia.instrument.background import Background  # at the first span, to keep ``import ecoia`` cheap
 
+            # Assigned before its thread is started, so that there is one thread only if the program is interrupted meanwhile.
             self.background = Background(self._make_sampling, complain=self.complain, lose=self.lost.append)
+            self.background.start()
         except BaseException as error:
             self.lost.append(losses.NO_SAMPLER)
             atexit.unregister(self.stop)
             atexit.register(self.stop)
             if not isinstance(error, _NOT_STARTED) or isinstance(error, TimeoutError):
                 raise  # of the program's own signal handler
+            self.background = None
             self.complain(f"nothing is recorded until a later flush or the exit: {error}")
             return
         atexit.unregister(self.stop)
@@ -164,6 +178,33 @@ class Engine:
                 _log(message)
             except Exception:  # noqa: BLE001, S110 - stderr is closed, or a pipe that nobody reads; a filter of the host's raises
                 pass
+
+
+def _cut_context(error: BaseException, handled: BaseException | None) -> None:
+    """Take an exception that was being handled, and what was before it, out of the context of an error."""
+    while error.__context__ is not None:
+        if error.__context__ is handled:
+            error.__context__ = None
+            return
+        error = error.__context__
+
+
+def _keep_interrupt() -> None:
+    """Have a program that an interrupt ended get the exit code of one, as without ecoia.
+
+    CPython notes an interrupt that nobody caught, and forgets it at each ``eval`` of a text in whatever thread: modules that the
+    sampler loads call it (``namedtuple``), and so may the helper's start. A text that ends by an interrupt is noted again. The
+    traceback of an interrupt that ended the program begins at its first frame; that of one in a console or notebook does not.
+    """
+    trace = getattr(sys, "last_traceback", None)
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or trace is None or hasattr(sys, "ps1"):
+        return
+    first = trace.tb_frame
+    if first.f_back is None and first.f_code.co_name in ("<module>", "_run_module_as_main"):
+        try:  # noqa: SIM105 - contextlib is not loaded for this
+            exec("raise KeyboardInterrupt")  # noqa: S102 - nothing else makes CPython note it
+        except KeyboardInterrupt:
+            pass
 
 
 def _log(message: str) -> None:

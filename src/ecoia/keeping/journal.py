@@ -142,7 +142,10 @@ class Journal:
         return Writer(self.home, self.max_bytes, name)
 
     def files(self) -> list[str]:
-        """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before."""
+        """Return the files, as paths below ``journal/``, oldest day first. A packed one has the name that it had before.
+
+        Those of a day whose folder cannot be read are not among them.
+        """
         return list(text_sizes(self.folder))
 
     def scan(self, start_offsets: dict[str, int] | None = None) -> Scan:
@@ -172,12 +175,19 @@ class Journal:
             start_offsets: As in ``scan``.
             names: Files to read. None: all of them.
             skip: Tells a line that the caller has no use for, which costs a tenth of reading it.
-            unread: Receives, by name of the file, why it cannot be read, and the other files are read. None: raise.
+            unread: Receives, by name of the file or day, why it cannot be read, and the others are read. None: raise.
 
         Raises:
-            JournalError: a file cannot be read, and ``unread`` is None; the message names it.
+            JournalError: a file or day cannot be read, and ``unread`` is None; the message names it.
         """
-        for name in self.files() if names is None else names:
+        if names is None:
+            days: dict[str, str] = {}
+            names = text_sizes(self.folder, unread=days)
+            for day, why in days.items():
+                if unread is None:
+                    raise JournalError(why)
+                unread[day] = why
+        for name in names:
             try:
                 yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip)
             except FileNotFoundError:
@@ -200,14 +210,15 @@ class Journal:
         return is_locked(self.folder / name, shared=True)
 
 
-def journal_sizes(journal: Journal, *, last_days: int | None = None) -> dict[str, int]:
+def journal_sizes(journal: Journal, *, last_days: int | None = None, unread: dict[str, str] | None = None) -> dict[str, int]:
     """Return the bytes of text of each journal file, by name.
 
     Args:
         journal: The journal.
         last_days: Look only at the folders of the last so many days; ``None``: at all of them.
+        unread: Receives, by day, why its folder cannot be read.
     """
-    return text_sizes(journal.folder, last_days=last_days)
+    return text_sizes(journal.folder, last_days=last_days, unread=unread)
 
 
 def stream_file(path: Path, name: str, offset: int, scan: Scan, skip: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:

@@ -24,28 +24,59 @@ _CHUNK_BYTES = 1 << 20
 _TRAILER_BYTES = 8  # CRC-32 and size of the text
 
 
-def text_sizes(folder: str | Path, *, last_days: int | None = None) -> dict[str, int]:
+def text_sizes(folder: str | Path, *, last_days: int | None = None, unread: dict[str, str] | None = None) -> dict[str, int]:
     """Return the bytes of text of each file, by its name below ``journal/``, oldest day first.
 
     Args:
         folder: The folder ``journal``.
         last_days: Look only at the folders of the last so many days; ``None``: at all of them.
+        unread: Receives, by day, why its folder cannot be read: another account's, a failing disk, or a file in its place. The
+            files of such a day are left out. Whoever passes nothing does not speak for all of the journal.
 
     Example:
         >>> text_sizes("no-such-folder")
         {}
     """
-    days: list[str] = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-        days = sorted(entry.name for entry in entries if entry.is_dir())
     sizes: dict[str, int] = {}
+    days = day_folders(folder)
     for day in days if last_days is None else days[-last_days:]:
-        sizes |= {f"{day}/{name}": size for name, size in day_sizes(os.path.join(folder, day)).items()}
+        path = os.path.join(folder, day)
+        try:
+            found = day_sizes(path)
+            sizes |= {f"{day}/{name}": size for name, size in found.items()}
+            if not found and os.path.islink(path):
+                os.stat(path)  # a link that leads nowhere is no day that was archived meanwhile
+        except OSError as error:
+            if unread is not None:
+                unread[day] = (
+                    f"day '{path}' of the journal cannot be read ({error.strerror}), and nothing in it: make the folder readable "
+                    "for this account, or move it away"
+                )
     return sizes
 
 
+def day_folders(folder: str | Path) -> list[str]:
+    """Return the folders in a folder ``journal``, oldest day first, and what else has the name of a day.
+
+    Example:
+        >>> day_folders("no-such-folder")
+        []
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if _is_day(entry.name) or entry.is_dir())
+    return []
+
+
+def _is_day(name: str) -> bool:
+    return len(name) == 10 and name[4] == name[7] == "-" and name.replace("-", "").isdecimal()
+
+
 def day_sizes(folder: str | Path) -> dict[str, int]:
-    """Return the bytes of text of each file of one day, by name, sorted. A day archived meanwhile gives what was there."""
+    """Return the bytes of text of each file of one day, by name, sorted. A day archived meanwhile gives what was there.
+
+    Raises:
+        OSError: the folder cannot be read, or is none.
+    """
     sizes: dict[str, int] = {}
     packed = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:

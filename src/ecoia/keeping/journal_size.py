@@ -26,7 +26,7 @@ def day_bytes(folder: str | Path) -> dict[str, int]:
             if name.endswith((PLAIN, PLAIN + PACKED)):
                 try:
                     size_bytes = os.lstat(os.path.join(folder, day, name)).st_size
-                except FileNotFoundError:  # packed or archived meanwhile
+                except OSError:  # packed or archived meanwhile, or not for this account
                     continue
                 used[day] = used.get(day, 0) + size_bytes
     return used
@@ -35,5 +35,5 @@ def day_bytes(folder: str | Path) -> dict[str, int]:
 def _listed(folder: str | Path) -> list[str]:
     try:
         return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # none, no folder, or not for this account: whoever reads the journal says so
         return []

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.keeping.journal_files import DamagedFileError, Lines, day_sizes
+from ecoia.keeping.journal_files import DamagedFileError, Lines, day_folders, day_sizes
 from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
@@ -195,16 +195,15 @@ class LiveTotals:
             database.execute("DELETE FROM seen WHERE day < ?", (min(days, default=""),))
 
     def _days(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError):
-            return sorted(entry.name for entry in os.scandir(self.home / "journal") if entry.is_dir())
-        return []
+        return day_folders(self.home / "journal")
 
     def _files(self, days: Iterable[str]) -> Iterator[tuple[str, str, int]]:
         """Yield day, name and size in bytes of each journal file."""
         for day in days:
-            for name, size in day_sizes(self.home / "journal" / day).items():
-                if self._file in (None, name):
-                    yield day, name, size
+            with contextlib.suppress(OSError):  # such a day is counted once its folder can be read
+                for name, size in day_sizes(self.home / "journal" / day).items():
+                    if self._file in (None, name):
+                        yield day, name, size
 
 
 def _begin(database: sqlite3.Connection) -> bool:

@@ -70,9 +70,8 @@ class Authority:
                 answer: bytes = response.read(limits.SETTINGS_BYTES + 1)
         except (OSError, ValueError) as error:  # urllib's errors are OSErrors
             raise PublicationError(f"{self.address} gave no timestamp ({error}): {_REMEDY}") from error
-        token = _read(answer, self.address)
-        imprint = token.tst_info.message_imprint
-        if token.tst_info.nonce != query.nonce or imprint.message != query.message_imprint.message:
+        _, told = _read(answer, self.address)
+        if told.nonce != query.nonce or told.message_imprint.message != query.message_imprint.message:
             raise PublicationError(f"{self.address} answered another request than ours: {_REMEDY}")
         return answer
 
@@ -107,9 +106,8 @@ def check_timestamp(folder: Path, certificates: Sequence[Certificate] = ()) -> d
         MissingExtraError: the package ``rfc3161-client`` is not installed.
     """
     client, path = _client(), folder / TIMESTAMP_FILE
-    token = _read(published_bytes(path), str(path))
-    head = bytes.fromhex(sha256(folder / MANIFEST_FILE))
-    imprint = token.tst_info.message_imprint
+    token, told = _read(published_bytes(path), str(path))
+    head, imprint = bytes.fromhex(sha256(folder / MANIFEST_FILE)), told.message_imprint
     if imprint.hash_algorithm.dotted_string != _SHA256 or imprint.message != head:
         raise PublicationError(f"{path} is the timestamp of another head")
     if certificates:
@@ -121,12 +119,12 @@ def check_timestamp(folder: Path, certificates: Sequence[Certificate] = ()) -> d
             builder.build().verify(token, head)
         except (client.VerificationError, ValueError) as error:
             raise PublicationError(f"{path} is not of the authority whose certificates were given: {error}") from error
-    moment: datetime = token.tst_info.gen_time
+    moment: datetime = told.gen_time
     return moment
 
 
-def _read(answer: bytes, whose: str) -> Any:
-    """Read an authority's answer that grants a timestamp.
+def _read(answer: bytes, whose: str) -> tuple[Any, Any]:
+    """Read an authority's answer that grants a timestamp, and what the timestamp says.
 
     Raises:
         PublicationError: it is no such answer.
@@ -134,12 +132,14 @@ def _read(answer: bytes, whose: str) -> Any:
     client = _client()
     try:
         token = client.decode_timestamp_response(answer)
-        granted = client.PKIStatus(token.status) in (client.PKIStatus.GRANTED, client.PKIStatus.GRANTED_WITH_MODS)
+        granted = client.PKIStatus(token.status) is client.PKIStatus.GRANTED
+        told = token.tst_info if granted else None
     except ValueError as error:
         raise PublicationError(f"{whose}: this is no timestamp ({error})") from error
     if not granted:
-        raise PublicationError(f"{whose}: the authority granted no timestamp ({', '.join(token.status_string) or token.status})")
-    return token
+        why = ", ".join(token.status_string) or token.status
+        raise PublicationError(f"{whose}: the authority granted no timestamp ({why})")
+    return token, told
 
 
 def _client() -> Any:

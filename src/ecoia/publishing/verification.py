@@ -102,7 +102,10 @@ def _check_files(folder: Path, seal: Mapping[str, Any], manifest: Mapping[str, A
     """
     listed = {**manifest["files"], **{f"{DOCUMENTS_FOLDER}/{path}": digest for path, digest in seal.get("documents", {}).items()}}
     apart = {MANIFEST_FILE, SEAL_FILE, *([TIMESTAMP_FILE] if manifest.get("timestamp_authority") else [])}
-    present = [path for path in files_below(folder) if path not in apart]
+    everything = files_below(folder)
+    for path in sorted(apart.difference(everything)):
+        raise PublicationError(f"{folder / path} is missing")
+    present = [path for path in everything if path not in apart]
     for link in (folder / path for path in present if (folder / path).is_symlink()):
         raise PublicationError(f"{link} is a link that leads to '{link.readlink()}': a publication holds files of its own")
     for path in sorted({*listed, *present}):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
-from ecoia.factors import FactorSet, FactorUse
+from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
 from ecoia.impact.hosted import Hypotheses
 from ecoia.methods import error_class
+from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,
@@ -28,24 +28,24 @@ from ecoia.report.quantities import scaled
 
 
 def factors_used(context: Context) -> tuple[FactorUsed, ...]:
-    """List every emission factor that a figure rests on, including the factors of the trend's quarters."""
-    used: dict[FactorUse, tuple[AppliedFactor, bool]] = {}
-    for period in context.assessed:
-        for applied in period.whole.factors_used:
-            key = replace(applied.use, age_years=0)
-            first, same_year = used.get(key, (applied, True))
-            used[key] = first, same_year and applied.use.age_years == 0
-    return tuple(_factor_used(*used[use]) for use in sorted(used))
+    """List the emission factors of each quarter that a figure rests on, latest quarter first."""
+    return tuple(
+        _factor_used(applied, quarter, same_year=applied.use.age_years == 0)
+        for quarter, period in context.assessed_quarters
+        for applied in period.whole.factors_used
+    )
 
 
 def reference_factors(context: Context) -> tuple[FactorUsed, ...]:
-    """List the emission factors of the reference year, as applied to the quarter."""
-    reference = context.constant(context.quarter)
-    applied = reference.impact().factors_used if reference else ()
-    return tuple(_factor_used(each, same_year=each.use.year == context.reference_year) for each in sorted(applied))
+    """List the emission factors of the reference year, as applied to each quarter that was computed with them, latest first."""
+    return tuple(
+        _factor_used(applied, quarter, same_year=applied.use.year == context.reference_year)
+        for quarter, assessment in context.assessed_constant
+        for applied in assessment.impact().factors_used
+    )
 
 
-def _factor_used(applied: AppliedFactor, same_year: bool) -> FactorUsed:
+def _factor_used(applied: AppliedFactor, quarter: Quarter, *, same_year: bool) -> FactorUsed:
     use = applied.use
     return FactorUsed(
         zone=use.zone,
@@ -62,6 +62,7 @@ def _factor_used(applied: AppliedFactor, same_year: bool) -> FactorUsed:
         release=use.release,
         retrieved_on=use.retrieved_on or None,
         filled=use.filled or None,
+        quarter=str(quarter),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorSet
-from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall, shortfall_of
 from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.impact.recalculation import PARTS, Recalculation
 from ecoia.periods import Quarter
@@ -94,6 +94,7 @@ def build_report(
     report = replace(report, targets=verdicts(report, context, catalogue.targets.targets))
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
+    report = replace(report, ledger_shortfalls=_shortfalls(context, report, until))
     report = replace(report, declared_since=declared_since, declared_changes=tuple(declared_changes))
     return replace(report, notices=_notices(context, report))
 
@@ -198,6 +199,15 @@ def _with_sources(report: QuarterlyReport, context: Context, factors: FactorSet)
         equivalences=annexes.equivalences(context, report.footprint),
         deviations_because=catalogue.method.because if catalogue.method.gsd else None,
     )
+
+
+def _shortfalls(context: Context, report: QuarterlyReport, gaps: Sequence[LedgerGap]) -> tuple[LedgerShortfall, ...]:
+    """Sum up what the ledger lacks of the report's quarter, then of each quarter that it is compared with, latest first."""
+    references = [quarter for target in report.targets for quarter in target.baseline_quarters]
+    compared = {*(each.reference for each in report.changes), *(each.quarter for each in report.trend), *references}
+    quarters = [context.quarter, *sorted(map(Quarter.parse, compared - {report.quarter}), reverse=True)]
+    found = (shortfall_of(quarter, context.timezone, gaps) for quarter in quarters)
+    return tuple(each for each in found if each is not None)
 
 
 def _notices(context: Context, report: QuarterlyReport) -> tuple[str, ...]:

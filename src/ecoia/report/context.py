@@ -85,7 +85,17 @@ class Context:
     @property
     def assessed(self) -> list[PeriodImpact]:
         """Quarters that a figure was drawn from so far, latest first."""
-        return [self._periods[quarter] for quarter in sorted(self._periods, reverse=True)]
+        return [period for _, period in self.assessed_quarters]
+
+    @property
+    def assessed_quarters(self) -> list[tuple[Quarter, PeriodImpact]]:
+        """The same, each with its quarter."""
+        return sorted(self._periods.items(), reverse=True)
+
+    @property
+    def assessed_constant(self) -> list[tuple[Quarter, Assessment]]:
+        """Quarters that were assessed at the grid factors of the reference year so far, latest first."""
+        return sorted(self._constant.items(), reverse=True)
 
     @property
     def activity(self) -> LedgerSums:

@@ -18,7 +18,7 @@ from ecoia.report import annexes
 from ecoia.report.model import DeclaredChange
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import ServicesFile, Site
+    from ecoia.catalogue import Service, ServicesFile, Site
 
 KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract")
 """Kinds of things that are compared, in the order in which their changes are listed."""
@@ -96,15 +96,23 @@ def _promised(inputs: Inputs, method: str) -> Iterator[_Thing]:
     for target in catalogue.targets.targets:
         yield _Thing("target", target.id, target.indicator, _flat(target), unit=INDICATORS[target.indicator])
     for service in catalogue.services:
-        fields = {name: value for name, value in _flat(service).items() if name.partition(".")[0] not in _DESCRIBES}
-        days = [value for name, value in fields.items() if name.partition(".")[0] == "instance_days" and value is not None]
-        yield _Thing("service", service.id, service.name, {**fields, "instance_days": sum(days) if days else None})
+        yield _Thing("service", service.id, service.name, _of_service(service))
     unnamed = catalogue.register.unnamed
     yield _Thing("service", "", "", {f"unnamed.{name}": value for name, value in _flat(unnamed).items()})
     for source, gsd in catalogue.gsd.items():
         yield _Thing("method", source, source, {"gsd": gsd})
     rules = {"version": method, "because": catalogue.method.because, "threshold": catalogue.targets.recalculation.threshold}
     yield _Thing("method", "", "", rules)
+
+
+def _of_service(service: Service) -> dict[str, Any]:
+    """Return the fields of a service; its days as their sum, and beside it by phase and instance where they are declared so."""
+    fields = service.model_dump(exclude=_DESCRIBES)
+    by_part = dict(_walk("", {"days": fields["instance_days"]}))
+    days = [value for value in by_part.values() if value is not None]
+    fields["instance_days"] = sum(days) if days else None
+    fields["instance_days_by_part"] = by_part if len(by_part) > 1 else None
+    return fields
 
 
 def _measured_with(inputs: Inputs) -> Iterator[_Thing]:
@@ -193,8 +201,10 @@ def _effect(kind: str, field: str, before: Mapping[str, Any], now: Mapping[str, 
         return LOOSENED if (became or 0) > (was or 0) else TIGHTENED
     if kind == "service" and field == "status":
         return DENOMINATOR_LOWERED if became == _RETIRED else ""
-    if kind == "service" and (field.startswith("instance_days") or field == "unnamed.count"):
+    if kind == "service" and field in {"instance_days", "unnamed.count"}:
         return DENOMINATOR_LOWERED if was is not None and (became is None or became < was) else ""
+    if kind == "service" and field == "instance_days_by_part" and was and became:
+        return DENOMINATOR_LOWERED if any(became.get(part, 0) < days for part, days in was.items()) else ""
     return ""
 
 
@@ -243,6 +253,8 @@ def _text(value: Any) -> str:
         return repr(value).removesuffix(".0")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.removeprefix('days.')}: {_text(part)}" for name, part in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_text, value))
     return str(value)

@@ -5,36 +5,16 @@ A target of one service is about that service: another service that is not measu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.model import MethodShare, QuarterlyReport
+from ecoia.report.model import MethodShare, QuarterlyReport, ServiceEntry
 from ecoia.report.quantities import method_shares
 from ecoia.semconv import MISSING, NOT_LACKING
 
-if TYPE_CHECKING:
-    from ecoia.report.model import ServiceEntry
 
-
-@dataclass(frozen=True)
-class Gaps:
-    """What is missing.
-
-    Attributes:
-        reason: The first that was found, one of ``codes.VERDICT_REASONS``; None: nothing.
-        growth: The energy that would be known if the days that are not recorded were like the others, over the energy that is
-            known. A service counts as measured with some days missing (``codes.COVERED``), and they are in this number only.
-    """
-
-    reason: str | None
-    growth: float = 1.0
-
-
-def gaps_of(report: QuarterlyReport, context: Context, service: str | None, since: Quarter) -> Gaps:
+def gap_of(report: QuarterlyReport, context: Context, service: str | None, since: Quarter) -> str | None:
     """Find what is missing from the figures of a service, or of all services in scope.
 
     Args:
@@ -44,22 +24,25 @@ def gaps_of(report: QuarterlyReport, context: Context, service: str | None, sinc
         since: The first quarter that the figures are of. Days of the ledger may be missing from any quarter since; services,
             components and days are looked for in the report's own.
 
+    Returns:
+        The first gap that was found, one of ``codes.VERDICT_REASONS``; None: nothing is missing.
+
     Example:
-        >>> gaps_of(report, context, None, context.quarter)  # doctest: +SKIP
-        Gaps(reason='coverage-incomplete', growth=1.003)
+        >>> gap_of(report, context, None, context.quarter)  # doctest: +SKIP
+        'coverage-incomplete'
     """
     entries = [
         each for each in report.register if (each.id == service if service else each.registered and each.status != "retired")
     ]
     start_ns = since.bounds_ns(context.timezone)[0]
-    reasons = (
-        ("ledger-incomplete", any(gap.touches(start_ns, context.end_ns) for gap in report.ledger_gaps)),
-        ("coverage-incomplete", _lacks_components(_methods(report, context, service))),
-        _unmeasured(report, entries, service),
-        ("days-not-declared", any(each.measured and each.covered is None for each in entries)),
-        ("partial-quarter", context.partial),
-    )
-    return Gaps(next((reason for reason, holds in reasons if holds), None), _growth(report, entries, service))
+    holds = {
+        "ledger-incomplete": any(gap.touches(start_ns, context.end_ns) for gap in report.ledger_gaps),
+        "coverage-incomplete": _lacks_components(_methods(report, context, service)) or _unmeasured(report, entries, service),
+        "days-missing": any(map(_lacks_days, entries)),
+        "days-not-declared": any(each.measured and each.covered is None for each in entries),
+        "partial-quarter": context.partial,
+    }
+    return next((reason for reason, found in holds.items() if found), None)
 
 
 def _methods(report: QuarterlyReport, context: Context, service: str | None) -> Iterable[MethodShare]:
@@ -72,17 +55,14 @@ def _lacks_components(methods: Iterable[MethodShare]) -> bool:
     return any(each.status == MISSING and each.name not in NOT_LACKING for each in methods)
 
 
-def _unmeasured(report: QuarterlyReport, entries: Iterable[ServiceEntry], service: str | None) -> tuple[str, bool]:
-    """Say whether a service is not measured. Of one service that is recorded on too few days, these are the reason."""
+def _unmeasured(report: QuarterlyReport, entries: Sequence[ServiceEntry], service: str | None) -> bool:
+    """Say whether a service is not measured; one that is recorded on too few days lacks days."""
     if service is None:
-        return "coverage-incomplete", report.coverage.share != 1
-    entry = next(iter(entries), None)
-    partly = entry is not None and entry.covered is not None and entry.instance_days > 0
-    return "days-missing" if partly else "coverage-incomplete", entry is None or not entry.measured
+        return report.coverage.share != 1
+    return not any(each.measured or _lacks_days(each) for each in entries)
 
 
-def _growth(report: QuarterlyReport, entries: Iterable[ServiceEntry], service: str | None) -> float:
-    known = [(each.energy_components_microjoules or 0, each.covered or 1.0) for each in entries]
-    whole = sum(energy for energy, _ in known) if service else report.totals.energy_components_microjoules
-    missing = math.fsum(energy / covered - energy for energy, covered in known if covered < 1)
-    return 1 + missing / whole if whole else 1.0
+def _lacks_days(entry: ServiceEntry) -> bool:
+    """Say whether a whole day of a recorded service is missing. It may count as measured, but no sum holds that day."""
+    lines = entry.days_by_phase
+    return any(each.recorded for each in lines) and any((each.expected or 0.0) - each.recorded >= 1 for each in lines)

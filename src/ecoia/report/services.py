@@ -82,7 +82,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
     counted_by = _counted_by(context, service_id)
     days = _days_by_phase(context, service_id)
     declared = [each for each in days if each.expected]
-    covered = _covered(declared)
+    covered = covered_share(declared)
     headline = Parts(context, context.quarter, service_id).headline
     idle = sum(energy or 0 for strand in strands if strand.kind == KIND_IDLE for energy in strand.known_microjoules)
     return ServiceEntry(
@@ -133,13 +133,13 @@ def _days_by_phase(context: Context, service_id: str) -> tuple[PhaseDays, ...]:
     )
 
 
-def _covered(declared: Sequence[PhaseDays]) -> float | None:
+def covered_share(declared: Sequence[PhaseDays]) -> float | None:
     """Compute the share of the declared days that is recorded: that of the phase with the least, so that no phase hides another.
 
-    Days beyond those declared of an instance, or of a phase, count for nothing.
+    Days beyond those declared of an instance, or of a phase, count for nothing. None where no days are declared.
 
     Example:
-        >>> _covered([PhaseDays("inference", "gpu-01", 46, 92.0), PhaseDays("training", "", 20, 11.0)])
+        >>> covered_share([PhaseDays("inference", "gpu-01", 46, 92.0), PhaseDays("training", "", 20, 11.0)])
         0.5
     """
     shares = []

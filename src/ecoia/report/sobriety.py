@@ -1,16 +1,17 @@
 """Find savings in the quarter's data: their energy and CO2e, the role that can act, and the commitments that acting may harm.
 
-Each saving is a fact of the data: runs that another run equals in quality for less energy, lost runs, reserved capacity that
-stood idle, hours at which the same work would have emitted less. Runs are named by their id, never by a person.
+Each saving is a fact of the data: runs that another run equals in quality for less energy (beyond noise), lost runs, reserved
+capacity that stood idle, hours at which the same work would have emitted less. Runs are named by their id, never by a person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
+from ecoia.impact.change import change_interval
 from ecoia.impact.ledger_sums import Strand
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason
-from ecoia.impact.uncertainty import Estimate
+from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
@@ -93,14 +94,14 @@ def _idle(context: Context) -> Iterator[Saving]:
 
 
 def _dominated(context: Context) -> Iterator[Saving]:
-    """Find runs that another run of the same service and phase equals for less energy: they are not on the Pareto front.
+    """Find runs that another run of the same service and phase equals for less energy, beyond noise: they are not on the front.
 
     Only finished runs are compared, and only by figures of quality whose better direction the register states.
     """
     used = _training_runs(context)
     for work, metric, _, scored in _comparable(context, used):
         least = _least_as_good(scored, used)
-        dominated = [run for run in scored if least[run] < used[run]]
+        dominated = [run for run in scored if _is_dearer(context, used[run], least[run])]
         if dominated:
             spared = sum(used[run] - least[run] for run in dominated)
             ids, front = sorted(run[2] for run in dominated), sorted(run[2] for run in scored.keys() - set(dominated))
@@ -112,9 +113,10 @@ def frontiers(context: Context) -> tuple[Frontier, ...]:
     used, found = _training_runs(context), []
     for work, metric, better, scored in _comparable(context, used):
         least = _least_as_good(scored, used)
-        ordered = sorted(scored, key=lambda run: (least[run] < used[run], -used[run], run))
+        dominated = {run for run in scored if _is_dearer(context, used[run], least[run])}
+        ordered = sorted(scored, key=lambda run: (run in dominated, -used[run], run))
         kept = sorted(ordered[:MOST_COMPARED], key=lambda run: (used[run], run))
-        front = tuple(run[2] for run in kept if least[run] == used[run])
+        front = tuple(run[2] for run in kept if run not in dominated)
         runs = tuple(_run_used(context, run, used[run]) for run in kept)
         found.append(Frontier(*work, metric, better, runs, front, len(scored) - len(kept)))
     return tuple(found)
@@ -189,6 +191,13 @@ def _least_as_good(scored: Mapping[_Run, float], used: Mapping[_Run, int]) -> di
         least = used[run] if least is None else min(least, used[run])
         found[run] = least
     return found
+
+
+def _is_dearer(context: Context, microjoules: int, other: int) -> bool:
+    """Say whether a run took more energy than another beyond noise: each run has an error of its own, the meters' cancel."""
+    runs = (Estimate((Cell(float(each), frozenset(), ""),), context.known.gsd, float(each)) for each in (microjoules, other))
+    bounds = change_interval(*runs)
+    return bounds is not None and bounds.low > 0
 
 
 def _making(context: Context) -> list[Strand]:

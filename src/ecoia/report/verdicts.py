@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.impact.trajectory import QUARTERS_NEEDED, Trajectory
-from ecoia.indicators import INDICATORS, Indicator
+from ecoia.indicators import INDICATORS
 from ecoia.periods import Quarter
 from ecoia.report.baselines import Baseline, Levels
 from ecoia.report.budgets import budget_of_year
 from ecoia.report.context import Context
-from ecoia.report.gaps import Gaps, gaps_of
+from ecoia.report.gaps import gap_of
 from ecoia.report.likelihood import change_above, level_above, level_below
 from ecoia.report.model import (
     NEARLY_CERTAIN,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # importing the catalogue costs pydantic
 
 _MET, _MISSED, _OPEN = "tenu", "non-tenu", "non-concluant"
 _NEARLY_MISSED, _ON_TRACK = "depassement-quasi-certain", "en-bonne-voie"
-_NOTHING_MISSING = Gaps(None)
 
 
 @dataclass(frozen=True)
@@ -136,25 +135,28 @@ class _Judge:
             return _Judgement(_OPEN, "no-data" if observed.reason == "not-measured" else observed.reason, observed)
         if self._context.activity.simulated:
             return _Judgement(_OPEN, "simulated", observed)
-        gaps = self._gaps_of(target)
-        missed = _miss(target.op, observed, target.value)
-        lasting = _miss(target.op, observed, _less_room(INDICATORS[target.indicator], target.op, target.value, gaps))
+        gap = self._gap_of(target)
+        missed = (level_above if target.op == "<=" else level_below)(observed, target.value)
         if self._context.quarter < Quarter.parse(target.deadline):
-            cumulates = INDICATORS[target.indicator].target == "trajectory"
-            verdict = _ahead(missed, lasting, replace(gaps, reason="deadline-ahead") if cumulates else gaps)
+            verdict = _ahead(missed or 0.0, gap)
         else:
-            verdict = _at_deadline(observed, target.op, target.value, lasting, gaps)
+            verdict = _at_deadline(observed, target.op, target.value, gap)
         # Of a share that has no interval, what is missing leaves no probability to state.
-        unknown = observed.low is None and verdict[1] is not None and verdict[1] == gaps.reason
+        unknown = observed.low is None and gap is not None and verdict[1] == gap
         return _Judgement(*verdict, observed, None if unknown else missed)
 
-    def _gaps_of(self, target: Target) -> Gaps:
+    def _gap_of(self, target: Target) -> str | None:
         """Find what is missing that could turn a threshold's figure."""
         indicator, quarter = INDICATORS[target.indicator], self._context.quarter
         if target.op is None or not indicator.gaps_threaten(target.op):
-            return _NOTHING_MISSING
-        since = Quarter(quarter.year, 1) if indicator.target == "trajectory" else quarter
-        return gaps_of(self._report, self._context, target.service, since)
+            return None
+        if indicator.target != "trajectory":
+            return gap_of(self._report, self._context, target.service, quarter)
+        # The use of a year grows until its end.
+        if target.deadline is not None and quarter < Quarter.parse(target.deadline):
+            return "deadline-ahead"
+        service = next((each.service for each in self._report.targets if each.id == target.trajectory), None)
+        return gap_of(self._report, self._context, service, Quarter(quarter.year, 1))
 
     # --- trajectories ---
 
@@ -179,19 +181,15 @@ class _Judge:
             return found
         if any(context.activity_of(quarter).simulated for quarter in (*references, *last)):
             return replace(found, reason="simulated")
-        # What is missing is looked for in every quarter since the first that is summed; days ahead are in the budget's forecast.
-        gaps = gaps_of(self._report, context, target.service, min(last))
+        gap = gap_of(self._report, context, target.service, min(last))
         if context.quarter >= Quarter(target.horizon, 4) and len(last) < QUARTERS_NEEDED:
             return replace(found, reason="too-few-quarters")
         if context.quarter < Quarter(target.horizon, 4) or context.days_elapsed < 1:
-            ahead = replace(gaps, reason=None) if gaps.reason == "partial-quarter" else gaps
-            verdict, reason = _within_budget(budget, ahead)
+            # Days ahead are in the budget's forecast.
+            verdict, reason = _within_budget(budget, None if gap == "partial-quarter" else gap)
             return replace(found, verdict=verdict, reason=reason, miss_probability=_year_missed(budget))
-        limit = -target.reduction
-        # Filling the days that are missing up raises all levels of the quarter alike.
-        lasting = change_above(observed, (1 + limit) / gaps.growth - 1) or 0.0
-        verdict, reason = _at_deadline(observed, "<=", limit, lasting, gaps)
-        return replace(found, verdict=verdict, reason=reason, miss_probability=change_above(observed, limit))
+        verdict, reason = _at_deadline(observed, "<=", -target.reduction, gap)
+        return replace(found, verdict=verdict, reason=reason, miss_probability=change_above(observed, -target.reduction))
 
     def _course(self, target: Target, path: Trajectory, baseline: Baseline) -> tuple[CoursePoint, ...]:
         """Give the level of each quarter from the first of the baseline on, and what the path allows it."""
@@ -209,51 +207,27 @@ class _Judge:
 _Verdict = tuple[str, str | None]  # the verdict, and the reason why it is so
 
 
-def _miss(op: str, observed: Quantity, value: float) -> float:
-    """Return the probability that a known level is on the wrong side of a value."""
-    return (level_above(observed, value) if op == "<=" else level_below(observed, value)) or 0.0
-
-
-def _less_room(indicator: Indicator, op: str, value: float, gaps: Gaps) -> float:
-    """Return the value that the known level must keep, so that it is kept when the days that are missing are like the others."""
-    if indicator.effect_of_gaps == "raise" and op == "<=":
-        return value / gaps.growth
-    return value * gaps.growth if indicator.effect_of_gaps == "lower" and op == ">=" else value
-
-
-def _at_deadline(observed: Quantity, op: str, value: float, lasting: float, gaps: Gaps) -> _Verdict:
-    """Judge a figure by its interval.
-
-    Args:
-        observed: The figure.
-        op: ``<=`` or ``>=``.
-        value: The target's value.
-        lasting: Probability that the target is missed if the days that are missing are like the others.
-        gaps: What is missing that could turn the figure.
-    """
+def _at_deadline(observed: Quantity, op: str, value: float, gap: str | None) -> _Verdict:
+    """Judge a figure by its interval; ``gap`` is what is missing that could turn it."""
     known = observed.value or 0.0
     low, high = (known if bound is None else bound for bound in (observed.low, observed.high))
     if low < value < high:
         return _OPEN, "interval-straddles"
     if not (known >= value if op == ">=" else known <= value):
         return _MISSED, "below-value"
-    if gaps.reason is not None:
-        return _OPEN, gaps.reason
-    return (_OPEN, "days-missing") if lasting > ON_TRACK else (_MET, None)
+    return (_OPEN, gap) if gap else (_MET, None)
 
 
-def _ahead(missed: float, lasting: float, gaps: Gaps) -> _Verdict:
+def _ahead(missed: float, gap: str | None) -> _Verdict:
     """Judge a threshold before its deadline, by the probability that this quarter's level misses it."""
     if missed >= NEARLY_CERTAIN:
         return _NEARLY_MISSED, "likely-missed"
     if missed > ON_TRACK:
         return _OPEN, "deadline-ahead"
-    if gaps.reason is not None:
-        return _OPEN, gaps.reason
-    return (_OPEN, "days-missing") if lasting > ON_TRACK else (_ON_TRACK, "likely-met")
+    return (_OPEN, gap) if gap else (_ON_TRACK, "likely-met")
 
 
-def _within_budget(budget: BudgetState, gaps: Gaps) -> _Verdict:
+def _within_budget(budget: BudgetState, gap: str | None) -> _Verdict:
     """Judge a trajectory before its horizon, by the probability that the year ends over its budget."""
     missed = _year_missed(budget)
     if (budget.spent_probability or 0.0) >= NEARLY_CERTAIN:
@@ -262,7 +236,7 @@ def _within_budget(budget: BudgetState, gaps: Gaps) -> _Verdict:
         return _OPEN, "horizon-ahead"
     if missed >= NEARLY_CERTAIN:
         return _NEARLY_MISSED, "budget-likely-overrun"
-    return (_OPEN, gaps.reason) if gaps.reason else (_ON_TRACK, "budget-likely-kept")
+    return (_OPEN, gap) if gap else (_ON_TRACK, "budget-likely-kept")
 
 
 def _year_missed(budget: BudgetState) -> float | None:

@@ -69,7 +69,7 @@ VERDICT_REASONS = (
     "simulated",  # simulated rows prove nothing
     "ledger-incomplete",  # what is known keeps the target, but days of the ledger are in no figure
     "coverage-incomplete",  # ... but some of its services or components are not measured
-    "days-missing",  # ... but not if the days that are not recorded are like the others, or too many of them are missing
+    "days-missing",  # ... but days on which they run are not recorded
     "days-not-declared",  # ... but a service does not say on how many days it runs, so nobody knows whether any are missing
     "partial-quarter",  # ... but the quarter is not over
     "not-computed",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.grid import FactorGap
 from ecoia.impact.hosted import Hypotheses
-from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import DeclaredChange, QuarterChange, TrendPoint
 from ecoia.report.model.codes import ENVIRONMENTAL_COMMITMENT
@@ -115,6 +115,7 @@ class QuarterlyReport:
     deviations_because: str | None = None  # why some deviations are not the default, in the organisation's words
     ledger_gaps: tuple[LedgerGap, ...] = ()  # ledger days up to the quarter's end that are in no figure
     incomplete_because: str | None = None  # why it is published all the same, in the organisation's words
+    ledger_shortfalls: tuple[LedgerShortfall, ...] = ()  # what they are worth: of this quarter, and of those it compares with
     headline: Headline = NO_HEADLINE
     declared_changes: tuple[DeclaredChange, ...] = ()
     declared_since: str | None = None  # name of the publication that the declarations are compared with
@@ -154,6 +155,19 @@ class QuarterlyReport:
         return self.seal is not None and self.seal.name != self.quarter
 
     @property
+    def factors_of_quarter(self) -> tuple[FactorUsed, ...]:
+        """The emission factors that the report's own quarter used; ``factors`` has those of the quarters compared too."""
+        return tuple(each for each in self.factors if each.quarter == self.quarter)
+
+    @property
+    def reference_years(self) -> dict[str, tuple[int, ...]]:
+        """By zone, the years whose factors the constant factor is made of; others than ``reference_year`` where it has none."""
+        found: dict[str, set[int]] = {}
+        for each in self.reference_factors:
+            found.setdefault(each.zone, set()).add(each.year)
+        return {zone: tuple(sorted(years)) for zone, years in sorted(found.items())}
+
+    @property
     def environmental_commitment(self) -> Commitment | None:
         """The commitment of the charter that the report is of; None where the charter does not hold it."""
         return next((each for each in self.commitments if each.number == ENVIRONMENTAL_COMMITMENT), None)
@@ -165,7 +179,7 @@ class QuarterlyReport:
         complete, nothing is said of it: such a report has the bytes that it had before gaps were told.
         """
         data = dataclasses.asdict(self)
-        for name in ("ledger_gaps", "incomplete_because"):
+        for name in ("ledger_gaps", "ledger_shortfalls", "incomplete_because"):
             if not data[name]:
                 del data[name]
         for service in data["services"]:

@@ -9,11 +9,12 @@ from ecoia.report.model.figures import Quantity
 
 @dataclass(frozen=True)
 class FactorUsed:
-    """Emission factors of a zone and year, with the source to find them again.
+    """Emission factors of a zone and year, as a quarter used them, with the source to find them again.
 
     ``value_g_per_kwh`` is the factor; where it varies within the year, its mean over the energy, between
     ``least_g_per_kwh`` and ``greatest_g_per_kwh``. ``retrieved_on`` is a civil day, None where the source is read in place.
-    ``filled`` names the rule, where these values fill a gap.
+    ``filled`` names the rule, where these values fill a gap. ``same_year`` is of the quarter; of reference factors, of the
+    reference year: False where the zone has no factors of that year, so ``year`` stands in for it.
     """
 
     zone: str
@@ -30,6 +31,7 @@ class FactorUsed:
     release: str
     retrieved_on: str | None = None
     filled: str | None = None
+    quarter: str = ""  # whose energy they were applied to
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Draw up the first figures of the report: the whole CO2e and its parts, the energy, and how they changed."""
+
+from __future__ import annotations
+
+from ecoia.report import Headline, Quantity, QuarterChange
+from ecoia_dashboards import wording
+from ecoia_dashboards.pages.services import Services
+from ecoia_dashboards.pages.targets import MISSED
+
+
+class Headlines(Services):
+    """Texts of the key figures."""
+
+    @property
+    def finding(self) -> str:
+        """State in one sentence what the quarter comes to."""
+        whole, energy = self.report.headline, self.report.totals.energy
+        if energy.value is None and whole.co2e.value is None:
+            return self.language.t(
+                "Rien n’est enregistré pour %(quarter)s : tout y est inconnu, et non pas nul.", quarter=self.quarter
+            )
+        parts = [self.whole(whole)] if whole.co2e.value is not None else []
+        parts += [self.amount(energy)] if energy.value is not None else []
+        text = self.language.t("%(amounts)s au %(quarter)s", amounts=self.language.listed(parts), quarter=self.quarter)
+        previous = next((each for each in self.report.changes if each.against == "previous-quarter"), None)
+        if previous is not None and previous.energy.value is not None:
+            text += self.language.t(" ; énergie : %(change)s sur un trimestre", change=self.language.direction(previous.energy))
+        missed = sum(target.status == "adopted" and target.verdict in MISSED for target in self.report.targets)
+        if missed:
+            text += self.language.n(
+                " ; %(count)s cible adoptée manquée ou presque sûre de l’être",
+                " ; %(count)s cibles adoptées manquées ou presque sûres de l’être",
+                missed,
+            )
+        return text + "."
+
+    def whole(self, headline: Headline) -> str:
+        """Write the whole CO2e; a part that is not known makes it a lower bound."""
+        amount = self.amount(headline.co2e)
+        return (
+            self.language.t("au moins %(value)s", value=amount)
+            if headline.lacking and headline.co2e.value is not None
+            else amount
+        )
+
+    def parts_of(self, headline: Headline) -> list[tuple[str, str]]:
+        """List the parts of the whole CO2e by name, each with its amount or the reason why it is not known."""
+        found = [(part, self._part(part)) for part in (*headline.parts, *headline.lacking)]
+        return [(self.language.of(wording.CO2E_PARTS, part), text) for part, text in found]
+
+    def _part(self, part: str) -> str:
+        return self.amount(self.report.footprint[part], 2 if part == "co2e_api" else 3)
+
+    def against(self, change: QuarterChange) -> str:
+        """Say over which time a change is."""
+        return self.language.t(
+            wording.ELAPSED.get(change.against, change.against), quarter=self.language.quarter(change.reference)
+        )
+
+    def evolution(self, quantity: Quantity) -> str:
+        """Write a relative change in words with its interval: ``hausse de 10,5 % (+ 4,6 % à + 16,7 %)``; the reason without one."""
+        if quantity.value is None:
+            return self.amount(quantity)
+        interval = self.language.change_interval(quantity)
+        return self.language.direction(quantity) + (f" ({interval})" if interval else "")
+
+    def established(self, quantity: Quantity) -> str:
+        """Write a relative change in words, its interval beside its number: a change without a direction has neither."""
+        return self.evolution(quantity) if quantity.direction in ("rise", "fall") else self.language.direction(quantity)
+
+    def changes_said(self, change: QuarterChange) -> str:
+        """Write the changes of the energy and of the CO2e against a quarter."""
+        said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy))]
+        if change.total is not None:
+            said.append(
+                self.language.t("CO₂e connu des deux trimestres, %(change)s", change=self.evolution(change.total.relative))
+            )
+        return self.language.t(" ; ").join(said)

@@ -1,0 +1,97 @@
+"""Draw up targets: what each asks for, what was found, its verdict, and the probability that it is missed."""
+
+from __future__ import annotations
+
+from ecoia.report import Quantity, TargetVerdict
+from ecoia_dashboards import wording
+from ecoia_dashboards.language import SHARE_UNIT
+from ecoia_dashboards.pages.phrases import Phrases
+from ecoia_dashboards.wording.verdicts import MARKS, probability, verdict_words
+
+_ORDER = ("non-tenu", "depassement-quasi-certain", "non-concluant", "en-bonne-voie", "tenu")
+MISSED = ("non-tenu", "depassement-quasi-certain")
+"""Verdicts that ask the committee to act."""
+
+
+class Targets(Phrases):
+    """Texts of the targets, wherever they are listed."""
+
+    @property
+    def targets(self) -> list[TargetVerdict]:
+        """The targets as committees read them: adopted ones first, and those that ask for a decision before the others."""
+        places = {code: place for place, code in enumerate(_ORDER)}
+        return sorted(
+            self.report.targets,
+            key=lambda target: (target.status != "adopted", places.get(target.verdict, 0)),
+        )
+
+    def target_name(self, target: TargetVerdict) -> str:
+        """Name a target by its indicator, and by its service where it is of one alone."""
+        name = self.say(wording.INDICATORS, target.indicator)
+        name = f"{name} ({self.service(target.service)})" if target.service else name
+        return name[:1].upper() + name[1:]
+
+    def aim(self, target: TargetVerdict) -> str:
+        """Say what a target asks for."""
+        if target.reduction is not None:
+            return self.language.t(
+                "%(share)s de moins en %(year)s que sur %(quarters)s",
+                share=self.language.share(target.reduction),
+                year=target.horizon,
+                quarters=self.language.listed(map(self.language.quarter, target.baseline_quarters)),
+            )
+        if target.value is None:
+            return "—"
+        asked = self.amount(Quantity(target.value, target.unit)) if target.unit == SHARE_UNIT else self._exact(target)
+        if target.op == ">=":
+            return self.language.t("au moins %(value)s", value=asked)
+        if target.op == "<=":
+            return self.language.t("au plus %(value)s", value=asked)
+        return f"{target.op or ''} {asked}".strip()
+
+    def _exact(self, target: TargetVerdict) -> str:
+        """Write a threshold as it was decided, not rounded."""
+        return self.language.with_unit(self.language.plain(target.value or 0.0), target.unit)
+
+    def observed(self, target: TargetVerdict) -> str:
+        """Write what was found: a level, or a change in words, or why there is none."""
+        if target.observed.value is None or target.reduction is None:
+            return self.amount(target.observed)
+        return self.language.direction(target.observed)
+
+    def observed_interval(self, target: TargetVerdict) -> str | None:
+        """Write the interval of what was found, with signs where it is a change."""
+        if target.observed.value is None or target.reduction is None:
+            return self.interval(target.observed)
+        return self.language.change_interval(target.observed)
+
+    def why(self, target: TargetVerdict) -> str:
+        """Say why the verdict is what it is."""
+        return (
+            self.say(wording.VERDICT_REASONS, target.reason) if target.reason else self.language.t("la valeur visée est atteinte")
+        )
+
+    def due(self, target: TargetVerdict) -> str:
+        """Write the deadline of a target."""
+        if target.deadline:
+            return self.language.quarter(target.deadline)
+        return str(target.horizon) if target.horizon else self.language.t("sans échéance")
+
+    def judged(self, target: TargetVerdict) -> str:
+        """Say the verdict on a target in a few words."""
+        return verdict_words(self.language, target)
+
+    def mark(self, target: TargetVerdict) -> str:
+        """Return the mark beside a verdict, so that colour alone says nothing."""
+        return MARKS.get(target.verdict, "?")
+
+    def probability(self, target: TargetVerdict) -> str | None:
+        """Write the probability that a target is missed; None where it has none."""
+        if target.miss_probability is None:
+            return None
+        exact = target.reduction is None and target.observed.low is None
+        return probability(self.language, target.miss_probability, certain=exact)
+
+    def chance(self, value: float) -> str:
+        """Write a probability that an interval gave, which is never certain."""
+        return probability(self.language, value)
