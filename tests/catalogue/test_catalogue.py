@@ -588,7 +588,7 @@ def test_committees_refer_to_known_ids_and_name_no_person(tmp_path: Path) -> Non
     assert [line.split(": ")[:2] for line in found] == [
         ["committees.yaml:3", "recommendations[1].service"],
         ["committees.yaml:4", "recommendations[2].text"],
-        ["committees.yaml:6", "actions[0]"],
+        ["committees.yaml:6", "actions[0].due"],
         ["committees.yaml:7", "actions[1]"],
         ["evaluations.yaml:2", "answers[0].question"],
     ]

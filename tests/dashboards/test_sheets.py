@@ -68,7 +68,7 @@ class TestOneUse:
         assert unit.co2e.value == pytest.approx(1000 * (found.serving.co2e_api.value or 0) / (found.serving.units or 1))
         text = sheets["service-synthese-entretien"]
         assert "« Chaque synthèse remise émet au moins 1,1 g de CO₂e. »" in text
-        assert "il manque l’électricité de nos machines et la fabrication de nos machines" in text
+        assert "il manque l’électricité des machines et la fabrication des machines" in text
         assert "environ" not in text
 
     def test_bounds_of_added_parts_are_no_narrower_than_any_of_them(self, report: QuarterlyReport) -> None:
@@ -84,10 +84,7 @@ class TestOneUse:
     def test_it_is_said_aloud(self, sheets: dict[str, str]) -> None:
         text = sheets["service-assistant-conseiller"]
         assert "0,31 g de CO₂e par réponse proposée" in text
-        assert (
-            "« Chaque réponse proposée émet environ 0,31 g de CO₂e et consomme environ 3,8 Wh d’électricité sur nos machines. »"
-            in text
-        )
+        assert "« Chaque réponse proposée émet environ 0,31 g de CO₂e et consomme environ 3,8 Wh d’électricité. »" in text
         assert re.search(r"Le vrai chiffre est très probablement entre 0,\d+ et 0,\d+ g de CO₂e\.", text)
         assert "la préparation du modèle, répartie sur tous ses usages 0,1" in text
         assert "le rapport du trimestre" in text
@@ -98,6 +95,12 @@ class TestOneUse:
             "estimée d’après les machines déclarées ; rien de cela ne manque." in sheets["service-assistant-conseiller"]
         )
         assert "Toute l’électricité est déclarée, et non mesurée" in sheets["service-traduction"]
+        assert "il manque la mesure d’une partie des machines (carte graphique)." in sheets["service-gestion-mails"]
+
+    def test_the_electricity_of_a_provider_is_not_said_to_be_known(self, sheets: dict[str, str]) -> None:
+        text = sheets["service-chat-candidat"]
+        assert "émet environ 0,25 g de CO₂e et consomme environ 8,9 mWh d’électricité, hors fournisseur." in text
+        assert "les calculs du fournisseur sont estimés d’après le texte produit" in text
 
 
 class TestComparisons:

@@ -57,10 +57,14 @@ def with_long_texts(report: QuarterlyReport) -> QuarterlyReport:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_each_is_one_page_and_nothing_overhangs_at_375_pixels(page: Page, report: QuarterlyReport, lang: str) -> None:
+def test_each_is_one_page_and_nothing_overhangs_at_375_pixels(
+    page: Page, report: QuarterlyReport, tmp_path: Path, lang: str
+) -> None:
     longest = render_fiches(with_long_texts(report), lang)["service-assistant-conseiller.html"]
     for name, content in {**render_fiches(report, lang), "with long texts": longest}.items():
-        page.set_content(content)
+        path = tmp_path / f"{name}.html"
+        path.write_text(content, encoding="utf-8")
+        page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, name
         assert len(pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) == 1, name
 

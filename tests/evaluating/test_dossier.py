@@ -215,7 +215,7 @@ def test_a_workbook_is_written_filled_in_and_read_from_the_command_line(organisa
     book.save(path)
     done = ecoia("workbook", "--read", path)
     assert done.exit_code == 2
-    assert "Registre!C3 (État): 'nouveau': choose one of" in done.output
+    assert "Registre!C3 (État) : « nouveau » : choisir dans la liste" in done.output.replace("\xa0", " ")
     assert ecoia("workbook", "--read", path, "--out", path).exit_code == 2
     assert ecoia("workbook", "--out", tmp_path / "register").exit_code == 2
 

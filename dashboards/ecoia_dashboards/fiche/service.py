@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import PhaseResult, Quantity, QuarterChange, QuarterlyReport, ServiceEntry, TargetVerdict
-from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
+from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording
 from ecoia_dashboards.fiche.sheet import MOST_CHARACTERS, Sheet
 from ecoia_dashboards.fiche.unit_impact import UnitImpact, unit_impact
@@ -96,8 +96,15 @@ class ServiceSheet(Sheet):
             return say.t("Chaque %(use)s émet au moins %(co2e)s.", use=use, co2e=co2e)
         if energy is None:
             return say.t("Chaque %(use)s émet environ %(co2e)s.", use=use, co2e=co2e)
+        if "co2e_api" in self.unit.parts:  # whose electricity nobody but the provider knows
+            return say.t(
+                "Chaque %(use)s émet environ %(co2e)s et consomme environ %(energy)s d’électricité, hors fournisseur.",
+                use=use,
+                co2e=co2e,
+                energy=energy,
+            )
         return say.t(
-            "Chaque %(use)s émet environ %(co2e)s et consomme environ %(energy)s d’électricité sur nos machines.",
+            "Chaque %(use)s émet environ %(co2e)s et consomme environ %(energy)s d’électricité.",
             use=use,
             co2e=co2e,
             energy=energy,
@@ -204,12 +211,22 @@ class ServiceSheet(Sheet):
         footprint = self.unit.parts if self.unit else {}
         parts += [say.t(wording.KNOWN_BY[name]) for name in ("co2e_embodied", "co2e_api") if name in footprint]
         lacking = [self.say(wording.UNIT_PARTS, name) for name in (self.unit.lacking if self.unit else {})]
+        if components := self._unmeasured_components():
+            lacking.append(say.t("la mesure d’une partie des machines (%(what)s)", what=say.listed(components)))
         if lacking:
             parts.append(say.t("il manque %(what)s", what=say.listed(lacking)))
         elif self.unit:
             parts.append(say.t("rien de cela ne manque"))
         text = say.t(" ; ").join(parts)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+    def _unmeasured_components(self) -> list[str]:
+        """List the components without a meter and a model, where it is not all of them."""
+        if self.entry.energy.value is None:
+            return []
+        methods = [method for result in self.results for method in result.measure.methods]
+        lacking = {method.component for method in methods if method.status == MISSING and method.name not in NOT_LACKING}
+        return [self.say(wording.COMPONENTS, component) for component in sorted(lacking)]
 
     def _shares(self) -> dict[str, float]:
         """Return the share of the service's energy by how it is known."""

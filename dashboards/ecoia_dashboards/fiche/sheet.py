@@ -13,7 +13,7 @@ from ecoia_dashboards.pages.drawing import DRAFT, rounded, warned_of
 
 FIGURES = 2
 """Significant figures of a number in plain language."""
-MOST_CHARACTERS = 300
+MOST_CHARACTERS = 240
 """Characters of a purpose, and of a source."""
 
 

@@ -126,9 +126,9 @@ def results(report: QuarterlyReport) -> Table:
         Column("accepted", N_("Unités acceptées"), lambda it: it.accepted, NUMBER, unit_column="functional_unit"),
         Column("functional_unit", N_("Unité fonctionnelle"), lambda it: it.functional_unit),
         *quantity("energy_per_unit", N_("Énergie par unité"), lambda it: it.energy_per_unit, "Wh"),
-        Column("runs_ok", N_("Runs réussis"), lambda it: it.runs.get("ok", 0), INTEGER),
-        Column("runs_failed", N_("Runs en échec"), lambda it: it.runs.get("failed", 0), INTEGER),
-        Column("runs_abandoned", N_("Runs abandonnés"), lambda it: it.runs.get("abandoned", 0), INTEGER),
+        Column("runs_ok", N_("Entraînements réussis"), lambda it: it.runs.get("ok", 0), INTEGER),
+        Column("runs_failed", N_("Entraînements en échec"), lambda it: it.runs.get("failed", 0), INTEGER),
+        Column("runs_abandoned", N_("Entraînements abandonnés"), lambda it: it.runs.get("abandoned", 0), INTEGER),
         *energy("waste", N_("Énergie perdue"), lambda it: it.waste_microjoules),
         Column("simulated", N_("Simulé"), lambda it: it.simulated, FLAG),
     )

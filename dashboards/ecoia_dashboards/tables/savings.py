@@ -28,7 +28,7 @@ def savings(report: QuarterlyReport) -> Table:
         Column("may_harm", N_("Peut nuire à"), lambda it: tuple(map(str, it.may_harm)), CODES, names=names),
         Column("metric", N_("Mesure de qualité"), lambda it: it.metric),
         Column("hours_later", N_("Heures plus tard"), lambda it: it.hours_later, INTEGER, "h"),
-        Column("runs", N_("Runs"), lambda it: it.runs, CODES),
+        Column("runs", N_("Entraînements"), lambda it: it.runs, CODES),
         Column("front", N_("Front"), lambda it: it.front, CODES),
     )
     return table("savings", N_("Sobriété"), report.savings, *columns)
@@ -58,14 +58,14 @@ def runs(report: QuarterlyReport) -> Table:
     """Tabulate training runs: the costliest, and those that are compared."""
     costliest = {_key(run) for run in report.costliest_runs}
     columns: tuple[Column[RunUsed], ...] = (
-        Column("run", N_("Run"), lambda it: it.run_id),
+        Column("run", N_("Entraînement"), lambda it: it.run_id),
         service(report, lambda it: it.service),
         phase(lambda it: it.phase),
         Column("outcome", N_("Issue"), lambda it: it.outcome, words=wording.OUTCOMES),
         *quantity("energy", N_("Énergie"), lambda it: it.energy, "kWh"),
         Column("costliest", N_("Parmi les plus coûteux"), lambda it: _key(it) in costliest, FLAG),
     )
-    return table("runs", N_("Runs"), _every_run(report), *columns)
+    return table("runs", N_("Entraînements"), _every_run(report), *columns)
 
 
 class _QualityLine(NamedTuple):
@@ -77,14 +77,14 @@ class _QualityLine(NamedTuple):
 def run_quality(report: QuarterlyReport) -> Table:
     """Tabulate the figures of quality of each training run."""
     columns: tuple[Column[_QualityLine], ...] = (
-        Column("run", N_("Run"), lambda it: it.run.run_id),
+        Column("run", N_("Entraînement"), lambda it: it.run.run_id),
         service(report, lambda it: it.run.service),
         phase(lambda it: it.run.phase),
         Column("name", N_("Mesure de qualité"), lambda it: it.name),
         Column("value", N_("Valeur"), lambda it: it.value, NUMBER),
     )
     lines = (_QualityLine(run, name, value) for run in _every_run(report) for name, value in run.quality.items())
-    return table("run_quality", N_("Qualité des runs"), lines, *columns)
+    return table("run_quality", N_("Qualité des entraînements"), lines, *columns)
 
 
 class _Compared(NamedTuple):
@@ -105,10 +105,10 @@ def frontiers(report: QuarterlyReport) -> Table:
         phase(lambda it: it.frontier.phase),
         Column("metric", N_("Mesure de qualité"), lambda it: it.frontier.metric),
         Column("better", N_("Sens"), lambda it: it.frontier.better, words=_BETTER),
-        Column("run", N_("Run"), lambda it: it.run.run_id),
+        Column("run", N_("Entraînement"), lambda it: it.run.run_id),
         *quantity("energy", N_("Énergie"), lambda it: it.run.energy, "kWh"),
         Column("value", N_("Valeur"), lambda it: it.run.quality[it.frontier.metric], NUMBER),
         Column("on_front", N_("Sur le front"), lambda it: it.run.run_id in it.frontier.front, FLAG),
-        Column("left_out", N_("Runs laissés de côté"), lambda it: it.frontier.left_out, INTEGER),
+        Column("left_out", N_("Entraînements laissés de côté"), lambda it: it.frontier.left_out, INTEGER),
     )
     return table("frontiers", N_("Fronts qualité-énergie"), _compared(report), *columns)

@@ -32,7 +32,7 @@ CO2E_SHARES = {
 PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("appels à des modèles externes")}
 
 TERMS = {
-    "volume": N_("volume : unités rendues"),
+    "volume": N_("volume (unités rendues)"),
     "intensity": N_("énergie informatique par unité"),
     "energy": N_("énergie informatique sans unités comptées"),
     "pue": N_("bâtiment (PUE)"),
@@ -41,7 +41,7 @@ TERMS = {
     "api": N_("appels à des modèles externes"),
     "entry": N_("services apparus"),
     "exit": N_("services disparus"),
-    "coverage": N_("couverture : mesuré davantage, ou moins"),
+    "coverage": N_("couverture (mesuré davantage, ou moins)"),
     "method": N_("mesure faite autrement"),
     "correction": N_("correction de ce qui était publié"),
 }

@@ -16,7 +16,7 @@ UNSUPPORTED = {
     "no-runs": N_("aucun entraînement n’est enregistré"),
     "no-outcomes": N_("rien ne dit comment les entraînements ont fini"),
     "no-quality": N_("aucun entraînement fini n’a de mesure de qualité"),
-    "no-direction": N_("le registre ne dit pas dans quel sens la qualité est meilleure (« quality » dans « services.yaml »)"),
+    "no-direction": N_("le registre ne dit pas dans quel sens la qualité est meilleure"),
     "too-few-runs": N_("il faut au moins deux entraînements finis pour comparer"),
     "idle-not-separated": N_("la veille n’est pas séparée du reste"),
     "flat-factors": N_("les facteurs d’émission ne varient pas dans la journée, ou ne sont pas connus aux autres heures"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ecoia_dashboards.wording.marking import N_
 
 UNIT_PARTS = {
-    "co2e_operational": N_("l’électricité de nos machines"),
-    "co2e_embodied": N_("la fabrication de nos machines"),
+    "co2e_operational": N_("l’électricité des machines"),
+    "co2e_embodied": N_("la fabrication des machines"),
     "co2e_api": N_("les calculs chez un fournisseur extérieur"),
     "sci_training": N_("la préparation du modèle, répartie sur tous ses usages"),
 }

@@ -75,7 +75,7 @@ STANDINGS = {
 }
 
 WHY_UNMEASURED = {
-    "no-ecologits": N_("EcoLogits n’est pas installé (pip install 'ecoia[api]')"),
+    "no-ecologits": N_("EcoLogits, qui les estime, n’est pas installé"),
     "drifting-name": N_("nom de modèle qui change de sens (« latest ») : nommer la version"),
     "unknown-model": N_("modèle ou fournisseur inconnu d’EcoLogits"),
     "input-only": N_("aucun jeton produit : EcoLogits ne modélise que la génération"),
@@ -92,7 +92,7 @@ INVENTORY_ITEMS = {
 OPERATED = {"own": N_("exploité par l’organisation"), "hosted": N_("exploité par un hébergeur")}
 
 ASSUMPTIONS = {
-    "operated-not-said": N_("exploitant non déclaré, supposé être l’organisation (« operated » dans « sites.yaml »)"),
+    "operated-not-said": N_("exploitant non déclaré, supposé être l’organisation"),
     "upstream-included": N_(
         "facteurs en cycle de vie : l’amont de l’électricité y est compris, que le GHG Protocol place en scope 3, catégorie 3"
     ),
