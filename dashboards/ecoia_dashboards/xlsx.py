@@ -1,4 +1,4 @@
-"""Write the report's tables as a workbook, a sheet a table: typed cells, filters, frozen headings, number formats.
+"""Write the report as a workbook: a summary that prints, then the tables, a sheet each, with typed cells, filters and formats.
 
 No text becomes a formula: texts are written as texts, and marked so that they stay texts when their cell is edited.
 """
@@ -6,7 +6,7 @@ No text becomes a formula: texts are written as texts, and marked so that they s
 from __future__ import annotations
 
 import io
-import re
+import math
 import zipfile
 from datetime import UTC, date, datetime
 
@@ -20,23 +20,17 @@ from openpyxl.writer.excel import ExcelWriter
 
 from ecoia.report import QuarterlyReport
 from ecoia.scales import decimals_for
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, Table, tables
-from ecoia_dashboards.versions import versions
+from ecoia_dashboards.xlsx_cells import print_on_a4, put_text
+from ecoia_dashboards.xlsx_summary import fill_summary
 
 _WIDEST, _NARROWEST = 60, 10
-_LONGEST_TEXT = 32_767  # characters, of a cell
+_PAGE_WIDTH = 130  # characters on a printed page
 _HEADING_FONT, _HEADING_FILL = Font(bold=True, color="FFFFFF"), PatternFill("solid", fgColor="1F4E79")
-_WRAPPED = Alignment(wrap_text=True, vertical="top")
+_WRAPPED, _TOP = Alignment(wrap_text=True, vertical="top", indent=1), Alignment(vertical="top")
 _DAYS = {"fr": "dd/mm/yyyy", "en": "yyyy-mm-dd"}
-
-# In a workbook's text, _x0041_ stands for an A, so a text that holds such a code is escaped.
-_CODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
-
-
-def drawn_with() -> dict[str, str]:
-    """Return the versions of what decides the workbook's bytes (``ecoia.cli.formats``)."""
-    return versions("babel", "openpyxl", compressed=True)
 
 
 def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
@@ -47,7 +41,8 @@ def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
         lang: Language of the workbook, one of ``language.LANGUAGES``.
 
     Returns:
-        The workbook. Tables without a line have no sheet; the first sheet names them. Equal reports give equal bytes.
+        The workbook. Its first sheet is the summary. Tables without a line have no sheet; the sheet after the summary names
+        them. Equal reports give equal bytes.
 
     Raises:
         UsageError: the language is not one of ours.
@@ -59,12 +54,13 @@ def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
     first, *others = tables(report)
     empty = [language.t(table.title) for table in others if not table.rows]
     workbook = Workbook()
-    workbook.remove(workbook.worksheets[0])
+    workbook.worksheets[0].title = language.t("Synthèse")
+    fill_summary(workbook.worksheets[0], clean(report), language)
     for table in (first, *others):
         if table.rows:
             _fill(workbook.create_sheet(language.t(table.title)), table, language)
     if empty:
-        workbook.worksheets[0].append([language.t("Tables sans ligne, omises"), ", ".join(empty)])
+        workbook.worksheets[1].append([language.t("Tables sans ligne, omises"), ", ".join(empty)])
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC).replace(tzinfo=None)
     properties = workbook.properties
     properties.title = language.t("Énergie et CO₂e des services d’IA, %(quarter)s", quarter=language.quarter(report.quarter))
@@ -88,19 +84,34 @@ def _fill(sheet: Worksheet, table: Table, language: Language) -> None:
             unit = column.unit if unit_place is None else row[unit_place]
             shown = column.for_readers(value, language)
             _write(sheet.cell(line, place + 1), shown, language, share=unit == "1")
-            if isinstance(shown, str):
-                widths[place] = max(widths[place], len(shown) + 2)
+            widths[place] = max(widths[place], _shown_width(shown, language) + 3)
     for place, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = min(width, _WIDEST)
     sheet.freeze_panes = "B2"
     sheet.auto_filter.ref = sheet.dimensions
+    print_on_a4(sheet, math.ceil(sum(min(width, _WIDEST) for width in widths) / _PAGE_WIDTH), "1:1")
+    sheet.print_title_cols = "A:A"
+
+
+def _shown_width(shown: Cell, language: Language) -> int:
+    """Count the characters that a cell is shown with, so that none becomes #####."""
+    if isinstance(shown, bool) or shown is None:
+        return 8
+    if isinstance(shown, datetime):
+        return len("dd/mm/yyyy hh:mm")
+    if isinstance(shown, date):
+        return len("dd/mm/yyyy")
+    if isinstance(shown, int):
+        return len(language.whole(shown))
+    if isinstance(shown, float):
+        return max(len(language.number(shown)), len(language.number(100 * shown, 2)) + 1)
+    return len(str(shown))
 
 
 def _write(cell: SheetCell | MergedCell, value: Cell, language: Language, *, share: bool) -> None:
+    cell.alignment = _TOP
     if isinstance(value, str):
-        cell.value = _CODED.sub("_x005F_", value)[:_LONGEST_TEXT]
-        cell.data_type = "s"  # else a text that begins with = becomes a formula, and one with # an error
-        cell.quotePrefix = True
+        put_text(cell, value)
         cell.alignment = _WRAPPED
     elif isinstance(value, datetime):
         # A sheet has no time zones; the heading states UTC.

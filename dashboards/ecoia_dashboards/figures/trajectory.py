@@ -24,6 +24,7 @@ from ecoia_dashboards.figures.chart import (
 )
 from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.naming import service_names
+from ecoia_dashboards.wording.verdicts import probability
 
 _HEIGHT, _COMPACT_HEIGHT = 280, 215
 
@@ -206,9 +207,9 @@ def _title(course: _Course, report: QuarterlyReport, language: Language) -> str:
         return language.t("%(name)s : budget %(year)s dépassé au %(quarter)s, %(share)s employés", **values)
     if target.miss_probability is None:
         return language.t("%(name)s : %(share)s du budget %(year)s employés au %(quarter)s", **values)
-    values["probability"] = language.share(target.miss_probability)
+    values["probability"] = probability(language, target.miss_probability)
     return language.t(
-        "%(name)s : %(share)s du budget %(year)s employés au %(quarter)s, dépassement probable à %(probability)s", **values
+        "%(name)s : %(share)s du budget %(year)s employés au %(quarter)s, probabilité de dépassement : %(probability)s", **values
     )
 
 

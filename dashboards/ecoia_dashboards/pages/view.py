@@ -7,6 +7,7 @@ from urllib.parse import quote
 from ecoia.report import QuarterlyReport
 from ecoia.sections import SECTIONS, Section
 from ecoia_dashboards import svg
+from ecoia_dashboards.figure_files import figure_csv
 from ecoia_dashboards.figures import Chart, charts, trajectory
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.changes import Changes
@@ -108,3 +109,7 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
     def image(self, chart: Chart, width: int) -> str:
         """Draw a figure as the address of an image that the page itself holds, ``width`` pixels wide."""
         return "data:image/svg+xml," + quote(svg.draw(chart.figure, width), safe=_URL_SAFE)
+
+    def data_file(self, chart: Chart) -> str:
+        """Hold a figure's data as the address of a CSV file that the page itself holds."""
+        return "data:text/csv;charset=utf-8," + quote(figure_csv(chart), safe="")
