@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,19 @@ def test_an_instance_that_is_gone_is_coverage_where_the_register_names_it(host: 
     named = DAYS.replace("20", "{inference: {host-1: 20, host-2: 20}}")
     report = built(tmp_path, *before, *on_days("2026-11", 20), services=named)
     assert terms(report) == {"vadore": {term: -20 * MICROGRAMS_PER_KWH}}
+
+
+def test_days_beyond_those_declared_make_no_coverage(tmp_path: Path) -> None:
+    """20 days are declared of each of two instances: 25 were recorded of each, then 15, which is 75 % of them."""
+    before, now = (
+        [each for host in ("host-1", "host-2") for each in on_days(*at, host)] for at in (("2026-08", 25), ("2026-11", 15))
+    )
+    found = terms(built(tmp_path, *before, *now, services=DAYS.replace("20", "40")))["vadore"]
+    mean = 20 * MICROGRAMS_PER_KWH / math.log(50 / 30)
+    assert found == {
+        "coverage": pytest.approx(mean * math.log(0.75), abs=2),
+        "volume": pytest.approx(mean * math.log(30 / 50 / 0.75), abs=2),
+    }
 
 
 def test_days_of_training_do_not_stand_in_for_days_of_serving(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ class Summary(Phrases):
         if not found:
             return said
         quarters = self.language.listed(map(self._lacking, found.values()))
-        return f"{said} {self.language.t('Dans les trimestres comparés, il manque : %(quarters)s.', quarters=quarters)}"
+        compared = self.language.t("Dans les trimestres comparés, il manque : %(quarters)s.", quarters=quarters)
+        return f"{said} {compared}"
 
     def _lacking(self, shortfall: LedgerShortfall) -> str:
         """Say what a quarter lacks, with its name."""
