@@ -64,11 +64,18 @@ def _written(rows: Iterable[Iterable[Cell]], separator: str, number: Callable[[s
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator)
     for row in rows:
-        writer.writerow([_cell(cell, number, flags) for cell in row])
+        writer.writerow([cell_text(cell, number, flags) for cell in row])
     return out.getvalue()
 
 
-def _cell(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+def cell_text(cell: Cell, number: Callable[[str], str], flags: dict[bool, str]) -> str:
+    """Write a cell as the text that a spreadsheet reads and never takes for a formula.
+
+    Args:
+        cell: The cell.
+        number: Turns a number with a decimal point into that of the file.
+        flags: Texts of true and false.
+    """
     if cell is None:
         return ""
     if isinstance(cell, bool):

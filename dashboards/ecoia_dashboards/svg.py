@@ -1,12 +1,13 @@
-"""Draw a Plotly figure as static SVG, without a browser and with the same bytes every time.
+"""Draw a Plotly figure as static SVG or PNG, without a browser and with the same bytes every time.
 
-The trace kinds and attributes that our figures use are translated to matplotlib; any other is an error that names it. The title
-is not drawn: the page writes it as text, beside the data table.
+The trace kinds and attributes that our figures use are translated to matplotlib; any other is an error that names it. On a
+page the title is text beside the drawing; a drawing that leaves the page carries its title and its source.
 """
 
 from __future__ import annotations
 
 import io
+import textwrap
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,26 @@ _MARKERS: dict[str, dict[str, Any]] = {
     "circle-open": {"marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgewidth": 1.8},
 }
 """Plotly's marker symbols of points in a plane."""
+_INTERVAL_MARKERS: dict[str, dict[str, Any]] = {
+    "diamond": {"fmt": "D", "markersize": 5, "markeredgecolor": "white"},
+    "circle-open": {"fmt": "o", "markersize": 6, "markerfacecolor": "white", "markeredgewidth": 1.6},
+    "line-ns": {"fmt": "none"},
+}
+"""Plotly's marker symbols of points with intervals; ``line-ns`` is the interval alone."""
+_BREAK = "line-ne"
+"""Plotly's marker symbol that we draw as the break of a bar whose axis is cut."""
+_TEXT_PLACES: dict[str, dict[str, Any]] = {
+    "middle right": {"xytext": (5, 0), "va": "center", "ha": "left"},
+    "top center": {"xytext": (0, 4), "va": "bottom", "ha": "center"},
+    "top left": {"xytext": (0, 4), "va": "bottom", "ha": "right"},
+    "top right": {"xytext": (0, 4), "va": "bottom", "ha": "left"},
+}
+"""Plotly's positions of a text beside its point."""
 _LEGEND_ENTRY_PX, _LEGEND_ROW_PX = 175, 19
+_TITLE_CHARACTER_PX, _TITLE_LINE_PX = 9, 19
+_SOURCE_CHARACTER_PX, _SOURCE_LINE_PX = 6, 15
+_PNG_DPI = 144
+_BAR_WIDTH = 0.62  # of the room of a category
 
 # matplotlib reads its parameters, which are global, while it draws: draw one figure at a time, in our style.
 _LOCK = threading.Lock()
@@ -41,12 +61,14 @@ class UnknownTraceError(EcoiaError, NotImplementedError):
     """A figure holds a trace or an attribute that has no static drawing."""
 
 
-def draw(figure: go.Figure, width: int) -> str:
+def draw(figure: go.Figure, width: int, title: str = "", source: str = "") -> str:
     """Draw a figure as one ``<svg>`` element.
 
     Args:
         figure: A Plotly figure; its ``layout.height`` is the drawing's height, in pixels.
         width: Width of the drawing in pixels.
+        title: The finding, drawn above where the drawing leaves the page.
+        source: Where the drawing comes from, drawn below.
 
     Returns:
         The element, without XML prologue, date or producer: equal figures give equal bytes.
@@ -59,36 +81,80 @@ def draw(figure: go.Figure, width: int) -> str:
         '<svg'
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
+    out = io.StringIO()
     with _drawing():
-        columns = max(1, width // _LEGEND_ENTRY_PX)
-        legend_rows = -(-sum(trace.showlegend is not False for trace in figure.data) // columns)
-        height = figure.layout.height + _LEGEND_ROW_PX * legend_rows
-        # 72 dots an inch: one point of the drawing is one pixel of the page.
-        drawing: Any = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
-        drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
+        drawing = _drawn(figure, width, title, source)
         FigureCanvasSVG(drawing)
-        axes = drawing.add_subplot()
-        entries = _traces(axes, figure)
-        _axes(axes, figure)
-        if entries:
-            # Set afterwards: matplotlib leaves out a label that begins with an underscore.
-            legend = drawing.legend(
-                [handle for handle, _ in entries],
-                [str(index) for index in range(len(entries))],
-                loc="outside upper left",
-                ncols=columns,
-                borderaxespad=0.2,
-            )
-            for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
-                text.set_text(label)
-        for artist in drawing.findobj(lambda artist: hasattr(artist, "set_parse_math")):
-            artist.set_parse_math(False)  # a service's name may hold a dollar sign
-        out = io.StringIO()
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
     return text[text.index("<svg") :].strip().replace(f"'{_FONT}'", f"{OUR_FONT}, '{_FONT}', Verdana, sans-serif")
+
+
+def draw_png(figure: go.Figure, width: int, title: str = "", source: str = "") -> bytes:
+    """Draw a figure as a PNG, twice as many dots as pixels each way, so that it stays sharp on paper and in slides.
+
+    Args:
+        figure: As for ``draw``.
+        width: As for ``draw``.
+        title: As for ``draw``.
+        source: As for ``draw``.
+
+    Returns:
+        The picture, without date or producer: equal figures give equal bytes with one version of matplotlib.
+
+    Raises:
+        UnknownTraceError: the figure holds something that has no static drawing.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    out = io.BytesIO()
+    with _drawing():
+        drawing = _drawn(figure, width, title, source)
+        FigureCanvasAgg(drawing)
+        drawing.savefig(out, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _drawn(figure: go.Figure, width: int, title: str, source: str) -> Any:
+    """Draw a figure with matplotlib, its title above and its source below; one dot of 72 an inch is one pixel of the page."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, width // _LEGEND_ENTRY_PX)
+    legend_rows = -(-sum(trace.showlegend is not False for trace in figure.data) // columns)
+    body = figure.layout.height + _LEGEND_ROW_PX * legend_rows
+    above = textwrap.wrap(title, width // _TITLE_CHARACTER_PX)
+    below = textwrap.wrap(source, width // _SOURCE_CHARACTER_PX)
+    top, bottom = _TITLE_LINE_PX * len(above), _SOURCE_LINE_PX * len(below)
+    drawing: Any = Figure(figsize=(width / 72, (body + top + bottom) / 72), dpi=72, layout="constrained")
+    drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
+    part = drawing
+    if above or below:
+        parts = drawing.subfigures(3, 1, height_ratios=[max(top, 0.1), body, max(bottom, 0.1)])
+        parts[0].text(0.005, 0.95, "\n".join(above), va="top", fontsize=13.5, fontweight="bold")
+        parts[2].text(0.005, 0.95, "\n".join(below), va="top", fontsize=9.5)
+        part = parts[1]
+    axes = part.add_subplot()
+    _legend(part, _traces(axes, figure), columns)
+    _axes(axes, figure)
+    for artist in drawing.findobj(lambda artist: hasattr(artist, "set_parse_math")):
+        artist.set_parse_math(False)  # a service's name may hold a dollar sign
+    return drawing
+
+
+def _legend(part: Any, entries: Sequence[tuple[Any, str]], columns: int) -> None:
+    if not entries:
+        return
+    # The labels are set afterwards: matplotlib leaves out one that begins with an underscore.
+    legend = part.legend(
+        [handle for handle, _ in entries],
+        [str(index) for index in range(len(entries))],
+        loc="outside upper left",
+        ncols=columns,
+        borderaxespad=0.2,
+    )
+    for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(label)
 
 
 @contextmanager
@@ -154,6 +220,9 @@ def _points(axes: Any, trace: Any) -> Any:
     style = _MARKERS.get(trace.marker.symbol)
     if style is None:
         raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use one of {', '.join(_MARKERS)}")
+    if trace.error_x.array is not None:
+        color = trace.marker.color
+        axes.errorbar(trace.x, trace.y, xerr=_errors(trace.error_x), fmt="none", ecolor=color, elinewidth=1, capsize=3)
     (points,) = axes.plot(list(trace.x), list(trace.y), linestyle="none", color=trace.marker.color, clip_on=False, **style)
     return points
 
@@ -177,7 +246,7 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
     style: dict[str, Any] = {
         "facecolor": "white" if hollow else color,
         "edgecolor": color if hollow else "white",
-        "linewidth": 1.2,
+        "linewidth": 0 if trace.width == 1 else 1.2,  # bars that touch are one zone
         "hatch": hatch,
     }
     draw_bars = axes.barh if horizontal else axes.bar
@@ -192,7 +261,7 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
             if base is None:
                 stacked[place] += length
     edge = {"left": starts} if horizontal else {"bottom": starts}
-    draw_bars(places, sizes, 0.62, **edge, **style)
+    draw_bars(places, sizes, trace.width or _BAR_WIDTH, **edge, **style)
     return Patch(**style)
 
 
@@ -206,26 +275,57 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
     places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
     xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
     if trace.mode == "text":
-        if trace.textposition != "middle right":
-            raise UnknownTraceError(f"text position {trace.textposition!r} has no static drawing: use 'middle right'")
+        place = _TEXT_PLACES.get(trace.textposition)
+        if place is None:
+            raise UnknownTraceError(
+                f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
+            )
         for x, y, text in zip(xs, ys, trace.text, strict=True):
-            axes.annotate(text, (x, y), (5, 0), textcoords="offset points", va="center", parse_math=False)
+            axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, **place)
         return None
+    if trace.mode == "lines":
+        return _steps(axes, trace, xs, ys)
+    if trace.mode == "markers" and trace.marker.symbol == _BREAK:
+        return _breaks(axes, xs, ys)
     if trace.mode == "markers":
-        if trace.marker.symbol != "diamond":
-            raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use 'diamond'")
+        style = _INTERVAL_MARKERS.get(trace.marker.symbol)
+        if style is None:
+            known = ", ".join((*_INTERVAL_MARKERS, _BREAK))
+            raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use one of {known}")
         return axes.errorbar(
             xs,
             ys,
-            yerr=[list(trace.error_y.arrayminus), list(trace.error_y.array)] if trace.error_y.array is not None else None,
-            fmt="D",
+            xerr=_errors(trace.error_x),
+            yerr=_errors(trace.error_y),
             color=trace.marker.color,
-            markersize=5,
-            markeredgecolor="white",
             elinewidth=1.4,
             capsize=4,
+            **style,
         )
-    raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers' or 'text'")
+    raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers', 'lines' or 'text'")
+
+
+def _errors(error: Any) -> list[list[float]] | None:
+    return None if error.array is None else [list(error.arrayminus), list(error.array)]
+
+
+def _steps(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
+    """Draw a level for each category, as wide as the category."""
+    if trace.line.shape != "hvh":
+        raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'hvh'")
+    edges = [place + half for place in xs for half in (-0.5, 0.5)]
+    levels = [level for level in ys for _ in range(2)]
+    dashes = "--" if trace.line.dash == "dash" else "-"
+    (line,) = axes.plot(edges, levels, dashes, color=trace.line.color, linewidth=1.8)
+    return line
+
+
+def _breaks(axes: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
+    """Cut horizontal bars where their axis is cut: a slanted white gap with an edge on either side."""
+    from matplotlib.path import Path
+
+    gap = Path([(-0.35, -1), (0.05, -1), (0.35, 1), (-0.05, 1), (-0.35, -1)])
+    axes.plot(xs, ys, linestyle="none", marker=gap, markersize=26, color="white", markeredgecolor=INK, markeredgewidth=1)
 
 
 def _axes(axes: Any, figure: go.Figure) -> None:
@@ -242,6 +342,7 @@ def _axes(axes: Any, figure: go.Figure) -> None:
     labels = [label.replace("<br>", "\n") for label in category_layout.ticktext]
     of_categories.set_ticks(range(len(categories)), labels, parse_math=False)
     of_categories.set_tick_params(length=0)
+    of_categories.set_label_text(category_layout.title.text or "")
     _values(of_values, value_layout)
     low, high = value_layout.range
     middle = (-0.55, len(categories) - 0.45)
@@ -259,4 +360,4 @@ def _values(axis: Any, layout: Any) -> None:
     axis.set_ticks(list(layout.tickvals), list(layout.ticktext))
     axis.set_tick_params(length=0)
     axis.grid(visible=True, color=GRID, linewidth=0.8)
-    axis.set_label_text(layout.title.text or "")
+    axis.set_label_text((layout.title.text or "").replace("<br>", "\n"))

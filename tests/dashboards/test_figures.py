@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.report import Quantity, QuarterlyReport, TrendPoint
+from ecoia.report import Quantity, QuarterChange, QuarterlyReport, TrendPoint
 from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import charts
 from ecoia_dashboards.figures.chart import value_axis
@@ -120,27 +120,54 @@ class TestFigures:
         assert set(simulated.x) == {"2026Q1", "2026Q2", "2026Q3"}
         assert list(chart.figure.layout.xaxis.tickvals) == ["2026Q1", "2026Q2", "2026Q3", "2026Q4"]
         assert chart.alt.count("simulé") == 3
-        assert interval.name == "intervalle à 95\xa0%"
+        assert interval.marker.symbol == "line-ns"
+        assert "intervalle à 95\xa0%" in chart.figure.layout.xaxis.title.text
 
     @pytest.mark.parametrize(
-        ("points", "notices", "title"),
+        ("points", "change", "notices", "title"),
         [
-            ((point("2026Q4", 2.0, 1.9, 2.1),), (), "T4 2026 : 2,00 kWh, premier trimestre connu"),
-            ((point("2026Q3", 1.0, 0.9, 1.1), point("2026Q4", 2.0, 1.9, 2.1)), (), "T4 2026 : 100 % de plus qu’en T3 2026"),
-            ((point("2026Q3", 4.0, 3.9, 4.1), point("2026Q4", 2.0, 1.9, 2.1)), (), "T4 2026 : 50 % de moins qu’en T3 2026"),
+            ((point("2026Q4", 2.0, 1.9, 2.1),), None, (), "T4 2026 : 2,00 kWh, premier trimestre connu"),
             (
-                (point("2026Q3", 1.0, 0.9, 1.95, simulated=True), point("2026Q4", 2.0, 1.9, 2.1)),
+                (point("2026Q3", 21.6, 14.3, 44.8), point("2026Q4", 23.9, 15.8, 49.2)),
+                (0.105, 0.046, 0.167),
                 (),
-                "T4 2026 : 2,00 kWh ; écart avec T3 2026 (simulé) dans la marge d’incertitude",
+                "T4 2026 : 23,9 kWh, hausse de 10,5 % depuis T3 2026 (+ 4,6 % à + 16,7 %)",
             ),
-            ((point("2026Q3", 1.0), point("2026Q4", 2.0)), ("partial-quarter",), "T4 2026, inachevé : 2,00 kWh à ce jour"),
-            ((point("2026Q3", 1.0), point("2026Q4", None)), (), "T4 2026 : aucune énergie connue, la tendance s’arrête avant"),
+            (
+                (point("2026Q3", 4.0, 3.9, 4.1), point("2026Q4", 3.9, 3.8, 4.0)),
+                (-0.025, -0.03, -0.02),
+                (),
+                "T4 2026 : 3,90 kWh, baisse de 2,5 % depuis T3 2026 (− 3,0 % à − 2,0 %)",
+            ),
+            (
+                (point("2026Q3", 1.0, 0.9, 1.1), point("2026Q4", 2.0, 1.9, 2.1)),
+                (1.0, -0.1, 2.2),
+                (),
+                "T4 2026 : 2,00 kWh, sans changement net depuis T3 2026 (− 10,0 % à + 220 %)",
+            ),
+            ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, (), "T4 2026 : 2,00 kWh, changement non calculé"),
+            ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, ("partial-quarter",), "T4 2026, inachevé : 2,00 kWh à ce jour"),
+            (
+                (point("2026Q3", 1.0), point("2026Q4", None)),
+                None,
+                (),
+                "T4 2026 : aucune énergie connue, la tendance s’arrête avant",
+            ),
         ],
     )
-    def test_trend_title_says_no_more_than_the_data(
-        self, report: QuarterlyReport, points: tuple[TrendPoint, ...], notices: tuple[str, ...], title: str
+    def test_the_title_of_the_trend_is_judged_by_the_interval_of_the_change_not_by_those_of_its_ends(
+        self,
+        report: QuarterlyReport,
+        points: tuple[TrendPoint, ...],
+        change: tuple[float, float, float] | None,
+        notices: tuple[str, ...],
+        title: str,
     ) -> None:
-        chart = figures.trend(with_trend(report, *points, notices=notices), FRENCH)
+        changes = ()
+        if change is not None:
+            value, low, high = change
+            changes = (QuarterChange("previous-quarter", "2026Q3", energy=Quantity(value, "1", low, high)),)
+        chart = figures.trend(dataclasses.replace(with_trend(report, *points, notices=notices), changes=changes), FRENCH)
         assert chart is not None
         assert re.sub("[\xa0\u202f]", " ", chart.title) == title
 
@@ -159,7 +186,8 @@ class TestFigures:
         whole = dataclasses.replace(
             known.total.explained, reference_micrograms=6_000_000_000, quarter_micrograms=1_000_000_000, terms=terms
         )
-        change = dataclasses.replace(known, total=dataclasses.replace(known.total, explained=whole))
+        relative = Quantity(-5 / 6, "1", -0.9, -0.7)
+        change = dataclasses.replace(known, total=dataclasses.replace(known.total, explained=whole, relative=relative))
         chart = charts(dataclasses.replace(report, changes=(change,)), FRENCH)["change"]
         bars = {
             name: (base, base + length)
@@ -170,8 +198,8 @@ class TestFigures:
         order = ["2026Q3", "volume", "factor", "exit", "intensity", "2026Q4"]
         assert [bars[name] for name in order] == [(0, 6), (6, 11), (11, 12), (5, 12), (1, 5), (0, 1)]
         assert [len(row) for row in chart.rows] == [2] * len(order)
-        assert chart.rows[1][1].replace("\xa0", " ") == "+ 5,00 kgCO₂e"
-        assert chart.rows[3][1].replace("\xa0", " ") == "\N{MINUS SIGN} 7,00 kgCO₂e"
+        assert re.sub("[\xa0\u202f]", " ", chart.rows[1][1]) == "+ 5,00 kgCO₂e"
+        assert re.sub("[\xa0\u202f]", " ", chart.rows[3][1]) == "\N{MINUS SIGN} 7,00 kgCO₂e"
         assert "services disparus" in chart.title
         drawing = svg.draw(chart.figure, 720)
         assert well_formed(drawing)
@@ -241,9 +269,10 @@ class TestStaticDrawing:
         ("trace", "named"),
         [
             (go.Pie(values=[1]), "'pie'"),
-            (go.Scatter(x=["a"], y=[1], mode="lines"), "'lines'"),
+            (go.Scatter(x=["a"], y=[1], mode="lines+text"), "'lines+text'"),
+            (go.Scatter(x=["a"], y=[1], mode="lines", line={"shape": "spline"}), "'spline'"),
             (go.Scatter(x=["a"], y=[1], mode="markers", marker={"symbol": "star"}), "'star'"),
-            (go.Scatter(x=["a"], y=[1], mode="text", text=["t"], textposition="top left"), "'top left'"),
+            (go.Scatter(x=["a"], y=[1], mode="text", text=["t"], textposition="bottom left"), "'bottom left'"),
             (go.Bar(x=["a"], y=[1], marker={"pattern": {"shape": "."}}), "'.'"),
         ],
     )

@@ -276,7 +276,7 @@ class TestCsv:
 
     @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
     def test_a_number_is_written_with_every_digit(self, number: float) -> None:
-        written = csvs._cell(number, str, {})
+        written = csvs.cell_text(number, str, {})
         assert (int if isinstance(number, int) else float)(written) == number
         assert "e" not in written.lower()
 

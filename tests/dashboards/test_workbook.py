@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,94 +14,21 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from openpyxl.worksheet.worksheet import Worksheet
 
 from ecoia import catalogue
 from ecoia.catalogue import COMMITTEES_FILE, EVALUATIONS_FILE, starter_files
 from ecoia.errors import CatalogueError, UsageError
-from ecoia.periods import Quarter
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.workbook import FileChange, Reading, read_workbook, write_workbook
 from ecoia_dashboards.workbook.cells import known, normal, shown, understood
 from ecoia_dashboards.workbook.sheets import SHEETS, Column
-from support.organisation import CHARTER, SERVICES, TARGETS, write_catalogue
-
-Q4 = Quarter(2026, 4)
-COMMITTEES = """\
-# Written by hand.
-recommendations:
-  - id: r1   # the first
-    quarter: 2026Q4
-    body: comite-interne
-    service: vadore
-    text: "=HYPERLINK(\\"http://x\\")"
-decisions:
-  - {id: d1, quarter: 2026Q4, body: comite-interne, date: 2026-12-10, answers: r1, text: "+1 voix"}
-actions:
-  - {id: a1, quarter: 2026q4, text: comparer, role: chef de produit IA, due: 2027Q1, answers: d1, state: under-way}
-comments:
-  - quarter: 2026Q4
-    section: evolution
-    text: |
-      Deux
-      lignes
-ties:
-  - {quarter: 2026Q4, commitment: 1, text: utilité}
-"""
+from support.workbooks import Q4, cell_of, fill, mistakes, places, reread, texts, write_whole_catalogue
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A catalogue with something in every file, and fields that no column shows."""
-    place = tmp_path / "catalogue"
-    register = SERVICES.replace("audience: recruteurs", "audience: recruteurs   # note\n    quality: {accuracy: higher}")
-    write_catalogue(place, services=register, charter=CHARTER, targets=TARGETS, committees=COMMITTEES)
-    (place / "evaluations.yaml").write_text(
-        "answers:\n  - {service: vadore, quarter: 2026Q4, question: sans-ia, answer: open, comment: à comparer}\n",
-        encoding="utf-8",
-    )
-    (place / "outcomes.csv").write_text("service;quarter;accepted;source\nvadore;2026Q4;3900,5;enquête\n", encoding="utf-8")
-    (place / "regions.csv").write_text(
-        "region,service,quarter,units,source\nBretagne,vadore,2026Q4,120,suivi\n", encoding="utf-8"
-    )
-    catalogue.load(place)
-    return place
-
-
-def texts(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def reread(folder: Path, edit: Callable[[openpyxl.Workbook], object], lang: str = "fr", name: str = "filled.xlsx") -> Reading:
-    """Write the workbook, let somebody fill it in, read it back."""
-    book = openpyxl.load_workbook(io.BytesIO(write_workbook(folder, Q4, lang)))
-    edit(book)
-    path = folder.parent / name
-    book.save(path)
-    return read_workbook(path, folder)
-
-
-def mistakes(folder: Path, edit: Callable[[openpyxl.Workbook], object], lang: str = "fr") -> list[str]:
-    """The mistakes of a filled workbook; nothing was written."""
-    before = texts(folder)
-    with pytest.raises(CatalogueError) as caught:
-        reread(folder, edit, lang)
-    assert texts(folder) == before
-    first, *lines = str(caught.value).splitlines()
-    assert first.endswith("nothing was written")
-    return lines
-
-
-def cell_of(place: Worksheet, row: int, title: str) -> Any:
-    """The cell of a line in the column of a title."""
-    column = next(cell.column for cell in place[2] if str(cell.value).rstrip(" *") == title)
-    return place.cell(row, column)
-
-
-def fill(place: Worksheet, row: int, **values: Any) -> None:
-    """Fill cells by the title of their column (spaces as ``_``)."""
-    for title, value in values.items():
-        cell_of(place, row, title.replace("_", " ")).value = value
+    return write_whole_catalogue(tmp_path / "catalogue")
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
@@ -224,7 +151,7 @@ def test_every_mistake_is_told_at_once_by_sheet_and_cell(folder: Path) -> None:
         cell_of(book["Évaluation"], 3, "Réponse").value = "peut-être"
 
     found = mistakes(folder, edit)
-    assert [line.split(": ")[0] for line in found] == [
+    assert places(found) == [
         "Registre!B3 (Nom)",
         "Registre!A11 (Identifiant)",
         "Registre!C11 (État)",
@@ -234,26 +161,27 @@ def test_every_mistake_is_told_at_once_by_sheet_and_cell(folder: Path) -> None:
         "Cibles!F3 (Échéance)",
         "Cibles!I6 (Réduction)",
         "Actions!A4 (Identifiant)",
-        "Actions!A5 (Identifiant)",
+        *(f"Actions!{cell}" for cell in ("C4 (Action)", "D4 (Rôle qui la porte)", "E4 (Échéance)")),
+        *(f"Actions!{cell}" for cell in ("A5 (Identifiant)", "B5 (Ouverte au)", "D5 (Rôle qui la porte)", "E5 (Échéance)")),
         "Résultats acceptés!C3 (Résultats acceptés)",
         "Unités par région!D4 (Unités)",
         "Évaluation!G3 (Réponse)",
     ]
     told = "\n".join(found)
-    assert "Registre!B3 (Nom): missing: add it" in told
-    assert "'live': choose one of généralisé, en qualification, expérimentation, retiré" in told
-    assert "46000: write a day, e.g. 23/11/2026, in a cell formatted as a date" in told
-    assert "'beaucoup': write a number, e.g. 0,9" in told
-    assert "2027-12-31: write a quarter, as in T4 2026 or 2026Q4" in told
-    assert "a1 is on line 3 already: keep one line" in told
-    assert "Actions!A5 (Identifiant): empty: fill it in, or clear the line" in told
+    assert "Registre!B3 (Nom) : cellule vide : la remplir" in told
+    assert "« live » : choisir dans la liste : généralisé, en qualification, expérimentation, retiré" in told
+    assert "« 46 000 » : écrire un jour, par exemple 23/11/2026, dans une cellule au format date" in told
+    assert "« beaucoup » : écrire un nombre, par exemple 0,9" in told
+    assert "« 2027-12-31 » : écrire un trimestre, comme T4 2026 ou 2026Q4" in told
+    assert "« a1 » est déjà à la ligne 3 : ne garder qu’une ligne" in told
+    assert "Actions!A5 (Identifiant) : cellule vide : la remplir, ou effacer toute la ligne" in told
 
 
 def test_an_english_workbook_names_its_cells_in_english(folder: Path) -> None:
     found = mistakes(folder, lambda book: fill(book["Targets"], 3, Value="1,234", Deadline="12/31/2027"), "en")
     assert found == [
-        "Targets!E3 (Value): '1,234': write a number, e.g. 0.9",
-        "Targets!F3 (Deadline): '12/31/2027': write a quarter, as in T4 2026 or 2026Q4",
+        "Targets!E3 (Value): '1,234' reads in two ways: write 1234, or 1.234 if the last three digits are decimals",
+        "Targets!F3 (Deadline): '12/31/2027': write a quarter, as in Q4 2026 or 2026Q4",
     ]
 
 
@@ -265,11 +193,13 @@ def test_what_contradicts_another_sheet_is_told_at_its_cell(folder: Path) -> Non
         fill(book["Autres engagements"], 3, Engagement=5)
 
     found = mistakes(folder, edit)
-    assert found[0].startswith("Cibles!A3: an adopted target needs its decision")
-    assert found[1].startswith("Recommandations!D3 (Service): 'vadorre' is not in services.yaml: register it there")
-    assert found[2:] == [
-        "Décisions!F3 (Répond à): 'r9' is not the id of a recommendation: known: r1",
-        "Autres engagements!B3 (Engagement): 5 is not a commitment of charter.yaml: known: 1, 7",
+    assert found == [
+        "Cibles!M3 (Instance) : une cible adoptée porte sa décision : remplir « Instance », « Jour de la décision » et "
+        "« Empreinte du procès-verbal », ou remettre l’état à « proposée »",
+        "Recommandations!D3 (Service) : « vadorre » n’est pas dans la feuille « Registre » : écrire « vadore », ou l’y ajouter",
+        "Décisions!F3 (Répond à) : « r9 » n’est pas dans la feuille « Recommandations » : l’y ajouter, ou choisir parmi : r1",
+        "Autres engagements!B3 (Engagement) : « 5 » n’est pas dans la feuille « Engagements » : l’y ajouter, ou choisir parmi : "
+        "1, 7",
     ]
 
 
@@ -311,10 +241,11 @@ def test_what_changed_in_the_files_meanwhile_is_never_lost(folder: Path) -> None
     before = texts(folder)
     with pytest.raises(CatalogueError) as caught:
         read_workbook(path, folder)
-    assert str(caught.value).splitlines()[1:] == [
-        "Cibles!A1: the line of plafond was taken out, but changed in targets.yaml since: write a new workbook",
-        "Actions!C3 (Action): 'mesurer': is 'comparer tout' in committees.yaml since this workbook was written; "
-        "write a new workbook, or change it there",
+    assert str(caught.value).replace("\xa0", " ").replace("\u202f", " ").splitlines()[1:] == [
+        "Cibles!A1 : la ligne « plafond » est retirée ici, mais elle a changé dans le catalogue depuis : écrire un "
+        "nouveau classeur",
+        "Actions!C3 (Action) : « mesurer » : le catalogue a « comparer tout » depuis l’écriture de ce classeur ; écrire un "
+        "nouveau classeur, ou changer le catalogue",
     ]
     assert texts(folder) == before
     committees.write_text(committees.read_text().replace("text: comparer tout", "text: comparer"))
@@ -356,7 +287,9 @@ def test_habits_of_spreadsheets_are_understood(folder: Path) -> None:
         place["H3"] = "Notes"
 
     said = reread(folder, edit)
-    assert said.ignored == ("Unités par région: column 'Notes' is none of the workbook's and was not read",)
+    assert [note.replace("\xa0", " ") for note in said.ignored] == [
+        "Unités par région : la colonne « Notes » n’est pas du classeur : elle n’a pas été lue"
+    ]
     assert [(line.region, line.units, line.service, line.quarter) for line in catalogue.load(folder).regions] == [
         ("Bretagne", 120.0, "vadore", "2026Q4"),
         ("Corse", 3.5, "vadore", "2026Q4"),
@@ -376,14 +309,15 @@ def test_formulas_errors_and_broken_titles_are_told(folder: Path) -> None:
         book["Commentaires"].title = "Mes commentaires"
 
     found = mistakes(folder, edit)
-    assert "Résultats acceptés!C3 (Résultats acceptés): a formula without a result: open and save" in "\n".join(found)
-    assert [line.split(": ")[0] for line in found] == [
+    assert "Résultats acceptés!C3 (Résultats acceptés) : une formule sans résultat : ouvrir et enregistrer" in "\n".join(found)
+    assert places(found) == [
         "Périmètre!A1",
         "Cibles!E3 (Valeur)",
         "Recommandations!C3",
         "Décisions!A2",
         "Décisions!H2",
         "Actions!A2",
+        "Mes commentaires!A1",
         "Résultats acceptés!C3 (Résultats acceptés)",
     ]
 
@@ -459,8 +393,8 @@ def test_the_workbook_helps_and_checks(folder: Path) -> None:
             letter = place.cell(2, index).column_letter
             rule = rules.get(f"{letter}3:{letter}1002")
             assert place.cell(1, index).value, "each column is explained"
-            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices", "ids")), column
-            if column.kind in ("choice", "boolean", "quarter") or column.of is not None:
+            assert (rule is None) == (column.kind in ("text", "information", "quarters", "choices", "ids", "days")), column
+            if column.kind in ("choice", "boolean", "quarter") or (column.kind == "id" and len(column.of) == 1):
                 assert rule is not None
                 assert rule.type == "list"
                 assert rule.showInputMessage
@@ -557,6 +491,13 @@ def test_what_is_shown_is_understood(data: st.DataObject, lang: str) -> None:
         "id": st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True),
         "ids": st.lists(st.from_regex(r"[a-z][a-z0-9._-]{0,9}", fullmatch=True), min_size=1).map(tuple),
         "number": st.floats(0, 1e14),
+        "days": st.integers(1, 92)
+        | st.dictionaries(
+            st.sampled_from(["inference", "training"]),
+            st.floats(0.5, 92)
+            | st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True), st.integers(1, 92), min_size=1),
+            min_size=1,
+        ),
         "whole": st.integers(0, 10**9),
         "day": st.dates(date(1970, 1, 1), date(2261, 1, 1)),
         "quarter": some_quarters,

@@ -210,7 +210,7 @@ def test_a_workbook_is_written_filled_in_and_read_from_the_command_line(organisa
     book.save(path)
     done = ecoia("workbook", "--read", path)
     assert f"{organisation / 'services.yaml'}: 1 changed, 1 removed (smart-emploi)" in done.output
-    assert "sheet 'Mes notes' is none of the workbook's and was not read" in done.output
+    assert "la feuille « Mes notes » n’est pas du classeur : elle n’a pas été lue" in done.output.replace("\xa0", " ")
     book["Registre"].cell(3, 3).value = "nouveau"
     book.save(path)
     done = ecoia("workbook", "--read", path)

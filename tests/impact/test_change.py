@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from ecoia.catalogue import Service
 from ecoia.catalogue.error_widths import GSD
-from ecoia.impact.change import TERMS, ServiceFootprint, Use, change_interval, decompose, log_ratio_variance, successors, total
+from ecoia.impact.change import (
+    TERMS,
+    RelativeChange,
+    ServiceFootprint,
+    Use,
+    change_interval,
+    decompose,
+    energy_per_unit_change,
+    log_ratio_variance,
+    successors,
+    total,
+)
 from ecoia.impact.uncertainty import Cell, Estimate
 
 OLD = Use(units_micro=4_000_000, energy_it_kwh=8.0, energy_kwh=12.0, micrograms=600_000, method=frozenset({"cpu measured rapl"}))
@@ -27,6 +38,7 @@ uses = st.builds(
     energy_kwh=st.floats(1e-6, 1e6),
     micrograms=amounts,
     method=st.sampled_from([frozenset({"measured"}), frozenset({"estimated"})]),
+    covered=st.floats(0.01, 1.0),
 )
 quarters = st.dictionaries(
     st.sampled_from([None, "a", "b", "c"]),
@@ -61,7 +73,7 @@ def test_terms_add_up_to_the_change_of_each_service_and_of_all(before: Any, now:
 
 @given(quarters, quarters)
 def test_exchanging_the_quarters_flips_every_sign(before: Any, now: Any) -> None:
-    forth, back = decompose(before, now), decompose(now, before)
+    forth, back = decompose(before, now, began=["a"], retired=["b"]), decompose(now, before, began=["b"], retired=["a"])
     other = {"entry": "exit", "exit": "entry"}
     for one, two in zip(forth, back, strict=True):
         assert one.service == two.service
@@ -116,8 +128,10 @@ def test_a_single_change_is_the_only_term(times: int) -> None:
 
 def test_services_that_came_went_or_were_measured_another_way_are_differences() -> None:
     one, other = ServiceFootprint({"serving": OLD}, 1000, 100), ServiceFootprint({"serving": replace(OLD, micrograms=1_600_000)})
-    assert decompose({}, {"a": one})[0].terms == {"entry": 601_100}
-    assert decompose({"a": one}, {})[0].terms == {"exit": -601_100}
+    assert decompose({}, {"a": one}, began=["a"])[0].terms == {"entry": 601_100}
+    assert decompose({"a": one}, {}, retired=["a"])[0].terms == {"exit": -601_100}
+    assert decompose({}, {"a": one}, retired=["a"])[0].terms == {"coverage": 601_100}, "it was there, and not measured"
+    assert decompose({"a": one}, {}, began=["a"])[0].terms == {"coverage": -601_100}, "it is still there, and not measured"
     assert decompose({"a": one}, {"a": other})[0].terms == {"factor": 1_000_000, "embodied": -1000, "api": -100}
     assert terms(OLD, replace(OLD, micrograms=700_000, method=frozenset({"cpu estimated"}))) == {"method": 100_000}
     nobodys = decompose({}, {None: ServiceFootprint({"unattributed": OLD})})
@@ -152,6 +166,31 @@ def test_a_correction_is_what_the_reference_no_longer_is() -> None:
     assert corrected.micrograms == 10_000
 
 
+@given(recorded, st.floats(0.05, 1.0))
+def test_days_that_were_not_recorded_are_neither_volume_nor_intensity(use: Use, covered: float) -> None:
+    """The same work, recorded on a part of its days: everything that is less of it is coverage."""
+    part = replace(
+        use,
+        units_micro=max(round(use.units_micro * covered), 1),
+        energy_it_kwh=use.energy_it_kwh * covered,
+        energy_kwh=use.energy_kwh * covered,
+        micrograms=max(round(use.micrograms * covered), 1),
+        covered=covered,
+    )
+    found = terms(use, part)
+    assert sum(found.values()) == part.micrograms - use.micrograms
+    slack = use.micrograms * (2 / part.units_micro + 2 / part.micrograms) + 10  # units and grams are whole
+    assert found.get("coverage", 0) == pytest.approx(part.micrograms - use.micrograms, abs=slack)
+    uncounted = terms(replace(use, units_micro=None), replace(part, units_micro=None))
+    assert uncounted.get("coverage", 0) == pytest.approx(part.micrograms - use.micrograms, abs=slack)
+
+
+def used(kwh: float, units: int | None, *, own: float = 1.0, covered: float = 1.0) -> Use:
+    """A use of some energy, each quarter's with an error of its own."""
+    estimate = Estimate((Cell(kwh, frozenset({"counters"}), "a"),), {**GSD, "own": own}, kwh)
+    return replace(OLD, units_micro=units, energy_it_kwh=kwh, estimate=estimate, covered=covered)
+
+
 @pytest.mark.parametrize(
     ("units", "energy", "expected"),
     [(10_000_000, 10.0, True), (10_000_000, 8.0, False), (4_000_000, 10.0, False), (None, 10.0, None)],
@@ -159,8 +198,25 @@ def test_a_correction_is_what_the_reference_no_longer_is() -> None:
 def test_a_gain_is_absorbed_when_a_unit_took_less_and_the_service_more(
     units: int | None, energy: float, expected: bool | None
 ) -> None:
-    (explained,) = decompose(serving(OLD), serving(replace(OLD, units_micro=units, energy_it_kwh=energy)))
+    (explained,) = decompose(serving(used(8.0, 4_000_000)), serving(used(energy, units)))
     assert explained.absorbed_gain is expected
+
+
+@pytest.mark.parametrize(
+    ("units", "energy", "expected"),
+    [(10, 12.0, True), (10, 8.5, False), (6, 11.9, False)],
+    ids=["both beyond noise", "the energy within noise", "the unit within noise"],
+)
+def test_a_gain_within_noise_is_not_absorbed(units: int, energy: float, expected: bool) -> None:
+    """With errors of their own of 5 %, a change is beyond noise from about 15 % on."""
+    (explained,) = decompose(serving(used(8.0, 4_000_000, own=1.05)), serving(used(energy, units * 1_000_000, own=1.05)))
+    assert explained.absorbed_gain is expected
+
+
+def test_energy_that_was_only_recorded_on_more_days_absorbs_no_gain() -> None:
+    (explained,) = decompose(serving(used(8.0, 4_000_000, covered=0.4)), serving(used(16.0, 12_000_000)))
+    assert explained.absorbed_gain is False
+    assert energy_per_unit_change(used(8.0, 4), used(16.0, 12)) == RelativeChange(*[pytest.approx(-1 / 3)] * 3)
 
 
 def test_a_service_goes_on_under_its_new_name_where_both_count_the_same() -> None:

@@ -127,7 +127,8 @@ def test_only_where_columns_are_separated_by_semicolons_is_a_comma_decimal(tmp_p
     path.write_text((DECLARED + DECLARED_LINE.format("1,5")).replace(",", ";").replace("1;5", "1,5"), encoding="utf-8")
     assert read_activity(path, make_settings())[0].energy_microjoules["cpu"] == 5_400_000_000_000
     path.write_text((OUTCOMES + OUTCOMES_LINE.format("1,5")).replace(",", ";").replace("1;5", "1,5"), encoding="utf-8")
-    (found,), problems = read_outcomes(path)
+    lines, problems = read_outcomes(path)
+    (found,) = lines.values()
     assert (found.accepted, problems) == (1.5, [])
 
 

@@ -993,7 +993,13 @@ def test_terms_of_a_report_add_up_whatever_changed(tmp_path: Path) -> None:
         worked("2026-11-06T11:00", 3, service="bot", methods={"cpu": LOAD}),
         worked("2026-11-06T12:00", 1, service=None, phase=None, kind="unattributed"),
     ]
-    built = report(*records, LATER, zone="FRA", factors=GRIDS)
+    services = """\
+services:
+  - {id: vadore, name: V, status: generalised}
+  - {id: gone, name: G, status: retired}
+  - {id: come, name: C, status: poc, since: 2026-01-01}
+"""
+    built = report(*records, LATER, zone="FRA", factors=GRIDS, catalogue=write_catalogue(tmp_path, services=services))
     year = next(each for each in built.changes if each.against == "year-before")
     assert year.total is not None
     by_service = {line.explained.service: dict(line.explained.terms) for line in year.services}
@@ -1004,6 +1010,9 @@ def test_terms_of_a_report_add_up_whatever_changed(tmp_path: Path) -> None:
     assert by_service["vadore"].keys() == {"volume", "intensity", "factor", "energy"}
     assert by_service["vadore"]["energy"] == 120_000_000, "the training is counted in no unit"
     assert {line.explained.service: line.explained.absorbed_gain for line in year.services}["vadore"] is True
+    (vadore,) = (line for line in year.services if line.explained.service == "vadore")
+    assert vadore.energy_per_unit.value == pytest.approx(10 / 9000 / (8 / 4000) - 1)
+    assert (vadore.energy_per_unit.direction, vadore.energy.direction) == ("fall", "rise")
     whole = year.total.explained
     assert sum(whole.terms.values()) == whole.micrograms == sum(line.explained.micrograms for line in year.services)
     assert whole.quarter_micrograms == round(built.footprint.co2e_operational.value * 1e9)

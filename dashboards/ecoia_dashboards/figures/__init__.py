@@ -11,6 +11,7 @@ from ecoia_dashboards.figures.chart import CHANGE_STYLES, MOST_BARS, PHASE_STYLE
 from ecoia_dashboards.figures.fronts import fronts
 from ecoia_dashboards.figures.services import services
 from ecoia_dashboards.figures.statuses import statuses
+from ecoia_dashboards.figures.trajectory import trajectories, trajectory
 from ecoia_dashboards.figures.trend import constant, trend
 from ecoia_dashboards.language import Language
 
@@ -26,6 +27,8 @@ __all__ = [
     "fronts",
     "services",
     "statuses",
+    "trajectories",
+    "trajectory",
     "trend",
 ]
 
@@ -38,8 +41,8 @@ def charts(report: QuarterlyReport, language: Language) -> dict[str, Chart]:
         language: Language of the texts.
 
     Returns:
-        The figures by id: ``services``, ``statuses``, ``trend``, ``change``, ``constant``, and ``front-0``, ``front-1``... of
-        training runs that can be compared.
+        The figures by id: ``services``, ``statuses``, ``trend``, ``change``, ``constant``, ``trajectory-<target>`` of each target
+        whose course is known, and ``front-0``, ``front-1``... of training runs that can be compared.
 
     Example:
         >>> charts(report, Language("fr"))["trend"].title  # doctest: +SKIP
@@ -51,6 +54,7 @@ def charts(report: QuarterlyReport, language: Language) -> dict[str, Chart]:
         trend(report, language),
         change(report, language),
         constant(report, language),
+        *trajectories(report, language),
         *fronts(report, language),
     )
     return {chart.id: chart for chart in built if chart is not None}

@@ -1,7 +1,8 @@
-"""Draw the change: from the CO2e of a reference quarter to the report's, term by term."""
+"""Draw the change: from the CO2e of a reference quarter to the report's, term by term, on an axis cut so that causes are seen."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,18 +11,32 @@ import plotly.graph_objects as go
 from ecoia.impact.change import ExplainedChange
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
-from ecoia.scales import scale_of
+from ecoia.scales import Scale, scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, Chart, category_axis, marker, value_axis, wrapped
+from ecoia_dashboards.figures.chart import (
+    CHANGE_STYLES,
+    INTERVAL_COLOR,
+    Changed,
+    Chart,
+    category_axis,
+    errors,
+    marker,
+    value_axis,
+    wrapped,
+)
 from ecoia_dashboards.language import Language
+
+_LEAST_CUT = 0.4
+"""The axis is cut only where more than this part of it would be left empty of causes."""
 
 
 @dataclass(frozen=True)
 class _Cascade:
-    """Bars from one total to another. ``ends`` are the ids of the two totals; micrograms."""
+    """Bars from one total to another. ``ends`` are the ids of the two totals; micrograms. ``relative``: C / C0 - 1."""
 
     ends: tuple[str, str]
     whole: ExplainedChange
+    relative: Quantity
     simulated: bool
 
     @cached_property
@@ -43,76 +58,161 @@ class _Cascade:
             running += micrograms
         return {name: (start / MICROGRAMS_PER_KG, length / MICROGRAMS_PER_KG) for name, (start, length) in spans.items()}
 
+    @cached_property
+    def end(self) -> Quantity:
+        """The second total, in kg, with the interval that the change gives it from the first, whose errors it shares."""
+        before, now = (self.whole.reference_micrograms / MICROGRAMS_PER_KG, self.whole.quarter_micrograms / MICROGRAMS_PER_KG)
+        if self.relative.low is None or self.relative.high is None:
+            return Quantity(now, "kgCO2e")
+        return Quantity(now, "kgCO2e", before * (1 + self.relative.low), before * (1 + self.relative.high))
+
+    @property
+    def greatest(self) -> float:
+        """The greatest value that is drawn, in kg."""
+        return max(*(start + length for start, length in self.spans.values()), self.end.high or 0.0)
+
+    @cached_property
+    def cut(self) -> float:
+        """Where the axis begins, in kg: 0, or a round number below everything that the causes reach."""
+        lengths = [start + length for start, length in self.spans.values()]
+        reached = [*lengths, *(self.spans[name][0] for name, _ in self.terms)]
+        if self.end.low is not None:
+            reached.append(self.end.low)
+        least, span = min(reached), self.greatest - min(reached)
+        start = least - 0.6 * span
+        if start < _LEAST_CUT * self.greatest:
+            return 0.0
+        step = 10.0 ** math.floor(math.log10(self.greatest - start))
+        return math.floor(start / step) * step
+
 
 def change(report: QuarterlyReport, language: Language) -> Chart | None:
     """Draw the change of the CO2e against the same quarter a year before, else the quarter before; None where none is known."""
-    found = _cascade(report)
-    if found is None:
-        return None
-    labels, texts = _labels(found, language), _texts(found, language)
-    start, end = found.ends
-    largest_term = max(found.terms, key=lambda term: abs(term[1]))[0]
-    title = language.t(
-        "De %(before)s à %(now)s : %(change)s ; premier motif : %(term)s",
-        before=labels[start],
-        now=labels[end],
-        change=_mass(found.whole.micrograms, language),
-        term=labels[largest_term],
-    )
-    if found.simulated:
-        title += f" ({language.t('simulé')})"
-    alt = language.t(
-        "Barres horizontales en cascade, de %(before)s à %(now)s : %(series)s.",
-        series=language.listed(f"{labels[name]} {texts[name]}" for name in found.order),
-        before=labels[start],
-        now=labels[end],
-    )
-    columns = (language.t("Motif"), "CO₂e")
-    rows = tuple((labels[name], texts[name]) for name in found.order)
-    return Chart("change", title, alt, _figure(found, labels, texts, language), columns, rows)
-
-
-def _cascade(report: QuarterlyReport) -> _Cascade | None:
-    known: list[tuple[QuarterChange, ExplainedChange]] = [
-        (each, each.total.explained) for each in report.changes if each.total is not None and each.total.explained.terms
+    known: list[tuple[QuarterChange, ExplainedChange, Quantity]] = [
+        (each, each.total.explained, each.total.relative)
+        for each in report.changes
+        if each.total is not None and each.total.explained.terms
     ]
     if not known:
         return None
-    found, whole = min(known, key=lambda each: each[0].against != "year-before")
-    return _Cascade((found.reference, report.quarter), whole, found.simulated)
+    found, whole, relative = min(known, key=lambda each: each[0].against != "year-before")
+    return _chart(_Cascade((found.reference, report.quarter), whole, relative, found.simulated), language)
+
+
+def _chart(found: _Cascade, language: Language) -> Chart:
+    labels, cells = _labels(found, language), _cells(found)
+    column = language.column(cell.quantity if isinstance(cell, Changed) else cell for cell in cells.values())
+    texts = {
+        name: column.change(cell.quantity) if isinstance(cell, Changed) else column.amount(cell) for name, cell in cells.items()
+    }
+    alt = language.t(
+        "Barres horizontales en cascade, de %(before)s à %(now)s : %(series)s.",
+        series=language.listed(f"{labels[name]} {texts[name]}" for name in found.order),
+        before=labels[found.ends[0]],
+        now=labels[found.ends[1]],
+    )
+    headings = (language.t("Motif"), "CO₂e")
+    rows = tuple((labels[name], cells[name]) for name in found.order)
+    return Chart(
+        "change", _title(found, labels, language), alt, _figure(found, labels, texts, language), headings, rows, language
+    )
+
+
+def _title(found: _Cascade, labels: dict[str, str], language: Language) -> str:
+    largest = max(found.terms, key=lambda term: abs(term[1]))[0]
+    interval = language.change_interval(found.relative)
+    title = language.t(
+        "De %(before)s à %(now)s : %(change)s ; premier motif : %(term)s",
+        before=labels[found.ends[0]],
+        now=labels[found.ends[1]],
+        change=language.direction(_judged(found)) + (f" ({interval})" if interval else ""),
+        term=labels[largest],
+    )
+    return f"{title} ({language.t('simulé')})" if found.simulated else title
+
+
+def _judged(found: _Cascade) -> Quantity:
+    """Return the change that the title states: relative where there is a total to relate it to, else its size."""
+    if found.relative.value is not None:
+        return found.relative
+    return Quantity(found.whole.micrograms / MICROGRAMS_PER_KG, "kgCO2e")
 
 
 def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], language: Language) -> go.Figure:
     spans, order = found.spans, found.order
-    largest = max(start + length for start, length in spans.values())
-    scale = scale_of([largest], "kgCO2e")
+    scale = scale_of([found.greatest], "kgCO2e")
     figure = go.Figure(layout={"barmode": "stack"})
     kinds = (
-        ("whole", language.t("total"), list(found.ends)),
-        ("more", language.t("en plus"), [name for name, part in found.terms if part > 0]),
-        ("less", language.t("en moins"), [name for name, part in found.terms if part < 0]),
+        ("whole", list(found.ends)),
+        ("more", [name for name, part in found.terms if part > 0]),
+        ("less", [name for name, part in found.terms if part < 0]),
     )
-    for kind, label, names in kinds:
+    for kind, names in kinds:
         if names:
             figure.add_bar(
                 orientation="h",
                 y=names,
                 x=[spans[name][1] / scale.size for name in names],
                 base=[spans[name][0] / scale.size for name in names],
-                name=label,
+                showlegend=False,
                 marker=marker(CHANGE_STYLES, kind),
             )
+    _draw_interval(figure, found, scale)
     figure.add_scatter(
         mode="text",
         y=order,
-        x=[sum(spans[name]) / scale.size for name in order],
+        x=[_text_place(found, name) / scale.size for name in order],
         text=[texts[name] for name in order],
         textposition="middle right",
         showlegend=False,
     )
-    value_axis(figure, "x", largest / scale.size, language.unit(scale.unit), language, room=1.25)
+    start, unit = found.cut / scale.size, language.unit(scale.unit)
+    value_axis(
+        figure, "x", found.greatest / scale.size, _axis_title(found, unit, start, language), language, room=1.45, start=start
+    )
+    if start:
+        _draw_breaks(figure, found, scale)
     category_axis(figure, "y", order, [wrapped(labels[name]) for name in order])
     return figure
+
+
+def _draw_interval(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
+    if found.end.low is not None:
+        figure.add_scatter(
+            mode="markers",
+            y=[found.ends[1]],
+            x=[(found.end.value or 0.0) / scale.size],
+            error_x=errors([found.end], scale.size),
+            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
+            showlegend=False,
+        )
+
+
+def _draw_breaks(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
+    """Mark both totals as cut, near the beginning of the axis."""
+    place = found.cut + 0.05 * (found.greatest - found.cut)
+    figure.add_scatter(
+        mode="markers",
+        y=list(found.ends),
+        x=[place / scale.size] * 2,
+        marker={"symbol": "line-ne"},
+        showlegend=False,
+    )
+
+
+def _text_place(found: _Cascade, name: str) -> float:
+    """Return where the text of a bar begins, in kg: behind the bar, and behind its interval."""
+    end = sum(found.spans[name])
+    return max(end, found.end.high or 0.0) if name == found.ends[1] else end
+
+
+def _axis_title(found: _Cascade, unit: str, start: float, language: Language) -> str:
+    parts = [unit]
+    if start:
+        parts.append(language.t("axe coupé : départ à %(start)s", start=language.plain(round(start, 6))))
+    if found.end.low is not None:
+        parts.append(language.t("trait : intervalle à 95 %%"))
+    return "<br>".join(parts)
 
 
 def _labels(found: _Cascade, language: Language) -> dict[str, str]:
@@ -120,10 +220,6 @@ def _labels(found: _Cascade, language: Language) -> dict[str, str]:
     return terms | {end: language.quarter(end) for end in found.ends}
 
 
-def _texts(found: _Cascade, language: Language) -> dict[str, str]:
-    terms = {name: _mass(micrograms, language) for name, micrograms in found.terms}
-    return terms | {end: language.amount(Quantity(found.spans[end][1], "kgCO2e")) for end in found.ends}
-
-
-def _mass(micrograms: int, language: Language) -> str:
-    return language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
+def _cells(found: _Cascade) -> dict[str, Quantity | Changed]:
+    terms = {name: Changed(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e")) for name, micrograms in found.terms}
+    return terms | {end: Quantity(found.spans[end][1], "kgCO2e") for end in found.ends}

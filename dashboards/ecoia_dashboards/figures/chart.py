@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn
 
 # Colours that stay apart for colour-blind readers and in grey, each at 4.5:1 or more on white; a pattern goes with each.
 PHASE_STYLES = {
@@ -29,6 +29,8 @@ CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#
 TREND_COLOR = "#1f4e79"
 INTERVAL_COLOR = "#14181d"
 CONSTANT_COLOR = "#00706a"
+PATH_COLOR, ALLOWED_COLOR = "#00706a", "#d3e6e4"
+"""What a target's path allows: its edge, and the zone below it, light enough for levels to be read on it."""
 
 MOST_BARS = 12
 """How many services have a bar of their own."""
@@ -41,6 +43,16 @@ _NAME_WIDTH = 20  # characters of a line
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A cell of a chart's data that holds a change: it is written with its sign."""
+
+    quantity: Quantity
+
+
+Cell = str | Quantity | Changed
+
+
+@dataclass(frozen=True)
 class Chart:
     """A figure with its texts and data.
 
@@ -49,16 +61,62 @@ class Chart:
         title: The finding, as a sentence.
         alt: The shape of the data, for readers who do not see the figure.
         figure: The figure itself.
-        columns: Headings of the data, the first of them of the rows' names.
-        rows: The data as text.
+        headings: Headings of the data, the first of them of the lines' names.
+        cells: The data, one line a bar or point: texts and figures.
+        language: Language of the texts.
     """
 
     id: str
     title: str
     alt: str
     figure: go.Figure
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    headings: tuple[str, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    language: Language
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings of ``rows``: figures with intervals have a column more."""
+        interval = self.language.t("Intervalle à 95 %%")
+        found: list[str] = []
+        for place, heading in enumerate(self.headings):
+            found += [heading, interval] if self._has_bounds(place) else [heading]
+        return tuple(found)
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The data as text, each column of figures in the unit that suits its greatest."""
+        writers = [self.language.column(map(quantity_in, column)) for column in zip(*self.cells, strict=True)]
+        rows = []
+        for line in self.cells:
+            texts: list[str] = []
+            for place, cell in enumerate(line):
+                texts.append(written(cell, writers[place], self.language))
+                if self._has_bounds(place):
+                    quantity = quantity_in(cell)
+                    texts.append((writers[place].interval(quantity) if quantity else None) or "—")
+            rows.append(tuple(texts))
+        return tuple(rows)
+
+    def _has_bounds(self, place: int) -> bool:
+        return any((found := quantity_in(line[place])) is not None and found.low is not None for line in self.cells)
+
+
+def quantity_in(cell: Cell) -> Quantity | None:
+    """Return the figure that a cell holds; None where it is a text."""
+    if isinstance(cell, Changed):
+        return cell.quantity
+    return cell if isinstance(cell, Quantity) else None
+
+
+def written(cell: Cell, column: QuantityColumn, language: Language) -> str:
+    """Write a cell: a text as it is, a figure in the unit of its column, or the reason why it has no value."""
+    if isinstance(cell, str):
+        return cell
+    quantity = cell.quantity if isinstance(cell, Changed) else cell
+    if quantity.value is None:
+        return language.of(wording.REASONS, quantity.reason or "no-data")
+    return column.change(quantity) if isinstance(cell, Changed) else column.amount(quantity)
 
 
 # --- words ---
@@ -122,34 +180,56 @@ def simulated_marker(color: str, *, simulated: bool) -> dict[str, object]:
     return {"color": color, "pattern": pattern}
 
 
-def value_axis(figure: go.Figure, axis: str, largest: float, unit: str, language: Language, *, room: float) -> None:
-    """Set an axis of values from 0, with round ticks written in the language, so that every drawing of it reads the same.
+def value_axis(
+    figure: go.Figure, axis: str, largest: float, unit: str, language: Language, *, room: float, start: float = 0.0
+) -> None:
+    """Set an axis of values, with round ticks written in the language, so that every drawing of it reads the same.
 
     Args:
         figure: The figure to set.
         axis: ``x`` or ``y``.
-        largest: The largest value, in ``unit``, above 0.
+        largest: The largest value, in ``unit``, above ``start``.
         unit: Title of the axis.
         language: Language of the ticks.
-        room: Length of the axis over the largest value.
+        room: Length of the axis over the largest value, ``start`` taken off both.
+        start: Where the axis begins; where it is not 0, the figure says that it is cut.
     """
-    step = 10.0 ** math.floor(math.log10(largest))
+    span = largest - start
+    step = 10.0 ** math.floor(math.log10(span))
     for factor in (0.2, 0.25, 0.5, 1, 2):
-        if largest / (step * factor) <= 5:
+        if span / (step * factor) <= 5:
             step *= factor
             break
-    ticks = [step * index for index in range(int(largest * room / step) + 1)]
+    end = start + span * room
+    first = math.ceil(start / step - 1e-9)
+    ticks = [step * index for index in range(first, math.floor(end / step + 1e-9) + 1)]
     digits = max(0, -math.floor(math.log10(step) + 1e-9) + (1 if f"{step:e}".startswith("2.5") else 0))
     figure.update_layout(
         {
             f"{axis}axis": {
-                "range": [0, largest * room],
+                "range": [start, end],
                 "tickvals": ticks,
                 "ticktext": [language.fixed(tick, digits) for tick in ticks],
                 "title": {"text": unit},
             }
         }
     )
+
+
+def errors(quantities: Sequence[Quantity], size: float) -> dict[str, list[float]]:
+    """Measure how far intervals go beyond their values on either side, in a unit of ``size``; nothing where there is none."""
+    values = [each.value or 0.0 for each in quantities]
+    highs = [value if each.high is None else each.high for value, each in zip(values, quantities, strict=True)]
+    lows = [value if each.low is None else each.low for value, each in zip(values, quantities, strict=True)]
+    return {
+        "array": [max(high - value, 0.0) / size for high, value in zip(highs, values, strict=True)],
+        "arrayminus": [max(value - low, 0.0) / size for low, value in zip(lows, values, strict=True)],
+    }
+
+
+def highest(quantities: Iterable[Quantity]) -> float:
+    """Return the greatest value or upper bound; 0 where nothing is known."""
+    return max((bound for each in quantities for bound in (each.value, each.high) if bound is not None), default=0.0)
 
 
 def close_axis(figure: go.Figure, values: Sequence[float], title: str, language: Language) -> None:

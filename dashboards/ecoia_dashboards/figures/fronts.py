@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from ecoia.report import Frontier, QuarterlyReport, RunUsed
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, close_axis, value_axis
+from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, close_axis, errors, highest, value_axis
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 
@@ -31,19 +31,18 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
         return None
     best = [run for run in runs if run.run_id in frontier.front]
     rest = [run for run in runs if run.run_id not in frontier.front]
-    columns = (language.t("Run"), language.t("Énergie"), language.t("Intervalle à 95 %%"), frontier.metric, language.t("Front"))
-    rows = tuple(
+    headings = (language.t("Run"), language.t("Énergie"), frontier.metric, language.t("Front"))
+    cells = tuple(
         (
             run.run_id,
-            language.amount(run.energy),
-            language.interval(run.energy) or "—",
+            run.energy,
             language.number(run.quality[frontier.metric]),
             language.t("oui") if run.run_id in frontier.front else language.t("non"),
         )
         for run in runs
     )
     title, alt = _title(frontier, runs, rest, report, language), _alt(frontier, best or runs, language)
-    return Chart(id_, title, alt, _figure(frontier, best, rest, language), columns, rows)
+    return Chart(id_, title, alt, _figure(frontier, best, rest, language), headings, cells, language)
 
 
 def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed], language: Language) -> go.Figure:
@@ -62,8 +61,11 @@ def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed]
                 y=[run.quality[frontier.metric] for run in found],
                 name=name,
                 marker={"color": color, "symbol": symbol},
+                error_x=errors([run.energy for run in found], scale.size),
             )
-    value_axis(figure, "x", max(energies.values()) / scale.size, language.unit(scale.unit), language, room=1.08)
+    value_axis(
+        figure, "x", highest(run.energy for run in (*best, *rest)) / scale.size, language.unit(scale.unit), language, room=1.08
+    )
     close_axis(figure, [run.quality[frontier.metric] for run in (*best, *rest)], frontier.metric, language)
     return figure
 

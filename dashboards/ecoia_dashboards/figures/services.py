@@ -12,12 +12,15 @@ from ecoia.report import Quantity, QuarterlyReport
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
+    INTERVAL_COLOR,
     OTHERS,
     PHASE_STYLES,
     Chart,
     category_axis,
     count_of_others,
+    errors,
     greatest,
+    highest,
     marker,
     ordered,
     sentence_on_others,
@@ -31,9 +34,10 @@ from ecoia_dashboards.naming import service_names
 
 @dataclass(frozen=True)
 class _Services:
-    """Energy in kWh by service and phase, the services from the largest to the smallest."""
+    """Energy in kWh by service and phase, the services from the largest to the smallest; ``whole`` has the intervals."""
 
     cells: Mapping[str, Mapping[str, float]]
+    whole: Mapping[str, Quantity]
     names: Mapping[str, str]
     simulated: frozenset[str]
 
@@ -56,9 +60,10 @@ def services(report: QuarterlyReport, language: Language) -> Chart | None:
     data = _data(report)
     if not sum(data.totals.values()):
         return None
-    columns = (language.t("Service"), *(language.of(wording.PHASES, phase) for phase in data.phases), language.t("Total"))
-    rows = tuple(_row(data, service, language) for service in data.order)
-    return Chart("services", _title(data, language), _alt(data, language), _figure(data, language), columns, rows)
+    headings = (language.t("Service"), language.t("Total"), *(language.of(wording.PHASES, phase) for phase in data.phases))
+    cells = tuple(_line(data, service, language) for service in data.order)
+    figure = _figure(data, language)
+    return Chart("services", _title(data, language), _alt(data, language), figure, headings, cells, language)
 
 
 def _data(report: QuarterlyReport) -> _Services:
@@ -73,7 +78,8 @@ def _data(report: QuarterlyReport) -> _Services:
             cells.setdefault(entry.id, {})["idle"] = idle
     names = service_names(report)
     simulated = {result.service for result in report.results if result.simulated and result.measure.energy.value is not None}
-    return _Services(cells, {service: names.get(service, service) for service in cells}, frozenset(simulated))
+    whole = {entry.id: entry.energy for entry in report.register if entry.id in cells}
+    return _Services(cells, whole, {service: names.get(service, service) for service in cells}, frozenset(simulated))
 
 
 def _figure(data: _Services, language: Language) -> go.Figure:
@@ -91,15 +97,27 @@ def _figure(data: _Services, language: Language) -> go.Figure:
             name=shortened(language.of(wording.PHASES, phase)),
             marker=marker(PHASE_STYLES, phase),
         )
+    ends = {bar: _total(data, bar) if bar else Quantity(lengths[bar], "kWh") for bar in drawn}
+    bounded = [bar for bar in drawn if ends[bar].low is not None]
+    if bounded:
+        figure.add_scatter(
+            mode="markers",
+            y=bounded,
+            x=[lengths[bar] / scale.size for bar in bounded],
+            error_x=errors([ends[bar] for bar in bounded], scale.size),
+            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
+            name=language.t("intervalle à 95 %%"),
+        )
+    column = language.column(ends.values())
     figure.add_scatter(
         mode="text",
         y=drawn,
-        x=[lengths[bar] / scale.size for bar in drawn],
-        text=[_kwh(lengths[bar], language) for bar in drawn],
+        x=[highest([ends[bar]]) / scale.size for bar in drawn],
+        text=[column.amount(ends[bar]) for bar in drawn],
         textposition="middle right",
         showlegend=False,
     )
-    value_axis(figure, "x", max(lengths.values()) / scale.size, language.unit(scale.unit), language, room=1.25)
+    value_axis(figure, "x", highest(ends.values()) / scale.size, language.unit(scale.unit), language, room=1.25)
     labels = {service: wrapped(data.names[service]) + _mark(data, service, "<br>", language) for service in order}
     labels[OTHERS] = wrapped(count_of_others(others, language))
     category_axis(figure, "y", drawn, [labels[bar] for bar in drawn])
@@ -137,13 +155,19 @@ def _alt(data: _Services, language: Language) -> str:
     return alt + sentence_on_others(others, language)
 
 
-def _row(data: _Services, service: str, language: Language) -> tuple[str, ...]:
+def _line(data: _Services, service: str, language: Language) -> tuple[str | Quantity, ...]:
     cells = data.cells[service]
     return (
         data.names[service] + _mark(data, service, " ", language),
-        *("—" if phase not in cells else _kwh(cells[phase], language) for phase in data.phases),
-        _kwh(data.totals[service], language),
+        _total(data, service),
+        *(Quantity(cells[phase], "kWh") if phase in cells else "—" for phase in data.phases),
     )
+
+
+def _total(data: _Services, service: str) -> Quantity:
+    """Return the energy of a service, with its interval where it is known."""
+    whole = data.whole.get(service, Quantity(None, "kWh"))
+    return whole if whole.value is not None else Quantity(data.totals[service], "kWh")
 
 
 def _mark(data: _Services, service: str, space: str, language: Language) -> str:

@@ -61,8 +61,8 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
     title = language.t("Origine de l’énergie : %(parts)s", parts=parts)
     alt = language.t("Barres horizontales à 100 %%, une pour l’ensemble et une par service. Ensemble : %(parts)s.", parts=parts)
     alt += sentence_on_others(data.bars[1], language)
-    columns = (language.t("Service"), *(language.of(wording.STATUSES, status) for status in (*data.statuses, MISSING)))
-    rows = tuple(
+    headings = (language.t("Service"), *(language.of(wording.STATUSES, status) for status in (*data.statuses, MISSING)))
+    cells = tuple(
         (
             name,
             *(language.share(shares.get(status, 0.0)) for status in data.statuses),
@@ -70,7 +70,7 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
         )
         for name, shares in data.shares.items()
     )
-    return Chart("statuses", title, alt, _figure(data, language), columns, rows)
+    return Chart("statuses", title, alt, _figure(data, language), headings, cells, language)
 
 
 def _data(report: QuarterlyReport, whole: Mapping[str, float], language: Language) -> _Origins:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 
-from ecoia.report import Quantity, QuarterlyReport, TrendPoint
-from ecoia.scales import scale_of
+from ecoia.report import Quantity, QuarterChange, QuarterlyReport, TrendPoint
+from ecoia.scales import column_scale
 from ecoia_dashboards.figures.chart import (
     CONSTANT_COLOR,
     INTERVAL_COLOR,
     TREND_COLOR,
     Chart,
-    amount_or_reason,
+    errors,
+    highest,
     simulated_marker,
     value_axis,
+    written,
 )
 from ecoia_dashboards.language import NBSP, Language
 
@@ -27,164 +28,143 @@ def trend(report: QuarterlyReport, language: Language) -> Chart | None:
     """Draw the energy of each quarter with its interval, simulated quarters hatched; None where no quarter has energy."""
     if all(point.energy.value is None for point in report.trend):
         return None
-    columns = (language.t("Trimestre"), language.t("Énergie"), language.t("Intervalle à 95 %%"), "CO₂e", language.t("Nature"))
-    rows = tuple(
-        (
-            language.quarter(point.quarter),
-            amount_or_reason(point.energy, language),
-            language.interval(point.energy) or "—",
-            amount_or_reason(point.co2e, language),
-            _nature(point, language),
-        )
-        for point in report.trend
-    )
-    series = language.listed(
-        f"{row[0]} {row[1]}" + (f" ({row[4]})" if point.simulated else "") for row, point in zip(rows, report.trend, strict=True)
-    )
+    headings = (language.t("Trimestre"), language.t("Énergie"), language.t("CO₂e d’usage"), language.t("Nature"))
+    cells = tuple((language.quarter(it.quarter), it.energy, it.co2e, _nature(it, language)) for it in report.trend)
     alt = language.t(
-        "Barres verticales, une par trimestre, avec leur intervalle : %(series)s. %(trend)s",
-        series=series,
-        trend=_direction([(point.quarter, point.energy) for point in report.trend], language),
+        "Barres verticales, une par trimestre, avec leur intervalle : %(series)s.",
+        series=_series(report.trend, lambda it: it.energy, language),
     )
-    return Chart("trend", _trend_title(report, language), alt, _trend_figure(report, language), columns, rows)
+    return Chart("trend", _trend_title(report, language), alt, _trend_figure(report, language), headings, cells, language)
+
+
+def _series(points: Sequence[TrendPoint], of: Callable[[TrendPoint], Quantity], language: Language) -> str:
+    column = language.column(map(of, points))
+    return language.listed(
+        f"{language.quarter(point.quarter)} {written(of(point), column, language)}"
+        + (f" ({_nature(point, language)})" if point.simulated else "")
+        for point in points
+    )
 
 
 def _trend_figure(report: QuarterlyReport, language: Language) -> go.Figure:
-    values = [point.energy.value for point in report.trend if point.energy.value is not None]
-    scale = scale_of(values, "kWh")
-    figure = go.Figure(layout={"barmode": "stack"})
-    for simulated, name in ((False, language.t("enregistré")), (True, language.t("simulé"))):
-        points = [point for point in report.trend if point.simulated is simulated]
-        if points:
-            figure.add_bar(
-                x=[point.quarter for point in points],
-                y=[(point.energy.value or 0.0) / scale.size for point in points],
-                name=name,
-                marker=simulated_marker(TREND_COLOR, simulated=simulated),
-            )
-    bounded = [(point, bounds) for point in report.trend if (bounds := _bounds(point)) is not None]
-    if bounded:
-        figure.add_scatter(
-            mode="markers",
-            x=[point.quarter for point, _ in bounded],
-            y=[(point.energy.value or 0.0) / scale.size for point, _ in bounded],
-            error_y={
-                "array": [above / scale.size for _, (_, above) in bounded],
-                "arrayminus": [below / scale.size for _, (below, _) in bounded],
-            },
-            marker={"color": INTERVAL_COLOR, "symbol": "diamond"},
-            name=language.t("intervalle à 95 %%"),
-        )
-    tallest = max(max(values), max((point.energy.high or 0.0 for point, _ in bounded), default=0.0))
-    value_axis(figure, "y", tallest / scale.size, language.unit(scale.unit), language, room=1.05)
-    figure.update_xaxes(
-        tickvals=[point.quarter for point in report.trend], ticktext=[_label(point, language) for point in report.trend]
-    )
-    figure.update_layout(height=_HEIGHT)
+    figure = go.Figure(layout={"barmode": "stack", "height": _HEIGHT})
+    energies = [point.energy for point in report.trend]
+    names = (language.t("enregistré"), language.t("simulé"))
+    _bars(figure, report.trend, energies, TREND_COLOR, names, language)
     return figure
 
 
-def _label(point: TrendPoint, language: Language) -> str:
-    return (
-        language.quarter(point.quarter).replace(NBSP, "<br>")
-        + ("<br>" + language.t("simulé") if point.simulated else "")
-        + ("<br>—" if point.energy.value is None else "")
-    )
+def _bars(
+    figure: go.Figure,
+    points: Sequence[TrendPoint],
+    quantities: Sequence[Quantity],
+    color: str,
+    names: tuple[str, str],
+    language: Language,
+    beside: Sequence[float] = (),
+) -> float:
+    """Draw a bar with its interval a quarter, its value below it; return the size of the axis' unit.
+
+    ``names`` are of recorded and of simulated quarters; ``beside`` are values that the axis has to reach as well.
+    """
+    column = language.column(quantities)
+    unit, size, _ = column_scale([each.value for each in quantities if each.value is not None], quantities[0].unit)
+    both = len({point.simulated for point in points}) > 1
+    for simulated, name in zip((False, True), names, strict=True):
+        held = [(point, quantity) for point, quantity in zip(points, quantities, strict=True) if point.simulated is simulated]
+        if held:
+            figure.add_bar(
+                x=[point.quarter for point, _ in held],
+                y=[(quantity.value or 0.0) / size for _, quantity in held],
+                name=name,
+                marker=simulated_marker(color, simulated=simulated),
+                showlegend=both or simulated,
+            )
+    bounded = [(point.quarter, each) for point, each in zip(points, quantities, strict=True) if each.low is not None]
+    if bounded:
+        figure.add_scatter(
+            mode="markers",
+            x=[quarter for quarter, _ in bounded],
+            y=[(each.value or 0.0) / size for _, each in bounded],
+            error_y=errors([each for _, each in bounded], size),
+            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
+            showlegend=False,
+        )
+    tallest = max(highest(quantities), *beside, 0.0) / size
+    value_axis(figure, "y", tallest, language.unit(unit), language, room=1.05)
+    labels = [
+        f"{language.quarter(point.quarter).replace(NBSP, '<br>')}<br>{'—' if each.value is None else column.number(each)}"
+        for point, each in zip(points, quantities, strict=True)
+    ]
+    note = language.t("trait : intervalle à 95 %%") if bounded else ""
+    figure.update_xaxes(tickvals=[point.quarter for point in points], ticktext=labels, title={"text": note})
+    return size
 
 
 def _nature(point: TrendPoint, language: Language) -> str:
     return language.t("simulé") if point.simulated else language.t("enregistré")
 
 
-def _bounds(point: TrendPoint) -> tuple[float, float] | None:
-    """Measure how far the interval goes below and above the value."""
-    value, low, high = point.energy.value, point.energy.low, point.energy.high
-    return None if value is None or low is None or high is None else (max(0.0, value - low), max(0.0, high - value))
-
-
 def _trend_title(report: QuarterlyReport, language: Language) -> str:
-    """State the change against the quarter before, as far as the intervals allow."""
-    points = {point.quarter: point for point in report.trend}
-    now = points.get(report.quarter)
-    earlier = [point for point in report.trend if point.quarter < report.quarter and point.energy.value]
-    quarter = language.quarter(report.quarter)
-    if now is None or now.energy.value is None:
-        return language.t("%(quarter)s : aucune énergie connue, la tendance s’arrête avant", quarter=quarter)
-    amount = language.amount(now.energy)
+    now = next((point.energy for point in report.trend if point.quarter == report.quarter), None)
+    values = {"quarter": language.quarter(report.quarter)}
+    if now is None or now.value is None:
+        return language.t("%(quarter)s : aucune énergie connue, la tendance s’arrête avant", **values)
+    values["amount"] = language.column(point.energy for point in report.trend).amount(now)
     if "partial-quarter" in report.notices:
-        return language.t("%(quarter)s, inachevé : %(amount)s à ce jour", quarter=quarter, amount=amount)
-    if not earlier:
-        return language.t("%(quarter)s : %(amount)s, premier trimestre connu", quarter=quarter, amount=amount)
-    before = earlier[-1]
-    ratio = now.energy.value / (before.energy.value or math.nan) - 1
-    values = {
-        "quarter": quarter,
-        "before": language.quarter(before.quarter) + (f" ({language.t('simulé')})" if before.simulated else ""),
-        "share": language.share(abs(ratio)),
-        "amount": amount,
-    }
-    if _overlap(now.energy, before.energy):
-        return language.t("%(quarter)s : %(amount)s ; écart avec %(before)s dans la marge d’incertitude", **values)
-    if ratio < 0:
-        return language.t("%(quarter)s : %(share)s de moins qu’en %(before)s", **values)
-    return language.t("%(quarter)s : %(share)s de plus qu’en %(before)s", **values)
+        return language.t("%(quarter)s, inachevé : %(amount)s à ce jour", **values)
+    change = next((each for each in report.changes if each.energy.value is not None), None)
+    if change is not None:
+        return language.t("%(quarter)s : %(amount)s, %(change)s", change=_energy_change(change, language), **values)
+    if any(point.quarter < report.quarter and point.energy.value for point in report.trend):
+        return language.t("%(quarter)s : %(amount)s, changement non calculé", **values)
+    return language.t("%(quarter)s : %(amount)s, premier trimestre connu", **values)
+
+
+def _energy_change(change: QuarterChange, language: Language) -> str:
+    """Say where the energy went against another quarter, judged by the interval of the change."""
+    before = language.quarter(change.reference) + (f" ({language.t('simulé')})" if change.simulated else "")
+    interval = language.change_interval(change.energy)
+    said = language.t("%(direction)s depuis %(before)s", direction=language.direction(change.energy), before=before)
+    return f"{said} ({interval})" if interval else said
 
 
 def constant(report: QuarterlyReport, language: Language) -> Chart | None:
     """Draw the CO2e of use of each quarter at the reference year's grid factors and at its own; None where none is known."""
     if not any(point.co2e_at_constant_factor.value for point in report.trend):
         return None
-    columns = (
+    headings = (
         language.t("Trimestre"),
         language.t("CO₂e d’usage à facteur constant"),
-        language.t("Intervalle à 95 %%"),
         language.t("CO₂e d’usage au facteur courant"),
         language.t("Nature"),
     )
-    rows = tuple(
-        (
-            language.quarter(point.quarter),
-            amount_or_reason(point.co2e_at_constant_factor, language),
-            language.interval(point.co2e_at_constant_factor) or "—",
-            amount_or_reason(point.co2e, language),
-            _nature(point, language),
-        )
-        for point in report.trend
+    cells = tuple(
+        (language.quarter(it.quarter), it.co2e_at_constant_factor, it.co2e, _nature(it, language)) for it in report.trend
     )
     alt = language.t(
-        "Barres verticales, une par trimestre, à facteur constant, avec un repère au facteur courant : %(series)s. %(trend)s",
-        series=language.listed(f"{row[0]} {row[1]}" for row in rows),
-        trend=_direction([(point.quarter, point.co2e_at_constant_factor) for point in report.trend], language),
+        "Barres verticales, une par trimestre, à facteur constant, avec un repère au facteur courant : %(series)s.",
+        series=_series(report.trend, lambda it: it.co2e_at_constant_factor, language),
     )
-    return Chart("constant", _constant_title(report, language), alt, _constant_figure(report, language), columns, rows)
+    figure = _constant_figure(report, language)
+    return Chart("constant", _constant_title(report, language), alt, figure, headings, cells, language)
 
 
 def _constant_figure(report: QuarterlyReport, language: Language) -> go.Figure:
-    known = [value for point in report.trend if (value := point.co2e_at_constant_factor.value) is not None]
-    current = [(point.quarter, point.co2e.value) for point in report.trend if point.co2e.value is not None]
-    values = [*known, *(value for _, value in current)]
-    scale = scale_of(values, "kgCO2e")
     figure = go.Figure(layout={"barmode": "stack", "height": _HEIGHT})
-    for simulated, name in ((False, language.t("facteur constant")), (True, language.t("facteur constant, simulé"))):
-        points = [point for point in report.trend if point.simulated is simulated]
-        if points:
-            figure.add_bar(
-                x=[point.quarter for point in points],
-                y=[(point.co2e_at_constant_factor.value or 0.0) / scale.size for point in points],
-                name=name,
-                marker=simulated_marker(CONSTANT_COLOR, simulated=simulated),
-            )
+    current = [(point.quarter, point.co2e.value) for point in report.trend if point.co2e.value is not None]
+    names = (language.t("facteur constant"), language.t("facteur constant, simulé"))
+    constants = [point.co2e_at_constant_factor for point in report.trend]
+    size = _bars(figure, report.trend, constants, CONSTANT_COLOR, names, language, [value for _, value in current])
     if current:
+        figure.data[0].showlegend = True
         figure.add_scatter(
             mode="markers",
             x=[quarter for quarter, _ in current],
-            y=[value / scale.size for _, value in current],
+            y=[value / size for _, value in current],
             marker={"color": INTERVAL_COLOR, "symbol": "diamond"},
             name=language.t("facteur courant"),
         )
-    value_axis(figure, "y", max(*values, 0.0) / scale.size, language.unit(scale.unit), language, room=1.05)
-    order = [point.quarter for point in report.trend]
-    figure.update_xaxes(tickvals=order, ticktext=[language.quarter(each).replace(NBSP, "<br>") for each in order])
     return figure
 
 
@@ -193,31 +173,10 @@ def _constant_title(report: QuarterlyReport, language: Language) -> str:
     now = next((point for point in report.trend if point.quarter == report.quarter), None)
     if now is None or now.co2e_at_constant_factor.value is None:
         return language.t("À facteur constant, %(quarter)s n’est pas connu", quarter=quarter)
+    constants = language.column(point.co2e_at_constant_factor for point in report.trend)
     return language.t(
         "%(quarter)s : %(constant)s à facteur constant, %(current)s au facteur courant",
         quarter=quarter,
-        constant=language.amount(now.co2e_at_constant_factor),
-        current=amount_or_reason(now.co2e, language),
+        constant=constants.amount(now.co2e_at_constant_factor),
+        current=written(now.co2e, language.column(point.co2e for point in report.trend), language),
     )
-
-
-def _direction(series: Sequence[tuple[str, Quantity]], language: Language) -> str:
-    """State where a series goes from its first known quarter to its last, as far as the intervals allow."""
-    known = [(quarter, quantity) for quarter, quantity in series if quantity.value]
-    if len(known) < 2:
-        return language.t("Un seul trimestre connu : aucune tendance.") if known else language.t("Aucun trimestre connu.")
-    (start, before), (end, now) = known[0], known[-1]
-    values: dict[str, str] = {"start": language.quarter(start), "end": language.quarter(end)}
-    if _overlap(now, before):
-        return language.t("De %(start)s à %(end)s, écart dans la marge d’incertitude.", **values)
-    ratio = (now.value or math.nan) / (before.value or math.nan) - 1
-    values["share"] = language.share(abs(ratio))
-    if ratio < 0:
-        return language.t("De %(start)s à %(end)s, %(share)s de moins.", **values)
-    return language.t("De %(start)s à %(end)s, %(share)s de plus.", **values)
-
-
-def _overlap(one: Quantity, other: Quantity) -> bool:
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.low <= other.high and other.low <= one.high

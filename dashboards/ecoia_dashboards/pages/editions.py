@@ -8,8 +8,8 @@ from enum import StrEnum
 class Edition(StrEnum):
     """One of the documents that are drawn from the same sections (``ecoia.sections``).
 
-    ``PAGE`` shows what a committee decides on and folds the evidence. ``COMMITTEE`` holds the first alone, in ten printed pages at
-    most; ``EVIDENCE`` holds the second.
+    ``PAGE`` shows what a committee decides on and folds the evidence. ``COMMITTEE`` holds the first alone, in ten printed pages
+    at most; ``EVIDENCE`` holds the second.
     """
 
     PAGE = "page"

@@ -15,7 +15,7 @@ _MOST_TARGETS, _FEWEST_TARGETS = 7, 3
 _MOST_DECISIONS, _FEWEST_DECISIONS = 5, 2
 _LONGEST_COMMENT = 220
 # Millimetres of the printed page that warnings, targets, decisions and comment share, and what a line of each takes.
-_ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 96.0, 3.8, 6.6, 9.5, 4.2, 6.0
+_ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 101.0, 3.8, 6.6, 9.2, 4.2, 6.0
 _WIDTH = 100  # characters of a line
 
 
@@ -26,28 +26,27 @@ class FirstPage(Decisions, Summary):
     def warnings(self) -> list[tuple[str, str]]:
         """List what must be known before any figure, each with its mark."""
         found = [("✎", self.language.t(DRAFT))] if self.report.seal is None else []
-        if self.report.is_restated and self.report.seal is not None:
-            found.append(
-                (
-                    "⚠",
-                    self.language.t(
-                        "Trimestre retraité : publié sous le nom %(name)s le %(day)s, à côté de la première publication. Ce qui a "
-                        "changé est en partie 9.",
-                        name=self.report.seal.name,
-                        day=self.language.day(self.report.seal.published_on),
-                    ),
-                )
-            )
+        found += [("⚠", self._restated())] if self.report.is_restated else []
         found += [("⚠", self.say(wording.NOTICES, code)) for code in warned_of(self.report)]
         if self.report.ledger_gaps:
-            because = self.report.incomplete_because
-            reason = (
-                self.language.t(" Publié malgré cela. Raison donnée : « %(reason)s »", reason=self.short(because))
-                if because
-                else ""
-            )
-            found.append(("⚠", self.ledger_shortfall() + reason))
+            found.append(("⚠", self.ledger_shortfall() + self._published_all_the_same()))
         return found
+
+    def _restated(self) -> str:
+        seal = self.report.seal
+        assert seal is not None  # noqa: S101 - for the type checker: only a published report is restated
+        return self.language.t(
+            "Trimestre retraité : publié sous le nom %(name)s le %(day)s, à côté de la première publication. Ce qui a changé est en "
+            "partie 9.",
+            name=seal.name,
+            day=self.language.day(seal.published_on),
+        )
+
+    def _published_all_the_same(self) -> str:
+        because = self.report.incomplete_because
+        if not because:
+            return ""
+        return " " + self.language.t("Publié malgré cela. Raison donnée : « %(reason)s »", reason=self.short(because))
 
     @property
     def first_targets(self) -> list[TargetVerdict]:

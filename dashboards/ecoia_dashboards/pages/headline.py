@@ -64,6 +64,10 @@ class Headlines(Services):
         interval = self.language.change_interval(quantity)
         return self.language.direction(quantity) + (f" ({interval})" if interval else "")
 
+    def established(self, quantity: Quantity) -> str:
+        """Write a relative change in words, its interval beside its number: a change without a direction has neither."""
+        return self.evolution(quantity) if quantity.direction in ("rise", "fall") else self.language.direction(quantity)
+
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
         said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy))]

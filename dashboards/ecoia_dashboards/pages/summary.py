@@ -27,13 +27,13 @@ class Summary(Phrases):
         """Say which part of the energy is known at the plug, and what is left out."""
         if self.wall == "whole":
             return self.language.t(
-                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) : alimentation, ventilation, disques et réseau des "
-                "serveurs compris."
+                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) : alimentation, ventilation, disques et réseau "
+                "des serveurs compris."
             )
         if self.wall == "part":
             return self.language.t(
-                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) pour %(share)s de l’énergie des composants ; le reste "
-                "hors alimentation, ventilation, disques et réseau.",
+                "À la prise (étalonnage du site, wattmètre ou modèle de serveur) pour %(share)s de l’énergie des composants ; "
+                "le reste hors alimentation, ventilation, disques et réseau.",
                 share=self.wall_share,
             )
         return self.language.t("Processeurs, cartes graphiques et mémoire ; hors alimentation, ventilation, disques et réseau.")

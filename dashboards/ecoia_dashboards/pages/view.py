@@ -7,7 +7,7 @@ from urllib.parse import quote
 from ecoia.report import QuarterlyReport
 from ecoia.sections import SECTIONS, Section
 from ecoia_dashboards import svg
-from ecoia_dashboards.figures import charts
+from ecoia_dashboards.figures import Chart, charts, trajectory
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.changes import Changes
 from ecoia_dashboards.pages.declarations import Declarations
@@ -20,7 +20,7 @@ from ecoia_dashboards.pages.results import Results
 
 # Characters that an address may hold unescaped, in `srcset` too (no space, no comma): less escaping keeps the page light.
 _URL_SAFE = "=:/;.()!*?@&+-_"
-_COURSE = "course"  # ids of figures of a trajectory begin so
+_COURSE = "trajectory-"  # ids of figures of a trajectory begin so
 
 
 class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
@@ -43,6 +43,11 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
         self.denominator = report.coverage.named + report.coverage.unnamed
         self.draft = report.seal is None
         self.decides, self.proves, self.folds = edition.decides, edition.proves, edition.folds
+
+    def service(self, service_id: str) -> str:
+        """Name a service, shortened where the pages are counted: the evidence has the whole name."""
+        name = super().service(service_id)
+        return self.short(name) if self.edition is Edition.COMMITTEE else name
 
     @property
     def title(self) -> str:
@@ -85,9 +90,10 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
         return [each.text for each in self.said("comment", section.id)]
 
     @property
-    def course_chart(self) -> str | None:
-        """Id of the figure of the first page: the trajectory, or the trend where there is none."""
-        return next(iter([*self.course_charts, *(id_ for id_ in ("trend",) if id_ in self.charts)]), None)
+    def first_chart(self) -> Chart | None:
+        """The figure of the first page: the trajectory of the first target that has one, else the trend."""
+        drawn = (trajectory(self.report, target, self.language, compact=True) for target in self.targets if target.course)
+        return next((chart for chart in drawn if chart is not None), self.charts.get("trend"))
 
     @property
     def course_charts(self) -> list[str]:
@@ -99,7 +105,6 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
         """How many comparisons of runs have no figure."""
         return len(self.report.frontiers) - sum(id_.startswith("front-") for id_ in self.charts)
 
-    def image(self, chart_id: str, width: int) -> str:
+    def image(self, chart: Chart, width: int) -> str:
         """Draw a figure as the address of an image that the page itself holds, ``width`` pixels wide."""
-        drawing = svg.draw(self.charts[chart_id].figure, width)
-        return "data:image/svg+xml," + quote(drawing, safe=_URL_SAFE)
+        return "data:image/svg+xml," + quote(svg.draw(chart.figure, width), safe=_URL_SAFE)

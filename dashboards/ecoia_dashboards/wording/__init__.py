@@ -12,6 +12,7 @@ from ecoia_dashboards.wording.indicators import INDICATORS
 from ecoia_dashboards.wording.losses import DOUBLES, LOST
 from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import COMPONENTS, KINDS, METHODS, PHASES, STATUS_MEANINGS, STATUSES
+from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
 from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
@@ -61,13 +62,17 @@ __all__ = [
     "KINDS",
     "LOST",
     "METHODS",
+    "MISTAKES",
     "NOTICES",
+    "NOT_READ",
     "N_",
     "OPERATED",
+    "OTHER_MISTAKE",
     "OUTCOMES",
     "PARTS",
     "PHASES",
     "QUALITIES",
+    "QUOTED",
     "REASONS",
     "REMEDIES",
     "SAID",
@@ -76,6 +81,7 @@ __all__ = [
     "SECTIONS",
     "SENSITIVITIES",
     "SERVICE_STATUSES",
+    "SHEET_NOT_READ",
     "STANDINGS",
     "STATUSES",
     "STATUS_MEANINGS",

@@ -41,6 +41,7 @@ TERMS = {
     "api": N_("appels à des modèles externes"),
     "entry": N_("services apparus"),
     "exit": N_("services disparus"),
+    "coverage": N_("couverture : mesuré davantage, ou moins"),
     "method": N_("mesure faite autrement"),
     "correction": N_("correction de ce qui était publié"),
 }

@@ -5,19 +5,19 @@ from __future__ import annotations
 from ecoia_dashboards.wording.marking import N_
 
 SAVINGS = {
-    "lost-runs": N_("runs en échec ou abandonnés : leur énergie n’a rien produit"),
+    "lost-runs": N_("entraînements en échec ou abandonnés : leur énergie n’a rien produit"),
     "idle": N_("capacité réservée, pendant que rien ne tournait"),
-    "dominated-runs": N_("runs qu’un autre égale en qualité pour moins d’énergie"),
+    "dominated-runs": N_("entraînements qu’un autre égale en qualité pour moins d’énergie"),
     "other-hours": N_("le même travail à d’autres heures, où l’électricité émet moins"),
 }
 """Where less would do (``report.SAVINGS``)."""
 
 UNSUPPORTED = {
-    "no-runs": N_("aucun run d’entraînement n’est enregistré"),
-    "no-outcomes": N_("rien ne dit comment les runs ont fini"),
-    "no-quality": N_("aucun run fini n’a de mesure de qualité"),
+    "no-runs": N_("aucun entraînement n’est enregistré"),
+    "no-outcomes": N_("rien ne dit comment les entraînements ont fini"),
+    "no-quality": N_("aucun entraînement fini n’a de mesure de qualité"),
     "no-direction": N_("le registre ne dit pas dans quel sens la qualité est meilleure (« quality » dans « services.yaml »)"),
-    "too-few-runs": N_("il faut au moins deux runs finis pour comparer"),
+    "too-few-runs": N_("il faut au moins deux entraînements finis pour comparer"),
     "idle-not-separated": N_("la veille n’est pas séparée du reste"),
     "flat-factors": N_("les facteurs d’émission ne varient pas dans la journée, ou ne sont pas connus aux autres heures"),
     "nothing-found": N_(

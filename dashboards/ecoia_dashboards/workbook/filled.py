@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,16 +13,20 @@ from openpyxl.cell import Cell
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
+from ecoia.catalogue import INDICATORS as UNITS
 from ecoia.errors import UsageError
 from ecoia.records.json_lines import read_json
-from ecoia_dashboards.language import LANGUAGES
+from ecoia_dashboards.language import LANGUAGES, Language
+from ecoia_dashboards.wording import MISTAKES, NOT_READ, OTHER_MISTAKE, QUOTED, SHEET_NOT_READ
 from ecoia_dashboards.workbook.book import BASE, LISTS
-from ecoia_dashboards.workbook.cells import language_of, normal, same, understood, unescaped
-from ecoia_dashboards.workbook.sheets import SHEETS, Column, Sheet
+from ecoia_dashboards.workbook.cells import COLON, CellError, language_of, normal, said, same, understood, unescaped
+from ecoia_dashboards.workbook.sheets import SHEETS, TARGETS, Column, Sheet
 from ecoia_dashboards.workbook.tables import Values, on_one_line
 
 _HEADER_WITHIN = 10
 _GUIDES = ("Lire-moi", "Read me")
+_TOTAL = re.compile(r"(?:sous-|sub|grand )?tota(?:l|ux)(?: g[ée]n[ée]ral)?|somme|sum", re.IGNORECASE)
+_WHOLE = ("known", "missing", "fields", "remedy")  # values of a message that are never cut
 
 
 class Fault(NamedTuple):
@@ -63,21 +69,42 @@ class Page:
     def __post_init__(self) -> None:
         self.rows = rows_of(self.formulas)
 
-    def fault(self, row: int, column: int, remedy: str, label: str = "") -> None:
-        """Add a mistake at a cell."""
+    @property
+    def language(self) -> Language:
+        """The language of the workbook, in which its mistakes are told."""
+        return language_of(self.lang)
+
+    def fault(self, row: int, column: int, kind: str, label: str = "", /, **values: Any) -> None:
+        """Add a mistake at a cell, of a kind of ``wording.MISTAKES``, whose words name ``values``."""
         named = f" ({label})" if label else ""
         cell = f"{self.place.title}!{get_column_letter(column)}{row}"
-        self.faults.append(Fault(self.order, row, column, f"{cell}{named}: {remedy}"))
+        words = {
+            key: value if key in _WHOLE and isinstance(value, str) else said(value, self.language)
+            for key, value in values.items()
+        }
+        text = self.language.t(MISTAKES.get(kind, OTHER_MISTAKE), **words)
+        self.faults.append(Fault(self.order, row, column, f"{cell}{named}{self.language.t(COLON)}{text}"))
 
-    def wrong(self, line: Line, path: str, remedy: str) -> None:
+    def wrong(self, line: Line, path: str, kind: str, /, **values: Any) -> None:
         """Add a mistake at a cell of a line."""
         line.wrong.add(path)
-        self.fault(*line.cells[path], remedy, self.label(path))
+        self.fault(*line.cells[path], kind, self.label(path), **values)
+
+    def column(self, path: str) -> Column:
+        """Return a column by its path."""
+        return next(column for column in self.sheet.columns if column.path == path)
+
+    def quoted(self, text: str) -> str:
+        """Put a text between quotes, as the workbook's language does."""
+        return self.language.t(QUOTED, text=text)
+
+    def note(self, what: str, **values: Any) -> None:
+        """Note something of the sheet that is not read, in words of ``wording.NOT_READ``."""
+        self.ignored.append(self.language.t(NOT_READ[what], title=self.place.title, **values))
 
     def label(self, path: str) -> str:
         """Return the title of a column in the workbook."""
-        column = next(column for column in self.sheet.columns if column.path == path)
-        return language_of(self.lang).t(column.label)
+        return self.language.t(self.column(path).label)
 
 
 def opened(path: Path, *, values: bool) -> Workbook:
@@ -105,8 +132,18 @@ def rows_of(place: Worksheet) -> dict[int, list[Cell]]:
     return rows
 
 
-def pages_of(book: Workbook, formulas: Workbook, path: Path) -> tuple[list[Page], list[str]]:
-    """Find our sheets, in the workbook's order, and say which other sheets were not read."""
+def pages_of(book: Workbook, formulas: Workbook, path: Path, written: Collection[str]) -> tuple[list[Page], list[str]]:
+    """Find our sheets, in the workbook's order, and say which other sheets were not read.
+
+    Args:
+        book: The workbook, with the results of formulas.
+        formulas: The same, with formulas.
+        path: Its file, for messages.
+        written: Ids of the sheets with which it was written. One that is missing may have got another name, which is a mistake.
+
+    Raises:
+        UsageError: it holds none of our sheets.
+    """
     names = {lang: [(sheet, language_of(lang).t(sheet.title)) for sheet in SHEETS] for lang in LANGUAGES}
 
     def found(place: Worksheet, lang: str) -> Sheet | None:
@@ -114,18 +151,38 @@ def pages_of(book: Workbook, formulas: Workbook, path: Path) -> tuple[list[Page]
 
     lang = max(LANGUAGES, key=lambda lang: sum(found(place, lang) is not None for place in book.worksheets))
     pages, ignored = [], []
+    there = {sheet.id for place in book.worksheets if (sheet := found(place, lang)) is not None}
+    missing = [sheet for sheet in SHEETS if sheet.id in written and sheet.id not in there]
     for order, place in enumerate(book.worksheets):
         sheet = found(place, lang)
         if sheet is not None:
             pages.append(Page(sheet, place, formulas[place.title], lang, order))
         elif place.title not in (LISTS, BASE, *_GUIDES):
-            ignored.append(f"sheet '{place.title}' is none of the workbook's and was not read")
+            taken = [Page(sheet, place, formulas[place.title], lang, order) for sheet in missing]
+            renamed = next((page for page in taken if _has_titles(page)), None)
+            if renamed is not None:
+                pages.append(renamed)
+            else:
+                ignored.append(language_of(lang).t(SHEET_NOT_READ, title=place.title))
     if not pages:
         titles = ", ".join(title for _, title in names["fr"])
         raise UsageError(
             f"'{path}' holds none of the workbook's sheets ({titles}): write one with 'ecoia workbook', fill that in"
         )
     return pages, ignored
+
+
+def _has_titles(page: Page) -> bool:
+    """Return whether a sheet of another name has all the titles of one of ours."""
+    if page.sheet.form:
+        named = [_named(page, page.place.cell(row, 1).value) for row in page.rows]
+        return {column.path for column in named if column} >= {column.path for column in page.sheet.columns}
+    return len(_header(page)[1]) == len(page.sheet.columns)
+
+
+def is_renamed(page: Page) -> bool:
+    """Return whether a sheet of ours has another name than it was written with."""
+    return not any(same(language_of(lang).t(page.sheet.title), page.place.title) for lang in LANGUAGES)
 
 
 def written_with(book: Workbook) -> dict[str, list[dict[str, Any]]]:
@@ -163,8 +220,9 @@ def read_table(page: Page) -> None:
     fields = {column.path: column for column in page.sheet.fields}
     missing = [page.label(path) for path in fields if path not in columns]
     if missing:
-        page.fault(header, 1, f"no column {', '.join(map(repr, missing))}: put back what 'ecoia workbook' wrote in this line")
+        page.fault(header, 1, "columns-missing", missing=", ".join(map(page.quoted, missing)))
         return
+    _note_untitled(page, header)
     spread = _spread(page, header, set(columns.values()))
     for row in sorted({*page.rows, *(row for row, _ in spread)}):
         if row <= header:
@@ -172,11 +230,44 @@ def read_table(page: Page) -> None:
         line = Line({path: (row, columns[path]) for path in fields})
         for path, column in fields.items():
             line.values[path] = _value(page, line, column, spread.get(line.cells[path], line.cells[path]))
-        said = page.sheet.substance or tuple(fields)
-        if any(line.values[path] is not None or path in line.wrong for path in said):
-            page.lines.append(line)
-        else:
+        needed = page.sheet.substance or tuple(fields)
+        if not any(line.values[path] is not None or path in line.wrong for path in needed):
             page.faults = [fault for fault in page.faults if fault.row != row]
+        elif _is_total(page, line):
+            page.faults = [fault for fault in page.faults if fault.row != row]
+            page.fault(*line.first, "line-of-totals", value=_first_text(page, line))
+        else:
+            _check_percentage(page, line)
+            page.lines.append(line)
+
+
+def _note_untitled(page: Page, header: int) -> None:
+    """Note each column without a title that holds something: it is not read."""
+    titled = {cell.column for cell in page.rows.get(header, ())}
+    for row, cells in page.rows.items():
+        for cell in cells:
+            if row > header and cell.column not in titled:
+                titled.add(cell.column)
+                page.note("untitled", cell=cell.coordinate)
+
+
+def _is_total(page: Page, line: Line) -> bool:
+    """Return whether a line is a line of totals that a spreadsheet's user put below the list."""
+    return _TOTAL.fullmatch(_first_text(page, line).rstrip(" :")) is not None
+
+
+def _first_text(page: Page, line: Line) -> str:
+    contents = (page.place.cell(*at).value for at in sorted(line.cells.values()))
+    return next((normal(unescaped(content)) for content in contents if isinstance(content, str) and content.strip()), "")
+
+
+def _check_percentage(page: Page, line: Line) -> None:
+    """Refuse a percentage as the value of a target whose indicator has a unit."""
+    if page.sheet.id != TARGETS.id or line.values["indicator"] is None:
+        return
+    typed, unit = page.place.cell(*line.cells["value"]).value, UNITS[line.values["indicator"]]
+    if isinstance(typed, str) and typed.rstrip().endswith("%") and unit != "1":
+        page.wrong(line, "value", "percentage-of-a-unit", value=typed, unit=unit)
 
 
 def read_form(page: Page) -> None:
@@ -189,7 +280,7 @@ def read_form(page: Page) -> None:
             line.values[column.path] = _value(page, line, column, (row, 2))
     missing = [page.label(column.path) for column in page.sheet.fields if column.path not in line.cells]
     if missing:
-        page.fault(1, 1, f"no line {', '.join(map(repr, missing))}: put back what 'ecoia workbook' wrote in this column")
+        page.fault(1, 1, "lines-missing", missing=", ".join(map(page.quoted, missing)))
     else:
         page.lines.append(line)
 
@@ -208,11 +299,10 @@ def _header(page: Page) -> tuple[int, dict[str, int]]:
     row, columns = best
     for cell in page.rows.get(row, ()):
         if cell.column and cell.column not in columns.values():
-            twice = "stands twice: keep one" if _named(page, cell.value) else ""
-            if twice:
-                page.fault(row, cell.column, f"{cell.value!r} {twice}")
+            if _named(page, cell.value):
+                page.fault(row, cell.column, "title-twice", value=cell.value)
             else:
-                page.ignored.append(f"{page.place.title}: column {cell.value!r} is none of the workbook's and was not read")
+                page.note("column", value=cell.value)
     return row, columns
 
 
@@ -234,7 +324,7 @@ def _spread(page: Page, header: int, ours: set[int]) -> dict[tuple[int, int], tu
         if area.max_row <= header or not ours & set(range(area.min_col, area.max_col + 1)):
             continue
         if area.min_col != area.max_col:
-            page.fault(area.min_row, area.min_col, f"cells {area.coord} are merged across columns: unmerge them")
+            page.fault(area.min_row, area.min_col, "merged-across", area=area.coord)
         for row in range(area.min_row + 1, area.max_row + 1):
             found[row, area.min_col] = (area.min_row, area.min_col)
     return found
@@ -244,15 +334,13 @@ def _value(page: Page, line: Line, column: Column, at: tuple[int, int]) -> Any:
     """Read a cell; None where it is empty or holds a mistake."""
     cell, written = page.place.cell(*at), page.formulas.cell(*at)
     if isinstance(written, Cell) and written.data_type == "f" and cell.value is None:
-        page.wrong(
-            line, column.path, "a formula without a result: open and save the workbook in a spreadsheet, or write the value"
-        )
+        page.wrong(line, column.path, "formula-without-result")
         return None
     if isinstance(cell, Cell) and cell.data_type == "e":
-        page.wrong(line, column.path, f"{cell.value}: correct the formula, or write the value")
+        page.wrong(line, column.path, "formula-error", value=cell.value)
         return None
     try:
         return on_one_line(page.sheet, understood(column, cell.value, page.lang))
-    except (ValueError, OverflowError) as error:
-        page.wrong(line, column.path, str(error))
+    except CellError as error:
+        page.wrong(line, column.path, error.kind, **error.values)
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecoia_dashboards.workbook.cells import plain
+from ecoia_dashboards.workbook.cells import plain, shown
 from ecoia_dashboards.workbook.filled import Line, Page
 from ecoia_dashboards.workbook.tables import Table, Values, key_of, plain_line
 
@@ -48,16 +48,15 @@ def merge_lines(page: Page, now: Table, written_with: list[dict[str, Any]] | Non
         elif base is None or key not in base or sheet.form:
             _add(merge, place, None, None)
         elif base[key] != plain_line(sheet, values):
-            page.fault(1, 1, f"the line of {_said(key)} was taken out, but changed in {sheet.file} since: write a new workbook")
+            page.fault(1, 1, "removed-and-changed", value=_said(page, key))
         else:
-            merge.removed.append(_said(key))
+            merge.removed.append(_said(page, key))
     for key, line in filled.items():
         if key in current:
             continue
         if base is not None and key in base:
             if base[key] != plain_line(sheet, line.values):
-                path = sheet.fields[0].path
-                page.wrong(line, path, f"{_said(key)} is no longer in {sheet.file}: take the line out, or write a new workbook")
+                page.wrong(line, sheet.fields[0].path, "gone-meanwhile", value=_said(page, key))
         else:
             _add(merge, None, {path: value for path, value in line.values.items() if value is not None}, line)
     return merge
@@ -71,18 +70,17 @@ def _add(merge: Merge, place: int | None, values: Values | None, line: Line | No
 def _keyed(page: Page) -> Iterator[tuple[tuple[Any, ...], Line]]:
     """List the lines by their key; a missing key, or one that a line above has, is a mistake."""
     sheet = page.sheet
-    needed = [column.path for column in sheet.fields if column.needed and column.path in sheet.key]
+    needed = [column.path for column in sheet.fields if column.needed]
     seen: dict[tuple[Any, ...], int] = {}
     for line in page.lines:
-        lacking = [path for path in needed if line.values[path] is None]
-        for path in lacking:
-            if path not in line.wrong:
-                page.wrong(line, path, "empty: fill it in, or clear the line")
+        for path in needed:
+            if line.values[path] is None and path not in line.wrong:
+                page.wrong(line, path, "empty")
         key = key_of(sheet, line.values)
-        if lacking or any(path in line.wrong for path in sheet.key):
+        if any(path in line.wrong for path in sheet.key):
             continue
         if key in seen:
-            page.wrong(line, sheet.key[0], f"{_said(key)} is on line {seen[key]} already: keep one line")
+            page.wrong(line, sheet.key[0], "on-two-lines", value=_said(page, key), row=seen[key])
             continue
         seen[key] = line.first[0]
         yield key, line
@@ -96,12 +94,16 @@ def _changed(merge: Merge, line: Line, was: Mapping[str, Any], now: Values) -> V
         if path in line.wrong or new in (was.get(path), current):
             continue
         if current != was.get(path):
-            page = merge.page
-            since = f"is {current!r} in {merge.table.sheet.file} since this workbook was written"
-            page.wrong(line, path, f"{new!r}: {since}; write a new workbook, or change it there")
+            page, column = merge.page, merge.page.column(path)
+            words = {"value": shown(column, value, page.language), "other": shown(column, now[path], page.language)}
+            page.wrong(line, path, "emptied-meanwhile" if now[path] is None else "changed-meanwhile", **words)
         changed[path] = value
     return changed
 
 
-def _said(key: Sequence[Any]) -> str:
-    return ", ".join(str(part) for part in key if part is not None) or "all"
+def _said(page: Page, key: Sequence[Any]) -> str:
+    """Write the key of a line as its cells show it."""
+    columns = map(page.column, page.sheet.key)
+    return ", ".join(
+        str(shown(column, part, page.language)) for column, part in zip(columns, key, strict=True) if part is not None
+    )

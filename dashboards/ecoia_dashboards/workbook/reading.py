@@ -10,10 +10,12 @@ from ecoia import catalogue
 from ecoia.catalogue.editing import comments
 from ecoia.catalogue.saving import save
 from ecoia.errors import CatalogueError
-from ecoia_dashboards.workbook.filled import opened, pages_of, read_form, read_table, written_with
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.workbook.filled import Page, is_renamed, opened, pages_of, read_form, read_table, written_with
 from ecoia_dashboards.workbook.inspection import inspect
 from ecoia_dashboards.workbook.merging import Merge, merge_lines
 from ecoia_dashboards.workbook.mistakes import changed_texts, check_draft
+from ecoia_dashboards.workbook.references import check_references, check_spelling
 from ecoia_dashboards.workbook.tables import table
 
 
@@ -62,22 +64,41 @@ def read_workbook(path: str | Path, folder: str | Path) -> Reading:
     loaded = catalogue.load(base)
     inspect(Path(path))
     book, formulas = opened(Path(path), values=True), opened(Path(path), values=False)
-    pages, ignored = pages_of(book, formulas, Path(path))
     before = written_with(book)
+    pages, ignored = pages_of(book, formulas, Path(path), before)
     merges = []
     for page in pages:
-        read_form(page) if page.sheet.form else read_table(page)
-        now = table(page.sheet, base, loaded)
-        merges.append(merge_lines(page, now, before.get(page.sheet.id)))
-    texts, places = changed_texts(merges)
-    faults = [fault for page in pages for fault in page.faults]
-    others = check_draft(base, texts, merges, places, faults)
-    if faults or others:
-        lines = [fault.text for fault in sorted(set(faults))] + others
-        count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-        raise CatalogueError("\n".join([f"{count} in '{path}': nothing was written", *lines]))
+        _read_page(page)
+        merges.append(merge_lines(page, table(page.sheet, base, loaded), before.get(page.sheet.id)))
+    check_references(merges, lambda sheet: table(sheet, base, loaded))
+    others = check_draft(base, merges)
+    lines = [fault.text for fault in sorted({fault for page in pages for fault in page.faults})] + others
+    if lines:
+        raise CatalogueError("\n".join([_counted(len(lines), path, pages[0].language), *lines]))
+    texts, _ = changed_texts(merges)
     save(base, texts)
     return Reading(tuple(_changes(merges, texts)), (*ignored, *(each for page in pages for each in page.ignored)))
+
+
+def _read_page(page: Page) -> None:
+    """Read the cells of a sheet, and check those that the sheet alone can check."""
+    if is_renamed(page):
+        page.fault(1, 1, "sheet-renamed", title=page.language.t(page.sheet.title))
+    if page.sheet.form:
+        read_form(page)
+    else:
+        read_table(page)
+        check_spelling(page)
+
+
+def _counted(count: int, path: str | Path, language: Language) -> str:
+    """Write the first line of the mistakes."""
+    return language.n(
+        "%(count)s faute dans « %(path)s » : rien n’a été écrit",
+        "%(count)s fautes dans « %(path)s » : rien n’a été écrit",
+        count,
+        path=path,
+    )
 
 
 def _changes(merges: Sequence[Merge], texts: Mapping[str, str]) -> Iterator[FileChange]:

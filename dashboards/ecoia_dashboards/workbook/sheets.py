@@ -21,14 +21,18 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.wording import N_
 
 Kind = Literal[
-    "text", "id", "ids", "number", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
+    "text", "id", "ids", "number", "days", "whole", "day", "quarter", "quarters", "boolean", "choice", "choices", "information"
 ]
 """How a cell is shown and understood. ``information`` is for the reader and is never read back."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column. ``path`` is its field (``decision.body``); the first column of sheet ``of`` lists the ids that it may hold."""
+    """A column. ``path`` is its field (``decision.body``).
+
+    ``of`` names the sheets that list what it may hold: their ids, or, for a whole number, their numbers. ``percent``: a text such
+    as 90 % is read as 0.9. ``steady``: a name that every line must write alike.
+    """
 
     path: str
     label: str
@@ -38,7 +42,9 @@ class Column:
     width: int = 18
     words: Mapping[str, str] | None = None  # of a choice: codes and their names
     units: Mapping[str, str] | None = None  # of a choice: unit that follows the name
-    of: str | None = None
+    of: tuple[str, ...] = ()
+    percent: bool = False
+    steady: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,11 @@ def _quarter() -> Column:
 
 def _service(*, needed: bool = False) -> Column:
     help_text = N_("Identifiant d’un service de la feuille « Registre ».") if needed else _SERVICE
-    return Column("service", N_("Service"), help_text, "id", needed=needed, width=26, of="register")
+    return Column("service", N_("Service"), help_text, "id", needed=needed, width=26, of=("register",))
 
 
 def _body(path: str = "body", *, needed: bool = True) -> Column:
-    return Column(path, N_("Instance"), _BODY, "id", needed=needed, width=20, of="bodies")
+    return Column(path, N_("Instance"), _BODY, "id", needed=needed, width=20, of=("bodies",))
 
 
 REGISTER = Sheet(
@@ -134,8 +140,11 @@ REGISTER = Sheet(
         Column(
             "instance_days",
             N_("Jours d’instance"),
-            N_("Jours de marche dans un trimestre plein, additionnés sur ses instances."),
-            "number",
+            N_(
+                "Jours de marche dans un trimestre plein, additionnés sur ses instances ; ou par phase et instance : "
+                "« inférence gpu-01 : 92 ; entraînement : 11 »."
+            ),
+            "days",
         ),
         Column("scope", N_("Étendue"), N_("Géographique ou d’organisation.")),
         Column("owner_role", N_("Rôle responsable"), N_("Un rôle, jamais une personne ni une adresse."), width=24),
@@ -152,6 +161,7 @@ REGISTER = Sheet(
             _SUCCEEDS,
             "ids",
             width=26,
+            of=("register",),
         ),
     ),
 )
@@ -206,9 +216,11 @@ TARGETS = Sheet(
             words={code: wording.INDICATORS[code] for code in INDICATORS},
             units=_UNITS,
         ),
-        Column("service", N_("Service"), _SERVICE, "id", width=26, of="register"),
+        Column("service", N_("Service"), _SERVICE, "id", width=26, of=("register",)),
         Column("op", N_("Sens"), N_("Pour un seuil."), "choice", width=10, words=OPERATORS),
-        Column("value", N_("Valeur"), N_("Pour un seuil, dans l’unité de l’indicateur ; 90 %% s’écrit 0,9."), "number"),
+        Column(
+            "value", N_("Valeur"), N_("Pour un seuil, dans l’unité de l’indicateur ; 90 %% s’écrit 0,9."), "number", percent=True
+        ),
         Column("deadline", N_("Échéance"), N_("Pour un seuil : le trimestre où il doit être tenu."), "quarter"),
         Column(
             "baseline.quarters",
@@ -218,7 +230,9 @@ TARGETS = Sheet(
             width=28,
         ),
         Column("baseline.boundary", N_("Périmètre de référence"), N_("Pour une réduction : le nom du périmètre, facultatif.")),
-        Column("reduction", N_("Réduction"), N_("Part à retrancher de la référence : 35 %% s’écrit 0,35."), "number"),
+        Column(
+            "reduction", N_("Réduction"), N_("Part à retrancher de la référence : 35 %% s’écrit 0,35."), "number", percent=True
+        ),
         Column("horizon", N_("Horizon"), N_("Année où la réduction doit être atteinte."), "whole", width=10),
         Column(
             "trajectory",
@@ -226,6 +240,7 @@ TARGETS = Sheet(
             N_("Pour la part du budget : l’identifiant de la cible en réduction."),
             "id",
             width=26,
+            of=("targets",),
         ),
         Column(
             "status",
@@ -281,7 +296,7 @@ DECISIONS = Sheet(
             N_("Identifiant de la recommandation, s’il y en a une."),
             "id",
             width=22,
-            of="recommendations",
+            of=("recommendations",),
         ),
         Column("text", N_("Décision"), _NOBODY, needed=True, width=70),
         Column(
@@ -307,7 +322,14 @@ ACTIONS = Sheet(
         Column("role", N_("Rôle qui la porte"), N_("Un rôle, jamais une personne ni une adresse."), needed=True, width=24),
         Column("due", N_("Échéance"), _QUARTER, "quarter", needed=True, width=12),
         _service(),
-        Column("answers", N_("Répond à"), N_("Identifiant d’une recommandation ou d’une décision."), "id", width=22),
+        Column(
+            "answers",
+            N_("Répond à"),
+            N_("Identifiant d’une recommandation ou d’une décision."),
+            "id",
+            width=22,
+            of=("recommendations", "decisions"),
+        ),
         Column("state", N_("État"), N_("Vide : prévue."), "choice", width=12, words=wording.ACTION_STATES),
         Column(
             "closed",
@@ -352,7 +374,9 @@ TIES = Sheet(
     ("ties",),
     (
         _quarter(),
-        Column("commitment", N_("Engagement"), N_("Son numéro dans la charte."), "whole", needed=True, width=12),
+        Column(
+            "commitment", N_("Engagement"), N_("Son numéro dans la charte."), "whole", needed=True, width=12, of=("commitments",)
+        ),
         _service(),
         Column("text", N_("Lien"), _NOBODY, needed=True, width=90),
     ),
@@ -383,7 +407,7 @@ REGIONS = Sheet(
     "regions",
     (),
     (
-        Column("region", N_("Région"), N_("Son nom, toujours écrit pareil."), needed=True, width=30),
+        Column("region", N_("Région"), N_("Son nom, toujours écrit pareil."), needed=True, width=30, steady=True),
         _service(needed=True),
         _quarter(),
         Column("units", N_("Unités"), N_("Un nombre, 0 ou plus."), "number", needed=True),

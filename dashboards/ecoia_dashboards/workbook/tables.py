@@ -154,11 +154,13 @@ def _csv_text(now: Table, entries: list[tuple[int | None, Values | None]]) -> tu
     places = {}
     for index, (place, values) in enumerate(entries):
         cells = dict(raws[place]) if place is not None else {}
-        cells |= {path: _csv_cell(kinds[path], value) for path, value in (values or {}).items()}
+        cells |= {path: _csv_cell(kinds[path], value, delimiter) for path, value in (values or {}).items()}
         writer.writerow([cells.get(column, "") for column in columns])
         places[index] = out.getvalue().count("\n")
     return out.getvalue(), places
 
 
-def _csv_cell(column: Column, value: Value) -> str:
-    return "" if value is None else repr(value) if column.kind == "number" else str(value)
+def _csv_cell(column: Column, value: Value, delimiter: str) -> str:
+    if value is None or column.kind != "number":
+        return "" if value is None else str(value)
+    return repr(value).replace(".", ",") if delimiter == ";" else repr(value)

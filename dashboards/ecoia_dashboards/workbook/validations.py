@@ -42,8 +42,8 @@ def _rule(book: Book, sheet: Sheet, column: Column) -> DataValidation | None:
         return DataValidation(type="whole" if kind == "whole" else "decimal", operator="greaterThanOrEqual", formula1="0")
     if kind == "day":
         return DataValidation(type="date", operator="greaterThanOrEqual", formula1="1")
-    if column.of is not None:
-        target = next((each for each in book.present if each.id == column.of), None)
+    if len(column.of) == 1 and kind == "id":  # a drop-down shows one list, and a cell with several ids is none of its items
+        target = next((each for each in book.present if each.id == column.of[0]), None)
         if target is not None:
             cells = f"'{book.language.t(target.title)}'!$A${FIRST_ROW}:$A${LAST_ROW}"
             return DataValidation(type="list", formula1=cells, errorStyle="warning")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -14,7 +14,9 @@ from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE
 from ecoia.catalogue.fields import patterns_meet
+from ecoia.catalogue.outcomes import OUTCOMES_FILE
 from ecoia.catalogue.problems import Problem
+from ecoia.catalogue.regions import REGIONS_FILE
 from ecoia.catalogue.register import SERVICES_FILE
 from ecoia.catalogue.sites import SITES_FILE
 from ecoia.catalogue.targets import TARGETS_FILE
@@ -62,7 +64,8 @@ def _unknown_bodies(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Itera
     for file, location, body in named:
         if body is not None and body not in known:
             remedy = f"{body!r} is not in governance of {CHARTER_FILE}: known: {', '.join(known)}"
-            yield Problem(file, line_of(nodes[file], location), location, remedy)
+            values = {"value": body, "known": tuple(known)}
+            yield Problem(file, line_of(nodes[file], location), location, remedy, "unknown-body", values=values)
 
 
 def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
@@ -70,6 +73,7 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
     if SERVICES_FILE not in parts:
         return
     known = [service.id for service in parts[SERVICES_FILE].services]
+    yield from _unknown_services_of_tables(parts, known)
     for file, keys in (
         (TARGETS_FILE, ("targets",)),
         (COMMITTEES_FILE, ("recommendations", "decisions", "actions", "ties")),
@@ -82,7 +86,18 @@ def _unknown_services(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Ite
                     remedy = (
                         f"{each.service!r} is not in {SERVICES_FILE}: register it there (a project has status poc), or correct it"
                     )
-                    yield Problem(file, line_of(nodes[file], location), location, remedy)
+                    values = {"value": each.service, "known": tuple(known)}
+                    yield Problem(file, line_of(nodes[file], location), location, remedy, "unknown-service", values=values)
+
+
+def _unknown_services_of_tables(parts: dict[str, Any], known: Sequence[str]) -> Iterator[Problem]:
+    """Find counts of a service that is not in the register."""
+    for file in (OUTCOMES_FILE, REGIONS_FILE):
+        for line, each in parts.get(file, {}).items():
+            if each.service not in known:
+                remedy = f"{each.service!r} is not in {SERVICES_FILE}: register it there, or correct it"
+                values = {"value": each.service, "known": tuple(known)}
+                yield Problem(file, line, ("service",), remedy, "unknown-service", values=values)
 
 
 def _unknown_trajectories(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
@@ -93,7 +108,9 @@ def _unknown_trajectories(parts: dict[str, Any], nodes: dict[str, yaml.Node]) ->
         if target.trajectory is not None and target.trajectory not in known:
             location = ("targets", index, "trajectory")
             remedy = f"{target.trajectory!r} is not the id of a trajectory: known: {', '.join(known) or 'none'}"
-            yield Problem(TARGETS_FILE, line_of(nodes[TARGETS_FILE], location), location, remedy)
+            values = {"value": target.trajectory}
+            line = line_of(nodes[TARGETS_FILE], location)
+            yield Problem(TARGETS_FILE, line, location, remedy, "unknown-trajectory", values=values)
 
 
 def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
@@ -104,16 +121,19 @@ def _broken_successions(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> I
     for index, service in listed:
         for old in service.succeeds:
             if old not in known:
-                remedy = f"{old!r} is not registered: keep it there with status retired, or correct it"
+                kind, remedy = "unknown-service", f"{old!r} is not registered: keep it there with status retired, or correct it"
             elif old in follows:
+                kind = "succeeded-already"
                 remedy = f"{old!r} is succeeded by {follows[old]!r} already: a service has one successor, which several may share"
             elif old in _line_after(service.id, follows):
+                kind = "succeeds-each-other"
                 remedy = f"{old!r} succeeds {service.id!r} itself: remove one of the two, as one service came first"
             else:
                 follows[old] = service.id
                 continue
             location = ("services", index, "succeeds")
-            yield Problem(SERVICES_FILE, line_of(nodes[SERVICES_FILE], location), location, remedy)
+            values = {"value": old, "known": tuple(known), "other": follows.get(old, service.id)}
+            yield Problem(SERVICES_FILE, line_of(nodes[SERVICES_FILE], location), location, remedy, kind, values=values)
 
 
 def _line_after(service: str, follows: dict[str, str]) -> list[str]:
@@ -137,14 +157,18 @@ def _unknown_answers(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iter
             if each.answers is not None and each.answers not in known:
                 location: tuple[int | str, ...] = (key, index, "answers")
                 remedy = f"{each.answers!r} is not the id of a {what}: known: {', '.join(known) or 'none'}"
-                yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
+                values = {"value": each.answers, "known": tuple(known)}
+                line = line_of(nodes[COMMITTEES_FILE], location)
+                yield Problem(COMMITTEES_FILE, line, location, remedy, "unknown-answer", values=values)
     charter = parts.get(CHARTER_FILE)
     numbers = [each.number for each in charter.charter.commitments] if charter and charter.charter else []
     for index, tie in _listed(parts, COMMITTEES_FILE, "ties"):
         if numbers and tie.commitment not in numbers:
             location = ("ties", index, "commitment")
             remedy = f"{tie.commitment} is not a commitment of {CHARTER_FILE}: known: {', '.join(map(str, numbers))}"
-            yield Problem(COMMITTEES_FILE, line_of(nodes[COMMITTEES_FILE], location), location, remedy)
+            values = {"value": tie.commitment, "known": tuple(numbers)}
+            line = line_of(nodes[COMMITTEES_FILE], location)
+            yield Problem(COMMITTEES_FILE, line, location, remedy, "unknown-commitment", values=values)
 
 
 def _listed(parts: dict[str, Any], file: str, key: str) -> list[tuple[int, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from ecoia.catalogue.fields import Day, Model, QuarterText, Role, Slug, Text
+from ecoia.catalogue.fields import Day, FieldError, Model, QuarterText, Role, Slug, Text
 from ecoia.sections import SECTIONS
 
 COMMITTEES_FILE = "committees.yaml"
@@ -23,7 +23,7 @@ CLOSED: tuple[State, ...] = ("done", "dropped")
 
 def _unnamed(value: str) -> str:
     if "@" in value:
-        raise ValueError("no person is named here: write roles and bodies, without an address")
+        raise FieldError("a-person", "no person is named here: write roles and bodies, without an address")
     return value
 
 
@@ -72,15 +72,24 @@ class Action(Model):
     closed: QuarterText | None = None
     note: Said | None = None
 
+    @field_validator("due", "closed")
+    @classmethod
+    def _check_order(cls, value: str | None, info: ValidationInfo) -> str | None:
+        opened = info.data.get("quarter")
+        if value is not None and opened is not None and value < opened:
+            raise FieldError(
+                "before-opened", f"before 'quarter' {opened}, in which it was opened: correct one of the two", quarter=opened
+            )
+        return value
+
     @model_validator(mode="after")
     def _check_state(self) -> Action:
         if (self.state in CLOSED) != (self.closed is not None):
-            raise ValueError(
-                "'closed' is the quarter in which it was done or dropped: give it with these states, and with no other"
+            raise FieldError(
+                "closed-or-not",
+                "'closed' is the quarter in which it was done or dropped: give it with these states, and with no other",
+                at="closed",
             )
-        for name, value in (("due", self.due), ("closed", self.closed)):
-            if value is not None and value < self.quarter:
-                raise ValueError(f"'{name}' {value} is before 'quarter' {self.quarter}, in which it was opened: correct one")
         return self
 
     def state_at(self, quarter: str) -> State | None:

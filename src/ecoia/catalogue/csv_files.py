@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ecoia import limits
 from ecoia.catalogue.problems import Problem
@@ -15,6 +16,8 @@ from ecoia.semconv import is_slug
 
 Line = TypeVar("Line")
 
+_EITHER = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # where a comma is the decimal mark, 412.000 is 412 or 412 000
+
 
 class Cells(dict[str, str]):
     """Cells of a line by column. ``decimal_comma``: a comma in a number is its decimal mark, as ``;`` separates the columns."""
@@ -24,8 +27,16 @@ class Cells(dict[str, str]):
         self.decimal_comma = decimal_comma
 
 
-CellMistakes = list[tuple[str, str]]
-"""Mistakes of a line: column and remedy."""
+class CellMistake(NamedTuple):
+    """A mistake of a line: its column, the remedy, and its kind and refused value for pages in other languages."""
+
+    column: str
+    remedy: str
+    kind: str = ""
+    value: Any = None
+
+
+CellMistakes = list[CellMistake]
 
 
 def read_csv(
@@ -33,7 +44,7 @@ def read_csv(
     columns: Sequence[str],
     make: Callable[[Cells, CellMistakes], Line],
     key: Callable[[Line], tuple[str, ...]],
-) -> tuple[tuple[Line, ...], list[Problem]]:
+) -> tuple[dict[int, Line], list[Problem]]:
     """Read a file, and find every mistake in it.
 
     Args:
@@ -43,13 +54,13 @@ def read_csv(
         key: Returns what identifies a line, the quarter first. Two lines with one key are a mistake.
 
     Returns:
-        The lines, none where the file is absent or unreadable; and the mistakes.
+        The lines by their number, none where the file is absent or unreadable; and the mistakes.
     """
     if not path.exists():
-        return (), []
+        return {}, []
     text, unreadable = _read_text(path)
     if unreadable is not None:
-        return (), [unreadable]
+        return {}, [unreadable]
     delimiter = ";" if ";" in text.partition("\n")[0] else ","
     found: dict[tuple[str, ...], tuple[int, Line]] = {}
     problems: list[Problem] = []
@@ -60,15 +71,18 @@ def read_csv(
                 header = [cell.strip() for cell in cells]
                 if sorted(header) != sorted(columns):
                     remedy = f"{', '.join(header)[:60]!r}: write the columns {', '.join(columns)}, each once"
-                    return (), [Problem(path.name, 1, ("header",), remedy)]
+                    return {}, [Problem(path.name, 1, ("header",), remedy)]
             elif any(cell.strip() for cell in cells):
                 made, mistakes = _read_line(cells, header, make, decimal_comma=delimiter == ";")
                 if made is not None:
                     mistakes += _add_once(made, key(made), number, found)
-                problems += [Problem(path.name, number, (column,), remedy) for column, remedy in mistakes]
+                problems += [
+                    Problem(path.name, number, (each.column,), each.remedy, each.kind, values={"value": each.value})
+                    for each in mistakes
+                ]
     except CsvError as error:
         problems.append(Problem(path.name, error.line, (), str(error)))
-    return tuple(line for _, line in found.values()), problems
+    return dict(found.values()), problems
 
 
 def _read_text(path: Path) -> tuple[str, Problem | None]:
@@ -87,7 +101,7 @@ def _read_line(
 ) -> tuple[Line | None, CellMistakes]:
     """Make a line from its cells; None with the mistakes where some are wrong."""
     if len(cells) != len(header):
-        return None, [("line", f"{len(cells)} cells: write {len(header)}, as in the header")]
+        return None, [CellMistake("line", f"{len(cells)} cells: write {len(header)}, as in the header")]
     mistakes: CellMistakes = []
     made = make(Cells(zip(header, map(str.strip, cells), strict=True), decimal_comma=decimal_comma), mistakes)
     return (None if mistakes else made), mistakes
@@ -99,7 +113,8 @@ def _add_once(made: Line, key: tuple[str, ...], line: int, found: dict[tuple[str
         found[key] = (line, made)
         return []
     others = ", ".join(map(repr, key[1:]))
-    return [("quarter", f"{key[0]!r} of {others} is already on line {found[key][0]}: keep one line")]
+    remedy = f"{key[0]!r} of {others} is already on line {found[key][0]}: keep one line"
+    return [CellMistake("quarter", remedy, "used-twice", key[0])]
 
 
 def service_of(cells: Cells, wrong: CellMistakes) -> str:
@@ -108,11 +123,12 @@ def service_of(cells: Cells, wrong: CellMistakes) -> str:
     Example:
         >>> wrong = []
         >>> _ = service_of(Cells([("service", "Un service")]), wrong)
-        >>> wrong
-        [('service', "'Un service': write the id of a service, e.g. vadore")]
+        >>> wrong[0].remedy
+        "'Un service': write the id of a service, e.g. vadore"
     """
     if not is_slug(cells["service"]):
-        wrong.append(("service", f"{cells['service']!r}: write the id of a service, e.g. vadore"))
+        remedy = f"{cells['service']!r}: write the id of a service, e.g. vadore"
+        wrong.append(CellMistake("service", remedy, "not-an-id", cells["service"]))
     return cells["service"]
 
 
@@ -127,7 +143,7 @@ def quarter_of(cells: Cells, wrong: CellMistakes) -> str:
     try:
         return str(Quarter.parse(cells["quarter"]))
     except UsageError as error:
-        wrong.append(("quarter", str(error)))
+        wrong.append(CellMistake("quarter", str(error), "not-a-quarter", cells["quarter"]))
         return ""
 
 
@@ -139,19 +155,25 @@ def count_of(cells: Cells, column: str, wrong: CellMistakes) -> float:
         12.5
     """
     if "," in cells[column] and not cells.decimal_comma:  # in such a file "1,234" may be 1234
-        wrong.append((column, f"{cells[column]!r}: columns are separated by ',', so write the count without one"))
+        remedy = f"{cells[column]!r}: columns are separated by ',', so write the count without one"
+        wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
+        return 0.0
+    if cells.decimal_comma and _EITHER.fullmatch(cells[column]):
+        remedy = f"{cells[column]!r}: may be read as thousands or as decimals: write the count without a point"
+        wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
         return 0.0
     try:
         count = float(cells[column].replace(",", "."))
     except ValueError:
         count = -1.0
     if not 0 <= count < 1e15:
-        wrong.append((column, f"{cells[column]!r}: write a count of 0 or more, without spaces"))
+        remedy = f"{cells[column]!r}: write a count of 0 or more, without spaces"
+        wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
     return count
 
 
 def source_of(cells: Cells, wrong: CellMistakes) -> str:
     """Read the cell ``source``. A mistake is added to ``wrong``."""
     if not cells["source"]:
-        wrong.append(("source", "empty: name where the count comes from, e.g. 'enquête 2026-12'"))
+        wrong.append(CellMistake("source", "empty: name where the count comes from, e.g. 'enquête 2026-12'", "empty"))
     return cells["source"]

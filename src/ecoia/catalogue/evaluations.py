@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from ecoia.catalogue.committees import Said
-from ecoia.catalogue.fields import Model, QuarterText, Role, Slug
+from ecoia.catalogue.fields import FieldError, Model, QuarterText, Role, Slug
 
 EVALUATIONS_FILE = "evaluations.yaml"
 
@@ -52,7 +52,7 @@ Answered = Literal["met", "partly", "unmet", "not-applicable", "open"]
 
 def _question(value: str) -> str:
     if value not in THEMES:
-        raise ValueError(f"no such question; known: {', '.join(THEMES)}")
+        raise FieldError("no-such-question", f"no such question; known: {', '.join(THEMES)}", known=tuple(THEMES))
     return value
 
 

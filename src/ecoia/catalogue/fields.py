@@ -15,9 +15,31 @@ from ecoia.semconv import is_slug
 from ecoia.settings import is_zone
 
 
+class FieldError(ValueError):
+    """A value that the catalogue refuses, or values that contradict each other.
+
+    Attributes:
+        kind: Kind of mistake. Whoever shows it in another language finds its words by it.
+        at: Where it is of an item as a whole, the field to correct; empty where no single one is.
+        values: What its words name, beside the value itself.
+
+    Example:
+        >>> FieldError("not-an-id", "an id holds lower-case letters").kind
+        'not-an-id'
+    """
+
+    def __init__(self, kind: str, text: str, *, at: str = "", **values: object) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.at = at
+        self.values = values
+
+
 def _slug(value: str) -> str:
     if not is_slug(value):
-        raise ValueError("an id holds lower-case letters, digits, '.', '_' and '-', 63 at most, a letter or digit first")
+        raise FieldError(
+            "not-an-id", "an id holds lower-case letters, digits, '.', '_' and '-', 63 at most, a letter or digit first"
+        )
     return value
 
 
@@ -25,12 +47,14 @@ def _quarter(value: str) -> str:
     try:
         return str(Quarter.parse(value))
     except UsageError as error:
-        raise ValueError(str(error)) from None
+        raise FieldError("not-a-quarter", str(error)) from None
 
 
 def _role(value: str) -> str:
     if "@" in value:
-        raise ValueError("an owner is a role, never a person: write the role (e.g. 'chef de produit IA') without an address")
+        raise FieldError(
+            "a-person", "an owner is a role, never a person: write the role (e.g. 'chef de produit IA') without an address"
+        )
     return value
 
 
@@ -38,7 +62,7 @@ def _iso_day(value: Any) -> Any:
     # YAML reads an unquoted day as a date. Accept quoted ISO text too, but never a number, which pydantic takes for seconds.
     if isinstance(value, date | str) or value is None:
         return value
-    raise ValueError("write a day as 2026-11-23")
+    raise FieldError("not-a-day", "write a day as 2026-11-23")
 
 
 _PATTERN = re.compile(r"[a-z0-9._*?-]{1,63}")

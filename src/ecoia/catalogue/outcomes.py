@@ -22,14 +22,14 @@ class Outcomes:
     source: str
 
 
-def read_outcomes(path: Path) -> tuple[tuple[Outcomes, ...], list[Problem]]:
+def read_outcomes(path: Path) -> tuple[dict[int, Outcomes], list[Problem]]:
     """Read ``outcomes.csv``, one line for each service and quarter.
 
     Args:
         path: The file; it may be absent.
 
     Returns:
-        The lines, and every mistake.
+        The lines by their number, and every mistake.
     """
     return read_csv(path, OUTCOME_COLUMNS, _outcomes, lambda each: (each.quarter, each.service))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ecoia.catalogue.fields import Model
+from ecoia.catalogue.fields import FieldError, Model
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,18 @@ class Problem:
         line: Its line, from 1.
         location: Keys and indexes down to it; empty for the file itself.
         remedy: The fault, and what to do about it.
+        kind: Kind of mistake: one of ours, or pydantic's. The workbook finds its words in another language by it.
+        at: Where it is of an item as a whole, the field to correct; empty where no single one is.
+        values: What its words name, the refused value first.
     """
 
     file: str
     line: int
     location: tuple[int | str, ...]
     remedy: str
+    kind: str = ""
+    at: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -37,6 +43,19 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.path}: {self.remedy}" if self.path else f"{self.file}:{self.line}: {self.remedy}"
+
+
+def described(problem: dict[str, Any]) -> dict[str, Any]:
+    """Describe a pydantic error for programs: the ``kind``, ``at`` and ``values`` of a ``Problem``.
+
+    Args:
+        problem: The error, as pydantic describes it.
+    """
+    context = problem.get("ctx", {})
+    error = context.get("error")
+    if isinstance(error, FieldError):
+        return {"kind": error.kind, "at": error.at, "values": {"value": problem["input"], **error.values}}
+    return {"kind": problem["type"], "values": {"value": problem["input"], **context}}
 
 
 def remedy_of(problem: dict[str, Any], model: type[Model]) -> str:

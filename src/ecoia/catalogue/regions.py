@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecoia.catalogue.csv_files import CellMistakes, Cells, count_of, quarter_of, read_csv, service_of, source_of
+from ecoia.catalogue.csv_files import CellMistake, CellMistakes, Cells, count_of, quarter_of, read_csv, service_of, source_of
 from ecoia.catalogue.problems import Problem
 
 REGIONS_FILE = "regions.csv"
@@ -23,14 +23,14 @@ class RegionUnits:
     source: str
 
 
-def read_regions(path: Path) -> tuple[tuple[RegionUnits, ...], list[Problem]]:
+def read_regions(path: Path) -> tuple[dict[int, RegionUnits], list[Problem]]:
     """Read ``regions.csv``, one line for each region, service and quarter.
 
     Args:
         path: The file; it may be absent.
 
     Returns:
-        The lines, and every mistake.
+        The lines by their number, and every mistake.
     """
     return read_csv(path, REGION_COLUMNS, _region, lambda each: (each.quarter, each.service, each.region))
 
@@ -38,7 +38,8 @@ def read_regions(path: Path) -> tuple[tuple[RegionUnits, ...], list[Problem]]:
 def _region(cells: Cells, wrong: CellMistakes) -> RegionUnits:
     region = cells["region"]
     if not 0 < len(region) <= 200 or "@" in region:
-        wrong.append(("region", f"{region!r}: write the name of a region, without an address, e.g. Bourgogne-Franche-Comté"))
+        remedy = f"{region!r}: write the name of a region, without an address, e.g. Bourgogne-Franche-Comté"
+        wrong.append(CellMistake("region", remedy, "not-a-region", region))
     return RegionUnits(
         region,
         service_of(cells, wrong),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, PlainValidator, model_validator
 
 from ecoia.catalogue.boamps import BoAmps
-from ecoia.catalogue.fields import Day, Model, OneOrMany, Role, Slug, Text
+from ecoia.catalogue.fields import Day, FieldError, Model, OneOrMany, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
 
@@ -41,7 +41,7 @@ def _instance_days(value: Any) -> float | dict[str, float | dict[str, float]]:
         return _days(value)
     if not value or not set(value) <= set(DAY_PHASES):
         wrong = ", ".join(repr(key) for key in value if key not in DAY_PHASES) or "empty"
-        raise ValueError(f"{wrong}: write the days of {' and '.join(DAY_PHASES)}, e.g. {_EXAMPLE}")
+        raise FieldError("not-days", f"{wrong}: write the days of {' and '.join(DAY_PHASES)}, e.g. {_EXAMPLE}")
     return {
         phase: {str(instance): _days(number, f"{phase}.{instance}: ") for instance, number in days.items()}
         if isinstance(days, Mapping) and days
@@ -54,13 +54,13 @@ def _days(value: Any, where: str = "") -> float:
     """Check a number of days; ``where`` names the key of a number within a mapping."""
     of = f"{where}{value!r}: " if where else ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
-            f"{of}write a number of days, or days by phase and instance, e.g. {_EXAMPLE}"
-        )
+        raise FieldError("not-days", f"{of}write a number of days, or days by phase and instance, e.g. {_EXAMPLE}")
     if not math.isfinite(value):
-        raise ValueError(f"{of}write a finite number of days")
+        raise FieldError("not-days", f"{of}write a finite number of days")
     if not 0 < value <= _MOST_DAYS:
-        raise ValueError(f"{of}write on how many days it runs in a full quarter, added up over its instances; or leave it out")
+        raise FieldError(
+            "not-days", f"{of}write on how many days it runs in a full quarter, added up over its instances; or leave it out"
+        )
     return float(value)
 
 
@@ -120,7 +120,11 @@ class Service(Model):
     @model_validator(mode="after")
     def _check_successor(self) -> Service:
         if self.id in self.succeeds:
-            raise ValueError("'succeeds' names this very service: name the service that it replaces, or leave it out")
+            raise FieldError(
+                "succeeds-itself",
+                "'succeeds' names this very service: name the service that it replaces, or leave it out",
+                at="succeeds",
+            )
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ecoia.catalogue.fields import Day, Model, QuarterText, Share, Slug, Text
+from ecoia.catalogue.fields import Day, FieldError, Model, QuarterText, Share, Slug, Text
 from ecoia.indicators import of_targets
 
 TARGETS_FILE = "targets.yaml"
@@ -24,7 +24,7 @@ _OF_ALL = tuple(each.id for each in of_targets("all"))
 
 def _indicator(value: str) -> str:
     if value not in INDICATORS:
-        raise ValueError(f"no such indicator; known: {', '.join(INDICATORS)}")
+        raise FieldError("no-such-indicator", f"no such indicator; known: {', '.join(INDICATORS)}", known=tuple(INDICATORS))
     return value
 
 
@@ -75,30 +75,49 @@ class Target(Model):
         trajectory = (self.baseline, self.reduction, self.horizon)
         shapes = tuple(sum(part is not None for part in shape) for shape in (threshold, trajectory))
         if shapes not in ((3, 0), (0, 3)):
-            raise ValueError("write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)")
+            raise FieldError(
+                "threshold-or-trajectory",
+                "write either op, value, deadline (a threshold) or baseline, reduction, horizon (a trajectory)",
+            )
         if self.value is not None and INDICATORS[self.indicator] == "1" and self.value > 1:
-            raise ValueError(f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %")
+            raise FieldError(
+                "share-above-one",
+                f"{self.indicator} is a share: write value between 0 and 1, e.g. 0.90 for 90 %",
+                at="value",
+                value=self.value,
+            )
         if self.is_trajectory and self.indicator not in ADDS_UP:
-            raise ValueError(
+            raise FieldError(
+                "ratio-without-budget",
                 f"{self.indicator} is a ratio and does not add up over quarters, so it has no budget: write op, value, deadline "
-                f"(a threshold), or set the trajectory on one of {', '.join(ADDS_UP)}"
+                f"(a threshold), or set the trajectory on one of {', '.join(ADDS_UP)}",
+                at="indicator",
             )
         if self.indicator in PER_SERVICE and self.service is None:
-            raise ValueError(f"{self.indicator} is per unit of one service: add 'service' with its id")
+            raise FieldError(
+                "service-needed", f"{self.indicator} is per unit of one service: add 'service' with its id", at="service"
+            )
         if (self.indicator in _OF_TRAJECTORIES) != (self.trajectory is not None):
-            raise ValueError(
+            raise FieldError(
+                "trajectory-or-not",
                 f"{', '.join(_OF_TRAJECTORIES)} is of a trajectory, and nothing else is: write 'trajectory' with the id of "
-                "its target there, and there only"
+                "its target there, and there only",
+                at="trajectory",
             )
         if self.indicator in (*_OF_ALL, *_OF_TRAJECTORIES) and self.service is not None:
             of = "a trajectory" if self.indicator in _OF_TRAJECTORIES else "all services"
-            raise ValueError(f"{self.indicator} is judged for {of}: leave 'service' out")
+            raise FieldError("service-unwanted", f"{self.indicator} is judged for {of}: leave 'service' out", at="service")
         if self.status == "adopted":
             decision = self.decision or TargetDecision()
             lacking = [name for name in ("body", "date", "minutes_sha256") if getattr(decision, name) is None]
             if lacking:
                 needed = ", ".join(f"decision.{name}" for name in lacking)
-                raise ValueError(f"an adopted target needs its decision: give {needed}, or write status: proposed")
+                raise FieldError(
+                    "decision-lacking",
+                    f"an adopted target needs its decision: give {needed}, or write status: proposed",
+                    at=f"decision.{lacking[0]}",
+                    fields=tuple(f"decision.{name}" for name in lacking),
+                )
         return self
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ecoia import limits
 from ecoia.catalogue.fields import Model
-from ecoia.catalogue.problems import Problem, remedy_of
+from ecoia.catalogue.problems import Problem, described, remedy_of
 from ecoia.errors import EcoiaError
 
 Unique = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
@@ -250,7 +250,8 @@ def _equal_items(name: str, node: yaml.Node, list_path: tuple[str, ...], keys: t
             written = " of ".join(repr(each.value) for each in reversed(scalars))
             where: tuple[int | str, ...] = (*list_path, index, keys[-1])
             once = f"each {' and '.join(keys)} is used once"
-            yield Problem(name, line, where, f"{written} is already used on line {first[texts]}: {once}")
+            remedy = f"{written} is already used on line {first[texts]}: {once}"
+            yield Problem(name, line, where, remedy, "used-twice", values={"value": scalars[-1].value})
         first.setdefault(texts, line)
 
 
@@ -275,6 +276,7 @@ def validate(name: str, node: yaml.Node, data: Any, model: type[Model], parts: d
             if problem["type"] == "too_short" and problem["input"]:
                 continue  # every item of the list is wrong, and reported by itself
             location = tuple(step for step in problem["loc"] if step != "[key]")  # marks a key that is itself wrong
-            found.append(Problem(name, line_of(node, location), location, remedy_of(dict(problem), model)))
+            remedy = remedy_of(dict(problem), model)
+            found.append(Problem(name, line_of(node, location), location, remedy, **described(dict(problem))))
         return found
     return []

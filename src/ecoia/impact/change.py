@@ -2,13 +2,14 @@
 
 For the use of a service that was measured the same way in both quarters,
 
-    co2e of use = V x (E / V) x PUE x F      units, IT energy a unit, building, emission factor (the means over the energy)
-    L(C, C0) = (C - C0) / ln(C / C0)         the logarithmic mean
-    term of x = L(C, C0) x ln(x / x0)        for each of the four
+    co2e of use = K x (V / K) x (E / V) x PUE x F    share of its days recorded, units on all of its days, IT energy a unit,
+                                                     building, emission factor (the means over the energy)
+    L(C, C0) = (C - C0) / ln(C / C0)                 the logarithmic mean
+    term of x = L(C, C0) x ln(x / x0)                for each of the five
 
-(LMDI-I: Ang, Energy Policy 32, 2004.) The four terms add up to C - C0. Neither the order of the factors nor which quarter comes
-first matters. Everything else is a plain difference: making of equipment, hosted models, services that came or went, use that
-was measured another way, corrections of a published quarter.
+(LMDI-I: Ang, Energy Policy 32, 2004.) The five terms add up to C - C0. Neither the order of the factors nor which quarter comes
+first matters. Everything else is a plain difference: making of equipment, hosted models, services that came or went, services
+that were not measured before, use that was measured another way, corrections of a published quarter.
 
 **A change is surer than its two ends.** An error that both share cancels: with w = c / C for the cells of the quarter and
 w = -c / C0 for those of the reference,
@@ -21,8 +22,9 @@ The own error of a service and phase is taken as new in each quarter.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
@@ -34,7 +36,7 @@ from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service
 
-TERMS = ("volume", "intensity", "energy", "pue", "factor", "embodied", "api", "entry", "exit", "method", "correction")
+TERMS = ("volume", "intensity", "energy", "pue", "factor", "embodied", "api", "entry", "exit", "coverage", "method", "correction")
 """Terms of a change, in the order of the report.
 
 - ``volume``: more or fewer units.
@@ -42,7 +44,9 @@ TERMS = ("volume", "intensity", "energy", "pue", "factor", "embodied", "api", "e
 - ``energy``: IT energy where one of the quarters counts no units, so volume and intensity cannot be separated.
 - ``pue``, ``factor``: building and grid.
 - ``embodied``, ``api``: making of equipment, and hosted models.
-- ``entry``, ``exit``: services with energy in one of the quarters only.
+- ``entry``, ``exit``: services that began after the reference quarter, or were retired, by the register.
+- ``coverage``: more or less was measured: a service recorded in one of the quarters only that neither began nor was retired, or
+  on another share of its days.
 - ``method``: measured another way, or within another boundary.
 - ``correction``: the reference quarter differs from what was published.
 """
@@ -58,6 +62,8 @@ class Use:
         energy_kwh: Energy at the wall, with the building where its PUE is known.
         micrograms: CO2e of use.
         method: How it was measured. Two quarters are comparable if these sets are equal.
+        covered: Share of the days on which the service ran that were recorded, above 0. 1: all of them, or not declared.
+        estimate: Its energy at the wall before the building, for the interval of a change. None: not given.
     """
 
     units_micro: int | None
@@ -65,6 +71,8 @@ class Use:
     energy_kwh: float
     micrograms: int
     method: frozenset[str] = frozenset()
+    covered: float = 1.0
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,15 @@ class ServiceFootprint:
 
 
 @dataclass(frozen=True)
+class RelativeChange:
+    """A relative change, 0.1 standing for 10 % more, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class ExplainedChange:
     """The change of one service, or of all together.
 
@@ -90,8 +107,8 @@ class ExplainedChange:
         reference_micrograms: CO2e of the reference quarter.
         quarter_micrograms: CO2e of the quarter.
         terms: The terms that are not 0; they add up to the change.
-        absorbed_gain: Whether a unit took less energy while the service took more ("gain unitaire absorbé par le volume").
-            It makes no claim that one caused the other. None: it cannot be computed.
+        absorbed_gain: Whether a unit took less energy while the service took more ("gain unitaire absorbé par le volume"), both
+            beyond noise. It makes no claim that one caused the other. None: it cannot be computed.
     """
 
     service: str | None
@@ -107,24 +124,37 @@ class ExplainedChange:
 
 
 def decompose(
-    reference: Mapping[str | None, ServiceFootprint], quarter: Mapping[str | None, ServiceFootprint]
+    reference: Mapping[str | None, ServiceFootprint],
+    quarter: Mapping[str | None, ServiceFootprint],
+    *,
+    began: Collection[str] = (),
+    retired: Collection[str] = (),
 ) -> tuple[ExplainedChange, ...]:
     """Explain the change of each service.
 
     Args:
         reference: Footprint of each service in the quarter to compare with. None stands for what no service bears.
         quarter: Footprint of each service in the quarter to explain.
+        began: Services that did not exist yet in the reference quarter.
+        retired: Services that no longer exist. A service that is in one of the quarters only, and neither began nor was retired,
+            was not measured in the other.
 
     Returns:
         One change per service, sorted by id; what no service bears comes first.
 
     Example:
-        >>> (change,) = decompose({}, {"chat": ServiceFootprint(embodied_micrograms=5)})
-        >>> dict(change.terms)
-        {'entry': 5}
+        >>> now = {"chat": ServiceFootprint(embodied_micrograms=5)}
+        >>> [dict(decompose({}, now, began=began)[0].terms) for began in (["chat"], [])]
+        [{'entry': 5}, {'coverage': 5}]
     """
     return tuple(
-        _explain(service, reference.get(service), quarter.get(service))
+        _explain(
+            service,
+            reference.get(service),
+            quarter.get(service),
+            came="entry" if service in began else "coverage",
+            went="exit" if service in retired else "coverage",
+        )
         for service in sorted({*reference, *quarter}, key=lambda service: (service is not None, service or ""))
     )
 
@@ -172,6 +202,25 @@ def change_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
     return Interval(min(ratios) * math.exp(-spread) - 1, max(ratios) * math.exp(spread) - 1)
 
 
+def energy_per_unit_change(before: Use | None, now: Use | None) -> RelativeChange | None:
+    """Compute the relative change of the IT energy per unit, (E / V) / (E0 / V0) - 1; units are counted without error.
+
+    Args:
+        before: The use in the reference quarter. None: there was none.
+        now: The same in the quarter.
+
+    Returns:
+        The change; None where it was not measured the same way in both quarters, or one of them counts no units.
+    """
+    energy = _energy_change(before, now)
+    if before is None or now is None or energy is None or before.method != now.method:
+        return None
+    if not before.units_micro or not now.units_micro:
+        return None
+    units = before.units_micro / now.units_micro
+    return RelativeChange(*((1 + change) * units - 1 for change in (energy.value, energy.low, energy.high)))
+
+
 def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
     """Return Var(ln C / C0), by the module's formula.
 
@@ -194,7 +243,12 @@ def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
 
 
 def footprints_by_service(
-    period: PeriodImpact, names: Mapping[str, str], *, embodied: bool, api: bool
+    period: PeriodImpact,
+    names: Mapping[str, str],
+    *,
+    embodied: bool,
+    api: bool,
+    covered: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str | None, ServiceFootprint]:
     """Return the footprint of each service in a quarter. None stands for what no service bears.
 
@@ -203,6 +257,8 @@ def footprints_by_service(
         names: Id under which a service is compared, where it is not its own (see ``successors``).
         embodied: Whether making of equipment is known for all of the quarter.
         api: Whether CO2e of hosted models is known for all of the quarter.
+        covered: Share of the days on which a service served that were recorded, by the id under which it is compared. A service
+            that is not named: 1.
 
     Returns:
         Footprints of the services with known energy or CO2e.
@@ -215,6 +271,8 @@ def footprints_by_service(
     found = {}
     for service, by_purpose in groups.items():
         uses = {purpose: use for purpose, bearers in by_purpose.items() if (use := _use(period, bearers))}
+        if "serving" in uses and service is not None:
+            uses["serving"] = replace(uses["serving"], covered=covered.get(service, 1.0))
         split = period.split([bearer for bearers in by_purpose.values() for bearer in bearers])
         footprint = ServiceFootprint(
             uses, known_micrograms(split.embodied) if embodied else 0, known_micrograms(split.api) if api else 0
@@ -273,7 +331,8 @@ def _use(period: PeriodImpact, bearers: list[Bearer]) -> Use | None:
     if any(bearer[1] == KIND_IDLE for bearer in bearers):
         method.add("idle")  # idle energy is only separated where the idle power is known
     micrograms = known_micrograms(period.operational(bearers, period.impacts))
-    return Use(sum(units) if units else None, energy_it.value, energy.value, micrograms, frozenset(method))
+    whole_units = sum(units) if units else None
+    return Use(whole_units, energy_it.value, energy.value, micrograms, frozenset(method), estimate=energy_it)
 
 
 def known_micrograms(known: EstimateOrReason) -> int:
@@ -286,11 +345,13 @@ def known_micrograms(known: EstimateOrReason) -> int:
     return round(known.estimate.value * MICROGRAMS_PER_KG) if known.estimate else 0
 
 
-def _explain(service: str | None, before: ServiceFootprint | None, now: ServiceFootprint | None) -> ExplainedChange:
+def _explain(
+    service: str | None, before: ServiceFootprint | None, now: ServiceFootprint | None, *, came: str, went: str
+) -> ExplainedChange:
     old, new = before or ServiceFootprint(), now or ServiceFootprint()
     terms: dict[str, int] = {}
     if service is not None and (before is None or now is None):
-        terms = {"entry": new.micrograms, "exit": -old.micrograms}
+        terms = {came: new.micrograms} if before is None else {went: -old.micrograms}
     else:
         for purpose in sorted({*old.uses, *new.uses}):
             for name, term in _terms_of_use(old.uses.get(purpose), new.uses.get(purpose)).items():
@@ -333,10 +394,11 @@ def _logarithms(one: Use, other: Use) -> dict[str, float]:
     """Return ln of each factor of ``one``. Units are a factor of their own where both quarters count some."""
     energy_it, energy = math.log(one.energy_it_kwh), math.log(one.energy_kwh)
     rest = {"pue": energy - energy_it, "factor": math.log(one.micrograms) - energy}
+    covered = math.log(one.covered)
     if not one.units_micro or not other.units_micro:
-        return {"energy": energy_it, **rest}
+        return {"coverage": covered, "energy": energy_it - covered, **rest}
     units = math.log(one.units_micro)
-    return {"volume": units, "intensity": energy_it - units, **rest}
+    return {"coverage": covered, "volume": units - covered, "intensity": energy_it - units, **rest}
 
 
 def _logarithmic_mean(one: int, other: int) -> float:
@@ -348,10 +410,20 @@ def _logarithmic_mean(one: int, other: int) -> float:
 
 
 def _gain_is_absorbed(before: Use | None, now: Use | None) -> bool | None:
-    if before is None or now is None or before.method != now.method or not before.units_micro or not now.units_micro:
+    per_unit = energy_per_unit_change(before, now)
+    energy = _energy_change(before, now)
+    if before is None or now is None or per_unit is None or energy is None:
         return None
-    less_a_unit = now.energy_it_kwh * before.units_micro < before.energy_it_kwh * now.units_micro
-    return less_a_unit and now.energy_it_kwh > before.energy_it_kwh
+    on_all_days = (1 + energy.low) * before.covered / now.covered - 1
+    return per_unit.high < 0 and energy.low > 0 and on_all_days > 0
+
+
+def _energy_change(before: Use | None, now: Use | None) -> RelativeChange | None:
+    """Return the relative change of the energy of a use; None where one of the quarters has none."""
+    if before is None or now is None or before.estimate is None or now.estimate is None:
+        return None
+    bounds = change_interval(now.estimate, before.estimate)
+    return RelativeChange(now.estimate.value / before.estimate.value - 1, bounds.low, bounds.high) if bounds else None
 
 
 def _not_zero(terms: Mapping[str, int]) -> dict[str, int]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
 
-from ecoia.impact.change import ExplainedChange, decompose, footprints_by_service, known_micrograms, successors, total
+from ecoia.impact.change import (
+    ExplainedChange,
+    ServiceFootprint,
+    decompose,
+    energy_per_unit_change,
+    footprints_by_service,
+    known_micrograms,
+    successors,
+    total,
+)
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.period_impact import PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
@@ -13,6 +24,10 @@ from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
+from ecoia.report.serving_days import covered_shares
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import Service
 
 _PARTS = ("operational", "embodied", "api")
 
@@ -53,15 +68,26 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     names = successors(context.catalogue.services)
 
     def line(explained: ExplainedChange, keep: Callable[[Bearer], bool]) -> ChangeLine:
+        """Add the relative changes to an explained one."""
         ends = []
         for period in periods:
             split = period.split(period.bearers(keep))
             estimates = [getattr(split, part).estimate for part in parts]
             ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
-        return ChangeLine(explained, relative(*ends), _energy_change(periods, keep))
+        per_unit = _per_unit_change(before.get(explained.service), now.get(explained.service))
+        return ChangeLine(explained, relative(*ends), _energy_change(periods, keep), per_unit)
 
-    now, before = (footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts) for period in periods)
-    services = decompose(before, now)
+    now, before = (
+        footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts, covered=shares)
+        for period, shares in zip(periods, covered_shares(context, (context.quarter, reference), names), strict=True)
+    )
+    registered = context.catalogue.services
+    services = decompose(
+        before,
+        now,
+        began=_began(registered, names, reference.shift(1).first_day()),
+        retired={service.id for service in registered if service.status == "retired"},
+    )
     return replace(
         found,
         parts=tuple(parts),
@@ -79,6 +105,19 @@ def _energy_change(periods: Sequence[PeriodImpact], keep: Callable[[Bearer], boo
     if now.estimate is None or before.estimate is None:
         return Quantity(None, "1", reason=now.reason if now.estimate is None else "baseline-missing")
     return relative(now.estimate, before.estimate)
+
+
+def _began(services: Iterable[Service], names: Mapping[str, str], day: date) -> set[str]:
+    """Name the services that began on a day or later by the register, none of those that they carry on being older."""
+    older = {names.get(each.id, each.id) for each in services if each.since is None or each.since < day}
+    return {service.id for service in services} - older
+
+
+def _per_unit_change(before: ServiceFootprint | None, now: ServiceFootprint | None) -> Quantity:
+    """Compute the relative change of serving's energy per unit, where both quarters measured and counted it alike."""
+    uses = (each.uses.get("serving") if each else None for each in (before, now))
+    found = energy_per_unit_change(*uses)
+    return Quantity(None, "1", reason="no-units") if found is None else Quantity(found.value, "1", found.low, found.high)
 
 
 def _corrected(published: Mapping[str, int], today: Split, parts: Sequence[str]) -> int | None:

@@ -27,11 +27,12 @@ class TrendPoint:
 
 @dataclass(frozen=True)
 class ChangeLine:
-    """The change of a service, or of everything: its terms in micrograms, and the relative change C / C0 - 1."""
+    """The change of a service, or of everything: its terms in micrograms, and relative changes such as C / C0 - 1."""
 
     explained: ExplainedChange
     relative: Quantity
     energy: Quantity = _NO_CHANGE  # relative change of the energy
+    energy_per_unit: Quantity = _NO_CHANGE  # of a service's serving, where both quarters measured and counted it alike
 
 
 @dataclass(frozen=True)
