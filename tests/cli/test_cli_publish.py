@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ecoia.cli.formats import drawn_with, known_formats
 from ecoia.errors import MissingExtraError
 from ecoia.keeping.journal import Journal
 from support.command_line import ecoia, fill
@@ -139,6 +140,12 @@ def test_documents_that_cannot_be_drawn_here_are_named(folder: Path, monkeypatch
     assert told.exit_code == 0
     assert "csv cannot be drawn here" in " ".join(told.stdout.split())
     assert "pip install" in told.stderr
+
+
+def test_every_format_that_other_programs_draw_tells_their_versions() -> None:
+    drawn_by_us_alone = {"json", "boamps", "sci"}
+    for format_ in known_formats().keys() - drawn_by_us_alone:
+        assert drawn_with(format_).keys() > {"ecoia"}, f"{format_}: give its module 'drawn_with'"
 
 
 def test_documents_of_a_restated_quarter_have_its_name(folder: Path, home: Path) -> None:
