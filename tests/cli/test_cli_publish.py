@@ -181,7 +181,7 @@ def test_what_is_declared_otherwise_since_the_last_publication_is_in_the_next(fo
     (change,) = told["declared_changes"]
     assert (change["id"], change["what"], change["before"], change["effect"]) == ("cap", "removed", "<= 10", "loosened")
     page = (folder / "2026Q3" / "documents" / "rapport-2026Q3.html").read_text(encoding="utf-8")
-    assert "assoupli, ou supprimé" in page
+    assert "assoupli, ou supprimé (énergie)" in page, "in words, on the first page"
     first = (folder / "2026Q2" / "documents" / "rapport-2026Q2.html").read_text(encoding="utf-8")
     assert "Aucune publication antérieure" in first
 
