@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ecoia.cli.formats import drawn_with, known_formats
 from ecoia.errors import MissingExtraError
 from ecoia.keeping.journal import Journal
 from support.command_line import ecoia, fill
@@ -141,6 +142,12 @@ def test_documents_that_cannot_be_drawn_here_are_named(folder: Path, monkeypatch
     assert "pip install" in told.stderr
 
 
+def test_every_format_that_other_programs_draw_tells_their_versions() -> None:
+    drawn_by_us_alone = {"json", "boamps", "sci"}
+    for format_ in known_formats().keys() - drawn_by_us_alone:
+        assert drawn_with(format_).keys() > {"ecoia"}, f"{format_}: give its module 'drawn_with'"
+
+
 def test_documents_of_a_restated_quarter_have_its_name(folder: Path, home: Path) -> None:
     published("2026Q2")
     fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
@@ -174,7 +181,7 @@ def test_what_is_declared_otherwise_since_the_last_publication_is_in_the_next(fo
     (change,) = told["declared_changes"]
     assert (change["id"], change["what"], change["before"], change["effect"]) == ("cap", "removed", "<= 10", "loosened")
     page = (folder / "2026Q3" / "documents" / "rapport-2026Q3.html").read_text(encoding="utf-8")
-    assert "assoupli, ou supprimé" in page
+    assert "assoupli, ou supprimé (énergie)" in page, "in words, on the first page"
     first = (folder / "2026Q2" / "documents" / "rapport-2026Q2.html").read_text(encoding="utf-8")
     assert "Aucune publication antérieure" in first
 

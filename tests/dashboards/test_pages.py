@@ -24,7 +24,7 @@ from ecoia.impact import change, doublecounting, hosted
 from ecoia.indicators import INDICATORS
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
-from ecoia.report import QuarterlyReport, build_report
+from ecoia.report import QuarterlyReport, build_report, declared_changes
 from ecoia.sections import SECTIONS
 from ecoia_dashboards import svg, wording
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
@@ -287,6 +287,9 @@ class TestWords:
             (("measured", "declared", "default"), wording.QUALITIES),
             (("pue", "wue", "water_factor"), wording.FIGURES),
             (change.TERMS, wording.TERMS),
+            (declared_changes.KINDS, wording.DECLARED_KINDS),
+            (declared_changes.EFFECTS, wording.DECLARED_EFFECTS),
+            (("added", "removed", "changed"), wording.DECLARED_CHANGES),
             ([against for against, _ in data.COMPARED], wording.COMPARED),
         ],
     )

@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from ecoia.catalogue.calibration import Calibration
+from ecoia.catalogue.electricity import Contract
+from ecoia.catalogue.equipment import Equipment
+from ecoia.catalogue.fields import Model
+from ecoia.catalogue.register import Service
+from ecoia.catalogue.sites import Site, SiteFigure
+from ecoia.catalogue.targets import Target
 from ecoia.factors import FactorSet
 from ecoia.impact.inputs import Inputs, read_inputs, write_inputs
 from ecoia.periods import Quarter
 from ecoia.records import fold
 from ecoia.report import DeclaredChange
 from ecoia.report.declared_changes import EFFECTS, KINDS, declared_changes
+from ecoia_dashboards import wording
 from support.factor_sets import factor
 from support.organisation import write_catalogue
 from support.records import kwh, record
@@ -221,3 +229,19 @@ def test_frozen_inputs_give_the_same_list_as_those_that_were_frozen(before: Inpu
     assert {each.effect for each in found} <= {"", *EFFECTS}
     assert [each.kind for each in found] == sorted((each.kind for each in found), key=KINDS.index)
     assert json.dumps([each.before for each in found])
+
+
+def test_every_field_that_can_be_told_has_words() -> None:
+    told_by: list[tuple[type[Model], set[str]]] = [
+        (Target, {"baseline", "decision"}),
+        (Service, {"audience", "purpose", "scope", "owner_role", "boamps"}),
+        (Equipment, set()),
+        (Calibration, set()),
+        (Contract, set()),
+        (Site, {"pue", "wue", "water_factor", "id"}),
+    ]
+    for model, apart in told_by:
+        assert set(model.model_fields) - apart <= set(wording.DECLARED_FIELDS), model.__name__
+    for figure in ("pue", "wue", "water_factor"):
+        assert {f"{figure}.{name}" for name in SiteFigure.model_fields} <= set(wording.DECLARED_FIELDS)
+    assert {"denominator", "values", "unreadable", "version", "gsd", "threshold"} <= set(wording.DECLARED_FIELDS)

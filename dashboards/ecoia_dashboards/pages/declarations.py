@@ -67,8 +67,14 @@ class Declarations(Phrases):
             "Depuis la publication de %(name)s : %(changes)s (partie 9).", name=since, changes=self.language.t(" ; ").join(said)
         )
 
+    def declared_name(self, change: DeclaredChange) -> str:
+        """Name what changed: a target by its indicator; what has no name of its own by its field."""
+        if change.kind == "target":
+            return self.language.of(wording.INDICATORS, change.name)
+        return change.name or change.id or self.language.of(wording.DECLARED_FIELDS, change.field)
+
     def _names(self, effect: str) -> str:
-        names = [each.name or each.id for each in self.report.declared_changes if each.effect == effect]
+        names = [self.declared_name(each) for each in self.report.declared_changes if each.effect == effect]
         more = len(names) - _MOST_NAMES
         shown = ", ".join(self.short(name) for name in names[:_MOST_NAMES])
         return (

@@ -80,6 +80,7 @@ DECLARED_FIELDS = {
     "supplier": N_("fournisseur"),
     "threshold": N_("seuil de retraitement"),
     "title": N_("titre"),
+    "trajectory": N_("trajectoire"),
     "unnamed.approximate": N_("nombre approximatif"),
     "unnamed.count": N_("services sans nom"),
     "unnamed.status": N_("états des services sans nom"),

@@ -91,9 +91,7 @@ class _Again:
 
         self.published = published
         if published.previous is not None and verification.previous_of(published) is None:
-            say(
-                f"{published.previous} is not here: declared changes of {published.name} are taken from its figures, not compared"
-            )
+            say(f"{published.previous} is not here: declared changes of {published.name} are as its figures say, not compared")
         report = verification.recomputed_report(published)
         self.figures_differ = not verification.is_published(report, published)
         self.documents = [] if self.figures_differ else redraw(published, report, _draw)

@@ -30,7 +30,7 @@ EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED)
 
 _DESCRIBES = {"audience", "purpose", "scope", "owner_role", "boamps"}  # of a service
 _RETIRED = "retired"
-_REPLACED = {"indicator", "service", "op", "baseline.quarters", "baseline.boundary"}  # of a target
+_REPLACED = {"indicator", "service", "trajectory", "op", "baseline.quarters", "baseline.boundary"}  # of a target
 _EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
     "value": lambda was, became, op: became > was if op == "<=" else became < was,
     "deadline": lambda was, became, _: became > was,
