@@ -442,6 +442,50 @@ def test_a_target_is_of_one_service_where_it_counts_units(tmp_path: Path, entry:
     assert any(said in line for line in found), found
 
 
+def test_days_are_declared_by_a_number_or_by_phase_and_instance(tmp_path: Path) -> None:
+    def expected(days: str) -> list[tuple[str, str, float]]:
+        services = f"services: [{{id: a, name: A, status: poc, instance_days: {days}}}]"
+        (service,) = write_catalogue(tmp_path, services=services).services
+        return [tuple(each) for each in service.expected_days]
+
+    assert expected("184") == [("inference", "", 184)]
+    assert expected("{inference: {gpu-01: 92, gpu-03: 46.5}, training: 11}") == [
+        ("inference", "gpu-01", 92),
+        ("inference", "gpu-03", 46.5),
+        ("training", "", 11),
+    ]
+    assert write_catalogue(tmp_path, services="services: [{id: a, name: A, status: poc}]").services[0].expected_days == ()
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ("{serving: 92}", "'serving': write the days of inference and training, e.g. {inference: {gpu-01: 92, gpu-03: 92}"),
+        ("{}", "empty: write the days of inference and training"),
+        ("{inference: {gpu-01: 0}}", "inference.gpu-01: 0: write on how many days it runs in a full quarter"),
+        ("{training: many}", "training: 'many': write a number of days"),
+        ("{inference: {}}", "inference: {}: write a number of days"),
+        ("{inference: {gpu-01: .inf}}", "inference.gpu-01: inf: write a finite number of days"),
+        ("often", "'often': write a number of days, or days by phase and instance"),
+        ("true", "True: write a number of days"),
+        ("2000000", "2000000: write on how many days"),
+    ],
+)
+def test_wrong_days_are_named_with_their_phase_and_instance(tmp_path: Path, days: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, services=f"services:\n  - {{id: a, name: A, status: poc, instance_days: {days}}}\n")
+    assert mistake.startswith("services.yaml:2: "), mistake
+    assert said in mistake, mistake
+
+
+def test_a_budget_is_of_a_trajectory_that_is_declared(tmp_path: Path) -> None:
+    path = "{id: path, indicator: energy, baseline: {quarters: [2026Q1]}, reduction: 0.3, horizon: 2030}"
+    budget = "{id: b, indicator: budget, trajectory: %s, op: '<=', value: 1, deadline: 2027Q4}"
+    found = write_catalogue(tmp_path, targets=f"targets: [{path}, {budget % 'path'}]")
+    assert found.targets.targets[1].trajectory == "path"
+    said = mistakes(tmp_path, targets=f"targets: [{path}, {budget % 'b'}]")
+    assert any("targets[1].trajectory: 'b' is not the id of a trajectory: known: path" in line for line in said), said
+
+
 # --- factors and contracts --------------------------------------------------------------------------------------------
 
 CONTRACT = (

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -16,6 +18,7 @@ from ecoia.keeping.journal import Journal
 from support.command_line import ecoia, fill
 from support.publications import as_schema_1, resealed
 from support.records import kwh, record
+from support.timestamp_authority import timestamp_authority
 
 
 @pytest.fixture
@@ -147,6 +150,79 @@ def test_documents_of_a_restated_quarter_have_its_name(folder: Path, home: Path)
         "rapport-2026Q2-r1.html",
     ]
     assert ecoia("verify", folder, "--recompute").exit_code == 0
+
+
+def figures(folder: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / name / "report.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_is_declared_otherwise_since_the_last_publication_is_in_the_next(folder: Path, organisation: Path) -> None:
+    (organisation / "targets.yaml").write_text(
+        'targets: [{id: cap, indicator: energy, op: "<=", value: 10, deadline: 2026Q4}]\n', encoding="utf-8"
+    )
+    published("2026Q2")
+    assert (figures(folder, "2026Q2")["declared_since"], figures(folder, "2026Q2")["declared_changes"]) == (None, [])
+    (organisation / "targets.yaml").write_text("targets: []\n", encoding="utf-8")
+    draft = ecoia("report", "--quarter", "2026Q3", "--from", "journal", "--out", folder.parent / "out", "--format", "json")
+    assert draft.exit_code == 0
+    drafted = json.loads((folder.parent / "out" / "rapport-2026Q3.json").read_text(encoding="utf-8"))
+    published("2026Q3")
+    told = figures(folder, "2026Q3")
+    assert told["declared_since"] == drafted["declared_since"] == "2026Q2"
+    assert told["declared_changes"] == drafted["declared_changes"]
+    (change,) = told["declared_changes"]
+    assert (change["id"], change["what"], change["before"], change["effect"]) == ("cap", "removed", "<= 10", "loosened")
+    page = (folder / "2026Q3" / "documents" / "rapport-2026Q3.html").read_text(encoding="utf-8")
+    assert "assoupli, ou supprimé" in page
+    first = (folder / "2026Q2" / "documents" / "rapport-2026Q2.html").read_text(encoding="utf-8")
+    assert "Aucune publication antérieure" in first
+
+
+def test_declared_changes_are_compared_again_and_cannot_be_forged_away(folder: Path, organisation: Path) -> None:
+    (organisation / "targets.yaml").write_text(
+        'targets: [{id: cap, indicator: energy, op: "<=", value: 10, deadline: 2026Q4}]\n', encoding="utf-8"
+    )
+    published("2026Q2")
+    (organisation / "targets.yaml").write_text("targets: []\n", encoding="utf-8")
+    published("2026Q3")
+    assert ecoia("verify", folder, "--recompute").exit_code == 0
+    path = folder / "2026Q3" / "report.json"
+    forged = json.loads(path.read_text(encoding="utf-8")) | {"declared_changes": []}
+    path.write_text(json.dumps(forged, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    resealed(folder / "2026Q3")
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 1, "its inputs and those of the publication before say otherwise"
+    assert "computes other figures from the same inputs" in told.stderr
+    alone = folder.parent / "alone" / "2026Q3"
+    shutil.copytree(folder / "2026Q3", alone)
+    told = ecoia("verify", alone, "--recompute")
+    assert "2026Q2 is not here: declared changes of 2026Q3 are as its figures say, not compared" in told.stderr
+
+
+def test_a_timestamp_is_asked_where_the_organisation_names_an_authority(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with timestamp_authority(tmp_path / "authority") as authority:
+        published("2026Q2", "--timestamp", authority.url)
+        monkeypatch.setenv("ECOIA_TIMESTAMP_AUTHORITY", authority.url)
+        published("2026Q3")
+        assert len(authority.queries) == 2
+    told = ecoia("verify", folder, "--timestamp-authority", authority.root)
+    assert told.exit_code == 0, told.output
+    assert told.stdout.count(" UTC") == 2
+    assert "not who made it" in ecoia("verify", folder).stderr
+    (folder / "2026Q3" / "timestamp.tsr").write_bytes((folder / "2026Q2" / "timestamp.tsr").read_bytes())
+    refused = ecoia("verify", folder)
+    assert refused.exit_code == 1
+    assert "2026Q3/timestamp.tsr is the timestamp of another head" in refused.stderr
+
+
+def test_certificates_without_any_timestamp_to_check_are_an_error(folder: Path, tmp_path: Path) -> None:
+    published("2026Q2")
+    told = ecoia("verify", folder, "--timestamp-authority", tmp_path / "none.pem")
+    assert told.exit_code == 1
+    assert "no publication here has a timestamp" in told.stderr
 
 
 def test_what_was_published_before_heads_covered_documents_is_said_so(folder: Path) -> None:

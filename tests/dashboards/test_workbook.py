@@ -44,6 +44,29 @@ def test_a_number_of_more_digits_than_a_spreadsheet_keeps_is_not_changed(folder:
     assert reread(folder, lambda book: None) == Reading((), ())
 
 
+def test_days_by_phase_and_instance_stay_and_a_number_replaces_them(folder: Path) -> None:
+    path, days = folder / "services.yaml", "instance_days: {inference: {gpu-01: 92}, training: 11}"
+    path.write_text(path.read_text(encoding="utf-8").replace("id: vadore\n", f"id: vadore\n    {days}\n"), encoding="utf-8")
+    assert days in path.read_text(encoding="utf-8")
+    before = texts(folder)
+    assert reread(folder, lambda book: None) == Reading((), ())
+    assert texts(folder) == before
+
+    def rename(book: openpyxl.Workbook) -> None:
+        fill(book["Registre"], 9, Nom="VADORE 2")
+
+    reread(folder, rename)
+    service = catalogue.load(folder).service("vadore")
+    assert service is not None
+    assert (service.name, service.instance_days) == ("VADORE 2", {"inference": {"gpu-01": 92}, "training": 11})
+
+    def count(book: openpyxl.Workbook) -> None:
+        cell_of(book["Registre"], 9, "Jours d’instance").value = 92
+
+    reread(folder, count)
+    assert catalogue.load(folder).service("vadore").instance_days == 92  # type: ignore[union-attr]
+
+
 def test_every_file_is_filled_in_from_the_starter_without_yaml(tmp_path: Path) -> None:
     for name, text in starter_files().items():
         (tmp_path / "c").mkdir(exist_ok=True)

@@ -14,10 +14,22 @@ import pytest
 from ecoia.catalogue import INDICATORS, load
 from ecoia.catalogue.error_widths import GSD
 from ecoia.evaluating.projection import project
-from ecoia.factors import FactorSet
-from ecoia.impact.change import ServiceFootprint, Use, change_interval, decompose, log_ratio_variance
+from ecoia.factors import FactorSet, FactorsOfYear
+from ecoia.impact.assessment import Assessment
+from ecoia.impact.change import (
+    ExplainedChange,
+    ServiceFootprint,
+    Use,
+    change_interval,
+    decompose,
+    energy_per_unit_change,
+    log_ratio_variance,
+)
 from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.impact.inputs import Inputs
+from ecoia.impact.ledger_sums import LedgerSums
+from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.period_impact import KnownPart
 from ecoia.impact.recalculation import recalculate
 from ecoia.impact.trajectory import Trajectory
 from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
@@ -25,9 +37,10 @@ from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import ChangeLine, PhaseDays, Quantity, QuarterChange, QuarterlyReport, build_report
 from ecoia.report.likelihood import level_above, level_below
+from ecoia.report.quantities import headline
 from ecoia.report.services import covered_share
 from ecoia.units import micro
-from support.factor_sets import factor
+from support.factor_sets import factor, half_hourly
 from support.organisation import write_catalogue
 from support.records import kwh, outcome, record
 from support.settings import make_settings
@@ -260,17 +273,75 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
     assert (bounds.low, bounds.high) == pytest.approx((examples["low"][1], examples["high"][1]), rel=1e-4)
 
 
-def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     before, now = Use(4000, 8.0, 12.0, 600_000_000), Use(6000, 9.0, 12.6, 504_000_000)
     (found,) = decompose({"a": ServiceFootprint({"serving": before})}, {"a": ServiceFootprint({"serving": now})})
     assert {name: part / 1e6 for name, part in found.terms.items()} == {
         name: pytest.approx(examples[f"term of {name}"][1], abs=1e-5) for name in ("volume", "intensity", "pue", "factor")
     }
     assert found.micrograms / 1e6 == examples["change of use"][1]
-    assert found.absorbed_gain is True
-    lines = (ChangeLine(found, Quantity(-0.16, "1")),)
+
+
+def test_days_that_were_not_recorded_are_coverage_as_on_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    whole, half = Use(4000, 8.0, 12.0, 600_000_000), Use(2000, 4.0, 6.0, 300_000_000, covered=46 / 92)
+    (found,) = decompose({"a": ServiceFootprint({"serving": whole})}, {"a": ServiceFootprint({"serving": half})})
+    assert {name: part / 1e6 for name, part in found.terms.items()} == {"coverage": examples["term of coverage"][1]}
+
+
+def test_a_gain_is_absorbed_beyond_noise_as_on_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    def use(energy: float, units: int) -> Use:
+        return Use(units, energy, energy, 600_000_000, estimate=one_cell(energy, "counters"))
+
+    def explained(energy: float) -> ExplainedChange:
+        quarters = (ServiceFootprint({"serving": each}) for each in (use(8, 4000), use(energy, 6000)))
+        (found,) = decompose(*({"a": each} for each in quarters))
+        return found
+
+    for energy, name in ((9, "least change of the energy"), (10, "least change to 10 kWh")):
+        bounds = change_interval(one_cell(energy, "counters"), one_cell(8, "counters"))
+        assert bounds is not None
+        assert bounds.low == pytest.approx(examples[name][1], rel=1e-4)
+    per_unit = energy_per_unit_change(use(8, 4000), use(9, 6000))
+    assert per_unit is not None
+    assert per_unit.high == pytest.approx(examples["greatest change of a unit"][1], rel=1e-4)
+    assert (explained(9).absorbed_gain, explained(10).absorbed_gain) == (False, True)
+    lines = (ChangeLine(explained(10), Quantity(-0.16, "1")),)
     report = replace(organisation(tmp_path), changes=(QuarterChange("year-before", "2025Q4", services=lines),))
     assert report.share_absorbed().value == report.share_absorbed("a").value == examples["absorbed_gain"][1]
+
+
+def test_the_reference_year_is_matched_as_on_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    series = half_hourly("FRA", "2025-07-15T10:30", [30.0, 60.0])
+    filler = half_hourly("FRA", "2025-01-01T00:00", [999.0] * 48)
+    factors = FactorsOfYear(FactorSet([*filler, *series]), 2025)
+    rows = fold([record(f"2026-07-14T{time}", 20, cpu=kwh(used), ram=None) for time, used in (("10:30", 2), ("11:00", 1))])
+    found = Assessment(LedgerSums.of(rows).strands, AssessmentParameters(factors, zone="FRA")).impact()
+    assert found.co2e_kg == pytest.approx(examples["constant factor of two moments"][1])
+
+
+def test_the_headline_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    parts = {"co2e_operational": KnownPart(one_cell(1.17)), "co2e_embodied": KnownPart(one_cell(46))}
+    found = headline(parts | {"co2e_api": KnownPart(one_cell(0.4), "calls-unmeasured")})
+    assert found.co2e.value == pytest.approx(examples["known CO2e"][1])
+    assert found.is_lower_bound
+
+
+def test_a_regions_share_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    lines = "region,service,quarter,units,source\nBretagne,assistant,2026Q4,1000,suivi\n"
+    (tmp_path / "regions.csv").write_text(lines, encoding="utf-8")
+    found = {each.region: each.energy.value for each in organisation(tmp_path).regions}
+    assert found == {
+        "": pytest.approx(examples["energy of the residual"][1]),
+        "Bretagne": pytest.approx(examples["energy of a region"][1]),
+    }
+
+
+def test_runs_differ_beyond_noise_from_the_ratio_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    ratio = examples["least ratio of two runs"][1]
+    for above, beyond in ((1.0001, True), (0.9999, False)):
+        bounds = change_interval(one_cell(ratio * above), one_cell(1.0))
+        assert bounds is not None
+        assert (bounds.low > 0) is beyond
 
 
 def one_cell(mean: float, *errors: str) -> Estimate:

@@ -44,7 +44,7 @@ def days_words(language: Language, days: PhaseDays) -> str:
     where = language.of(PHASES, days.phase) + (f", {days.instance}" if days.instance else "")
     recorded = language.n("%(count)s jour", "%(count)s jours", days.recorded)
     if days.expected is None:
-        return language.t("%(where)s : %(recorded)s, non attendus au registre", where=where, recorded=recorded)
+        return language.t("%(where)s : %(recorded)s, sans nombre attendu", where=where, recorded=recorded)
     return language.t(
         "%(where)s : %(recorded)s sur %(expected)s",
         where=where,

@@ -54,8 +54,10 @@ services: []
 #     status: generalised               # generalised | qualification | poc | retired
 #     functional_unit: réponse proposée # ce qu'est un résultat utile : les intensités sont par unité
 #     lifetime_units: 2000000           # unités que le modèle rendra avant d'être remplacé : amortit l'entraînement (facultatif)
-#     instance_days: 184                # jours où il tourne dans un trimestre entier, par instance : 2 instances x 92 jours ;
-#                                       # mesuré à partir de 80 % de ces jours (facultatif : sinon, dès qu'il est enregistré)
+#     instance_days: 184                # jours où il sert dans un trimestre entier, par instance : 2 instances x 92 jours ;
+#                                       # mesuré à partir de 80 % de ces jours (facultatif : sinon, dès qu'il est enregistré,
+#                                       # mais aucun plafond n'est alors « tenu ») ; par phase et par instance :
+#                                       # {inference: {gpu-01: 92, gpu-03: 92}, training: 11}
 #     since: 2025-03-01                 # premier jour où il a existé : il est ajouté, par estimation et en le disant, à une
 #                                       # période de référence qui ne l'a pas enregistré (facultatif)
 #     scope: national                   # périmètre géographique ou organisationnel (facultatif)

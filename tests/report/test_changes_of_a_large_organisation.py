@@ -1,0 +1,82 @@
+"""What changed in the large organisation: rises and falls by the interval of the change, and what was merely measured more."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecoia.report import ChangeLine, QuarterChange, QuarterlyReport
+
+
+def against(report: QuarterlyReport, name: str) -> QuarterChange:
+    return next(each for each in report.changes if each.against == name)
+
+
+def lines(change: QuarterChange) -> dict[str | None, ChangeLine]:
+    return {line.explained.service: line for line in change.services}
+
+
+def test_energy_rose_although_the_intervals_of_the_two_quarters_overlap(large: QuarterlyReport) -> None:
+    change = against(large, "previous-quarter")
+    now, before = (next(each.energy for each in large.trend if each.quarter == quarter) for quarter in ("2026Q3", "2026Q2"))
+    assert now.low < before.high, "two levels that overlap"
+    assert now.value / before.value - 1 == pytest.approx(change.energy.value)
+    assert change.energy.value == pytest.approx(0.105, abs=0.0005)
+    assert 0.03 < change.energy.low < 0.05
+    assert 0.16 < change.energy.high < 0.17
+    assert change.energy.direction == "rise"
+    assert change.total.energy == change.energy
+
+
+def test_co2e_of_the_quarter_is_not_told_from_that_before(large: QuarterlyReport) -> None:
+    assert against(large, "previous-quarter").total.relative.direction == "unclear"
+
+
+def test_energy_of_services_changes_with_its_own_interval(large: QuarterlyReport) -> None:
+    found = lines(against(large, "previous-quarter"))
+    assert found["assistant-conseiller"].energy.direction == "rise"
+    assert found["vadore"].energy.direction == "fall"
+    assert found["gestion-mails"].energy.direction == "unclear"
+    assert found["planif-agences"].energy.reason == "baseline-missing"
+
+
+def test_terms_add_up_to_the_microgram(large: QuarterlyReport) -> None:
+    for change in large.changes:
+        for line in (change.total, *change.services):
+            assert sum(line.explained.terms.values()) == line.explained.micrograms
+        assert change.total.explained.micrograms == sum(line.explained.micrograms for line in change.services)
+
+
+def test_days_that_were_not_recorded_are_no_fall_of_volume(large: QuarterlyReport) -> None:
+    """A service was recorded on 36 of its 92 days: what it lacks is coverage, and its volume rose, by 10 % a day."""
+    terms = lines(against(large, "previous-quarter"))["vadore"].explained.terms
+    assert terms["coverage"] == pytest.approx(-5.52e9, abs=0.01e9)
+    assert 0.4e9 < terms["volume"] < 0.7e9
+
+
+def test_only_services_that_began_have_appeared(large: QuarterlyReport) -> None:
+    """Against a year before: two that call hosted models began; the translation existed, and nobody had declared it."""
+    year = lines(against(large, "year-before"))
+    came = {service for service, line in year.items() if "entry" in line.explained.terms}
+    assert came == {"chat-candidat", "synthese-entretien", "planif-agences"}
+    assert year["traduction"].explained.terms == {"coverage": year["traduction"].explained.micrograms}
+    whole = against(large, "year-before").total.explained.terms
+    assert max(whole, key=lambda name: abs(whole[name])) == "volume"
+    before = lines(against(large, "previous-quarter"))
+    assert not any("entry" in line.explained.terms for line in before.values())
+    assert before["planif-agences"].explained.terms.keys() == {"coverage"}, "it existed by the register, and was not recorded"
+
+
+def test_no_gain_within_noise_is_called_absorbed(large: QuarterlyReport) -> None:
+    """By their values alone, nine services had an absorbed gain against the quarter before."""
+    for change in large.changes:
+        for line in change.services:
+            absorbed = line.explained.absorbed_gain
+            assert not absorbed or (line.energy.direction, line.energy_per_unit.direction) == ("rise", "fall")
+    assert not any(line.explained.absorbed_gain for line in against(large, "previous-quarter").services)
+
+
+def test_every_saving_is_beyond_noise(large: QuarterlyReport) -> None:
+    assert large.savings
+    for saving in large.savings:
+        assert saving.co2e.low > 0
+        assert saving.kind == "other-hours" or saving.energy.low > 0
