@@ -16,8 +16,14 @@ from ecoia_dashboards.figures import Chart, charts
 from ecoia_dashboards.figures.chart import Cell, quantity_in
 from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.tables.base import HIGH, LOW
+from ecoia_dashboards.versions import versions
 
 _WIDTH_PX = 960
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the files' bytes (``ecoia.cli.formats``)."""
+    return versions("babel", "matplotlib", "plotly", compressed=True)
 
 
 def render_figures(report: QuarterlyReport, lang: str = "fr") -> dict[str, str | bytes]:
