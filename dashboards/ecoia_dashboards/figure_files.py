@@ -8,22 +8,22 @@ from __future__ import annotations
 import csv
 import io
 
-from ecoia.report import Quantity, QuarterlyReport
+from ecoia.report import QuarterlyReport
 from ecoia_dashboards import svg
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.csvs import BYTE_ORDER_MARK, cell_text
 from ecoia_dashboards.figures import Chart, charts
-from ecoia_dashboards.figures.chart import quantity_in
+from ecoia_dashboards.figures.chart import Cell, quantity_in
 from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.tables.base import HIGH, LOW
-from ecoia_dashboards.versions import PAGE, versions
+from ecoia_dashboards.versions import versions
 
 _WIDTH_PX = 960
 
 
 def drawn_with() -> dict[str, str]:
     """Return the versions of what decides the files' bytes (``ecoia.cli.formats``)."""
-    return versions(*PAGE, "pillow", compressed=True)
+    return versions("babel", "matplotlib", "plotly", compressed=True)
 
 
 def render_figures(report: QuarterlyReport, lang: str = "fr") -> dict[str, str | bytes]:
@@ -74,26 +74,28 @@ def figure_csv(chart: Chart) -> str:
     """
     language = chart.language
     french = language.code == "fr"
-    units = [_unit(chart, place) for place in range(len(chart.headings))]
+    bounded = [chart.has_bounds(place) for place in range(len(chart.headings))]
+    headings: list[str] = []
+    for place, heading in enumerate(chart.headings):
+        unit = _unit(chart, place)
+        headings.append(heading if unit in ("", SHARE_UNIT) else f"{heading} ({language.unit(unit)})")
+        if bounded[place]:
+            headings += [language.t(bound, what=heading) for bound in (LOW, HIGH)]
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=";" if french else ",")
-    headings: list[str] = []
-    for heading, unit in zip(chart.headings, units, strict=True):
-        named = f"{heading} ({language.unit(unit)})" if unit not in ("", SHARE_UNIT) else heading
-        headings += [named] if not unit else [named, *(language.t(bound, what=heading) for bound in (LOW, HIGH))]
     writer.writerow([cell_text(heading, str, {}) for heading in headings])
     for line in chart.cells:
-        texts: list[str] = []
-        for cell, unit in zip(line, units, strict=True):
-            quantity = quantity_in(cell)
-            values = _numbers(quantity) if quantity is not None else (str(cell), *([None, None] if unit else ()))
-            texts += [cell_text(value, lambda text: text.replace(".", ",") if french else text, {}) for value in values]
-        writer.writerow(texts)
+        values = [value for cell, bounds in zip(line, bounded, strict=True) for value in _values(cell, bounds=bounds)]
+        writer.writerow([cell_text(value, lambda text: text.replace(".", ",") if french else text, {}) for value in values])
     return (BYTE_ORDER_MARK if french else "") + out.getvalue()
 
 
-def _numbers(quantity: Quantity) -> tuple[float | str | None, ...]:
-    return quantity.value, quantity.low, quantity.high
+def _values(cell: Cell, *, bounds: bool) -> list[float | str | None]:
+    """Return a cell as it stands in the CSV: a text, or a figure and, where its column has them, its bounds."""
+    quantity = quantity_in(cell)
+    if quantity is None:
+        return [str(cell), *([None, None] if bounds else [])]
+    return [quantity.value, *([quantity.low, quantity.high] if bounds else [])]
 
 
 def _unit(chart: Chart, place: int) -> str:

@@ -121,35 +121,33 @@ def _drawn(figure: go.Figure, width: int, title: str, source: str) -> Any:
     from matplotlib.figure import Figure
 
     columns = max(1, width // _LEGEND_ENTRY_PX)
-    legend_rows = -(-sum(trace.showlegend is not False for trace in figure.data) // columns)
-    body = figure.layout.height + _LEGEND_ROW_PX * legend_rows
+    legend = _LEGEND_ROW_PX * -(-sum(trace.showlegend is not False for trace in figure.data) // columns)
     above = textwrap.wrap(title, width // _TITLE_CHARACTER_PX)
     below = textwrap.wrap(source, width // _SOURCE_CHARACTER_PX)
-    top, bottom = _TITLE_LINE_PX * len(above), _SOURCE_LINE_PX * len(below)
-    drawing: Any = Figure(figsize=(width / 72, (body + top + bottom) / 72), dpi=72, layout="constrained")
-    drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
-    part = drawing
-    if above or below:
-        parts = drawing.subfigures(3, 1, height_ratios=[max(top, 0.1), body, max(bottom, 0.1)])
-        parts[0].text(0.005, 0.95, "\n".join(above), va="top", fontsize=13.5, fontweight="bold")
-        parts[2].text(0.005, 0.95, "\n".join(below), va="top", fontsize=9.5)
-        part = parts[1]
-    axes = part.add_subplot()
-    _legend(part, _traces(axes, figure), columns)
+    top, bottom, body = _TITLE_LINE_PX * len(above), _SOURCE_LINE_PX * len(below), figure.layout.height
+    height = top + legend + body + bottom
+    drawing: Any = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+    # Title, legend and source have rooms of their own: laid out with the axes, they would move by the last bit from run to run.
+    drawing.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72, rect=(0, bottom / height, 1, body / height))
+    axes = drawing.add_subplot()
+    drawing.text(0.004, 1 - 3 / height, "\n".join(above), va="top", fontsize=13.5, fontweight="bold")
+    drawing.text(0.004, 4 / height, "\n".join(below), va="bottom", fontsize=9.5)
+    _legend(drawing, _traces(axes, figure), columns, 1 - top / height)
     _axes(axes, figure)
     for artist in drawing.findobj(lambda artist: hasattr(artist, "set_parse_math")):
         artist.set_parse_math(False)  # a service's name may hold a dollar sign
     return drawing
 
 
-def _legend(part: Any, entries: Sequence[tuple[Any, str]], columns: int) -> None:
+def _legend(drawing: Any, entries: Sequence[tuple[Any, str]], columns: int, top: float) -> None:
     if not entries:
         return
     # The labels are set afterwards: matplotlib leaves out one that begins with an underscore.
-    legend = part.legend(
+    legend = drawing.legend(
         [handle for handle, _ in entries],
         [str(index) for index in range(len(entries))],
-        loc="outside upper left",
+        loc="upper left",
+        bbox_to_anchor=(0, top),
         ncols=columns,
         borderaxespad=0.2,
     )

@@ -24,7 +24,7 @@ from ecoia.scales import ColumnScale, column_scale, decimals_for
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import CONSTANT_COLOR, TREND_COLOR
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
-from ecoia_dashboards.pages.summary import Summary
+from ecoia_dashboards.pages.targets import Targets
 from ecoia_dashboards.wording import N_
 from ecoia_dashboards.wording.coverage import COUNTED_BY
 from ecoia_dashboards.wording.verdicts import probability, verdict_words
@@ -214,21 +214,21 @@ def _targets(writer: _Writer, report: QuarterlyReport, language: Language) -> No
         return
     texts = (N_("Cible"), N_("Constaté"), N_("Borne basse"), N_("Borne haute"), N_("Unité"), N_("Demandé"), N_("Verdict"))
     headings = [*(language.t(text) for text in texts), language.t("Probabilité de manquer")]
-    summary = Summary(report, language)
-    writer.block(language.t("Cibles et verdicts"), headings, [_target(target, summary, language) for target in report.targets])
+    view = Targets(report, language)
+    writer.block(language.t("Cibles et verdicts"), headings, [_target(target, view, language) for target in report.targets])
 
 
-def _target(target: TargetVerdict, summary: Summary, language: Language) -> list[Shown]:
+def _target(target: TargetVerdict, view: Targets, language: Language) -> list[Shown]:
     name = language.of(wording.INDICATORS, target.indicator)
     if target.service is not None:
-        name += f" ({summary.service(target.service)})"
+        name += f" ({view.service(target.service)})"
     observed = target.observed
     scale = column_scale([observed.value or 0.0, target.value or 0.0], observed.unit)
     missed = "—" if target.miss_probability is None else probability(language, target.miss_probability)
     return [
         name[:1].upper() + name[1:],
         *_figure(observed, scale, language),
-        summary.aim(target),
+        view.aim(target),
         verdict_words(language, target),
         missed,
     ]

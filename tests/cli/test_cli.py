@@ -314,8 +314,25 @@ def test_the_report_is_a_page_and_its_data_and_sums_are_exact(
     assert report_of(folder)["totals"]["energy_components_microjoules"] == sum(held)
     assert (folder / f"rapport-{QUARTER}.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert "vadore" in result.stdout
-    assert "energy kWh (IT only)" in result.stdout
+    assert "(IT only)" in result.stdout
     assert "1 journal line not read: torn" in result.stderr
+
+
+def test_the_report_s_table_has_a_line_a_service_and_fits_a_terminal(home: Path, tmp_path: Path, organisation: Path) -> None:
+    fill(
+        home,
+        record("2026-11-23T10:00", cpu=kwh(30_000)),
+        record("2026-11-23T11:00", cpu=kwh(0.0000764), service="smart-emploi"),
+        record("2026-11-23T12:00", cpu=kwh(2), service="un-service-dont-le-nom-est-si-long-qu-il-ne-tient-pas-dans-sa-colonne"),
+    )
+    shown = ecoia("report", "--quarter", QUARTER, "--from", "journal", "--format", "json", "--out", tmp_path).stdout
+    table = shown.split("everything")[0].splitlines()
+    assert max(map(len, shown.split("The energy is")[0].splitlines())) <= 100
+    assert [len([line for line in table if line.lstrip().startswith(name)]) for name in ("vadore", "smart-emploi")] == [1, 1]
+    (heading,) = (line for line in table if "energy MWh" in line)
+    assert "counted by" in heading
+    assert "<0.01" in next(line for line in table if "smart-emploi" in line)
+    assert "e-" not in next(line for line in table if "smart-emploi" in line).replace("smart-emploi", "")
 
 
 def test_what_was_counted_twice_is_told_with_where_it_is_listed(home: Path, tmp_path: Path) -> None:

@@ -49,6 +49,21 @@ def with_trend(report: QuarterlyReport, *points: TrendPoint, notices: tuple[str,
     return dataclasses.replace(report, trend=points, notices=notices)
 
 
+def change_of(
+    report: QuarterlyReport, before: int, terms: dict[str, int], bounds: tuple[float, float] | None = None
+) -> figures.Chart:
+    """Draw a change of some terms, in micrograms; ``bounds`` are of the relative change."""
+    (known,) = (each for each in report.changes if each.total is not None)
+    assert known.total is not None
+    after = before + sum(terms.values())
+    whole = dataclasses.replace(known.total.explained, reference_micrograms=before, quarter_micrograms=after, terms=terms)
+    low, high = bounds or (None, None)
+    total = dataclasses.replace(known.total, explained=whole, relative=Quantity(after / before - 1, "1", low, high))
+    chart = figures.change(dataclasses.replace(report, changes=(dataclasses.replace(known, total=total),)), FRENCH)
+    assert chart is not None
+    return chart
+
+
 def luminance(color: str) -> float:
     """Relative luminance, as WCAG 2 defines it."""
     color = "#" + "".join(c * 2 for c in color[1:]) if len(color) == 4 else color
@@ -204,6 +219,27 @@ class TestFigures:
         drawing = svg.draw(chart.figure, 720)
         assert well_formed(drawing)
 
+    def test_the_axis_of_a_small_change_is_cut_and_says_so(self, report: QuarterlyReport) -> None:
+        chart = change_of(report, 1_800_000_000_000, {"volume": 150_000_000_000, "factor": -50_000_000_000})
+        axis = chart.figure.layout.xaxis
+        start, end = axis.range
+        assert 0 < start < 1.8 < 1.95 < end
+        assert (1.95 - 1.8) / (end - start) > 0.15  # the greatest cause can be seen
+        assert re.search(r"axe coupé\s: départ à 1,", axis.title.text)
+        (breaks,) = (it for it in chart.figure.data if it.type == "scatter" and it.marker.symbol == "line-ne")
+        assert list(breaks.y) == ["2026Q3", "2026Q4"]
+        bars = [trace for trace in chart.figure.data if trace.type == "bar"]
+        assert (bars[0].base[0], bars[0].x[0]) == (0, 1.8)  # the data still begin at 0
+
+    def test_an_axis_that_shows_its_causes_from_0_is_not_cut(self, report: QuarterlyReport) -> None:
+        chart = change_of(report, 1_000_000_000_000, {"volume": 900_000_000_000})
+        assert chart.figure.layout.xaxis.range[0] == 0
+        assert "coupé" not in chart.figure.layout.xaxis.title.text
+
+    def test_a_change_without_direction_is_not_called_a_rise(self, report: QuarterlyReport) -> None:
+        assert "sans changement net" in change_of(report, 1_800_000_000_000, {"volume": 4_000_000_000}, (-0.045, 0.049)).title
+        assert "hausse de 5,0" in change_of(report, 1_800_000_000_000, {"volume": 90_000_000_000}, (0.01, 0.09)).title
+
     def test_nothing_recorded_gives_no_figure(self, report: QuarterlyReport) -> None:
         empty = dataclasses.replace(report, results=(), register=(), trend=(), energy_by_status={}, changes=())
         assert charts(empty, FRENCH) == {}
@@ -314,6 +350,24 @@ class TestLanguage:
     @given(st.floats(0, 1))
     def test_a_share_above_zero_is_never_written_zero(self, share: float) -> None:
         assert (ENGLISH.share(share) == "0%") is (share == 0)
+
+    def test_a_column_has_one_unit_and_its_intervals_that_of_their_value(self) -> None:
+        column = FRENCH.column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh"), None, Quantity(0.05, "kWh")])
+        assert column.unit == "MWh"
+        assert [column.amount(Quantity(value, "kWh")) for value in (23916.4, 412.0, 0.05, 0.0)] == [
+            "23,9\xa0MWh", "0,41\xa0MWh", "<\xa00,01\xa0MWh", "0\xa0MWh"
+        ]  # fmt: skip
+        assert column.interval(Quantity(412.0, "kWh", 2.0, 980.0)) == "<\xa00,01 à 0,98\xa0MWh"
+        assert FRENCH.column([Quantity(0.1, "1"), Quantity(3.0, "kWh")]).unit == ""
+
+    def test_a_change_has_its_sign_and_a_direction_by_its_interval(self) -> None:
+        said = [FRENCH.direction(Quantity(0.105, "1", low, high)) for low, high in ((0.046, 0.167), (-0.01, 0.2))]
+        assert said == ["hausse de 10,5\xa0%", "sans changement net"]
+        assert FRENCH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "baisse de 3,2\xa0%"
+        assert ENGLISH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "down 3.2%"
+        assert FRENCH.change(Quantity(-12.0, "gCO2e")) == "\N{MINUS SIGN}\u202f12,0\xa0gCO₂e"
+        assert ENGLISH.change(Quantity(0.105, "1")) == "+10.5%"
+        assert "-" not in FRENCH.number(-3.2) + FRENCH.share(-0.04) + FRENCH.plain(-1.5) + FRENCH.whole(-3)
 
     def test_french_and_english_forms(self) -> None:
         assert FRENCH.quarter("2026Q4") == "T4\xa02026"

@@ -314,7 +314,7 @@ class TestXlsx:
     def test_sheets_hold_the_tables_typed(self, workbook: tuple[str, openpyxl.Workbook], whole: QuarterlyReport) -> None:
         lang, book = workbook
         language = Language(lang)
-        assert book.sheetnames == [language.t(table.title) for table in tables(whole)]
+        assert book.sheetnames == [language.t("Synthèse"), *(language.t(table.title) for table in tables(whole))]
         for table in tables(whole):
             sheet = book[language.t(table.title)]
             assert [cell.value for cell in sheet[1]] == [column.heading(language) for column in table.columns]
@@ -336,7 +336,7 @@ class TestXlsx:
                         assert cell.data_type == "s"
 
     def test_what_is_not_zero_never_reads_as_zero(self, workbook: tuple[str, openpyxl.Workbook]) -> None:
-        for sheet in workbook[1]:
+        for sheet in workbook[1].worksheets[1:]:
             for cells in sheet.iter_rows(min_row=2):
                 for cell in cells:
                     if isinstance(cell.value, float) and cell.value and not cell.is_date:
@@ -354,12 +354,12 @@ class TestXlsx:
         content = render_xlsx(hostile)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
-                assert b"<f>" not in archive.read(name)
+                assert b"<f>" not in archive.read(name) or name.startswith("xl/charts/")  # a chart names its cells
                 assert b"<hyperlink" not in archive.read(name)
         book = openpyxl.load_workbook(io.BytesIO(content))
         texts = [cell for sheet in book for row in sheet.iter_rows() for cell in row if isinstance(cell.value, str)]
         live = [cell for cell in texts if cell.value.startswith("=")]
-        assert live
+        assert {cell.parent.title for cell in live} > {"Synthèse"}
         assert all(cell.data_type == "s" and cell.quotePrefix for cell in live)
         assert any("_x005F_x0041_" in cell.value for cell in live)
 

@@ -80,7 +80,7 @@ class Chart:
         interval = self.language.t("Intervalle à 95 %%")
         found: list[str] = []
         for place, heading in enumerate(self.headings):
-            found += [heading, interval] if self._has_bounds(place) else [heading]
+            found += [heading, interval] if self.has_bounds(place) else [heading]
         return tuple(found)
 
     @property
@@ -92,13 +92,14 @@ class Chart:
             texts: list[str] = []
             for place, cell in enumerate(line):
                 texts.append(written(cell, writers[place], self.language))
-                if self._has_bounds(place):
+                if self.has_bounds(place):
                     quantity = quantity_in(cell)
                     texts.append((writers[place].interval(quantity) if quantity else None) or "—")
             rows.append(tuple(texts))
         return tuple(rows)
 
-    def _has_bounds(self, place: int) -> bool:
+    def has_bounds(self, place: int) -> bool:
+        """Return whether some figure of a column of ``cells`` has an interval."""
         return any((found := quantity_in(line[place])) is not None and found.low is not None for line in self.cells)
 
 
