@@ -9,8 +9,8 @@ import pytest
 
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.report import QuarterlyReport
-from ecoia_dashboards.pdf import render_pdf, write_edition
 from ecoia_dashboards.pages import Edition
+from ecoia_dashboards.pdf import render_pdf, write_edition
 from support.large_organisation import large_report
 from support.printed import PrintedPage, printed
 from support.reports import SEAL
