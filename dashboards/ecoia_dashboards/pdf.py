@@ -85,10 +85,28 @@ def render_pdf(report: QuarterlyReport, lang: str = "fr") -> dict[str, bytes]:
     Example:
         >>> Path("evidence.pdf").write_bytes(render_pdf(report)["-preuves.pdf"])  # doctest: +SKIP
     """
-    return {ending: _write(report, lang, edition) for ending, edition in EDITIONS.items()}
+    return {ending: write_edition(report, lang, edition) for ending, edition in EDITIONS.items()}
 
 
-def _write(report: QuarterlyReport, lang: str, edition: Edition) -> bytes:
+def write_edition(report: QuarterlyReport, lang: str, edition: Edition) -> bytes:
+    """Write one edition as a PDF.
+
+    Args:
+        report: The quarter's data.
+        lang: Language of the document, one of ``language.LANGUAGES``.
+        edition: Which of the documents.
+
+    Returns:
+        The file.
+
+    Raises:
+        MissingExtraError: WeasyPrint is not installed.
+        EcoiaError: Pango, a package of the system, is not installed.
+
+    Example:
+        >>> write_edition(report, "fr", Edition.COMMITTEE)[:5]  # doctest: +SKIP
+        b'%PDF-'
+    """
     weasyprint = _weasyprint()
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher

@@ -1,16 +1,16 @@
-"""The PDF of a large organisation as it is printed: no word leaves a page or covers another, and the first page stays one page."""
+"""The PDF of a large organisation as it is printed: no word leaves a page or covers another, and the first page is one page."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.report import QuarterlyReport
-from ecoia_dashboards.pdf import render_pdf
+from ecoia_dashboards.pages import Edition
+from ecoia_dashboards.pdf import render_pdf, write_edition
 from support.large_organisation import large_report
 from support.printed import PrintedPage, printed
 from support.reports import SEAL
@@ -74,7 +74,7 @@ def test_the_committee_edition_is_ten_pages_at_most_and_the_first_is_the_summary
 
 
 def test_long_names_many_targets_and_every_warning_leave_the_first_page_one_page(large: QuarterlyReport) -> None:
-    pages = printed(render_pdf(wordy(large))[".pdf"])
+    pages = printed(write_edition(wordy(large), "fr", Edition.COMMITTEE))
     assert_second_page_begins_with_the_second_part(pages)
     assert pages[0].outside() == pages[0].overlapping() == []
     assert "5 jours" in re.sub(r"\s", " ", pages[0].text)

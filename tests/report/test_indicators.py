@@ -92,7 +92,8 @@ indicators.register(
     indicators.Indicator("waste_share", "1", "footprint", lambda parts: parts.rate(1, 4, "no-outcomes", "no-data"), target="any"),
     indicators.Indicator("heat_per_unit", "gCO2e", "intensity", lambda parts: parts.sci.scaled(0.5), target="service"),
 )
-sections.register(sections.Section("chaleur", "Chaleur réutilisée", template="sections/evolution.html"), before="annexes")
+pieces = (sections.Piece("evolution/ecarts"),)
+sections.register(sections.Section("chaleur", "Chaleur réutilisée", pieces=pieces), before="annexes")
 
 from ecoia_dashboards.wording import indicators as words
 

@@ -36,8 +36,8 @@ class FirstPage(Decisions, Summary):
         seal = self.report.seal
         assert seal is not None  # noqa: S101 - for the type checker: only a published report is restated
         return self.language.t(
-            "Trimestre retraité : publié sous le nom %(name)s le %(day)s, à côté de la première publication. Ce qui a changé est en "
-            "partie 9.",
+            "Trimestre retraité : publié sous le nom %(name)s le %(day)s, à côté de la première publication. Ce qui a changé est "
+            "en partie 9.",
             name=seal.name,
             day=self.language.day(seal.published_on),
         )

@@ -64,7 +64,7 @@ class Headlines(Services):
         )
 
     def evolution(self, quantity: Quantity) -> str:
-        """Write a relative change in words with its interval: ``hausse de 10,5 % (+ 4,6 % à + 16,7 %)``."""
+        """Write a relative change in words with its interval, ``hausse de 10,5 % (+ 4,6 % à + 16,7 %)``, or why there is none."""
         if quantity.value is None:
             return self.amount(quantity)
         interval = self.language.change_interval(quantity)

@@ -1,0 +1,141 @@
+"""The first page: what it leads with, what it asks, and what it must not leave unsaid."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+
+import pytest
+
+from ecoia.cli.formats import write_formats
+from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.report import DeclaredChange, Headline, Quantity, QuarterlyReport
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.naming import report_name
+from ecoia_dashboards.pages import Edition, render_edition
+from ecoia_dashboards.pages.view import ReportView
+from support.large_organisation import large_report
+from support.reports import SEAL
+
+pytestmark = pytest.mark.no_cover
+
+replace = dataclasses.replace
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
+    return large_report(tmp_path_factory.mktemp("catalogue"))
+
+
+def view(report: QuarterlyReport) -> ReportView:
+    return ReportView(report, Language("fr"), Edition.COMMITTEE)
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def first(report: QuarterlyReport) -> str:
+    page = render_edition(report, "fr", Edition.COMMITTEE)
+    body = page[page.index("<body") : page.index('id="engagement"')]
+    return plain(html.unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+@pytest.fixture(scope="module")
+def words(large: QuarterlyReport) -> str:
+    return first(large)
+
+
+def test_it_leads_with_the_whole_co2e_its_parts_and_an_energy_that_reads(words: str) -> None:
+    assert "2,00 tCO₂e et 23,9 MWh au T3 2026 ; énergie : hausse de 10,5 % sur un trimestre" in words
+    key = words.split("CO₂e, ensemble")[1].split("Services mesurés")[0]
+    for said in ("usage : 915 kgCO₂e", "fabrication : 1,01 tCO₂e", "modèles externes : 73 kgCO₂e", "23,9 MWh"):
+        assert said in key, said
+
+
+def test_a_part_that_is_not_known_makes_the_whole_a_lower_bound(large: QuarterlyReport) -> None:
+    lacking = Headline(Quantity(915.0, "kgCO2e"), ("co2e_operational",), {"co2e_api": "calls-unmeasured"})
+    unknown = Quantity(None, "kgCO2e", reason="calls-unmeasured")
+    footprint = type(large.footprint)({**large.footprint, "co2e_api": unknown})
+    text = first(replace(large, headline=lacking, footprint=footprint))
+    assert "au moins 915 kgCO₂e" in text
+    assert "modèles externes : non calculé : des modèles sans estimation" in text
+
+
+def test_changes_are_in_words_with_their_own_interval(large: QuarterlyReport) -> None:
+    found = view(large)
+    assert plain(found.evolution(Quantity(0.105, "1", 0.046, 0.167))) == "hausse de 10,5 % (+ 4,6 % à + 16,7 %)"
+    assert plain(found.evolution(Quantity(-0.2, "1", -0.3, -0.1))) == "baisse de 20,0 % (− 30,0 % à − 10,0 %)"
+    assert plain(found.evolution(Quantity(0.02, "1", -0.03, 0.07))) == "sans changement net (− 3,0 % à + 7,0 %)"
+
+
+def test_the_services_that_matter_have_their_share_and_a_reason(large: QuarterlyReport) -> None:
+    leading = view(large).leading
+    assert [line.id for line, _ in leading][:2] == ["assistant-conseiller", "voix-3949"]
+    shares = [line.share or 0.0 for line, _ in leading]
+    assert shares == sorted(shares, reverse=True)
+    assert "pour la fabrication des machines" in leading[0][1]
+    assert "énergie en hausse de" in leading[0][1]
+    assert "à épargner" in leading[0][1]
+
+
+def test_each_target_has_its_verdict_and_its_probability(words: str) -> None:
+    table = words.split("Probabilité de manquer")[1].split("Demandé au comité interne")[0]
+    assert "✗ dépassement quasi certain plus de 99,9 %" in table
+    assert table.count("? non concluant") >= 2
+
+
+def test_what_is_asked_has_choices_and_what_they_cost(large: QuarterlyReport, words: str) -> None:
+    asked = words.split("Demandé au comité interne")[1]
+    for said in (
+        "adopter : aujourd’hui",
+        "écarter : rien n’engage",
+        "kgCO₂e épargnés par trimestre, mais peut nuire à",
+        "amender",
+    ):
+        assert said in asked, said
+    decisions = view(large).decisions
+    assert all(decision.options for decision in decisions)
+    free = [option.cost for decision in decisions for option in decision.options if "Comparer deux modèles" in option.cost]
+    assert free, "an action that the organisation wrote is a choice"
+
+
+def test_a_restated_quarter_says_so_in_its_title_its_file_and_on_the_first_page(large: QuarterlyReport) -> None:
+    restated = replace(large, seal=replace(SEAL, name="2026Q3-r1"))
+    assert report_name(restated) == "rapport-2026Q3-r1"
+    assert report_name(replace(large, seal=replace(SEAL, name="2026Q3"))) == report_name(large) == "rapport-2026Q3"
+    page = render_edition(restated, "fr", Edition.COMMITTEE)
+    title = plain(re.findall("<title>(.*?)</title>", page)[0])
+    assert title.startswith("Énergie et CO₂e des services d’IA, T3 2026, retraité (2026Q3-r1)")
+    assert "⚠ Trimestre retraité : publié sous le nom 2026Q3-r1" in first(restated)
+    assert "retraité" not in first(replace(large, seal=replace(SEAL, name="2026Q3")))
+
+
+def test_days_that_the_ledger_lacks_are_counted_and_valued(large: QuarterlyReport, words: str) -> None:
+    gaps = tuple(LedgerGap(f"2026-08-0{day}", "gpu-01", "missing", "run", 36 * 10**11) for day in (1, 2))
+    assert "2 jours" in first(replace(large, ledger_gaps=gaps, notices=("ledger-incomplete",)))
+    assert "2,00 kWh" in first(replace(large, ledger_gaps=gaps, notices=("ledger-incomplete",)))
+    assert "Relevés incomplets" not in words
+
+
+def test_declarations_that_changed_are_told_with_what_they_do(large: QuarterlyReport, words: str) -> None:
+    changes = (
+        DeclaredChange("target", "t", "Plafond", "changed", "value", "<= 1", "<= 2", "loosened"),
+        DeclaredChange("service", "s", "Transcription", "removed", effect="denominator-lowered"),
+        DeclaredChange("site", "p", "Paris", "changed", "zone", "FRA", "DEU"),
+    )
+    told = first(replace(large, declared_since="2026Q2", declared_changes=changes))
+    assert "Depuis la publication de T2 2026 : assoupli, ou supprimé (Plafond)" in told
+    assert "la couverture en monte sans mesure de plus (Transcription) ; 1 autre changement (partie 9)." in told
+    assert "Rien n’a changé dans les déclarations" in first(replace(large, declared_since="2026Q2"))
+    assert "publication de" not in words
+
+
+def test_a_restated_report_has_its_files_named_by_its_publication(
+    large: QuarterlyReport, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("out")
+    written, failed = write_formats(replace(large, seal=replace(SEAL, name="2026Q3-r1")), ["json"], "fr", folder)
+    assert [path.name for path in written] == ["rapport-2026Q3-r1.json"]
+    assert failed == []
