@@ -408,8 +408,8 @@ def _what_is_wrong(uri: str, error: Exception) -> str:
         )
     if "unsupported URI" in text and sqlite_file(uri) is not None:
         return (
-            f"MLflow here cannot use the database '{shown}', as mlflow-skinny cannot: install mlflow, or name a tracking server in "
-            "MLFLOW_TRACKING_URI"
+            f"MLflow here cannot use the database '{shown}', as mlflow-skinny cannot: install mlflow, or name a tracking server "
+            "in MLFLOW_TRACKING_URI"
         )
     # MLflow's messages carry credentials, and what a server sends may hold control characters.
     cause = text.rpartition("(Caused by ")[2]  # of requests; before it stands what was asked, which is long
