@@ -207,6 +207,13 @@ def test_a_folder_that_mlflow_refuses_is_named_with_both_remedies(tmp_path: Path
     assert "check that it runs" not in str(caught.value)
 
 
+def test_a_database_that_mlflow_skinny_does_not_read_is_named_with_the_remedy() -> None:
+    """Its own message speaks of a model registry."""
+    store = MlflowStore("sqlite:////srv/mlflow.db")
+    with pytest.raises(DeliveryError, match="install mlflow, or name a tracking server"), store.reaching():
+        raise ValueError("got unsupported URI 'sqlite:////srv/mlflow.db' for model registry data storage")
+
+
 def test_the_cause_of_a_failure_is_not_cut_off() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, and nobody listens

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
@@ -189,22 +190,28 @@ def test_a_run_that_is_deleted_while_it_is_written_stops_no_other(
     assert api(tracking_uri).get_run(kept).data.metrics["ecoia/energy_wh"] > 0
 
 
+@pytest.mark.parametrize("method", ["log_batch", "log_text"])
 def test_a_run_that_this_account_may_not_write_to_is_named_and_not_tried_for_ever(
-    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, tracking_uri: str, target: str, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
+    """A server refuses artifacts with a status of HTTP, everything else with an error of MLflow."""
     import mlflow
 
     client = api(tracking_uri)
     refused, kept = (client.create_run("0").info.run_id for _ in range(2))
     write(journal, [training(target=target, run_id=run_id) for run_id in (refused, kept)])
-    log_batch = mlflow.MlflowClient.log_batch
+    write_to = getattr(mlflow.MlflowClient, method)
 
     def refuse(self: Any, run_id: str, *args: Any, **kwargs: Any) -> Any:
-        if run_id == refused:
+        if run_id == refused and method == "log_batch":
             raise MlflowException("no permission", error_code=PERMISSION_DENIED)
-        return log_batch(self, run_id, *args, **kwargs)
+        if run_id == refused:
+            answer = requests.Response()
+            answer.status_code = 403
+            answer.raise_for_status()
+        return write_to(self, run_id, *args, **kwargs)
 
-    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", refuse)
+    monkeypatch.setattr(mlflow.MlflowClient, method, refuse)
     result = deliver(journal, configured(), by_hand=False)
     (problem,) = result.problems
     assert refused in problem

@@ -6,7 +6,6 @@ One program (``support/mlflow_ways.py``) makes them all, once for each version a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 from ecoia.records import Record, fold
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from support.environment import clean_environment
-from support.mlflow_stores import free_port, migrated, mlflow_server
+from support.mlflow_stores import free_port, migrated, mlflow_server, old_mlflow
 from support.programs import recorded
 
 __all__ = ["migrated"]  # a fixture
@@ -53,16 +52,6 @@ class Told(NamedTuple):
     process_ms: float
     records: list[Record]
     errors: str
-
-
-def old_mlflow() -> Path:
-    """Return the interpreter with the oldest MLflow that ecoia works with."""
-    python = Path(__file__).resolve().parents[2] / ".venv-mlflow2" / "bin" / "python"
-    if not python.exists():
-        if "CI" in os.environ:
-            pytest.fail(f"{python} is not there: make .venv-mlflow2/.stamp")
-        pytest.skip("make .venv-mlflow2/.stamp installs the oldest MLflow")
-    return python
 
 
 @pytest.fixture(scope="module", params=["3-sqlite", "3-server", "2-sqlite", "2-server"])

@@ -52,6 +52,16 @@ def tracking_uri(migrated: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def old_mlflow() -> Path:
+    """Return the interpreter with the oldest MLflow that ecoia works with."""
+    python = Path(__file__).resolve().parents[2] / ".venv-mlflow2" / "bin" / "python"
+    if not python.exists():
+        if "CI" in os.environ:
+            pytest.fail(f"{python} is not there: make .venv-mlflow2/.stamp")
+        pytest.skip("make .venv-mlflow2/.stamp installs the oldest MLflow")
+    return python
+
+
 def free_port() -> int:
     """Return a port of the loopback interface on which nobody listens."""
     with socket.socket() as probe:
@@ -62,13 +72,19 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(
-    backend_uri: str, port: int, artifacts: Path, *, python: str | Path = sys.executable, **environment: str
+    backend_uri: str,
+    port: int,
+    artifacts: Path,
+    *options: str,
+    python: str | Path = sys.executable,
+    **environment: str,
 ) -> Iterator[str]:
     """Run a real tracking server on a port of the loopback interface, and yield its URI. ``python`` says of which MLflow."""
     server = subprocess.Popen(
         [
             *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
             *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
+            *options,
         ],
         env=clean_environment()
         | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -28,6 +28,7 @@ _GOES_AWAY = {semconv.TAG_OUTCOME, semconv.TAG_FACTOR, semconv.TAG_ENERGY_RANGE,
 """Tags that a view may lose: the run goes on again, or a second host works for it, so that its total has no interval."""
 REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 """MLflow's error codes where an account may not do what it asks for."""
+_REFUSED_STATUSES = (401, 403)
 
 
 class RunRefusedError(DeliveryError):
@@ -279,12 +280,11 @@ def _refusals(run_id: str) -> Iterator[None]:
     Raises:
         RunRefusedError: this account may not write to the run.
     """
-    from mlflow.exceptions import MlflowException
-
     try:
         yield
-    except MlflowException as error:
-        if error.error_code not in REFUSED:
+    except Exception as error:  # MLflow's, or of requests where a server refuses an artifact
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if getattr(error, "error_code", None) not in REFUSED and status not in _REFUSED_STATUSES:
             raise
         raise RunRefusedError(
             f"run {run_id}: this account may not write to it, so its figures are in the ledger only. Give the account of "

@@ -406,6 +406,11 @@ def _what_is_wrong(uri: str, error: Exception) -> str:
             f"MLflow refuses its file store '{shown}': 'mlflow migrate-filestore' moves it into a database, and "
             "MLFLOW_ALLOW_FILE_STORE=true has MLflow use it as it is"
         )
+    if "unsupported URI" in text and sqlite_file(uri) is not None:
+        return (
+            f"MLflow here cannot use the database '{shown}', as mlflow-skinny cannot: install mlflow, or name a tracking server "
+            "in MLFLOW_TRACKING_URI"
+        )
     # MLflow's messages carry credentials, and what a server sends may hold control characters.
     cause = text.rpartition("(Caused by ")[2]  # of requests; before it stands what was asked, which is long
     reason = "".join(letter if letter.isprintable() else "?" for letter in public_text(" ".join(cause.split()), uri))[:300]
