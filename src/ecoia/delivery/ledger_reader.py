@@ -147,12 +147,9 @@ class _Reader:
 
     def read(self, runs: Sequence[LedgerRun]) -> list[tuple[LedgerRun, _Read]]:
         """Read every run's day."""
-        found, far = {}, []
-        for run in runs:
-            if local_path(run.artifact_uri) is None:
-                far.append(run)
-            else:
-                found[run.run_id] = run, self._look(run)  # threads gain nothing on files of this machine
+        near = [run for run in runs if local_path(run.artifact_uri) is not None]
+        far = [run for run in runs if local_path(run.artifact_uri) is None]
+        found = {run.run_id: (run, self._look(run)) for run in near}  # threads gain nothing on files of this machine
         if far:
             found |= self._read_far(far)
         for look in range(1, _LOOKS):

@@ -13,7 +13,6 @@ checked, cut at half-hours and added up. To add a field, declare it there and te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from operator import attrgetter, itemgetter
 
 from ecoia.errors import EcoiaError
@@ -491,17 +490,7 @@ def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
         for name, tidy in _TABLE.tidies:
             if name in row:
                 row[name] = tidy(row[name])
-    return [merged[key] for key in sorted(merged, key=_place_of)]
-
-
-def _place_of(key: tuple[Any, ...]) -> tuple[str, str]:
-    """Return what sorts keys as their JSON texts do. The rest of a key comes again each half-hour, so it is encoded once."""
-    return f"{key[0]},", _encoded_rest(key[1:])
-
-
-@lru_cache(maxsize=4096)
-def _encoded_rest(rest: tuple[Any, ...]) -> str:
-    return _encode_key(rest)
+    return [merged[key] for key in sorted(merged, key=_encode_key)]
 
 
 def preferred(known: Record, other: Record) -> Record:
