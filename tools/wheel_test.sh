@@ -70,6 +70,7 @@ tests=(
   tests/dashboards/test_sci.py::test_every_service_is_there_and_every_reason_is_known
   tests/evaluating/test_dossier.py::{test_a_workbook_is_written_filled_in_and_read_from_the_command_line,test_a_service_is_evaluated_from_the_command_line}
   tests/factors/test_factors.py tests/testing/test_testing.py tests/report/test_golden.py
-  tests/meters/test_gpu.py::test_{two_gpus_are_read_by_their_counters_to_the_microjoule,amd_gpus_are_read_by_their_counters}
+  tests/meters/test_gpu.py::test_two_gpus_are_read_by_their_counters_to_the_microjoule
+  tests/meters/test_amd_gpus.py::test_amd_gpus_are_read_by_their_counters
 )
 "$work/full/bin/python" -m pytest -q "${tests[@]}" -m "not browser and not mlflow and not checkout and not long" -p no:cacheprovider

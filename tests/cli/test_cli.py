@@ -25,9 +25,10 @@ from ecoia import catalogue, settings
 from ecoia.cli import app
 from ecoia.keeping.declared import COLUMNS
 from ecoia.keeping.destinations import register_target
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.meters import processor, rapl
 from ecoia.periods import Quarter
 from ecoia.records import Tokens

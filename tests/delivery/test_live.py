@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ecoia import semconv
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.records import Record
 from support.deliveries import api, deliveries_of, eventually, serving
 from support.mlflow_stores import MLFLOW_WARNINGS

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from ecoia.keeping import helper_start
+from ecoia.keeping.known_already import HELPER_LOCK
 from support.deliveries import configured, eventually
 
 
@@ -45,7 +46,7 @@ def test_the_helper_is_nobodys_child_and_knows_the_settings(home: Path, starts: 
 
 def test_no_helper_where_it_is_not_wanted_or_runs(home: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not helper_start.spawn_helper(configured(delivery="manual"))
-    with helper_start.try_lock(home, helper_start.HELPER_LOCK) as free:
+    with helper_start.try_lock(home, HELPER_LOCK) as free:
         assert free
         assert not helper_start.spawn_helper(configured(delivery="helper"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -27,7 +27,8 @@ from ecoia import semconv
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.errors import UsageError
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.periods import utc_day
 from ecoia_integrations.mlflow_models import measure, rows_of, version_of
 from support.environment import clean_environment

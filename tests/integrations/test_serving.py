@@ -23,7 +23,8 @@ from sklearn.datasets import load_digits
 from ecoia import semconv
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.periods import half_hour_start
 from ecoia.records import split_by_half_hour
 from ecoia.testing import PowercapLoad, PowercapTree

@@ -18,8 +18,9 @@ from ecoia.keeping import file_system
 from ecoia.keeping.destinations import read_targets, register_target
 from ecoia.keeping.file_system import FLOCK, NO_LOCK, RECORD_LOCK, STAND_IN, LockableFile, examine, is_locked, sync
 from ecoia.keeping.held_file import HeldFile
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.measuring.home_locks import IDLE, HomeLocks
 from support.command_line import ecoia
 from support.programs import run_python

@@ -419,3 +419,33 @@ def test_momentary_power_is_sampled_between_readings_and_nothing_of_it_is_lost(m
     assert allocation.active["gpu"] == 4321
     assert allocation.lost == Counter({"gpu-unread": 1})
     assert gpu.domain == DEVICES
+
+
+# --- what a meter says beside its reading --------------------------------------------------------------------------------
+
+
+def test_each_component_carries_its_own_fraction_of_a_microjoule(machine: Machine, tmp_path: Path) -> None:
+    readings = 30
+    meters = [StepMeter("cpu", [1] * readings), StepMeter("ram", [2] * readings)]
+    allocating = allocator(machine, meters, home=str(tmp_path))
+    sums: Counter[str] = Counter()
+    for _ in range(readings):
+        machine.pass_time(1, busy_seconds=3)
+        for component, energy in allocating.allocate(machine.wall_ns, SECOND_NS).active.items():
+            sums[component] += energy or 0
+    assert sums["cpu"] == pytest.approx(readings / 3, abs=1)
+    assert sums["ram"] == pytest.approx(readings * 2 / 3, abs=1)
+
+
+def test_losses_and_users_that_a_meter_tells_are_those_of_the_reading(machine: Machine, tmp_path: Path) -> None:
+    class Telling(StepMeter):
+        def lost(self) -> Counter[str]:
+            return Counter({"cpu-counter-reset": 2})
+
+        def users(self) -> Counter[int]:
+            return Counter({4242: 3})
+
+    machine.pass_time(1, busy_seconds=1)
+    allocation = allocator(machine, [Telling("cpu", [1])], home=str(tmp_path)).allocate(machine.wall_ns, SECOND_NS)
+    assert allocation.lost["cpu-counter-reset"] == 2
+    assert allocation.users == {4242: 3}

@@ -70,3 +70,9 @@ def test_energy_used_without_a_span_in_flight_is_idle() -> None:
     separate_waiting(allocation, 0.25)
     assert allocation.active == {"cpu": 25, "gpu": 100, "ram": None}
     assert allocation.idle == {"cpu": 75, "gpu": 7, "ram": None}
+
+
+def test_a_whole_host_that_is_reserved_more_than_once_leaves_no_rest() -> None:
+    reserved = dict.fromkeys(KEYS[:2], 0.7)
+    split = dict(split_by_reserved_share({"cpu": 14_000_000}, reserved, whole_host=True))
+    assert split == {key: {"cpu": 7_000_000} for key in reserved}

@@ -113,3 +113,10 @@ def link(run_id: str, beside: str, *, at: int = 0, **fields: Any) -> Record:
     """Build the record that has the rows of a group or session shown with an MLflow run, found ``at`` seconds after noon."""
     values = {"kind": "link", "service": None, "phase": None, "run_id": run_id, "beside": beside, "spans": 0}
     return record(NOON_NS + at * SECOND_NS, 0, cpu=None, ram=None, **values | fields)
+
+
+def total(records: Iterable[Record], component: str, kind: str | None = None) -> int | None:
+    """Sum the energy that is not missing; None if all of it is."""
+    energies = [record.energy_microjoules[component] for record in records if kind in (None, record.kind)]
+    known = [energy for energy in energies if energy is not None]
+    return sum(known) if known else None

@@ -27,11 +27,11 @@ from ecoia.cli.common import FAILED, Home, number, open_journal, readable
 from ecoia.cli.config import factors_in_use, factors_text, unknown_variables
 from ecoia.cli.refused_lines import refusals_as_text
 from ecoia.errors import EcoiaError, JournalError
-from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.keeping.journal_size import PACKED
 from ecoia.keeping.journal_writer import ANNOUNCE_SHARE
 from ecoia.keeping.room import ANNOUNCE_DAYS, room
+from ecoia.measuring.write_and_retry import SHORTEST_AWAIT_SECONDS
 from ecoia.semconv import KIND_SPAN, MISSING, SERVICE_UNASSIGNED, UNASSIGNED_REMEDY
 from ecoia.settings import Settings
 
@@ -197,7 +197,8 @@ def _journal(settings: Settings) -> Iterator[Check]:
     from ecoia.delivery.refused_days import RefusedDays
     from ecoia.keeping.adoption import waiting
     from ecoia.keeping.file_system import examine
-    from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+    from ecoia.keeping.helper_start import try_lock
+    from ecoia.keeping.known_already import HELPER_LOCK
 
     home = Path(settings.home)
     if not (home / "home.json").exists():

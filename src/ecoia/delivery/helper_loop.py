@@ -24,8 +24,9 @@ from ecoia.errors import EcoiaError
 from ecoia.instances import HOME_FILE
 from ecoia.keeping import run_signs
 from ecoia.keeping.adoption import adopt
-from ecoia.keeping.helper_start import HELPER_LOCK, try_lock
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal, journal_sizes
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.periods import utc_datetime
 from ecoia.settings import Settings
 

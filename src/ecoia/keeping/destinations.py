@@ -21,9 +21,7 @@ from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode
 
 from ecoia.errors import JournalError
 from ecoia.keeping.file_system import LockableFile, sync
-
-TARGETS_FILE = "targets.json"
-"""Name of the file of targets in a home."""
+from ecoia.keeping.known_already import TARGETS_FILE
 
 UNREADABLE = "(not readable)"
 """Ends the public form of a URI that can be read in several ways, or in none: any part of it may be a secret."""

@@ -19,14 +19,9 @@ from threading import Thread
 from ecoia.errors import JournalError
 from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import LockableFile
+from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
-
-SHORTEST_AWAIT_SECONDS = 1.0
-"""With ``exit_seconds`` below this, the exit does not wait for a delivery."""
-
-HELPER_LOCK = "helper.lock"
-"""Name of the lock that the helper holds while it lives."""
 
 CURSORS = "cursors.json"
 """Name of the file that keeps how far each journal file was delivered."""
@@ -177,10 +172,10 @@ def explicit_environment(settings: Settings) -> dict[str, str]:
 
 
 def _start_detached(command: list[str], settings: Settings, home: Path, log: int) -> None:
-    import shutil
-    import subprocess  # both only where a helper is started: that is rare
+    import subprocess  # only where a helper is started: that is rare
 
-    shell = shutil.which("sh")
+    # ``shutil.which`` would load what unpacks archives.
+    shell = next((path for folder in os.get_exec_path() if os.access(path := f"{folder}/sh", os.X_OK)), None)
     if shell is not None:
         # The shell ends at once, which detaches the helper: the program gets no zombie to reap, and if it measures its
         # own children it does not count ours.

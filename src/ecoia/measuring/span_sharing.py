@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +14,8 @@ _RECENT_NS = 1_000_000_000
 
 _SETTLING_NS = 2_000_000_000
 """This long after the last span, CPU time of workers has nothing to do with spans: it is background."""
+
+_E = 2.718281828459045  # ``math`` would be loaded for this alone
 
 _LEAST_RECENT_NS = 1000
 """Recent CPU time below this is forgotten."""
@@ -84,7 +85,7 @@ class SpanSharing:
         return SharedReading(keys, attribute(microjoules, usage))
 
     def _faded(self, elapsed_ns: int) -> dict[RecordKey, float]:
-        factor = math.exp(-elapsed_ns / _RECENT_NS)
+        factor = _E ** (-elapsed_ns / _RECENT_NS)
         return {key: cpu_ns * factor for key, cpu_ns in self._recent_cpu_ns.items()}
 
     def _remember(self, look: Look, recent: dict[RecordKey, float]) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice
     from ecoia.settings import Settings
 
+SHORTEST_AWAIT_SECONDS = 1.0
+"""With ``exit_seconds`` below this, the exit does not wait for a delivery."""
+
 _HELPER_CHECK_SECONDS = 60.0
 _MAX_UNWRITTEN = 10_000
 """Records kept in memory while the journal cannot be written."""
@@ -49,6 +52,7 @@ class RecordWriter:
         self._writer: Writer | None = None
         self._open_window: OpenWindow | None = None
         self._target_ids: dict[str, str] = {}
+        self._can_be_sent = False  # some record has a destination that a helper can find
         self._unwritten: list[Record] = []
         self._next_helper_check = 0.0
         self.lost: Counter[str] = Counter()
@@ -158,10 +162,11 @@ class RecordWriter:
         """Replace tracking URIs, which may contain paths and hosts, by ids that only this host can resolve."""
         default = tracking_uri(self._lose) or os.environ.get("MLFLOW_TRACKING_URI") or None
         if self._target_ids:
-            from ecoia.keeping.destinations import TARGETS_FILE
+            from ecoia.keeping.known_already import TARGETS_FILE
 
             if not os.path.exists(f"{self._settings.home}/{TARGETS_FILE}"):
                 self._target_ids.clear()  # the home was removed
+                self._can_be_sent = False
         targets = [self._target_id(record.target or default) for record in records]
         return [  # a copy costs more than all else here
             record if record.target == target else record.copy_with(target=target)
@@ -175,27 +180,36 @@ class RecordWriter:
         if uri is None:
             return None
         if uri not in self._target_ids:
-            from ecoia.keeping.destinations import register_target  # only programs that set a URI pay for it
-
-            self._target_ids[uri] = register_target(self._settings.home, uri)
+            self._target_ids[uri] = self._known_target(uri) or self._register_target(uri)
         return self._target_ids[uri]
 
-    def _has_destination(self) -> bool:
-        """Return whether there is anything for the helper: records with an unreadable URI are sent by hand only."""
-        if not self._target_ids:
-            return False
-        from ecoia.keeping.destinations import is_readable, public_uri
+    def _known_target(self, uri: str) -> str | None:
+        from ecoia.keeping.known_already import known_target  # only programs that set a URI pay for it
 
-        return any(is_readable(public_uri(uri)) for uri in self._target_ids)
+        target = known_target(self._settings.home, uri)
+        self._can_be_sent |= target is not None
+        return target
+
+    def _register_target(self, uri: str) -> str:
+        from ecoia.keeping.destinations import is_readable, public_uri, register_target  # costs a short script most of its time
+
+        target = register_target(self._settings.home, uri)
+        self._can_be_sent |= is_readable(public_uri(uri))  # records with an unreadable URI are sent by hand only
+        return target
 
     def _start_helper(self) -> None:
-        if not self._has_destination() or time.monotonic() < self._next_helper_check:
+        settings = self._settings
+        if settings.delivery != "helper" or not self._can_be_sent or time.monotonic() < self._next_helper_check:
             return
         self._next_helper_check = time.monotonic() + _HELPER_CHECK_SECONDS
-        from ecoia.keeping.helper_start import spawn_helper
+        from ecoia.keeping.known_already import helper_runs
+
+        if helper_runs(settings.home):
+            return
+        from ecoia.keeping.helper_start import spawn_helper  # once for all processes that run while a helper does
 
         try:
-            spawn_helper(self._settings)
+            spawn_helper(settings)
         except OSError as error:
             self._complain(f"the delivery helper cannot be started ({error}); 'ecoia deliver' sends what is in the journal")
 
@@ -204,11 +218,11 @@ class RecordWriter:
     def await_delivery(self) -> None:
         """Wait at most ``exit_seconds`` until the helper has sent the last records. Short waits are skipped."""
         settings = self._settings
-        if self._writer is None or not self._has_destination():
+        if self._writer is None or not self._can_be_sent:
             return
-        from ecoia.keeping.helper_start import SHORTEST_AWAIT_SECONDS, await_delivery
-
         if settings.delivery == "helper" and settings.exit_seconds >= SHORTEST_AWAIT_SECONDS:
+            from ecoia.keeping.helper_start import await_delivery
+
             file, size_bytes = self._writer.position
             await_delivery(settings.home, file, size_bytes, settings.exit_seconds)
 

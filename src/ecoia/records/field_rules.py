@@ -43,7 +43,7 @@ class InRow(NamedTuple):
     check: Callable[[Any], Any] | None = None
 
 
-class Rule(NamedTuple):
+class Rule:
     """How one field of a record is read, written, cut and added up.
 
     Attributes:
@@ -55,12 +55,24 @@ class Rule(NamedTuple):
         optional: Whether the journal leaves the field out where it is None, as it is in most records.
     """
 
-    read: Callable[[Any], Any] | None = None
-    write: Callable[[Any], Any] | None = None
-    cut: Callable[[Any, Sequence[int]], Sequence[Any]] | None = None
-    in_row: InRow | None = None
-    json_name: str | None = None
-    optional: bool = False
+    __slots__ = ("cut", "in_row", "json_name", "optional", "read", "write")
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[Any], Any] | None = None,
+        write: Callable[[Any], Any] | None = None,
+        cut: Callable[[Any, Sequence[int]], Sequence[Any]] | None = None,
+        in_row: InRow | None = None,
+        json_name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.read = read
+        self.write = write
+        self.cut = cut
+        self.in_row = in_row
+        self.json_name = json_name
+        self.optional = optional
 
 
 def rule(**ways: Any) -> dict[str, Rule]:
