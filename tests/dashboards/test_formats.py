@@ -35,7 +35,7 @@ from ecoia.impact.grid import FactorGap
 from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
 from ecoia.records import Tokens, fold
-from ecoia.report import BaselineAddition, BudgetState, EquivalenceUsed, Quantity, QuarterlyReport, build_report
+from ecoia.report import BaselineAddition, BudgetState, DeclaredChange, EquivalenceUsed, Quantity, QuarterlyReport, build_report
 from ecoia_dashboards import csvs
 from ecoia_dashboards.csvs import render_csv
 from ecoia_dashboards.language import LANGUAGES, Language
@@ -139,6 +139,8 @@ def whole_report(folder: Path) -> QuarterlyReport:
         equivalences=(EquivalenceUsed("km-tgv", "co2e", Quantity(4.2, "km", 3.2, 5.2), 0.00293, "ADEME", "2026-07-01"),),
         restatements=added.restatements,
         published_micrograms={"2026Q3": {"operational": 123_456}},
+        declared_changes=(DeclaredChange("target", "couverture", "Couverture", "changed", "value", "0.9", "0.8", "loosened"),),
+        declared_since="2026Q3",
         **{name: getattr(added, name) for name in of_people_and_runs},
     )
 
