@@ -128,7 +128,7 @@ def write_formats(
         started(format_)
         try:
             rendered = known[format_]()(report, lang=lang)
-            if isinstance(rendered, Mapping) and rendered and all(ending.startswith((".", "-")) for ending in rendered):
+            if isinstance(rendered, Mapping) and _are_endings(rendered):
                 written += [replace_file(folder / f"{name}{ending}", content) for ending, content in rendered.items()]
             elif isinstance(rendered, Mapping):
                 written.append(_replace_folder(folder / f"{name}-{format_}", rendered))
@@ -141,6 +141,11 @@ def write_formats(
             failed.append(format_)
             say(f"the {format_} report was not written ({type(error).__name__}: {error}): please report this")
     return written, failed
+
+
+def _are_endings(contents: Mapping[str, str | bytes]) -> bool:
+    """Return whether names are endings of the report's own name, and not names inside a folder."""
+    return bool(contents) and all(name.startswith((".", "-")) and "/" not in name for name in contents)
 
 
 def _replace_folder(folder: Path, contents: Mapping[str, str | bytes]) -> Path:
