@@ -63,6 +63,8 @@ def verify(
     again = [_Again(each) for each in checked] if compute else []
     _print(checked, again, moments)
     _print_documents(again)
+    if not one and (beside := verification.not_covered(folder)):
+        say(f"beside the publications stand, covered by no head: {', '.join(ascii(path.name)[1:-1] for path in beside)}")
     _tell_what_is_open(checked, decided, by_key=bool(keys))
     if any(each.figures_differ for each in again):
         say("this version of ecoia computes other figures from the same inputs: 'ecoia recalculate' shows the difference")
