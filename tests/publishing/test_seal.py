@@ -152,9 +152,17 @@ def test_signing_may_begin_but_not_end(tmp_path: Path) -> None:
     published(tmp_path / "pub", Q3, tmp_path / "cat")
     published(tmp_path / "pub", Q4, tmp_path / "cat", key=KEY)
     assert [each.signed_with is not None for each in verify_chain(tmp_path / "pub")] == [False, True]
+    assert len(verify_chain(tmp_path / "pub", [KEY.public_key()])) == 2, "the signature is over the first head and seal, too"
+    with pytest.raises(PublicationError, match=r"2026Q4/seal\.json is signed with another key"):
+        verify_chain(tmp_path / "pub", [Ed25519PrivateKey.generate().public_key()])
     with pytest.raises(PublicationError, match=r"2026Q4 is signed, .* give the key with --key"):
         published(tmp_path / "pub", Quarter(2027, 1), tmp_path / "cat")
     assert [path.name for path in sorted((tmp_path / "pub").iterdir())] == ["2026Q3", "2026Q4"]
+
+
+def test_an_unsigned_chain_is_not_the_organisations_by_its_key(unsigned: Path) -> None:
+    with pytest.raises(PublicationError, match=r"2026Q4/seal\.json is not signed"):
+        verify_chain(unsigned, [KEY.public_key()])
 
 
 def _publication_elsewhere(root: Path) -> str:

@@ -92,8 +92,9 @@ class _Again:
         from ecoia.publishing.redrawing import DIFFERS, redraw
 
         self.published = published
-        if published.previous is not None and verification.previous_of(published) is None:
-            say(f"{published.previous} is not here: declared changes of {published.name} are as its figures say, not compared")
+        if verification.chain_before(published) is None:
+            what = "declared changes and what was published earlier"
+            say(f"not every publication before {published.name} is here unaltered: {what} are as its figures say, not compared")
         report = verification.recomputed_report(published)
         self.figures_differ = not verification.is_published(report, published)
         self.documents = [] if self.figures_differ else redraw(published, report, _draw)

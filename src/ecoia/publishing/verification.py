@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs
-from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
-from ecoia.publishing.declared_since import DeclaredSince, declared_since_last
 from ecoia.publishing.publication import Published, folders_in, name_of, publications, read_publication
+from ecoia.publishing.published_before import PublishedBefore, published_before
 from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
     MANIFEST_FIELDS,
@@ -176,13 +175,30 @@ def verify_chain(root: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> li
     """
     with reading(root):
         _check_folders(root)
-    chain = publications(root)
+    chain = unaltered(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or the folder of all of them")
-    for each in chain:
+    signed_first = next((place for place, each in enumerate(chain) if each.signed_with is not None), len(chain) - 1)
+    for each in chain[signed_first:]:  # the first signature covers those before it, too: it is over their heads and seals
         verify(each.folder, public_keys)
+    for before, each in pairwise(chain):
+        _check_still_signed(before, each, public_keys)
+    return chain
+
+
+def unaltered(root: Path) -> list[Published]:
+    """Check every publication of a folder, whoever signed it, and that each follows the previous one.
+
+    Returns:
+        The publications, in their order; none where the folder is missing or empty.
+
+    Raises:
+        PublicationError: as ``verify``, or the chain is broken.
+    """
+    chain = publications(root)
     of_quarter: Counter[str] = Counter()
     for each in chain:
+        verify(each.folder)
         _check_name(each, of_quarter[each.quarter])
         of_quarter[each.quarter] += 1
     for before, each in pairwise(chain):
@@ -192,10 +208,7 @@ def verify_chain(root: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> li
         if unchained:
             raise PublicationError(f"{before.folder} is not the publication that {each.name} was chained to")
         if each.schema < before.schema:
-            raise PublicationError(
-                f"{each.folder} is of schema {each.schema}, and {before.name} before it of {before.schema}: no ecoia published that"
-            )
-        _check_still_signed(before, each, public_keys)
+            raise PublicationError(f"{each.folder} is of schema {each.schema}, and {before.name} before it of {before.schema}")
     return chain
 
 
@@ -275,20 +288,31 @@ def recompute(published: Published) -> bool:
 def recomputed_report(published: Published) -> QuarterlyReport:
     """Build the report of a publication again from the published inputs.
 
-    What was declared before is read from the publication that it follows, where that lies beside it, else from the figures.
+    What it takes from the publications before it is read from those, where they all lie beside it, else from its figures.
     """
     inputs, figures = published.inputs(), published.report()
-    before = previous_of(published)
-    return recomputed(inputs, figures, declared_since_last(before, inputs, published.quarter) if before else None)
+    chain = chain_before(published)
+    before = None if chain is None else published_before(chain, inputs, Quarter.parse(published.quarter))
+    return recomputed(inputs, figures, before)
 
 
-def previous_of(published: Published) -> Published | None:
-    """Return the publication that one follows, if it is the one that lies beside it."""
-    folder = published.folder.parent / (published.previous or "")
-    if published.previous is None or not (folder / MANIFEST_FILE).exists():
-        return None
-    found = read_publication(folder)
-    return found if found.head == published.previous_head else None
+def chain_before(published: Published) -> list[Published] | None:
+    """Return the publications before one, in their order; None unless all of them lie beside it, unaltered."""
+    found: list[Published] = []
+    each = published
+    while each.previous is not None:
+        folder = each.folder.parent / each.previous
+        if each.folder == folder or not (folder / MANIFEST_FILE).exists():
+            return None
+        try:
+            before = verify(folder)
+        except PublicationError:
+            return None
+        if before.head != each.previous_head:
+            return None
+        each = before
+        found.insert(0, each)
+    return found
 
 
 def is_published(report: QuarterlyReport, published: Published) -> bool:
@@ -296,15 +320,15 @@ def is_published(report: QuarterlyReport, published: Published) -> bool:
     return report.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
 
 
-def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSince | None = None) -> QuarterlyReport:
+def recomputed(inputs: Inputs, figures: Mapping[str, Any], before: PublishedBefore | None = None) -> QuarterlyReport:
     """Build the report of a published quarter from some inputs.
 
     Args:
         inputs: The published ones, or others to compare with.
-        figures: The published figures; what was published before the quarter is taken from them.
-        declared: What was declared otherwise since the publication before; None: as the figures have it.
+        figures: The published figures.
+        before: What it takes from the publications before it; None: as the figures have it.
     """
-    declared = declared or DeclaredSince.of(figures)
+    before = before or PublishedBefore.of(figures)
     return build_report(
         inputs.rows,
         Quarter.parse(figures["quarter"]),
@@ -313,10 +337,10 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSin
         factors=inputs.factors,
         known_until_ns=inputs.known_until_utc_ns,
         over=True,
-        published_micrograms={quarter: dict(parts) for quarter, parts in figures["published_micrograms"].items()},
-        restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
+        published_micrograms=before.micrograms,
+        restatements=before.restatements,
         gaps=inputs.gaps,
         incomplete_because=figures.get("incomplete_because"),
-        declared_since=declared.name,
-        declared_changes=declared.changes,
+        declared_since=before.declared_since,
+        declared_changes=before.declared_changes,
     )
