@@ -36,9 +36,9 @@ from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import ChangeLine, PhaseDays, Quantity, QuarterChange, QuarterlyReport, build_report
+from ecoia.report.instance_days import covered_share
 from ecoia.report.likelihood import level_above, level_below
 from ecoia.report.quantities import headline
-from ecoia.report.services import covered_share
 from ecoia.units import micro
 from support.factor_sets import factor, half_hourly
 from support.organisation import write_catalogue
@@ -237,6 +237,20 @@ def test_coverage_is_that_of_the_page(examples: dict[str, tuple[str, float]], tm
     assert [entry.covered for entry in found.register] == [
         pytest.approx(examples[f"covered of the {name}"][1], rel=1e-5) for name in ("first", "second")
     ] + [None]
+
+
+def test_coverage_of_a_shorter_quarter_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    first = Quarter(2026, 1).bounds_ns(ZoneInfo("UTC"))[0]
+    hosts = [(host, day) for host, days in (("a", 90), ("b", 81)) for day in range(days)]
+    found = build_report(
+        fold([record(first + day * DAY_NS, cpu=1, instance=host) for host, day in hosts]),
+        Quarter(2026, 1),
+        over=True,
+        settings=make_settings(timezone="UTC"),
+        catalogue=write_catalogue(tmp_path, services="services: [{id: vadore, name: V, status: poc, instance_days: 184}]"),
+        factors=FactorSet([factor("FRA", 2026, 40.0)]),
+    )
+    assert found.register[0].covered == pytest.approx(examples["covered in a shorter quarter"][1])
 
 
 def test_the_coverage_of_phases_and_instances_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
