@@ -104,6 +104,16 @@ def test_every_known_figure_has_a_probability(judged: dict[str, TargetVerdict]) 
     assert judged["plafond-co2e"].verdict == "non-concluant"
 
 
+def test_an_interval_that_is_nearly_all_beyond_the_value_is_not_inconclusive(judged: dict[str, TargetVerdict]) -> None:
+    found = judged["plafond-energie"]
+    assert found.observed.low is not None
+    assert found.value is not None
+    assert found.observed.low < found.value, "so it is not certainly missed"
+    assert (found.verdict, found.reason) == ("depassement-quasi-certain", "interval-mostly-beyond")
+    assert found.miss_probability is not None
+    assert found.miss_probability >= 0.95
+
+
 # -- trajectories and what rests on several quarters ---------------------------------------------------------------------
 
 

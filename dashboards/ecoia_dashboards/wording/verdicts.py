@@ -40,6 +40,7 @@ VERDICT_REASONS = {
     "no-contract": N_("aucun contrat d’électricité n’est déclaré"),
     "contract-scope": N_("un contrat d’électricité n’a pas la portée des facteurs utilisés"),
     "baseline-missing": N_("la période de référence n’est pas enregistrée"),
+    "interval-mostly-beyond": N_("l’intervalle contient encore la valeur visée, mais il est presque tout entier du mauvais côté"),
     "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
     "simulated": N_("des données simulées ne prouvent rien"),
     "ledger-incomplete": N_("ce qui est connu tient la cible, mais des jours de relevés manquent"),

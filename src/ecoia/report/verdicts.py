@@ -140,7 +140,7 @@ class _Judge:
         if self._context.quarter < Quarter.parse(target.deadline):
             verdict = _ahead(missed or 0.0, gap)
         else:
-            verdict = _at_deadline(observed, target.op, target.value, gap)
+            verdict = _at_deadline(observed, target.op, target.value, missed or 0.0, gap)
         # Of a share that has no interval, what is missing leaves no probability to state.
         unknown = observed.low is None and gap is not None and verdict[1] == gap
         return _Judgement(*verdict, observed, None if unknown else missed)
@@ -188,8 +188,9 @@ class _Judge:
             # Days ahead are in the budget's forecast.
             verdict, reason = _within_budget(budget, None if gap == "partial-quarter" else gap)
             return replace(found, verdict=verdict, reason=reason, miss_probability=_year_missed(budget))
-        verdict, reason = _at_deadline(observed, "<=", -target.reduction, gap)
-        return replace(found, verdict=verdict, reason=reason, miss_probability=change_above(observed, -target.reduction))
+        missed = change_above(observed, -target.reduction)
+        verdict, reason = _at_deadline(observed, "<=", -target.reduction, missed or 0.0, gap)
+        return replace(found, verdict=verdict, reason=reason, miss_probability=missed)
 
     def _course(self, target: Target, path: Trajectory, baseline: Baseline) -> tuple[CoursePoint, ...]:
         """Give the level of each quarter from the first of the baseline on, and what the path allows it."""
@@ -207,12 +208,12 @@ class _Judge:
 _Verdict = tuple[str, str | None]  # the verdict, and the reason why it is so
 
 
-def _at_deadline(observed: Quantity, op: str, value: float, gap: str | None) -> _Verdict:
-    """Judge a figure by its interval; ``gap`` is what is missing that could turn it."""
+def _at_deadline(observed: Quantity, op: str, value: float, missed: float, gap: str | None) -> _Verdict:
+    """Judge a figure by its interval; inside it, by the probability of a miss. ``gap`` is what is missing that could turn it."""
     known = observed.value or 0.0
     low, high = (known if bound is None else bound for bound in (observed.low, observed.high))
     if low < value < high:
-        return _OPEN, "interval-straddles"
+        return (_NEARLY_MISSED, "interval-mostly-beyond") if missed >= NEARLY_CERTAIN else (_OPEN, "interval-straddles")
     if not (known >= value if op == ">=" else known <= value):
         return _MISSED, "below-value"
     return (_OPEN, gap) if gap else (_MET, None)

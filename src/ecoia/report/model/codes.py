@@ -65,6 +65,7 @@ VERDICT_REASONS = (
     "budget-likely-kept",  # the year will almost certainly end within its budget
     "horizon-ahead",  # the horizon is ahead, and the year may end on either side of its budget
     "baseline-missing",
+    "interval-mostly-beyond",  # the interval holds the value, and nearly all of it is on the wrong side
     "interval-straddles",  # the interval holds the value, so the measurement cannot decide
     "simulated",  # simulated rows prove nothing
     "ledger-incomplete",  # what is known keeps the target, but days of the ledger are in no figure
