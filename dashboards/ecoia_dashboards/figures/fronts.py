@@ -31,7 +31,7 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
         return None
     best = [run for run in runs if run.run_id in frontier.front]
     rest = [run for run in runs if run.run_id not in frontier.front]
-    headings = (language.t("Run"), language.t("Énergie"), frontier.metric, language.t("Front"))
+    headings = (language.t("Entraînement"), language.t("Énergie"), frontier.metric, language.t("Front"))
     cells = tuple(
         (
             run.run_id,
