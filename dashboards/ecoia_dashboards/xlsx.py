@@ -66,7 +66,7 @@ def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
         if table.rows:
             _fill(workbook.create_sheet(language.t(table.title)), table, language)
     if empty:
-        workbook.worksheets[1].append([language.t("Tables sans ligne, omises"), ", ".join(empty)])
+        workbook.worksheets[1].append([language.t("Tableaux vides, omis"), ", ".join(empty)])
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC).replace(tzinfo=None)
     properties = workbook.properties
     properties.title = language.t("Énergie et CO₂e des services d’IA, %(quarter)s", quarter=language.quarter(report.quarter))

@@ -181,7 +181,7 @@ def test_days_on_more_instances_than_need_be_are_all_expected(tmp_path: Path) ->
 
 def test_the_sentence_of_coverage_counts_every_service_once() -> None:
     coverage = Coverage(3, 6, 4, False, 0.3, (), declared=1, metered=2, estimated=1)
-    french = "2 services comptés par des compteurs, 1 estimé par des modèles, 1 seulement déclaré, 6 non mesurés ou trop peu."
+    french = "2 services comptés par des compteurs, 1 estimé par calcul, 1 seulement déclaré, 6 non mesurés ou trop peu mesurés."
     assert coverage_sentence(Language("fr"), coverage) == french
     english = "2 services counted by meters, 1 estimated by models, 1 only declared, 6 not measured, or too little."
     assert coverage_sentence(Language("en"), coverage) == english
