@@ -29,6 +29,7 @@ from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording.verdicts import probability
 
 _HEIGHT, _COMPACT_HEIGHT = 280, 215
+_ROOM_FOR_WORDS = 3  # quarters whose zone is wide enough to hold words
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,15 @@ def _draw_words(figure: go.Figure, course: _Course, known: list[tuple[str, Quant
     levels = known + [(quarter, Quantity(course.expected, unit)) for quarter in course.ahead if course.expected is not None]
     words = [(each, (level.value or 0.0) / size, column.number(level), *_beside(course, each, level)) for each, level in levels]
     if any(quarter[:4] == course.quarter[:4] for quarter in course.dues):
-        first = next(quarter for quarter in course.quarters if quarter in course.dues and quarter[:4] == course.quarter[:4])
+        of_year = [quarter for quarter in course.quarters if quarter in course.dues and quarter[:4] == course.quarter[:4]]
+        first = next((quarter for quarter in of_year if not course.is_baseline(quarter)), of_year[0])
         allowed = language.t("permis : %(amount)s", amount=column.amount(Quantity(course.dues[first], unit)))
         words.append((first, 0.0, allowed, "top right", ALLOWED_COLOR))
+    baseline = [quarter for quarter in course.quarters if course.is_baseline(quarter) and quarter in course.dues]
+    if len(baseline) >= _ROOM_FOR_WORDS:
+        amount = column.amount(Quantity(course.dues[baseline[0]], unit))
+        middle = baseline[len(baseline) // 2]
+        words.append((middle, 0.0, language.t("réf. : %(amount)s", amount=amount), "top center", BASELINE_ZONE_COLOR))
     for position, behind in dict.fromkeys((position, behind) for *_, position, behind in words):
         held = [word for word in words if word[3:] == (position, behind)]
         figure.add_scatter(

@@ -60,7 +60,9 @@ class Headlines(Services):
         if known.value is None:
             return self.amount(known)
         figures = 2 if part == "co2e_api" else 3
-        amount = self.co2e_column(headline).amount(rounded(known, figures), figures)
+        column = self.co2e_column(headline)
+        bounds = column.bounds(rounded(known, figures))
+        amount = column.amount(rounded(known, figures), figures) + (f" ({bounds})" if bounds else "")
         if lacking is None:
             return amount
         reason = self.language.of(wording.REASONS, lacking)
