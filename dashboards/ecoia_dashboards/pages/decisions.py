@@ -73,15 +73,16 @@ class Decisions(Targets):
         """Say what reaching a target would take."""
         state = target.budget
         if state is not None and state.expected.value is not None and state.budget.value is not None:
+            column = self.language.column([state.expected])
             return self.language.t(
                 "%(excess)s de moins que les %(expected)s attendus en %(year)s",
-                excess=self.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
-                expected=self.amount(state.expected),
+                excess=column.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
+                expected=column.amount(state.expected),
                 year=state.year,
             )
         if target.value is not None and target.observed.value is not None:
-            gap = Quantity(abs(target.observed.value - target.value), target.observed.unit)
-            return self.language.t("il y manque %(amount)s", amount=self.amount(gap))
+            gap = self.level(target, abs(target.observed.value - target.value))
+            return self.language.t("il y manque %(amount)s", amount=gap)
         return ""
 
     def _on_proposed(self) -> Iterator[Decision]:
