@@ -218,7 +218,7 @@ def test_the_sentence_of_coverage_counts_every_service_once() -> None:
     coverage = Coverage(3, 6, 4, False, 0.3, (), declared=1, metered=2, estimated=1)
     french = "2 services comptés par des compteurs, 1 estimé par calcul, 1 seulement déclaré, 6 non mesurés ou trop peu mesurés."
     assert coverage_sentence(Language("fr"), coverage) == french
-    english = "2 services counted by meters, 1 estimated by models, 1 only declared, 6 not measured, or too little."
+    english = "2 services counted by meters, 1 estimated by calculation, 1 only declared, 6 not measured, or not enough."
     assert coverage_sentence(Language("en"), coverage) == english
 
 

@@ -29,7 +29,7 @@ def savings(report: QuarterlyReport) -> Table:
         Column("metric", N_("Mesure de qualité"), lambda it: it.metric),
         Column("hours_later", N_("Heures plus tard"), lambda it: it.hours_later, INTEGER, "h"),
         Column("runs", N_("Entraînements"), lambda it: it.runs, CODES),
-        Column("front", N_("Inégalé à cette énergie"), lambda it: it.front, CODES),
+        Column("front", N_("Inégalés à leur énergie"), lambda it: it.front, CODES),
     )
     return table("savings", N_("Sobriété"), report.savings, *columns)
 
