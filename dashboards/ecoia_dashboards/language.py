@@ -192,7 +192,7 @@ class Language:
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def direction(self, quantity: Quantity) -> str:
-        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``sans changement net``.
+        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``évolution non établie``.
 
         A change whose interval holds 0 has none.
 
@@ -202,7 +202,7 @@ class Language:
         if quantity.direction is None:
             raise ValueError("a change without a value has a reason, not a direction")
         if quantity.direction == "unclear":
-            return self.t("sans changement net")
+            return self.t("évolution non établie")
         size = self._size_of_change(quantity)
         return (
             self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)

@@ -267,7 +267,7 @@ def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
     assert catalogue.load(folder) == loaded
 
     def edit(book: openpyxl.Workbook) -> None:
-        cell = cell_of(book["Registre"], 9, "Jours d’instance")
+        cell = cell_of(book["Registre"], 9, "Jours-machine")
         assert cell.value == "inférence gpu-01 : 92 ; inférence gpu-03 : 45,5 ; entraînement : 11"
         cell.value = "Inférence gpu-01 : 90; entraînement 12"
 
@@ -278,4 +278,4 @@ def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
     refused = ("repos : 3", "inférence : 3 ; inférence : 4", "inférence gpu-01 : 0", "92 jours")
     for number, text in enumerate(refused):
         (told,) = mistakes(folder, lambda book, text=text: fill(book["Registre"], 9, **{"Jours_d’instance": text}))
-        assert told.startswith("Registre!I9 (Jours d’instance) : «"), (number, told)
+        assert told.startswith("Registre!I9 (Jours-machine) : «"), (number, told)

@@ -491,12 +491,12 @@ class TestNeverLies:
     def test_with_a_pue_the_building_is_included(self, tmp_path: Path) -> None:
         text = Page(render_report(sample_report(tmp_path, pue=1.3))).text
         assert "Énergie ( bâtiment compris )" in text.replace("(bâtiment compris)", "( bâtiment compris )")
-        assert "PUE appliqué : 1,30." in text
+        assert "PUE appliqué (énergie du bâtiment / énergie informatique) : 1,30." in text
 
     @pytest.mark.parametrize(
         ("components", "label", "limit"),
         [
-            ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "aucun facteur de prise n’est appliqué"),
+            ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "ni mesure à la prise, ni étalonnage"),
             (
                 "cpu",
                 "(étalonnage du site, wattmètre ou modèle de serveur) pour 75 % de l’énergie des composants ; le reste hors",
@@ -599,7 +599,7 @@ class TestNeverLies:
         assert [len(use.record_ids) for use in built.tokens] == [1, 1]
         assert "laissé de côté : l’appareil est déjà mesuré" in text
         assert "nom de modèle qui change de sens (« latest »)" in text
-        listed = text.split("Appels à des modèles, par jetons")[1]
+        listed = text.split("Modèles externes, par jetons")[1]
         assert all(f"{use.records} : {record_id}" in listed for use in built.tokens for record_id in use.record_ids)
         limits = text.split("Ce qui n’est pas compté")[1].split("Annexes")[0]
         assert "Des appels à des modèles externes, listés en annexe" in limits
@@ -645,7 +645,7 @@ class TestElevenParts:
         assert "essai-2, essai-3" in text.split("Ce que désignent les pistes")[1]
         assert "chef de produit IA Equité et non discrimination" in text
         assert "aucun entraînement fini n’a de mesure de qualité (Smart emploi / Data emploi)" in text
-        assert "VADORE, entraînement : 2 runs sur 6 égalés par un autre pour moins d’énergie" in text
+        assert "VADORE, entraînement : entraînements égalés par un autre pour moins d’énergie, 2 sur 6" in text
         assert full.costliest_runs[0].run_id in text
         nobody = dataclasses.replace(full, savings=(dataclasses.replace(dominated, role=None),))
         assert "responsable du service" in by_part(render_report(nobody))["sobriete"]

@@ -14,7 +14,7 @@ from ecoia.methods import Method
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Coverage, PhaseDays, QuarterlyReport, ServiceEntry, build_report
-from ecoia.report.services import covered_share
+from ecoia.report.instance_days import covered_share
 from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.wording.coverage import coverage_sentence, days_words
 from support.factor_sets import factor
@@ -148,12 +148,40 @@ def test_a_service_is_counted_by_what_gave_most_of_its_energy(
     assert coverage.metered + coverage.estimated == coverage.measured
 
 
+@pytest.mark.parametrize(
+    "instance_days", ["184", "{inference: {gpu-01: 92, gpu-03: 92}}", "{inference: {gpu-01: 100, gpu-03: 92}}"]
+)
+def test_no_quarter_expects_more_days_of_an_instance_than_it_has(tmp_path: Path, instance_days: str) -> None:
+    """The first quarter has 90 days: a service on two hosts that was recorded on all of them lacks none, and keeps its cap."""
+    start = record("2026-01-01T10:00").start_utc_ns
+    work = [
+        record(start + day * DAY_NS, 60, cpu=kwh(1), gpu=0, instance=host) for day in range(90) for host in ("gpu-01", "gpu-03")
+    ]
+    found = build_report(
+        fold([*work, record("2026-04-05T10:00", cpu=0, gpu=0)]),
+        Quarter(2026, 1),
+        settings=make_settings(zone="FRA", timezone="UTC"),
+        catalogue=write_catalogue(
+            tmp_path,
+            services=f"services: [{{id: vadore, name: V, status: poc, instance_days: {instance_days}}}]",
+            targets="targets: [{id: t, indicator: energy, op: '<=', value: 1000, deadline: 2026Q1, status: proposed}]",
+        ),
+        factors=FactorSet([factor("FRA", 2026, 40.0)]),
+    )
+    assert (found.register[0].covered, found.register[0].instance_days_declared) == (1.0, 180)
+    assert (found.targets[0].verdict, found.targets[0].reason) == ("tenu", None)
+
+
+def test_days_on_more_instances_than_need_be_are_all_expected(tmp_path: Path) -> None:
+    assert covered(tmp_path, "100", *days(92, "gpu-01")).covered == 0.92, "100 days are of two instances at least"
+
+
 # -- words ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_sentence_of_coverage_counts_every_service_once() -> None:
     coverage = Coverage(3, 6, 4, False, 0.3, (), declared=1, metered=2, estimated=1)
-    french = "2 services comptés par des compteurs, 1 estimé par des modèles, 1 seulement déclaré, 6 non mesurés ou trop peu."
+    french = "2 services comptés par des compteurs, 1 estimé par calcul, 1 seulement déclaré, 6 non mesurés ou trop peu mesurés."
     assert coverage_sentence(Language("fr"), coverage) == french
     english = "2 services counted by meters, 1 estimated by models, 1 only declared, 6 not measured, or too little."
     assert coverage_sentence(Language("en"), coverage) == english

@@ -48,7 +48,7 @@ def test_a_coarser_mean_of_the_reference_year_is_named(large: QuarterlyReport) -
     filled = {each.quarter: each.filled for each in large.reference_factors if each.zone == "FRA"}
     assert {quarter for quarter, rule in filled.items() if rule} == {"2026Q1"}
     assert filled["2026Q1"] == "hours-of-year"
-    assert large.reference_years == {"DEU": (2025,), "FRA": (2025,)}
+    assert {(each.zone, each.year) for each in large.reference_factors} == {("DEU", 2025), ("FRA", 2025)}
 
 
 @pytest.mark.parametrize(("known", "used"), [((2023, 2025, 2026), 2023), ((2025, 2026), 2025)], ids=["before", "after"])
@@ -64,9 +64,8 @@ def test_a_zone_without_the_reference_year_is_labelled_with_the_year_used(
         factors=FactorSet([factor("FRA", year, year - 2000) for year in known]),
     )
     assert report.reference_year == 2024
-    assert report.reference_years == {"FRA": (used,)}
     (reference,) = report.reference_factors
-    assert (reference.value_g_per_kwh, reference.same_year) == (used - 2000, False)
+    assert (reference.zone, reference.year, reference.value_g_per_kwh, reference.same_year) == ("FRA", used, used - 2000, False)
     assert report.trend[-1].co2e_at_constant_factor.value == pytest.approx(10 * (used - 2000) / 1000)
 
 

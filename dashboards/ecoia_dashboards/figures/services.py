@@ -144,8 +144,8 @@ def _alt(data: _Services, language: Language) -> str:
         )
     else:
         alt = language.t(
-            "Barres horizontales empilées par phase, %(count)s services du plus grand au plus petit : de %(first)s, %(most)s, "
-            "à %(last)s, %(least)s.",
+            "Barres horizontales empilées par phase, %(count)s services du plus grand au plus petit : « %(first)s » "
+            "(%(most)s) en tête, « %(last)s » (%(least)s) en dernier.",
             count=language.whole(len(order)),
             first=data.names[first],
             most=most,

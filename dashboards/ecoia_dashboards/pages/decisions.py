@@ -55,7 +55,7 @@ class Decisions(Targets):
             if target.status == "adopted" and target.verdict in MISSED and target.indicator != _COVERAGE:
                 yield Decision(
                     self.language.t(
-                        "%(target)s, %(aim)s : %(verdict)s",
+                        "%(target)s, %(aim)s (%(verdict)s)",
                         target=self.short(self.target_name(target)),
                         aim=self.aim(target),
                         verdict=self.judged(target),
@@ -115,7 +115,7 @@ class Decisions(Targets):
         return (
             found
             if chance is None
-            else self.language.t("%(found)s, probabilité de la manquer %(chance)s", found=found, chance=chance)
+            else self.language.t("%(found)s ; probabilité de manquer la cible : %(chance)s", found=found, chance=chance)
         )
 
     @property
@@ -126,7 +126,7 @@ class Decisions(Targets):
     def _on_saving(self, saving: Saving) -> Decision:
         spared = self.amount(saving.energy)
         if saving.co2e.value is not None:
-            spared += self.language.t(" et %(co2e)s épargnés par trimestre", co2e=self.amount(saving.co2e))
+            spared += self.language.t(" et %(co2e)s évitables par trimestre", co2e=self.amount(saving.co2e))
         harm = self.language.listed(map(self.commitment_name, saving.may_harm))
         if harm:
             spared = self.language.t("%(spared)s, mais peut nuire à : %(harm)s", spared=spared, harm=harm)
@@ -159,8 +159,8 @@ class Decisions(Targets):
             )
         yield Decision(
             self.language.n(
-                "%(count)s service nommé n’est pas assez mesuré",
-                "%(count)s services nommés ne sont pas assez mesurés",
+                "%(count)s service nommé (hors services retirés) n’est pas assez mesuré",
+                "%(count)s services nommés (hors services retirés) ne sont pas assez mesurés",
                 len(missing),
             ),
             (

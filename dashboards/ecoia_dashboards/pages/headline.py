@@ -28,8 +28,8 @@ class Headlines(Services):
         missed = sum(target.status == "adopted" and target.verdict in MISSED for target in self.report.targets)
         if missed:
             text += self.language.n(
-                " ; %(count)s cible adoptée manquée ou presque sûre de l’être",
-                " ; %(count)s cibles adoptées manquées ou presque sûres de l’être",
+                " ; %(count)s cible adoptée manquée ou presque certaine de l’être",
+                " ; %(count)s cibles adoptées manquées ou presque certaines de l’être",
                 missed,
             )
         return text + "."

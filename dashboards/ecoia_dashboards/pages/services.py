@@ -91,7 +91,7 @@ class Services(Phrases):
             default=None,
         )
         if spared is not None:
-            said.append(self.language.t("jusqu’à %(amount)s à épargner", amount=self.amount(spared.energy)))
+            said.append(self.language.t("jusqu’à %(amount)s évitables", amount=self.amount(spared.energy)))
         return self.language.t(" ; ").join(said)
 
     def part_of_whole(self, line: ServiceLine) -> str:

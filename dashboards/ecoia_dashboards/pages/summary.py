@@ -55,7 +55,7 @@ class Summary(Phrases):
         if constant is not None:
             said.append(
                 self.language.t(
-                    "usage à facteur constant (%(year)s) : %(amount)s",
+                    "usage, si l’électricité émettait comme en %(year)s (facteur constant) : %(amount)s",
                     year=self.report.reference_year,
                     amount=self.amount(constant),
                 )

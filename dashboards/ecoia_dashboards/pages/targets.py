@@ -35,7 +35,7 @@ class Targets(Phrases):
         """Say what a target asks for."""
         if target.reduction is not None:
             return self.language.t(
-                "%(share)s de moins en %(year)s que sur %(quarters)s",
+                "%(share)s de moins en %(year)s qu’en %(quarters)s",
                 share=self.language.share(target.reduction),
                 year=target.horizon,
                 quarters=self.language.listed(map(self.language.quarter, target.baseline_quarters)),

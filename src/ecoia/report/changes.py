@@ -22,9 +22,9 @@ from ecoia.impact.period_impact import PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
+from ecoia.report.instance_days import covered_shares
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
-from ecoia.report.serving_days import covered_shares
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service
