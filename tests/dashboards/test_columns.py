@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.support.reports import sample_report
 
 from ecoia.report import Quantity
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.columns import Columns
-from tests.support.reports import sample_report
 
 
 @pytest.fixture

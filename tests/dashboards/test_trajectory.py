@@ -77,7 +77,8 @@ def test_the_allowed_zone_is_what_the_path_allows_and_the_years_rest_is_expected
 def test_the_title_says_that_the_budget_is_spent_or_how_likely_it_will_be(report: QuarterlyReport, target: TargetVerdict) -> None:
     assert target.budget is not None
     assert drawn(report, target).title.replace("\xa0", " ") == "Énergie : budget 2026 dépassé au T3 2026, 121 % employés"
-    part = dataclasses.replace(target.budget, consumed=dataclasses.replace(target.budget.consumed, value=0.62))
+    consumed = dataclasses.replace(target.budget.consumed, value=0.62)
+    part = dataclasses.replace(target.budget, consumed=consumed, spent_probability=0.0)
     likely = dataclasses.replace(target, budget=part, miss_probability=0.97)
     assert drawn(report, likely).title.replace("\xa0", " ") == (
         "Énergie : 62 % du budget 2026 employés au T3 2026, probabilité de dépassement : 97 %"
