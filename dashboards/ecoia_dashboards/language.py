@@ -171,8 +171,8 @@ class Language:
 
         Args:
             quantities: The column; a None or a quantity without a value has no part in the choice.
-            apart: Whether each line is per unit of its own, and so not compared with the others: then the unit suits the
-                middle one, and each number keeps its significant figures.
+            apart: Whether each line is read by itself, e.g. per a unit of its own: then the unit suits the middle one, and
+                each number keeps its significant figures.
 
         Example:
             >>> column = Language("fr").column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh")])
