@@ -476,8 +476,8 @@ class TestNeverLies:
             for r in sample.results
         )
         text = Page(render_report(dataclasses.replace(sample, results=results))).text
-        assert "pour tout ou partie ; inconnu" in Page(render_report(sample)).text
-        assert "pour tout ou partie ; inconnu" not in text
+        assert "pour certains services ; inconnu" in Page(render_report(sample)).text
+        assert "pour certains services ; inconnu" not in text
         assert "aucun appareil de ce type" in text
 
     def test_without_a_zone_co2e_is_not_computed_and_the_remedy_is_named(self, tmp_path: Path) -> None:
@@ -619,7 +619,9 @@ class TestElevenParts:
         assert list(parts) == list(get_args(catalogue.committees.Section)) == list(wording.SECTIONS)
         for number, (id_, text) in enumerate(parts.items(), 1):
             assert text.strip().startswith(f"{number}. {wording.SECTIONS[id_]}")
-            assert f"Ce qu’en dit l’organisation Commentaire de la partie {id_}." in text
+            assert (
+                f"Ce qu’en dit l’organisation (aucun calcul de ce rapport ne l’établit) Commentaire de la partie {id_}." in text
+            )
         targets = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
         assert targets == [f"#{id_}" for id_ in parts]
 
