@@ -100,9 +100,9 @@ class TestFigures:
         bars = [trace for trace in found["services"].figure.data if trace.type == "bar"]
         assert {len(bar.y) for bar in bars} == {figures.MOST_BARS + 1}
         assert sum(sum(bar.x) for bar in bars) == pytest.approx(30 * sum(bar.x[0] for bar in bars))
-        assert found["services"].figure.layout.yaxis.ticktext[-1] == "18 autres services"
+        assert found["services"].figure.layout.yaxis.ticktext[-1] == "22 autres services"
         assert [len(found[id_].rows) for id_ in ("services", "statuses")] == [30, 31]
-        assert all("18 autres services" in found[id_].alt for id_ in ("services", "statuses"))
+        assert all("22 autres services" in found[id_].alt for id_ in ("services", "statuses"))
         assert all(well_formed(svg.draw(found[id_].figure, 340)) for id_ in ("services", "statuses"))
 
     def test_statuses_are_shares_of_a_whole_and_missing_is_named_not_drawn(self, report: QuarterlyReport) -> None:

@@ -38,6 +38,8 @@ from support.settings import make_settings
 pytestmark = pytest.mark.no_cover
 
 PAGE_LIMIT_BYTES = 60_000
+LARGE_PAGE_LIMIT_BYTES = 80_000
+"""Of thirty services over eight quarters: each figure carries its data, each number its exact value."""
 
 
 def calibrated(folder: Path, *components: str) -> QuarterlyReport:
@@ -433,7 +435,7 @@ class TestNeverLies:
         assert {str(quantity.value) for quantity in wanted if quantity.value is not None} <= values
 
     def test_services_not_measured_are_listed_as_such(self, sample: QuarterlyReport, page: Page) -> None:
-        part = page.text.split("Services non mesurés")[1].split("Registre des services")[0]
+        part = page.text.split("Services non couverts")[1].split("Registre des services")[0]
         for entry in sample.register:
             if entry.registered:
                 assert (entry.name in part) is not entry.measured
@@ -619,11 +621,9 @@ class TestElevenParts:
         assert list(parts) == list(get_args(catalogue.committees.Section)) == list(wording.SECTIONS)
         for number, (id_, text) in enumerate(parts.items(), 1):
             assert text.strip().startswith(f"{number}. {wording.SECTIONS[id_]}")
-            assert (
-                f"Ce qu’en dit l’organisation (aucun calcul de ce rapport ne l’établit) Commentaire de la partie {id_}." in text
-            )
-        targets = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
-        assert targets == [f"#{id_}" for id_ in parts]
+            assert f"Texte de l’organisation, non vérifié par ces calculs Commentaire de la partie {id_}." in text
+        links = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
+        assert [link for link in links if not link.startswith("data:text/csv;")] == [f"#{id_}" for id_ in parts]
 
     def test_a_draft_says_so_on_every_page_and_a_sealed_one_does_not(self, full: QuarterlyReport) -> None:
         draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=SEAL)))
@@ -729,7 +729,7 @@ class TestElevenParts:
         assert len(gzip.compress(render_report(full, lang).encode())) <= PAGE_LIMIT_BYTES
 
     def test_a_page_of_thirty_services_over_eight_quarters_is_light(self, tmp_path: Path) -> None:
-        assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
+        assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= LARGE_PAGE_LIMIT_BYTES
 
 
 class TestHostileText:
@@ -764,9 +764,9 @@ def test_no_cause_of_loss_is_written_out_beside_its_definition(repository: Path)
 
 def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_only(tmp_path: Path) -> None:
     report = full_report(tmp_path)
-    older = dataclasses.replace(report.factors[0], year=report.factors[0].year - 3, value_g_per_kwh=987.0)
+    older = dataclasses.replace(report.factors[0], quarter="2025Q4", value_g_per_kwh=987.0)
     page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
     summary = page[page.index('id="synthese"') : page.index('id="engagement"')]
-    assert f"comme en {report.reference_year} (facteur constant)" in summary
+    assert f"usage au facteur d’émission de {report.reference_year}" in summary
     assert "987" not in summary
     assert "987" in page, "the annexes have them all"

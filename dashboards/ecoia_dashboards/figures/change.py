@@ -211,7 +211,7 @@ def _axis_title(found: _Cascade, unit: str, start: float, language: Language) ->
     if start:
         parts.append(language.t("axe coupé : départ à %(start)s", start=language.plain(round(start, 6))))
     if found.end.low is not None:
-        parts.append(language.t("trait : intervalle à 95 %%"))
+        parts.append(language.t("trait : intervalle à 95 %% de la variation"))
     return "<br>".join(parts)
 
 

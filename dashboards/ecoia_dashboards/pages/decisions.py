@@ -73,17 +73,18 @@ class Decisions(Targets):
         """Say what reaching a target would take."""
         state = target.budget
         if state is not None and state.expected.value is not None and state.budget.value is not None:
+            column = self.language.column([state.expected])
             return self.language.t(
                 "%(excess)s de moins que les %(expected)s attendus en %(year)s",
-                excess=self.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
-                expected=self.amount(state.expected),
+                excess=column.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
+                expected=column.amount(state.expected),
                 year=state.year,
             )
         if target.value is not None and target.observed.value is not None:
-            gap = Quantity(abs(target.observed.value - target.value), target.observed.unit)
+            gap = self.level(target, abs(target.observed.value - target.value))
             if target.op == ">=":
-                return self.language.t("%(amount)s de trop peu", amount=self.amount(gap))
-            return self.language.t("%(amount)s de trop", amount=self.amount(gap))
+                return self.language.t("%(amount)s de trop peu", amount=gap)
+            return self.language.t("%(amount)s de trop", amount=gap)
         return ""
 
     def _on_proposed(self) -> Iterator[Decision]:
@@ -131,7 +132,7 @@ class Decisions(Targets):
         spared = self.amount(saving.energy)
         if saving.co2e.value is not None:
             spared += self.language.t(" et %(co2e)s", co2e=self.amount(saving.co2e))
-        spared = self.language.t("jusqu’à %(spared)s évitables, au vu de ce trimestre", spared=spared)
+        spared = self.language.t("jusqu’à %(spared)s évitables ce trimestre", spared=spared)
         harm = self.language.listed(map(self.commitment_name, saving.may_harm))
         if harm:
             spared = self.language.t("%(spared)s, mais peut nuire à : %(harm)s", spared=spared, harm=harm)

@@ -79,6 +79,7 @@ DECLARED_FIELDS = {
     "succeeds": N_("remplace"),
     "supplier": N_("fournisseur"),
     "threshold": N_("seuil de retraitement"),
+    "timezone": N_("fuseau horaire"),
     "title": N_("titre"),
     "trajectory": N_("trajectoire"),
     "unnamed.approximate": N_("nombre approximatif"),

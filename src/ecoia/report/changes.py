@@ -22,7 +22,7 @@ from ecoia.impact.period_impact import PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.report.instance_days import covered_shares
+from ecoia.report.instance_days import serving_shares
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
 
@@ -79,7 +79,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
 
     now, before = (
         footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts, covered=shares)
-        for period, shares in zip(periods, covered_shares(context, context.quarter, reference, names), strict=True)
+        for period, shares in zip(periods, serving_shares(context, context.quarter, reference, names), strict=True)
     )
     registered = context.catalogue.services
     services = decompose(

@@ -65,7 +65,7 @@ def covered_share(declared: Sequence[PhaseDays]) -> float | None:
     return min(shares, default=None)
 
 
-def covered_shares(
+def serving_shares(
     context: Context, quarter: Quarter, reference: Quarter, names: Mapping[str, str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Compute the share of its days on which each service was recorded serving, in a quarter and in an earlier one.
@@ -85,7 +85,7 @@ def covered_shares(
         serving, or was not recorded.
 
     Example:
-        >>> covered_shares(context, Quarter(2026, 3), Quarter(2026, 2), {})[0]["vadore"]  # doctest: +SKIP
+        >>> serving_shares(context, Quarter(2026, 3), Quarter(2026, 2), {})[0]["vadore"]  # doctest: +SKIP
         0.391
     """
     now, before = (_serving_days(context, each, names) for each in (quarter, reference))

@@ -52,7 +52,8 @@ COMPARED = (("previous-quarter", 1), ("year-before", 4))
 
 VERDICTS = ("tenu", "non-tenu", "non-concluant", "depassement-quasi-certain", "en-bonne-voie")
 NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
-"""Probabilities of missing a target before its deadline: *quasi certain* from the first on, *en bonne voie* up to the second."""
+"""Probabilities of missing a target: *quasi certain* from the first on, where the interval does not decide alone; before the
+deadline, *en bonne voie* up to the second."""
 
 VERDICT_REASONS = (
     *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
