@@ -89,7 +89,7 @@ def test_each_target_has_its_verdict_and_its_probability(words: str) -> None:
 def test_what_is_asked_has_choices_and_what_they_cost(large: QuarterlyReport, words: str) -> None:
     asked = words.split("Demandé au comité interne")[1]
     for said in (
-        "adopter : aujourd’hui",
+        "adopter aujourd’hui",
         "écarter : rien n’engage",
         "kgCO₂e évitables ce trimestre, mais peut nuire à",
         "amender",
