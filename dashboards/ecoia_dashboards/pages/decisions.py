@@ -82,7 +82,9 @@ class Decisions(Targets):
             )
         if target.value is not None and target.observed.value is not None:
             gap = self.level(target, abs(target.observed.value - target.value))
-            return self.language.t("il y manque %(amount)s", amount=gap)
+            if target.op == ">=":
+                return self.language.t("%(amount)s de trop peu", amount=gap)
+            return self.language.t("%(amount)s de trop", amount=gap)
         return ""
 
     def _on_proposed(self) -> Iterator[Decision]:
@@ -112,6 +114,8 @@ class Decisions(Targets):
         if target.observed.value is None:
             return self.why(target)
         found = self.language.t("aujourd’hui %(observed)s", observed=self.observed(target))
+        if target.verdict == "tenu":
+            return self.language.t("%(found)s ; elle est déjà tenue", found=found)
         chance = self.probability(target)
         return (
             found
@@ -127,7 +131,8 @@ class Decisions(Targets):
     def _on_saving(self, saving: Saving) -> Decision:
         spared = self.amount(saving.energy)
         if saving.co2e.value is not None:
-            spared += self.language.t(" et %(co2e)s évitables par trimestre", co2e=self.amount(saving.co2e))
+            spared += self.language.t(" et %(co2e)s", co2e=self.amount(saving.co2e))
+        spared = self.language.t("jusqu’à %(spared)s évitables ce trimestre", spared=spared)
         harm = self.language.listed(map(self.commitment_name, saving.may_harm))
         if harm:
             spared = self.language.t("%(spared)s, mais peut nuire à : %(harm)s", spared=spared, harm=harm)

@@ -24,17 +24,33 @@ class Headlines(Services):
         parts = [self.whole(whole)] if whole.co2e.value is not None else []
         parts += [self.amount(energy)] if energy.value is not None else []
         text = self.language.t("%(amounts)s au %(quarter)s", amounts=self.language.listed(parts), quarter=self.quarter)
+        text += self.left_out
         previous = next((each for each in self.report.changes if each.against == "previous-quarter"), None)
         if previous is not None and previous.energy.value is not None:
             text += self.language.t(" ; énergie : %(change)s sur un trimestre", change=self.language.direction(previous.energy))
         missed = sum(target.status == "adopted" and target.verdict in MISSED for target in self.report.targets)
         if missed:
             text += self.language.n(
-                " ; %(count)s cible adoptée manquée ou presque certaine de l’être",
-                " ; %(count)s cibles adoptées manquées ou presque certaines de l’être",
+                " ; %(count)s cible adoptée manquée ou quasi manquée",
+                " ; %(count)s cibles adoptées manquées ou quasi manquées",
                 missed,
             )
         return text + "."
+
+    @property
+    def left_out(self) -> str:
+        """Say how many services in scope are not, or not wholly, in the totals; empty where all are."""
+        coverage = self.report.coverage
+        whole = coverage.named + coverage.unnamed
+        missing = whole - coverage.measured - coverage.declared
+        if coverage.share is None or missing <= 0:
+            return ""
+        return self.language.n(
+            ", sans tout ou partie de %(count)s service sur %(all)s",
+            ", sans tout ou partie de %(count)s services sur %(all)s",
+            missing,
+            all=self.language.whole(whole),
+        )
 
     def co2e_column(self, headline: Headline) -> QuantityColumn:
         """Choose the unit of a whole CO2e and its parts, once."""
@@ -87,9 +103,10 @@ class Headlines(Services):
 
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
-        said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy))]
+        said = [self.language.t("énergie : %(change)s", change=self.evolution(change.energy))]
         if change.total is not None:
+            parts = self.language.listed(self.language.of(wording.PARTS, part) for part in change.parts)
             said.append(
-                self.language.t("CO₂e connu des deux trimestres, %(change)s", change=self.evolution(change.total.relative))
+                self.language.t("CO₂e (%(parts)s) : %(change)s", parts=parts, change=self.evolution(change.total.relative))
             )
         return self.language.t(" ; ").join(said)
