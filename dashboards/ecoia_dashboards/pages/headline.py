@@ -7,6 +7,8 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.pages.services import Services
 from ecoia_dashboards.pages.targets import MISSED
 
+_BUILDING_SHOWS = 0.01  # of the energy's change: from here on, what the building made of it is said
+
 
 class Headlines(Services):
     """Texts of the key figures."""
@@ -72,13 +74,31 @@ class Headlines(Services):
 
     def established(self, quantity: Quantity) -> str:
         """Write a relative change in words, its interval beside its number: a change without a direction has neither."""
-        return self.evolution(quantity) if quantity.direction in ("rise", "fall") else self.language.direction(quantity)
+        known = quantity.value is None or quantity.direction in ("rise", "fall")
+        return self.evolution(quantity) if known else self.language.direction(quantity)
+
+    def of_machines(self, change: QuarterChange) -> str:
+        """Write the change of the energy before the building, where the building made another of it; else nothing.
+
+        A PUE is often declared: it must not make the whole fall unseen, nor hide a rise.
+        """
+        machines, whole = change.energy_it.value, change.energy.value
+        if machines is None or whole is None or abs(machines - whole) < _BUILDING_SHOWS:
+            return ""
+        return self.language.t("sans le bâtiment, dont le PUE a changé : %(change)s", change=self.evolution(change.energy_it))
+
+    def distorted(self, change: QuarterChange) -> str:
+        """Name the services that a change is not of the same days of; nothing where there are none."""
+        if not change.unequal_days:
+            return ""
+        names = self.listed_services(change.unequal_days)
+        return self.language.t("faussé par des jours non enregistrés : %(names)s", names=names)
 
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
-        said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy))]
+        said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy)), self.of_machines(change)]
         if change.total is not None:
             said.append(
                 self.language.t("CO₂e connu des deux trimestres, %(change)s", change=self.evolution(change.total.relative))
             )
-        return self.language.t(" ; ").join(said)
+        return self.language.t(" ; ").join(filter(None, (*said, self.distorted(change))))
