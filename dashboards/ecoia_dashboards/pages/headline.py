@@ -88,11 +88,14 @@ class Headlines(Services):
         return self.language.t("sans le bâtiment, dont le PUE a changé : %(change)s", change=self.evolution(change.energy_it))
 
     def distorted(self, change: QuarterChange) -> str:
-        """Name the services that a change is not of the same days of; nothing where there are none."""
-        if not change.unequal_days:
-            return ""
-        names = self.listed_services(change.unequal_days)
-        return self.language.t("faussé par des jours non enregistrés : %(names)s", names=names)
+        """Name the services whose recording, and not only their use, changed the whole; nothing where there are none."""
+        days, ways = change.unequal_days, change.counted_otherwise
+        said = []
+        if days:
+            said.append(self.language.t("faussé par des jours non enregistrés : %(names)s", names=self.listed_services(days)))
+        if ways:
+            said.append(self.language.t("faussé par une autre façon de compter : %(names)s", names=self.listed_services(ways)))
+        return self.language.t(" ; ").join(said)
 
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""

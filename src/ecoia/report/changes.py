@@ -24,6 +24,7 @@ from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
+from ecoia.report.services import counted_mostly_by
 from ecoia.report.serving_days import covered_shares
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -85,6 +86,11 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
         energy = _energy_change(periods, keep)
         if energy.value is not None and not _on_as_many_days(explained.service, shares):
             energy = Quantity(None, "1", reason="days-unequal")
+        elif energy.value is not None and explained.service is not None:
+            known_as = {explained.service, *(each for each, name in names.items() if name == explained.service)}
+            ways = {counted_mostly_by(context.activity_of(quarter), known_as) for quarter in (reference, context.quarter)}
+            if len(ways) > 1:
+                energy = Quantity(None, "1", reason="counted-otherwise")
         return ChangeLine(explained, relative(*ends), energy, per_unit)
 
     now, before = (

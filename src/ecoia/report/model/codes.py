@@ -26,6 +26,7 @@ REASONS = (
     "no-outcomes",  # the end of training runs is not recorded
     "idle-not-separated",  # no idle energy is set apart
     "too-few-quarters",  # quarters that are needed are not recorded
+    "counted-otherwise",  # meters, models or declarations gave most of it in one quarter, and another of them in the other
     "days-unequal",  # the two quarters recorded it on unequal shares of its days
 )
 """Why a ``Quantity`` has no value."""
