@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from statistics import median_high
 from zoneinfo import ZoneInfo
 
 from babel import Locale
+from babel.core import get_global
 from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
@@ -164,15 +166,20 @@ class Language:
         low, high = (self.number(bound / size, figures) for bound in (quantity.low, quantity.high))
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
-    def column(self, quantities: Iterable[Quantity | None]) -> QuantityColumn:
+    def column(self, quantities: Iterable[Quantity | None], *, apart: bool = False) -> QuantityColumn:
         """Choose how a column of quantities is written: its unit once, from the greatest value.
+
+        Args:
+            quantities: The column; a None or a quantity without a value has no part in the choice.
+            apart: Whether each line is per unit of its own, and so not compared with the others: then the unit suits the
+                middle one, and each number keeps its significant figures.
 
         Example:
             >>> column = Language("fr").column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh")])
             >>> column.amount(Quantity(412.0, "kWh")), column.interval(Quantity(23916.4, "kWh", 15750.7, 49240.8))
             ('0,41\xa0MWh', '15,8 à 49,2\xa0MWh')
         """
-        return QuantityColumn(self, quantities)
+        return QuantityColumn(self, quantities, apart=apart)
 
     # changes
 
@@ -192,7 +199,7 @@ class Language:
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def direction(self, quantity: Quantity) -> str:
-        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``sans changement net``.
+        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``évolution non établie``.
 
         A change whose interval holds 0 has none.
 
@@ -202,7 +209,7 @@ class Language:
         if quantity.direction is None:
             raise ValueError("a change without a value has a reason, not a direction")
         if quantity.direction == "unclear":
-            return self.t("sans changement net")
+            return self.t("évolution non établie")
         size = self._size_of_change(quantity)
         return (
             self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)
@@ -241,6 +248,11 @@ class Language:
     def with_unit(self, number: str, unit: str) -> str:
         """Join a number and its unit by a space that no line breaks."""
         return f"{number}{NBSP}{self.unit(unit)}"
+
+    def zone(self, code: str) -> str:
+        """Name the country of an electricity zone, e.g. ``France`` for ``FRA``; a zone that is none keeps its code."""
+        territory = next(iter(get_global("territory_aliases").get(code, ())), code)
+        return str(self.locale.territories.get(territory, code))
 
     # time
 
@@ -282,14 +294,18 @@ class QuantityColumn:
     Args:
         language: Language to write in.
         quantities: The column; a None or a quantity without a value has no part in the choice.
+        apart: As for ``Language.column``.
     """
 
-    def __init__(self, language: Language, quantities: Iterable[Quantity | None]) -> None:
+    def __init__(self, language: Language, quantities: Iterable[Quantity | None], *, apart: bool = False) -> None:
         self.language = language
+        self._apart = apart
         by_unit: dict[str, list[float]] = {}
         for each in quantities:
             if each is not None and each.value is not None:
                 by_unit.setdefault(each.unit, []).append(each.value)
+        if apart:
+            by_unit = {unit: [median_high(map(abs, values))] for unit, values in by_unit.items()}
         self._scales = {unit: column_scale(values, unit) for unit, values in by_unit.items()}
 
     @property
@@ -302,7 +318,7 @@ class QuantityColumn:
         """Return the scale of the quantities in a unit."""
         return self._scales.get(unit) or column_scale((), unit)
 
-    def number(self, quantity: Quantity) -> str:
+    def number(self, quantity: Quantity, figures: int = FIGURES) -> str:
         """Write the value of a quantity without its unit; it is in ``unit``.
 
         Raises:
@@ -310,21 +326,21 @@ class QuantityColumn:
         """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not an amount")
-        return self._written(quantity.value, quantity.unit)
+        return self._written(quantity.value, quantity.unit, figures)
 
-    def amount(self, quantity: Quantity) -> str:
+    def amount(self, quantity: Quantity, figures: int = FIGURES) -> str:
         """Write the value of a quantity with its unit.
 
         Raises:
             ValueError: the quantity has no value.
         """
-        return self._with_unit(self.number(quantity), quantity.unit)
+        return self._with_unit(self.number(quantity, figures), quantity.unit)
 
-    def interval(self, quantity: Quantity) -> str | None:
+    def interval(self, quantity: Quantity, figures: int = FIGURES) -> str | None:
         """Write an interval in the unit of the value; None where there is none."""
         if quantity.value is None or quantity.low is None or quantity.high is None:
             return None
-        low, high = (self._written(bound, quantity.unit) for bound in (quantity.low, quantity.high))
+        low, high = (self._written(bound, quantity.unit, figures) for bound in (quantity.low, quantity.high))
         return self.language.t("%(low)s à %(high)s", low=low, high=self._with_unit(high, quantity.unit))
 
     def bounds(self, quantity: Quantity) -> str | None:
@@ -336,20 +352,34 @@ class QuantityColumn:
 
     def change(self, quantity: Quantity) -> str:
         """Write the value of a change with its sign and unit."""
-        size = Quantity(None if quantity.value is None else abs(quantity.value), quantity.unit)
-        return self.language.signed(quantity.value or 0.0, self.amount(size))
+        return self.language.signed(quantity.value or 0.0, self.amount(_sized(quantity)))
 
-    def _written(self, value: float, unit: str) -> str:
+    def _written(self, value: float, unit: str, figures: int = FIGURES) -> str:
         if unit == SHARE_UNIT:
             return self.language.share(value)
         scale = self.scale(unit)
         scaled = value / scale.size
+        if self._apart:
+            return self.language.number(scaled, figures)
         if scale.is_below_least(scaled):
             return "<" + NBSP + self.language.fixed(scale.least, scale.most_decimals)
-        return self.language.fixed(scaled, scale.decimals(scaled))
+        return self.language.fixed(scaled, scale.decimals(scaled, figures))
+
+    def change_interval(self, quantity: Quantity) -> str | None:
+        """Write the interval of a change, both bounds with their sign; None where there is none."""
+        if quantity.low is None or quantity.high is None:
+            return None
+        bounds = (Quantity(bound, quantity.unit) for bound in (quantity.low, quantity.high))
+        low, high = (self.language.signed(each.value or 0.0, self.number(_sized(each))) for each in bounds)
+        return self.language.t("%(low)s à %(high)s", low=low, high=self._with_unit(high, quantity.unit))
 
     def _with_unit(self, number: str, unit: str) -> str:
         return number if unit == SHARE_UNIT else self.language.with_unit(number, self.scale(unit).unit)
+
+
+def _sized(quantity: Quantity) -> Quantity:
+    """Return a change without its sign."""
+    return Quantity(None if quantity.value is None else abs(quantity.value), quantity.unit)
 
 
 def _typographic(number: object) -> str:

@@ -44,9 +44,10 @@ _TEXT_PLACES: dict[str, dict[str, Any]] = {
     "middle right": {"xytext": (5, 0), "va": "center", "ha": "left"},
     "top center": {"xytext": (0, 4), "va": "bottom", "ha": "center"},
     "top left": {"xytext": (0, 4), "va": "bottom", "ha": "right"},
-    "top right": {"xytext": (0, 4), "va": "bottom", "ha": "left"},
+    "top right": {"xytext": (7, 1), "va": "bottom", "ha": "left"},
+    "bottom right": {"xytext": (7, -1), "va": "top", "ha": "left"},
 }
-"""Plotly's positions of a text beside its point."""
+"""Plotly's positions of a text beside its point; right of it, a text is clear of the stroke of an interval."""
 _LEGEND_ENTRY_PX, _LEGEND_ROW_PX = 175, 19
 _TITLE_CHARACTER_PX, _TITLE_LINE_PX = 9, 19
 _SOURCE_CHARACTER_PX, _SOURCE_LINE_PX = 6, 15
@@ -278,8 +279,10 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
             raise UnknownTraceError(
                 f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
             )
+        # A text's ``meta`` is the colour of what it stands on: it covers the lines of the grid there.
+        halo = {"facecolor": trace.meta, "edgecolor": "none", "pad": 0.6} if trace.meta else None
         for x, y, text in zip(xs, ys, trace.text, strict=True):
-            axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, **place)
+            axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
         return None
     if trace.mode == "lines":
         return _steps(axes, trace, xs, ys)

@@ -23,6 +23,7 @@ from ecoia.scales import decimals_for
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, Table, tables
+from ecoia_dashboards.versions import versions
 from ecoia_dashboards.xlsx_cells import print_on_a4, put_text
 from ecoia_dashboards.xlsx_summary import fill_summary
 
@@ -31,6 +32,11 @@ _PAGE_WIDTH = 130  # characters on a printed page
 _HEADING_FONT, _HEADING_FILL = Font(bold=True, color="FFFFFF"), PatternFill("solid", fgColor="1F4E79")
 _WRAPPED, _TOP = Alignment(wrap_text=True, vertical="top", indent=1), Alignment(vertical="top")
 _DAYS = {"fr": "dd/mm/yyyy", "en": "yyyy-mm-dd"}
+
+
+def drawn_with() -> dict[str, str]:
+    """Return the versions of what decides the workbook's bytes (``ecoia.cli.formats``)."""
+    return versions("babel", "openpyxl", compressed=True)
 
 
 def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
@@ -60,7 +66,7 @@ def render_xlsx(report: QuarterlyReport, lang: str = "fr") -> bytes:
         if table.rows:
             _fill(workbook.create_sheet(language.t(table.title)), table, language)
     if empty:
-        workbook.worksheets[1].append([language.t("Tables sans ligne, omises"), ", ".join(empty)])
+        workbook.worksheets[1].append([language.t("Tableaux vides, omis"), ", ".join(empty)])
     moment = datetime.fromisoformat(report.last_record_utc or report.end_utc).astimezone(UTC).replace(tzinfo=None)
     properties = workbook.properties
     properties.title = language.t("Énergie et CO₂e des services d’IA, %(quarter)s", quarter=language.quarter(report.quarter))

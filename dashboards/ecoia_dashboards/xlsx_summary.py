@@ -161,12 +161,12 @@ def _key_figures(writer: _Writer, report: QuarterlyReport, language: Language) -
     headings = [
         *(language.t(text) for text in (N_("Chiffre"), N_("Valeur"), N_("Borne basse"), N_("Borne haute"), N_("Unité"))),
         *(
-            language.t("Depuis %(quarter)s", quarter=language.quarter(each.reference)) if each is not None else ""
+            language.t("Depuis le %(quarter)s", quarter=language.quarter(each.reference)) if each is not None else ""
             for each in changes
         ),
     ]
     headline = report.headline
-    whole = language.t("CO₂e connu, au moins") if headline.lacking else language.t("CO₂e, ensemble")
+    whole = language.t("CO₂e connu, au moins") if headline.lacking else language.t("CO₂e total")
     mass = column_scale([headline.co2e.value or 0.0], "kgCO2e")
     energy = column_scale([report.totals.energy.value or 0.0], "kWh")
     lines = [
@@ -213,7 +213,7 @@ def _targets(writer: _Writer, report: QuarterlyReport, language: Language) -> No
     if not report.targets:
         return
     texts = (N_("Cible"), N_("Constaté"), N_("Borne basse"), N_("Borne haute"), N_("Unité"), N_("Demandé"), N_("Verdict"))
-    headings = [*(language.t(text) for text in texts), language.t("Probabilité de manquer")]
+    headings = [*(language.t(text) for text in texts), language.t("Probabilité de manquer la cible")]
     view = Targets(report, language)
     writer.block(language.t("Cibles et verdicts"), headings, [_target(target, view, language) for target in report.targets])
 

@@ -90,9 +90,9 @@ class ColumnScale(NamedTuple):
     size: float
     most_decimals: int
 
-    def decimals(self, scaled: float) -> int:
+    def decimals(self, scaled: float, figures: int = FIGURES) -> int:
         """Count the decimals of a number of the column: three significant figures, and no more than the column has."""
-        return min(decimals_for(scaled), self.most_decimals)
+        return min(decimals_for(scaled, figures), self.most_decimals)
 
     @property
     def least(self) -> float:

@@ -204,7 +204,48 @@ def test_declared_changes_are_compared_again_and_cannot_be_forged_away(folder: P
     alone = folder.parent / "alone" / "2026Q3"
     shutil.copytree(folder / "2026Q3", alone)
     told = ecoia("verify", alone, "--recompute")
-    assert "2026Q2 is not here: declared changes of 2026Q3 are as its figures say, not compared" in told.stderr
+    assert "not every publication before 2026Q3 is here unaltered: declared changes" in told.stderr
+
+
+def test_what_was_published_earlier_is_compared_again_and_cannot_be_forged(folder: Path) -> None:
+    published("2026Q2")
+    published("2026Q3")
+    path = folder / "2026Q3" / "report.json"
+    forged = figures(folder, "2026Q3")
+    forged["published_micrograms"]["2026Q2"] = {"co2e_operational": 10**12}
+    path.write_text(json.dumps(forged, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    resealed(folder / "2026Q3")
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 1, "2026Q2 lies beside, and published another CO2e"
+    assert "computes other figures" in told.stderr
+
+
+def test_a_target_loosened_for_a_restatement_is_told_in_the_next_quarter(folder: Path, organisation: Path, home: Path) -> None:
+    targets = organisation / "targets.yaml"
+    cap = 'targets: [{{id: cap, indicator: energy, op: "<=", value: {}, deadline: 2026Q4}}]\n'
+    targets.write_text(cap.format(10), encoding="utf-8")
+    published("2026Q2")
+    targets.write_text(cap.format(99), encoding="utf-8")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    assert ecoia("recalculate", "--from", "journal", "--keep").exit_code == 0
+    published("2026Q3")
+    for name in ("2026Q2-r1", "2026Q3"):
+        (change,) = figures(folder, name)["declared_changes"]
+        assert (change["after"], change["effect"]) == ("<= 99", "loosened"), name
+        assert figures(folder, name)["declared_since"] == "2026Q2"
+    assert ecoia("verify", folder, "--recompute").exit_code == 0
+
+
+def test_nothing_is_published_after_an_altered_publication(folder: Path, organisation: Path, home: Path) -> None:
+    published("2026Q2")
+    kept = folder / "2026Q2" / "inputs" / "catalogue" / "targets.yaml"
+    kept.write_text("targets: []\n# as if nothing had ever been promised\n", encoding="utf-8")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None))
+    for command in (["publish", "--quarter", "2026Q3"], ["recalculate", "--keep"]):
+        told = ecoia(*command, "--from", "journal")
+        assert told.exit_code == 1
+        assert "2026Q2/inputs/catalogue/targets.yaml is not what was published" in told.stderr
+    assert [path.name for path in folder.iterdir()] == ["2026Q2"]
 
 
 def test_a_timestamp_is_asked_where_the_organisation_names_an_authority(
@@ -235,11 +276,18 @@ def test_certificates_without_any_timestamp_to_check_are_an_error(folder: Path, 
 def test_what_was_published_before_heads_covered_documents_is_said_so(folder: Path) -> None:
     published("2026Q2")
     as_schema_1(folder / "2026Q2")
-    told = ecoia("verify", folder, "--recompute")
+    told = ecoia("verify", folder)
     assert told.exit_code == 0, told.output
     assert "2026Q2 is of schema 1: its head does not cover its documents, and nothing here vouches for them" in told.stderr
     assert "figures and inputs" in told.stdout
-    assert "not comparable here" in told.stdout
+
+
+def test_what_stands_beside_the_publications_is_named_as_covered_by_nothing(folder: Path) -> None:
+    published("2026Q2")
+    (folder / "rapport-2026Q2.html").write_text("another energy", encoding="utf-8")
+    told = ecoia("verify", folder)
+    assert told.exit_code == 0
+    assert "beside the publications stand, covered by no head: rapport-2026Q2.html" in told.stderr
 
 
 def test_a_changed_byte_is_named(folder: Path) -> None:

@@ -100,9 +100,9 @@ class TestFigures:
         bars = [trace for trace in found["services"].figure.data if trace.type == "bar"]
         assert {len(bar.y) for bar in bars} == {figures.MOST_BARS + 1}
         assert sum(sum(bar.x) for bar in bars) == pytest.approx(30 * sum(bar.x[0] for bar in bars))
-        assert found["services"].figure.layout.yaxis.ticktext[-1] == "18 autres services"
+        assert found["services"].figure.layout.yaxis.ticktext[-1] == "22 autres services"
         assert [len(found[id_].rows) for id_ in ("services", "statuses")] == [30, 31]
-        assert all("18 autres services" in found[id_].alt for id_ in ("services", "statuses"))
+        assert all("22 autres services" in found[id_].alt for id_ in ("services", "statuses"))
         assert all(well_formed(svg.draw(found[id_].figure, 340)) for id_ in ("services", "statuses"))
 
     def test_statuses_are_shares_of_a_whole_and_missing_is_named_not_drawn(self, report: QuarterlyReport) -> None:
@@ -158,7 +158,7 @@ class TestFigures:
                 (point("2026Q3", 1.0, 0.9, 1.1), point("2026Q4", 2.0, 1.9, 2.1)),
                 (1.0, -0.1, 2.2),
                 (),
-                "T4 2026 : 2,00 kWh, sans changement net depuis T3 2026 (− 10,0 % à + 220 %)",
+                "T4 2026 : 2,00 kWh, évolution non établie depuis le T3 2026 (− 10,0 % à + 220 %)",
             ),
             ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, (), "T4 2026 : 2,00 kWh, changement non calculé"),
             ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, ("partial-quarter",), "T4 2026, inachevé : 2,00 kWh à ce jour"),
@@ -237,7 +237,7 @@ class TestFigures:
         assert "coupé" not in chart.figure.layout.xaxis.title.text
 
     def test_a_change_without_direction_is_not_called_a_rise(self, report: QuarterlyReport) -> None:
-        assert "sans changement net" in change_of(report, 1_800_000_000_000, {"volume": 4_000_000_000}, (-0.045, 0.049)).title
+        assert "évolution non établie" in change_of(report, 1_800_000_000_000, {"volume": 4_000_000_000}, (-0.045, 0.049)).title
         assert "hausse de 5,0" in change_of(report, 1_800_000_000_000, {"volume": 90_000_000_000}, (0.01, 0.09)).title
 
     def test_nothing_recorded_gives_no_figure(self, report: QuarterlyReport) -> None:
@@ -362,7 +362,7 @@ class TestLanguage:
 
     def test_a_change_has_its_sign_and_a_direction_by_its_interval(self) -> None:
         said = [FRENCH.direction(Quantity(0.105, "1", low, high)) for low, high in ((0.046, 0.167), (-0.01, 0.2))]
-        assert said == ["hausse de 10,5\xa0%", "sans changement net"]
+        assert said == ["hausse de 10,5\xa0%", "évolution non établie"]
         assert FRENCH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "baisse de 3,2\xa0%"
         assert ENGLISH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "down 3.2%"
         assert FRENCH.change(Quantity(-12.0, "gCO2e")) == "\N{MINUS SIGN}\u202f12,0\xa0gCO₂e"

@@ -49,8 +49,8 @@ def words(large: QuarterlyReport) -> str:
 
 def test_it_leads_with_the_whole_co2e_its_parts_and_an_energy_that_reads(words: str) -> None:
     assert "2,00 tCO₂e et 23,9 MWh au T3 2026 ; énergie : hausse de 10,5 % sur un trimestre" in words
-    key = words.split("CO₂e, ensemble")[1].split("Services mesurés")[0]
-    for said in ("usage : 915 kgCO₂e", "fabrication : 1,01 tCO₂e", "modèles externes : 73 kgCO₂e", "23,9 MWh"):
+    key = words.split("CO₂e total")[1].split("Services mesurés")[0]
+    for said in ("usage : 0,915 tCO₂e", "fabrication : 1,01 tCO₂e", "modèles externes : 0,073 tCO₂e", "23,9 MWh"):
         assert said in key, said
 
 
@@ -67,7 +67,7 @@ def test_changes_are_in_words_with_their_own_interval(large: QuarterlyReport) ->
     found = view(large)
     assert plain(found.evolution(Quantity(0.105, "1", 0.046, 0.167))) == "hausse de 10,5 % (+ 4,6 % à + 16,7 %)"
     assert plain(found.evolution(Quantity(-0.2, "1", -0.3, -0.1))) == "baisse de 20,0 % (− 30,0 % à − 10,0 %)"
-    assert plain(found.evolution(Quantity(0.02, "1", -0.03, 0.07))) == "sans changement net (− 3,0 % à + 7,0 %)"
+    assert plain(found.evolution(Quantity(0.02, "1", -0.03, 0.07))) == "évolution non établie (− 3,0 % à + 7,0 %)"
 
 
 def test_the_services_that_matter_have_their_share_and_a_reason(large: QuarterlyReport) -> None:
@@ -77,11 +77,11 @@ def test_the_services_that_matter_have_their_share_and_a_reason(large: Quarterly
     assert shares == sorted(shares, reverse=True)
     assert "pour la fabrication des machines" in leading[0][1]
     assert "énergie en hausse de" in leading[0][1]
-    assert "à épargner" in leading[0][1]
+    assert "évitables" in leading[0][1]
 
 
 def test_each_target_has_its_verdict_and_its_probability(words: str) -> None:
-    table = words.split("Probabilité de manquer")[1].split("Demandé au comité interne")[0]
+    table = words.split("Probabilité de manquer la cible")[1].split("Demandé au comité interne")[0]
     assert "✗ dépassement quasi certain plus de 99,9 %" in table
     assert table.count("? non concluant") >= 2
 
@@ -91,7 +91,7 @@ def test_what_is_asked_has_choices_and_what_they_cost(large: QuarterlyReport, wo
     for said in (
         "adopter : aujourd’hui",
         "écarter : rien n’engage",
-        "kgCO₂e épargnés par trimestre, mais peut nuire à",
+        "kgCO₂e évitables par trimestre, mais peut nuire à",
         "amender",
     ):
         assert said in asked, said

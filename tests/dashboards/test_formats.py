@@ -350,7 +350,7 @@ class TestXlsx:
         book = openpyxl.load_workbook(io.BytesIO(render_xlsx(dataclasses.replace(whole, doubles=(), contracts=()))))
         assert "Compté deux fois" not in book.sheetnames
         *_, last = book["À propos"].iter_rows(values_only=True)
-        assert last == ("Tables sans ligne, omises", "Contrats d’électricité, Compté deux fois")
+        assert last == ("Tableaux vides, omis", "Contrats d’électricité, Compté deux fois")
 
     def test_no_text_is_a_formula(self, hostile: QuarterlyReport) -> None:
         content = render_xlsx(hostile)

@@ -83,6 +83,7 @@ class TestNumbersTypedAsText:
             ("beaucoup", "not-a-number"),
             ("n.c.", "not-a-number"),
             ("-", "not-a-number"),
+            ("\N{FULLWIDTH DIGIT FOUR}12.000", "not-a-number-alone"),
             ("90 %", "no-percentage"),
             (True, "not-a-number"),
             (datetime(2026, 3, 4), "not-a-number"),
@@ -116,9 +117,25 @@ def test_yes_is_read_however_it_is_written(text: Any, value: bool) -> None:
     assert kind_of(column, "peut-être") == "yes-or-no"
 
 
-@pytest.mark.parametrize("text", ["11/23/2026", "23/11/26", "novembre 2026", 46000, "31/02/2026"])
+@pytest.mark.parametrize("text", ["11/23/2026", "23/11/26", "novembre 2026", 46000, "31/02/2026", "2026-W01-1"])
 def test_what_is_no_day_is_refused(text: Any) -> None:
     assert kind_of(Column("since", "", "", "day"), text) == "not-a-day"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inférence : 92, entraînement : 11", "inférence : 92 / entraînement : 11", "inférence : 92 et entraînement : 11",
+        "inférence 92 entraînement 11", "inférence gpu-01 : 92, gpu-03 : 92", "inférence gpu-01:92 gpu-03:92",
+    ],
+)  # fmt: skip
+def test_days_of_two_phases_are_never_read_as_those_of_one(text: str) -> None:
+    column = Column("instance_days", "", "", "days")
+    assert kind_of(column, text) == "not-days"
+    assert understood(column, "inférence gpu-01 : 92 ; inférence gpu-03 : 90 ; entraînement : 11", "fr") == {
+        "inference": {"gpu-01": 92, "gpu-03": 90},
+        "training": 11,
+    }
 
 
 def test_every_mistake_comes_in_one_reading(folder: Path) -> None:
@@ -267,7 +284,7 @@ def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
     assert catalogue.load(folder) == loaded
 
     def edit(book: openpyxl.Workbook) -> None:
-        cell = cell_of(book["Registre"], 9, "Jours d’instance")
+        cell = cell_of(book["Registre"], 9, "Jours-machine")
         assert cell.value == "inférence gpu-01 : 92 ; inférence gpu-03 : 45,5 ; entraînement : 11"
         cell.value = "Inférence gpu-01 : 90; entraînement 12"
 
@@ -278,4 +295,4 @@ def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
     refused = ("repos : 3", "inférence : 3 ; inférence : 4", "inférence gpu-01 : 0", "92 jours")
     for number, text in enumerate(refused):
         (told,) = mistakes(folder, lambda book, text=text: fill(book["Registre"], 9, **{"Jours_d’instance": text}))
-        assert told.startswith("Registre!I9 (Jours d’instance) : «"), (number, told)
+        assert told.startswith("Registre!I9 (Jours-machine) : «"), (number, told)

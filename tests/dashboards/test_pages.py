@@ -38,6 +38,8 @@ from support.settings import make_settings
 pytestmark = pytest.mark.no_cover
 
 PAGE_LIMIT_BYTES = 60_000
+LARGE_PAGE_LIMIT_BYTES = 80_000
+"""Of thirty services over eight quarters: each figure carries its data, each number its exact value."""
 
 
 def calibrated(folder: Path, *components: str) -> QuarterlyReport:
@@ -263,7 +265,7 @@ class TestWords:
             (get_args(catalogue.committees.State), wording.ACTION_STATES),
             (get_args(catalogue.evaluations.Answered), wording.EVALUATION_ANSWERS),
             (catalogue.THEMES, wording.EVALUATION_QUESTIONS),
-            (("factor-set", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
+            (("factor-set", "at-the-wall", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
             (("recommendation", "decision", "tie", "comment"), wording.SAID),
             (semconv.OUTCOMES, wording.OUTCOMES),
             ([id_ for id_, _ in COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),
@@ -384,7 +386,7 @@ class TestChange:
         report = dataclasses.replace(sample, changes=(dataclasses.replace(known, services=(line,)),))
         text = Page(render_report(report)).text
         assert "gain unitaire absorbé par le volume" in text
-        assert "Rien n’est dit de la cause" in text
+        assert "ne dit rien de la cause" in text
 
     def test_a_trajectory_shows_its_budget_and_how_likely_it_is_to_be_overrun(self, sample: QuarterlyReport) -> None:
         state = data.BudgetState(
@@ -489,12 +491,12 @@ class TestNeverLies:
     def test_with_a_pue_the_building_is_included(self, tmp_path: Path) -> None:
         text = Page(render_report(sample_report(tmp_path, pue=1.3))).text
         assert "Énergie ( bâtiment compris )" in text.replace("(bâtiment compris)", "( bâtiment compris )")
-        assert "PUE appliqué : 1,30." in text
+        assert "PUE appliqué (énergie du bâtiment / énergie informatique) : 1,30." in text
 
     @pytest.mark.parametrize(
         ("components", "label", "limit"),
         [
-            ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "aucun facteur de prise n’est appliqué"),
+            ("", "Processeurs, cartes graphiques et mémoire ; hors alimentation", "ni mesure à la prise, ni étalonnage"),
             (
                 "cpu",
                 "(étalonnage du site, wattmètre ou modèle de serveur) pour 75 % de l’énergie des composants ; le reste hors",
@@ -597,7 +599,7 @@ class TestNeverLies:
         assert [len(use.record_ids) for use in built.tokens] == [1, 1]
         assert "laissé de côté : l’appareil est déjà mesuré" in text
         assert "nom de modèle qui change de sens (« latest »)" in text
-        listed = text.split("Appels à des modèles, par jetons")[1]
+        listed = text.split("Modèles externes, par jetons")[1]
         assert all(f"{use.records} : {record_id}" in listed for use in built.tokens for record_id in use.record_ids)
         limits = text.split("Ce qui n’est pas compté")[1].split("Annexes")[0]
         assert "Des appels à des modèles externes, listés en annexe" in limits
@@ -620,8 +622,8 @@ class TestElevenParts:
         for number, (id_, text) in enumerate(parts.items(), 1):
             assert text.strip().startswith(f"{number}. {wording.SECTIONS[id_]}")
             assert f"Ce qu’en dit l’organisation Commentaire de la partie {id_}." in text
-        targets = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
-        assert targets == [f"#{id_}" for id_ in parts]
+        links = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
+        assert [link for link in links if not link.startswith("data:text/csv;")] == [f"#{id_}" for id_ in parts]
 
     def test_a_draft_says_so_on_every_page_and_a_sealed_one_does_not(self, full: QuarterlyReport) -> None:
         draft, sealed = (render_report(report) for report in (full, dataclasses.replace(full, seal=SEAL)))
@@ -643,7 +645,7 @@ class TestElevenParts:
         assert "essai-2, essai-3" in text.split("Ce que désignent les pistes")[1]
         assert "chef de produit IA Equité et non discrimination" in text
         assert "aucun entraînement fini n’a de mesure de qualité (Smart emploi / Data emploi)" in text
-        assert "VADORE, entraînement : 2 runs sur 6 égalés par un autre pour moins d’énergie" in text
+        assert "VADORE, entraînement : entraînements égalés par un autre pour moins d’énergie, 2 sur 6" in text
         assert full.costliest_runs[0].run_id in text
         nobody = dataclasses.replace(full, savings=(dataclasses.replace(dominated, role=None),))
         assert "responsable du service" in by_part(render_report(nobody))["sobriete"]
@@ -727,7 +729,7 @@ class TestElevenParts:
         assert len(gzip.compress(render_report(full, lang).encode())) <= PAGE_LIMIT_BYTES
 
     def test_a_page_of_thirty_services_over_eight_quarters_is_light(self, tmp_path: Path) -> None:
-        assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= PAGE_LIMIT_BYTES
+        assert len(gzip.compress(render_report(large_report(tmp_path)).encode())) <= LARGE_PAGE_LIMIT_BYTES
 
 
 class TestHostileText:
@@ -762,9 +764,9 @@ def test_no_cause_of_loss_is_written_out_beside_its_definition(repository: Path)
 
 def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_only(tmp_path: Path) -> None:
     report = full_report(tmp_path)
-    older = dataclasses.replace(report.factors[0], year=report.factors[0].year - 3, value_g_per_kwh=987.0)
+    older = dataclasses.replace(report.factors[0], quarter="2025Q4", value_g_per_kwh=987.0)
     page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
     summary = page[page.index('id="synthese"') : page.index('id="engagement"')]
-    assert f"à facteur constant ({report.reference_year})" in summary
+    assert f"comme en {report.reference_year} (facteur constant)" in summary
     assert "987" not in summary
     assert "987" in page, "the annexes have them all"

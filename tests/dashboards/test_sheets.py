@@ -91,8 +91,8 @@ class TestOneUse:
 
     def test_how_it_is_known_is_one_sentence(self, sheets: dict[str, str]) -> None:
         assert (
-            "L’électricité est mesurée par des compteurs pour 98 % et estimée par un modèle pour 2 % ; la fabrication est "
-            "estimée d’après les machines déclarées ; rien de cela ne manque." in sheets["service-assistant-conseiller"]
+            "L’électricité est mesurée par des compteurs pour 98 % et estimée par calcul pour 2 % ; la fabrication est "
+            "estimée d’après les machines déclarées ; aucune de ces parts ne manque." in sheets["service-assistant-conseiller"]
         )
         assert "Toute l’électricité est déclarée, et non mesurée" in sheets["service-traduction"]
         assert "il manque la mesure d’une partie des machines (carte graphique)." in sheets["service-gestion-mails"]
@@ -105,15 +105,16 @@ class TestOneUse:
 
 class TestComparisons:
     def test_a_change_is_said_by_its_interval(self, report: QuarterlyReport, sheets: dict[str, str]) -> None:
-        words = {"rise": "a augmenté d’environ", "fall": "a baissé d’environ", "unclear": "n’a pas changé de façon sûre"}
+        words = {
+            "rise": "l’électricité de chaque réponse proposée a augmenté d’environ",
+            "fall": "l’électricité de chaque réponse proposée a baissé d’environ",
+            "unclear": "l’évolution de l’électricité de chaque réponse proposée n’est pas établie",
+        }
         text, seen = sheets["service-assistant-conseiller"], set()
         for change, quarter in zip(report.changes, ("T2 2026", "T3 2025"), strict=True):
             line = next(each for each in change.services if each.explained.service == "assistant-conseiller")
             seen.add(line.energy_per_unit.direction)
-            assert (
-                f"Depuis le {quarter}, l’électricité de chaque réponse proposée {words[line.energy_per_unit.direction or '']}"
-                in text
-            )
+            assert f"Depuis le {quarter}, {words[line.energy_per_unit.direction or '']}" in text
         assert seen == {"unclear", "fall"}
 
     def test_simulated_quarters_are_compared_with_nothing(self, report: QuarterlyReport) -> None:
@@ -166,13 +167,13 @@ class TestWhatIsNotKnown:
 class TestPromises:
     def test_the_services_own_target_comes_with_its_verdict(self, sheets: dict[str, str]) -> None:
         assert (
-            "CO₂e de chaque réponse proposée : au plus 2 g de CO₂e au T3 2026 (proposée). "
-            "Aujourd’hui : tenu ; probabilité de dépassement : moins de 0,1 %." in (sheets["service-assistant-conseiller"])
+            "CO₂e de chaque réponse proposée : au plus 2 g de CO₂e au T3 2026 (cible proposée). "
+            "Verdict à ce jour : tenu ; probabilité de dépassement : moins de 0,1 %." in (sheets["service-assistant-conseiller"])
         )
 
     def test_else_those_that_were_adopted_for_all_services_trajectories_first(self, sheets: dict[str, str]) -> None:
         text = sheets["service-analyse-cv"].split("s’engage-t-elle")[1]
-        first, second = text.index("Énergie : 30 % de moins en 2026 (adoptée)"), text.index("Couverture des services")
+        first, second = text.index("Énergie : 30 % de moins en 2026 (cible adoptée)"), text.index("Couverture des services")
         assert first < second
         assert "(proposée)" not in text
 

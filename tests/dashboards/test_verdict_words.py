@@ -51,7 +51,7 @@ def said(target: TargetVerdict, language: Language = FRENCH) -> str:
 def test_a_probability_says_of_what_it_is() -> None:
     assert said(CAP) == "probabilité de dépassement : 31 %"
     assert said(CAP, ENGLISH) == "probability of an overrun: 31%"
-    assert said(replace(FLOOR, miss_probability=1.0)) == "probabilité de ne pas atteindre la cible : 100 %"
+    assert said(replace(FLOOR, miss_probability=1.0)) == "probabilité de manquer la cible : 100 %"
     assert said(PATH) == "probabilité que l’année dépasse son budget : plus de 99,9 %"
     late = replace(PATH, verdict="non-tenu", reason="below-value", miss_probability=0.98)
     assert said(late) == "probabilité que la réduction ne soit pas atteinte : 98 %"
@@ -64,7 +64,7 @@ def test_a_floor_is_missed_and_not_exceeded() -> None:
 
 
 def test_the_budget_that_is_used_has_an_interval() -> None:
-    assert plain(budget_words(FRENCH, BUDGET) or "") == "121 % du budget 2026 employé (114 % à 128 %)"
+    assert plain(budget_words(FRENCH, BUDGET) or "") == "121 % du budget 2026 employés (114 % à 128 %)"
     assert budget_words(FRENCH, replace(BUDGET, consumed=Quantity(None, "1", reason="too-few-quarters"))) is None
     assert [judged_by_budget(each) for each in (CAP, PATH, replace(PATH, reason="below-value"))] == [False, True, False]
 

@@ -61,7 +61,7 @@ def test_days_by_phase_and_instance_stay_and_a_number_replaces_them(folder: Path
     assert (service.name, service.instance_days) == ("VADORE 2", {"inference": {"gpu-01": 92}, "training": 11})
 
     def count(book: openpyxl.Workbook) -> None:
-        cell_of(book["Registre"], 9, "Jours d’instance").value = 92
+        cell_of(book["Registre"], 9, "Jours-machine").value = 92
 
     reread(folder, count)
     assert catalogue.load(folder).service("vadore").instance_days == 92  # type: ignore[union-attr]

@@ -48,7 +48,7 @@ def shown(cell: Any) -> str:
 
 
 def test_the_whole_leads_and_its_parts_follow(sheet: Worksheet, report: QuarterlyReport) -> None:
-    lead = line(sheet, "CO₂e, ensemble")
+    lead = line(sheet, "CO₂e total")
     assert lead[0].row == 6
     assert (shown(lead[1]), lead[4].value) == (f"{(report.headline.co2e.value or 0) / 1000:.2f}", "tCO₂e")
     parts = [line(sheet, f"dont {name}")[1].value for name in ("CO₂e d’usage", "CO₂e de fabrication")]

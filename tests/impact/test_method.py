@@ -25,6 +25,7 @@ from ecoia.impact.change import (
     energy_per_unit_change,
     log_ratio_variance,
 )
+from ecoia.impact.energy_cells import WALL_FACTOR
 from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.ledger_sums import LedgerSums
@@ -36,9 +37,9 @@ from ecoia.impact.uncertainty import Cell, Estimate, interval, log_variance
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Row, fold
 from ecoia.report import ChangeLine, PhaseDays, Quantity, QuarterChange, QuarterlyReport, build_report
+from ecoia.report.instance_days import covered_share
 from ecoia.report.likelihood import level_above, level_below
 from ecoia.report.quantities import headline
-from ecoia.report.services import covered_share
 from ecoia.units import micro
 from support.factor_sets import factor, half_hourly
 from support.organisation import write_catalogue
@@ -239,6 +240,20 @@ def test_coverage_is_that_of_the_page(examples: dict[str, tuple[str, float]], tm
     ] + [None]
 
 
+def test_coverage_of_a_shorter_quarter_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
+    first = Quarter(2026, 1).bounds_ns(ZoneInfo("UTC"))[0]
+    hosts = [(host, day) for host, days in (("a", 90), ("b", 81)) for day in range(days)]
+    found = build_report(
+        fold([record(first + day * DAY_NS, cpu=1, instance=host) for host, day in hosts]),
+        Quarter(2026, 1),
+        over=True,
+        settings=make_settings(timezone="UTC"),
+        catalogue=write_catalogue(tmp_path, services="services: [{id: vadore, name: V, status: poc, instance_days: 184}]"),
+        factors=FactorSet([factor("FRA", 2026, 40.0)]),
+    )
+    assert found.register[0].covered == pytest.approx(examples["covered in a shorter quarter"][1])
+
+
 def test_the_coverage_of_phases_and_instances_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     inference = [PhaseDays("inference", "gpu-01", 80, 92.0), PhaseDays("inference", "gpu-03", 92, 92.0)]
     assert covered_share(inference) == pytest.approx(examples["covered of inference"][1], rel=1e-5)
@@ -250,6 +265,8 @@ def test_the_probability_of_missing_a_target_is_that_of_the_page(examples: dict[
     level = Quantity(4.0, "kWh", examples["low"][1], examples["high"][1])
     assert level_above(level, 5) == pytest.approx(examples["probability of exceeding the cap"][1], rel=1e-4)
     assert level_below(level, 3) == pytest.approx(examples["probability of missing the floor"][1], rel=1e-4)
+    uncalibrated = replace(level, high=examples["high from the greatest mean"][1])
+    assert level_above(uncalibrated, 5) == pytest.approx(examples["probability of exceeding the cap uncalibrated"][1], rel=1e-4)
 
 
 def test_a_target_on_the_energy_of_a_unit_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
@@ -271,6 +288,12 @@ def test_the_interval_is_that_of_the_page(examples: dict[str, tuple[str, float]]
     assert log_var == pytest.approx(examples["s²"][1], rel=1e-4)
     bounds = interval(4, log_var)
     assert (bounds.low, bounds.high) == pytest.approx((examples["low"][1], examples["high"][1]), rel=1e-4)
+    greatest = examples["greatest mean"][1]
+    assert greatest == pytest.approx(4 * WALL_FACTOR["cpu"])
+    uncalibrated = Estimate(tuple(cells), GSD, greatest).interval
+    assert uncalibrated is not None
+    expected = (examples["low"][1], examples["high from the greatest mean"][1])
+    assert (uncalibrated.low, uncalibrated.high) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_terms_of_a_change_are_those_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
@@ -354,6 +377,17 @@ def test_the_interval_of_a_change_is_that_of_the_page(examples: dict[str, tuple[
     bounds = change_interval(now, before)
     assert bounds is not None
     assert (bounds.low, bounds.high) == pytest.approx((examples["least change"][1], examples["greatest change"][1]), rel=1e-4)
+
+
+def test_the_interval_of_an_uncalibrated_change_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
+    def used(cards: float) -> Estimate:
+        cells = (Cell(cards, frozenset({"counters"}), "a"), Cell(5.0, frozenset({"counters"}), "a"))
+        return Estimate(cells, GSD, cards * WALL_FACTOR["gpu"] + 5 * WALL_FACTOR["cpu"])
+
+    bounds = change_interval(used(10), used(8))
+    assert bounds is not None
+    expected = tuple(examples[f"{end} change without a calibration"][1] for end in ("least", "greatest"))
+    assert (bounds.low, bounds.high) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_trajectory_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:

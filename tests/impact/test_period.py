@@ -549,7 +549,7 @@ targets:
     built = report(record("2026-11-05T10:00", cpu=kwh(10), ram=None), record("2027-01-05T10:00", cpu=0), catalogue=cat)
     assert built.reference_year == 2024
     assert [(used.value_g_per_kwh, used.quarter) for used in built.reference_factors] == [(50, "2026Q4")]
-    assert built.reference_years == {"FRA": (2024,)}
+    assert {(each.zone, each.year) for each in built.reference_factors} == {("FRA", 2024)}
     assert built.footprint.co2e.value == pytest.approx(10 * 0.040 + 46)
     assert built.footprint.co2e_constant_factor.value == pytest.approx(10 * 0.050 + 46)
     assert [used.year for used in built.factors] == [2026], "the quarter's own factors are listed apart"

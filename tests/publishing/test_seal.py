@@ -152,9 +152,17 @@ def test_signing_may_begin_but_not_end(tmp_path: Path) -> None:
     published(tmp_path / "pub", Q3, tmp_path / "cat")
     published(tmp_path / "pub", Q4, tmp_path / "cat", key=KEY)
     assert [each.signed_with is not None for each in verify_chain(tmp_path / "pub")] == [False, True]
+    assert len(verify_chain(tmp_path / "pub", [KEY.public_key()])) == 2, "the signature is over the first head and seal, too"
+    with pytest.raises(PublicationError, match=r"2026Q4/seal\.json is signed with another key"):
+        verify_chain(tmp_path / "pub", [Ed25519PrivateKey.generate().public_key()])
     with pytest.raises(PublicationError, match=r"2026Q4 is signed, .* give the key with --key"):
         published(tmp_path / "pub", Quarter(2027, 1), tmp_path / "cat")
     assert [path.name for path in sorted((tmp_path / "pub").iterdir())] == ["2026Q3", "2026Q4"]
+
+
+def test_an_unsigned_chain_is_not_the_organisations_by_its_key(unsigned: Path) -> None:
+    with pytest.raises(PublicationError, match=r"2026Q4/seal\.json is not signed"):
+        verify_chain(unsigned, [KEY.public_key()])
 
 
 def _publication_elsewhere(root: Path) -> str:
@@ -191,6 +199,28 @@ def _hollow(root: Path) -> str:
     return "2027Q1 is empty"
 
 
+def _pages_alone(root: Path) -> str:
+    (root / "2027Q1/documents").mkdir(parents=True)
+    (root / "2027Q1/documents" / DOCUMENT).write_text("a quarter that nobody published", encoding="utf-8")
+    return "2027Q1/manifest.json is missing, so nothing vouches for what stands there"
+
+
+def _reduced_to_pages(root: Path) -> str:
+    for name in ("manifest.json", "seal.json", "report.json"):
+        (root / "2026Q4" / name).unlink()
+    return "2026Q4/manifest.json is missing"
+
+
+def _called_a_restatement(root: Path) -> str:
+    (root / "2026Q4").rename(root / "2026Q4-r1")
+    return "2026Q4-r1 was published as 2026Q4: its folder was renamed"
+
+
+def _called_final(root: Path) -> str:
+    (root / "2026Q4").rename(root / "2026Q4-r1 final")
+    return "2026Q4-r1 final was published as 2026Q4"
+
+
 def _documents_gone(root: Path) -> str:
     (root / "2026Q4/documents" / DOCUMENT).unlink()
     return f"documents/{DOCUMENT} is missing"
@@ -198,12 +228,31 @@ def _documents_gone(root: Path) -> str:
 
 @pytest.mark.parametrize(
     "attack",
-    [_publication_elsewhere, _inputs_elsewhere, _page_elsewhere, _link_beside, _emptied, _hollow, _documents_gone],
-)
-def test_links_that_lead_outside_and_empty_folders_are_named(attack: Callable[[Path], str], unsigned: Path) -> None:
+    [
+        _publication_elsewhere, _inputs_elsewhere, _page_elsewhere, _link_beside, _emptied, _hollow, _documents_gone,
+        _pages_alone, _reduced_to_pages, _called_a_restatement, _called_final,
+    ],
+)  # fmt: skip
+def test_links_empty_folders_and_false_names_are_named(attack: Callable[[Path], str], unsigned: Path) -> None:
     message = attack(unsigned)
     with pytest.raises(PublicationError, match=message):
         verify_chain(unsigned)
+
+
+@pytest.mark.parametrize("name", ["2026Q3", "2026Q4-r1", "2026q4", "final"])
+def test_a_publication_alone_has_its_name_too(name: str, unsigned: Path) -> None:
+    shutil.copytree(unsigned / "2026Q4", unsigned.parent / name)
+    with pytest.raises(PublicationError, match=f"{name} was published as 2026Q4: its folder was renamed"):
+        verify(unsigned.parent / name)
+
+
+@pytest.mark.parametrize("change", [{"restates": "no"}, {"restates": 0}, {"published_on": "20270115"}, {"schema": True}])
+def test_a_field_in_another_form_is_refused(change: dict[str, object], unsigned: Path) -> None:
+    path = unsigned / "2026Q4/manifest.json"
+    path.write_bytes(canonical(json.loads(path.read_bytes()) | change))
+    resealed(unsigned / "2026Q4")
+    with pytest.raises(PublicationError, match=r"is not a manifest|schema True"):
+        verify(unsigned / "2026Q4")
 
 
 def test_publishing_without_a_document_leaves_no_empty_folder(unsigned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,8 +302,26 @@ class TestSchema1:
             verify(unsigned / "2026Q4")
         resealed(unsigned / "2026Q4")
         as_schema_1(unsigned / "2026Q4")
-        with pytest.raises(PublicationError, match="no publication here has the head"):
-            check_heads(verify_chain(unsigned), [head])
+        verify(unsigned / "2026Q4")
+        with pytest.raises(PublicationError, match="2026Q4 is of schema 1, and 2026Q3 before it of 2"):
+            verify_chain(unsigned)
+
+    def test_the_method_of_today_is_not_published_in_the_old_schema(self, unsigned: Path) -> None:
+        folder = unsigned / "2026Q3"
+        as_schema_1(folder)
+        figures = json.loads((folder / "report.json").read_bytes()) | {"method_version": "2"}
+        (folder / "report.json").write_bytes(canonical(figures))
+        manifest = json.loads((folder / "manifest.json").read_bytes()) | {"method_version": "2"}
+        (folder / "manifest.json").write_bytes(canonical(manifest))
+        resealed(folder)
+        as_listed = json.loads((folder / "manifest.json").read_bytes())
+        documents = {path[10:]: as_listed["files"].pop(path) for path in [*as_listed["files"]] if path.startswith("documents/")}
+        (folder / "manifest.json").write_bytes(canonical(as_listed))
+        head = hashlib.sha256(canonical(as_listed)).hexdigest()
+        seal = {"schema": 1, "quarter": "2026Q3", "head": head, "documents": documents}
+        (folder / "seal.json").write_bytes(canonical(signed(seal, None)))
+        with pytest.raises(PublicationError, match="is of schema 1 and of method 2: no ecoia published that"):
+            verify(folder)
 
     def test_a_schema_that_no_version_writes_is_refused(self, unsigned: Path) -> None:
         path = unsigned / "2026Q4/seal.json"

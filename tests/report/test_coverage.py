@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecoia.factors import FactorSet
@@ -14,7 +14,9 @@ from ecoia.methods import Method
 from ecoia.periods import DAY_NS, Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Coverage, PhaseDays, QuarterlyReport, ServiceEntry, build_report
-from ecoia.report.services import covered_share
+from ecoia.report.context import Context
+from ecoia.report.instance_days import covered_share, serving_shares
+from ecoia.units import micro
 from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.wording.coverage import coverage_sentence, days_words
 from support.factor_sets import factor
@@ -148,14 +150,75 @@ def test_a_service_is_counted_by_what_gave_most_of_its_energy(
     assert coverage.metered + coverage.estimated == coverage.measured
 
 
+@pytest.mark.parametrize(
+    "instance_days", ["184", "{inference: {gpu-01: 92, gpu-03: 92}}", "{inference: {gpu-01: 100, gpu-03: 92}}"]
+)
+def test_no_quarter_expects_more_days_of_an_instance_than_it_has(tmp_path: Path, instance_days: str) -> None:
+    """The first quarter has 90 days: a service on two hosts that was recorded on all of them lacks none, and keeps its cap."""
+    start = record("2026-01-01T10:00").start_utc_ns
+    work = [
+        record(start + day * DAY_NS, 60, cpu=kwh(1), gpu=0, instance=host) for day in range(90) for host in ("gpu-01", "gpu-03")
+    ]
+    found = build_report(
+        fold([*work, record("2026-04-05T10:00", cpu=0, gpu=0)]),
+        Quarter(2026, 1),
+        settings=make_settings(zone="FRA", timezone="UTC"),
+        catalogue=write_catalogue(
+            tmp_path,
+            services=f"services: [{{id: vadore, name: V, status: poc, instance_days: {instance_days}}}]",
+            targets="targets: [{id: t, indicator: energy, op: '<=', value: 1000, deadline: 2026Q1, status: proposed}]",
+        ),
+        factors=FactorSet([factor("FRA", 2026, 40.0)]),
+    )
+    assert (found.register[0].covered, found.register[0].instance_days_declared) == (1.0, 180)
+    assert (found.targets[0].verdict, found.targets[0].reason) == ("tenu", None)
+
+
+def test_days_on_more_instances_than_need_be_are_all_expected(tmp_path: Path) -> None:
+    assert covered(tmp_path, "100", *days(92, "gpu-01")).covered == 0.92, "100 days are of two instances at least"
+
+
+_ON = st.dictionaries(st.sampled_from(["gpu-01", "gpu-03"]), st.integers(1, 90), min_size=1)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_ON, _ON, st.sampled_from(["30", "92", "184", "{inference: {gpu-01: 92, gpu-03: 92}}"]))
+def test_the_share_of_days_behind_a_change_is_one_at_most_and_one_where_all_are_recorded(
+    tmp_path: Path, before: dict[str, int], now: dict[str, int], instance_days: str
+) -> None:
+    starts = {"2026-01-01T10:00": before, "2026-04-01T10:00": now}
+    work = [
+        record(record(start).start_utc_ns + day * DAY_NS, 60, cpu=kwh(1), gpu=0, instance=host, units_micro=micro(10))
+        for start, on in starts.items()
+        for host, number in on.items()
+        for day in range(number)
+    ]
+    context = Context(
+        fold(work),
+        Quarter(2026, 2),
+        make_settings(zone="FRA", timezone="UTC"),
+        write_catalogue(tmp_path, services=f"services: [{{id: vadore, name: V, status: poc, instance_days: {instance_days}}}]"),
+        FactorSet([factor("FRA", 2026, 40.0)]),
+        record("2026-07-02T10:00").start_utc_ns,
+        over=True,
+    )
+    found = serving_shares(context, Quarter(2026, 2), Quarter(2026, 1), {})
+    for shares in found:
+        assert all(0 < share <= 1 for share in shares.values())
+    if before == now:
+        assert found[0] == pytest.approx(found[1], abs=2 / 90), "a quarter of 91 days after one of 90"
+    if instance_days == "30" and min(*before.values(), 90) >= 30:
+        assert found[1]["vadore"] == 1
+
+
 # -- words ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_sentence_of_coverage_counts_every_service_once() -> None:
     coverage = Coverage(3, 6, 4, False, 0.3, (), declared=1, metered=2, estimated=1)
-    french = "2 services comptés par des compteurs, 1 estimé par des modèles, 1 seulement déclaré, 6 non mesurés ou trop peu."
+    french = "2 services comptés par des compteurs, 1 estimé par calcul, 1 seulement déclaré, 6 non mesurés ou trop peu mesurés."
     assert coverage_sentence(Language("fr"), coverage) == french
-    english = "2 services counted by meters, 1 estimated by models, 1 only declared, 6 not measured, or too little."
+    english = "2 services counted by meters, 1 estimated by calculation, 1 only declared, 6 not measured, or not enough."
     assert coverage_sentence(Language("en"), coverage) == english
 
 

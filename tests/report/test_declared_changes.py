@@ -195,6 +195,45 @@ def test_days_moved_from_one_phase_to_another_lower_what_one_of_them_is_expected
     assert (change.before, change.after) == ("inference.gpu-01: 92, training: 11", "inference.gpu-01: 102, training: 1")
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "effect"),
+    [
+        ("92", "{training: 92}", "denominator-lowered"),
+        ("{training: 92}", "92", "denominator-lowered"),
+        ("{inference: {gpu-01: 92}}", "{inference: {gpu-03: 92}}", "denominator-lowered"),
+        ("{inference: 92, training: 11}", "103", "denominator-lowered"),
+        ("184", "{inference: {gpu-01: 92, gpu-03: 92}}", ""),
+        ("{inference: {gpu-01: 92, gpu-03: 92}}", "184", "denominator-lowered"),
+    ],
+)
+def test_days_declared_of_something_else_are_listed_though_their_sum_stays(
+    then: str, now: str, effect: str, tmp_path: Path
+) -> None:
+    texts = [f"services: [{{id: a, name: A, status: poc, instance_days: {days}}}]\n" for days in (then, now)]
+    old, new = (inputs_of(tmp_path / str(place), services=text) for place, text in enumerate(texts))
+    (change,) = declared_changes(old, new, Q4, ("2", "2"))
+    assert (change.field, change.effect) == ("instance_days_by_part", effect)
+
+
+@pytest.mark.parametrize(("named", "effect"), [(0, "denominator-lowered"), (1, "denominator-lowered"), (2, ""), (3, "")])
+def test_naming_services_that_had_no_name_hides_none(named: int, effect: str, before: Inputs, tmp_path: Path) -> None:
+    texts = dict(FILES)
+    texts["services"] = texts["services"].replace("count: 20", "count: 18") + "".join(
+        f"  - {{id: n{number}, name: N{number}, status: poc}}\n" for number in range(named)
+    )
+    texts["services"] += "  - {id: gone, name: Gone, status: retired}\n"
+    found = declared_changes(before, inputs_of(tmp_path / "now", **texts), Q4, ("2", "2"))
+    (unnamed,) = [each for each in found if each.field == "unnamed.count"]
+    assert unnamed.effect == effect
+
+
+def test_another_time_zone_moves_quarters_and_is_listed(before: Inputs, tmp_path: Path) -> None:
+    now = inputs_of(tmp_path / "now", **FILES)
+    now = replace(now, settings=replace(before.settings, timezone="Asia/Tokyo"))
+    (change,) = declared_changes(before, now, Q4, ("2", "2"))
+    assert (change.kind, change.field, change.after) == ("site", "timezone", "Asia/Tokyo")
+
+
 def test_fields_that_only_describe_are_left_out(before: Inputs, tmp_path: Path) -> None:
     assert changed(before, tmp_path, services=("id: a, name: A", "id: a, audience: tous, purpose: p, name: A")) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ecoia.impact.parameters import AssessmentParameters
 from ecoia.periods import Quarter, utc_datetime, utc_ns
 from ecoia.records import fold
 from ecoia.report import QuarterlyReport, build_report
-from support.factor_sets import factor
+from support.factor_sets import factor, half_hourly
 from support.organisation import write_catalogue
 from support.records import kwh, record
 from support.settings import make_settings
@@ -48,7 +49,7 @@ def test_a_coarser_mean_of_the_reference_year_is_named(large: QuarterlyReport) -
     filled = {each.quarter: each.filled for each in large.reference_factors if each.zone == "FRA"}
     assert {quarter for quarter, rule in filled.items() if rule} == {"2026Q1"}
     assert filled["2026Q1"] == "hours-of-year"
-    assert large.reference_years == {"DEU": (2025,), "FRA": (2025,)}
+    assert {(each.zone, each.year) for each in large.reference_factors} == {("DEU", 2025), ("FRA", 2025)}
 
 
 @pytest.mark.parametrize(("known", "used"), [((2023, 2025, 2026), 2023), ((2025, 2026), 2025)], ids=["before", "after"])
@@ -64,9 +65,8 @@ def test_a_zone_without_the_reference_year_is_labelled_with_the_year_used(
         factors=FactorSet([factor("FRA", year, year - 2000) for year in known]),
     )
     assert report.reference_year == 2024
-    assert report.reference_years == {"FRA": (used,)}
     (reference,) = report.reference_factors
-    assert (reference.value_g_per_kwh, reference.same_year) == (used - 2000, False)
+    assert (reference.zone, reference.year, reference.value_g_per_kwh, reference.same_year) == ("FRA", used, used - 2000, False)
     assert report.trend[-1].co2e_at_constant_factor.value == pytest.approx(10 * (used - 2000) / 1000)
 
 
@@ -97,3 +97,25 @@ def test_the_match_keeps_the_time_of_day_and_the_weekday_and_stays_near(moment: 
     assert abs(matched - same_date) <= timedelta(days=6)
     if year == start.year:
         assert matched == start
+
+
+@given(_MOMENTS, st.data())
+def test_the_constant_factor_weighs_the_reference_year_as_the_energy_lies(moments: list[datetime], data: st.DataObject) -> None:
+    """Each half-hour takes the factor of its own match: what the rest of the year emits decides nothing."""
+    starts = sorted({moment.replace(minute=moment.minute // 30 * 30, second=0, microsecond=0, tzinfo=UTC) for moment in moments})
+    grams = {_nearest_alike(start, 2025): data.draw(st.integers(1, 900)) for start in starts}
+    other = next(day for day in range(1, 29) if not any(match.month == 3 and match.day == day for match in grams))
+    filler = half_hourly("FRA", f"2025-03-{other:02d}T00:00", [999.0] * 48)
+    matches = [half_hourly("FRA", f"{match:%Y-%m-%dT%H:%M}", [float(value)])[0] for match, value in grams.items()]
+    found = assessed(FactorsOfYear(FactorSet([*filler, *matches]), 2025), moments).impact()
+    by_hand = math.fsum((1 + n) * grams[_nearest_alike(start, 2025)] / 1000 for n, start in enumerate(starts))
+    assert found.co2e_kg == pytest.approx(by_hand, rel=1e-9)
+
+
+def _nearest_alike(moment: datetime, year: int) -> datetime:
+    """The same weekday and time on the day of a year that is nearest to the same date, by trying all of them."""
+    date = moment.replace(year=year)
+    alike = [
+        date + timedelta(days=days) for days in range(-13, 14) if (date + timedelta(days=days)).weekday() == moment.weekday()
+    ]
+    return min((each for each in alike if each.year == year), key=lambda each: abs(each - date))

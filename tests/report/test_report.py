@@ -24,6 +24,7 @@ from ecoia.records import Record, fold
 from ecoia.report import NOTICES, REASONS, VERDICT_REASONS, VERDICTS, QuarterChange, QuarterlyReport, build_report
 from ecoia.units import micro
 from support.factor_sets import factor, half_hourly
+from support.large_organisation import QUARTER, large_catalogue, large_factors, large_rows
 from support.organisation import CHARTER, sample_catalogue, write_catalogue
 from support.records import DECLARED, LOAD, RAPL, kwh, outcome, record
 from support.reports import sample_records, sample_report, sample_rows
@@ -99,6 +100,21 @@ def test_shuffled_rows_give_the_same_bytes(tmp_path: Path) -> None:
         random.Random(seed).shuffle(rows)
         again = build_report(rows, Q4, settings=make_settings(zone="FRA"), catalogue=catalogue, factors=default_factors())
         assert again.to_json() == sample.to_json()
+
+
+def test_shuffled_rows_of_the_large_organisation_give_the_same_bytes(tmp_path: Path, large: QuarterlyReport) -> None:
+    """Regions, targets, instance-days, hosted models and half-hourly factors are in them."""
+    rows = list(large_rows())
+    random.Random(1).shuffle(rows)
+    again = build_report(
+        rows,
+        QUARTER,
+        settings=make_settings(timezone="Europe/Paris", zone="FRA"),
+        catalogue=large_catalogue(tmp_path),
+        factors=large_factors(),
+        over=True,
+    )
+    assert again.to_json() == large.to_json()
 
 
 @settings(max_examples=15, deadline=None)

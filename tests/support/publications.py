@@ -59,12 +59,17 @@ def resealed(folder: Path, key: Ed25519PrivateKey | None = None) -> str:
 
 
 def as_schema_1(folder: Path, key: Ed25519PrivateKey | None = None) -> str:
-    """Turn a publication into one of schema 1, whose seal lists the documents and whose manifest does not; return the head."""
+    """Turn a publication into one of schema 1 and method 1, whose seal lists the documents and whose manifest does not; return
+    the head.
+    """
+    figures = json.loads((folder / "report.json").read_bytes()) | {"method_version": "1"}
+    (folder / "report.json").write_bytes(canonical(figures))
+    resealed(folder)
     manifest = json.loads((folder / "manifest.json").read_bytes())
     listed = [path for path in manifest["files"] if path.startswith("documents/")]
     documents = {path.removeprefix("documents/"): manifest["files"].pop(path) for path in listed}
     del manifest["documents"], manifest["timestamp_authority"]
-    (folder / "manifest.json").write_bytes(canonical(manifest | {"schema": 1}))
+    (folder / "manifest.json").write_bytes(canonical(manifest | {"schema": 1, "method_version": "1"}))
     head = _digest(folder / "manifest.json")
     seal = {"schema": 1, "quarter": manifest["quarter"], "head": head, "documents": documents}
     (folder / "seal.json").write_bytes(canonical(signed(seal, key)))

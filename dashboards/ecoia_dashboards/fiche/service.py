@@ -216,7 +216,7 @@ class ServiceSheet(Sheet):
         if lacking:
             parts.append(say.t("il manque %(what)s", what=say.listed(lacking)))
         elif self.unit:
-            parts.append(say.t("rien de cela ne manque"))
+            parts.append(say.t("aucune de ces parts ne manque"))
         text = say.t(" ; ").join(parts)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -292,7 +292,7 @@ class ServiceSheet(Sheet):
             sense = say.t("au moins %(amount)s", amount=value) if target.op == ">=" else say.t("au plus %(amount)s", amount=value)
             asked = say.t("%(asked)s au %(quarter)s", asked=sense, quarter=say.quarter(target.deadline or ""))
         text = say.t(
-            "%(indicator)s : %(asked)s (%(status)s). Aujourd’hui : %(verdict)s.",
+            "%(indicator)s : %(asked)s (cible %(status)s). Verdict à ce jour : %(verdict)s.",
             indicator=f"{name[:1].upper()}{name[1:]}",
             asked=asked,
             status=self.say(wording.TARGET_STATUSES, target.status),

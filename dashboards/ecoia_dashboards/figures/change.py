@@ -122,7 +122,7 @@ def _title(found: _Cascade, labels: dict[str, str], language: Language) -> str:
     largest = max(found.terms, key=lambda term: abs(term[1]))[0]
     interval = language.change_interval(found.relative)
     title = language.t(
-        "De %(before)s à %(now)s : %(change)s ; premier motif : %(term)s",
+        "CO₂e du %(before)s au %(now)s : %(change)s ; premier motif : %(term)s",
         before=labels[found.ends[0]],
         now=labels[found.ends[1]],
         change=language.direction(_judged(found)) + (f" ({interval})" if interval else ""),
@@ -211,7 +211,7 @@ def _axis_title(found: _Cascade, unit: str, start: float, language: Language) ->
     if start:
         parts.append(language.t("axe coupé : départ à %(start)s", start=language.plain(round(start, 6))))
     if found.end.low is not None:
-        parts.append(language.t("trait : intervalle à 95 %%"))
+        parts.append(language.t("trait : intervalle à 95 %% de la variation"))
     return "<br>".join(parts)
 
 

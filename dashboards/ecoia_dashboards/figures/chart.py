@@ -29,10 +29,12 @@ CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#
 TREND_COLOR = "#1f4e79"
 INTERVAL_COLOR = "#14181d"
 CONSTANT_COLOR = "#00706a"
-PATH_COLOR, ALLOWED_COLOR = "#00706a", "#d3e6e4"
+PATH_COLOR, ALLOWED_COLOR = "#00706a", "#e3f1ef"
 """What a target's path allows: its edge, and the zone below it, light enough for levels to be read on it."""
+BASELINE_COLOR, BASELINE_ZONE_COLOR = "#5f6873", "#eef0f2"
+"""The quarters that a path starts from, and the zone below their mean: past, so they stand back."""
 
-MOST_BARS = 12
+MOST_BARS = 8
 """How many services have a bar of their own."""
 OTHERS = ""
 """Category of the bar of the other services."""
@@ -254,5 +256,5 @@ def category_axis(figure: go.Figure, axis: str, order: Sequence[str], labels: Se
     """Set an axis of categories, the first on top, and the height that their labels need."""
     figure.update_layout(
         {f"{axis}axis": {"tickvals": list(order), "ticktext": list(labels), "autorange": "reversed"}},
-        height=48 + sum(18 + 15 * (1 + label.count("<br>")) for label in labels),
+        height=48 + sum(13 + 14 * (1 + label.count("<br>")) for label in labels),
     )

@@ -31,7 +31,7 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
         return None
     best = [run for run in runs if run.run_id in frontier.front]
     rest = [run for run in runs if run.run_id not in frontier.front]
-    headings = (language.t("Run"), language.t("Énergie"), frontier.metric, language.t("Front"))
+    headings = (language.t("Entraînement"), language.t("Énergie"), frontier.metric, language.t("Inégalé à cette énergie"))
     cells = tuple(
         (
             run.run_id,
@@ -50,7 +50,7 @@ def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed]
     scale = scale_of(energies.values(), "kWh")
     figure = go.Figure(layout={"height": 260})
     kinds = (
-        (best, language.t("sur le front"), TREND_COLOR, "diamond"),
+        (best, language.t("inégalé à cette énergie"), TREND_COLOR, "diamond"),
         (rest, language.t("égalé pour moins d’énergie"), CHANGE_STYLES["more"][0], "circle-open"),
     )
     for found, name, color, symbol in kinds:
@@ -78,9 +78,9 @@ def _title(
         "phase": language.of(wording.PHASES, frontier.phase),
     }
     if not rest:
-        return language.t("%(service)s, %(phase)s : aucun run n’est égalé par un autre pour moins d’énergie", **names)
+        return language.t("%(service)s, %(phase)s : aucun entraînement n’est égalé par un autre pour moins d’énergie", **names)
     return language.t(
-        "%(service)s, %(phase)s : %(count)s runs sur %(all)s égalés par un autre pour moins d’énergie",
+        "%(service)s, %(phase)s : entraînements égalés par un autre pour moins d’énergie, %(count)s sur %(all)s",
         count=language.whole(len(rest)),
         all=language.whole(len(runs)),
         **names,
@@ -91,8 +91,8 @@ def _alt(frontier: Frontier, shown: Sequence[RunUsed], language: Language) -> st
     first, last = shown[0], shown[-1]
     best_high = frontier.better == "higher"
     return language.t(
-        "Nuage de points, un par run : énergie en abscisse, %(metric)s en ordonnée (%(better)s). Sur le front, %(metric)s va de "
-        "%(low)s pour %(least)s à %(high)s pour %(most)s.",
+        "Nuage de points, un par entraînement : énergie en abscisse, %(metric)s en ordonnée (%(better)s). Parmi "
+        "ceux qu’aucun n’égale, %(metric)s va de %(low)s pour %(least)s à %(high)s pour %(most)s.",
         metric=frontier.metric,
         better=language.t("le plus haut est le meilleur") if best_high else language.t("le plus bas est le meilleur"),
         low=language.number(first.quality[frontier.metric]),

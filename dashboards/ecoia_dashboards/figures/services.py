@@ -30,6 +30,10 @@ from ecoia_dashboards.figures.chart import (
 )
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
+from ecoia_dashboards.wording import N_
+
+_NOT_METERED = {"models": N_("estimé"), "declared": N_("déclaré")}
+"""Words for services whose energy is not counted by meters."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class _Services:
     whole: Mapping[str, Quantity]
     names: Mapping[str, str]
     simulated: frozenset[str]
+    known_by: Mapping[str, str]
 
     @cached_property
     def totals(self) -> dict[str, float]:
@@ -79,7 +84,8 @@ def _data(report: QuarterlyReport) -> _Services:
     names = service_names(report)
     simulated = {result.service for result in report.results if result.simulated and result.measure.energy.value is not None}
     whole = {entry.id: entry.energy for entry in report.register if entry.id in cells}
-    return _Services(cells, whole, {service: names.get(service, service) for service in cells}, frozenset(simulated))
+    known_by = {entry.id: entry.counted_by for entry in report.register}
+    return _Services(cells, whole, {service: names.get(service, service) for service in cells}, frozenset(simulated), known_by)
 
 
 def _figure(data: _Services, language: Language) -> go.Figure:
@@ -144,8 +150,8 @@ def _alt(data: _Services, language: Language) -> str:
         )
     else:
         alt = language.t(
-            "Barres horizontales empilées par phase, %(count)s services du plus grand au plus petit : de %(first)s, %(most)s, "
-            "à %(last)s, %(least)s.",
+            "Barres horizontales empilées par phase, %(count)s services du plus grand au plus petit : « %(first)s » "
+            "(%(most)s) en tête, « %(last)s » (%(least)s) en dernier.",
             count=language.whole(len(order)),
             first=data.names[first],
             most=most,
@@ -171,8 +177,10 @@ def _total(data: _Services, service: str) -> Quantity:
 
 
 def _mark(data: _Services, service: str, space: str, language: Language) -> str:
-    """Mark a simulated service."""
-    return f"{space}({language.t('simulé')})" if service in data.simulated else ""
+    """Mark a service that is simulated, or whose energy no meter counts."""
+    marks = [language.t("simulé")] if service in data.simulated else []
+    marks += [language.t(_NOT_METERED[by])] if (by := data.known_by.get(service, "")) in _NOT_METERED else []
+    return f"{space}({', '.join(marks)})" if marks else ""
 
 
 def _kwh(value: float, language: Language) -> str:

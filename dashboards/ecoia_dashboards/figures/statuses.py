@@ -58,7 +58,7 @@ def statuses(report: QuarterlyReport, language: Language) -> Chart | None:
         language.t("%(share)s %(status)s", share=language.share(whole[status]), status=language.of(wording.STATUSES, status))
         for status in ranked
     )
-    title = language.t("Origine de l’énergie : %(parts)s", parts=parts)
+    title = language.t("Comment l’énergie est connue : %(parts)s", parts=parts)
     alt = language.t("Barres horizontales à 100 %%, une pour l’ensemble et une par service. Ensemble : %(parts)s.", parts=parts)
     alt += sentence_on_others(data.bars[1], language)
     headings = (language.t("Service"), *(language.of(wording.STATUSES, status) for status in (*data.statuses, MISSING)))

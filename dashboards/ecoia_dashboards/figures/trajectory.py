@@ -13,6 +13,8 @@ from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
     ALLOWED_COLOR,
+    BASELINE_COLOR,
+    BASELINE_ZONE_COLOR,
     INTERVAL_COLOR,
     PATH_COLOR,
     Chart,
@@ -27,6 +29,7 @@ from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording.verdicts import probability
 
 _HEIGHT, _COMPACT_HEIGHT = 280, 215
+_ROOM_FOR_WORDS = 3  # quarters whose zone is wide enough to hold words
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class _Course:
 
     target: TargetVerdict
     quarter: str
+
+    def is_baseline(self, quarter: str) -> bool:
+        """Return whether the path starts from a quarter."""
+        return quarter in self.target.baseline_quarters
 
     @property
     def past(self) -> list[CoursePoint]:
@@ -124,14 +131,17 @@ def _figure(course: _Course, language: Language, height: int) -> go.Figure:
     scale = scale_of([level.value or 0.0 for _, level in known], course.target.unit)
     figure = go.Figure(layout={"barmode": "stack", "height": height})
     _draw_allowed(figure, course, scale.size)
-    figure.add_scatter(
-        mode="markers",
-        x=[quarter for quarter, _ in known],
-        y=[(level.value or 0.0) / scale.size for _, level in known],
-        error_y=errors([level for _, level in known], scale.size),
-        marker={"color": INTERVAL_COLOR, "symbol": "diamond"},
-        showlegend=False,
-    )
+    for color, of_baseline in ((BASELINE_COLOR, True), (INTERVAL_COLOR, False)):
+        drawn = [(quarter, level) for quarter, level in known if course.is_baseline(quarter) is of_baseline]
+        if drawn:
+            figure.add_scatter(
+                mode="markers",
+                x=[quarter for quarter, _ in drawn],
+                y=[(level.value or 0.0) / scale.size for _, level in drawn],
+                error_y=errors([level for _, level in drawn], scale.size),
+                marker={"color": color, "symbol": "diamond"},
+                showlegend=False,
+            )
     if course.expected is not None:
         figure.add_scatter(
             mode="markers",
@@ -155,7 +165,16 @@ def _draw_allowed(figure: go.Figure, course: _Course, size: float) -> None:
         return
     quarters = [quarter for quarter in course.quarters if quarter in course.dues]
     dues = [course.dues[quarter] / size for quarter in quarters]
-    figure.add_bar(x=quarters, y=dues, width=1, marker={"color": ALLOWED_COLOR}, showlegend=False)
+    for color, of_baseline in ((BASELINE_ZONE_COLOR, True), (ALLOWED_COLOR, False)):
+        held = [(quarter, due) for quarter, due in zip(quarters, dues, strict=True) if course.is_baseline(quarter) is of_baseline]
+        if held:
+            figure.add_bar(
+                x=[quarter for quarter, _ in held],
+                y=[due for _, due in held],
+                width=1,
+                marker={"color": color},
+                showlegend=False,
+            )
     figure.add_scatter(
         mode="lines", x=quarters, y=dues, line={"color": PATH_COLOR, "shape": "hvh", "dash": "dash"}, showlegend=False
     )
@@ -164,30 +183,43 @@ def _draw_allowed(figure: go.Figure, course: _Course, size: float) -> None:
 def _draw_words(figure: go.Figure, course: _Course, known: list[tuple[str, Quantity]], size: float, language: Language) -> None:
     """Write the value beside each level, and in the allowed zone what this year's path allows."""
     column = language.column(level for _, level in known)
-    words = [(quarter, (level.value or 0.0) / size, column.number(level), "middle right") for quarter, level in known]
     unit = course.target.unit
-    if course.expected is not None:
-        expected = column.number(Quantity(course.expected, unit))
-        words += [(quarter, course.expected / size, expected, "middle right") for quarter in course.ahead]
+    levels = known + [(quarter, Quantity(course.expected, unit)) for quarter in course.ahead if course.expected is not None]
+    words = [(each, (level.value or 0.0) / size, column.number(level), *_beside(course, each, level)) for each, level in levels]
     if any(quarter[:4] == course.quarter[:4] for quarter in course.dues):
-        first = next(quarter for quarter in course.quarters if quarter in course.dues and quarter[:4] == course.quarter[:4])
+        of_year = [quarter for quarter in course.quarters if quarter in course.dues and quarter[:4] == course.quarter[:4]]
+        first = next((quarter for quarter in of_year if not course.is_baseline(quarter)), of_year[0])
         allowed = language.t("permis : %(amount)s", amount=column.amount(Quantity(course.dues[first], unit)))
-        words.append((first, 0.0, allowed, "top right"))
-    for position in dict.fromkeys(position for *_, position in words):
-        held = [word for word in words if word[3] == position]
+        words.append((first, 0.0, allowed, "top right", ALLOWED_COLOR))
+    baseline = [quarter for quarter in course.quarters if course.is_baseline(quarter) and quarter in course.dues]
+    if len(baseline) >= _ROOM_FOR_WORDS:
+        amount = column.amount(Quantity(course.dues[baseline[0]], unit))
+        middle = baseline[len(baseline) // 2]
+        words.append((middle, 0.0, language.t("réf. : %(amount)s", amount=amount), "top center", BASELINE_ZONE_COLOR))
+    for position, behind in dict.fromkeys((position, behind) for *_, position, behind in words):
+        held = [word for word in words if word[3:] == (position, behind)]
         figure.add_scatter(
             mode="text",
             x=[quarter for quarter, *_ in held],
             y=[level for _, level, *_ in held],
-            text=[text for _, _, text, _ in held],
+            text=[text for _, _, text, *_ in held],
             textposition=position,
+            meta=behind,
             showlegend=False,
         )
 
 
+def _beside(course: _Course, quarter: str, level: Quantity) -> tuple[str, str]:
+    """Place a level's words on the side of the path that the level is on, so that the path does not cross them; and on what."""
+    due = course.dues.get(quarter)
+    if due is None or (level.value or 0.0) > due:
+        return "top right", "#ffffff"
+    return "bottom right", BASELINE_ZONE_COLOR if course.is_baseline(quarter) else ALLOWED_COLOR
+
+
 def _label(course: _Course, quarter: str, language: Language) -> str:
     lines = [language.quarter(quarter).replace(NBSP, "<br>")]
-    if quarter in course.target.baseline_quarters:
+    if course.is_baseline(quarter):
         lines.append(language.t("réf."))
     elif quarter in course.ahead:
         lines.append(language.t("attendu"))

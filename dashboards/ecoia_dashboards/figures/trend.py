@@ -125,7 +125,7 @@ def _energy_change(change: QuarterChange, language: Language) -> str:
     """Say where the energy went against another quarter, judged by the interval of the change."""
     before = language.quarter(change.reference) + (f" ({language.t('simulé')})" if change.simulated else "")
     interval = language.change_interval(change.energy)
-    said = language.t("%(direction)s depuis %(before)s", direction=language.direction(change.energy), before=before)
+    said = language.t("%(direction)s depuis le %(before)s", direction=language.direction(change.energy), before=before)
     return f"{said} ({interval})" if interval else said
 
 

@@ -55,7 +55,7 @@ class Decisions(Targets):
             if target.status == "adopted" and target.verdict in MISSED and target.indicator != _COVERAGE:
                 yield Decision(
                     self.language.t(
-                        "%(target)s, %(aim)s : %(verdict)s",
+                        "%(target)s, %(aim)s (%(verdict)s)",
                         target=self.short(self.target_name(target)),
                         aim=self.aim(target),
                         verdict=self.judged(target),
@@ -79,18 +79,19 @@ class Decisions(Targets):
                 budget=self.amount(state.budget),
             )
         if state is not None and state.expected.value is not None and state.budget.value is not None:
+            column = self.language.column([state.expected])
             return self.language.t(
                 "%(excess)s de moins que les %(expected)s attendus en %(year)s",
-                excess=self.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
-                expected=self.amount(state.expected),
+                excess=column.amount(Quantity(max(0.0, state.expected.value - state.budget.value), state.budget.unit)),
+                expected=column.amount(state.expected),
                 year=state.year,
             )
         if target.value is not None and target.observed.value is not None:
-            gap = Quantity(abs(target.observed.value - target.value), target.observed.unit)
+            gap = self.level(target, abs(target.observed.value - target.value))
             away = (
-                self.language.t("%(amount)s de trop", amount=self.amount(gap))
+                self.language.t("%(amount)s de trop", amount=gap)
                 if target.op == "<="
-                else self.language.t("%(amount)s de moins que visé", amount=self.amount(gap))
+                else self.language.t("%(amount)s de moins que visé", amount=gap)
             )
             if target.deadline is None or self.report.quarter < target.deadline:
                 return away
@@ -128,7 +129,7 @@ class Decisions(Targets):
         return (
             found
             if chance is None
-            else self.language.t("%(found)s, probabilité de la manquer %(chance)s", found=found, chance=chance)
+            else self.language.t("%(found)s ; probabilité de manquer la cible : %(chance)s", found=found, chance=chance)
         )
 
     @property
@@ -139,7 +140,7 @@ class Decisions(Targets):
     def _on_saving(self, saving: Saving) -> Decision:
         spared = self.amount(saving.energy)
         if saving.co2e.value is not None:
-            spared += self.language.t(" et %(co2e)s épargnés par trimestre", co2e=self.amount(saving.co2e))
+            spared += self.language.t(" et %(co2e)s évitables par trimestre", co2e=self.amount(saving.co2e))
         harm = self.language.listed(map(self.commitment_name, saving.may_harm))
         if harm:
             spared = self.language.t("%(spared)s, mais peut nuire à : %(harm)s", spared=spared, harm=harm)
@@ -170,8 +171,8 @@ class Decisions(Targets):
             )
         yield Decision(
             self.language.n(
-                "%(count)s service nommé n’est pas assez mesuré",
-                "%(count)s services nommés ne sont pas assez mesurés",
+                "%(count)s service nommé (hors services retirés) n’est pas assez mesuré",
+                "%(count)s services nommés (hors services retirés) ne sont pas assez mesurés",
                 len(missing),
             ),
             (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ecoia.report import Headline, Quantity, QuarterChange
 from ecoia_dashboards import wording
+from ecoia_dashboards.language import QuantityColumn
+from ecoia_dashboards.pages.drawing import rounded
 from ecoia_dashboards.pages.services import Services
 from ecoia_dashboards.pages.targets import MISSED
 
@@ -30,15 +32,19 @@ class Headlines(Services):
         missed = sum(target.status == "adopted" and target.verdict in MISSED for target in self.report.targets)
         if missed:
             text += self.language.n(
-                " ; %(count)s cible adoptée manquée ou presque sûre de l’être",
-                " ; %(count)s cibles adoptées manquées ou presque sûres de l’être",
+                " ; %(count)s cible adoptée manquée ou presque certaine de l’être",
+                " ; %(count)s cibles adoptées manquées ou presque certaines de l’être",
                 missed,
             )
         return text + "."
 
+    def co2e_column(self, headline: Headline) -> QuantityColumn:
+        """Choose the unit of a whole CO2e and its parts, once."""
+        return self.language.column((headline.co2e, *headline.breakdown.values()))
+
     def whole(self, headline: Headline) -> str:
         """Write the whole CO2e; a part that is not known makes it a lower bound."""
-        amount = self.amount(headline.co2e)
+        amount = self.amount(headline.co2e) if headline.co2e.value is None else self.co2e_column(headline).amount(headline.co2e)
         return (
             self.language.t("au moins %(value)s", value=amount)
             if headline.lacking and headline.co2e.value is not None
@@ -53,8 +59,13 @@ class Headlines(Services):
     def _part(self, headline: Headline, part: str) -> str:
         lacking = headline.lacking.get(part)
         known = headline.breakdown.get(part, Quantity(None, "kgCO2e", reason=lacking))
-        amount = self.amount(known, 2 if part == "co2e_api" else 3)
-        if lacking is None or known.value is None:
+        if known.value is None:
+            return self.amount(known)
+        figures = 2 if part == "co2e_api" else 3
+        column = self.co2e_column(headline)
+        bounds = column.bounds(rounded(known, figures))
+        amount = column.amount(rounded(known, figures), figures) + (f" ({bounds})" if bounds else "")
+        if lacking is None:
             return amount
         reason = self.language.of(wording.REASONS, lacking)
         return self.language.t("au moins %(value)s (%(reason)s)", value=amount, reason=reason)

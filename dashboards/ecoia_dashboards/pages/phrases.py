@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import (
     CalibrationUsed,
     ContractUsed,
@@ -15,7 +14,6 @@ from ecoia.report import (
     Quantity,
     QuarterlyReport,
     ServiceEntry,
-    TokensUsed,
 )
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
@@ -56,6 +54,15 @@ class Phrases:
         """List the names of some services."""
         return self.language.listed(map(self.service, service_ids))
 
+    def site(self, site_id: str) -> str:
+        """Name a site; its id where it has no name."""
+        return next((site.name for site in self.report.sites if site.id == site_id and site.name), site_id)
+
+    @property
+    def zones(self) -> str:
+        """List the electricity zones by the names of their countries; empty where there is none."""
+        return self.language.listed(map(self.language.zone, self.report.zones)) if self.report.zones else ""
+
     def say(self, sentences: Mapping[str, str], code: str) -> str:
         """Say a code in words; the code itself where it has none."""
         return self.language.of(dict(sentences), code)
@@ -83,25 +90,6 @@ class Phrases:
     def interval(self, quantity: Quantity, figures: int = 3) -> str | None:
         """Write the 95 % interval of a figure; None where it has none."""
         return self.language.interval(rounded(quantity, figures), figures)
-
-    def tokens(self, use: TokensUsed) -> str:
-        """Write the range of an estimate by tokens to two figures; without an estimate, say how the tokens are counted."""
-        if use.central_kg is None:
-            return self.language.of(wording.STANDINGS, use.standing)
-        quantity = Quantity(use.central_kg, "kgCO2e", use.low_kg, use.high_kg)
-        return f"{self.amount(quantity, 2)} ({self.interval(quantity, 2)})"
-
-    def made(self, micrograms: int) -> str:
-        """Write an embodied CO2e in micrograms."""
-        return self.amount(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
-
-    def changed(self, micrograms: int) -> str:
-        """Write a change in micrograms, with its sign."""
-        return self.language.change(Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"))
-
-    def energy(self, microjoules: int) -> str:
-        """Write an energy in microjoules."""
-        return self.language.energy(microjoules)
 
     def count(self, number: float) -> str:
         """Write a number of functional units: whole where they are, else with their decimals."""

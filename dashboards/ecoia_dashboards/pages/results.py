@@ -8,13 +8,13 @@ from ecoia.indicators import Indicator, held_by, parts_first
 from ecoia.report import EquipmentUsed, MethodShare, PhaseResult, Quantity, Sensitivity
 from ecoia.semconv import KINDS, MISSING
 from ecoia_dashboards.language import SHARE_UNIT
-from ecoia_dashboards.pages.phrases import Phrases
+from ecoia_dashboards.pages.columns import Columns
 from ecoia_dashboards.wording.indicators import page_heading
 
 _SHOWN_ELSEWHERE = ("energy_it", "co2e_constant_factor")  # indicators that have a line of their own, or are in the tables alone
 
 
-class Results(Phrases):
+class Results(Columns):
     """Texts of the results, the uncertainties and the annexes."""
 
     @property

@@ -16,7 +16,10 @@ _LEAST_PART = 0.4  # of a service's CO2e, for one part of it to be why the servi
 
 @dataclass(frozen=True)
 class ServiceLine:
-    """A service in a committee's table: amounts in the units of the columns, and the exact values behind them."""
+    """A service in a committee's table: amounts in the units of the columns, and the exact values behind them.
+
+    ``partial``: a part of its CO2e is not known.
+    """
 
     id: str
     co2e: Quantity
@@ -25,6 +28,7 @@ class ServiceLine:
     change: Quantity | None
     counted: str
     simulated: bool
+    partial: bool
 
 
 class Services(Phrases):
@@ -49,6 +53,7 @@ class Services(Phrases):
             change=change.energy if change and not _mostly_hosted(found) else None,
             counted=self.language.of(wording.COUNTED_BY, entry.counted_by) if entry and entry.counted_by else "—",
             simulated=any(result.simulated for result in self.report.results if result.service == found.service),
+            partial=bool(found.headline.lacking),
         )
 
     @property
@@ -91,7 +96,7 @@ class Services(Phrases):
             default=None,
         )
         if spared is not None:
-            said.append(self.language.t("jusqu’à %(amount)s à épargner", amount=self.amount(spared.energy)))
+            said.append(self.language.t("jusqu’à %(amount)s évitables", amount=self.amount(spared.energy)))
         return self.language.t(" ; ").join(said)
 
     def part_of_whole(self, line: ServiceLine) -> str:

@@ -6,6 +6,7 @@ from ecoia.impact.ledger_gaps import LedgerShortfall, known_microjoules
 from ecoia.report import FactorUsed, PhaseDays, Quantity
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
+from ecoia_dashboards.language import QuantityColumn
 from ecoia_dashboards.pages.drawing import whole_at_wall
 from ecoia_dashboards.pages.phrases import Phrases
 from ecoia_dashboards.wording.coverage import coverage_sentence, days_words
@@ -47,23 +48,27 @@ class Summary(Phrases):
             return self.language.t("bâtiment compris pour une partie")
         return self.language.t("informatique seule, hors bâtiment")
 
-    @property
-    def beside_co2e(self) -> list[str]:
-        """Say what stands beside the whole CO2e and in no total: use at the reference year's factors, and by contracts."""
+    def beside_co2e(self, column: QuantityColumn) -> list[str]:
+        """Say what stands beside the whole CO2e and in no total: use at the reference year's factors, and by contracts.
+
+        Args:
+            column: How the whole is written: its unit is that of the others.
+        """
         said = []
         constant, market = self.at_constant_factor, self.report.totals.co2e_operational_market
         if constant is not None:
             said.append(
                 self.language.t(
-                    "usage à facteur constant (%(year)s) : %(amount)s",
+                    "usage, si l’électricité émettait comme en %(year)s (facteur constant) : %(amount)s",
                     year=self.report.reference_year,
-                    amount=self.amount(constant),
+                    amount=column.amount(constant),
                 )
             )
         if market.value is not None:
             said.append(
                 self.language.t(
-                    "usage selon les contrats d’électricité, à côté et dans aucun total : %(amount)s", amount=self.amount(market)
+                    "usage selon les contrats d’électricité, à côté et dans aucun total : %(amount)s",
+                    amount=column.amount(market),
                 )
             )
         elif self.report.contracts:
@@ -139,7 +144,7 @@ class Summary(Phrases):
         """Say what missing days are worth, of which some may be worth an unknown energy."""
         if unknown_days == days:
             return self.language.t("énergie inconnue")
-        energy = self.energy(microjoules)
+        energy = self.language.energy(microjoules)
         return self.language.t("au moins %(energy)s", energy=energy) if unknown_days else energy
 
     def missing_components(self) -> str:

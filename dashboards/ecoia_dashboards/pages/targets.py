@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ecoia.report import Quantity, TargetVerdict
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import SHARE_UNIT
+from ecoia_dashboards.language import SHARE_UNIT, QuantityColumn
 from ecoia_dashboards.pages.phrases import Phrases
 from ecoia_dashboards.wording.verdicts import MARKS, budget_words, judged_by_budget, probability, verdict_words
 
@@ -35,14 +37,14 @@ class Targets(Phrases):
         """Say what a target asks for."""
         if target.reduction is not None:
             return self.language.t(
-                "%(share)s de moins en %(year)s que sur %(quarters)s",
+                "%(share)s de moins en %(year)s qu’en %(quarters)s",
                 share=self.language.share(target.reduction),
                 year=target.horizon,
                 quarters=self.language.listed(map(self.language.quarter, target.baseline_quarters)),
             )
         if target.value is None:
             return "—"
-        asked = self.amount(Quantity(target.value, target.unit)) if target.unit == SHARE_UNIT else self._exact(target)
+        asked = self.language.share(target.value) if target.unit == SHARE_UNIT else self._exact(target)
         if target.op == ">=":
             return self.language.t("au moins %(value)s", value=asked)
         if target.op == "<=":
@@ -50,19 +52,37 @@ class Targets(Phrases):
         return f"{target.op or ''} {asked}".strip()
 
     def _exact(self, target: TargetVerdict) -> str:
-        """Write a threshold as it was decided, not rounded."""
-        return self.language.with_unit(self.language.plain(target.value or 0.0), target.unit)
+        """Write a threshold as it was decided, not rounded, in the unit of what was found."""
+        scale = self._column(target).scale(target.unit)
+        return self.language.with_unit(self.language.plain((target.value or 0.0) / scale.size), scale.unit)
+
+    def _column(self, target: TargetVerdict) -> QuantityColumn:
+        """Choose the unit of a target, once: that of the thresholds and levels of every target on the same service."""
+        return self._columns[target.service]
+
+    @cached_property
+    def _columns(self) -> dict[str | None, QuantityColumn]:
+        held: dict[str | None, list[Quantity]] = {}
+        for each in self.report.targets:
+            held.setdefault(each.service, []).extend((Quantity(each.value, each.unit), each.observed))
+        return {service: self.language.column(quantities) for service, quantities in held.items()}
+
+    def level(self, target: TargetVerdict, value: float) -> str:
+        """Write an amount in the unit that a target is written in."""
+        return self._column(target).amount(Quantity(value, target.observed.unit))
 
     def observed(self, target: TargetVerdict) -> str:
         """Write what was found: a level, or a change in words, or why there is none."""
-        if target.observed.value is None or target.reduction is None:
+        if target.observed.value is None:
             return self.amount(target.observed)
+        if target.reduction is None:
+            return self._column(target).amount(target.observed)
         return self.language.direction(target.observed)
 
     def observed_interval(self, target: TargetVerdict) -> str | None:
         """Write the interval of what was found, with signs where it is a change."""
         if target.observed.value is None or target.reduction is None:
-            return self.interval(target.observed)
+            return self._column(target).interval(target.observed)
         return self.language.change_interval(target.observed)
 
     def why(self, target: TargetVerdict) -> str:

@@ -58,7 +58,7 @@ def _of_coverage(report: QuarterlyReport) -> list[_Fact]:
     return [
         _Fact("services_measured", N_("Services mesurés"), coverage.measured),
         _Fact("services_metered", N_("dont comptés par des compteurs"), coverage.metered),
-        _Fact("services_estimated", N_("dont estimés par des modèles"), coverage.estimated),
+        _Fact("services_estimated", N_("dont estimés par calcul"), coverage.estimated),
         _Fact("services_declared", N_("Services seulement déclarés"), coverage.declared),
         _Fact("services_named", N_("Services nommés"), coverage.named),
         _Fact("services_unnamed", N_("Services sans nom"), coverage.unnamed),

@@ -60,7 +60,7 @@ def changes(report: QuarterlyReport) -> Table:
         Column("against", N_("Par rapport à"), lambda it: it.change.against, words=_AGAINST),
         Column("reference_quarter", N_("Trimestre comparé"), lambda it: it.change.reference),
         Column("simulated", N_("Simulé"), lambda it: it.change.simulated, FLAG),
-        Column("parts", N_("Origines comptées"), lambda it: it.change.parts, CODES, words=wording.PARTS),
+        Column("parts", N_("Parties comptées"), lambda it: it.change.parts, CODES, words=wording.PARTS),
         Column("total", N_("Ensemble"), lambda it: it.is_total, FLAG),
         *_of_explained(
             service(report, lambda it: it.service),

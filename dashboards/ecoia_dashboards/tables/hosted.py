@@ -20,7 +20,7 @@ def tokens(report: QuarterlyReport) -> Table:
         Column("model", N_("Modèle"), lambda it: it.model),
         Column("tokens_in", N_("Jetons reçus"), lambda it: it.tokens_in, INTEGER),
         Column("tokens_out", N_("Jetons produits"), lambda it: it.tokens_out, INTEGER),
-        Column("rows", N_("Lignes du registre de mesure"), lambda it: it.rows, INTEGER),
+        Column("rows", N_("Lignes des relevés"), lambda it: it.rows, INTEGER),
         Column("standing", N_("Ce qu’il en est fait"), lambda it: it.standing, words=wording.STANDINGS),
         Column("reason", N_("Motif"), lambda it: it.reason, words=wording.WHY_UNMEASURED),
         Column("low_kg", N_("CO₂e, hypothèse basse"), lambda it: it.low_kg, NUMBER, "kgCO2e"),
@@ -29,7 +29,7 @@ def tokens(report: QuarterlyReport) -> Table:
         Column("records", N_("Enregistrements"), lambda it: it.records, INTEGER),
         Column("record_ids", N_("Premiers enregistrements"), lambda it: it.record_ids, CODES),
     )
-    return table("tokens", N_("Appels à des modèles"), report.tokens, *columns)
+    return table("tokens", N_("Modèles externes"), report.tokens, *columns)
 
 
 def model_hypotheses(report: QuarterlyReport) -> Table:

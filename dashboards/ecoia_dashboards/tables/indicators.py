@@ -111,7 +111,7 @@ def indicators(report: QuarterlyReport) -> Table:
         Column("low", N_("Valeur"), lambda it: it.quantity.low, NUMBER, unit_column="unit", form=LOW),
         Column("high", N_("Valeur"), lambda it: it.quantity.high, NUMBER, unit_column="unit", form=HIGH),
         Column("reason", N_("Valeur"), lambda it: it.quantity.reason, words=wording.REASONS, form=REASON),
-        Column("status", N_("Origine de l’énergie"), lambda it: it.statuses, CODES, words=wording.STATUSES),
+        Column("status", N_("Comment l’énergie est connue"), lambda it: it.statuses, CODES, words=wording.STATUSES),
         Column("method", N_("Méthode"), lambda it: it.methods, CODES, words=wording.METHODS),
         Column("precision_class", N_("Précision"), lambda it: it.precision_class, INTEGER),
         Column("boundary", N_("Bâtiment"), lambda it: it.boundary, words=BOUNDARIES),

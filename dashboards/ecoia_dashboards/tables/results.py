@@ -65,15 +65,15 @@ def register(report: QuarterlyReport) -> Table:
             "µJ",
         ),
         *energy("idle", N_("Veille réservée"), lambda it: it.idle_microjoules),
-        Column("instance_days", N_("Jours-instance enregistrés"), lambda it: it.instance_days, INTEGER),
+        Column("instance_days", N_("Jours-machine enregistrés"), lambda it: it.instance_days, INTEGER),
         Column(
             "instance_days_declared",
-            N_("Jours-instance déclarés, à ce jour"),
+            N_("Jours-machine déclarés, à ce jour"),
             lambda it: it.instance_days_declared,
             NUMBER,
             "d",
         ),
-        Column("covered_share", N_("Part des jours-instance déclarés"), lambda it: it.covered, NUMBER, "1"),
+        Column("covered_share", N_("Part des jours-machine déclarés"), lambda it: it.covered, NUMBER, "1"),
     )
     return table("register", N_("Registre des services"), report.register, *columns)
 
@@ -93,7 +93,7 @@ def instance_days(report: QuarterlyReport) -> Table:
         Column("days_expected", N_("Jours attendus, à ce jour"), lambda it: it.days.expected, NUMBER, "d"),
     )
     lines = (_Days(entry.id, days) for entry in report.register for days in entry.days_by_phase)
-    return table("instance_days", N_("Jours par instance"), lines, *columns)
+    return table("instance_days", N_("Jours-machine par phase"), lines, *columns)
 
 
 def results(report: QuarterlyReport) -> Table:
@@ -160,7 +160,7 @@ def methods(report: QuarterlyReport) -> Table:
         service(report, lambda it: it.of.service),
         phase(lambda it: it.of.phase),
         Column("component", N_("Composant"), lambda it: it.share.component, words=wording.COMPONENTS),
-        Column("status", N_("Origine de l’énergie"), lambda it: it.share.status, words=wording.STATUSES),
+        Column("status", N_("Comment l’énergie est connue"), lambda it: it.share.status, words=wording.STATUSES),
         Column("method", N_("Méthode"), lambda it: it.share.name, words=wording.METHODS),
         *energy("energy", N_("Énergie"), lambda it: it.share.microjoules),
     )
@@ -269,7 +269,7 @@ def intensities(report: QuarterlyReport) -> Table:
         ),
         *(column for each in held_by("intensity") for column in _of_intensity(each)),
     )
-    return table("intensities", N_("Intensités par service"), report.services, *columns)
+    return table("intensities", N_("CO₂e par unité, par service"), report.services, *columns)
 
 
 def _of_serving(*columns: Column[Serving]) -> tuple[Column[ServiceFootprint], ...]:
@@ -317,7 +317,7 @@ class _Share(NamedTuple):
 
 def shares(report: QuarterlyReport) -> Table:
     """Tabulate the shares of the energy by origin, and of the known CO2e by class of precision."""
-    by = {"status": N_("origine de l’énergie"), "precision": N_("classe de précision")}
+    by = {"status": N_("façon dont l’énergie est connue"), "precision": N_("classe de précision")}
     columns: tuple[Column[_Share], ...] = (
         Column("of", N_("Total"), lambda it: it.of, words={"energy": N_("énergie"), "co2e": N_("CO₂e connu")}),
         Column("by", N_("Réparti par"), lambda it: it.by, words=by),

@@ -21,15 +21,15 @@ def savings(report: QuarterlyReport) -> Table:
         Column("kind", N_("Piste"), lambda it: it.kind, words=wording.SAVINGS),
         service(report, lambda it: it.service),
         phase(lambda it: it.phase),
-        *energy("components", N_("Énergie des composants épargnée"), lambda it: it.microjoules),
-        *quantity("energy", N_("Énergie épargnée"), lambda it: it.energy, "kWh"),
-        *quantity("co2e_operational", N_("CO₂e d’usage épargné"), lambda it: it.co2e, "kgCO2e"),
+        *energy("components", N_("Énergie des composants évitable"), lambda it: it.microjoules),
+        *quantity("energy", N_("Énergie évitable"), lambda it: it.energy, "kWh"),
+        *quantity("co2e_operational", N_("CO₂e d’usage évitable"), lambda it: it.co2e, "kgCO2e"),
         Column("role", N_("Qui peut agir"), lambda it: it.role),
         Column("may_harm", N_("Peut nuire à"), lambda it: tuple(map(str, it.may_harm)), CODES, names=names),
         Column("metric", N_("Mesure de qualité"), lambda it: it.metric),
         Column("hours_later", N_("Heures plus tard"), lambda it: it.hours_later, INTEGER, "h"),
         Column("runs", N_("Entraînements"), lambda it: it.runs, CODES),
-        Column("front", N_("Front"), lambda it: it.front, CODES),
+        Column("front", N_("Inégalés à leur énergie"), lambda it: it.front, CODES),
     )
     return table("savings", N_("Sobriété"), report.savings, *columns)
 
@@ -108,7 +108,7 @@ def frontiers(report: QuarterlyReport) -> Table:
         Column("run", N_("Entraînement"), lambda it: it.run.run_id),
         *quantity("energy", N_("Énergie"), lambda it: it.run.energy, "kWh"),
         Column("value", N_("Valeur"), lambda it: it.run.quality[it.frontier.metric], NUMBER),
-        Column("on_front", N_("Sur le front"), lambda it: it.run.run_id in it.frontier.front, FLAG),
+        Column("on_front", N_("Inégalé à cette énergie"), lambda it: it.run.run_id in it.frontier.front, FLAG),
         Column("left_out", N_("Entraînements laissés de côté"), lambda it: it.frontier.left_out, INTEGER),
     )
-    return table("frontiers", N_("Fronts qualité-énergie"), _compared(report), *columns)
+    return table("frontiers", N_("Entraînements comparés"), _compared(report), *columns)

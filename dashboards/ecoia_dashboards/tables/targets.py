@@ -27,7 +27,7 @@ def targets(report: QuarterlyReport) -> Table:
         Column("status", N_("État"), lambda it: it.status, words=wording.TARGET_STATUSES),
         Column("verdict", N_("Verdict"), lambda it: it.verdict, words=wording.VERDICTS),
         Column("verdict_reason", N_("Motif"), lambda it: it.reason, words={**wording.REASONS, **wording.VERDICT_REASONS}),
-        Column("miss_probability", N_("Probabilité que la cible soit manquée"), lambda it: it.miss_probability, NUMBER, "1"),
+        Column("miss_probability", N_("Probabilité de manquer la cible"), lambda it: it.miss_probability, NUMBER, "1"),
         *quantity("observed", N_("Constaté"), lambda it: it.observed, "", "observed_unit"),
         Column("observed_unit", N_("Unité du constat"), lambda it: it.observed.unit, words=UNITS),
         Column("decision_body", N_("Décidé par"), lambda it: it.decision_body),

@@ -29,7 +29,7 @@ CO2E_SHARES = {
 }
 """The same, after a share of the whole."""
 
-PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("appels à des modèles externes")}
+PARTS = {"operational": N_("usage"), "embodied": N_("fabrication"), "api": N_("modèles externes")}
 
 TERMS = {
     "volume": N_("volume (unités rendues)"),
@@ -38,7 +38,7 @@ TERMS = {
     "pue": N_("bâtiment (PUE)"),
     "factor": N_("réseau électrique (facteur d’émission)"),
     "embodied": N_("fabrication des équipements"),
-    "api": N_("appels à des modèles externes"),
+    "api": N_("modèles externes"),
     "entry": N_("services apparus"),
     "exit": N_("services disparus"),
     "coverage": N_("couverture (mesuré davantage, ou moins)"),

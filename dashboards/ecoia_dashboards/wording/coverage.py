@@ -7,7 +7,7 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.marking import N_
 from ecoia_dashboards.wording.methods import PHASES
 
-COUNTED_BY = {"meters": N_("compteurs"), "models": N_("modèles"), "declared": N_("déclaration")}
+COUNTED_BY = {"meters": N_("compteurs"), "models": N_("calcul"), "declared": N_("déclaration")}
 """What gave most of the energy of a service."""
 
 
@@ -23,11 +23,11 @@ def coverage_sentence(language: Language, coverage: Coverage) -> str:
         language.n(
             "%(count)s service compté par des compteurs", "%(count)s services comptés par des compteurs", coverage.metered
         ),
-        language.n("%(count)s estimé par des modèles", "%(count)s estimés par des modèles", coverage.estimated),
+        language.n("%(count)s estimé par calcul", "%(count)s estimés par calcul", coverage.estimated),
         language.n("%(count)s seulement déclaré", "%(count)s seulement déclarés", coverage.declared),
         language.n(
-            "%(count)s non mesuré ou trop peu",
-            "%(count)s non mesurés ou trop peu",
+            "%(count)s non mesuré ou trop peu mesuré",
+            "%(count)s non mesurés ou trop peu mesurés",
             whole - coverage.measured - coverage.declared,
         ),
     ]

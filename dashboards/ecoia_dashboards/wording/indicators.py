@@ -26,25 +26,23 @@ INDICATOR_WORDS = {
     "energy_components": IndicatorWords(N_("énergie des composants")),
     "energy_it": IndicatorWords(N_("énergie informatique"), N_("Énergie informatique")),
     "energy": IndicatorWords(N_("énergie")),
-    "co2e": IndicatorWords(N_("CO₂e"), N_("CO₂e, ensemble"), N_("Ensemble")),
+    "co2e": IndicatorWords(N_("CO₂e total"), N_("CO₂e total"), N_("Total")),
     "co2e_operational": IndicatorWords(N_("CO₂e d’usage"), N_("CO₂e d’usage"), N_("Usage")),
     "co2e_operational_market": IndicatorWords(N_("CO₂e d’usage, selon les contrats")),
     "co2e_embodied": IndicatorWords(N_("CO₂e de fabrication"), N_("CO₂e de fabrication"), N_("Fabrication")),
-    "co2e_api": IndicatorWords(
-        N_("CO₂e des appels à des modèles externes"), N_("CO₂e des modèles externes"), N_("Modèles externes")
-    ),
+    "co2e_api": IndicatorWords(N_("CO₂e des modèles externes"), N_("CO₂e des modèles externes"), N_("Modèles externes")),
     "co2e_constant_factor": IndicatorWords(N_("CO₂e à facteur constant")),
     "water_direct": IndicatorWords(N_("eau directe"), N_("Eau directe")),
     "water_indirect": IndicatorWords(N_("eau indirecte"), N_("Eau indirecte")),
-    "sci": IndicatorWords(N_("intensité SCI"), N_("SCI par unité")),
-    "sci_training": IndicatorWords(N_("intensité SCI, dont entraînement amorti"), N_("dont entraînement amorti")),
-    "training_intensity": IndicatorWords(N_("intensité de l’entraînement"), N_("Entraînement, par unité")),
+    "sci": IndicatorWords(N_("CO₂e par unité (SCI)"), N_("CO₂e par unité (SCI)")),
+    "sci_training": IndicatorWords(N_("CO₂e par unité (SCI), dont entraînement amorti"), N_("dont entraînement amorti")),
+    "training_intensity": IndicatorWords(N_("CO₂e de l’entraînement par unité"), N_("CO₂e de l’entraînement, par unité")),
     "co2e_per_accepted_outcome": IndicatorWords(N_("CO₂e par résultat accepté"), N_("Par résultat accepté")),
-    "idle_rate": IndicatorWords(N_("part de la veille"), N_("Part de la veille")),
+    "idle_rate": IndicatorWords(N_("part de la veille réservée"), N_("Part de la veille réservée")),
     "waste_rate": IndicatorWords(
-        N_("part des exécutions perdues"),
-        N_("Part des exécutions perdues"),
-        N_("Exécutions perdues, part de l’entraînement"),
+        N_("part de l’énergie d’entraînement perdue"),
+        N_("Part de l’énergie d’entraînement perdue"),
+        N_("Part de l’énergie d’entraînement perdue"),
     ),
     "coverage_services": IndicatorWords(N_("couverture des services")),
     "energy_by_method": IndicatorWords(N_("part de l’énergie comptée par des compteurs")),
@@ -79,7 +77,7 @@ def heading(id_: str) -> str:
 
     Example:
         >>> heading("co2e")
-        'CO₂e, ensemble'
+        'CO₂e total'
     """
     words = INDICATOR_WORDS.get(id_, IndicatorWords(id_))
     return words.heading or words.name
@@ -90,7 +88,7 @@ def page_heading(id_: str) -> str:
 
     Example:
         >>> page_heading("co2e")
-        'Ensemble'
+        'Total'
     """
     words = INDICATOR_WORDS.get(id_, IndicatorWords(id_))
     return words.page_heading or heading(id_)

@@ -14,7 +14,7 @@ STATUSES = {
 
 STATUS_MEANINGS = {
     "measured": N_("lu sur un compteur du matériel"),
-    "estimated": N_("calculé par un modèle, faute de compteur lisible"),
+    "estimated": N_("calculé, faute de compteur lisible"),
     "declared": N_("saisi par l’organisation, avec sa source"),
     "missing": N_("ni lu ni calculé : inconnu, et non pas nul"),
 }
@@ -79,7 +79,7 @@ PHASES = {
 
 KINDS = {
     "span": N_("exécutions des services"),
-    "idle": N_("veille : capacité réservée, rien ne tournait"),
+    "idle": N_("veille réservée (capacité réservée pendant que rien ne tournait)"),
     "unattributed": N_("non attribué à un service"),
-    "overhead": N_("ecoia lui-même : la mesure de la mesure"),
+    "overhead": N_("ecoia lui-même (ce que coûte la mesure)"),
 }

@@ -70,8 +70,8 @@ MISTAKES = {
         "commence par une lettre ou un chiffre"
     ),
     "not-days": N_(
-        "« %(value)s » : écrire un nombre de jours, ou des jours par phase et instance : "
-        "« inférence gpu-01 : 92 ; entraînement : 11 »"
+        "« %(value)s » : écrire un nombre de jours, ou des jours par phase et machine : « inférence gpu-01 : 92 "
+        "; entraînement : 11 »"
     ),
     "a-person": N_("« %(value)s » : un rôle ou une instance, jamais une personne ni une adresse"),
     "not-a-count": N_("« %(value)s » : écrire un nombre, 0 ou plus"),

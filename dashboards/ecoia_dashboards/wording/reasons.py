@@ -19,8 +19,8 @@ GAPS = {
 REASONS = {
     "no-data": N_("aucune donnée"),
     "not-measured": N_("non mesuré"),
-    "no-zone": N_("non calculé : zone inconnue"),
-    "no-factor": N_("non calculé : pas de facteur pour cette zone ou cette année"),
+    "no-zone": N_("non calculé : zone électrique inconnue"),
+    "no-factor": N_("non calculé : pas de facteur d’émission pour cette zone ou cette année"),
     "factor-gap": N_("non calculé : le jeu de facteurs a un trou, qu’aucune règle ne comble"),
     "no-contract": N_("aucun contrat déclaré"),
     "contract-scope": N_("non calculé : un contrat n’a pas la portée des facteurs utilisés"),
@@ -31,13 +31,13 @@ REASONS = {
     "equipment-incomplete": N_("non calculé : des machines ne sont pas décrites"),
     "no-calls": N_("aucun appel enregistré"),
     "calls-unmeasured": N_("non calculé : des modèles sans estimation"),
-    "no-wue": N_("non calculé : WUE inconnu"),
+    "no-wue": N_("non calculé : eau consommée sur place (WUE) inconnue"),
     "no-water-factor": N_("non calculé : facteur d’eau inconnu"),
     "no-reference": N_("non calculé : aucune période de référence"),
     "no-training": N_("aucun entraînement enregistré"),
     "no-lifetime": N_("non calculé : durée de vie du modèle non déclarée"),
     "no-accepted": N_("aucun résultat accepté compté"),
-    "no-outcomes": N_("issue des exécutions inconnue"),
+    "no-outcomes": N_("issue des entraînements inconnue"),
     "idle-not-separated": N_("veille non séparée"),
     "too-few-quarters": N_("trop peu de trimestres enregistrés"),
     "counted-otherwise": N_("non comparable : pas compté de la même façon"),
@@ -70,8 +70,8 @@ NOTICES = {
         "Le jeu de facteurs d’émission n’a pas de valeur à certaines heures : elles sont comblées par la règle choisie."
     ),
     "no-pue": N_(
-        "Le PUE de tout ou partie de l’énergie est inconnu : elle est alors celle de l’informatique seule, hors bâtiment "
-        "(refroidissement, onduleurs, éclairage)."
+        "Le PUE, rapport de l’énergie du bâtiment à celle de l’informatique, est inconnu pour tout ou partie de "
+        "l’énergie. Celle-ci est alors comptée hors bâtiment (refroidissement, onduleurs, éclairage)."
     ),
     "commitment-text-missing": N_("Le texte de l’engagement n° 7 n’est pas fourni : c’est à l’organisation de le donner."),
     "simulated-history": N_(
@@ -84,7 +84,7 @@ NOTICES = {
     ),
     "partial-quarter": N_("Le trimestre n’est pas terminé : les totaux sont ceux connus à ce jour."),
     "idle-not-separated": N_(
-        "L’énergie de veille n’est pas séparée : aucune référence à vide n’est mesurée sur tout ou partie des machines."
+        "La veille n’est pas comptée à part : la puissance au repos n’est pas mesurée sur tout ou partie des machines."
     ),
 }
 """Codes of ``QuarterlyReport.notices``; ``simulated`` and ``stand-in`` are of the report and of a service."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ecoia_dashboards.wording.marking import N_
 
 SAVINGS = {
-    "lost-runs": N_("entraînements en échec ou abandonnés : leur énergie n’a rien produit"),
-    "idle": N_("capacité réservée, pendant que rien ne tournait"),
+    "lost-runs": N_("entraînements en échec ou abandonnés, dont l’énergie n’a rien produit"),
+    "idle": N_("veille réservée (capacité réservée pendant que rien ne tournait)"),
     "dominated-runs": N_("entraînements qu’un autre égale en qualité pour moins d’énergie"),
     "other-hours": N_("le même travail à d’autres heures, où l’électricité émet moins"),
 }

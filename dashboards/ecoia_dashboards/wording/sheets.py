@@ -15,28 +15,28 @@ UNIT_PARTS = {
 UNIT_CHANGES = {
     "rise": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s a augmenté d’environ %(size)s (%(interval)s)."),
     "fall": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s a baissé d’environ %(size)s (%(interval)s)."),
-    "unclear": N_("Depuis le %(quarter)s, l’électricité de chaque %(use)s n’a pas changé de façon sûre (%(interval)s)."),
+    "unclear": N_("Depuis le %(quarter)s, l’évolution de l’électricité de chaque %(use)s n’est pas établie (%(interval)s)."),
 }
 SERVICE_CHANGES = {
     "rise": N_("Depuis le %(quarter)s, le CO₂e de tout le service a augmenté d’environ %(size)s (%(interval)s)."),
     "fall": N_("Depuis le %(quarter)s, le CO₂e de tout le service a baissé d’environ %(size)s (%(interval)s)."),
-    "unclear": N_("Depuis le %(quarter)s, le CO₂e de tout le service n’a pas changé de façon sûre (%(interval)s)."),
+    "unclear": N_("Depuis le %(quarter)s, l’évolution du CO₂e de tout le service n’est pas établie (%(interval)s)."),
 }
 """How a service changed, by the direction of the interval of the change."""
 
 KNOWN_WHOLLY = {
     "measured": N_("toute l’électricité est mesurée par des compteurs"),
-    "estimated": N_("toute l’électricité est estimée par un modèle"),
+    "estimated": N_("toute l’électricité est estimée par calcul"),
     "declared": N_("toute l’électricité est déclarée, et non mesurée"),
 }
 KNOWN_FIRST = {
     "measured": N_("l’électricité est mesurée par des compteurs pour %(share)s"),
-    "estimated": N_("l’électricité est estimée par un modèle pour %(share)s"),
+    "estimated": N_("l’électricité est estimée par calcul pour %(share)s"),
     "declared": N_("l’électricité est déclarée pour %(share)s"),
 }
 KNOWN_ALSO = {
     "measured": N_("mesurée par des compteurs pour %(share)s"),
-    "estimated": N_("estimée par un modèle pour %(share)s"),
+    "estimated": N_("estimée par calcul pour %(share)s"),
     "declared": N_("déclarée pour %(share)s"),
 }
 """How the electricity of a service is known."""

@@ -34,7 +34,7 @@ VERDICT_REASONS = {
     "budget-likely-kept": N_("si les trimestres à venir sont comme les derniers, l’année tiendra dans son budget"),
     "horizon-ahead": N_("l’horizon est à venir"),
     "no-data": N_("aucune donnée pour en juger"),
-    "no-zone": N_("le CO₂e n’est pas calculé, faute de zone"),
+    "no-zone": N_("le CO₂e n’est pas calculé, faute de zone électrique"),
     "no-factor": N_("le CO₂e n’est pas calculé, faute de facteur d’émission"),
     "factor-gap": N_("le CO₂e n’est pas calculé, faute de facteur d’émission à certaines heures"),
     "no-contract": N_("aucun contrat d’électricité n’est déclaré"),
@@ -43,24 +43,26 @@ VERDICT_REASONS = {
     "interval-mostly-beyond": N_("l’intervalle contient encore la valeur visée, mais il est presque tout entier du mauvais côté"),
     "interval-straddles": N_("l’intervalle contient la valeur visée : la mesure ne permet pas de trancher"),
     "simulated": N_("des données simulées ne prouvent rien"),
-    "ledger-incomplete": N_("ce qui est connu tient la cible, mais des jours de relevés manquent"),
-    "coverage-incomplete": N_("ce qui est connu tient la cible, mais des services ou des composants n’y sont pas mesurés"),
-    "days-missing": N_("ce qui est connu tient la cible, mais des jours de fonctionnement ne sont pas enregistrés"),
-    "days-not-declared": N_("ce qui est connu tient la cible, mais un service ne déclare pas ses jours d’instance"),
-    "partial-quarter": N_("ce qui est connu tient la cible, mais le trimestre n’est pas terminé"),
+    "ledger-incomplete": N_("d’après ce qui est connu, la cible serait tenue, mais des jours de relevés manquent"),
+    "coverage-incomplete": N_(
+        "d’après ce qui est connu, la cible serait tenue, mais des services ou des composants ne sont pas mesurés"
+    ),
+    "days-missing": N_("d’après ce qui est connu, la cible serait tenue, mais des jours de marche ne sont pas enregistrés"),
+    "days-not-declared": N_("d’après ce qui est connu, la cible serait tenue, mais un service ne déclare pas ses jours-machine"),
+    "partial-quarter": N_("d’après ce qui est connu, la cible serait tenue, mais le trimestre n’est pas terminé"),
     "not-computed": N_("cet indicateur n’est pas calculé par cette version"),
     "no-units": N_("aucune unité n’est comptée"),
     "no-equipment": N_("aucun équipement n’est déclaré"),
     "equipment-incomplete": N_("des machines ne sont pas décrites parmi les équipements"),
     "no-calls": N_("aucun appel à un modèle externe n’est enregistré"),
     "calls-unmeasured": N_("des appels à des modèles externes n’ont pas d’estimation"),
-    "no-wue": N_("le WUE de tout ou partie des sites est inconnu"),
+    "no-wue": N_("l’eau consommée sur place (WUE) est inconnue pour tout ou partie des sites"),
     "no-water-factor": N_("le facteur d’eau de tout ou partie des sites est inconnu"),
     "no-reference": N_("aucune cible ne nomme de trimestres de référence"),
     "no-training": N_("aucun entraînement n’est enregistré"),
     "no-lifetime": N_("la durée de vie du modèle, en unités, n’est pas déclarée"),
     "no-accepted": N_("aucun résultat accepté n’est compté"),
-    "no-outcomes": N_("l’issue des exécutions d’entraînement est inconnue"),
+    "no-outcomes": N_("l’issue des entraînements est inconnue"),
     "idle-not-separated": N_("la veille n’est pas séparée du reste"),
     "too-few-quarters": N_("les quatre derniers trimestres ne sont pas tous enregistrés"),
 }
@@ -93,7 +95,7 @@ def probability_words(language: Language, target: TargetVerdict) -> str | None:
     if target.reason in INCOMPLETE:
         share = language.t("%(share)s d’après ce qui est connu", share=share)
     if target.op == ">=":
-        return language.t("probabilité de ne pas atteindre la cible : %(share)s", share=share)
+        return language.t("probabilité de manquer la cible : %(share)s", share=share)
     if judged_by_budget(target):
         return language.t("probabilité que l’année dépasse son budget : %(share)s", share=share)
     if target.reduction is not None:
@@ -129,6 +131,6 @@ def budget_words(language: Language, budget: BudgetState) -> str | None:
     """
     if budget.consumed.value is None:
         return None
-    used = language.t("%(share)s du budget %(year)s employé", share=language.share(budget.consumed.value), year=budget.year)
+    used = language.t("%(share)s du budget %(year)s employés", share=language.share(budget.consumed.value), year=budget.year)
     interval = language.interval(budget.consumed)
     return f"{used} ({interval})" if interval else used

@@ -32,9 +32,11 @@ _QUARTER = re.compile(
     r"(\d{4})[-/ ]?[TQ]([1-4])|[TQ]([1-4])[-/ ]?(\d{4})|([1-4])[TQ][-/ ]?(\d{4})|([1-4])(?:ER|E|ÈME) TRIMESTRE (\d{4})"
 )
 _FRENCH_DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
-_NUMBER = re.compile(r"(?P<sign>[+-]?) ?(?P<digits>\d(?:[\d ,.']*\d)?|\d+[,.]|[,.]\d+)(?P<power>[eE][+-]?\d+)?")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_NUMBER = re.compile(r"(?P<sign>[+-]?) ?(?P<digits>\d(?:[\d ,.']*\d)?|\d+[,.]|[,.]\d+)(?P<power>[eE][+-]?\d+)?", re.ASCII)
 _BEGINS_AS_NUMBER = re.compile(r"[~≈<>]? ?[+-]?\d")
 _THOUSANDS = re.compile(r"\d{1,3}(?:( |'|,|\.)\d{3})(?:\1\d{3})*")
+_NO_INSTANCE = re.compile(r"[\s:,/]")
 _EITHER = re.compile(r"[1-9]\d{0,2}[,.]\d{3}")
 _DECIMAL = {"fr": ",", "en": "."}
 _FALSE, _TRUE = ("non", "no", "n", "faux", "false", "0"), ("oui", "yes", "o", "y", "x", "vrai", "true", "1")
@@ -257,10 +259,11 @@ def _days(column: Column, content: Any, lang: str) -> Value:
         name, _, number = part.rpartition(":") if ":" in part else part.rpartition(" ")
         word, _, instance = _SPACES.sub(" ", name).strip().partition(" ")
         phase = next((code for code in DAY_PHASES if _folded(word) in (code, *_phase_words(code))), None)
-        days = _number(column, number.strip(), lang) if phase else None
-        if phase is None or (
-            phase in found and not (instance and isinstance(found[phase], dict) and instance not in found[phase])
-        ):
+        several = _NO_INSTANCE.search(instance) is not None  # 'inférence : 92, entraînement : 11': one part that says two things
+        if phase is None or several:
+            raise CellError("not-days", content)
+        days = _number(column, number.strip(), lang)
+        if phase in found and not (instance and isinstance(found[phase], dict) and instance not in found[phase]):
             raise CellError("not-days", content)
         found[phase] = {**found.get(phase, {}), instance: days} if instance else days
     return found
@@ -286,7 +289,8 @@ def _day(column: Column, content: Any, lang: str) -> date:
         try:
             if lang == "fr" and (found := _FRENCH_DAY.fullmatch(content)):
                 return date(int(found[3]), int(found[2]), int(found[1]))
-            return date.fromisoformat(content)
+            if _ISO_DAY.fullmatch(content):  # Python takes 2026-W01-1 for the day 2025-12-29
+                return date.fromisoformat(content)
         except ValueError:
             pass
     raise CellError("not-a-day", content, example="23/11/2026" if lang == "fr" else "2026-11-23")

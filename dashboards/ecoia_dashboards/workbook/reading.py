@@ -94,8 +94,8 @@ def _read_page(page: Page) -> None:
 def _counted(count: int, path: str | Path, language: Language) -> str:
     """Write the first line of the mistakes."""
     return language.n(
-        "%(count)s faute dans « %(path)s » : rien n’a été écrit",
-        "%(count)s fautes dans « %(path)s » : rien n’a été écrit",
+        "%(count)s erreur dans « %(path)s » : rien n’a été écrit",
+        "%(count)s erreurs dans « %(path)s » : rien n’a été écrit",
         count,
         path=path,
     )

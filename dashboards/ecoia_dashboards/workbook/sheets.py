@@ -139,10 +139,10 @@ REGISTER = Sheet(
         Column("since", N_("Existe depuis"), N_("Premier jour où il a existé."), "day", width=14),
         Column(
             "instance_days",
-            N_("Jours d’instance"),
+            N_("Jours-machine"),
             N_(
-                "Jours de marche dans un trimestre plein, additionnés sur ses instances ; ou par phase et instance : "
-                "« inférence gpu-01 : 92 ; entraînement : 11 »."
+                "Jours de marche dans un trimestre plein, additionnés sur ses machines ; ou par phase et machine : « "
+                "inférence gpu-01 : 92 ; entraînement : 11 »."
             ),
             "days",
         ),

@@ -56,10 +56,13 @@ _VALUE, _HELP = N_("Valeur"), N_("Aide")
 _GUIDE = (
     N_("Ce classeur remplit les fichiers du catalogue : le compléter, l’enregistrer, le relire par « ecoia workbook --read »."),
     N_("Une ligne par élément ; les titres marqués * sont nécessaires. La première ligne d’une feuille explique ses colonnes."),
-    N_("Une faute est nommée par sa feuille et sa cellule, toutes à la fois ; rien n’est écrit tant qu’il en reste une."),
+    N_(
+        "Toutes les erreurs sont signalées ensemble, avec leur feuille et leur cellule ; rien n’est écrit tant "
+        "qu’il en reste une."
+    ),
     N_("Effacer une ligne retire l’élément. L’ordre des lignes ne compte pas ; trier et filtrer ne changent rien."),
     N_("Ce que le classeur ne montre pas (commentaires des fichiers, champs sans colonne) reste où il est."),
-    N_("Une valeur changée dans les fichiers depuis l’écriture du classeur n’est pas écrasée : la faute le dit."),
+    N_("Une valeur changée dans les fichiers depuis l’écriture du classeur n’est pas écrasée : une erreur le signale."),
     N_("Jamais de nom de personne : des rôles et des instances."),
 )
 

@@ -1,4 +1,4 @@
-"""``regions.csv``: units delivered by region, in proportion to which a quarter's figures are split."""
+"""``regions.csv``: units delivered by region. A region's share is of all units that the service delivered."""
 
 from __future__ import annotations
 

@@ -62,6 +62,7 @@ class Target(Model):
     horizon: Annotated[int, Field(ge=2000, le=2200)] | None = None
     status: Literal["proposed", "adopted"] = "proposed"
     decision: TargetDecision | None = None
+    # Read and not used: earlier catalogues hold it, and what an interval that holds the value decides is the method's.
     verdict_if_interval_straddles: Literal["inconclusive"] = "inconclusive"
 
     @property

@@ -85,15 +85,17 @@ class Publisher:
 
     Raises:
         UsageError: no folder is set, a format is not known, or the authority's address is none.
-        PublicationError: the key cannot be read.
+        PublicationError: the key cannot be read, or a publication is not what was published.
     """
 
     def __init__(self, settings: Settings, formats: str, lang: Language, key: Path | None, timestamp: str | None = None) -> None:
         from ecoia.publishing.signing import read_key
         from ecoia.publishing.timestamping import Authority
+        from ecoia.publishing.verification import unaltered
 
         self._settings = settings
         self._root = publications_folder(settings)
+        unaltered(self._root)  # a quarter that is compared with altered publications would be sealed with what they say
         self._formats = chosen_formats(formats)
         self._lang = lang
         self._key = read_key(key, os.environ.get(_PASSPHRASE)) if key else None

@@ -104,18 +104,10 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
         settings: ``timezone`` and ``publications`` are used.
         incomplete_because: Why it is published although days of the ledger are missing.
     """
-    from ecoia.publishing.declared_since import declared_since_last
+    from ecoia.publishing.published_before import published_before
     from ecoia.report import build_report
 
-    published, restatements = {}, []
-    chain = chain_of(settings)
-    declared = declared_since_last(chain[-1] if chain else None, inputs, str(quarter))
-    for each in chain:
-        if Quarter.parse(each.quarter) < quarter:
-            from ecoia.impact.recalculation import published_micrograms
-
-            published[each.quarter] = published_micrograms(each.report())
-            restatements += [bridge for bridge in [each.recalculation()] if bridge]
+    before = published_before(chain_of(settings), inputs, quarter)
     with _no_collection():
         return build_report(
             inputs.rows,
@@ -124,12 +116,12 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
             catalogue=inputs.catalogue,
             factors=inputs.factors,
             over=time.time_ns() >= quarter.bounds_ns(ZoneInfo(settings.timezone))[1],
-            published_micrograms=published,
-            restatements=restatements,
+            published_micrograms=before.micrograms,
+            restatements=before.restatements,
             gaps=inputs.gaps,
             incomplete_because=incomplete_because,
-            declared_since=declared.name,
-            declared_changes=declared.changes,
+            declared_since=before.declared_since,
+            declared_changes=before.declared_changes,
         )
 
 

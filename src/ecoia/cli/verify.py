@@ -63,6 +63,8 @@ def verify(
     again = [_Again(each) for each in checked] if compute else []
     _print(checked, again, moments)
     _print_documents(again)
+    if not one and (beside := verification.not_covered(folder)):
+        say(f"beside the publications stand, covered by no head: {', '.join(ascii(path.name)[1:-1] for path in beside)}")
     _tell_what_is_open(checked, decided, by_key=bool(keys))
     if any(each.figures_differ for each in again):
         say("this version of ecoia computes other figures from the same inputs: 'ecoia recalculate' shows the difference")
@@ -90,8 +92,9 @@ class _Again:
         from ecoia.publishing.redrawing import DIFFERS, redraw
 
         self.published = published
-        if published.previous is not None and verification.previous_of(published) is None:
-            say(f"{published.previous} is not here: declared changes of {published.name} are as its figures say, not compared")
+        if verification.chain_before(published) is None:
+            what = "declared changes and what was published earlier"
+            say(f"not every publication before {published.name} is here unaltered: {what} are as its figures say, not compared")
         report = verification.recomputed_report(published)
         self.figures_differ = not verification.is_published(report, published)
         self.documents = [] if self.figures_differ else redraw(published, report, _draw)

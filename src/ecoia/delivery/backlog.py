@@ -119,6 +119,7 @@ class Backlog:
 
     @property
     def unread(self) -> dict[str, str]:
+        """By name of the file or day, why it cannot be read."""
         return self._unread_days | self._unread_files
 
     def sizes(self) -> dict[str, int]:

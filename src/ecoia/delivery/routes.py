@@ -26,11 +26,6 @@ class Routes:
     stores: dict[str | None, set[str]] = field(default_factory=dict)
     nowhere: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def sendable(self) -> set[str]:
-        """The target ids that go to some store."""
-        return {target for targets in self.stores.values() for target in targets}
-
 
 def find_routes(journal: Journal, targets: Iterable[str], default: str | None, *, by_hand: bool) -> Routes:
     """Find the store of each target.

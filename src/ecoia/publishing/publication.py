@@ -195,10 +195,10 @@ def read_publication(folder: Path) -> Published:
         return Published(
             folder=folder,
             quarter=str(Quarter.parse(manifest["quarter"])),
-            restates=manifest["restates"],
+            restates=_flag(manifest["restates"]),
             head=sha256(folder / MANIFEST_FILE),
             previous=previous["name"] if manifest["previous"] else None,
-            published_on=date.fromisoformat(manifest["published_on"]).isoformat(),
+            published_on=_day(manifest["published_on"]),
             schema=int(manifest["schema"]),
             previous_head=previous.get("head"),
             drawing=Drawing(drawn["language"], {name: dict(of) for name, of in drawn["formats"].items()}) if drawn else None,
@@ -209,6 +209,32 @@ def read_publication(folder: Path) -> Published:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: it lacks {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise PublicationError(f"{folder / MANIFEST_FILE} is not a manifest: {error}") from error
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"'{value}' is neither true nor false")
+    return value
+
+
+def _day(text: str) -> str:
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"'{text}' is no day such as 2027-01-15")
+    return text
+
+
+def name_of(quarter: str, restatement: int | None) -> str:
+    """Return the name of a publication.
+
+    Args:
+        quarter: The quarter.
+        restatement: Which restatement of the quarter it is, from 1 on; None: the quarter is published for the first time.
+
+    Example:
+        >>> name_of("2026Q4", None), name_of("2026Q4", 1)
+        ('2026Q4', '2026Q4-r1')
+    """
+    return quarter if restatement is None else f"{quarter}-r{restatement}"
 
 
 def publish(
@@ -252,7 +278,7 @@ def publish(
     _check_publishable(root, report, published_before, recalculation)
     previous = chain[-1] if chain else None
     _check_stays_signed(previous, key)
-    name = f"{report.quarter}-r{len(published_before)}" if recalculation else report.quarter
+    name = name_of(report.quarter, len(published_before) if recalculation else None)
     draft = root / f".{name}-{secrets.token_hex(4)}"
     try:
         draft.mkdir(parents=True)

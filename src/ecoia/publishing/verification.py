@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs
-from ecoia.impact.recalculation import Recalculation
 from ecoia.periods import Quarter
-from ecoia.publishing.declared_since import DeclaredSince, declared_since_last
-from ecoia.publishing.publication import Published, folders_in, publications, read_publication
+from ecoia.publishing.publication import Published, folders_in, name_of, publications, read_publication
+from ecoia.publishing.published_before import PublishedBefore, published_before
 from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
     MANIFEST_FIELDS,
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
+_NAMED_LIKE_ONE = re.compile(r"\d{4}Q[1-4](-r\d+)?", re.IGNORECASE)
+_FIRST_METHOD = "1"
+"""The version of the method of every publication of schema 1."""
+
+
 def verify(folder: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> Published:
     """Check one publication, by its folder alone.
 
@@ -55,7 +61,26 @@ def verify(folder: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> Publis
     """
     with reading(folder):
         _check(folder, public_keys)
-        return read_publication(folder)
+        found = read_publication(folder)
+        _check_name(found)
+        return found
+
+
+def _check_name(published: Published, restatement: int | None = None) -> None:
+    """Check that the folder of a publication has its name: people read the quarter there, and the head does not cover it.
+
+    Args:
+        published: The publication.
+        restatement: Which restatement of its quarter it is, if it is one; None: whichever its name says.
+
+    Raises:
+        PublicationError: it has another name.
+    """
+    said = published.name.rpartition("-r")[2]
+    number = restatement or (int(said) if said.isdecimal() and said.isascii() and int(said) else 1)
+    name = name_of(published.quarter, number if published.restates else None)
+    if published.folder.resolve().name != name:
+        raise PublicationError(f"{published.folder} was published as {name}: its folder was renamed; give it that name again")
 
 
 def _check(folder: Path, public_keys: Sequence[Ed25519PublicKey]) -> None:
@@ -74,6 +99,9 @@ def _check(folder: Path, public_keys: Sequence[Ed25519PublicKey]) -> None:
         raise PublicationError(f"{folder / SEAL_FILE} is of {seal['quarter']}, the manifest of {manifest['quarter']}")
     if seal["schema"] != manifest["schema"]:
         raise PublicationError(f"{folder / SEAL_FILE} is of schema {seal['schema']}, the manifest of {manifest['schema']}")
+    if manifest["schema"] == 1 and manifest["method_version"] != _FIRST_METHOD:
+        method = manifest["method_version"]
+        raise PublicationError(f"{folder / MANIFEST_FILE} is of schema 1 and of method {method}: no ecoia published that")
     _check_files(folder, seal, manifest)
     _check_figures(folder, manifest)
 
@@ -85,7 +113,7 @@ def _check_fields(path: Path, data: Mapping[str, Any], fields: Mapping[int, set[
         PublicationError: no version of ecoia writes them, or a field that lists files holds none.
     """
     schema = data.get("schema")
-    if not isinstance(schema, int) or schema not in fields:
+    if type(schema) is not int or schema not in fields:  # True is an int
         raise PublicationError(f"{path}: schema {schema!r}, this ecoia verifies {' and '.join(map(str, fields))}")
     if set(data) != fields[schema]:
         raise PublicationError(f"{path} is not what was published: {', '.join(sorted(set(data) ^ fields[schema]))}")
@@ -147,36 +175,64 @@ def verify_chain(root: Path, public_keys: Sequence[Ed25519PublicKey] = ()) -> li
     """
     with reading(root):
         _check_folders(root)
-    chain = publications(root)
+    chain = unaltered(root)
     if not chain:
         raise PublicationError(f"'{root}' holds no publication: name the folder of one, or the folder of all of them")
-    for each in chain:
+    signed_first = next((place for place, each in enumerate(chain) if each.signed_with is not None), len(chain) - 1)
+    for each in chain[signed_first:]:  # the first signature covers those before it, too: it is over their heads and seals
         verify(each.folder, public_keys)
-        if each.name.partition("-r")[0] != each.quarter:
-            raise PublicationError(f"{each.folder} was published as {each.quarter}: its folder was renamed")
+    for before, each in pairwise(chain):
+        _check_still_signed(before, each, public_keys)
+    return chain
+
+
+def unaltered(root: Path) -> list[Published]:
+    """Check every publication of a folder, whoever signed it, and that each follows the previous one.
+
+    Returns:
+        The publications, in their order; none where the folder is missing or empty.
+
+    Raises:
+        PublicationError: as ``verify``, or the chain is broken.
+    """
+    chain = publications(root)
+    of_quarter: Counter[str] = Counter()
+    for each in chain:
+        verify(each.folder)
+        _check_name(each, of_quarter[each.quarter])
+        of_quarter[each.quarter] += 1
     for before, each in pairwise(chain):
         with reading(each.folder):
             link = read_canonical(each.folder / MANIFEST_FILE)["previous"]
             unchained = (link["head"], link["seal"]) != (before.head, sha256(before.folder / SEAL_FILE))
         if unchained:
             raise PublicationError(f"{before.folder} is not the publication that {each.name} was chained to")
-        _check_still_signed(before, each, public_keys)
+        if each.schema < before.schema:
+            raise PublicationError(f"{each.folder} is of schema {each.schema}, and {before.name} before it of {before.schema}")
     return chain
 
 
 def _check_folders(root: Path) -> None:
-    """Check that whatever stands beside the publications is no publication that lost its manifest.
+    """Check that whatever stands beside the publications is no publication that lost its manifest, and is not taken for one.
 
     Raises:
-        PublicationError: a folder is empty, or holds files of a publication but no manifest; or as ``folders_in``.
+        PublicationError: a folder is empty, or holds files of a publication but no manifest, or has the name of a publication;
+            or as ``folders_in``.
     """
-    for folder in folders_in(root):
-        if not folder.is_dir() or (folder / MANIFEST_FILE).exists():
-            continue
-        if not files_below(folder):
-            raise PublicationError(f"{folder} is empty: a publication that was here is gone, or the folder was added")
-        if any((folder / name).exists() for name in (REPORT_FILE, SEAL_FILE)):
-            raise PublicationError(f"{folder / MANIFEST_FILE} is missing")
+    for path in not_covered(root):
+        if path.is_dir() and not files_below(path):
+            raise PublicationError(f"{path} is empty: a publication that was here is gone, or the folder was added")
+        if _NAMED_LIKE_ONE.fullmatch(path.name) or any((path / name).exists() for name in (REPORT_FILE, SEAL_FILE)):
+            raise PublicationError(f"{path / MANIFEST_FILE} is missing, so nothing vouches for what stands there")
+
+
+def not_covered(root: Path) -> list[Path]:
+    """Return what stands beside the publications of a folder and is none, so that no head covers it.
+
+    Raises:
+        PublicationError: as ``folders_in``.
+    """
+    return [path for path in folders_in(root) if not (path.is_dir() and (path / MANIFEST_FILE).exists())]
 
 
 def _check_still_signed(before: Published, each: Published, public_keys: Sequence[Ed25519PublicKey]) -> None:
@@ -232,20 +288,31 @@ def recompute(published: Published) -> bool:
 def recomputed_report(published: Published) -> QuarterlyReport:
     """Build the report of a publication again from the published inputs.
 
-    What was declared before is read from the publication that it follows, where that lies beside it, else from the figures.
+    What it takes from the publications before it is read from those, where they all lie beside it, else from its figures.
     """
     inputs, figures = published.inputs(), published.report()
-    before = previous_of(published)
-    return recomputed(inputs, figures, declared_since_last(before, inputs, published.quarter) if before else None)
+    chain = chain_before(published)
+    before = None if chain is None else published_before(chain, inputs, Quarter.parse(published.quarter))
+    return recomputed(inputs, figures, before)
 
 
-def previous_of(published: Published) -> Published | None:
-    """Return the publication that one follows, if it is the one that lies beside it."""
-    folder = published.folder.parent / (published.previous or "")
-    if published.previous is None or not (folder / MANIFEST_FILE).exists():
-        return None
-    found = read_publication(folder)
-    return found if found.head == published.previous_head else None
+def chain_before(published: Published) -> list[Published] | None:
+    """Return the publications before one, in their order; None unless all of them lie beside it, unaltered."""
+    found: list[Published] = []
+    each = published
+    while each.previous is not None:
+        folder = each.folder.parent / each.previous
+        if each.folder == folder or not (folder / MANIFEST_FILE).exists():
+            return None
+        try:
+            before = verify(folder)
+        except PublicationError:
+            return None
+        if before.head != each.previous_head:
+            return None
+        each = before
+        found.insert(0, each)
+    return found
 
 
 def is_published(report: QuarterlyReport, published: Published) -> bool:
@@ -253,15 +320,15 @@ def is_published(report: QuarterlyReport, published: Published) -> bool:
     return report.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
 
 
-def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSince | None = None) -> QuarterlyReport:
+def recomputed(inputs: Inputs, figures: Mapping[str, Any], before: PublishedBefore | None = None) -> QuarterlyReport:
     """Build the report of a published quarter from some inputs.
 
     Args:
         inputs: The published ones, or others to compare with.
-        figures: The published figures; what was published before the quarter is taken from them.
-        declared: What was declared otherwise since the publication before; None: as the figures have it.
+        figures: The published figures.
+        before: What it takes from the publications before it; None: as the figures have it.
     """
-    declared = declared or DeclaredSince.of(figures)
+    before = before or PublishedBefore.of(figures)
     return build_report(
         inputs.rows,
         Quarter.parse(figures["quarter"]),
@@ -270,10 +337,10 @@ def recomputed(inputs: Inputs, figures: Mapping[str, Any], declared: DeclaredSin
         factors=inputs.factors,
         known_until_ns=inputs.known_until_utc_ns,
         over=True,
-        published_micrograms={quarter: dict(parts) for quarter, parts in figures["published_micrograms"].items()},
-        restatements=tuple(Recalculation.from_dict(each) for each in figures["restatements"]),
+        published_micrograms=before.micrograms,
+        restatements=before.restatements,
         gaps=inputs.gaps,
         incomplete_because=figures.get("incomplete_because"),
-        declared_since=declared.name,
-        declared_changes=declared.changes,
+        declared_since=before.declared_since,
+        declared_changes=before.declared_changes,
     )

@@ -67,7 +67,7 @@ def build_report(
         restatements: Published quarters that were computed again since the last report, in any order.
         gaps: Ledger days that are not, or not wholly, among ``rows``.
         incomplete_because: Why the report is published although days of the ledger are missing, in the organisation's words.
-        declared_since: Name of the last publication, where there is one.
+        declared_since: Name of the publication that the declarations are compared with, where there is one.
         declared_changes: What the organisation declares otherwise than in it (``report.declared_changes``).
 
     Returns:

@@ -22,10 +22,10 @@ from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
+from ecoia.report.instance_days import serving_shares
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
 from ecoia.report.services import counted_mostly_by
-from ecoia.report.serving_days import covered_shares
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service
@@ -73,7 +73,7 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
         return replace(found, reason=unknown.reason or "no-data")
     parts = [part for part in _PARTS if all(getattr(split, part).estimate is not None for split in splits)]
     names = successors(context.catalogue.services)
-    shares = covered_shares(context, context.quarter, reference, names)
+    shares = serving_shares(context, context.quarter, reference, names)
 
     def line(explained: ExplainedChange, keep: Callable[[Bearer], bool]) -> ChangeLine:
         """Add the relative changes to an explained one."""

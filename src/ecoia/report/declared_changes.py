@@ -8,7 +8,7 @@ depends, is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED, FIGURES_LOWERED, I
 
 _DESCRIBES = {"audience", "purpose", "scope", "owner_role", "boamps"}  # of a service
 _RETIRED = "retired"
+_WITHOUT_PHASE = "inference"  # what a number of days is of, where no phase is declared
 _REPLACED = {"indicator", "service", "trajectory", "op", "baseline.quarters", "baseline.boundary"}  # of a target
 _EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
     "value": lambda was, became, op: became > was if op == "<=" else became < was,
@@ -84,6 +85,7 @@ def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tup
     """
     then, today = _things(before, methods[0]), _things(now, methods[1])
     found = [change for key in sorted({*then, *today}) for change in _compared(then.get(key), today.get(key))]
+    found = _with_named_services(found)
     found += _whole_register(before.catalogue.register, now.catalogue.register)
     found += _altered_values(before, now, quarter)
     return tuple(sorted(found, key=lambda each: KINDS.index(each.kind)))
@@ -113,10 +115,9 @@ def _promised(inputs: Inputs, method: str) -> Iterator[_Thing]:
 def _of_service(service: Service) -> dict[str, Any]:
     """Return the fields of a service; its days as their sum, and beside it by phase and instance where they are declared so."""
     fields = service.model_dump(exclude=_DESCRIBES)
-    by_part = dict(_walk("", {"days": fields["instance_days"]}))
-    days = [value for value in by_part.values() if value is not None]
-    fields["instance_days"] = sum(days) if days else None
-    fields["instance_days_by_part"] = by_part if len(by_part) > 1 else None
+    by_part = {f"{phase}.{instance}".rstrip("."): days for phase, instance, days in service.expected_days}
+    fields["instance_days"] = sum(by_part.values()) if by_part else None
+    fields["instance_days_by_part"] = by_part if set(by_part) - {_WITHOUT_PHASE} else None
     return fields
 
 
@@ -125,7 +126,8 @@ def _measured_with(inputs: Inputs) -> Iterator[_Thing]:
     catalogue, factors = inputs.catalogue, inputs.factors
     chosen = annexes.factor_set_in_use(factors)
     yield _Thing("factor", "", factors.title, asdict(chosen) if chosen else {"id": factors.id})
-    yield _Thing("site", "", "", {"zone": inputs.settings.zone, "pue": inputs.settings.pue})
+    settings = inputs.settings
+    yield _Thing("site", "", "", {"zone": settings.zone, "pue": settings.pue, "timezone": settings.timezone})
     for site in catalogue.sites:
         yield from _of_site(site)
     for machine in catalogue.equipment:
@@ -212,9 +214,15 @@ def _effect(kind: str, field: str, before: Mapping[str, Any], now: Mapping[str, 
         return DENOMINATOR_LOWERED if became == _RETIRED else ""
     if kind == "service" and field in {"instance_days", "unnamed.count"}:
         return DENOMINATOR_LOWERED if was is not None and (became is None or became < was) else ""
-    if kind == "service" and field == "instance_days_by_part" and was and became:
-        return DENOMINATOR_LOWERED if any(became.get(part, 0) < days for part, days in was.items()) else ""
+    if kind == "service" and field == "instance_days_by_part":
+        then, today = (by_part or {_WITHOUT_PHASE: of["instance_days"] or 0} for by_part, of in ((was, before), (became, now)))
+        return DENOMINATOR_LOWERED if any(_days_of(part, today) < days for part, days in then.items()) else ""
     return ""
+
+
+def _days_of(part: str, by_part: Mapping[str, float]) -> float:
+    """Return the days of a phase, or of a phase on an instance; those of a phase may be declared by instance."""
+    return sum(days for each, days in by_part.items() if each == part or each.startswith(f"{part}."))
 
 
 def _effect_on_target(field: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -226,6 +234,15 @@ def _effect_on_target(field: str, before: Mapping[str, Any], now: Mapping[str, A
     if was is None or became is None or before["op"] != now["op"]:
         return UNCLEAR
     return LOOSENED if _EASIER[field](was, became, now["op"]) else TIGHTENED
+
+
+def _with_named_services(changes: Sequence[DeclaredChange]) -> list[DeclaredChange]:
+    """Take fewer unnamed services for no fewer services, where as many were added by name."""
+    named = sum((each.kind, each.what) == ("service", "added") and each.after != _RETIRED for each in changes)
+    return [
+        replace(each, effect="") if each.field == "unnamed.count" and int(each.before) - int(each.after) <= named else each
+        for each in changes
+    ]
 
 
 def _whole_register(before: ServicesFile, now: ServicesFile) -> list[DeclaredChange]:
@@ -263,7 +280,7 @@ def _text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return ", ".join(f"{name.removeprefix('days.')}: {_text(part)}" for name, part in value.items())
+        return ", ".join(f"{name}: {_text(part)}" for name, part in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_text, value))
     return str(value)

@@ -31,9 +31,7 @@ def gap_of(report: QuarterlyReport, context: Context, service: str | None, since
         >>> gap_of(report, context, None, context.quarter)  # doctest: +SKIP
         'coverage-incomplete'
     """
-    entries = [
-        each for each in report.register if (each.id == service if service else each.registered and each.status != "retired")
-    ]
+    entries = [each for each in report.register if (each.id == service if service else each.in_scope)]
     start_ns = since.bounds_ns(context.timezone)[0]
     holds = {
         "ledger-incomplete": any(gap.touches(start_ns, context.end_ns) for gap in report.ledger_gaps),

@@ -9,6 +9,7 @@ from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.indicators import Held, held_by
 from ecoia.periods import covered_seconds
 from ecoia.report.context import Context
+from ecoia.report.instance_days import covered_share, days_by_phase
 from ecoia.report.model import (
     COVERED,
     Coverage,
@@ -82,7 +83,7 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
     counted_by = counted_mostly_by(context.activity, [service_id])
     if not counted_by and service_id in context.recorded_days:
         counted_by = "models"  # nothing but its calls to hosted models is known
-    days = _days_by_phase(context, service_id)
+    days = days_by_phase(context, service_id)
     declared = [each for each in days if each.expected]
     covered = covered_share(declared)
     headline = Parts(context, context.quarter, service_id).headline
@@ -116,41 +117,6 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
     )
 
 
-def _days_by_phase(context: Context, service_id: str) -> tuple[PhaseDays, ...]:
-    """Set the recorded days of a service against those that the register declares; then list what else was recorded."""
-    service, recorded = context.catalogue.service(service_id), context.recorded_days.get(service_id, {})
-    lines, seen = list[PhaseDays](), set[tuple[str, str]]()
-    for phase, instance, days in service.expected_days if service else ():
-        found = {name: len(on) for name, on in recorded.get(phase, {}).items() if instance in ("", name)}
-        seen |= {(phase, name) for name in found}
-        lines.append(PhaseDays(phase, instance, sum(found.values()), days * context.days_elapsed))
-    return (
-        *lines,
-        *(
-            PhaseDays(phase, instance, len(on), None)
-            for phase, instances in sorted(recorded.items())
-            for instance, on in sorted(instances.items())
-            if (phase, instance) not in seen
-        ),
-    )
-
-
-def covered_share(declared: Sequence[PhaseDays]) -> float | None:
-    """Compute the share of the declared days that is recorded: that of the phase with the least, so that no phase hides another.
-
-    Days beyond those declared of an instance, or of a phase, count for nothing. None where no days are declared.
-
-    Example:
-        >>> covered_share([PhaseDays("inference", "gpu-01", 46, 92.0), PhaseDays("training", "", 20, 11.0)])
-        0.5
-    """
-    shares = []
-    for phase in {each.phase for each in declared}:
-        of_phase = [(each.recorded, each.expected or 0.0) for each in declared if each.phase == phase]
-        shares.append(sum(min(days) for days in of_phase) / sum(expected for _, expected in of_phase))
-    return min(shares, default=None)
-
-
 def _distinct_days(context: Context, service_id: str) -> int:
     """Count the instance-days of a service, whatever the phase."""
     phases = context.recorded_days.get(service_id, {}).values()
@@ -172,7 +138,7 @@ def counted_mostly_by(activity: LedgerSums, services: Collection[str]) -> str:
 
 def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:
     """Count the services in scope that are measured; unnamed services are in the denominator."""
-    active = [entry for entry in entries if entry.registered and entry.status != "retired"]
+    active = [entry for entry in entries if entry.in_scope]
     unnamed = context.catalogue.register.unnamed
     measured = sum(entry.measured for entry in active)
     metered = sum(entry.measured and entry.counted_by == "meters" for entry in active)

@@ -54,10 +54,12 @@ COMPARED = (("previous-quarter", 1), ("year-before", 4))
 
 VERDICTS = ("tenu", "non-tenu", "non-concluant", "depassement-quasi-certain", "en-bonne-voie")
 NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
-"""Probabilities of missing a target before its deadline: *quasi certain* from the first on, *en bonne voie* up to the second."""
+"""Probabilities of missing a target: *quasi certain* from the first on, where the interval does not decide alone; before the
+deadline, *en bonne voie* up to the second."""
 
+_OF_CHANGES = ("counted-otherwise", "days-unequal")  # reasons that only a change may have
 VERDICT_REASONS = (
-    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
+    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES)),
     "below-value",  # the deadline is reached and the value is not
     "likely-missed",  # the deadline is ahead, and this quarter's level is almost certainly on the wrong side
     "likely-met",  # the deadline is ahead, and this quarter's level is almost certainly on the right side

@@ -53,6 +53,11 @@ class ServiceEntry:
     headline: Headline = NO_HEADLINE
     boamps: dict[str, Any] | None = None  # its tasks, in the shape of ``catalogue.BoAmps``
 
+    @property
+    def in_scope(self) -> bool:
+        """Whether coverage counts it: a service of the register that is not retired."""
+        return self.registered and self.status != "retired"
+
 
 @dataclass(frozen=True)
 class Coverage:

@@ -160,14 +160,6 @@ class QuarterlyReport:
         return tuple(each for each in self.factors if each.quarter == self.quarter)
 
     @property
-    def reference_years(self) -> dict[str, tuple[int, ...]]:
-        """By zone, the years whose factors the constant factor is made of; others than ``reference_year`` where it has none."""
-        found: dict[str, set[int]] = {}
-        for each in self.reference_factors:
-            found.setdefault(each.zone, set()).add(each.year)
-        return {zone: tuple(sorted(years)) for zone, years in sorted(found.items())}
-
-    @property
     def environmental_commitment(self) -> Commitment | None:
         """The commitment of the charter that the report is of; None where the charter does not hold it."""
         return next((each for each in self.commitments if each.number == ENVIRONMENTAL_COMMITMENT), None)
