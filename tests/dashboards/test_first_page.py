@@ -101,6 +101,41 @@ def test_what_is_asked_has_choices_and_what_they_cost(large: QuarterlyReport, wo
     assert free, "an action that the organisation wrote is a choice"
 
 
+def test_nothing_impossible_is_asked(large: QuarterlyReport) -> None:
+    """More than the year's budget is used: what is asked is not to be within it. A quarter that is over cannot be acted on."""
+    costs = [plain(option.cost) for decision in view(large).decisions for option in decision.options if option.name == "agir"]
+    assert "réduire un dépassement que rien n’efface plus : 66,1 MWh employés pour 54,5 MWh" in costs
+    assert "7,92 MWh de trop, et l’échéance est passée : agir ne vaut que pour la suite" in costs
+
+
+def test_what_is_not_measured_is_counted_the_same_everywhere(large: QuarterlyReport) -> None:
+    """A service that was retired, and replaced, is in no denominator: it is not missing."""
+    found, coverage = view(large), large.coverage
+    assert len(found.not_measured) + coverage.unnamed == found.denominator - coverage.measured
+    assert any(f"{len(found.not_measured)} services nommés" in decision.question for decision in found.decisions)
+    assert "Aide à la rédaction" not in render_edition(large, "fr", Edition.COMMITTEE)
+
+
+def test_days_that_were_not_recorded_are_no_change_and_are_named(large: QuarterlyReport, words: str) -> None:
+    assert words.count("faussé par des jours non enregistrés : VADORE") == 1
+    (line,) = (each for each in view(large).service_lines if each.id == "vadore")
+    assert line.change is not None
+    assert plain(view(large).established(line.change)) == "non comparable : pas enregistré sur autant de ses jours"
+    register = tuple(replace(each, covered=0.8) if each.id == "analyse-cv" else each for each in large.register)
+    page = plain(html.unescape(render_edition(replace(large, register=register), "fr", Edition.COMMITTEE)))
+    assert "ce que les autres jours ont consommé manque aux totaux : Analyse automatique de CV (80 %)." in page
+
+
+def test_a_service_that_calls_models_of_others_has_no_change_of_its_own_energy(large: QuarterlyReport) -> None:
+    changes = {line.id: line.change for line in view(large).service_lines}
+    assert changes["chat-candidat"] is None
+    assert changes["gestion-mails"] is not None
+
+
+def test_a_pue_that_was_declared_anew_does_not_hide_what_the_machines_used(words: str) -> None:
+    assert "sans le bâtiment, dont le PUE a changé : hausse de 14,3 %" in words
+
+
 def test_a_restated_quarter_says_so_in_its_title_its_file_and_on_the_first_page(large: QuarterlyReport) -> None:
     restated = replace(large, seal=replace(SEAL, name="2026Q3-r1"))
     assert report_name(restated) == "rapport-2026Q3-r1"

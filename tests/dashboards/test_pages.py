@@ -265,7 +265,7 @@ class TestWords:
             (get_args(catalogue.committees.State), wording.ACTION_STATES),
             (get_args(catalogue.evaluations.Answered), wording.EVALUATION_ANSWERS),
             (catalogue.THEMES, wording.EVALUATION_QUESTIONS),
-            (("factor-set", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
+            (("factor-set", "at-the-wall", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
             (("recommendation", "decision", "tie", "comment"), wording.SAID),
             (semconv.OUTCOMES, wording.OUTCOMES),
             ([id_ for id_, _ in COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),

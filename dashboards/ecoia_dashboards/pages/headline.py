@@ -9,6 +9,8 @@ from ecoia_dashboards.pages.drawing import rounded
 from ecoia_dashboards.pages.services import Services
 from ecoia_dashboards.pages.targets import MISSED
 
+_BUILDING_SHOWS = 0.01  # of the energy's change: from here on, what the building made of it is said
+
 
 class Headlines(Services):
     """Texts of the key figures."""
@@ -99,14 +101,35 @@ class Headlines(Services):
 
     def established(self, quantity: Quantity) -> str:
         """Write a relative change in words, its interval beside its number: a change without a direction has neither."""
-        return self.evolution(quantity) if quantity.direction in ("rise", "fall") else self.language.direction(quantity)
+        known = quantity.value is None or quantity.direction in ("rise", "fall")
+        return self.evolution(quantity) if known else self.language.direction(quantity)
+
+    def of_machines(self, change: QuarterChange) -> str:
+        """Write the change of the energy before the building, where the building made another of it; else nothing.
+
+        A PUE is often declared: it must not make the whole fall unseen, nor hide a rise.
+        """
+        machines, whole = change.energy_it.value, change.energy.value
+        if machines is None or whole is None or abs(machines - whole) < _BUILDING_SHOWS:
+            return ""
+        return self.language.t("sans le bâtiment, dont le PUE a changé : %(change)s", change=self.evolution(change.energy_it))
+
+    def distorted(self, change: QuarterChange) -> str:
+        """Name the services whose recording, and not only their use, changed the whole; nothing where there are none."""
+        days, ways = change.unequal_days, change.counted_otherwise
+        said = []
+        if days:
+            said.append(self.language.t("faussé par des jours non enregistrés : %(names)s", names=self.listed_services(days)))
+        if ways:
+            said.append(self.language.t("faussé par une autre façon de compter : %(names)s", names=self.listed_services(ways)))
+        return self.language.t(" ; ").join(said)
 
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
-        said = [self.language.t("énergie : %(change)s", change=self.evolution(change.energy))]
+        said = [self.language.t("énergie : %(change)s", change=self.evolution(change.energy)), self.of_machines(change)]
         if change.total is not None:
             parts = self.language.listed(self.language.of(wording.PARTS, part) for part in change.parts)
             said.append(
                 self.language.t("CO₂e (%(parts)s) : %(change)s", parts=parts, change=self.evolution(change.total.relative))
             )
-        return self.language.t(" ; ").join(said)
+        return self.language.t(" ; ").join(filter(None, (*said, self.distorted(change))))
