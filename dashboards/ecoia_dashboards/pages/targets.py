@@ -30,7 +30,7 @@ class Targets(Phrases):
     def target_name(self, target: TargetVerdict) -> str:
         """Name a target by its indicator, and by its service where it is of one alone."""
         name = self.say(wording.INDICATORS, target.indicator)
-        name = f"{name} ({self.service(target.service)})" if target.service else name
+        name = f"{name}, {self.service(target.service)}" if target.service else name
         return name[:1].upper() + name[1:]
 
     def aim(self, target: TargetVerdict) -> str:
