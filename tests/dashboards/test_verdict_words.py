@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ecoia.report import BudgetState, Quantity, TargetVerdict
+from ecoia.report import BudgetState, Quantity, QuarterlyReport, TargetVerdict
 from ecoia.report.model import VERDICT_REASONS, VERDICTS
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.trajectory import trajectory
