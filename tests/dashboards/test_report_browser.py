@@ -231,7 +231,7 @@ def test_each_sheet_is_one_printed_page_and_so_is_a_full_synthesis(page: Page, f
 
 def test_a_sheet_of_a_region_with_every_service_is_still_one_page(page: Page, tmp_path: Path) -> None:
     report = full_report(tmp_path / "catalogue")
-    line = report.regions[0]
+    line = next(each for each in report.regions if each.region == "Bretagne")
     many = tuple(dataclasses.replace(line, service=f"un-service-au-nom-plutot-long-{number}") for number in range(40))
     path = tmp_path / "region.html"
     path.write_text(render_fiches(dataclasses.replace(report, regions=many))["region-bretagne.html"], encoding="utf-8")
