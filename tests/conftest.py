@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -17,6 +18,9 @@ from ecoia.instrument.switching import in_context
 from support import quiet_engine
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
+
+if TYPE_CHECKING:
+    from ecoia.report import QuarterlyReport
 
 # One thread of linear algebra in each process, as many workers share the cores: two would wait for each other, at full CPU time.
 # Set before NumPy is loaded, and inherited by the programs that tests start.
@@ -94,6 +98,14 @@ def home(isolated: Path) -> Path:
 def repository() -> Path:
     """Return the checkout that holds these tests."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
+    """Return the report of the large organisation. It takes some seconds of CPU time, so each worker builds it once."""
+    from support.large_organisation import large_report
+
+    return large_report(tmp_path_factory.mktemp("large"))
 
 
 @pytest.fixture

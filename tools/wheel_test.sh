@@ -62,7 +62,8 @@ CHECK
 # checkout tests the rest.
 tests=(
   tests/cli/test_cli.py::{test_help_is_short_and_grouped,test_the_version,test_init_writes_what_loads_and_never_overwrites,test_the_zones_are_listed}
-  tests/dashboards/test_pages.py::{TestSelfContained,TestSheets}
+  tests/dashboards/test_pages.py::TestSelfContained
+  tests/dashboards/test_sheets.py::test_nothing_runs_on_them_and_nothing_is_fetched
   tests/dashboards/test_formats.py::TestWriting
   tests/dashboards/test_pdf.py::TestAccessible
   tests/dashboards/test_workbook.py::test_every_file_is_filled_in_from_the_starter_without_yaml

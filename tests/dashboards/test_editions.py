@@ -11,7 +11,6 @@ import pytest
 from ecoia.report import QuarterlyReport
 from ecoia.sections import DECISION, EVIDENCE, SECTIONS, Piece, Section
 from ecoia_dashboards.pages import Edition, render_edition
-from support.large_organisation import large_report
 
 pytestmark = pytest.mark.no_cover
 
@@ -48,11 +47,6 @@ class Words(HTMLParser):
 
 def plain(parts: list[str]) -> str:
     return re.sub(r"\s+", " ", " ".join(parts))
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("catalogue"))
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,11 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import report_name
 from ecoia_dashboards.pages import Edition, render_edition
 from ecoia_dashboards.pages.view import ReportView
-from support.large_organisation import large_report
 from support.reports import SEAL
 
 pytestmark = pytest.mark.no_cover
 
 replace = dataclasses.replace
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("catalogue"))
 
 
 def view(report: QuarterlyReport) -> ReportView:

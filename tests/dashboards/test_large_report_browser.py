@@ -12,9 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
+from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import render_report
 from support.browser import ARGUMENTS
-from support.large_organisation import large_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
 
@@ -29,10 +29,9 @@ SIDEWAYS = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth 
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("large")
-    path = folder / "rapport.html"
-    path.write_text(render_report(large_report(folder / "catalogue")), encoding="utf-8")
+def address(large: QuarterlyReport, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("large") / "rapport.html"
+    path.write_text(render_report(large), encoding="utf-8")
     return path.as_uri()
 
 

@@ -11,7 +11,6 @@ from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import Edition
 from ecoia_dashboards.pdf import render_pdf, write_edition
-from support.large_organisation import large_report
 from support.printed import PrintedPage, printed
 from support.reports import SEAL
 
@@ -21,15 +20,14 @@ MOST_PAGES = 10  # of the committee edition
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    """Sealed: a draft has its word across every page."""
-    report = large_report(tmp_path_factory.mktemp("catalogue"))
-    return dataclasses.replace(report, seal=dataclasses.replace(SEAL, name="2026Q3"))
+def sealed(large: QuarterlyReport) -> QuarterlyReport:
+    """A draft has its word across every page."""
+    return dataclasses.replace(large, seal=dataclasses.replace(SEAL, name="2026Q3"))
 
 
 @pytest.fixture(scope="module")
-def editions(large: QuarterlyReport) -> dict[str, list[PrintedPage]]:
-    return {ending: printed(pdf) for ending, pdf in render_pdf(large).items()}
+def editions(sealed: QuarterlyReport) -> dict[str, list[PrintedPage]]:
+    return {ending: printed(pdf) for ending, pdf in render_pdf(sealed).items()}
 
 
 def wordy(report: QuarterlyReport) -> QuarterlyReport:
@@ -73,8 +71,8 @@ def test_the_committee_edition_is_ten_pages_at_most_and_the_first_is_the_summary
         assert said in first, said
 
 
-def test_long_names_many_targets_and_every_warning_leave_the_first_page_one_page(large: QuarterlyReport) -> None:
-    pages = printed(write_edition(wordy(large), "fr", Edition.COMMITTEE))
+def test_long_names_many_targets_and_every_warning_leave_the_first_page_one_page(sealed: QuarterlyReport) -> None:
+    pages = printed(write_edition(wordy(sealed), "fr", Edition.COMMITTEE))
     assert_second_page_begins_with_the_second_part(pages)
     assert pages[0].outside() == pages[0].overlapping() == []
     assert "5 jours" in re.sub(r"\s", " ", pages[0].text)

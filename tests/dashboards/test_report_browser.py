@@ -173,7 +173,7 @@ def test_first_printed_page_is_the_synthesis(page: Page, files: dict[str, Path],
     page.emulate_media(media="print")
     page.goto(files["fr"].as_uri())
     # A4 less the margins of the style sheet, at 96 pixels an inch.
-    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": round(265 / 25.4 * 96)})
+    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": round((297 - 12 - 16) / 25.4 * 96)})
     bottom = page.evaluate("document.getElementById('synthese').closest('section').getBoundingClientRect().bottom")
     assert bottom <= page.evaluate("innerHeight")
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
@@ -217,7 +217,7 @@ def test_full_pages_and_sheets_leave_nobody_out(page: Page, full_files: dict[str
 def test_each_sheet_is_one_printed_page_and_so_is_a_full_synthesis(page: Page, full_files: dict[str, Path], lang: str) -> None:
     # A4 less the margins of the style sheet, at 96 pixels an inch.
     page.emulate_media(media="print")
-    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": round(265 / 25.4 * 96)})
+    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": round((297 - 12 - 16) / 25.4 * 96)})
     for name, path in full_files.items():
         if name.startswith(lang):
             page.goto(path.as_uri())
@@ -231,7 +231,7 @@ def test_each_sheet_is_one_printed_page_and_so_is_a_full_synthesis(page: Page, f
 
 def test_a_sheet_of_a_region_with_every_service_is_still_one_page(page: Page, tmp_path: Path) -> None:
     report = full_report(tmp_path / "catalogue")
-    line = report.regions[0]
+    line = next(each for each in report.regions if each.region == "Bretagne")
     many = tuple(dataclasses.replace(line, service=f"un-service-au-nom-plutot-long-{number}") for number in range(40))
     path = tmp_path / "region.html"
     path.write_text(render_fiches(dataclasses.replace(report, regions=many))["region-bretagne.html"], encoding="utf-8")

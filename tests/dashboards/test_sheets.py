@@ -20,8 +20,8 @@ pytestmark = pytest.mark.no_cover
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("large"))
+def report(large: QuarterlyReport) -> QuarterlyReport:
+    return large
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from ecoia_dashboards.figure_files import figure_csv, render_figures
 from ecoia_dashboards.figures import Chart, charts
 from ecoia_dashboards.figures.chart import quantity_in
 from ecoia_dashboards.language import Language
-from support.large_organisation import large_report
 
 pytestmark = pytest.mark.no_cover
 
@@ -27,8 +26,8 @@ FRENCH, ENGLISH = Language("fr"), Language("en")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("catalogue"))
+def report(large: QuarterlyReport) -> QuarterlyReport:
+    return large
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from ecoia.report import QuarterlyReport, TargetVerdict
 from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import trajectory
 from ecoia_dashboards.language import Language
-from support.large_organisation import large_report
 
 pytestmark = pytest.mark.no_cover
 
@@ -18,8 +17,8 @@ FRENCH = Language("fr")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("catalogue"))
+def report(large: QuarterlyReport) -> QuarterlyReport:
+    return large
 
 
 @pytest.fixture(scope="module")

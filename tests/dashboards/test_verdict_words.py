@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from ecoia.report import BudgetState, Quantity, TargetVerdict
+from ecoia.report import BudgetState, Quantity, QuarterlyReport, TargetVerdict
 from ecoia.report.model import VERDICT_REASONS, VERDICTS
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.trajectory import trajectory
@@ -21,7 +20,6 @@ from ecoia_dashboards.wording.verdicts import (
     probability_words,
     verdict_words,
 )
-from support.large_organisation import large_report
 
 FRENCH, ENGLISH = Language("fr"), Language("en")
 CAP = TargetVerdict(
@@ -89,14 +87,13 @@ def test_every_verdict_has_words_and_a_mark() -> None:
     assert set(VERDICT_REASONS) <= {*wording.VERDICT_REASONS, *wording.REASONS}
 
 
-def test_the_figure_of_a_budget_says_that_it_is_spent_only_where_the_verdict_does(tmp_path: Path) -> None:
-    report = large_report(tmp_path)
-    target = next(each for each in report.targets if each.budget)
-    spent = trajectory(report, target, FRENCH)
+def test_the_figure_of_a_budget_says_that_it_is_spent_only_where_the_verdict_does(large: QuarterlyReport) -> None:
+    target = next(each for each in large.targets if each.budget)
+    spent = trajectory(large, target, FRENCH)
     assert spent is not None
     assert "budget 2026 dépassé" in plain(spent.title)
     unsure = replace(target.budget, consumed=Quantity(1.02, "1", 0.9, 1.15), spent_probability=0.63)
-    open_ = trajectory(report, replace(target, budget=unsure, miss_probability=0.9), FRENCH)
+    open_ = trajectory(large, replace(target, budget=unsure, miss_probability=0.9), FRENCH)
     assert open_ is not None
     assert "dépassé" not in open_.title
     assert "90 %" in plain(open_.title)

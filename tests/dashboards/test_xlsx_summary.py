@@ -14,7 +14,6 @@ from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.verdicts import verdict_words
 from ecoia_dashboards.xlsx import render_xlsx
-from support.large_organisation import large_report
 
 pytestmark = pytest.mark.no_cover
 
@@ -22,8 +21,8 @@ FRENCH = Language("fr")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    return large_report(tmp_path_factory.mktemp("catalogue"))
+def report(large: QuarterlyReport) -> QuarterlyReport:
+    return large
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,8 @@ def test_locks_hold_what_pyproject_asks_for(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
     extras = project["project"]["optional-dependencies"]
-    asked = names(project["project"]["dependencies"]) | names(extras["report"]) | names(extras["api"])
+    locked = ("report", "api", "metrics", "otel", "timestamp")
+    asked = names(project["project"]["dependencies"]).union(*(names(extras[extra]) for extra in locked))
     report, dev = pins(repository / LOCKS[0]), pins(repository / LOCKS[1])
     assert asked | names(groups["build"]) <= report.keys()
     assert names(groups["dev"]) | names(extras["pdf"]) <= dev.keys()
@@ -57,6 +58,19 @@ def test_locks_hold_what_pyproject_asks_for(repository: Path) -> None:
     assert names(groups["hosts"]) <= hosts.keys()
     assert all(hosts[name] == dev[name] for name in hosts.keys() & dev.keys()), "packages that both environments have agree"
     assert not any(name.startswith("nvidia") for name in hosts), "PyTorch's build for CPUs, not the large one for GPUs"
+
+
+@pytest.mark.checkout
+def test_the_tests_that_the_wheel_is_tested_with_exist(repository: Path) -> None:
+    script = (repository / "tools" / "wheel_test.sh").read_text(encoding="utf-8")
+    listed = re.search(r"\ntests=\(.*?\n\)\n", script, re.DOTALL)
+    assert listed is not None
+    said = subprocess.run(["bash", "-c", listed[0] + 'printf "%s\\n" "${tests[@]}"'], capture_output=True, text=True, check=True)
+    for test in said.stdout.split():
+        path, _, name = test.partition("::")
+        text = (repository / path).read_text(encoding="utf-8") if name else ""
+        assert (repository / path).exists(), test
+        assert not name or re.search(rf"^(def|class) {name}\b", text, re.MULTILINE), test
 
 
 @pytest.mark.checkout
@@ -163,7 +177,7 @@ def test_the_installed_metadata_tells_the_version_licence_and_renderer(repositor
     assert version("ecoia") == ecoia.__version__
     assert f"## {ecoia.__version__}" in (repository / "CHANGELOG.md").read_text(encoding="utf-8")
     assert metadata("ecoia")["License-Expression"] == "Apache-2.0"
-    assert {"boamps", "csv", "html", "parquet", "pdf", "sci", "xlsx"} <= {
+    assert {"boamps", "csv", "figures", "html", "parquet", "pdf", "sci", "xlsx"} <= {
         renderer.name for renderer in entry_points(group="ecoia.renderers")
     }
 

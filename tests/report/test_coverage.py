@@ -20,7 +20,6 @@ from ecoia.units import micro
 from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.wording.coverage import coverage_sentence, days_words
 from support.factor_sets import factor
-from support.large_organisation import large_report
 from support.organisation import write_catalogue
 from support.records import LOAD, kwh, record
 from support.settings import make_settings
@@ -108,8 +107,7 @@ def test_coverage_is_a_share_and_no_phase_hides_another(counts: list[tuple[str, 
         assert covered_share(grown) == share, "days beyond those expected fill nothing"
 
 
-def test_the_assistant_of_the_large_organisation_serves_all_its_days_and_trains_on_others(tmp_path: Path) -> None:
-    large = large_report(tmp_path)
+def test_the_assistant_of_the_large_organisation_serves_all_its_days_and_trains_on_others(large: QuarterlyReport) -> None:
     entry = next(each for each in large.register if each.id == "assistant-conseiller")
     assert (entry.instance_days, entry.instance_days_declared, entry.covered) == (184, 184, 1)
     assert entry.days_by_phase[1] == PhaseDays("training", "gpu-04", 11, None)

@@ -196,7 +196,7 @@ class FactorSet:
 
     def zones(self) -> tuple[str, ...]:
         """Return the zones that the set covers, sorted."""
-        return tuple(sorted({factor.zone for factor in self.factors}))
+        return tuple(sorted({zone for zones in self._series.values() for zone in zones}))
 
     def choose(self, scope: str | None = None, basis: str | None = None, *, fill: str | None = None) -> FactorSet:
         """Return the part of one scope and one basis, with a rule for gaps.

@@ -89,8 +89,8 @@ def share_above(share: Quantity, limit: float) -> float | None:
     """Return the probability that a ratio C / C0 is above a limit; its interval is that of the change C / C0 - 1.
 
     Example:
-        >>> round(share_above(Quantity(1.0625, "1", 0.925, 1.221), 1.0), 2)
-        0.8
+        >>> round(share_above(Quantity(1.0625, "1", 0.925, 1.221), 1.0), 3)
+        0.805
     """
     if share.value is None:
         return None
