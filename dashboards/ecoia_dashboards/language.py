@@ -171,8 +171,8 @@ class Language:
 
         Args:
             quantities: The column; a None or a quantity without a value has no part in the choice.
-            apart: Whether each line is per unit of its own, and so not compared with the others: then the unit suits the
-                middle one, and each number keeps its significant figures.
+            apart: Whether each line is read by itself, e.g. per a unit of its own: then the unit suits the middle one, and
+                each number keeps its significant figures.
 
         Example:
             >>> column = Language("fr").column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh")])
@@ -199,9 +199,9 @@ class Language:
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
     def direction(self, quantity: Quantity) -> str:
-        """Say where a change goes, by its interval: ``hausse de 10,5 %``, ``baisse de 3,2 %`` or ``évolution non établie``.
+        """Say where a change goes, by its interval: ``hausse de 10,5 %``, or ``évolution de + 2,0 % non établie``.
 
-        A change whose interval holds 0 has none.
+        A change whose interval holds 0 has none; its value is shown all the same.
 
         Raises:
             ValueError: the quantity has no value.
@@ -209,7 +209,7 @@ class Language:
         if quantity.direction is None:
             raise ValueError("a change without a value has a reason, not a direction")
         if quantity.direction == "unclear":
-            return self.t("évolution non établie")
+            return self.t("évolution de %(size)s non établie", size=self.change(quantity))
         size = self._size_of_change(quantity)
         return (
             self.t("hausse de %(size)s", size=size) if quantity.direction == "rise" else self.t("baisse de %(size)s", size=size)

@@ -236,6 +236,19 @@ def test_a_target_loosened_for_a_restatement_is_told_in_the_next_quarter(folder:
     assert ecoia("verify", folder, "--recompute").exit_code == 0
 
 
+def test_the_causes_of_a_restatement_are_computed_again(folder: Path, home: Path) -> None:
+    published("2026Q2")
+    fill(home, record("2026-06-01T10:00", cpu=kwh(1), ram=None), record("2026-08-01T10:00", cpu=kwh(1), ram=None))
+    assert ecoia("recalculate", "--from", "journal", "--keep").exit_code == 0
+    assert ecoia("verify", folder, "--recompute").exit_code == 0
+    path = folder / "2026Q2-r1" / "recalculation.json"
+    path.write_bytes(path.read_bytes().replace(b'"correction"', b'"boundary"'))
+    resealed(folder / "2026Q2-r1")
+    told = ecoia("verify", folder, "--recompute")
+    assert told.exit_code == 1
+    assert "computes other figures" in told.stderr
+
+
 def test_nothing_is_published_after_an_altered_publication(folder: Path, organisation: Path, home: Path) -> None:
     published("2026Q2")
     kept = folder / "2026Q2" / "inputs" / "catalogue" / "targets.yaml"

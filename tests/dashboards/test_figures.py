@@ -146,19 +146,19 @@ class TestFigures:
                 (point("2026Q3", 21.6, 14.3, 44.8), point("2026Q4", 23.9, 15.8, 49.2)),
                 (0.105, 0.046, 0.167),
                 (),
-                "T4 2026 : 23,9 kWh, hausse de 10,5 % depuis T3 2026 (+ 4,6 % à + 16,7 %)",
+                "T4 2026 : 23,9 kWh, hausse de 10,5 % depuis le T3 2026 (+ 4,6 % à + 16,7 %)",
             ),
             (
                 (point("2026Q3", 4.0, 3.9, 4.1), point("2026Q4", 3.9, 3.8, 4.0)),
                 (-0.025, -0.03, -0.02),
                 (),
-                "T4 2026 : 3,90 kWh, baisse de 2,5 % depuis T3 2026 (− 3,0 % à − 2,0 %)",
+                "T4 2026 : 3,90 kWh, baisse de 2,5 % depuis le T3 2026 (− 3,0 % à − 2,0 %)",
             ),
             (
                 (point("2026Q3", 1.0, 0.9, 1.1), point("2026Q4", 2.0, 1.9, 2.1)),
                 (1.0, -0.1, 2.2),
                 (),
-                "T4 2026 : 2,00 kWh, évolution non établie depuis le T3 2026 (− 10,0 % à + 220 %)",
+                "T4 2026 : 2,00 kWh, évolution de + 100 % non établie depuis le T3 2026 (− 10,0 % à + 220 %)",
             ),
             ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, (), "T4 2026 : 2,00 kWh, changement non calculé"),
             ((point("2026Q3", 1.0), point("2026Q4", 2.0)), None, ("partial-quarter",), "T4 2026, inachevé : 2,00 kWh à ce jour"),
@@ -237,7 +237,7 @@ class TestFigures:
         assert "coupé" not in chart.figure.layout.xaxis.title.text
 
     def test_a_change_without_direction_is_not_called_a_rise(self, report: QuarterlyReport) -> None:
-        assert "évolution non établie" in change_of(report, 1_800_000_000_000, {"volume": 4_000_000_000}, (-0.045, 0.049)).title
+        assert "non établie" in change_of(report, 1_800_000_000_000, {"volume": 4_000_000_000}, (-0.045, 0.049)).title
         assert "hausse de 5,0" in change_of(report, 1_800_000_000_000, {"volume": 90_000_000_000}, (0.01, 0.09)).title
 
     def test_nothing_recorded_gives_no_figure(self, report: QuarterlyReport) -> None:
@@ -362,7 +362,7 @@ class TestLanguage:
 
     def test_a_change_has_its_sign_and_a_direction_by_its_interval(self) -> None:
         said = [FRENCH.direction(Quantity(0.105, "1", low, high)) for low, high in ((0.046, 0.167), (-0.01, 0.2))]
-        assert said == ["hausse de 10,5\xa0%", "évolution non établie"]
+        assert said == ["hausse de 10,5\xa0%", "évolution de +\u202f10,5\xa0% non établie"]
         assert FRENCH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "baisse de 3,2\xa0%"
         assert ENGLISH.direction(Quantity(-0.032, "1", -0.05, -0.01)) == "down 3.2%"
         assert FRENCH.change(Quantity(-12.0, "gCO2e")) == "\N{MINUS SIGN}\u202f12,0\xa0gCO₂e"

@@ -294,5 +294,5 @@ def test_days_by_phase_and_instance_survive_the_workbook(folder: Path) -> None:
     assert service.instance_days == {"inference": {"gpu-01": 90}, "training": 12}
     refused = ("repos : 3", "inférence : 3 ; inférence : 4", "inférence gpu-01 : 0", "92 jours")
     for number, text in enumerate(refused):
-        (told,) = mistakes(folder, lambda book, text=text: fill(book["Registre"], 9, **{"Jours_d’instance": text}))
+        (told,) = mistakes(folder, lambda book, text=text: fill(book["Registre"], 9, **{"Jours-machine": text}))
         assert told.startswith("Registre!I9 (Jours-machine) : «"), (number, told)

@@ -265,7 +265,7 @@ class TestWords:
             (get_args(catalogue.committees.State), wording.ACTION_STATES),
             (get_args(catalogue.evaluations.Answered), wording.EVALUATION_ANSWERS),
             (catalogue.THEMES, wording.EVALUATION_QUESTIONS),
-            (("factor-set", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
+            (("factor-set", "at-the-wall", "no-pue", "idle-left-out"), wording.SENSITIVITIES),
             (("recommendation", "decision", "tie", "comment"), wording.SAID),
             (semconv.OUTCOMES, wording.OUTCOMES),
             ([id_ for id_, _ in COMMITMENTS if id_ != "impact-environnemental"], wording.TIES),
@@ -435,7 +435,7 @@ class TestNeverLies:
         assert {str(quantity.value) for quantity in wanted if quantity.value is not None} <= values
 
     def test_services_not_measured_are_listed_as_such(self, sample: QuarterlyReport, page: Page) -> None:
-        part = page.text.split("Services non mesurés")[1].split("Registre des services")[0]
+        part = page.text.split("Services non couverts")[1].split("Registre des services")[0]
         for entry in sample.register:
             if entry.registered:
                 assert (entry.name in part) is not entry.measured
@@ -478,8 +478,8 @@ class TestNeverLies:
             for r in sample.results
         )
         text = Page(render_report(dataclasses.replace(sample, results=results))).text
-        assert "pour tout ou partie ; inconnu" in Page(render_report(sample)).text
-        assert "pour tout ou partie ; inconnu" not in text
+        assert "pour certains services ; inconnu" in Page(render_report(sample)).text
+        assert "pour certains services ; inconnu" not in text
         assert "aucun appareil de ce type" in text
 
     def test_without_a_zone_co2e_is_not_computed_and_the_remedy_is_named(self, tmp_path: Path) -> None:
@@ -621,7 +621,7 @@ class TestElevenParts:
         assert list(parts) == list(get_args(catalogue.committees.Section)) == list(wording.SECTIONS)
         for number, (id_, text) in enumerate(parts.items(), 1):
             assert text.strip().startswith(f"{number}. {wording.SECTIONS[id_]}")
-            assert f"Ce qu’en dit l’organisation Commentaire de la partie {id_}." in text
+            assert f"Texte de l’organisation, non vérifié par ces calculs Commentaire de la partie {id_}." in text
         links = [a["href"] for a in Page(render_report(full)).attributes("a")][1:]
         assert [link for link in links if not link.startswith("data:text/csv;")] == [f"#{id_}" for id_ in parts]
 
@@ -767,6 +767,6 @@ def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_
     older = dataclasses.replace(report.factors[0], quarter="2025Q4", value_g_per_kwh=987.0)
     page = render_report(dataclasses.replace(report, factors=(older, *report.factors)), "fr")
     summary = page[page.index('id="synthese"') : page.index('id="engagement"')]
-    assert f"comme en {report.reference_year} (facteur constant)" in summary
+    assert f"usage au facteur d’émission de {report.reference_year}" in summary
     assert "987" not in summary
     assert "987" in page, "the annexes have them all"

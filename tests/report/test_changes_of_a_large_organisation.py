@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from ecoia.report import ChangeLine, QuarterChange, QuarterlyReport
+from ecoia.keeping.declared import read_activity
+from ecoia.records import fold
+from ecoia.report import ChangeLine, QuarterChange, QuarterlyReport, build_report
+from support.large_organisation import QUARTER, large_catalogue, large_factors, large_rows
+from support.settings import make_settings
 
 
 def against(report: QuarterlyReport, name: str) -> QuarterChange:
@@ -34,9 +41,40 @@ def test_co2e_of_the_quarter_is_not_told_from_that_before(large: QuarterlyReport
 def test_energy_of_services_changes_with_its_own_interval(large: QuarterlyReport) -> None:
     found = lines(against(large, "previous-quarter"))
     assert found["assistant-conseiller"].energy.direction == "rise"
-    assert found["vadore"].energy.direction == "fall"
+    assert found["vadore"].energy.reason == "days-unequal", "recorded on 39 % of its days: a fall of 56 % is of the records"
     assert found["gestion-mails"].energy.direction == "unclear"
     assert found["planif-agences"].energy.reason == "baseline-missing"
+
+
+def test_a_change_names_the_services_that_were_not_recorded_on_as_many_days(large: QuarterlyReport) -> None:
+    assert [change.unequal_days for change in large.changes] == [("vadore",), ("vadore",)]
+
+
+def test_declaring_what_was_measured_is_no_fall(tmp_path: Path) -> None:
+    """The telephone server used 1.3 MWh by its meters, and is then declared to have used 40 kWh."""
+    settings = make_settings(timezone="Europe/Paris", zone="FRA")
+    start, _ = QUARTER.bounds_ns(ZoneInfo("Europe/Paris"))
+    rows = [row for row in large_rows() if row["service"] != "voix-3949" or row["half_hour_utc_ns"] < start]
+    activity = tmp_path / "declared.csv"
+    activity.write_text("service;phase;start;end;energy_kwh;source\nvoix-3949;inference;2026-07-01;2026-09-30;40;form\n")
+    found = build_report(
+        [*rows, *fold(read_activity(activity, make_settings(timezone="Europe/Paris", zone="FRA", instance="gpu-01")))],
+        QUARTER,
+        settings=settings,
+        catalogue=large_catalogue(tmp_path / "catalogue"),
+        factors=large_factors(),
+        over=True,
+    )
+    change = against(found, "previous-quarter")
+    assert lines(change)["voix-3949"].energy.reason == "counted-otherwise"
+    assert change.counted_otherwise == ("voix-3949",)
+
+
+def test_a_pue_that_was_declared_anew_is_not_in_the_change_of_the_machines(large: QuarterlyReport) -> None:
+    """The greatest site's PUE went from 1.38 to 1.33: its machines used more than the whole tells."""
+    change = against(large, "previous-quarter")
+    assert change.energy_it.direction == "rise"
+    assert change.energy_it.value > change.energy.value + 0.02
 
 
 def test_terms_add_up_to_the_microgram(large: QuarterlyReport) -> None:

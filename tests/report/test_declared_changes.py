@@ -120,12 +120,14 @@ CASES = [
     ("services", ("since: 2026-01-01", "since: 2026-06-01"), "service a: since 2026-01-01 → 2026-06-01, "),
     ("services", ("status: poc", "status: qualification"), "service b: status poc → qualification, "),
     # method, sites, equipment, calibrations, contracts
-    ("method", ("counters: 1.3", "counters: 1.1"), "method counters: gsd 1.3 → 1.1, "),
-    ("sites", ("value: 1.5", "value: 1.2"), "site north: pue.value 1.5 → 1.2, "),
+    ("method", ("counters: 1.3", "counters: 1.1"), "method counters: gsd 1.3 → 1.1, intervals-narrowed"),
+    ("method", ("counters: 1.3", "counters: 6.0"), "method counters: gsd 1.3 → 6, intervals-widened"),
+    ("sites", ("value: 1.5", "value: 1.2"), "site north: pue.value 1.5 → 1.2, figures-lowered"),
+    ("sites", ("value: 1.5", "value: 1.6"), "site north: pue.value 1.5 → 1.6, "),
     ("sites", ("value: 0.4", "value: 0.1"), "site north: wue.value 0.4 → 0.1, "),
     ("sites", ("zone: FRA", "zone: DEU"), "site north: zone FRA → DEU, "),
     ("equipment", ("life_years: 4", "life_years: 8"), "equipment m: life_years 4 → 8, "),
-    ("calibration", ("wall_factor: 1.2", "wall_factor: 1"), "calibration cpu: wall_factor 1.2 → 1, "),
+    ("calibration", ("wall_factor: 1.2", "wall_factor: 1"), "calibration cpu: wall_factor 1.2 → 1, figures-lowered"),
     ("contracts", ("share: 0.5", "share: 0.9"), "contract Vert: share 0.5 → 0.9, "),
 ]
 

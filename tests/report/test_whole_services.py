@@ -185,3 +185,17 @@ def test_shares_of_regions_and_residual_are_the_service(units: list[int], more: 
     assert found[""].units == more
     for amount, whole in (("energy", 8.0), ("co2e", 0.32)):
         assert math.fsum(getattr(each, amount).value for each in found.values()) == pytest.approx(whole, rel=1e-12)
+
+
+def test_one_sensitivity_raises_the_figure(large: QuarterlyReport) -> None:
+    """What meters do not see at the plug can only add to the CO2e of use: not only what lowers it is shown."""
+    found = {each.kind: each.value for each in large.sensitivities}
+    known = large.footprint["co2e_operational"]
+    assert found["at-the-wall"].value > known.value
+    assert found["at-the-wall"].high == pytest.approx(known.high)
+    assert found["no-pue"].value < known.value
+
+
+def test_declared_energy_has_no_better_hours(large: QuarterlyReport) -> None:
+    """The days of a form are no hours at which anything ran."""
+    assert "planif-agences" not in {each.service for each in large.savings if each.kind == "other-hours"}

@@ -71,7 +71,7 @@ class Columns(Phrases):
             quantity: The figure; it has a value.
             figures: Its significant figures.
             group: Name that columns of one table share to be written in one unit; empty: the column has its own.
-            apart: Whether each line of the column is per a unit of its own (``Language.column``).
+            apart: Whether each line of the column is read by itself (``Language.column``).
         """
         return self._placed(_Figure(rounded(quantity, figures), lambda column, it: column.amount(it, figures), group, apart))
 

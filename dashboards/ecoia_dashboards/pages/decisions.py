@@ -72,6 +72,12 @@ class Decisions(Targets):
     def _to_reach(self, target: TargetVerdict) -> str:
         """Say what reaching a target would take."""
         state = target.budget
+        if state is not None and target.reason == "budget-spent":
+            return self.language.t(
+                "réduire un dépassement que rien n’efface plus : %(spent)s employés pour %(budget)s",
+                spent=self.amount(state.spent),
+                budget=self.amount(state.budget),
+            )
         if state is not None and state.expected.value is not None and state.budget.value is not None:
             column = self.language.column([state.expected])
             return self.language.t(
@@ -82,7 +88,14 @@ class Decisions(Targets):
             )
         if target.value is not None and target.observed.value is not None:
             gap = self.level(target, abs(target.observed.value - target.value))
-            return self.language.t("il y manque %(amount)s", amount=gap)
+            away = (
+                self.language.t("%(amount)s de trop", amount=gap)
+                if target.op == "<="
+                else self.language.t("%(amount)s de trop peu", amount=gap)
+            )
+            if target.deadline is None or self.report.quarter < target.deadline:
+                return away
+            return self.language.t("%(away)s, et l’échéance est passée : agir ne vaut que pour la suite", away=away)
         return ""
 
     def _on_proposed(self) -> Iterator[Decision]:
@@ -112,6 +125,8 @@ class Decisions(Targets):
         if target.observed.value is None:
             return self.why(target)
         found = self.language.t("aujourd’hui %(observed)s", observed=self.observed(target))
+        if target.verdict == "tenu":
+            return self.language.t("%(found)s ; elle est déjà tenue", found=found)
         chance = self.probability(target)
         return (
             found
@@ -127,7 +142,8 @@ class Decisions(Targets):
     def _on_saving(self, saving: Saving) -> Decision:
         spared = self.amount(saving.energy)
         if saving.co2e.value is not None:
-            spared += self.language.t(" et %(co2e)s évitables par trimestre", co2e=self.amount(saving.co2e))
+            spared += self.language.t(" et %(co2e)s", co2e=self.amount(saving.co2e))
+        spared = self.language.t("jusqu’à %(spared)s évitables ce trimestre", spared=spared)
         harm = self.language.listed(map(self.commitment_name, saving.may_harm))
         if harm:
             spared = self.language.t("%(spared)s, mais peut nuire à : %(harm)s", spared=spared, harm=harm)
@@ -144,9 +160,7 @@ class Decisions(Targets):
         )
 
     def _on_measuring(self) -> Iterator[Decision]:
-        missing = [
-            entry for entry in self.report.register if entry.registered and not entry.measured and entry.status != "retired"
-        ]
+        missing = self.not_measured
         coverage = self.report.coverage
         if not missing:
             return

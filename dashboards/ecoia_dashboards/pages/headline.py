@@ -9,6 +9,8 @@ from ecoia_dashboards.pages.drawing import rounded
 from ecoia_dashboards.pages.services import Services
 from ecoia_dashboards.pages.targets import MISSED
 
+_BUILDING_SHOWS = 0.01  # of the energy's change: from here on, what the building made of it is said
+
 
 class Headlines(Services):
     """Texts of the key figures."""
@@ -24,17 +26,33 @@ class Headlines(Services):
         parts = [self.whole(whole)] if whole.co2e.value is not None else []
         parts += [self.amount(energy)] if energy.value is not None else []
         text = self.language.t("%(amounts)s au %(quarter)s", amounts=self.language.listed(parts), quarter=self.quarter)
+        text += self.left_out
         previous = next((each for each in self.report.changes if each.against == "previous-quarter"), None)
         if previous is not None and previous.energy.value is not None:
             text += self.language.t(" ; énergie : %(change)s sur un trimestre", change=self.language.direction(previous.energy))
         missed = sum(target.status == "adopted" and target.verdict in MISSED for target in self.report.targets)
         if missed:
             text += self.language.n(
-                " ; %(count)s cible adoptée manquée ou presque certaine de l’être",
-                " ; %(count)s cibles adoptées manquées ou presque certaines de l’être",
+                " ; %(count)s cible adoptée manquée ou quasi manquée",
+                " ; %(count)s cibles adoptées manquées ou quasi manquées",
                 missed,
             )
         return text + "."
+
+    @property
+    def left_out(self) -> str:
+        """Say how many services in scope are not, or not wholly, in the totals; empty where all are."""
+        coverage = self.report.coverage
+        whole = coverage.named + coverage.unnamed
+        missing = whole - coverage.measured - coverage.declared
+        if coverage.share is None or missing <= 0:
+            return ""
+        return self.language.n(
+            ", sans tout ou partie de %(count)s service sur %(all)s",
+            ", sans tout ou partie de %(count)s services sur %(all)s",
+            missing,
+            all=self.language.whole(whole),
+        )
 
     def co2e_column(self, headline: Headline) -> QuantityColumn:
         """Choose the unit of a whole CO2e and its parts, once."""
@@ -83,13 +101,35 @@ class Headlines(Services):
 
     def established(self, quantity: Quantity) -> str:
         """Write a relative change in words, its interval beside its number: a change without a direction has neither."""
-        return self.evolution(quantity) if quantity.direction in ("rise", "fall") else self.language.direction(quantity)
+        known = quantity.value is None or quantity.direction in ("rise", "fall")
+        return self.evolution(quantity) if known else self.language.direction(quantity)
+
+    def of_machines(self, change: QuarterChange) -> str:
+        """Write the change of the energy before the building, where the building made another of it; else nothing.
+
+        A PUE is often declared: it must not make the whole fall unseen, nor hide a rise.
+        """
+        machines, whole = change.energy_it.value, change.energy.value
+        if machines is None or whole is None or abs(machines - whole) < _BUILDING_SHOWS:
+            return ""
+        return self.language.t("sans le bâtiment, dont le PUE a changé : %(change)s", change=self.evolution(change.energy_it))
+
+    def distorted(self, change: QuarterChange) -> str:
+        """Name the services whose recording, and not only their use, changed the whole; nothing where there are none."""
+        days, ways = change.unequal_days, change.counted_otherwise
+        said = []
+        if days:
+            said.append(self.language.t("faussé par des jours non enregistrés : %(names)s", names=self.listed_services(days)))
+        if ways:
+            said.append(self.language.t("faussé par une autre façon de compter : %(names)s", names=self.listed_services(ways)))
+        return self.language.t(" ; ").join(said)
 
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
-        said = [self.language.t("énergie, %(change)s", change=self.evolution(change.energy))]
+        said = [self.language.t("énergie : %(change)s", change=self.evolution(change.energy)), self.of_machines(change)]
         if change.total is not None:
+            parts = self.language.listed(self.language.of(wording.PARTS, part) for part in change.parts)
             said.append(
-                self.language.t("CO₂e connu des deux trimestres, %(change)s", change=self.evolution(change.total.relative))
+                self.language.t("CO₂e (%(parts)s) : %(change)s", parts=parts, change=self.evolution(change.total.relative))
             )
-        return self.language.t(" ; ").join(said)
+        return self.language.t(" ; ").join(filter(None, (*said, self.distorted(change))))

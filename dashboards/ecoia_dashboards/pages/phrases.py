@@ -13,6 +13,7 @@ from ecoia.report import (
     MethodShare,
     Quantity,
     QuarterlyReport,
+    ServiceEntry,
 )
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
@@ -30,6 +31,16 @@ class Phrases:
         self.report, self.language = report, language
         self.names = service_names(report)
         self.quarter = language.quarter(report.quarter)
+
+    @property
+    def not_measured(self) -> list[ServiceEntry]:
+        """The named services in the denominator of the coverage that are not measured, or too little: not those retired."""
+        return [each for each in self.report.register if each.registered and not each.measured and each.status != "retired"]
+
+    @property
+    def not_every_day(self) -> list[ServiceEntry]:
+        """The services that count as measured and were not recorded on all of their days: the totals lack the others."""
+        return [each for each in self.report.register if each.measured and each.covered is not None and each.covered < 1]
 
     def service(self, service_id: str) -> str:
         """Name a service; its id where it is not registered."""

@@ -50,7 +50,7 @@ class Services(Phrases):
             co2e=own,
             energy=entry.energy if entry else Quantity(None, "kWh", reason="no-data"),
             share=own.value / whole if own.value is not None and whole else None,
-            change=change.energy if change and change.energy.value is not None else None,
+            change=change.energy if change and not _mostly_hosted(found) else None,
             counted=self.language.of(wording.COUNTED_BY, entry.counted_by) if entry and entry.counted_by else "—",
             simulated=any(result.simulated for result in self.report.results if result.service == found.service),
             partial=bool(found.headline.lacking),
@@ -102,3 +102,9 @@ class Services(Phrases):
     def part_of_whole(self, line: ServiceLine) -> str:
         """Write the share of a service in the whole CO2e."""
         return self.language.amount(Quantity(line.share, SHARE_UNIT))
+
+
+def _mostly_hosted(found: ServiceFootprint) -> bool:
+    """Say whether most of a service's CO2e is that of models of others: a change of its own energy would say nothing of it."""
+    hosted = found.headline.breakdown.get("co2e_api", Quantity(None, "kgCO2e")).value
+    return hosted is not None and hosted > (found.headline.co2e.value or 0.0) / 2

@@ -59,7 +59,7 @@ class Summary(Phrases):
         if constant is not None:
             said.append(
                 self.language.t(
-                    "usage, si l’électricité émettait comme en %(year)s (facteur constant) : %(amount)s",
+                    "usage au facteur d’émission de %(year)s : %(amount)s",
                     year=self.report.reference_year,
                     amount=column.amount(constant),
                 )

@@ -85,6 +85,21 @@ class Targets(Phrases):
             return self._column(target).interval(target.observed)
         return self.language.change_interval(target.observed)
 
+    @property
+    def additions_said(self) -> list[str]:
+        """Say of each target what its baseline holds by estimate."""
+        return [self._added(target) for target in self.targets if target.additions]
+
+    def _added(self, target: TargetVerdict) -> str:
+        added = Quantity(sum(each.quantity.value or 0.0 for each in target.additions), target.additions[0].quantity.unit)
+        return self.language.t(
+            "La référence de « %(target)s » compte %(added)s estimés, pour des services qui existaient sans être mesurés : "
+            "%(services)s.",
+            target=self.target_name(target),
+            added=self.amount(added),
+            services=self.listed_services(sorted({each.service for each in target.additions})),
+        )
+
     def why(self, target: TargetVerdict) -> str:
         """Say why the verdict is what it is."""
         if target.reason is None:

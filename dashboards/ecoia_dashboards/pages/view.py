@@ -40,7 +40,6 @@ class ReportView(FirstPage, Headlines, Declarations, Results, Changes, People):
         self.charts = charts(report, language)
         self.registered = {entry.id: entry.registered for entry in report.register}
         self.commitment = report.environmental_commitment
-        self.not_measured = [entry for entry in report.register if entry.registered and not entry.measured]
         self.denominator = report.coverage.named + report.coverage.unnamed
         self.draft = report.seal is None
         self.decides, self.proves, self.folds = edition.decides, edition.proves, edition.folds

@@ -56,7 +56,7 @@ def _of_coverage(report: QuarterlyReport) -> list[_Fact]:
     coverage, totals = report.coverage, report.totals
     undescribed = ", ".join(report.instances_without_equipment)
     return [
-        _Fact("services_measured", N_("Services mesurés"), coverage.measured),
+        _Fact("services_measured", N_("Services couverts"), coverage.measured),
         _Fact("services_metered", N_("dont comptés par des compteurs"), coverage.metered),
         _Fact("services_estimated", N_("dont estimés par calcul"), coverage.estimated),
         _Fact("services_declared", N_("Services seulement déclarés"), coverage.declared),

@@ -16,21 +16,21 @@ def coverage_sentence(language: Language, coverage: Coverage) -> str:
 
     Example:
         >>> coverage_sentence(Language("fr"), coverage)  # doctest: +SKIP
-        '14 services comptés par des compteurs, 8 estimés par des modèles, 2 seulement déclarés, 7 non mesurés ou trop peu.'
+        '14 services comptés par des compteurs, 8 estimés par calcul, 2 seulement déclarés, 7 non mesurés ou trop peu mesurés.'
     """
     whole = coverage.named + coverage.unnamed
     parts = [
-        language.n(
-            "%(count)s service compté par des compteurs", "%(count)s services comptés par des compteurs", coverage.metered
-        ),
-        language.n("%(count)s estimé par calcul", "%(count)s estimés par calcul", coverage.estimated),
-        language.n("%(count)s seulement déclaré", "%(count)s seulement déclarés", coverage.declared),
-        language.n(
-            "%(count)s non mesuré ou trop peu mesuré",
-            "%(count)s non mesurés ou trop peu mesurés",
-            whole - coverage.measured - coverage.declared,
-        ),
+        language.n("%(count)s service compté par des compteurs", "%(count)s services comptés par des compteurs", coverage.metered)
     ]
+    if coverage.estimated:
+        parts.append(language.n("%(count)s estimé par calcul", "%(count)s estimés par calcul", coverage.estimated))
+    if coverage.declared:
+        parts.append(language.n("%(count)s seulement déclaré", "%(count)s seulement déclarés", coverage.declared))
+    unmeasured = whole - coverage.measured - coverage.declared
+    if unmeasured > 0:
+        parts.append(
+            language.n("%(count)s non mesuré ou trop peu mesuré", "%(count)s non mesurés ou trop peu mesurés", unmeasured)
+        )
     return ", ".join(parts) + "."
 
 

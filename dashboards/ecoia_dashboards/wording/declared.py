@@ -22,6 +22,9 @@ DECLARED_EFFECTS = {
     "tightened": N_("resserré"),
     "unclear": N_("porte sur autre chose qu’avant"),
     "denominator-lowered": N_("la couverture en monte sans mesure de plus"),
+    "figures-lowered": N_("des chiffres en baissent sans que rien ait moins consommé"),
+    "intervals-widened": N_("les intervalles en sont plus larges : moins de choses s’établissent"),
+    "intervals-narrowed": N_("les intervalles en sont plus étroits : plus de choses s’établissent"),
 }
 """What a change of the declarations does by itself (``report.DeclaredChange.effect``)."""
 

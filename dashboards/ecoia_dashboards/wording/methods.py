@@ -79,7 +79,7 @@ PHASES = {
 
 KINDS = {
     "span": N_("exécutions des services"),
-    "idle": N_("veille réservée (capacité réservée pendant que rien ne tournait)"),
+    "idle": N_("veille réservée (capacité inoccupée)"),
     "unattributed": N_("non attribué à un service"),
     "overhead": N_("ecoia lui-même (ce que coûte la mesure)"),
 }

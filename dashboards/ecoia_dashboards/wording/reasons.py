@@ -40,6 +40,8 @@ REASONS = {
     "no-outcomes": N_("issue des entraînements inconnue"),
     "idle-not-separated": N_("veille non séparée"),
     "too-few-quarters": N_("trop peu de trimestres enregistrés"),
+    "counted-otherwise": N_("non comparable : pas compté de la même façon"),
+    "days-unequal": N_("non comparable : pas enregistré sur autant de ses jours"),
 }
 
 NOTICES = {

@@ -51,6 +51,7 @@ EQUIVALENCES = {
 
 SENSITIVITIES = {
     "factor-set": N_("avec un autre jeu de facteurs d’émission"),
+    "at-the-wall": N_("avec l’alimentation, la ventilation et les disques (facteur de prise publié)"),
     "no-pue": N_("sans le bâtiment (aucun PUE)"),
     "idle-left-out": N_("sans la veille réservée"),
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import PublicationError
 from ecoia.impact.inputs import Inputs
+from ecoia.impact.recalculation import recalculate
 from ecoia.periods import Quarter
 from ecoia.publishing.publication import Published, folders_in, name_of, publications, read_publication
 from ecoia.publishing.published_before import PublishedBefore, published_before
@@ -19,6 +20,7 @@ from ecoia.publishing.sealed_files import (
     DOCUMENTS_FOLDER,
     MANIFEST_FIELDS,
     MANIFEST_FILE,
+    RECALCULATION_FILE,
     REPORT_FILE,
     SEAL_FIELDS,
     SEAL_FILE,
@@ -318,6 +320,19 @@ def chain_before(published: Published) -> list[Published] | None:
 def is_published(report: QuarterlyReport, published: Published) -> bool:
     """Return whether a report has the very bytes of the published figures."""
     return report.to_json().encode() == published_bytes(published.folder / REPORT_FILE)
+
+
+def bridge_is_published(published: Published) -> bool:
+    """Return whether the bridge of a restatement has the very bytes that come of it and of what it restates.
+
+    True of a publication that restates nothing, and where not all publications before it lie beside.
+    """
+    chain = chain_before(published)
+    if not published.restates or chain is None:
+        return True
+    restated = next(each for each in reversed(chain) if each.quarter == published.quarter)
+    bridge = recalculate(restated.report(), restated.inputs(), published.inputs())
+    return bridge.to_json().encode() == published_bytes(published.folder / RECALCULATION_FILE)
 
 
 def recomputed(inputs: Inputs, figures: Mapping[str, Any], before: PublishedBefore | None = None) -> QuarterlyReport:

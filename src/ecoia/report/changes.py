@@ -18,17 +18,20 @@ from ecoia.impact.change import (
     total,
 )
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import PeriodImpact, Split
+from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact, Split
 from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.instance_days import serving_shares
 from ecoia.report.model import COMPARED, ChangeLine, Quantity, QuarterChange
 from ecoia.report.quantities import relative
+from ecoia.report.services import counted_mostly_by
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service
 
+_SAME_DAYS = 0.05
+"""Largest difference between the shares of its days on which two quarters recorded a service, for its energy to be compared."""
 _PARTS = ("operational", "embodied", "api")
 
 
@@ -59,13 +62,18 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     if reference not in recorded or context.quarter not in recorded:
         return replace(found, reason="no-data" if reference in recorded else "baseline-missing")
     periods = (context.period, context.period_of(reference))
-    found = replace(found, energy=_energy_change(periods, lambda _: True))
+    found = replace(
+        found,
+        energy=_energy_change(periods, lambda _: True),
+        energy_it=_energy_change(periods, lambda _: True, PeriodImpact.energy_it),
+    )
     splits = [period.split(period.bearers(lambda _: True)) for period in periods]
     unknown = next((split.operational for split in splits if split.operational.estimate is None), None)
     if unknown is not None:
         return replace(found, reason=unknown.reason or "no-data")
     parts = [part for part in _PARTS if all(getattr(split, part).estimate is not None for split in splits)]
     names = successors(context.catalogue.services)
+    shares = serving_shares(context, context.quarter, reference, names)
 
     def line(explained: ExplainedChange, keep: Callable[[Bearer], bool]) -> ChangeLine:
         """Add the relative changes to an explained one."""
@@ -75,11 +83,19 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
             estimates = [getattr(split, part).estimate for part in parts]
             ends.append(Estimate.total(estimate for estimate in estimates if estimate is not None))
         per_unit = _per_unit_change(before.get(explained.service), now.get(explained.service))
-        return ChangeLine(explained, relative(*ends), _energy_change(periods, keep), per_unit)
+        energy = _energy_change(periods, keep)
+        if energy.value is not None and not _on_as_many_days(explained.service, shares):
+            energy = Quantity(None, "1", reason="days-unequal")
+        elif energy.value is not None and explained.service is not None:
+            known_as = {explained.service, *(each for each, name in names.items() if name == explained.service)}
+            ways = {counted_mostly_by(context.activity_of(quarter), known_as) for quarter in (reference, context.quarter)}
+            if len(ways) > 1:
+                energy = Quantity(None, "1", reason="counted-otherwise")
+        return ChangeLine(explained, relative(*ends), energy, per_unit)
 
     now, before = (
         footprints_by_service(period, names, embodied="embodied" in parts, api="api" in parts, covered=shares)
-        for period, shares in zip(periods, serving_shares(context, context.quarter, reference, names), strict=True)
+        for period, shares in zip(periods, shares, strict=True)
     )
     registered = context.catalogue.services
     services = decompose(
@@ -99,12 +115,22 @@ def _change(context: Context, against: str, reference: Quarter, published: Mappi
     )
 
 
-def _energy_change(periods: Sequence[PeriodImpact], keep: Callable[[Bearer], bool]) -> Quantity:
-    """Compute the relative change of the energy that some bearers took, with the building where its PUE is known."""
-    now, before = (period.energy(period.bearers(keep)) for period in periods)
+def _energy_change(
+    periods: Sequence[PeriodImpact],
+    keep: Callable[[Bearer], bool],
+    energy: Callable[[PeriodImpact, Sequence[Bearer]], EstimateOrReason] = PeriodImpact.energy,
+) -> Quantity:
+    """Compute the relative change of the energy that some bearers took, by default with the building where its PUE is known."""
+    now, before = (energy(period, period.bearers(keep)) for period in periods)
     if now.estimate is None or before.estimate is None:
         return Quantity(None, "1", reason=now.reason if now.estimate is None else "baseline-missing")
     return relative(now.estimate, before.estimate)
+
+
+def _on_as_many_days(service: str | None, shares: tuple[Mapping[str, float], Mapping[str, float]]) -> bool:
+    """Say whether both quarters recorded a service on about the same share of its days: who records less has saved nothing."""
+    now, before = (1.0 if service is None else each.get(service, 1.0) for each in shares)
+    return abs(now - before) <= _SAME_DAYS
 
 
 def _began(services: Iterable[Service], names: Mapping[str, str], day: date) -> set[str]:

@@ -24,9 +24,12 @@ KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibrat
 """Kinds of things that are compared, in the order in which their changes are listed."""
 
 LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED = "loosened", "tightened", "unclear", "denominator-lowered"
-EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED)
+FIGURES_LOWERED, INTERVALS_WIDENED, INTERVALS_NARROWED = "figures-lowered", "intervals-widened", "intervals-narrowed"
+EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED, FIGURES_LOWERED, INTERVALS_WIDENED, INTERVALS_NARROWED)
 """``loosened``: a target is easier to meet, or gone; or quarters are restated less readily. ``tightened``: the reverse.
-``unclear``: a target is of something else, so which of the two cannot be said. ``denominator-lowered``: coverage rises by it."""
+``unclear``: a target is of something else, so which of the two cannot be said. ``denominator-lowered``: coverage rises by it.
+``figures-lowered``: energy or CO2e falls by it, and nobody used less. ``intervals-widened``: less can be established;
+``intervals-narrowed``: more can."""
 
 _DESCRIBES = {"audience", "purpose", "scope", "owner_role", "boamps"}  # of a service
 _RETIRED = "retired"
@@ -40,6 +43,8 @@ _EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
     "status": lambda _, became, __: became == "proposed",
 }
 """Whether a target is easier to meet with another value of a field, by field."""
+_RAISES_FIGURES = {"pue.value", "wall_factor", "co2e_kg", "gco2e_per_kwh"}
+"""Fields that energy or CO2e is multiplied by."""
 _UNITS = {"co2e_kg": "kgCO2e", "reserved_share": "1", "gco2e_per_kwh": "gCO2e/kWh", "share": "1", "reduction": "1"}
 _HEADLINES = ("value", "reduction", "status", "gsd", "threshold", "co2e_kg", "gco2e_per_kwh", "wall_factor", "pue.value")
 """Fields of which one tells a thing that was added or removed, first come first served."""
@@ -199,6 +204,10 @@ def _effect(kind: str, field: str, before: Mapping[str, Any], now: Mapping[str, 
     was, became = before.get(field), now.get(field)
     if kind == "target":
         return _effect_on_target(field, before, now)
+    if field == "gsd" and was and became:
+        return INTERVALS_WIDENED if became > was else INTERVALS_NARROWED
+    if field in _RAISES_FIGURES:
+        return FIGURES_LOWERED if was is not None and became is not None and became < was else ""
     if kind == "method" and field == "threshold":
         return LOOSENED if (became or 0) > (was or 0) else TIGHTENED
     if kind == "service" and field == "status":

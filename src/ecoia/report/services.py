@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from ecoia.impact.ledger_sums import Bearer, Work
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, Work
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.indicators import Held, held_by
 from ecoia.periods import covered_seconds
@@ -80,7 +80,9 @@ def _entry(context: Context, service_id: str) -> ServiceEntry:
         # A service does not count as measured by simulated activity.
         if strand.kind == KIND_SPAN and energy is not None and not strand.simulated
     }
-    counted_by = _counted_by(context, service_id)
+    counted_by = counted_mostly_by(context.activity, [service_id])
+    if not counted_by and service_id in context.recorded_days:
+        counted_by = "models"  # nothing but its calls to hosted models is known
     days = days_by_phase(context, service_id)
     declared = [each for each in days if each.expected]
     covered = covered_share(declared)
@@ -124,16 +126,14 @@ def _distinct_days(context: Context, service_id: str) -> int:
 _COUNTED_BY = {MEASURED: "meters", ESTIMATED: "models", DECLARED: "declared"}
 
 
-def _counted_by(context: Context, service_id: str) -> str:
-    """Name what gave most of a service's energy; ``models`` where nothing but its calls to hosted models is known."""
-    strands = [each for each in context.activity.strands if each.bearer[0] == service_id and not each.simulated]
+def counted_mostly_by(activity: LedgerSums, services: Collection[str]) -> str:
+    """Name what gave most of the energy of some services in a quarter: ``meters``, ``models`` or ``declared``; empty: nothing."""
+    strands = [each for each in activity.strands if each.bearer[0] in services and not each.simulated]
     sums: dict[str, int] = {}
     for share in method_shares(strands):
         if share.status in _COUNTED_BY:
             sums[share.status] = sums.get(share.status, 0) + share.microjoules
-    if not sums:
-        return "models" if service_id in context.recorded_days else ""
-    return _COUNTED_BY[max(sorted(sums), key=lambda status: sums[status])]
+    return _COUNTED_BY[max(sorted(sums), key=lambda status: sums[status])] if sums else ""
 
 
 def coverage(context: Context, entries: Sequence[ServiceEntry]) -> Coverage:

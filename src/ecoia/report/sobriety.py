@@ -16,7 +16,7 @@ from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
 from ecoia.report.quantities import shown
-from ecoia.semconv import KIND_IDLE
+from ecoia.semconv import DECLARED, KIND_IDLE
 
 MOST_RUNS = 5
 """How many of the costliest runs are listed."""
@@ -234,6 +234,8 @@ def _other_hours(context: Context) -> Iterator[Saving]:
 def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
     """Find how many hours later training would have emitted least, and the share spared; None where it is not known."""
     strands = [strand for strand in _making(context) if strand.bearer[0] == service]
+    if any(status == DECLARED for strand in strands for status, _ in strand.methods):
+        return None  # declared energy lies evenly over the days of a form: nobody knows its hours
     known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, strands, hours)) is not None}
     if not known.get(0) or len(known) < 2:
         return None

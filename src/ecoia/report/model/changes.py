@@ -51,6 +51,21 @@ class QuarterChange:
     services: tuple[ChangeLine, ...] = ()  # service None: borne by no service
     reason: str | None = None  # one of codes.REASONS
     energy: Quantity = _NO_CHANGE  # relative change of all energy, with the building where its PUE is known
+    energy_it: Quantity = _NO_CHANGE  # the same before the building: a PUE that is declared anew is not in it
+
+    @property
+    def unequal_days(self) -> tuple[str, ...]:
+        """Services that the two quarters recorded on unequal shares of their days: they are in the totals, which they distort."""
+        return self._not_compared("days-unequal")
+
+    @property
+    def counted_otherwise(self) -> tuple[str, ...]:
+        """Services that meters, models or declarations counted in one quarter, and another of them in the other: the same."""
+        return self._not_compared("counted-otherwise")
+
+    def _not_compared(self, reason: str) -> tuple[str, ...]:
+        found = (line.explained.service for line in self.services if line.energy.reason == reason)
+        return tuple(service for service in found if service is not None)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ REASONS = (
     "no-outcomes",  # the end of training runs is not recorded
     "idle-not-separated",  # no idle energy is set apart
     "too-few-quarters",  # quarters that are needed are not recorded
+    "counted-otherwise",  # meters, models or declarations gave most of it in one quarter, and another of them in the other
+    "days-unequal",  # the two quarters recorded it on unequal shares of its days
 )
 """Why a ``Quantity`` has no value."""
 
@@ -55,8 +57,9 @@ NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
 """Probabilities of missing a target: *quasi certain* from the first on, where the interval does not decide alone; before the
 deadline, *en bonne voie* up to the second."""
 
+_OF_CHANGES = ("counted-otherwise", "days-unequal")  # reasons that only a change may have
 VERDICT_REASONS = (
-    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed")),
+    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES)),
     "below-value",  # the deadline is reached and the value is not
     "likely-missed",  # the deadline is ahead, and this quarter's level is almost certainly on the wrong side
     "likely-met",  # the deadline is ahead, and this quarter's level is almost certainly on the right side

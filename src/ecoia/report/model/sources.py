@@ -101,7 +101,8 @@ class EquivalenceUsed:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The whole, computed again with one thing changed. ``kind``: factor-set | idle-left-out | no-pue.
+    """The whole, computed again with one thing changed. ``kind``: factor-set | at-the-wall | no-pue |
+    idle-left-out.
 
     ``of`` is the indicator that changes; ``name`` is the replacement, where it has a name.
     """
