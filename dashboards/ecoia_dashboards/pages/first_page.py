@@ -17,7 +17,7 @@ _LONGEST_COMMENT = 220
 # Millimetres of the printed page that warnings, targets, decisions and comment share, and what a line of each takes.
 _ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 101.0, 3.8, 6.6, 11.0, 4.2, 6.0
 _WIDTH = 100  # characters of a line
-_NOTES = 11.0  # millimetres that notes below the change of the energy take
+_NOTES = 15.0  # millimetres that notes below the change of the energy take
 
 
 class FirstPage(Decisions, Summary):
