@@ -529,7 +529,7 @@ class TestNeverLies:
             "relevé le 25 novembre 2026",
             "Jeu de facteurs choisi : rte, version v1 (combustion seule, mix de production)",
             "c’est une étude de sensibilité, et non un inventaire",
-            "FRA : 25 % de l’énergie a été utilisée à des heures sans facteur. Le trou est comblé",
+            "France : 25 % de l’énergie a été utilisée à des heures sans facteur. Le trou est comblé",
             "Fournisseur <b>",
             "GO n° 12",
             "50 %",

@@ -17,7 +17,6 @@ _LONGEST_COMMENT = 220
 # Millimetres of the printed page that warnings, targets, decisions and comment share, and what a line of each takes.
 _ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 101.0, 3.8, 6.6, 11.0, 4.2, 6.0
 _WIDTH = 100  # characters of a line
-_NOTES = 15.0  # millimetres that notes below the change of the energy take
 
 
 class FirstPage(Decisions, Summary):
@@ -71,8 +70,7 @@ class FirstPage(Decisions, Summary):
         """Millimetres that warnings and comment leave to targets and decisions."""
         warned = sum(_lines(text) for _, text in self.warnings) * _WARNING_LINE
         said = _COMMENT_HEAD + _lines(self.first_comment) * _COMMENT_LINE if self.first_comment else 0.0
-        noted = _NOTES if any(each.unequal_days or each.counted_otherwise for each in self.report.changes[:1]) else 0.0
-        return _ROOM - warned - said - noted
+        return _ROOM - warned - said
 
     @property
     def decisions_left_out(self) -> int:

@@ -124,6 +124,17 @@ class Headlines(Services):
             said.append(self.language.t("faussé par une autre façon de compter : %(names)s", names=self.listed_services(ways)))
         return self.language.t(" ; ").join(said)
 
+    @property
+    def notes_on_the_change(self) -> str:
+        """Write what the first change of the energy must not be read without; nothing where it stands by itself."""
+        for change in self.report.changes[:1]:
+            notes = [note for note in (self.of_machines(change), self.distorted(change)) if note]
+            if notes:
+                return self.language.t(
+                    "%(against)s : %(notes)s.", against=self.against(change), notes=self.language.t(" ; ").join(notes)
+                )
+        return ""
+
     def changes_said(self, change: QuarterChange) -> str:
         """Write the changes of the energy and of the CO2e against a quarter."""
         said = [self.language.t("énergie : %(change)s", change=self.evolution(change.energy)), self.of_machines(change)]
