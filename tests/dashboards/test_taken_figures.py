@@ -110,7 +110,7 @@ def test_the_texts_of_a_figure_are_those_of_its_table(drawn: dict[str, Chart]) -
         shown = [label.split("<br>")[-1] for label in layout.xaxis.ticktext] if id_ in ("trend", "constant") else []
         shown += [text for trace in chart.figure.data if trace.type == "scatter" and trace.mode == "text" for text in trace.text]
         for text in map(words, shown):
-            bare = re.sub(UNIT, "", text.removeprefix("permis : "))
+            bare = re.sub(UNIT, "", text.removeprefix("permis : ").removeprefix("réf. : "))
             others = id_ == "services" and text == words(chart.figure.data[-1].text[-1])  # the sum of services without a bar
             assert others or bare in table, f"{id_}: {text}"
 

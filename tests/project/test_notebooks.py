@@ -52,6 +52,6 @@ def test_the_tour_measures_runs_trials_and_a_span_and_writes_the_report(tour: nb
     times = {line.split(" trees")[0]: float(line.split()[3]) for line in trials if " trees" in line}
     assert times["5"] == 1 < times["50"] < times["400"]
     assert "beyond noise" in shown(tour, "ecoia compare")
-    assert re.search(r"\d m?Wh .*CO2e \[", shown(tour, "last_run()"))
+    assert re.search(r"\d [mµ]?Wh .*CO2e \[", shown(tour, "last_run()"))
     assert shown(tour, "span.service") == "('vadore', 'data-preparation')"
     assert re.search(r"rapport-\d{4}Q\d\.html", shown(tour, "ecoia report"))

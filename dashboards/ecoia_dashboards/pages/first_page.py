@@ -15,7 +15,7 @@ _MOST_TARGETS, _FEWEST_TARGETS = 7, 3
 _MOST_DECISIONS, _FEWEST_DECISIONS = 5, 2
 _LONGEST_COMMENT = 220
 # Millimetres of the printed page that warnings, targets, decisions and comment share, and what a line of each takes.
-_ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 101.0, 3.8, 6.6, 11.0, 4.2, 6.0
+_ROOM, _WARNING_LINE, _TARGET, _DECISION, _COMMENT_LINE, _COMMENT_HEAD = 98.0, 3.8, 6.6, 11.0, 4.2, 6.0
 _WIDTH = 100  # characters of a line
 
 

@@ -70,6 +70,7 @@ def changes(report: QuarterlyReport) -> Table:
         ),
         *quantity("relative", N_("Écart relatif"), _relative, "1"),
         *quantity("relative_energy", N_("Écart relatif de l’énergie"), _relative_energy, "1"),
+        *quantity("relative_energy_it", N_("Écart relatif de l’énergie, sans le bâtiment"), _relative_energy_it, "1"),
         *quantity(
             "relative_energy_per_unit",
             N_("Écart relatif de l’énergie par unité"),
@@ -97,6 +98,11 @@ def _relative(it: _ChangeOfLine) -> Quantity:
 def _relative_energy(it: _ChangeOfLine) -> Quantity:
     """Return the relative change of the energy, which may be known where that of the CO2e is not."""
     return it.change.energy if it.line is None else it.line.energy
+
+
+def _relative_energy_it(it: _ChangeOfLine) -> Quantity | None:
+    """Return the relative change of all energy before the building; None on the line of a service."""
+    return it.change.energy_it if it.line is None or it.line is it.change.total else None
 
 
 class _Term(NamedTuple):
