@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ecoia.losses import CPU_STEAL
 from support.programs import BURN, recorded, run_python, spans_of
 from support.servers import GUNICORN, UVICORN, Server
 
@@ -59,7 +60,8 @@ def requests_recorded(home: Path) -> tuple[int, int]:
     records = [record for record in recorded(home) if record.service == "scorer"]
     spans = sum(record.spans for record in records)
     assert sum(record.units_micro or 0 for record in records) == spans * 1_000_000
-    lost = {cause for record in recorded(home) for cause in record.lost}
+    # What the hypervisor takes for other guests is not lost by the service.
+    lost = {cause for record in recorded(home) for cause in record.lost} - {CPU_STEAL}
     assert not lost
     return spans, len({record.pid for record in records})
 
