@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from ecoia.processes import notices, proc
-from ecoia.processes.notices import Notice, measuring_ancestor, notice_of, read_notice
+from ecoia.processes.notices import Notice, file_name, measuring_ancestor, notice_of, own_folder, read_notice
 from ecoia.processes.proc import (
     ProcessIdentity,
     ProcessSnapshot,
+    ancestors_of,
     children_of,
     control_group_cpu_ns,
     has_children,
@@ -415,13 +416,28 @@ class ProcessTree(Family):
         process = read_process(pid)
         self._start = process.start if process else None
         self._measured_above = False
+        self._above: dict[ProcessIdentity, None] = {}  # every process that ever stood above, as an ordered set
+        self._written_above_ns = self._recorded_above_ns()
         super().__init__()
 
     def advance(self) -> int:
-        """See ``Family.advance``. Returns 0 while a process above measures, because it records the whole tree."""
+        """See ``Family.advance``. Returns 0 while a process above measures, because it records the whole tree.
+
+        A process above may have begun and ended since the last look. Then its notice, which outlives it, shows new records.
+        """
         more_ns = super().advance()
         was_measured_above, self._measured_above = self._measured_above, measuring_ancestor(self.pid) is not None
-        return 0 if was_measured_above or self._measured_above else more_ns
+        before_ns, self._written_above_ns = self._written_above_ns, self._recorded_above_ns()
+        return 0 if was_measured_above or self._measured_above or self._written_above_ns > before_ns else more_ns
+
+    def _recorded_above_ns(self) -> int:
+        """Return the CPU time that this user's processes above have in records, ended ones included."""
+        self._above.update(dict.fromkeys(ancestors_of(self.pid)))
+        folder = own_folder()
+        if folder is None:
+            return 0
+        found = (read_notice(f"{folder}/{file_name(*identity)}", None) for identity in self._above)
+        return sum(notice.written_ns for notice in found if notice is not None)
 
     def alive(self) -> bool:
         """Return whether the process at the top still runs."""
