@@ -75,7 +75,9 @@ def check_conserved(home: Path, tmp_path: Path, program: str, *arguments: str) -
     assert (done.stderr, done.returncode) == ("", 0)
     adopt(Journal(home))  # what killed members had kept of their open windows
     used_ms = 1000 * json.loads(account.read_text(encoding="ascii"))
-    last_ms = 60  # of the sampler thread after its last look: 5 to 12 ms on a machine with seven times as many programs as CPUs
+    # Of the sampler thread and of the process's end, after the last look: 5 to 12 ms on a machine with seven times as many
+    # programs as CPUs, up to 90 on a virtual machine whose cold pages are reclaimed.
+    last_ms = 100
     assert used_ms > 200
     assert 0.99 * used_ms - last_ms <= cpu_ms(home) <= 1.005 * used_ms
 

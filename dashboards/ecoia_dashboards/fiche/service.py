@@ -55,7 +55,7 @@ class ServiceSheet(Sheet):
 
     @property
     def use(self) -> str:
-        """What one use is: the functional unit."""
+        """The functional unit, which says what one use is."""
         return self.entry.functional_unit or self.language.t("usage")
 
     @property
@@ -204,7 +204,7 @@ class ServiceSheet(Sheet):
 
     @property
     def known_by(self) -> str:
-        """What is measured, estimated, declared and missing, in one sentence."""
+        """One sentence on which energy is measured, estimated, declared and missing."""
         say = self.language
         ways = [say.t(sentence, share=share) for sentence, share in self._electricity(self._shares())]
         parts = [say.listed(ways)] if ways else []
@@ -258,7 +258,7 @@ class ServiceSheet(Sheet):
 
     @property
     def not_counted(self) -> list[str]:
-        """What the figures leave out, in plain words."""
+        """The parts that the figures leave out, in plain words."""
         say = self.language
         found = [say.t("votre ordinateur"), say.t("votre téléphone"), say.t("le réseau")]
         if any(result.measure.boundary != "site" for result in self.results):

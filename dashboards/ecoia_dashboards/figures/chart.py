@@ -30,7 +30,7 @@ TREND_COLOR = "#1f4e79"
 INTERVAL_COLOR = "#14181d"
 CONSTANT_COLOR = "#00706a"
 PATH_COLOR, ALLOWED_COLOR = "#00706a", "#e3f1ef"
-"""What a target's path allows: its edge, and the zone below it, light enough for levels to be read on it."""
+"""Colours of a target's path: its edge, and the zone below it, light enough for levels to be read on it."""
 BASELINE_COLOR, BASELINE_ZONE_COLOR = "#5f6873", "#eef0f2"
 """The quarters that a path starts from, and the zone below their mean: past, so they stand back."""
 

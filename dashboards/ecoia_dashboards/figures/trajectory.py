@@ -61,7 +61,7 @@ class _Course:
 
     @cached_property
     def dues(self) -> dict[str, float]:
-        """What the path allows, by quarter; the quarters ahead share the year's budget as those before them."""
+        """The amount that the path allows each quarter; quarters ahead share the year's budget as those before them."""
         dues = {point.quarter: point.due for point in self.target.course if point.due is not None}
         if self.budget is not None and self.budget.budget.value is not None:
             dues |= {quarter: dues.get(quarter, self.budget.budget.value / 4) for quarter in self.ahead}
@@ -69,7 +69,7 @@ class _Course:
 
     @cached_property
     def expected(self) -> float | None:
-        """What each quarter ahead is expected to use; None where the year's end is not known."""
+        """The expected use of each quarter ahead; None where the year's end is not known."""
         budget = self.budget
         if budget is None or budget.expected.value is None or budget.spent.value is None or not self.ahead:
             return None
