@@ -37,7 +37,7 @@ def neither_launcher_nor_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(following, "root_runs", {})
     for name in list(os.environ):
-        if name.startswith(("SLURM_", "OMPI_", "PMIX_", "MASTER_", "TORCHELASTIC_")) or name in (
+        if name.startswith(("SLURM_", "OMPI_", "PMI_", "PMIX_", "MASTER_", "TORCHELASTIC_")) or name in (
             "WORLD_SIZE",
             "RANK",
             "LOCAL_RANK",
@@ -163,3 +163,26 @@ def test_a_run_that_was_heard_to_begin_at_the_root_is_linked_alone(engine: Quiet
     process = looks_at(engine)
     with ecoia.track(service="ddp", phase="training", run_id="trial"):
         assert process.look(time.perf_counter_ns()).links == [Link("ecoia-1f2e", "root", "sqlite:///a.db")]
+
+
+def test_the_ranks_below_one_proxy_of_mpich_have_one_group_with_their_children(tmp_path: Path) -> None:
+    """MPICH and Intel MPI name no job: the process that starts the ranks tells it."""
+    proxy = tmp_path / "hydra_pmi_proxy"
+    proxy.symlink_to(sys.executable)
+    ask = "from ecoia.instrument.groups import outside_run; print(outside_run(), flush=True)"
+    rank = f"{ask}\nimport subprocess, sys\nsubprocess.run([sys.executable, '-c', {ask!r}])"
+    start = "import os, subprocess, sys\n" + "".join(
+        f"subprocess.run([{sys.executable!r}, '-c', {rank!r}], env=os.environ | {{'PMI_SIZE': '2', 'PMI_RANK': '{number}'}})\n"
+        for number in range(2)
+    )
+    jobs = [subprocess.run([proxy, "-c", start], capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    (first, below_first, second, below_second), other = jobs
+    assert first.startswith("ecoia-group-")
+    assert (first[-2:], second[-2:]) == ("-0", "-1")
+    assert (first, second) == (below_first, below_second), "what a rank starts is of its job"
+    assert first[:-2] == second[:-2]
+    assert other[0][:-2] != first[:-2]
+
+
+def test_without_a_proxy_above_it_a_rank_of_mpich_is_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_in(monkeypatch, PMI_SIZE="2", PMI_RANK="0") is None

@@ -23,7 +23,11 @@ _STARTERS = (
 _RUN_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MOST_RUN_ID_CHARACTERS = 256
 
+_HYDRA_PROXY = b"hydra_pmi_proxy"
+"""Name of the process below which MPICH and Intel MPI start their ranks of one host."""
+
 _known: dict[tuple[str, ...], str] = {}  # what identifies a group -> its run id
+_proxies: dict[int, tuple[str, ...] | None] = {}  # by process id, as a fork copies the dict
 
 
 def outside_run() -> str | None:
@@ -48,6 +52,8 @@ def outside_run() -> str | None:
     if variables.get("SLURM_STEP_ID") and _is_several(variables.get("SLURM_STEP_NUM_TASKS") or variables.get("SLURM_NTASKS")):
         job = ("slurm", *(variables.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")))
         return _run_of(job, variables.get("SLURM_PROCID", "0"))
+    if _is_several(variables.get("PMI_SIZE")) and (proxy := _hydra_proxy()) is not None:
+        return _run_of(("hydra", *proxy), variables.get("PMI_RANK", "0"))
     processes = sys.modules.get("multiprocessing.process")
     parent = None if processes is None else processes.parent_process()
     return None if parent is None else _run_of(("multiprocessing", *_process(parent.pid)), "")
@@ -110,6 +116,21 @@ def _torch_job(variables: os._Environ[str]) -> tuple[str, ...]:
     job, address, port = (variables.get(name, "") for name in ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"))
     is_unique = len(job) == 36 and job.count("-") == 4
     return ("torch", job) if is_unique else ("torch", job, address, port)
+
+
+def _hydra_proxy() -> tuple[str, ...] | None:
+    """Return what tells the process that started the ranks of one MPICH or Intel MPI job on this host; None where there is none.
+
+    These launchers set no variable that names the job.
+    """
+    pid = os.getpid()
+    if pid not in _proxies:
+        from ecoia.processes.proc import ancestors_of, listed_pid, read_file
+
+        above = (each for each, _ in ancestors_of(listed_pid()))
+        found = next((each for each in above if (read_file(f"/proc/{each}/comm") or b"").strip() == _HYDRA_PROXY), None)
+        _proxies[pid] = None if found is None else _process(found)
+    return _proxies[pid]
 
 
 def _process(pid: int | None) -> tuple[str, ...]:
