@@ -43,7 +43,7 @@ def render_fiches(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
     language, report = Language(lang), clean(report)
     views: dict[str, tuple[str, Sheet]] = {}
     for entry in report.register:
-        if entry.registered and entry.status != "retired":
+        if entry.in_scope:
             views[_file("service", entry.id, views)] = ("fiche-service.html", ServiceSheet(report, language, entry))
     for region in dict.fromkeys(each.region for each in report.regions if not each.is_residual):
         views[_file("region", region, views)] = ("fiche-region.html", RegionSheet(report, language, region))

@@ -35,7 +35,7 @@ class Phrases:
     @property
     def not_measured(self) -> list[ServiceEntry]:
         """The named services in the denominator of the coverage that are not measured, or too little: not those retired."""
-        return [each for each in self.report.register if each.registered and not each.measured and each.status != "retired"]
+        return [each for each in self.report.register if each.in_scope and not each.measured]
 
     @property
     def not_every_day(self) -> list[ServiceEntry]:
