@@ -21,6 +21,7 @@ from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from support.environment import clean_environment
 from support.mlflow_stores import free_port, migrated, mlflow_server, old_mlflow
 from support.programs import recorded
+from support.records import losses_of_ours
 
 __all__ = ["migrated"]  # a fixture
 
@@ -159,10 +160,7 @@ def test_each_run_has_its_service_and_phase(told: Told) -> None:
 
 
 def test_what_could_not_be_told_is_counted_and_nothing_else(told: Told) -> None:
-    lost: dict[str, int] = defaultdict(int)
-    for record in told.records:
-        for cause, times in record.lost.items():
-            lost[cause] += times
+    lost = losses_of_ours(told.records)
     (first,) = told.ways["several_open"]["without"]
     (second,) = told.ways["several_open"]["runs"]
     assert set(lost) - {"meters-not-found"} == {f"several-runs-open:{run_id}" for run_id in (first, second)}
