@@ -35,7 +35,10 @@
       if (trace.type === "bar") {
         own.marker = { ...trace.marker, color, line: { color: trace.marker.pattern.shape ? color : surface, width: 1 } };
         if (trace.marker.pattern.shape) own.marker.pattern = { shape: trace.marker.pattern.shape, fillmode: "overlay", bgcolor: surface, fgcolor: color, size: 6 };
-      } else if (trace.marker) own.marker = { ...trace.marker, color, size: 9, line: { color: trace.marker.symbol === "circle-open" ? color : surface, width: trace.marker.symbol === "line-ns" ? 0 : 1 } };
+      } else if (trace.marker) {
+        const stroke = ["circle-open", "line-ns"].includes(trace.marker.symbol) ? color : surface;
+        own.marker = { ...trace.marker, color, size: 9, line: { color: stroke, width: 1.4 } };
+      }
       if (trace.line) own.line = { ...trace.line, color };
       if (trace.fill) own.fillcolor = color;
       for (const error of ["error_x", "error_y"]) if (trace[error]) own[error] = { ...trace[error], symmetric: false, type: "data", color: read("ink"), thickness: 1.4, width: 4 };
@@ -44,9 +47,9 @@
     end();
     const axis = each => ({ ...each, gridcolor: line, zerolinecolor: control, linecolor: control, automargin: true, tickfont: { color: soft, size: 12 }, title: { ...each?.title, font: { color: soft, size: 12 } } });
     return [traces, {
-      ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis), height: Math.max(360, layout.height ?? 0), autosize: true,
+      ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis), height: Math.max(360, 130 + (layout.height ?? 0)), autosize: true,
       paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { family, color: ink, size: 13 },
-      margin: { l: 8, r: 44, t: 8, b: 8 }, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "transparent" },
+      margin: { l: 8, r: 44, t: 8, b: 8 }, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal", bgcolor: "transparent" },
       hoverlabel: { bgcolor: surface, bordercolor: control, font: { family, color: ink } },
       modebar: { orientation: "v", bgcolor: "transparent", color: soft, activecolor: ink },
     }];
@@ -56,16 +59,6 @@
     locale: locale.name, displaylogo: false, displayModeBar: true, responsive: true, plotlyServerURL: "", showSendToCloud: false,
     modeBarButtonsToRemove: ["sendChartToCloud"],
     modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
-  });
-
-  // Plotly's buttons are links without address: make them reachable by keyboard, and say their names.
-  const reachable = box => box.querySelectorAll(".modebar-btn").forEach(button => {
-    button.tabIndex = 0;
-    button.setAttribute("role", "button");
-    button.setAttribute("aria-label", button.dataset.title);
-    button.addEventListener("keydown", event => {
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); button.click(); }
-    });
   });
 
   const show = async (figure, button) => {
@@ -80,7 +73,6 @@
       figure.append(box);
       figure.classList.add("exploring");
       await Plotly.newPlot(box, ...themed(figure, found), config(found.locale));
-      reachable(box);
       button.textContent = figure.dataset.back;
     } catch (error) {
       hide(figure, button);
