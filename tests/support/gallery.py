@@ -31,7 +31,7 @@ _HEAD = Markup(
 )
 _CARD = Markup(
     '<section class="card" aria-labelledby="title-{id}"><h2 id="title-{id}">{title}</h2>'
-    '<figure id="figure-{id}" data-figure="figures/{id}.json" data-explore="Explorer" data-back="Revenir au dessin">{drawing}</figure>'
+    '<figure data-figure="figures/{id}.json" data-explore="Explorer" data-back="Revenir au dessin">{drawing}</figure>'
     '<p class="files"><a href="figures/{id}.svg">SVG</a> <a href="figures/{id}.png">PNG</a></p></section>'
 )
 
@@ -75,8 +75,9 @@ def _marks() -> Markup:
         said="Énergie par jour et par heure",
     )
     return Markup(
-        '<section class="card"><h2>Marques</h2><div class="scroll" tabindex="0" role="region" aria-label="Marques"><table><tbody>{}</tbody></table></div></section>'
-        '<section class="card"><h2>Cibles</h2><div class="bullets">{}</div></section><section class="card"><h2>Heures</h2>{}</section>'
+        '<section class="card"><h2>Marques</h2><table><tbody>{}</tbody></table></section>'
+        '<section class="card"><h2>Cibles</h2><div class="bullets">{}</div></section>'
+        '<section class="card"><h2>Heures</h2>{}</section>'
     ).format(lines, bullets, heat)
 
 
