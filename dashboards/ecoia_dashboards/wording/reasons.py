@@ -46,6 +46,7 @@ REASONS = {
     "filtered": N_("Les causes ne sont calculées que sans filtre, ou par service."),
     "no-days-declared": N_("jours attendus non déclarés"),
     "days-unequal": N_("non comparable : pas enregistré sur autant de ses jours"),
+    "not-split": N_("non réparti : connu pour l’ensemble seulement"),
 }
 
 NOTICES = {
