@@ -18,7 +18,8 @@ _VARIABLE = re.compile(r"var\((--[\w-]+)\)")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CLASS = re.compile(r' class="([^"]+)"')
 _LAST_CLASS = re.compile(r"(.*\.[\w-]+)")
-_PLOT = re.compile(r'class="plot left-(\d+)"')
+_OPENING = re.compile(r'<svg class="([^"]+)"[^>]* width="100%" height="([\d.]+)"[^>]*>')
+_MARGINS = re.compile(r"(?:left|right)-(\d+)")
 _BEGIN, _END = "/* --- drawings", "/* --- end of drawings"
 
 
@@ -37,25 +38,23 @@ def standalone(drawing: str, title: str, source: str) -> str:
         >>> standalone(drawing, "T4 2026 : 12 % de moins", "Source : rapport T4 2026")[:26]  # doctest: +SKIP
         '<svg xmlns="http://www.w3.'
     """
-    inner = float(drawing.split('height="', 1)[1].split('"', 1)[0])
+    opening = _OPENING.match(drawing)
+    if opening is None:
+        raise ValueError("not a drawing of ecoia")
+    inner = float(opening[2])
+    left, right = map(int, _MARGINS.findall(opening[1]) or ("0", "0"))  # on a page, the style sheet's padding
     above = textwrap.wrap(clean(title), _TITLE_CHARACTERS)
     below = textwrap.wrap(clean(source), _SOURCE_CHARACTERS)
     top = 16 + 20.0 * len(above)
     height = top + inner + 12 + LINE_PX * len(below) + 8
     lines = [text(line, str(_MARGIN), 22 + 20.0 * place, "title") for place, line in enumerate(above)]
     lines += [text(line, str(_MARGIN), top + inner + 12 + 13 + LINE_PX * place, "note") for place, line in enumerate(below)]
-    drawing = _PLOT.sub(_placed, drawing)
-    held = element("svg", drawing, x=_MARGIN, y=top, width=_WIDTH - 2 * _MARGIN, height=inner)
+    place = {"x": _MARGIN + left, "y": top, "width": _WIDTH - 2 * _MARGIN - left - right, "height": inner}
+    held = element("svg", drawing[opening.end() : -len("</svg>")], overflow="visible", **place)
     ground = element("rect", class_="ground", width="100%", height="100%")
     content = f"<style>{_style(drawing)}</style>" + patterns() + ground + "".join(lines) + held
     sizes = {"width": _WIDTH, "height": height, "viewBox": f"0 0 {_WIDTH} {height:g}"}
     return element("svg", content, xmlns="http://www.w3.org/2000/svg", class_="file drawing", **sizes)
-
-
-def _placed(found: re.Match[str]) -> str:
-    """Write the place of a plot, which the style sheet computes on a page."""
-    left = int(found[1])
-    return f'class="plot" x="{left}" width="{_WIDTH - 2 * _MARGIN - left - (8 if left else 0)}"'
 
 
 def _style(drawing: str) -> str:

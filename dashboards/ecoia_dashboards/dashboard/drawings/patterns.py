@@ -18,14 +18,12 @@ _SHAPES = {
     "declared": "M1.5 1.5h1.4v1.4h-1.4zM4.5 4.5h1.4v1.4h-1.4z",
     "missing": _DOWN,
     "not-expected": "",
-    "inference": _UP,
+    "inference": "",  # a lighter ground with an outline
     "fine-tuning": _DOWN,
     "evaluation": _UP + _DOWN,
     "data-preparation": _UPRIGHT,
     "unspecified": _ACROSS + _UPRIGHT,
     "idle": _ACROSS,
-    "more": _UP,
-    "less": _DOWN,
     "series-simulated": _UP,
     "constant-simulated": _UP,
 }
