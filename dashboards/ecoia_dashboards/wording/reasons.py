@@ -42,6 +42,7 @@ REASONS = {
     "too-few-quarters": N_("trop peu de trimestres enregistrés"),
     "counted-otherwise": N_("non comparable : pas compté de la même façon"),
     "days-unequal": N_("non comparable : pas enregistré sur autant de ses jours"),
+    "not-split": N_("non réparti : connu pour l’ensemble seulement"),
 }
 
 NOTICES = {
