@@ -13,17 +13,8 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
 from ecoia.scales import Scale, scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import (
-    CHANGE_STYLES,
-    INTERVAL_COLOR,
-    Changed,
-    Chart,
-    category_axis,
-    errors,
-    marker,
-    value_axis,
-    wrapped,
-)
+from ecoia_dashboards.figures.chart import Changed, Chart, category_axis, errors, value_axis, wrapped
+from ecoia_dashboards.figures.roles import bar_style, point_style
 from ecoia_dashboards.language import Language
 
 _LEAST_CUT = 0.4
@@ -155,7 +146,7 @@ def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], lang
                 x=[spans[name][1] / scale.size for name in names],
                 base=[spans[name][0] / scale.size for name in names],
                 showlegend=False,
-                marker=marker(CHANGE_STYLES, kind),
+                **bar_style(kind),
             )
     _draw_interval(figure, found, scale)
     figure.add_scatter(
@@ -183,8 +174,8 @@ def _draw_interval(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
             y=[found.ends[1]],
             x=[(found.end.value or 0.0) / scale.size],
             error_x=errors([found.end], scale.size),
-            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
             showlegend=False,
+            **point_style("interval", "line-ns"),
         )
 
 
@@ -195,8 +186,8 @@ def _draw_breaks(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
         mode="markers",
         y=list(found.ends),
         x=[place / scale.size] * 2,
-        marker={"symbol": "line-ne"},
         showlegend=False,
+        **point_style("page", "line-ne"),
     )
 
 
