@@ -148,7 +148,6 @@ def test_an_explored_chart_has_the_page_s_colours_and_language_and_gives_the_dra
     assert fill == "rgb(111, 168, 224)"
     page.emulate_media(color_scheme="light")
     expect(card.locator(".explored .bars path").first).to_have_css("fill", "rgb(31, 78, 121)")
-    assert page.evaluate("Plotly.d3 === undefined || true")
     card.get_by_role("button", name="Revenir au dessin").press("Enter")
     expect(card.locator(".explored")).to_have_count(0)
     expect(card.locator("svg.drawing")).to_be_visible()
@@ -156,7 +155,7 @@ def test_an_explored_chart_has_the_page_s_colours_and_language_and_gives_the_dra
 
 def test_the_buttons_of_an_explored_chart_are_reached_by_keyboard(page: Page) -> None:
     card = page.locator("section", has=page.locator("#title-trend"))
-    button = card.get_by_role("button")
+    button = card.locator("button.explore")
     button.press("Enter")
     expect(card.locator(".modebar-btn")).to_have_count(6)
     button.focus()
