@@ -1,0 +1,175 @@
+"""A page of the dashboard: an address is read as plain data (the API's answer), which is then said in words and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ecoia.catalogue import Catalogue
+from ecoia.exploring import Explorer, Selection
+from ecoia.periods import Quarter
+from ecoia.report import QuarterlyReport
+from ecoia_dashboards.cleaning import clean
+from ecoia_dashboards.dashboard.address import Address, Period
+from ecoia_dashboards.dashboard.tables import Table
+from ecoia_dashboards.figures import Chart
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.naming import service_names
+
+
+class NotFoundError(LookupError):
+    """Nothing has the name that an address holds.
+
+    Args:
+        what: What was looked for, e.g. ``service``.
+        name: Its name.
+        known: Names that exist.
+    """
+
+    def __init__(self, what: str, name: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{what} '{name}' does not exist")
+        self.what, self.name, self.known = what, name, known
+
+
+class ForbiddenError(PermissionError):
+    """A reader asks for what is not theirs to see."""
+
+
+class Reading:
+    """The data at an address, for one reader: what every page is read from.
+
+    Args:
+        explorer: The figures that are kept.
+        address: State of the page.
+        allowed: Ids of the services that the reader may see; None: everything.
+
+    Raises:
+        NotFoundError: there is no data in the period, or no such service, site, instance or region.
+        ForbiddenError: the address asks for a service that the reader may not see.
+    """
+
+    def __init__(self, explorer: Explorer, address: Address, allowed: frozenset[str] | None = None) -> None:
+        self.explorer, self.allowed = explorer, allowed
+        self.state = explorer.state
+        if allowed is not None:
+            if not set(address.service) <= allowed:
+                raise ForbiddenError
+            address = address.to(service=address.service or tuple(sorted(allowed)))
+        self.address = address
+
+    @cached_property
+    def period(self) -> Period:
+        """The days that are looked at: the address's, else the latest quarter with data."""
+        if self.address.period is not None:
+            return self.address.period
+        if not self.state.quarters:
+            raise NotFoundError("period", "", ())
+        return Period.of_quarter(Quarter.parse(self.state.quarters[-1]))
+
+    @cached_property
+    def reference(self) -> Period | None:
+        """The days that they are compared with."""
+        return self.address.reference(self.period)
+
+    @cached_property
+    def quarter(self) -> str:
+        """The quarter whose report speaks of the period: its own, or the last one that the period reaches into."""
+        wanted = self.period.quarter or Quarter.of_date(self.period.until_day.fromordinal(self.period.until_day.toordinal() - 1))
+        if str(wanted) not in self.state.quarters:
+            raise NotFoundError("period", str(self.period), tuple(reversed(self.state.quarters)))
+        return str(wanted)
+
+    @cached_property
+    def report(self) -> QuarterlyReport:
+        """The report of ``quarter``, its texts cleaned for pages."""
+        return clean(self.explorer.report(self.quarter))
+
+    def report_of(self, quarter: str) -> QuarterlyReport:
+        """Return the report of another quarter."""
+        if quarter not in self.state.quarters:
+            raise NotFoundError("period", quarter, tuple(reversed(self.state.quarters)))
+        return clean(self.explorer.report(quarter))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What the organisation declares."""
+        return self.explorer.catalogue()
+
+    @property
+    def selection(self) -> Selection:
+        """What is looked at."""
+        return self.address.selection(self.period)
+
+    @property
+    def before(self) -> Selection | None:
+        """What it is compared with; None: nothing."""
+        return None if self.reference is None else self.address.selection(self.reference)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Name of each service by id."""
+        return service_names(self.report)
+
+    def may_see(self, service: str) -> bool:
+        """Return whether the reader may see a service."""
+        return self.allowed is None or service in self.allowed
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart on a page, with what its subtitle says: measure, unit, period, what is filtered."""
+
+    chart: Chart
+    subtitle: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page in words.
+
+    Attributes:
+        sentence: The answer to the page's question, computed from the data.
+        lead: What stands below it.
+        figures: Charts by id.
+        tables: Tables by id.
+        values: Other names that the template uses.
+    """
+
+    sentence: str
+    lead: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page.
+
+    Attributes:
+        id: Its name, in the API's address and of its template ``dashboard/<id>.html``.
+        path: Its address, with the names of what it is of in braces.
+        title: French title in the navigation, and of the window.
+        read: Reads the page as plain data: takes a ``Reading`` and the names in ``path``, returns a dataclass.
+        show: Says the data in words: takes what ``read`` returned, the ``Reading`` and the ``Language``.
+        filters: Filters that the page obeys, of ``Address.filters``; each drives every figure on it.
+        of_whole: Whether it shows the whole organisation, so that readers of some services do not get it.
+        in_navigation: Whether the navigation lists it.
+    """
+
+    id: str
+    path: str
+    title: str
+    read: Callable[..., Any]
+    show: Callable[[Any, Reading, Language], Shown]
+    filters: tuple[str, ...] = ()
+    of_whole: bool = False
+    in_navigation: bool = True
+
+    @property
+    def api_path(self) -> str:
+        """Address of the same data in the API."""
+        return f"/api/v1{self.path if self.path != '/' else '/' + self.id}"

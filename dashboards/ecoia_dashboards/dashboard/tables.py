@@ -1,0 +1,142 @@
+"""Tables of the dashboard: one definition that the page draws and the CSV writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ecoia.report import Quantity
+from ecoia_dashboards.csvs import BYTE_ORDER_MARK, cell_text
+from ecoia_dashboards.figures.chart import Changed
+from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
+from ecoia_dashboards.tables.base import HIGH, LOW
+
+TEXT, FIGURE, MARK = "text", "figure", "mark"
+"""Kinds of columns: texts, figures (right-aligned, one unit), and marks that only the page draws (bars, lines)."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads somewhere; the CSV holds its text. ``note`` stands beside the link."""
+
+    text: str
+    href: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A cell that the page draws, and the text that says the same: screen readers and the CSV have it."""
+
+    drawing: Markup
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """A cell that says what is missing, with the line to write and where it goes; the CSV holds all three."""
+
+    text: str
+    line: str
+    place: str = ""
+
+
+Cell = str | int | Quantity | Changed | Link | Mark | Code | None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column. ``sort`` is the value of the address that sorts by it; empty: the column does not sort.
+
+    ``less_important`` columns give way on a narrow screen.
+    """
+
+    text: str
+    kind: str = TEXT
+    sort: str = ""
+    less_important: bool = False
+
+    @property
+    def style(self) -> str:
+        """Class of its cells."""
+        return f"{self.kind} less-important" if self.less_important else self.kind
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        id: Name of the table, and of its CSV.
+        title: The finding, as a sentence.
+        subtitle: Measure, unit, period, what is filtered.
+        headings: Heads of the columns; the first column names the lines.
+        lines: Cells of each line, as many as headings.
+        foot: Lines below, e.g. what belongs to no line, and the sum.
+        note: What a reader must know of it.
+    """
+
+    id: str
+    title: str
+    headings: tuple[Heading, ...]
+    lines: tuple[tuple[Cell, ...], ...]
+    subtitle: str = ""
+    foot: tuple[tuple[Cell, ...], ...] = ()
+    note: str = ""
+
+
+def writers(table: Table, language: Language) -> list[QuantityColumn]:
+    """Choose for each column how its figures are written: one unit, which stands in the heading."""
+    columns = zip(*table.lines, *table.foot, strict=True) if not table.lines else zip(*table.lines, strict=True)
+    found = [language.column(map(quantity_of, column)) for column in columns]
+    return found or [language.column(()) for _ in table.headings]
+
+
+def quantity_of(cell: Cell) -> Quantity | None:
+    """Return the figure that a cell holds; None where it holds something else."""
+    if isinstance(cell, Changed):
+        return cell.quantity
+    return cell if isinstance(cell, Quantity) else None
+
+
+def table_csv(table: Table, language: Language, said: Sequence[str]) -> str:
+    """Write a table as CSV for a spreadsheet of its language: exact figures with their bounds, a unit in each heading.
+
+    In French: ``;``, a decimal comma and a byte order mark; else ``,`` and a decimal point.
+
+    Args:
+        table: The table.
+        language: Its language.
+        said: What the figures are of (organisation, period, filters, address); they stand first, in a comment.
+    """
+    french = language.code == "fr"
+    figures = [[quantity_of(line[place]) for line in (*table.lines, *table.foot)] for place in range(len(table.headings))]
+    bounded = [any(each is not None and each.low is not None for each in column) for column in figures]
+    units = [next((each.unit for each in column if each is not None), "") for column in figures]
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=";" if french else ",")
+    writer.writerow([cell_text("# " + " · ".join(said), str, {})])
+    headings: list[str] = []
+    for heading, unit, bounds in zip(table.headings, units, bounded, strict=True):
+        headings.append(heading.text if unit in ("", SHARE_UNIT) else f"{heading.text} ({language.unit(unit)})")
+        headings += [language.t(bound, what=heading.text) for bound in (LOW, HIGH)] if bounds else []
+    writer.writerow([cell_text(each, str, {}) for each in headings])
+    for line in (*table.lines, *table.foot):
+        values = [value for cell, bounds in zip(line, bounded, strict=True) for value in _values(cell, bounds=bounds)]
+        writer.writerow([cell_text(value, lambda text: text.replace(".", ",") if french else text, {}) for value in values])
+    return (BYTE_ORDER_MARK if french else "") + out.getvalue()
+
+
+def _values(cell: Cell, *, bounds: bool) -> list[float | str | int | None]:
+    """Return a cell as it stands in the CSV: a text, or a figure and, where its column has them, its bounds."""
+    quantity = quantity_of(cell)
+    if quantity is not None:
+        return [quantity.value, *([quantity.low, quantity.high] if bounds else [])]
+    if isinstance(cell, Code):
+        cell = " · ".join(part for part in (cell.text, cell.place, cell.line) if part)
+    text = cell.text if isinstance(cell, Link | Mark) else cell
+    return [text, *([None, None] if bounds else [])]  # type: ignore[list-item]

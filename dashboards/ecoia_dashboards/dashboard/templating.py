@@ -1,0 +1,40 @@
+"""Draw the dashboard's templates. Jinja escapes every text; styles and scripts are files, so that the page holds neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ecoia_dashboards import wording
+from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Changed, Code, Link, Mark, quantity_of, writers
+from ecoia_dashboards.language import Language
+
+
+@cache
+def environment(lang: str) -> Environment:
+    """Return the environment of a language."""
+    language = Language(lang)
+    found = Environment(
+        loader=PackageLoader("ecoia_dashboards"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    found.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    found.globals.update(wording=wording, language=language, writers=writers, quantity_of=quantity_of, FIGURE=FIGURE, MARK=MARK)
+    found.tests.update(link=_is(Link), mark=_is(Mark), changed=_is(Changed), code=_is(Code))
+    return found
+
+
+def render(template: str, language: Language, **values: Any) -> str:
+    """Draw a template of ``templates/dashboard``."""
+    return environment(language.code).get_template(f"dashboard/{template}").render(**values)
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)

@@ -1,0 +1,39 @@
+"""Explore what was recorded: figures of any days, services, phases, sites and instances, read from files filled beforehand.
+
+``fill`` computes, in a process of its own; an ``Explorer`` only reads. The folder can be deleted at any time.
+"""
+
+from typing import TYPE_CHECKING
+
+from ecoia.exploring.explorer import Explorer
+from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
+from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
+from ecoia.exploring.state import State
+
+if TYPE_CHECKING:
+    from ecoia.exploring.filling import fill
+
+__all__ = [
+    "DIMENSIONS",
+    "Change",
+    "Explorer",
+    "FormulaTerm",
+    "HostedUse",
+    "HourCell",
+    "RecordedDay",
+    "RowLine",
+    "RowsPage",
+    "RunLine",
+    "Selected",
+    "Selection",
+    "State",
+    "fill",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "fill":  # loads all that computes, which a reader does without
+        from ecoia.exploring.filling import fill
+
+        return fill
+    raise AttributeError(f"module 'ecoia.exploring' has no attribute '{name}'")
