@@ -27,7 +27,8 @@ POLICY = (
 _HEAD = Markup(
     '<!DOCTYPE html><html lang="{lang}"{theme}><head><meta charset="utf-8"><title>Galerie</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="static/dashboard.css">'
-    '<script src="static/dashboard.js" defer></script><script src="static/explore.js" defer></script></head><body>'
+    '<script src="static/dashboard.js" defer></script>'
+    '<script src="static/explore.js" data-plotly="static/plotly.js" defer></script></head><body>'
     '{patterns}<main class="wide"><h1>Galerie</h1><p class="lead">Toutes les figures.</p>'
     '<form class="filters"><label>Chercher <input type="search" name="q"></label></form>'
 )
@@ -109,7 +110,7 @@ def served(charts: Mapping[str, Chart], language: Language) -> Iterator[str]:
     answers: dict[str, tuple[str, bytes, dict[str, str]]] = {
         "/": ("text/html; charset=utf-8", page(charts, language).encode(), {}),
         "/dark": ("text/html; charset=utf-8", page(charts, language, "dark").encode(), {}),
-        f"/static/{BUNDLE_NAME}": ("text/javascript", plotly_bundle().compressed, {"Content-Encoding": "gzip"}),
+        f"/static/{BUNDLE_NAME}": ("text/javascript", plotly_bundle(), {"Content-Encoding": "gzip"}),
         "/favicon.ico": ("image/png", b"", {}),
     }
     kinds = {".css": "text/css", ".js": "text/javascript"}
