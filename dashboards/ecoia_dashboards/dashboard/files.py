@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -20,7 +21,8 @@ _WIDTH_PX = 960
 
 def to_json(content: object) -> bytes:
     """Write plain data as JSON; a number that is not finite is an error, never a null."""
-    return _adapter(type(content)).dump_json(content)
+    plain = _adapter(type(content)).dump_python(content, mode="json")
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @cache

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import parse_qsl
 
 from markupsafe import Markup
 
 from ecoia.report import Quantity
-from ecoia.scales import LADDERS, scale_of
-from ecoia_dashboards.dashboard import drawings, static_files
-from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, YEAR_BEFORE, Address, Period
+from ecoia.scales import LADDERS, list_scale, scale_of
+from ecoia_dashboards.dashboard import drawings
+from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, UNITS, YEAR_BEFORE, Address, Period
+from ecoia_dashboards.dashboard.address import STATUSES as KNOWN_BY
+from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables.base import BOUNDARIES
-from ecoia_dashboards.wording import N_, REASONS
+from ecoia_dashboards.wording import N_, PHASES, REASONS, SERVICE_STATUSES, STATUSES
 
-LANGUAGE_NAMES = {"fr": "Français", "en": "English"}
 FILTER_NAMES = {
     "service": N_("service"),
     "phase": N_("phase"),
@@ -40,7 +40,7 @@ def period_text(period: Period, language: Language) -> str:
     return language.t("du %(first)s au %(last)s", first=language.day(first), last=language.day(last))
 
 
-class View:
+class View(Frame):
     """A page as its template uses it.
 
     Args:
@@ -55,26 +55,11 @@ class View:
     def __init__(
         self, page: Page, names: dict[str, str], reading: Reading, language: Language, shown: Shown, prefix: str = ""
     ) -> None:
-        self.page, self.names, self.reading, self.language, self.shown, self.prefix = (
-            page,
-            names,
-            reading,
-            language,
-            shown,
-            prefix,
-        )
-        self.address, self.state = reading.address, reading.state
+        path = page.path.format(**names)
+        super().__init__(language, reading.address, reading.state, reading.allowed, path, prefix)
+        self.page, self.names, self.reading, self.shown = page, names, reading, shown
 
     # --- addresses ---
-
-    def link(self, path: str, address: Address | None = None, **changes: Any) -> str:
-        """Return the address of a page of ours: the state of this page, with some fields changed."""
-        query = (address or self.address).to(**changes).query()
-        return f"{self.prefix}{quote(path)}{'?' + query if query else ''}"
-
-    def here(self, **changes: Any) -> str:
-        """Return the address of this page with some fields of its state changed."""
-        return self.link(self.path, **changes)
 
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""
@@ -85,48 +70,20 @@ class View:
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
-    def path(self) -> str:
-        """Path of this page."""
-        return self.page.path.format(**self.names)
-
-    @property
     def api(self) -> str:
         """Address of this page's data."""
         return self.link(self.page.api_path.format(**self.names))
 
-    def static(self, name: str) -> str:
-        """Return the address of a style sheet or script; it changes with the file, so browsers keep it for ever."""
-        return f"{self.prefix}/static/{name}?v={static_files.digest(name)}"
-
-    @property
-    def navigation(self) -> list[tuple[str, str, bool]]:
-        """Title and address of each page that the navigation lists, and whether it is this one."""
-        from ecoia_dashboards.dashboard.pages import PAGES
-
-        address = self.address.to(**self.unfiltered)
-        return [
-            (self.language.t(page.title), self.link(page.path, address), page.id == self.page.id)
-            for page in PAGES
-            if page.in_navigation and not (page.of_whole and self.reading.allowed is not None)
-        ]
-
-    @property
-    def unfiltered(self) -> dict[str, Any]:
-        """Changes of the address that drop what belongs to this page: filters, order, search. Period and language stay."""
-        own = ("period", "compare", "unit", "lang", "theme")
-        return {each.name: each.default for each in fields(Address) if each.name not in own}
-
-    @property
-    def languages(self) -> list[tuple[str, str, str]]:
-        """The other languages: code, name and address of this page in it."""
-        return [(code, name, self.here(lang=code)) for code, name in LANGUAGE_NAMES.items() if code != self.language.code]
-
     @property
     def kept(self) -> list[tuple[str, str]]:
         """Parameters that the filter bar keeps without showing them: those that this page's filters do not offer."""
-        offered = {"period", "compare", "as", "after", *self.page.filters}
-        found = dict(pair.split("=", 1) for pair in self.address.query().split("&") if pair)
-        return [(name, unquote_plus(value)) for name, value in found.items() if name not in offered]
+        offered = {"period", "compare", "unit", "as", "after", *self.page.filters}
+        return [(name, value) for name, value in parse_qsl(self.address.query()) if name not in offered]
+
+    @property
+    def plain(self) -> Address:
+        """The language and theme alone, for pages that have no figures."""
+        return Address(lang=self.address.lang, theme=self.address.theme)
 
     @property
     def pinned(self) -> str:
@@ -209,6 +166,53 @@ class View:
             others.insert(0, own)
         return [*found, *((value, period_text(Period.parse(value), language)) for value in others)]
 
+    @property
+    def first_table(self) -> str:
+        """Id of the page's first table; empty where it has none."""
+        return next(iter(self.shown.tables), "")
+
+    @property
+    def units(self) -> list[tuple[str, str]]:
+        """Units that energies can be written in: value and words."""
+        return [(unit, self.language.t("selon la taille") if unit == "auto" else unit) for unit in UNITS]
+
+    def filter_name(self, name: str) -> str:
+        """Return the name of a filter as it stands before its values."""
+        said = self.language.t(FILTER_NAMES[name])
+        return said[:1].upper() + said[1:]
+
+    def choices(self, name: str) -> list[tuple[str, str, bool]]:
+        """Values that a filter can have: value, words, and whether it is in use. Those in use stand among them, known or not."""
+        used = getattr(self.address, name)
+        used = used if isinstance(used, tuple) else (used,) if used else ()
+        known = self._known(name)
+        found = {**known, **{value: value for value in used if value not in known}}
+        return [(value, words, value in used) for value, words in found.items()]
+
+    def chosen(self, name: str) -> str:
+        """Say in short what a filter lets through: all, its one value, or how many."""
+        found = [words for _, words, used in self.choices(name) if used]
+        if len(found) < 2:
+            return found[0] if found else self.language.t("tout")
+        return self.language.n("%(count)s choisi", "%(count)s choisis", len(found))
+
+    def _known(self, name: str) -> dict[str, str]:
+        """Return the values that the data have for a filter, with their words, in reading order."""
+        reading, language = self.reading, self.language
+        if name == "service":
+            found = {id_: words for id_, words in reading.names.items() if reading.may_see(id_)}
+        elif name in ("phase", "instance"):
+            everything = replace(reading.selection, **{f"{name}s": ()})
+            found = {value: language.of(PHASES, value) for value in reading.explorer.parts(everything, name) if value}
+        elif name == "site":
+            found = {site.id: site.name or site.id for site in reading.catalogue.sites}
+        elif name == "region":
+            found = {each.region: each.region for each in reading.catalogue.regions}
+        else:
+            words = STATUSES if name == "method" else SERVICE_STATUSES
+            return {value: language.of(words, value) for value in (KNOWN_BY if name == "method" else words)}
+        return dict(sorted(found.items(), key=lambda item: item[1].casefold()))
+
     # --- pieces of a page ---
 
     @cached_property
@@ -230,7 +234,8 @@ class View:
             raise ValueError("a quantity without a value has a reason, not a number")
         if quantity.unit not in LADDERS:
             return self.language.amount(quantity), ""
-        unit, size = scale_of([quantity.value], quantity.unit)
+        scale = list_scale([quantity.value], quantity.unit, self.address.unit)
+        unit, size = scale_of([quantity.value], quantity.unit) if scale.unit != self.address.unit else scale[:2]
         return self.language.number(quantity.value / size), self.language.unit(unit)
 
     def change(self, quantity: Quantity) -> str:
@@ -248,18 +253,6 @@ class View:
         if not heading.sort or self.address.sort.lstrip("-") != heading.sort:
             return ""
         return "descending" if self.address.sort.startswith("-") else "ascending"
-
-    @property
-    def away(self) -> str:
-        """Say that the store cannot be read now, and of when the figures are."""
-        since = self.language.moment(self.state.away_since_utc or "", self.state.timezone)
-        filled = self.language.moment(self.state.filled_utc, self.state.timezone)
-        return self.language.t(
-            "Les données ne peuvent pas être relues depuis le %(since)s (%(why)s). Cette page montre celles du %(filled)s.",
-            since=since,
-            why=self.state.away or "",
-            filled=filled,
-        )
 
     @property
     def made_of(self) -> str:

@@ -41,13 +41,18 @@ class State:
     digest: str = "0123456789abcdef"
     away: str | None = None
     away_since_utc: str | None = None
+    progress: tuple[int, int, str] | None = None
+    gaps: int = 0
+    hints: tuple[str, ...] = ()
 
 class Explorer:
     def __init__(self, folder: Path) -> None:
         self._reports: dict[str, QuarterlyReport] = pickle.loads(folder.read_bytes())
         self.state = State(tuple(self._reports), next(iter(self._reports.values())).organisation)
     def report(self, quarter): return self._reports[quarter]
-    def catalogue(self): return None
+    def catalogue(self):
+        from ecoia.catalogue import Catalogue
+        return Catalogue()
     def selected(self, selection):
         r = self._reports[str(selection.quarter)]
         return Selected(r.totals.energy_components_microjoules, r.totals.energy, r.headline)
