@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import EcoiaError
+from ecoia_dashboards.figures.roles import ROLES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -279,8 +280,8 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
             raise UnknownTraceError(
                 f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
             )
-        # A text's ``meta`` is the colour of what it stands on: it covers the lines of the grid there.
-        halo = {"facecolor": trace.meta, "edgecolor": "none", "pad": 0.6} if trace.meta else None
+        # A text's ``meta`` is the role of what it stands on: it covers the lines of the grid there.
+        halo = {"facecolor": ROLES[trace.meta][0], "edgecolor": "none", "pad": 0.6} if trace.meta else None
         for x, y, text in zip(xs, ys, trace.text, strict=True):
             axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
         return None

@@ -18,11 +18,9 @@ from cachetools import LRUCache, cached
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.staticfiles import StaticFiles
 
 from ecoia.exploring import Explorer, State
 from ecoia.semconv import VERSION
-from ecoia_dashboards.dashboard import static_files
 from ecoia_dashboards.dashboard.access import Access
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.documentation import described, documentation_page
@@ -32,6 +30,7 @@ from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.headers import HeadersMiddleware
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages import PAGES
+from ecoia_dashboards.dashboard.static_files import add_static_files
 from ecoia_dashboards.dashboard.tables import sorted_lines, table_csv
 from ecoia_dashboards.dashboard.templating import render
 from ecoia_dashboards.dashboard.view import View
@@ -78,7 +77,7 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
     """
     access = access or Access()
     app = FastAPI(title="ecoia", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, root_path=prefix)
-    app.mount("/static", StaticFiles(directory=static_files.FOLDER), name="static")
+    add_static_files(app)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=6)
     access.add_to(app, prefix)
     app.add_middleware(HeadersMiddleware, embedders=access.embedders, prefix=prefix)
@@ -195,7 +194,9 @@ def _file(asked: Asked, shown: Shown, view: View) -> Answer:
         return Answer(render("embed.html", language, view=view, id=name, it=shown.figures[name]).encode(), "text/html")
     figure = shown.figures.get(id_)
     if figure is None:
-        raise NotFoundError("figure", name, tuple(f"{each}.{ENDINGS[0]}" for each in shown.figures))
+        raise NotFoundError(
+            "figure", name, tuple(f"{each}.{ending if ending in ENDINGS else ENDINGS[0]}" for each in shown.figures)
+        )
     body, media_type = figure_file(figure, ending, language, view.said)
     return Answer(body, media_type, name)
 

@@ -57,6 +57,12 @@ class Frame:
         """Return the address of this page with some fields of its state changed."""
         return self.link(self.path, **changes)
 
+    def href(self, href: str) -> str:
+        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
+        if not href.startswith("/"):
+            return href
+        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.plain)
+
     def static(self, name: str) -> str:
         """Return the address of a style sheet or script; it changes with the file, so browsers keep it for ever."""
         return f"{self.prefix}/static/{name}?v={static_files.digest(name)}"
@@ -66,9 +72,8 @@ class Frame:
         """Title and address of each page that the navigation lists, and whether it is this one."""
         from ecoia_dashboards.dashboard.pages import PAGES
 
-        address = self.address.to(**self.unfiltered)
         return [
-            (self.language.t(page.title), self.link(page.path, address), page.path == self.path)
+            (self.language.t(page.title), self.link(page.path, self.plain), page.path == self.path)
             for page in PAGES
             if page.in_navigation and not (page.of_whole and self.allowed is not None)
         ]
@@ -83,6 +88,11 @@ class Frame:
         """Changes of the address that drop what belongs to this page: filters, order, search. Period and language stay."""
         own = ("period", "compare", "unit", "lang", "theme")
         return {each.name: each.default for each in fields(Address) if each.name not in own}
+
+    @property
+    def plain(self) -> Address:
+        """The state that every page shares: period, comparison, unit, language, theme."""
+        return self.address.to(**self.unfiltered)
 
     @property
     def languages(self) -> list[tuple[str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from urllib.parse import parse_qsl
 
@@ -11,14 +10,14 @@ from markupsafe import Markup
 from ecoia.report import Quantity
 from ecoia.scales import LADDERS, list_scale, scale_of
 from ecoia_dashboards.dashboard import drawings
-from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, UNITS, YEAR_BEFORE, Address, Period
-from ecoia_dashboards.dashboard.address import STATUSES as KNOWN_BY
+from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, UNITS, YEAR_BEFORE, Period
+from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
-from ecoia_dashboards.wording import N_, PHASES, REASONS, SERVICE_STATUSES, STATUSES
+from ecoia_dashboards.wording import N_, REASONS
 
 FILTER_NAMES = {
     "service": N_("service"),
@@ -79,11 +78,6 @@ class View(Frame):
         """Parameters that the filter bar keeps without showing them: those that this page's filters do not offer."""
         offered = {"period", "compare", "unit", "as", "after", *self.page.filters}
         return [(name, value) for name, value in parse_qsl(self.address.query()) if name not in offered]
-
-    @property
-    def plain(self) -> Address:
-        """The language and theme alone, for pages that have no figures."""
-        return Address(lang=self.address.lang, theme=self.address.theme)
 
     @property
     def pinned(self) -> str:
@@ -176,42 +170,21 @@ class View(Frame):
         """Units that energies can be written in: value and words."""
         return [(unit, self.language.t("selon la taille") if unit == "auto" else unit) for unit in UNITS]
 
-    def filter_name(self, name: str) -> str:
-        """Return the name of a filter as it stands before its values."""
-        said = self.language.t(FILTER_NAMES[name])
-        return said[:1].upper() + said[1:]
-
-    def choices(self, name: str) -> list[tuple[str, str, bool]]:
-        """Values that a filter can have: value, words, and whether it is in use. Those in use stand among them, known or not."""
-        used = getattr(self.address, name)
-        used = used if isinstance(used, tuple) else (used,) if used else ()
-        known = self._known(name)
-        found = {**known, **{value: value for value in used if value not in known}}
-        return [(value, words, value in used) for value, words in found.items()]
+    @cached_property
+    def choices(self) -> dict[str, list[tuple[str, str]]]:
+        """What each filter offers: values with their words. Those in use stand among them, whether data have them or not."""
+        found = choices(self.reading, self.language)
+        for name, values in self.address.filters.items():
+            known = found.get(name, [])
+            found[name] = [*((value, value) for value in values if value not in dict(known)), *known]
+        return found
 
     def chosen(self, name: str) -> str:
-        """Say in short what a filter lets through: all, its one value, or how many."""
-        found = [words for _, words, used in self.choices(name) if used]
-        if len(found) < 2:
-            return found[0] if found else self.language.t("tout")
-        return self.language.n("%(count)s choisi", "%(count)s choisis", len(found))
-
-    def _known(self, name: str) -> dict[str, str]:
-        """Return the values that the data have for a filter, with their words, in reading order."""
-        reading, language = self.reading, self.language
-        if name == "service":
-            found = {id_: words for id_, words in reading.names.items() if reading.may_see(id_)}
-        elif name in ("phase", "instance"):
-            everything = replace(reading.selection, **{f"{name}s": ()})
-            found = {value: language.of(PHASES, value) for value in reading.explorer.parts(everything, name) if value}
-        elif name == "site":
-            found = {site.id: site.name or site.id for site in reading.catalogue.sites}
-        elif name == "region":
-            found = {each.region: each.region for each in reading.catalogue.regions}
-        else:
-            words = STATUSES if name == "method" else SERVICE_STATUSES
-            return {value: language.of(words, value) for value in (KNOWN_BY if name == "method" else words)}
-        return dict(sorted(found.items(), key=lambda item: item[1].casefold()))
+        """Say in short what a filter lets through: everything, its one value, or how many."""
+        used = self.address.filters.get(name, ())
+        if len(used) < 2:
+            return dict(self.choices[name])[used[0]] if used else self.language.t("tout")
+        return self.language.n("%(count)s choisi", "%(count)s choisis", len(used))
 
     # --- pieces of a page ---
 
@@ -243,6 +216,12 @@ class View(Frame):
         if quantity.value is None:
             return self.language.of(REASONS, quantity.reason or "no-data")
         return f"≈ {self.language.change(quantity)}" if quantity.direction == "unclear" else self.language.change(quantity)
+
+    def changed(self, quantity: Quantity, column: QuantityColumn) -> str:
+        """Write a change in a table, in the unit of its column where that stands in the heading."""
+        if quantity.value is None or not column.unit or quantity.direction == "unclear":
+            return self.change(quantity)
+        return self.language.signed(quantity.value, column.number(Quantity(abs(quantity.value), quantity.unit)))
 
     def sort(self, heading: Heading) -> str:
         """Return the address of this page sorted by a column; a second time turns the order."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.figures.change import change
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, MOST_BARS, PHASE_STYLES, STATUS_STYLES, Chart
+from ecoia_dashboards.figures.chart import MOST_BARS, Chart
 from ecoia_dashboards.figures.fronts import fronts
+from ecoia_dashboards.figures.roles import CHANGE_STYLES, PHASE_STYLES, STATUS_STYLES
 from ecoia_dashboards.figures.services import services
 from ecoia_dashboards.figures.statuses import statuses
 from ecoia_dashboards.figures.trajectory import trajectories, trajectory

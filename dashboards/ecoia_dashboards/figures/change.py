@@ -13,17 +13,8 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
 from ecoia.scales import Scale, scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import (
-    CHANGE_STYLES,
-    INTERVAL_COLOR,
-    Changed,
-    Chart,
-    category_axis,
-    errors,
-    marker,
-    value_axis,
-    wrapped,
-)
+from ecoia_dashboards.figures.chart import Changed, Chart, category_axis, errors, value_axis, wrapped
+from ecoia_dashboards.figures.roles import bar_style, point_style
 from ecoia_dashboards.language import Language
 
 _LEAST_CUT = 0.4
@@ -96,7 +87,22 @@ def change(report: QuarterlyReport, language: Language) -> Chart | None:
     if not known:
         return None
     found, whole, relative = min(known, key=lambda each: each[0].against != "year-before")
-    return _chart(_Cascade((found.reference, report.quarter), whole, relative, found.simulated), language)
+    return causes((found.reference, report.quarter), whole, relative, language, simulated=found.simulated)
+
+
+def causes(
+    ends: tuple[str, str], whole: ExplainedChange, relative: Quantity, language: Language, *, simulated: bool
+) -> Chart | None:
+    """Draw an explained change between two quarters; None where it has no term.
+
+    Args:
+        ends: The earlier quarter and the later one.
+        whole: The change.
+        relative: The same, relative to the earlier quarter, with its interval.
+        language: Language of the texts.
+        simulated: Whether either quarter is simulated, in part or whole.
+    """
+    return _chart(_Cascade(ends, whole, relative, simulated), language) if whole.terms else None
 
 
 def _chart(found: _Cascade, language: Language) -> Chart:
@@ -155,7 +161,7 @@ def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], lang
                 x=[spans[name][1] / scale.size for name in names],
                 base=[spans[name][0] / scale.size for name in names],
                 showlegend=False,
-                marker=marker(CHANGE_STYLES, kind),
+                **bar_style(kind),
             )
     _draw_interval(figure, found, scale)
     figure.add_scatter(
@@ -183,8 +189,8 @@ def _draw_interval(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
             y=[found.ends[1]],
             x=[(found.end.value or 0.0) / scale.size],
             error_x=errors([found.end], scale.size),
-            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
             showlegend=False,
+            **point_style("interval", "line-ns"),
         )
 
 
@@ -195,8 +201,8 @@ def _draw_breaks(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
         mode="markers",
         y=list(found.ends),
         x=[place / scale.size] * 2,
-        marker={"symbol": "line-ne"},
         showlegend=False,
+        **point_style("page", "line-ne"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Define a chart, and the styles, labels and axes that every figure shares."""
+"""Define a chart, and the labels and axes that every figure shares."""
 
 from __future__ import annotations
 
@@ -10,29 +10,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from ecoia.report import Quantity
-from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language, QuantityColumn
-
-# Colours that stay apart for colour-blind readers and in grey, each at 4.5:1 or more on white; a pattern goes with each.
-PHASE_STYLES = {
-    "training": ("#1f4e79", ""),
-    "inference": ("#b8500c", "/"),
-    "fine-tuning": ("#6f3b96", "\\"),
-    "evaluation": ("#00706a", "x"),
-    "data-preparation": ("#5d6614", "|"),
-    "unspecified": ("#3d3d3d", "+"),
-    "idle": ("#6b7280", "-"),
-}
-STATUS_STYLES = {MEASURED: ("#1f4e79", ""), ESTIMATED: ("#b8500c", "/"), DECLARED: ("#5d6614", "|")}
-CHANGE_STYLES = {"whole": ("#1f4e79", ""), "more": ("#b8500c", "/"), "less": ("#00706a", "\\")}
-TREND_COLOR = "#1f4e79"
-INTERVAL_COLOR = "#14181d"
-CONSTANT_COLOR = "#00706a"
-PATH_COLOR, ALLOWED_COLOR = "#00706a", "#e3f1ef"
-"""Colours of a target's path: its edge, and the zone below it, light enough for levels to be read on it."""
-BASELINE_COLOR, BASELINE_ZONE_COLOR = "#5f6873", "#eef0f2"
-"""The quarters that a path starts from, and the zone below their mean: past, so they stand back."""
 
 MOST_BARS = 8
 """How many services have a bar of their own."""
@@ -168,19 +147,7 @@ def wrapped(name: str) -> str:
     return "<br>".join(lines)
 
 
-# --- marks and axes ---
-
-
-def marker(styles: Mapping[str, tuple[str, str]], key: str) -> dict[str, object]:
-    """Choose the colour and pattern of a bar; grey for an unknown code."""
-    color, shape = styles.get(key, ("#3d3d3d", "+"))
-    return {"color": color, "pattern": {"shape": shape}}
-
-
-def simulated_marker(color: str, *, simulated: bool) -> dict[str, object]:
-    """Choose the marks of a quarter's bar: hatched where the quarter is simulated."""
-    pattern = {"shape": "/" if simulated else "", "fillmode": "replace" if simulated else "overlay"}
-    return {"color": color, "pattern": pattern}
+# --- axes ---
 
 
 def value_axis(

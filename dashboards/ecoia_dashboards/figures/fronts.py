@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from ecoia.report import Frontier, QuarterlyReport, RunUsed
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CHANGE_STYLES, TREND_COLOR, Chart, close_axis, errors, highest, value_axis
+from ecoia_dashboards.figures.chart import Chart, close_axis, errors, highest, value_axis
+from ecoia_dashboards.figures.roles import point_style
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 
@@ -50,18 +51,18 @@ def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed]
     scale = scale_of(energies.values(), "kWh")
     figure = go.Figure(layout={"height": 260})
     kinds = (
-        (best, language.t("inégalé à cette énergie"), TREND_COLOR, "diamond"),
-        (rest, language.t("égalé pour moins d’énergie"), CHANGE_STYLES["more"][0], "circle-open"),
+        (best, language.t("inégalé à cette énergie"), "unmatched", "diamond"),
+        (rest, language.t("égalé pour moins d’énergie"), "matched", "circle-open"),
     )
-    for found, name, color, symbol in kinds:
+    for found, name, role, symbol in kinds:
         if found:
             figure.add_scatter(
                 mode="markers",
                 x=[energies[run.run_id] / scale.size for run in found],
                 y=[run.quality[frontier.metric] for run in found],
                 name=name,
-                marker={"color": color, "symbol": symbol},
                 error_x=errors([run.energy for run in found], scale.size),
+                **point_style(role, symbol),
             )
     value_axis(
         figure, "x", highest(run.energy for run in (*best, *rest)) / scale.size, language.unit(scale.unit), language, room=1.08

@@ -12,22 +12,20 @@ from ecoia.report import Quantity, QuarterlyReport
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
-    INTERVAL_COLOR,
     OTHERS,
-    PHASE_STYLES,
     Chart,
     category_axis,
     count_of_others,
     errors,
     greatest,
     highest,
-    marker,
     ordered,
     sentence_on_others,
     shortened,
     value_axis,
     wrapped,
 )
+from ecoia_dashboards.figures.roles import PHASE_STYLES, bar_style, point_style
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording import N_
@@ -101,7 +99,7 @@ def _figure(data: _Services, language: Language) -> go.Figure:
             y=drawn,
             x=[sum(data.cells[service].get(phase, 0.0) for service in parts[bar]) / scale.size for bar in drawn],
             name=shortened(language.of(wording.PHASES, phase)),
-            marker=marker(PHASE_STYLES, phase),
+            **bar_style(phase),
         )
     ends = {bar: _total(data, bar) if bar else Quantity(lengths[bar], "kWh") for bar in drawn}
     bounded = [bar for bar in drawn if ends[bar].low is not None]
@@ -111,8 +109,8 @@ def _figure(data: _Services, language: Language) -> go.Figure:
             y=bounded,
             x=[lengths[bar] / scale.size for bar in bounded],
             error_x=errors([ends[bar] for bar in bounded], scale.size),
-            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
             name=language.t("intervalle à 95 %%"),
+            **point_style("interval", "line-ns"),
         )
     column = language.column(ends.values())
     figure.add_scatter(

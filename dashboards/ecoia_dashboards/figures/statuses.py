@@ -11,16 +11,8 @@ import plotly.graph_objects as go
 from ecoia.report import PhaseResult, QuarterlyReport
 from ecoia.semconv import MISSING, NOT_LACKING
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import (
-    STATUS_STYLES,
-    Chart,
-    category_axis,
-    greatest,
-    marker,
-    ordered,
-    sentence_on_others,
-    wrapped,
-)
+from ecoia_dashboards.figures.chart import Chart, category_axis, greatest, ordered, sentence_on_others, wrapped
+from ecoia_dashboards.figures.roles import STATUS_STYLES, bar_style
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 
@@ -99,7 +91,7 @@ def _figure(data: _Origins, language: Language) -> go.Figure:
             y=drawn,
             x=[100 * data.shares[name].get(status, 0.0) for name in drawn],
             name=language.of(wording.STATUSES, status),
-            marker=marker(STATUS_STYLES, status),
+            **bar_style(status),
         )
     figure.update_xaxes(range=[0, 100.5], tickvals=_TICKS, ticktext=[language.share(tick / 100) for tick in _TICKS])
     category_axis(figure, "y", drawn, [wrapped(name) for name in drawn])

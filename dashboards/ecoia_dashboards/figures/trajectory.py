@@ -11,19 +11,8 @@ from ecoia.periods import Quarter
 from ecoia.report import NEARLY_CERTAIN, BudgetState, CoursePoint, Quantity, QuarterlyReport, TargetVerdict
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import (
-    ALLOWED_COLOR,
-    BASELINE_COLOR,
-    BASELINE_ZONE_COLOR,
-    INTERVAL_COLOR,
-    PATH_COLOR,
-    Chart,
-    amount_or_reason,
-    errors,
-    highest,
-    value_axis,
-    written,
-)
+from ecoia_dashboards.figures.chart import Chart, amount_or_reason, errors, highest, value_axis, written
+from ecoia_dashboards.figures.roles import bar_style, line_style, point_style
 from ecoia_dashboards.language import NBSP, Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.wording.verdicts import probability
@@ -131,7 +120,7 @@ def _figure(course: _Course, language: Language, height: int) -> go.Figure:
     scale = scale_of([level.value or 0.0 for _, level in known], course.target.unit)
     figure = go.Figure(layout={"barmode": "stack", "height": height})
     _draw_allowed(figure, course, scale.size)
-    for color, of_baseline in ((BASELINE_COLOR, True), (INTERVAL_COLOR, False)):
+    for role, of_baseline in (("baseline", True), ("interval", False)):
         drawn = [(quarter, level) for quarter, level in known if course.is_baseline(quarter) is of_baseline]
         if drawn:
             figure.add_scatter(
@@ -139,16 +128,16 @@ def _figure(course: _Course, language: Language, height: int) -> go.Figure:
                 x=[quarter for quarter, _ in drawn],
                 y=[(level.value or 0.0) / scale.size for _, level in drawn],
                 error_y=errors([level for _, level in drawn], scale.size),
-                marker={"color": color, "symbol": "diamond"},
                 showlegend=False,
+                **point_style(role, "diamond"),
             )
     if course.expected is not None:
         figure.add_scatter(
             mode="markers",
             x=course.ahead,
             y=[course.expected / scale.size] * len(course.ahead),
-            marker={"color": INTERVAL_COLOR, "symbol": "circle-open"},
             showlegend=False,
+            **point_style("interval", "circle-open"),
         )
     _draw_words(figure, course, known, scale.size, language)
     tallest = max(highest(levels), *course.dues.values(), course.expected or 0.0) / scale.size
@@ -165,19 +154,17 @@ def _draw_allowed(figure: go.Figure, course: _Course, size: float) -> None:
         return
     quarters = [quarter for quarter in course.quarters if quarter in course.dues]
     dues = [course.dues[quarter] / size for quarter in quarters]
-    for color, of_baseline in ((BASELINE_ZONE_COLOR, True), (ALLOWED_COLOR, False)):
+    for role, of_baseline in (("baseline-zone", True), ("allowed", False)):
         held = [(quarter, due) for quarter, due in zip(quarters, dues, strict=True) if course.is_baseline(quarter) is of_baseline]
         if held:
             figure.add_bar(
                 x=[quarter for quarter, _ in held],
                 y=[due for _, due in held],
                 width=1,
-                marker={"color": color},
                 showlegend=False,
+                **bar_style(role),
             )
-    figure.add_scatter(
-        mode="lines", x=quarters, y=dues, line={"color": PATH_COLOR, "shape": "hvh", "dash": "dash"}, showlegend=False
-    )
+    figure.add_scatter(mode="lines", x=quarters, y=dues, showlegend=False, **line_style("path", shape="hvh", dash="dash"))
 
 
 def _draw_words(figure: go.Figure, course: _Course, known: list[tuple[str, Quantity]], size: float, language: Language) -> None:
@@ -190,12 +177,12 @@ def _draw_words(figure: go.Figure, course: _Course, known: list[tuple[str, Quant
         of_year = [quarter for quarter in course.quarters if quarter in course.dues and quarter[:4] == course.quarter[:4]]
         first = next((quarter for quarter in of_year if not course.is_baseline(quarter)), of_year[0])
         allowed = language.t("permis : %(amount)s", amount=column.amount(Quantity(course.dues[first], unit)))
-        words.append((first, 0.0, allowed, "top right", ALLOWED_COLOR))
+        words.append((first, 0.0, allowed, "top right", "allowed"))
     baseline = [quarter for quarter in course.quarters if course.is_baseline(quarter) and quarter in course.dues]
     if len(baseline) >= _ROOM_FOR_WORDS:
         amount = column.amount(Quantity(course.dues[baseline[0]], unit))
         middle = baseline[len(baseline) // 2]
-        words.append((middle, 0.0, language.t("réf. : %(amount)s", amount=amount), "top center", BASELINE_ZONE_COLOR))
+        words.append((middle, 0.0, language.t("réf. : %(amount)s", amount=amount), "top center", "baseline-zone"))
     for position, behind in dict.fromkeys((position, behind) for *_, position, behind in words):
         held = [word for word in words if word[3:] == (position, behind)]
         figure.add_scatter(
@@ -213,8 +200,8 @@ def _beside(course: _Course, quarter: str, level: Quantity) -> tuple[str, str]:
     """Place a level's words on the side of the path that the level is on, so that the path does not cross them; and on what."""
     due = course.dues.get(quarter)
     if due is None or (level.value or 0.0) > due:
-        return "top right", "#ffffff"
-    return "bottom right", BASELINE_ZONE_COLOR if course.is_baseline(quarter) else ALLOWED_COLOR
+        return "top right", "page"
+    return "bottom right", "baseline-zone" if course.is_baseline(quarter) else "allowed"
 
 
 def _label(course: _Course, quarter: str, language: Language) -> str:

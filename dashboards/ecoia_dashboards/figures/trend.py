@@ -8,17 +8,8 @@ import plotly.graph_objects as go
 
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport, TrendPoint
 from ecoia.scales import column_scale
-from ecoia_dashboards.figures.chart import (
-    CONSTANT_COLOR,
-    INTERVAL_COLOR,
-    TREND_COLOR,
-    Chart,
-    errors,
-    highest,
-    simulated_marker,
-    value_axis,
-    written,
-)
+from ecoia_dashboards.figures.chart import Chart, errors, highest, value_axis, written
+from ecoia_dashboards.figures.roles import point_style, quarter_style
 from ecoia_dashboards.language import NBSP, Language
 
 _HEIGHT = 250
@@ -50,7 +41,7 @@ def _trend_figure(report: QuarterlyReport, language: Language) -> go.Figure:
     figure = go.Figure(layout={"barmode": "stack", "height": _HEIGHT})
     energies = [point.energy for point in report.trend]
     names = (language.t("enregistré"), language.t("simulé"))
-    _bars(figure, report.trend, energies, TREND_COLOR, names, language)
+    _bars(figure, report.trend, energies, "series", names, language)
     return figure
 
 
@@ -58,7 +49,7 @@ def _bars(
     figure: go.Figure,
     points: Sequence[TrendPoint],
     quantities: Sequence[Quantity],
-    color: str,
+    role: str,
     names: tuple[str, str],
     language: Language,
     beside: Sequence[float] = (),
@@ -77,8 +68,8 @@ def _bars(
                 x=[point.quarter for point, _ in held],
                 y=[(quantity.value or 0.0) / size for _, quantity in held],
                 name=name,
-                marker=simulated_marker(color, simulated=simulated),
                 showlegend=both or simulated,
+                **quarter_style(role, simulated=simulated),
             )
     bounded = [(point.quarter, each) for point, each in zip(points, quantities, strict=True) if each.low is not None]
     if bounded:
@@ -87,8 +78,8 @@ def _bars(
             x=[quarter for quarter, _ in bounded],
             y=[(each.value or 0.0) / size for _, each in bounded],
             error_y=errors([each for _, each in bounded], size),
-            marker={"color": INTERVAL_COLOR, "symbol": "line-ns"},
             showlegend=False,
+            **point_style("interval", "line-ns"),
         )
     tallest = max(highest(quantities), *beside, 0.0) / size
     value_axis(figure, "y", tallest, language.unit(unit), language, room=1.05)
@@ -155,15 +146,15 @@ def _constant_figure(report: QuarterlyReport, language: Language) -> go.Figure:
     current = [(point.quarter, point.co2e.value) for point in report.trend if point.co2e.value is not None]
     names = (language.t("facteur constant"), language.t("facteur constant, simulé"))
     constants = [point.co2e_at_constant_factor for point in report.trend]
-    size = _bars(figure, report.trend, constants, CONSTANT_COLOR, names, language, [value for _, value in current])
+    size = _bars(figure, report.trend, constants, "constant", names, language, [value for _, value in current])
     if current:
         figure.data[0].showlegend = True
         figure.add_scatter(
             mode="markers",
             x=[quarter for quarter, _ in current],
             y=[value / size for _, value in current],
-            marker={"color": INTERVAL_COLOR, "symbol": "diamond"},
             name=language.t("facteur courant"),
+            **point_style("interval", "diamond"),
         )
     return figure
 
