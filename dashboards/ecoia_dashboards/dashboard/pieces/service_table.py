@@ -11,8 +11,9 @@ from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pieces.remedies import Remedy
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList
-from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Changed, Code, Heading, Link, Mark, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Code, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import FILTER_NAMES, period_text
+from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.marking import N_
 
@@ -119,7 +120,7 @@ def _headings(reading: Reading, language: Language) -> tuple[Heading, ...]:
         Heading(language.t("Derniers trimestres"), MARK, less_important=True),
         Heading(language.t("CO₂e"), FIGURE, sort="co2e", less_important=True),
         Heading(language.t("Jours relevés"), FIGURE, sort="days", less_important=True),
-        Heading(language.t("Mesure"), sort="state"),
+        Heading(language.t("Mesure"), sort="state", less_important=True),
     )
 
 
@@ -141,8 +142,12 @@ def _origins(line: ServiceLine, most: float, language: Language) -> Cell:
     if not whole or not most or line.energy.value is None:
         return None
     shares = {origin: line.by_status_microjoules.get(origin, 0) / whole for origin in _ORIGINS}
-    text = ", ".join(f"{language.of(wording.STATUSES, origin)} {language.share(share)}" for origin, share in shares.items() if share)
-    return Mark(marks.stacked_bar({origin: share * line.energy.value / most for origin, share in shares.items()}, said=text), text)
+    text = ", ".join(
+        f"{language.of(wording.STATUSES, origin)} {language.share(share)}" for origin, share in shares.items() if share
+    )
+    return Mark(
+        marks.stacked_bar({origin: share * line.energy.value / most for origin, share in shares.items()}, said=text), text
+    )
 
 
 def course_mark(line: ServiceLine, language: Language) -> Cell:
