@@ -30,8 +30,10 @@ class BadAddressError(UsageError):
         name: The parameter.
         value: Its value.
         allowed: Values that exist, the likeliest first; empty where any of a form does.
-        form: How a value is written.
+        form: How a value is written; only periods have a form.
     """
+
+    examples = "2026Q3, 2026-07-01..2026-07-31"
 
     def __init__(self, name: str, value: str, allowed: Iterable[str] = (), form: str = "") -> None:
         self.name, self.value, self.allowed, self.form = name, value, tuple(allowed), form

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecoia.report import ActionState, Coverage, DeclaredChange, Headline, Quantity, Said, Seal, TargetVerdict
-from ecoia_dashboards.dashboard.choices import FILTERS, choices
+from ecoia_dashboards.dashboard.choices import FILTERS
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pieces import decided
 from ecoia_dashboards.dashboard.pieces.attention import Attention, attention
@@ -130,7 +130,6 @@ def show(content: Overview, reading: Reading, language: Language) -> Shown:
         "words": words,
         "keys": key_lines(content, language),
         "parts": parts_said(content, words),
-        "choices": choices(reading, language),
         "whole_quarter": reading.quarter,
     }
     if content.whole is not None:

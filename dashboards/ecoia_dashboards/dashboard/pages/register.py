@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.choices import FILTERS, choices
+from ecoia_dashboards.dashboard.choices import FILTERS
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
-from ecoia_dashboards.dashboard.pieces.narrowing import listed_entries
+from ecoia_dashboards.dashboard.pieces.narrowing import folded, listed_entries
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList, last_quarters, service_list
-from ecoia_dashboards.dashboard.pieces.service_table import sorted_lines, state_cell, subtitle_of
+from ecoia_dashboards.dashboard.pieces.service_table import greatest_first, state_cell, subtitle_of
 from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
 from ecoia_dashboards.language import Language
@@ -95,7 +95,6 @@ def show(content: Register, reading: Reading, language: Language) -> Shown:
             "panels_title": panels_title(content, language),
             "axis": axis_said(content, language, own_axis=own_axis),
             "own_axis": own_axis,
-            "choices": choices(reading, language),
         },
     )
 
@@ -135,7 +134,7 @@ def lead(content: Register, words: Words) -> str:
 
 def panels(lines: tuple[ServiceLine, ...], language: Language, *, own_axis: bool) -> list[Panel]:
     """Draw the last quarters of each service that was recorded in one of them, the greatest first."""
-    drawn = [line for line in sorted_lines(lines, "-energy") if any(each.value is not None for each in line.course)]
+    drawn = [line for line in greatest_first(lines) if any(each.value is not None for each in line.course)]
     top = max((each.value or 0.0 for line in drawn for each in line.course), default=0.0)
     found = []
     for line in drawn:
@@ -194,7 +193,7 @@ def register_table(content: Register, reading: Reading, language: Language) -> T
         Heading(language.t("Énergie"), FIGURE, sort="energy", less_important=True),
         Heading(language.t("Mesure"), sort="state"),
     )
-    cells = tuple(_cells(line, language) for line in sorted_lines(lines, reading.address.sort or "name"))
+    cells = tuple(_cells(line, language) for line in sorted(lines, key=lambda line: folded(line.name)))
     note = language.t("Les jours relevés sont ceux du %(quarter)s.", quarter=language.quarter(content.quarter))
     return Table("register", title, headings, cells, subtitle_of(reading, language), note=note)
 
