@@ -133,7 +133,7 @@ def _order(cell: Cell) -> tuple[float, str] | None:
         return None if quantity.value is None else (quantity.value, "")
     if isinstance(cell, int):
         return cell, ""
-    text = cell.text if isinstance(cell, Link | Mark) else cell
+    text = cell.text if isinstance(cell, Link | Mark | Code) else cell
     if not isinstance(text, str) or not text:
         return None
     return 0.0, "".join(each for each in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(each))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, method, overview
+from ecoia_dashboards.dashboard.pages import commitments, compare, method, overview, register
 
-PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, method.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, register.PAGE, compare.PAGE, commitments.PAGE, method.PAGE)
