@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import parse_qsl, quote, unquote_plus
 
 from markupsafe import Markup
 
@@ -133,6 +133,11 @@ class View:
         offered = {"period", "compare", "as", "after", *self.page.filters}
         found = dict(pair.split("=", 1) for pair in self.address.query().split("&") if pair)
         return [(name, unquote_plus(value)) for name, value in found.items() if name not in offered]
+
+    @property
+    def kept_everywhere(self) -> list[tuple[str, str]]:
+        """Parameters that a form to another page keeps: period, comparison, unit, language and theme."""
+        return parse_qsl(self.address.to(**self.unfiltered).query())
 
     @property
     def pinned(self) -> str:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, overview
+from ecoia_dashboards.dashboard.pages import compare, overview, runs
 
-PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, runs.RUNS, runs.COMPARISON, runs.RUN)
