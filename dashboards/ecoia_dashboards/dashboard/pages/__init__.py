@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, overview, runs
+from ecoia_dashboards.dashboard.pages import compare, hosted, method, overview, runs
 
-PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, runs.RUNS, runs.COMPARISON, runs.RUN)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    compare.PAGE,
+    runs.RUNS,
+    runs.COMPARISON,
+    runs.RUN,
+    hosted.PAGE,
+    method.PAGE,
+)

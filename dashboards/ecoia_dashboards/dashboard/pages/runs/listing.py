@@ -11,7 +11,8 @@ from ecoia.report import Frontier, Quantity, Saving
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
-from ecoia_dashboards.dashboard.pages.runs.one_run import added, seconds_between
+from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between
+from ecoia_dashboards.dashboard.pages.sums import added
 
 RUNS_ON_A_PAGE = 50
 OUTCOMES = ("ok", "failed", "abandoned", "unknown")

@@ -11,7 +11,6 @@ from ecoia.evaluating.run_comparison import RunEnergy
 from ecoia.exploring import RunLine, Selection
 from ecoia.periods import Quarter
 from ecoia.records import Row
-from ecoia.report import Quantity
 from ecoia.semconv import KIND_SPAN
 from ecoia.units import from_micro, wh
 from ecoia_dashboards.cleaning import clean
@@ -183,13 +182,3 @@ def _half_hours(rows: Sequence[Row]) -> tuple[HalfHour, ...]:
         energy = sum(each or 0 for each in row["energy_microjoules"].values())
         sums[row["half_hour_utc_ns"]] = sums.get(row["half_hour_utc_ns"], 0) + energy
     return tuple(HalfHour(start, sums[start]) for start in sorted(sums))
-
-
-def added(parts: Sequence[Quantity], unit: str) -> Quantity:
-    """Add up figures, their errors taken as shared, so that the interval is not too narrow; unknown where one of them is."""
-    unknown = next((each for each in parts if each.value is None), None)
-    if unknown is not None:
-        return unknown
-    sums = [sum(getattr(each, bound) or 0.0 for each in parts) for bound in ("value", "low", "high")]
-    bounded = bool(parts) and all(each.low is not None for each in parts)
-    return Quantity(sums[0], unit, *(sums[1:] if bounded else (None, None)))
