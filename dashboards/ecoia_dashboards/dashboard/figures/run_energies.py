@@ -16,12 +16,11 @@ from ecoia_dashboards.language import Language
 _HOUR_NS = 2 * HALF_HOUR_NS
 
 
-def run_energies(energies: Mapping[str, Quantity], title: str, language: Language) -> Chart | None:
+def run_energies(energies: Mapping[str, Quantity], language: Language) -> Chart | None:
     """Draw the energy of some runs; None where none has any.
 
     Args:
         energies: The energy of each run, by its name.
-        title: The finding.
         language: Language of the texts.
     """
     values = [each.value or 0.0 for each in energies.values()]
@@ -30,9 +29,7 @@ def run_energies(energies: Mapping[str, Quantity], title: str, language: Languag
     scale = scale_of(values, "kWh")
     order = [f"run-{place}" for place in range(len(energies))]
     figure = go.Figure(layout={"barmode": "stack"})
-    figure.add_bar(
-        orientation="h", y=order, x=[value / scale.size for value in values], showlegend=False, **bar_style("series")
-    )
+    figure.add_bar(orientation="h", y=order, x=[value / scale.size for value in values], showlegend=False, **bar_style("series"))
     bounded = [(place, each) for place, each in zip(order, energies.values(), strict=True) if each.low is not None]
     if bounded:
         figure.add_scatter(
@@ -52,6 +49,12 @@ def run_energies(energies: Mapping[str, Quantity], title: str, language: Languag
     series = language.listed(f"{name} {text}" for name, text in zip(energies, texts, strict=True))
     alt = language.t("Barres horizontales, une par run : %(series)s.", series=series)
     cells = tuple((name, each) for name, each in energies.items())
+    least, most = (
+        language.amount(end([each for each in energies.values() if each.value is not None], key=_value)) for end in (min, max)
+    )
+    title = language.t("De %(least)s à %(most)s selon le run", least=least, most=most)
+    if least == most:
+        title = language.t("%(least)s pour chaque run", least=least)
     return Chart("energies", title, alt, figure, (language.t("Run"), language.t("Énergie")), cells, language)
 
 
@@ -81,11 +84,18 @@ def power(half_hours: Sequence[tuple[int, int]], language: Language) -> Chart | 
     value_axis(figure, "x", max(across), language.t("heures depuis le début"), language, room=1.0)
     value_axis(figure, "y", greatest / size, unit, language, room=1.1)
     most = max(watts, key=lambda hour: watts[hour])
+    highest_power = language.with_unit(language.number(greatest / size), unit)
     title = language.t(
         "Puissance moyenne d’une demi-heure : jusqu’à %(power)s, à %(hour)s h du début",
-        power=language.with_unit(language.number(greatest / size), unit),
+        power=highest_power,
         hour=language.plain(most),
     )
+    if min(watts.values()) > 0.95 * greatest:
+        title = language.t("Puissance moyenne presque constante : %(power)s", power=highest_power)
     alt = language.t("Courbe en escalier de la puissance moyenne de chaque demi-heure ; sans relevé, la ligne s’interrompt.")
     cells: tuple[tuple[Cell, ...], ...] = tuple((language.plain(hour), Quantity(mean, "W")) for hour, mean in watts.items())
     return Chart("power", title, alt, figure, (language.t("Heures depuis le début"), language.t("Puissance")), cells, language)
+
+
+def _value(quantity: Quantity) -> float:
+    return quantity.value or 0.0

@@ -75,7 +75,11 @@ def show(content: Hosted, reading: Reading, language: Language) -> Shown:
         "tokens_in": sum(each.tokens_in for each in content.uses),
         "tokens_out": sum(each.tokens_out for each in content.uses),
         "services": sorted(
-            ((each, reading.names.get(each, each)) for each in {*reading.address.service, *(use.service for use in content.uses)} if each),
+            (
+                (each, reading.names.get(each, each))
+                for each in {*reading.address.service, *(use.service for use in content.uses)}
+                if each
+            ),
             key=lambda each: each[1].casefold(),
         ),
     }
@@ -96,7 +100,9 @@ def _sentence(content: Hosted, reading: Reading, language: Language) -> str:
         return language.t("Aucun appel à un modèle externe n’est enregistré (%(period)s).", period=period)
     estimated, unmeasured = content.of(ESTIMATED), content.of(UNMEASURED)
     if not estimated and not unmeasured:
-        return language.t("Aucun modèle externe : ceux qui sont appelés tournent sur des machines déjà mesurées (%(period)s).", period=period)
+        return language.t(
+            "Aucun modèle externe : ceux qui sont appelés tournent sur des machines déjà mesurées (%(period)s).", period=period
+        )
     if content.co2e.value is None or not estimated:
         return language.t("Les modèles externes sont appelés, mais leur CO₂e n’est pas estimé (%(period)s).", period=period)
     amount = language.amount(content.co2e)
@@ -106,7 +112,9 @@ def _sentence(content: Hosted, reading: Reading, language: Language) -> str:
             amount=amount,
             period=period,
         )
-    return language.t("Les modèles externes ont émis %(amount)s de CO₂e, estimé et non mesuré (%(period)s).", amount=amount, period=period)
+    return language.t(
+        "Les modèles externes ont émis %(amount)s de CO₂e, estimé et non mesuré (%(period)s).", amount=amount, period=period
+    )
 
 
 def _lead(content: Hosted, language: Language) -> str:
@@ -114,8 +122,8 @@ def _lead(content: Hosted, language: Language) -> str:
         return ""
     said = [
         language.t(
-            "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits. Les analyses "
-            "publiées par les fournisseurs s’en écartent de 7 à 26 fois."
+            "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits. Les "
+            "analyses publiées par les fournisseurs s’en écartent de 7 à 26 fois."
         )
     ]
     unmeasured = content.of(UNMEASURED)
@@ -158,7 +166,7 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
         for each in uses
     )
     whole = [sum(getattr(each, name) for each in uses) for name in ("tokens_in", "tokens_out", "rows")]
-    foot = ((language.t("Ensemble"), None, None, *whole, content.co2e, None),)
+    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, ""),)
     headings = (
         Heading(language.t("Service")),
         Heading(language.t("Modèle")),

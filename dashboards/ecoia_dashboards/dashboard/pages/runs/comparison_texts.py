@@ -28,7 +28,7 @@ def show(content: Comparison, reading: Reading, language: Language) -> Shown:
     if len(content.sides) < 2:
         return Shown(language.t("Choisissez au moins deux runs à comparer."), values=values)
     sentence = _sentence(content, language)
-    chart = run_energies({short(each.run.run_id): each.energy for each in content.sides}, sentence.rstrip("."), language)
+    chart = run_energies({short(each.run.run_id): each.energy for each in content.sides}, language)
     subtitle = language.t("Énergie de chaque run, bâtiment compris où il est connu ; le trait est l’intervalle à 95 %%")
     figures = {} if chart is None else {"energies": Figure(chart, subtitle)}
     tables = {"runs": _runs(content, reading, language), "methods": _methods(content, language)}
@@ -53,23 +53,33 @@ def _pair(first: RunSide, other: RunSide, language: Language) -> str:
     names = {"first": short(first.run.run_id), "other": short(other.run.run_id)}
     change = other.change
     if change is None or change.value is None:
-        return language.t("Les runs %(first)s et %(other)s ne peuvent pas être comparés : l’un n’a pas d’énergie relevée.", **names)
-    size = language.change(change)
+        return language.t(
+            "Les runs %(first)s et %(other)s ne peuvent pas être comparés : l’un n’a pas d’énergie relevée.", **names
+        )
     if change.direction == "unclear":
         return language.t(
-            "Entre les runs %(first)s et %(other)s, l’écart d’énergie (≈ %(size)s) ne dépasse pas le bruit.", size=size, **names
+            "Entre les runs %(first)s et %(other)s, l’écart d’énergie (≈ %(size)s) ne dépasse pas le bruit.",
+            size=language.change(change),
+            **names,
         )
-    return language.t("Le run %(other)s a pris %(size)s d’énergie par rapport au run %(first)s, au-delà du bruit.", size=size, **names)
+    size = language.share(abs(change.value))
+    if change.direction == "rise":
+        return language.t(
+            "Le run %(other)s a pris %(size)s d’énergie de plus que le run %(first)s, au-delà du bruit.", size=size, **names
+        )
+    return language.t(
+        "Le run %(other)s a pris %(size)s d’énergie de moins que le run %(first)s, au-delà du bruit.", size=size, **names
+    )
 
 
 def _lead(content: Comparison, language: Language) -> str:
-    first, *others = content.sides
-    if all(each.alike for each in others):
+    if all(each.alike for each in content.sides[1:]):
         return language.t(
             "Mesurés de la même façon sur les mêmes machines : les erreurs que les runs partagent s’annulent dans l’écart."
         )
     return language.t(
-        "Pas tous mesurés de la même façon sur les mêmes machines : leurs erreurs ne s’annulent pas, et l’intervalle est plus large."
+        "Pas tous mesurés de la même façon sur les mêmes machines : leurs erreurs ne s’annulent pas, et l’intervalle est "
+        "plus large."
     )
 
 
@@ -79,7 +89,11 @@ def _banners(content: Comparison, language: Language) -> list[str]:
         return []
     found = []
     if not content.same_work:
-        found.append(language.t("Ces runs ne sont pas du même service et de la même phase : l’écart d’énergie compare des choses différentes."))
+        found.append(
+            language.t(
+                "Ces runs ne sont pas du même service et de la même phase : l’écart d’énergie compare des choses différentes."
+            )
+        )
     if not content.metrics:
         found.append(language.t("Aucune mesure de qualité n’est commune à ces runs : moins d’énergie ne veut pas dire mieux."))
     return found
@@ -99,7 +113,7 @@ class _Column:
 
 def _runs(content: Comparison, reading: Reading, language: Language) -> Table:
     """Tabulate what the runs have alike and unlike, a line a run."""
-    columns = [each for each in _columns(content, reading, language)]
+    columns = _columns(content, reading, language)
     diff = reading.address.view == DIFFERENCES
     shown = [each for each in columns if each.kept or not diff or each.differs]
     left = len(columns) - len(shown)
@@ -128,7 +142,9 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
     columns = [
         _Column(Heading(language.t("Run")), tuple(_link(each) for each in runs), kept=True),
         figure(language.t("Énergie"), [each.energy for each in content.sides], kept=True),
-        figure(language.t("Écart au premier"), [Changed(each.change) if each.change else None for each in content.sides], kept=True),
+        figure(
+            language.t("Écart au premier"), [Changed(each.change) if each.change else None for each in content.sides], kept=True
+        ),
         figure(language.t("CO₂e d’usage"), [each.co2e for each in content.sides]),
         *(
             figure(name, [None if name not in run.quality else language.plain(run.quality[name]) for run in runs])
@@ -188,7 +204,7 @@ def _methods(content: Comparison, language: Language) -> Table:
         )
         for key in keys
     )
-    whole = (language.t("Ensemble"), *(Quantity(kwh(each.run.microjoules), "kWh") for each in content.sides))
+    whole: tuple[Cell, ...] = (language.t("Ensemble"), *(Quantity(kwh(each.run.microjoules), "kWh") for each in content.sides))
     headings = (
         Heading(language.t("Composant, méthode")),
         *(Heading(short(each.run.run_id), FIGURE) for each in content.sides),

@@ -11,7 +11,7 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.runs.listing import MATCHED, OUTCOMES, UNMATCHED, Listed, Runs
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between, short
-from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.figures.fronts import fronts_of
 from ecoia_dashboards.language import SHARE_UNIT, Language
@@ -26,8 +26,13 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
     """Say it in words."""
     charts = fronts_of(content.frontiers, reading.names, language, MOST_FRONTS)
     quarter = language.quarter(reading.quarter)
-    subtitle = language.t("Un point par entraînement fini ; énergie en abscisse, qualité en ordonnée ; %(quarter)s", quarter=quarter)
-    figures = {chart.id: Figure(chart, subtitle) for chart in charts}
+    subtitle = language.t(
+        "Un point par entraînement fini ; énergie en abscisse, qualité en ordonnée ; %(quarter)s", quarter=quarter
+    )
+    note = language.t(
+        "Deux runs partagent des erreurs de mesure : l’écart entre eux est plus sûr que leurs intervalles ne le montrent."
+    )
+    figures = {chart.id: Figure(chart, subtitle, note) for chart in charts}
     values = {
         "content": content,
         "fronts": list(figures),
@@ -39,7 +44,13 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
         "spared": _spared(content, reading, language),
         "outside": _outside(content, language),
     }
-    return Shown(_sentence(content, reading, language), _lead(content, language), figures, {"runs": _table(content, reading, language)}, values)
+    return Shown(
+        _sentence(content, reading, language),
+        _lead(content, language),
+        figures,
+        {"runs": _table(content, reading, language)},
+        values,
+    )
 
 
 def outcome_text(outcome: str | None, language: Language) -> str:
@@ -117,7 +128,9 @@ def _spared(content: Runs, reading: Reading, language: Language) -> str:
             if each.kind == "dominated-runs" and (not chosen or not each.services or set(chosen) & set(each.services))
         ]
         reasons = language.listed(dict.fromkeys(language.of(wording.UNSUPPORTED, each.reason) for each in why))
-        return language.t("Aucun run n’est comparé par sa qualité : %(reasons)s.", reasons=reasons or language.t("aucun n’est fini"))
+        return language.t(
+            "Aucun run n’est comparé par sa qualité : %(reasons)s.", reasons=reasons or language.t("aucun n’est fini")
+        )
     if not matched:
         return language.t("Aucun run comparé n’est égalé en qualité pour nettement moins d’énergie.")
     energy = sum(each.energy.value or 0.0 for each in content.savings)
@@ -144,25 +157,25 @@ def _outside(content: Runs, language: Language) -> str:
 def _table(content: Runs, reading: Reading, language: Language) -> Table:
     headings = (
         Heading(language.t("Run"), sort="run"),
-        Heading(language.t("Comparer"), MARK),
-        Heading(language.t("Service, phase"), sort="service"),
-        Heading(language.t("Fin"), sort="outcome"),
-        Heading(language.t("Début"), "text less-important", sort="start"),
-        Heading(language.t("Durée"), f"{FIGURE} less-important", sort="duration"),
+        Heading(language.t("Choisir"), "tick"),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
-        Heading(language.t("CO₂e d’usage"), f"{FIGURE} less-important", sort="co2e"),
+        Heading(language.t("Fin"), sort="outcome"),
+        Heading(language.t("Service, phase"), sort="service"),
         Heading(language.t("Qualité"), "text less-important"),
         Heading(language.t("Égalé pour moins"), "text less-important"),
+        Heading(language.t("Durée"), f"{FIGURE} less-important", sort="duration"),
+        Heading(language.t("CO₂e d’usage"), f"{FIGURE} less-important", sort="co2e"),
+        Heading(language.t("Début"), "text less-important", sort="start"),
     )
     lines = tuple(_line(each, reading, language) for each in content.shown)
-    empty: tuple[Cell, ...] = (None,) * 5
+    rest: tuple[Cell, ...] = ("",) * 7
     foot: list[tuple[Cell, ...]] = []
     if len(content.shown) < content.count:
         left = content.count - len(content.shown)
         name = language.n("%(count)s run sur les autres pages", "%(count)s runs sur les autres pages", left)
-        foot.append((name, *empty, content.others, None, None, None))
+        foot.append((name, "", content.others, *rest))
     if content.count:
-        foot.append((language.t("Ensemble des runs"), *empty, content.energy, None, None, None))
+        foot.append((language.t("Ensemble des runs"), "", content.energy, *rest))
     title = _title(content, reading, language)
     note = language.t("Énergie avec le bâtiment où il est connu. Cochez des runs, puis « Comparer ».")
     return Table("runs", title, headings, lines, _subtitle(content, language), tuple(foot), note)
@@ -189,14 +202,12 @@ def _line(it: Listed, reading: Reading, language: Language) -> tuple[Cell, ...]:
     return (
         Link(short(run.run_id), f"/runs/{run.run_id}", note, exact=run.run_id),
         Mark(tick, ""),
-        language.t("%(service)s, %(phase)s", service=reading.names.get(run.service, run.service), phase=phase),
-        outcome_text(run.outcome, language),
-        language.moment(run.start_utc, reading.state.timezone),
-        language.seconds(seconds_between(run.start_utc, run.end_utc)),
         run.energy,
-        run.co2e,
+        outcome_text(run.outcome, language),
+        language.t("%(service)s, %(phase)s", service=reading.names.get(run.service, run.service), phase=phase),
         quality_text(run.quality, language) or None,
         language.t(STANDINGS[it.standing]) if it.standing else None,
+        language.seconds(seconds_between(run.start_utc, run.end_utc)),
+        run.co2e,
+        language.moment(run.start_utc, reading.state.timezone),
     )
-
-

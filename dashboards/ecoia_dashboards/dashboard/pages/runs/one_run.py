@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from ecoia.evaluating.run_comparison import RunEnergy
 from ecoia.exploring import RunLine, Selection
-from ecoia.periods import Quarter
+from ecoia.periods import Quarter, utc_datetime
 from ecoia.records import Row
 from ecoia.semconv import KIND_SPAN
 from ecoia.units import from_micro, wh
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.page import NotFoundError, Reading
+from ecoia_dashboards.dashboard.pages.sums import added
 
 _MOST_NAMED = 20
 """How many ids a page names that does not know the one in its address."""
@@ -154,10 +156,30 @@ def read(reading: Reading, run: str) -> OneRun:
 def _lines(run_id: str, rows: Sequence[Row], reading: Reading) -> tuple[RunLine, ...]:
     if not rows:
         return ()
-    first, *_, last = (Quarter.parse(each) for each in (reading.state.quarters[0], *reading.state.quarters))
-    services, phases = sorted({row["service"] or "" for row in rows}), sorted({row["phase"] or "" for row in rows})
-    ever = Selection(first.first_day(), last.shift(1).first_day(), services=tuple(services), phases=tuple(phases))
-    return tuple(clean(each) for each in reading.explorer.runs(ever) if each.run_id == run_id)
+    zone = ZoneInfo(reading.state.timezone)
+    quarters = sorted({Quarter.of_date(utc_datetime(row["half_hour_utc_ns"]).astimezone(zone).date()) for row in rows})
+    services, phases = (tuple(sorted({row[name] or "" for row in rows})) for name in ("service", "phase"))
+    found: dict[tuple[str, str], list[RunLine]] = {}
+    for quarter in quarters:  # as the quarter's report has it
+        for line in reading.explorer.runs(Selection.of_quarter(quarter, services=services, phases=phases)):
+            if line.run_id == run_id:
+                found.setdefault((line.service, line.phase), []).append(clean(line))
+    return tuple(
+        sorted((_joined(lines) for lines in found.values()), key=lambda each: (-each.microjoules, each.service, each.phase))
+    )
+
+
+def _joined(lines: Sequence[RunLine]) -> RunLine:
+    """Join what a run did for a service and phase in several quarters, in order of time."""
+    return replace(
+        lines[-1],
+        instances=tuple(sorted({instance for each in lines for instance in each.instances})),
+        start_utc=lines[0].start_utc,
+        microjoules=sum(each.microjoules for each in lines),
+        energy=added([each.energy for each in lines], "kWh"),
+        co2e=added([each.co2e for each in lines], "kgCO2e"),
+        simulated=any(each.simulated for each in lines),
+    )
 
 
 def _latest(reading: Reading) -> tuple[str, ...]:

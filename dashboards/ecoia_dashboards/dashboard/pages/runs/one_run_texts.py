@@ -39,9 +39,7 @@ def _sentence(content: OneRun, energy: Quantity, reading: Reading, language: Lan
     if energy.value is None:
         reason = language.of(wording.REASONS, energy.reason or "no-data")
         return language.t("Run %(run)s (%(service)s) : énergie inconnue, %(reason)s ; %(end)s.", **said, reason=reason)
-    return language.t(
-        "Run %(run)s (%(service)s) : %(energy)s en %(duration)s ; %(end)s.", **said, energy=language.amount(energy)
-    )
+    return language.t("Run %(run)s (%(service)s) : %(energy)s en %(duration)s ; %(end)s.", **said, energy=language.amount(energy))
 
 
 def _facts(content: OneRun, reading: Reading, language: Language) -> list[tuple[str, str]]:
