@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard import drawings, static_files
 from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, YEAR_BEFORE, Address, Period
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -75,6 +75,12 @@ class View:
     def here(self, **changes: Any) -> str:
         """Return the address of this page with some fields of its state changed."""
         return self.link(self.path, **changes)
+
+    def href(self, href: str) -> str:
+        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
+        if not href.startswith("/"):
+            return href
+        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
 
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""
@@ -238,6 +244,12 @@ class View:
         if quantity.value is None:
             return self.language.of(REASONS, quantity.reason or "no-data")
         return f"≈ {self.language.change(quantity)}" if quantity.direction == "unclear" else self.language.change(quantity)
+
+    def changed(self, quantity: Quantity, column: QuantityColumn) -> str:
+        """Write a change in a table, in the unit of its column where that stands in the heading."""
+        if quantity.value is None or not column.unit or quantity.direction == "unclear":
+            return self.change(quantity)
+        return self.language.signed(quantity.value, column.number(Quantity(abs(quantity.value), quantity.unit)))
 
     def sort(self, heading: Heading) -> str:
         """Return the address of this page sorted by a column; a second time turns the order."""

@@ -22,11 +22,12 @@ def fronts(report: QuarterlyReport, language: Language) -> list[Chart]:
     """Draw the costliest comparisons of runs; runs that no other run equals for less energy stand apart."""
     comparable = [each for each in report.frontiers if len(each.runs) > 1]
     comparable.sort(key=lambda each: -sum(run.energy.value or 0.0 for run in each.runs))
-    built = [_front(f"front-{place}", each, report, language) for place, each in enumerate(comparable[:MOST_FRONTS])]
+    built = [front(f"front-{place}", each, report, language) for place, each in enumerate(comparable[:MOST_FRONTS])]
     return [chart for chart in built if chart is not None]
 
 
-def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Language) -> Chart | None:
+def front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Language) -> Chart | None:
+    """Draw one comparison of runs; None where none of them has energy."""
     runs = [run for run in frontier.runs if run.energy.value is not None]
     if not any(run.energy.value for run in runs):
         return None
