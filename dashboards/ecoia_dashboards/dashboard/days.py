@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from ecoia.report.context import day_phase
 from ecoia.semconv import DECLARED
 from ecoia_dashboards.dashboard.marks import MISSING, NOT_EXPECTED, RECORDED
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.language import Language
 
 
 @dataclass(frozen=True)
@@ -135,3 +136,11 @@ def _days(selection: Selection) -> tuple[date, ...]:
 
 def _let_through(selection: Selection, instance: str) -> bool:
     return not selection.instances or instance in selection.instances
+
+
+def days_words(strips: Sequence[Strip], language: Language) -> str:
+    """Say how many days are recorded, of those that are expected or recorded."""
+    recorded, missing = sum(strip.recorded for strip in strips), sum(strip.missing for strip in strips)
+    if not strips:
+        return "—"
+    return language.t("%(days)s sur %(of)s j", days=language.whole(recorded), of=language.whole(recorded + missing))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import overview, service
+from ecoia_dashboards.dashboard.pages import instance, overview, service
 
-PAGES: tuple[Page, ...] = (overview.PAGE, service.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, service.PAGE, instance.PAGE)

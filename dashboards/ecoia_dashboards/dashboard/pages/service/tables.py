@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
-from ecoia.exploring import RunLine, Selected
+from ecoia.exploring import RunLine
 from ecoia.report import FigureUsed, Quantity
-from ecoia.units import kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.days import Strip
+from ecoia_dashboards.dashboard.days import Strip, days_words
+from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.service.content import Service
+from ecoia_dashboards.dashboard.parts import methods_table, phases_table
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
-from ecoia_dashboards.figures.chart import ordered
-from ecoia_dashboards.figures.roles import PHASE_STYLES, ROLES
 from ecoia_dashboards.language import Language
 
 MOST_RUNS = 20
 """How many runs are listed."""
 _LOST = ("failed", "abandoned")
-_MUCH = 0.9
 
 
 def tables(content: Service, reading: Reading, language: Language, scope: str) -> dict[str, Table]:
@@ -34,9 +34,9 @@ def tables(content: Service, reading: Reading, language: Language, scope: str) -
         scope: Period and filters in words, for the subtitles.
     """
     found = (
-        _phases(content, language, scope),
-        _instances(content, language, scope),
-        _methods(content, language, scope),
+        phases_table(content.phases, content.whole, language, scope),
+        _instances(content, reading, language, scope),
+        methods_table(content.methods, content.whole, language, scope),
         _runs(content, reading, language, scope),
         _factors(content, language),
         _sites(content, reading, language),
@@ -45,67 +45,15 @@ def tables(content: Service, reading: Reading, language: Language, scope: str) -
     return {table.id: table for table in found if table is not None}
 
 
-# --- phases ---
-
-
-def _phases(content: Service, language: Language, scope: str) -> Table | None:
-    if not content.whole.microjoules:
-        return None
-    order = ordered(content.phases, PHASE_STYLES)
-    lines = tuple(_part(language.of(wording.PHASES, name), content.phases[name], content.whole, name, language) for name in order)
-    largest = max(order, key=lambda name: content.phases[name].microjoules)
-    title = language.t(
-        "%(phase)s : %(share)s de l’énergie",
-        phase=_capital(language.of(wording.PHASES, largest)),
-        share=_share(content.phases[largest], content.whole, language),
-    )
-    headings = (Heading(language.t("Phase")), *_of_parts(language))
-    return Table(
-        "phases",
-        title,
-        headings,
-        lines,
-        language.t("Énergie par phase et veille réservée · %(scope)s", scope=scope),
-        foot=(_rest(content.phases, content.whole, language),),
-    )
-
-
-def _of_parts(language: Language) -> tuple[Heading, ...]:
-    return Heading(language.t("Part"), FIGURE), Heading("", MARK), Heading(language.t("Énergie"), FIGURE)
-
-
-def _part(name: Cell, part: Selected, whole: Selected, role: str, language: Language) -> tuple[Cell, ...]:
-    """Return a line: the name of a part, its share of the whole in figures and as a bar, and its energy."""
-    share = part.microjoules / whole.microjoules if whole.microjoules else 0.0
-    drawing = marks.stacked_bar({role if role in ROLES else "unspecified": share})
-    return name, _share(part, whole, language), Mark(drawing, language.share(share)), part.energy
-
-
-def _rest(parts: Mapping[str, Selected], whole: Selected, language: Language) -> tuple[Cell, ...]:
-    """Return the last line: the whole; or, should the parts not add up to it, what remains."""
-    remains = whole.microjoules - sum(part.microjoules for part in parts.values())
-    if remains:
-        return language.t("Hors de ces lignes"), "", None, Quantity(kwh(remains), "kWh")
-    return language.t("Ensemble"), language.share(1.0), None, whole.energy
-
-
-def _share(part: Selected, whole: Selected, language: Language) -> str:
-    return language.share(part.microjoules / whole.microjoules) if whole.microjoules else "—"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 # --- instances ---
 
 
-def _instances(content: Service, language: Language, scope: str) -> Table | None:
+def _instances(content: Service, reading: Reading, language: Language, scope: str) -> Table | None:
     strips = {strip.instance: strip for strip in content.strips}
     names = sorted({*content.instances, *strips} - {""}) or ([""] if "" in strips else [])
     if not names:
         return None
-    lines = tuple(_instance(name, strips.get(name), content, language) for name in names)
+    lines = tuple(_instance(name, strips.get(name), content, reading, language) for name in names)
     headings = (
         Heading(language.t("Instance")),
         Heading(language.t("Jours"), MARK),
@@ -114,7 +62,7 @@ def _instances(content: Service, language: Language, scope: str) -> Table | None
     )
     foot: tuple[tuple[Cell, ...], ...] = ()
     if content.instances:
-        foot = ((language.t("Ensemble"), None, _days_words(content.strips, language), content.whole.energy),)
+        foot = ((language.t("Ensemble"), "", days_words(content.strips, language), content.whole.energy),)
     return Table(
         "instances",
         _days_title(content, names, language),
@@ -126,22 +74,16 @@ def _instances(content: Service, language: Language, scope: str) -> Table | None
     )
 
 
-def _instance(name: str, strip: Strip | None, content: Service, language: Language) -> tuple[Cell, ...]:
+def _instance(
+    name: str, strip: Strip | None, content: Service, reading: Reading, language: Language
+) -> tuple[Cell, ...]:
     part = content.instances.get(name)
     energy: Cell = part.energy if part else None
-    label: Cell = Link(name, f"/instances/{quote(name, safe='')}") if name else language.t("aucune instance")
+    label: Cell = Link(name, to_page(reading.address, "instances", name)) if name else language.t("aucune instance")
     if strip is None:
         return label, language.t("déclaré, pas jour par jour"), "—", energy
-    words = _days_words((strip,), language)
+    words = days_words((strip,), language)
     return label, Mark(marks.days_strip(strip.kinds), words), words, energy
-
-
-def _days_words(strips: Sequence[Strip], language: Language) -> str:
-    """Say how many days are recorded, of those that are expected or recorded."""
-    recorded, missing = sum(strip.recorded for strip in strips), sum(strip.missing for strip in strips)
-    if not strips:
-        return "—"
-    return language.t("%(days)s sur %(of)s j", days=language.whole(recorded), of=language.whole(recorded + missing))
 
 
 def _days_title(content: Service, names: Sequence[str], language: Language) -> str:
@@ -153,49 +95,6 @@ def _days_title(content: Service, names: Sequence[str], language: Language) -> s
         return language.t("%(instances)s, aucun jour ne manque", instances=count)
     return language.n(
         "%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count
-    )
-
-
-# --- how it is measured ---
-
-
-def _methods(content: Service, language: Language, scope: str) -> Table | None:
-    if not content.whole.microjoules:
-        return None
-    order = sorted((name for name, part in content.methods.items() if part.microjoules), key=lambda n: -content.methods[n].microjoules)
-    lines = tuple(_method(name, content, language) for name in order)
-    headings = (Heading(language.t("Relevé par")), Heading(language.t("Origine")), *_of_parts(language))
-    lacking = [
-        language.of(wording.COMPONENTS, name) for name, found in content.whole.by_component_microjoules.items() if found is None
-    ]
-    note = ""
-    if lacking:
-        note = language.t("Rien n’est relevé de : %(components)s. Ce n’est pas zéro.", components=language.listed(lacking))
-    foot = _rest(content.methods, content.whole, language)
-    return Table(
-        "methods",
-        _origin_title(content.whole, language),
-        headings,
-        lines,
-        language.t("Comment l’énergie est connue · %(scope)s", scope=scope),
-        foot=((foot[0], "", *foot[1:]),),
-        note=note,
-    )
-
-
-def _method(name: str, content: Service, language: Language) -> tuple[Cell, ...]:
-    status, _, method = name.partition(" ")
-    words = language.of(wording.METHODS, method)
-    return words, language.of(wording.STATUSES, status), *_part("", content.methods[name], content.whole, status, language)[1:]
-
-
-def _origin_title(whole: Selected, language: Language) -> str:
-    shares = {status: part / whole.microjoules for status, part in whole.by_status_microjoules.items() if part}
-    first = max(shares, key=lambda status: shares[status])
-    return language.t(
-        "%(share)s de l’énergie : %(origin)s",
-        share=language.share(shares[first]),
-        origin=language.of(wording.STATUS_MEANINGS, first),
     )
 
 
@@ -219,12 +118,12 @@ def _runs(content: Service, reading: Reading, language: Language, scope: str) ->
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
         *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
     )
-    empty = tuple(None for _ in metrics)
+    empty = tuple("" for _ in metrics)
     foot: list[tuple[Cell, ...]] = []
     if rest:
         others = language.n("%(count)s autre run", "%(count)s autres runs", len(rest))
-        foot.append((others, "", "", "", None, _energy(rest), *empty))
-    foot.append((language.t("Ensemble des runs"), "", "", "", None, _energy(runs), *empty))
+        foot.append((others, "", "", "", "", _energy(rest), *empty))
+    foot.append((language.t("Ensemble des runs"), "", "", "", "", _energy(runs), *empty))
     return Table(
         "runs",
         _runs_title(runs, language),
@@ -256,10 +155,10 @@ def _run(run: RunLine, metrics: Sequence[str], most: int, reading: Reading, lang
     outcome = language.of(wording.OUTCOMES, run.outcome) if run.outcome else language.t("issue inconnue")
     if run.outcome in _LOST:
         outcome = language.t("✗ %(outcome)s : énergie perdue", outcome=outcome)
-    start = language.moment(run.start_utc, reading.state.timezone)
+    start = datetime.fromisoformat(run.start_utc).astimezone(ZoneInfo(reading.state.timezone)).date()
     return (
         run_cell(run, reading, language),
-        start,
+        language.day(start.isoformat()),
         language.of(wording.PHASES, run.phase),
         outcome,
         Mark(marks.bar(run.microjoules / most, role="matched" if run.outcome in _LOST else "series"), ""),
