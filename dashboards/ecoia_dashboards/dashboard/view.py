@@ -123,6 +123,11 @@ class View:
         return {each.name: each.default for each in fields(Address) if each.name not in own}
 
     @property
+    def plain(self) -> Address:
+        """The state that every page shares: period, comparison, unit, language."""
+        return self.address.to(**self.unfiltered)
+
+    @property
     def languages(self) -> list[tuple[str, str, str]]:
         """The other languages: code, name and address of this page in it."""
         return [(code, name, self.here(lang=code)) for code, name in LANGUAGE_NAMES.items() if code != self.language.code]
