@@ -10,15 +10,16 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.instances import fits, host_of
 from ecoia.periods import Quarter
 from ecoia.report import EquipmentUsed, Quantity
-from ecoia.semconv import KIND_IDLE
+from ecoia.semconv import KIND_IDLE, STATUSES
+from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.days import Strip, days_words, strips
-from ecoia_dashboards.dashboard.figures.course import Step, course
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
+from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError, Page, Reading, Shown
-from ecoia_dashboards.dashboard.parts import methods_table, part_headings, part_line, phases_table, rest_line
+from ecoia_dashboards.dashboard.pieces.parts import methods_table, part_headings, part_line, phases_table, rest_line
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
-from ecoia_dashboards.dashboard.view import period_text
+from ecoia_dashboards.dashboard.view import period_in, period_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
@@ -120,24 +121,25 @@ def show(content: Instance, reading: Reading, language: Language) -> Shown:
     )
     steps = [Step(language.quarter(quarter), energy) for quarter, energy in content.quarters.items()]
     what = language.t("Énergie par trimestre")
-    chart = course("course", what, what, steps, language)
+    chart = over_time("course", what, what, steps, language)
     return Shown(
         _sentence(content, reading, language),
         _lead(content, reading, language),
         figures={} if chart is None else {"course": Figure(chart, language.t("Énergie de l’instance"))},
         tables={table.id: table for table in known if table is not None},
-        values={"content": content, "idle": _idle(content), "scope": scope},
+        values={"content": content, "choices": _choices(content, language), "idle": _idle(content)},
+        evidence={"instance": content.homes},
     )
 
 
 def _sentence(content: Instance, reading: Reading, language: Language) -> str:
-    values = {"instance": content.name, "period": period_text(reading.period, language)}
+    values = {"instance": content.name, "period": period_in(reading.period, language)}
     if not content.whole.microjoules:
-        return language.t("%(instance)s : rien de relevé, %(period)s", **values)
+        return language.t("%(instance)s : rien de relevé %(period)s", **values)
     services = [name for name, part in content.services.items() if name and part.microjoules]
     return language.n(
-        "%(instance)s : %(amount)s pour %(count)s service, %(period)s",
-        "%(instance)s : %(amount)s pour %(count)s services, %(period)s",
+        "%(instance)s : %(amount)s pour %(count)s service %(period)s",
+        "%(instance)s : %(amount)s pour %(count)s services %(period)s",
         len(services),
         amount=language.amount(content.whole.energy),
         **values,
@@ -158,6 +160,16 @@ def _lead(content: Instance, reading: Reading, language: Language) -> str:
         count = language.n("%(count)s relevé séparé", "%(count)s relevés séparés", len(content.homes))
         said.append(language.t("Elle réunit %(count)s : %(homes)s.", count=count, homes=language.listed(content.homes)))
     return " ".join(said)
+
+
+def _choices(content: Instance, language: Language) -> dict[str, list[tuple[str, str]]]:
+    """Return the values that the filters offer: what ran on the instance."""
+    phases = {name: language.of(wording.PHASES | wording.KINDS, name) for name in content.phases}
+    origins = [status for status in STATUSES if content.whole.by_status_microjoules.get(status)]
+    return {
+        "phase": list(phases.items()),
+        "method": [(status, language.of(wording.STATUSES, status)) for status in origins],
+    }
 
 
 def _idle(content: Instance) -> Quantity | None:

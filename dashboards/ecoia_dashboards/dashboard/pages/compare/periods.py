@@ -177,10 +177,10 @@ class _Reader:
         )
         line = self._lines.get(service)
         covered = tuple(max((known[each] or 0.0 for each in ids if known.get(each) is not None), default=None) for known in self._covered)
-        caution = _caution(line, covered)
+        reason = caution(line, covered)
         changes = self._changes(line, ids)
-        if caution is not None:
-            changes = (Quantity(None, "1", reason=caution),) * 2
+        if reason is not None:
+            changes = (Quantity(None, "1", reason=reason),) * 2
         co2e = Moved(_co2e(before), _co2e(after), changes[1])
         return ServiceMoved(
             service,
@@ -189,7 +189,7 @@ class _Reader:
             Moved(_energy(before), _energy(after), changes[0]),
             co2e if line is None else _moved_co2e(line.explained, changes[1]),
             (covered[0], covered[1]),
-            caution,
+            reason,
             line.explained.terms if line else {},
         )
 
@@ -208,7 +208,13 @@ class _Reader:
         return found.energy, found.co2e
 
 
-def _caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
+def caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
+    """Return why a change of a service must not be read as one, a code of reasons; None where it may.
+
+    Args:
+        line: Its change between two quarters; None: not known.
+        covered: Share of its declared days that each of them recorded.
+    """
     if line is not None and line.energy.reason in ("days-unequal", "counted-otherwise"):
         return line.energy.reason
     return "little-covered" if any(each is not None and each < COVERED for each in covered) else None

@@ -21,7 +21,8 @@ from ecoia.report import (
     Unsupported,
 )
 from ecoia_dashboards.dashboard.address import Period
-from ecoia_dashboards.dashboard.days import Strip, strips
+from ecoia_dashboards.dashboard.pages.compare.periods import caution
+from ecoia_dashboards.dashboard.pieces.days import Strip, strips
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
 
 FILTERS = ("phase", "site", "instance", "method")
@@ -67,8 +68,10 @@ class Service:
         sites: The same by site.
         zones: The same by zone.
         change: Against the reference.
+        caution: Why the change must not be read as one, a code of reasons; None where it may.
         explained: The change of the CO2e between the two quarters, by cause.
         compared_parts: Parts of the CO2e that ``explained`` is of.
+        compared_simulated: Whether either quarter is simulated, in part or whole.
         strips: Days by instance.
         runs: Runs in the period.
         frontiers: Comparisons of runs by quality and energy.
@@ -90,6 +93,7 @@ class Service:
     sites: dict[str, Selected]
     zones: dict[str, Selected]
     change: Change | None
+    caution: str | None
     explained: ChangeLine | None
     compared_parts: tuple[str, ...]
     compared_simulated: bool
@@ -117,6 +121,7 @@ def read(reading: Reading, service: str) -> Service:
     plain = whole_quarter(reading)
     split = {by: explorer.parts(selection, by) for by in ("phase", "instance", "method", "site", "zone")}
     before = None if reading.before is None else only(reading.before, service)
+    change = None if before is None else explorer.change(selection, before)
     explained, parts, simulated = _explained(reading, service) if plain else (None, (), False)
     return Service(
         entry=entry,
@@ -129,7 +134,8 @@ def read(reading: Reading, service: str) -> Service:
         methods=split["method"],
         sites=split["site"],
         zones=split["zone"],
-        change=None if before is None else explorer.change(selection, before),
+        change=change,
+        caution=_caution(reading, service, explained, change),
         explained=explained,
         compared_parts=parts,
         compared_simulated=simulated,
@@ -231,10 +237,29 @@ def _explained(reading: Reading, service: str) -> tuple[ChangeLine | None, tuple
     if now is None or before is None or str(before) not in reading.state.quarters:
         return None, (), False
     change = reading.explorer.explained(now, before)
-    if change is None:
+    if change is None or change.total is None:
         return None, (), False
     line = next((each for each in change.services if each.explained.service == service), None)
     return line, change.parts, change.simulated
+
+
+def _caution(reading: Reading, service: str, line: ChangeLine | None, change: Change | None) -> str | None:
+    """Return why the change must not be read as one: the days, or the way of counting, are not those of the reference."""
+    if change is None:
+        return None
+    quarters = [period.quarter for period in (reading.period, reading.reference) if period is not None]
+    covered = [_covered(reading, service, str(quarter)) for quarter in quarters if quarter is not None]
+    found = caution(line, covered)
+    if found is None and service in change.days_unequal:
+        return "days-unequal"
+    return "counted-otherwise" if found is None and service in change.counted_otherwise else found
+
+
+def _covered(reading: Reading, service: str, quarter: str) -> float | None:
+    if quarter not in reading.state.quarters:
+        return None
+    entries = reading.report_of(quarter).register
+    return next((entry.covered for entry in entries if entry.id == service and entry.energy_components_microjoules), None)
 
 
 def _tells_of_runs(unsupported: Unsupported, service: str) -> bool:

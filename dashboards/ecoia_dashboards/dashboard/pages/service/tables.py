@@ -11,11 +11,11 @@ from ecoia.exploring import RunLine
 from ecoia.report import FigureUsed, Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.days import Strip, days_words
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.service.content import Service
-from ecoia_dashboards.dashboard.parts import methods_table, phases_table
+from ecoia_dashboards.dashboard.pieces.parts import methods_table, phases_table
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.language import Language
 

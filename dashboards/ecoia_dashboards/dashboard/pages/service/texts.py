@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecoia.report import Quantity
-from ecoia.semconv import STATUSES
+from ecoia.semconv import DECLARED, STATUSES
 from ecoia_dashboards import wording
-from ecoia_dashboards.dashboard.figures.course import Step, course
+from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, whole_quarter
 from ecoia_dashboards.dashboard.pages.service.tables import tables
-from ecoia_dashboards.dashboard.view import period_text
+from ecoia_dashboards.dashboard.pieces.remedies import remedy_of
+from ecoia_dashboards.dashboard.pieces.service_table import place_of
+from ecoia_dashboards.dashboard.pieces.parts import capital
+from ecoia_dashboards.dashboard.view import period_in, period_text
 from ecoia_dashboards.figures.change import causes
 from ecoia_dashboards.figures.fronts import front
 from ecoia_dashboards.language import Language
@@ -33,6 +36,7 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
     scope = scope_words(reading, language)
     name = reading.names.get(content.entry.id, content.entry.name)
     known = bool(content.whole.microjoules) or content.whole.headline.co2e.value is not None
+    remedy = None if known else remedy_of(content.entry)
     values = {
         "content": content,
         "name": name,
@@ -41,11 +45,12 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "origin": _origin(content, language) if known else {},
         "notices": _notices(content, language),
         "why": "" if known else why_nothing(content, reading, language),
-        "code": code_line(content.entry.id),
+        "remedy": remedy,
+        "place": place_of(remedy, language) if remedy else "",
         "filtered": bool(reading.address.filters),
         "no_causes": _no_causes(content, reading, language),
         "no_fronts": _no_fronts(content, language),
-        "options": _options(content, reading, language),
+        "choices": _choices(content, language),
     }
     return Shown(
         _sentence(content, reading, name, language),
@@ -53,6 +58,7 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         figures=_figures(content, reading, language, scope),
         tables=tables(content, reading, language, scope),
         values=values,
+        evidence={"service": (content.entry.id,)},
     )
 
 
@@ -70,35 +76,30 @@ def filter_word(name: str, value: str, language: Language) -> str:
     return language.of(words, value)
 
 
-def code_line(service: str) -> str:
-    """Return the line that measures a service."""
-    return f'with ecoia.track(service="{service}", phase="inference"):'
-
-
 # --- the sentence ---
 
 
 def _sentence(content: Service, reading: Reading, name: str, language: Language) -> str:
-    whole, period = content.whole, period_text(reading.period, language)
-    values = {"service": name, "period": period}
+    whole, filtered = content.whole, bool(reading.address.filters)
+    values = {"service": name, "period": period_in(reading.period, language)}
     if whole.energy.value and whole.microjoules:
         values["amount"] = language.amount(whole.energy)
-        if content.entry.counted_by == "declared":
-            return language.t("%(service)s : %(amount)s déclarés, %(period)s", **values)
-        if reading.address.filters:
-            return language.t("%(service)s : %(amount)s pour cette sélection, %(period)s", **values)
-        return language.t("%(service)s : %(amount)s, %(period)s", **values)
+        if content.entry.counted_by == DECLARED:
+            return language.t("%(service)s : %(amount)s déclarés %(period)s", **values)
+        if filtered:
+            return language.t("%(service)s : %(amount)s %(period)s, pour cette sélection", **values)
+        return language.t("%(service)s : %(amount)s %(period)s", **values)
     if whole.headline.co2e.value is not None:
         values["amount"] = language.amount(whole.headline.co2e)
-        return language.t("%(service)s : énergie non mesurée, %(amount)s de modèles externes, %(period)s", **values)
-    if reading.address.filters:
-        return language.t("%(service)s : rien de relevé pour cette sélection, %(period)s", **values)
-    return language.t("%(service)s : rien de relevé, %(period)s", **values)
+        return language.t("%(service)s : énergie non mesurée, %(amount)s de modèles externes %(period)s", **values)
+    if filtered:
+        return language.t("%(service)s : rien de relevé %(period)s, pour cette sélection", **values)
+    return language.t("%(service)s : rien de relevé %(period)s", **values)
 
 
 def _lead(content: Service, reading: Reading, language: Language) -> str:
     entry = content.entry
-    said = [_rank(content, language), _change(content, reading, language)]
+    said = [_rank(content, language, filtered=bool(reading.address.filters)), _change(content, reading, language)]
     if entry.purpose:
         said.append(_sentence_of(entry.purpose))
     facts = [language.t("Statut : %(status)s", status=language.of(wording.SERVICE_STATUSES, entry.status))]
@@ -112,9 +113,9 @@ def _sentence_of(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
-def _rank(content: Service, language: Language) -> str:
+def _rank(content: Service, language: Language, *, filtered: bool) -> str:
     rank = content.rank
-    if rank is None:
+    if rank is None or filtered:
         return ""
     share = language.share(rank.share)
     if rank.of == 1:
@@ -139,14 +140,25 @@ def _rank(content: Service, language: Language) -> str:
 def _change(content: Service, reading: Reading, language: Language) -> str:
     if content.change is None or reading.reference is None or not content.whole.microjoules:
         return ""
-    energy, reference = content.change.energy, period_text(reading.reference, language)
+    reference = period_text(reading.reference, language)
+    energy = changed(content.change.energy, content)
     if energy.value is None:
         reason = language.of(wording.REASONS, energy.reason or "no-data")
-        return language.t("Face à %(reference)s : %(reason)s.", reference=reference, reason=reason)
-    interval = language.change_interval(energy)
-    direction = language.direction(energy)
-    said = language.t("Face à %(reference)s : %(direction)s", reference=reference, direction=direction)
-    return f"{said} ({interval})." if interval else f"{said}."
+        return language.t("Variation : %(reason)s (référence : %(reference)s).", reference=reference, reason=reason)
+    direction, interval = capital(language.direction(energy)), language.change_interval(energy)
+    if interval:
+        return language.t(
+            "%(direction)s, de %(interval)s (référence : %(reference)s).",
+            direction=direction,
+            interval=interval,
+            reference=reference,
+        )
+    return language.t("%(direction)s (référence : %(reference)s).", direction=direction, reference=reference)
+
+
+def changed(change: Quantity, content: Service) -> Quantity:
+    """Return a change, or why it must not be read as one."""
+    return change if content.caution is None else Quantity(None, change.unit, reason=content.caution)
 
 
 # --- key figures ---
@@ -155,7 +167,7 @@ def _change(content: Service, reading: Reading, language: Language) -> str:
 def _keys(content: Service, language: Language) -> tuple[Key, ...]:
     whole, change = content.whole, content.change
     keys = [
-        Key(language.t("Énergie"), whole.energy, change.energy if change else None),
+        Key(language.t("Énergie"), whole.energy, changed(change.energy, content) if change else None),
         Key(*_co2e(content, language)),
     ]
     unit = content.entry.functional_unit or language.t("unité rendue")
@@ -179,7 +191,7 @@ def _co2e(content: Service, language: Language) -> tuple[str, Quantity, Quantity
         note = language.t("Au moins : il manque %(parts)s", parts=language.listed(lacking))
     change = content.change
     same = change is not None and {f"co2e_{part}" for part in change.parts} == set(found.parts)
-    return name, found.co2e, change.co2e if change is not None and same else None, note
+    return name, found.co2e, changed(change.co2e, content) if change is not None and same else None, note
 
 
 def parts_words(parts: Sequence[str], language: Language) -> str:
@@ -213,7 +225,7 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
     of = {"course": "energy", "unit-energy": "per_unit", "unit-co2e": "co2e_per_unit"}
     for id_, subtitle in subtitles.items():
         steps = [_step(moment, getattr(moment, of[id_]), reading, language) for moment in content.course]
-        chart = course(id_, _course_title(subtitle, steps, language), subtitle, steps, language)
+        chart = over_time(id_, _course_title(subtitle, steps, language), subtitle, steps, language)
         if chart is not None:
             filters = [scope] if not quarters or reading.address.filters else []
             found[id_] = Figure(chart, " · ".join([subtitle, *filters]), _under_note(content, reading, language) if quarters else "")
@@ -240,6 +252,16 @@ def _course_title(what: str, steps: Sequence[Step], language: Language) -> str:
     if not known:
         return what
     last = known[-1]
+    if len(steps) > MOST_MARKS:
+        least, most = (pick(known, key=lambda step: step.quantity.value or 0.0) for pick in (min, max))
+        return language.t(
+            "%(what)s : de %(low)s (%(least)s) à %(high)s (%(most)s)",
+            what=what,
+            low=language.amount(least.quantity),
+            least=least.name,
+            high=language.amount(most.quantity),
+            most=most.name,
+        )
     if last is not steps[-1]:
         return language.t("%(what)s : rien de connu après %(period)s", what=what, period=last.name)
     return language.t(
@@ -264,6 +286,10 @@ def _causes(content: Service, reading: Reading, language: Language) -> dict[str,
     if chart is None:
         return {}
     perimeter = parts_words([f"co2e_{part}" for part in content.compared_parts], language)
+    if content.caution is not None:
+        why = language.of(wording.REASONS, content.caution)
+        title = language.t("CO₂e du %(before)s au %(now)s : %(why)s", before=language.quarter(ends[0]), now=language.quarter(ends[1]), why=why)
+        chart = replace(chart, title=title)
     subtitle = language.t("CO₂e : %(parts)s, de %(before)s à %(now)s", parts=perimeter, before=language.quarter(ends[0]), now=language.quarter(ends[1]))
     if chart.figure.layout.xaxis.range and chart.figure.layout.xaxis.range[0]:
         subtitle = language.t("%(subtitle)s · axe coupé", subtitle=subtitle)
@@ -304,24 +330,10 @@ def _no_fronts(content: Service, language: Language) -> str:
     return language.t("Qualité et énergie des runs ne sont pas comparées : %(why)s.", why=why)
 
 
-def _options(content: Service, reading: Reading, language: Language) -> list[tuple[str, str, list[tuple[str, str, bool]]]]:
-    """Return the filters that the bar offers: parameter, its name, and its values in words."""
-    names = {
-        "phase": language.t("phase"),
-        "site": language.t("site"),
-        "instance": language.t("instance"),
-        "method": language.t("origine"),
+def _choices(content: Service, language: Language) -> dict[str, list[tuple[str, str]]]:
+    """Return the values that each filter offers, in words: those of this service."""
+    return {
+        name: [(value, filter_word(name, value, language)) for value in values if value]
+        for name, values in content.options.items()
+        if len(values) > 1
     }
-    return [
-        (
-            name,
-            words,
-            [
-                (value, filter_word(name, value, language), value in getattr(reading.address, name))
-                for value in content.options[name]
-                if value
-            ],
-        )
-        for name, words in names.items()
-        if len(content.options[name]) > 1
-    ]

@@ -16,7 +16,7 @@ from ecoia_dashboards.figures.roles import line_style, point_style
 from ecoia_dashboards.language import NBSP, Language, QuantityColumn
 
 _HEIGHT = 240
-_MOST_MARKS = 14
+MOST_MARKS = 14
 """Steps up to which each has its own label, value and, where nothing is known, its question mark."""
 _MOST_LABELS = 6
 
@@ -30,7 +30,7 @@ class Step:
     why: str = ""
 
 
-def course(id_: str, title: str, what: str, steps: Sequence[Step], language: Language) -> Chart | None:
+def over_time(id_: str, title: str, what: str, steps: Sequence[Step], language: Language) -> Chart | None:
     """Draw a course; None where no step has a value.
 
     Args:
@@ -41,7 +41,7 @@ def course(id_: str, title: str, what: str, steps: Sequence[Step], language: Lan
         language: Language of the texts.
 
     Example:
-        >>> course("energy", "12,5 MWh", "Énergie", [Step("T3 2026", Quantity(12.5, "MWh"))], Language("fr"))  # doctest: +SKIP
+        >>> over_time("energy", "12,5 MWh", "Énergie", [Step("T3 2026", Quantity(12.5, "MWh"))], Language("fr"))  # doctest: +SKIP
     """
     if not any(step.quantity.value for step in steps):
         return None
@@ -55,7 +55,7 @@ def course(id_: str, title: str, what: str, steps: Sequence[Step], language: Lan
     _draw_band(figure, places, quantities, size, language)
     _draw_line(figure, places, quantities, size)
     tallest = highest(quantities) / size
-    if len(steps) <= _MOST_MARKS:
+    if len(steps) <= MOST_MARKS:
         _draw_words(figure, places, steps, size, column, tallest)
     value_axis(figure, "y", tallest, language.unit(unit), language, room=1.15)
     figure.update_xaxes(tickvals=places, ticktext=_labels(steps), title={"text": _note(steps, language)})
@@ -101,11 +101,11 @@ def _draw_line(figure: go.Figure, places: Sequence[int], quantities: Sequence[Qu
         x=list(places),
         y=[None if each.value is None else each.value / size for each in quantities],
         showlegend=False,
-        **(marks if len(places) <= _MOST_MARKS else {"mode": "lines"}),
+        **(marks if len(places) <= MOST_MARKS else {"mode": "lines"}),
         **line_style("series"),
     )
     alone = [part[0] for part in _known(places, quantities) if len(part) == 1]
-    if alone and len(places) > _MOST_MARKS:  # a line needs two points
+    if alone and len(places) > MOST_MARKS:  # a line needs two points
         figure.add_scatter(
             mode="markers",
             x=alone,
@@ -136,7 +136,7 @@ def _draw_words(
 
 def _labels(steps: Sequence[Step]) -> list[str]:
     """Label every step of few, and some of many."""
-    if len(steps) <= _MOST_MARKS:
+    if len(steps) <= MOST_MARKS:
         return [step.name.replace(NBSP, "<br>") for step in steps]
     every = -(-len(steps) // _MOST_LABELS)
     return [step.name if place % every == 0 else "" for place, step in enumerate(steps)]
@@ -148,7 +148,7 @@ def _note(steps: Sequence[Step], language: Language) -> str:
 
 def _alt(steps: Sequence[Step], column: QuantityColumn, language: Language) -> str:
     """Say the values of few steps, or the least and the greatest of many."""
-    if len(steps) <= _MOST_MARKS:
+    if len(steps) <= MOST_MARKS:
         series = language.listed(f"{step.name} {_written(step, column, language)}" for step in steps)
         return language.t("Courbe avec son intervalle : %(series)s.", series=series)
     known = [step for step in steps if step.quantity.value is not None]
