@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, instance, method, overview, service
+from ecoia_dashboards.dashboard.pages import compare, instance, load, method, overview, service
 
-PAGES: tuple[Page, ...] = (overview.PAGE, service.PAGE, instance.PAGE, compare.PAGE, method.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, service.PAGE, instance.PAGE, compare.PAGE, load.PAGE, method.PAGE)
