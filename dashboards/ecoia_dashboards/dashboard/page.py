@@ -138,6 +138,7 @@ class Shown:
         figures: Charts by id.
         tables: Tables by id.
         values: Other names that the template uses.
+        evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
     """
 
     sentence: str
@@ -145,6 +146,7 @@ class Shown:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

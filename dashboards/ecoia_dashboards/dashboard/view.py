@@ -39,6 +39,12 @@ def period_text(period: Period, language: Language) -> str:
     return language.t("du %(first)s au %(last)s", first=language.day(first), last=language.day(last))
 
 
+def period_in(period: Period, language: Language) -> str:
+    """Write a period as a sentence has it behind an amount: ``au T3 2026``."""
+    said = period_text(period, language)
+    return said if period.quarter is None else language.t("au %(quarter)s", quarter=said)
+
+
 class View(Frame):
     """A page as its template uses it.
 
@@ -59,6 +65,17 @@ class View(Frame):
         self.page, self.names, self.reading, self.shown = page, names, reading, shown
 
     # --- addresses ---
+
+    def href(self, href: str) -> str:
+        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
+        if not href.startswith("/"):
+            return href
+        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
+
+    @property
+    def whence(self) -> str:
+        """The address where the page's figures are followed to their formula."""
+        return self.link("/formula", **self.shown.evidence)
 
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""

@@ -188,7 +188,7 @@ class _Reader:
             Moved(_energy(before), _energy(after), changes[0]),
             co2e if line is None else _moved_co2e(line.explained, changes[1]),
             (covered[0], covered[1]),
-            caution,
+            reason,
             line.explained.terms if line else {},
         )
 
@@ -217,6 +217,18 @@ class _Reader:
 
 def _most(shares: Iterable[float | None]) -> float | None:
     return max((each for each in shares if each is not None), default=None)
+
+
+def caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
+    """Return why a change of a service must not be read as one, a code of reasons; None where it may.
+
+    Args:
+        line: Its change between two quarters; None: not known.
+        covered: Share of its declared days that each of them recorded.
+    """
+    if line is not None and line.energy.reason in ("days-unequal", "counted-otherwise"):
+        return line.energy.reason
+    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
 
 
 def _moved_co2e(explained: ExplainedChange, relative: Quantity) -> Moved:
