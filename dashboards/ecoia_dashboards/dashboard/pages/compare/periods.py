@@ -188,7 +188,7 @@ class _Reader:
             Moved(_energy(before), _energy(after), changes[0]),
             co2e if line is None else _moved_co2e(line.explained, changes[1]),
             (covered[0], covered[1]),
-            reason,
+            caution,
             line.explained.terms if line else {},
         )
 
