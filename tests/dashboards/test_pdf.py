@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -228,18 +229,18 @@ class TestArchived:
 
 class TestSameBytes:
     def test_equal_reports_give_equal_files_in_any_process_with_fonts_or_without(
-        self, content_of: Callable[[str], bytes], tmp_path: Path
+        self, sample: QuarterlyReport, content_of: Callable[[str], bytes], tmp_path: Path
     ) -> None:
+        (tmp_path / "report").write_bytes(pickle.dumps(sample))
         (tmp_path / "none.conf").write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
         program = (
-            "import hashlib, sys; from pathlib import Path\n"
-            "from support.reports import sample_report; from ecoia_dashboards.pdf import render_pdf\n"
-            "for ending, pdf in render_pdf(sample_report(Path(sys.argv[1]))).items():\n"
+            "import hashlib, pickle, sys; from pathlib import Path; from ecoia_dashboards.pdf import render_pdf\n"
+            "for ending, pdf in render_pdf(pickle.loads(Path(sys.argv[1]).read_bytes())).items():\n"
             "    print(ending, hashlib.sha256(pdf).hexdigest())"
         )
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "2", "TZ": "Pacific/Kiritimati"}
         env |= {"FONTCONFIG_FILE": str(tmp_path / "none.conf")}
-        words = (sys.executable, "-c", program, str(tmp_path / "elsewhere"))
+        words = (sys.executable, "-c", program, str(tmp_path / "report"))
         said = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
         assert dict(line.split() for line in said.splitlines()) == {
             ending: hashlib.sha256(content_of(f"fr{ending}")).hexdigest() for ending in EDITIONS
