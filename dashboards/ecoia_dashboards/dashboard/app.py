@@ -76,7 +76,9 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
         >>> create_app(Explorer(folder))  # doctest: +SKIP
     """
     access = access or Access()
-    app = FastAPI(title="ecoia", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, root_path=prefix)
+    app = FastAPI(
+        title="ecoia", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, root_path=prefix
+    )
     add_static_files(app)
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=6)
     access.add_to(app, prefix)

@@ -80,6 +80,11 @@ class View(Frame):
         return [(name, value) for name, value in parse_qsl(self.address.query()) if name not in offered]
 
     @property
+    def kept_everywhere(self) -> list[tuple[str, str]]:
+        """Parameters that a form to another page keeps: period, comparison, unit, language and theme."""
+        return parse_qsl(self.address.to(**self.unfiltered).query())
+
+    @property
     def pinned(self) -> str:
         """The address to send to others: it names the period, what it is compared with, and the data that were seen."""
         reference = self.reading.reference
