@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard import drawings, static_files
 from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, YEAR_BEFORE, Address, Period
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language, QuantityColumn
+from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -250,8 +250,10 @@ class View:
         """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not a number")
-        if quantity.unit not in LADDERS:
+        if quantity.unit == SHARE_UNIT:
             return self.language.amount(quantity), ""
+        if quantity.unit not in LADDERS:
+            return self.language.number(quantity.value), self.language.unit(quantity.unit)
         unit, size = scale_of([quantity.value], quantity.unit)
         return self.language.number(quantity.value / size), self.language.unit(unit)
 

@@ -13,10 +13,10 @@ from ecoia.report import EquipmentUsed, Quantity
 from ecoia.semconv import KIND_IDLE, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError, Page, Reading, Shown
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, part_headings, part_line, phases_table, rest_line
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_in, period_text
@@ -164,7 +164,7 @@ def _lead(content: Instance, reading: Reading, language: Language) -> str:
 
 def _choices(content: Instance, language: Language) -> dict[str, list[tuple[str, str]]]:
     """Return the values that the filters offer: what ran on the instance."""
-    phases = {name: language.of(wording.PHASES | wording.KINDS, name) for name in content.phases}
+    phases = {name: language.of(wording.KINDS | wording.PHASES, name) for name in content.phases}
     origins = [status for status in STATUSES if content.whole.by_status_microjoules.get(status)]
     return {
         "phase": list(phases.items()),
@@ -235,7 +235,10 @@ def _equipment(content: Instance, reading: Reading, language: Language, scope: s
             lines.append((each.name or each.id, bearer, Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"), each.source))
     whole = sum(each.quarter_micrograms for each in content.equipment)
     others = whole - sum(
-        part for each in content.equipment for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)
+        part
+        for each in content.equipment
+        for name, part in each.by_service_micrograms.items()
+        if not name or reading.may_see(name)
     )
     amount = Quantity(whole / MICROGRAMS_PER_KG, "kgCO2e")
     foot: list[tuple[Cell, ...]] = []

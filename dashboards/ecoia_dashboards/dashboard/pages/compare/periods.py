@@ -176,7 +176,9 @@ class _Reader:
             self._figures(parts, selection, ids) for parts, selection in zip(self._parts, self._selections, strict=True)
         )
         line = self._lines.get(service)
-        covered = tuple(max((known[each] or 0.0 for each in ids if known.get(each) is not None), default=None) for known in self._covered)
+        covered = tuple(
+            max((known[each] or 0.0 for each in ids if known.get(each) is not None), default=None) for known in self._covered
+        )
         reason = caution(line, covered)
         changes = self._changes(line, ids)
         if reason is not None:

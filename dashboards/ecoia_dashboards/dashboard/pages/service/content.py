@@ -21,9 +21,9 @@ from ecoia.report import (
     Unsupported,
 )
 from ecoia_dashboards.dashboard.address import Period
+from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
 from ecoia_dashboards.dashboard.pages.compare.periods import caution
 from ecoia_dashboards.dashboard.pieces.days import Strip, strips
-from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
 
 FILTERS = ("phase", "site", "instance", "method")
 """Filters that the page obeys."""
@@ -140,7 +140,7 @@ def read(reading: Reading, service: str) -> Service:
         compared_parts=parts,
         compared_simulated=simulated,
         strips=strips(reading, selection, [service]),
-        runs=explorer.runs(selection),
+        runs=tuple(explorer.runs(selection)),
         frontiers=tuple(each for each in report.frontiers if each.service == service) if plain else (),
         not_compared=next((each for each in report.unsupported if _tells_of_runs(each, service)), None) if plain else None,
         hosted=tuple(each for each in report.tokens if each.service == service) if plain else (),
@@ -165,9 +165,13 @@ def _entry(reading: Reading, service: str) -> ServiceEntry:
     for quarter in dict.fromkeys((reading.quarter, *reversed(reading.state.quarters))):
         for entry in reading.report_of(quarter).register:
             if entry.id == service:
-                unknown = {"energy": Quantity(None, "kWh", reason="no-data"), "co2e": Quantity(None, "kgCO2e", reason="no-data")}
-                return entry if quarter == reading.quarter else replace(entry, headline=Headline(), days_by_phase=(), **unknown)
+                return entry if quarter == reading.quarter else _without_figures(entry)
     raise NotFoundError("service", service, tuple(each.id for each in reading.report.register if reading.may_see(each.id)))
+
+
+def _without_figures(entry: ServiceEntry) -> ServiceEntry:
+    energy, co2e = (Quantity(None, unit, reason="no-data") for unit in ("kWh", "kgCO2e"))
+    return replace(entry, energy=energy, co2e=co2e, headline=Headline(), days_by_phase=())
 
 
 def _rank(reading: Reading, service: str) -> Rank | None:
@@ -279,6 +283,4 @@ def _options(reading: Reading, service: str) -> dict[str, tuple[str, ...]]:
     bare = Selection(reading.period.first_day, reading.period.until_day, services=(service,))
     found = {name: tuple(reading.explorer.parts(bare, name)) for name in ("phase", "site", "instance")}
     found["method"] = tuple(reading.explorer.parts(bare, "status"))
-    return {
-        name: tuple(dict.fromkeys([*values, *getattr(reading.address, name)])) for name, values in found.items()
-    }
+    return {name: tuple(dict.fromkeys([*values, *getattr(reading.address, name)])) for name, values in found.items()}
