@@ -10,8 +10,7 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.instances import fits, host_of
 from ecoia.periods import Quarter
 from ecoia.report import EquipmentUsed, Quantity
-from ecoia.semconv import KIND_IDLE, STATUSES
-from ecoia_dashboards import wording
+from ecoia.semconv import KIND_IDLE
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
@@ -127,7 +126,7 @@ def show(content: Instance, reading: Reading, language: Language) -> Shown:
         _lead(content, reading, language),
         figures={} if chart is None else {"course": Figure(chart, language.t("Énergie de l’instance"))},
         tables={table.id: table for table in known if table is not None},
-        values={"content": content, "choices": _choices(content, language), "idle": _idle(content)},
+        values={"content": content, "idle": _idle(content)},
         evidence={"instance": content.homes},
     )
 
@@ -160,16 +159,6 @@ def _lead(content: Instance, reading: Reading, language: Language) -> str:
         count = language.n("%(count)s relevé séparé", "%(count)s relevés séparés", len(content.homes))
         said.append(language.t("Elle réunit %(count)s : %(homes)s.", count=count, homes=language.listed(content.homes)))
     return " ".join(said)
-
-
-def _choices(content: Instance, language: Language) -> dict[str, list[tuple[str, str]]]:
-    """Return the values that the filters offer: what ran on the instance."""
-    phases = {name: language.of(wording.KINDS | wording.PHASES, name) for name in content.phases}
-    origins = [status for status in STATUSES if content.whole.by_status_microjoules.get(status)]
-    return {
-        "phase": list(phases.items()),
-        "method": [(status, language.of(wording.STATUSES, status)) for status in origins],
-    }
 
 
 def _idle(content: Instance) -> Quantity | None:

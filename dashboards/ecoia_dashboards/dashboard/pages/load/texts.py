@@ -13,7 +13,6 @@ from ecoia.report import Quantity
 from ecoia.units import kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.figures.other_hours import other_hours
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.load.content import FILTERS, HourSum, Load
@@ -39,7 +38,6 @@ def show(content: Load, reading: Reading, language: Language) -> Shown:
         tables=tables,
         values={
             "content": content,
-            "choices": choices(reading, language),
             "scope": scope,
             "maps": _maps(content, language, scope) if content.timed_microjoules else [],
             "used": _grid(content.used_g_per_kwh),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ecoia.exploring import Change, RunLine, Selected, Selection
 from ecoia.periods import Quarter
 from ecoia.report import (
+    COVERED,
     ChangeLine,
     FactorUsed,
     FigureUsed,
@@ -22,7 +23,6 @@ from ecoia.report import (
 )
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
-from ecoia_dashboards.dashboard.pages.compare.periods import caution
 from ecoia_dashboards.dashboard.pieces.days import Strip, strips
 
 FILTERS = ("phase", "site", "instance", "method")
@@ -79,7 +79,6 @@ class Service:
         hosted: Calls to models of others.
         factors: Emission factors of its zones.
         figures: PUE and the like of its sites.
-        options: What each filter can be set to.
     """
 
     entry: ServiceEntry
@@ -104,7 +103,6 @@ class Service:
     hosted: tuple[TokensUsed, ...]
     factors: tuple[FactorUsed, ...]
     figures: tuple[FigureUsed, ...]
-    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read(reading: Reading, service: str) -> Service:
@@ -135,7 +133,7 @@ def read(reading: Reading, service: str) -> Service:
         sites=split["site"],
         zones=split["zone"],
         change=change,
-        caution=_caution(reading, service, explained, change),
+        caution=_caution(reading, service, change),
         explained=explained,
         compared_parts=parts,
         compared_simulated=simulated,
@@ -146,7 +144,6 @@ def read(reading: Reading, service: str) -> Service:
         hosted=tuple(each for each in report.tokens if each.service == service) if plain else (),
         factors=tuple(each for each in report.factors_of_quarter if each.zone in split["zone"]),
         figures=tuple(each for each in report.site_figures if each.site in split["site"] and _holds(each, reading.period)),
-        options=_options(reading, service),
     )
 
 
@@ -247,16 +244,17 @@ def _explained(reading: Reading, service: str) -> tuple[ChangeLine | None, tuple
     return line, change.parts, change.simulated
 
 
-def _caution(reading: Reading, service: str, line: ChangeLine | None, change: Change | None) -> str | None:
+def _caution(reading: Reading, service: str, change: Change | None) -> str | None:
     """Return why the change must not be read as one: the days, or the way of counting, are not those of the reference."""
     if change is None:
         return None
+    if service in change.days_unequal:
+        return "days-unequal"
+    if service in change.counted_otherwise:
+        return "counted-otherwise"
     quarters = [period.quarter for period in (reading.period, reading.reference) if period is not None]
     covered = [_covered(reading, service, str(quarter)) for quarter in quarters if quarter is not None]
-    found = caution(line, covered)
-    if found is None and service in change.days_unequal:
-        return "days-unequal"
-    return "counted-otherwise" if found is None and service in change.counted_otherwise else found
+    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
 
 
 def _covered(reading: Reading, service: str, quarter: str) -> float | None:
@@ -276,11 +274,3 @@ def _holds(figure: FigureUsed, period: Period) -> bool:
     return (figure.from_day is None or figure.from_day < period.until_day.isoformat()) and (
         figure.until_day is None or figure.until_day > period.first_day.isoformat()
     )
-
-
-def _options(reading: Reading, service: str) -> dict[str, tuple[str, ...]]:
-    """Return what the filters can be set to: what the service has in the period, and what is set already."""
-    bare = Selection(reading.period.first_day, reading.period.until_day, services=(service,))
-    found = {name: tuple(reading.explorer.parts(bare, name)) for name in ("phase", "site", "instance")}
-    found["method"] = tuple(reading.explorer.parts(bare, "status"))
-    return {name: tuple(dict.fromkeys([*values, *getattr(reading.address, name)])) for name, values in found.items()}

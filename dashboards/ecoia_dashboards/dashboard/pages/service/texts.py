@@ -51,7 +51,6 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "filtered": bool(reading.address.filters),
         "no_causes": _no_causes(content, reading, language),
         "no_fronts": _no_fronts(content, language),
-        "choices": _choices(content, language),
     }
     return Shown(
         _sentence(content, reading, name, language),
@@ -230,7 +229,7 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
             found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=scope), note)
     found |= _causes(content, reading, language)
     for place, each in enumerate(content.frontiers):
-        chart = front(f"front-{place}", each, reading.report, language)
+        chart = front(f"front-{place}", each, reading.names, language)
         if chart is not None:
             found[chart.id] = Figure(chart, language.t("Un point par run fini · %(scope)s", scope=scope))
     return found
@@ -363,12 +362,3 @@ def _no_fronts(content: Service, language: Language) -> str:
         return ""
     why = language.of(wording.UNSUPPORTED, content.not_compared.reason)
     return language.t("Qualité et énergie des runs ne sont pas comparées : %(why)s.", why=why)
-
-
-def _choices(content: Service, language: Language) -> dict[str, list[tuple[str, str]]]:
-    """Return the values that each filter offers, in words: those of this service."""
-    return {
-        name: [(value, filter_word(name, value, language)) for value in values if value]
-        for name, values in content.options.items()
-        if len(values) > 1
-    }
