@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language, QuantityColumn
+from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -227,8 +227,10 @@ class View(Frame):
         """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not a number")
-        if quantity.unit not in LADDERS:
+        if quantity.unit == SHARE_UNIT:
             return self.language.amount(quantity), ""
+        if quantity.unit not in LADDERS:
+            return self.language.number(quantity.value), self.language.unit(quantity.unit)
         scale = list_scale([quantity.value], quantity.unit, self.address.unit)
         unit, size = scale_of([quantity.value], quantity.unit) if scale.unit != self.address.unit else scale[:2]
         return self.language.number(quantity.value / size), self.language.unit(unit)

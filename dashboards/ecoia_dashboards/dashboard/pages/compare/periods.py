@@ -219,18 +219,6 @@ def _most(shares: Iterable[float | None]) -> float | None:
     return max((each for each in shares if each is not None), default=None)
 
 
-def caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
-    """Return why a change of a service must not be read as one, a code of reasons; None where it may.
-
-    Args:
-        line: Its change between two quarters; None: not known.
-        covered: Share of its declared days that each of them recorded.
-    """
-    if line is not None and line.energy.reason in ("days-unequal", "counted-otherwise"):
-        return line.energy.reason
-    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
-
-
 def _moved_co2e(explained: ExplainedChange, relative: Quantity) -> Moved:
     before, after = (
         Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e")
