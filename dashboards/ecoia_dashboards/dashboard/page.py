@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ecoia.catalogue import Catalogue
@@ -18,6 +18,9 @@ from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
+
+
+_MOST_REPORTS = 24  # kept clean, some 2 MB each
 
 
 class NotFoundError(LookupError):
@@ -86,13 +89,13 @@ class Reading:
     @cached_property
     def report(self) -> QuarterlyReport:
         """The report of ``quarter``, its texts cleaned for pages."""
-        return clean(self.explorer.report(self.quarter))
+        return _cleaned(self.explorer, self.quarter, self.state.digest)
 
     def report_of(self, quarter: str) -> QuarterlyReport:
         """Return the report of another quarter."""
         if quarter not in self.state.quarters:
             raise NotFoundError("period", quarter, tuple(reversed(self.state.quarters)))
-        return clean(self.explorer.report(quarter))
+        return _cleaned(self.explorer, quarter, self.state.digest)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -117,6 +120,12 @@ class Reading:
     def may_see(self, service: str | None) -> bool:
         """Return whether the reader may see a service; None, work of no service, is for readers of everything."""
         return self.allowed is None or service in self.allowed
+
+
+@lru_cache(maxsize=_MOST_REPORTS)
+def _cleaned(explorer: Explorer, quarter: str, digest: str) -> QuarterlyReport:
+    """Clean the texts of a report, once for the data of a digest."""
+    return clean(explorer.report(quarter))
 
 
 @dataclass(frozen=True)
