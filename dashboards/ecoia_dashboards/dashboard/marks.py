@@ -192,13 +192,7 @@ def heat_map(
             pattern = fill("missing") if value is None else None
             words = f"{row}, {column} : {missing if value is None else write(value)}"
             place = {"x": percent(width * across), "y": 20 + _CELL_PX * down, "width": percent(width), "height": _CELL_PX}
-            plot += element(
-                "rect",
-                element("title", escaped(words)),
-                class_=f"{'hatched' if value is None else 'cell'} {role}",
-                fill=fill(role),
-                **place,
-            )
+            plot += element("rect", element("title", escaped(words)), class_=class_, fill=pattern, **place)
     height = 20 + _CELL_PX * len(rows)
     lacking = any(value is None for row in cells for value in row)
     entries, below = _heat_legend(greatest, write, missing if lacking else "", height + 10)
