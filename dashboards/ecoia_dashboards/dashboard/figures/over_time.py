@@ -23,7 +23,7 @@ _MOST_LABELS = 6
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a course: its name, its figure, and why it has none in words of its own, where the reason's code says too little."""
+    """A step of a course: its name, its figure and, where the reason's code says too little, why it has none in words."""
 
     name: str
     quantity: Quantity
@@ -72,9 +72,7 @@ def _known(places: Sequence[int], quantities: Sequence[Quantity]) -> list[list[i
     return [list(held) for known, held in parts if known]
 
 
-def _draw_band(
-    figure: go.Figure, places: Sequence[int], quantities: Sequence[Quantity], size: float, language: Language
-) -> None:
+def _draw_band(figure: go.Figure, places: Sequence[int], quantities: Sequence[Quantity], size: float, language: Language) -> None:
     """Draw the interval of each part without a gap; the first one names it in the legend."""
     named = False
     for part in _known(places, quantities):

@@ -79,11 +79,7 @@ def _strip(
     held = set().union(*(on for (name, _), on in recorded.items() if name == instance))
     short = {quarter: _is_short(instance, each or ()) for quarter, each in expected.items()}
     kinds = tuple(
-        RECORDED
-        if day in held
-        else MISSING
-        if day < begun_until and short.get(Quarter.of_date(day), False)
-        else NOT_EXPECTED
+        RECORDED if day in held else MISSING if day < begun_until and short.get(Quarter.of_date(day), False) else NOT_EXPECTED
         for day in days
     )
     phases = {phase: len(on) for (name, phase), on in sorted(recorded.items()) if name == instance}

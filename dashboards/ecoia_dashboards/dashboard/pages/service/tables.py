@@ -11,10 +11,10 @@ from ecoia.exploring import RunLine
 from ecoia.report import FigureUsed, Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.service.content import Service
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, phases_table
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.language import Language
@@ -74,9 +74,7 @@ def _instances(content: Service, reading: Reading, language: Language, scope: st
     )
 
 
-def _instance(
-    name: str, strip: Strip | None, content: Service, reading: Reading, language: Language
-) -> tuple[Cell, ...]:
+def _instance(name: str, strip: Strip | None, content: Service, reading: Reading, language: Language) -> tuple[Cell, ...]:
     part = content.instances.get(name)
     energy: Cell = part.energy if part else None
     label: Cell = Link(name, to_page(reading.address, "instances", name)) if name else language.t("aucune instance")
@@ -93,9 +91,7 @@ def _days_title(content: Service, names: Sequence[str], language: Language) -> s
         return language.t("%(instances)s, sans relevé jour par jour : l’énergie est déclarée", instances=count)
     if not missing:
         return language.t("%(instances)s, aucun jour ne manque", instances=count)
-    return language.n(
-        "%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count
-    )
+    return language.n("%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count)
 
 
 # --- runs ---
@@ -282,7 +278,9 @@ def _hosted(content: Service, language: Language, scope: str) -> Table | None:
             language.of(wording.STANDINGS, each.standing),
             each.tokens_in,
             each.tokens_out,
-            Quantity(each.central_kg, "kgCO2e", each.low_kg, each.high_kg, None if each.central_kg is not None else "calls-unmeasured"),
+            Quantity(
+                each.central_kg, "kgCO2e", each.low_kg, each.high_kg, None if each.central_kg is not None else "calls-unmeasured"
+            ),
         )
         for each in content.hosted
     )
@@ -294,4 +292,6 @@ def _hosted(content: Service, language: Language, scope: str) -> Table | None:
         Heading("CO₂e", FIGURE),
     )
     count = language.n("%(count)s modèle externe appelé", "%(count)s modèles externes appelés", len(lines))
-    return Table("hosted", count, headings, lines, language.t("Estimation par jetons, hors énergie relevée · %(scope)s", scope=scope))
+    return Table(
+        "hosted", count, headings, lines, language.t("Estimation par jetons, hors énergie relevée · %(scope)s", scope=scope)
+    )
