@@ -146,6 +146,8 @@ class Shown:
         figures: Charts by id.
         tables: Tables by id.
         values: Other names that the template uses.
+        evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
+        choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
     """
 
     sentence: str
@@ -153,6 +155,8 @@ class Shown:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
