@@ -184,8 +184,8 @@ class View(Frame):
 
     @property
     def first_table(self) -> str:
-        """Id of the page's first table; empty where it has none."""
-        return next(iter(self.shown.tables), "")
+        """Id of the page's first table that has a line; empty where there is none."""
+        return next((id_ for id_, table in self.shown.tables.items() if table.lines), "")
 
     @property
     def units(self) -> list[tuple[str, str]]:
