@@ -189,7 +189,13 @@ def heat_map(
             role = "missing" if value is None else f"heat-{_heat_step(value, greatest)}"
             words = f"{row}, {column} : {missing if value is None else write(value)}"
             place = {"x": percent(width * across), "y": 20 + _CELL_PX * down, "width": percent(width), "height": _CELL_PX}
-            plot += element("rect", element("title", escaped(words)), class_=f"cell {role}", fill=fill(role), **place)
+            plot += element(
+                "rect",
+                element("title", escaped(words)),
+                class_=f"{'hatched' if value is None else 'cell'} {role}",
+                fill=fill(role),
+                **place,
+            )
     height = 20 + _CELL_PX * len(rows)
     lacking = any(value is None for row in cells for value in row)
     entries, below = _heat_legend(greatest, write, missing if lacking else "", height + 10)

@@ -19,8 +19,7 @@ from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 
-
-_MOST_REPORTS = 24  # kept clean, some 2 MB each
+_REPORTS_KEPT = 16
 
 
 class NotFoundError(LookupError):
@@ -122,9 +121,9 @@ class Reading:
         return self.allowed is None or service in self.allowed
 
 
-@lru_cache(maxsize=_MOST_REPORTS)
-def _cleaned(explorer: Explorer, quarter: str, digest: str) -> QuarterlyReport:
-    """Clean the texts of a report, once for the data of a digest."""
+@lru_cache(_REPORTS_KEPT)
+def _cleaned(explorer: Explorer, quarter: str, _digest: str) -> QuarterlyReport:
+    """Return a report with its texts cleaned, as long as the data have the same digest."""
     return clean(explorer.report(quarter))
 
 
@@ -148,6 +147,7 @@ class Shown:
         tables: Tables by id.
         values: Other names that the template uses.
         choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
+        evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
     """
 
     sentence: str
@@ -156,6 +156,7 @@ class Shown:
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

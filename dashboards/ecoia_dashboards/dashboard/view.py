@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language, QuantityColumn
+from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -39,6 +39,12 @@ def period_text(period: Period, language: Language) -> str:
     return language.t("du %(first)s au %(last)s", first=language.day(first), last=language.day(last))
 
 
+def period_in(period: Period, language: Language) -> str:
+    """Write a period as a sentence has it behind an amount: ``au T3 2026``."""
+    said = period_text(period, language)
+    return said if period.quarter is None else language.t("au %(quarter)s", quarter=said)
+
+
 class View(Frame):
     """A page as its template uses it.
 
@@ -59,6 +65,17 @@ class View(Frame):
         self.page, self.names, self.reading, self.shown = page, names, reading, shown
 
     # --- addresses ---
+
+    def href(self, href: str) -> str:
+        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
+        if not href.startswith("/"):
+            return href
+        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
+
+    @property
+    def whence(self) -> str:
+        """The address where the page's figures are followed to their formula."""
+        return self.link("/formula", **self.shown.evidence)
 
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""
@@ -210,8 +227,10 @@ class View(Frame):
         """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not a number")
-        if quantity.unit not in LADDERS:
+        if quantity.unit == SHARE_UNIT:
             return self.language.amount(quantity), ""
+        if quantity.unit not in LADDERS:
+            return self.language.number(quantity.value), self.language.unit(quantity.unit)
         scale = list_scale([quantity.value], quantity.unit, self.address.unit)
         unit, size = scale_of([quantity.value], quantity.unit) if scale.unit != self.address.unit else scale[:2]
         return self.language.number(quantity.value / size), self.language.unit(unit)

@@ -34,11 +34,12 @@ def fronts_of(frontiers: Iterable[Frontier], names: Mapping[str, str], language:
     """
     comparable = [each for each in frontiers if len(each.runs) > 1]
     comparable.sort(key=lambda each: -sum(run.energy.value or 0.0 for run in each.runs))
-    built = [_front(f"front-{place}", each, names, language) for place, each in enumerate(comparable[:most])]
+    built = [front(f"front-{place}", each, names, language) for place, each in enumerate(comparable[:most])]
     return [chart for chart in built if chart is not None]
 
 
-def _front(id_: str, frontier: Frontier, names: Mapping[str, str], language: Language) -> Chart | None:
+def front(id_: str, frontier: Frontier, names: Mapping[str, str], language: Language) -> Chart | None:
+    """Draw one comparison of runs; None where none of them has energy."""
     runs = [run for run in frontier.runs if run.energy.value is not None]
     if not any(run.energy.value for run in runs):
         return None

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import commitments, compare, hosted, method, overview, register, runs
+from ecoia_dashboards.dashboard.pages import (
+    commitments,
+    compare,
+    hosted,
+    instance,
+    load,
+    method,
+    overview,
+    register,
+    runs,
+    service,
+)
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     register.PAGE,
+    service.PAGE,
+    instance.PAGE,
     compare.PAGE,
     runs.RUNS,
     runs.COMPARISON,
     runs.RUN,
+    load.PAGE,
     hosted.PAGE,
     commitments.PAGE,
     method.PAGE,
