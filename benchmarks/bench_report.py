@@ -68,7 +68,7 @@ sites = [Site.model_validate({"id": f"site-{n}", "instances": [f"site-{n}-*"], "
          for n in range(10)]
 known = AssessmentParameters(default_factors(), "FRA", None, PARIS, sites=sites)
 strands = LedgerSums.of(rows(4_000, [Quarter(2025, 4)], 100, 4, 10)).strands
-assessment = Assessment(strands, known)
+assessment = Assessment.of(strands, known)
 
 def all_of_them():
     impacts = [assessment.impact(), *assessment.by_bearer.values()]

@@ -12,6 +12,7 @@ from ecoia.instrument import engine as engine_module
 from ecoia.keeping.journal import Journal
 from support.programs import recorded, run_python, spans_of
 from support.quiet_engine import QuietEngine
+from support.records import losses_of_ours
 
 # --- off, forks, children: whole processes ------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ assert os.waitpid(pid, 0)[1] == 0
     }
     files = {entry.file: entry.record.pid for entry in Journal(home).scan().entries}
     assert len(files) == len(set(files.values())) == 2
-    assert not any(record.lost for record in recorded(home))
+    assert not losses_of_ours(recorded(home))
 
 
 FORKING_THREADS = """

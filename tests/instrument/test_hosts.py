@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ecoia.losses import CPU_STEAL
 from support.programs import BURN, recorded, run_python, spans_of
+from support.records import losses_of_ours
 from support.servers import GUNICORN, UVICORN, Server
 
 pytestmark = [pytest.mark.long, pytest.mark.timing]
@@ -60,9 +60,7 @@ def requests_recorded(home: Path) -> tuple[int, int]:
     records = [record for record in recorded(home) if record.service == "scorer"]
     spans = sum(record.spans for record in records)
     assert sum(record.units_micro or 0 for record in records) == spans * 1_000_000
-    # What the hypervisor takes for other guests is not lost by the service.
-    lost = {cause for record in recorded(home) for cause in record.lost} - {CPU_STEAL}
-    assert not lost
+    assert not losses_of_ours(recorded(home))
     return spans, len({record.pid for record in records})
 
 
@@ -491,7 +489,7 @@ def test_200_spans_at_once_begun_and_ended_at_random_are_all_recorded(home: Path
     records = recorded(home)
     assert sum(record.spans for record in records) == 200
     assert sum(record.units_micro or 0 for record in records) == 200_000_000
-    assert not any(record.lost for record in records)
+    assert not losses_of_ours(records)
 
 
 MEMORY = """

@@ -13,6 +13,7 @@ import pytest
 
 from support.programs import BURN, recorded, run_python, wait_until
 from support.quiet_engine import MILLISECOND
+from support.records import losses_of_ours
 
 pytestmark = pytest.mark.long
 
@@ -101,9 +102,7 @@ def test_every_task_of_a_worker_is_a_span_of_its_name(home: Path, tmp_path: Path
     spans: Counter[tuple[str | None, str | None]] = Counter()
     units: Counter[tuple[str | None, str | None]] = Counter()
     cpu_ns: Counter[tuple[str | None, str | None]] = Counter()
-    lost: Counter[str] = Counter()
     for record in recorded(home):
-        lost.update(record.lost)
         if record.kind == "span":
             key = (record.service, record.endpoint)
             spans[key] += record.spans
@@ -115,7 +114,7 @@ def test_every_task_of_a_worker_is_a_span_of_its_name(home: Path, tmp_path: Path
     )
     assert spans == {score: 20, match: 4, wrong: 1, broken: 1, again: 2, ("model", None): 4}
     assert +units == {score: 40, match: 8, again: 2}
-    assert lost == {"invalid-units": 1}
+    assert losses_of_ours(recorded(home)) == {"invalid-units": 1}
     assert cpu_ns[score] >= 400 * MILLISECOND
     assert cpu_ns["model", None] >= 20 * MILLISECOND
     pids = {record.pid for record in recorded(home) if record.kind == "span"}
@@ -194,4 +193,4 @@ def test_a_task_that_is_delivered_again_while_it_runs_ends_twice(home: Path) -> 
     assert sum(record.spans for record in records) == 2
     assert sum(record.units_micro or 0 for record in records) == 2_000_000
     assert 40 * MILLISECOND <= sum(record.cpu_ns for record in records) < 200 * MILLISECOND
-    assert not any(record.lost for record in recorded(home))
+    assert not losses_of_ours(recorded(home))

@@ -21,6 +21,7 @@ from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from support.environment import clean_environment
 from support.mlflow_stores import free_port, migrated, mlflow_server, old_mlflow
 from support.programs import recorded
+from support.records import losses_of_ours
 
 __all__ = ["migrated"]  # a fixture
 
@@ -35,8 +36,11 @@ WAYS = [
 UNBOUNDED = {"autologged", "searched"}
 """Ways in which MLflow itself works for the run."""
 
-BOUND_MS = 150
-"""Most CPU time beyond what the program burned: MLflow's own requests, at the begin and the end of the run."""
+CLOCKS_MS = 5
+"""Most by which clocks of threads and of the process differ."""
+
+EXIT_MS = 500
+"""Most CPU time of what MLflow does at the exit, after the program has answered."""
 
 OUTCOMES = {"FINISHED": "ok", "FAILED": "failed", "RUNNING": "ok"}
 """By status. One run is still running when the program asks, and MLflow ends it as finished."""
@@ -99,13 +103,15 @@ def test_the_program_knows_every_way_of_the_table(told: Told) -> None:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_a_run_has_the_work_that_was_done_in_it(told: Told, name: str) -> None:
+    """And none of what was burned outside: on top come MLflow's own requests at most, however slow this machine is at them."""
     way, cpu_ms = told.ways[name], by_run(told.records)
+    most_ms = way["spare"] + CLOCKS_MS + (EXIT_MS if name == "never_ended" else 0)
     for run_id, burned_ms in way["runs"].items():
         assert cpu_ms[run_id] >= burned_ms - 1, run_id
         assert cpu_ms[run_id] > 0
-        assert name in UNBOUNDED or cpu_ms[run_id] <= burned_ms + BOUND_MS
+        assert name in UNBOUNDED or cpu_ms[run_id] <= burned_ms + most_ms
     for run_id in way["without"]:
-        assert cpu_ms[run_id] < 30  # MLflow's own request at the end of the last one that is open, at most
+        assert cpu_ms[run_id] <= most_ms  # MLflow's own request at the end of the last one that is open, at most
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -130,7 +136,7 @@ def test_the_runs_and_the_rest_are_the_journal(told: Told) -> None:
         assert of_runs + rest == sum(record.energy_microjoules[component] or 0 for record in told.records)
         assert of_runs > 0 or component == "gpu"
     recorded_ms = sum(record.cpu_ns for record in told.records) / 1e6
-    assert told.process_ms - 20 <= recorded_ms <= told.process_ms + 500  # what MLflow does at the exit comes on top
+    assert told.process_ms - 20 <= recorded_ms <= told.process_ms + EXIT_MS
     burned_ms = sum(sum(way["runs"].values()) + way["outside"] for way in told.ways.values())
     assert sum(by_run(told.records).values()) >= burned_ms
 
@@ -159,10 +165,7 @@ def test_each_run_has_its_service_and_phase(told: Told) -> None:
 
 
 def test_what_could_not_be_told_is_counted_and_nothing_else(told: Told) -> None:
-    lost: dict[str, int] = defaultdict(int)
-    for record in told.records:
-        for cause, times in record.lost.items():
-            lost[cause] += times
+    lost = losses_of_ours(told.records)
     (first,) = told.ways["several_open"]["without"]
     (second,) = told.ways["several_open"]["runs"]
     assert set(lost) - {"meters-not-found"} == {f"several-runs-open:{run_id}" for run_id in (first, second)}

@@ -30,6 +30,7 @@ from ecoia.records import split_by_half_hour
 from ecoia.testing import PowercapLoad, PowercapTree
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
 from support.programs import recorded, wait_until
+from support.records import losses_of_ours
 from support.servers import UVICORN, Server
 
 __all__ = ["migrated", "tracking_uri"]  # fixtures
@@ -315,7 +316,7 @@ def test_a_service_under_load_while_mlflow_is_away_loses_nothing_and_does_not_gr
     assert Counter((i, row["half_hour_utc_ns"]) for row in rows for i in row["record_ids"]) == Counter(parts)
     assert sum(row["spans"] for row in rows if row["endpoint"] == "/read") == asked
     assert served(home) == (asked, 4_000_000 * asked)
-    assert not Counter(cause for record in records for cause in record.lost)
+    assert not losses_of_ours(records)
     assert energy_by_kind(home).total() == claimed(server)
     for pid, warm_mib in sizes[3].items():  # after the first third
         assert sizes[-1][pid] - warm_mib < MOST_GROWTH_MIB, sizes

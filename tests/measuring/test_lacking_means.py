@@ -12,6 +12,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.semconv import COMPONENTS, KIND_OVERHEAD, KIND_SPAN
 from support.namespaces import in_namespaces, needs_namespaces
 from support.programs import recorded, run_python, spans_of
+from support.records import losses_of_ours
 
 # --- what can be recorded where not everything can ---------------------------------------------------------------------
 
@@ -41,7 +42,7 @@ def test_a_program_that_ends_before_its_meters_are_found_leaves_all_but_its_ener
     assert [(each.spans, each.units_micro) for each in records if each.kind == KIND_SPAN] == [(2, 4_000_000)]
     assert all(each.energy_microjoules[component] is None for each in records for component in COMPONENTS)
     assert sum(each.cpu_ns for each in records) > 1_000_000
-    assert [each.lost for each in records if each.lost] == [{"meters-not-found": 1}]
+    assert losses_of_ours(records) == {"meters-not-found": 1}
     assert list((home / "open").iterdir()) == []
 
 

@@ -36,6 +36,18 @@ def test_the_memory_of_a_call_fades() -> None:
     assert charged_ms(split(sharing, waiting, 20_200)) == {OTHER: 40}
 
 
+def test_a_moment_of_workers_is_not_spread_over_thousands_of_calls_that_are_over() -> None:
+    """A thread of the program that works on while its counters are read looks like a worker for some microseconds."""
+    sharing = SpanSharing(wall_ns=0, cpus=4)
+    calls = {RecordKey("call", "inference", endpoint=f"/{number}"): Delta(cpu_ns=9000) for number in range(10_000)}
+    split(sharing, Look(90 * MS, 0, 0, 1.0, calls), 100)
+    moment = split(sharing, Look(20_000, 0, 0, 0.5, {OTHER: Delta(cpu_ns=1000)}), 200)
+    assert moment.keys == [OTHER]
+    assert sum(moment.attribution.cpu_ns) + moment.attribution.unattributed_cpu_ns == 20_000, "nothing of it is left out"
+    long = split(sharing, Look(90 * MS, 0, 0, 1.0, {OTHER: Delta(cpu_ns=1000)}), 300)
+    assert len(long.keys) == 10_001, "after a long time each has a part"
+
+
 def test_device_energy_is_split_by_the_processes_that_the_driver_reports() -> None:
     owners = {7: CALL, 8: OTHER}
     look = Look(10, 0, 0, 1.0, {CALL: Delta(cpu_ns=9), OTHER: Delta(cpu_ns=1)}, owner_of=owners.get)

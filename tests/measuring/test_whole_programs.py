@@ -13,7 +13,7 @@ import pytest
 from ecoia.keeping.destinations import read_targets
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from support.programs import BURN, recorded, run_python, spans_of
-from support.records import total
+from support.records import losses_of_ours, total
 
 # --- whole processes ---------------------------------------------------------------------------------------------------
 
@@ -187,10 +187,9 @@ def test_illegal_settings_are_counted_and_the_host_goes_on(home: Path) -> None:
     logged = done.stderr.splitlines()
     assert len(logged) == 5, "each fault once"
     assert all(any(f"ECOIA_{name}" in line for line in logged) for name in ("PUE", "ZONE", "FLUSH_SECONDS", "SCOPE", "SERVICE"))
-    lost: Counter[str] = Counter()
-    for record in recorded(home):
-        lost.update(record.lost)
-    assert lost == {f"invalid-setting:{name}": 1 for name in ("pue", "zone", "flush_seconds", "scope", "service")}
+    assert losses_of_ours(recorded(home)) == {
+        f"invalid-setting:{name}": 1 for name in ("pue", "zone", "flush_seconds", "scope", "service")
+    }
     assert {record.zone for record in recorded(home)} == {None}
 
 
@@ -208,10 +207,7 @@ ecoia.flush(60)
 """
     done = run_python(program, SERVICE="Mon Service")
     assert (done.stdout, done.stderr, done.returncode) == ("answer\n", "", 0)
-    lost: Counter[str] = Counter()
-    for record in recorded(home):
-        lost.update(record.lost)
-    assert lost == {"invalid-service": 2, "invalid-units": 2}
+    assert losses_of_ours(recorded(home)) == {"invalid-service": 2, "invalid-units": 2}
     assert spans_of(home)["mon-service"] == 2
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ecoia.keeping.journal import Journal
+from ecoia.losses import CPU_STEAL
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import utc_ns
 from ecoia.records import Record
@@ -113,6 +115,15 @@ def link(run_id: str, beside: str, *, at: int = 0, **fields: Any) -> Record:
     """Build the record that has the rows of a group or session shown with an MLflow run, found ``at`` seconds after noon."""
     values = {"kind": "link", "service": None, "phase": None, "run_id": run_id, "beside": beside, "spans": 0}
     return record(NOON_NS + at * SECOND_NS, 0, cpu=None, ram=None, **values | fields)
+
+
+def losses_of_ours(records: Iterable[Record]) -> Counter[str]:
+    """Count losses by cause, without what the machine of the tests does: its hypervisor may run other guests at any time."""
+    lost: Counter[str] = Counter()
+    for each in records:
+        lost.update(each.lost)
+    del lost[CPU_STEAL]
+    return lost
 
 
 def total(records: Iterable[Record], component: str, kind: str | None = None) -> int | None:

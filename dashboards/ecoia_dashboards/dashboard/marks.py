@@ -95,9 +95,9 @@ def stacked_bar(parts: Mapping[str, float], *, said: str = "") -> Markup:
 def change_bar(share: float, low: float | None = None, high: float | None = None, *, said: str = "") -> Markup:
     """Draw a change about zero, which is in the middle; ``share`` is from -1 to 1, and so are the ends of its interval."""
     role = "more" if share > 0 else "less"
-    places = [(end + 1) / 2 for end in sorted((0.0, share))]
+    start, end = ((each + 1) / 2 for each in sorted((0.0, share)))
     drawn = "" if low is None or high is None else _rect("band interval-band", (low + 1) / 2, (high + 1) / 2, 0, _BAR_PX)
-    drawn += _rect(f"bar {role}", *places, 3, _BAR_PX - 6)
+    drawn += _rect(f"bar {role}", start, end, 3, _BAR_PX - 6)
     drawn += element("line", class_="zero", x1="50%", x2="50%", y2=_BAR_PX)
     return _mark("share", _BAR_PX, drawn, said)
 
@@ -172,7 +172,7 @@ def heat_map(
     """
     greatest = max((value for row in cells for value in row if value is not None), default=0.0)
     left = min(96, 8 * -(-(max(map(text_width, rows)) + 8) // 8))
-    beside = "".join(text(row, "0", 20 + _CELL_PX * place + 15, "tick") for place, row in enumerate(rows))
+    beside = "".join(text(row, "-6", 20 + _CELL_PX * place + 15, "tick", text_anchor="end") for place, row in enumerate(rows))
     width, every = 100 / len(columns), 1 if len(columns) <= 12 else 3
     plot = "".join(
         text(column, percent(width * (place + 0.5)), 13, "tick", text_anchor="middle")
@@ -186,10 +186,9 @@ def heat_map(
             place = {"x": percent(width * across), "y": 20 + _CELL_PX * down, "width": percent(width), "height": _CELL_PX}
             plot += element("rect", element("title", escaped(words)), class_=f"cell {role}", fill=fill(role), **place)
     height = 20 + _CELL_PX * len(rows)
-    drawn = beside + element("svg", plot, class_=f"plot left-{left}", overflow="visible")
     lacking = any(value is None for row in cells for value in row)
     entries, below = _heat_legend(greatest, write, missing if lacking else "", height + 10)
-    return _mark("heat", height + 10 + below, drawn + entries, said)
+    return _mark(f"heat left-{left} right-8", height + 10 + below, beside + plot + entries, said)
 
 
 def _heat_step(value: float, greatest: float) -> int:

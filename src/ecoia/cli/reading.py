@@ -79,12 +79,12 @@ def read_rows(settings: Settings, source: Source) -> tuple[list[Row], tuple[Ledg
     Returns:
         The rows, and what the ledger holds beside them that could not be read; this is reported.
     """
-    with _no_collection():
+    with no_collection():
         return (_journal_rows(settings), ()) if source is Source.JOURNAL else _ledger_rows(settings)
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Look for no garbage in cycles while the block runs: among a million objects that stay, it costs as much as the work."""
     was_on = gc.isenabled()
     gc.disable()
@@ -104,25 +104,10 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
         settings: ``timezone`` and ``publications`` are used.
         incomplete_because: Why it is published although days of the ledger are missing.
     """
-    from ecoia.publishing.published_before import published_before
-    from ecoia.report import build_report
+    from ecoia.publishing.drafting import Draft
 
-    before = published_before(chain_of(settings), inputs, quarter)
-    with _no_collection():
-        return build_report(
-            inputs.rows,
-            quarter,
-            settings=settings,
-            catalogue=inputs.catalogue,
-            factors=inputs.factors,
-            over=time.time_ns() >= quarter.bounds_ns(ZoneInfo(settings.timezone))[1],
-            published_micrograms=before.micrograms,
-            restatements=before.restatements,
-            gaps=inputs.gaps,
-            incomplete_because=incomplete_because,
-            declared_since=before.declared_since,
-            declared_changes=before.declared_changes,
-        )
+    with no_collection():
+        return Draft(inputs, quarter, chain_of(settings), incomplete_because).report
 
 
 def read_and_build(

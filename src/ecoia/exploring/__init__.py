@@ -1,59 +1,39 @@
-"""Stub until the store is here."""
-from __future__ import annotations
-import pickle
-from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
-from typing import Any
-from ecoia.periods import Quarter
-from ecoia.report import Headline, Quantity, QuarterlyReport
+"""Explore what was recorded: figures of any days, services, phases, sites and instances, read from files filled beforehand.
 
-@dataclass(frozen=True)
-class Selection:
-    first_day: date
-    until_day: date
-    services: tuple[str, ...] = ()
-    phases: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-    region: str | None = None
-    instances: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    @property
-    def quarter(self):
-        q = Quarter.of_date(self.first_day)
-        return q if (q.first_day(), q.shift(1).first_day()) == (self.first_day, self.until_day) else None
+``fill`` computes, in a process of its own; an ``Explorer`` only reads. The folder can be deleted at any time.
+"""
 
-@dataclass(frozen=True)
-class Selected:
-    microjoules: int
-    energy: Quantity
-    headline: Headline
-    idle_microjoules: int = 0
+from typing import TYPE_CHECKING
 
-@dataclass(frozen=True)
-class State:
-    quarters: tuple[str, ...]
-    organisation: str
-    timezone: str = "Europe/Paris"
-    source: str = "journal"
-    filled_utc: str = "2026-10-01T00:00:00Z"
-    data_until_utc: str = "2026-09-30T22:00:00Z"
-    digest: str = "0123456789abcdef"
-    away: str | None = None
-    away_since_utc: str | None = None
+from ecoia.exploring.explorer import Explorer
+from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
+from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
+from ecoia.exploring.state import State
 
-class Explorer:
-    def __init__(self, folder: Path) -> None:
-        self._reports: dict[str, QuarterlyReport] = pickle.loads(folder.read_bytes())
-        self.state = State(tuple(self._reports), next(iter(self._reports.values())).organisation)
-    def report(self, quarter): return self._reports[quarter]
-    def catalogue(self): return None
-    def selected(self, selection):
-        r = self._reports[str(selection.quarter)]
-        return Selected(r.totals.energy_components_microjoules, r.totals.energy, r.headline)
-    def parts(self, selection, by):
-        r = self._reports[str(selection.quarter)]
-        return {e.id: Selected(e.energy_components_microjoules or 0, e.energy, e.headline, e.idle_microjoules) for e in r.register}
-    def change(self, now, before):
-        class C: pass
-        c = C(); c.energy = self._reports[str(now.quarter)].changes[0].energy; return c
+if TYPE_CHECKING:
+    from ecoia.exploring.filling import fill
+
+__all__ = [
+    "DIMENSIONS",
+    "Change",
+    "Explorer",
+    "FormulaTerm",
+    "HostedUse",
+    "HourCell",
+    "RecordedDay",
+    "RowLine",
+    "RowsPage",
+    "RunLine",
+    "Selected",
+    "Selection",
+    "State",
+    "fill",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "fill":  # loads all that computes, which a reader does without
+        from ecoia.exploring.filling import fill
+
+        return fill
+    raise AttributeError(f"module 'ecoia.exploring' has no attribute '{name}'")

@@ -14,34 +14,26 @@ of cells, whose shared errors give its interval (``uncertainty``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorUse
-from ecoia.impact.conditions import Conditions, ConditionsLookup
+from ecoia.impact.cell_sums import BearerAtSite, CellSums
 from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums
-from ecoia.impact.grid import AppliedFactor, FactorGap, GridFactors, grid_errors, grid_gsds
+from ecoia.impact.grid import AppliedFactor, FactorGap, grid_errors, grid_gsds
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.sites import figures_used, site_ratios
 from ecoia.impact.uncertainty import Estimate, Interval
-from ecoia.methods import AT_WALL, error_class
 from ecoia.records import Row
 from ecoia.semconv import COMPONENTS
 from ecoia.units import kwh
 
 if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
     from ecoia.catalogue import Calibration, Contract, Site, SiteFigure
-
-_NOT_CALIBRATED = AT_WALL | {"declared"}
-"""Classes of error of methods that no wall factor applies to."""
-
-BearerAtSite = tuple[Bearer, int]
-"""A bearer, and the index of a site; -1: in no site."""
 
 
 @dataclass(frozen=True)
@@ -141,37 +133,53 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
         >>> assess([], AssessmentParameters(default_factors(), zone="FRA")).reason
         'no-data'
     """
-    return Assessment(LedgerSums.of(rows).strands, parameters).impact()
+    return Assessment.of(LedgerSums.of(rows).strands, parameters).impact()
+
+
+def energy_cell(key: CellKey, sums: ExactSums, parameters: AssessmentParameters, order: int = 0) -> EnergyCell:
+    """Return a cell with the calibration and site figures that its key stands for.
+
+    Args:
+        key: Its key.
+        sums: Its sums.
+        parameters: What the key's indexes count in.
+        order: Its rank among all cells.
+    """
+    calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
+    return EnergyCell(key, sums, calibration, site_ratios(key.site_figures, parameters.sites, parameters.pue), order)
 
 
 class Assessment:
     """The impact of some energy cell by cell, so that the impact of any part of it is a sum.
 
     Args:
-        strands: Recorded energy, by bearer, instance and method.
+        recorded: Recorded energy by cell.
         parameters: Parameters of the assessment.
 
     Example:
         >>> from ecoia.factors import default_factors
-        >>> Assessment([], AssessmentParameters(default_factors())).bearers
+        >>> Assessment(CellSums(), AssessmentParameters(default_factors())).bearers
         set()
     """
 
-    def __init__(self, strands: Iterable[Strand], parameters: AssessmentParameters) -> None:
+    def __init__(self, recorded: CellSums, parameters: AssessmentParameters) -> None:
         self._parameters = parameters
-        self._grid, self._market = GridFactors(parameters.factors), MarketFactors(parameters.contracts)
-        lookup = ConditionsLookup(parameters, self._grid, self._market)
-        sums: dict[CellKey, ExactSums] = {}
-        self._seen: set[BearerAtSite] = set()
-        for strand in strands:
-            self._seen.add((strand.bearer, lookup.group_of(strand.instance).site))
-            _add_strand(strand, sums, lookup, self._market)
+        self._grid, self._market = recorded.factors, MarketFactors(parameters.contracts)
+        self._seen = recorded.seen
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
-        for order, key in enumerate(sorted(sums)):
-            calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
-            figures = site_ratios(key.site_figures, parameters.sites, parameters.pue)
-            cell = EnergyCell(key, sums[key], calibration, figures, order)
+        for order, key in enumerate(sorted(recorded.sums)):
+            cell = energy_cell(key, recorded.sums[key], parameters, order)
             self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
+
+    @classmethod
+    def of(cls, strands: Iterable[Strand], parameters: AssessmentParameters) -> Assessment:
+        """Assess recorded energy, by bearer, instance and method."""
+        return cls(CellSums.of(strands, parameters), parameters)
+
+    @property
+    def cells(self) -> list[EnergyCell]:
+        """All cells, in the order of their keys."""
+        return sorted((cell for cells in self._cells.values() for cell in cells), key=lambda cell: cell.order)
 
     @property
     def bearers(self) -> set[Bearer]:
@@ -249,54 +257,6 @@ class Assessment:
             market_reason=market_reason,
             contracts_used=tuple(parameters.contracts[index] for index in contracts),
         )
-
-
-def _add_strand(strand: Strand, sums: dict[CellKey, ExactSums], lookup: ConditionsLookup, market: MarketFactors) -> None:
-    """Add a strand's energy to the sums of its cells. A missing component is in no cell."""
-    zone = lookup.zone_of(strand.zone, strand.instance)
-    for conditions, factors, taken in _by_conditions(strand, zone, lookup):
-        contracts = market.terms(conditions.contracts) if conditions.contracts else None
-        for component, (status, name), energy, calibration in zip(
-            COMPONENTS, strand.methods, strand.microjoules, conditions.calibrations, strict=True
-        ):
-            if energy is None:
-                continue
-            key = CellKey(
-                strand.bearer[0] or "",
-                strand.bearer[1],
-                component,
-                status,
-                name,
-                zone,
-                conditions.factor_use,
-                -1 if error_class(status, name) in _NOT_CALIBRATED else calibration,
-                conditions.site_figures,
-                conditions.contracts,
-            )
-            cell = sums.get(key)
-            if cell is None:
-                cell = sums[key] = ExactSums()
-            cell.add(energy if taken is None else list(compress(energy, taken)), factors, contracts)
-
-
-def _by_conditions(
-    strand: Strand, zone: str, lookup: ConditionsLookup
-) -> Iterator[tuple[Conditions, list[int], list[bool] | None]]:
-    """Split the half-hours of a strand by their conditions.
-
-    Yields:
-        Conditions; the emission factors of their half-hours in micrograms per kWh; which half-hours have them (None: all).
-    """
-    by_half_hour = lookup.half_hours(zone, strand.instance)
-    conditions = list(map(by_half_hour.__getitem__, strand.half_hours_utc_ns))
-    factors = list(map(by_half_hour.micrograms_per_kwh.__getitem__, strand.half_hours_utc_ns))
-    met = set(conditions)
-    if len(met) == 1:  # most strands
-        yield conditions[0], factors, None
-        return
-    for each in met:
-        taken = [one == each for one in conditions]
-        yield each, list(compress(factors, taken)), taken
 
 
 class _Estimates:

@@ -54,44 +54,22 @@ class FactorGap:
     share: float
 
 
-class GridFactors:
-    """Emission factors of the grid, looked up once for each zone and half-hour.
+class UsedFactors:
+    """Uses of emission factors, each known by its index.
 
     Args:
-        factors: Factors of one scope and basis.
+        uses: The uses, in the order of their indexes.
+        bounds: The lowest and the highest factor of a half-hour, in micrograms per kWh, by index.
     """
 
-    def __init__(self, factors: FactorSet) -> None:
-        self._factors = factors
-        self._index_of: dict[FactorUse, int] = {}
-        self._found: dict[tuple[str, int], tuple[int, int]] = {}
-        self._bounds: dict[int, tuple[int, int]] = {}
+    def __init__(self, uses: Iterable[FactorUse] = (), bounds: Iterable[tuple[int, int]] = ()) -> None:
+        self._index_of = {use: index for index, use in enumerate(uses)}
+        self._bounds = dict(enumerate(bounds))
 
-    def at(self, zone: str, half_hour_utc_ns: int) -> tuple[int, int]:
-        """Return the factor of a half-hour.
-
-        Returns:
-            Index of the use of factors, and the factor in micrograms per kWh; or ``NO_ZONE``, ``NO_FACTOR`` or ``GAP``, and 0.
-        """
-        where = (zone, half_hour_utc_ns)
-        if where not in self._found:
-            self._found[where] = self._look_up(zone, half_hour_utc_ns)
-        return self._found[where]
-
-    def _look_up(self, zone: str, half_hour_utc_ns: int) -> tuple[int, int]:
-        if not zone:
-            return NO_ZONE, 0
-        try:
-            found = self._factors.at(zone, half_hour_utc_ns)
-        except FactorError:
-            return NO_FACTOR, 0  # a record carries this zone: it stays recorded, and the report flags it
-        if found is None:
-            return GAP, 0
-        use, value = found
-        index = self._index_of.setdefault(use, len(self._index_of))
-        least, greatest = self._bounds.get(index, (value, value))
-        self._bounds[index] = min(least, value), max(greatest, value)
-        return index, value
+    @property
+    def uses(self) -> list[tuple[FactorUse, tuple[int, int]]]:
+        """Each use with its bounds, in the order of their indexes."""
+        return [(use, self._bounds[index]) for use, index in self._index_of.items()]
 
     def uses_of(self, cells: Iterable[EnergyCell]) -> tuple[list[FactorUse] | None, str | None]:
         """Return (the factors used by each cell, None), or (None, the reason) if some cell has no factor."""
@@ -128,6 +106,45 @@ class GridFactors:
             FactorGap(*key, microjoules / total_microjoules if total_microjoules else 0.0)
             for key, microjoules in sorted(sums.items())
         )
+
+
+class GridFactors(UsedFactors):
+    """Emission factors of the grid, looked up once for each zone and half-hour.
+
+    Args:
+        factors: Factors of one scope and basis.
+    """
+
+    def __init__(self, factors: FactorSet) -> None:
+        super().__init__()
+        self._factors = factors
+        self._found: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def at(self, zone: str, half_hour_utc_ns: int) -> tuple[int, int]:
+        """Return the factor of a half-hour.
+
+        Returns:
+            Index of the use of factors, and the factor in micrograms per kWh; or ``NO_ZONE``, ``NO_FACTOR`` or ``GAP``, and 0.
+        """
+        where = (zone, half_hour_utc_ns)
+        if where not in self._found:
+            self._found[where] = self._look_up(zone, half_hour_utc_ns)
+        return self._found[where]
+
+    def _look_up(self, zone: str, half_hour_utc_ns: int) -> tuple[int, int]:
+        if not zone:
+            return NO_ZONE, 0
+        try:
+            found = self._factors.at(zone, half_hour_utc_ns)
+        except FactorError:
+            return NO_FACTOR, 0  # a record carries this zone: it stays recorded, and the report flags it
+        if found is None:
+            return GAP, 0
+        use, value = found
+        index = self._index_of.setdefault(use, len(self._index_of))
+        least, greatest = self._bounds.get(index, (value, value))
+        self._bounds[index] = min(least, value), max(greatest, value)
+        return index, value
 
 
 def grid_error(use: FactorUse) -> str:

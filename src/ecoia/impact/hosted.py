@@ -14,10 +14,10 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecoia.impact.ledger_sums import Bearer, bearer_of
 from ecoia.records import Row
@@ -74,6 +74,20 @@ class Hypotheses:
     high_kg: float
 
 
+Ask = Callable[[str, str], Hypotheses | str]
+"""Gives the hypotheses of a provider's model; else why there are none."""
+
+
+class TokenKey(NamedTuple):
+    """What tokens that are summed up have in common. ``service`` is empty where none bears them."""
+
+    service: str
+    phase: str
+    provider: str
+    model: str
+    metered: bool
+
+
 @dataclass(frozen=True)
 class TokenUse:
     """Tokens of one bearer with one model, and whether they have an estimate.
@@ -123,25 +137,27 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
         >>> token_uses([])
         []
     """
-    sums: dict[tuple[str, str, str, str, bool], list[int]] = {}
-    ids: dict[tuple[str, str, str, str, bool], set[str]] = {}
+    sums: dict[TokenKey, list[int]] = {}
+    ids: dict[TokenKey, set[str]] = {}
     for row in rows:
-        service, phase = bearer_of(row)
-        for tokens in row["tokens"]:
-            provider = tokens["provider"].lower()
-            key = (service or "", phase, provider, tokens["model"], _metered(provider, row))
+        for key, counts in token_counts(row):
             known = sums.setdefault(key, [0, 0, 0])
             ids.setdefault(key, set()).update(row["record_ids"])
-            for index, number in enumerate((tokens["tokens_in"], tokens["tokens_out"], 1)):
+            for index, number in enumerate((*counts, 1)):
                 known[index] += number
     return [
-        replace(
-            _use((key[0] or None, key[1]), *key[2:], *sums[key]),
-            record_ids=tuple(sorted(ids[key])[:_IDS]),
-            records=len(ids[key]),
-        )
+        replace(token_use(key, *sums[key]), record_ids=tuple(sorted(ids[key])[:_IDS]), records=len(ids[key]))
         for key in sorted(sums)
     ]
+
+
+def token_counts(row: Row) -> Iterator[tuple[TokenKey, tuple[int, int]]]:
+    """Give the input and output tokens of a row, with the key of the use that they add to."""
+    service, phase = bearer_of(row)
+    for tokens in row["tokens"]:
+        provider = tokens["provider"].lower()
+        key = TokenKey(service or "", phase, provider, tokens["model"], _metered(provider, row))
+        yield key, (tokens["tokens_in"], tokens["tokens_out"])
 
 
 def _metered(provider: str, row: Row) -> bool:
@@ -155,11 +171,23 @@ def _metered(provider: str, row: Row) -> bool:
     return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 
-def _use(bearer: Bearer, provider: str, model: str, metered: bool, tokens_in: int, tokens_out: int, rows: int) -> TokenUse:
+def token_use(key: TokenKey, tokens_in: int, tokens_out: int, rows: int, *, ask: Ask | None = None) -> TokenUse:
+    """Return the use of some tokens, with its estimate where there can be one.
+
+    Args:
+        key: What the tokens have in common.
+        tokens_in: Input tokens.
+        tokens_out: Output tokens.
+        rows: How many rows they are on.
+        ask: Gives the hypotheses of a provider's model. None: ``hypotheses``.
+    """
+    provider, model = key.provider, key.model
+    bearer = (key.service or None, key.phase)
+
     def use(standing: str, reason: str | None = None, found: Hypotheses | None = None) -> TokenUse:
         return TokenUse(bearer, provider, model, tokens_in, tokens_out, rows, standing, reason, found)
 
-    if metered:
+    if key.metered:
         return use(METERED)
     if provider in SELF_HOSTED:
         return use(UNMEASURED, NOT_METERED)
@@ -167,7 +195,7 @@ def _use(bearer: Bearer, provider: str, model: str, metered: bool, tokens_in: in
         return use(UNMEASURED, DRIFTING_NAME)
     if tokens_out == 0:
         return use(UNMEASURED, INPUT_ONLY)
-    found = hypotheses(provider, model)
+    found = (ask or hypotheses)(provider, model)
     return use(UNMEASURED, found) if isinstance(found, str) else use(ESTIMATED, None, found)
 
 

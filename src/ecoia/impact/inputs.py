@@ -104,7 +104,7 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
     }
     (folder / SETTINGS_FILE).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     if catalogue_folder is not None:
-        _keep_catalogue(catalogue_folder, folder / CATALOGUE_FOLDER, inputs.factors.id)
+        keep_catalogue(catalogue_folder, folder / CATALOGUE_FOLDER, inputs.factors.id)
     zone = ZoneInfo(settings.timezone)
     by_quarter: dict[Quarter, list[Row]] = {}
     names: dict[int, Quarter] = {}
@@ -119,8 +119,8 @@ def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folde
     (folder / ROWS_FOLDER).mkdir()
     for each in sorted(by_quarter):
         if each <= quarter:
-            _write_lines(folder / ROWS_FOLDER / f"{each}.jsonl.gz", sorted(map(_line, by_quarter[each])))
-    _write_lines(folder / FACTORS_FILE, _factor_lines(inputs.factors, zones_that_count(inputs, quarter)))
+            _write_lines(folder / ROWS_FOLDER / f"{each}.jsonl.gz", sorted(map(row_line, by_quarter[each])))
+    _write_lines(folder / FACTORS_FILE, factor_lines(inputs.factors, zones_that_count(inputs, quarter)))
 
 
 def zones_that_count(inputs: Inputs, quarter: Quarter) -> set[str | None]:
@@ -130,8 +130,14 @@ def zones_that_count(inputs: Inputs, quarter: Quarter) -> set[str | None]:
     return recorded | {site.zone for site in inputs.catalogue.sites} | {inputs.settings.zone}
 
 
-def _keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
-    """Copy the catalogue's own files. Figures do not depend on anything else in its folder (publications, exports)."""
+def keep_catalogue(source: Path, kept: Path, factor_set: str) -> None:
+    """Copy the catalogue's own files. Figures do not depend on anything else in its folder (publications, exports).
+
+    Args:
+        source: Folder of the catalogue.
+        kept: Folder to copy to.
+        factor_set: Id of the set of emission factors in use, whose file is copied where it is an imported one.
+    """
     from ecoia import catalogue
 
     imported = Path(FOLDER) / f"{factor_set}{files.SUFFIX}"
@@ -175,16 +181,18 @@ def _read_gaps(path: Path) -> tuple[LedgerGap, ...]:
     return tuple(LedgerGap(**{**each, "why": tuple(each["why"])}) for each in listed)
 
 
-def _line(row: Row) -> str:
+def row_line(row: Row) -> str:
+    """Return a row as one line of JSON; equal rows give equal lines."""
     return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
-def _factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
+def factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
+    """Return a set of emission factors as lines of JSON, with the factors of some zones."""
     counted = set(zones)
     # Where no zone is known, keep one factor all the same: it carries the scope and basis of the set.
     kept = [factor for factor in factors.factors if factor.zone in counted] or factors.factors[:1]
     said = {"fill": factors.fill, "id": factors.id, "title": factors.title, "version": factors.version}
-    return [_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
+    return [row_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
 
 
 def _factors(lines: Iterable[bytes], timezone: str) -> FactorSet:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ecoia.catalogue.error_widths import GSD
@@ -93,56 +94,42 @@ class KnownPart:
     lacking: str | None = None
 
 
-class PeriodImpact:
-    """The impact of a period, found once by bearer: the impact of any group of bearers is then a sum.
+class BearerImpacts:
+    """The impact of bearers, found once for each: the impact of any group of bearers is then a sum.
 
     Args:
-        sums: Ledger rows of the period, summed up.
-        start_ns: First instant of the period, UTC nanoseconds.
-        end_ns: First instant after it, or after the last record of a period that is not over.
+        assessment: Their energy, assessed.
+        embodied: Shares of the making of equipment.
+        uses: Uses of hosted models.
+        undescribed: By bearer, its instances with energy whose machine is not described.
         parameters: Parameters of the assessment.
-        equipment: Equipment that the services run on.
-
-    Example:
-        >>> from ecoia.factors import default_factors
-        >>> empty = PeriodImpact(LedgerSums(), 0, 1, parameters=AssessmentParameters(default_factors()), equipment=())
-        >>> empty.split([]).total.reason
-        'no-data'
+        unknown: Why a part of the CO2e (``embodied``, ``api``) is known of no bearer (a code), by part.
     """
 
     def __init__(
-        self, sums: LedgerSums, start_ns: int, end_ns: int, *, parameters: AssessmentParameters, equipment: Sequence[Equipment]
+        self,
+        assessment: Assessment,
+        embodied: Iterable[EmbodiedShare],
+        uses: Iterable[TokenUse],
+        undescribed: Mapping[Bearer, set[str]],
+        *,
+        parameters: AssessmentParameters,
+        unknown: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.sums = sums
-        self._bounds, self._equipment, self._parameters = (start_ns, end_ns), equipment, parameters
-        self.assessment = Assessment(sums.strands, parameters)
-        self.impacts = self.assessment.by_bearer
-        self.strands: dict[Bearer, list[Strand]] = {}
-        for strand in sums.strands:
-            self.strands.setdefault(strand.bearer, []).append(strand)
-        self.embodied: list[EmbodiedShare] = embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone)
-        self.uses: list[TokenUse] = token_uses(sums.token_rows)
+        self.assessment = assessment
+        self.impacts = assessment.by_bearer
+        self.embodied = list(embodied)
+        self.uses = list(uses)
+        self._undescribed, self._gsd, self._unknown = undescribed, parameters.gsd, unknown
         self._micrograms: dict[Bearer, int] = {}
         for share in self.embodied:
             self._micrograms[share.bearer] = self._micrograms.get(share.bearer, 0) + share.micrograms
-        self._bearers = sorted({*self.strands, *self._micrograms}, key=_order)
+        self._bearers = sorted({*assessment.bearers, *self._micrograms}, key=_order)
 
     @cached_property
     def whole(self) -> Impact:
         """The impact of use of all bearers together."""
         return self.assessment.impact()
-
-    @cached_property
-    def instances_without_equipment(self) -> tuple[str, ...]:
-        """Instances with energy whose machine is not described, sorted."""
-        return tuple(sorted(set().union(*self._without_equipment.values())))
-
-    @cached_property
-    def _without_equipment(self) -> dict[Bearer, set[str]]:
-        return {
-            bearer: without_equipment(strands, self._equipment, *self._bounds, self._parameters.timezone)
-            for bearer, strands in self.strands.items()
-        }
 
     def bearers(self, keep: Callable[[Bearer], bool]) -> list[Bearer]:
         """Return the bearers for which ``keep`` holds, sorted; also those that bear equipment only."""
@@ -160,7 +147,7 @@ class PeriodImpact:
         split = self.split(bearers)
         used = [self.impacts[bearer].operational for bearer in bearers if bearer in self.impacts]
         made = [self._embodied_of(bearer) for bearer in bearers if self._micrograms.get(bearer)]
-        called = [_hosted([use], self._parameters.gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
+        called = [hosted_co2e([use], self._gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
         return {
             "co2e_operational": _known_part(split.operational, [each for each in used if each is not None]),
             "co2e_embodied": _known_part(split.embodied, made),
@@ -175,10 +162,6 @@ class PeriodImpact:
             impacts: Their impacts: this period's ``impacts``, or those of ``under`` other parameters.
         """
         return self._sum(bearers, impacts, lambda impact: impact.operational, lambda impact: impact.reason)
-
-    def under(self, parameters: AssessmentParameters) -> Assessment:
-        """Assess the same energy with other parameters."""
-        return Assessment(self.sums.strands, parameters)
 
     def energy_components(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
         """Return the energy of components in kWh, before any factor."""
@@ -210,7 +193,7 @@ class PeriodImpact:
         """
         parts = [impact.operational for impact in self.impacts.values()]
         parts += [self._embodied_of(bearer) for bearer in self.bearers(lambda _: True)]
-        parts += [_hosted([use], self._parameters.gsd) for use in self.uses if use.standing == ESTIMATED]
+        parts += [hosted_co2e([use], self._gsd) for use in self.uses if use.standing == ESTIMATED]
         sums: dict[str, float] = {}
         for part in parts:
             if part is not None and part.precision_class is not None:
@@ -239,27 +222,29 @@ class PeriodImpact:
         return EstimateOrReason.total(parts) if parts else EstimateOrReason(None, "not-measured" if bearers else "no-data")
 
     def _embodied_of(self, bearer: Bearer) -> Estimate:
-        gsd = self._parameters.gsd
+        gsd = self._gsd
         micrograms = self._micrograms.get(bearer, 0)
         return _one(micrograms / MICROGRAMS_PER_KG, "embodied", gsd["embodied"], f"{bearer[0]}\n{bearer[1]}\nembodied", gsd)
 
     def _embodied(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
         if not bearers:
             return EstimateOrReason(None, "no-data")
-        if not self._equipment:
-            return EstimateOrReason(None, "no-equipment")
-        if any(self._without_equipment.get(bearer) for bearer in bearers):
+        if "embodied" in self._unknown:
+            return EstimateOrReason(None, self._unknown["embodied"])
+        if any(self._undescribed.get(bearer) for bearer in bearers):
             return EstimateOrReason(None, "equipment-incomplete")
         if not any(bearer in self._micrograms or self._has_energy(bearer) for bearer in bearers):
             return EstimateOrReason(None, "not-measured")  # making is shared by energy, so without energy the share is not known
         return EstimateOrReason(Estimate.total(self._embodied_of(bearer) for bearer in bearers))
 
     def _api(self, bearers: Sequence[Bearer]) -> EstimateOrReason:
+        if "api" in self._unknown:
+            return EstimateOrReason(None, self._unknown["api"])
         uses = self._uses_of(bearers)
         if any(use.standing == UNMEASURED for use in uses):
             return EstimateOrReason(None, "calls-unmeasured")
         estimated = [use for use in uses if use.standing == ESTIMATED]
-        return EstimateOrReason(_hosted(estimated, self._parameters.gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
+        return EstimateOrReason(hosted_co2e(estimated, self._gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
 
     def _uses_of(self, bearers: Iterable[Bearer]) -> list[TokenUse]:
         wanted = set(bearers)
@@ -267,6 +252,58 @@ class PeriodImpact:
 
     def _has_energy(self, bearer: Bearer) -> bool:
         return bearer in self.impacts and self.impacts[bearer].energy_kwh is not None
+
+
+class PeriodImpact(BearerImpacts):
+    """The impact of a period by bearer.
+
+    Args:
+        sums: Ledger rows of the period, summed up.
+        start_ns: First instant of the period, UTC nanoseconds.
+        end_ns: First instant after it, or after the last record of a period that is not over.
+        parameters: Parameters of the assessment.
+        equipment: Equipment that the services run on.
+
+    Example:
+        >>> from ecoia.factors import default_factors
+        >>> empty = PeriodImpact(LedgerSums(), 0, 1, parameters=AssessmentParameters(default_factors()), equipment=())
+        >>> empty.split([]).total.reason
+        'no-data'
+    """
+
+    def __init__(
+        self, sums: LedgerSums, start_ns: int, end_ns: int, *, parameters: AssessmentParameters, equipment: Sequence[Equipment]
+    ) -> None:
+        self.sums = sums
+        self._bounds, self._equipment, self._parameters = (start_ns, end_ns), equipment, parameters
+        self.strands: dict[Bearer, list[Strand]] = {}
+        for strand in sums.strands:
+            self.strands.setdefault(strand.bearer, []).append(strand)
+        super().__init__(
+            Assessment.of(sums.strands, parameters),
+            embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone),
+            token_uses(sums.token_rows),
+            self.without_equipment,
+            parameters=parameters,
+            unknown={} if equipment else {"embodied": "no-equipment"},
+        )
+
+    @cached_property
+    def instances_without_equipment(self) -> tuple[str, ...]:
+        """Instances with energy whose machine is not described, sorted."""
+        return tuple(sorted(set().union(*self.without_equipment.values())))
+
+    @cached_property
+    def without_equipment(self) -> dict[Bearer, set[str]]:
+        """By bearer, its instances with energy whose machine is not described."""
+        return {
+            bearer: without_equipment(strands, self._equipment, *self._bounds, self._parameters.timezone)
+            for bearer, strands in self.strands.items()
+        }
+
+    def under(self, parameters: AssessmentParameters) -> Assessment:
+        """Assess the same energy with other parameters."""
+        return Assessment.of(self.sums.strands, parameters)
 
 
 def _known_part(whole: EstimateOrReason, known: Sequence[Estimate]) -> KnownPart:
@@ -324,8 +361,8 @@ def intensity(co2e: EstimateOrReason, count: float | None, reason: str) -> Estim
     return co2e.scaled(1000 / count) if count else EstimateOrReason(None, reason)
 
 
-def _hosted(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
-    """Add up the CO2e of calls to hosted models. All calls to one model share its error."""
+def hosted_co2e(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
+    """Add up the CO2e of calls to hosted models, in kg. All calls to one model share its error."""
     parts = []
     for use in uses:
         if use.hypotheses is None or use.central_kg is None:

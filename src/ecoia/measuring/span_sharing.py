@@ -20,6 +20,9 @@ _E = 2.718281828459045  # ``math`` would be loaded for this alone
 _LEAST_RECENT_NS = 1000
 """Recent CPU time below this is forgotten."""
 
+_LEAST_PART_NS = 1000
+"""A call that is over gets no part of the workers' CPU time below this: each part would be a record of its own."""
+
 
 class SharedReading(NamedTuple):
     """A reading that was split: ``keys`` in the order of ``attribution.spans`` and ``attribution.cpu_ns``."""
@@ -65,10 +68,10 @@ class SpanSharing:
         spans_cpu_ns = sum(delta.cpu_ns for delta in look.deltas.values())
         worker_cpu_ns = max(look.process_cpu_ns - spans_cpu_ns - look.outside_cpu_ns, 0)
         coverage = min(max(look.coverage, 0.0), 1.0)
+        # With spans in flight all the time, the workers' clocks may still run a little ahead of the monotonic clock.
+        room_cpu_ns = worker_cpu_ns if coverage == 1 else round(coverage * elapsed_ns * self._cpus)
         recent = self._faded(elapsed_ns)
-        keys = list(look.deltas)
-        if worker_cpu_ns:
-            keys += [key for key in recent if key not in look.deltas]
+        keys = [*look.deltas, *_served_still(recent, look, min(worker_cpu_ns, room_cpu_ns))]
         self._learn_background(coverage, worker_cpu_ns, wall_ns, elapsed_ns)
         usage = IntervalUsage(
             spans=[_span_usage(look, key, recent) for key in keys],
@@ -76,8 +79,7 @@ class SpanSharing:
             outside_cpu_ns=look.outside_cpu_ns,
             own_cpu_ns=look.own_cpu_ns,
             coverage=coverage,
-            # With spans in flight all the time, the workers' clocks may still run a little ahead of the monotonic clock.
-            room_cpu_ns=worker_cpu_ns if coverage == 1 else round(coverage * elapsed_ns * self._cpus),
+            room_cpu_ns=room_cpu_ns,
             background_cpu_ns=round((1 - coverage) * elapsed_ns * self._background_cpus),
             device_weights=_device_weights(look, keys, users),
         )
@@ -99,6 +101,12 @@ class SpanSharing:
             self._last_covered_ns = wall_ns
         elif wall_ns - elapsed_ns - self._last_covered_ns >= _SETTLING_NS:
             self._background_cpus = worker_cpu_ns / elapsed_ns
+
+
+def _served_still(recent: Mapping[RecordKey, float], look: Look, shared_ns: int) -> list[RecordKey]:
+    """Return the keys of calls that are over and that workers may still work for: those with a part worth a record."""
+    whole_ns = sum(recent.values()) + sum(delta.cpu_ns for delta in look.deltas.values())
+    return [key for key, ns in recent.items() if key not in look.deltas and ns * shared_ns >= _LEAST_PART_NS * whole_ns]
 
 
 def _span_usage(look: Look, key: RecordKey, recent: Mapping[RecordKey, float]) -> tuple[int, int, int]:

@@ -82,16 +82,38 @@ def build_report(
         >>> report.footprint.co2e  # doctest: +SKIP
         Quantity(value=12.3, unit='kgCO2e', low=8.1, high=18.6, reason=None)
     """
-    for zone in (settings.zone, *(site.zone for site in catalogue.sites)):
+    until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
+    return report_of(
+        Context(rows, quarter, settings, catalogue, factors, until_ns, over),
+        published_micrograms=published_micrograms,
+        restatements=restatements,
+        gaps=gaps,
+        incomplete_because=incomplete_because,
+        declared_since=declared_since,
+        declared_changes=declared_changes,
+    )
+
+
+def report_of(
+    context: Context,
+    *,
+    published_micrograms: Mapping[str, Mapping[str, int]] | None = None,
+    restatements: Sequence[Recalculation] = (),
+    gaps: Sequence[LedgerGap] = (),
+    incomplete_because: str | None = None,
+    declared_since: str | None = None,
+    declared_changes: Sequence[DeclaredChange] = (),
+) -> QuarterlyReport:
+    """Build the report of a quarter whose inputs are held already; the other arguments are those of ``build_report``."""
+    factors = context.known.factors
+    for zone in (context.known.zone, *(site.zone for site in context.catalogue.sites)):
         if zone is not None:
             factors.check(zone)
-    until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
-    context = Context(rows, quarter, settings, catalogue, factors, until_ns, over)
     published = published_micrograms or {}
     until = tuple(sorted(gap for gap in gaps if gap.touches(0, context.end_ns)))
     report = replace(_figures(context), ledger_gaps=until, incomplete_because=incomplete_because if until else None)
     report = _with_changes(report, context, published, restatements)
-    report = replace(report, targets=verdicts(report, context, catalogue.targets.targets))
+    report = replace(report, targets=verdicts(report, context, context.catalogue.targets.targets))
     # Factors and site figures are listed for every quarter that a figure was drawn from, so sources come last.
     report = _with_sources(_with_people(report, context), context, factors)
     report = replace(report, ledger_shortfalls=_shortfalls(context, report, until))

@@ -50,12 +50,19 @@ def changes(context: Context, published: Mapping[str, Mapping[str, int]]) -> tup
     found = []
     for against, quarters in COMPARED:
         reference = context.quarter.shift(-quarters)
-        found.append(_change(context, against, reference, published.get(str(reference), {})))
+        found.append(change(context, against, reference, published.get(str(reference), {})))
     return tuple(found)
 
 
-def _change(context: Context, against: str, reference: Quarter, published: Mapping[str, int]) -> QuarterChange:
-    """Explain the change against another quarter, in the parts that both know."""
+def change(context: Context, against: str, reference: Quarter, published: Mapping[str, int]) -> QuarterChange:
+    """Explain the change against an earlier quarter, in the parts that both know.
+
+    Args:
+        context: The quarters.
+        against: Name of the comparison: the first of a pair of ``COMPARED``, or empty.
+        reference: The earlier quarter.
+        published: CO2e last published of it, in micrograms by part; the change starts from it where it is known.
+    """
     simulated = any(context.activity_of(quarter).simulated for quarter in (reference, context.quarter))
     found = QuarterChange(against, str(reference), simulated)
     recorded = context.quarters

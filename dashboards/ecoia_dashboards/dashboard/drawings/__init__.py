@@ -1,8 +1,8 @@
 """Draw a Plotly figure as one ``<svg>`` that fits any width and follows the theme of its page.
 
 The trace kinds and attributes that our figures use are translated one by one; any other is an error that names it. A mark has a
-class for what it stands for (``figures.roles``) and no colour: the style sheet gives it, in light, dark, forced colours and print.
-Across, places are in per cent; down, and for all texts, in pixels.
+class for what it stands for (``figures.roles``) and no colour: the style sheet gives it, in every theme and on paper.
+Across, places are in per cent; down, and for all texts, in pixels. Labels beside the plot stand in the element's padding.
 """
 
 from __future__ import annotations
@@ -49,15 +49,11 @@ def draw(figure: go.Figure, *, name: str, description: str) -> Markup:
     entries, top = legend(traces)
     titles = heading(frame)
     above = "".join(text(line, "0", top + 13 + LINE_PX * place, "note") for place, line in enumerate(titles))
+    drawn = element("svg", entries + above, x=-frame.left, overflow="visible") if entries or above else ""
     top += LINE_PX * len(titles) + (_TOP_PX if not frame.rows else 0)
     below, bottom = labels_below(frame)
-    plot = grid(frame) + drawn_traces(traces, layout, frame) + below
-    drawn = entries + above
-    drawn += element("svg", labels_beside(frame), y=top, overflow="visible")
-    drawn += element("svg", plot, class_=f"plot left-{frame.left}", y=top, overflow="visible")
+    plot = grid(frame) + labels_beside(frame) + drawn_traces(traces, layout, frame) + below
+    drawn += element("svg", plot, y=top, overflow="visible")
     said = f"{name.rstrip('. ')}. {description}" if name and description else name or description
-    return markup(
-        element(
-            "svg", drawn, class_="drawing", role="img", aria_label=clean(said), width="100%", height=top + frame.height + bottom
-        )
-    )
+    sizes = {"width": "100%", "height": top + frame.height + bottom}
+    return markup(element("svg", drawn, class_=f"drawing {frame.margins}", role="img", aria_label=clean(said), **sizes))

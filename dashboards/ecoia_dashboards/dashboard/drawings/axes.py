@@ -32,8 +32,7 @@ def labels_below(frame: Frame) -> tuple[str, float]:
     if frame.columns:
         down = LINE_PX * max(label.count("<br>") + 1 for label in frame.x["ticktext"]) + 1.0
     for line in _title(frame.x):
-        anchor = {"text_anchor": "end"} if not frame.columns else {}
-        drawn.append(text(line, "100%" if anchor else "0", frame.height + down + 13, "note", **anchor))
+        drawn.append(text(line, "0", frame.height + down + 13, "note"))
         down += LINE_PX
     return "".join(drawn), down + 2
 
@@ -48,7 +47,7 @@ def _ticks(frame: Frame) -> Iterator[str]:
 
 
 def labels_beside(frame: Frame) -> str:
-    """Draw the labels of the axis up, in the whole drawing's width, right-aligned where the plot begins."""
+    """Draw the labels of the axis up, right-aligned before the plot; those of rows above their bars."""
     if frame.rows:
         return "".join(
             text(line, "0", row.top + 13 + LINE_PX * place, "category")
@@ -56,7 +55,7 @@ def labels_beside(frame: Frame) -> str:
             for place, line in enumerate(row.lines)
         )
     ticks = zip(frame.y.get("tickvals", ()), frame.y.get("ticktext", ()), strict=True)
-    return "".join(text(label, str(frame.left - 6), frame.down(value) + 4, "tick", text_anchor="end") for value, label in ticks)
+    return "".join(text(label, "-6", frame.down(value) + 4, "tick", text_anchor="end") for value, label in ticks)
 
 
 def heading(frame: Frame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Write a drawing as a file of its own, for any program that draws SVG: its colours are written out, as few of them know variables."""
+"""Write a drawing as a file of its own: its colours are written out, as few programs that draw SVG know variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _VARIABLE = re.compile(r"var\((--[\w-]+)\)")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CLASS = re.compile(r' class="([^"]+)"')
 _LAST_CLASS = re.compile(r"(.*\.[\w-]+)")
-_PLOT = re.compile(r'class="plot left-(\d+)"')
+_OPENING = re.compile(r'<svg class="([^"]+)"[^>]* width="100%" height="([\d.]+)"[^>]*>')
+_MARGINS = re.compile(r"(?:left|right)-(\d+)")
 _BEGIN, _END = "/* --- drawings", "/* --- end of drawings"
 
 
@@ -37,31 +38,30 @@ def standalone(drawing: str, title: str, source: str) -> str:
         >>> standalone(drawing, "T4 2026 : 12 % de moins", "Source : rapport T4 2026")[:26]  # doctest: +SKIP
         '<svg xmlns="http://www.w3.'
     """
-    inner = float(drawing.split('height="', 1)[1].split('"', 1)[0])
+    drawing = str(drawing)  # markup would escape what is joined to it
+    opening = _OPENING.match(drawing)
+    if opening is None:
+        raise ValueError("not a drawing of ecoia")
+    inner = float(opening[2])
+    left, right = map(int, _MARGINS.findall(opening[1]) or ("0", "0"))  # on a page, the style sheet's padding
     above = textwrap.wrap(clean(title), _TITLE_CHARACTERS)
     below = textwrap.wrap(clean(source), _SOURCE_CHARACTERS)
     top = 16 + 20.0 * len(above)
     height = top + inner + 12 + LINE_PX * len(below) + 8
     lines = [text(line, str(_MARGIN), 22 + 20.0 * place, "title") for place, line in enumerate(above)]
     lines += [text(line, str(_MARGIN), top + inner + 12 + 13 + LINE_PX * place, "note") for place, line in enumerate(below)]
-    drawing = _PLOT.sub(_placed, drawing)
-    held = element("svg", drawing, x=_MARGIN, y=top, width=_WIDTH - 2 * _MARGIN, height=inner)
+    place = {"x": _MARGIN + left, "y": top, "width": _WIDTH - 2 * _MARGIN - left - right, "height": inner}
+    held = element("svg", drawing[opening.end() : -len("</svg>")], overflow="visible", **place)
     ground = element("rect", class_="ground", width="100%", height="100%")
-    content = f"<style>{_style(drawing)}</style>" + patterns() + ground + "".join(lines) + held
+    content = f"<style>{_style(drawing)}</style>" + str(patterns()) + ground + "".join(lines) + held
     sizes = {"width": _WIDTH, "height": height, "viewBox": f"0 0 {_WIDTH} {height:g}"}
     return element("svg", content, xmlns="http://www.w3.org/2000/svg", class_="file drawing", **sizes)
-
-
-def _placed(found: re.Match[str]) -> str:
-    """Write the place of a plot, which the style sheet computes on a page."""
-    left = int(found[1])
-    return f'class="plot" x="{left}" width="{_WIDTH - 2 * _MARGIN - left - (8 if left else 0)}"'
 
 
 def _style(drawing: str) -> str:
     """Write the rules of what a drawing holds, in the light theme."""
     values, rules = _sheet()
-    used = {name for classes in _CLASS.findall(drawing + patterns()) for name in classes.split()}
+    used = {name for classes in _CLASS.findall(drawing + str(patterns())) for name in classes.split()}
     marks = {
         selector.strip().removeprefix("."): body.split(":")[1].strip(" ;")
         for selectors, body in rules

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecoia_dashboards.dashboard.drawings.elements import element, text, text_width
+from ecoia_dashboards.dashboard.drawings.frames import NARROWEST_PX
 from ecoia_dashboards.dashboard.drawings.patterns import fill
 from ecoia_dashboards.dashboard.drawings.traces import SYMBOLS
 
-_NARROWEST_PX, _LINE_PX, _SWATCH_PX, _GAP_PX = 288, 20, 22, 14
+_LINE_PX, _SWATCH_PX, _GAP_PX = 20, 22, 14
 
 
 def legend(traces: Sequence[Mapping[str, Any]]) -> tuple[str, float]:
@@ -19,7 +20,7 @@ def legend(traces: Sequence[Mapping[str, Any]]) -> tuple[str, float]:
         if trace.get("showlegend") is False or not trace.get("name"):
             continue
         wide = _SWATCH_PX + text_width(trace["name"])
-        if left and left + wide > _NARROWEST_PX:
+        if left and left + wide >= NARROWEST_PX:
             left, line = 0, line + 1
         drawn.append(
             _swatch(trace, left, line * _LINE_PX) + text(trace["name"], str(left + _SWATCH_PX), line * _LINE_PX + 13, "entry")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ecoia_dashboards.dashboard.drawings.elements import element, number, percent, text
-from ecoia_dashboards.dashboard.drawings.frames import Frame
+from ecoia_dashboards.dashboard.drawings.frames import PLACES, Frame
 from ecoia_dashboards.dashboard.drawings.patterns import fill
 from ecoia_dashboards.svg import UnknownTraceError
 
@@ -19,15 +19,6 @@ SYMBOLS = {
     "line-ne": "M-6 9L0-9h6L0 9z",
 }
 """Paths of Plotly's symbols; ``line-ns`` is the interval alone, and ``line-ne`` breaks a bar whose axis is cut."""
-_PLACES: dict[str, tuple[str, int, int]] = {
-    "middle right": ("", 6, 4),
-    "top center": ("middle", 0, -7),
-    "top left": ("end", -4, -6),
-    "top right": ("", 7, -5),
-    "bottom right": ("", 7, 13),
-    "bottom center": ("middle", 0, 16),
-}
-"""Plotly's positions of a text beside its point: anchor, and the way from the point in pixels."""
 
 
 def drawn_traces(traces: Sequence[Trace], layout: Mapping[str, Any], frame: Frame) -> str:
@@ -166,14 +157,18 @@ def _sides(trace: Trace, name: str, place: int) -> tuple[float, float] | None:
 
 def _upright(role: str, top: float, bottom: float) -> str:
     top_, bottom_ = number(top), number(bottom)
-    return element("path", class_=f"reach {role}", d=f"M-4 {top_}h8M-4 {bottom_}h8M0 {top_}V{bottom_}")
+    path = f"M-4 {top_}h8M-4 {bottom_}h8M0 {top_}V{bottom_}"
+    return element("path", class_="halo", d=path) + element("path", class_=f"reach {role}", d=path)
 
 
 def _interval_across(frame: Frame, role: str, low: float, high: float, down: float) -> str:
     left, right = percent(frame.across(low)), percent(frame.across(high))
     ends = ((left, right, 0), (left, left, 4), (right, right, 4))
-    class_ = f"reach {role}"
-    return "".join(element("line", class_=class_, x1=a, x2=b, y1=down - half, y2=down + half) for a, b, half in ends)
+    return "".join(
+        element("line", class_=class_, x1=a, x2=b, y1=down - half, y2=down + half)
+        for class_ in ("halo", f"reach {role}")
+        for a, b, half in ends
+    )
 
 
 # --- texts ---
@@ -181,14 +176,14 @@ def _interval_across(frame: Frame, role: str, low: float, high: float, down: flo
 
 def _texts(trace: Trace, frame: Frame) -> str:
     position = trace.get("textposition")
-    if position not in _PLACES:
-        raise UnknownTraceError(f"text position {position!r} has no drawing: use one of {', '.join(_PLACES)}")
-    anchor, right, down = _PLACES[position]
+    if position not in PLACES:
+        raise UnknownTraceError(f"text position {position!r} has no drawing: use one of {', '.join(PLACES)}")
+    anchor, right, down = PLACES[position]
     drawn = []
     for x, y, words in zip(trace["x"], trace["y"], trace["text"], strict=True):
         if frame.horizontal:  # above its bar, at the right edge: beside the bar it would leave a narrow plot
             row = frame.rows[y]
-            drawn.append(text(words, "100%", row.top + 13, "value", text_anchor="end"))
+            drawn.append(text(words, "100%", row.top + 13, "value on page", text_anchor="end"))
         else:
             place = {"text_anchor": anchor, "dx": right or None}
             drawn.append(

@@ -28,6 +28,7 @@ REASONS = (
     "too-few-quarters",  # quarters that are needed are not recorded
     "counted-otherwise",  # meters, models or declarations gave most of it in one quarter, and another of them in the other
     "days-unequal",  # the two quarters recorded it on unequal shares of its days
+    "not-split",  # known of the whole, not of this part: making is shared by service and quarter, calls by row
 )
 """Why a ``Quantity`` has no value."""
 
@@ -58,8 +59,9 @@ NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
 deadline, *en bonne voie* up to the second."""
 
 _OF_CHANGES = ("counted-otherwise", "days-unequal")  # reasons that only a change may have
+_NOT_OF_TARGETS = ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES, "not-split")
 VERDICT_REASONS = (
-    *(reason for reason in REASONS if reason not in ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES)),
+    *(reason for reason in REASONS if reason not in _NOT_OF_TARGETS),
     "below-value",  # the deadline is reached and the value is not
     "likely-missed",  # the deadline is ahead, and this quarter's level is almost certainly on the wrong side
     "likely-met",  # the deadline is ahead, and this quarter's level is almost certainly on the right side

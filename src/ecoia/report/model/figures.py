@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,13 @@ class Figures(dict[str, Quantity]):
             return self[indicator]
         except KeyError:
             raise AttributeError(f"no figure '{indicator}' here; there are: {', '.join(self)}") from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read and write it as the dictionary that it is."""
+        from pydantic_core.core_schema import no_info_after_validator_function
+
+        return no_info_after_validator_function(cls, handler.generate_schema(dict[str, Quantity]))
 
 
 Footprint = Figures

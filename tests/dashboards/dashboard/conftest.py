@@ -1,0 +1,23 @@
+"""The dashboard of the large organisation, built once a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecoia.exploring import Explorer
+from ecoia_dashboards.dashboard.app import create_app
+from support.dashboard import large_explorer
+
+
+@pytest.fixture(scope="session")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    """Return what is kept of the large organisation."""
+    return large_explorer(tmp_path_factory.mktemp("explored"))
+
+
+@pytest.fixture(scope="session")
+def app(explorer: Explorer) -> Any:
+    """Return the dashboard of the large organisation, open to everybody."""
+    return create_app(explorer)

@@ -1,0 +1,81 @@
+"""Ask the dashboard's application without a server, and the large organisation to ask about."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from ecoia.exploring import Explorer
+from support.asgi import scope_of
+from support.large_organisation import QUARTER, large_report
+
+QUARTERS = 6
+"""Quarters of the large organisation, up to ``QUARTER``."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the application; names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The content as text."""
+        return self.content.decode("utf-8-sig")
+
+
+def ask(
+    app: Any, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", client: str = "127.0.0.1"
+) -> Answer:
+    """Ask an ASGI application for a path with its query; of a client on this machine unless another address is given.
+
+    Example:
+        >>> ask(app, "/services?lang=en", {"x-remote-user": "ada"}).status  # doctest: +SKIP
+        200
+    """
+    place, _, query = path.partition("?")
+    given = {"host": "127.0.0.1"} | {name.lower(): value for name, value in (headers or {}).items()}
+    scope = scope_of(unquote(place)) | {
+        "method": method,
+        "raw_path": place.encode(),
+        "query_string": query.encode(),
+        "client": (client, 50000),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def once() -> None:
+        received = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if received:
+                return received.pop()
+            await asyncio.Event().wait()  # the client stays connected
+            raise AssertionError
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await app(scope, receive, send)
+
+    asyncio.run(once())
+    start = next(message for message in sent if message["type"] == "http.response.start")
+    body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    return Answer(start["status"], {name.decode().lower(): value.decode() for name, value in start["headers"]}, body)
+
+
+def large_explorer(folder: Path) -> Explorer:
+    """Return what is kept of the large organisation. Takes half a minute, so a session does it once."""
+    quarters = [QUARTER.shift(step) for step in range(1 - QUARTERS, 1)]
+    reports = {str(quarter): large_report(folder / str(quarter), quarter) for quarter in quarters}
+    path = folder / "reports.pickle"
+    path.write_bytes(pickle.dumps(reports))
+    return Explorer(path)
