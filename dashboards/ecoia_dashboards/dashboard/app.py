@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -101,8 +102,17 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
         handle.__name__ = f"{page.id}_{kind}"
         return handle
 
+    def streamer(page: Page) -> Callable[[Request], Response]:
+        def handle(request: Request) -> Response:
+            reading = Reading(explorer, Address.parse(_parameters(request)), access.allowed(request))
+            return _stream(page, reading, prefix)
+
+        return handle
+
     for page in PAGES:
         base = page.path.rstrip("/")
+        if page.stream is not None:
+            app.get(f"{base}.csv", include_in_schema=False)(streamer(page))
         described = {"parameters": parameters_of(page)}
         app.get(page.api_path, summary=page.id, tags=["pages"], openapi_extra=described)(handler(page, "json"))
         app.get(page.path, response_class=HTMLResponse, include_in_schema=False)(handler(page, "html"))
@@ -123,6 +133,19 @@ def _parameters(request: Request) -> Mapping[str, str]:
     for name, value in request.query_params.multi_items():
         found.setdefault(name, []).append(value)
     return {name: ",".join(value for value in values if value) for name, values in found.items()}
+
+
+def _stream(page: Page, reading: Reading, prefix: str) -> Response:
+    """Send a CSV piece by piece; its first piece is made before anything is sent, so that what is wrong is still an error."""
+    if page.stream is None:
+        raise NotFoundError("file", f"{page.id}.csv")
+    if page.of_whole and reading.allowed is not None:
+        raise ForbiddenError
+    language = Language(reading.address.lang)
+    pieces = page.stream(reading, language, View(page, {}, reading, language, Shown(""), prefix).said)
+    sent = chain([next(pieces)], pieces)
+    headers = {"Cache-Control": "private, no-store", "Content-Disposition": f'attachment; filename="{page.id}.csv"'}
+    return StreamingResponse(sent, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _file(kind: str, shown: Shown, view: View) -> Answer:

@@ -91,6 +91,11 @@ class View:
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
+    def stream(self) -> str:
+        """Address of the CSV of any length that the page offers."""
+        return self.link(f"{self.path}.csv")
+
+    @property
     def path(self) -> str:
         """Path of this page."""
         return self.page.path.format(**self.names)

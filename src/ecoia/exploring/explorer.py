@@ -117,18 +117,19 @@ class Explorer:
         """List the runs that worked, the largest energy first."""
         return behind.runs(self.data, selection)
 
-    def rows(self, selection: Selection, after: str | None = None, limit: int = 200) -> RowsPage:
+    def rows(self, selection: Selection, after: str | None = None, limit: int = 200, of: str = "") -> RowsPage:
         """Return a page of the ledger rows behind a selection, in order of time.
 
         Args:
             selection: The selection.
             after: Id of the row to go on after: ``next`` of the page before. None: from the first.
             limit: How many rows, 1 to ``behind.MOST_ROWS``.
+            of: A run or an instance, whose rows alone are returned and added up; empty: all rows.
 
         Raises:
             UsageError: ``after`` or ``limit`` cannot be.
         """
-        return behind.rows(self.data, selection, after, limit)
+        return behind.rows(self.data, selection, after, limit, of)
 
     def formula(self, selection: Selection) -> list[FormulaTerm]:
         """List the terms that the selection's energy and CO2e of use are the sums of, largest energy first."""

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ecoia.catalogue.error_widths import GSD
 from ecoia.exploring import FormulaTerm
+from ecoia.impact.energy_cells import WALL_FACTOR
 from ecoia.methods import AT_WALL, error_class
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED
@@ -25,14 +27,14 @@ class ErrorInUse:
 
     Attributes:
         name: A key of ``catalogue.error_widths.GSD``, or ``WALL_BIAS``.
-        gsd: Its geometric standard deviation. None: it is no deviation.
-        default: The method's. None: as for ``gsd``.
+        width: Its geometric standard deviation; of ``WALL_BIAS``, the factor that it raises the upper bound of its energy by.
+        default: The method's.
         share: The part of the energy with the building that has it.
     """
 
     name: str
-    gsd: float | None
-    default: float | None
+    width: float
+    default: float
     share: float
 
 
@@ -41,17 +43,18 @@ def errors_in_use(terms: Sequence[FormulaTerm], reading: Reading) -> tuple[Error
     whole = math.fsum(each.energy_kwh for each in terms)
     if not whole:
         return ()
-    widths = {each.name: each for each in reading.report.deviations}
-    energy: dict[str, list[float]] = {}
+    widths = {each.name: (each.gsd, each.default) for each in reading.report.deviations}
+    energy: dict[str, list[FormulaTerm]] = {}
     for term in terms:
         for name in _errors_of(term, reading):
-            energy.setdefault(name, []).append(term.energy_kwh)
+            energy.setdefault(name, []).append(term)
     found = []
-    for name, parts in energy.items():
-        width = widths.get(name)
-        share = math.fsum(parts) / whole
-        found.append(ErrorInUse(name, width.gsd if width else None, width.default if width else None, min(share, 1.0)))
-    return tuple(sorted(found, key=lambda each: (-each.share * math.log(each.gsd or 1.0), each.name)))
+    for name, under in energy.items():
+        part = math.fsum(each.energy_kwh for each in under)
+        bias = math.fsum(each.energy_kwh * WALL_FACTOR[each.component] for each in under) / part if part else 1.0
+        width, default = (bias, bias) if name == WALL_BIAS else widths.get(name) or (GSD[name], GSD[name])
+        found.append(ErrorInUse(name, width, default, min(part / whole, 1.0)))
+    return tuple(sorted(found, key=lambda each: (-each.share * math.log(each.width), each.name)))
 
 
 def _errors_of(term: FormulaTerm, reading: Reading) -> Iterator[str]:
@@ -88,22 +91,21 @@ def errors_table(errors: Sequence[ErrorInUse], language: Language) -> Table:
     )
     lines = tuple(
         (
-            language.t("alimentation, ventilation et disques non mesurés : la borne haute seule en est relevée")
-            if each.name == WALL_BIAS
-            else language.of(wording.DEVIATIONS, each.name),
-            None if each.gsd is None else language.plain(each.gsd),
-            None if each.default is None else language.plain(each.default),
+            _name(each, language),
+            language.number(each.width) if each.name == WALL_BIAS else language.plain(each.width),
+            None if each.name == WALL_BIAS else language.plain(each.default),
             Quantity(each.share, SHARE_UNIT),
         )
         for each in errors
     )
-    known = [each for each in errors if each.gsd is not None]
-    title = (
-        language.t(
-            "Ce qui élargit le plus l’intervalle : %(name)s", name=language.of(wording.DEVIATIONS, known[0].name)
-        )
-        if known
-        else language.t("Sources d’erreur de l’intervalle")
-    )
+    title = language.t("Ce qui élargit l’intervalle")
+    if errors:
+        title = language.t("Ce qui élargit le plus l’intervalle : %(name)s", name=_name(errors[0], language))
     subtitle = language.t("Dispersion (écart-type géométrique) de chaque source d’erreur, et part de l’énergie qui l’a")
     return Table("errors", title, headings, lines, subtitle)
+
+
+def _name(error: ErrorInUse, language: Language) -> str:
+    if error.name == WALL_BIAS:
+        return language.t("alimentation, ventilation et disques non mesurés (la borne haute seule est relevée)")
+    return language.of(wording.DEVIATIONS, error.name)

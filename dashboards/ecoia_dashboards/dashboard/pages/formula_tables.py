@@ -30,31 +30,31 @@ def steps_table(content: Formula, language: Language) -> Table:
         Heading(language.t("Étape")),
         Heading(language.t("Opération")),
         Heading(language.t("Résultat"), FIGURE),
-        Heading(language.t("Tous les chiffres"), FIGURE),
+        Heading(language.t("Intervalle à 95 %%"), FIGURE),
+        Heading(language.t("Valeur complète"), FIGURE),
     )
     title = language.t("De l’énergie relevée au CO₂e, étape par étape")
-    subtitle = language.t("Petits nombres : intervalle à 95 %%. Dernière colonne : valeur complète, à copier.")
-    return Table("steps", title, headings, tuple(_steps(content, language)), subtitle)
+    return Table("steps", title, headings, tuple(_steps(content, language)), language.t("La dernière colonne a tous les chiffres, à copier"))
 
 
 def _steps(content: Formula, language: Language) -> Iterator[tuple[Cell, ...]]:
     joules = language.with_unit(str(content.microjoules), "µJ")
     counted = language.n("Σ d’%(count)s terme", "Σ de %(count)s termes", len(content.terms))
-    yield language.t("Énergie relevée"), counted, _amount(content.energy_components, language), joules
+    yield language.t("Énergie relevée"), counted, *_amount(content.energy_components, language), joules
     it_kwh = sum(each.microjoules * (each.wall_factor or 1.0) for each in content.terms) / MICROJOULES_PER_KWH
     components, energy = content.energy_components.value or 0.0, content.energy.value or 0.0
     if any(each.wall_factor is not None for each in content.terms):
         said = language.t("× %(factor)s, facteur de prise moyen", factor=language.number(it_kwh / components, 5))
     else:
         said = language.t("× 1 : aucun étalonnage, donc sans alimentation, ventilation ni disques")
-    yield language.t("À la prise"), said, language.amount(Quantity(it_kwh, "kWh")), exact(it_kwh, "kWh", language)
+    yield language.t("À la prise"), said, language.amount(Quantity(it_kwh, "kWh")), None, exact(it_kwh, "kWh", language)
     if content.boundary == "it":
         said = language.t("× 1 : aucun PUE n’est connu, donc hors bâtiment")
     else:
         said = language.t("× %(factor)s, PUE moyen", factor=language.number(energy / it_kwh if it_kwh else 1.0, 5))
         if content.boundary == "part":
             said += language.t(" ; inconnu pour une partie, comptée hors bâtiment")
-    yield language.t("Énergie"), said, _amount(content.energy, language), exact(energy, "kWh", language)
+    yield language.t("Énergie"), said, *_amount(content.energy, language), exact(energy, "kWh", language)
     yield from _carbon_steps(content, energy, language)
 
 
@@ -72,15 +72,14 @@ def _carbon_steps(content: Formula, energy: float, language: Language) -> Iterat
     yield language.t("CO₂e"), said, *_known(whole, language)
 
 
-def _known(quantity: Quantity, language: Language) -> tuple[str, str]:
+def _known(quantity: Quantity, language: Language) -> tuple[str | None, ...]:
     if quantity.value is None:
-        return language.of(wording.REASONS, quantity.reason or "no-data"), "—"
-    return _amount(quantity, language), exact(quantity.value, quantity.unit, language)
+        return language.of(wording.REASONS, quantity.reason or "no-data"), None, None
+    return *_amount(quantity, language), exact(quantity.value, quantity.unit, language)
 
 
-def _amount(quantity: Quantity, language: Language) -> str:
-    interval = language.interval(quantity)
-    return language.amount(quantity) + (f" ({interval})" if interval else "")
+def _amount(quantity: Quantity, language: Language) -> tuple[str, str | None]:
+    return language.amount(quantity), language.interval(quantity)
 
 
 def terms_table(content: Formula, reading: Reading, language: Language) -> Table:
