@@ -41,7 +41,9 @@ def rows_csv(reading: Reading, language: Language, said: Sequence[str]) -> Itera
             return
         page = reading.explorer.rows(reading.selection, page.next, _ROWS, reading.address.q)
         if reading.explorer.state.digest != digest:
-            yield _written([["# " + language.t("Les données ont changé pendant la lecture : ce fichier n’est pas complet.")]], french=french)
+            yield _written(
+                [["# " + language.t("Les données ont changé pendant la lecture : ce fichier n’est pas complet.")]], french=french
+            )
             return
 
 

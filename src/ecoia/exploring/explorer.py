@@ -10,6 +10,7 @@ from ecoia.exploring import behind
 from ecoia.exploring.comparing import compared
 from ecoia.exploring.data import Data
 from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine
+from ecoia.exploring.publications import KeptPublications, read_publications
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
 from ecoia.periods import Quarter
@@ -68,6 +69,10 @@ class Explorer:
     def catalogue(self) -> Catalogue:
         """Return the catalogue that the figures were computed with."""
         return self.data.catalogue
+
+    def publications(self) -> KeptPublications:
+        """Return the publications as the last filling found and checked them."""
+        return read_publications(self._folder)
 
     def selected(self, selection: Selection) -> Selected:
         """Return the figures of a selection."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, formula, method, overview, records
+from ecoia_dashboards.dashboard.pages import compare, formula, method, overview, publications, quality, records
 
-PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, method.PAGE, formula.PAGE, records.PAGE)
+PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, method.PAGE, publications.PAGE, quality.PAGE, formula.PAGE, records.PAGE)

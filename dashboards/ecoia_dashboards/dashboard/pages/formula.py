@@ -118,9 +118,7 @@ def _sentence(content: Formula, language: Language) -> str:
     calibrated = any(each.wall_factor is not None for each in content.terms)
     building = content.boundary != "it"
     why = language.listed(
-        said
-        for said, holds in ((language.t("la prise"), calibrated), (language.t("le bâtiment"), building))
-        if holds
+        said for said, holds in ((language.t("la prise"), calibrated), (language.t("le bâtiment"), building)) if holds
     )
     return language.t(
         "%(energy)s : %(components)s relevés sur les composants, × %(ratio)s pour %(why)s.",

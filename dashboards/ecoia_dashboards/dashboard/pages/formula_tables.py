@@ -34,7 +34,13 @@ def steps_table(content: Formula, language: Language) -> Table:
         Heading(language.t("Valeur complète"), FIGURE),
     )
     title = language.t("De l’énergie relevée au CO₂e, étape par étape")
-    return Table("steps", title, headings, tuple(_steps(content, language)), language.t("La dernière colonne a tous les chiffres, à copier"))
+    return Table(
+        "steps",
+        title,
+        headings,
+        tuple(_steps(content, language)),
+        language.t("La dernière colonne a tous les chiffres, à copier"),
+    )
 
 
 def _steps(content: Formula, language: Language) -> Iterator[tuple[Cell, ...]]:
@@ -65,8 +71,16 @@ def _carbon_steps(content: Formula, energy: float, language: Language) -> Iterat
         factor = Quantity(1000 * used.value / energy, _PER_KWH)
         said = language.t("× %(factor)s, facteur moyen du réseau", factor=language.amount(factor, 5))
     yield language.t("CO₂e d’usage"), said, *_known(used, language)
-    yield language.t("Fabrication"), language.t("+ part des machines qui tombe dans la période"), *_known(content.co2e_embodied, language)
-    yield language.t("Modèles externes"), language.t("+ jetons produits × estimation par modèle"), *_known(content.co2e_api, language)
+    yield (
+        language.t("Fabrication"),
+        language.t("+ part des machines qui tombe dans la période"),
+        *_known(content.co2e_embodied, language),
+    )
+    yield (
+        language.t("Modèles externes"),
+        language.t("+ jetons produits × estimation par modèle"),
+        *_known(content.co2e_api, language),
+    )
     whole = content.headline.co2e
     said = language.t("= somme de ce qui est connu : au moins") if content.headline.is_lower_bound else language.t("= somme")
     yield language.t("CO₂e"), said, *_known(whole, language)

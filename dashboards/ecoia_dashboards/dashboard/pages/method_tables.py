@@ -63,7 +63,9 @@ def _year(factor: FactorUsed, words: Summary) -> str:
 
 def _factor_source(factor: FactorUsed, words: Summary) -> str:
     language = words.language
-    said = language.t("%(source)s (jeu « %(set)s », édition %(release)s)", source=factor.source, set=factor.factor_set, release=factor.release)
+    said = language.t(
+        "%(source)s (jeu « %(set)s », édition %(release)s)", source=factor.source, set=factor.factor_set, release=factor.release
+    )
     if factor.retrieved_on:
         said += ", " + language.t("relevé le %(day)s", day=language.day(factor.retrieved_on))
     return said
@@ -99,9 +101,7 @@ def _sites_title(figures: Sequence[FigureUsed], words: Summary) -> str:
     whole = language.n("%(count)s chiffre de site", "%(count)s chiffres de sites", len(figures))
     if not generic:
         return language.t("%(figures)s, aucun générique", figures=whole)
-    return language.n(
-        "%(figures)s, dont %(count)s générique", "%(figures)s, dont %(count)s génériques", generic, figures=whole
-    )
+    return language.n("%(figures)s, dont %(count)s générique", "%(figures)s, dont %(count)s génériques", generic, figures=whole)
 
 
 def _dated(source: str, day: str, words: Summary) -> str:

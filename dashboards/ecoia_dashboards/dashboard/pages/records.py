@@ -95,7 +95,10 @@ def _table(content: Records, reading: Reading, language: Language) -> Table:
         Heading(language.t("Phase")),
         Heading(language.t("Machine")),
         Heading(language.t("Run")),
-        *(Heading(language.t("%(component)s, µJ", component=language.of(wording.COMPONENTS, each)), FIGURE) for each in COMPONENTS),
+        *(
+            Heading(language.t("%(component)s, µJ", component=language.of(wording.COMPONENTS, each)), FIGURE)
+            for each in COMPONENTS
+        ),
         Heading(language.t("Comment")),
         Heading(language.t("Unités"), FIGURE),
         Heading(language.t("Enregistrements"), FIGURE),
@@ -142,7 +145,9 @@ def _iso(instant_ns: int) -> str:
 
 def _methods(row: dict, language: Language) -> str:  # type: ignore[type-arg]
     """Name the method and status of each component that has energy, as the ledger holds them."""
-    found = [(component, row["method"][component]) for component in COMPONENTS if row["energy_microjoules"][component] is not None]
+    found = [
+        (component, row["method"][component]) for component in COMPONENTS if row["energy_microjoules"][component] is not None
+    ]
     return " · ".join(
         f"{component} {method['name']} ({language.of(wording.STATUSES, method['status'])})" for component, method in found
     )
