@@ -13,11 +13,9 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from ecoia.exploring import Explorer
 from ecoia.semconv import VERSION
-from ecoia_dashboards.dashboard import static_files
 from ecoia_dashboards.dashboard.access import Access, NotSignedInError
 from ecoia_dashboards.dashboard.address import Address, BadAddressError
 from ecoia_dashboards.dashboard.documentation import parameters_of
@@ -25,11 +23,11 @@ from ecoia_dashboards.dashboard.files import figure_file, to_json
 from ecoia_dashboards.dashboard.headers import add_headers
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages import PAGES
+from ecoia_dashboards.dashboard.static_files import add_static_files
 from ecoia_dashboards.dashboard.tables import table_csv
 from ecoia_dashboards.dashboard.templating import render
 from ecoia_dashboards.dashboard.view import View
 from ecoia_dashboards.language import LANGUAGES, Language
-
 
 _MOST_KEPT = 400  # answers kept in memory, some 20 kB each
 
@@ -70,7 +68,7 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
     app = FastAPI(
         title="ecoia", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json", root_path=prefix
     )
-    app.mount("/static", StaticFiles(directory=static_files.FOLDER), name="static")
+    add_static_files(app)
     add_headers(app, access)
     pages = {page.id: page for page in PAGES}
 

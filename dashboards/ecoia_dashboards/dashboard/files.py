@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from ecoia_dashboards import svg
 from ecoia_dashboards.dashboard.drawings import draw, standalone
+from ecoia_dashboards.dashboard.explore import figure_json
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError
 from ecoia_dashboards.dashboard.tables import Heading, Table, table_csv
 from ecoia_dashboards.language import Language
@@ -54,5 +55,5 @@ def figure_file(figure: Figure, ending: str, language: Language, said: Sequence[
         table = Table(chart.id, chart.title, headings, chart.cells, figure.subtitle)
         return table_csv(table, language, said).encode(), "text/csv; charset=utf-8"
     if ending == "json":
-        return chart.figure.to_json().encode(), "application/json"
+        return figure_json(chart.figure, language), "application/json"
     raise NotFoundError("figure", f"{chart.id}.{ending}", tuple(f"{chart.id}.{each}" for each in ENDINGS))

@@ -71,7 +71,7 @@ class KeptPublications:
 
     Attributes:
         publications: The publications.
-        folder: The folder that holds them, as the setting has it. Empty: there is no such setting.
+        folder: Name of the folder that holds them. Empty: there is no such setting.
         checked_utc: When they were checked. None: never.
         broken: Why they are no chain. None: each follows the one before.
     """
@@ -100,13 +100,13 @@ def keep_publications(
         now_ns: The time, for tests. None: the clock's.
     """
     now_ns = now_ns or time.time_ns()
-    before = read_publications(folder)
-    same = [each.head for each in before.publications] == [each.head for each in chain] and before.folder == (setting or "")
+    before, name = read_publications(folder), Path(setting).name if setting else ""
+    same = [each.head for each in before.publications] == [each.head for each in chain] and before.folder == name
     if same and 0 <= now_ns - before.checked_ns < _AGAIN_AFTER_NS:
         return before
     found = KeptPublications(
         tuple(_kept(each) for each in chain),
-        setting or "",
+        name,
         utc_datetime(now_ns).strftime("%Y-%m-%dT%H:%M:%SZ"),
         _broken(setting) if chain and setting else None,
         now_ns,

@@ -90,7 +90,7 @@ def _agree(sums: Sums, selected: Selected) -> bool:
     return (
         sums.microjoules == selected.microjoules
         and math.isclose(sums.energy_kwh, energy or 0.0, rel_tol=_CLOSE)
-        and (kg is None or sums.kg is not None and math.isclose(sums.kg, kg, rel_tol=_CLOSE))
+        and (kg is None or (sums.kg is not None and math.isclose(sums.kg, kg, rel_tol=_CLOSE)))
     )
 
 

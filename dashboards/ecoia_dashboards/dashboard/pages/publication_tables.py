@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from ecoia.exploring import KeptPublication, KeptPublications
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report import Quantity, QuarterlyReport
 from ecoia.units import kwh
 from ecoia_dashboards import wording
-from ecoia_dashboards.dashboard.tables import FIGURE, Heading, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Mark, Table
 from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.pages.declarations import Declarations
@@ -35,7 +37,7 @@ def publications_table(kept: KeptPublications, language: Language) -> Table:
             name_of(each, language),
             language.day(each.published_on),
             _verified(each, language),
-            each.head,
+            _hash(each.head),
             language.quarter(each.previous) if each.previous else language.t("aucune, c’est la première"),
             ", ".join(each.documents) or language.t("aucun"),
         )
@@ -43,6 +45,12 @@ def publications_table(kept: KeptPublications, language: Language) -> Table:
     )
     title = language.n("%(count)s publication", "%(count)s publications", len(lines))
     return Table("publications", title, headings, lines, language.t("De la plus récente à la plus ancienne"))
+
+
+def _hash(digest: str) -> Mark:
+    """Write a digest so that it breaks into lines and is copied whole."""
+    parts = Markup("<wbr>").join(digest[start : start + 16] for start in range(0, len(digest), 16))
+    return Mark(Markup("<code>{}</code>").format(parts), digest)
 
 
 def name_of(published: KeptPublication, language: Language) -> str:
@@ -83,10 +91,10 @@ def compared_table(found: Sequence[PublishedAndNow], language: Language) -> Tabl
             language.quarter(each.name),
             Quantity(kwh(each.microjoules_published), "kWh"),
             Quantity(kwh(each.microjoules_now), "kWh"),
-            _difference(Quantity(kwh(each.microjoules_now - each.microjoules_published), "kWh")),
+            _difference(Quantity(kwh(each.microjoules_now - each.microjoules_published), "kWh"), language),
             each.co2e_published,
             each.co2e_now,
-            _difference(_less(each.co2e_now, each.co2e_published)),
+            _difference(_less(each.co2e_now, each.co2e_published), language),
             language.listed(language.of(wording.CO2E_PARTS, part) for part in each.parts) or "—",
         )
         for each in reversed(found)
@@ -123,9 +131,9 @@ def _less(now: Quantity, then: Quantity) -> Quantity:
     return Quantity(micrograms / MICROGRAMS_PER_KG if abs(micrograms) > 1 else 0.0, now.unit)
 
 
-def _difference(quantity: Quantity) -> Changed:
-    """Write a difference of two exact computations as one that is established."""
-    return Changed(Quantity(quantity.value, quantity.unit, quantity.value, quantity.value, quantity.reason))
+def _difference(quantity: Quantity, language: Language) -> Cell:
+    """Write the difference of two computations: it has no interval, since both have the same errors."""
+    return Changed(quantity) if quantity.value else language.t("aucun")
 
 
 def restatements_table(found: Sequence[Recalculation], language: Language) -> Table:
@@ -142,8 +150,8 @@ def restatements_table(found: Sequence[Recalculation], language: Language) -> Ta
             language.quarter(each.quarter),
             _kg(each.total.published_micrograms),
             _kg(each.total.recalculated_micrograms),
-            _difference(_kg(each.total.micrograms)),
-            *(_difference(_kg(each.total.causes.get(cause, 0))) for cause in wording.CAUSES),
+            _difference(_kg(each.total.micrograms), language),
+            *(_difference(_kg(each.total.causes.get(cause, 0)), language) for cause in wording.CAUSES),
         )
         for each in found
     )

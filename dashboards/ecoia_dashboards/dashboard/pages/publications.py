@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from ecoia_dashboards.dashboard.pages.publication_tables import (
 )
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
+
+_TYPED_AS_IT_IS = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""Names of folders that a shell takes as they are."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,9 @@ def _lead(kept: KeptPublications, reading: Reading, language: Language) -> str:
 
 
 def _commands(kept: KeptPublications) -> Iterator[str]:
-    """Give the command that verifies, as whoever holds the minutes types it."""
+    """Give the commands that verify, as whoever holds the minutes types them."""
     if kept.publications:
-        folder = (
-            kept.folder if kept.folder.isascii() and kept.folder.replace("-", "").replace("/", "").isalnum() else "publications"
-        )
+        folder = kept.folder if _TYPED_AS_IT_IS.fullmatch(kept.folder) else "publications"
         yield f"ecoia verify {folder} --head {kept.publications[-1].head}"
         yield f"ecoia verify {folder} --public-key ecoia-public.pem --recompute"
 

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from ecoia.exploring import RecordedDay, Selection
 from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.ledger_gaps import LedgerGap
-from ecoia.report import QuarterlyReport
-from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
+from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages.quality_findings import Finding, findings, words_of
 from ecoia_dashboards.dashboard.pages.quality_tables import quality_tables
 from ecoia_dashboards.dashboard.view import period_text
-from ecoia_dashboards.figures import statuses
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
 
 @dataclass(frozen=True)
-class InstanceDays:
-    """Days of an instance in the period.
+class Place:
+    """Days of a service on an instance, in the period.
 
     Attributes:
+        instance: The instance.
+        service: The service; empty: what no service bears there.
         recorded: Days with a record.
-        lacking: Days that the ledger lacks, in whole or in part.
-        expected: Whether the register expects a record on every day.
-        services: What was recorded there.
+        expected: How many the register expects. None: it does not say.
+        every_day: Whether it expects a record on every day, so that each day without one is missing.
     """
 
+    instance: str
+    service: str
     recorded: tuple[date, ...]
-    lacking: tuple[date, ...]
-    expected: bool
-    services: tuple[str, ...]
+    expected: float | None
+    every_day: bool
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The data of the page. ``days`` are those of the period up to the last record."""
+    """The data of the page; ``days`` are those of the period up to the last record, ``places`` of the same days."""
 
     quarter: str
     findings: tuple[Finding, ...]
@@ -45,75 +46,60 @@ class Quality:
     doubles: tuple[ListedRefusal, ...]
     gaps: tuple[LedgerGap, ...]
     days: tuple[date, ...]
-    instances: Mapping[str, InstanceDays]
+    places: tuple[Place, ...]
     origins: Mapping[str, Mapping[str, int]]
     simulated: bool
 
 
 def read(reading: Reading) -> Quality:
     """Read what is not known."""
-    report = reading.report
-    origins = {name: part.by_status_microjoules for name, part in reading.explorer.parts(reading.selection, "service").items()}
-    start, end = reading.period.first_day, reading.period.until_day
-    days = [start + timedelta(days=place) for place in range((end - start).days)]
-    recorded = reading.explorer.recorded_days(reading.selection)
-    last = max((each.day for each in recorded), default=start)
-    days = [day for day in days if day <= last]
+    report, period = reading.report, reading.period
+    selection = Selection(period.first_day, period.until_day)
+    recorded = reading.explorer.recorded_days(selection)
+    last = max((each.day for each in recorded), default=period.first_day)
+    days = tuple(
+        day
+        for place in range((period.until_day - period.first_day).days)
+        if (day := period.first_day + timedelta(days=place)) <= last
+    )
+    origins = {name: part.by_status_microjoules for name, part in reading.explorer.parts(selection, "service").items()}
     return Quality(
         report.quarter,
         findings(reading),
         report.lost,
         report.doubles,
         report.ledger_gaps,
-        tuple(days),
-        _instances(reading, report, days),
+        days,
+        tuple(_places(recorded, reading, days)),
         origins,
         report.simulated,
     )
 
 
-def _instances(reading: Reading, report: QuarterlyReport, days: list[date]) -> dict[str, InstanceDays]:
-    recorded: dict[str, set[date]] = {}
-    services: dict[str, set[str]] = {}
-    for each in reading.explorer.recorded_days(reading.selection):
-        recorded.setdefault(each.instance, set()).add(each.day)
-        services.setdefault(each.instance, set()).update({each.service} - {""})
-    lacking: dict[str, set[date]] = {}
-    for gap in report.ledger_gaps:
-        try:
-            day = date.fromisoformat(gap.day)
-        except ValueError:
-            continue  # the list of gaps names it
-        if day in days:
-            lacking.setdefault(gap.instance, set()).add(day)
-    whole = (reading.period.until_day - reading.period.first_day).days
-    always = {
-        place.instance
-        for entry in report.register
-        for place in entry.days_by_phase
-        if place.instance and place.expected is not None and place.expected >= min(len(days), whole) and place.recorded
-    }
-    return {
-        name: InstanceDays(
-            tuple(sorted(recorded.get(name, ()))),
-            tuple(sorted(lacking.get(name, ()))),
-            name in always,
-            tuple(sorted(services.get(name, ()))),
-        )
-        for name in sorted({*recorded, *lacking})
-    }
+def _places(recorded: Sequence[RecordedDay], reading: Reading, days: Sequence[date]) -> Iterator[Place]:
+    found: dict[tuple[str, str], set[date]] = {}
+    for each in recorded:
+        found.setdefault((each.instance, each.service), set()).add(each.day)
+    expected: dict[tuple[str, str], float] = {}
+    if reading.period.quarter is not None:  # the register counts days by quarter
+        for entry in reading.report.register:
+            for place in entry.days_by_phase:
+                if place.instance and place.expected is not None:
+                    key = (place.instance, entry.id)
+                    expected[key] = max(expected.get(key, 0.0), place.expected)
+    for instance, service in sorted({*found, *expected}):
+        known = expected.get((instance, service))
+        seen = tuple(sorted(found.get((instance, service), ())))
+        yield Place(instance, service, seen, known, known is not None and known >= len(days))
 
 
 def show(content: Quality, reading: Reading, language: Language) -> Shown:
     """Say what is not known."""
     quarter = language.quarter(content.quarter)
-    chart = statuses(reading.report, language)
-    figures = {} if chart is None else {"statuses": Figure(chart, language.t("Part de l’énergie · %(quarter)s", quarter=quarter))}
     tables = quality_tables(content, reading, language)
     return Shown(
         _sentence(content, language, quarter),
         _lead(content, language),
-        figures=figures,
         tables={each.id: each for each in tables if each.lines},
         values={
             "content": content,

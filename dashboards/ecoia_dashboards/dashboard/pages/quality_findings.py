@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ecoia.impact.ledger_gaps import known_microjoules
+from ecoia.exploring import Selection
+from ecoia.impact.ledger_gaps import LedgerGap, known_microjoules
+from ecoia.periods import Quarter
 from ecoia.report import QuarterlyReport
 from ecoia.semconv import SERVICE_UNASSIGNED, SERVICE_UNSPECIFIED
 from ecoia_dashboards.dashboard.page import Reading
@@ -163,25 +165,27 @@ def findings(reading: Reading) -> tuple[Finding, ...]:
 def _of_ledger(report: QuarterlyReport) -> Iterator[Finding]:
     gaps = [each for each in report.ledger_gaps if each.reason != "refused-rows"]
     if gaps:
-        worth = known_microjoules(gaps) if any(each.microjoules is not None for each in gaps) else None
-        yield Finding("gaps", len(gaps), worth, left_out=True, names=_distinct(each.instance for each in gaps))
+        yield Finding("gaps", len(gaps), _worth(gaps), left_out=True, names=_distinct(each.instance for each in gaps))
     refused = [each for each in report.ledger_gaps if each.reason == "refused-rows"]
     if refused:
-        worth = known_microjoules(refused) if any(each.microjoules is not None for each in refused) else None
         lines = sum(each.lines for each in refused)
-        yield Finding("refused", lines, worth, left_out=True, names=_distinct(each.instance for each in refused))
+        yield Finding("refused", lines, _worth(refused), left_out=True, names=_distinct(each.instance for each in refused))
     if report.doubles:
-        worth = sum(each.microjoules for each in report.doubles)
-        yield Finding("doubles", len(report.doubles), worth, names=_distinct(each.instance for each in report.doubles))
+        energy = sum(each.microjoules for each in report.doubles)
+        yield Finding("doubles", len(report.doubles), energy, names=_distinct(each.instance for each in report.doubles))
     if report.lost:
         yield Finding("lost", sum(report.lost.values()))
 
 
+def _worth(gaps: Sequence[LedgerGap]) -> int | None:
+    return known_microjoules(gaps) if any(each.microjoules is not None for each in gaps) else None
+
+
 def _of_work(reading: Reading) -> Iterator[Finding]:
-    report = reading.report
-    parts = reading.explorer.parts(reading.selection, "service")
+    report, quarter = reading.report, Selection.of_quarter(Quarter.parse(reading.quarter))
+    parts = reading.explorer.parts(quarter, "service")
     if SERVICE_UNASSIGNED in parts:
-        runs = reading.explorer.runs(reading.selection.only(services=(SERVICE_UNASSIGNED,)))
+        runs = reading.explorer.runs(quarter.only(services=(SERVICE_UNASSIGNED,)))
         energy = parts[SERVICE_UNASSIGNED].microjoules
         yield Finding("unassigned", max(len(runs), 1), energy, names=tuple(each.run_id for each in runs))
     if SERVICE_UNSPECIFIED in parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ecoia.report import Quantity
@@ -16,9 +16,9 @@ from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import SHARE_UNIT, Language
 
 if TYPE_CHECKING:
-    from ecoia_dashboards.dashboard.pages.quality import InstanceDays, Quality
+    from ecoia_dashboards.dashboard.pages.quality import Place, Quality
 
-_MOST_INSTANCES = 60
+_MOST_PLACES = 60
 _STATUSES = (MEASURED, ESTIMATED, DECLARED)
 
 
@@ -34,57 +34,60 @@ def quality_tables(content: Quality, reading: Reading, language: Language) -> It
 def _days(content: Quality, reading: Reading, language: Language) -> Table:
     headings = (
         Heading(language.t("Machine")),
+        Heading(language.t("Service")),
         Heading(language.t("Jours relevés"), FIGURE),
-        Heading(language.t("Jours manquants"), FIGURE),
+        Heading(language.t("Attendus"), FIGURE),
         Heading(language.t("Jour par jour"), MARK),
-        Heading(language.t("Services")),
     )
-    found = {name: (days, _kinds(days, content)) for name, days in content.instances.items()}
-    ranked = sorted(found, key=lambda name: (-found[name][1].count(marks.MISSING), len(found[name][0].recorded), name))
+    lacking = {gap.instance: {each.day for each in content.gaps if each.instance == gap.instance} for gap in content.gaps}
+    found = [(place, _kinds(place, content, lacking.get(place.instance, set()))) for place in content.places]
+    found.sort(key=lambda each: (-each[1].count(marks.MISSING), each[0].instance, each[0].service))
     lines = tuple(
         (
-            name,
-            len(found[name][0].recorded),
-            found[name][1].count(marks.MISSING),
-            _strip(found[name][1], language),
-            language.listed(reading.names.get(each, each) for each in found[name][0].services)
-            if found[name][0].services
-            else None,
+            place.instance,
+            _service(place.service, reading, language),
+            len(place.recorded),
+            None if place.expected is None else language.plain(round(place.expected, 1)),
+            _strip(kinds, language),
         )
-        for name in ranked[:_MOST_INSTANCES]
+        for place, kinds in found[:_MOST_PLACES]
     )
-    lacking = sum(marks.MISSING in kinds for _, kinds in found.values())
+    missing = sum(marks.MISSING in kinds for _, kinds in found)
     title = (
-        language.n("%(count)s machine a des jours manquants", "%(count)s machines ont des jours manquants", lacking)
-        if lacking
-        else language.t("Aucun jour manquant sur les machines relevées")
+        language.n(
+            "Un service a des jours manquants sur une machine",
+            "%(count)s fois, un service a des jours manquants sur une machine",
+            missing,
+        )
+        if missing
+        else language.t("Aucun jour attendu ne manque")
     )
     subtitle = language.t(
-        "%(period)s · plein : relevé ; hachures : manquant (le registre l’attend, ou les relevés du jour sont perdus) ; vide : "
-        "aucun relevé, et rien n’en attend",
+        "%(period)s · plein : relevé ; hachures : manquant (le registre l’attend, ou le relevé du jour est perdu) ; vide : aucun "
+        "relevé, et rien ne dit qu’il en faut un",
         period=period_text(reading.period, language),
     )
-    left = len(ranked) - len(lines)
+    left = len(found) - len(lines)
     note = (
-        language.n("%(count)s autre machine n’est pas montrée.", "%(count)s autres machines ne sont pas montrées.", left)
+        language.n("%(count)s autre ligne n’est pas montrée.", "%(count)s autres lignes ne sont pas montrées.", left)
         if left
         else ""
     )
-    return Table("days", title, headings, lines, subtitle, note=note)
+    return Table("days", title, headings, lines, subtitle, note=note if left else "")
 
 
-def _kinds(days: InstanceDays, content: Quality) -> list[str]:
-    recorded, lacking = set(days.recorded), set(days.lacking)
-    return [
-        marks.MISSING
-        if day in lacking
-        else marks.RECORDED
-        if day in recorded
-        else marks.MISSING
-        if days.expected
-        else marks.NOT_EXPECTED
-        for day in content.days
-    ]
+def _kinds(place: Place, content: Quality, lacking: set[str]) -> list[str]:
+    """Tell of each day whether it is recorded, missing, or not expected; a day that the ledger lacks is missing."""
+    recorded = set(place.recorded)
+    found = []
+    for day in content.days:
+        if day.isoformat() in lacking:
+            found.append(marks.MISSING)
+        elif day in recorded:
+            found.append(marks.RECORDED)
+        else:
+            found.append(marks.MISSING if place.every_day else marks.NOT_EXPECTED)
+    return found
 
 
 def _strip(kinds: list[str], language: Language) -> Mark:
@@ -119,7 +122,7 @@ def _origins(content: Quality, reading: Reading, language: Language) -> Table:
     measured = whole.get(MEASURED, 0) / sum(whole.values()) if foot else 0.0
     title = language.t("%(share)s de l’énergie est lue sur un compteur", share=language.share(measured))
     subtitle = language.t(
-        "%(period)s · énergie des composants, avant tout facteur · mesuré : lu sur un compteur ; estimé : calculé ; déclaré : saisi",
+        "%(period)s · énergie des composants · mesuré : lu sur un compteur ; estimé : calculé ; déclaré : saisi",
         period=period_text(reading.period, language),
     )
     return Table("origins", title, headings, lines, subtitle, foot)
@@ -133,7 +136,7 @@ def _service(name: str, reading: Reading, language: Language) -> Cell:
     return name
 
 
-def _origin(name: Cell, parts: dict[str, int], language: Language) -> tuple[Cell, ...]:
+def _origin(name: Cell, parts: Mapping[str, int], language: Language) -> tuple[Cell, ...]:
     whole = sum(parts.values())
     shares = {status: parts.get(status, 0) / whole for status in _STATUSES}
     said = language.listed(
@@ -199,7 +202,8 @@ def _doubles(content: Quality, reading: Reading, language: Language) -> Table:
         "%(count)s revendication comptée une seule fois", "%(count)s revendications comptées une seule fois", len(lines)
     )
     subtitle = language.t(
-        "De deux revendications d’une même énergie au même moment, la plus grande est comptée ; l’autre est laissée hors de tout total."
+        "De deux revendications d’une même énergie au même moment, la plus grande est comptée ; l’autre est laissée hors de tout "
+        "total."
     )
     return Table("doubles", title, headings, lines, subtitle)
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from ecoia.errors import UsageError
 from ecoia.exploring import RowLine
+from ecoia.periods import utc_datetime
+from ecoia.records import Row
 from ecoia.report import Quantity
-from ecoia.semconv import COMPONENTS, KIND_SPAN
+from ecoia.semconv import COMPONENTS, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.units import from_micro, kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
@@ -91,25 +93,30 @@ def show(content: Records, reading: Reading, language: Language) -> Shown:
 def _table(content: Records, reading: Reading, language: Language) -> Table:
     headings = (
         Heading(language.t("Demi-heure")),
-        Heading(language.t("Service")),
-        Heading(language.t("Phase")),
+        Heading(language.t("Service, phase")),
         Heading(language.t("Machine")),
-        Heading(language.t("Run")),
+        Heading(language.t("Compté ici, µJ"), FIGURE),
         *(
             Heading(language.t("%(component)s, µJ", component=language.of(wording.COMPONENTS, each)), FIGURE)
             for each in COMPONENTS
         ),
         Heading(language.t("Comment")),
+        Heading(language.t("Run")),
         Heading(language.t("Unités"), FIGURE),
         Heading(language.t("Enregistrements"), FIGURE),
-        Heading(language.t("Compté ici, µJ"), FIGURE),
     )
     lines = tuple(_line(each, reading, language) for each in clean(content.rows))
     shown = sum(each.microjoules or 0 for each in content.rows)
-    empty: tuple[Cell, ...] = (None,) * (len(headings) - 2)
+    empty: tuple[Cell, ...] = (None,) * (len(headings) - 4)
     foot = (
-        (language.t("Lignes de cette page"), *empty, shown),
-        (language.n("Toutes (%(count)s ligne)", "Toutes (%(count)s lignes)", content.count), *empty, content.microjoules),
+        (language.t("Lignes de cette page"), None, None, shown, *empty),
+        (
+            language.n("Toutes (%(count)s ligne)", "Toutes (%(count)s lignes)", content.count),
+            None,
+            None,
+            content.microjoules,
+            *empty,
+        ),
     )
     title = language.n("%(count)s ligne", "%(count)s lignes", len(lines))
     if content.count > len(lines):
@@ -121,35 +128,37 @@ def _table(content: Records, reading: Reading, language: Language) -> Table:
 def _line(line: RowLine, reading: Reading, language: Language) -> tuple[Cell, ...]:
     row = line.row
     run, units = row["run_id"], row["units_micro"]
-    kind = row["kind"]
-    phase = language.of(wording.PHASES, row["phase"] or "unspecified") if kind == KIND_SPAN else language.of(wording.KINDS, kind)
     return (
-        language.moment(_iso(row["half_hour_utc_ns"]), reading.state.timezone),
-        reading.names.get(row["service"] or "", row["service"]),
-        phase,
+        language.moment(utc_datetime(row["half_hour_utc_ns"]).isoformat(), reading.state.timezone),
+        _bearer(row, reading, language),
         row["instance"],
-        Link(run[:_RUN_CHARACTERS], f"/records?{reading.address.to(q=run).query()}") if run else None,
+        line.microjoules,
         *(row["energy_microjoules"][component] for component in COMPONENTS),
         _methods(row, language),
+        Link(run[:_RUN_CHARACTERS], f"/records?{reading.address.to(q=run).query()}") if run else None,
         None if units is None else language.plain(from_micro(units)),
         len(row["record_ids"]),
-        line.microjoules,
     )
 
 
-def _iso(instant_ns: int) -> str:
-    from ecoia.periods import utc_datetime
+def _bearer(row: Row, reading: Reading, language: Language) -> str:
+    """Name the service and phase of a row, or what it is where no service bears it."""
+    if row["kind"] != KIND_SPAN:
+        said, service = language.of(wording.KINDS, row["kind"]), row["service"]
+    else:
+        said, service = language.of(wording.PHASES, row["phase"] or PHASE_UNSPECIFIED), row["service"] or SERVICE_UNSPECIFIED
+    return f"{reading.names.get(service, service)}, {said}" if service else said
 
-    return utc_datetime(instant_ns).isoformat()
 
-
-def _methods(row: dict, language: Language) -> str:  # type: ignore[type-arg]
-    """Name the method and status of each component that has energy, as the ledger holds them."""
-    found = [
-        (component, row["method"][component]) for component in COMPONENTS if row["energy_microjoules"][component] is not None
-    ]
+def _methods(row: Row, language: Language) -> str:
+    """Name the methods of the components that have energy, by status, as the ledger holds them."""
+    by_status: dict[str, list[str]] = {}
+    for component in COMPONENTS:
+        if row["energy_microjoules"][component] is not None:
+            method = row["method"][component]
+            by_status.setdefault(method["status"], []).append(method["name"])
     return " · ".join(
-        f"{component} {method['name']} ({language.of(wording.STATUSES, method['status'])})" for component, method in found
+        f"{language.of(wording.STATUSES, status)}{language.t(' : ')}{', '.join(names)}" for status, names in by_status.items()
     )
 
 
