@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -80,17 +80,30 @@ def _places(recorded: Sequence[RecordedDay], reading: Reading, days: Sequence[da
     found: dict[tuple[str, str], set[date]] = {}
     for each in recorded:
         found.setdefault((each.instance, each.service), set()).add(each.day)
-    expected: dict[tuple[str, str], float] = {}
-    if reading.period.quarter is not None:  # the register counts days by quarter
-        for entry in reading.report.register:
-            for place in entry.days_by_phase:
-                if place.instance and place.expected is not None:
-                    key = (place.instance, entry.id)
-                    expected[key] = max(expected.get(key, 0.0), place.expected)
+    expected = _expected(reading, found)
     for instance, service in sorted({*found, *expected}):
         known = expected.get((instance, service))
         seen = tuple(sorted(found.get((instance, service), ())))
         yield Place(instance, service, seen, known, known is not None and known >= len(days))
+
+
+def _expected(reading: Reading, recorded: Iterable[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    """Return on how many days the register expects a service on an instance; it counts them by quarter.
+
+    Days that it adds up over instances are of the only instance that recorded the service, where there is one.
+    """
+    found: dict[tuple[str, str], float] = {}
+    if reading.period.quarter is None:
+        return found
+    places: dict[str, list[str]] = {}
+    for instance, service in recorded:
+        places.setdefault(service, []).append(instance)
+    for entry in reading.report.register:
+        only = places[entry.id][0] if len(places.get(entry.id, ())) == 1 else ""
+        for days in entry.days_by_phase:
+            if (instance := days.instance or only) and days.expected is not None:
+                found[instance, entry.id] = max(found.get((instance, entry.id), 0.0), days.expected)
+    return found
 
 
 def show(content: Quality, reading: Reading, language: Language) -> Shown:

@@ -9,7 +9,7 @@ from ecoia.exploring import Selection
 from ecoia.impact.ledger_gaps import LedgerGap, known_microjoules
 from ecoia.periods import Quarter
 from ecoia.report import QuarterlyReport
-from ecoia.semconv import SERVICE_UNASSIGNED, SERVICE_UNSPECIFIED
+from ecoia.semconv import KIND_UNATTRIBUTED, SERVICE_UNASSIGNED, SERVICE_UNSPECIFIED
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
@@ -195,8 +195,8 @@ def _of_work(reading: Reading) -> Iterator[Finding]:
     if strangers:
         energy = sum(parts[each].microjoules for each in strangers if each in parts)
         yield Finding("unregistered", len(strangers), energy, names=strangers)
-    if energy := report.energy_by_kind_microjoules.get("unattributed"):
-        yield Finding("unattributed", 1, energy)
+    if nobodys := report.energy_by_kind_microjoules.get(KIND_UNATTRIBUTED):
+        yield Finding("unattributed", 1, nobodys)
     short = [each.id for each in report.register if each.covered is not None and each.covered < 1 and each.instance_days]
     if short:
         yield Finding("days", len(short), names=tuple(short))

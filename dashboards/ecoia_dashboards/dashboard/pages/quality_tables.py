@@ -53,15 +53,16 @@ def _days(content: Quality, reading: Reading, language: Language) -> Table:
         for place, kinds in found[:_MOST_PLACES]
     )
     missing = sum(marks.MISSING in kinds for _, kinds in found)
-    title = (
-        language.n(
+    if missing:
+        title = language.n(
             "Un service a des jours manquants sur une machine",
             "%(count)s fois, un service a des jours manquants sur une machine",
             missing,
         )
-        if missing
-        else language.t("Aucun jour attendu ne manque")
-    )
+    elif any(each.code in ("days", "gaps") for each in content.findings):
+        title = language.t("Jours relevés, service par service")
+    else:
+        title = language.t("Aucun jour attendu ne manque")
     subtitle = language.t(
         "%(period)s · plein : relevé ; hachures : manquant (le registre l’attend, ou le relevé du jour est perdu) ; vide : aucun "
         "relevé, et rien ne dit qu’il en faut un",

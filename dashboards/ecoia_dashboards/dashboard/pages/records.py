@@ -23,7 +23,7 @@ from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
-_ROWS = 100
+_ROWS = 50
 _RUN_CHARACTERS = 12
 
 
