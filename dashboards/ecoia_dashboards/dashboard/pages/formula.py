@@ -146,13 +146,13 @@ def _lead(content: Formula, language: Language) -> str:
     )
     parts = [language.t(words, amount=language.amount(part)) for part, words in others if part.value]
     if parts and content.headline.co2e.value is not None:
-        at_least = language.t("au moins ") if content.headline.is_lower_bound else ""
-        said += " " + language.t(
-            "Avec %(parts)s, le total est %(at_least)s%(whole)s.",
-            parts=language.listed(parts),
-            at_least=at_least,
-            whole=language.amount(content.headline.co2e),
+        whole = {"parts": language.listed(parts), "whole": language.amount(content.headline.co2e)}
+        total = (
+            language.t("Avec %(parts)s, le total est d’au moins %(whole)s.", **whole)
+            if content.headline.is_lower_bound
+            else language.t("Avec %(parts)s, le total est de %(whole)s.", **whole)
         )
+        return f"{said} {total}"
     return said
 
 

@@ -54,12 +54,12 @@ def _steps(content: Formula, language: Language) -> Iterator[tuple[Cell, ...]]:
     else:
         said = language.t("× 1 : aucun étalonnage, donc sans alimentation, ventilation ni disques")
     yield language.t("À la prise"), said, language.amount(Quantity(it_kwh, "kWh")), None, exact(it_kwh, "kWh", language)
-    if content.boundary == "it":
-        said = language.t("× 1 : aucun PUE n’est connu, donc hors bâtiment")
-    else:
-        said = language.t("× %(factor)s, PUE moyen", factor=language.number(energy / it_kwh if it_kwh else 1.0, 5))
-        if content.boundary == "part":
-            said += language.t(" ; inconnu pour une partie, comptée hors bâtiment")
+    factor = language.number(energy / it_kwh if it_kwh else 1.0, 5)
+    said = {
+        "it": language.t("× 1 : aucun PUE n’est connu, donc hors bâtiment"),
+        "part": language.t("× %(factor)s, PUE moyen (inconnu pour une partie, comptée hors bâtiment)", factor=factor),
+        "site": language.t("× %(factor)s, PUE moyen", factor=factor),
+    }[content.boundary]
     yield language.t("Énergie"), said, *_amount(content.energy, language), exact(energy, "kWh", language)
     yield from _carbon_steps(content, energy, language)
 

@@ -47,113 +47,94 @@ class FindingWords:
     command: str
 
 
-WORDS: dict[str, tuple[str, str, str, str]] = {
+WORDS: dict[str, tuple[str, str, str]] = {
     "gaps": (
-        N_("%(count)s jour de relevés manque, en tout ou en partie"),
-        N_("%(count)s jours de relevés manquent, en tout ou en partie"),
+        N_("Jours de relevés manquants, en tout ou en partie : %(count)s"),
         N_("Sur la machine qui les a mesurés : relire chaque jour envoyé, et récrire ceux qui manquent."),
         "ecoia deliver --verify",
     ),
     "refused": (
-        N_("%(count)s ligne de relevés refusée"),
-        N_("%(count)s lignes de relevés refusées"),
+        N_("Lignes de relevés refusées : %(count)s"),
         N_("Une ligne qui n’a pas la forme d’un relevé ne compte nulle part. Récrire le jour depuis la machine qui l’a mesuré."),
         "ecoia deliver --verify",
     ),
     "doubles": (
-        N_("%(count)s revendication laissée de côté : la même énergie est comptée ailleurs"),
-        N_("%(count)s revendications laissées de côté : la même énergie est comptée ailleurs"),
+        N_("Revendications laissées de côté, la même énergie étant comptée ailleurs : %(count)s"),
         N_("Une seule des deux machines doit revendiquer le tout. Sur chacune, regarder ce qu’elle revendique."),
         "ecoia doctor",
     ),
     "lost": (
-        N_("%(count)s perte comptée pendant la mesure"),
-        N_("%(count)s pertes comptées pendant la mesure"),
+        N_("Pertes comptées pendant la mesure : %(count)s"),
         N_("Sur la machine concernée : chaque cause y est dite, avec son remède."),
         "ecoia doctor",
     ),
     "unassigned": (
-        N_("%(count)s run sans service"),
-        N_("%(count)s runs sans service"),
-        N_(
-            "Dire le service dans le programme, par la variable ECOIA_SERVICE, ou par le nom de l’expérience dans « ecoia.toml »."
-        ),
+        N_("Runs sans service : %(count)s"),
+        N_("Dire le service dans le programme, par ECOIA_SERVICE, ou par le nom de l’expérience dans « ecoia.toml »."),
         'ecoia.autolog(service="...")',
     ),
     "unspecified": (
-        N_("du travail sans service lisible"),
-        N_("du travail sans service lisible"),
+        N_("Travail sans service lisible"),
         N_("Le nom du service manquait ou n’était pas un identifiant (minuscules, chiffres, tirets)."),
         'ecoia.track(service="...", phase="...")',
     ),
     "unregistered": (
-        N_("%(count)s service mesuré sans être au registre"),
-        N_("%(count)s services mesurés sans être au registre"),
-        N_("L’ajouter au registre, ou corriger son identifiant dans le programme."),
+        N_("Services mesurés sans être au registre : %(count)s"),
+        N_("Les ajouter au registre, ou corriger leur identifiant dans le programme."),
         "ecoia services",
     ),
     "unattributed": (
-        N_("de l’énergie qui n’est à aucun service"),
-        N_("de l’énergie qui n’est à aucun service"),
+        N_("Énergie qui n’est à aucun service"),
         N_("Des fils d’exécution ont travaillé hors de toute mesure : entourer leur code."),
         'with ecoia.track(service="...", phase="..."):',
     ),
     "days": (
-        N_("%(count)s service relevé sur moins de ses jours qu’attendu"),
-        N_("%(count)s services relevés sur moins de leurs jours qu’attendu"),
-        N_("Sur ses machines : la mesure tourne-t-elle, et les relevés partent-ils ?"),
+        N_("Services relevés sur moins de leurs jours qu’attendu : %(count)s"),
+        N_("Sur leurs machines : la mesure tourne-t-elle, et les relevés partent-ils ?"),
         "ecoia doctor && ecoia deliver",
     ),
     "no-zone": (
-        N_("de l’énergie sans zone électrique"),
-        N_("de l’énergie sans zone électrique"),
+        N_("Énergie sans zone électrique : son CO₂e n’est pas calculé"),
         N_("Réglage « zone », par exemple ECOIA_ZONE=FRA ; ce qui est déjà enregistré sera calculé."),
         "export ECOIA_ZONE=FRA",
     ),
     "no-factor": (
-        N_("de l’énergie sans facteur d’émission"),
-        N_("de l’énergie sans facteur d’émission"),
+        N_("Énergie sans facteur d’émission : son CO₂e n’est pas calculé"),
         N_("Vérifier le code de zone (ISO 3166, trois lettres)."),
         "ecoia factors",
     ),
     "factor-gap": (
-        N_("des heures sans facteur d’émission"),
-        N_("des heures sans facteur d’émission"),
+        N_("Heures sans facteur d’émission : leur CO₂e n’est pas calculé"),
         N_("« ecoia factors use » permet de choisir une règle de comblement, ou un autre jeu."),
         "ecoia factors use ID --fill previous",
     ),
     "no-pue": (
-        N_("de l’énergie hors bâtiment, faute de PUE"),
-        N_("de l’énergie hors bâtiment, faute de PUE"),
+        N_("Énergie comptée hors bâtiment, faute de PUE"),
         N_("Réglage « pue », ou fichier « sites.yaml » du catalogue."),
         "ecoia workbook",
     ),
     "equipment": (
-        N_("%(count)s machine dont la fabrication n’est pas décrite"),
-        N_("%(count)s machines dont la fabrication n’est pas décrite"),
-        N_("La décrire dans « equipment.yaml », ou dans la feuille des équipements du classeur."),
+        N_("Machines dont la fabrication n’est pas décrite : %(count)s"),
+        N_("Les décrire dans « equipment.yaml », ou dans la feuille des équipements du classeur."),
         "ecoia workbook",
     ),
     "idle": (
-        N_("la veille n’est pas comptée à part"),
-        N_("la veille n’est pas comptée à part"),
+        N_("Veille non comptée à part"),
         N_("Mesurer la puissance au repos, machine au calme."),
         "ecoia baseline",
     ),
     "calls": (
-        N_("%(count)s modèle externe sans estimation"),
-        N_("%(count)s modèles externes sans estimation"),
+        N_("Modèles externes sans estimation : %(count)s"),
         N_("Nommer la version du modèle, ou mettre EcoLogits à jour : un nom inconnu n’est pas estimé."),
         "pip install --upgrade ecologits",
     ),
     "simulated": (
-        N_("des données simulées, et non mesurées"),
-        N_("des données simulées, et non mesurées"),
+        N_("Données simulées, et non mesurées"),
         N_("Elles sont marquées « simulé » partout ; elles ne prouvent rien."),
         "",
     ),
 }
-"""By code: what it is, for one and for several, the remedy, and the line to type."""
+"""By code: what it is, the remedy, and the line to type."""
 
 
 def findings(reading: Reading) -> tuple[Finding, ...]:
@@ -223,8 +204,7 @@ def _distinct(names: Iterator[str]) -> tuple[str, ...]:
 
 def words_of(finding: Finding, language: Language, services: Mapping[str, str]) -> FindingWords:
     """Say a finding."""
-    one, several, remedy, command = WORDS[finding.code]
-    title = language.n(one, several, finding.count)
+    title, remedy, command = WORDS[finding.code]
     shown = [services.get(name, name) for name in finding.names[:_MOST_NAMES]]
     more = len(finding.names) - len(shown)
     if more > 0:
@@ -236,4 +216,4 @@ def words_of(finding: Finding, language: Language, services: Mapping[str, str]) 
     else:
         worth = language.energy(finding.microjoules)
     names = language.listed(shown) if shown else ""
-    return FindingWords(title[:1].upper() + title[1:], worth, names, language.t(remedy), command)
+    return FindingWords(language.t(title, count=language.whole(finding.count)), worth, names, language.t(remedy), command)

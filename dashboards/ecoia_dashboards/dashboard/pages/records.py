@@ -96,10 +96,7 @@ def _table(content: Records, reading: Reading, language: Language) -> Table:
         Heading(language.t("Service, phase")),
         Heading(language.t("Machine")),
         Heading(language.t("Compté ici, µJ"), FIGURE),
-        *(
-            Heading(language.t("%(component)s, µJ", component=language.of(wording.COMPONENTS, each)), FIGURE)
-            for each in COMPONENTS
-        ),
+        *(Heading(f"{language.of(wording.COMPONENTS, each)}, µJ", FIGURE) for each in COMPONENTS),
         Heading(language.t("Comment")),
         Heading(language.t("Run")),
         Heading(language.t("Unités"), FIGURE),
