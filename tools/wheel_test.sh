@@ -65,7 +65,7 @@ tests=(
   tests/dashboards/test_pages.py::TestSelfContained
   tests/dashboards/test_sheets.py::test_nothing_runs_on_them_and_nothing_is_fetched
   tests/dashboards/test_formats.py::TestWriting
-  tests/dashboards/test_pdf.py::TestAccessible
+  tests/dashboards/test_pdf.py::TestAccessible::test_it_is_tagged_in_its_language_and_shows_its_title'['{fr.pdf,en-preuves.pdf}']'
   tests/dashboards/test_workbook.py::test_every_file_is_filled_in_from_the_starter_without_yaml
   tests/dashboards/test_boamps.py::test_figures_and_descriptions_go_where_the_format_has_them
   tests/dashboards/test_sci.py::test_every_service_is_there_and_every_reason_is_known

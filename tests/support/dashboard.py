@@ -24,6 +24,11 @@ class Answer:
         """The content as text."""
         return self.content.decode("utf-8-sig")
 
+    @property
+    def text_or_nothing(self) -> str:
+        """The content as text; empty where it is a picture."""
+        return "" if self.headers.get("content-type", "").startswith("image/png") else self.text
+
 
 def ask(
     app: Any, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", client: str = "127.0.0.1"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,13 +20,14 @@ ENDINGS = ("svg", "png", "csv", "json")
 _WIDTH_PX = 960
 
 
-def to_json(content: object) -> bytes:
+def to_json(content: Any) -> bytes:
     """Write plain data as JSON; a number that is not finite is an error, never a null."""
-    return _adapter(type(content)).dump_json(content)
+    plain = _adapter(type(content)).dump_python(content, mode="json")
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

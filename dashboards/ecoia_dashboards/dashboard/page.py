@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ecoia.catalogue import Catalogue
@@ -17,6 +18,8 @@ from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
+
+_REPORTS_KEPT = 16
 
 
 class NotFoundError(LookupError):
@@ -54,7 +57,7 @@ class Reading:
         self.explorer, self.allowed = explorer, allowed
         self.state = explorer.state
         if allowed is not None:
-            if not set(address.service) <= allowed:
+            if not allowed or not set(address.service) <= allowed:
                 raise ForbiddenError
             address = address.to(service=address.service or tuple(sorted(allowed)))
         self.address = address
@@ -75,22 +78,23 @@ class Reading:
 
     @cached_property
     def quarter(self) -> str:
-        """The quarter whose report speaks of the period: its own, or the last one that the period reaches into."""
-        wanted = self.period.quarter or Quarter.of_date(self.period.until_day.fromordinal(self.period.until_day.toordinal() - 1))
-        if str(wanted) not in self.state.quarters:
+        """The quarter whose report speaks of the period: its own, or the last one with data that the period reaches into."""
+        first, last = Quarter.of_date(self.period.first_day), Quarter.of_date(self.period.until_day - timedelta(days=1))
+        inside = [each for each in self.state.quarters if first <= Quarter.parse(each) <= last]
+        if not inside:
             raise NotFoundError("period", str(self.period), tuple(reversed(self.state.quarters)))
-        return str(wanted)
+        return inside[-1]
 
     @cached_property
     def report(self) -> QuarterlyReport:
         """The report of ``quarter``, its texts cleaned for pages."""
-        return clean(self.explorer.report(self.quarter))
+        return _cleaned(self.explorer, self.quarter, self.state.digest)
 
     def report_of(self, quarter: str) -> QuarterlyReport:
         """Return the report of another quarter."""
         if quarter not in self.state.quarters:
             raise NotFoundError("period", quarter, tuple(reversed(self.state.quarters)))
-        return clean(self.explorer.report(quarter))
+        return _cleaned(self.explorer, quarter, self.state.digest)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -112,9 +116,15 @@ class Reading:
         """Name of each service by id."""
         return service_names(self.report)
 
-    def may_see(self, service: str) -> bool:
-        """Return whether the reader may see a service."""
+    def may_see(self, service: str | None) -> bool:
+        """Return whether the reader may see a service; None, work of no service, is for readers of everything."""
         return self.allowed is None or service in self.allowed
+
+
+@lru_cache(_REPORTS_KEPT)
+def _cleaned(explorer: Explorer, quarter: str, _digest: str) -> QuarterlyReport:
+    """Return a report with its texts cleaned, as long as the data have the same digest."""
+    return clean(explorer.report(quarter))
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,8 @@ class Shown:
         figures: Charts by id.
         tables: Tables by id.
         values: Other names that the template uses.
+        evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
+        choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
     """
 
     sentence: str
@@ -143,6 +155,8 @@ class Shown:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
