@@ -274,6 +274,13 @@ def test_runs_are_those_of_the_report(explorer: Explorer) -> None:
         same(line.energy, run.energy)
         assert (line.service, line.phase, line.outcome, dict(line.quality)) == (run.service, run.phase, run.outcome, run.quality)
     assert {each.outcome for each in found.values()} == {"ok", "failed", "abandoned"}
+    for line in found.values():
+        rows = explorer.rows_of_run(line.run_id)
+        assert {row["run_id"] for row in rows} == {line.run_id}
+        energies = [energy or 0 for row in rows for energy in row["energy_microjoules"].values()]
+        assert sum(energies) == line.microjoules
+        assert sum(row["outcome"] is not None for row in rows) == 1
+    assert explorer.rows_of_run("nobody's") == []
     assert (
         sum(each.microjoules for each in found.values())
         == explorer.selected(whole("2026Q3", phases=("training", "fine-tuning"), services=("assistant-conseiller",))).microjoules

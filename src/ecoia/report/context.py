@@ -138,9 +138,13 @@ class Context:
         if self.reference_year is None:
             return None
         if quarter not in self._constant:
-            reference = replace(self.known, factors=FactorsOfYear(self.known.factors, self.reference_year))
-            self._constant[quarter] = self.period_of(quarter).under(reference)
+            self._constant[quarter] = self.period_of(quarter).under(replace(self.known, factors=self._reference_factors))
         return self._constant[quarter]
+
+    @cached_property
+    def _reference_factors(self) -> FactorsOfYear:
+        """Factors of the reference year; they find each half-hour once for all quarters."""
+        return FactorsOfYear(self.known.factors, self.reference_year or 0)
 
     def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> EstimateOrReason:
         """Compute the CO2e of some bearers at the grid factors of the reference year; making and hosted models stay unchanged."""
