@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_the_server_gets_what_is_filled_beside(journal: Journal, home: Path, mon
         given["found"] = explorer.selected(WHOLE).microjoules
 
     use_server(monkeypatch, Servers(serve))
-    monkeypatch.setattr(dashboard.webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -134,7 +135,7 @@ def test_filling_looks_for_changes(journal: Journal, home: Path, monkeypatch: py
     assert not keeper.look()
     explorer = Explorer(filled_folder(home))
     before = explorer.selected(WHOLE).microjoules
-    write(journal, [record("2026-11-24T10:00", cpu=kwh(3))], "more")
+    write(journal, [record("2026-11-24T10:00", cpu=kwh(3))])
     assert keeper.look()
     assert explorer.selected(WHOLE).microjoules == before + kwh(3)
     (catalogue / "services.yaml").write_text("services:\n  - {id: vadore, name: VADORE, status: generalised}\n")
@@ -165,7 +166,8 @@ def test_a_mistake_leaves_what_was_filled_and_says_why(
     assert explorer.state.away_since_utc == since  # the first time that it failed
     (catalogue / "services.yaml").unlink()
     keeper.look()
-    assert (explorer.state.away, explorer.state.away_since_utc) == (None, None)
+    mended = explorer.state
+    assert (mended.away, mended.away_since_utc) == (None, None)
 
 
 def test_a_store_that_is_away_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

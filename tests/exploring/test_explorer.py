@@ -311,7 +311,7 @@ def test_hours_have_the_factor_of_the_grid(explorer: Explorer) -> None:
     cells = explorer.hours(whole("2026Q3", services=("assistant-conseiller",)))
     assert len(cells) == 92 * 24
     by_hour = {hour: [each.grid_g_per_kwh for each in cells if each.hour == hour] for hour in (7, 19)}
-    assert min(by_hour[19]) > max(by_hour[7])  # type: ignore[type-var]
+    assert min(by_hour[19]) > max(by_hour[7])
     emitted = sum(each.micrograms or 0 for each in cells) / 1e9
     assert emitted == pytest.approx(explorer.selected(whole("2026Q3", services=("assistant-conseiller",))).co2e_operational.value)
 
