@@ -22,7 +22,7 @@ from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
 
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
@@ -123,6 +123,10 @@ class Language:
     def whole(self, number: int) -> str:
         """Write a whole number with its thousands set apart, every digit shown."""
         return _typographic(format_decimal(number, locale=self.locale))
+
+    def compact(self, number: int) -> str:
+        """Write a large whole number shortly, in words, e.g. ``566 millions``."""
+        return _typographic(format_compact_decimal(number, format_type="long", locale=self.locale))
 
     def number(self, number: float, figures: int = FIGURES) -> str:
         """Write a number with some significant figures; digits before the decimal mark are never dropped."""

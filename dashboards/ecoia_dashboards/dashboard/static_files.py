@@ -18,13 +18,15 @@ FOLDER = Path(__file__).parent / "static"
 
 @cache
 def digest(name: str) -> str:
-    """Return a digest of a file and of the Plotly beside it, for its address.
+    """Return what changes with a file, for its address.
 
     Example:
         >>> len(digest("dashboard.css"))
         12
     """
-    return hashlib.sha256((FOLDER / name).read_bytes() + version("plotly").encode()).hexdigest()[:12]
+    if name == BUNDLE_NAME:
+        return version("plotly")
+    return hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:12]
 
 
 def add_static_files(app: FastAPI) -> None:
@@ -34,7 +36,7 @@ def add_static_files(app: FastAPI) -> None:
 
 
 def _plotly(request: Request) -> Response:
-    compressed = plotly_bundle().compressed
+    compressed = plotly_bundle()
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(gzip.decompress(compressed), media_type="text/javascript")
     headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

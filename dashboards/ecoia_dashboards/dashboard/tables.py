@@ -25,11 +25,12 @@ TEXT, FIGURE, MARK = "text", "figure", "mark"
 
 @dataclass(frozen=True)
 class Link:
-    """A cell that leads somewhere; the CSV holds its text. ``note`` stands beside the link."""
+    """A cell that leads somewhere. ``note`` stands beside the link; the CSV holds ``exact`` where the text is shortened."""
 
     text: str
     href: str
     note: str = ""
+    exact: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _order(cell: Cell) -> tuple[float, str] | None:
         return None if quantity.value is None else (quantity.value, "")
     if isinstance(cell, int):
         return cell, ""
-    text = cell.text if isinstance(cell, Link | Mark) else cell
+    text = cell.text if isinstance(cell, Link | Mark | Code) else cell
     if not isinstance(text, str) or not text:
         return None
     return 0.0, "".join(each for each in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(each))
@@ -181,5 +182,5 @@ def _values(cell: Cell, *, bounds: bool) -> list[float | str | int | None]:
         return [quantity.value, *([quantity.low, quantity.high] if bounds else [])]
     if isinstance(cell, Code):
         cell = " · ".join(part for part in (cell.text, cell.place, cell.line) if part)
-    text = cell.text if isinstance(cell, Link | Mark) else cell
+    text = (cell.exact or cell.text) if isinstance(cell, Link) else cell.text if isinstance(cell, Mark) else cell
     return [text, *([None, None] if bounds else [])]  # type: ignore[list-item]

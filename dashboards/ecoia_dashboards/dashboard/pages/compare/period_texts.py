@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.address import Period
@@ -144,10 +145,10 @@ class _Texts:
         foot.append(self._moved(language.t("Ensemble"), whole, longest))
         headings = (
             Heading(language.t("Service"), sort="name"),
-            Heading(self.before, f"{FIGURE} less-important", sort="before"),
+            Heading(self.before, FIGURE, sort="before", less_important=True),
             Heading(self.after, FIGURE, sort="after"),
-            Heading(language.t("Écart"), f"{FIGURE} less-important", sort="difference"),
-            Heading(language.t("Sens de l’écart"), f"{MARK} less-important"),
+            Heading(language.t("Écart"), FIGURE, sort="difference", less_important=True),
+            Heading(language.t("Sens de l’écart"), MARK, less_important=True),
             Heading(language.t("Écart relatif, intervalle à 95 %%"), FIGURE, sort="change"),
         )
         lines = tuple(self._line(each, pick, longest) for each in self._sorted(shown, pick))
@@ -171,8 +172,8 @@ class _Texts:
     @property
     def _note(self) -> str:
         return self.language.t(
-            "En gras : écart établi, son intervalle entier est du même côté de zéro. ≈ : écart non établi. Un service qui n’est pas "
-            "comparable reste dans les totaux."
+            "En gras : écart établi, dont l’intervalle entier est d’un même côté de zéro. ≈ : écart non établi. Un service qui "
+            "n’est pas comparable reste dans les totaux."
         )
 
     def _sorted(self, services: Sequence[ServiceMoved], pick: _Pick) -> list[ServiceMoved]:
