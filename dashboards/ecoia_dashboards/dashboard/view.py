@@ -86,6 +86,11 @@ class View(Frame):
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
+    def stream(self) -> str:
+        """Address of the CSV of any length that the page offers."""
+        return self.link(f"{self.path}.csv")
+
+    @property
     def api(self) -> str:
         """Address of this page's data."""
         return self.link(self.page.api_path.format(**self.names))
