@@ -9,6 +9,7 @@ from ecoia.exploring import Selected, Selection
 from ecoia.impact.change import ExplainedChange, successors, total
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import Reading
 
@@ -140,7 +141,7 @@ class _Reader:
         quarter = str(period.quarter)
         if period.quarter is None or quarter not in self._reading.state.quarters:
             return {}
-        return {entry.id: entry.covered for entry in self._reading.report_of(quarter).register}
+        return {entry.id: entry.covered for entry in self._explorer.report(quarter).register}
 
     def read(self) -> Periods:
         """Read what both periods hold."""
@@ -150,7 +151,7 @@ class _Reader:
             some = bool(self._selections[0].services)
             explained = total(line.explained for line in self._lines.values()) if some else self._change.total.explained
             co2e = _moved_co2e(explained, self._whole.co2e if some else self._change.total.relative)
-        return Periods(
+        found = Periods(
             before=str(self._periods[0]),
             after=str(self._periods[1]),
             energy=Moved(before.energy, after.energy, self._whole.energy),
@@ -161,6 +162,7 @@ class _Reader:
             simulated=self._whole.simulated,
             services=tuple(self._services()),
         )
+        return clean(found)
 
     def _services(self) -> Iterable[ServiceMoved]:
         groups: dict[str, list[str]] = {}
