@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test environments mutate soak fuzz laws lint wheel-test docs bench lock clean system
+.PHONY: demo test mutate soak fuzz laws lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -47,7 +47,7 @@ demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is
 # random: the first lines show its seed, and make test ARGS="--randomly-seed=N" repeats it.
-test: environments
+test: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(VENV2)/.stamp $(HOSTS)/.stamp system
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -57,9 +57,6 @@ else
 	$(BIN)/coverage report || status=$$?; \
 	exit $$status
 endif
-
-# What the tests need beside the checkout. .ci/run makes it while it lints.
-environments: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(VENV2)/.stamp $(HOSTS)/.stamp system
 
 # Each change of the arithmetic runs in a process of its own, with the tests that use the changed function. The modules and the
 # tests are listed in pyproject.toml. A run goes on where the last one stopped; remove the folder mutants to start anew.

@@ -50,9 +50,9 @@ CHECK
 "$uv" pip install --quiet --python "$work/full/bin/python" --no-deps "$wheel"
 site() { "$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 site "$python" >"$(site "$work/full/bin/python")/locked.pth"
-# Copy the tests without the sources, so that they can only import the wheel.
+# Copy the tests without the sources, so that they can only import the wheel; without __pycache__, which others may write just now.
 mkdir "$work/checkout"
-cp -r "$repo"/{tests,examples,docs,pyproject.toml} "$work/checkout/"
+tar -C "$repo" --exclude=__pycache__ -c tests examples docs pyproject.toml | tar -C "$work/checkout" -x
 cd "$work/checkout"
 "$work/full/bin/python" - "$work/full" <<'CHECK'
 import sys, ecoia, ecoia_dashboards, ecoia_integrations

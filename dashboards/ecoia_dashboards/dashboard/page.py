@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -146,8 +146,8 @@ class Shown:
         figures: Charts by id.
         tables: Tables by id.
         values: Other names that the template uses.
-        choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
         evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
+        choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
     """
 
     sentence: str
@@ -155,8 +155,8 @@ class Shown:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
-    choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,8 @@ class Page:
         filters: Filters that the page obeys, of ``Address.filters``; each drives every figure on it.
         of_whole: Whether it shows the whole organisation, so that readers of some services do not get it.
         in_navigation: Whether the navigation lists it.
+        stream: Writes a CSV of any length, piece by piece, of the ``Reading``, the ``Language`` and what the file says of itself;
+            its address is that of the page with ``.csv``. None: the page has tables only.
     """
 
     id: str
@@ -182,6 +184,7 @@ class Page:
     filters: tuple[str, ...] = ()
     of_whole: bool = False
     in_navigation: bool = True
+    stream: Callable[[Reading, Language, Sequence[str]], Iterator[str]] | None = None
 
     @property
     def api_path(self) -> str:

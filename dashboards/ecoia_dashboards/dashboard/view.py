@@ -86,6 +86,11 @@ class View(Frame):
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
+    def stream(self) -> str:
+        """Address of the CSV of any length that the page offers."""
+        return self.link(f"{self.path}.csv")
+
+    @property
     def api(self) -> str:
         """Address of this page's data."""
         return self.link(self.page.api_path.format(**self.names))
@@ -184,8 +189,8 @@ class View(Frame):
 
     @property
     def first_table(self) -> str:
-        """Id of the page's first table; empty where it has none."""
-        return next(iter(self.shown.tables), "")
+        """Id of the page's first table that has a line; empty where there is none."""
+        return next((id_ for id_, table in self.shown.tables.items() if table.lines), "")
 
     @property
     def units(self) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ class Step:
     name: str
     quantity: Quantity
     why: str = ""
+    label: str = ""  # its name below the axis, where that is shorter
 
 
 def over_time(id_: str, title: str, what: str, steps: Sequence[Step], language: Language) -> Chart | None:
@@ -135,9 +136,9 @@ def _draw_words(
 def _labels(steps: Sequence[Step]) -> list[str]:
     """Label every step of few, and some of many."""
     if len(steps) <= MOST_MARKS:
-        return [step.name.replace(NBSP, "<br>") for step in steps]
+        return [(step.label or step.name).replace(NBSP, "<br>") for step in steps]
     every = -(-len(steps) // _MOST_LABELS)
-    return [step.name if place % every == 0 else "" for place, step in enumerate(steps)]
+    return [(step.label or step.name) if place % every == 0 else "" for place, step in enumerate(steps)]
 
 
 def _note(steps: Sequence[Step], language: Language) -> str:

@@ -139,4 +139,4 @@ def days_words(strips: Sequence[Strip], language: Language) -> str:
     recorded, missing = sum(strip.recorded for strip in strips), sum(strip.missing for strip in strips)
     if not strips:
         return "—"
-    return language.t("%(days)s sur %(of)s j", days=language.whole(recorded), of=language.whole(recorded + missing))
+    return language.with_unit(f"{language.whole(recorded)}/{language.whole(recorded + missing)}", language.t("j"))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+
+from babel.dates import format_date
 
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
+from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, whole_quarter
 from ecoia_dashboards.dashboard.pages.service.tables import tables
@@ -47,7 +51,8 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "notices": _notices(content, language),
         "why": "" if known else why_nothing(content, reading, language),
         "remedy": remedy,
-        "place": place_of(remedy, language) if remedy else "",
+        "place": language.t("%(place)s :", place=capital(place_of(remedy, language))) if remedy else "",
+        "also": _also(content, reading, language),
         "filtered": bool(reading.address.filters),
         "no_causes": _no_causes(content, reading, language),
         "no_fronts": _no_fronts(content, language),
@@ -221,12 +226,16 @@ def _notices(content: Service, language: Language) -> list[str]:
 
 def _figures(content: Service, reading: Reading, language: Language, scope: str) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
+    span = scope
+    if reading.period.quarter is not None:
+        first, last = (language.quarter(content.course[place].period) for place in (0, -1))
+        span = language.t("de %(first)s à %(last)s", first=first, last=last) + scope.removeprefix(last)
     for id_, of, title, subtitle in _courses(content, reading, language):
         steps = [_step(moment, getattr(moment, of), reading, language) for moment in content.course]
         chart = over_time(id_, _course_title(title, steps, language), title, steps, language)
         if chart is not None:
             note = _under_note(content, reading, language)
-            found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=scope), note)
+            found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=span), note)
     found |= _causes(content, reading, language)
     for place, each in enumerate(content.frontiers):
         chart = front(f"front-{place}", each, reading.names, language)
@@ -268,7 +277,8 @@ def _step(moment: Moment, quantity: Quantity, reading: Reading, language: Langua
     why = ""
     if moment.under:
         why = language.t("relevé sous « %(service)s »", service=reading.names.get(moment.under, moment.under))
-    return Step(name, quantity, why)
+    label = "" if quarter else str(format_date(date.fromisoformat(moment.period), "d MMM", locale=language.locale))
+    return Step(name, quantity, why, label)
 
 
 def _course_title(what: str, steps: Sequence[Step], language: Language) -> str:
@@ -355,6 +365,16 @@ def _no_causes(content: Service, reading: Reading, language: Language) -> str:
         "Les causes de la variation ne sont pas connues : rien n’est relevé de ce service, %(reference)s.",
         reference=period_text(reading.reference, language),
     )
+
+
+def _also(content: Service, reading: Reading, language: Language) -> list[tuple[str, str]]:
+    """Return the other pages that show this service: what each answers, and its address."""
+    own = {"service": (content.entry.id,)}
+    return [
+        (language.t("À quelles heures, avec quelle électricité ?"), to_page(reading.address, "load", **own)),
+        (language.t("Quels runs ont coûté le plus ?"), to_page(reading.address, "runs", **own)),
+        (language.t("Quelles lignes y a-t-il derrière ?"), to_page(reading.address, "records", **own)),
+    ]
 
 
 def _no_fronts(content: Service, language: Language) -> str:
