@@ -53,9 +53,14 @@ def test_causes_of_the_services_add_up_to_those_of_the_whole(app: Any) -> None:
 def test_the_lines_of_a_table_add_up_to_its_last(app: Any, name: str, query: str) -> None:
     *lines, whole = table(app, name, query)
     column = next(heading for heading in whole if heading.startswith("Q3"))
-    assert sum(float(line[column]) for line in lines if line[column] not in ("", "None")) == pytest.approx(
-        float(whole[column]), rel=1e-9
-    )
+    assert sum(float(line[column] or 0) for line in lines) == pytest.approx(float(whole[column]), rel=1e-9)
+
+
+def test_co2e_of_a_part_that_one_quarter_does_not_know_is_not_zero(app: Any) -> None:
+    found = next(each for each in data(app)["services"] if each["service"] == "synthese-entretien")
+    assert found["co2e"]["before"] == found["co2e"]["after"]
+    assert found["co2e"]["after"]["value"] is None
+    assert found["co2e"]["after"]["reason"] == "part-not-compared"
 
 
 # --- what is established ---
@@ -71,8 +76,7 @@ def test_established_changes_are_those_of_the_report(app: Any, explorer: Explore
     found = {
         each["service"]
         for each in data(app)["services"]
-        if each["co2e"]["change"]["low"] is not None
-        and (each["co2e"]["change"]["low"] > 0 or each["co2e"]["change"]["high"] < 0)
+        if each["co2e"]["change"]["low"] is not None and (each["co2e"]["change"]["low"] > 0 or each["co2e"]["change"]["high"] < 0)
     }
     assert found == wanted - {None}
 

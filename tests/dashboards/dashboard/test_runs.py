@@ -243,7 +243,9 @@ def test_hostile_names_are_inert(app: Any) -> None:
         assert "&lt;script&gt;" in text
 
 
-def test_a_run_leads_into_the_mlflow_server_that_it_is_from(app: Any, explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_leads_into_the_mlflow_server_that_it_is_from(
+    app: Any, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "Voir ce run dans MLflow" not in ask(app, f"/runs/{A}").text  # the source has no address
     state = replace(explorer.state, source_uri="https://mlflow.example/", digest="other")
     monkeypatch.setattr(Explorer, "state", state)
@@ -262,5 +264,3 @@ def test_a_reader_of_one_service_sees_its_runs_only(explorer: Explorer) -> None:
     answer = ask(app, f"/runs/{A}")
     assert answer.status == 404
     assert B not in answer.text
-
-
