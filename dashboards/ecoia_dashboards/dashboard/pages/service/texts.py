@@ -112,7 +112,7 @@ def _lead(content: Service, reading: Reading, language: Language) -> str:
     facts = [language.t("Statut : %(status)s", status=language.of(wording.SERVICE_STATUSES, entry.status))]
     if entry.owner_role:
         facts.append(language.t("responsable : %(role)s", role=entry.owner_role))
-    said.append(language.t(", ").join(facts) + ".")
+    said.append(", ".join(facts) + ".")
     return " ".join(filter(None, said))
 
 
