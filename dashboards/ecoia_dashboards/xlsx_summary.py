@@ -22,7 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from ecoia.report import Headline, Quantity, QuarterChange, QuarterlyReport, ServiceEntry, TargetVerdict
 from ecoia.scales import ColumnScale, column_scale, decimals_for
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import CONSTANT_COLOR, TREND_COLOR
+from ecoia_dashboards.figures.roles import ROLES
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language
 from ecoia_dashboards.pages.targets import Targets
 from ecoia_dashboards.wording import N_
@@ -334,12 +334,12 @@ def _number(value: float, scale: ColumnScale, language: Language) -> _Number:
 def _charts(sheet: Worksheet, row: int, trend: tuple[int, int], services: tuple[int, int], language: Language) -> None:
     """Draw the energy of the last quarters and the greatest services' CO2e, from the cells of the sheet."""
     if trend[1] >= trend[0]:
-        chart = _bars(sheet, trend, language.t("Énergie par trimestre"), TREND_COLOR)
+        chart = _bars(sheet, trend, language.t("Énergie par trimestre"), ROLES["series"][0])
         _add_intervals(chart, sheet, trend)
         sheet.add_chart(chart, f"A{row}")
     last = min(services[1], services[0] + _MOST_SERVICES - 1)
     if last >= services[0]:
-        chart = _bars(sheet, (services[0], last), language.t("CO₂e des services"), CONSTANT_COLOR)
+        chart = _bars(sheet, (services[0], last), language.t("CO₂e des services"), ROLES["constant"][0])
         chart.dataLabels = DataLabelList(showVal=True, showSerName=False, showCatName=False, showLegendKey=False)
         chart.type, chart.y_axis.crosses = "bar", "max"
         chart.x_axis.scaling.orientation, chart.x_axis.tickLblSkip = "maxMin", 1

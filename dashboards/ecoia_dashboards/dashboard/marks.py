@@ -95,9 +95,9 @@ def stacked_bar(parts: Mapping[str, float], *, said: str = "") -> Markup:
 def change_bar(share: float, low: float | None = None, high: float | None = None, *, said: str = "") -> Markup:
     """Draw a change about zero, which is in the middle; ``share`` is from -1 to 1, and so are the ends of its interval."""
     role = "more" if share > 0 else "less"
-    places = [(end + 1) / 2 for end in sorted((0.0, share))]
+    start, end = ((each + 1) / 2 for each in sorted((0.0, share)))
     drawn = "" if low is None or high is None else _rect("band interval-band", (low + 1) / 2, (high + 1) / 2, 0, _BAR_PX)
-    drawn += _rect(f"bar {role}", *places, 3, _BAR_PX - 6)
+    drawn += _rect(f"bar {role}", start, end, 3, _BAR_PX - 6)
     drawn += element("line", class_="zero", x1="50%", x2="50%", y2=_BAR_PX)
     return _mark("share", _BAR_PX, drawn, said)
 

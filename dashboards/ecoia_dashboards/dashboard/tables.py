@@ -36,16 +36,34 @@ class Mark:
     text: str
 
 
-Cell = str | int | Quantity | Changed | Link | Mark | None
+@dataclass(frozen=True)
+class Code:
+    """A cell that says what is missing, with the line to write and where it goes; the CSV holds all three."""
+
+    text: str
+    line: str
+    place: str = ""
+
+
+Cell = str | int | Quantity | Changed | Link | Mark | Code | None
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The head of a column. ``sort`` is the value of the address that sorts by it; empty: the column does not sort."""
+    """The head of a column. ``sort`` is the value of the address that sorts by it; empty: the column does not sort.
+
+    ``less_important`` columns give way on a narrow screen.
+    """
 
     text: str
     kind: str = TEXT
     sort: str = ""
+    less_important: bool = False
+
+    @property
+    def style(self) -> str:
+        """Class of its cells."""
+        return f"{self.kind} less-important" if self.less_important else self.kind
 
 
 @dataclass(frozen=True)
@@ -118,5 +136,7 @@ def _values(cell: Cell, *, bounds: bool) -> list[float | str | int | None]:
     quantity = quantity_of(cell)
     if quantity is not None:
         return [quantity.value, *([quantity.low, quantity.high] if bounds else [])]
+    if isinstance(cell, Code):
+        cell = " · ".join(part for part in (cell.text, cell.place, cell.line) if part)
     text = cell.text if isinstance(cell, Link | Mark) else cell
     return [text, *([None, None] if bounds else [])]  # type: ignore[list-item]

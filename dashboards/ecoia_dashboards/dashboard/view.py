@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard import drawings, static_files
 from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, YEAR_BEFORE, Address, Period
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -76,6 +76,12 @@ class View:
         """Return the address of this page with some fields of its state changed."""
         return self.link(self.path, **changes)
 
+    def href(self, href: str) -> str:
+        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
+        if not href.startswith("/"):
+            return href
+        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
+
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""
         return self.here(**{name: () if isinstance(getattr(self.address, name), tuple) else ""})
@@ -115,6 +121,11 @@ class View:
         """Changes of the address that drop what belongs to this page: filters, order, search. Period and language stay."""
         own = ("period", "compare", "unit", "lang", "theme")
         return {each.name: each.default for each in fields(Address) if each.name not in own}
+
+    @property
+    def plain(self) -> Address:
+        """The state that every page shares: period, comparison, unit, language."""
+        return self.address.to(**self.unfiltered)
 
     @property
     def languages(self) -> list[tuple[str, str, str]]:
@@ -238,6 +249,12 @@ class View:
         if quantity.value is None:
             return self.language.of(REASONS, quantity.reason or "no-data")
         return f"≈ {self.language.change(quantity)}" if quantity.direction == "unclear" else self.language.change(quantity)
+
+    def changed(self, quantity: Quantity, column: QuantityColumn) -> str:
+        """Write a change in a table, in the unit of its column where that stands in the heading."""
+        if quantity.value is None or not column.unit or quantity.direction == "unclear":
+            return self.change(quantity)
+        return self.language.signed(quantity.value, column.number(Quantity(abs(quantity.value), quantity.unit)))
 
     def sort(self, heading: Heading) -> str:
         """Return the address of this page sorted by a column; a second time turns the order."""

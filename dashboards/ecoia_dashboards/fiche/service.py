@@ -14,9 +14,9 @@ from ecoia_dashboards.fiche.unit_impact import UnitImpact, unit_impact
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
 from ecoia_dashboards.pages.drawing import whole_at_wall
+from ecoia_dashboards.wording.evaluation import certainty
 from ecoia_dashboards.wording.verdicts import probability_words, verdict_words
 
-_CERTAIN = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
 _MOST_PROMISES, _MOST_ACTIONS = 3, 2
 _THOUSAND = 1000.0
 _UNCLEAR = "unclear"
@@ -143,10 +143,9 @@ class ServiceSheet(Sheet):
     def certainty(self) -> str | None:
         """How sure the headline is, with its interval; None where it has none."""
         quantity = self.headline
-        if quantity is None or not quantity.value or quantity.low is None or quantity.high is None:
+        code = None if quantity is None else certainty(quantity)
+        if quantity is None or code is None:
             return None
-        reach = max(quantity.value - quantity.low, quantity.high - quantity.value) / quantity.value
-        code = next((code for limit, code in _CERTAIN if reach <= limit), "beyond")
         between = self.language.t("Le vrai chiffre est très probablement %(between)s.", between=self.between(quantity))
         return f"{self.say(wording.CERTAINTY, code)} {between}"
 

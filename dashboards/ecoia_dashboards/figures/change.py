@@ -87,7 +87,22 @@ def change(report: QuarterlyReport, language: Language) -> Chart | None:
     if not known:
         return None
     found, whole, relative = min(known, key=lambda each: each[0].against != "year-before")
-    return _chart(_Cascade((found.reference, report.quarter), whole, relative, found.simulated), language)
+    return causes((found.reference, report.quarter), whole, relative, language, simulated=found.simulated)
+
+
+def causes(
+    ends: tuple[str, str], whole: ExplainedChange, relative: Quantity, language: Language, *, simulated: bool
+) -> Chart | None:
+    """Draw an explained change between two quarters; None where it has no term.
+
+    Args:
+        ends: The earlier quarter and the later one.
+        whole: The change.
+        relative: The same, relative to the earlier quarter, with its interval.
+        language: Language of the texts.
+        simulated: Whether either quarter is simulated, in part or whole.
+    """
+    return _chart(_Cascade(ends, whole, relative, simulated), language) if whole.terms else None
 
 
 def _chart(found: _Cascade, language: Language) -> Chart:

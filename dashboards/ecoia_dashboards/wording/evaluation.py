@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecoia.report import Quantity
 from ecoia_dashboards.wording.marking import N_
 
 EVALUATION_QUESTIONS = {
@@ -43,3 +44,18 @@ CERTAINTY = {
     "beyond": N_("Ce chiffre n’est qu’un ordre de grandeur."),
 }
 """How sure a figure is, in plain words, by how far its interval goes."""
+
+_REACHES = ((0.1, "within-10"), (0.25, "within-25"), (0.5, "within-50"))
+
+
+def certainty(quantity: Quantity) -> str | None:
+    """Say by a code of ``CERTAINTY`` how sure a figure is; None where it has no interval.
+
+    Example:
+        >>> certainty(Quantity(100.0, "kWh", 80.0, 120.0))
+        'within-25'
+    """
+    if not quantity.value or quantity.low is None or quantity.high is None:
+        return None
+    reach = max(quantity.value - quantity.low, quantity.high - quantity.value) / quantity.value
+    return next((code for limit, code in _REACHES if reach <= limit), "beyond")

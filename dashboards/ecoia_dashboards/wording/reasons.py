@@ -41,6 +41,10 @@ REASONS = {
     "idle-not-separated": N_("veille non séparée"),
     "too-few-quarters": N_("trop peu de trimestres enregistrés"),
     "counted-otherwise": N_("non comparable : pas compté de la même façon"),
+    "little-covered": N_("non comparable : moins de 80 %% de ses jours relevés"),
+    "not-quarters": N_("Les causes ne sont calculées qu’entre deux trimestres entiers."),
+    "filtered": N_("Les causes ne sont calculées que sans filtre, ou par service."),
+    "no-days-declared": N_("jours attendus non déclarés"),
     "days-unequal": N_("non comparable : pas enregistré sur autant de ses jours"),
     "not-split": N_("non réparti : connu pour l’ensemble seulement"),
 }

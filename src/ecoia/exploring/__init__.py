@@ -1,13 +1,34 @@
 """Explore what was recorded: figures of any days, services, phases, sites and instances, read from files filled beforehand.
 
-``filling`` computes, in a process of its own; an ``Explorer`` only reads. The folder can be deleted at any time.
+``fill`` computes, in a process of its own; an ``Explorer`` only reads. The folder can be deleted at any time.
 """
 
+from typing import TYPE_CHECKING
+
 from ecoia.exploring.explorer import Explorer
+from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
 from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
 from ecoia.exploring.state import State
 
-__all__ = ["DIMENSIONS", "Explorer", "Selected", "Selection", "State", "fill"]
+if TYPE_CHECKING:
+    from ecoia.exploring.filling import fill
+
+__all__ = [
+    "DIMENSIONS",
+    "Change",
+    "Explorer",
+    "FormulaTerm",
+    "HostedUse",
+    "HourCell",
+    "RecordedDay",
+    "RowLine",
+    "RowsPage",
+    "RunLine",
+    "Selected",
+    "Selection",
+    "State",
+    "fill",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -15,4 +36,4 @@ def __getattr__(name: str) -> object:
         from ecoia.exploring.filling import fill
 
         return fill
-    raise AttributeError(name)
+    raise AttributeError(f"module 'ecoia.exploring' has no attribute '{name}'")

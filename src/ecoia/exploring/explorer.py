@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from ecoia.errors import UsageError
-from ecoia.exploring.gathering import Gathered, figures
-from ecoia.exploring.reading import QuarterFile
-from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
-from ecoia.exploring.state import QUARTERS_FOLDER, STATE_FILE, Filled, State, read_state
-from ecoia.factors import Factor, FactorSet
-from ecoia.impact.parameters import AssessmentParameters
+from ecoia.exploring import behind
+from ecoia.exploring.comparing import compared
+from ecoia.exploring.data import Data
+from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine
+from ecoia.exploring.selection import Selected, Selection
+from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
 from ecoia.periods import Quarter
-from ecoia.report import QuarterlyReport
+from ecoia.report import QuarterChange, QuarterlyReport
 
 if TYPE_CHECKING:
     from ecoia.catalogue import Catalogue
-
-_KEPT = 512  # answers of each kind
 
 
 class Explorer:
@@ -95,86 +89,47 @@ class Explorer:
         """
         return dict(self.data.parts(selection, by))
 
+    def change(self, now: Selection, before: Selection) -> Change:
+        """Compare two selections; errors that both share cancel."""
+        return compared(self.data, now, before)
 
-class Data:
-    """What one state names, open for reading.
+    def explained(self, now: Quarter, before: Quarter) -> QuarterChange:
+        """Explain the change of a quarter against any earlier one, as a report does.
 
-    Args:
-        folder: The folder.
-        filled: The state.
+        Raises:
+            UsageError: ``before`` is not earlier, or there is no data of ``now``.
+        """
+        return self.data.explained(now, before)
 
-    Raises:
-        OSError: a file that the state names is not there.
-    """
+    def recorded_days(self, selection: Selection) -> list[RecordedDay]:
+        """List the civil days with a row of each service, phase and instance, sorted."""
+        return behind.recorded_days(self.data, selection)
 
-    def __init__(self, folder: Path, filled: Filled) -> None:
-        self._folder, self.filled = folder, filled
-        sites = [site.id for site in self.catalogue.sites]
-        self.files = {
-            quarter: QuarterFile(folder / QUARTERS_FOLDER / name, Quarter.parse(quarter), sites)
-            for quarter, name in sorted(filled.files.items())
-        }
-        self.report = lru_cache(_KEPT)(self._report)
-        self.selected = lru_cache(_KEPT)(self._selected)
-        self.parts = lru_cache(_KEPT)(self._parts)
+    def hours(self, selection: Selection) -> list[HourCell]:
+        """List the hours with energy, or with a known emission factor, in order."""
+        return behind.hours(self.data, selection)
 
-    def after(self, filled: Filled) -> Data:
-        """Return the data of a newer state; the same where it names the same files, or its files are gone again."""
-        if (filled.files, filled.catalogue, filled.pue) == (self.filled.files, self.filled.catalogue, self.filled.pue):
-            self.filled = filled
-            return self
-        try:
-            return Data(self._folder, filled)
-        except OSError:
-            return self
+    def hosted(self, selection: Selection) -> list[HostedUse]:
+        """List the uses of hosted models, sorted by service, phase, provider and model."""
+        return behind.hosted(self.data, selection)
 
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """The catalogue in use."""
-        from ecoia import catalogue
+    def runs(self, selection: Selection) -> list[RunLine]:
+        """List the runs that worked, the largest energy first."""
+        return behind.runs(self.data, selection)
 
-        name = self.filled.catalogue
-        return catalogue.load(self._folder / name if name else None)
+    def rows(self, selection: Selection, after: str | None = None, limit: int = 200) -> RowsPage:
+        """Return a page of the ledger rows behind a selection, in order of time.
 
-    @cached_property
-    def parameters(self) -> AssessmentParameters:
-        """Parameters of assessments. Their factors serve as scope and basis only: emissions are summed up in the files."""
-        catalogue, factor = self.catalogue, self.filled.factor
-        return AssessmentParameters(
-            FactorSet([Factor(*factor)] if factor else []),
-            None,
-            self.filled.pue,
-            ZoneInfo(self.filled.state.timezone),
-            catalogue.calibrations,
-            catalogue.sites,
-            catalogue.contracts,
-            catalogue.gsd,
-        )
+        Args:
+            selection: The selection.
+            after: Id of the row to go on after: ``next`` of the page before. None: from the first.
+            limit: How many rows, 1 to ``behind.MOST_ROWS``.
 
-    def of(self, quarter: str) -> QuarterFile:
-        """Return the file of a quarter."""
-        found = self.files.get(quarter)
-        if found is None:
-            known = ", ".join(self.files) or "none yet"
-            raise UsageError(f"there is no data of quarter '{quarter}'; quarters with data: {known}")
-        return found
+        Raises:
+            UsageError: ``after`` or ``limit`` cannot be.
+        """
+        return behind.rows(self.data, selection, after, limit)
 
-    def _report(self, quarter: str) -> QuarterlyReport:
-        return self.of(quarter).report()
-
-    def gather(self, selection: Selection, by: str | None = None) -> Mapping[str, Gathered]:
-        """Sum up what a selection lets through, split by a dimension, over all its quarters."""
-        found: dict[str, Gathered] = {}
-        for quarter in selection.quarters:
-            if (file := self.files.get(str(quarter))) is not None:
-                file.gather(selection, by, found)
-        return found
-
-    def _selected(self, selection: Selection) -> Selected:
-        return figures(self.gather(selection).get("", Gathered()), self.parameters)
-
-    def _parts(self, selection: Selection, by: str) -> Mapping[str, Selected]:
-        if by not in DIMENSIONS:
-            raise UsageError(f"cannot split by '{by}': choose one of {', '.join(DIMENSIONS)}")
-        found = self.gather(selection, by)
-        return {name: figures(found[name], self.parameters) for name in sorted(found)}
+    def formula(self, selection: Selection) -> list[FormulaTerm]:
+        """List the terms that the selection's energy and CO2e of use are the sums of, largest energy first."""
+        return behind.formula(self.data, selection)

@@ -81,17 +81,15 @@ class Gathered:
         found.microjoules += microjoules
         found.emitted += emitted
 
-    def add_work(
-        self, bearer: Bearer, site: int, kind: str, spans: int, cpu_ns: int, units: int | None, accepted: int | None
-    ) -> None:
+    def add_work(self, bearer: Bearer, site: int, kind: str, counts: Counts) -> None:
         """Add counts of a bearer; only spans count units."""
         self.seen.add((bearer, site))
         found = self.counts.setdefault(bearer, Counts())
-        found.spans += spans
-        found.cpu_ns += cpu_ns
+        found.spans += counts.spans
+        found.cpu_ns += counts.cpu_ns
         if kind == KIND_SPAN:
-            found.units_micro = _added(found.units_micro, units)
-            found.accepted_micro = _added(found.accepted_micro, accepted)
+            found.units_micro = _added(found.units_micro, counts.units_micro)
+            found.accepted_micro = _added(found.accepted_micro, counts.accepted_micro)
 
     def add_tokens(self, key: TokenKey, numbers: Sequence[int]) -> None:
         """Add input tokens, output tokens and rows."""

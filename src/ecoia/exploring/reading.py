@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ecoia.exploring.gathering import Gathered
+from ecoia.exploring.gathering import Counts, Gathered
 from ecoia.exploring.selection import Selection
 from ecoia.exploring.tables import STATUS_BITS, from_limbs
 from ecoia.factors import FactorUse
@@ -159,60 +159,83 @@ class QuarterFile:
         found = {(provider, model): json.loads(text) for provider, model, text in lines}
         return {key: each if isinstance(each, str) else Hypotheses(**each) for key, each in found.items()}
 
-    def gather(self, selection: Selection, by: str | None, into: dict[str, Gathered]) -> None:
+    def energy(self, table: str, where: Where, columns: Sequence[str], *, also: str = "", summed: bool = True) -> list[Any]:
+        """Return the energy of cells that a selection lets through.
+
+        Args:
+            table: ``wholes``, ``days`` or ``hours``.
+            where: The condition of the selection.
+            columns: Columns of the table that the sums are apart by.
+            also: Further sums to return, as SQL.
+            summed: Whether lines of equal cell and columns are added up.
+
+        Returns:
+            Lines of the number of a cell key, the columns, ``also``, and the limbs of the energy and of the emissions.
+        """
+        chosen = [number for number, key in self.keys.items() if where.lets_through(key)]
+        conditions, parameters = where.when_and_where(with_days=table != "wholes")
+        if len(chosen) < len(self.keys):
+            conditions.append(f"key IN ({','.join(map(str, chosen))})")
+        apart = "".join(f", {column}" for column in columns)
+        names = ("low", "high", "emitted_low", "emitted_high")
+        sums = ", ".join(f"sum({name})" if summed else name for name in names)
+        group = f"GROUP BY key{apart}" if summed else ""
+        condition = " AND ".join(conditions)
+        return self.query(f"SELECT key{apart}{also}, {sums} FROM {table} WHERE {condition} {group}", parameters)  # noqa: S608
+
+    def gather(self, selection: Selection, by: str | None, into: dict[str, Gathered], shares: Mapping[str, float] | None) -> None:
         """Add what a selection lets through, split by a dimension.
 
         Args:
             selection: What is looked at.
             by: One of ``DIMENSIONS``; None: one part, of the name "".
             into: Parts by the value of the dimension.
+            shares: By service, the share of it that is taken, as of a region. None: all of everything.
         """
         where = self.where(selection)
-        self._gather_energy(where, by, into)
+        rest = selection.sites or selection.instances or selection.statuses
+        making = where.whole and not rest and by in (None, "service", "phase", "bearer")
+        self._gather_energy(where, by, into, shares)
         if by is None or by in _BY_ROW:
-            self._gather_work(where, by, into)
-        making = where.whole and not (selection.sites or selection.instances or selection.statuses)
-        if by not in (None, "service", "phase", "bearer"):
-            making = False
+            self._gather_work(where, by, into, shares)
         if making:
-            self._gather_making(selection, by, into)
+            self._gather_making(selection, by, into, shares)
         for each in into.values():
             each.splits_making &= making
             each.splits_work &= by is None or by in _BY_ROW
             each.equipment |= bool(self._meta["equipment"])
             each.asked.update(self.asked)
 
-    def _name(self, by: str | None, value: Any) -> str:
+    def _part(self, into: dict[str, Gathered], by: str | None, value: Any) -> Gathered:
+        """Return the part that a value of the dimension stands for."""
+        name = "" if by is None else str(value)
         if by == "site":
-            return self._sites[value] if value >= 0 else ""
-        return date.fromordinal(value).isoformat() if by == "day" else str(value)
+            name = self._sites[value] if value >= 0 else ""
+        elif by == "day":
+            name = date.fromordinal(value).isoformat()
+        found = into.get(name)
+        if found is None:
+            found = into[name] = Gathered()
+        return found
 
-    def _gather_energy(self, where: Where, by: str | None, into: dict[str, Gathered]) -> None:
-        """Add the energy of each cell."""
-        chosen = {number: key for number, key in self.keys.items() if where.lets_through(key)}
-        if not chosen:
-            return
-        table = "wholes" if where.whole and by != "day" else "days"
-        conditions, parameters = where.when_and_where(with_days=True)
-        split = by if by in ("instance", "day") else "NULL"
-        if len(chosen) < len(self.keys):
-            conditions.append(f"key IN ({','.join(map(str, chosen))})")
-        lines = self.query(
-            f"SELECT key, {split}, max(simulated), sum(low), sum(high), sum(emitted_low), sum(emitted_high) FROM {table} "  # noqa: S608
-            f"WHERE {' AND '.join(conditions)} GROUP BY 1, 2",
-            parameters,
+    def _gather_energy(self, where: Where, by: str | None, into: dict[str, Gathered], shares: Mapping[str, float] | None) -> None:
+        """Add the energy of each cell. A share is taken of each day's, so that the parts of a share add up, too."""
+        table = "wholes" if where.whole and by != "day" and shares is None else "days"
+        columns = [by if by in ("instance", "day") else "NULL"]
+        lines = (
+            self.energy(table, where, columns, also=", max(simulated)")
+            if shares is None
+            else self.energy(table, where, columns, also=", simulated", summed=False)
         )
         take = _BY_CELL.get(by or "")
-        for number, value, simulated, *sums in lines:
-            key = chosen[number]
-            name = "" if by is None else self._name(by, take(key) if take else value)
-            part = into.get(name)
-            if part is None:
-                part = into[name] = Gathered()
-            part.add_energy(key, self.factor_uses, from_limbs(*sums[:2]), from_limbs(*sums[2:]))
+        for number, value, simulated, *limbs in lines:
+            key = self.keys[number]
+            part = self._part(into, by, take(key) if take else value)
+            numbers = _shared((from_limbs(*limbs[:2]), from_limbs(*limbs[2:])), key.service, shares)
+            part.add_energy(key, self.factor_uses, *numbers)
             part.simulated |= bool(simulated)
 
-    def _gather_work(self, where: Where, by: str | None, into: dict[str, Gathered]) -> None:
+    def _gather_work(self, where: Where, by: str | None, into: dict[str, Gathered], shares: Mapping[str, float] | None) -> None:
         """Add counts and tokens; also of bearers whose rows have no energy."""
         condition, parameters = where.of_rows()
         split = _BY_ROW[by] if by else "NULL"
@@ -222,19 +245,22 @@ class QuarterFile:
             parameters,
         )
         for value, service, phase, site, kind, simulated, spans, low, high, units, accepted in lines:
-            part = into.setdefault("" if by is None else self._name(by, value), Gathered())
-            part.add_work((service or None, phase), site, kind, spans, from_limbs(low, high), units, accepted)
+            part = self._part(into, by, value)
+            counts = _shared((spans, from_limbs(low, high), units, accepted), service, shares)
+            part.add_work((service or None, phase), site, kind, Counts(*counts))
             part.simulated |= bool(simulated)
         lines = self.query(
             f"SELECT {split}, service, phase, provider, model, metered, sum(tokens_in), sum(tokens_out), sum(rows) "  # noqa: S608
             f"FROM tokens WHERE {condition} GROUP BY 1, 2, 3, 4, 5, 6",
             parameters,
         )
-        for value, service, phase, provider, model, metered, *numbers in lines:
-            part = into.setdefault("" if by is None else self._name(by, value), Gathered())
-            part.add_tokens(TokenKey(service, phase, provider, model, bool(metered)), numbers)
+        for value, service, phase, provider, model, metered, tokens_in, tokens_out, rows in lines:
+            numbers = _shared((tokens_in, tokens_out), service, shares)
+            self._part(into, by, value).add_tokens(TokenKey(service, phase, provider, model, bool(metered)), (*numbers, rows))
 
-    def _gather_making(self, selection: Selection, by: str | None, into: dict[str, Gathered]) -> None:
+    def _gather_making(
+        self, selection: Selection, by: str | None, into: dict[str, Gathered], shares: Mapping[str, float] | None
+    ) -> None:
         """Add the making of equipment, which is shared by service and phase, quarter by quarter."""
         conditions, parameters = ["TRUE"], list[Any]()
         _is_in("service", selection.services, conditions, parameters)
@@ -244,11 +270,18 @@ class QuarterFile:
             f"SELECT {split}, * FROM shares WHERE {condition}",  # noqa: S608
             parameters,
         ):
-            part = into.setdefault("" if by is None else self._name(by, value), Gathered())
-            part.shares.append(EmbodiedShare(equipment, (service or None, phase), micrograms))
+            (part_of_it,) = _shared((micrograms,), service, shares)
+            self._part(into, by, value).shares.append(EmbodiedShare(equipment, (service or None, phase), part_of_it))
         for value, service, phase, instance in self.query(
             f"SELECT {split}, * FROM undescribed WHERE {condition}",  # noqa: S608
             parameters,
         ):
-            part = into.setdefault("" if by is None else self._name(by, value), Gathered())
-            part.undescribed.setdefault((service or None, phase), set()).add(instance)
+            self._part(into, by, value).undescribed.setdefault((service or None, phase), set()).add(instance)
+
+
+def _shared(numbers: Sequence[Any], service: str, shares: Mapping[str, float] | None) -> tuple[Any, ...]:
+    """Take the share of a service of some whole numbers, rounded."""
+    if shares is None:
+        return tuple(numbers)
+    share = shares[service]
+    return tuple(None if number is None else round(number * share) for number in numbers)

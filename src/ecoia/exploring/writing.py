@@ -23,7 +23,7 @@ from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
 from ecoia.report import QuarterChange, QuarterlyReport
 from ecoia.report.context import Context
-from ecoia.semconv import COMPONENTS, KIND_OUTCOME
+from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 
 _UNSAFE = "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
 """Fast: a file that is not whole never gets its name."""
@@ -97,8 +97,8 @@ class QuarterWriter:
             _insert(connection, table, ((*key, *limbs(coarse[key][0]), *limbs(coarse[key][1])) for key in sorted(coarse)))
 
     def _place(self, row: Row) -> tuple[str, str, int, str, int]:
-        """Return service, phase, site, instance and day of a row."""
-        service, phase = bearer_of(row)
+        """Return service, phase, site, instance and day of a row; the end of a run is of the run's service and phase."""
+        service, phase = bearer_of({**row, "kind": KIND_SPAN} if row["kind"] == KIND_OUTCOME else row)
         return service or "", phase, self._site(row["instance"]), row["instance"], self._time(row["half_hour_utc_ns"])[0]
 
     def _write_counts(self, connection: sqlite3.Connection) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorUse
 from ecoia.impact.cell_sums import BearerAtSite, CellSums
-from ecoia.impact.energy_cells import PPM, EnergyCell
+from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums
 from ecoia.impact.grid import AppliedFactor, FactorGap, grid_errors, grid_gsds
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.market import MarketFactors
@@ -136,6 +136,19 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
     return Assessment.of(LedgerSums.of(rows).strands, parameters).impact()
 
 
+def energy_cell(key: CellKey, sums: ExactSums, parameters: AssessmentParameters, order: int = 0) -> EnergyCell:
+    """Return a cell with the calibration and site figures that its key stands for.
+
+    Args:
+        key: Its key.
+        sums: Its sums.
+        parameters: What the key's indexes count in.
+        order: Its rank among all cells.
+    """
+    calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
+    return EnergyCell(key, sums, calibration, site_ratios(key.site_figures, parameters.sites, parameters.pue), order)
+
+
 class Assessment:
     """The impact of some energy cell by cell, so that the impact of any part of it is a sum.
 
@@ -155,9 +168,7 @@ class Assessment:
         self._seen = recorded.seen
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
         for order, key in enumerate(sorted(recorded.sums)):
-            calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
-            figures = site_ratios(key.site_figures, parameters.sites, parameters.pue)
-            cell = EnergyCell(key, recorded.sums[key], calibration, figures, order)
+            cell = energy_cell(key, recorded.sums[key], parameters, order)
             self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
 
     @classmethod

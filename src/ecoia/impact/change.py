@@ -202,6 +202,30 @@ def change_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
     return Interval(min(ratios) * math.exp(-spread) - 1, max(ratios) * math.exp(spread) - 1)
 
 
+def difference_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
+    """Compute the 95 % interval of the change C - C0, in the unit of both; None where both are 0.
+
+    Errors that both share cancel as far as the sums are alike; the own error of a service and phase is new in each. Where no
+    calibration is known, the published wall factor applies to both or to neither, as in ``change_interval``.
+
+    Example:
+        >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
+        >>> difference_interval(same, same)
+        Interval(low=0.0, high=0.0)
+    """
+    gsd = Estimate.total((quarter, reference)).gsd
+    cells = [
+        Cell(sign * cell.mean, cell.shared, f"{sign}\n{cell.own}")
+        for sign, estimate in ((1, quarter), (-1, reference))
+        for cell in estimate.cells
+    ]
+    if not cells:
+        return None
+    spread = Z95 * math.sqrt(max(variance(cells, gsd, gsd["own"]), 0.0))
+    changes = (quarter.value - reference.value, quarter.upper_mean - reference.upper_mean)
+    return Interval(min(changes) - spread, max(changes) + spread)
+
+
 def energy_per_unit_change(before: Use | None, now: Use | None) -> RelativeChange | None:
     """Compute the relative change of the IT energy per unit, (E / V) / (E0 / V0) - 1; units are counted without error.
 

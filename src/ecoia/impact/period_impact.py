@@ -147,7 +147,7 @@ class BearerImpacts:
         split = self.split(bearers)
         used = [self.impacts[bearer].operational for bearer in bearers if bearer in self.impacts]
         made = [self._embodied_of(bearer) for bearer in bearers if self._micrograms.get(bearer)]
-        called = [_hosted([use], self._gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
+        called = [hosted_co2e([use], self._gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
         return {
             "co2e_operational": _known_part(split.operational, [each for each in used if each is not None]),
             "co2e_embodied": _known_part(split.embodied, made),
@@ -193,7 +193,7 @@ class BearerImpacts:
         """
         parts = [impact.operational for impact in self.impacts.values()]
         parts += [self._embodied_of(bearer) for bearer in self.bearers(lambda _: True)]
-        parts += [_hosted([use], self._gsd) for use in self.uses if use.standing == ESTIMATED]
+        parts += [hosted_co2e([use], self._gsd) for use in self.uses if use.standing == ESTIMATED]
         sums: dict[str, float] = {}
         for part in parts:
             if part is not None and part.precision_class is not None:
@@ -244,7 +244,7 @@ class BearerImpacts:
         if any(use.standing == UNMEASURED for use in uses):
             return EstimateOrReason(None, "calls-unmeasured")
         estimated = [use for use in uses if use.standing == ESTIMATED]
-        return EstimateOrReason(_hosted(estimated, self._gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
+        return EstimateOrReason(hosted_co2e(estimated, self._gsd)) if estimated else EstimateOrReason(_NOTHING, "no-calls")
 
     def _uses_of(self, bearers: Iterable[Bearer]) -> list[TokenUse]:
         wanted = set(bearers)
@@ -361,8 +361,8 @@ def intensity(co2e: EstimateOrReason, count: float | None, reason: str) -> Estim
     return co2e.scaled(1000 / count) if count else EstimateOrReason(None, reason)
 
 
-def _hosted(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
-    """Add up the CO2e of calls to hosted models. All calls to one model share its error."""
+def hosted_co2e(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
+    """Add up the CO2e of calls to hosted models, in kg. All calls to one model share its error."""
     parts = []
     for use in uses:
         if use.hypotheses is None or use.central_kg is None:

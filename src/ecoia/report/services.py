@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Work
 from ecoia.impact.period_impact import EstimateOrReason
@@ -131,8 +131,18 @@ def counted_mostly_by(activity: LedgerSums, services: Collection[str]) -> str:
     strands = [each for each in activity.strands if each.bearer[0] in services and not each.simulated]
     sums: dict[str, int] = {}
     for share in method_shares(strands):
-        if share.status in _COUNTED_BY:
-            sums[share.status] = sums.get(share.status, 0) + share.microjoules
+        sums[share.status] = sums.get(share.status, 0) + share.microjoules
+    return mostly_by(sums)
+
+
+def mostly_by(microjoules: Mapping[str, int]) -> str:
+    """Name what gave most of some energy by status of the method: ``meters``, ``models`` or ``declared``; empty: nothing.
+
+    Example:
+        >>> mostly_by({"measured": 3, "estimated": 2, "missing": 0})
+        'meters'
+    """
+    sums = {status: energy for status, energy in microjoules.items() if status in _COUNTED_BY}
     return _COUNTED_BY[max(sorted(sums), key=lambda status: sums[status])] if sums else ""
 
 

@@ -1,7 +1,7 @@
 """Draw a Plotly figure as one ``<svg>`` that fits any width and follows the theme of its page.
 
 The trace kinds and attributes that our figures use are translated one by one; any other is an error that names it. A mark has a
-class for what it stands for (``figures.roles``) and no colour: the style sheet gives it, in light, dark, forced colours and on paper.
+class for what it stands for (``figures.roles``) and no colour: the style sheet gives it, in every theme and on paper.
 Across, places are in per cent; down, and for all texts, in pixels. Labels beside the plot stand in the element's padding.
 """
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
 LINE_PX = 17
 """Height of a line of text of 13 px."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]|[\ud800-\udfff]")  # XML holds none of them
+_SPECIAL = re.compile(f"[&<>\"']|{_CONTROLS.pattern}")
 # Widths of DejaVu Sans, the widest of the system fonts, in hundredths of the font's size.
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'’!|()[] \u00a0\u202f"), frozenset("mwMWGOQCDHNUABKRVXY@%—…")
 _WIDTHS = (40, 62, 86)
@@ -41,7 +43,7 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
         '<rect class="bar" x="5%"/>'
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_said(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_said(value)}"'
         for key, value in attributes.items()
         if value is not None and value != ""
     )
@@ -49,7 +51,7 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
 
 
 def _said(value: object) -> str:
-    return number(value) if isinstance(value, float) else clean(str(value))
+    return number(value) if isinstance(value, float) else escaped(str(value))
 
 
 def clean(text: str) -> str:
@@ -64,9 +66,10 @@ def text(words: str, x: str, y: float, class_: str = "", **attributes: object) -
 
 def escaped(words: str) -> str:
     """Write a text as the content of an element."""
-    return str(escape(clean(words)))
+    return str(escape(clean(words))) if _SPECIAL.search(words) else words
 
 
+@lru_cache(maxsize=4096)
 def text_width(words: str, size_px: int = _SMALL_PX) -> int:
     """Estimate the width of a line of text, in pixels, from above: a page's font is not known when it is drawn."""
     hundredths = sum(_WIDTHS[0] if c in _NARROW else _WIDTHS[2] if c in _WIDE else _WIDTHS[1] for c in words)

@@ -1,4 +1,4 @@
-"""Write a drawing as a file of its own, for any program that draws SVG: its colours are written out, as few of them know variables."""
+"""Write a drawing as a file of its own: its colours are written out, as few programs that draw SVG know variables."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def standalone(drawing: str, title: str, source: str) -> str:
         >>> standalone(drawing, "T4 2026 : 12 % de moins", "Source : rapport T4 2026")[:26]  # doctest: +SKIP
         '<svg xmlns="http://www.w3.'
     """
+    drawing = str(drawing)  # markup would escape what is joined to it
     opening = _OPENING.match(drawing)
     if opening is None:
         raise ValueError("not a drawing of ecoia")
@@ -52,7 +53,7 @@ def standalone(drawing: str, title: str, source: str) -> str:
     place = {"x": _MARGIN + left, "y": top, "width": _WIDTH - 2 * _MARGIN - left - right, "height": inner}
     held = element("svg", drawing[opening.end() : -len("</svg>")], overflow="visible", **place)
     ground = element("rect", class_="ground", width="100%", height="100%")
-    content = f"<style>{_style(drawing)}</style>" + patterns() + ground + "".join(lines) + held
+    content = f"<style>{_style(drawing)}</style>" + str(patterns()) + ground + "".join(lines) + held
     sizes = {"width": _WIDTH, "height": height, "viewBox": f"0 0 {_WIDTH} {height:g}"}
     return element("svg", content, xmlns="http://www.w3.org/2000/svg", class_="file drawing", **sizes)
 
@@ -60,7 +61,7 @@ def standalone(drawing: str, title: str, source: str) -> str:
 def _style(drawing: str) -> str:
     """Write the rules of what a drawing holds, in the light theme."""
     values, rules = _sheet()
-    used = {name for classes in _CLASS.findall(drawing + patterns()) for name in classes.split()}
+    used = {name for classes in _CLASS.findall(drawing + str(patterns())) for name in classes.split()}
     marks = {
         selector.strip().removeprefix("."): body.split(":")[1].strip(" ;")
         for selectors, body in rules

@@ -71,15 +71,15 @@ class Frame:
         """Return where a value or category stands, in per cent of the width."""
         if self.columns:
             return 100 * (self.columns.index(value) + 0.5) / len(self.columns)
-        low, high = self.x["range"]
-        return 100 * (value - low) / (high - low)
+        low, high = map(float, self.x["range"])
+        return 100 * (float(value) - low) / (high - low)
 
     def down(self, value: Any) -> float:
         """Return where a value or category stands, in pixels from the top."""
         if self.rows:
             return self.rows[value].bar
-        low, high = self.y["range"]
-        return self.height * (1 - (value - low) / (high - low))
+        low, high = map(float, self.y["range"])
+        return self.height * (1 - (float(value) - low) / (high - low))
 
     @property
     def room(self) -> float:

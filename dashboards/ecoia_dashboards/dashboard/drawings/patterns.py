@@ -14,25 +14,29 @@ from ecoia_dashboards.dashboard.drawings.elements import element, markup
 
 _DOWN, _UP, _ACROSS, _UPRIGHT = "M0 0l6 6M-1 5l2 2M5-1l2 2", "M0 6l6-6M-1 1l2-2M5 7l2-2", "M0 3h6", "M3 0v6"
 _SHAPES = {
-    "estimated": _UP,
-    "declared": "M1.5 1.5h1.4v1.4h-1.4zM4.5 4.5h1.4v1.4h-1.4z",
-    "missing": _DOWN,
-    "not-expected": "",
-    "inference": "",  # a lighter ground with an outline
-    "fine-tuning": _DOWN,
-    "evaluation": _UP + _DOWN,
-    "data-preparation": _UPRIGHT,
-    "unspecified": _ACROSS + _UPRIGHT,
-    "idle": _ACROSS,
-    "series-simulated": _UP,
-    "constant-simulated": _UP,
+    "estimated": (_UP, "/"),
+    "declared": ("M1.5 1.5h1.4v1.4h-1.4zM4.5 4.5h1.4v1.4h-1.4z", "."),
+    "missing": (_DOWN, "\\"),
+    "not-expected": ("", ""),
+    "fine-tuning": (_DOWN, "\\"),
+    "evaluation": (_UP + _DOWN, "x"),
+    "data-preparation": (_UPRIGHT, "|"),
+    "unspecified": (_ACROSS + _UPRIGHT, "+"),
+    "idle": (_ACROSS, "-"),
+    "series-simulated": (_UP, "/"),
+    "constant-simulated": (_UP, "/"),
 }
-"""Path of each pattern, in a tile of six pixels."""
+"""Path of each pattern in a tile of six pixels, and Plotly's shape that is nearest."""
 
 
 def fill(role: str) -> str | None:
     """Return what fills a bar; None where the style sheet's colour does."""
     return f"url(#pattern-{role})" if role in _SHAPES else None
+
+
+def plotly_shape(role: str) -> str:
+    """Return the pattern of a role as Plotly names it; empty where there is none."""
+    return _SHAPES[role][1] if role in _SHAPES else ""
 
 
 @cache
@@ -43,7 +47,7 @@ def patterns() -> Markup:
         >>> 'id="pattern-estimated"' in patterns()
         True
     """
-    drawn = "".join(_pattern(role, shape) for role, shape in _SHAPES.items())
+    drawn = "".join(_pattern(role, shape) for role, (shape, _) in _SHAPES.items())
     return markup(
         element("svg", f"<defs>{drawn}</defs>", class_="patterns", width=0, height=0, aria_hidden="true", focusable="false")
     )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import overview
+from ecoia_dashboards.dashboard.pages import compare, method, overview
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, method.PAGE)

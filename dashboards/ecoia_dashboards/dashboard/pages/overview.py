@@ -1,55 +1,177 @@
-"""The overview: how much this quarter, whose, and against which commitment."""
+"""The overview: how much in the period, whose, and against which commitment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ecoia.exploring import Selected
-from ecoia.report import Quantity
-from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
-from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
-from ecoia_dashboards.figures import trend
+from ecoia.report import ActionState, Coverage, DeclaredChange, Headline, Quantity, Said, Seal, TargetVerdict
+from ecoia_dashboards.dashboard.choices import choices
+from ecoia_dashboards.dashboard.page import Page, Reading, Shown
+from ecoia_dashboards.dashboard.pieces.overview_words import figures, key_lines, lead, parts_said, points, sentence, sure
+from ecoia_dashboards.dashboard.pieces import decided
+from ecoia_dashboards.dashboard.pieces.attention import Attention, attention
+from ecoia_dashboards.dashboard.pieces.narrowing import listed_entries, narrowed
+from ecoia_dashboards.dashboard.pieces.service_lines import CoursePoint, ServiceList, course, service_list
+from ecoia_dashboards.dashboard.pieces.service_table import service_table
+from ecoia_dashboards.dashboard.pieces.target_cards import budget_card, target_cards, targets_title
+from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
+
+FILTERS = ("service", "phase", "site", "region", "instance", "method", "status", "q")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is of a whole quarter, whatever the filters: promises, holes, decisions, declarations.
+
+    Attributes:
+        coverage: Coverage of the services.
+        targets: The targets and their verdicts.
+        attention: What to look at.
+        actions: Actions at the end of the quarter.
+        said: Recommendations and decisions.
+        seal: The publication; None: the figures are a draft.
+        declared_since: The publication that declarations are compared with; None: there is none.
+        declared_changes: What is declared otherwise since.
+        precision_class: Class of precision, 1 to 4.
+    """
+
+    coverage: Coverage
+    targets: tuple[TargetVerdict, ...]
+    attention: Attention
+    actions: tuple[ActionState, ...]
+    said: tuple[Said, ...]
+    seal: Seal | None
+    declared_since: str | None
+    declared_changes: tuple[DeclaredChange, ...]
+    precision_class: int | None
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The data of the page."""
+    """The data of the page.
 
+    Attributes:
+        period: What is looked at.
+        reference: What it is compared with.
+        microjoules: Exact energy of components, before any factor.
+        energy: Energy.
+        headline: CO2e of everything that is known.
+        by_status_microjoules: The exact energy by how it is known.
+        energy_change: Relative change of the energy; None: compared with nothing.
+        co2e_change: Relative change of the CO2e.
+        course: The last quarters.
+        services: Every service, and what belongs to none.
+        whole: What is of the whole quarter; None where the address looks at a part of it, or at other days.
+    """
+
+    period: str
+    reference: str | None
+    microjoules: int
     energy: Quantity
-    co2e: Quantity
+    headline: Headline
+    by_status_microjoules: Mapping[str, int]
     energy_change: Quantity | None
-    services: dict[str, Selected]
+    co2e_change: Quantity | None
+    course: tuple[CoursePoint, ...]
+    services: ServiceList
+    whole: Whole | None
 
 
 def read(reading: Reading) -> Overview:
     """Read the page's data."""
-    whole = reading.explorer.selected(reading.selection)
-    change = None if reading.before is None else reading.explorer.change(reading.selection, reading.before).energy
-    return Overview(whole.energy, whole.headline.co2e, change, reading.explorer.parts(reading.selection, "service"))
+    entries = listed_entries(reading)
+    selection = narrowed(reading, reading.selection, entries)
+    whole = None if selection is None else reading.explorer.selected(selection)
+    change = None
+    if selection is not None and reading.before is not None:
+        change = reading.explorer.change(selection, reading.before.only(services=selection.services))
+    return Overview(
+        period=str(reading.period),
+        reference=None if reading.reference is None else str(reading.reference),
+        microjoules=whole.microjoules if whole else 0,
+        energy=whole.energy if whole else Quantity(None, "kWh", reason="no-data"),
+        headline=whole.headline if whole else Headline(),
+        by_status_microjoules=whole.by_status_microjoules if whole else {},
+        energy_change=change.energy if change else None,
+        co2e_change=change.co2e if change else None,
+        course=course(reading, entries),
+        services=service_list(reading, entries),
+        whole=None if reading.address.filters or reading.period.quarter is None else _whole(reading),
+    )
+
+
+def _whole(reading: Reading) -> Whole:
+    report = reading.report
+    change = None
+    if reading.selection.quarter and reading.before is not None and reading.before.quarter:
+        change = reading.explorer.explained(reading.selection.quarter, reading.before.quarter)
+    return Whole(
+        coverage=report.coverage,
+        targets=report.targets,
+        attention=attention(reading, change),
+        actions=report.actions,
+        said=tuple(each for each in report.said if each.kind in ("recommendation", "decision")),
+        seal=report.seal,
+        declared_since=report.declared_since,
+        declared_changes=report.declared_changes,
+        precision_class=report.totals.precision_class,
+    )
 
 
 def show(content: Overview, reading: Reading, language: Language) -> Shown:
     """Say it in words."""
-    sentence = language.t("%(amount)s", amount=language.amount(content.energy))
-    lines: list[tuple[Cell, ...]] = [
-        (Link(reading.names.get(service, service), f"/services/{service}"), figures.energy)
-        for service, figures in content.services.items()
-    ]
-    headings = (Heading(language.t("Service"), sort="name"), Heading(language.t("Énergie"), FIGURE, sort="energy"))
-    table = Table("services", language.n("%(count)s service", "%(count)s services", len(lines)), headings, tuple(lines))
-    chart = trend(reading.report, language)
-    figures = {} if chart is None else {"trend": Figure(chart)}
-    return Shown(sentence, figures=figures, tables={"services": table}, values={"content": content})
+    words = Words(reading.report, language)
+    drawn = next((target for target in words.targets if target.course), None)
+    values = {
+        "content": content,
+        "whole": content.whole,
+        "words": words,
+        "keys": key_lines(content, language),
+        "parts": parts_said(content, words),
+        "choices": choices(reading, language),
+        "whole_quarter": reading.quarter,
+    }
+    if content.whole is not None:
+        values |= _of_whole(content.whole, words, reading)
+        values |= {
+            "points": points(content, words, reading),
+            "sure": sure(content, words),
+            "budget": budget_card(words, drawn) if drawn else None,
+        }
+    return Shown(
+        sentence(content, words, reading),
+        lead(content, words, reading),
+        figures=figures(content, words, drawn),
+        tables={"services": service_table(content.services, reading, language)},
+        values=values,
+    )
 
 
-PAGE = Page(
-    "overview",
-    "/",
-    N_("Vue d’ensemble"),
-    read,
-    show,
-    filters=("service", "phase", "site", "region", "instance", "method"),
-    of_whole=True,
-)
+def _of_whole(whole: Whole, words: Words, reading: Reading) -> dict[str, Any]:
+    """Say what is of the whole quarter."""
+    report, language = reading.report, words.language
+    return {
+        "services_in_scope": language.whole(whole.coverage.named + whole.coverage.unnamed),
+        "more": language.n(
+            "%(count)s autre point, dans les pages des services.",
+            "%(count)s autres points, dans les pages des services.",
+            whole.attention.left_out,
+        ),
+        "targets": target_cards(words),
+        "targets_title": targets_title(words),
+        "late": [action for action in decided.late_first(report) if action.late],
+        "decided": [*decided.unanswered(report), *(said for said in report.said if said.kind == "decision")],
+        "unanswered": decided.unanswered(report),
+        "decided_title": decided.decided_title(words),
+        "published_title": decided.published_title(words),
+        "published": decided.published(words),
+        "declared": decided.declared(words),
+        "declared_lines": decided.declared_lines(words),
+    }
+
+
+PAGE = Page("overview", "/", N_("Vue d’ensemble"), read, show, filters=FILTERS, of_whole=True)

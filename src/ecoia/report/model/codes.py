@@ -59,13 +59,9 @@ NEARLY_CERTAIN, ON_TRACK = 0.95, 0.05
 deadline, *en bonne voie* up to the second."""
 
 _OF_CHANGES = ("counted-otherwise", "days-unequal")  # reasons that only a change may have
-_OF_PARTS = ("not-split",)  # a reason that only a part of a quarter may have
+_NOT_OF_TARGETS = ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES, "not-split")
 VERDICT_REASONS = (
-    *(
-        reason
-        for reason in REASONS
-        if reason not in ("not-measured", "baseline-missing", "not-computed", *_OF_CHANGES, *_OF_PARTS)
-    ),
+    *(reason for reason in REASONS if reason not in _NOT_OF_TARGETS),
     "below-value",  # the deadline is reached and the value is not
     "likely-missed",  # the deadline is ahead, and this quarter's level is almost certainly on the wrong side
     "likely-met",  # the deadline is ahead, and this quarter's level is almost certainly on the right side

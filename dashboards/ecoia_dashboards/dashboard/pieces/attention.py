@@ -1,0 +1,157 @@
+"""Choose what to look at in a quarter: changes that are established, holes, what could be spared, what is late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+
+from ecoia.exploring import Selection
+from ecoia.report import Quantity, QuarterChange, Saving
+from ecoia_dashboards.dashboard.page import Reading
+
+MOST = 6
+_MOST_CAUSES = 2
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A part of a service whose energy went the way of the service's change, and by how much."""
+
+    phase: str
+    change: Quantity
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that ended without a result; its energy is None where it is not known here."""
+
+    id: str
+    outcome: str | None
+    energy: Quantity | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """Something to look at.
+
+    Attributes:
+        kind: ``change`` (an established change), ``lost-runs``, ``idle``, ``dominated-runs``, ``other-hours`` (savings), ``partly``
+            and ``silent`` (holes), ``late`` (an action).
+        service: The service; None: an action of none.
+        size: How large it is: a relative change, an energy, a share of days; None: it has no size.
+        co2e: Its CO2e, of a saving.
+        per_unit: The change of the energy of one use, of a change.
+        causes: What made a change, greatest first.
+        runs: Runs of a saving.
+        action: Id of an action.
+    """
+
+    kind: str
+    service: str | None
+    size: Quantity | None = None
+    co2e: Quantity | None = None
+    per_unit: Quantity | None = None
+    causes: tuple[Cause, ...] = ()
+    runs: tuple[Run, ...] = ()
+    action: str | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What to look at, and how much more there is."""
+
+    points: tuple[Point, ...]
+    left_out: int
+
+
+def attention(reading: Reading, change: QuarterChange | None) -> Attention:
+    """Choose at most ``MOST`` points: the first of each kind, then the second, as long as there is room.
+
+    Args:
+        reading: The data at an address.
+        change: Why the quarter differs from the one that it is compared with; None: it is compared with nothing.
+    """
+    savings = list(_savings(reading))
+    kinds = (
+        list(_changes(reading, change)),
+        [each for each in savings if each.kind == "lost-runs"],
+        list(_holes(reading)),
+        [each for each in savings if each.kind != "lost-runs"],
+        [Point("late", action.service, action=action.id) for action in reading.report.actions if action.late],
+    )
+    found = [point for point in chain.from_iterable(zip_longest(*kinds)) if point is not None]
+    return Attention(tuple(islice(found, MOST)), max(0, len(found) - MOST))
+
+
+def grown(change: QuarterChange | None) -> list[tuple[str, Quantity]]:
+    """List services whose energy rose, or fell, beyond noise: the greatest change first, rises before falls."""
+    if change is None:
+        return []
+    found = [
+        (line.explained.service, line.energy)
+        for line in change.services
+        if line.explained.service is not None and line.energy.direction in ("rise", "fall")
+    ]
+    return sorted(found, key=lambda each: -(each[1].value or 0.0))
+
+
+def _changes(reading: Reading, change: QuarterChange | None) -> Iterator[Point]:
+    per_unit = {line.explained.service: line.energy_per_unit for line in change.services} if change is not None else {}
+    for service, size in grown(change):
+        causes = tuple(islice(_causes(reading, service, rise=size.direction == "rise"), _MOST_CAUSES))
+        yield Point("change", service, size, per_unit=per_unit.get(service), causes=causes)
+
+
+def _causes(reading: Reading, service: str, *, rise: bool) -> Iterable[Cause]:
+    """List the phases of a service whose energy went the same way, the greatest first."""
+    if reading.before is None:
+        return []
+    now, then = (_by_phase(reading, each, service) for each in (reading.selection, reading.before))
+    differences = {phase: now.get(phase, 0.0) - then.get(phase, 0.0) for phase in now | then}
+    same = [(phase, value) for phase, value in differences.items() if (value > 0 if rise else value < 0)]
+    return [Cause(phase, Quantity(value, "kWh")) for phase, value in sorted(same, key=lambda each: -abs(each[1]))]
+
+
+def _by_phase(reading: Reading, selection: Selection, service: str) -> dict[str, float]:
+    parts = reading.explorer.parts(selection.only(services=(service,)), "phase")
+    return {phase: part.energy.value for phase, part in parts.items() if part.energy.value is not None}
+
+
+def _savings(reading: Reading) -> Iterator[Point]:
+    """Yield savings, the greatest first; those of one service and kind together, whatever their phase."""
+    together: dict[tuple[str, str], list[Saving]] = {}
+    for saving in reading.report.savings:
+        together.setdefault((saving.kind, saving.service), []).append(saving)
+    points = []
+    for (kind, service), savings in together.items():
+        runs = tuple(_run(reading, id_) for saving in savings for id_ in saving.runs)
+        points.append(
+            Point(kind, service, _sum([each.energy for each in savings]), co2e=_sum([each.co2e for each in savings]), runs=runs)
+        )
+    return iter(sorted(points, key=lambda point: -((point.size.value if point.size else None) or 0.0)))
+
+
+def _sum(quantities: list[Quantity]) -> Quantity:
+    """Add up savings. One keeps its interval; of several no interval is said, as their errors are partly shared."""
+    if len(quantities) == 1 or any(each.value is None for each in quantities):
+        return next((each for each in quantities if each.value is None), quantities[0])
+    return Quantity(sum(each.value or 0.0 for each in quantities), quantities[0].unit)
+
+
+def _run(reading: Reading, id_: str) -> Run:
+    known = {run.run_id: run for run in (*reading.report.costliest_runs, *_compared(reading))}
+    run = known.get(id_)
+    return Run(id_, run.outcome if run else None, run.energy if run else None)
+
+
+def _compared(reading: Reading) -> Iterator[object]:
+    for frontier in reading.report.frontiers:
+        yield from frontier.runs
+
+
+def _holes(reading: Reading) -> Iterator[Point]:
+    """Yield the services in scope that are recorded on too few of their days, then those not recorded at all though they run."""
+    entries = [entry for entry in reading.report.register if entry.in_scope and not entry.measured and entry.covered is not None]
+    for entry in sorted(entries, key=lambda entry: -(entry.covered or 0.0)):
+        yield Point("partly" if entry.covered else "silent", entry.id, Quantity(entry.covered, "1"))
