@@ -20,6 +20,7 @@ from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
 if TYPE_CHECKING:
+    from ecoia.exploring import Explorer
     from ecoia.report import QuarterlyReport
 
 # One thread of linear algebra in each process, as many workers share the cores: two would wait for each other, at full CPU time.
@@ -106,6 +107,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
     from support.large_organisation import large_report
 
     return large_report(tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="session")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    """Return what is read of a folder filled from the large organisation; each worker that asks fills one."""
+    from support.filled import large_explorer
+
+    return large_explorer(tmp_path_factory.mktemp("explored"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
 
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
@@ -37,6 +37,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 NARROW_NBSP = "\N{NARROW NO-BREAK SPACE}"
 
 SHARE_UNIT = "1"
+Scaling = Callable[[Iterable[float], str], ColumnScale]
+"""Chooses the unit of a column from its values and their unit."""
 MINUS = "\N{MINUS SIGN}"
 
 _FRENCH_SPACES = (
@@ -122,6 +124,10 @@ class Language:
         """Write a whole number with its thousands set apart, every digit shown."""
         return _typographic(format_decimal(number, locale=self.locale))
 
+    def compact(self, number: int) -> str:
+        """Write a large whole number shortly, in words, e.g. ``566 millions``."""
+        return _typographic(format_compact_decimal(number, format_type="long", locale=self.locale))
+
     def number(self, number: float, figures: int = FIGURES) -> str:
         """Write a number with some significant figures; digits before the decimal mark are never dropped."""
         return self.fixed(number, decimals_for(number, figures))
@@ -166,20 +172,23 @@ class Language:
         low, high = (self.number(bound / size, figures) for bound in (quantity.low, quantity.high))
         return self.t("%(low)s à %(high)s", low=low, high=self.with_unit(high, unit))
 
-    def column(self, quantities: Iterable[Quantity | None], *, apart: bool = False) -> QuantityColumn:
+    def column(
+        self, quantities: Iterable[Quantity | None], *, apart: bool = False, scaled: Scaling = column_scale
+    ) -> QuantityColumn:
         """Choose how a column of quantities is written: its unit once, from the greatest value.
 
         Args:
             quantities: The column; a None or a quantity without a value has no part in the choice.
             apart: Whether each line is read by itself, e.g. per a unit of its own: then the unit suits the middle one, and
                 each number keeps its significant figures.
+            scaled: Chooses the unit of the values of one unit.
 
         Example:
             >>> column = Language("fr").column([Quantity(23916.4, "kWh", 15750.7, 49240.8), Quantity(412.0, "kWh")])
             >>> column.amount(Quantity(412.0, "kWh")), column.interval(Quantity(23916.4, "kWh", 15750.7, 49240.8))
             ('0,41\xa0MWh', '15,8 à 49,2\xa0MWh')
         """
-        return QuantityColumn(self, quantities, apart=apart)
+        return QuantityColumn(self, quantities, apart=apart, scaled=scaled)
 
     # changes
 
@@ -295,9 +304,12 @@ class QuantityColumn:
         language: Language to write in.
         quantities: The column; a None or a quantity without a value has no part in the choice.
         apart: As for ``Language.column``.
+        scaled: As for ``Language.column``.
     """
 
-    def __init__(self, language: Language, quantities: Iterable[Quantity | None], *, apart: bool = False) -> None:
+    def __init__(
+        self, language: Language, quantities: Iterable[Quantity | None], *, apart: bool = False, scaled: Scaling = column_scale
+    ) -> None:
         self.language = language
         self._apart = apart
         by_unit: dict[str, list[float]] = {}
@@ -306,7 +318,7 @@ class QuantityColumn:
                 by_unit.setdefault(each.unit, []).append(each.value)
         if apart:
             by_unit = {unit: [median_high(map(abs, values))] for unit, values in by_unit.items()}
-        self._scales = {unit: column_scale(values, unit) for unit, values in by_unit.items()}
+        self._scales = {unit: scaled(values, unit) for unit, values in by_unit.items()}
 
     @property
     def unit(self) -> str:

@@ -19,6 +19,7 @@ LADDERS = {unit: ladder for ladder in (_ENERGY, _MASS, _VOLUME) for unit, _ in l
 FIGURES = 3
 """Significant figures of a number that people read."""
 _COLUMN_DECIMALS = 2
+_LEAST_LISTED, _MOST_LISTED = 0.1, 100_000.0
 
 
 class Scale(NamedTuple):
@@ -123,3 +124,31 @@ def column_scale(values: Iterable[float], unit: str) -> ColumnScale:
     unit, size = scale_of(known, unit)
     largest = max(known, default=0.0) / size
     return ColumnScale(unit, size, max(_COLUMN_DECIMALS, decimals_for(largest) + 1))
+
+
+def list_scale(values: Iterable[float], unit: str, chosen: str = "") -> ColumnScale:
+    """Choose the unit of a column that is read line by line, so that small values keep their figures.
+
+    It is the greatest unit in which the smallest value is 0.1 or more and the largest below 100,000; where there is none, the one
+    that suits the largest, and what is too small for one decimal of it is written as less than that.
+
+    Args:
+        values: The column's values, of either sign.
+        unit: Unit of the values.
+        chosen: A unit that a reader chose; it is used for values that can be written in it.
+
+    Example:
+        >>> list_scale([12511.0, 2.45], "kWh").unit, list_scale([446.0, 0.083], "kgCO2e")
+        ('kWh', ColumnScale(unit='kgCO2e', size=1.0, most_decimals=1))
+        >>> list_scale([12511.0], "kWh", "MWh").unit, list_scale([12511.0], "kgCO2e", "MWh").unit
+        ('MWh', 'kgCO2e')
+    """
+    known = [abs(value) for value in values if value]
+    ladder = LADDERS.get(unit, ((unit, 1.0),))
+    own = dict(ladder)[unit]
+    if chosen in dict(ladder):
+        return ColumnScale(chosen, _ratio(dict(ladder)[chosen], own), _COLUMN_DECIMALS)
+    for name, size in ladder:
+        if known and min(known) * own / size >= _LEAST_LISTED and max(known) * own / size < _MOST_LISTED:
+            return ColumnScale(name, _ratio(size, own), _COLUMN_DECIMALS)
+    return ColumnScale(*scale_of(known, unit), 1 if known else _COLUMN_DECIMALS)

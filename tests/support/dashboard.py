@@ -1,21 +1,14 @@
-"""Ask the dashboard's application without a server, and the large organisation to ask about."""
+"""Ask the dashboard's application without a server."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from ecoia.exploring import Explorer
 from support.asgi import scope_of
-from support.large_organisation import QUARTER, large_report
-
-QUARTERS = 6
-"""Quarters of the large organisation, up to ``QUARTER``."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +23,11 @@ class Answer:
     def text(self) -> str:
         """The content as text."""
         return self.content.decode("utf-8-sig")
+
+    @property
+    def text_or_nothing(self) -> str:
+        """The content as text; empty where it is a picture."""
+        return "" if self.headers.get("content-type", "").startswith("image/png") else self.text
 
 
 def ask(
@@ -70,12 +68,3 @@ def ask(
     start = next(message for message in sent if message["type"] == "http.response.start")
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
     return Answer(start["status"], {name.decode().lower(): value.decode() for name, value in start["headers"]}, body)
-
-
-def large_explorer(folder: Path) -> Explorer:
-    """Return what is kept of the large organisation. Takes half a minute, so a session does it once."""
-    quarters = [QUARTER.shift(step) for step in range(1 - QUARTERS, 1)]
-    reports = {str(quarter): large_report(folder / str(quarter), quarter) for quarter in quarters}
-    path = folder / "reports.pickle"
-    path.write_bytes(pickle.dumps(reports))
-    return Explorer(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 import ecoia_dashboards.dashboard
+from ecoia.report import Frontier, Quantity, QuarterlyReport, RunUsed
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.drawings import draw, patterns, standalone
 from ecoia_dashboards.dashboard.explore import BUNDLE_NAME, figure_json, plotly_bundle
@@ -25,7 +27,8 @@ POLICY = (
 _HEAD = Markup(
     '<!DOCTYPE html><html lang="{lang}"{theme}><head><meta charset="utf-8"><title>Galerie</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="static/dashboard.css">'
-    '<script src="static/dashboard.js" defer></script><script src="static/explore.js" defer></script></head><body>'
+    '<script src="static/dashboard.js" defer></script>'
+    '<script src="static/explore.js" data-plotly="static/plotly.js" defer></script></head><body>'
     '{patterns}<main class="wide"><h1>Galerie</h1><p class="lead">Toutes les figures.</p>'
     '<form class="filters"><label>Chercher <input type="search" name="q"></label></form>'
 )
@@ -34,6 +37,26 @@ _CARD = Markup(
     '<figure data-figure="figures/{id}.json" data-explore="Explorer" data-back="Revenir au dessin">{drawing}</figure>'
     '<p class="files"><a href="figures/{id}.svg">SVG</a> <a href="figures/{id}.png">PNG</a></p></section>'
 )
+
+
+def with_runs(report: QuarterlyReport) -> QuarterlyReport:
+    """Return the report with six runs that can be compared, three of them not equalled by another for less energy."""
+    points = {
+        "a": (110, 0.80),
+        "b": (123, 0.83),
+        "c": (420, 0.86),
+        "d": (164, 0.81),
+        "e": (245, 0.80),
+        "f": (354, 0.82),
+        "g": (300, 0.81),
+    }
+    service = report.register[0].id
+    runs = tuple(
+        RunUsed(service, "training", run, "finished", Quantity(kwh, "kWh", 0.9 * kwh, 1.1 * kwh), {"accuracy": quality})
+        for run, (kwh, quality) in points.items()
+    )
+    front = Frontier(service, "training", "accuracy", "higher", runs, ("a", "b", "c"))
+    return dataclasses.replace(report, frontiers=(front,))
 
 
 def page(charts: Mapping[str, Chart], language: Language, theme: str = "") -> str:
@@ -87,7 +110,7 @@ def served(charts: Mapping[str, Chart], language: Language) -> Iterator[str]:
     answers: dict[str, tuple[str, bytes, dict[str, str]]] = {
         "/": ("text/html; charset=utf-8", page(charts, language).encode(), {}),
         "/dark": ("text/html; charset=utf-8", page(charts, language, "dark").encode(), {}),
-        f"/static/{BUNDLE_NAME}": ("text/javascript", plotly_bundle().compressed, {"Content-Encoding": "gzip"}),
+        f"/static/{BUNDLE_NAME}": ("text/javascript", plotly_bundle(), {"Content-Encoding": "gzip"}),
         "/favicon.ico": ("image/png", b"", {}),
     }
     kinds = {".css": "text/css", ".js": "text/javascript"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from ecoia.errors import UsageError
@@ -30,8 +31,10 @@ class BadAddressError(UsageError):
         name: The parameter.
         value: Its value.
         allowed: Values that exist, the likeliest first; empty where any of a form does.
-        form: How a value is written.
+        form: How a value is written; only periods have a form.
     """
+
+    examples = "2026Q3, 2026-07-01..2026-07-31"
 
     def __init__(self, name: str, value: str, allowed: Iterable[str] = (), form: str = "") -> None:
         self.name, self.value, self.allowed, self.form = name, value, tuple(allowed), form
@@ -158,15 +161,17 @@ class Address:
             BadAddressError: a value is not of those that exist.
         """
         given = {name: value.strip() for name, value in parameters.items() if value.strip()}
+        lists: dict[str, Any] = {name: _several(given.get(name, "")) for name in _SEVERAL}
+        texts: dict[str, Any] = {name: _text(given.get(name, "")) for name in _TEXTS}
         found = cls(
             period=Period.parse(given["period"]) if "period" in given else None,
             compare=_compare(given.get("compare", PREVIOUS)),
-            **{name: _several(given.get(name, "")) for name in _SEVERAL},
-            **{name: given.get(name, "")[:_LONGEST] for name in ("region", "sort", "q", "view", "after")},
+            **lists,
+            **texts,
             unit=_one_of("unit", given.get("unit", "auto"), UNITS),
             lang=_one_of("lang", given.get("lang", "fr"), LANGUAGES),
             theme=_one_of("theme", given.get("theme", "auto"), THEMES),
-            seen=given.get("as", "")[:_LONGEST],
+            seen=_text(given.get("as", "")),
         )
         for each in found.method:
             _one_of("method", each, STATUSES)
@@ -217,12 +222,17 @@ class Address:
 
 
 _SEVERAL = ("service", "phase", "site", "instance", "method", "status", "runs")
+_TEXTS = ("region", "sort", "q", "view", "after")
 _NAMES = {"seen": "as"}
 _LONGEST = 300
 
 
 def _several(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip()[:_LONGEST] for part in text.split(",") if part.strip()))
+    return tuple(dict.fromkeys(_text(part) for part in text.split(",") if part.strip()))
+
+
+def _text(text: str) -> str:
+    return text.strip()[:_LONGEST].strip()
 
 
 def _one_of(name: str, value: str, allowed: Iterable[str]) -> str:

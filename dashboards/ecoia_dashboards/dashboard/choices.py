@@ -11,6 +11,9 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import PHASES, SERVICE_STATUSES
 from ecoia_dashboards.wording import STATUSES as ORIGINS
 
+FILTERS = ("service", "phase", "site", "region", "instance", "method", "status", "q")
+"""The filters of pages that list services."""
+
 
 def choices(reading: Reading, language: Language) -> dict[str, list[tuple[str, str]]]:
     """List the values of each filter that the page offers.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 
 from ecoia_dashboards import svg
 from ecoia_dashboards.dashboard.drawings import draw, standalone
+from ecoia_dashboards.dashboard.explore import figure_json
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError
 from ecoia_dashboards.dashboard.tables import Heading, Table, table_csv
 from ecoia_dashboards.language import Language
@@ -18,13 +20,14 @@ ENDINGS = ("svg", "png", "csv", "json")
 _WIDTH_PX = 960
 
 
-def to_json(content: object) -> bytes:
+def to_json(content: Any) -> bytes:
     """Write plain data as JSON; a number that is not finite is an error, never a null."""
-    return _adapter(type(content)).dump_json(content)
+    plain = _adapter(type(content)).dump_python(content, mode="json")
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -54,5 +57,5 @@ def figure_file(figure: Figure, ending: str, language: Language, said: Sequence[
         table = Table(chart.id, chart.title, headings, chart.cells, figure.subtitle)
         return table_csv(table, language, said).encode(), "text/csv; charset=utf-8"
     if ending == "json":
-        return chart.figure.to_json().encode(), "application/json"
+        return figure_json(chart.figure, language), "application/json"
     raise NotFoundError("figure", f"{chart.id}.{ending}", tuple(f"{chart.id}.{each}" for each in ENDINGS))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from fastapi import FastAPI, Request, Response
-
-from ecoia_dashboards.dashboard.access import Access
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 """The hash of the empty ``<style>`` that Plotly inserts; without it its mode bar breaks."""
 
 
 def policy(embedders: tuple[str, ...] = ()) -> str:
-    """Write the content security policy: nothing but our own files."""
+    """Write the content security policy: nothing but our own files.
+
+    Args:
+        embedders: Origins that may show the answer in a frame; none: nobody.
+    """
     rules = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -27,18 +28,36 @@ def policy(embedders: tuple[str, ...] = ()) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def add_headers(app: FastAPI, access: Access) -> None:
-    """Add the headers to all answers of an application, errors included."""
+class HeadersMiddleware:
+    """Adds the headers to all answers of an application, errors included.
 
-    @app.middleware("http")
-    async def add(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        embedders = access.embedders if request.url.path.split("/")[1:2] == ["embed"] else ()
-        response.headers["Content-Security-Policy"] = policy(embedders)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        if not embedders:
-            response.headers["X-Frame-Options"] = "DENY"
-        if request.url.path.startswith("/static/"):
-            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
+    Args:
+        app: The application.
+        embedders: Origins that may show figures (``/embed/...``) in a frame.
+        prefix: What stands before every path.
+    """
+
+    def __init__(self, app: ASGIApp, embedders: tuple[str, ...] = (), prefix: str = "") -> None:
+        self._app, self._embedders, self._prefix = app, embedders, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(self._prefix)
+        embedders = self._embedders if path.startswith("/embed/") else ()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = policy(embedders)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                if not embedders:
+                    headers["X-Frame-Options"] = "DENY"
+                if path.startswith("/static/") and message["status"] in (200, 304):
+                    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

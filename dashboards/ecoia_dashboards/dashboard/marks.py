@@ -20,14 +20,19 @@ RECORDED, MISSING, NOT_EXPECTED = "measured", "missing", "not-expected"
 """Kinds of a day in ``days_strip``."""
 
 
-def sparkline(values: Sequence[float | None], *, said: str = "") -> Markup:
+def sparkline(values: Sequence[float | None], *, said: str = "", top: float | None = None) -> Markup:
     """Draw a line of values from zero, its last point marked; a value that is missing interrupts it and leaves a tick.
+
+    Args:
+        values: The values.
+        said: See the module.
+        top: Value at the upper edge, so that several lines share an axis; None: the greatest of ``values``.
 
     Example:
         >>> sparkline([12.0, None, 14.0])[:30]
         Markup('<svg class="drawing mark spark"')
     """
-    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    top = top or max((value for value in values if value is not None), default=0.0) or 1.0
     step = 100 / max(1, len(values) - 1)
     places = [
         (step * place, None if value is None else _LINE_PX - 4 - (_LINE_PX - 8) * value / top)

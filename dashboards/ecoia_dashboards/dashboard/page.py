@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +55,7 @@ class Reading:
         self.explorer, self.allowed = explorer, allowed
         self.state = explorer.state
         if allowed is not None:
-            if not set(address.service) <= allowed:
+            if not allowed or not set(address.service) <= allowed:
                 raise ForbiddenError
             address = address.to(service=address.service or tuple(sorted(allowed)))
         self.address = address
@@ -75,11 +76,12 @@ class Reading:
 
     @cached_property
     def quarter(self) -> str:
-        """The quarter whose report speaks of the period: its own, or the last one that the period reaches into."""
-        wanted = self.period.quarter or Quarter.of_date(self.period.until_day.fromordinal(self.period.until_day.toordinal() - 1))
-        if str(wanted) not in self.state.quarters:
+        """The quarter whose report speaks of the period: its own, or the last one with data that the period reaches into."""
+        first, last = Quarter.of_date(self.period.first_day), Quarter.of_date(self.period.until_day - timedelta(days=1))
+        inside = [each for each in self.state.quarters if first <= Quarter.parse(each) <= last]
+        if not inside:
             raise NotFoundError("period", str(self.period), tuple(reversed(self.state.quarters)))
-        return str(wanted)
+        return inside[-1]
 
     @cached_property
     def report(self) -> QuarterlyReport:
@@ -112,8 +114,8 @@ class Reading:
         """Name of each service by id."""
         return service_names(self.report)
 
-    def may_see(self, service: str) -> bool:
-        """Return whether the reader may see a service."""
+    def may_see(self, service: str | None) -> bool:
+        """Return whether the reader may see a service; None, work of no service, is for readers of everything."""
         return self.allowed is None or service in self.allowed
 
 
@@ -136,6 +138,7 @@ class Shown:
         figures: Charts by id.
         tables: Tables by id.
         values: Other names that the template uses.
+        evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
     """
 
     sentence: str
@@ -143,6 +146,7 @@ class Shown:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

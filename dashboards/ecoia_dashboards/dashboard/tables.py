@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from markupsafe import Markup
 
 from ecoia.report import Quantity
+from ecoia.scales import list_scale
 from ecoia_dashboards.csvs import BYTE_ORDER_MARK, cell_text
+from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
 from ecoia_dashboards.tables.base import HIGH, LOW
@@ -21,11 +25,12 @@ TEXT, FIGURE, MARK = "text", "figure", "mark"
 
 @dataclass(frozen=True)
 class Link:
-    """A cell that leads somewhere; the CSV holds its text. ``note`` stands beside the link."""
+    """A cell that leads somewhere. ``note`` stands beside the link; the CSV holds ``exact`` where the text is shortened."""
 
     text: str
     href: str
     note: str = ""
+    exact: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,50 @@ class Table:
     note: str = ""
 
 
-def writers(table: Table, language: Language) -> list[QuantityColumn]:
-    """Choose for each column how its figures are written: one unit, which stands in the heading."""
-    columns = zip(*table.lines, *table.foot, strict=True) if not table.lines else zip(*table.lines, strict=True)
-    found = [language.column(map(quantity_of, column)) for column in columns]
+def writers(table: Table, language: Language, unit: str = "") -> list[QuantityColumn]:
+    """Choose for each column how its figures are written: one unit, which stands in the heading.
+
+    Args:
+        table: The table.
+        language: Its language.
+        unit: Unit that figures of its kind are written in, whatever their size; empty: the one that suits them.
+    """
+    columns = zip(*(table.lines or table.foot), strict=True)
+    found = [language.column(map(quantity_of, column), scaled=partial(list_scale, chosen=unit)) for column in columns]
     return found or [language.column(()) for _ in table.headings]
+
+
+def sorted_lines(table: Table, address: Address) -> Table:
+    """Sort the lines of a table as an address asks; a table without such a column stays as it is.
+
+    Figures sort by value and texts as people read them; what is not known stands last, in both orders.
+
+    Example:
+        >>> table = Table("t", "t", (Heading("Name", sort="name"),), (("b",), (None,), ("A",)))
+        >>> [line[0] for line in sorted_lines(table, Address(sort="-name")).lines]
+        ['b', 'A', None]
+    """
+    name, falling = address.sort.removeprefix("-"), address.sort.startswith("-")
+    place = next((place for place, heading in enumerate(table.headings) if name and heading.sort == name), None)
+    if place is None:
+        return table
+    known = [line for line in table.lines if _order(line[place]) is not None]
+    unknown = [line for line in table.lines if _order(line[place]) is None]
+    known.sort(key=lambda line: _order(line[place]) or (), reverse=falling)
+    return replace(table, lines=(*known, *unknown))
+
+
+def _order(cell: Cell) -> tuple[float, str] | None:
+    """Return what a cell sorts by; None where it holds nothing known."""
+    quantity = quantity_of(cell)
+    if quantity is not None:
+        return None if quantity.value is None else (quantity.value, "")
+    if isinstance(cell, int):
+        return cell, ""
+    text = cell.text if isinstance(cell, Link | Mark | Code) else cell
+    if not isinstance(text, str) or not text:
+        return None
+    return 0.0, "".join(each for each in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(each))
 
 
 def quantity_of(cell: Cell) -> Quantity | None:
@@ -138,5 +182,5 @@ def _values(cell: Cell, *, bounds: bool) -> list[float | str | int | None]:
         return [quantity.value, *([quantity.low, quantity.high] if bounds else [])]
     if isinstance(cell, Code):
         cell = " · ".join(part for part in (cell.text, cell.place, cell.line) if part)
-    text = cell.text if isinstance(cell, Link | Mark) else cell
+    text = (cell.exact or cell.text) if isinstance(cell, Link) else cell.text if isinstance(cell, Mark) else cell
     return [text, *([None, None] if bounds else [])]  # type: ignore[list-item]

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ecoia_dashboards import wording
+from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Changed, Code, Link, Mark, quantity_of, writers
 from ecoia_dashboards.language import Language
 
@@ -26,7 +27,9 @@ def environment(lang: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     found.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-    found.globals.update(wording=wording, language=language, writers=writers, quantity_of=quantity_of, FIGURE=FIGURE, MARK=MARK)
+    found.globals.update(
+        wording=wording, marks=marks, language=language, writers=writers, quantity_of=quantity_of, FIGURE=FIGURE, MARK=MARK
+    )
     found.tests.update(link=_is(Link), mark=_is(Mark), changed=_is(Changed), code=_is(Code))
     return found
 

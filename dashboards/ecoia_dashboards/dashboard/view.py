@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cached_property
-from typing import Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import parse_qsl
 
 from markupsafe import Markup
 
 from ecoia.report import Quantity
-from ecoia.scales import LADDERS, scale_of
-from ecoia_dashboards.dashboard import drawings, static_files
-from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, YEAR_BEFORE, Address, Period
+from ecoia.scales import LADDERS, list_scale, scale_of
+from ecoia_dashboards.dashboard import drawings
+from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, UNITS, YEAR_BEFORE, Period
+from ecoia_dashboards.dashboard.choices import choices
+from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
 from ecoia_dashboards.language import Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
-LANGUAGE_NAMES = {"fr": "Français", "en": "English"}
 FILTER_NAMES = {
     "service": N_("service"),
     "phase": N_("phase"),
@@ -40,7 +39,13 @@ def period_text(period: Period, language: Language) -> str:
     return language.t("du %(first)s au %(last)s", first=language.day(first), last=language.day(last))
 
 
-class View:
+def period_in(period: Period, language: Language) -> str:
+    """Write a period as a sentence has it behind an amount: ``au T3 2026``."""
+    said = period_text(period, language)
+    return said if period.quarter is None else language.t("au %(quarter)s", quarter=said)
+
+
+class View(Frame):
     """A page as its template uses it.
 
     Args:
@@ -55,32 +60,22 @@ class View:
     def __init__(
         self, page: Page, names: dict[str, str], reading: Reading, language: Language, shown: Shown, prefix: str = ""
     ) -> None:
-        self.page, self.names, self.reading, self.language, self.shown, self.prefix = (
-            page,
-            names,
-            reading,
-            language,
-            shown,
-            prefix,
-        )
-        self.address, self.state = reading.address, reading.state
+        path = page.path.format(**names)
+        super().__init__(language, reading.address, reading.state, reading.allowed, path, prefix)
+        self.page, self.names, self.reading, self.shown = page, names, reading, shown
 
     # --- addresses ---
-
-    def link(self, path: str, address: Address | None = None, **changes: Any) -> str:
-        """Return the address of a page of ours: the state of this page, with some fields changed."""
-        query = (address or self.address).to(**changes).query()
-        return f"{self.prefix}{quote(path)}{'?' + query if query else ''}"
-
-    def here(self, **changes: Any) -> str:
-        """Return the address of this page with some fields of its state changed."""
-        return self.link(self.path, **changes)
 
     def href(self, href: str) -> str:
         """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
         if not href.startswith("/"):
             return href
         return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
+
+    @property
+    def whence(self) -> str:
+        """The address where the page's figures are followed to their formula."""
+        return self.link("/formula", **self.shown.evidence)
 
     def without(self, name: str) -> str:
         """Return the address of this page without one of its filters."""
@@ -91,53 +86,20 @@ class View:
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
-    def path(self) -> str:
-        """Path of this page."""
-        return self.page.path.format(**self.names)
-
-    @property
     def api(self) -> str:
         """Address of this page's data."""
         return self.link(self.page.api_path.format(**self.names))
 
-    def static(self, name: str) -> str:
-        """Return the address of a style sheet or script; it changes with the file, so browsers keep it for ever."""
-        return f"{self.prefix}/static/{name}?v={static_files.digest(name)}"
-
-    @property
-    def navigation(self) -> list[tuple[str, str, bool]]:
-        """Title and address of each page that the navigation lists, and whether it is this one."""
-        from ecoia_dashboards.dashboard.pages import PAGES
-
-        address = self.address.to(**self.unfiltered)
-        return [
-            (self.language.t(page.title), self.link(page.path, address), page.id == self.page.id)
-            for page in PAGES
-            if page.in_navigation and not (page.of_whole and self.reading.allowed is not None)
-        ]
-
-    @property
-    def unfiltered(self) -> dict[str, Any]:
-        """Changes of the address that drop what belongs to this page: filters, order, search. Period and language stay."""
-        own = ("period", "compare", "unit", "lang", "theme")
-        return {each.name: each.default for each in fields(Address) if each.name not in own}
-
-    @property
-    def plain(self) -> Address:
-        """The state that every page shares: period, comparison, unit, language."""
-        return self.address.to(**self.unfiltered)
-
-    @property
-    def languages(self) -> list[tuple[str, str, str]]:
-        """The other languages: code, name and address of this page in it."""
-        return [(code, name, self.here(lang=code)) for code, name in LANGUAGE_NAMES.items() if code != self.language.code]
-
     @property
     def kept(self) -> list[tuple[str, str]]:
         """Parameters that the filter bar keeps without showing them: those that this page's filters do not offer."""
-        offered = {"period", "compare", "as", "after", *self.page.filters}
-        found = dict(pair.split("=", 1) for pair in self.address.query().split("&") if pair)
-        return [(name, unquote_plus(value)) for name, value in found.items() if name not in offered]
+        offered = {"period", "compare", "unit", "as", "after", *self.page.filters}
+        return [(name, value) for name, value in parse_qsl(self.address.query()) if name not in offered]
+
+    @property
+    def kept_everywhere(self) -> list[tuple[str, str]]:
+        """Parameters that a form to another page keeps: period, comparison, unit, language and theme."""
+        return parse_qsl(self.address.to(**self.unfiltered).query())
 
     @property
     def pinned(self) -> str:
@@ -220,6 +182,32 @@ class View:
             others.insert(0, own)
         return [*found, *((value, period_text(Period.parse(value), language)) for value in others)]
 
+    @property
+    def first_table(self) -> str:
+        """Id of the page's first table; empty where it has none."""
+        return next(iter(self.shown.tables), "")
+
+    @property
+    def units(self) -> list[tuple[str, str]]:
+        """Units that energies can be written in: value and words."""
+        return [(unit, self.language.t("selon la taille") if unit == "auto" else unit) for unit in UNITS]
+
+    @cached_property
+    def choices(self) -> dict[str, list[tuple[str, str]]]:
+        """What each filter offers: values with their words. Those in use stand among them, whether data have them or not."""
+        found = choices(self.reading, self.language)
+        for name, values in self.address.filters.items():
+            known = found.get(name, [])
+            found[name] = [*((value, value) for value in values if value not in dict(known)), *known]
+        return found
+
+    def chosen(self, name: str) -> str:
+        """Say in short what a filter lets through: everything, its one value, or how many."""
+        used = self.address.filters.get(name, ())
+        if len(used) < 2:
+            return dict(self.choices[name])[used[0]] if used else self.language.t("tout")
+        return self.language.n("%(count)s choisi", "%(count)s choisis", len(used))
+
     # --- pieces of a page ---
 
     @cached_property
@@ -241,7 +229,8 @@ class View:
             raise ValueError("a quantity without a value has a reason, not a number")
         if quantity.unit not in LADDERS:
             return self.language.amount(quantity), ""
-        unit, size = scale_of([quantity.value], quantity.unit)
+        scale = list_scale([quantity.value], quantity.unit, self.address.unit)
+        unit, size = scale_of([quantity.value], quantity.unit) if scale.unit != self.address.unit else scale[:2]
         return self.language.number(quantity.value / size), self.language.unit(unit)
 
     def change(self, quantity: Quantity) -> str:
@@ -265,18 +254,6 @@ class View:
         if not heading.sort or self.address.sort.lstrip("-") != heading.sort:
             return ""
         return "descending" if self.address.sort.startswith("-") else "ascending"
-
-    @property
-    def away(self) -> str:
-        """Say that the store cannot be read now, and of when the figures are."""
-        since = self.language.moment(self.state.away_since_utc or "", self.state.timezone)
-        filled = self.language.moment(self.state.filled_utc, self.state.timezone)
-        return self.language.t(
-            "Les données ne peuvent pas être relues depuis le %(since)s (%(why)s). Cette page montre celles du %(filled)s.",
-            since=since,
-            why=self.state.away or "",
-            filled=filled,
-        )
 
     @property
     def made_of(self) -> str:

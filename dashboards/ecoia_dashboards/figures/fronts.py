@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
@@ -20,13 +20,26 @@ MOST_FRONTS = 3
 
 def fronts(report: QuarterlyReport, language: Language) -> list[Chart]:
     """Draw the costliest comparisons of runs; runs that no other run equals for less energy stand apart."""
-    comparable = [each for each in report.frontiers if len(each.runs) > 1]
+    return fronts_of(report.frontiers, service_names(report), language, MOST_FRONTS)
+
+
+def fronts_of(frontiers: Iterable[Frontier], names: Mapping[str, str], language: Language, most: int) -> list[Chart]:
+    """Draw the costliest of some comparisons of runs.
+
+    Args:
+        frontiers: The comparisons; those of a single run are left out.
+        names: Name of each service by id.
+        language: Language of the texts.
+        most: How many are drawn.
+    """
+    comparable = [each for each in frontiers if len(each.runs) > 1]
     comparable.sort(key=lambda each: -sum(run.energy.value or 0.0 for run in each.runs))
-    built = [_front(f"front-{place}", each, report, language) for place, each in enumerate(comparable[:MOST_FRONTS])]
+    built = [front(f"front-{place}", each, names, language) for place, each in enumerate(comparable[:most])]
     return [chart for chart in built if chart is not None]
 
 
-def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Language) -> Chart | None:
+def front(id_: str, frontier: Frontier, names: Mapping[str, str], language: Language) -> Chart | None:
+    """Draw one comparison of runs; None where none of them has energy."""
     runs = [run for run in frontier.runs if run.energy.value is not None]
     if not any(run.energy.value for run in runs):
         return None
@@ -42,7 +55,7 @@ def _front(id_: str, frontier: Frontier, report: QuarterlyReport, language: Lang
         )
         for run in runs
     )
-    title, alt = _title(frontier, runs, rest, report, language), _alt(frontier, best or runs, language)
+    title, alt = _title(frontier, runs, rest, names, language), _alt(frontier, best or runs, language)
     return Chart(id_, title, alt, _figure(frontier, best, rest, language), headings, cells, language)
 
 
@@ -72,19 +85,16 @@ def _figure(frontier: Frontier, best: Sequence[RunUsed], rest: Sequence[RunUsed]
 
 
 def _title(
-    frontier: Frontier, runs: Sequence[RunUsed], rest: Sequence[RunUsed], report: QuarterlyReport, language: Language
+    frontier: Frontier, runs: Sequence[RunUsed], rest: Sequence[RunUsed], names: Mapping[str, str], language: Language
 ) -> str:
-    names = {
-        "service": service_names(report).get(frontier.service, frontier.service),
-        "phase": language.of(wording.PHASES, frontier.phase),
-    }
+    said = {"service": names.get(frontier.service, frontier.service), "phase": language.of(wording.PHASES, frontier.phase)}
     if not rest:
-        return language.t("%(service)s, %(phase)s : aucun entraînement n’est égalé par un autre pour moins d’énergie", **names)
+        return language.t("%(service)s, %(phase)s : aucun entraînement n’est égalé par un autre pour moins d’énergie", **said)
     return language.t(
         "%(service)s, %(phase)s : entraînements égalés par un autre pour moins d’énergie, %(count)s sur %(all)s",
         count=language.whole(len(rest)),
         all=language.whole(len(runs)),
-        **names,
+        **said,
     )
 
 

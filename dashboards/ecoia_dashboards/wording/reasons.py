@@ -42,6 +42,7 @@ REASONS = {
     "too-few-quarters": N_("trop peu de trimestres enregistrés"),
     "counted-otherwise": N_("non comparable : pas compté de la même façon"),
     "little-covered": N_("non comparable : moins de 80 %% de ses jours relevés"),
+    "no-runs": N_("aucun run enregistré"),
     "not-quarters": N_("Les causes ne sont calculées qu’entre deux trimestres entiers."),
     "filtered": N_("Les causes ne sont calculées que sans filtre, ou par service."),
     "no-days-declared": N_("jours attendus non déclarés"),

@@ -1,8 +1,8 @@
 """The command line, ``ecoia ...``: one module a command, of the same name (``ecoia.cli.doctor`` is ``ecoia doctor``).
 
 A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
-(errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report) and
-``forms`` (workbooks of other distributions).
+(errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report),
+``filling`` (what dashboards read) and ``forms`` (workbooks of other distributions).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ecoia.cli import (
     check,
     compare,
     config,
+    dashboard,
     declare,
     deliver,
     doctor,
@@ -83,6 +84,7 @@ app.command("compare", rich_help_panel=MEASURE)(compare.compare)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)
+app.command("dashboard", rich_help_panel=REPORT)(dashboard.dashboard)
 app.command("services", rich_help_panel=REPORT)(services.services)
 app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)

@@ -42,6 +42,10 @@ _GAPS = {
 """What happened to a ledger day, after its name; by ``GAP_REASONS``."""
 
 
+GiveUp = Callable[[str], None]
+"""Ends the program, with the reason: a thread that waits for a server cannot be ended alone."""
+
+
 def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
     """Read the inputs of a quarter's figures.
 
@@ -62,25 +66,39 @@ def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[
 
         inputs, quarter = read(load_settings(), "2026Q4", Source.JOURNAL)
     """
+    quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), ZoneInfo(settings.timezone))
+    return read_inputs(settings, source), quarter
+
+
+def read_inputs(settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None) -> Inputs:
+    """Read the inputs of any quarter's figures; the arguments are those of ``read_rows``."""
     from ecoia import catalogue, factors
     from ecoia.impact.inputs import Inputs
 
-    zone = ZoneInfo(settings.timezone)
-    quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), zone)
     register = catalogue.load(settings.catalogue)  # before the rows, because it fails sooner
-    in_use = factors.in_use(register.factors, settings.catalogue, zone)
-    rows, gaps = read_rows(settings, source)
-    return Inputs.of(rows, register, in_use, settings, gaps), quarter
+    in_use = factors.in_use(register.factors, settings.catalogue, ZoneInfo(settings.timezone))
+    rows, gaps = read_rows(settings, source, store, give_up)
+    return Inputs.of(rows, register, in_use, settings, gaps)
 
 
-def read_rows(settings: Settings, source: Source) -> tuple[list[Row], tuple[LedgerGap, ...]]:
+def read_rows(
+    settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None
+) -> tuple[list[Row], tuple[LedgerGap, ...]]:
     """Read every row that is recorded, in the organisation's ledger or in this machine's journal.
+
+    Args:
+        settings: ``home`` and the settings of delivery are used.
+        source: Where the rows come from.
+        store: The store of the ledger. None: ``store_here``.
+        give_up: Called when the store takes too long. None: report it, and end with ``FAILED``.
 
     Returns:
         The rows, and what the ledger holds beside them that could not be read; this is reported.
     """
     with no_collection():
-        return (_journal_rows(settings), ()) if source is Source.JOURNAL else _ledger_rows(settings)
+        if source is Source.JOURNAL:
+            return _journal_rows(settings), ()
+        return _ledger_rows(settings, store or store_here(settings), give_up or _give_up)
 
 
 @contextmanager
@@ -163,15 +181,14 @@ def _journal_rows(settings: Settings) -> list[Row]:
     return merge_rows(row for rows in backlog.rows.values() for row in rows)
 
 
-def _ledger_rows(settings: Settings) -> tuple[list[Row], tuple[LedgerGap, ...]]:
+def _ledger_rows(settings: Settings, store: MlflowStore, give_up: GiveUp) -> tuple[list[Row], tuple[LedgerGap, ...]]:
     from ecoia.delivery.ledger_cache import LedgerCache
     from ecoia.delivery.mlflow_ledger import MlflowLedger
     from ecoia.delivery.timed_reading import reading_in_time
     from ecoia.keeping.destinations import public_uri
 
-    store = store_here(settings)
     ledger = MlflowLedger(store, LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite"))
-    with reading_in_time(public_uri(store.uri), settings.delivery_seconds, _give_up):
+    with reading_in_time(public_uri(store.uri), settings.delivery_seconds, give_up):
         rows = ledger.read_rows(0, _ALL_TIME_NS)
     if not rows and not ledger.gaps:
         say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
@@ -217,6 +234,20 @@ def store_here(settings: Settings) -> MlflowStore:
     if why:
         say(f"reading MLflow at {public_uri(store.uri)} ({why})")
     return store
+
+
+def source_name(settings: Settings, source: Source) -> str:
+    """Return what names a source of rows: the folder of the journal, or the public address of the store. MLflow is not loaded.
+
+    Raises:
+        UsageError: several stores could be meant.
+    """
+    from ecoia.keeping.destinations import public_uri
+
+    if source is Source.JOURNAL:
+        return str(Path(settings.home).absolute())
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _tracking_uri(settings)[0]
+    return public_uri(uri) if uri else f"MLflow's default in {Path.cwd()}"
 
 
 def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:

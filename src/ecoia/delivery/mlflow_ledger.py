@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -85,6 +86,22 @@ class MlflowLedger:
             found = read_days(self._store, runs, self._cache)
         self.gaps = found.gaps
         return [row for row in union(found.days) if start_utc_ns <= row["half_hour_utc_ns"] < end_utc_ns]
+
+    def mark(self) -> str:
+        """Return a text that changes whenever the ledger does: what its runs say of their days, which are not read.
+
+        Raises:
+            DeliveryError: the store cannot be reached.
+        """
+        if not self._store.is_there():
+            return ""
+        with self._store.reaching():
+            experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
+            if experiment is None:
+                return ""
+            runs = {run.run_id: run for run in map(LedgerRun.of, self._store.each(experiment, deleted=True))}
+        said = sorted((run.run_id, run.deleted, run.kind, sorted(run.digests), run.short_microjoules) for run in runs.values())
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     def upsert_days(
         self,

@@ -22,6 +22,7 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums
 from ecoia.impact.period_impact import hosted_co2e
 from ecoia.periods import utc_datetime
+from ecoia.records import Row
 from ecoia.report import Quantity
 from ecoia.report.quantities import quantity, scaled
 from ecoia.semconv import COMPONENTS, KIND_SPAN
@@ -242,6 +243,15 @@ def rows(data: Data, selection: Selection, after: str | None, limit: int) -> Row
     more = len(found) > limit
     shown = tuple(found[:limit])
     return RowsPage(shown, shown[-1].id if more else None, *data.row_totals(selection))
+
+
+def rows_of_run(data: Data, run_id: str) -> list[Row]:
+    """List the rows of a run, whatever their service and phase, in order of time."""
+    found: list[Row] = []
+    for file in data.files.values():
+        lines = file.query("SELECT content FROM rows WHERE run = ? ORDER BY id", [run_id])
+        found += (json.loads(zlib.decompress(content)) for (content,) in lines)
+    return found
 
 
 def row_totals(data: Data, selection: Selection) -> tuple[int, int]:

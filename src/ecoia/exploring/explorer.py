@@ -13,6 +13,7 @@ from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, Reco
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
 from ecoia.periods import Quarter
+from ecoia.records import Row
 from ecoia.report import QuarterChange, QuarterlyReport
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class Explorer:
     def runs(self, selection: Selection) -> list[RunLine]:
         """List the runs that worked, the largest energy first."""
         return behind.runs(self.data, selection)
+
+    def rows_of_run(self, run_id: str) -> list[Row]:
+        """List the ledger rows of a run, in order of time; none where no run has the id."""
+        return behind.rows_of_run(self.data, run_id)
 
     def rows(self, selection: Selection, after: str | None = None, limit: int = 200) -> RowsPage:
         """Return a page of the ledger rows behind a selection, in order of time.

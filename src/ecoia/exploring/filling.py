@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ecoia.exploring.state import QUARTERS_FOLDER, STATE_FILE, Filled, State, read_state, write_state
+from ecoia.exploring.state import QUARTERS_FOLDER, STATE_FILE, Filled, State, note, read_state, write_state
 from ecoia.exploring.tables import SCHEMA
 from ecoia.exploring.writing import QuarterWriter
 from ecoia.impact.inputs import Inputs, factor_lines, keep_catalogue, row_line, zones_that_count
@@ -116,7 +116,7 @@ class _Filling:
     def _step(self, done: int, of: int, what: str) -> None:
         """Say what begins, to the caller and to whoever reads the last state meanwhile."""
         self._begin(done, of, what)
-        write_state(self._folder, replace(self._before, state=replace(self._before.state, progress=(done, of, what))))
+        note(self._folder, progress=(done, of, what))
 
     def _names(self) -> dict[Quarter, str]:
         """Return the name of the file of each quarter with rows, in order."""

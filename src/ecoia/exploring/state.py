@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,14 @@ class Filled:
     catalogue: str = ""
     pue: float | None = None
     factor: tuple[Any, ...] = ()
+
+
+def note(folder: Path, **said: Any) -> None:
+    """Say something beside what was filled last, such as ``progress`` or ``away``: fields of a ``State``."""
+    filled = read_state(folder)
+    state = replace(filled.state, **said)
+    if state != filled.state:
+        write_state(folder, replace(filled, state=state))
 
 
 def write_state(folder: Path, filled: Filled) -> None:

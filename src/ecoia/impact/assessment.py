@@ -14,7 +14,7 @@ of cells, whose shared errors give its interval (``uncertainty``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -50,17 +50,11 @@ class Impact:
         reason: Why there is no CO2e: ``no-data``, ``not-measured``, ``no-zone``, ``no-factor`` or ``factor-gap``.
         energy_at_wall_microjoules: The part of the energy that is calibrated, or that its method gives at the wall.
         calibrations_used: Calibrations applied, in the order given.
-        energy_components: Energy of components, in kWh.
-        energy_it: Energy at the wall, before the building, in kWh.
-        energy: Energy at the wall, with the building where its PUE is known, in kWh.
-        operational: CO2e of use, in kg.
-        water_direct: Litres consumed on site. None: some of the energy has no WUE.
-        water_indirect: Litres consumed upstream. None: some of the energy has no water factor.
         figures_used: Id of the site and figure, in the catalogue's order.
         factor_gaps: Energy that no factor covers.
-        market: Market-based CO2e of use, in kg.
-        market_reason: Why there is none: ``no-contract``, ``contract-scope``, or ``reason``.
+        market_reason: Why there is no market-based CO2e: ``no-contract``, ``contract-scope``, or ``reason``.
         contracts_used: Contracts that cover a part, in the order given.
+        estimates: Gives the estimates, each when it is first asked for. None: there is no energy.
     """
 
     energy_components_microjoules: int
@@ -72,17 +66,46 @@ class Impact:
     reason: str | None
     energy_at_wall_microjoules: int = 0
     calibrations_used: tuple[Calibration, ...] = ()
-    energy_components: Estimate | None = None
-    energy_it: Estimate | None = None
-    energy: Estimate | None = None
-    operational: Estimate | None = None
-    water_direct: Estimate | None = None
-    water_indirect: Estimate | None = None
     figures_used: tuple[tuple[str, SiteFigure], ...] = ()
     factor_gaps: tuple[FactorGap, ...] = ()
-    market: Estimate | None = None
     market_reason: str | None = "no-contract"
     contracts_used: tuple[Contract, ...] = ()
+    estimates: Estimates | None = None
+
+    @cached_property
+    def energy_components(self) -> Estimate | None:
+        """Energy of components, in kWh."""
+        return self.estimates.energy_components() if self.estimates else None
+
+    @cached_property
+    def energy_it(self) -> Estimate | None:
+        """Energy at the wall, before the building, in kWh."""
+        return self.estimates.energy_it() if self.estimates else None
+
+    @cached_property
+    def energy(self) -> Estimate | None:
+        """Energy at the wall, with the building where its PUE is known, in kWh."""
+        return self.estimates.energy() if self.estimates else None
+
+    @cached_property
+    def operational(self) -> Estimate | None:
+        """CO2e of use, in kg."""
+        return self.estimates.operational() if self.estimates and self.reason is None else None
+
+    @cached_property
+    def market(self) -> Estimate | None:
+        """Market-based CO2e of use, in kg."""
+        return self.estimates.market() if self.estimates and self.market_reason is None else None
+
+    @cached_property
+    def water_direct(self) -> Estimate | None:
+        """Litres consumed on site. None: some of the energy has no WUE."""
+        return self.estimates.water_direct() if self.estimates else None
+
+    @cached_property
+    def water_indirect(self) -> Estimate | None:
+        """Litres consumed upstream. None: some of the energy has no water factor."""
+        return self.estimates.water_indirect() if self.estimates else None
 
     @property
     def energy_components_interval(self) -> Interval | None:
@@ -166,6 +189,7 @@ class Assessment:
         self._parameters = parameters
         self._grid, self._market = recorded.factors, MarketFactors(parameters.contracts)
         self._seen = recorded.seen
+        self._impacts: dict[frozenset[BearerAtSite], Impact] = {}
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
         for order, key in enumerate(sorted(recorded.sums)):
             cell = energy_cell(key, recorded.sums[key], parameters, order)
@@ -214,11 +238,13 @@ class Assessment:
     def _site(self, index: int) -> Site | None:
         return self._parameters.sites[index] if index >= 0 else None
 
-    def _impact_of(self, seen: Sequence[BearerAtSite]) -> Impact:
-        cells = sorted((cell for each in seen for cell in self._cells.get(each, ())), key=lambda cell: cell.order)
-        if not cells:
-            return self._nothing("not-measured" if seen else "no-data")
-        return self._impact(cells)
+    def _impact_of(self, seen: Collection[BearerAtSite]) -> Impact:
+        same = frozenset(seen)
+        if same not in self._impacts:
+            cells = sorted((cell for each in seen for cell in self._cells.get(each, ())), key=lambda cell: cell.order)
+            nothing = "not-measured" if seen else "no-data"
+            self._impacts[same] = self._impact(cells) if cells else self._nothing(nothing)
+        return self._impacts[same]
 
     def _nothing(self, reason: str) -> Impact:
         """Return the impact of no energy at all."""
@@ -232,7 +258,6 @@ class Assessment:
         uses, reason = self._grid.uses_of(cells)
         contracts = sorted({index for cell in cells for index in cell.key.contracts})
         market_reason = reason or self._market.reason(contracts, parameters.factors)
-        estimates = _Estimates(cells, parameters.gsd, uses)
         return Impact(
             energy_components_microjoules=total_microjoules,
             by_component_microjoules=_by_component(cells),
@@ -245,83 +270,90 @@ class Assessment:
             calibrations_used=tuple(
                 parameters.calibrations[index] for index in sorted({cell.key.calibration for cell in cells} - {-1})
             ),
-            energy_components=estimates.energy_components(),
-            energy_it=estimates.energy_it(),
-            energy=estimates.energy(),
-            operational=None if uses is None else estimates.operational(),
-            water_direct=estimates.water_direct(),
-            water_indirect=estimates.water_indirect(),
             figures_used=figures_used({cell.key.site_figures for cell in cells}, parameters.sites),
             factor_gaps=self._grid.gaps(cells, total_microjoules),
-            market=None if market_reason is not None else estimates.market(),
             market_reason=market_reason,
             contracts_used=tuple(parameters.contracts[index] for index in contracts),
+            estimates=Estimates(cells, parameters.gsd, uses),
         )
 
 
-class _Estimates:
+@dataclass(frozen=True)
+class Estimates:
     """Estimates of the quantities of some cells. Each is a sum with one term per cell.
 
-    Args:
+    Attributes:
         cells: Cells of energy.
         gsd: Geometric standard deviations by source of error.
         uses: The use of emission factors of each cell. None: some cell has none.
     """
 
-    def __init__(self, cells: Sequence[EnergyCell], gsd: Mapping[str, float], uses: Sequence[FactorUse] | None) -> None:
-        self._cells = cells
-        self._gsd = {**gsd, **grid_gsds(uses or (), gsd)}
-        for cell in cells:
-            self._gsd[cell.site.pue_error] = gsd[f"pue-{cell.site.pue_quality}"]
+    cells: Sequence[EnergyCell]
+    gsd: Mapping[str, float]
+    uses: Sequence[FactorUse] | None
+
+    @cached_property
+    def _gsd(self) -> dict[str, float]:
+        gsd = self.gsd
+        found = {**gsd, **grid_gsds(self.uses or (), gsd)}
+        for cell in self.cells:
+            found[cell.site.pue_error] = gsd[f"pue-{cell.site.pue_quality}"]
             if cell.calibration is not None:
-                self._gsd[cell.calibration_error] = cell.calibration.gsd or gsd["calibration"]
-        self._pue_errors = [cell.pue_errors for cell in cells]
-        grid = [()] * len(cells) if uses is None else [grid_errors(use) for use in uses]
-        self._grid_errors = [(*cell.pue_errors, *errors) for cell, errors in zip(cells, grid, strict=True)]
+                found[cell.calibration_error] = cell.calibration.gsd or gsd["calibration"]
+        return found
+
+    @cached_property
+    def _pue_errors(self) -> list[tuple[str, ...]]:
+        return [cell.pue_errors for cell in self.cells]
+
+    @cached_property
+    def _grid_errors(self) -> list[tuple[str, ...]]:
+        grid = [()] * len(self.cells) if self.uses is None else [grid_errors(use) for use in self.uses]
+        return [(*cell.pue_errors, *errors) for cell, errors in zip(self.cells, grid, strict=True)]
 
     def _estimate(self, means: Sequence[float], errors: Sequence[Iterable[str]]) -> Estimate:
-        terms = tuple(cell.cell(mean, shared) for cell, mean, shared in zip(self._cells, means, errors, strict=True))
+        terms = tuple(cell.cell(mean, shared) for cell, mean, shared in zip(self.cells, means, errors, strict=True))
         # Without a calibration the truth may be higher by the published wall factor.
-        upper = math.fsum(cell.wall_bias * mean for cell, mean in zip(self._cells, means, strict=True))
+        upper = math.fsum(cell.wall_bias * mean for cell, mean in zip(self.cells, means, strict=True))
         return Estimate(terms, self._gsd, upper)
 
     def energy_components(self) -> Estimate:
         """Return the energy of components in kWh, before any wall factor."""
-        terms = tuple(cell.component_cell() for cell in self._cells)
-        return Estimate(terms, self._gsd, kwh(sum(cell.microjoules for cell in self._cells)))
+        terms = tuple(cell.component_cell() for cell in self.cells)
+        return Estimate(terms, self._gsd, kwh(sum(cell.microjoules for cell in self.cells)))
 
     def energy_it(self) -> Estimate:
         """Return the energy at the wall in kWh."""
-        return self._estimate([cell.energy_it_kwh for cell in self._cells], [()] * len(self._cells))
+        return self._estimate([cell.energy_it_kwh for cell in self.cells], [()] * len(self.cells))
 
     def energy(self) -> Estimate:
         """Return the energy in kWh with the building, where its PUE is known."""
-        return self._estimate([cell.energy_kwh for cell in self._cells], self._pue_errors)
+        return self._estimate([cell.energy_kwh for cell in self.cells], self._pue_errors)
 
     def operational(self) -> Estimate:
         """Return the CO2e of use in kg. Every cell needs a use of factors."""
-        return self._estimate([cell.kilograms(cell.sums.emitted) for cell in self._cells], self._grid_errors)
+        return self._estimate([cell.kilograms(cell.sums.emitted) for cell in self.cells], self._grid_errors)
 
     def market(self) -> Estimate:
         """Return the market-based CO2e of use in kg. The contracted part does not have the error of the grid; the rest does."""
-        contracted = self._estimate([cell.kilograms(cell.sums.contracted, PPM) for cell in self._cells], self._pue_errors)
-        rest = self._estimate([cell.kilograms(cell.sums.uncovered, PPM) for cell in self._cells], self._grid_errors)
+        contracted = self._estimate([cell.kilograms(cell.sums.contracted, PPM) for cell in self.cells], self._pue_errors)
+        rest = self._estimate([cell.kilograms(cell.sums.uncovered, PPM) for cell in self.cells], self._grid_errors)
         return Estimate((*contracted.cells, *rest.cells), self._gsd, contracted.upper_mean + rest.upper_mean)
 
     def water_direct(self) -> Estimate | None:
         """Return the litres consumed on site; None where a cell has no WUE."""
-        return self._water("wue", [(cell.energy_it_kwh, cell.site.wue, ()) for cell in self._cells])
+        return self._water("wue", [(cell.energy_it_kwh, cell.site.wue, ()) for cell in self.cells])
 
     def water_indirect(self) -> Estimate | None:
         """Return the litres consumed upstream; None where a cell has no water factor."""
-        return self._water("water", [(cell.energy_kwh, cell.site.water_factor, cell.pue_errors) for cell in self._cells])
+        return self._water("water", [(cell.energy_kwh, cell.site.water_factor, cell.pue_errors) for cell in self.cells])
 
     def _water(self, kind: str, terms: Sequence[tuple[float, float | None, tuple[str, ...]]]) -> Estimate | None:
         """Return litres from the energy, water factor and errors of each cell; None where a factor is missing."""
         litres = [energy_kwh * factor for energy_kwh, factor, _ in terms if factor is not None]
         if len(litres) < len(terms):
             return None  # a known fraction is never presented as the sum
-        names = [f"{kind}:{cell.site.site}" for cell in self._cells]
+        names = [f"{kind}:{cell.site.site}" for cell in self.cells]
         estimate = self._estimate(litres, [(*errors, name) for (_, _, errors), name in zip(terms, names, strict=True)])
         return Estimate(estimate.cells, {**self._gsd, **dict.fromkeys(names, self._gsd["water"])}, estimate.upper_mean)
 

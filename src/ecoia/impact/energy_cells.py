@@ -58,6 +58,7 @@ class CellKey:
     contracts: tuple[int, ...]
 
 
+@dataclass(slots=True)
 class ExactSums:
     """Exact sums of a cell.
 
@@ -68,10 +69,10 @@ class ExactSums:
         uncovered: The part that no contract covers, which has the factor of the grid, in millionths of the same unit.
     """
 
-    __slots__ = ("contracted", "emitted", "microjoules", "uncovered")
-
-    def __init__(self) -> None:
-        self.microjoules = self.emitted = self.contracted = self.uncovered = 0
+    microjoules: int = 0
+    emitted: int = 0
+    contracted: int = 0
+    uncovered: int = 0
 
     def add(self, microjoules: Sequence[int], micrograms_per_kwh: Sequence[int], contracts: tuple[int, int] | None) -> None:
         """Add the energy of some half-hours.

@@ -121,6 +121,7 @@ class BearerImpacts:
         self.embodied = list(embodied)
         self.uses = list(uses)
         self._undescribed, self._gsd, self._unknown = undescribed, parameters.gsd, unknown
+        self._splits: dict[frozenset[Bearer], Split] = {}
         self._micrograms: dict[Bearer, int] = {}
         for share in self.embodied:
             self._micrograms[share.bearer] = self._micrograms.get(share.bearer, 0) + share.micrograms
@@ -137,7 +138,10 @@ class BearerImpacts:
 
     def split(self, bearers: Sequence[Bearer]) -> Split:
         """Return the CO2e of some bearers."""
-        return Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
+        same = frozenset(bearers)
+        if same not in self._splits:
+            self._splits[same] = Split(self.operational(bearers, self.impacts), self._embodied(bearers), self._api(bearers))
+        return self._splits[same]
 
     def known_parts(self, bearers: Sequence[Bearer]) -> dict[str, KnownPart]:
         """Return what is known of each part of some bearers' CO2e, by the id of its indicator.

@@ -220,6 +220,8 @@ class Estimate:
     def total(estimates: Iterable[Estimate]) -> Estimate:
         """Add estimates up, keeping the errors that they share. An error met with two widths keeps the wider."""
         parts = list(estimates)
+        if len(parts) == 1:
+            return parts[0]  # whose interval may be computed already
         cells = tuple(cell for part in parts for cell in part.cells)
         gsd = widest(part.gsd for part in parts if part.cells)
         return Estimate(cells, gsd or GSD, math.fsum(part.upper_mean for part in parts))

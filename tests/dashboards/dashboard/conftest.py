@@ -8,13 +8,6 @@ import pytest
 
 from ecoia.exploring import Explorer
 from ecoia_dashboards.dashboard.app import create_app
-from support.dashboard import large_explorer
-
-
-@pytest.fixture(scope="session")
-def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
-    """Return what is kept of the large organisation."""
-    return large_explorer(tmp_path_factory.mktemp("explored"))
 
 
 @pytest.fixture(scope="session")

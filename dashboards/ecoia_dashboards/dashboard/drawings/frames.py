@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecoia_dashboards.dashboard.drawings.elements import LINE_PX, text_width
+from ecoia_dashboards.svg import UnknownTraceError
 
 _BAR_PART = 0.62
 """How much of the room of a category its bar takes."""
@@ -107,9 +108,12 @@ def frame_of(traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> 
     """Find the axes of a figure; an axis without range has categories, named by its ticks."""
     x, y = layout.get("xaxis", {}), layout.get("yaxis", {})
     texts = [trace for trace in traces if trace.get("mode") == "text"]
-    if "range" not in x or "range" not in y:
-        if any(trace.get("orientation") == "h" for trace in traces):
-            return _of_rows(texts, x, y)
+    for name, axis in (("xaxis", x), ("yaxis", y)):
+        if "range" not in axis and not axis.get("tickvals"):
+            raise UnknownTraceError(f"the {name} has neither a range nor ticks: set {name}.range or {name}.tickvals and ticktext")
+    if "range" not in y:
+        return _of_rows(texts, x, y)
+    if "range" not in x:
         lines = max(label.count("<br>") for label in x["ticktext"]) + 1
         frame = Frame(horizontal=False, height=_plot_height(layout, lines), x=x, y=y, columns=tuple(x["tickvals"]))
     else:

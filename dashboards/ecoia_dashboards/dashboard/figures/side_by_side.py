@@ -22,9 +22,7 @@ def phases_side_by_side(services: Mapping[str, Mapping[str, Selected]], language
         services: The figures of each phase, by the name of a service.
         language: Language of the texts.
     """
-    energies = {
-        name: {phase: found.energy.value or 0.0 for phase, found in phases.items()} for name, phases in services.items()
-    }
+    energies = {name: {phase: found.energy.value or 0.0 for phase, found in phases.items()} for name, phases in services.items()}
     totals = {name: sum(phases.values()) for name, phases in energies.items()}
     if not any(totals.values()):
         return None

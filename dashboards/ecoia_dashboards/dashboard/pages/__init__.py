@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 from ecoia_dashboards.dashboard.page import Page
-from ecoia_dashboards.dashboard.pages import compare, method, overview
+from ecoia_dashboards.dashboard.pages import (
+    commitments,
+    compare,
+    hosted,
+    instance,
+    load,
+    method,
+    overview,
+    register,
+    runs,
+    service,
+)
 
-PAGES: tuple[Page, ...] = (overview.PAGE, compare.PAGE, method.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    register.PAGE,
+    service.PAGE,
+    instance.PAGE,
+    compare.PAGE,
+    runs.RUNS,
+    runs.COMPARISON,
+    runs.RUN,
+    load.PAGE,
+    hosted.PAGE,
+    commitments.PAGE,
+    method.PAGE,
+)

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecoia.report import ActionState, Coverage, DeclaredChange, Headline, Quantity, Said, Seal, TargetVerdict
-from ecoia_dashboards.dashboard.choices import choices
+from ecoia_dashboards.dashboard.choices import FILTERS
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
-from ecoia_dashboards.dashboard.pieces.overview_words import figures, key_lines, lead, parts_said, points, sentence, sure
 from ecoia_dashboards.dashboard.pieces import decided
 from ecoia_dashboards.dashboard.pieces.attention import Attention, attention
 from ecoia_dashboards.dashboard.pieces.narrowing import listed_entries, narrowed
+from ecoia_dashboards.dashboard.pieces.overview_words import figures, key_lines, lead, parts_said, points, sentence, sure
 from ecoia_dashboards.dashboard.pieces.service_lines import CoursePoint, ServiceList, course, service_list
 from ecoia_dashboards.dashboard.pieces.service_table import service_table
 from ecoia_dashboards.dashboard.pieces.target_cards import budget_card, target_cards, targets_title
 from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
-
-FILTERS = ("service", "phase", "site", "region", "instance", "method", "status", "q")
 
 
 @dataclass(frozen=True)
@@ -126,13 +124,12 @@ def show(content: Overview, reading: Reading, language: Language) -> Shown:
     """Say it in words."""
     words = Words(reading.report, language)
     drawn = next((target for target in words.targets if target.course), None)
-    values = {
+    values: dict[str, Any] = {
         "content": content,
         "whole": content.whole,
         "words": words,
         "keys": key_lines(content, language),
         "parts": parts_said(content, words),
-        "choices": choices(reading, language),
         "whole_quarter": reading.quarter,
     }
     if content.whole is not None:

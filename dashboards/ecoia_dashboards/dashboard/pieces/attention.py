@@ -12,6 +12,7 @@ from ecoia_dashboards.dashboard.page import Reading
 
 MOST = 6
 _MOST_CAUSES = 2
+_NO_SIZE = Quantity(None, "1", reason="no-data")
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Point:
     """Something to look at.
 
     Attributes:
-        kind: ``change`` (an established change), ``lost-runs``, ``idle``, ``dominated-runs``, ``other-hours`` (savings), ``partly``
+        kind: ``change`` (an established one), ``lost-runs``, ``idle``, ``dominated-runs``, ``other-hours`` (savings), ``partly``
             and ``silent`` (holes), ``late`` (an action).
-        service: The service; None: an action of none.
-        size: How large it is: a relative change, an energy, a share of days; None: it has no size.
+        service: The service; empty: an action of none.
+        size: How large it is: a relative change, an energy, a share of days; of an action it is not known.
         co2e: Its CO2e, of a saving.
         per_unit: The change of the energy of one use, of a change.
         causes: What made a change, greatest first.
@@ -48,8 +49,8 @@ class Point:
     """
 
     kind: str
-    service: str | None
-    size: Quantity | None = None
+    service: str
+    size: Quantity = _NO_SIZE
     co2e: Quantity | None = None
     per_unit: Quantity | None = None
     causes: tuple[Cause, ...] = ()
@@ -78,7 +79,7 @@ def attention(reading: Reading, change: QuarterChange | None) -> Attention:
         [each for each in savings if each.kind == "lost-runs"],
         list(_holes(reading)),
         [each for each in savings if each.kind != "lost-runs"],
-        [Point("late", action.service, action=action.id) for action in reading.report.actions if action.late],
+        [Point("late", action.service or "", action=action.id) for action in reading.report.actions if action.late],
     )
     found = [point for point in chain.from_iterable(zip_longest(*kinds)) if point is not None]
     return Attention(tuple(islice(found, MOST)), max(0, len(found) - MOST))
@@ -125,11 +126,11 @@ def _savings(reading: Reading) -> Iterator[Point]:
         together.setdefault((saving.kind, saving.service), []).append(saving)
     points = []
     for (kind, service), savings in together.items():
-        runs = tuple(_run(reading, id_) for saving in savings for id_ in saving.runs)
+        runs = tuple(_run(reading, id_, service) for saving in savings for id_ in saving.runs)
         points.append(
             Point(kind, service, _sum([each.energy for each in savings]), co2e=_sum([each.co2e for each in savings]), runs=runs)
         )
-    return iter(sorted(points, key=lambda point: -((point.size.value if point.size else None) or 0.0)))
+    return iter(sorted(points, key=lambda point: -(point.size.value or 0.0)))
 
 
 def _sum(quantities: list[Quantity]) -> Quantity:
@@ -139,15 +140,11 @@ def _sum(quantities: list[Quantity]) -> Quantity:
     return Quantity(sum(each.value or 0.0 for each in quantities), quantities[0].unit)
 
 
-def _run(reading: Reading, id_: str) -> Run:
-    known = {run.run_id: run for run in (*reading.report.costliest_runs, *_compared(reading))}
-    run = known.get(id_)
+def _run(reading: Reading, id_: str, service: str) -> Run:
+    """Find a run among those of its service, with what it took."""
+    known = reading.explorer.runs(reading.selection.only(services=(service,)))
+    run = next((each for each in known if each.run_id == id_), None)
     return Run(id_, run.outcome if run else None, run.energy if run else None)
-
-
-def _compared(reading: Reading) -> Iterator[object]:
-    for frontier in reading.report.frontiers:
-        yield from frontier.runs
 
 
 def _holes(reading: Reading) -> Iterator[Point]:

@@ -72,7 +72,6 @@ def causes_said(causes: tuple[Cause, ...], words: Words) -> str:
 
 def _change(point: Point, words: Words) -> PointLine:
     language, size = words.language, point.size
-    assert point.service is not None and size is not None  # noqa: S101 - for the type checker
     said = [
         language.t(
             "écart établi, intervalle %(interval)s", interval=language.change_interval(size) or language.t("sans intervalle")
@@ -82,16 +81,15 @@ def _change(point: Point, words: Words) -> PointLine:
         said.append(language.t("surtout : %(causes)s", causes=causes_said(point.causes, words)))
     if point.per_unit is not None and point.per_unit.value is not None:
         said.append(language.t("par unité rendue : %(change)s", change=language.direction(point.per_unit)))
-    title = language.t("%(service)s : énergie en %(change)s", service=words.service(point.service), change=language.direction(size))
+    title = language.t(
+        "%(service)s : énergie en %(change)s", service=words.service(point.service), change=language.direction(size)
+    )
     return PointLine(title, f"/services/{point.service}", "", _sentence(said, words))
 
 
 def _saving(point: Point, words: Words) -> PointLine:
     language = words.language
-    assert point.service is not None and point.size is not None  # noqa: S101 - for the type checker
-    title = (
-        language.t(_SAVED[point.kind], energy=words.amount(point.size)) if point.kind in _SAVED else words.amount(point.size)
-    )
+    title = language.t(_SAVED[point.kind], energy=words.amount(point.size)) if point.kind in _SAVED else words.amount(point.size)
     saving = next((each for each in words.report.savings if (each.kind, each.service) == (point.kind, point.service)), None)
     said = [words.service(point.service)]
     if point.co2e is not None and point.co2e.value is not None:
@@ -101,9 +99,7 @@ def _saving(point: Point, words: Words) -> PointLine:
     path = f"/services/{point.service}" if point.kind == "idle" else "/runs"
     shown = tuple(_run(run, words) for run in point.runs[:_MOST_RUNS])
     if len(point.runs) > len(shown):
-        said.append(
-            language.n("et %(count)s autre exécution", "et %(count)s autres exécutions", len(point.runs) - len(shown))
-        )
+        said.append(language.n("et %(count)s autre exécution", "et %(count)s autres exécutions", len(point.runs) - len(shown)))
     return PointLine(title, path, "" if point.kind == "idle" else point.service, _sentence(said, words), shown)
 
 
@@ -116,7 +112,6 @@ def _run(run: Run, words: Words) -> RunLink:
 
 def _hole(point: Point, words: Words) -> PointLine:
     language = words.language
-    assert point.service is not None and point.size is not None  # noqa: S101 - for the type checker
     name, path = words.service(point.service), f"/services/{point.service}"
     if point.kind == "silent":
         return PointLine(
@@ -136,7 +131,11 @@ def _hole(point: Point, words: Words) -> PointLine:
 def _late(point: Point, words: Words) -> PointLine:
     language = words.language
     action = next(each for each in words.report.actions if each.id == point.action)
-    said = [language.t("échéance %(due)s", due=language.quarter(action.due)), action.role, *([action.note] if action.note else [])]
+    said = [
+        language.t("échéance %(due)s", due=language.quarter(action.due)),
+        action.role,
+        *([action.note] if action.note else []),
+    ]
     return PointLine(
         language.t("En retard : %(action)s", action=words.short(action.text)), "/commitments", "", _sentence(said, words)
     )

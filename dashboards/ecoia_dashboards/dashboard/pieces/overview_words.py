@@ -12,13 +12,14 @@ from ecoia.report import Quantity, TargetVerdict
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.address import Period
+from ecoia_dashboards.dashboard.figures.course import course_figure
 from ecoia_dashboards.dashboard.page import Figure, Reading
 from ecoia_dashboards.dashboard.pieces.attention import Point
 from ecoia_dashboards.dashboard.pieces.attention_words import PointLine, causes_said, point_line
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine
 from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.dashboard.view import period_text
-from ecoia_dashboards.figures import trajectory, trend
+from ecoia_dashboards.figures import trend
 from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.pages.targets import MISSED
 from ecoia_dashboards.wording.evaluation import certainty
@@ -80,9 +81,7 @@ def sentence(content: Overview, words: Words, reading: Reading) -> str:
 
 def greatest(content: Overview) -> tuple[ServiceLine, float] | None:
     """Return the service with the most energy and its share of all; None where two share that place, or nothing is known."""
-    known = sorted(
-        (line for line in content.services.lines if line.energy.value), key=lambda line: -(line.energy.value or 0.0)
-    )
+    known = sorted((line for line in content.services.lines if line.energy.value), key=lambda line: -(line.energy.value or 0.0))
     if not known or not content.energy.value or (len(known) > 1 and known[0].microjoules == known[1].microjoules):
         return None
     return known[0], (known[0].energy.value or 0.0) / content.energy.value
@@ -127,9 +126,8 @@ def lead(content: Overview, words: Words, reading: Reading) -> str:
     if lacking > 0:
         said.append(
             language.n(
-                "%(count)s service sur %(all)s n’est pas mesuré, ou pas assez : son énergie n’est pas, ou pas toute, dans ce total.",
-                "%(count)s services sur %(all)s ne sont pas mesurés, ou pas assez : leur énergie n’est pas, ou pas toute, dans ce "
-                "total.",
+                "%(count)s service sur %(all)s n’est pas mesuré, ou pas assez : son énergie manque, en tout ou partie.",
+                "%(count)s services sur %(all)s ne sont pas mesurés, ou pas assez : leur énergie manque, en tout ou partie.",
                 lacking,
                 all=language.whole(coverage.named + coverage.unnamed),
             )
@@ -147,25 +145,21 @@ def _growth(content: Overview, words: Words, reading: Reading) -> str:
     language, whole = words.language, content.whole
     if whole is None or reading.reference is None:
         return ""
-    rises = [
-        point
-        for point in whole.attention.points
-        if point.kind == "change" and point.size is not None and point.size.direction == "rise"
-    ]
+    rises = [point for point in whole.attention.points if point.kind == "change" and point.size.direction == "rise"]
     reference = period_text(reading.reference, language)
     if not rises:
         return language.t("Aucune hausse de service n’est établie par rapport au %(reference)s.", reference=reference)
     point = rises[0]
-    values = {"service": words.service(point.service or ""), "size": language.change(point.size or Quantity(None, SHARE_UNIT))}
+    values = {"service": words.service(point.service), "size": language.change(point.size)}
     causes = causes_said(point.causes, words)
     if not causes:
         return language.t(
-            "La plus forte hausse établie depuis le %(reference)s est celle de %(service)s : %(size)s.",
+            "Plus forte hausse établie depuis le %(reference)s : %(service)s, %(size)s.",
             reference=reference,
             **values,
         )
     return language.t(
-        "La plus forte hausse établie depuis le %(reference)s est celle de %(service)s : %(size)s, surtout %(causes)s.",
+        "Plus forte hausse établie depuis le %(reference)s : %(service)s, %(size)s, surtout %(causes)s.",
         reference=reference,
         causes=causes,
         **values,
@@ -177,11 +171,11 @@ def figures(content: Overview, words: Words, target: TargetVerdict | None) -> di
     if content.whole is None:
         return {}
     report, language = words.report, words.language
-    chart = trajectory(report, target, language, compact=True) if target is not None else trend(report, language)
+    chart = course_figure(report, target, language) if target is not None else trend(report, language)
     if chart is None:
         return {}
     subtitle = (
-        language.t("Énergie par trimestre, tous services ; bande : intervalle à 95 %% ; tirets : ce que la trajectoire permet")
+        language.t("%(name)s, par trimestre", name=words.target_name(target))
         if target is not None
         else language.t("Énergie et CO₂e d’usage par trimestre, tous services")
     )
@@ -205,9 +199,16 @@ def key_lines(content: Overview, language: Language) -> KeyLines:
 
 def parts_said(content: Overview, words: Words) -> str:
     """List the parts of the CO2e, each with what is known of it."""
-    return words.language.listed(
-        f"{name}{words.language.t(' : ')}{said}" for name, said in words.parts_of(content.headline)
-    )
+    headline, language = content.headline, words.language
+    column = words.co2e_column(headline)
+    said = []
+    for part in dict.fromkeys((*headline.parts, *headline.lacking)):
+        known, lacking = headline.breakdown.get(part), headline.lacking.get(part)
+        name = language.of(wording.CO2E_PARTS, part)
+        amount = column.amount(known) if known is not None and known.value is not None else ""
+        reason = language.of(wording.REASONS, lacking) if lacking else ""
+        said.append(f"{name}{language.t(' : ')}{', '.join(text for text in (amount, reason) if text)}")
+    return language.t(" ; ").join(said)
 
 
 def _shares(microjoules: Mapping[str, int]) -> dict[str, float]:
@@ -218,7 +219,7 @@ def _shares(microjoules: Mapping[str, int]) -> dict[str, float]:
 def points(content: Overview, words: Words, reading: Reading) -> list[PointLine]:
     """Say what to look at."""
     found: tuple[Point, ...] = content.whole.attention.points if content.whole is not None else ()
-    return [point_line(point, words) for point in found if point.service is None or reading.may_see(point.service)]
+    return [point_line(point, words) for point in found if not point.service or reading.may_see(point.service)]
 
 
 def sure(content: Overview, words: Words) -> list[tuple[str, str]]:
@@ -235,7 +236,10 @@ def sure(content: Overview, words: Words) -> list[tuple[str, str]]:
         found.append(
             (
                 language.t("Écart d’énergie"),
-                language.t("%(change)s : un écart est plus sûr que chaque total, ce que les compteurs ont d’erreur s’y annule.", change=words.evolution(change)),
+                language.t(
+                    "%(change)s : un écart est plus sûr que chaque total, ce que les compteurs ont d’erreur s’y annule.",
+                    change=words.evolution(change),
+                ),
             )
         )
     if content.whole is not None:

@@ -19,6 +19,9 @@ QUARTERS = 6
 """How many quarters a small line has."""
 
 
+_NO_ENERGY, _NO_CO2E = Quantity(None, "kWh", reason="no-data"), Quantity(None, "kgCO2e", reason="no-data")
+
+
 @dataclass(frozen=True)
 class CoursePoint:
     """A quarter of a small line; a figure without a value was not recorded."""
@@ -48,7 +51,8 @@ class ServiceLine:
         days_expected: Days expected in it; None: not declared.
         covered: Share of the expected days that is recorded.
         counted_by: What gave most of its energy.
-        state: ``measured``, ``partly`` (too few days), ``declared``, ``silent`` (nothing recorded), ``retired``, ``unregistered``.
+        state: ``measured``, ``partly`` (too few days), ``declared``, ``silent`` (nothing recorded), ``retired`` or
+            ``unregistered``.
         remedy: The line that would measure it; None: it is measured.
     """
 
@@ -88,8 +92,8 @@ class ServiceList:
     lines: tuple[ServiceLine, ...]
     rest: tuple[Rest, ...]
     microjoules: int
-    energy: Quantity = Quantity(None, "kWh", reason="no-data")
-    co2e: Quantity = Quantity(None, "kgCO2e", reason="no-data")
+    energy: Quantity = _NO_ENERGY
+    co2e: Quantity = _NO_CO2E
 
 
 def service_list(reading: Reading, entries: Sequence[ServiceEntry]) -> ServiceList:
@@ -149,7 +153,8 @@ def _changes(reading: Reading, selection: Selection, ids: Sequence[str]) -> dict
     before = reading.before.only(services=selection.services)
     if selection.quarter and before.quarter and not selection.only(services=()).filtered:
         explained = reading.explorer.explained(selection.quarter, before.quarter)
-        return {line.explained.service: line.energy for line in explained.services if line.explained.service in ids}
+        known = {line.explained.service: line.energy for line in explained.services}
+        return {id_: known[id_] for id_ in ids if id_ in known}
     return {id_: reading.explorer.change(selection.only(services=(id_,)), before.only(services=(id_,))).energy for id_ in ids}
 
 
@@ -161,7 +166,6 @@ def _line(
     courses: Sequence[Selected | None],
     reading: Reading,
 ) -> ServiceLine:
-    nothing = Quantity(None, "kWh", reason="no-data")
     return ServiceLine(
         id=id_,
         name=reading.names.get(id_, id_),
@@ -169,11 +173,11 @@ def _line(
         owner_role=entry.owner_role if entry else None,
         microjoules=part.microjoules if part else None,
         by_status_microjoules=part.by_status_microjoules if part else {},
-        energy=part.energy if part else nothing,
-        co2e=part.headline.co2e if part else Quantity(None, "kgCO2e", reason="no-data"),
+        energy=part.energy if part else _NO_ENERGY,
+        co2e=part.headline.co2e if part else _NO_CO2E,
         is_lower_bound=part is not None and part.headline.is_lower_bound,
         change=change,
-        course=tuple(nothing if each is None else each.energy for each in courses),
+        course=tuple(_NO_ENERGY if each is None else each.energy for each in courses),
         days=entry.instance_days if entry else 0,
         days_expected=entry.instance_days_declared if entry else None,
         covered=entry.covered if entry else None,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pieces.remedies import Remedy
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList
-from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Changed, Code, Heading, Link, Mark, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Code, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import FILTER_NAMES, period_text
+from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.marking import N_
 
 _ORIGINS = ("measured", "estimated", "declared")
-_FIRST = "-energy"  # what the table is sorted by unless the address says otherwise
 STATES = {
     "measured": N_("mesuré"),
     "partly": N_("trop peu de jours relevés"),
@@ -36,31 +35,10 @@ PLACES = {
 }
 """Where the line that would measure a service goes (``Remedy.kind``)."""
 
-_KEYS: dict[str, Callable[[ServiceLine], float | str | None]] = {
-    "name": lambda line: line.name.casefold(),
-    "energy": lambda line: line.energy.value,
-    "change": lambda line: line.change.value if line.change is not None else None,
-    "co2e": lambda line: line.co2e.value,
-    "days": lambda line: line.covered,
-    "state": lambda line: tuple(STATES).index(line.state),
-}
 
-
-def sorted_lines(lines: tuple[ServiceLine, ...], sort: str) -> list[ServiceLine]:
-    """Sort services by a column of the address; those without a value stand last, and equal ones by name.
-
-    Raises:
-        BadAddressError: no column has this name.
-    """
-    wanted = sort or _FIRST
-    name = wanted.removeprefix("-")
-    if name not in _KEYS:
-        raise BadAddressError("sort", sort, _KEYS)
-    key = _KEYS[name]
-    by_name = sorted(lines, key=lambda line: line.name.casefold())
-    known = [line for line in by_name if key(line) is not None]
-    known.sort(key=lambda line: key(line), reverse=wanted.startswith("-"))  # type: ignore[arg-type, return-value]
-    return [*known, *(line for line in by_name if key(line) is None)]
+def greatest_first(lines: Iterable[ServiceLine]) -> list[ServiceLine]:
+    """Order services by their energy, the greatest first; those without any stand last, by name."""
+    return sorted(lines, key=lambda line: (line.energy.value is None, -(line.energy.value or 0.0), line.name.casefold()))
 
 
 def service_table(found: ServiceList, reading: Reading, language: Language) -> Table:
@@ -72,7 +50,7 @@ def service_table(found: ServiceList, reading: Reading, language: Language) -> T
         language: Language of the table.
     """
     most = max((line.energy.value or 0.0 for line in found.lines), default=0.0)
-    lines = tuple(_cells(line, most, language) for line in sorted_lines(found.lines, reading.address.sort))
+    lines = tuple(_cells(line, most, language) for line in greatest_first(found.lines))
     known = sum(line.microjoules is not None for line in found.lines)
     return Table(
         "services",
@@ -119,7 +97,7 @@ def _headings(reading: Reading, language: Language) -> tuple[Heading, ...]:
         Heading(language.t("Derniers trimestres"), MARK, less_important=True),
         Heading(language.t("CO₂e"), FIGURE, sort="co2e", less_important=True),
         Heading(language.t("Jours relevés"), FIGURE, sort="days", less_important=True),
-        Heading(language.t("Mesure"), sort="state"),
+        Heading(language.t("Mesure"), sort="state", less_important=True),
     )
 
 
@@ -141,8 +119,12 @@ def _origins(line: ServiceLine, most: float, language: Language) -> Cell:
     if not whole or not most or line.energy.value is None:
         return None
     shares = {origin: line.by_status_microjoules.get(origin, 0) / whole for origin in _ORIGINS}
-    text = ", ".join(f"{language.of(wording.STATUSES, origin)} {language.share(share)}" for origin, share in shares.items() if share)
-    return Mark(marks.stacked_bar({origin: share * line.energy.value / most for origin, share in shares.items()}, said=text), text)
+    text = ", ".join(
+        f"{language.of(wording.STATUSES, origin)} {language.share(share)}" for origin, share in shares.items() if share
+    )
+    return Mark(
+        marks.stacked_bar({origin: share * line.energy.value / most for origin, share in shares.items()}, said=text), text
+    )
 
 
 def course_mark(line: ServiceLine, language: Language) -> Cell:

@@ -131,8 +131,16 @@ def budget_card(words: Words, target: TargetVerdict) -> BudgetCard | None:
             budget=column.amount(budget.budget),
         )
     return BudgetCard(
-        words.target_name(target), used, drawing, _elapsed(words, passed), expected, words.judged(target), kind_of(target)
+        target_name(words, target), used, drawing, _elapsed(words, passed), expected, words.judged(target), kind_of(target)
     )
+
+
+def target_name(words: Words, target: TargetVerdict) -> str:
+    """Name a target; a trajectory by its year as well, as there may be a cap on the same indicator."""
+    name = words.target_name(target)
+    if target.reduction is None:
+        return name
+    return words.language.t("%(name)s, trajectoire %(year)s", name=name, year=str(target.horizon))
 
 
 def kind_of(target: TargetVerdict) -> str:
@@ -154,7 +162,7 @@ def _card(words: Words, target: TargetVerdict) -> TargetCard:
     day = language.day(target.decision_date) if target.decision_date else ""
     return TargetCard(
         id=target.id,
-        name=words.target_name(target),
+        name=target_name(words, target),
         proposed=target.status == "proposed",
         verdict=words.judged(target),
         kind=kind_of(target),

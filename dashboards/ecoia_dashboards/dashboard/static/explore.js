@@ -1,7 +1,7 @@
 // Shows a chart with Plotly where a reader asks for it; until then, and without this script, the drawing stands.
 "use strict";
 (() => {
-  const bundle = new URL("plotly.js" + new URL(document.currentScript.src).search, document.currentScript.src).href;
+  const bundle = document.currentScript.dataset.plotly;
   let loading;
 
   const load = () => (loading ??= new Promise((done, fail) => {

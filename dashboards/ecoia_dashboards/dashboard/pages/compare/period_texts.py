@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.address import Period
@@ -171,8 +172,8 @@ class _Texts:
     @property
     def _note(self) -> str:
         return self.language.t(
-            "En gras : écart établi, son intervalle entier est du même côté de zéro. ≈ : écart non établi. Un service qui n’est pas "
-            "comparable reste dans les totaux."
+            "En gras : écart établi, dont l’intervalle entier est d’un même côté de zéro. ≈ : écart non établi. Un service qui "
+            "n’est pas comparable reste dans les totaux."
         )
 
     def _sorted(self, services: Sequence[ServiceMoved], pick: _Pick) -> list[ServiceMoved]:

@@ -112,6 +112,7 @@ class _Reader:
         self._change, self._unexplained = self._explain()
         self._lines = self._lines_shown()
         self._covered = [self._coverage(period) for period in self._periods]
+        self._whole = self._explorer.change(*reversed(self._selections))
 
     def _with_predecessors(self, services: tuple[str, ...]) -> tuple[str, ...]:
         """Add the services whose work a service carries on: they are compared under its id."""
@@ -142,24 +143,23 @@ class _Reader:
         return {entry.id: entry.covered for entry in self._reading.report_of(quarter).register}
 
     def read(self) -> Periods:
+        """Read what both periods hold."""
         before, after = (self._explorer.selected(each) for each in self._selections)
-        change = self._explorer.change(*reversed(self._selections))
-        change_of_energy, co2e = change.energy, Moved(before.headline.co2e, after.headline.co2e, change.co2e)
-        explained = None
+        co2e, explained = Moved(before.headline.co2e, after.headline.co2e, self._whole.co2e), None
         if self._change is not None and self._change.total is not None:
-            whole = not self._selections[0].services
-            explained = self._change.total.explained if whole else total(line.explained for line in self._lines.values())
-            relative = self._change.total.relative if whole else change.co2e
-            co2e = _moved_co2e(explained, relative)
+            some = bool(self._selections[0].services)
+            explained = total(line.explained for line in self._lines.values()) if some else self._change.total.explained
+            co2e = _moved_co2e(explained, self._whole.co2e if some else self._change.total.relative)
         return Periods(
-            *map(str, self._periods),
-            Moved(before.energy, after.energy, change_of_energy),
-            co2e,
-            self._change.parts if self._change else (),
-            explained,
-            self._unexplained,
-            self._change.simulated if self._change else before.simulated or after.simulated,
-            tuple(self._services()),
+            before=str(self._periods[0]),
+            after=str(self._periods[1]),
+            energy=Moved(before.energy, after.energy, self._whole.energy),
+            co2e=co2e,
+            parts=self._change.parts if self._change else (),
+            explained=explained,
+            unexplained=self._unexplained,
+            simulated=self._whole.simulated,
+            services=tuple(self._services()),
         )
 
     def _services(self) -> Iterable[ServiceMoved]:
@@ -169,18 +169,17 @@ class _Reader:
         for service in self._lines:
             groups.setdefault(service, [service])  # known by calls to hosted models alone
         for service, ids in sorted(groups.items()):
-            yield self._service(service, ids)
+            yield self._service(service, [*ids, *([] if service in ids else [service])])
 
     def _service(self, service: str, ids: list[str]) -> ServiceMoved:
         before, after = (
             self._figures(parts, selection, ids) for parts, selection in zip(self._parts, self._selections, strict=True)
         )
         line = self._lines.get(service)
-        covered = tuple(max((known[each] or 0.0 for each in ids if known.get(each) is not None), default=None) for known in self._covered)
-        caution = _caution(line, covered)
-        changes = self._changes(line, ids)
-        if caution is not None:
-            changes = (Quantity(None, "1", reason=caution),) * 2
+        covered = tuple(_most([known.get(each) for each in ids]) for known in self._covered)
+        caution = self._caution(ids, covered)
+        unknown = Quantity(None, "1", reason=caution)
+        changes = self._changes(line, ids) if caution is None else (unknown, unknown)
         co2e = Moved(_co2e(before), _co2e(after), changes[1])
         return ServiceMoved(
             service,
@@ -199,6 +198,14 @@ class _Reader:
             return parts[known[0]] if known else None
         return self._explorer.selected(selection.only(services=tuple(known)))
 
+    def _caution(self, ids: list[str], covered: Iterable[float | None]) -> str | None:
+        """Say why two records of a service are not alike."""
+        if set(ids) & set(self._whole.days_unequal):
+            return "days-unequal"
+        if set(ids) & set(self._whole.counted_otherwise):
+            return "counted-otherwise"
+        return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
+
     def _changes(self, line: ChangeLine | None, ids: list[str]) -> tuple[Quantity, Quantity]:
         """Return the relative changes of energy and CO2e of a service."""
         if line is not None:
@@ -208,7 +215,17 @@ class _Reader:
         return found.energy, found.co2e
 
 
-def _caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
+def _most(shares: Iterable[float | None]) -> float | None:
+    return max((each for each in shares if each is not None), default=None)
+
+
+def caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
+    """Return why a change of a service must not be read as one, a code of reasons; None where it may.
+
+    Args:
+        line: Its change between two quarters; None: not known.
+        covered: Share of its declared days that each of them recorded.
+    """
     if line is not None and line.energy.reason in ("days-unequal", "counted-otherwise"):
         return line.energy.reason
     return "little-covered" if any(each is not None and each < COVERED for each in covered) else None

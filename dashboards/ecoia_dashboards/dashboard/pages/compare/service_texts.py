@@ -63,8 +63,8 @@ def _banner(content: Services, names: dict[str, str], language: Language) -> str
         for each in content.services
     )
     return language.t(
-        "Ces services ne rendent pas la même chose (%(units)s) : leur énergie par usage n’est pas mise côte à côte, et le plus sobre "
-        "n’est pas forcément le meilleur.",
+        "Ces services ne rendent pas la même chose (%(units)s) : leur énergie par usage n’est pas mise côte à côte, et le plus "
+        "sobre n’est pas forcément le meilleur.",
         units=language.t(" ; ").join(units),
     )
 
@@ -130,5 +130,5 @@ def _phases(content: Services, names: dict[str, str], language: Language) -> Tab
         )
         for phase in phases
     )
-    foot = ((language.t("Ensemble"), *(each.whole.energy for each in content.services)),)
-    return Table("phases", language.t("Énergie par phase"), headings, lines, "", foot)
+    whole: tuple[Cell, ...] = (language.t("Ensemble"), *(each.whole.energy for each in content.services))
+    return Table("phases", language.t("Énergie par phase"), headings, lines, foot=(whole,))

@@ -54,14 +54,15 @@ def read_services(reading: Reading) -> Services:
     unknown = next((each for each in reading.address.service if each not in entries), None)
     if unknown is not None:
         raise NotFoundError("service", unknown, tuple(entries))
-    sides = tuple(_side(entries[each], reading) for each in reading.address.service) if reading.allowed is None or _chosen(reading) else ()
+    chosen = reading.address.service if _chooses(reading) else ()
+    sides = tuple(_side(entries[each], reading) for each in chosen)
     units = {each.functional_unit for each in sides}
     return Services(sides, len(units) == 1 and None not in units, tuple(entries))
 
 
-def _chosen(reading: Reading) -> bool:
+def _chooses(reading: Reading) -> bool:
     """Return whether the address names services; for a reader of some services, all of theirs stand in it otherwise."""
-    return set(reading.address.service) != reading.allowed
+    return reading.allowed is None or frozenset(reading.address.service) != reading.allowed
 
 
 def _side(entry: ServiceEntry, reading: Reading) -> ServiceSide:

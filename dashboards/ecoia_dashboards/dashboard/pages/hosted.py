@@ -1,0 +1,260 @@
+"""Models that others host: tokens, CO2e where it is estimated, and the calls that have no estimate, with why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ecoia.exploring import HostedUse
+from ecoia.impact.hosted import ESTIMATED, UNMEASURED, Hypotheses
+from ecoia.report import Quantity
+from ecoia_dashboards import wording
+from ecoia_dashboards.cleaning import clean
+from ecoia_dashboards.dashboard.figures.model_bars import model_bars
+from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
+from ecoia_dashboards.dashboard.pages.sums import added
+from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
+from ecoia_dashboards.dashboard.view import period_text
+from ecoia_dashboards.language import Language
+from ecoia_dashboards.wording import N_
+
+REMEDIES = {
+    "no-ecologits": N_("Installer « ecoia[api] » là où les rapports sont faits : le passé sera estimé aussi."),
+    "drifting-name": N_("Dans le code appelant, nommer la version exacte du modèle."),
+    "unknown-model": N_("Vérifier le fournisseur et le nom du modèle, ou mettre EcoLogits à jour."),
+    "input-only": N_("Rien à faire : un appel sans jeton produit (plongement) n’a pas de modèle d’estimation."),
+    "not-metered": N_("Mesurer la machine qui sert ce modèle : « ecoia doctor » y dit ce qui manque."),
+}
+"""What whoever runs ecoia can do about tokens without an estimate (``impact.hosted.WHY_UNMEASURED``)."""
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """The data of the page.
+
+    Attributes:
+        co2e: CO2e of what is estimated; None of it is left out, nothing that has no estimate is in it.
+        reason: Why the whole is not known, a code of reasons; None where it is.
+        uses: Tokens by service, phase and model.
+        hypotheses: What the estimates of the quarter rest on.
+    """
+
+    co2e: Quantity
+    reason: str | None
+    uses: tuple[HostedUse, ...]
+    hypotheses: tuple[Hypotheses, ...]
+
+    def of(self, standing: str) -> list[HostedUse]:
+        """Return the uses of a standing."""
+        return [each for each in self.uses if each.standing == standing]
+
+
+def read(reading: Reading) -> Hosted:
+    """Read the page's data."""
+    whole = reading.explorer.selected(reading.selection)
+    uses = tuple(clean(each) for each in reading.explorer.hosted(reading.selection))
+    used = {(each.provider, each.model) for each in uses if each.standing == ESTIMATED}
+    hypotheses = tuple(each for each in reading.report.model_hypotheses if (each.provider, each.model) in used)
+    known = whole.headline.breakdown.get("co2e_api", whole.co2e_api)
+    return Hosted(known, whole.headline.lacking.get("co2e_api"), uses, hypotheses)
+
+
+def show(content: Hosted, reading: Reading, language: Language) -> Shown:
+    """Say it in words."""
+    estimated, unmeasured = content.of(ESTIMATED), content.of(UNMEASURED)
+    chart = model_bars(_by_model(estimated), language)
+    subtitle = language.t("CO₂e estimé par EcoLogits d’après les jetons produits, bâtiment et serveurs du fournisseur compris")
+    figures = {} if chart is None else {"models": Figure(chart, subtitle)}
+    tables = {"uses": _uses(content, reading, language)}
+    if unmeasured:
+        tables["unmeasured"] = _unmeasured(unmeasured, reading, language)
+    if content.hypotheses:
+        tables["hypotheses"] = _hypotheses(content, language)
+    values = {
+        "content": content,
+        "tokens_in": sum(each.tokens_in for each in content.uses),
+        "tokens_out": sum(each.tokens_out for each in content.uses),
+        "services": sorted(
+            (
+                (each, reading.names.get(each, each))
+                for each in {*reading.address.service, *(use.service for use in content.uses)}
+                if each
+            ),
+            key=lambda each: each[1].casefold(),
+        ),
+    }
+    return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values)
+
+
+def _by_model(uses: Sequence[HostedUse]) -> list[tuple[str, Quantity]]:
+    """Add up the CO2e of each model; all calls to one model share its error."""
+    found: dict[str, list[Quantity]] = {}
+    for each in uses:
+        found.setdefault(each.model, []).append(each.co2e)
+    return [(model, added(parts, "kgCO2e")) for model, parts in found.items()]
+
+
+def _sentence(content: Hosted, reading: Reading, language: Language) -> str:
+    period = period_text(reading.period, language)
+    if not content.uses:
+        return language.t("Aucun appel à un modèle externe n’est enregistré (%(period)s).", period=period)
+    estimated, unmeasured = content.of(ESTIMATED), content.of(UNMEASURED)
+    if not estimated and not unmeasured:
+        return language.t(
+            "Aucun modèle externe : ceux qui sont appelés tournent sur des machines déjà mesurées (%(period)s).", period=period
+        )
+    if content.co2e.value is None or not estimated:
+        return language.t("Les modèles externes sont appelés, mais leur CO₂e n’est pas estimé (%(period)s).", period=period)
+    amount = language.amount(content.co2e)
+    if unmeasured:
+        return language.t(
+            "Les modèles externes ont émis au moins %(amount)s de CO₂e estimé (%(period)s) : des appels n’ont pas d’estimation.",
+            amount=amount,
+            period=period,
+        )
+    return language.t(
+        "Les modèles externes ont émis %(amount)s de CO₂e, estimé et non mesuré (%(period)s).", amount=amount, period=period
+    )
+
+
+def _lead(content: Hosted, language: Language) -> str:
+    if not content.uses:
+        return ""
+    said = [
+        language.t(
+            "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits. Les "
+            "analyses publiées par les fournisseurs s’en écartent de 7 à 26 fois."
+        )
+    ]
+    unmeasured = content.of(UNMEASURED)
+    if unmeasured:
+        tokens = sum(each.tokens_in + each.tokens_out for each in unmeasured)
+        models = len({(each.provider, each.model) for each in unmeasured})
+        said.append(
+            language.n(
+                "%(count)s modèle est sans estimation, avec %(tokens)s jetons.",
+                "%(count)s modèles sont sans estimation, avec %(tokens)s jetons.",
+                models,
+                tokens=language.whole(tokens),
+            )
+        )
+    return " ".join(said)
+
+
+def _where(it: HostedUse, reading: Reading, language: Language) -> Cell:
+    """Lead to the service that calls a model."""
+    phase = language.of(wording.PHASES, it.phase)
+    if not it.service:
+        return language.t("aucun service, %(phase)s", phase=phase)
+    return Link(reading.names.get(it.service, it.service), f"/services/{it.service}", phase)
+
+
+def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
+    """Tabulate every use, with its standing; the sum stands below."""
+    uses = sorted(content.uses, key=lambda each: (-(each.co2e.value or 0.0), -each.tokens_out, each.service, each.model))
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            _where(each, reading, language),
+            each.model,
+            each.provider,
+            each.tokens_in,
+            each.tokens_out,
+            each.rows,
+            each.co2e if each.standing == ESTIMATED else None,
+            _standing(each, language),
+        )
+        for each in uses
+    )
+    whole = [sum(getattr(each, name) for each in uses) for name in ("tokens_in", "tokens_out", "rows")]
+    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, ""),)
+    headings = (
+        Heading(language.t("Service")),
+        Heading(language.t("Modèle")),
+        Heading(language.t("Fournisseur"), "text less-important"),
+        Heading(language.t("Jetons reçus"), f"{FIGURE} less-important"),
+        Heading(language.t("Jetons produits"), FIGURE),
+        Heading(language.t("Lignes des relevés"), f"{FIGURE} less-important"),
+        Heading(language.t("CO₂e estimé"), FIGURE),
+        Heading(language.t("Ce qu’il en est fait"), "text less-important"),
+    )
+    subtitle = language.t("Jetons par service, phase et modèle ; une ligne de relevé couvre une demi-heure au plus")
+    return Table("uses", _uses_title(content, reading, language), headings, lines, subtitle, foot)
+
+
+def _uses_title(content: Hosted, reading: Reading, language: Language) -> str:
+    produced: dict[str, int] = {}
+    for each in content.uses:
+        produced[each.service] = produced.get(each.service, 0) + each.tokens_out
+    whole = sum(produced.values())
+    if not whole:
+        return language.t("Aucun jeton produit")
+    first = max(sorted(produced), key=lambda service: produced[service])
+    name = reading.names.get(first, first) or language.t("aucun service")
+    return language.t("%(service)s : %(share)s des jetons produits", service=name, share=language.share(produced[first] / whole))
+
+
+def _standing(it: HostedUse, language: Language) -> str:
+    said = language.of(wording.STANDINGS, it.standing)
+    return said if it.why is None else f"{said}{language.t(' : ')}{language.of(wording.WHY_UNMEASURED, it.why)}"
+
+
+def _unmeasured(uses: Sequence[HostedUse], reading: Reading, language: Language) -> Table:
+    """Tabulate the tokens without an estimate, why, and what would mend it."""
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            language.t("%(provider)s, %(model)s", provider=each.provider, model=each.model),
+            _where(each, reading, language),
+            each.tokens_in,
+            each.tokens_out,
+            each.rows,
+            language.of(wording.WHY_UNMEASURED, each.why or ""),
+            language.of(REMEDIES, each.why or ""),
+        )
+        for each in uses
+    )
+    headings = (
+        Heading(language.t("Modèle")),
+        Heading(language.t("Service")),
+        Heading(language.t("Jetons reçus"), f"{FIGURE} less-important"),
+        Heading(language.t("Jetons produits"), FIGURE),
+        Heading(language.t("Lignes des relevés"), f"{FIGURE} less-important"),
+        Heading(language.t("Pourquoi")),
+        Heading(language.t("Remède")),
+    )
+    models = len({(each.provider, each.model) for each in uses})
+    title = language.n("%(count)s modèle sans estimation", "%(count)s modèles sans estimation", models)
+    return Table("unmeasured", title, headings, lines, language.t("Leur CO₂e est inconnu, et non pas nul"))
+
+
+def _hypotheses(content: Hosted, language: Language) -> Table:
+    """Tabulate what the estimates rest on; CO2e is of a million tokens produced."""
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            language.t("%(provider)s, %(model)s", provider=each.provider, model=each.model),
+            _parameters(each, language),
+            language.t("publiée") if each.architecture_published else language.t("non publiée"),
+            language.zone(each.zone),
+            Quantity(each.central_kg, "kgCO2e", each.low_kg, each.high_kg),
+            f"EcoLogits {each.ecologits_version}",
+        )
+        for each in content.hypotheses
+    )
+    headings = (
+        Heading(language.t("Modèle")),
+        Heading(language.t("Paramètres (milliards)")),
+        Heading(language.t("Architecture"), "text less-important"),
+        Heading(language.t("Zone supposée")),
+        Heading(language.t("CO₂e par million de jetons produits"), FIGURE),
+        Heading(language.t("Version"), "text less-important"),
+    )
+    subtitle = language.t("L’intervalle est celui des hypothèses d’EcoLogits ; celui du total y ajoute l’erreur du modèle")
+    return Table("hypotheses", language.t("Ce que les estimations supposent"), headings, lines, subtitle)
+
+
+def _parameters(it: Hypotheses, language: Language) -> str:
+    if it.active_parameters == it.total_parameters:
+        return it.total_parameters
+    return language.t("%(total)s, dont %(active)s actifs", total=it.total_parameters, active=it.active_parameters)
+
+
+PAGE = Page("llm", "/llm", N_("Modèles externes"), read, show, filters=("service", "phase", "site", "instance"))
