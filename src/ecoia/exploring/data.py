@@ -46,7 +46,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
-        self.row_totals = lru_cache(_KEPT)(lambda selection: behind.row_totals(self, selection))
+        self.row_totals = lru_cache(_KEPT)(lambda selection, of: behind.row_totals(self, selection, of))
 
     def after(self, filled: Filled) -> Data:
         """Return the data of a newer state; the same where it names the same files, or its files are gone again."""
@@ -57,6 +57,11 @@ class Data:
             return Data(self._folder, filled)
         except OSError:
             return self
+
+    def close(self) -> None:
+        """Close the quarters' files."""
+        for file in self.files.values():
+            file.close()
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -147,13 +152,22 @@ class Data:
         key = (service, str(selection.quarter))
         return next((each.accepted for each in self.catalogue.outcomes if (each.service, each.quarter) == key), None)
 
+    def _answered(self, selection: Selection, by: str) -> Mapping[str, Selected]:
+        """Return the figures of a whole quarter that were computed beforehand; nothing for any other selection."""
+        file = self.files.get(str(selection.quarter))
+        return {} if selection.filtered or file is None else file.answer(by)
+
     def _selected(self, selection: Selection) -> Selected:
+        if answered := self._answered(selection, ""):
+            return answered[""]
         stated = self._stated(selection, selection.services[0]) if len(selection.services) == 1 else None
         return figures(self.gathered(selection), self.parameters, stated=stated)
 
     def _parts(self, selection: Selection, by: str) -> Mapping[str, Selected]:
         if by not in DIMENSIONS:
             raise UsageError(f"cannot split by '{by}': choose one of {', '.join(DIMENSIONS)}")
+        if answered := self._answered(selection, by):
+            return answered
         found = self._gather(selection, by)
         return {
             name: figures(found[name], self.parameters, stated=self._stated(selection, name) if by == "service" else None)

@@ -12,15 +12,18 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ecoia.exploring.data import Data
+from ecoia.exploring.publications import keep_publications
+from ecoia.exploring.selection import DIMENSIONS, Selection
 from ecoia.exploring.state import QUARTERS_FOLDER, STATE_FILE, Filled, State, note, read_state, write_state
 from ecoia.exploring.tables import SCHEMA
-from ecoia.exploring.writing import QuarterWriter
+from ecoia.exploring.writing import QuarterWriter, is_whole, write_answers
 from ecoia.impact.inputs import Inputs, factor_lines, keep_catalogue, row_line, zones_that_count
 from ecoia.periods import Quarter, utc_datetime
 from ecoia.publishing.drafting import Draft, is_over
@@ -80,7 +83,8 @@ class _Filling:
         self._folder, self._begin, self._source = folder, begin, source
         (folder / QUARTERS_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._catalogue, self._inputs = _kept_catalogue(folder, inputs, settings.catalogue)
-        self._chain = publications(Path(settings.publications)) if settings.publications else []
+        self._publications = settings.publications
+        self._chain = publications(Path(self._publications)) if self._publications else []
         self._timezone = ZoneInfo(inputs.settings.timezone)
         self._rows = _by_quarter(inputs.rows, self._timezone)
         self._before = read_state(folder)
@@ -88,11 +92,12 @@ class _Filling:
     def fill(self, source_uri: str, hints: tuple[str, ...]) -> State:
         """Write the files that are missing, then the state."""
         names = self._names()
-        missing = [quarter for quarter, name in names.items() if not (self._folder / QUARTERS_FOLDER / name).exists()]
+        missing = [quarter for quarter, name in names.items() if not is_whole(self._folder / QUARTERS_FOLDER / name)]
         for done, quarter in enumerate(missing):
             self._step(done, len(missing), str(quarter))
             self._write(quarter, self._folder / QUARTERS_FOLDER / names[quarter])
-        charter, factors = self._inputs.catalogue.charter, self._inputs.factors.factors
+        kept = keep_publications(self._folder, self._publications, self._chain)
+        charter = self._inputs.catalogue.charter
         last_ns = max((row["end_utc_ns"] for row in self._inputs.rows), default=None)
         state = State(
             source=self._source,
@@ -102,13 +107,12 @@ class _Filling:
             quarters=tuple(map(str, names)),
             filled_utc=_utc(time.time_ns()),
             data_until_utc=None if last_ns is None else _utc(last_ns),
-            digest=_digest([self._catalogue, *names.values()]),
+            digest=_digest([self._catalogue, *names.values(), kept.said]),
             gaps=len(self._inputs.gaps),
             hints=hints,
         )
         files = {str(quarter): name for quarter, name in names.items()}
-        factor = astuple(factors[0]) if factors else ()
-        filled = Filled(state, files, self._catalogue, self._inputs.settings.pue, factor)
+        filled = self._filled(state, files)
         write_state(self._folder, filled)
         _sweep(self._folder, (filled, self._before))
         return state
@@ -146,9 +150,22 @@ class _Filling:
         try:
             changes = _changes(draft, [each for each in self._rows if each < quarter])
             QuarterWriter(draft.context, self._rows[quarter]).write(half_written, draft.report, changes)
+            self._answer(quarter, half_written)
             half_written.replace(path)
         finally:
             half_written.unlink(missing_ok=True)
+
+    def _filled(self, state: State, names: Mapping[str, str]) -> Filled:
+        factors = self._inputs.factors.factors
+        return Filled(state, names, self._catalogue, self._inputs.settings.pue, astuple(factors[0]) if factors else ())
+
+    def _answer(self, quarter: Quarter, path: Path) -> None:
+        """Compute what pages ask for first, from the file itself, and keep it there."""
+        data = Data(self._folder, self._filled(State(timezone=self._timezone.key), {str(quarter): path.name}))
+        whole = Selection.of_quarter(quarter)
+        answers = {"": {"": data.selected(whole)}, **{by: data.parts(whole, by) for by in DIMENSIONS}}
+        data.close()
+        write_answers(path, answers)
 
 
 def _changes(draft: Draft, earlier: Iterable[Quarter]) -> list[QuarterChange]:

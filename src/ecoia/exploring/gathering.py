@@ -17,6 +17,7 @@ from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import TRAINING_PHASES, BearerImpacts
+from ecoia.report import Quantity
 from ecoia.report.quantities import headline, per_unit, quantity, shown
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro
@@ -178,11 +179,13 @@ def figures(gathered: Gathered, parameters: AssessmentParameters, *, stated: flo
     )
 
 
-def _units(gathered: Gathered, impacts: BearerImpacts, bearers: Sequence[Bearer]):  # type: ignore[no-untyped-def]
+def _units(gathered: Gathered, impacts: BearerImpacts, bearers: Sequence[Bearer]) -> tuple[float | None, Quantity]:
     """Return the units of one service, and its energy per unit: of serving, or of training where nothing else is selected."""
     serving = [each for each in bearers if each[1] not in TRAINING_PHASES] or list(bearers)
     services = {service for service, _ in bearers}
-    units = _count(gathered, serving, "units_micro") if len(services) == 1 and None not in services else None
+    if len(services) != 1 or None in services:
+        return None, Quantity(None, "Wh", reason="no-units")
+    units = _count(gathered, serving, "units_micro")
     return units, per_unit(shown(impacts.energy(serving), "kWh"), units)
 
 

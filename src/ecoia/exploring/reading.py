@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ecoia.exploring.gathering import Counts, Gathered
-from ecoia.exploring.selection import Selection
+from ecoia.exploring.kept_text import unpacked
+from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.tables import STATUS_BITS, from_limbs
 from ecoia.factors import FactorUse
 from ecoia.impact.embodied import EmbodiedShare
@@ -128,17 +128,24 @@ class QuarterFile:
 
     def report(self) -> QuarterlyReport:
         """Read the quarter's report."""
-        from pydantic import TypeAdapter
-
         ((content,),) = self.query("SELECT value FROM meta WHERE name = 'report'")
-        return TypeAdapter(QuarterlyReport).validate_json(zlib.decompress(content))
+        report: QuarterlyReport = unpacked(QuarterlyReport, content)
+        return report
+
+    def answer(self, by: str) -> dict[str, Selected]:
+        """Read the figures of the whole quarter, split by a dimension ("": not at all), that were computed beforehand."""
+        found = self.query("SELECT parts FROM answers WHERE by = ?", [by])
+        return unpacked(dict[str, Selected], found[0][0]) if found else {}
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
 
     def change(self, reference: Quarter) -> QuarterChange | None:
         """Read the change against an earlier quarter; None where it was not explained."""
-        from pydantic import TypeAdapter
-
         found = self.query("SELECT change FROM changes WHERE reference = ?", [str(reference)])
-        return TypeAdapter(QuarterChange).validate_json(found[0][0]) if found else None
+        return unpacked(QuarterChange, found[0][0]) if found else None
 
     @cached_property
     def keys(self) -> dict[int, CellKey]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = 1
+SCHEMA = 2
 """Changes whenever the tables do: older files are then filled anew."""
 
 _LOW_BITS = 40
@@ -10,6 +10,7 @@ _LOW = (1 << _LOW_BITS) - 1
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE answers (by TEXT PRIMARY KEY, parts BLOB) WITHOUT ROWID;
 CREATE TABLE factor_uses (id INTEGER PRIMARY KEY, uses TEXT, least INTEGER, greatest INTEGER);
 CREATE TABLE keys (
   id INTEGER PRIMARY KEY, service TEXT, phase TEXT, component TEXT, status TEXT, name TEXT, zone TEXT, factor_use INTEGER,
@@ -43,7 +44,7 @@ CREATE TABLE shares (equipment TEXT, service TEXT, phase TEXT, micrograms INTEGE
 CREATE TABLE undescribed (service TEXT, phase TEXT, instance TEXT);
 CREATE TABLE grid (zone TEXT, day INTEGER, hour INTEGER, micrograms INTEGER, half_hours INTEGER, PRIMARY KEY (zone, day, hour))
   WITHOUT ROWID;
-CREATE TABLE changes (reference TEXT PRIMARY KEY, change TEXT) WITHOUT ROWID;
+CREATE TABLE changes (reference TEXT PRIMARY KEY, change BLOB) WITHOUT ROWID;
 CREATE TABLE run_ends (service TEXT, phase TEXT, run TEXT, outcome TEXT, quality TEXT, PRIMARY KEY (service, phase, run))
   WITHOUT ROWID;
 CREATE TABLE rows (

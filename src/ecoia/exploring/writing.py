@@ -12,6 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ecoia.exploring.kept_text import packed
+from ecoia.exploring.selection import Selected
 from ecoia.exploring.tables import STATUS_BITS, TABLES, limbs
 from ecoia.impact.cell_sums import fine_sums
 from ecoia.impact.doublecounting import refuse_doubles
@@ -51,16 +53,13 @@ class QuarterWriter:
             report: The quarter's report.
             changes: Its changes against earlier quarters.
         """
-        from pydantic import TypeAdapter
-
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.executescript(_UNSAFE + TABLES)
             connection.execute("BEGIN")
-            content = zlib.compress(TypeAdapter(QuarterlyReport).dump_json(report))
+            content = packed(QuarterlyReport, report)
             _insert(connection, "meta", [("report", content), ("equipment", bool(self._context.catalogue.equipment))])
-            writer = TypeAdapter(QuarterChange)
-            _insert(connection, "changes", ((each.reference, writer.dump_json(each).decode()) for each in changes))
+            _insert(connection, "changes", ((each.reference, packed(QuarterChange, each)) for each in changes))
             self._write_energy(connection)
             self._write_counts(connection)
             self._write_making(connection)
@@ -167,6 +166,29 @@ class QuarterWriter:
         times = row["start_utc_ns"], row["end_utc_ns"]
         place = (service, phase, site, instance, row["kind"], row["simulated"], row["run_id"])
         return number, half_hour, day, *place, *times, _statuses(row), *components, content
+
+
+def write_answers(path: Path, answers: Mapping[str, Mapping[str, Selected]]) -> None:
+    """Add the figures of the whole quarter to its file, split by each dimension."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript(_UNSAFE)
+        _insert(connection, "answers", ((by, packed(dict[str, Selected], dict(parts))) for by, parts in answers.items()))
+    finally:
+        connection.close()
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file was written to its end; a power cut may leave a name without its content."""
+    if not path.is_file():
+        return False
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return bool(connection.execute("SELECT count(*) FROM answers").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
 
 
 def _key_columns(key: CellKey) -> tuple[Any, ...]:

@@ -30,6 +30,8 @@ Z95 = 1.96
 _PRECISION = ((0.10, 1), (0.25, 2), (0.50, 3))
 """The largest relative half-width of each precision class, ascending. Anything wider is class 4."""
 
+_FEW = 12  # signatures
+
 Signature = tuple[str, ...]
 """The names of the errors that a cell shares, sorted."""
 
@@ -101,11 +103,14 @@ def variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float) ->
     index_of = {signature: index for index, signature in enumerate(signatures)}
     logs, at = np.unique(_shared_log_variances(signatures, gsd), return_inverse=True)
     at = at.reshape(len(signatures), len(signatures))
+    at_of: list[list[int]] = at.tolist()
 
     def products(means: Mapping[Signature, list[float]], weights: list[float]) -> list[float]:
-        ordered = sorted(means)
-        sums = np.array([math.fsum(means[signature]) for signature in ordered])
-        indexes = [index_of[signature] for signature in ordered]
+        sums = [math.fsum(each) for each in means.values()]
+        indexes = [index_of[signature] for signature in means]
+        if len(sums) <= _FEW:  # the same operations as below, without the cost of arrays
+            pairs = list(zip(sums, indexes, strict=True))
+            return [one * other * weights[at_of[i][j]] for one, i in pairs for other, j in pairs]
         terms: list[float] = (np.outer(sums, sums) * np.array(weights)[at[np.ix_(indexes, indexes)]]).ravel().tolist()
         return terms
 

@@ -54,7 +54,9 @@ def other_hours(title: str, shifts: Sequence[tuple[int, Quantity]], language: La
         title={"text": language.t("décalage de tout le travail : plus tôt (−), plus tard (+)")},
     )
     series = language.listed(
-        f"{language.signed(step, language.whole(abs(step)))} h {column.amount(quantity)}" for step, quantity in shifts if step % _EVERY == 0
+        f"{language.signed(step, language.whole(abs(step)))} h {column.amount(quantity)}"
+        for step, quantity in shifts
+        if step % _EVERY == 0
     )
     alt = language.t("Courbe du CO₂e selon le décalage : %(series)s.", series=series)
     cells = tuple((language.signed(step, f"{language.whole(abs(step))} h"), quantity) for step, quantity in shifts)

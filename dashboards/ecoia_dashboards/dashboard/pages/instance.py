@@ -10,13 +10,12 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.instances import fits, host_of
 from ecoia.periods import Quarter
 from ecoia.report import EquipmentUsed, Quantity
-from ecoia.semconv import KIND_IDLE, STATUSES
-from ecoia_dashboards import wording
+from ecoia.semconv import KIND_IDLE
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError, Page, Reading, Shown
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, part_headings, part_line, phases_table, rest_line
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_in, period_text
@@ -127,7 +126,7 @@ def show(content: Instance, reading: Reading, language: Language) -> Shown:
         _lead(content, reading, language),
         figures={} if chart is None else {"course": Figure(chart, language.t("Énergie de l’instance"))},
         tables={table.id: table for table in known if table is not None},
-        values={"content": content, "choices": _choices(content, language), "idle": _idle(content)},
+        values={"content": content, "idle": _idle(content)},
         evidence={"instance": content.homes},
     )
 
@@ -160,16 +159,6 @@ def _lead(content: Instance, reading: Reading, language: Language) -> str:
         count = language.n("%(count)s relevé séparé", "%(count)s relevés séparés", len(content.homes))
         said.append(language.t("Elle réunit %(count)s : %(homes)s.", count=count, homes=language.listed(content.homes)))
     return " ".join(said)
-
-
-def _choices(content: Instance, language: Language) -> dict[str, list[tuple[str, str]]]:
-    """Return the values that the filters offer: what ran on the instance."""
-    phases = {name: language.of(wording.PHASES | wording.KINDS, name) for name in content.phases}
-    origins = [status for status in STATUSES if content.whole.by_status_microjoules.get(status)]
-    return {
-        "phase": list(phases.items()),
-        "method": [(status, language.of(wording.STATUSES, status)) for status in origins],
-    }
 
 
 def _idle(content: Instance) -> Quantity | None:
@@ -235,7 +224,10 @@ def _equipment(content: Instance, reading: Reading, language: Language, scope: s
             lines.append((each.name or each.id, bearer, Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"), each.source))
     whole = sum(each.quarter_micrograms for each in content.equipment)
     others = whole - sum(
-        part for each in content.equipment for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)
+        part
+        for each in content.equipment
+        for name, part in each.by_service_micrograms.items()
+        if not name or reading.may_see(name)
     )
     amount = Quantity(whole / MICROGRAMS_PER_KG, "kgCO2e")
     foot: list[tuple[Cell, ...]] = []

@@ -145,10 +145,10 @@ class _Texts:
         foot.append(self._moved(language.t("Ensemble"), whole, longest))
         headings = (
             Heading(language.t("Service"), sort="name"),
-            Heading(self.before, f"{FIGURE} less-important", sort="before"),
+            Heading(self.before, FIGURE, sort="before", less_important=True),
             Heading(self.after, FIGURE, sort="after"),
-            Heading(language.t("Écart"), f"{FIGURE} less-important", sort="difference"),
-            Heading(language.t("Sens de l’écart"), f"{MARK} less-important"),
+            Heading(language.t("Écart"), FIGURE, sort="difference", less_important=True),
+            Heading(language.t("Sens de l’écart"), MARK, less_important=True),
             Heading(language.t("Écart relatif, intervalle à 95 %%"), FIGURE, sort="change"),
         )
         lines = tuple(self._line(each, pick, longest) for each in self._sorted(shown, pick))

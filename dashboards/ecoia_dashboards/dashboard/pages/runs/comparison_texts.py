@@ -10,7 +10,7 @@ from ecoia.units import kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.run_energies import run_energies
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
-from ecoia_dashboards.dashboard.pages.runs.comparison import MOST_COMPARED, Comparison, RunSide
+from ecoia_dashboards.dashboard.pages.runs.comparison import Comparison, RunSide
 from ecoia_dashboards.dashboard.pages.runs.listing_texts import outcome_text
 from ecoia_dashboards.dashboard.pages.runs.one_run import OneRun, short
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table, quantity_of
@@ -211,7 +211,7 @@ def _methods(content: Comparison, language: Language) -> Table:
     )
     alike = len({frozenset(found) for found in by_run}) == 1
     title = language.t("Mesurés de la même façon") if alike else language.t("Mesurés de façons différentes")
-    subtitle = language.t("Énergie exacte des composants, avant tout facteur ; au plus %(most)s runs", most=MOST_COMPARED)
+    subtitle = language.t("Énergie exacte des composants, avant tout facteur")
     return Table("methods", title, headings, lines, subtitle, (whole,))
 
 
