@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 
 from ecoia import settings
 from ecoia.exploring import Explorer
+from ecoia.keeping.file_system import LockableFile
 from ecoia.semconv import LEDGER_EXPERIMENT, VIEW_EXPERIMENT_PREFIX
 from ecoia_dashboards.dashboard.access import Access
 from ecoia_dashboards.dashboard.app import create_app as create_dashboard
@@ -35,6 +37,7 @@ _SEARCH = "/api/2.0/mlflow/experiments/search"
 _AT_ONCE = 1000
 _CREDENTIALS = ("Authorization", "Cookie", "X-MLFLOW-WORKSPACE")
 _UVICORN = "uvicorn"
+_LOCK = "mlflow-accounts.lock"
 
 
 class ByExperiment(Access):
@@ -72,7 +75,10 @@ def create_app_with_accounts(app: Flask = mlflow_flask_app) -> Flask | FastAPI:
     prefix = add_dashboard(app)
     # MLflow refuses routes that it does not know to all but administrators. The blueprint asks MLflow what the caller may read.
     auth.BEFORE_REQUEST_VALIDATORS = _Validators(auth.BEFORE_REQUEST_VALIDATORS, prefix)
-    return auth.create_app(app)
+    # For an application of another name than its own, MLflow makes the accounts' tables and the administrator in each worker.
+    with closing(LockableFile(Path(settings.load().home) / _LOCK, os.O_WRONLY | os.O_CREAT)) as turn:
+        turn.lock(wait=True)
+        return auth.create_app(app)
 
 
 class _Validators(dict[Any, Any]):
@@ -126,7 +132,9 @@ def readable(app: Flask) -> frozenset[str] | None | Response:
     client = app.test_client(use_cookies=False)
     headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
     while True:
-        asked = {"filter": f"name LIKE '{VIEW_EXPERIMENT_PREFIX}%'", "max_results": _AT_ONCE} | ({"page_token": token} if token else {})
+        asked = {"filter": f"name LIKE '{VIEW_EXPERIMENT_PREFIX}%'", "max_results": _AT_ONCE} | (
+            {"page_token": token} if token else {}
+        )
         prefix = os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/")
         answer = client.post(prefix + _SEARCH, json=asked, headers=headers | {"Host": request.host}, base_url=request.host_url)
         if answer.status_code != 200:

@@ -22,8 +22,8 @@ pytest.importorskip("flask_wtf", reason="the packages of requirements-dev.lock: 
 pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
 
 ADMIN, ADA, BOB = ("admin", "Secret-of-admin"), ("ada", "Secret-of-ada-1"), ("bob", "Secret-of-bob-1")
-UVICORN, GUNICORN = (), ("--gunicorn-opts", "--log-level=error", "--workers=4")
-SECONDS = 120
+UVICORN, GUNICORN = (), ("--gunicorn-opts", "--log-level=error", "--workers=2")
+SECONDS = 600
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,13 @@ def open_server(
     (folder / "mlflow.db").write_bytes(migrated.read_bytes())
     more = (f"--static-prefix={prefix}",) if prefix else ()
     with mlflow_server(
-        f"sqlite:///{folder}/mlflow.db", free_port(), folder / "artifacts", "--app-name=ecoia", *options, *more, ECOIA_HOME=str(home)
+        f"sqlite:///{folder}/mlflow.db",
+        free_port(),
+        folder / "artifacts",
+        "--app-name=ecoia",
+        *options,
+        *more,
+        ECOIA_HOME=str(home),
     ) as uri:
         made(uri + prefix, "ecoia/ledger")
         yield uri + prefix
@@ -116,7 +122,14 @@ def server_with_accounts(
         cv = made(uri, "ecoia/cv", auth=ADMIN)
         for name, password in (ADA, BOB):
             ask(uri, "2.0/mlflow/users/create", username=name, password=password)
-        ask(uri, "3.0/mlflow/users/permissions/grant", username=ADA[0], permission="READ", resource_type="experiment", resource_id=cv)
+        ask(
+            uri,
+            "3.0/mlflow/users/permissions/grant",
+            username=ADA[0],
+            permission="READ",
+            resource_type="experiment",
+            resource_id=cv,
+        )
         yield uri
 
 
