@@ -78,7 +78,8 @@ def create_app_with_accounts(app: Flask = mlflow_flask_app) -> Flask | FastAPI:
     # For an application of another name than its own, MLflow makes the accounts' tables and the administrator in each worker.
     with closing(LockableFile(Path(settings.load().home) / _LOCK, os.O_WRONLY | os.O_CREAT)) as turn:
         turn.lock(wait=True)
-        return auth.create_app(app)
+        found: Flask | FastAPI = auth.create_app(app)
+    return found
 
 
 class _Validators(dict[Any, Any]):
@@ -121,7 +122,7 @@ def add_dashboard(app: Flask) -> str:
     return prefix
 
 
-def readable(app: Flask) -> frozenset[str] | None | Response:
+def readable(app: Flask) -> frozenset[str] | Response | None:
     """Ask MLflow which services the caller may see.
 
     Returns:

@@ -6,11 +6,11 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-Message = dict[str, Any]
-Application = Callable[[dict[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Application = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 Answer = tuple[int, list[tuple[str, str]], Iterator[bytes]]
 
 _PARTS_AHEAD = 8
@@ -55,7 +55,7 @@ class Bridge:
     async def _run(self, scope: dict[str, Any], exchange: _Exchange) -> None:
         try:
             await self._application(scope, exchange.receive, exchange.send)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the thread that waits raises it
             await exchange.fail(error)
 
 

@@ -1,4 +1,4 @@
-"""The dashboard in MLflow's own server: under uvicorn and gunicorn, with a prefix, and with accounts that may read some experiments."""
+"""The dashboard in MLflow's own server: under uvicorn and gunicorn, with a prefix, and with accounts."""
 
 from __future__ import annotations
 
