@@ -180,7 +180,9 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
     from ecoia.records import fold
 
     hostile = '=cmd|"><script>alert(1)</script>\u202e'
-    fill_sample(tmp_path, fold([*sample_records(), record("2026-11-05T10:00", record_id="h", service="vadore", instance=hostile)]))
+    fill_sample(
+        tmp_path, fold([*sample_records(), record("2026-11-05T10:00", record_id="h", service="vadore", instance=hostile)])
+    )
     app = create_app(Explorer(tmp_path / "filled"))
     page, text = ask(app, "/records?period=2026Q4").text, ask(app, "/records.csv?period=2026Q4&lang=en").text
     assert "<script>alert" not in page

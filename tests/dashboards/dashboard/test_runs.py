@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -136,6 +137,8 @@ def test_a_column_sorts_both_ways(app: Any, sort: str) -> None:
     if sort.endswith("energy"):
         energies = [each["line"]["microjoules"] for each in data(app, f"/runs?sort={sort}")["shown"]]
         assert energies == sorted(energies, reverse=sort.startswith("-"))
+    rows = ask(app, f"/runs?sort={sort}").text.split("<tbody>")[-1].split("</tbody>")[0]
+    assert [html.unescape(each) for each in re.findall(r'name="runs" value="([^"]*)"', rows)] == forth
 
 
 def test_ten_thousand_runs_are_paged_through_once_each(app: Any, explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,9 @@ def plain(text: str) -> str:
     return text.replace(NBSP, " ").replace(NARROW_NBSP, " ")
 
 
-def test_every_service_has_the_energy_of_the_report_and_parts_that_add_up_to_it(explorer: Explorer, large: QuarterlyReport) -> None:
+def test_every_service_has_the_energy_of_the_report_and_parts_that_add_up_to_it(
+    explorer: Explorer, large: QuarterlyReport
+) -> None:
     for entry in large.register:
         found = content(explorer, entry.id)
         assert found.whole.microjoules == (entry.energy_components_microjoules or 0), entry.id
