@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import pytest
 from ecoia.instrument import mlflow_run
 from ecoia.instrument.switching import in_context
 from support import quiet_engine
-from support.made_once import made_once
+from support.made_once import made_once, untraced
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
@@ -65,6 +66,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif hasattr(config, "workerinput"):
         slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
         items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Trace no fixtures of tests marked ``no_cover``, which mostly draw what the tests read: pytest-cov traces them."""
+    with untraced() if item.get_closest_marker("no_cover") else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

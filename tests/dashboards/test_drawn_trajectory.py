@@ -11,8 +11,6 @@ from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import trajectory
 from ecoia_dashboards.language import Language
 
-pytestmark = pytest.mark.no_cover
-
 FRENCH = Language("fr")
 
 

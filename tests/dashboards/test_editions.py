@@ -12,8 +12,6 @@ from ecoia.report import QuarterlyReport
 from ecoia.sections import DECISION, EVIDENCE, SECTIONS, Piece, Section
 from ecoia_dashboards.pages import Edition, render_edition
 
-pytestmark = pytest.mark.no_cover
-
 FILES = re.compile(r"\w+\.(?:yaml|csv|toml|json|xlsx)\b")
 COMMANDS = re.compile(r"\becoia (?:init|verify|report|evaluate|factors|declare)\b|ECOIA_\w+|--\w+")
 IDS = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}|\b[0-9a-f]{32}\b")

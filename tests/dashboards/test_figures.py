@@ -23,9 +23,6 @@ from ecoia_dashboards.figures.chart import value_axis
 from ecoia_dashboards.language import Language
 from support.reports import sample_report
 
-# What they reach of the core, its own tests reach; tracing what draws would double their CPU time.
-pytestmark = pytest.mark.no_cover
-
 FRENCH, ENGLISH = Language("fr"), Language("en")
 
 

@@ -17,8 +17,6 @@ from ecoia_dashboards.pages import Edition, render_edition
 from ecoia_dashboards.pages.view import ReportView
 from support.reports import SEAL
 
-pytestmark = pytest.mark.no_cover
-
 replace = dataclasses.replace
 
 

@@ -16,7 +16,7 @@ from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import render_report
 from support.browser import ARGUMENTS
 
-pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
+pytestmark = pytest.mark.browser
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "resultTypes": ["violations"]}
 WIDTHS = (375, 768, 1440, 1920)

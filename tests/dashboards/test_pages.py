@@ -34,9 +34,6 @@ from support.records import kwh, record
 from support.reports import SEAL, full_report, large_report, poisoned, sample_report, varying_report
 from support.settings import make_settings
 
-# What they reach of the core, its own tests reach; tracing what draws would double their CPU time.
-pytestmark = pytest.mark.no_cover
-
 PAGE_LIMIT_BYTES = 60_000
 LARGE_PAGE_LIMIT_BYTES = 80_000
 """Of thirty services over eight quarters: each figure carries its data, each number its exact value."""

@@ -29,9 +29,6 @@ from ecoia_dashboards.pdf import EDITIONS, SYSTEM_PACKAGES, render_pdf, write_ed
 from support.records import kwh, record
 from support.reports import poisoned, sample_report
 
-# What they reach of the core, its own tests reach; tracing what draws would double their CPU time.
-pytestmark = pytest.mark.no_cover
-
 # Kinds allowed below each kind (ISO 32000-1, 14.8.4), as far as they matter to a listener.
 BELOW = {
     "/Table": {"/TR", "/THead", "/TBody", "/TFoot", "/Caption"},

@@ -14,8 +14,6 @@ from ecoia_dashboards.pdf import render_pdf, write_edition
 from support.printed import PrintedPage, printed
 from support.reports import SEAL
 
-pytestmark = pytest.mark.no_cover
-
 MOST_PAGES = 10  # of the committee edition
 
 

@@ -22,7 +22,7 @@ from ecoia_dashboards.pages import render_report
 from support.browser import ARGUMENTS
 from support.reports import full_report, sample_report, varying_report
 
-pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
+pytestmark = pytest.mark.browser
 
 AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4", "best-practice"],

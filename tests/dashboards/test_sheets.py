@@ -16,8 +16,6 @@ from ecoia_dashboards.language import LANGUAGES
 from support.large_organisation import large_report
 from support.reports import full_report, poisoned
 
-pytestmark = pytest.mark.no_cover
-
 
 @pytest.fixture(scope="module")
 def report(large: QuarterlyReport) -> QuarterlyReport:

@@ -20,7 +20,7 @@ from ecoia_dashboards.language import LANGUAGES
 from support.browser import ARGUMENTS
 from support.large_organisation import large_report
 
-pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

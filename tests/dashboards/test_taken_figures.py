@@ -19,8 +19,6 @@ from ecoia_dashboards.figures import Chart, charts
 from ecoia_dashboards.figures.chart import quantity_in
 from ecoia_dashboards.language import Language
 
-pytestmark = pytest.mark.no_cover
-
 UNIT = " (MWh|kWh|tCO₂e|kgCO₂e)$"
 FRENCH, ENGLISH = Language("fr"), Language("en")
 

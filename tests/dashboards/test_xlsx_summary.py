@@ -15,8 +15,6 @@ from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording.verdicts import verdict_words
 from ecoia_dashboards.xlsx import render_xlsx
 
-pytestmark = pytest.mark.no_cover
-
 FRENCH = Language("fr")
 
 

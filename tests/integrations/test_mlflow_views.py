@@ -1,4 +1,4 @@
-"""What people see on runs is the same in the oldest MLflow as in the newest, on SQLite and on a server of its own.
+"""What people see on runs is the same in the oldest MLflow, on a server of its own, as in the newest, on SQLite.
 
 One program (``support/mlflow_views.py``) makes runs, delivers records of them and reads them back, once for each.
 """
@@ -35,7 +35,7 @@ def told_by(python: Path, uri: str, folder: Path) -> dict[str, Any]:
     return told
 
 
-@pytest.fixture(scope="module", params=["3-sqlite", "2-sqlite", "2-server"])
+@pytest.fixture(scope="module", params=["3-sqlite", "2-server"])
 def told(request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     version, _, kind = request.param.partition("-")
     python = Path(sys.executable) if version == "3" else old_mlflow()

@@ -23,8 +23,6 @@ from ecoia_dashboards.svg import UnknownTraceError
 from support.gallery import with_runs
 from support.reports import poisoned, sample_report
 
-pytestmark = pytest.mark.no_cover
-
 FRENCH, ENGLISH = Language("fr"), Language("en")
 LARGEST_GZIPPED = 3000
 SHOWN = {

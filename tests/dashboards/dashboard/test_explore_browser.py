@@ -17,7 +17,7 @@ from ecoia_dashboards.language import Language
 from support.browser import ARGUMENTS
 from support.gallery import served, with_runs
 
-pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
+pytestmark = pytest.mark.browser
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "resultTypes": ["violations"]}
 expect.set_options(timeout=60_000)  # Plotly's five megabytes, on a busy machine
