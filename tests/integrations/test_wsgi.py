@@ -18,6 +18,7 @@ import pytest
 
 import ecoia
 from ecoia.integrating import RequestSpan
+from ecoia.losses import METERS_NOT_FOUND
 from ecoia_integrations import asgi, wsgi
 from ecoia_integrations.endpoints import MOST_ENDPOINTS
 from ecoia_integrations.wsgi import ImpactMiddleware, RequestHeader, ResponseHeader
@@ -400,7 +401,8 @@ def test_all_that_gunicorns_workers_answer_is_recorded_once(
     assert cpu_ns[rule] + cpu_ns[None] >= 200 * MILLISECOND
     assert sum(cpu_ns.values()) >= 900 * MILLISECOND
     assert cpu_ns["/file"] < cpu_ns[rule]
-    assert not losses_of_ours(recorded(home))
+    # A worker that is stopped while it looks for meters, on a busy machine, records its requests without energy, and says so.
+    assert losses_of_ours(recorded(home)).keys() <= {METERS_NOT_FOUND}
     assert {record.pid for record in records} <= {record.pid for record in records} - {server.process.pid}
 
 
