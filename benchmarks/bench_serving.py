@@ -342,9 +342,9 @@ def _growth_bytes(service: _Service, requests: int) -> float:
     return max(service.resident_mib() - before_mib, 0) * 2**20 / requests
 
 
-def _rate_of(bare: _Service, seconds: float) -> float:
+def _rate_of(bare: _Service, seconds: float, tries: int) -> float:
     """Return a rate that the bare service holds with a third to spare, so that it never falls behind."""
-    return min(RATE, max(bare.paced(3 * RATE, seconds).per_second for _ in range(3)) / 1.5)
+    return min(RATE, max(bare.paced(3 * RATE, seconds).per_second for _ in range(tries)) / 1.5)
 
 
 @contextmanager
@@ -373,7 +373,7 @@ def _both_ways(ask: Callable[[_Service], _Asked], service: _Service, variant: st
 
 def serving(effort: Effort) -> Iterator[Line]:
     """Measure the example service under ``wrk``, at a fixed rate, over many requests, and while MLflow is away."""
-    sets, rounds, seconds = (1, 1, 0.2) if effort.rounds == 1 else (4, 8, 0.5)
+    sets, rounds, seconds, tries = (1, 1, 0.05, 1) if effort.rounds == 1 else (4, 8, 0.5, 3)
     has_wrk = shutil.which("wrk") is not None
     if not has_wrk:
         print("serving: wrk is not installed (apt-get install wrk): the lines under wrk are left out", file=sys.stderr)
@@ -400,7 +400,7 @@ def serving(effort: Effort) -> Iterator[Line]:
             with _started(folder / str(number), model, switched) as services:
                 for name, service in services.items():
                     service.switch("bare")
-                    paced = partial(_Service.paced, rate=_rate_of(service, seconds), seconds=seconds)
+                    paced = partial(_Service.paced, rate=_rate_of(service, seconds, tries), seconds=seconds)
                     at_rate[name].append(_in_turns(rounds, _both_ways(paced, service, name)))
                 if has_wrk:
                     under_wrk.append(_in_turns(rounds, _both_ways(by_wrk, services["ours"])))

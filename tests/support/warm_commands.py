@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -64,20 +65,31 @@ os._exit(status)
 
 @cache
 def warm_folder() -> Path:
-    """Return a folder to put first in ``PATH``: its ``ecoia`` is forked from a process that ends with this one."""
-    folder = Path(tempfile.mkdtemp(prefix="ecoia-warm-"))
+    """Return a folder to put first in ``PATH``: its ``ecoia`` is forked from a process that ends with the run of the tests.
+
+    The workers of a run share it; the first that asks starts it.
+    """
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    folder = Path(tempfile.gettempdir()) / f"ecoia-warm-{run}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ecoia").exists():
+            _start(folder, run)
+    return folder
+
+
+def _start(folder: Path, run: int) -> None:
     address = folder / "socket"
     real = Path(sys.executable).with_name("ecoia")
     client = folder / "ecoia"
-    client.write_text(_CLIENT.format(python=sys.executable, cold=COLD, real=str(real), address=str(address)), encoding="utf-8")
-    client.chmod(0o755)
     environment = clean_environment() | {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
     # It is nobody's child, so that no test meets it among those of the process that runs the tests.
-    command = [sys.executable, "-m", "support.warm_commands", str(address), str(os.getpid())]
+    command = [sys.executable, "-m", "support.warm_commands", str(address), str(run)]
     started = subprocess.run(
         ["/bin/sh", "-c", '"$@" >/dev/null & echo $!', "sh", *command],
         env=environment,
@@ -86,17 +98,13 @@ def warm_folder() -> Path:
         text=True,
     )
     pid = int(started.stdout)
-
-    def end() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(end)
     while not address.exists():
         assert is_alive(pid), "the process that forks commands ended"
         time.sleep(0.02)
-    return folder
+    draft = folder / "draft"
+    draft.write_text(_CLIENT.format(python=sys.executable, cold=COLD, real=str(real), address=str(address)), encoding="utf-8")
+    draft.chmod(0o755)
+    draft.rename(client)
 
 
 def is_alive(pid: int) -> bool:
@@ -108,7 +116,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _serve(address: str, tests: int) -> None:
+def _serve(address: str, run: int) -> None:
     for name in LOADED:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
@@ -123,9 +131,9 @@ def _serve(address: str, tests: int) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
-    listener.settimeout(10)
+    listener.settimeout(2)
     Path(f"{address}.new").rename(address)
-    while is_alive(tests):
+    while is_alive(run):
         try:
             client, _ = listener.accept()
         except TimeoutError:
@@ -135,6 +143,7 @@ def _serve(address: str, tests: int) -> None:
             listener.close()
             _wait_for_command(client)
         client.close()
+    shutil.rmtree(Path(address).parent, ignore_errors=True)
 
 
 def _run() -> None:
