@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from support.made_once import untraced
+
 _drawn: dict[tuple[str, int], str] = {}
 
 
@@ -15,7 +17,8 @@ def _draw(figure: Any, width: int) -> str:
 
     key = figure.to_json(), width
     if key not in _drawn:
-        _drawn[key] = svg.draw(figure, width)
+        with untraced():
+            _drawn[key] = svg.draw(figure, width)
     return _drawn[key]
 
 
