@@ -67,7 +67,8 @@ def read(reading: Reading, instance: str) -> Instance:
     selection, explorer = replace(reading.selection, instances=homes, region=None), reading.explorer
     services = explorer.parts(selection, "service")
     sites = [site.id for site in reading.catalogue.sites if fits(instance, site.instances)]
-    quarterly = reading.period.quarter is not None
+    # Equipment is shared by services, so readers of some of them do not get it.
+    equipment = reading.report.equipment if reading.period.quarter is not None and reading.allowed is None else ()
     found = strips(reading, selection, [each for each in services if each])
     return Instance(
         name=instance,
@@ -80,7 +81,7 @@ def read(reading: Reading, instance: str) -> Instance:
         methods=explorer.parts(selection, "method"),
         quarters=_quarters(reading, selection),
         strips=tuple(strip for strip in found if strip.instance == instance),
-        equipment=tuple(each for each in reading.report.equipment if fits(instance, each.instances)) if quarterly else (),
+        equipment=tuple(each for each in equipment if fits(instance, each.instances)),
     )
 
 
