@@ -7,7 +7,6 @@ page the title is text beside the drawing; a drawing that leaves the page carrie
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 import threading
 import warnings
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import EcoiaError
 from ecoia_dashboards.figures.roles import ROLES
+from ecoia_dashboards.svg_lines import LINE_MODES, SHAPES, draw_line
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,15 +30,14 @@ _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike ever
 # Plotly's pattern shapes, as matplotlib's hatches. Dots are left out: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
 _MARKERS: dict[str, dict[str, Any]] = {
-    "circle": {"marker": "o", "markersize": 6},
     "diamond": {"marker": "D", "markersize": 8},
     "circle-open": {"marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgewidth": 1.8},
 }
 """Plotly's marker symbols of points in a plane."""
 _INTERVAL_MARKERS: dict[str, dict[str, Any]] = {
-    "circle": {"marker": "o", "markersize": 6},
     "diamond": {"fmt": "D", "markersize": 5, "markeredgecolor": "white"},
     "circle-open": {"fmt": "o", "markersize": 6, "markerfacecolor": "white", "markeredgewidth": 1.6},
+    "circle": {"fmt": "o", "markersize": 6},
     "line-ns": {"fmt": "none"},
 }
 """Plotly's marker symbols of points with intervals; ``line-ns`` is the interval alone."""
@@ -47,9 +46,9 @@ _BREAK = "line-ne"
 _TEXT_PLACES: dict[str, dict[str, Any]] = {
     "middle right": {"xytext": (5, 0), "va": "center", "ha": "left"},
     "top center": {"xytext": (0, 4), "va": "bottom", "ha": "center"},
-    "bottom center": {"xytext": (0, -4), "va": "top", "ha": "center"},
     "top left": {"xytext": (0, 4), "va": "bottom", "ha": "right"},
     "top right": {"xytext": (7, 1), "va": "bottom", "ha": "left"},
+    "bottom center": {"xytext": (0, -4), "va": "top", "ha": "center"},
     "bottom right": {"xytext": (7, -1), "va": "top", "ha": "left"},
 }
 """Plotly's positions of a text beside its point; right of it, a text is clear of the stroke of an interval."""
@@ -194,21 +193,21 @@ def _drawing() -> Iterator[None]:
 def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
     """Draw every trace; return the legend's entries, each a handle and a name."""
     if _plane(figure):
-        drawn = [(_points(axes, trace), trace) for trace in figure.data]
-        return [(handle, trace.name) for handle, trace in drawn if trace.showlegend is not False]
+        return [(_points(axes, trace), trace.name) for trace in figure.data]
     categories = _categories(figure)
     stacked = [0.0] * len(categories)
-    entries, before = [], None
+    below: list[float] = []  # of the scatter before, which a band begins at
+    entries = []
     for trace in figure.data:
         if trace.type == "bar":
             if figure.layout.barmode != "stack":
                 raise UnknownTraceError(f"barmode {figure.layout.barmode!r} has no static drawing: use 'stack'")
             handle = _bar(axes, trace, categories, stacked)
         elif trace.type == "scatter":
-            handle = _scatter(axes, trace, categories, before, horizontal=_horizontal(figure))
+            handle = _scatter(axes, trace, categories, below, horizontal=_horizontal(figure))
+            below = list(trace.y)
         else:
             raise UnknownTraceError(f"trace kind {trace.type!r} has no static drawing: use 'bar' or 'scatter'")
-        before = trace
         if trace.showlegend is not False:
             entries.append((handle, trace.name))
     return entries
@@ -220,15 +219,9 @@ def _plane(figure: go.Figure) -> bool:
 
 
 def _points(axes: Any, trace: Any) -> Any:
-    """Draw points or a line between two axes of values."""
-    if trace.type == "scatter" and trace.mode in ("lines", "lines+markers"):
-        return _line(axes, trace, list(trace.x), list(trace.y), None)
-    if trace.type == "scatter" and trace.mode == "text":
-        return _texts(axes, trace, list(trace.x), list(trace.y))
+    """Draw points between two axes of values."""
     if trace.type != "scatter" or trace.mode != "markers":
-        raise UnknownTraceError(
-            f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers, lines or text"
-        )
+        raise UnknownTraceError(f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers")
     style = _MARKERS.get(trace.marker.symbol)
     if style is None:
         raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use one of {', '.join(_MARKERS)}")
@@ -283,13 +276,24 @@ def _hatch(shape: str | None) -> str:
     return _HATCHES[shape or ""]
 
 
-def _scatter(axes: Any, trace: Any, categories: Sequence[str], before: Any, *, horizontal: bool) -> Any:
+def _scatter(axes: Any, trace: Any, categories: Sequence[str], below: Sequence[float], *, horizontal: bool) -> Any:
     places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
     xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
     if trace.mode == "text":
-        return _texts(axes, trace, xs, ys)
-    if trace.mode in ("lines", "lines+markers"):
-        return _line(axes, trace, xs, ys, before)
+        place = _TEXT_PLACES.get(trace.textposition)
+        if place is None:
+            raise UnknownTraceError(
+                f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
+            )
+        # A text's ``meta`` is the role of what it stands on: it covers the lines of the grid there.
+        halo = {"facecolor": ROLES[trace.meta][0], "edgecolor": "none", "pad": 0.6} if trace.meta else None
+        for x, y, text in zip(xs, ys, trace.text, strict=True):
+            axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
+        return None
+    if trace.mode in LINE_MODES:
+        if trace.line.shape not in SHAPES:
+            raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'linear' or 'hvh'")
+        return draw_line(axes, trace, xs, ys, below)
     if trace.mode == "markers" and trace.marker.symbol == _BREAK:
         return _breaks(axes, xs, ys)
     if trace.mode == "markers":
@@ -307,55 +311,11 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], before: Any, *, h
             capsize=4,
             **style,
         )
-    raise UnknownTraceError(
-        f"scatter mode {trace.mode!r} has no static drawing: use 'markers', 'lines', 'lines+markers' or 'text'"
-    )
-
-
-def _texts(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float]) -> None:
-    place = _TEXT_PLACES.get(trace.textposition)
-    if place is None:
-        raise UnknownTraceError(
-            f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
-        )
-    # A text's ``meta`` is the role of what it stands on: it covers the lines of the grid there.
-    halo = {"facecolor": ROLES[trace.meta][0], "edgecolor": "none", "pad": 0.6} if trace.meta else None
-    for x, y, text in zip(xs, ys, trace.text, strict=True):
-        axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
-
-
-def _line(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float | None], before: Any) -> Any:
-    """Draw a line, interrupted where a value is missing; the band between it and the line before; or levels of categories."""
-    if trace.line.shape == "hvh":
-        return _steps(axes, trace, xs, ys)
-    if trace.line.shape not in (None, "linear"):
-        raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'linear' or 'hvh'")
-    upper, color = _heights(ys), trace.line.color
-    if trace.fill is not None:
-        if trace.fill != "tonexty" or before is None or len(before.y) != len(upper):
-            raise UnknownTraceError(f"fill {trace.fill!r} has no static drawing: use 'tonexty', after a line of as many points")
-        return axes.fill_between(xs, _heights(before.y), upper, color=color, linewidth=0)
-    style = {"marker": "o", "markersize": 5} if trace.mode == "lines+markers" else {}
-    width = 1.8 if trace.line.width is None else trace.line.width  # of no width: the lower edge of a band
-    (line,) = axes.plot(xs, upper, "--" if trace.line.dash == "dash" else "-", color=color, linewidth=width, **style)
-    return line
-
-
-def _heights(values: Sequence[float | None]) -> list[float]:
-    return [math.nan if value is None else value for value in values]
+    raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers', 'lines' or 'text'")
 
 
 def _errors(error: Any) -> list[list[float]] | None:
     return None if error.array is None else [list(error.arrayminus), list(error.array)]
-
-
-def _steps(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float | None]) -> Any:
-    """Draw a level for each category, as wide as the category."""
-    edges = [place + half for place in xs for half in (-0.5, 0.5)]
-    levels = [level for level in ys for _ in range(2)]
-    dashes = "--" if trace.line.dash == "dash" else "-"
-    (line,) = axes.plot(edges, levels, dashes, color=trace.line.color, linewidth=1.8)
-    return line
 
 
 def _breaks(axes: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
