@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
+from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pieces.remedies import Remedy
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList
@@ -65,9 +66,9 @@ def service_table(found: ServiceList, reading: Reading, language: Language) -> T
 
 def subtitle_of(reading: Reading, language: Language) -> str:
     """Say the period and the filters of a table."""
-    said = [period_text(reading.period, language)]
+    said, known = [period_text(reading.period, language)], choices(reading, language)
     for name, values in reading.address.filters.items():
-        listed = language.listed(reading.names.get(value, value) for value in values)
+        listed = language.listed(dict(known.get(name, ())).get(value, value) for value in values)
         said.append(f"{language.t(FILTER_NAMES[name])}{language.t(' : ')}{listed}")
     return " · ".join(said)
 
