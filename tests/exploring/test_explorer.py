@@ -274,6 +274,13 @@ def test_runs_are_those_of_the_report(explorer: Explorer) -> None:
         same(line.energy, run.energy)
         assert (line.service, line.phase, line.outcome, dict(line.quality)) == (run.service, run.phase, run.outcome, run.quality)
     assert {each.outcome for each in found.values()} == {"ok", "failed", "abandoned"}
+    for line in found.values():
+        rows = explorer.rows_of_run(line.run_id)
+        assert {row["run_id"] for row in rows} == {line.run_id}
+        energies = [energy or 0 for row in rows for energy in row["energy_microjoules"].values()]
+        assert sum(energies) == line.microjoules
+        assert sum(row["outcome"] is not None for row in rows) == 1
+    assert explorer.rows_of_run("nobody's") == []
     assert (
         sum(each.microjoules for each in found.values())
         == explorer.selected(whole("2026Q3", phases=("training", "fine-tuning"), services=("assistant-conseiller",))).microjoules
@@ -304,7 +311,7 @@ def test_hours_have_the_factor_of_the_grid(explorer: Explorer) -> None:
     cells = explorer.hours(whole("2026Q3", services=("assistant-conseiller",)))
     assert len(cells) == 92 * 24
     by_hour = {hour: [each.grid_g_per_kwh for each in cells if each.hour == hour] for hour in (7, 19)}
-    assert min(by_hour[19]) > max(by_hour[7])  # type: ignore[type-var]
+    assert min(by_hour[19]) > max(by_hour[7])
     emitted = sum(each.micrograms or 0 for each in cells) / 1e9
     assert emitted == pytest.approx(explorer.selected(whole("2026Q3", services=("assistant-conseiller",))).co2e_operational.value)
 

@@ -42,6 +42,7 @@ READING = "reading"
 _LEAST_REST_SECONDS = 20.0
 _REST_PER_CPU_SECOND = 10.0
 _RESTART_SECONDS = 30.0
+_ENDING_SECONDS = 10.0
 _NICENESS = 10
 _LOG_MAX_BYTES = 1 << 20
 _EMPTY_BESIDE_JOURNAL = "empty-ledger-beside-journal"
@@ -113,8 +114,9 @@ def filling_beside(settings: Settings, source: Source) -> Iterator[None]:
 
     def keep_running() -> None:
         while not over.is_set():
-            started[:] = [_start(settings, source)]
-            started[0].wait()
+            with _start(settings, source) as process:
+                started[:] = [process]
+                process.wait()
             over.wait(_RESTART_SECONDS)  # it ends by itself where a store does not answer
 
     thread = threading.Thread(target=keep_running, name="ecoia-filling", daemon=True)
@@ -125,6 +127,7 @@ def filling_beside(settings: Settings, source: Source) -> Iterator[None]:
         over.set()
         for process in started:
             process.terminate()
+        thread.join(_ENDING_SECONDS)
 
 
 def _start(settings: Settings, source: Source) -> subprocess.Popen[bytes]:

@@ -15,7 +15,8 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # importing the catalogue costs pydantic
 
 SETTINGS_FILE, CATALOGUE_FOLDER, FACTORS_FILE, ROWS_FOLDER = "settings.json", "catalogue", "factors.jsonl.gz", "rows"
 GAPS_FILE = "ledger-gaps.json"
+_VALUES = attrgetter(*(each.name for each in fields(Factor)))  # of a factor, in the order of its fields
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def factor_lines(factors: FactorSet, zones: Iterable[str | None]) -> list[str]:
     # Where no zone is known, keep one factor all the same: it carries the scope and basis of the set.
     kept = [factor for factor in factors.factors if factor.zone in counted] or factors.factors[:1]
     said = {"fill": factors.fill, "id": factors.id, "title": factors.title, "version": factors.version}
-    return [row_line(said), *(json.dumps(astuple(factor), ensure_ascii=False) for factor in kept)]
+    return [row_line(said), *(json.dumps(_VALUES(factor), ensure_ascii=False) for factor in kept)]
 
 
 def _factors(lines: Iterable[bytes], timezone: str) -> FactorSet:

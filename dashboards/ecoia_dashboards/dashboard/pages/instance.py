@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ecoia.exploring import Selected, Selection
@@ -80,7 +80,7 @@ def read(reading: Reading, instance: str) -> Instance:
         methods=explorer.parts(selection, "method"),
         quarters=_quarters(reading, selection),
         strips=tuple(strip for strip in found if strip.instance == instance),
-        equipment=tuple(each for each in reading.report.equipment if fits(instance, each.instances)) if quarterly else (),
+        equipment=tuple(_equipment_of(reading, instance)) if quarterly else (),
     )
 
 
@@ -96,6 +96,14 @@ def _homes(reading: Reading, instance: str) -> tuple[str, ...]:
             return found
         known |= dict.fromkeys(map(host_of, names))
     raise NotFoundError("instance", instance, tuple(sorted(known)))
+
+
+def _equipment_of(reading: Reading, instance: str) -> Iterator[EquipmentUsed]:
+    """Return the machines of an instance, with the shares of the services that the reader may see."""
+    for each in reading.report.equipment:
+        if fits(instance, each.instances):
+            seen = {name: part for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)}
+            yield replace(each, by_service_micrograms=seen)
 
 
 def _quarters(reading: Reading, selection: Selection) -> dict[str, Quantity]:
@@ -218,17 +226,11 @@ def _equipment(content: Instance, reading: Reading, language: Language, scope: s
         return None
     lines: list[tuple[Cell, ...]] = []
     for each in content.equipment:
-        shares = {name: part for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)}
-        for name, micrograms in sorted(shares.items(), key=lambda part: -part[1]):
+        for name, micrograms in sorted(each.by_service_micrograms.items(), key=lambda part: -part[1]):
             bearer = reading.names.get(name, name) if name else language.t("aucun service")
             lines.append((each.name or each.id, bearer, Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"), each.source))
     whole = sum(each.quarter_micrograms for each in content.equipment)
-    others = whole - sum(
-        part
-        for each in content.equipment
-        for name, part in each.by_service_micrograms.items()
-        if not name or reading.may_see(name)
-    )
+    others = whole - sum(part for each in content.equipment for part in each.by_service_micrograms.values())
     amount = Quantity(whole / MICROGRAMS_PER_KG, "kgCO2e")
     foot: list[tuple[Cell, ...]] = []
     if others:

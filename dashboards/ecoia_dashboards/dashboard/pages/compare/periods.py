@@ -183,12 +183,17 @@ class _Reader:
         unknown = Quantity(None, "1", reason=caution)
         changes = self._changes(line, ids) if caution is None else (unknown, unknown)
         co2e = Moved(_co2e(before), _co2e(after), changes[1])
+        if line is not None:
+            co2e = _moved_co2e(line.explained, changes[1])
+        elif self._change is not None:  # all of its CO2e is in a part that one quarter does not know
+            apart = Quantity(None, "kgCO2e", reason="part-not-compared")
+            co2e = Moved(apart, apart, Quantity(None, "1", reason="part-not-compared"))
         return ServiceMoved(
             service,
             before.microjoules if before else 0,
             after.microjoules if after else 0,
             Moved(_energy(before), _energy(after), changes[0]),
-            co2e if line is None else _moved_co2e(line.explained, changes[1]),
+            co2e,
             (covered[0], covered[1]),
             caution,
             line.explained.terms if line else {},

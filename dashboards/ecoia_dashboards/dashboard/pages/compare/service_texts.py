@@ -75,8 +75,8 @@ def _figures(content: Services, names: dict[str, str], language: Language) -> Ta
         Heading(language.t("Énergie"), FIGURE),
         Heading(language.t("CO₂e"), FIGURE),
         Heading(language.t("Origine de l’énergie"), MARK),
-        Heading(language.t("Jours couverts"), FIGURE),
-        Heading(language.t("dont veille réservée"), FIGURE),
+        Heading(language.t("Jours couverts"), FIGURE, less_important=True),
+        Heading(language.t("dont veille réservée"), FIGURE, less_important=True),
     ]
     if content.same_unit:
         headings += [Heading(language.t("Usages"), FIGURE), Heading(language.t("Énergie par usage"), FIGURE)]

@@ -133,7 +133,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
     runs = [each.run for each in content.sides]
 
     def text(heading: str, cells: Sequence[Cell]) -> _Column:
-        return _Column(Heading(heading), tuple(cells))
+        return _Column(Heading(heading, less_important=True), tuple(cells))
 
     def figure(heading: str, cells: Sequence[Cell], *, kept: bool = False) -> _Column:
         return _Column(Heading(heading, FIGURE), tuple(cells), kept)
@@ -145,7 +145,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
         figure(
             language.t("Écart au premier"), [Changed(each.change) if each.change else None for each in content.sides], kept=True
         ),
-        figure(language.t("CO₂e d’usage"), [each.co2e for each in content.sides]),
+        _Column(Heading(language.t("CO₂e d’usage"), FIGURE, less_important=True), tuple(each.co2e for each in content.sides)),
         *(
             figure(name, [None if name not in run.quality else language.plain(run.quality[name]) for run in runs])
             for name in sorted({name for run in runs for name in run.quality})

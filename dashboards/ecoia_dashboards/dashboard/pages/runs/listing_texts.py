@@ -174,7 +174,7 @@ def _table(content: Runs, reading: Reading, language: Language) -> Table:
         foot.append((language.t("Ensemble des runs"), "", content.energy, *rest))
     title = _title(content, reading, language)
     note = language.t("Énergie avec le bâtiment où il est connu. Cochez des runs, puis « Comparer ».")
-    return Table("runs", title, headings, lines, _subtitle(content, language), tuple(foot), note)
+    return Table("runs", title, headings, lines, _subtitle(content, language), tuple(foot), note, ordered=True)
 
 
 def _title(content: Runs, reading: Reading, language: Language) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ecoia.exploring import Change, RunLine, Selected, Selection
+from ecoia.exploring import Change, HostedUse, RunLine, Selected, Selection
 from ecoia.periods import Quarter
 from ecoia.report import (
     COVERED,
@@ -18,7 +18,6 @@ from ecoia.report import (
     Quantity,
     ServiceEntry,
     ServiceFootprint,
-    TokensUsed,
     Unsupported,
 )
 from ecoia_dashboards.dashboard.address import Period
@@ -100,7 +99,7 @@ class Service:
     runs: tuple[RunLine, ...]
     frontiers: tuple[Frontier, ...]
     not_compared: Unsupported | None
-    hosted: tuple[TokensUsed, ...]
+    hosted: tuple[HostedUse, ...]
     factors: tuple[FactorUsed, ...]
     figures: tuple[FigureUsed, ...]
 
@@ -141,7 +140,7 @@ def read(reading: Reading, service: str) -> Service:
         runs=tuple(explorer.runs(selection)),
         frontiers=tuple(each for each in report.frontiers if each.service == service) if plain else (),
         not_compared=next((each for each in report.unsupported if _tells_of_runs(each, service)), None) if plain else None,
-        hosted=tuple(each for each in report.tokens if each.service == service) if plain else (),
+        hosted=tuple(explorer.hosted(selection)),
         factors=tuple(each for each in report.factors_of_quarter if each.zone in split["zone"]),
         figures=tuple(each for each in report.site_figures if each.site in split["site"] and _holds(each, reading.period)),
     )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
+
 from ecoia.exploring import RunLine
 from ecoia.report import FigureUsed, Quantity
 from ecoia_dashboards import wording
@@ -64,6 +66,7 @@ def _instances(content: Service, reading: Reading, language: Language, scope: st
     foot: tuple[tuple[Cell, ...], ...] = ()
     if content.instances:
         foot = ((language.t("Ensemble"), "", days_words(content.strips, language), content.whole.energy),)
+    note = language.t("Un jour sans relevé peut manquer dès que le registre attend plus de jours qu’il n’y en a de relevés.")
     return Table(
         "instances",
         _days_title(content, names, language),
@@ -71,7 +74,7 @@ def _instances(content: Service, reading: Reading, language: Language, scope: st
         lines,
         language.t("Une marque par jour : relevé, hachuré s’il manque, vide s’il n’est pas attendu · %(scope)s", scope=scope),
         foot=foot,
-        note=language.t("Un jour sans relevé peut manquer dès que le registre attend plus de jours qu’il n’y en a de relevés."),
+        note=note if any(strip.missing for strip in content.strips) else "",
     )
 
 
@@ -181,7 +184,8 @@ def _run(run: RunLine, most: int, reading: Reading, language: Language) -> tuple
         outcome = language.t("✗ %(outcome)s : énergie perdue", outcome=outcome)
     start = datetime.fromisoformat(run.start_utc).astimezone(ZoneInfo(reading.state.timezone)).date()
     drawing = marks.bar(run.microjoules / most, role="matched" if run.outcome in _LOST else "series")
-    return language.day(start.isoformat()), language.of(wording.PHASES, run.phase), outcome, Mark(drawing, ""), run.energy
+    day = str(format_date(start, "d MMM yyyy", locale=language.locale))
+    return day, language.of(wording.PHASES, run.phase), outcome, Mark(drawing, ""), run.energy
 
 
 def _energy(runs: Sequence[RunLine]) -> Quantity:
@@ -290,9 +294,7 @@ def _hosted(content: Service, language: Language, scope: str) -> Table | None:
             language.of(wording.STANDINGS, each.standing),
             each.tokens_in,
             each.tokens_out,
-            Quantity(
-                each.central_kg, "kgCO2e", each.low_kg, each.high_kg, None if each.central_kg is not None else "calls-unmeasured"
-            ),
+            each.co2e,
         )
         for each in content.hosted
     )

@@ -112,7 +112,7 @@ def _lead(content: Service, reading: Reading, language: Language) -> str:
     facts = [language.t("Statut : %(status)s", status=language.of(wording.SERVICE_STATUSES, entry.status))]
     if entry.owner_role:
         facts.append(language.t("responsable : %(role)s", role=entry.owner_role))
-    said.append(language.t(", ").join(facts) + ".")
+    said.append(", ".join(facts) + ".")
     return " ".join(filter(None, said))
 
 
@@ -175,8 +175,9 @@ def changed(change: Quantity, content: Service) -> Quantity:
 
 def _keys(content: Service, language: Language) -> tuple[Key, ...]:
     whole, change = content.whole, content.change
+    moved = changed(change.energy, content) if change is not None and whole.energy.value is not None else None
     keys = [
-        Key(language.t("Énergie"), whole.energy, changed(change.energy, content) if change else None),
+        Key(language.t("Énergie"), whole.energy, moved),
         Key(*_co2e(content, language)),
     ]
     unit = content.entry.functional_unit or language.t("unité rendue")
