@@ -233,6 +233,7 @@ def test_missing_energy_has_no_series_and_zero_energy_has_one(journal: Journal, 
     assert totals.values["ecoia_records", ("gpu", "missing", "none")] == 1
 
 
+@pytest.mark.no_cover
 def test_of_ten_thousand_endpoints_a_hundred_have_labels_and_the_others_share_one(journal: Journal, home: Path) -> None:
     write(journal, [training(endpoint=f"/cv/{i}", energy_microjoules=NOTHING) for i in range(5000)])
     LiveTotals(home).look(100_000)

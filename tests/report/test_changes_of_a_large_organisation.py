@@ -50,6 +50,7 @@ def test_a_change_names_the_services_that_were_not_recorded_on_as_many_days(larg
     assert [change.unequal_days for change in large.changes] == [("vadore",), ("vadore",)]
 
 
+@pytest.mark.no_cover
 def test_declaring_what_was_measured_is_no_fall(tmp_path: Path) -> None:
     """The telephone server used 1.3 MWh by its meters, and is then declared to have used 40 kWh."""
     settings = make_settings(timezone="Europe/Paris", zone="FRA")

@@ -102,6 +102,7 @@ def test_shuffled_rows_give_the_same_bytes(tmp_path: Path) -> None:
         assert again.to_json() == sample.to_json()
 
 
+@pytest.mark.no_cover
 def test_shuffled_rows_of_the_large_organisation_give_the_same_bytes(tmp_path: Path, large: QuarterlyReport) -> None:
     """Regions, targets, instance-days, hosted models and half-hourly factors are in them."""
     rows = list(large_rows())

@@ -18,6 +18,7 @@ from ecoia.records import Record, fold
 from ecoia.report import NEARLY_CERTAIN, ON_TRACK, QuarterlyReport, TargetVerdict, build_report
 from support.factor_sets import factor
 from support.large_organisation import CATALOGUE, large_report
+from support.made_once import untraced
 from support.organisation import write_catalogue
 from support.records import kwh, record
 from support.settings import make_settings
@@ -47,7 +48,8 @@ FURTHER = """
 def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
     """The large organisation, with more targets."""
     text = (CATALOGUE / "targets.yaml").read_text(encoding="utf-8").replace("recalculation:", f"{FURTHER}\nrecalculation:")
-    return large_report(tmp_path_factory.mktemp("catalogue"), targets=text)
+    with untraced():
+        return large_report(tmp_path_factory.mktemp("catalogue"), targets=text)
 
 
 @pytest.fixture(scope="module")
