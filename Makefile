@@ -97,7 +97,7 @@ bench: $(VENV)/.stamp-dev
 COMPILE = $(UV) pip compile --quiet --constraint tools/lock-constraints.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.stamp-uv
 	@$(NETWORK) $(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra timestamp --group build -o requirements.lock; \
-	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra otel --extra pdf --extra timestamp --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
+	$(COMPILE) --upgrade pyproject.toml --extra report --extra api --extra metrics --extra oidc --extra otel --extra pdf --extra timestamp --group build --group dev --group docs -c requirements.lock -o requirements-dev.lock; \
 	$(COMPILE) --no-generate-hashes --no-annotate --group hosts -c requirements-dev.lock -o requirements-hosts.lock; \
 	sed -i -e '/^torch==.*+cpu/d' -e 's/^\(torch==[0-9.]*\) ;.*/\1/' requirements-hosts.lock; \
 	$(COMPILE) --group demo --no-deps -o requirements-demo.lock; \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from ecoia.instrument import mlflow_run
 from ecoia.instrument.switching import in_context
 from support import quiet_engine
+from support.made_once import made_once
 from support.quiet_engine import QuietEngine, quiet
 from support.servers import Server
 
@@ -103,18 +105,24 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
-    """Return the report of the large organisation. It takes some seconds of CPU time, so each worker builds it once."""
+    """Return the report of the large organisation. It takes some seconds of CPU time, so one worker builds it for all."""
     from support.large_organisation import large_report
 
-    return large_report(tmp_path_factory.mktemp("large"))
+    def build(path: Path) -> None:
+        path.write_bytes(pickle.dumps(large_report(tmp_path_factory.mktemp("large"))))
+
+    written = made_once(tmp_path_factory, "large.pickle", build).read_bytes()
+    report: QuarterlyReport = pickle.loads(written)  # noqa: S301 - our own
+    return report
 
 
 @pytest.fixture(scope="session")
 def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
-    """Return what is read of a folder filled from the large organisation; each worker that asks fills one."""
-    from support.filled import large_explorer
+    """Return what is read of a folder filled from the large organisation; one worker fills it for all."""
+    from ecoia.exploring import Explorer
+    from support.filled import fill_large
 
-    return large_explorer(tmp_path_factory.mktemp("explored"))
+    return Explorer(made_once(tmp_path_factory, "explored", fill_large) / "filled")
 
 
 @pytest.fixture

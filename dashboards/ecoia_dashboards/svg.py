@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import EcoiaError
 from ecoia_dashboards.figures.roles import ROLES
+from ecoia_dashboards.svg_lines import LINE_MODES, SHAPES, draw_line
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -36,6 +37,7 @@ _MARKERS: dict[str, dict[str, Any]] = {
 _INTERVAL_MARKERS: dict[str, dict[str, Any]] = {
     "diamond": {"fmt": "D", "markersize": 5, "markeredgecolor": "white"},
     "circle-open": {"fmt": "o", "markersize": 6, "markerfacecolor": "white", "markeredgewidth": 1.6},
+    "circle": {"fmt": "o", "markersize": 6},
     "line-ns": {"fmt": "none"},
 }
 """Plotly's marker symbols of points with intervals; ``line-ns`` is the interval alone."""
@@ -46,6 +48,7 @@ _TEXT_PLACES: dict[str, dict[str, Any]] = {
     "top center": {"xytext": (0, 4), "va": "bottom", "ha": "center"},
     "top left": {"xytext": (0, 4), "va": "bottom", "ha": "right"},
     "top right": {"xytext": (7, 1), "va": "bottom", "ha": "left"},
+    "bottom center": {"xytext": (0, -4), "va": "top", "ha": "center"},
     "bottom right": {"xytext": (7, -1), "va": "top", "ha": "left"},
 }
 """Plotly's positions of a text beside its point; right of it, a text is clear of the stroke of an interval."""
@@ -193,6 +196,7 @@ def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
         return [(_points(axes, trace), trace.name) for trace in figure.data]
     categories = _categories(figure)
     stacked = [0.0] * len(categories)
+    below: list[float] = []  # of the scatter before, which a band begins at
     entries = []
     for trace in figure.data:
         if trace.type == "bar":
@@ -200,7 +204,8 @@ def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
                 raise UnknownTraceError(f"barmode {figure.layout.barmode!r} has no static drawing: use 'stack'")
             handle = _bar(axes, trace, categories, stacked)
         elif trace.type == "scatter":
-            handle = _scatter(axes, trace, categories, horizontal=_horizontal(figure))
+            handle = _scatter(axes, trace, categories, below, horizontal=_horizontal(figure))
+            below = list(trace.y)
         else:
             raise UnknownTraceError(f"trace kind {trace.type!r} has no static drawing: use 'bar' or 'scatter'")
         if trace.showlegend is not False:
@@ -271,7 +276,7 @@ def _hatch(shape: str | None) -> str:
     return _HATCHES[shape or ""]
 
 
-def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bool) -> Any:
+def _scatter(axes: Any, trace: Any, categories: Sequence[str], below: Sequence[float], *, horizontal: bool) -> Any:
     places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
     xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
     if trace.mode == "text":
@@ -285,8 +290,10 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
         for x, y, text in zip(xs, ys, trace.text, strict=True):
             axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
         return None
-    if trace.mode == "lines":
-        return _steps(axes, trace, xs, ys)
+    if trace.mode in LINE_MODES:
+        if trace.line.shape not in SHAPES:
+            raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'linear' or 'hvh'")
+        return draw_line(axes, trace, xs, ys, below)
     if trace.mode == "markers" and trace.marker.symbol == _BREAK:
         return _breaks(axes, xs, ys)
     if trace.mode == "markers":
@@ -309,17 +316,6 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], *, horizontal: bo
 
 def _errors(error: Any) -> list[list[float]] | None:
     return None if error.array is None else [list(error.arrayminus), list(error.array)]
-
-
-def _steps(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:
-    """Draw a level for each category, as wide as the category."""
-    if trace.line.shape != "hvh":
-        raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'hvh'")
-    edges = [place + half for place in xs for half in (-0.5, 0.5)]
-    levels = [level for level in ys for _ in range(2)]
-    dashes = "--" if trace.line.dash == "dash" else "-"
-    (line,) = axes.plot(edges, levels, dashes, color=trace.line.color, linewidth=1.8)
-    return line
 
 
 def _breaks(axes: Any, xs: Sequence[float], ys: Sequence[float]) -> Any:

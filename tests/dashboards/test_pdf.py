@@ -7,12 +7,14 @@ import io
 import itertools
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ import pytest
 from ecoia.keeping.journal import Journal
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.language import LANGUAGES
-from ecoia_dashboards.pdf import EDITIONS, SYSTEM_PACKAGES, render_pdf
+from ecoia_dashboards.pages import Edition
+from ecoia_dashboards.pdf import EDITIONS, SYSTEM_PACKAGES, render_pdf, write_edition
 from support.records import kwh, record
 from support.reports import poisoned, sample_report
 
@@ -61,14 +64,23 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
 
 
 @pytest.fixture(scope="module")
-def contents(sample: QuarterlyReport) -> dict[str, bytes]:
-    """Each edition, by language and the ending of its name."""
-    return {f"{lang}{ending}": pdf for lang in LANGUAGES for ending, pdf in render_pdf(sample, lang).items()}
+def content_of(sample: QuarterlyReport) -> Callable[[str], bytes]:
+    """Return a function that gives an edition by its language and the ending of its name, each drawn once: it takes seconds."""
+
+    @cache
+    def drawn(name: str) -> bytes:
+        lang, ending = name[:2], name[2:]
+        return write_edition(sample, lang, EDITIONS[ending])
+
+    return drawn
 
 
-@pytest.fixture(params=[f"{lang}{ending}" for lang in LANGUAGES for ending in EDITIONS])
-def pdf(contents: dict[str, bytes], request: pytest.FixtureRequest) -> Iterator[pikepdf.Pdf]:
-    with pikepdf.open(io.BytesIO(contents[request.param])) as found:
+NAMES = [f"{lang}{ending}" for lang in LANGUAGES for ending in EDITIONS]
+
+
+@pytest.fixture(params=NAMES)
+def pdf(content_of: Callable[[str], bytes], request: pytest.FixtureRequest) -> Iterator[pikepdf.Pdf]:
+    with pikepdf.open(io.BytesIO(content_of(request.param))) as found:
         yield found
 
 
@@ -216,33 +228,36 @@ class TestArchived:
 
 
 class TestSameBytes:
-    def test_equal_reports_give_equal_files_in_any_process_with_fonts_or_without(self, tmp_path: Path) -> None:
+    def test_equal_reports_give_equal_files_in_any_process_with_fonts_or_without(
+        self, sample: QuarterlyReport, content_of: Callable[[str], bytes], tmp_path: Path
+    ) -> None:
+        (tmp_path / "report").write_bytes(pickle.dumps(sample))
         (tmp_path / "none.conf").write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
         program = (
-            "import hashlib, sys; from pathlib import Path\n"
-            "from support.reports import sample_report; from ecoia_dashboards.pdf import render_pdf\n"
-            "print(hashlib.sha256(b''.join(render_pdf(sample_report(Path(sys.argv[1]))).values())).hexdigest())"
+            "import hashlib, pickle, sys; from pathlib import Path; from ecoia_dashboards.pdf import render_pdf\n"
+            "for ending, pdf in render_pdf(pickle.loads(Path(sys.argv[1]).read_bytes())).items():\n"
+            "    print(ending, hashlib.sha256(pdf).hexdigest())"
         )
-        found = set()
-        for seed, zone in (("1", "UTC"), ("2", "Pacific/Kiritimati")):
-            env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed, "TZ": zone}
-            env |= {"FONTCONFIG_FILE": str(tmp_path / "none.conf")} if seed == "2" else {}
-            words = (sys.executable, "-c", program, str(tmp_path / seed))
-            found.add(subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout.strip())
-        assert len(found) == 1
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "2", "TZ": "Pacific/Kiritimati"}
+        env |= {"FONTCONFIG_FILE": str(tmp_path / "none.conf")}
+        words = (sys.executable, "-c", program, str(tmp_path / "report"))
+        said = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
+        assert dict(line.split() for line in said.splitlines()) == {
+            ending: hashlib.sha256(content_of(f"fr{ending}")).hexdigest() for ending in EDITIONS
+        }
 
-    def test_another_report_and_another_language_are_other_files(self, contents: dict[str, bytes]) -> None:
-        identifiers = set()
-        for content in contents.values():
+    def test_another_report_and_another_language_are_other_files(self, content_of: Callable[[str], bytes]) -> None:
+        contents, identifiers = [content_of(name) for name in NAMES], set()
+        for content in contents:
             with pikepdf.open(io.BytesIO(content)) as pdf:
                 identifiers.add(bytes(pdf.trailer.ID[0]))
         assert len(identifiers) == len(contents)
-        assert len({hashlib.sha256(content).hexdigest() for content in contents.values()}) == len(contents)
+        assert len({hashlib.sha256(content).hexdigest() for content in contents}) == len(contents)
 
 
 def test_hostile_texts_stay_texts(sample: QuarterlyReport) -> None:
     hostile = poisoned(sample)
-    with pikepdf.open(io.BytesIO(render_pdf(hostile, "fr")["-preuves.pdf"])) as pdf:
+    with pikepdf.open(io.BytesIO(write_edition(hostile, "fr", Edition.EVIDENCE))) as pdf:
         TestArchived().test_nothing_runs_and_nothing_leads_out(pdf)
         alternatives = [str(element.Alt) for element, _ in elements(pdf) if str(element.S) == "/Figure"]
         for text in (str(pdf.docinfo.Title), *alternatives):

@@ -17,7 +17,7 @@ from support.programs import BURN, recorded, run_python, spans_of
 from support.records import losses_of_ours
 from support.servers import GUNICORN, UVICORN, Server
 
-pytestmark = [pytest.mark.long, pytest.mark.timing]
+pytestmark = pytest.mark.long
 
 SPANS = int(os.environ.get("SOAK_SPANS", "300000"))
 """Number of spans while memory is watched; ``make soak`` sets ten million."""

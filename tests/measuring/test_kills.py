@@ -29,7 +29,7 @@ from support.records import losses_of_ours
 
 __all__ = ["migrated", "tracking_uri"]  # fixtures
 
-pytestmark = [pytest.mark.long, pytest.mark.timing]
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("SOAK_KILLS", "25"))
 """Programs to kill; ``make soak`` asks for a thousand."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ecoia.exploring import Explorer, fill
 from ecoia.exploring.state import State
 from ecoia.factors import default_factors
 from ecoia.impact.inputs import Inputs
-from ecoia.records import Row
+from ecoia.records import Record, Row, fold
 from ecoia.settings import Settings
 from support.large_organisation import large_catalogue, large_factors, large_rows
-from support.organisation import sample_catalogue
+from support.organisation import CHARTER, sample_catalogue, write_catalogue
 from support.settings import make_settings
 
 
@@ -22,10 +22,9 @@ def large_inputs(catalogue: Path) -> tuple[Inputs, Settings]:
     return Inputs.of(list(large_rows()), large_catalogue(catalogue), large_factors(), settings), settings
 
 
-def large_explorer(folder: Path) -> Explorer:
-    """Fill a folder from the large organisation. It takes some twenty seconds of CPU time, so a session does it once."""
+def fill_large(folder: Path) -> None:
+    """Fill ``folder/filled`` from the large organisation. It takes some twenty seconds of CPU time, so a run does it once."""
     fill(folder / "filled", *large_inputs(folder / "catalogue"), source="ledger", source_uri="http://mlflow.example:5000")
-    return Explorer(folder / "filled")
 
 
 def fill_sample(folder: Path, rows: Sequence[Row], steps: list[str] | None = None, **values: object) -> State:
@@ -43,3 +42,17 @@ def fill_sample(folder: Path, rows: Sequence[Row], steps: list[str] | None = Non
     inputs = Inputs.of(rows, catalogue, default_factors(), settings)
     told = [] if steps is None else steps
     return fill(folder / "filled", inputs, settings, source="journal", begin=lambda done, of, what: told.append(what))
+
+
+def filled_explorer(folder: Path, records: Iterable[Record], services: str) -> Explorer:
+    """Fill a folder from some records.
+
+    Args:
+        folder: A temporary folder.
+        records: The records.
+        services: Text of the register.
+    """
+    catalogue = write_catalogue(folder / "catalogue", services=services, charter=CHARTER)
+    settings = make_settings(zone="FRA", timezone="Europe/Paris", catalogue=str(folder / "catalogue"))
+    fill(folder / "filled", Inputs.of(fold(records), catalogue, default_factors(), settings), settings, source="ledger")
+    return Explorer(folder / "filled")

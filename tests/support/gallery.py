@@ -26,7 +26,8 @@ POLICY = (
 )
 _HEAD = Markup(
     '<!DOCTYPE html><html lang="{lang}"{theme}><head><meta charset="utf-8"><title>Galerie</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="static/dashboard.css">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<link rel="icon" href="static/icon.svg"><link rel="stylesheet" href="static/dashboard.css">'
     '<script src="static/dashboard.js" defer></script>'
     '<script src="static/explore.js" data-plotly="static/plotly.js" defer></script></head><body>'
     '{patterns}<main class="wide"><h1>Galerie</h1><p class="lead">Toutes les figures.</p>'
@@ -111,9 +112,8 @@ def served(charts: Mapping[str, Chart], language: Language) -> Iterator[str]:
         "/": ("text/html; charset=utf-8", page(charts, language).encode(), {}),
         "/dark": ("text/html; charset=utf-8", page(charts, language, "dark").encode(), {}),
         f"/static/{BUNDLE_NAME}": ("text/javascript", plotly_bundle(), {"Content-Encoding": "gzip"}),
-        "/favicon.ico": ("image/png", b"", {}),
     }
-    kinds = {".css": "text/css", ".js": "text/javascript"}
+    kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     answers |= {f"/static/{file.name}": (kinds[file.suffix], file.read_bytes(), {}) for file in STATIC.iterdir()}
     for each in charts.values():
         drawing = draw(each.figure, name=each.title, description=each.alt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from support.environment import clean_environment
+from support.made_once import made_once
 
 MLFLOW_WARNINGS = (
     # MLflow maps its models with a loader that SQLAlchemy 2.1 deprecates.
@@ -32,16 +32,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's schema and nothing in it; one for all the workers of a run."""
     from ecoia.delivery.mlflow_store import MlflowStore
 
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    path, made = folder / "migrated.db", folder / "migrated"
-    with (folder / "migrated.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            MlflowStore(f"sqlite:///{path}").prepare()
-            made.touch()
-    return path
+    return made_once(tmp_path_factory, "migrated.db", lambda path: MlflowStore(f"sqlite:///{path}").prepare())
 
 
 @pytest.fixture
@@ -94,8 +85,9 @@ def mlflow_server(
         start_new_session=True,
     )
     uri = f"http://127.0.0.1:{port}"
+    prefix = next((option.removeprefix("--static-prefix=") for option in options if option.startswith("--static-prefix=")), "")
     try:
-        while not _healthy(uri):
+        while not _healthy(uri + prefix):
             assert server.poll() is None, "the server ended"
             time.sleep(0.05)
         yield uri

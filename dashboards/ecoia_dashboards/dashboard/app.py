@@ -10,13 +10,14 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from threading import Condition
 from typing import Any
 from urllib.parse import quote
 
 from cachetools import LRUCache, cached
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecoia.exploring import Explorer, State
@@ -105,8 +106,16 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
 
         return handle
 
+    def streaming(page: Page) -> Handler:
+        def handle(request: Request) -> Response:
+            return _stream(page, Reading(explorer, Address.parse(parameters(request)), access.allowed(request)), prefix)
+
+        return handle
+
     for page in PAGES:
         base = page.path.rstrip("/")
+        if page.stream is not None:
+            route(f"{base}.csv", streaming(page))
         route(page.api_path, answering(page, "json"), **described(page))
         route(page.path, answering(page, "html"))
         route(f"{base}/figures/{{file}}", answering(page, "figure"))
@@ -179,6 +188,20 @@ def parameters(request: Request) -> Mapping[str, str]:
     for name, value in request.query_params.multi_items():
         found.setdefault(name, []).append(value)
     return {name: ",".join(value for value in values if value) for name, values in found.items()}
+
+
+def _stream(page: Page, reading: Reading, prefix: str) -> Response:
+    """Send a CSV piece by piece; its first piece is made before anything is sent, so that what is wrong is still an error."""
+    if page.stream is None:
+        raise NotFoundError("file", f"{page.id}.csv")
+    if page.of_whole and reading.allowed is not None:
+        raise ForbiddenError
+    if not reading.state.quarters:
+        raise NoDataError
+    language = Language(reading.address.lang)
+    pieces = page.stream(reading, language, View(page, {}, reading, language, Shown(""), prefix).said)
+    headers = {"Cache-Control": "private, no-store", "Content-Disposition": f'attachment; filename="{page.id}.csv"'}
+    return StreamingResponse(chain([next(pieces)], pieces), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _file(asked: Asked, shown: Shown, view: View) -> Answer:

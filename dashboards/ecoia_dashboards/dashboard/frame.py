@@ -20,6 +20,8 @@ HINTS = {
     ),
 }
 """What may be amiss with the source, by its code, and the command that mends it."""
+STEPS = {"reading": N_("lecture des relevés")}
+"""Steps of filling that are no quarter."""
 
 
 class Frame:
@@ -100,6 +102,12 @@ class Frame:
         return [(code, name, self.here(lang=code)) for code, name in LANGUAGE_NAMES.items() if code != self.language.code]
 
     # --- notices ---
+
+    @property
+    def step(self) -> tuple[int, int, str]:
+        """The step of filling at hand: its number, how many there are, and its name."""
+        done, of, what = self.state.progress or (0, 1, "")
+        return done + 1, of, self.language.quarter(self.language.of(STEPS, what))
 
     @property
     def notices(self) -> list[str]:

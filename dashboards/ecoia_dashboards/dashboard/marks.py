@@ -16,6 +16,8 @@ from ecoia_dashboards.dashboard.drawings.patterns import fill
 
 _BAR_PX, _BULLET_PX, _LINE_PX, _CELL_PX = 14, 24, 24, 22
 _HEAT_STEPS = 5
+_NARROWEST_PX = 190
+"""Width of the cells of a heat map on the smallest telephone."""
 RECORDED, MISSING, NOT_EXPECTED = "measured", "missing", "not-expected"
 """Kinds of a day in ``days_strip``."""
 
@@ -169,7 +171,7 @@ def heat_map(
 
     Args:
         rows: Labels of the rows.
-        columns: Labels of the columns; every third one is written where there are many.
+        columns: Labels of the columns; where there are many, some are left out.
         cells: The values, a sequence for each row; None is missing.
         write: Writes a value with its unit, for the legend and for each cell's own text.
         missing: The word for a value that is missing.
@@ -178,7 +180,7 @@ def heat_map(
     greatest = max((value for row in cells for value in row if value is not None), default=0.0)
     left = min(96, 8 * -(-(max(map(text_width, rows)) + 8) // 8))
     beside = "".join(text(row, "-6", 20 + _CELL_PX * place + 15, "tick", text_anchor="end") for place, row in enumerate(rows))
-    width, every = 100 / len(columns), 1 if len(columns) <= 12 else 3
+    width, every = 100 / len(columns), _labelled(columns)
     plot = "".join(
         text(column, percent(width * (place + 0.5)), 13, "tick", text_anchor="middle")
         for place, column in enumerate(columns)
@@ -186,14 +188,21 @@ def heat_map(
     )
     for down, (row, line) in enumerate(zip(rows, cells, strict=True)):
         for across, (column, value) in enumerate(zip(columns, line, strict=True)):
-            role = "missing" if value is None else f"heat-{_heat_step(value, greatest)}"
+            class_ = "hatched missing" if value is None else f"cell heat-{_heat_step(value, greatest)}"
+            pattern = fill("missing") if value is None else None
             words = f"{row}, {column} : {missing if value is None else write(value)}"
             place = {"x": percent(width * across), "y": 20 + _CELL_PX * down, "width": percent(width), "height": _CELL_PX}
-            plot += element("rect", element("title", escaped(words)), class_=f"cell {role}", fill=fill(role), **place)
+            plot += element("rect", element("title", escaped(words)), class_=class_, fill=pattern, **place)
     height = 20 + _CELL_PX * len(rows)
     lacking = any(value is None for row in cells for value in row)
     entries, below = _heat_legend(greatest, write, missing if lacking else "", height + 10)
     return _mark(f"heat left-{left} right-8", height + 10 + below, beside + plot + entries, said)
+
+
+def _labelled(columns: Sequence[str]) -> int:
+    """Return how many columns share a label, so that labels stand apart on the smallest telephone."""
+    least = -(-len(columns) * (max(map(text_width, columns)) + 8) // _NARROWEST_PX)
+    return next((step for step in range(least, 2 * least + 1) if len(columns) % step == 0), least)
 
 
 def _heat_step(value: float, greatest: float) -> int:

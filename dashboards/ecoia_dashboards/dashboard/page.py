@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ecoia.catalogue import Catalogue
@@ -18,6 +18,8 @@ from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
+
+_REPORTS_KEPT = 16
 
 
 class NotFoundError(LookupError):
@@ -86,13 +88,13 @@ class Reading:
     @cached_property
     def report(self) -> QuarterlyReport:
         """The report of ``quarter``, its texts cleaned for pages."""
-        return clean(self.explorer.report(self.quarter))
+        return _cleaned(self.explorer, self.quarter, self.state.digest)
 
     def report_of(self, quarter: str) -> QuarterlyReport:
         """Return the report of another quarter."""
         if quarter not in self.state.quarters:
             raise NotFoundError("period", quarter, tuple(reversed(self.state.quarters)))
-        return clean(self.explorer.report(quarter))
+        return _cleaned(self.explorer, quarter, self.state.digest)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -119,6 +121,12 @@ class Reading:
         return self.allowed is None or service in self.allowed
 
 
+@lru_cache(_REPORTS_KEPT)
+def _cleaned(explorer: Explorer, quarter: str, _digest: str) -> QuarterlyReport:
+    """Return a report with its texts cleaned, as long as the data have the same digest."""
+    return clean(explorer.report(quarter))
+
+
 @dataclass(frozen=True)
 class Figure:
     """A chart on a page, with what its subtitle says: measure, unit, period, what is filtered."""
@@ -139,6 +147,7 @@ class Shown:
         tables: Tables by id.
         values: Other names that the template uses.
         evidence: Filters that the page's path implies, e.g. the service that it is of: its formula and rows are under them.
+        choices: What filters offer on this page, each value with its words, where it is not what they offer elsewhere.
     """
 
     sentence: str
@@ -147,6 +156,7 @@ class Shown:
     tables: Mapping[str, Table] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,8 @@ class Page:
         filters: Filters that the page obeys, of ``Address.filters``; each drives every figure on it.
         of_whole: Whether it shows the whole organisation, so that readers of some services do not get it.
         in_navigation: Whether the navigation lists it.
+        stream: Writes a CSV of any length, piece by piece, of the ``Reading``, the ``Language`` and what the file says of itself;
+            its address is that of the page with ``.csv``. None: the page has tables only.
     """
 
     id: str
@@ -172,6 +184,7 @@ class Page:
     filters: tuple[str, ...] = ()
     of_whole: bool = False
     in_navigation: bool = True
+    stream: Callable[[Reading, Language, Sequence[str]], Iterator[str]] | None = None
 
     @property
     def api_path(self) -> str:

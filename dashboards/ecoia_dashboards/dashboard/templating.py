@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Changed, Code, Link, Mark, quantity_of, writers
+from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Code, Link, Mark, quantity_of, writers
+from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
 
 

@@ -15,7 +15,7 @@ from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.frame import Frame
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.tables import Heading
-from ecoia_dashboards.language import Language, QuantityColumn
+from ecoia_dashboards.language import SHARE_UNIT, Language, QuantityColumn
 from ecoia_dashboards.tables.base import BOUNDARIES
 from ecoia_dashboards.wording import N_, REASONS
 
@@ -66,12 +66,6 @@ class View(Frame):
 
     # --- addresses ---
 
-    def href(self, href: str) -> str:
-        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
-        if not href.startswith("/"):
-            return href
-        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
-
     @property
     def whence(self) -> str:
         """The address where the page's figures are followed to their formula."""
@@ -86,6 +80,11 @@ class View(Frame):
         return self.link(f"{self.path.rstrip('/')}/{kind}/{id_}.{ending}")
 
     @property
+    def stream(self) -> str:
+        """Address of the CSV of any length that the page offers."""
+        return self.link(f"{self.path}.csv")
+
+    @property
     def api(self) -> str:
         """Address of this page's data."""
         return self.link(self.page.api_path.format(**self.names))
@@ -97,9 +96,9 @@ class View(Frame):
         return [(name, value) for name, value in parse_qsl(self.address.query()) if name not in offered]
 
     @property
-    def kept_everywhere(self) -> list[tuple[str, str]]:
+    def shared(self) -> list[tuple[str, str]]:
         """Parameters that a form to another page keeps: period, comparison, unit, language and theme."""
-        return parse_qsl(self.address.to(**self.unfiltered).query())
+        return parse_qsl(self.plain.query())
 
     @property
     def pinned(self) -> str:
@@ -130,7 +129,7 @@ class View(Frame):
         """The filters in use: name, values in words, and the address without it."""
         found = []
         for name, values in self.address.filters.items():
-            said = self.language.listed(self.reading.names.get(value, value) for value in values)
+            said = self.language.listed(dict(self.choices[name])[value] for value in values)
             found.append((self.language.t(FILTER_NAMES[name]), said, self.without(name)))
         return found
 
@@ -184,8 +183,8 @@ class View(Frame):
 
     @property
     def first_table(self) -> str:
-        """Id of the page's first table; empty where it has none."""
-        return next(iter(self.shown.tables), "")
+        """Id of the page's first table that has a line; empty where there is none."""
+        return next((id_ for id_, table in self.shown.tables.items() if table.lines), "")
 
     @property
     def units(self) -> list[tuple[str, str]]:
@@ -195,7 +194,7 @@ class View(Frame):
     @cached_property
     def choices(self) -> dict[str, list[tuple[str, str]]]:
         """What each filter offers: values with their words. Those in use stand among them, whether data have them or not."""
-        found = choices(self.reading, self.language)
+        found = {**choices(self.reading, self.language), **self.shown.choices}
         for name, values in self.address.filters.items():
             known = found.get(name, [])
             found[name] = [*((value, value) for value in values if value not in dict(known)), *known]
@@ -227,8 +226,10 @@ class View(Frame):
         """
         if quantity.value is None:
             raise ValueError("a quantity without a value has a reason, not a number")
-        if quantity.unit not in LADDERS:
+        if quantity.unit == SHARE_UNIT:
             return self.language.amount(quantity), ""
+        if quantity.unit not in LADDERS:
+            return self.language.number(quantity.value), self.language.unit(quantity.unit)
         scale = list_scale([quantity.value], quantity.unit, self.address.unit)
         unit, size = scale_of([quantity.value], quantity.unit) if scale.unit != self.address.unit else scale[:2]
         return self.language.number(quantity.value / size), self.language.unit(unit)

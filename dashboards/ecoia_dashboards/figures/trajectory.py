@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,7 +71,14 @@ class _Course:
         return list(dict.fromkeys([*(point.quarter for point in self.past), *self.ahead]))
 
 
-def trajectory(report: QuarterlyReport, target: TargetVerdict, language: Language, *, compact: bool = False) -> Chart | None:
+def trajectory(
+    report: QuarterlyReport,
+    target: TargetVerdict,
+    language: Language,
+    *,
+    compact: bool = False,
+    draw: Callable[[], go.Figure] | None = None,
+) -> Chart | None:
     """Draw the course of a target's trajectory; None where no quarter of it is known.
 
     Args:
@@ -78,6 +86,7 @@ def trajectory(report: QuarterlyReport, target: TargetVerdict, language: Languag
         target: One of ``report.targets``.
         language: Language of the texts.
         compact: Whether it is drawn low, for a first page.
+        draw: Draws it in another way; its words and data stay.
 
     Returns:
         The figure ``trajectory-<id of the target>``.
@@ -90,7 +99,7 @@ def trajectory(report: QuarterlyReport, target: TargetVerdict, language: Languag
     if all(point.level.value is None for point in course.past):
         return None
     headings = (language.t("Trimestre"), language.t("Niveau"), language.t("Permis par la trajectoire"), language.t("Nature"))
-    figure = _figure(course, language, _COMPACT_HEIGHT if compact else _HEIGHT)
+    figure = draw() if draw else _figure(course, language, _COMPACT_HEIGHT if compact else _HEIGHT)
     title, alt = _title(course, report, language), _alt(course, language)
     return Chart(f"trajectory-{target.id}", title, alt, figure, headings, _cells(course, language), language)
 

@@ -43,6 +43,7 @@ REASONS = {
     "counted-otherwise": N_("non comparable : pas compté de la même façon"),
     "little-covered": N_("non comparable : moins de 80 %% de ses jours relevés"),
     "no-runs": N_("aucun run enregistré"),
+    "part-not-compared": N_("dans une partie du CO₂e qui n’est pas connue des deux trimestres"),
     "not-quarters": N_("Les causes ne sont calculées qu’entre deux trimestres entiers."),
     "filtered": N_("Les causes ne sont calculées que sans filtre, ou par service."),
     "no-days-declared": N_("jours attendus non déclarés"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.exploring.explorer import Explorer
 from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
+from ecoia.exploring.publications import KeptPublication, KeptPublications
 from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
 from ecoia.exploring.state import State
 
@@ -20,6 +21,8 @@ __all__ = [
     "FormulaTerm",
     "HostedUse",
     "HourCell",
+    "KeptPublication",
+    "KeptPublications",
     "RecordedDay",
     "RowLine",
     "RowsPage",

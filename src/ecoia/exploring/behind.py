@@ -226,8 +226,8 @@ def _run(run: tuple[str, str, str], known: _Found, work: Selected, outcome: str 
     )
 
 
-def rows(data: Data, selection: Selection, after: str | None, limit: int) -> RowsPage:
-    """Return a page of the rows behind a selection.
+def rows(data: Data, selection: Selection, after: str | None, limit: int, of: str) -> RowsPage:
+    """Return a page of the rows behind a selection, or of those of one run or instance among them.
 
     Raises:
         UsageError: ``after`` is no id of a row, or ``limit`` is no number of rows that a page may have.
@@ -239,10 +239,10 @@ def rows(data: Data, selection: Selection, after: str | None, limit: int) -> Row
     for file, narrowed in data.files_of(selection):
         if str(file.quarter) >= quarter and len(found) <= limit:
             begin = number if str(file.quarter) == quarter else 0
-            found += _rows_in(file, narrowed, begin, limit + 1 - len(found))
+            found += _rows_in(file, narrowed, of, begin, limit + 1 - len(found))
     more = len(found) > limit
     shown = tuple(found[:limit])
-    return RowsPage(shown, shown[-1].id if more else None, *data.row_totals(selection))
+    return RowsPage(shown, shown[-1].id if more else None, *data.row_totals(selection, of))
 
 
 def rows_of_run(data: Data, run_id: str) -> list[Row]:
@@ -254,21 +254,33 @@ def rows_of_run(data: Data, run_id: str) -> list[Row]:
     return found
 
 
-def row_totals(data: Data, selection: Selection) -> tuple[int, int]:
-    """Return how many rows are behind a selection, and the energy of the selection, which is the sum of theirs."""
+def row_totals(data: Data, selection: Selection, of: str) -> tuple[int, int]:
+    """Return how many rows are behind a selection, and the energy of the selection, which is the sum of theirs.
+
+    Args:
+        data: What was filled.
+        selection: The selection.
+        of: A run or an instance, to count its rows alone; empty: all.
+    """
     count = microjoules = 0
     for file, narrowed in data.files_of(selection):
         where = file.where(narrowed)
-        condition, parameters = where.of_rows()
+        condition, parameters = _of_rows(where, of)
         sql = f"SELECT count(*), {sum_of(f'({_sum_of_row(where)})')} FROM rows WHERE {condition}"  # noqa: S608 - marks
         ((number, low, high),) = file.query(sql, parameters)
         count, microjoules = count + number, microjoules + from_limbs(low, high)
-    return count, microjoules if selection.region is None else data.selected(selection).microjoules
+    return count, microjoules if selection.region is None or of else data.selected(selection).microjoules
 
 
-def _rows_in(file: QuarterFile, selection: Selection, after: int, limit: int) -> Iterator[RowLine]:
-    where = file.where(selection)
+def _of_rows(where: Where, of: str) -> tuple[str, list[Any]]:
+    """Return the condition on rows, narrowed to a run or an instance where one is given."""
     condition, parameters = where.of_rows()
+    return (f"{condition} AND (run = ? OR instance = ?)", [*parameters, of, of]) if of else (condition, parameters)
+
+
+def _rows_in(file: QuarterFile, selection: Selection, of: str, after: int, limit: int) -> Iterator[RowLine]:
+    where = file.where(selection)
+    condition, parameters = _of_rows(where, of)
     sql = (
         f"SELECT id, {', '.join(_matching(where).values())}, content FROM rows "  # noqa: S608 - marks
         f"WHERE id > ? AND {condition} ORDER BY id LIMIT ?"

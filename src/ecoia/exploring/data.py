@@ -46,7 +46,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
-        self.row_totals = lru_cache(_KEPT)(lambda selection: behind.row_totals(self, selection))
+        self.row_totals = lru_cache(_KEPT)(lambda selection, of: behind.row_totals(self, selection, of))
 
     def after(self, filled: Filled) -> Data:
         """Return the data of a newer state; the same where it names the same files, or its files are gone again."""

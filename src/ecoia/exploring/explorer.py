@@ -10,6 +10,7 @@ from ecoia.exploring import behind
 from ecoia.exploring.comparing import compared
 from ecoia.exploring.data import Data
 from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine
+from ecoia.exploring.publications import KeptPublications, read_publications
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
 from ecoia.periods import Quarter
@@ -70,6 +71,10 @@ class Explorer:
         """Return the catalogue that the figures were computed with."""
         return self.data.catalogue
 
+    def publications(self) -> KeptPublications:
+        """Return the publications as the last filling found and checked them."""
+        return read_publications(self._folder)
+
     def selected(self, selection: Selection) -> Selected:
         """Return the figures of a selection."""
         return self.data.selected(selection)
@@ -122,18 +127,19 @@ class Explorer:
         """List the ledger rows of a run, in order of time; none where no run has the id."""
         return behind.rows_of_run(self.data, run_id)
 
-    def rows(self, selection: Selection, after: str | None = None, limit: int = 200) -> RowsPage:
+    def rows(self, selection: Selection, after: str | None = None, limit: int = 200, of: str = "") -> RowsPage:
         """Return a page of the ledger rows behind a selection, in order of time.
 
         Args:
             selection: The selection.
             after: Id of the row to go on after: ``next`` of the page before. None: from the first.
             limit: How many rows, 1 to ``behind.MOST_ROWS``.
+            of: A run or an instance, whose rows alone are returned and added up; empty: all rows.
 
         Raises:
             UsageError: ``after`` or ``limit`` cannot be.
         """
-        return behind.rows(self.data, selection, after, limit)
+        return behind.rows(self.data, selection, after, limit, of)
 
     def formula(self, selection: Selection) -> list[FormulaTerm]:
         """List the terms that the selection's energy and CO2e of use are the sums of, largest energy first."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ecoia.exploring.data import Data
+from ecoia.exploring.publications import keep_publications
 from ecoia.exploring.selection import DIMENSIONS, Selection
 from ecoia.exploring.state import QUARTERS_FOLDER, STATE_FILE, Filled, State, note, read_state, write_state
 from ecoia.exploring.tables import SCHEMA
@@ -82,7 +83,8 @@ class _Filling:
         self._folder, self._begin, self._source = folder, begin, source
         (folder / QUARTERS_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._catalogue, self._inputs = _kept_catalogue(folder, inputs, settings.catalogue)
-        self._chain = publications(Path(settings.publications)) if settings.publications else []
+        self._publications = settings.publications
+        self._chain = publications(Path(self._publications)) if self._publications else []
         self._timezone = ZoneInfo(inputs.settings.timezone)
         self._rows = _by_quarter(inputs.rows, self._timezone)
         self._before = read_state(folder)
@@ -94,6 +96,7 @@ class _Filling:
         for done, quarter in enumerate(missing):
             self._step(done, len(missing), str(quarter))
             self._write(quarter, self._folder / QUARTERS_FOLDER / names[quarter])
+        kept = keep_publications(self._folder, self._publications, self._chain)
         charter = self._inputs.catalogue.charter
         last_ns = max((row["end_utc_ns"] for row in self._inputs.rows), default=None)
         state = State(
@@ -104,7 +107,7 @@ class _Filling:
             quarters=tuple(map(str, names)),
             filled_utc=_utc(time.time_ns()),
             data_until_utc=None if last_ns is None else _utc(last_ns),
-            digest=_digest([self._catalogue, *names.values()]),
+            digest=_digest([self._catalogue, *names.values(), kept.said]),
             gaps=len(self._inputs.gaps),
             hints=hints,
         )

@@ -104,11 +104,13 @@ class FactorsOfYear(FactorSet):
 
     def _known_years(self, zone: str) -> list[int]:
         """List the civil years with at least a day of factors; the first year of all where none has."""
-        known: dict[int, int] = {}
-        for factor in self._of(zone):
-            for year in range(self._local(factor.start_utc_ns).year, self._local(factor.end_utc_ns - 1).year + 1):
-                known[year] = known.get(year, 0) + _overlap(factor, *self._bounds(year))
-        return [year for year, held in known.items() if held >= _LEAST_KNOWN_NS] or [min(known)]
+        series = self._of(zone)
+        first, last = self._local(series[0].start_utc_ns).year, self._local(series[-1].end_utc_ns - 1).year
+        known = {}
+        for year in range(first, last + 1):
+            bounds = self._bounds(year)
+            known[year] = sum(max(_overlap(factor, *bounds), 0) for factor in series)
+        return [year for year, held in known.items() if held >= _LEAST_KNOWN_NS] or [first]
 
     def _coarser(self, zone: str, half_hour_utc_ns: int, year: int) -> tuple[FactorUse, int] | None:
         """Return the first mean of ``COARSER`` that exists for a half-hour of a year."""

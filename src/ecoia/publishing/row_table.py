@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.errors import MissingExtraError, UsageError
 from ecoia.periods import Quarter
+from ecoia.publishing.flat_rows import flat_row
 from ecoia.records import Row
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN, TABLE_COLUMNS
 
@@ -63,7 +64,7 @@ def table(rows: Sequence[Row], timezone: ZoneInfo = _UTC) -> pd.DataFrame:
         half_hour = row["half_hour_utc_ns"]
         if half_hour not in quarters:
             quarters[half_hour] = str(Quarter.of_instant(half_hour, timezone))
-        cells = _cells(row) | {"quarter": quarters[half_hour]}
+        cells = flat_row(row) | {"quarter": quarters[half_hour]}
         for name in TABLE_COLUMNS:
             columns[name].append(cells[name])
     _check_sums(columns)
@@ -72,19 +73,6 @@ def table(rows: Sequence[Row], timezone: ZoneInfo = _UTC) -> pd.DataFrame:
         kind = "string" if name in _TEXTS else "bool" if name == "simulated" else "Int64"
         series[name] = pd.Series(values, dtype=kind)
     return pd.DataFrame(series)
-
-
-def _cells(row: Row) -> dict[str, Any]:
-    """Return the cells of a row by column, but ``quarter``."""
-    cells = {name: row[name] for name in TABLE_COLUMNS if name in row}
-    for name in ("tokens_in", "tokens_out"):
-        cells[name] = sum(tokens[name] for tokens in row["tokens"]) if row["tokens"] else None
-    cells["lost"] = sum(row["lost"].values())
-    for component in COMPONENTS:
-        cells[f"{component}_status"] = row["method"][component]["status"]
-        cells[f"{component}_method"] = row["method"][component]["name"]
-        cells[f"{component}_microjoules"] = row["energy_microjoules"][component]
-    return cells
 
 
 def _check_sums(columns: Mapping[str, Sequence[int | None]]) -> None:

@@ -135,16 +135,18 @@ class Context:
 
     def constant(self, quarter: Quarter) -> Assessment | None:
         """Assess a quarter at the grid factors of the reference year; None where no target names a reference."""
-        if self.reference_year is None:
+        if self._reference is None:
             return None
         if quarter not in self._constant:
-            self._constant[quarter] = self.period_of(quarter).under(replace(self.known, factors=self._reference_factors))
+            self._constant[quarter] = self.period_of(quarter).under(self._reference)
         return self._constant[quarter]
 
     @cached_property
-    def _reference_factors(self) -> FactorsOfYear:
-        """Factors of the reference year; they find each half-hour once for all quarters."""
-        return FactorsOfYear(self.known.factors, self.reference_year or 0)
+    def _reference(self) -> AssessmentParameters | None:
+        """What is known, with the grid factors of the reference year: one for all quarters, which share what it looks up."""
+        if self.reference_year is None:
+            return None
+        return replace(self.known, factors=FactorsOfYear(self.known.factors, self.reference_year))
 
     def at_constant_factor(self, quarter: Quarter, bearers: Sequence[Bearer], split: Split) -> EstimateOrReason:
         """Compute the CO2e of some bearers at the grid factors of the reference year; making and hosted models stay unchanged."""

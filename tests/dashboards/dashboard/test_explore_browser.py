@@ -20,6 +20,7 @@ from support.gallery import served, with_runs
 pytestmark = [pytest.mark.browser, pytest.mark.no_cover]
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "resultTypes": ["violations"]}
+expect.set_options(timeout=60_000)  # Plotly's five megabytes, on a busy machine
 WIDTHS = (320, 375, 768, 1440)
 NOT_READABLE = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(drawing => {
     const frame = drawing.getBoundingClientRect();

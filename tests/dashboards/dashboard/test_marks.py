@@ -103,7 +103,7 @@ def test_a_heat_map_has_a_cell_and_a_text_for_each_value() -> None:
     titles = [each.text for each in read(found).iter("title")]
     assert titles == ["lundi, 0 h : 0 kWh", "lundi, 1 h : 10 kWh", f"{said}, 0 h : sans relevé", f"{said}, 1 h : 4.9 kWh"]
     cells = [each.attrib["class"] for each in read(found).iter("rect") if list(each)]
-    assert cells == ["cell heat-1", "cell heat-5", "cell missing", "cell heat-3"]
+    assert cells == ["cell heat-1", "cell heat-5", "hatched missing", "cell heat-3"]
     assert "sans relevé" in [each.text for each in read(found).iter("text")]
     none = marks.heat_map(["lundi"], ["0 h"], [[0.0]], write=str, missing="sans relevé", said="x")
     assert "sans relevé" not in none

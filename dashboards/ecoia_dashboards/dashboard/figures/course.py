@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import plotly.graph_objects as go
 
 from ecoia.report import Quantity, QuarterlyReport, TargetVerdict
@@ -26,13 +24,10 @@ def course_figure(report: QuarterlyReport, target: TargetVerdict, language: Lang
         target: A target with a course.
         language: Language of the texts.
     """
-    chart = trajectory(report, target, language)
-    if chart is None:
-        return None
     points = [point for point in target.course if point.quarter <= report.quarter]
     dues = {point.quarter: point.due for point in points if point.due is not None}
     levels = {point.quarter: point.level for point in points}
-    return replace(chart, figure=_figure(levels, dues, target.unit, language))
+    return trajectory(report, target, language, draw=lambda: _figure(levels, dues, target.unit, language))
 
 
 def _figure(levels: dict[str, Quantity], dues: dict[str, float], unit: str, language: Language) -> go.Figure:
@@ -93,6 +88,6 @@ def _write_ends(
     if dues:
         quarter, due = list(dues.items())[-1]
         words.append((quarter, due / size, column.number(Quantity(due, unit)), "bottom center"))
-    for quarter, height, text, position in dict.fromkeys(words):
-        place = {"x": [quarter], "y": [height], "text": [text], "textposition": position}
-        figure.add_scatter(mode="text", showlegend=False, **place)
+    for position in dict.fromkeys(position for *_, position in words):
+        x, y, text = zip(*dict.fromkeys(word[:3] for word in words if word[3] == position), strict=True)
+        figure.add_scatter(mode="text", x=x, y=y, text=text, textposition=position, showlegend=False)

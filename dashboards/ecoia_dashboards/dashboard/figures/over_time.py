@@ -23,11 +23,12 @@ _MOST_LABELS = 6
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a course: its name, its figure, and why it has none in words of its own, where the reason's code says too little."""
+    """A step of a course: its name, its figure and, where the reason's code says too little, why it has none in words."""
 
     name: str
     quantity: Quantity
     why: str = ""
+    label: str = ""  # its name below the axis, where that is shorter
 
 
 def over_time(id_: str, title: str, what: str, steps: Sequence[Step], language: Language) -> Chart | None:
@@ -72,9 +73,7 @@ def _known(places: Sequence[int], quantities: Sequence[Quantity]) -> list[list[i
     return [list(held) for known, held in parts if known]
 
 
-def _draw_band(
-    figure: go.Figure, places: Sequence[int], quantities: Sequence[Quantity], size: float, language: Language
-) -> None:
+def _draw_band(figure: go.Figure, places: Sequence[int], quantities: Sequence[Quantity], size: float, language: Language) -> None:
     """Draw the interval of each part without a gap; the first one names it in the legend."""
     named = False
     for part in _known(places, quantities):
@@ -137,9 +136,9 @@ def _draw_words(
 def _labels(steps: Sequence[Step]) -> list[str]:
     """Label every step of few, and some of many."""
     if len(steps) <= MOST_MARKS:
-        return [step.name.replace(NBSP, "<br>") for step in steps]
+        return [(step.label or step.name).replace(NBSP, "<br>") for step in steps]
     every = -(-len(steps) // _MOST_LABELS)
-    return [step.name if place % every == 0 else "" for place, step in enumerate(steps)]
+    return [(step.label or step.name) if place % every == 0 else "" for place, step in enumerate(steps)]
 
 
 def _note(steps: Sequence[Step], language: Language) -> str:

@@ -11,7 +11,7 @@ from ecoia.report import Quantity, QuarterlyReport, Sensitivity
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures import Chart
-from ecoia_dashboards.figures.chart import Changed, category_axis, errors, highest, value_axis
+from ecoia_dashboards.figures.chart import Cell, Changed, category_axis, errors, highest, value_axis
 from ecoia_dashboards.figures.roles import bar_style, point_style
 from ecoia_dashboards.language import Language
 
@@ -51,7 +51,7 @@ def sensitivity(report: QuarterlyReport, language: Language) -> Chart | None:
     names = [name_of(each, language) for each in found]
     headings = (language.t("Ce qui change"), language.t("CO₂e d’usage"), language.t("Écart"))
     own = language.t("le chiffre du rapport")
-    cells = (
+    cells: tuple[tuple[Cell, ...], ...] = (
         (own, now, "—"),
         *((name, each.value, Changed(difference(each, report))) for name, each in zip(names, found, strict=True)),
     )

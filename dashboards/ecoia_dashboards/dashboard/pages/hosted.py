@@ -13,7 +13,7 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.figures.model_bars import model_bars
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages.sums import added
-from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, TEXT, Cell, Heading, Link, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
@@ -74,14 +74,6 @@ def show(content: Hosted, reading: Reading, language: Language) -> Shown:
         "content": content,
         "tokens_in": sum(each.tokens_in for each in content.uses),
         "tokens_out": sum(each.tokens_out for each in content.uses),
-        "services": sorted(
-            (
-                (each, reading.names.get(each, each))
-                for each in {*reading.address.service, *(use.service for use in content.uses)}
-                if each
-            ),
-            key=lambda each: each[1].casefold(),
-        ),
     }
     return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values)
 
@@ -170,12 +162,12 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
     headings = (
         Heading(language.t("Service")),
         Heading(language.t("Modèle")),
-        Heading(language.t("Fournisseur"), "text less-important"),
-        Heading(language.t("Jetons reçus"), f"{FIGURE} less-important"),
+        Heading(language.t("Fournisseur"), TEXT, less_important=True),
+        Heading(language.t("Jetons reçus"), FIGURE, less_important=True),
         Heading(language.t("Jetons produits"), FIGURE),
-        Heading(language.t("Lignes des relevés"), f"{FIGURE} less-important"),
+        Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("CO₂e estimé"), FIGURE),
-        Heading(language.t("Ce qu’il en est fait"), "text less-important"),
+        Heading(language.t("Ce qu’il en est fait"), TEXT, less_important=True),
     )
     subtitle = language.t("Jetons par service, phase et modèle ; une ligne de relevé couvre une demi-heure au plus")
     return Table("uses", _uses_title(content, reading, language), headings, lines, subtitle, foot)
@@ -214,10 +206,10 @@ def _unmeasured(uses: Sequence[HostedUse], reading: Reading, language: Language)
     )
     headings = (
         Heading(language.t("Modèle")),
-        Heading(language.t("Service")),
-        Heading(language.t("Jetons reçus"), f"{FIGURE} less-important"),
-        Heading(language.t("Jetons produits"), FIGURE),
-        Heading(language.t("Lignes des relevés"), f"{FIGURE} less-important"),
+        Heading(language.t("Service"), less_important=True),
+        Heading(language.t("Jetons reçus"), FIGURE, less_important=True),
+        Heading(language.t("Jetons produits"), FIGURE, less_important=True),
+        Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("Pourquoi")),
         Heading(language.t("Remède")),
     )
@@ -242,10 +234,10 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
     headings = (
         Heading(language.t("Modèle")),
         Heading(language.t("Paramètres (milliards)")),
-        Heading(language.t("Architecture"), "text less-important"),
+        Heading(language.t("Architecture"), TEXT, less_important=True),
         Heading(language.t("Zone supposée")),
         Heading(language.t("CO₂e par million de jetons produits"), FIGURE),
-        Heading(language.t("Version"), "text less-important"),
+        Heading(language.t("Version"), TEXT, less_important=True),
     )
     subtitle = language.t("L’intervalle est celui des hypothèses d’EcoLogits ; celui du total y ajoute l’erreur du modèle")
     return Table("hypotheses", language.t("Ce que les estimations supposent"), headings, lines, subtitle)

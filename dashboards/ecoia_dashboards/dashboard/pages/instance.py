@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ecoia.exploring import Selected, Selection
@@ -10,13 +10,12 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.instances import fits, host_of
 from ecoia.periods import Quarter
 from ecoia.report import EquipmentUsed, Quantity
-from ecoia.semconv import KIND_IDLE, STATUSES
-from ecoia_dashboards import wording
+from ecoia.semconv import KIND_IDLE
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, NotFoundError, Page, Reading, Shown
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words, strips
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, part_headings, part_line, phases_table, rest_line
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_in, period_text
@@ -81,7 +80,7 @@ def read(reading: Reading, instance: str) -> Instance:
         methods=explorer.parts(selection, "method"),
         quarters=_quarters(reading, selection),
         strips=tuple(strip for strip in found if strip.instance == instance),
-        equipment=tuple(each for each in reading.report.equipment if fits(instance, each.instances)) if quarterly else (),
+        equipment=tuple(_equipment_of(reading, instance)) if quarterly else (),
     )
 
 
@@ -97,6 +96,14 @@ def _homes(reading: Reading, instance: str) -> tuple[str, ...]:
             return found
         known |= dict.fromkeys(map(host_of, names))
     raise NotFoundError("instance", instance, tuple(sorted(known)))
+
+
+def _equipment_of(reading: Reading, instance: str) -> Iterator[EquipmentUsed]:
+    """Return the machines of an instance, with the shares of the services that the reader may see."""
+    for each in reading.report.equipment:
+        if fits(instance, each.instances):
+            seen = {name: part for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)}
+            yield replace(each, by_service_micrograms=seen)
 
 
 def _quarters(reading: Reading, selection: Selection) -> dict[str, Quantity]:
@@ -127,7 +134,7 @@ def show(content: Instance, reading: Reading, language: Language) -> Shown:
         _lead(content, reading, language),
         figures={} if chart is None else {"course": Figure(chart, language.t("Énergie de l’instance"))},
         tables={table.id: table for table in known if table is not None},
-        values={"content": content, "choices": _choices(content, language), "idle": _idle(content)},
+        values={"content": content, "idle": _idle(content)},
         evidence={"instance": content.homes},
     )
 
@@ -160,16 +167,6 @@ def _lead(content: Instance, reading: Reading, language: Language) -> str:
         count = language.n("%(count)s relevé séparé", "%(count)s relevés séparés", len(content.homes))
         said.append(language.t("Elle réunit %(count)s : %(homes)s.", count=count, homes=language.listed(content.homes)))
     return " ".join(said)
-
-
-def _choices(content: Instance, language: Language) -> dict[str, list[tuple[str, str]]]:
-    """Return the values that the filters offer: what ran on the instance."""
-    phases = {name: language.of(wording.PHASES | wording.KINDS, name) for name in content.phases}
-    origins = [status for status in STATUSES if content.whole.by_status_microjoules.get(status)]
-    return {
-        "phase": list(phases.items()),
-        "method": [(status, language.of(wording.STATUSES, status)) for status in origins],
-    }
 
 
 def _idle(content: Instance) -> Quantity | None:
@@ -229,14 +226,11 @@ def _equipment(content: Instance, reading: Reading, language: Language, scope: s
         return None
     lines: list[tuple[Cell, ...]] = []
     for each in content.equipment:
-        shares = {name: part for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)}
-        for name, micrograms in sorted(shares.items(), key=lambda part: -part[1]):
+        for name, micrograms in sorted(each.by_service_micrograms.items(), key=lambda part: -part[1]):
             bearer = reading.names.get(name, name) if name else language.t("aucun service")
             lines.append((each.name or each.id, bearer, Quantity(micrograms / MICROGRAMS_PER_KG, "kgCO2e"), each.source))
     whole = sum(each.quarter_micrograms for each in content.equipment)
-    others = whole - sum(
-        part for each in content.equipment for name, part in each.by_service_micrograms.items() if not name or reading.may_see(name)
-    )
+    others = whole - sum(part for each in content.equipment for part in each.by_service_micrograms.values())
     amount = Quantity(whole / MICROGRAMS_PER_KG, "kgCO2e")
     foot: list[tuple[Cell, ...]] = []
     if others:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ecoia.report import FactorUsed, FigureUsed, Quantity
 from ecoia_dashboards import wording
-from ecoia_dashboards.dashboard.tables import FIGURE, Heading, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Table
 from ecoia_dashboards.language import SHARE_UNIT
 from ecoia_dashboards.pages.summary import Summary
 
@@ -36,7 +36,7 @@ def _factors(words: Summary) -> Table:
         Heading(language.t("Source")),
         Heading(language.t("Licence")),
     )
-    lines = tuple(
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
         (
             f"{language.zone(each.zone)} ({each.zone})",
             *(Quantity(g, _PER_KWH) for g in (each.value_g_per_kwh, each.least_g_per_kwh, each.greatest_g_per_kwh)),
@@ -63,7 +63,9 @@ def _year(factor: FactorUsed, words: Summary) -> str:
 
 def _factor_source(factor: FactorUsed, words: Summary) -> str:
     language = words.language
-    said = language.t("%(source)s (jeu « %(set)s », édition %(release)s)", source=factor.source, set=factor.factor_set, release=factor.release)
+    said = language.t(
+        "%(source)s (jeu « %(set)s », édition %(release)s)", source=factor.source, set=factor.factor_set, release=factor.release
+    )
     if factor.retrieved_on:
         said += ", " + language.t("relevé le %(day)s", day=language.day(factor.retrieved_on))
     return said
@@ -99,9 +101,7 @@ def _sites_title(figures: Sequence[FigureUsed], words: Summary) -> str:
     whole = language.n("%(count)s chiffre de site", "%(count)s chiffres de sites", len(figures))
     if not generic:
         return language.t("%(figures)s, aucun générique", figures=whole)
-    return language.n(
-        "%(figures)s, dont %(count)s générique", "%(figures)s, dont %(count)s génériques", generic, figures=whole
-    )
+    return language.n("%(figures)s, dont %(count)s générique", "%(figures)s, dont %(count)s génériques", generic, figures=whole)
 
 
 def _dated(source: str, day: str, words: Summary) -> str:
@@ -201,7 +201,7 @@ def _contracts(words: Summary) -> Table:
     market = report.totals.co2e_operational_market
     title = language.n("%(count)s contrat d’électricité", "%(count)s contrats d’électricité", len(lines))
     subtitle = language.t(
-        "CO₂e d’usage selon les contrats (market-based) : %(amount)s ; il se tient à côté du chiffre selon le lieu, dans aucun total",
+        "CO₂e d’usage selon les contrats (market-based) : %(amount)s, à côté du chiffre selon le lieu, dans aucun total",
         amount=words.amount(market),
     )
     return Table("contracts", title, headings, lines, subtitle)

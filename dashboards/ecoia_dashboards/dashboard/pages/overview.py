@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ecoia.report import ActionState, Coverage, DeclaredChange, Headline, Quantity, Said, Seal, TargetVerdict
+from ecoia.exploring import Selection
+from ecoia.report import ActionState, Coverage, DeclaredChange, Headline, Quantity, QuarterChange, Said, Seal, TargetVerdict
 from ecoia_dashboards.dashboard.choices import FILTERS
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pieces import decided
@@ -83,30 +84,46 @@ def read(reading: Reading) -> Overview:
     """Read the page's data."""
     entries = listed_entries(reading)
     selection = narrowed(reading, reading.selection, entries)
-    whole = None if selection is None else reading.explorer.selected(selection)
-    change = None
-    if selection is not None and reading.before is not None:
-        change = reading.explorer.change(selection, reading.before.only(services=selection.services))
+    found = None if selection is None else reading.explorer.selected(selection)
+    of_quarter = not reading.address.filters and reading.period.quarter is not None
+    explained = _explained(reading) if of_quarter else None
+    energy_change, co2e_change = _changes(reading, selection, explained)
     return Overview(
         period=str(reading.period),
         reference=None if reading.reference is None else str(reading.reference),
-        microjoules=whole.microjoules if whole else 0,
-        energy=whole.energy if whole else Quantity(None, "kWh", reason="no-data"),
-        headline=whole.headline if whole else Headline(),
-        by_status_microjoules=whole.by_status_microjoules if whole else {},
-        energy_change=change.energy if change else None,
-        co2e_change=change.co2e if change else None,
+        microjoules=found.microjoules if found else 0,
+        energy=found.energy if found else Quantity(None, "kWh", reason="no-data"),
+        headline=found.headline if found else Headline(),
+        by_status_microjoules=found.by_status_microjoules if found else {},
+        energy_change=energy_change,
+        co2e_change=co2e_change,
         course=course(reading, entries),
         services=service_list(reading, entries),
-        whole=None if reading.address.filters or reading.period.quarter is None else _whole(reading),
+        whole=_whole(reading, explained) if of_quarter else None,
     )
 
 
-def _whole(reading: Reading) -> Whole:
+def _explained(reading: Reading) -> QuarterChange | None:
+    """Explain the change between whole quarters; None where other days, or nothing, are compared with."""
+    now, before = reading.selection.quarter, reading.before.quarter if reading.before is not None else None
+    return reading.explorer.explained(now, before) if now is not None and before is not None else None
+
+
+def _changes(
+    reading: Reading, selection: Selection | None, explained: QuarterChange | None
+) -> tuple[Quantity | None, Quantity | None]:
+    """Return the changes of the energy and of the CO2e; None where nothing is compared."""
+    if explained is not None:
+        co2e = explained.total.relative if explained.total else Quantity(None, "1", reason=explained.reason)
+        return explained.energy, co2e
+    if selection is None or reading.before is None:
+        return None, None
+    change = reading.explorer.change(selection, reading.before.only(services=selection.services))
+    return change.energy, change.co2e
+
+
+def _whole(reading: Reading, change: QuarterChange | None) -> Whole:
     report = reading.report
-    change = None
-    if reading.selection.quarter and reading.before is not None and reading.before.quarter:
-        change = reading.explorer.explained(reading.selection.quarter, reading.before.quarter)
     return Whole(
         coverage=report.coverage,
         targets=report.targets,

@@ -79,11 +79,7 @@ def _strip(
     held = set().union(*(on for (name, _), on in recorded.items() if name == instance))
     short = {quarter: _is_short(instance, each or ()) for quarter, each in expected.items()}
     kinds = tuple(
-        RECORDED
-        if day in held
-        else MISSING
-        if day < begun_until and short.get(Quarter.of_date(day), False)
-        else NOT_EXPECTED
+        RECORDED if day in held else MISSING if day < begun_until and short.get(Quarter.of_date(day), False) else NOT_EXPECTED
         for day in days
     )
     phases = {phase: len(on) for (name, phase), on in sorted(recorded.items()) if name == instance}
@@ -143,4 +139,4 @@ def days_words(strips: Sequence[Strip], language: Language) -> str:
     recorded, missing = sum(strip.recorded for strip in strips), sum(strip.missing for strip in strips)
     if not strips:
         return "—"
-    return language.t("%(days)s sur %(of)s j", days=language.whole(recorded), of=language.whole(recorded + missing))
+    return language.with_unit(f"{language.whole(recorded)}/{language.whole(recorded + missing)}", language.t("j"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ecoia.exploring import Selection
 from ecoia.report import ServiceEntry
 from ecoia_dashboards.dashboard.address import BadAddressError
-from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.page import NotFoundError, Reading
 from ecoia_dashboards.wording import SERVICE_STATUSES
 
 
@@ -17,8 +17,11 @@ def listed_entries(reading: Reading) -> list[ServiceEntry]:
 
     Raises:
         BadAddressError: the address names a status that does not exist.
+        NotFoundError: it names a service or a site that does not exist.
     """
     address = reading.address
+    _check(address.service, "service", (id_ for id_ in reading.names if reading.may_see(id_)))
+    _check(address.site, "site", (site.id for site in reading.catalogue.sites))
     for status in address.status:
         if status not in SERVICE_STATUSES:
             raise BadAddressError("status", status, SERVICE_STATUSES)
@@ -31,6 +34,13 @@ def listed_entries(reading: Reading) -> list[ServiceEntry]:
         and (not address.status or entry.status in address.status)
         and all(word in folded(_said_of(entry)) for word in sought)
     ]
+
+
+def _check(ids: Iterable[str], what: str, known: Iterable[str]) -> None:
+    there = tuple(known)
+    for id_ in ids:
+        if id_ not in there:
+            raise NotFoundError(what, id_, there)
 
 
 def narrowed(reading: Reading, selection: Selection, entries: Iterable[ServiceEntry]) -> Selection | None:

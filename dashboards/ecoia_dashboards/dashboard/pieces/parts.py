@@ -29,7 +29,7 @@ def phases_table(parts: Parts, whole: Selected, language: Language, scope: str) 
     if not whole.microjoules:
         return None
     order = ordered(parts, PHASE_STYLES)
-    words = wording.PHASES | wording.KINDS
+    words = wording.KINDS | wording.PHASES
     lines = tuple(part_line(language.of(words, name), parts[name], whole, name, language) for name in order)
     largest = max(order, key=lambda name: parts[name].microjoules)
     title = language.t(
@@ -84,7 +84,9 @@ def _origin_title(whole: Selected, language: Language) -> str:
     shares = {status: part / whole.microjoules for status, part in whole.by_status_microjoules.items() if part}
     first = max(shares, key=lambda status: shares[status])
     return language.t(
-        "%(share)s de l’énergie : %(origin)s", share=language.share(shares[first]), origin=language.of(wording.STATUS_MEANINGS, first)
+        "%(share)s de l’énergie : %(origin)s",
+        share=language.share(shares[first]),
+        origin=language.of(wording.STATUS_MEANINGS, first),
     )
 
 

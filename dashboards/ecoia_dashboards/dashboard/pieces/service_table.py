@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
+from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pieces.remedies import Remedy
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList
@@ -58,16 +59,16 @@ def service_table(found: ServiceList, reading: Reading, language: Language) -> T
         _headings(reading, language),
         lines,
         subtitle_of(reading, language),
-        _foot(found, language),
+        tuple((name, energy, "", "", "", co2e, "", "") for name, energy, co2e in rest_and_total(found, language)),
         language.t("≈ : l’intervalle de l’écart contient zéro, l’écart n’est pas établi.") if reading.before is not None else "",
     )
 
 
 def subtitle_of(reading: Reading, language: Language) -> str:
     """Say the period and the filters of a table."""
-    said = [period_text(reading.period, language)]
+    said, known = [period_text(reading.period, language)], choices(reading, language)
     for name, values in reading.address.filters.items():
-        listed = language.listed(reading.names.get(value, value) for value in values)
+        listed = language.listed(dict(known.get(name, ())).get(value, value) for value in values)
         said.append(f"{language.t(FILTER_NAMES[name])}{language.t(' : ')}{listed}")
     return " · ".join(said)
 
@@ -117,7 +118,7 @@ def _cells(line: ServiceLine, most: float, language: Language) -> tuple[Cell, ..
 def _origins(line: ServiceLine, most: float, language: Language) -> Cell:
     whole = sum(line.by_status_microjoules.values())
     if not whole or not most or line.energy.value is None:
-        return None
+        return ""
     shares = {origin: line.by_status_microjoules.get(origin, 0) / whole for origin in _ORIGINS}
     text = ", ".join(
         f"{language.of(wording.STATUSES, origin)} {language.share(share)}" for origin, share in shares.items() if share
@@ -128,10 +129,10 @@ def _origins(line: ServiceLine, most: float, language: Language) -> Cell:
 
 
 def course_mark(line: ServiceLine, language: Language) -> Cell:
-    """Draw the last quarters of a service; None where it was recorded in none of them."""
+    """Draw the last quarters of a service; nothing where it was recorded in none of them."""
     known = [quantity for quantity in line.course if quantity.value is not None]
     if not known:
-        return None
+        return ""
     column = language.column(known)
     text = ", ".join(column.number(each) if each.value is not None else language.t("aucune donnée") for each in line.course)
     text = f"{text} {column.unit}".strip()
@@ -162,12 +163,9 @@ def place_of(remedy: Remedy, language: Language) -> str:
     return language.of(PLACES, remedy.kind)
 
 
-def _foot(found: ServiceList, language: Language) -> tuple[tuple[Cell, ...], ...]:
-    """Say what belongs to no service, and the sum."""
+def rest_and_total(found: ServiceList, language: Language) -> list[tuple[str, Quantity, Quantity]]:
+    """Return what belongs to no service, and the sum: each a name, its energy and its CO2e; nothing where nothing is listed."""
     if not found.lines:
-        return ()
+        return []
     rest = [(language.of(wording.KINDS, each.kind), each.energy, each.co2e) for each in found.rest]
-    return tuple(
-        (name, energy, None, None, None, co2e, None, None)
-        for name, energy, co2e in (*rest, (language.t("Total"), found.energy, found.co2e))
-    )
+    return [*rest, (language.t("Total"), found.energy, found.co2e)]

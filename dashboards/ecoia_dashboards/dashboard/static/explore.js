@@ -31,9 +31,9 @@
     const traces = data.map(trace => {
       const color = read("mark", trace.meta);
       const own = { ...trace, hoverlabel: { namelength: -1 } };
-      if (trace.mode === "text") return { ...own, textfont: { color: ink, size: 12 }, hoverinfo: "skip" };
+      if (trace.mode === "text") return { ...own, text: trace.text.map(words => `\u00a0${words}\u00a0`), textfont: { color: ink, size: 12 }, hoverinfo: "skip" };
       if (trace.type === "bar") {
-        own.marker = { ...trace.marker, color, line: { color: trace.marker.pattern.shape ? color : surface, width: 1 } };
+        own.marker = { ...trace.marker, color, line: { color: trace.marker.pattern.shape ? color : surface, width: trace.width === 1 ? 0 : 1 } };
         if (trace.marker.pattern.shape) own.marker.pattern = { shape: trace.marker.pattern.shape, fillmode: "overlay", bgcolor: surface, fgcolor: color, size: 6 };
       } else if (trace.marker) {
         const stroke = ["circle-open", "line-ns"].includes(trace.marker.symbol) ? color : surface;

@@ -9,6 +9,7 @@ from ecoia.exploring import Selected, Selection
 from ecoia.impact.change import ExplainedChange, successors, total
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import Reading
 
@@ -140,7 +141,7 @@ class _Reader:
         quarter = str(period.quarter)
         if period.quarter is None or quarter not in self._reading.state.quarters:
             return {}
-        return {entry.id: entry.covered for entry in self._reading.report_of(quarter).register}
+        return {entry.id: entry.covered for entry in self._explorer.report(quarter).register}
 
     def read(self) -> Periods:
         """Read what both periods hold."""
@@ -150,7 +151,7 @@ class _Reader:
             some = bool(self._selections[0].services)
             explained = total(line.explained for line in self._lines.values()) if some else self._change.total.explained
             co2e = _moved_co2e(explained, self._whole.co2e if some else self._change.total.relative)
-        return Periods(
+        found = Periods(
             before=str(self._periods[0]),
             after=str(self._periods[1]),
             energy=Moved(before.energy, after.energy, self._whole.energy),
@@ -161,6 +162,7 @@ class _Reader:
             simulated=self._whole.simulated,
             services=tuple(self._services()),
         )
+        return clean(found)
 
     def _services(self) -> Iterable[ServiceMoved]:
         groups: dict[str, list[str]] = {}
@@ -181,12 +183,17 @@ class _Reader:
         unknown = Quantity(None, "1", reason=caution)
         changes = self._changes(line, ids) if caution is None else (unknown, unknown)
         co2e = Moved(_co2e(before), _co2e(after), changes[1])
+        if line is not None:
+            co2e = _moved_co2e(line.explained, changes[1])
+        elif self._change is not None:  # all of its CO2e is in a part that one quarter does not know
+            apart = Quantity(None, "kgCO2e", reason="part-not-compared")
+            co2e = Moved(apart, apart, Quantity(None, "1", reason="part-not-compared"))
         return ServiceMoved(
             service,
             before.microjoules if before else 0,
             after.microjoules if after else 0,
             Moved(_energy(before), _energy(after), changes[0]),
-            co2e if line is None else _moved_co2e(line.explained, changes[1]),
+            co2e,
             (covered[0], covered[1]),
             caution,
             line.explained.terms if line else {},
@@ -217,18 +224,6 @@ class _Reader:
 
 def _most(shares: Iterable[float | None]) -> float | None:
     return max((each for each in shares if each is not None), default=None)
-
-
-def caution(line: ChangeLine | None, covered: Iterable[float | None]) -> str | None:
-    """Return why a change of a service must not be read as one, a code of reasons; None where it may.
-
-    Args:
-        line: Its change between two quarters; None: not known.
-        covered: Share of its declared days that each of them recorded.
-    """
-    if line is not None and line.energy.reason in ("days-unequal", "counted-otherwise"):
-        return line.energy.reason
-    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
 
 
 def _moved_co2e(explained: ExplainedChange, relative: Quantity) -> Moved:

@@ -199,7 +199,7 @@ def _grid(reading: Reading, selection: Selection) -> Mapping[datetime, float]:
 
 
 def _at(day: date, hour: int) -> datetime:
-    return datetime(day.year, day.month, day.day, hour)  # noqa: DTZ001 - hours of the civil day, as people plan work
+    return datetime(day.year, day.month, day.day, hour)
 
 
 def _can_move(cell: HourCell, grid: Mapping[datetime, float], steps: Iterable[int]) -> bool:

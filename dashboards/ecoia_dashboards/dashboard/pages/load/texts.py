@@ -13,7 +13,6 @@ from ecoia.report import Quantity
 from ecoia.units import kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.choices import choices
 from ecoia_dashboards.dashboard.figures.other_hours import other_hours
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.load.content import FILTERS, HourSum, Load
@@ -39,7 +38,6 @@ def show(content: Load, reading: Reading, language: Language) -> Shown:
         tables=tables,
         values={
             "content": content,
-            "choices": choices(reading, language),
             "scope": scope,
             "maps": _maps(content, language, scope) if content.timed_microjoules else [],
             "used": _grid(content.used_g_per_kwh),
@@ -81,7 +79,9 @@ def _sentence(content: Load, reading: Reading, language: Language) -> str:
     values = {"period": period, "share": share, "hours": language.listed(_hour(hour, language) for hour in busiest)}
     if len(busiest) > _MOST_NAMED:
         count = language.whole(len(busiest))
-        return language.t("Aucune heure ne domine %(period)s : %(count)s heures prennent chacune %(share)s de l’énergie", count=count, **values)
+        return language.t(
+            "Aucune heure ne domine %(period)s : %(count)s heures prennent chacune %(share)s de l’énergie", count=count, **values
+        )
     if len(busiest) > 1:
         return language.t("Les heures les plus chargées %(period)s : %(hours)s, %(share)s de l’énergie chacune", **values)
     return language.t("L’heure la plus chargée %(period)s : %(hours)s, %(share)s de l’énergie", **values)
@@ -190,7 +190,7 @@ def _map(
         [str(hour) for hour in _HOURS],
         [[known.get((row, hour)) for hour in _HOURS] for row in rows],
         write=write,
-        missing=language.t("rien de connu"),
+        missing=language.t("rien de relevé"),
         said=said,
     )
 
@@ -249,7 +249,9 @@ def _foot(content: Load, language: Language) -> tuple[tuple[Cell, ...], ...]:
     rest = content.whole.microjoules - content.timed_microjoules - content.declared_microjoules
     if rest:
         lines.append((language.t("Hors de ces lignes"), "", Quantity(kwh(rest), "kWh"), "", ""))
-    lines.append((language.t("Ensemble"), "", Quantity(kwh(content.whole.microjoules), "kWh"), "", content.whole.co2e_operational))
+    lines.append(
+        (language.t("Ensemble"), "", Quantity(kwh(content.whole.microjoules), "kWh"), "", content.whole.co2e_operational)
+    )
     return tuple(lines)
 
 
@@ -261,7 +263,9 @@ def _figures(content: Load, language: Language, scope: str) -> dict[str, Figure]
         return {}
     shifts = [(each.hours, _kg(each.micrograms)) for each in content.shifts.shifts]
     share = language.share(content.shifts.microjoules / content.timed_microjoules)
-    subtitle = language.t("CO₂e d’usage si tout le travail était décalé, pour %(share)s de l’énergie · %(scope)s", share=share, scope=scope)
+    subtitle = language.t(
+        "CO₂e d’usage si tout le travail était décalé, pour %(share)s de l’énergie relevée · %(scope)s", share=share, scope=scope
+    )
     return {"other-hours": Figure(other_hours(_best(content, language), shifts, language), subtitle, _assumed(content, language))}
 
 
@@ -295,5 +299,7 @@ def _nothing(content: Load, language: Language) -> str:
     if content.timed_microjoules:
         return ""
     if content.declared_microjoules or content.whole.microjoules:
-        return language.t("L’énergie de cette sélection est déclarée : un formulaire ne dit pas à quelles heures elle a été utilisée.")
+        return language.t(
+            "L’énergie de cette sélection est déclarée : un formulaire ne dit pas à quelles heures elle a été utilisée."
+        )
     return language.t("Rien n’est relevé dans cette période. Ce n’est pas zéro : on ne sait pas.")

@@ -10,7 +10,7 @@ from ecoia.units import kwh
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.run_energies import run_energies
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
-from ecoia_dashboards.dashboard.pages.runs.comparison import MOST_COMPARED, Comparison, RunSide
+from ecoia_dashboards.dashboard.pages.runs.comparison import Comparison, RunSide
 from ecoia_dashboards.dashboard.pages.runs.listing_texts import outcome_text
 from ecoia_dashboards.dashboard.pages.runs.one_run import OneRun, short
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table, quantity_of
@@ -32,7 +32,9 @@ def show(content: Comparison, reading: Reading, language: Language) -> Shown:
     subtitle = language.t("Énergie de chaque run, bâtiment compris où il est connu ; le trait est l’intervalle à 95 %%")
     figures = {} if chart is None else {"energies": Figure(chart, subtitle)}
     tables = {"runs": _runs(content, reading, language), "methods": _methods(content, language)}
-    return Shown(sentence, _lead(content, language), figures, tables, values)
+    work = frozenset[tuple[str, str]]().union(*(each.run.work for each in content.sides))
+    evidence = {"view": "", "runs": (), "service": tuple(sorted({service for service, _ in work}))}
+    return Shown(sentence, _lead(content, language), figures, tables, values, evidence=evidence)
 
 
 def _sentence(content: Comparison, language: Language) -> str:
@@ -133,7 +135,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
     runs = [each.run for each in content.sides]
 
     def text(heading: str, cells: Sequence[Cell]) -> _Column:
-        return _Column(Heading(heading), tuple(cells))
+        return _Column(Heading(heading, less_important=True), tuple(cells))
 
     def figure(heading: str, cells: Sequence[Cell], *, kept: bool = False) -> _Column:
         return _Column(Heading(heading, FIGURE), tuple(cells), kept)
@@ -145,7 +147,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
         figure(
             language.t("Écart au premier"), [Changed(each.change) if each.change else None for each in content.sides], kept=True
         ),
-        figure(language.t("CO₂e d’usage"), [each.co2e for each in content.sides]),
+        _Column(Heading(language.t("CO₂e d’usage"), FIGURE, less_important=True), tuple(each.co2e for each in content.sides)),
         *(
             figure(name, [None if name not in run.quality else language.plain(run.quality[name]) for run in runs])
             for name in sorted({name for run in runs for name in run.quality})
@@ -211,7 +213,7 @@ def _methods(content: Comparison, language: Language) -> Table:
     )
     alike = len({frozenset(found) for found in by_run}) == 1
     title = language.t("Mesurés de la même façon") if alike else language.t("Mesurés de façons différentes")
-    subtitle = language.t("Énergie exacte des composants, avant tout facteur ; au plus %(most)s runs", most=MOST_COMPARED)
+    subtitle = language.t("Énergie exacte des composants, avant tout facteur")
     return Table("methods", title, headings, lines, subtitle, (whole,))
 
 

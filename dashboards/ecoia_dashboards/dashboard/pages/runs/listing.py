@@ -86,7 +86,7 @@ def read(reading: Reading) -> Runs:
     for each in address.status:
         if each not in OUTCOMES:
             raise BadAddressError("status", each, OUTCOMES)
-    every = [clean(each) for each in reading.explorer.runs(reading.selection)]
+    every = clean(tuple(reading.explorer.runs(reading.selection)))
     chosen = [each for each in every if _passes(each, reading)]
     page, following = _page(_sorted(chosen, address.sort), address.after)
     frontiers = tuple(each for each in reading.report.frontiers if _of_selection(each, reading))

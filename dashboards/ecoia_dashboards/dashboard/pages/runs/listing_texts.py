@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from markupsafe import Markup
 
@@ -11,13 +12,15 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.runs.listing import MATCHED, OUTCOMES, UNMATCHED, Listed, Runs
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between, short
-from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Mark, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, TEXT, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.figures.fronts import fronts_of
 from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.wording import N_
 
 MOST_FRONTS = 6
+_EVIDENCE: dict[str, Any] = {"status": (), "q": "", "sort": ""}
+"""Formula and rows know neither how runs end nor what was searched for."""
 STANDINGS = {UNMATCHED: N_("non, inégalé"), MATCHED: N_("oui")}
 UNKNOWN_OUTCOME = N_("fin inconnue")
 
@@ -36,21 +39,17 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
     values = {
         "content": content,
         "fronts": list(figures),
-        "outcomes": [(each, outcome_text(None if each == "unknown" else each, language)) for each in OUTCOMES],
-        "phases": [(each, language.of(wording.PHASES, each)) for each in content.phases],
-        "instances": [(each, each) for each in content.instances],
-        "services": sorted(reading.names.items(), key=lambda each: each[1].casefold()),
         "lost_share": _lost_share(content),
         "spared": _spared(content, reading, language),
         "outside": _outside(content, language),
     }
-    return Shown(
-        _sentence(content, reading, language),
-        _lead(content, language),
-        figures,
-        {"runs": _table(content, reading, language)},
-        values,
-    )
+    choices = {
+        "status": [(each, outcome_text(None if each == "unknown" else each, language)) for each in OUTCOMES],
+        "phase": [(each, language.of(wording.PHASES, each)) for each in content.phases],
+        "instance": [(each, each) for each in content.instances],
+    }
+    tables = {"runs": _table(content, reading, language)}
+    return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values, choices, _EVIDENCE)
 
 
 def outcome_text(outcome: str | None, language: Language) -> str:
@@ -160,12 +159,12 @@ def _table(content: Runs, reading: Reading, language: Language) -> Table:
         Heading(language.t("Choisir"), "tick"),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
         Heading(language.t("Fin"), sort="outcome"),
-        Heading(language.t("Service, phase"), sort="service"),
-        Heading(language.t("Qualité"), "text less-important"),
-        Heading(language.t("Égalé pour moins"), "text less-important"),
-        Heading(language.t("Durée"), f"{FIGURE} less-important", sort="duration"),
-        Heading(language.t("CO₂e d’usage"), f"{FIGURE} less-important", sort="co2e"),
-        Heading(language.t("Début"), "text less-important", sort="start"),
+        Heading(language.t("Service, phase"), sort="service", less_important=True),
+        Heading(language.t("Qualité"), TEXT, less_important=True),
+        Heading(language.t("Égalé pour moins"), TEXT, less_important=True),
+        Heading(language.t("Durée"), FIGURE, sort="duration", less_important=True),
+        Heading(language.t("CO₂e d’usage"), FIGURE, sort="co2e", less_important=True),
+        Heading(language.t("Début"), TEXT, sort="start", less_important=True),
     )
     lines = tuple(_line(each, reading, language) for each in content.shown)
     rest: tuple[Cell, ...] = ("",) * 7
@@ -178,7 +177,7 @@ def _table(content: Runs, reading: Reading, language: Language) -> Table:
         foot.append((language.t("Ensemble des runs"), "", content.energy, *rest))
     title = _title(content, reading, language)
     note = language.t("Énergie avec le bâtiment où il est connu. Cochez des runs, puis « Comparer ».")
-    return Table("runs", title, headings, lines, _subtitle(content, language), tuple(foot), note)
+    return Table("runs", title, headings, lines, _subtitle(content, language), tuple(foot), note, ordered=True)
 
 
 def _title(content: Runs, reading: Reading, language: Language) -> str:

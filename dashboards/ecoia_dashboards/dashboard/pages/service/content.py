@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ecoia.exploring import Change, RunLine, Selected, Selection
+from ecoia.exploring import Change, HostedUse, RunLine, Selected, Selection
 from ecoia.periods import Quarter
 from ecoia.report import (
+    COVERED,
     ChangeLine,
     FactorUsed,
     FigureUsed,
@@ -17,13 +18,11 @@ from ecoia.report import (
     Quantity,
     ServiceEntry,
     ServiceFootprint,
-    TokensUsed,
     Unsupported,
 )
 from ecoia_dashboards.dashboard.address import Period
-from ecoia_dashboards.dashboard.pages.compare.periods import caution
-from ecoia_dashboards.dashboard.pieces.days import Strip, strips
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
+from ecoia_dashboards.dashboard.pieces.days import Strip, strips
 
 FILTERS = ("phase", "site", "instance", "method")
 """Filters that the page obeys."""
@@ -79,7 +78,6 @@ class Service:
         hosted: Calls to models of others.
         factors: Emission factors of its zones.
         figures: PUE and the like of its sites.
-        options: What each filter can be set to.
     """
 
     entry: ServiceEntry
@@ -101,10 +99,9 @@ class Service:
     runs: tuple[RunLine, ...]
     frontiers: tuple[Frontier, ...]
     not_compared: Unsupported | None
-    hosted: tuple[TokensUsed, ...]
+    hosted: tuple[HostedUse, ...]
     factors: tuple[FactorUsed, ...]
     figures: tuple[FigureUsed, ...]
-    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read(reading: Reading, service: str) -> Service:
@@ -135,18 +132,17 @@ def read(reading: Reading, service: str) -> Service:
         sites=split["site"],
         zones=split["zone"],
         change=change,
-        caution=_caution(reading, service, explained, change),
+        caution=_caution(reading, service, change),
         explained=explained,
         compared_parts=parts,
         compared_simulated=simulated,
         strips=strips(reading, selection, [service]),
-        runs=explorer.runs(selection),
+        runs=tuple(explorer.runs(selection)),
         frontiers=tuple(each for each in report.frontiers if each.service == service) if plain else (),
         not_compared=next((each for each in report.unsupported if _tells_of_runs(each, service)), None) if plain else None,
-        hosted=tuple(each for each in report.tokens if each.service == service) if plain else (),
+        hosted=tuple(explorer.hosted(selection)),
         factors=tuple(each for each in report.factors_of_quarter if each.zone in split["zone"]),
         figures=tuple(each for each in report.site_figures if each.site in split["site"] and _holds(each, reading.period)),
-        options=_options(reading, service),
     )
 
 
@@ -157,7 +153,12 @@ def only(selection: Selection, service: str) -> Selection:
 
 def whole_quarter(reading: Reading) -> bool:
     """Return whether a quarter is looked at without a filter of this page, so that its report speaks of it."""
-    return reading.period.quarter is not None and not any(getattr(reading.address, name) for name in FILTERS)
+    return reading.period.quarter is not None and not is_filtered(reading)
+
+
+def is_filtered(reading: Reading) -> bool:
+    """Return whether a filter of this page is in use. The services that a reader may see are none."""
+    return any(getattr(reading.address, name) for name in FILTERS)
 
 
 def _entry(reading: Reading, service: str) -> ServiceEntry:
@@ -165,9 +166,13 @@ def _entry(reading: Reading, service: str) -> ServiceEntry:
     for quarter in dict.fromkeys((reading.quarter, *reversed(reading.state.quarters))):
         for entry in reading.report_of(quarter).register:
             if entry.id == service:
-                unknown = {"energy": Quantity(None, "kWh", reason="no-data"), "co2e": Quantity(None, "kgCO2e", reason="no-data")}
-                return entry if quarter == reading.quarter else replace(entry, headline=Headline(), days_by_phase=(), **unknown)
+                return entry if quarter == reading.quarter else _without_figures(entry)
     raise NotFoundError("service", service, tuple(each.id for each in reading.report.register if reading.may_see(each.id)))
+
+
+def _without_figures(entry: ServiceEntry) -> ServiceEntry:
+    energy, co2e = (Quantity(None, unit, reason="no-data") for unit in ("kWh", "kgCO2e"))
+    return replace(entry, energy=energy, co2e=co2e, headline=Headline(), days_by_phase=())
 
 
 def _rank(reading: Reading, service: str) -> Rank | None:
@@ -207,7 +212,7 @@ def _quarter(reading: Reading, service: str, quarter: Quarter) -> Moment:
     if not found.microjoules:
         under = [each for each in _predecessors(reading, service) if reading.explorer.selected(only(selection, each)).microjoules]
         return replace(moment, under=under[0] if under else "")
-    if not any(getattr(reading.address, name) for name in FILTERS):
+    if not is_filtered(reading):
         report = reading.report_of(str(quarter))
         footprint = next((each for each in report.services if each.service == service), None)
         if footprint is not None:
@@ -243,16 +248,17 @@ def _explained(reading: Reading, service: str) -> tuple[ChangeLine | None, tuple
     return line, change.parts, change.simulated
 
 
-def _caution(reading: Reading, service: str, line: ChangeLine | None, change: Change | None) -> str | None:
+def _caution(reading: Reading, service: str, change: Change | None) -> str | None:
     """Return why the change must not be read as one: the days, or the way of counting, are not those of the reference."""
     if change is None:
         return None
+    if service in change.days_unequal:
+        return "days-unequal"
+    if service in change.counted_otherwise:
+        return "counted-otherwise"
     quarters = [period.quarter for period in (reading.period, reading.reference) if period is not None]
     covered = [_covered(reading, service, str(quarter)) for quarter in quarters if quarter is not None]
-    found = caution(line, covered)
-    if found is None and service in change.days_unequal:
-        return "days-unequal"
-    return "counted-otherwise" if found is None and service in change.counted_otherwise else found
+    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
 
 
 def _covered(reading: Reading, service: str, quarter: str) -> float | None:
@@ -272,13 +278,3 @@ def _holds(figure: FigureUsed, period: Period) -> bool:
     return (figure.from_day is None or figure.from_day < period.until_day.isoformat()) and (
         figure.until_day is None or figure.until_day > period.first_day.isoformat()
     )
-
-
-def _options(reading: Reading, service: str) -> dict[str, tuple[str, ...]]:
-    """Return what the filters can be set to: what the service has in the period, and what is set already."""
-    bare = Selection(reading.period.first_day, reading.period.until_day, services=(service,))
-    found = {name: tuple(reading.explorer.parts(bare, name)) for name in ("phase", "site", "instance")}
-    found["method"] = tuple(reading.explorer.parts(bare, "status"))
-    return {
-        name: tuple(dict.fromkeys([*values, *getattr(reading.address, name)])) for name, values in found.items()
-    }

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
 
 from ecoia.exploring import RunLine
 from ecoia.report import FigureUsed, Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
-from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.pages.runs.one_run import mlflow_page, short
 from ecoia_dashboards.dashboard.pages.service.content import Service
+from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, phases_table
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.language import Language
@@ -22,6 +24,7 @@ from ecoia_dashboards.language import Language
 MOST_RUNS = 20
 """How many runs are listed."""
 _LOST = ("failed", "abandoned")
+_MOST_METRICS = 2
 
 
 def tables(content: Service, reading: Reading, language: Language, scope: str) -> dict[str, Table]:
@@ -63,6 +66,7 @@ def _instances(content: Service, reading: Reading, language: Language, scope: st
     foot: tuple[tuple[Cell, ...], ...] = ()
     if content.instances:
         foot = ((language.t("Ensemble"), "", days_words(content.strips, language), content.whole.energy),)
+    note = language.t("Un jour sans relevé peut manquer dès que le registre attend plus de jours qu’il n’y en a de relevés.")
     return Table(
         "instances",
         _days_title(content, names, language),
@@ -70,13 +74,11 @@ def _instances(content: Service, reading: Reading, language: Language, scope: st
         lines,
         language.t("Une marque par jour : relevé, hachuré s’il manque, vide s’il n’est pas attendu · %(scope)s", scope=scope),
         foot=foot,
-        note=language.t("Un jour sans relevé peut manquer dès que le registre attend plus de jours qu’il n’y en a de relevés."),
+        note=note if any(strip.missing for strip in content.strips) else "",
     )
 
 
-def _instance(
-    name: str, strip: Strip | None, content: Service, reading: Reading, language: Language
-) -> tuple[Cell, ...]:
+def _instance(name: str, strip: Strip | None, content: Service, reading: Reading, language: Language) -> tuple[Cell, ...]:
     part = content.instances.get(name)
     energy: Cell = part.energy if part else None
     label: Cell = Link(name, to_page(reading.address, "instances", name)) if name else language.t("aucune instance")
@@ -88,14 +90,14 @@ def _instance(
 
 def _days_title(content: Service, names: Sequence[str], language: Language) -> str:
     missing = sum(strip.missing for strip in content.strips)
-    count = language.n("%(count)s instance", "%(count)s instances", len([name for name in names if name]))
+    if names == [""]:
+        return language.n("%(count)s jour attendu, aucun relevé", "%(count)s jours attendus, aucun relevé", missing)
+    count = language.n("%(count)s instance", "%(count)s instances", len(names))
     if not content.strips:
         return language.t("%(instances)s, sans relevé jour par jour : l’énergie est déclarée", instances=count)
     if not missing:
         return language.t("%(instances)s, aucun jour ne manque", instances=count)
-    return language.n(
-        "%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count
-    )
+    return language.n("%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count)
 
 
 # --- runs ---
@@ -105,24 +107,27 @@ def _runs(content: Service, reading: Reading, language: Language, scope: str) ->
     if not content.runs:
         return None
     runs = _sorted(content.runs, reading.address.sort)
-    metrics = sorted({metric for run in runs for metric in run.quality})[:2]
+    metrics = sorted({metric for run in runs for metric in run.quality})[:_MOST_METRICS]
+    on_server = any(mlflow_page(run.run_id, reading) for run in runs)
     most = max(run.microjoules for run in runs) or 1
     shown, rest = runs[:MOST_RUNS], runs[MOST_RUNS:]
-    lines = tuple(_run(run, metrics, most, reading, language) for run in shown)
-    headings = (
-        Heading(language.t("Run")),
-        Heading(language.t("Début"), sort="start"),
-        Heading(language.t("Phase"), sort="phase"),
-        Heading(language.t("Issue"), sort="outcome"),
-        Heading("", MARK),
-        Heading(language.t("Énergie"), FIGURE, sort="energy"),
-        *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
+    lines = tuple(
+        (
+            _run_name(run, reading, language),
+            *_run(run, most, reading, language),
+            *(language.number(run.quality[metric]) if metric in run.quality else None for metric in metrics),
+            *((_in_mlflow(run, reading),) if on_server else ()),
+        )
+        for run in shown
     )
-    empty = tuple("" for _ in metrics)
+    headings = _run_headings(metrics, language, on_server=on_server)
+    empty = ("",) * (len(headings) - 6)
     foot: list[tuple[Cell, ...]] = []
     if rest:
         others = language.n("%(count)s autre run", "%(count)s autres runs", len(rest))
-        foot.append((others, "", "", "", "", _energy(rest), *empty))
+        foot.append(
+            (Link(others, to_page(reading.address, "runs", service=(content.entry.id,))), "", "", "", "", _energy(rest), *empty)
+        )
     foot.append((language.t("Ensemble des runs"), "", "", "", "", _energy(runs), *empty))
     return Table(
         "runs",
@@ -131,6 +136,19 @@ def _runs(content: Service, reading: Reading, language: Language, scope: str) ->
         lines,
         language.t("Énergie de chaque run et figures de qualité · %(scope)s", scope=scope),
         foot=tuple(foot),
+    )
+
+
+def _run_headings(metrics: Sequence[str], language: Language, *, on_server: bool) -> tuple[Heading, ...]:
+    return (
+        Heading(language.t("Run")),
+        Heading(language.t("Début"), sort="start"),
+        Heading(language.t("Phase"), sort="phase", less_important=True),
+        Heading(language.t("Issue"), sort="outcome"),
+        Heading("", MARK, less_important=True),
+        Heading(language.t("Énergie"), FIGURE, sort="energy"),
+        *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
+        *((Heading("MLflow"),) if on_server else ()),
     )
 
 
@@ -151,29 +169,27 @@ def _sorted(runs: Sequence[RunLine], order: str) -> list[RunLine]:
     return sorted(latest, key=keys[name], reverse=down) if name in keys else latest
 
 
-def _run(run: RunLine, metrics: Sequence[str], most: int, reading: Reading, language: Language) -> tuple[Cell, ...]:
+def _run_name(run: RunLine, reading: Reading, language: Language) -> Link:
+    """Return the link to a run: its whole id, to copy, where no page of MLflow is known."""
+    name = short(run.run_id) if mlflow_page(run.run_id, reading) else run.run_id
+    simulated = f"({language.t('simulé')})" if run.simulated else ""
+    return Link(name, to_page(reading.address, "runs", run.run_id), simulated, exact=run.run_id)
+
+
+def _in_mlflow(run: RunLine, reading: Reading) -> Link | None:
+    page = mlflow_page(run.run_id, reading)
+    return Link("MLflow", page) if page else None
+
+
+def _run(run: RunLine, most: int, reading: Reading, language: Language) -> tuple[Cell, ...]:
+    """Return the cells between the name of a run and its quality."""
     outcome = language.of(wording.OUTCOMES, run.outcome) if run.outcome else language.t("issue inconnue")
     if run.outcome in _LOST:
         outcome = language.t("✗ %(outcome)s : énergie perdue", outcome=outcome)
     start = datetime.fromisoformat(run.start_utc).astimezone(ZoneInfo(reading.state.timezone)).date()
-    return (
-        run_cell(run, reading, language),
-        language.day(start.isoformat()),
-        language.of(wording.PHASES, run.phase),
-        outcome,
-        Mark(marks.bar(run.microjoules / most, role="matched" if run.outcome in _LOST else "series"), ""),
-        run.energy,
-        *(language.number(run.quality[metric]) if metric in run.quality else None for metric in metrics),
-    )
-
-
-def run_cell(run: RunLine, reading: Reading, language: Language) -> Cell:
-    """Return the cell that names a run: a link to MLflow where its tracking server has an address, else the id to copy."""
-    said = f" ({language.t('simulé')})" if run.simulated else ""
-    uri = reading.state.source_uri
-    if uri.startswith(("http://", "https://")):
-        return Link(run.run_id, f"{uri.rstrip('/')}/#/runs/{quote(run.run_id, safe='')}", said)
-    return run.run_id + said
+    drawing = marks.bar(run.microjoules / most, role="matched" if run.outcome in _LOST else "series")
+    day = str(format_date(start, "d MMM yyyy", locale=language.locale))
+    return day, language.of(wording.PHASES, run.phase), outcome, Mark(drawing, ""), run.energy
 
 
 def _energy(runs: Sequence[RunLine]) -> Quantity:
@@ -282,7 +298,7 @@ def _hosted(content: Service, language: Language, scope: str) -> Table | None:
             language.of(wording.STANDINGS, each.standing),
             each.tokens_in,
             each.tokens_out,
-            Quantity(each.central_kg, "kgCO2e", each.low_kg, each.high_kg, None if each.central_kg is not None else "calls-unmeasured"),
+            each.co2e,
         )
         for each in content.hosted
     )
@@ -294,4 +310,6 @@ def _hosted(content: Service, language: Language, scope: str) -> Table | None:
         Heading("CO₂e", FIGURE),
     )
     count = language.n("%(count)s modèle externe appelé", "%(count)s modèles externes appelés", len(lines))
-    return Table("hosted", count, headings, lines, language.t("Estimation par jetons, hors énergie relevée · %(scope)s", scope=scope))
+    return Table(
+        "hosted", count, headings, lines, language.t("Estimation par jetons, hors énergie relevée · %(scope)s", scope=scope)
+    )

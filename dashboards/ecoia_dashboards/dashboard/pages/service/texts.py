@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+
+from babel.dates import format_date
 
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
+from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
-from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, whole_quarter
+from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, is_filtered, whole_quarter
 from ecoia_dashboards.dashboard.pages.service.tables import tables
+from ecoia_dashboards.dashboard.pieces.parts import capital
 from ecoia_dashboards.dashboard.pieces.remedies import remedy_of
 from ecoia_dashboards.dashboard.pieces.service_table import place_of
-from ecoia_dashboards.dashboard.pieces.parts import capital
 from ecoia_dashboards.dashboard.view import period_in, period_text
 from ecoia_dashboards.figures.change import causes
 from ecoia_dashboards.figures.fronts import front
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.tables.base import BOUNDARIES
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,11 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "notices": _notices(content, language),
         "why": "" if known else why_nothing(content, reading, language),
         "remedy": remedy,
-        "place": place_of(remedy, language) if remedy else "",
-        "filtered": bool(reading.address.filters),
+        "place": language.t("%(place)s :", place=capital(place_of(remedy, language))) if remedy else "",
+        "also": _also(content, reading, language),
+        "filtered": is_filtered(reading),
         "no_causes": _no_causes(content, reading, language),
         "no_fronts": _no_fronts(content, language),
-        "choices": _choices(content, language),
     }
     return Shown(
         _sentence(content, reading, name, language),
@@ -64,13 +69,15 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
 
 def scope_words(reading: Reading, language: Language) -> str:
     """Write the period and the filters in use, as subtitles have them."""
-    filters = [language.listed(filter_word(name, value, language) for value in getattr(reading.address, name)) for name in FILTERS]
+    filters = [
+        language.listed(filter_word(name, value, language) for value in getattr(reading.address, name)) for name in FILTERS
+    ]
     return " · ".join([period_text(reading.period, language), *(each for each in filters if each)])
 
 
 def filter_word(name: str, value: str, language: Language) -> str:
     """Write a value of a filter for readers."""
-    words = {"phase": wording.PHASES | wording.KINDS, "method": wording.STATUSES}.get(name, {})
+    words = {"phase": wording.KINDS | wording.PHASES, "method": wording.STATUSES}.get(name, {})
     if not value:
         return language.t("hors de tout site")
     return language.of(words, value)
@@ -80,7 +87,7 @@ def filter_word(name: str, value: str, language: Language) -> str:
 
 
 def _sentence(content: Service, reading: Reading, name: str, language: Language) -> str:
-    whole, filtered = content.whole, bool(reading.address.filters)
+    whole, filtered = content.whole, is_filtered(reading)
     values = {"service": name, "period": period_in(reading.period, language)}
     if whole.energy.value and whole.microjoules:
         values["amount"] = language.amount(whole.energy)
@@ -99,13 +106,13 @@ def _sentence(content: Service, reading: Reading, name: str, language: Language)
 
 def _lead(content: Service, reading: Reading, language: Language) -> str:
     entry = content.entry
-    said = [_rank(content, language, filtered=bool(reading.address.filters)), _change(content, reading, language)]
+    said = [_rank(content, language, filtered=is_filtered(reading)), _change(content, reading, language)]
     if entry.purpose:
         said.append(_sentence_of(entry.purpose))
     facts = [language.t("Statut : %(status)s", status=language.of(wording.SERVICE_STATUSES, entry.status))]
     if entry.owner_role:
         facts.append(language.t("responsable : %(role)s", role=entry.owner_role))
-    said.append(language.t(", ").join(facts) + ".")
+    said.append(", ".join(facts) + ".")
     return " ".join(filter(None, said))
 
 
@@ -128,7 +135,9 @@ def _rank(content: Service, language: Language, *, filtered: bool) -> str:
             share=share,
         )
     if rank.place == 1:
-        return language.t("Premier de %(of)s services par l’énergie : %(share)s du total.", of=language.whole(rank.of), share=share)
+        return language.t(
+            "Premier de %(of)s services par l’énergie : %(share)s du total.", of=language.whole(rank.of), share=share
+        )
     return language.t(
         "Au rang %(place)s de %(of)s services par l’énergie : %(share)s du total.",
         place=language.whole(rank.place),
@@ -143,8 +152,8 @@ def _change(content: Service, reading: Reading, language: Language) -> str:
     reference = period_text(reading.reference, language)
     energy = changed(content.change.energy, content)
     if energy.value is None:
-        reason = language.of(wording.REASONS, energy.reason or "no-data")
-        return language.t("Variation : %(reason)s (référence : %(reference)s).", reference=reference, reason=reason)
+        reason = capital(language.of(wording.REASONS, energy.reason or "no-data"))
+        return language.t("%(reason)s (référence : %(reference)s).", reference=reference, reason=reason)
     direction, interval = capital(language.direction(energy)), language.change_interval(energy)
     if interval:
         return language.t(
@@ -166,8 +175,9 @@ def changed(change: Quantity, content: Service) -> Quantity:
 
 def _keys(content: Service, language: Language) -> tuple[Key, ...]:
     whole, change = content.whole, content.change
+    moved = changed(change.energy, content) if change is not None and whole.energy.value is not None else None
     keys = [
-        Key(language.t("Énergie"), whole.energy, changed(change.energy, content) if change else None),
+        Key(language.t("Énergie"), whole.energy, moved),
         Key(*_co2e(content, language)),
     ]
     unit = content.entry.functional_unit or language.t("unité rendue")
@@ -186,11 +196,12 @@ def _co2e(content: Service, language: Language) -> tuple[str, Quantity, Quantity
     note = ""
     if found.is_lower_bound:
         lacking = [
-            f"{language.of(wording.CO2E_PARTS, part)} ({language.of(wording.REASONS, why)})" for part, why in found.lacking.items()
+            f"{language.of(wording.CO2E_PARTS, part)} ({language.of(wording.REASONS, why)})"
+            for part, why in found.lacking.items()
         ]
         note = language.t("Au moins : il manque %(parts)s", parts=language.listed(lacking))
     change = content.change
-    same = change is not None and {f"co2e_{part}" for part in change.parts} == set(found.parts)
+    same = change is not None and set(found.parts) <= {f"co2e_{part}" for part in change.parts}
     return name, found.co2e, changed(change.co2e, content) if change is not None and same else None, note
 
 
@@ -216,19 +227,16 @@ def _notices(content: Service, language: Language) -> list[str]:
 
 def _figures(content: Service, reading: Reading, language: Language, scope: str) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
-    quarters = reading.period.quarter is not None
-    subtitles = {
-        "course": language.t("Énergie par trimestre") if quarters else language.t("Énergie par jour"),
-        "unit-energy": language.t("Énergie par %(unit)s", unit=content.entry.functional_unit or language.t("unité rendue")),
-        "unit-co2e": language.t("CO₂e par %(unit)s", unit=content.entry.functional_unit or language.t("unité rendue")),
-    }
-    of = {"course": "energy", "unit-energy": "per_unit", "unit-co2e": "co2e_per_unit"}
-    for id_, subtitle in subtitles.items():
-        steps = [_step(moment, getattr(moment, of[id_]), reading, language) for moment in content.course]
-        chart = over_time(id_, _course_title(subtitle, steps, language), subtitle, steps, language)
+    span = scope
+    if reading.period.quarter is not None:
+        first, last = (language.quarter(content.course[place].period) for place in (0, -1))
+        span = language.t("de %(first)s à %(last)s", first=first, last=last) + scope.removeprefix(last)
+    for id_, of, title, subtitle in _courses(content, reading, language):
+        steps = [_step(moment, getattr(moment, of), reading, language) for moment in content.course]
+        chart = over_time(id_, _course_title(title, steps, language), title, steps, language)
         if chart is not None:
-            filters = [scope] if not quarters or reading.address.filters else []
-            found[id_] = Figure(chart, " · ".join([subtitle, *filters]), _under_note(content, reading, language) if quarters else "")
+            note = _under_note(content, reading, language)
+            found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=span), note)
     found |= _causes(content, reading, language)
     for place, each in enumerate(content.frontiers):
         chart = front(f"front-{place}", each, reading.names, language)
@@ -237,13 +245,41 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
     return found
 
 
+def _courses(content: Service, reading: Reading, language: Language) -> tuple[tuple[str, str, str, str], ...]:
+    """Return the courses that are drawn: id, field of a moment, title, and what it is of."""
+    quarters = reading.period.quarter is not None
+    unit = content.entry.functional_unit or language.t("unité rendue")
+    boundary = language.t(BOUNDARIES[content.whole.boundary])
+    return (
+        (
+            "course",
+            "energy",
+            language.t("Énergie par trimestre") if quarters else language.t("Énergie par jour"),
+            language.t("Énergie, %(boundary)s", boundary=boundary),
+        ),
+        (
+            "unit-energy",
+            "per_unit",
+            language.t("Énergie par %(unit)s", unit=unit),
+            language.t("Hors entraînement, veille réservée comprise, %(boundary)s", boundary=boundary),
+        ),
+        (
+            "unit-co2e",
+            "co2e_per_unit",
+            language.t("CO₂e par %(unit)s", unit=unit),
+            language.t("Usage, fabrication et modèles externes, hors entraînement"),
+        ),
+    )
+
+
 def _step(moment: Moment, quantity: Quantity, reading: Reading, language: Language) -> Step:
     quarter = reading.period.quarter is not None
     name = language.quarter(moment.period) if quarter else language.day(moment.period)
     why = ""
     if moment.under:
         why = language.t("relevé sous « %(service)s »", service=reading.names.get(moment.under, moment.under))
-    return Step(name, quantity, why)
+    label = "" if quarter else str(format_date(date.fromisoformat(moment.period), "d MMM", locale=language.locale))
+    return Step(name, quantity, why, label)
 
 
 def _course_title(what: str, steps: Sequence[Step], language: Language) -> str:
@@ -264,9 +300,7 @@ def _course_title(what: str, steps: Sequence[Step], language: Language) -> str:
         )
     if last is not steps[-1]:
         return language.t("%(what)s : rien de connu après %(period)s", what=what, period=last.name)
-    return language.t(
-        "%(what)s : %(amount)s (%(period)s)", what=what, amount=language.amount(last.quantity), period=last.name
-    )
+    return language.t("%(what)s : %(amount)s (%(period)s)", what=what, amount=language.amount(last.quantity), period=last.name)
 
 
 def _under_note(content: Service, reading: Reading, language: Language) -> str:
@@ -285,12 +319,23 @@ def _causes(content: Service, reading: Reading, language: Language) -> dict[str,
     chart = causes(ends, line.explained, line.relative, language, simulated=content.compared_simulated)
     if chart is None:
         return {}
-    perimeter = parts_words([f"co2e_{part}" for part in content.compared_parts], language)
+    compared = [f"co2e_{part}" for part in content.compared_parts]
+    held = [
+        part for part in compared if part in content.whole.headline.parts or part.removeprefix("co2e_") in line.explained.terms
+    ]
+    perimeter = parts_words(held, language)
     if content.caution is not None:
         why = language.of(wording.REASONS, content.caution)
-        title = language.t("CO₂e du %(before)s au %(now)s : %(why)s", before=language.quarter(ends[0]), now=language.quarter(ends[1]), why=why)
+        title = language.t(
+            "CO₂e du %(before)s au %(now)s : %(why)s", before=language.quarter(ends[0]), now=language.quarter(ends[1]), why=why
+        )
         chart = replace(chart, title=title)
-    subtitle = language.t("CO₂e : %(parts)s, de %(before)s à %(now)s", parts=perimeter, before=language.quarter(ends[0]), now=language.quarter(ends[1]))
+    subtitle = language.t(
+        "CO₂e : %(parts)s, de %(before)s à %(now)s",
+        parts=perimeter,
+        before=language.quarter(ends[0]),
+        now=language.quarter(ends[1]),
+    )
     if chart.figure.layout.xaxis.range and chart.figure.layout.xaxis.range[0]:
         subtitle = language.t("%(subtitle)s · axe coupé", subtitle=subtitle)
     return {"change": Figure(chart, subtitle)}
@@ -302,7 +347,7 @@ def _causes(content: Service, reading: Reading, language: Language) -> dict[str,
 def why_nothing(content: Service, reading: Reading, language: Language) -> str:
     """Say why nothing is known of a service."""
     status = content.entry.status
-    if reading.address.filters:
+    if is_filtered(reading):
         return language.t("Les filtres ne laissent rien passer : retirez-en un.")
     if status == "retired":
         return language.t("Ce service est retiré : rien n’est attendu de lui.")
@@ -323,17 +368,18 @@ def _no_causes(content: Service, reading: Reading, language: Language) -> str:
     )
 
 
+def _also(content: Service, reading: Reading, language: Language) -> list[tuple[str, str]]:
+    """Return the other pages that show this service: what each answers, and its address."""
+    own = {"service": (content.entry.id,)}
+    return [
+        (language.t("À quelles heures, avec quelle électricité ?"), to_page(reading.address, "load", **own)),
+        (language.t("Quels runs ont coûté le plus ?"), to_page(reading.address, "runs", **own)),
+        (language.t("Quelles lignes y a-t-il derrière ?"), to_page(reading.address, "records", **own)),
+    ]
+
+
 def _no_fronts(content: Service, language: Language) -> str:
     if content.frontiers or not content.runs or content.not_compared is None:
         return ""
     why = language.of(wording.UNSUPPORTED, content.not_compared.reason)
     return language.t("Qualité et énergie des runs ne sont pas comparées : %(why)s.", why=why)
-
-
-def _choices(content: Service, language: Language) -> dict[str, list[tuple[str, str]]]:
-    """Return the values that each filter offers, in words: those of this service."""
-    return {
-        name: [(value, filter_word(name, value, language)) for value in values if value]
-        for name, values in content.options.items()
-        if len(values) > 1
-    }
