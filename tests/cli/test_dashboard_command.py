@@ -104,7 +104,7 @@ def test_the_server_gets_what_is_filled_beside(journal: Journal, home: Path, mon
     given: dict[str, Any] = {}
     opened: list[str] = []
 
-    def serve(explorer: Explorer, *, host: str, port: int, settings: Any, ready: Callable[[str], None]) -> None:
+    def serve(explorer: Explorer, *, host: str, port: int, settings: Any, ready: Callable[[str], None], **_: Any) -> None:
         given.update(host=host, port=port, home=settings.home)
         ready(f"http://{host}:{port}/")
         until = time.monotonic() + 60

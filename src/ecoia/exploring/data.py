@@ -22,7 +22,7 @@ from ecoia.report import QuarterChange, QuarterlyReport
 if TYPE_CHECKING:
     from ecoia.catalogue import Catalogue
 
-_KEPT = 512  # answers of each kind
+_KEPT, _FEW_KEPT = 512, 16  # answers of each kind; of those with thousands of lines
 
 
 class Data:
@@ -46,6 +46,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
+        self.hours = lru_cache(_FEW_KEPT)(lambda selection: behind.hours(self, selection))
         self.row_totals = lru_cache(_KEPT)(lambda selection, of: behind.row_totals(self, selection, of))
 
     def after(self, filled: Filled) -> Data:

@@ -113,7 +113,7 @@ class Explorer:
 
     def hours(self, selection: Selection) -> list[HourCell]:
         """List the hours with energy, or with a known emission factor, in order."""
-        return behind.hours(self.data, selection)
+        return list(self.data.hours(selection))
 
     def hosted(self, selection: Selection) -> list[HostedUse]:
         """List the uses of hosted models, sorted by service, phase, provider and model."""
