@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any
 
 import bench_calls
+import bench_dashboard
 import bench_exact
 import bench_interval
 import bench_ledger
@@ -50,6 +51,7 @@ BENCHMARKS = {
     "report": bench_report.report,
     "watch": bench_watch.watch,
     "serving": bench_serving.serving,
+    "dashboard": bench_dashboard.dashboard,
 }
 
 

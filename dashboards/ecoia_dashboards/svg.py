@@ -30,6 +30,7 @@ _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike ever
 # Plotly's pattern shapes, as matplotlib's hatches. Dots are left out: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
 _MARKERS: dict[str, dict[str, Any]] = {
+    "circle": {"marker": "o", "markersize": 6},
     "diamond": {"marker": "D", "markersize": 8},
     "circle-open": {"marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgewidth": 1.8},
 }
@@ -193,7 +194,8 @@ def _drawing() -> Iterator[None]:
 def _traces(axes: Any, figure: go.Figure) -> list[tuple[Any, str]]:
     """Draw every trace; return the legend's entries, each a handle and a name."""
     if _plane(figure):
-        return [(_points(axes, trace), trace.name) for trace in figure.data]
+        drawn = [(_points(axes, trace), trace) for trace in figure.data]
+        return [(handle, trace.name) for handle, trace in drawn if trace.showlegend is not False]
     categories = _categories(figure)
     stacked = [0.0] * len(categories)
     below: list[float] = []  # of the scatter before, which a band begins at
@@ -219,9 +221,15 @@ def _plane(figure: go.Figure) -> bool:
 
 
 def _points(axes: Any, trace: Any) -> Any:
-    """Draw points between two axes of values."""
+    """Draw points, a line or texts between two axes of values."""
+    if trace.type == "scatter" and trace.mode in LINE_MODES and trace.line.shape in (None, "linear"):
+        return draw_line(axes, trace, list(trace.x), list(trace.y), [])
+    if trace.type == "scatter" and trace.mode == "text":
+        return _texts(axes, trace, list(trace.x), list(trace.y))
     if trace.type != "scatter" or trace.mode != "markers":
-        raise UnknownTraceError(f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers")
+        raise UnknownTraceError(
+            f"trace kind {trace.type!r} between two axes of values has no static drawing: use markers, lines or text"
+        )
     style = _MARKERS.get(trace.marker.symbol)
     if style is None:
         raise UnknownTraceError(f"marker {trace.marker.symbol!r} has no static drawing: use one of {', '.join(_MARKERS)}")
@@ -280,16 +288,7 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], below: Sequence[f
     places = [categories.index(name) for name in (trace.y if horizontal else trace.x)]
     xs, ys = (list(trace.x), places) if horizontal else (places, list(trace.y))
     if trace.mode == "text":
-        place = _TEXT_PLACES.get(trace.textposition)
-        if place is None:
-            raise UnknownTraceError(
-                f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
-            )
-        # A text's ``meta`` is the role of what it stands on: it covers the lines of the grid there.
-        halo = {"facecolor": ROLES[trace.meta][0], "edgecolor": "none", "pad": 0.6} if trace.meta else None
-        for x, y, text in zip(xs, ys, trace.text, strict=True):
-            axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
-        return None
+        return _texts(axes, trace, xs, ys)
     if trace.mode in LINE_MODES:
         if trace.line.shape not in SHAPES:
             raise UnknownTraceError(f"line shape {trace.line.shape!r} has no static drawing: use 'linear' or 'hvh'")
@@ -312,6 +311,18 @@ def _scatter(axes: Any, trace: Any, categories: Sequence[str], below: Sequence[f
             **style,
         )
     raise UnknownTraceError(f"scatter mode {trace.mode!r} has no static drawing: use 'markers', 'lines' or 'text'")
+
+
+def _texts(axes: Any, trace: Any, xs: Sequence[float], ys: Sequence[float]) -> None:
+    place = _TEXT_PLACES.get(trace.textposition)
+    if place is None:
+        raise UnknownTraceError(
+            f"text position {trace.textposition!r} has no static drawing: use one of {', '.join(_TEXT_PLACES)}"
+        )
+    # A text's ``meta`` is the role of what it stands on: it covers the lines of the grid there.
+    halo = {"facecolor": ROLES[trace.meta][0], "edgecolor": "none", "pad": 0.6} if trace.meta else None
+    for x, y, text in zip(xs, ys, trace.text, strict=True):
+        axes.annotate(text, (x, y), textcoords="offset points", parse_math=False, bbox=halo, **place)
 
 
 def _errors(error: Any) -> list[list[float]] | None:

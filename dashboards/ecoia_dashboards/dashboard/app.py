@@ -222,6 +222,8 @@ def _file(asked: Asked, shown: Shown, view: View) -> Answer:
         raise NotFoundError(
             "figure", name, tuple(f"{each}.{ending if ending in ENDINGS else ENDINGS[0]}" for each in shown.figures)
         )
+    if ending not in ENDINGS:
+        raise NotFoundError("figure", name, tuple(f"{id_}.{each}" for each in ENDINGS))
     body, media_type = figure_file(figure, ending, language, view.said)
     return Answer(body, media_type, name)
 

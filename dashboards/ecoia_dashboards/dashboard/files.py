@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -22,12 +22,12 @@ _WIDTH_PX = 960
 
 def to_json(content: Any) -> bytes:
     """Write plain data as JSON; a number that is not finite is an error, never a null."""
-    plain = _adapter(type(content)).dump_python(content, mode="json")
+    plain = _adapter(cast("Hashable", type(content))).dump_python(content, mode="json")
     return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

@@ -138,17 +138,16 @@ class OpenIdConnect:
 
     @cached_property
     def _provider(self) -> dict[str, Any]:
-        found = self._get(f"{self._issuer}/.well-known/openid-configuration")
+        found: dict[str, Any] = self._get(f"{self._issuer}/.well-known/openid-configuration")
         if str(found["issuer"]).rstrip("/") != self._issuer:
             raise ValueError(f"'{self._issuer}' calls itself '{found['issuer']}'")
         return found
 
     @staticmethod
-    def _get(address: str) -> dict[str, Any]:
+    def _get(address: str) -> Any:
         answer = requests.get(address, timeout=_TIMEOUT_SECONDS)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer.json()
 
     @staticmethod
     def _failed(error: Exception) -> NotSignedInError:
