@@ -39,7 +39,8 @@ class KeyLines:
         co2e: Their CO2e.
         measured: Share of the energy that meters gave.
         origins: The energy by how it is known, as a bar.
-        legend: Each origin: its swatch and its share.
+        legend: Each origin that there is: its swatch and its share.
+        meanings: The same with what each origin means.
     """
 
     energy: Markup
@@ -47,6 +48,7 @@ class KeyLines:
     measured: Quantity
     origins: Markup
     legend: list[tuple[Markup, str]]
+    meanings: list[tuple[Markup, str]]
 
 
 def when(period: Period, language: Language) -> str:
@@ -193,6 +195,13 @@ def key_lines(content: Overview, language: Language) -> KeyLines:
         legend=[
             (marks.swatch(origin), f"{language.of(wording.STATUSES, origin)} {language.share(share)}")
             for origin, share in shares.items()
+        ],
+        meanings=[
+            (
+                marks.swatch(origin),
+                f"{language.of(wording.STATUSES, origin)}{language.t(' : ')}{language.of(wording.STATUS_MEANINGS, origin)}",
+            )
+            for origin in shares
         ],
     )
 
