@@ -67,6 +67,14 @@ def sentence(content: Overview, words: Words, reading: Reading) -> str:
     amount = words.amount(content.energy) if content.energy.value is not None else words.whole(content.headline)
     if content.whole is None:
         known = sum(line.microjoules is not None for line in content.services.lines)
+        if not reading.address.filters:
+            return language.n(
+                "%(amount)s %(when)s, dans %(count)s service.",
+                "%(amount)s %(when)s, dans %(count)s services.",
+                known,
+                amount=amount,
+                when=period,
+            )
         return language.n(
             "%(amount)s %(when)s pour la sélection, dans %(count)s service.",
             "%(amount)s %(when)s pour la sélection, dans %(count)s services.",
