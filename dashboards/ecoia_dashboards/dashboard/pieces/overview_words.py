@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -189,7 +189,7 @@ def figures(content: Overview, words: Words, target: TargetVerdict | None) -> di
         if target is not None
         else language.t("Énergie et CO₂e d’usage par trimestre, tous services")
     )
-    return {"trajectory": Figure(chart, subtitle)}
+    return {"trajectory": Figure(replace(chart, id="trajectory"), subtitle)}
 
 
 def key_lines(content: Overview, language: Language) -> KeyLines:
