@@ -254,3 +254,23 @@ def test_the_english_page_holds_no_french(app: Any) -> None:
     text = text_of(ask(app, "/?lang=en").text)
     for word in ("cible", "trimestre", "écart", "énergie", "relevé", "mesuré", "employés", " au ", "déclar"):
         assert word not in text.casefold().replace("mesurer la traduction chez le prestataire", "")
+
+
+def test_a_service_that_replaced_another_is_compared_with_it(explorer: Explorer) -> None:
+    content, reading = content_of(explorer, period=QUARTER, compare="year")
+    assert content.whole is not None
+    point = next(each for each in content.whole.attention.points if each.service == "assistant-conseiller" and each.causes)
+    now, then = reading.selection, reading.before
+    assert then is not None
+    parts = explorer.parts(now.only(services=("assistant-conseiller",)), "phase")
+    before = explorer.parts(then.only(services=("aide-redaction", "assistant-conseiller")), "phase")
+    cause = next(each for each in point.causes if each.phase == "inference")
+    assert cause.change.value == pytest.approx((parts["inference"].energy.value or 0) - (before["inference"].energy.value or 0))
+    whole, earlier = (sum(each.energy.value or 0 for each in found.values()) for found in (parts, before))
+    assert point.size.value == pytest.approx(whole / earlier - 1, rel=0.05)
+
+
+def test_days_that_are_no_quarter_say_so(app: Any) -> None:
+    text = text_of(ask(app, "/?period=2026-07-01..2026-07-31").text)
+    assert "du 1er juillet 2026 au 31 juillet 2026, dans 22 services." in text
+    assert "Les jours relevés sont ceux du T3 2026." in text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
 from ecoia.exploring import Selection
+from ecoia.impact.change import successors
 from ecoia.report import Quantity, QuarterChange, Saving
 from ecoia_dashboards.dashboard.page import Reading
 
@@ -105,17 +106,19 @@ def _changes(reading: Reading, change: QuarterChange | None) -> Iterator[Point]:
 
 
 def _causes(reading: Reading, service: str, *, rise: bool) -> Iterable[Cause]:
-    """List the phases of a service whose energy went the same way, the greatest first."""
+    """List the phases of a service, and of those that it replaced, whose energy went the same way, the greatest first."""
     if reading.before is None:
         return []
-    now, then = (_by_phase(reading, each, service) for each in (reading.selection, reading.before))
+    replaced = successors(reading.catalogue.services)
+    ids = (service, *(old for old, new in replaced.items() if new == service))
+    now, then = (_by_phase(reading, each, ids) for each in (reading.selection, reading.before))
     differences = {phase: now.get(phase, 0.0) - then.get(phase, 0.0) for phase in now | then}
     same = [(phase, value) for phase, value in differences.items() if (value > 0 if rise else value < 0)]
     return [Cause(phase, Quantity(value, "kWh")) for phase, value in sorted(same, key=lambda each: -abs(each[1]))]
 
 
-def _by_phase(reading: Reading, selection: Selection, service: str) -> dict[str, float]:
-    parts = reading.explorer.parts(selection.only(services=(service,)), "phase")
+def _by_phase(reading: Reading, selection: Selection, services: tuple[str, ...]) -> dict[str, float]:
+    parts = reading.explorer.parts(selection.only(services=services), "phase")
     return {phase: part.energy.value for phase, part in parts.items() if part.energy.value is not None}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -39,7 +39,8 @@ class KeyLines:
         co2e: Their CO2e.
         measured: Share of the energy that meters gave.
         origins: The energy by how it is known, as a bar.
-        legend: Each origin: its swatch and its share.
+        legend: Each origin that there is: its swatch and its share.
+        meanings: The same with what each origin means.
     """
 
     energy: Markup
@@ -47,6 +48,7 @@ class KeyLines:
     measured: Quantity
     origins: Markup
     legend: list[tuple[Markup, str]]
+    meanings: list[tuple[Markup, str]]
 
 
 def when(period: Period, language: Language) -> str:
@@ -65,6 +67,14 @@ def sentence(content: Overview, words: Words, reading: Reading) -> str:
     amount = words.amount(content.energy) if content.energy.value is not None else words.whole(content.headline)
     if content.whole is None:
         known = sum(line.microjoules is not None for line in content.services.lines)
+        if not reading.address.filters:
+            return language.n(
+                "%(amount)s %(when)s, dans %(count)s service.",
+                "%(amount)s %(when)s, dans %(count)s services.",
+                known,
+                amount=amount,
+                when=period,
+            )
         return language.n(
             "%(amount)s %(when)s pour la sélection, dans %(count)s service.",
             "%(amount)s %(when)s pour la sélection, dans %(count)s services.",
@@ -179,7 +189,7 @@ def figures(content: Overview, words: Words, target: TargetVerdict | None) -> di
         if target is not None
         else language.t("Énergie et CO₂e d’usage par trimestre, tous services")
     )
-    return {"trajectory": Figure(chart, subtitle)}
+    return {"trajectory": Figure(replace(chart, id="trajectory"), subtitle)}
 
 
 def key_lines(content: Overview, language: Language) -> KeyLines:
@@ -193,6 +203,13 @@ def key_lines(content: Overview, language: Language) -> KeyLines:
         legend=[
             (marks.swatch(origin), f"{language.of(wording.STATUSES, origin)} {language.share(share)}")
             for origin, share in shares.items()
+        ],
+        meanings=[
+            (
+                marks.swatch(origin),
+                f"{language.of(wording.STATUSES, origin)}{language.t(' : ')}{language.of(wording.STATUS_MEANINGS, origin)}",
+            )
+            for origin in shares
         ],
     )
 

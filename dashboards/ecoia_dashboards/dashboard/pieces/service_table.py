@@ -60,8 +60,17 @@ def service_table(found: ServiceList, reading: Reading, language: Language) -> T
         lines,
         subtitle_of(reading, language),
         tuple((name, energy, "", "", "", co2e, "", "") for name, energy, co2e in rest_and_total(found, language)),
-        language.t("≈ : l’intervalle de l’écart contient zéro, l’écart n’est pas établi.") if reading.before is not None else "",
+        _note(reading, language),
     )
+
+
+def _note(reading: Reading, language: Language) -> str:
+    said = []
+    if reading.before is not None:
+        said.append(language.t("≈ : l’intervalle de l’écart contient zéro, l’écart n’est pas établi."))
+    if reading.period.quarter is None:
+        said.append(language.t("Les jours relevés sont ceux du %(quarter)s.", quarter=language.quarter(reading.quarter)))
+    return " ".join(said)
 
 
 def subtitle_of(reading: Reading, language: Language) -> str:
