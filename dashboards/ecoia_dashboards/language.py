@@ -124,9 +124,10 @@ class Language:
         """Write a whole number with its thousands set apart, every digit shown."""
         return _typographic(format_decimal(number, locale=self.locale))
 
-    def compact(self, number: int) -> str:
-        """Write a large whole number shortly, in words, e.g. ``566 millions``."""
-        return _typographic(format_compact_decimal(number, format_type="long", locale=self.locale))
+    def compact(self, number: int) -> tuple[str, str]:
+        """Write a large whole number shortly: ``566`` and ``millions``; the word is empty where the number is small."""
+        words = _typographic(format_compact_decimal(number, format_type="long", locale=self.locale)).split()
+        return words[0], NBSP.join(words[1:])
 
     def number(self, number: float, figures: int = FIGURES) -> str:
         """Write a number with some significant figures; digits before the decimal mark are never dropped."""

@@ -85,8 +85,9 @@ def mlflow_server(
         start_new_session=True,
     )
     uri = f"http://127.0.0.1:{port}"
+    prefix = next((option.removeprefix("--static-prefix=") for option in options if option.startswith("--static-prefix=")), "")
     try:
-        while not _healthy(uri):
+        while not _healthy(uri + prefix):
             assert server.poll() is None, "the server ended"
             time.sleep(0.05)
         yield uri

@@ -57,13 +57,14 @@ Cell = str | int | Quantity | Changed | Link | Mark | Code | None
 class Heading:
     """The head of a column. ``sort`` is the value of the address that sorts by it; empty: the column does not sort.
 
-    ``less_important`` columns give way on a narrow screen.
+    ``less_important`` columns give way on a narrow screen. Columns of one ``family`` are read together, so they share a unit.
     """
 
     text: str
     kind: str = TEXT
     sort: str = ""
     less_important: bool = False
+    family: str = ""
 
     @property
     def style(self) -> str:
@@ -83,6 +84,7 @@ class Table:
         lines: Cells of each line, as many as headings.
         foot: Lines below, e.g. what belongs to no line, and the sum.
         note: What a reader must know of it.
+        ordered: Whether its lines stand in the order that the address asks for already, since they are a part of a longer list.
     """
 
     id: str
@@ -92,6 +94,7 @@ class Table:
     subtitle: str = ""
     foot: tuple[tuple[Cell, ...], ...] = ()
     note: str = ""
+    ordered: bool = False
 
 
 def writers(table: Table, language: Language, unit: str = "") -> list[QuantityColumn]:
@@ -102,8 +105,15 @@ def writers(table: Table, language: Language, unit: str = "") -> list[QuantityCo
         language: Its language.
         unit: Unit that figures of its kind are written in, whatever their size; empty: the one that suits them.
     """
-    columns = zip(*(table.lines or table.foot), strict=True)
-    found = [language.column(map(quantity_of, column), scaled=partial(list_scale, chosen=unit)) for column in columns]
+    columns = [list(map(quantity_of, column)) for column in zip(*(table.lines or table.foot), strict=True)]
+    families: dict[str, list[Quantity | None]] = {}
+    for heading, column in zip(table.headings, columns, strict=bool(columns)):
+        families.setdefault(heading.family, []).extend(column)
+    read_together = [
+        families[heading.family] if heading.family else column
+        for heading, column in zip(table.headings, columns, strict=bool(columns))
+    ]
+    found = [language.column(column, scaled=partial(list_scale, chosen=unit)) for column in read_together]
     return found or [language.column(()) for _ in table.headings]
 
 
@@ -119,7 +129,7 @@ def sorted_lines(table: Table, address: Address) -> Table:
     """
     name, falling = address.sort.removeprefix("-"), address.sort.startswith("-")
     place = next((place for place, heading in enumerate(table.headings) if name and heading.sort == name), None)
-    if place is None:
+    if place is None or table.ordered:
         return table
     known = [line for line in table.lines if _order(line[place]) is not None]
     unknown = [line for line in table.lines if _order(line[place]) is None]

@@ -60,9 +60,7 @@ def read(explorer: Any, query: str) -> formula.Formula:
 @pytest.mark.parametrize("query", SELECTIONS)
 def test_terms_add_up_to_the_figures_of_the_selection(app: Any, explorer: Explorer, query: str) -> None:
     found = read(explorer, query)
-    selected = explorer.selected(
-        Reading(explorer, Address.parse(dict(pair.split("=") for pair in query.split("&")))).selection
-    )
+    selected = explorer.selected(Reading(explorer, Address.parse(dict(pair.split("=") for pair in query.split("&")))).selection)
     assert found.terms
     assert sum(term.microjoules for term in found.terms) == selected.microjoules
     assert math.isclose(math.fsum(term.energy_kwh for term in found.terms), selected.energy.value or 0, rel_tol=1e-12)

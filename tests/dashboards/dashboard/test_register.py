@@ -105,3 +105,29 @@ def test_readers_of_some_services_see_those_alone(explorer: Explorer) -> None:
     assert {line.id for line in content.services.lines} == {"vadore", "fraude"}
     assert content.scope.unnamed == 0
     assert content.services.rest == ()
+
+
+@pytest.mark.parametrize("filters", ["", "phase=training", "status=poc", "q=fraude", "site=lyon"])
+def test_the_sentence_counts_what_is_listed(app: Any, filters: str) -> None:
+    data = json.loads(ask(app, f"/api/v1/services?period={QUARTER}&{filters}").text)
+    states = [line["state"] for line in data["services"]["lines"]]
+    assert data["scope"]["measured"] == states.count("measured")
+    assert data["scope"]["named"] == len(states) - states.count("retired") - states.count("unregistered")
+    exact = [each["microjoules"] or 0 for each in (*data["services"]["lines"], *data["services"]["rest"])]
+    assert sum(exact) == data["services"]["microjoules"]
+
+
+@pytest.mark.parametrize("page", ["/", "/services", "/commitments"])
+def test_every_file_of_a_page_can_be_had(app: Any, page: str) -> None:
+    text = ask(app, page).text
+    files = set(re.findall(r'href="([^"]+[.](?:png|svg|csv))"', text))
+    assert files
+    assert {file: ask(app, file).status for file in files} == dict.fromkeys(files, 200)
+
+
+def test_states_tell_few_days_from_declared_and_from_nothing(app: Any) -> None:
+    data = json.loads(ask(app, f"/api/v1/services?period={QUARTER}").text)
+    states = {line["id"]: line["state"] for line in data["services"]["lines"]}
+    wanted = {"vadore": "partly", "traduction": "declared", "transcription": "silent", "aide-redaction": "retired"}
+    assert {id_: states[id_] for id_ in wanted} == wanted
+    assert states["assistant-conseiller"] == "measured"

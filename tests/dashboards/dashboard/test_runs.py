@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -136,6 +137,8 @@ def test_a_column_sorts_both_ways(app: Any, sort: str) -> None:
     if sort.endswith("energy"):
         energies = [each["line"]["microjoules"] for each in data(app, f"/runs?sort={sort}")["shown"]]
         assert energies == sorted(energies, reverse=sort.startswith("-"))
+    rows = ask(app, f"/runs?sort={sort}").text.split("<tbody>")[-1].split("</tbody>")[0]
+    assert [html.unescape(each) for each in re.findall(r'name="runs" value="([^"]*)"', rows)] == forth
 
 
 def test_ten_thousand_runs_are_paged_through_once_each(app: Any, explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +232,12 @@ def test_a_run_over_two_quarters_is_whole(app: Any) -> None:
     assert sum(each["microjoules"] for each in found["half_hours"]) == kwh(0.5)
     listed = [data(app, f"/runs?period={quarter}&q=over-quarters")["shown"][0]["line"] for quarter in ("2026Q2", "2026Q3")]
     assert found["lines"][0]["energy"]["value"] == pytest.approx(sum(each["energy"]["value"] for each in listed))
+
+
+def test_a_run_is_followed_to_its_days_work_and_machine(app: Any) -> None:
+    link = re.search(r'href="(/formula[^"]*)"', ask(app, f"/runs/{B}").text)
+    assert link is not None
+    assert html.unescape(link[1]) == "/formula?period=2026-08-02..2026-08-02&service=vadore&phase=training&instance=host-1"
 
 
 def test_a_gap_in_the_records_interrupts_the_power(app: Any) -> None:

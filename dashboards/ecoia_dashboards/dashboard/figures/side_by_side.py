@@ -10,7 +10,7 @@ from ecoia.exploring import Selected
 from ecoia.report import Quantity
 from ecoia.scales import scale_of
 from ecoia_dashboards import wording
-from ecoia_dashboards.figures.chart import Chart, category_axis, highest, ordered, value_axis, wrapped
+from ecoia_dashboards.figures.chart import Cell, Chart, category_axis, highest, ordered, value_axis, wrapped
 from ecoia_dashboards.figures.roles import PHASE_STYLES, bar_style
 from ecoia_dashboards.language import Language
 
@@ -45,7 +45,7 @@ def phases_side_by_side(services: Mapping[str, Mapping[str, Selected]], language
     value_axis(figure, "x", highest(ends) / scale.size, language.unit(scale.unit), language, room=1.3)
     category_axis(figure, "y", order, [wrapped(name) for name in energies])
     headings = (language.t("Service"), language.t("Total"), *(language.of(wording.PHASES, phase) for phase in phases))
-    cells = tuple(
+    cells: tuple[tuple[Cell, ...], ...] = tuple(
         (name, Quantity(totals[name], "kWh"), *(Quantity(found.get(phase, 0.0), "kWh") for phase in phases))
         for name, found in energies.items()
     )

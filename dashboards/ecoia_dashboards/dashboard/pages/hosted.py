@@ -206,9 +206,9 @@ def _unmeasured(uses: Sequence[HostedUse], reading: Reading, language: Language)
     )
     headings = (
         Heading(language.t("Modèle")),
-        Heading(language.t("Service")),
+        Heading(language.t("Service"), less_important=True),
         Heading(language.t("Jetons reçus"), FIGURE, less_important=True),
-        Heading(language.t("Jetons produits"), FIGURE),
+        Heading(language.t("Jetons produits"), FIGURE, less_important=True),
         Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("Pourquoi")),
         Heading(language.t("Remède")),

@@ -11,7 +11,7 @@ from ecoia_dashboards.dashboard.choices import FILTERS
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pieces.narrowing import folded, listed_entries
 from ecoia_dashboards.dashboard.pieces.service_lines import ServiceLine, ServiceList, last_quarters, service_list
-from ecoia_dashboards.dashboard.pieces.service_table import greatest_first, state_cell, subtitle_of
+from ecoia_dashboards.dashboard.pieces.service_table import greatest_first, rest_and_total, state_cell, subtitle_of
 from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
 from ecoia_dashboards.language import Language
@@ -63,7 +63,9 @@ def read(reading: Reading) -> Register:
     """Read the page's data."""
     entries, report = listed_entries(reading), reading.report
     whole = not reading.address.filters and reading.allowed is None
-    in_scope = [entry for entry in entries if entry.in_scope]
+    services = service_list(reading, entries)
+    listed = {line.id for line in services.lines}
+    in_scope = [entry for entry in entries if entry.in_scope and entry.id in listed]
     target = next(
         (
             each
@@ -78,7 +80,7 @@ def read(reading: Reading) -> Register:
         report.coverage.unnamed if whole else 0,
         target.value if target is not None and whole else None,
     )
-    return Register(report.quarter, scope, service_list(reading, entries), tuple(last_quarters(reading)), whole)
+    return Register(report.quarter, scope, services, tuple(last_quarters(reading)), whole)
 
 
 def show(content: Register, reading: Reading, language: Language) -> Shown:
@@ -195,7 +197,8 @@ def register_table(content: Register, reading: Reading, language: Language) -> T
     )
     cells = tuple(_cells(line, language) for line in sorted(lines, key=lambda line: folded(line.name)))
     note = language.t("Les jours relevés sont ceux du %(quarter)s.", quarter=language.quarter(content.quarter))
-    return Table("register", title, headings, cells, subtitle_of(reading, language), note=note)
+    foot = tuple((name, "", "", "", energy, "") for name, energy, _ in rest_and_total(content.services, language))
+    return Table("register", title, headings, cells, subtitle_of(reading, language), foot, note)
 
 
 def _cells(line: ServiceLine, language: Language) -> tuple[Cell, ...]:

@@ -59,7 +59,7 @@ def service_table(found: ServiceList, reading: Reading, language: Language) -> T
         _headings(reading, language),
         lines,
         subtitle_of(reading, language),
-        _foot(found, language),
+        tuple((name, energy, "", "", "", co2e, "", "") for name, energy, co2e in rest_and_total(found, language)),
         language.t("≈ : l’intervalle de l’écart contient zéro, l’écart n’est pas établi.") if reading.before is not None else "",
     )
 
@@ -163,12 +163,9 @@ def place_of(remedy: Remedy, language: Language) -> str:
     return language.of(PLACES, remedy.kind)
 
 
-def _foot(found: ServiceList, language: Language) -> tuple[tuple[Cell, ...], ...]:
-    """Say what belongs to no service, and the sum."""
+def rest_and_total(found: ServiceList, language: Language) -> list[tuple[str, Quantity, Quantity]]:
+    """Return what belongs to no service, and the sum: each a name, its energy and its CO2e; nothing where nothing is listed."""
     if not found.lines:
-        return ()
+        return []
     rest = [(language.of(wording.KINDS, each.kind), each.energy, each.co2e) for each in found.rest]
-    return tuple(
-        (name, energy, "", "", "", co2e, "", "")
-        for name, energy, co2e in (*rest, (language.t("Total"), found.energy, found.co2e))
-    )
+    return [*rest, (language.t("Total"), found.energy, found.co2e)]

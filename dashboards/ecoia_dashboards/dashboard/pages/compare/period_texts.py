@@ -19,7 +19,6 @@ from ecoia_dashboards.wording import N_
 
 DIFFERENCES = "diff"
 """The ``view`` that lists established changes only."""
-SORTS = ("name", "before", "after", "difference", "change")
 _Pick = Callable[[ServiceMoved], Moved]
 
 
@@ -34,7 +33,7 @@ def show(content: Periods, reading: Reading, language: Language) -> Shown:
         "energy": texts.table("energy", lambda it: it.energy, content.energy),
     }
     values = {"content": content, "unexplained": texts.unexplained, "distorted": texts.distorted, "diff": texts.diff_only}
-    return Shown(texts.sentence, texts.lead, texts.figures, tables, values)
+    return Shown(texts.sentence, texts.lead, texts.figures, tables, values, evidence={"view": "", "sort": ""})
 
 
 def _period(text: str, language: Language) -> str:
@@ -137,7 +136,7 @@ class _Texts:
     def table(self, id_: str, pick: _Pick, whole: Moved) -> Table:
         """Tabulate a figure of each service in both periods."""
         language, services = self.language, [each for each in self.content.services if each.service != NO_SERVICE]
-        shown = [each for each in services if pick(each).established] if self.diff_only else services
+        shown = [each for each in services if pick(each).established] if self.diff_only else list(services)
         left = [each for each in services if each not in shown]
         longest = max((abs(pick(each).difference.value or 0.0) for each in self.content.services), default=0.0)
         foot = [self._sum(language.t("Services sans écart établi"), [pick(each) for each in left])] if left else []
@@ -145,13 +144,14 @@ class _Texts:
         foot.append(self._moved(language.t("Ensemble"), whole, longest))
         headings = (
             Heading(language.t("Service"), sort="name"),
-            Heading(self.before, FIGURE, sort="before", less_important=True),
-            Heading(self.after, FIGURE, sort="after"),
-            Heading(language.t("Écart"), FIGURE, sort="difference", less_important=True),
+            Heading(self.before, FIGURE, sort="before", less_important=True, family=id_),
+            Heading(self.after, FIGURE, sort="after", family=id_),
+            Heading(language.t("Écart"), FIGURE, sort="difference", less_important=True, family=id_),
             Heading(language.t("Sens de l’écart"), MARK, less_important=True),
-            Heading(language.t("Écart relatif, intervalle à 95 %%"), FIGURE, sort="change"),
+            Heading(language.t("Écart relatif"), FIGURE, sort="change"),
         )
-        lines = tuple(self._line(each, pick, longest) for each in self._sorted(shown, pick))
+        shown.sort(key=lambda it: (-abs(pick(it).difference.value or 0.0), it.service))
+        lines = tuple(self._line(each, pick, longest) for each in shown)
         subtitle = self._perimeter if id_ == "co2e" else language.t("Énergie de chaque service, bâtiment compris où il est connu")
         return Table(id_, self._title(id_, services, pick), headings, lines, subtitle, tuple(foot), self._note)
 
@@ -175,20 +175,6 @@ class _Texts:
             "En gras : écart établi, dont l’intervalle entier est d’un même côté de zéro. ≈ : écart non établi. Un service qui "
             "n’est pas comparable reste dans les totaux."
         )
-
-    def _sorted(self, services: Sequence[ServiceMoved], pick: _Pick) -> list[ServiceMoved]:
-        sort = self.reading.address.sort
-        keys: dict[str, Callable[[ServiceMoved], float | str]] = {
-            "name": lambda it: self.names.get(it.service, it.service).casefold(),
-            "before": lambda it: pick(it).before.value or 0.0,
-            "after": lambda it: pick(it).after.value or 0.0,
-            "difference": lambda it: pick(it).difference.value or 0.0,
-            "change": lambda it: pick(it).change.value or 0.0,
-        }
-        key = keys.get(sort.lstrip("-"))
-        if key is None:
-            return sorted(services, key=lambda it: (-abs(pick(it).difference.value or 0.0), it.service))
-        return sorted(services, key=lambda it: (key(it), it.service), reverse=sort.startswith("-"))
 
     def _line(self, it: ServiceMoved, pick: _Pick, longest: float) -> tuple[Cell, ...]:
         name = self.names.get(it.service, it.service)

@@ -32,7 +32,9 @@ def show(content: Comparison, reading: Reading, language: Language) -> Shown:
     subtitle = language.t("Énergie de chaque run, bâtiment compris où il est connu ; le trait est l’intervalle à 95 %%")
     figures = {} if chart is None else {"energies": Figure(chart, subtitle)}
     tables = {"runs": _runs(content, reading, language), "methods": _methods(content, language)}
-    return Shown(sentence, _lead(content, language), figures, tables, values)
+    work = frozenset[tuple[str, str]]().union(*(each.run.work for each in content.sides))
+    evidence = {"view": "", "runs": (), "service": tuple(sorted({service for service, _ in work}))}
+    return Shown(sentence, _lead(content, language), figures, tables, values, evidence=evidence)
 
 
 def _sentence(content: Comparison, language: Language) -> str:
@@ -133,7 +135,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
     runs = [each.run for each in content.sides]
 
     def text(heading: str, cells: Sequence[Cell]) -> _Column:
-        return _Column(Heading(heading), tuple(cells))
+        return _Column(Heading(heading, less_important=True), tuple(cells))
 
     def figure(heading: str, cells: Sequence[Cell], *, kept: bool = False) -> _Column:
         return _Column(Heading(heading, FIGURE), tuple(cells), kept)
@@ -145,7 +147,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
         figure(
             language.t("Écart au premier"), [Changed(each.change) if each.change else None for each in content.sides], kept=True
         ),
-        figure(language.t("CO₂e d’usage"), [each.co2e for each in content.sides]),
+        _Column(Heading(language.t("CO₂e d’usage"), FIGURE, less_important=True), tuple(each.co2e for each in content.sides)),
         *(
             figure(name, [None if name not in run.quality else language.plain(run.quality[name]) for run in runs])
             for name in sorted({name for run in runs for name in run.quality})

@@ -1,0 +1,3 @@
+from support.mlflow_stores import migrated
+
+__all__ = ["migrated"]
