@@ -145,7 +145,7 @@ def _run_headings(metrics: Sequence[str], language: Language, *, on_server: bool
         Heading(language.t("Début"), sort="start"),
         Heading(language.t("Phase"), sort="phase", less_important=True),
         Heading(language.t("Issue"), sort="outcome"),
-        Heading("", MARK, less_important=True),
+        Heading(language.t("En barre"), MARK, less_important=True),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
         *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
         *((Heading("MLflow"),) if on_server else ()),
