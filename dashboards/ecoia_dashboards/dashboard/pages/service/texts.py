@@ -244,7 +244,7 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
         steps = [_step(moment, getattr(moment, of), reading, language) for moment in content.course]
         chart = over_time(id_, _course_title(title, steps, language), title, steps, language)
         if chart is not None:
-            note = _under_note(content, reading, language)
+            note = _under_note(content, reading, language) if id_ == "course" else ""
             found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=span), note)
     found |= _causes(content, reading, language)
     for place, each in enumerate(content.frontiers):
