@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecoia.exploring import Explorer
+from ecoia.exploring import Explorer, Selected, Selection
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterlyReport
 from ecoia_dashboards.dashboard.address import Address
@@ -18,6 +18,7 @@ from support.dashboard import ask
 
 INSTANCE, OF_ONE = "gpu-01", "gpu-03"
 FRENCH = Language("fr")
+HOMES = (f"{INSTANCE}_home-3fa21c", f"{INSTANCE}_home-3fa21d")
 
 
 def reading(explorer: Explorer, allowed: frozenset[str] | None = None, **parameters: str) -> Reading:
@@ -93,6 +94,28 @@ def test_an_instance_of_another_quarter_says_that_nothing_is_recorded_now(explor
     found = PAGE.read(at, "gpu-01")
     empty = replace(found, whole=replace(found.whole, microjoules=0), services={}, phases={}, methods={})
     assert "rien de relevé" in PAGE.show(empty, at, FRENCH).sentence
+
+
+class OfHomes:
+    """An explorer in which two homes on one host recorded."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._explorer, name)
+
+    def parts(self, selection: Selection, by: str) -> dict[str, Selected]:
+        found = self._explorer.parts(selection, by)
+        if by != "instance":
+            return found
+        return {home: part for name, part in found.items() for home in ([name] if name != INSTANCE else HOMES)}
+
+
+def test_homes_on_one_host_are_one_instance_and_each_can_be_asked_for(explorer: Explorer) -> None:
+    at = Reading(OfHomes(explorer), Address())  # type: ignore[arg-type]
+    assert PAGE.read(at, INSTANCE).homes == HOMES
+    assert PAGE.read(at, HOMES[1]).homes == HOMES[1:]
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])

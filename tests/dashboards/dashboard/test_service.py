@@ -96,8 +96,11 @@ def test_days_that_the_register_expects_and_nobody_recorded_are_missing(explorer
 
 
 def test_an_origin_of_energy_leaves_no_day_out(explorer: Explorer) -> None:
-    """Memory is estimated on every day: the filter narrows the energy, not the days on which the service ran."""
-    assert content(explorer, method="measured").strips == content(explorer).strips
+    """All of this service is estimated: a filter on what is measured narrows the energy, not the days on which it ran."""
+    service = "acces-information"
+    measured = content(explorer, service, method="measured")
+    assert measured.whole.microjoules == 0
+    assert measured.strips == content(explorer, service).strips
 
 
 def test_days_not_begun_are_not_missing(explorer: Explorer) -> None:
@@ -195,6 +198,15 @@ def test_quality_is_drawn_against_energy_with_the_front_else_the_page_says_why_n
     page = shown(explorer, replace(found, frontiers=(compared,)))
     assert page.values["no_fronts"] == ""
     assert {row[-1] for row in page.figures["front-0"].chart.rows} == {"oui", "non"}
+
+
+def test_the_rank_is_the_place_in_the_register(explorer: Explorer, large: QuarterlyReport) -> None:
+    known = sorted((entry for entry in large.register if entry.energy.value), key=lambda entry: -(entry.energy.value or 0.0))
+    for place, entry in enumerate(known, 1):
+        rank = content(explorer, entry.id).rank
+        assert rank is not None
+        assert (rank.place, rank.of, rank.ties) == (place, len(known), 0), entry.id
+    assert content(explorer, "transcription").rank is None
 
 
 @pytest.mark.parametrize(
@@ -306,4 +318,5 @@ def test_days_without_a_value_interrupt_the_course() -> None:
     assert chart is not None
     line = next(trace for trace in chart.figure.data if trace.meta == "series")
     assert [place for place, value in enumerate(line.y) if value is None] == [10]
-    assert all(10 not in trace.x for trace in chart.figure.data if trace.meta == "band")
+    bands = [trace.x for trace in chart.figure.data if trace.meta == "band"]
+    assert [(band[0], band[-1]) for band in bands] == [(0, 9), (0, 9), (11, 30), (11, 30)]

@@ -92,7 +92,11 @@ def _origin_title(whole: Selected, language: Language) -> str:
 
 def part_headings(language: Language) -> tuple[Heading, ...]:
     """Return the heads of what ``part_line`` adds to the name of a part."""
-    return Heading(language.t("Part"), FIGURE), Heading("", MARK), Heading(language.t("Énergie"), FIGURE)
+    return (
+        Heading(language.t("Part"), FIGURE),
+        Heading(language.t("En barre"), MARK, less_important=True),
+        Heading(language.t("Énergie"), FIGURE),
+    )
 
 
 def part_line(name: Cell, part: Selected, whole: Selected, role: str, language: Language) -> tuple[Cell, ...]:

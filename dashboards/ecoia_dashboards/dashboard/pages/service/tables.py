@@ -19,7 +19,7 @@ from ecoia_dashboards.dashboard.pages.service.content import Service
 from ecoia_dashboards.dashboard.pieces.days import Strip, days_words
 from ecoia_dashboards.dashboard.pieces.parts import methods_table, phases_table
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import NBSP, Language
 
 MOST_RUNS = 20
 """How many runs are listed."""
@@ -145,7 +145,7 @@ def _run_headings(metrics: Sequence[str], language: Language, *, on_server: bool
         Heading(language.t("Début"), sort="start"),
         Heading(language.t("Phase"), sort="phase", less_important=True),
         Heading(language.t("Issue"), sort="outcome"),
-        Heading("", MARK, less_important=True),
+        Heading(language.t("En barre"), MARK, less_important=True),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
         *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
         *((Heading("MLflow"),) if on_server else ()),
@@ -188,7 +188,7 @@ def _run(run: RunLine, most: int, reading: Reading, language: Language) -> tuple
         outcome = language.t("✗ %(outcome)s : énergie perdue", outcome=outcome)
     start = datetime.fromisoformat(run.start_utc).astimezone(ZoneInfo(reading.state.timezone)).date()
     drawing = marks.bar(run.microjoules / most, role="matched" if run.outcome in _LOST else "series")
-    day = str(format_date(start, "d MMM yyyy", locale=language.locale))
+    day = str(format_date(start, "d MMM yyyy", locale=language.locale)).replace(" ", NBSP)
     return day, language.of(wording.PHASES, run.phase), outcome, Mark(drawing, ""), run.energy
 
 

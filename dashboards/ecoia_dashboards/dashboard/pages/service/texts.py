@@ -19,6 +19,7 @@ from ecoia_dashboards.dashboard.pages.service.tables import tables
 from ecoia_dashboards.dashboard.pieces.parts import capital
 from ecoia_dashboards.dashboard.pieces.remedies import remedy_of
 from ecoia_dashboards.dashboard.pieces.service_table import place_of
+from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.dashboard.view import period_in, period_text
 from ecoia_dashboards.figures.change import causes
 from ecoia_dashboards.figures.fronts import front
@@ -61,10 +62,18 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         _sentence(content, reading, name, language),
         _lead(content, reading, language),
         figures=_figures(content, reading, language, scope),
-        tables=tables(content, reading, language, scope),
+        tables=_tables(content, reading, language, scope, known=known),
         values=values,
         evidence={"service": (content.entry.id,)},
     )
+
+
+def _tables(content: Service, reading: Reading, language: Language, scope: str, *, known: bool) -> dict[str, Table]:
+    """Return the tables that the page shows: of a service without figures, the days that the register expects."""
+    found = tables(content, reading, language, scope)
+    if known:
+        return found
+    return {name: table for name, table in found.items() if name == "instances" and not is_filtered(reading)}
 
 
 def scope_words(reading: Reading, language: Language) -> str:
@@ -235,7 +244,7 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
         steps = [_step(moment, getattr(moment, of), reading, language) for moment in content.course]
         chart = over_time(id_, _course_title(title, steps, language), title, steps, language)
         if chart is not None:
-            note = _under_note(content, reading, language)
+            note = _under_note(content, reading, language) if id_ == "course" else ""
             found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=span), note)
     found |= _causes(content, reading, language)
     for place, each in enumerate(content.frontiers):
