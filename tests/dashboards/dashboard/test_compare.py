@@ -99,6 +99,7 @@ def test_a_renamed_service_is_compared_under_its_new_id(app: Any, explorer: Expl
     assert renamed["microjoules_before"] > 0
     old = next(each for each in explorer.report("2025Q4").register if each.id == "aide-redaction")
     assert renamed["microjoules_before"] == old.energy_components_microjoules
+    assert renamed["caution"] is None
 
 
 def test_the_earlier_period_stands_first_whichever_is_asked_for(app: Any) -> None:
@@ -139,7 +140,7 @@ def test_causes_that_are_not_known_are_said(app: Any, query: str, why: str) -> N
     assert (found["explained"], found["unexplained"]) == (None, why)
     text = ask(app, f"/compare?{query}").text
     assert 'id="figure-change"' not in text
-    assert "Les causes ne sont calculées" in text
+    assert "Les causes de l’écart ne sont pas calculées" in text
 
 
 @pytest.mark.parametrize("sort", ["after", "-difference"])
@@ -189,6 +190,21 @@ def test_phases_of_a_service_add_up_to_it(app: Any) -> None:
     found = data(app, "view=services&service=assistant-conseiller,fraude")["services"]
     for side in found:
         assert sum(each["microjoules"] for each in side["phases"].values()) == side["whole"]["microjoules"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/compare?service=nobody", "/compare?site=nowhere", "/runs?service=nobody", "/llm?service=nobody"]
+)
+def test_a_filter_of_what_does_not_exist_is_refused(app: Any, path: str) -> None:
+    answer = ask(app, path)
+    assert answer.status == 404
+    assert "nobody" in answer.text or "nowhere" in answer.text
+
+
+def test_filters_that_let_nothing_through_are_said(app: Any) -> None:
+    text = ask(app, "/compare?service=fraude&instance=gpu-01").text
+    assert "Rien n’est relevé avec ces filtres" in text
+    assert "<table" not in text
 
 
 def test_a_service_that_does_not_exist_is_said_with_those_that_do(app: Any) -> None:

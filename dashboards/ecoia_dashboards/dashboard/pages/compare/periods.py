@@ -12,6 +12,7 @@ from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.pieces.narrowing import check_names
 
 NO_SERVICE = ""
 """Stands for what belongs to no service."""
@@ -93,7 +94,12 @@ class Periods:
 
 
 def read_periods(reading: Reading) -> Periods:
-    """Read the page's data. The earlier period comes first, whichever of them the address names first."""
+    """Read the page's data. The earlier period comes first, whichever of them the address names first.
+
+    Raises:
+        NotFoundError: the address names a service or a site that does not exist.
+    """
+    check_names(reading)
     if reading.reference is None:
         whole = reading.explorer.selected(reading.selection)
         nothing = Moved(_NO_PERIOD, whole.energy, _NO_PERIOD)
@@ -141,7 +147,8 @@ class _Reader:
         quarter = str(period.quarter)
         if period.quarter is None or quarter not in self._reading.state.quarters:
             return {}
-        return {entry.id: entry.covered for entry in self._explorer.report(quarter).register}
+        register = self._explorer.report(quarter).register
+        return {entry.id: entry.covered for entry in register if entry.energy_components_microjoules is not None}
 
     def read(self) -> Periods:
         """Read what both periods hold."""
