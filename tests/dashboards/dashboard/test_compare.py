@@ -145,12 +145,12 @@ def test_causes_that_are_not_known_are_said(app: Any, query: str, why: str) -> N
 
 @pytest.mark.parametrize("sort", ["after", "-difference"])
 def test_a_column_sorts_the_lines_and_leaves_the_last_ones(app: Any, sort: str) -> None:
-    column = "Q3 2026 (kWh)" if sort == "after" else "Change (kWh)"
+    column = "Q3\N{NO-BREAK SPACE}2026 (kWh)" if sort == "after" else "Change (kWh)"
     *lines, none, whole = table(app, "energy", f"sort={sort}")
     values = [float(line[column]) for line in lines if line[column]]
     assert values == sorted(values, reverse=sort.startswith("-"))
     assert none["Service"].startswith("No service")
-    assert float(whole["Q3 2026 (kWh)"]) > max(values)
+    assert float(whole["Q3\N{NO-BREAK SPACE}2026 (kWh)"]) > max(values)
 
 
 def test_without_a_reference_the_page_asks_for_one(app: Any) -> None:
