@@ -6,9 +6,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from ecoia.exploring import KeptPublication, KeptPublications
 from ecoia.impact.recalculation import Recalculation
+from ecoia.periods import Quarter, utc_ns
 from ecoia.report import DeclaredChange, Quantity
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
@@ -53,9 +56,10 @@ class Publications:
 def read(reading: Reading) -> Publications:
     """Read what was kept of the publications, and the figures of their quarters today."""
     kept = clean(reading.explorer.publications())
-    report, quarters = reading.report, reading.state.quarters
+    report, quarters, zone = reading.report, reading.state.quarters, ZoneInfo(reading.state.timezone)
+    filled_ns = utc_ns(datetime.fromisoformat(reading.state.filled_utc)) if reading.state.filled_utc else 0
     published = {each.quarter for each in kept.publications}
-    over = [each for each in quarters if "partial-quarter" not in reading.explorer.report(each).notices]
+    over = [each for each in quarters if Quarter.parse(each).bounds_ns(zone)[1] <= filled_ns]
     return Publications(
         kept,
         tuple(
@@ -97,7 +101,7 @@ def show(content: Publications, reading: Reading, language: Language) -> Shown:
         _sentence(kept, language),
         _lead(kept, reading, language),
         tables={each.id: each for each in tables if each.lines},
-        values={"content": content, "quarter": language.quarter(reading.quarter), "verify": "\n".join(_commands(kept))},
+        values={"content": content, "quarter": language.quarter(reading.quarter), "verify": "\n".join(commands(kept))},
     )
 
 
@@ -134,7 +138,7 @@ def _lead(kept: KeptPublications, reading: Reading, language: Language) -> str:
     )
 
 
-def _commands(kept: KeptPublications) -> Iterator[str]:
+def commands(kept: KeptPublications) -> Iterator[str]:
     """Give the commands that verify, as whoever holds the minutes types them."""
     if kept.publications:
         folder = kept.folder if _TYPED_AS_IT_IS.fullmatch(kept.folder) else "publications"

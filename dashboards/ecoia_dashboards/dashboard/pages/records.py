@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from ecoia.errors import UsageError
 from ecoia.exploring import RowLine
 from ecoia.periods import utc_datetime
@@ -18,7 +20,7 @@ from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages.formula import FILTERS
 from ecoia_dashboards.dashboard.recomputation import recomputation
 from ecoia_dashboards.dashboard.row_stream import rows_csv
-from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
+from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
@@ -96,8 +98,7 @@ def _table(content: Records, reading: Reading, language: Language) -> Table:
         Heading(language.t("Service, phase")),
         Heading(language.t("Machine")),
         Heading(language.t("Compté ici, µJ"), FIGURE),
-        *(Heading(f"{language.of(wording.COMPONENTS, each)}, µJ", FIGURE) for each in COMPONENTS),
-        Heading(language.t("Comment")),
+        Heading(language.t("Composants, µJ, et comment ils sont connus")),
         Heading(language.t("Run")),
         Heading(language.t("Unités"), FIGURE),
         Heading(language.t("Enregistrements"), FIGURE),
@@ -130,8 +131,7 @@ def _line(line: RowLine, reading: Reading, language: Language) -> tuple[Cell, ..
         _bearer(row, reading, language),
         row["instance"],
         line.microjoules,
-        *(row["energy_microjoules"][component] for component in COMPONENTS),
-        _methods(row, language),
+        _components(row, language),
         Link(run[:_RUN_CHARACTERS], f"/records?{reading.address.to(q=run).query()}") if run else None,
         None if units is None else language.plain(from_micro(units)),
         len(row["record_ids"]),
@@ -147,16 +147,17 @@ def _bearer(row: Row, reading: Reading, language: Language) -> str:
     return f"{reading.names.get(service, service)}, {said}" if service else said
 
 
-def _methods(row: Row, language: Language) -> str:
-    """Name the methods of the components that have energy, by status, as the ledger holds them."""
-    by_status: dict[str, list[str]] = {}
-    for component in COMPONENTS:
-        if row["energy_microjoules"][component] is not None:
-            method = row["method"][component]
-            by_status.setdefault(method["status"], []).append(method["name"])
-    return " · ".join(
-        f"{language.of(wording.STATUSES, status)}{language.t(' : ')}{', '.join(names)}" for status, names in by_status.items()
-    )
+def _components(row: Row, language: Language) -> Mark | None:
+    """Write the energy of each component that has any, with its method and status as the ledger holds them, a line each."""
+    known = {component: energy for component in COMPONENTS if (energy := row["energy_microjoules"][component]) is not None}
+    if not known:
+        return None
+    said = []
+    for component, energy in known.items():
+        method = row["method"][component]
+        how = f"{method['name']}, {language.of(wording.STATUSES, method['status'])}"
+        said.append(f"{language.of(wording.COMPONENTS, component)}{language.t(' : ')}{language.whole(energy)} ({how})")
+    return Mark(Markup("<br>").join(said), language.t(" ; ").join(said))
 
 
 PAGE = Page(

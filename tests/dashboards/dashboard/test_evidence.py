@@ -16,6 +16,7 @@ import pytest
 
 from ecoia.exploring import Explorer, RowLine, RowsPage, Selection
 from ecoia.publishing.ledger_export import partitions
+from ecoia.records import fold
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.app import create_app
 from ecoia_dashboards.dashboard.page import Reading
@@ -143,8 +144,8 @@ def test_a_quote_in_an_address_stays_a_text(explorer: Explorer) -> None:
     duckdb = pytest.importorskip("duckdb")
     sql = recomputation(reading_of(explorer, {"period": QUARTER, "service": "x') OR ('1'='1"}))
     condition = sql.split("WHERE ")[1].split(" AND ", 1)[1]
-    columns = "SELECT 'span' AS kind, 'vadore' AS service"
-    assert duckdb.sql(f"SELECT count(*) FROM ({columns}) WHERE {condition}").fetchall() == [(0,)]
+    counted = "SELECT count(*) FROM (SELECT 'span' AS kind, 'vadore' AS service) WHERE "
+    assert duckdb.sql(counted + condition).fetchall() == [(0,)]
 
 
 def test_a_run_or_a_machine_is_found_by_its_name(app: Any, explorer: Explorer) -> None:
@@ -177,8 +178,6 @@ def test_rows_without_energy_are_not_zero(app: Any) -> None:
 
 
 def test_hostile_names_are_inert(tmp_path: Path) -> None:
-    from ecoia.records import fold
-
     hostile = '=cmd|"><script>alert(1)</script>\u202e'
     fill_sample(
         tmp_path, fold([*sample_records(), record("2026-11-05T10:00", record_id="h", service="vadore", instance=hostile)])
