@@ -186,6 +186,13 @@ def test_services_of_one_unit_are_compared_by_use(app: Any, explorer: Explorer) 
     assert "ne rendent pas la même chose" not in text
 
 
+def test_a_service_without_records_has_no_bar(app: Any) -> None:
+    query = "period=2026Q1&view=services&service=aide-redaction,assistant-conseiller"
+    assert "Seule l’énergie de" in ask(app, f"/compare?{query}").text
+    drawn = ask(app, f"/compare/figures/phases.csv?{query}").text
+    assert "Aide à la rédaction" not in drawn
+
+
 def test_phases_of_a_service_add_up_to_it(app: Any) -> None:
     found = data(app, "view=services&service=assistant-conseiller,fraude")["services"]
     for side in found:

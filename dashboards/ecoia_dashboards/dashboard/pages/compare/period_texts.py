@@ -212,7 +212,7 @@ class _Texts:
     def _moved(self, first: Cell, moved: Moved, longest: float) -> tuple[Cell, ...]:
         difference = moved.difference
         mark: Cell = None
-        if difference.value is not None and longest and abs(difference.value) <= longest:
+        if difference.value is not None and moved.change.value is not None and longest and abs(difference.value) <= longest:
             low, high = _ends(moved, longest)
             mark = Mark(change_bar(difference.value / longest, low, high), self._way(moved))
         return first, moved.before, moved.after, Changed(difference), mark, Changed(moved.change)
