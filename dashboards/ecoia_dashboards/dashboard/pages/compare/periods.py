@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from ecoia.exploring import Selected, Selection
+from ecoia.exploring import Change, Selected, Selection
 from ecoia.impact.change import ExplainedChange, successors, total
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
@@ -224,9 +225,18 @@ class _Reader:
         """Return the relative changes of energy and CO2e of a service."""
         if line is not None:
             return line.energy, line.relative
-        before, after = (each.only(services=tuple(ids)) for each in self._selections)
-        found = self._explorer.change(after, before)
+        known = [each for each in ids if each in self._by_service]
+        if len(known) == 1:
+            found = self._by_service[known[0]]
+        else:
+            before, after = (each.only(services=tuple(ids)) for each in self._selections)
+            found = self._explorer.change(after, before)
         return found.energy, found.co2e
+
+    @cached_property
+    def _by_service(self) -> Mapping[str, Change]:
+        """The change of each service, where causes do not tell it."""
+        return self._explorer.changes_by_service(self._selections[1], self._selections[0])
 
 
 def _most(shares: Iterable[float | None]) -> float | None:
