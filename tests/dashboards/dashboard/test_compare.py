@@ -200,12 +200,28 @@ def test_phases_of_a_service_add_up_to_it(app: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/compare?service=nobody", "/compare?site=nowhere", "/runs?service=nobody", "/llm?service=nobody"]
+    "path",
+    [
+        "/compare?service=nobody",
+        "/compare?site=nowhere",
+        "/compare?region=nowhere",
+        "/runs?service=nobody",
+        "/llm?service=nobody",
+    ],
 )
 def test_a_filter_of_what_does_not_exist_is_refused(app: Any, path: str) -> None:
     answer = ask(app, path)
     assert answer.status == 404
     assert "nobody" in answer.text or "nowhere" in answer.text
+
+
+def test_a_region_is_compared_in_whole_quarters_only(app: Any, explorer: Explorer) -> None:
+    region = next(each.region for each in explorer.report(str(QUARTER)).regions if each.region)
+    assert ask(app, f"/compare?region={region}").status == 200
+    for query in ("period=2026-07-01..2026-07-31", "compare=2026-04-01..2026-04-30"):
+        answer = ask(app, f"/compare?region={region}&{query}")
+        assert answer.status == 400
+        assert "region" in answer.text
 
 
 def test_filters_that_let_nothing_through_are_said(app: Any) -> None:

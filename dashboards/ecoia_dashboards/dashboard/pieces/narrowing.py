@@ -36,13 +36,15 @@ def listed_entries(reading: Reading) -> list[ServiceEntry]:
 
 
 def check_names(reading: Reading) -> None:
-    """Check that the services and sites that the address names exist.
+    """Check that the services, the sites and the region that the address names exist.
 
     Raises:
         NotFoundError: one of them does not; it lists those that do.
     """
     _check(reading.address.service, "service", (id_ for id_ in reading.names if reading.may_see(id_)))
     _check(reading.address.site, "site", (site.id for site in reading.catalogue.sites))
+    regions = sorted({each.region for each in reading.report.regions if each.region})
+    _check([reading.address.region] if reading.address.region else [], "region", regions)
 
 
 def _check(ids: Iterable[str], what: str, known: Iterable[str]) -> None:

@@ -115,7 +115,7 @@ class _Reader:
         self._periods = before, after
         self._known_as = successors(reading.catalogue.services)
         chosen = self._with_predecessors(reading.address.service)
-        self._selections = [reading.address.selection(period).only(services=chosen) for period in self._periods]
+        self._selections = [reading.selection_of(period).only(services=chosen) for period in self._periods]
         self._parts = [self._explorer.parts(each, "service") for each in self._selections]
         self._change, self._unexplained = self._explain()
         self._lines = self._lines_shown()
