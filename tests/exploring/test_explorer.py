@@ -340,3 +340,25 @@ def test_selections_name_quarters() -> None:
         first = FIRST + timedelta(days=draw.randrange(900))
         quarters = Selection(first, first + timedelta(days=1 + draw.randrange(400))).quarters
         assert list(quarters) == sorted(set(quarters))
+
+
+@pytest.mark.parametrize(
+    ("days", "before", "filters"),
+    [
+        ((date(2026, 7, 1), date(2026, 10, 1)), (date(2026, 4, 1), date(2026, 7, 1)), {}),
+        ((date(2026, 8, 1), date(2026, 9, 1)), (date(2026, 7, 1), date(2026, 8, 1)), {}),
+        ((date(2026, 8, 1), date(2026, 9, 1)), (date(2026, 7, 1), date(2026, 8, 1)), {"statuses": ("measured",)}),
+    ],
+)
+def test_services_compared_in_one_pass_are_as_each_alone(
+    explorer: Explorer, days: tuple[date, date], before: tuple[date, date], filters: dict[str, tuple[str, ...]]
+) -> None:
+    later, earlier = Selection(*days, **filters), Selection(*before, **filters)
+    found = explorer.changes_by_service(later, earlier)
+    assert set(found) >= {"vadore", "voix-3949", "assistant-conseiller"} - (set() if days[1].month == 10 else {"vadore"})
+    for service in ("voix-3949", "traduction", "vadore", "assistant-conseiller"):
+        if service in found:
+            alone = explorer.change(later.only(services=(service,)), earlier.only(services=(service,)))
+            assert found[service].energy.reason == alone.energy.reason
+            for name in ("energy", "co2e", "energy_absolute"):
+                same(getattr(found[service], name), getattr(alone, name), 1e-9)

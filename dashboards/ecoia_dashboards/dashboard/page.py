@@ -13,7 +13,7 @@ from ecoia.exploring import Explorer, Selection
 from ecoia.periods import Quarter
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.cleaning import clean
-from ecoia_dashboards.dashboard.address import Address, Period
+from ecoia_dashboards.dashboard.address import Address, BadAddressError, Period
 from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.language import Language
@@ -104,12 +104,25 @@ class Reading:
     @property
     def selection(self) -> Selection:
         """What is looked at."""
-        return self.address.selection(self.period)
+        return self.selection_of(self.period)
 
     @property
     def before(self) -> Selection | None:
         """What it is compared with; None: nothing."""
-        return None if self.reference is None else self.address.selection(self.reference)
+        return None if self.reference is None else self.selection_of(self.reference)
+
+    def selection_of(self, period: Period) -> Selection:
+        """Return what the filters let through in a period.
+
+        Raises:
+            BadAddressError: a region is asked for in days that are no whole quarters.
+        """
+        found = self.address.selection(period)
+        if found.region is not None and found.whole_quarters is None:
+            raise BadAddressError(
+                "region", found.region, form="it beside whole quarters only, since a region has its part of these"
+            )
+        return found
 
     @cached_property
     def names(self) -> dict[str, str]:

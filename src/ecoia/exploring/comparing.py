@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.exploring.behind import recorded_days
+from ecoia.exploring.gathering import Gathered
 from ecoia.exploring.lines import Change
 from ecoia.exploring.selection import Selection
 from ecoia.impact.change import difference_interval
@@ -34,10 +36,34 @@ def compared(data: Data, now: Selection, before: Selection) -> Change:
         now: The selection whose change is asked for.
         before: The selection that it is compared with.
     """
-    sides = (data.gathered(now), data.gathered(before))
-    impacts = [side.impacts(data.parameters) for side in sides]
-    unequal, otherwise = _not_comparable(data, now, before)
     service = now.services[0] if len(now.services) == 1 else None
+    return _change(data, (data.gathered(now), data.gathered(before)), _not_comparable(data, now, before), service)
+
+
+def compared_by_service(data: Data, now: Selection, before: Selection) -> dict[str, Change]:
+    """Compare each service of two selections, as ``compared`` does of the service alone, but in one pass.
+
+    Args:
+        data: What was filled.
+        now: The selection whose change is asked for.
+        before: The selection that it is compared with.
+    """
+    sides = [data.gathered_by_service(each) for each in (now, before)]
+    listed = _not_comparable(data, now, before)
+    found = {}
+    for service in sorted({*sides[0], *sides[1]}):
+        own = tuple(tuple(each for each in names if each == service) for names in listed)
+        pair = tuple(side.get(service) or Gathered() for side in sides)
+        found[service] = _change(data, pair, (own[0], own[1]), service)
+    return found
+
+
+def _change(
+    data: Data, sides: Sequence[Gathered], listed: tuple[tuple[str, ...], tuple[str, ...]], service: str | None
+) -> Change:
+    """Compare what two selections let through, later first; ``service`` is the one that both are of."""
+    impacts = [side.impacts(data.parameters) for side in sides]
+    unequal, otherwise = listed
     reason = "days-unequal" if service in unequal else "counted-otherwise" if service in otherwise else None
     energy = [each.energy(_all(each)) for each in impacts]
     energy_it = [each.energy_it(_all(each)) for each in impacts]

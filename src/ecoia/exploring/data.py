@@ -140,6 +140,10 @@ class Data:
         """Sum up all that a selection lets through."""
         return self._gather(selection, None).get("", Gathered())
 
+    def gathered_by_service(self, selection: Selection) -> dict[str, Gathered]:
+        """Sum up what a selection lets through, by service."""
+        return self._gather(selection, "service")
+
     def _gather(self, selection: Selection, by: str | None) -> dict[str, Gathered]:
         found: dict[str, Gathered] = {}
         for file, narrowed in self.files_of(selection):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecoia.exploring import behind
-from ecoia.exploring.comparing import compared
+from ecoia.exploring.comparing import compared, compared_by_service
 from ecoia.exploring.data import Data
 from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine
 from ecoia.exploring.publications import KeptPublications, read_publications
@@ -98,6 +98,10 @@ class Explorer:
     def change(self, now: Selection, before: Selection) -> Change:
         """Compare two selections; errors that both share cancel."""
         return compared(self.data, now, before)
+
+    def changes_by_service(self, now: Selection, before: Selection) -> dict[str, Change]:
+        """Compare each service of two selections; errors that both sides share cancel."""
+        return compared_by_service(self.data, now, before)
 
     def explained(self, now: Quarter, before: Quarter) -> QuarterChange:
         """Explain the change of a quarter against any earlier one, as a report does.

@@ -99,6 +99,7 @@ def test_a_renamed_service_is_compared_under_its_new_id(app: Any, explorer: Expl
     assert renamed["microjoules_before"] > 0
     old = next(each for each in explorer.report("2025Q4").register if each.id == "aide-redaction")
     assert renamed["microjoules_before"] == old.energy_components_microjoules
+    assert renamed["caution"] is None
 
 
 def test_the_earlier_period_stands_first_whichever_is_asked_for(app: Any) -> None:
@@ -139,17 +140,17 @@ def test_causes_that_are_not_known_are_said(app: Any, query: str, why: str) -> N
     assert (found["explained"], found["unexplained"]) == (None, why)
     text = ask(app, f"/compare?{query}").text
     assert 'id="figure-change"' not in text
-    assert "Les causes ne sont calculées" in text
+    assert "Les causes de l’écart ne sont pas calculées" in text
 
 
 @pytest.mark.parametrize("sort", ["after", "-difference"])
 def test_a_column_sorts_the_lines_and_leaves_the_last_ones(app: Any, sort: str) -> None:
-    column = "Q3 2026 (kWh)" if sort == "after" else "Change (kWh)"
+    column = "Q3\N{NO-BREAK SPACE}2026 (kWh)" if sort == "after" else "Change (kWh)"
     *lines, none, whole = table(app, "energy", f"sort={sort}")
     values = [float(line[column]) for line in lines if line[column]]
     assert values == sorted(values, reverse=sort.startswith("-"))
     assert none["Service"].startswith("No service")
-    assert float(whole["Q3 2026 (kWh)"]) > max(values)
+    assert float(whole["Q3\N{NO-BREAK SPACE}2026 (kWh)"]) > max(values)
 
 
 def test_without_a_reference_the_page_asks_for_one(app: Any) -> None:
@@ -185,10 +186,48 @@ def test_services_of_one_unit_are_compared_by_use(app: Any, explorer: Explorer) 
     assert "ne rendent pas la même chose" not in text
 
 
+def test_a_service_without_records_has_no_bar(app: Any) -> None:
+    query = "period=2026Q1&view=services&service=aide-redaction,assistant-conseiller"
+    assert "Seule l’énergie de" in ask(app, f"/compare?{query}").text
+    drawn = ask(app, f"/compare/figures/phases.csv?{query}").text
+    assert "Aide à la rédaction" not in drawn.split("\n", 1)[1]  # the first line says what was asked for
+
+
 def test_phases_of_a_service_add_up_to_it(app: Any) -> None:
     found = data(app, "view=services&service=assistant-conseiller,fraude")["services"]
     for side in found:
         assert sum(each["microjoules"] for each in side["phases"].values()) == side["whole"]["microjoules"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/compare?service=nobody",
+        "/compare?site=nowhere",
+        "/compare?region=nowhere",
+        "/runs?service=nobody",
+        "/llm?service=nobody",
+    ],
+)
+def test_a_filter_of_what_does_not_exist_is_refused(app: Any, path: str) -> None:
+    answer = ask(app, path)
+    assert answer.status == 404
+    assert "nobody" in answer.text or "nowhere" in answer.text
+
+
+def test_a_region_is_compared_in_whole_quarters_only(app: Any, explorer: Explorer) -> None:
+    region = next(each.region for each in explorer.report(str(QUARTER)).regions if each.region)
+    assert ask(app, f"/compare?region={region}").status == 200
+    for query in ("period=2026-07-01..2026-07-31", "compare=2026-04-01..2026-04-30"):
+        answer = ask(app, f"/compare?region={region}&{query}")
+        assert answer.status == 400
+        assert "region" in answer.text
+
+
+def test_filters_that_let_nothing_through_are_said(app: Any) -> None:
+    text = ask(app, "/compare?service=fraude&instance=gpu-01").text
+    assert "Rien n’est relevé avec ces filtres" in text
+    assert "<table" not in text
 
 
 def test_a_service_that_does_not_exist_is_said_with_those_that_do(app: Any) -> None:

@@ -100,6 +100,7 @@ def test_a_filter_drives_the_total(app: Any) -> None:
 
 
 def test_no_call_is_said(app: Any) -> None:
-    text = ask(app, "/llm?service=fraude").text
-    assert "Aucun appel à un modèle externe" in text
-    assert "span.tokens(" in text
+    filtered, before = (ask(app, f"/llm?{query}").text for query in ("service=fraude", "period=2025Q2"))
+    assert all("Aucun appel à un modèle externe" in text for text in (filtered, before))
+    assert "span.tokens(" in before
+    assert "span.tokens(" not in filtered  # there are calls, which the filter leaves out

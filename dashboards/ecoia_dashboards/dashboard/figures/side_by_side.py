@@ -16,15 +16,16 @@ from ecoia_dashboards.language import Language
 
 
 def phases_side_by_side(services: Mapping[str, Mapping[str, Selected]], language: Language) -> Chart | None:
-    """Draw the energy of some services by phase; None where none has energy.
+    """Draw the energy of some services by phase; those without any are left out. None where none has energy.
 
     Args:
         services: The figures of each phase, by the name of a service.
         language: Language of the texts.
     """
     energies = {name: {phase: found.energy.value or 0.0 for phase, found in phases.items()} for name, phases in services.items()}
+    energies = {name: phases for name, phases in energies.items() if any(phases.values())}
     totals = {name: sum(phases.values()) for name, phases in energies.items()}
-    if not any(totals.values()):
+    if not totals:
         return None
     phases = ordered({phase for found in energies.values() for phase in found}, PHASE_STYLES)
     scale = scale_of(totals.values(), "kWh")

@@ -13,6 +13,7 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.figures.model_bars import model_bars
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages.sums import added
+from ecoia_dashboards.dashboard.pieces.narrowing import check_names
 from ecoia_dashboards.dashboard.tables import FIGURE, TEXT, Cell, Heading, Link, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
@@ -51,6 +52,7 @@ class Hosted:
 
 def read(reading: Reading) -> Hosted:
     """Read the page's data."""
+    check_names(reading)
     whole = reading.explorer.selected(reading.selection)
     uses = tuple(clean(each) for each in reading.explorer.hosted(reading.selection))
     used = {(each.provider, each.model) for each in uses if each.standing == ESTIMATED}

@@ -20,8 +20,7 @@ def listed_entries(reading: Reading) -> list[ServiceEntry]:
         NotFoundError: it names a service or a site that does not exist.
     """
     address = reading.address
-    _check(address.service, "service", (id_ for id_ in reading.names if reading.may_see(id_)))
-    _check(address.site, "site", (site.id for site in reading.catalogue.sites))
+    check_names(reading)
     for status in address.status:
         if status not in SERVICE_STATUSES:
             raise BadAddressError("status", status, SERVICE_STATUSES)
@@ -34,6 +33,18 @@ def listed_entries(reading: Reading) -> list[ServiceEntry]:
         and (not address.status or entry.status in address.status)
         and all(word in folded(_said_of(entry)) for word in sought)
     ]
+
+
+def check_names(reading: Reading) -> None:
+    """Check that the services, the sites and the region that the address names exist.
+
+    Raises:
+        NotFoundError: one of them does not; it lists those that do.
+    """
+    _check(reading.address.service, "service", (id_ for id_ in reading.names if reading.may_see(id_)))
+    _check(reading.address.site, "site", (site.id for site in reading.catalogue.sites))
+    regions = sorted({each.region for each in reading.report.regions if each.region})
+    _check([reading.address.region] if reading.address.region else [], "region", regions)
 
 
 def _check(ids: Iterable[str], what: str, known: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
+_MOST_NAMED = 5
 DIFFERENCES = "diff"
 """The ``view`` that lists established changes only."""
 _Pick = Callable[[ServiceMoved], Moved]
@@ -52,6 +53,12 @@ class _Texts:
     @property
     def sentence(self) -> str:
         """How the energy changed."""
+        if not self.content.services:
+            return self.language.t(
+                "Rien n’est relevé avec ces filtres, ni avant (%(before)s) ni après (%(after)s).",
+                before=self.before,
+                after=self.after,
+            )
         return self._course(
             self.content.energy,
             N_("L’énergie passe de %(from)s (%(before)s) à %(to)s (%(after)s) : %(change)s."),
@@ -61,6 +68,8 @@ class _Texts:
     @property
     def lead(self) -> str:
         """How the CO2e changed, and by which causes most."""
+        if not self.content.services:
+            return ""
         said = self._course(
             self.content.co2e,
             N_("Le CO₂e passe de %(from)s à %(to)s : %(change)s."),
@@ -97,7 +106,10 @@ class _Texts:
     @property
     def unexplained(self) -> str:
         """Why causes are not computed; empty where they are."""
-        return self.language.of(wording.REASONS, self.content.unexplained) if self.content.unexplained else ""
+        if self.content.unexplained is None:
+            return ""
+        reason = self.language.of(wording.REASONS, self.content.unexplained)
+        return self.language.t("Les causes de l’écart ne sont pas calculées : %(reason)s.", reason=reason)
 
     @property
     def distorted(self) -> str:
@@ -105,6 +117,12 @@ class _Texts:
         found = [self.names.get(each.service, each.service) for each in self.content.services if each.caution]
         if not found:
             return ""
+        if len(found) > _MOST_NAMED:
+            return self.language.t(
+                "À lire avec prudence : %(count)s services ne sont pas comparables entre les deux périodes, et restent dans les "
+                "totaux ; leurs lignes le disent.",
+                count=self.language.whole(len(found)),
+            )
         return self.language.n(
             "À lire avec prudence : %(count)s service n’est pas comparable entre les deux périodes, et reste dans les totaux : "
             "%(names)s.",
@@ -159,6 +177,8 @@ class _Texts:
         compared = sum(pick(each).change.value is not None for each in services)
         established = sum(pick(each).established for each in services)
         of = {"co2e": self.language.t("CO₂e"), "energy": self.language.t("Énergie")}[id_]
+        if compared and not established:
+            return self.language.t("%(of)s : aucun service n’a changé au-delà de l’incertitude", of=of)
         if not compared:
             return self.language.t("%(of)s : aucun service n’est comparable d’une période à l’autre", of=of)
         return self.language.n(
@@ -192,7 +212,7 @@ class _Texts:
     def _moved(self, first: Cell, moved: Moved, longest: float) -> tuple[Cell, ...]:
         difference = moved.difference
         mark: Cell = None
-        if difference.value is not None and longest and abs(difference.value) <= longest:
+        if difference.value is not None and moved.change.value is not None and longest and abs(difference.value) <= longest:
             low, high = _ends(moved, longest)
             mark = Mark(change_bar(difference.value / longest, low, high), self._way(moved))
         return first, moved.before, moved.after, Changed(difference), mark, Changed(moved.change)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from ecoia.exploring import Selected, Selection
+from ecoia.exploring import Change, Selected, Selection
 from ecoia.impact.change import ExplainedChange, successors, total
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.pieces.narrowing import check_names
 
 NO_SERVICE = ""
 """Stands for what belongs to no service."""
@@ -93,7 +95,12 @@ class Periods:
 
 
 def read_periods(reading: Reading) -> Periods:
-    """Read the page's data. The earlier period comes first, whichever of them the address names first."""
+    """Read the page's data. The earlier period comes first, whichever of them the address names first.
+
+    Raises:
+        NotFoundError: the address names a service or a site that does not exist.
+    """
+    check_names(reading)
     if reading.reference is None:
         whole = reading.explorer.selected(reading.selection)
         nothing = Moved(_NO_PERIOD, whole.energy, _NO_PERIOD)
@@ -108,7 +115,7 @@ class _Reader:
         self._periods = before, after
         self._known_as = successors(reading.catalogue.services)
         chosen = self._with_predecessors(reading.address.service)
-        self._selections = [reading.address.selection(period).only(services=chosen) for period in self._periods]
+        self._selections = [reading.selection_of(period).only(services=chosen) for period in self._periods]
         self._parts = [self._explorer.parts(each, "service") for each in self._selections]
         self._change, self._unexplained = self._explain()
         self._lines = self._lines_shown()
@@ -141,7 +148,8 @@ class _Reader:
         quarter = str(period.quarter)
         if period.quarter is None or quarter not in self._reading.state.quarters:
             return {}
-        return {entry.id: entry.covered for entry in self._explorer.report(quarter).register}
+        register = self._explorer.report(quarter).register
+        return {entry.id: entry.covered for entry in register if entry.energy_components_microjoules is not None}
 
     def read(self) -> Periods:
         """Read what both periods hold."""
@@ -217,9 +225,18 @@ class _Reader:
         """Return the relative changes of energy and CO2e of a service."""
         if line is not None:
             return line.energy, line.relative
-        before, after = (each.only(services=tuple(ids)) for each in self._selections)
-        found = self._explorer.change(after, before)
+        known = [each for each in ids if each in self._by_service]
+        if len(known) == 1:
+            found = self._by_service[known[0]]
+        else:
+            before, after = (each.only(services=tuple(ids)) for each in self._selections)
+            found = self._explorer.change(after, before)
         return found.energy, found.co2e
+
+    @cached_property
+    def _by_service(self) -> Mapping[str, Change]:
+        """The change of each service, where causes do not tell it."""
+        return self._explorer.changes_by_service(self._selections[1], self._selections[0])
 
 
 def _most(shares: Iterable[float | None]) -> float | None:

@@ -30,7 +30,13 @@ def show(content: Services, reading: Reading, language: Language) -> Shown:
 def _sentence(content: Services, names: dict[str, str], language: Language) -> str:
     """Name the service that took most energy, or that they cannot be told apart."""
     known = [(each.whole.energy.value, each) for each in content.services if each.whole.energy.value is not None]
-    if len(known) < 2:
+    if len(known) == 1:
+        alone = known[0][1]
+        name = names.get(alone.service, alone.service)
+        return language.t(
+            "Seule l’énergie de %(service)s est connue : %(energy)s.", service=name, energy=language.amount(alone.whole.energy)
+        )
+    if not known:
         return language.t("L’énergie de ces services n’est pas connue : rien à comparer.")
     ordered = sorted(known, key=lambda each: -(each[0] or 0.0))
     first, second = ordered[0][1], ordered[1][1]

@@ -13,6 +13,7 @@ from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between
 from ecoia_dashboards.dashboard.pages.sums import added
+from ecoia_dashboards.dashboard.pieces.narrowing import check_names, folded
 
 RUNS_ON_A_PAGE = 50
 OUTCOMES = ("ok", "failed", "abandoned", "unknown")
@@ -81,8 +82,10 @@ def read(reading: Reading) -> Runs:
 
     Raises:
         BadAddressError: an outcome, a column or a place in the list does not exist.
+        NotFoundError: the address names a service or a site that does not exist.
     """
     address = reading.address
+    check_names(reading)
     for each in address.status:
         if each not in OUTCOMES:
             raise BadAddressError("status", each, OUTCOMES)
@@ -134,10 +137,9 @@ def standing(run: RunLine, frontiers: Sequence[Frontier]) -> str | None:
 
 def _passes(run: RunLine, reading: Reading) -> bool:
     address = reading.address
-    wanted = address.q.casefold()
-    texts = (run.run_id, reading.names.get(run.service, run.service), run.phase, *run.instances)
-    return (not address.status or (run.outcome or "unknown") in address.status) and (
-        not wanted or any(wanted in text.casefold() for text in texts)
+    said = folded(" ".join((run.run_id, reading.names.get(run.service, run.service), run.phase, *run.instances)))
+    return (not address.status or (run.outcome or "unknown") in address.status) and all(
+        word in said for word in folded(address.q).split()
     )
 
 
