@@ -118,10 +118,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> QuarterlyReport:
 
 @pytest.fixture(scope="session")
 def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
-    """Return what is read of a folder filled from the large organisation; each worker that asks fills one."""
-    from support.filled import large_explorer
+    """Return what is read of a folder filled from the large organisation; one worker fills it for all."""
+    from ecoia.exploring import Explorer
+    from support.filled import fill_large
 
-    return large_explorer(tmp_path_factory.mktemp("explored"))
+    return Explorer(made_once(tmp_path_factory, "explored", fill_large) / "filled")
 
 
 @pytest.fixture

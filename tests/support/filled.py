@@ -22,10 +22,9 @@ def large_inputs(catalogue: Path) -> tuple[Inputs, Settings]:
     return Inputs.of(list(large_rows()), large_catalogue(catalogue), large_factors(), settings), settings
 
 
-def large_explorer(folder: Path) -> Explorer:
-    """Fill a folder from the large organisation. It takes some twenty seconds of CPU time, so a session does it once."""
+def fill_large(folder: Path) -> None:
+    """Fill ``folder/filled`` from the large organisation. It takes some twenty seconds of CPU time, so a run does it once."""
     fill(folder / "filled", *large_inputs(folder / "catalogue"), source="ledger", source_uri="http://mlflow.example:5000")
-    return Explorer(folder / "filled")
 
 
 def fill_sample(folder: Path, rows: Sequence[Row], steps: list[str] | None = None, **values: object) -> State:

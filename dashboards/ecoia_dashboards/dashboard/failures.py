@@ -122,11 +122,17 @@ class Failures:
         values = {"view": frame, "error": error, "kind": type(error).__name__, "code": code, "failed": failed, "links": links}
         return HTMLResponse(render("error.html", language, **values, retry=RETRY_SECONDS), status_code=code, headers=headers)
 
+    @property
+    def _filling(self) -> bool:
+        """Whether the first figures are still to come: until they are there, nobody knows whether anything was measured."""
+        state = self._explorer.state
+        return state.filled_utc is None or state.progress is not None
+
     def _code(self, error: Exception) -> int:
         if isinstance(error, HTTPException):
             return error.status_code
         if isinstance(error, NoDataError):
-            return 503 if self._explorer.state.progress else 404
+            return 503 if self._filling else 404
         codes = {BadAddressError: 400, NotFoundError: 404, ForbiddenError: 403, NotSignedInError: 401}
         return next((code for kind, code in codes.items() if isinstance(error, kind)), 500)
 
@@ -145,7 +151,7 @@ class Failures:
             return Failed(str(error), error.what, error.name, known, _nearest(error.name, known))
         if isinstance(error, NoDataError):
             progress = self._explorer.state.progress
-            said = "the first figures are being computed" if progress else "nothing was measured yet"
+            said = "the first figures are being computed" if self._filling else "nothing was measured yet"
             return Failed(said, progress=None if progress is None else progress[:2])
         if isinstance(error, HTTPException):
             return Failed(error.detail, value=path)

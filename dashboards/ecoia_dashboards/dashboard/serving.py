@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from ecoia.catalogue import load
 from ecoia.errors import UsageError
 from ecoia.exploring import Explorer
+from ecoia.settings import Settings
 from ecoia_dashboards.dashboard.access import Access, HeaderOfProxy, Identity, host_name
 from ecoia_dashboards.dashboard.app import Answers, create_app
 from ecoia_dashboards.dashboard.readers import read_readers
@@ -54,22 +56,25 @@ class Options:
     embed_in: Sequence[str] = ()
 
 
-def serve(explorer: Explorer, *, host: str, port: int, ready: Callable[[str], None], **options: Any) -> None:
+def serve(explorer: Explorer, *, host: str, port: int, settings: Settings, ready: Callable[[str], None], **options: Any) -> None:
     """Serve the dashboard until Ctrl-C or SIGTERM.
 
     Args:
         explorer: The figures to show.
         host: Address to listen on.
         port: Port; 0: any that is free.
+        settings: ``catalogue`` is used: its register names the services that a reader may see.
         ready: Called with the address of the dashboard, once it is listened on.
         options: Who may reach it, by the names of ``Options``; none: whoever is on this machine.
 
     Raises:
         UsageError: the options contradict each other, or would open a public address to everybody without saying so.
+        CatalogueError: the file of readers, or the catalogue, is wrong.
         OSError: the address cannot be listened on.
     """
     chosen = Options(**options)
-    access = access_of(chosen, host, explorer)
+    known = {service.id for service in load(settings.catalogue).services} if chosen.readers else set()
+    access = access_of(chosen, host, known)
     app = create_app(explorer, access)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=512) as listening:
@@ -111,13 +116,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def access_of(options: Options, host: str, explorer: Explorer) -> Access:
+def access_of(options: Options, host: str, services: Collection[str] = ()) -> Access:
     """Make the access that options describe.
 
     Args:
         options: The options.
         host: Address that is listened on.
-        explorer: Names the services that exist.
+        services: Ids of the services that exist; none: those that readers may see are not checked.
 
     Raises:
         UsageError: the options contradict each other, or would open a public address to everybody without saying so.
@@ -133,10 +138,7 @@ def access_of(options: Options, host: str, explorer: Explorer) -> Access:
         raise UsageError("--open-to-all: it cannot stand beside --user-header or --oidc-issuer, which ask who reads")
     if options.readers is not None and identity is None:
         raise UsageError("--readers: nobody is asked who they are; add --user-header or --oidc-issuer")
-    readers = None
-    if options.readers is not None:
-        known = {service.id for service in explorer.catalogue().services} if explorer.state.quarters else set()
-        readers = read_readers(options.readers, known)
+    readers = None if options.readers is None else read_readers(options.readers, services)
     hosts = [*LOOPBACK_NAMES, *_public_host(options)] if is_loopback(host) else []
     return Access(identity, readers, hosts=hosts, embedders=[_origin(each) for each in options.embed_in])
 

@@ -66,12 +66,6 @@ class View(Frame):
 
     # --- addresses ---
 
-    def href(self, href: str) -> str:
-        """Return the address that a cell leads to: a path of ours keeps period, language and theme; other addresses stay."""
-        if not href.startswith("/"):
-            return href
-        return f"{self.prefix}{href}" if "?" in href else self.link(href, self.address.to(**self.unfiltered))
-
     @property
     def whence(self) -> str:
         """The address where the page's figures are followed to their formula."""

@@ -6,7 +6,8 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 GROUP, NAME = "ecoia.dashboards", "web"
 PORT = 8642
+_WHO = "Who may read"
 
 
 class Serve(Protocol):
     """Serves the dashboard until it is stopped; found by the entry point ``web`` of the group ``ecoia.dashboards``."""
 
-    def __call__(self, explorer: Explorer, *, host: str, port: int, settings: Settings, ready: Callable[[str], None]) -> None:
-        """Serve at an address, and call ``ready`` with it once it answers."""
+    def __call__(
+        self, explorer: Explorer, *, host: str, port: int, settings: Settings, ready: Callable[[str], None], **options: Any
+    ) -> None:
+        """Serve at an address, and call ``ready`` with it once it is listened on; ``options`` say who may read."""
 
 
 def dashboard(
@@ -34,6 +38,43 @@ def dashboard(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = PORT,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     fill_only: Annotated[bool, typer.Option("--fill-only", help="Compute what the pages read, then end.")] = False,
+    user_header: Annotated[
+        str, typer.Option("--user-header", metavar="NAME", help="Header in which a proxy names the user.", rich_help_panel=_WHO)
+    ] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option("--trusted-proxy", metavar="IP", help="Address or network of that proxy; repeat it.", rich_help_panel=_WHO),
+    ] = None,
+    oidc_issuer: Annotated[
+        str, typer.Option("--oidc-issuer", metavar="URL", help="OpenID Connect provider to sign in with.", rich_help_panel=_WHO)
+    ] = "",
+    oidc_client_id: Annotated[
+        str,
+        typer.Option(
+            "--oidc-client-id",
+            help="Our id there; its secret: ECOIA_OIDC_CLIENT_SECRET in the environment.",
+            rich_help_panel=_WHO,
+        ),
+    ] = "",
+    oidc_claim: Annotated[
+        str, typer.Option("--oidc-claim", help="Claim of the provider that names the user.", rich_help_panel=_WHO)
+    ] = "email",
+    public_url: Annotated[
+        str, typer.Option("--public-url", metavar="URL", help="Address that readers type.", rich_help_panel=_WHO)
+    ] = "",
+    readers: Annotated[
+        Path | None,
+        typer.Option("--readers", metavar="FILE", help="YAML file of the services that each user may see.", rich_help_panel=_WHO),
+    ] = None,
+    open_to_all: Annotated[
+        bool, typer.Option("--open-to-all", help="Let anybody who reaches a public --host see all.", rich_help_panel=_WHO)
+    ] = False,
+    embed_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embed-in", metavar="ORIGIN", help="Site that may show figures in a frame; repeat it.", rich_help_panel=_WHO
+        ),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Explore the report's figures in a browser.
@@ -41,8 +82,22 @@ def dashboard(
     A process beside it reads the ledger or the journal and keeps the figures up to date, a tenth of one processor at most; pages
     only read what it left. Stop it with Ctrl-C.
 
+    Other machines reach it by --host; then say who may read: --user-header with --trusted-proxy behind a proxy that signs in,
+    --oidc-issuer, or --open-to-all.
+
     [dim]$ ecoia dashboard --from journal[/dim]
     """
+    options = {
+        "user_header": user_header,
+        "trusted_proxies": trusted_proxy or [],
+        "oidc_issuer": oidc_issuer,
+        "oidc_client_id": oidc_client_id,
+        "oidc_claim": oidc_claim,
+        "public_url": public_url,
+        "readers": readers,
+        "open_to_all": open_to_all,
+        "embed_in": embed_in or [],
+    }
     from ecoia.cli.filling import filling_beside, folder_of
 
     settings = load_settings(home)
@@ -60,7 +115,7 @@ def dashboard(
             webbrowser.open(address)
 
     with filling_beside(settings, source):
-        serve(Explorer(folder), host=host, port=port, settings=settings, ready=ready)
+        serve(Explorer(folder), host=host, port=port, settings=settings, ready=ready, **options)
 
 
 def _fill(settings: Settings, source: Source) -> None:

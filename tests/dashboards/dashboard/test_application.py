@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,6 +232,12 @@ def test_the_first_figures_are_waited_for(explorer: Explorer) -> None:
     assert '<progress max="7" value="2">' in answer.text
     assert "Step 3 of 7: Q1\xa02026." in answer.text
     assert json.loads(ask(app, "/api/v1/overview").text)["progress"] == [2, 7]
+
+
+def test_before_the_first_filling_nobody_knows_whether_anything_was_measured(tmp_path: Path) -> None:
+    answer = ask(create_app(Explorer(tmp_path)), "/")
+    assert answer.status == 503
+    assert "ecoia run" not in answer.text
 
 
 def test_a_new_installation_is_told_the_next_steps(explorer: Explorer) -> None:

@@ -144,3 +144,14 @@ def test_the_page_answers_in_both_languages(app: Any, lang: str) -> None:
     for query in ("", "&service=voix-3949", "&service=traduction", "&period=2026-07-06..2026-07-10", "&method=declared"):
         assert ask(app, f"/load?lang={lang}{query}").status == 200
         assert ask(app, f"/api/v1/load?lang={lang}{query}").status == 200
+
+
+@pytest.mark.parametrize(
+    "figure",
+    ["/load/figures/other-hours", "/services/assistant-conseiller/figures/course", "/services/vadore/figures/change"],
+)
+def test_figures_are_files_of_every_kind(app: Any, figure: str) -> None:
+    for ending in ("svg", "png", "csv", "json"):
+        answer = ask(app, f"{figure}.{ending}")
+        assert answer.status == 200, ending
+        assert answer.content

@@ -8,11 +8,12 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
-from ecoia.exploring import Explorer
+from ecoia.exploring import Explorer, Selection
 from ecoia.report import Quantity, QuarterlyReport
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.app import create_app
@@ -139,6 +140,32 @@ def test_a_quarter_with_nothing_is_unknown_and_not_zero(explorer: Explorer) -> N
     )
     said = sentence(nothing, Words(reading.report, Language("fr")), reading)
     assert said.startswith("Rien n’est enregistré au T3\xa02026")
+
+
+class Nothing(ChangedReports):
+    """Reads days on which nothing was recorded, whatever is asked for."""
+
+    def _empty(self, selection: Selection) -> Selection:
+        return replace(selection, first_day=date(2020, 1, 1), until_day=date(2020, 4, 1))
+
+    def selected(self, selection: Selection) -> Any:
+        return self._explorer.selected(self._empty(selection))
+
+    def parts(self, selection: Selection, by: str) -> Any:
+        return self._explorer.parts(self._empty(selection), by)
+
+
+def test_a_page_of_nothing_draws_no_empty_axis_and_no_zero(explorer: Explorer) -> None:
+    nothing: Any = Nothing(
+        explorer, lambda report: replace(report, targets=(), changes=(), savings=(), actions=(), said=(), trend=())
+    )
+    page = ask(create_app(nothing), f"/?period={QUARTER}")
+    text = text_of(page.text)
+    assert page.status == 200
+    assert "Rien n’est enregistré au T3 2026" in text
+    assert "28 services, sans énergie connue" in text
+    assert 'id="figure-' not in page.text
+    assert " 0 kWh" not in text
 
 
 def missing(count: int, report: QuarterlyReport) -> QuarterlyReport:

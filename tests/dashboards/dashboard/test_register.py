@@ -123,3 +123,11 @@ def test_every_file_of_a_page_can_be_had(app: Any, page: str) -> None:
     files = set(re.findall(r'href="([^"]+[.](?:png|svg|csv))"', text))
     assert files
     assert {file: ask(app, file).status for file in files} == dict.fromkeys(files, 200)
+
+
+def test_states_tell_few_days_from_declared_and_from_nothing(app: Any) -> None:
+    data = json.loads(ask(app, f"/api/v1/services?period={QUARTER}").text)
+    states = {line["id"]: line["state"] for line in data["services"]["lines"]}
+    wanted = {"vadore": "partly", "traduction": "declared", "transcription": "silent", "aide-redaction": "retired"}
+    assert {id_: states[id_] for id_ in wanted} == wanted
+    assert states["assistant-conseiller"] == "measured"

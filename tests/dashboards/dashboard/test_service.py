@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecoia.exploring import Explorer
-from ecoia.report import Quantity, QuarterlyReport
+from ecoia.report import Frontier, Quantity, QuarterlyReport, RunUsed
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.marks import MISSING, NOT_EXPECTED, RECORDED
@@ -181,6 +181,22 @@ def test_a_cut_axis_is_said_in_the_subtitle(explorer: Explorer) -> None:
     assert "axe coupé" not in shown(explorer, content(explorer, UNDER_RECORDED)).figures["change"].subtitle
 
 
+def test_quality_is_drawn_against_energy_with_the_front_else_the_page_says_why_not(explorer: Explorer) -> None:
+    found = content(explorer)
+    said = "le registre ne dit pas dans quel sens la qualité est meilleure"
+    assert said in plain(shown(explorer, found).values["no_fronts"])
+    runs = tuple(
+        RunUsed(ASSISTANT, run.phase, run.run_id, "ok", run.energy, dict(run.quality))
+        for run in found.runs
+        if run.outcome == "ok"
+    )
+    best = max(runs, key=lambda run: run.quality["accuracy"])
+    compared = Frontier(ASSISTANT, "fine-tuning", "accuracy", "higher", runs, (best.run_id,))
+    page = shown(explorer, replace(found, frontiers=(compared,)))
+    assert page.values["no_fronts"] == ""
+    assert {row[-1] for row in page.figures["front-0"].chart.rows} == {"oui", "non"}
+
+
 @pytest.mark.parametrize(
     ("rank", "said"),
     [
@@ -197,6 +213,8 @@ def test_the_rank_is_true_at_ties_and_of_one(explorer: Explorer, rank: Rank, sai
 def test_a_reader_of_some_services_learns_nothing_of_others(explorer: Explorer) -> None:
     own = frozenset({UNDER_RECORDED})
     assert PAGE.read(reading(explorer, own), UNDER_RECORDED).rank is None
+    at = reading(explorer, own)
+    assert "sélection" not in PAGE.show(PAGE.read(at, UNDER_RECORDED), at, FRENCH).sentence
     for other in (ASSISTANT, "nothing"):
         with pytest.raises(ForbiddenError):
             PAGE.read(reading(explorer, own), other)

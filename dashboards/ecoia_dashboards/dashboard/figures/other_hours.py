@@ -46,18 +46,22 @@ def other_hours(title: str, shifts: Sequence[tuple[int, Quantity]], language: La
         showlegend=False,
     )
     value_axis(figure, "y", max(sized), language.unit(scale.unit), language, room=1.2)
-    ticks = [step for step in hours if step % _EVERY == 0]
     figure.update_xaxes(
-        range=[hours[0] - 0.5, hours[-1] + 0.5],
-        tickvals=ticks,
-        ticktext=[language.signed(step, language.t("%(count)s h", count=language.whole(abs(step)))) for step in ticks],
+        tickvals=hours,
+        ticktext=[_hours(step, language) if step % _EVERY == 0 else "" for step in hours],
         title={"text": language.t("décalage de tout le travail : plus tôt (−), plus tard (+)")},
     )
-    series = language.listed(
-        f"{language.signed(step, language.whole(abs(step)))} h {column.amount(quantity)}"
-        for step, quantity in shifts
-        if step % _EVERY == 0
-    )
-    alt = language.t("Courbe du CO₂e selon le décalage : %(series)s.", series=series)
-    cells = tuple((language.signed(step, f"{language.whole(abs(step))} h"), quantity) for step, quantity in shifts)
+    alt = language.t("Courbe du CO₂e selon le décalage : %(series)s.", series=_series(shifts, language))
+    cells = tuple((_hours(step, language), quantity) for step, quantity in shifts)
     return Chart("other-hours", title, alt, figure, (language.t("Décalage"), "CO₂e"), cells, language)
+
+
+def _series(shifts: Sequence[tuple[int, Quantity]], language: Language) -> str:
+    column = language.column(quantity for _, quantity in shifts)
+    return language.listed(
+        f"{_hours(step, language)} {column.amount(quantity)}" for step, quantity in shifts if step % _EVERY == 0
+    )
+
+
+def _hours(step: int, language: Language) -> str:
+    return language.signed(step, language.with_unit(language.whole(abs(step)), "h"))

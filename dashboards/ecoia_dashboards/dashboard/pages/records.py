@@ -156,8 +156,9 @@ def _components(row: Row, language: Language) -> Mark | None:
     for component, energy in known.items():
         method = row["method"][component]
         how = f"{method['name']}, {language.of(wording.STATUSES, method['status'])}"
-        said.append(f"{language.of(wording.COMPONENTS, component)}{language.t(' : ')}{language.whole(energy)} ({how})")
-    return Mark(Markup("<br>").join(said), language.t(" ; ").join(said))
+        said.append((energy, f"{language.of(wording.COMPONENTS, component)}{language.t(' : ')}{language.whole(energy)} ({how})"))
+    drawn = Markup("<br>").join(Markup('<data value="{}">{}</data>').format(*each) for each in said)
+    return Mark(drawn, language.t(" ; ").join(text for _, text in said))
 
 
 PAGE = Page(

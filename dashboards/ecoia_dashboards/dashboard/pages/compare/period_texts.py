@@ -33,7 +33,7 @@ def show(content: Periods, reading: Reading, language: Language) -> Shown:
         "energy": texts.table("energy", lambda it: it.energy, content.energy),
     }
     values = {"content": content, "unexplained": texts.unexplained, "distorted": texts.distorted, "diff": texts.diff_only}
-    return Shown(texts.sentence, texts.lead, texts.figures, tables, values)
+    return Shown(texts.sentence, texts.lead, texts.figures, tables, values, evidence={"view": "", "sort": ""})
 
 
 def _period(text: str, language: Language) -> str:

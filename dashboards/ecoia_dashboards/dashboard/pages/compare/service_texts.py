@@ -24,7 +24,7 @@ def show(content: Services, reading: Reading, language: Language) -> Shown:
     chart = phases_side_by_side({names.get(each.service, each.service): each.phases for each in content.services}, language)
     subtitle = language.t("Énergie, bâtiment compris où il est connu ; la veille réservée à part")
     figures = {} if chart is None else {"phases": Figure(chart, subtitle)}
-    return Shown(_sentence(content, names, language), figures=figures, tables=tables, values=values)
+    return Shown(_sentence(content, names, language), figures=figures, tables=tables, values=values, evidence={"view": ""})
 
 
 def _sentence(content: Services, names: dict[str, str], language: Language) -> str:

@@ -32,7 +32,9 @@ def show(content: Comparison, reading: Reading, language: Language) -> Shown:
     subtitle = language.t("Énergie de chaque run, bâtiment compris où il est connu ; le trait est l’intervalle à 95 %%")
     figures = {} if chart is None else {"energies": Figure(chart, subtitle)}
     tables = {"runs": _runs(content, reading, language), "methods": _methods(content, language)}
-    return Shown(sentence, _lead(content, language), figures, tables, values)
+    work = frozenset[tuple[str, str]]().union(*(each.run.work for each in content.sides))
+    evidence = {"view": "", "runs": (), "service": tuple(sorted({service for service, _ in work}))}
+    return Shown(sentence, _lead(content, language), figures, tables, values, evidence=evidence)
 
 
 def _sentence(content: Comparison, language: Language) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from markupsafe import Markup
 
@@ -18,6 +19,8 @@ from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.wording import N_
 
 MOST_FRONTS = 6
+_EVIDENCE: dict[str, Any] = {"status": (), "q": "", "sort": ""}
+"""Formula and rows know neither how runs end nor what was searched for."""
 STANDINGS = {UNMATCHED: N_("non, inégalé"), MATCHED: N_("oui")}
 UNKNOWN_OUTCOME = N_("fin inconnue")
 
@@ -46,7 +49,7 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
         "instance": [(each, each) for each in content.instances],
     }
     tables = {"runs": _table(content, reading, language)}
-    return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values, choices)
+    return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values, choices, _EVIDENCE)
 
 
 def outcome_text(outcome: str | None, language: Language) -> str:
@@ -156,7 +159,7 @@ def _table(content: Runs, reading: Reading, language: Language) -> Table:
         Heading(language.t("Choisir"), "tick"),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
         Heading(language.t("Fin"), sort="outcome"),
-        Heading(language.t("Service, phase"), sort="service"),
+        Heading(language.t("Service, phase"), sort="service", less_important=True),
         Heading(language.t("Qualité"), TEXT, less_important=True),
         Heading(language.t("Égalé pour moins"), TEXT, less_important=True),
         Heading(language.t("Durée"), FIGURE, sort="duration", less_important=True),

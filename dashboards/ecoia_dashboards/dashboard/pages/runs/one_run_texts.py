@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
 from ecoia.report import Quantity
 from ecoia.units import kwh
 from ecoia_dashboards import wording
+from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.figures.run_energies import power
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.runs.comparison_texts import method_text
@@ -26,7 +31,21 @@ def show(content: OneRun, reading: Reading, language: Language) -> Shown:
     if len(content.lines) > 1:
         tables["work"] = _work(content, reading, language)
     values = {"content": content, "energy": energy, "co2e": co2e, "facts": _facts(content, reading, language)}
-    return Shown(_sentence(content, energy, reading, language), figures=figures, tables=tables, values=values)
+    sentence = _sentence(content, energy, reading, language)
+    return Shown(sentence, figures=figures, tables=tables, values=values, evidence=_evidence(content, reading))
+
+
+def _evidence(content: OneRun, reading: Reading) -> dict[str, Any]:
+    """Choose what the run's rows are among: its days, work and machines."""
+    zone = ZoneInfo(reading.state.timezone)
+    first, last = (datetime.fromisoformat(each).astimezone(zone).date() for each in (content.start_utc, content.end_utc))
+    services, phases = (tuple(sorted(names)) for names in zip(*content.work, strict=True))
+    return {
+        "period": Period(first, last + timedelta(days=1)),
+        "service": tuple(dict.fromkeys(services)),
+        "phase": tuple(dict.fromkeys(phases)),
+        "instance": content.instances,
+    }
 
 
 def _sentence(content: OneRun, energy: Quantity, reading: Reading, language: Language) -> str:

@@ -153,7 +153,12 @@ def only(selection: Selection, service: str) -> Selection:
 
 def whole_quarter(reading: Reading) -> bool:
     """Return whether a quarter is looked at without a filter of this page, so that its report speaks of it."""
-    return reading.period.quarter is not None and not any(getattr(reading.address, name) for name in FILTERS)
+    return reading.period.quarter is not None and not is_filtered(reading)
+
+
+def is_filtered(reading: Reading) -> bool:
+    """Return whether a filter of this page is in use. The services that a reader may see are none."""
+    return any(getattr(reading.address, name) for name in FILTERS)
 
 
 def _entry(reading: Reading, service: str) -> ServiceEntry:
@@ -207,7 +212,7 @@ def _quarter(reading: Reading, service: str, quarter: Quarter) -> Moment:
     if not found.microjoules:
         under = [each for each in _predecessors(reading, service) if reading.explorer.selected(only(selection, each)).microjoules]
         return replace(moment, under=under[0] if under else "")
-    if not any(getattr(reading.address, name) for name in FILTERS):
+    if not is_filtered(reading):
         report = reading.report_of(str(quarter))
         footprint = next((each for each in report.services if each.service == service), None)
         if footprint is not None:

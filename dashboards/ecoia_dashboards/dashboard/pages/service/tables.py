@@ -120,16 +120,7 @@ def _runs(content: Service, reading: Reading, language: Language, scope: str) ->
         )
         for run in shown
     )
-    headings = (
-        Heading(language.t("Run")),
-        Heading(language.t("Début"), sort="start"),
-        Heading(language.t("Phase"), sort="phase", less_important=True),
-        Heading(language.t("Issue"), sort="outcome"),
-        Heading("", MARK, less_important=True),
-        Heading(language.t("Énergie"), FIGURE, sort="energy"),
-        *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
-        *((Heading("MLflow"),) if on_server else ()),
-    )
+    headings = _run_headings(metrics, language, on_server=on_server)
     empty = ("",) * (len(headings) - 6)
     foot: list[tuple[Cell, ...]] = []
     if rest:
@@ -145,6 +136,19 @@ def _runs(content: Service, reading: Reading, language: Language, scope: str) ->
         lines,
         language.t("Énergie de chaque run et figures de qualité · %(scope)s", scope=scope),
         foot=tuple(foot),
+    )
+
+
+def _run_headings(metrics: Sequence[str], language: Language, *, on_server: bool) -> tuple[Heading, ...]:
+    return (
+        Heading(language.t("Run")),
+        Heading(language.t("Début"), sort="start"),
+        Heading(language.t("Phase"), sort="phase", less_important=True),
+        Heading(language.t("Issue"), sort="outcome"),
+        Heading("", MARK, less_important=True),
+        Heading(language.t("Énergie"), FIGURE, sort="energy"),
+        *(Heading(metric, FIGURE, sort=f"quality.{metric}") for metric in metrics),
+        *((Heading("MLflow"),) if on_server else ()),
     )
 
 

@@ -14,7 +14,7 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
-from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, whole_quarter
+from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, is_filtered, whole_quarter
 from ecoia_dashboards.dashboard.pages.service.tables import tables
 from ecoia_dashboards.dashboard.pieces.parts import capital
 from ecoia_dashboards.dashboard.pieces.remedies import remedy_of
@@ -53,7 +53,7 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "remedy": remedy,
         "place": language.t("%(place)s :", place=capital(place_of(remedy, language))) if remedy else "",
         "also": _also(content, reading, language),
-        "filtered": bool(reading.address.filters),
+        "filtered": is_filtered(reading),
         "no_causes": _no_causes(content, reading, language),
         "no_fronts": _no_fronts(content, language),
     }
@@ -87,7 +87,7 @@ def filter_word(name: str, value: str, language: Language) -> str:
 
 
 def _sentence(content: Service, reading: Reading, name: str, language: Language) -> str:
-    whole, filtered = content.whole, bool(reading.address.filters)
+    whole, filtered = content.whole, is_filtered(reading)
     values = {"service": name, "period": period_in(reading.period, language)}
     if whole.energy.value and whole.microjoules:
         values["amount"] = language.amount(whole.energy)
@@ -106,7 +106,7 @@ def _sentence(content: Service, reading: Reading, name: str, language: Language)
 
 def _lead(content: Service, reading: Reading, language: Language) -> str:
     entry = content.entry
-    said = [_rank(content, language, filtered=bool(reading.address.filters)), _change(content, reading, language)]
+    said = [_rank(content, language, filtered=is_filtered(reading)), _change(content, reading, language)]
     if entry.purpose:
         said.append(_sentence_of(entry.purpose))
     facts = [language.t("Statut : %(status)s", status=language.of(wording.SERVICE_STATUSES, entry.status))]
@@ -347,7 +347,7 @@ def _causes(content: Service, reading: Reading, language: Language) -> dict[str,
 def why_nothing(content: Service, reading: Reading, language: Language) -> str:
     """Say why nothing is known of a service."""
     status = content.entry.status
-    if reading.address.filters:
+    if is_filtered(reading):
         return language.t("Les filtres ne laissent rien passer : retirez-en un.")
     if status == "retired":
         return language.t("Ce service est retiré : rien n’est attendu de lui.")
