@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ecoia.exploring import Selection
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import STATUSES
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.language import Language
@@ -37,7 +38,7 @@ def choices(reading: Reading, language: Language) -> dict[str, list[tuple[str, s
         "phase": [(phase, language.t(words)) for phase, words in PHASES.items() if phase in phases],
         "site": [(site.id, site.name or site.id) for site in report.sites if site.id],
         "region": [(region, region) for region in sorted({each.region for each in report.regions if each.region})],
-        "instance": [(name, name) for name in reading.explorer.parts(days, "instance") if name],
+        "instance": [(name, clean(name)) for name in reading.explorer.parts(days, "instance") if name],
         "method": [(status, language.of(ORIGINS, status)) for status in STATUSES],
         "status": [(status, language.t(words)) for status, words in SERVICE_STATUSES.items()],
     }

@@ -49,7 +49,9 @@ def _conditions(selection: Selection, reading: Reading) -> Iterable[str]:
         zone = ZoneInfo(reading.state.timezone)
         yield f"half_hour_utc_ns >= {_start_ns(selection.first_day, zone)}"
         yield f"half_hour_utc_ns < {_start_ns(selection.until_day, zone)}"
-    if selection.services:
+    if selection.region is not None:  # no row is of a region: its services' rows are summed, whole
+        yield _is_in(_SERVICE, reading.explorer.parts(selection, "service"))
+    elif selection.services:
         yield _is_in(_SERVICE, selection.services)
     if selection.phases:
         yield _is_in(_PHASE, selection.phases)

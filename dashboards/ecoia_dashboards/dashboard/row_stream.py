@@ -22,8 +22,8 @@ _COLUMNS = (*(name for name in TABLE_COLUMNS if name != "quarter"), "record_ids"
 def rows_csv(reading: Reading, language: Language, said: Sequence[str]) -> Iterator[str]:
     """Write every row of the selection, in order of time.
 
-    The first line says how many rows there are and what they add up to. Where the data change meanwhile, the last line says that
-    the file is not whole.
+    The first line says how many rows there are and what they add up to, unless a region has a part of them. Where the data
+    change meanwhile, the last line says that the file is not whole.
 
     Args:
         reading: The data at an address.
@@ -33,7 +33,8 @@ def rows_csv(reading: Reading, language: Language, said: Sequence[str]) -> Itera
     french, digest, after = language.code == "fr", reading.explorer.state.digest, None
     page = reading.explorer.rows(reading.selection, after, _ROWS, reading.address.q)
     total = language.n("%(count)s ligne", "%(count)s lignes", page.count)
-    head = "# " + " · ".join([*said, total, f"{page.microjoules} µJ"])
+    parts = [] if reading.address.region and not reading.address.q else [f"{page.microjoules} µJ"]  # rows are of no region
+    head = "# " + " · ".join([*said, total, *parts])
     yield (BYTE_ORDER_MARK if french else "") + _written([[head], _COLUMNS], french=french)
     while True:
         yield _written(map(_cells, page.rows), french=french)

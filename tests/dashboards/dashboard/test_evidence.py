@@ -158,6 +158,21 @@ def test_a_run_or_a_machine_is_found_by_its_name(app: Any, explorer: Explorer) -
     assert "Aucun run ni machine « nobody »" in text_of(ask(app, f"/records?period={QUARTER}&q=nobody").text)
 
 
+def test_rows_are_not_said_to_add_up_to_the_part_of_a_region(app: Any, explorer: Explorer) -> None:
+    parameters = {"period": QUARTER, "region": "Bretagne"}
+    found = records.read(reading_of(explorer, parameters))
+    assert (
+        0
+        < found.microjoules
+        < sum(line.microjoules or 0 for line in every_page(explorer, reading_of(explorer, parameters).selection))
+    )
+    assert found.agree is None
+    text = text_of(ask(app, f"/records?period={QUARTER}&region=Bretagne").text)
+    assert "dont la région porte" in text
+    assert "au microjoule" not in text
+    assert str(found.microjoules) not in ask(app, f"/records.csv?period={QUARTER}&region=Bretagne").text.splitlines()[0]
+
+
 def test_a_key_that_is_none_is_named(app: Any) -> None:
     answer = ask(app, f"/records?period={QUARTER}&after=x")
     assert answer.status == 400
@@ -185,5 +200,5 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
     app = create_app(Explorer(tmp_path / "filled"))
     page, text = ask(app, "/records?period=2026Q4").text, ask(app, "/records.csv?period=2026Q4&lang=en").text
     assert "<script>alert" not in page
-    assert "\u202e" not in page
+    assert "\u202e" not in text_of(page)
     assert any(line["instance"].startswith("'=cmd") for line in lines_of(text))

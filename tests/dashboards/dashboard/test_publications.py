@@ -83,7 +83,9 @@ def test_a_check_counts_for_an_hour_unless_a_publication_is_added(tmp_path: Path
     assert keep(tmp_path, root, NOW_NS + HOUR_NS).publications[0].difference
     document.write_bytes(b"another")
     published(root, Quarter(2026, 3), tmp_path / "catalogue")
-    assert keep(tmp_path, root, NOW_NS + HOUR_NS + 1).checked_utc == "2027-01-15T09:00:00Z"
+    added = keep(tmp_path, root, NOW_NS + HOUR_NS + HOUR_NS // 60)
+    assert added.checked_utc == "2027-01-15T09:01:00Z"
+    assert [each.name for each in added.publications] == ["2026Q1", "2026Q2", "2026Q3"]
 
 
 def test_a_clock_set_back_checks_again(tmp_path: Path, root: Path) -> None:

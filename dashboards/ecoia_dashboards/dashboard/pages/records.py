@@ -35,8 +35,9 @@ class Records:
 
     Attributes:
         of: The run or instance whose rows alone are listed; empty: all of the selection.
+        region: The region, which bears a part of the rows' energy; empty: no region is selected.
         count: How many rows there are in all.
-        microjoules: Their energy, before any factor.
+        microjoules: Their energy, before any factor; of a region, its part of it.
         figure_microjoules: The energy of the selection, which all its rows add up to.
         rows: Some of them.
         next: Key after which the list goes on. None: these are the last.
@@ -44,6 +45,7 @@ class Records:
     """
 
     of: str
+    region: str
     count: int
     microjoules: int
     figure_microjoules: int
@@ -53,8 +55,8 @@ class Records:
 
     @property
     def agree(self) -> bool | None:
-        """Whether the rows add up to the figure of the selection; None where they are only some of its rows."""
-        return None if self.of else self.microjoules == self.figure_microjoules
+        """Whether the rows add up to the figure of the selection; None where they are some of them, or a region has a part."""
+        return None if self.of or self.region else self.microjoules == self.figure_microjoules
 
 
 def read(reading: Reading) -> Records:
@@ -65,12 +67,11 @@ def read(reading: Reading) -> Records:
     except UsageError as error:
         raise BadAddressError("after", address.after, form="the key that a page of rows gave, such as 2026Q3.200") from error
     figure = reading.explorer.selected(selection).microjoules
-    return Records(address.q, page.count, page.microjoules, figure, page.rows, page.next, recomputation(reading))
+    return Records(address.q, address.region, page.count, page.microjoules, figure, page.rows, page.next, recomputation(reading))
 
 
 def show(content: Records, reading: Reading, language: Language) -> Shown:
     """Say what the rows add up to."""
-    whole = language.amount(Quantity(kwh(content.microjoules), "kWh"))
     values = {"content": content, "period": period_text(reading.period, language), "first": not reading.address.after}
     if not content.count:
         sentence = (
@@ -79,17 +80,29 @@ def show(content: Records, reading: Reading, language: Language) -> Shown:
             else language.t("Aucune ligne de relevés dans cette sélection.")
         )
         return Shown(sentence, values=values)
-    sentence = language.n(
-        "%(count)s ligne de relevés, qui vaut %(energy)s au microjoule près.",
-        "%(count)s lignes de relevés, qui s’additionnent à %(energy)s au microjoule près.",
-        content.count,
-        energy=whole,
-    )
+    sentence = _sentence(content, language)
     lead = language.t(
         "%(energy)s, avant tout facteur : composants seuls, sans prise ni bâtiment.",
         energy=language.with_unit(language.whole(content.microjoules), "µJ"),
     )
     return Shown(sentence, lead, tables={"records": _table(content, reading, language)}, values=values)
+
+
+def _sentence(content: Records, language: Language) -> str:
+    energy = language.amount(Quantity(kwh(content.microjoules), "kWh"))
+    if content.region and not content.of:
+        return language.n(
+            "%(count)s ligne de relevés, dont la région porte %(energy)s.",
+            "%(count)s lignes de relevés, dont la région porte %(energy)s.",
+            content.count,
+            energy=energy,
+        )
+    return language.n(
+        "%(count)s ligne de relevés, qui vaut %(energy)s au microjoule près.",
+        "%(count)s lignes de relevés, qui s’additionnent à %(energy)s au microjoule près.",
+        content.count,
+        energy=energy,
+    )
 
 
 def _table(content: Records, reading: Reading, language: Language) -> Table:
@@ -112,7 +125,7 @@ def _table(content: Records, reading: Reading, language: Language) -> Table:
             language.n("Toutes (%(count)s ligne)", "Toutes (%(count)s lignes)", content.count),
             None,
             None,
-            content.microjoules,
+            None if content.region and not content.of else content.microjoules,
             *empty,
         ),
     )
@@ -156,8 +169,9 @@ def _components(row: Row, language: Language) -> Mark | None:
     for component, energy in known.items():
         method = row["method"][component]
         how = f"{method['name']}, {language.of(wording.STATUSES, method['status'])}"
-        said.append(f"{language.of(wording.COMPONENTS, component)}{language.t(' : ')}{language.whole(energy)} ({how})")
-    return Mark(Markup("<br>").join(said), language.t(" ; ").join(said))
+        said.append((energy, f"{language.of(wording.COMPONENTS, component)}{language.t(' : ')}{language.whole(energy)} ({how})"))
+    drawn = Markup("<br>").join(Markup('<data value="{}">{}</data>').format(*each) for each in said)
+    return Mark(drawn, language.t(" ; ").join(text for _, text in said))
 
 
 PAGE = Page(
