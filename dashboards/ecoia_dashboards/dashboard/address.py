@@ -191,6 +191,11 @@ class Address:
         """Return the address with some fields changed. What only belongs to the page or the link that was left is dropped."""
         return replace(self, **{"seen": "", "after": "", **changes})  # type: ignore[arg-type]
 
+    def obeyed(self, filters: Iterable[str]) -> Address:
+        """Return the address with these filters only: a page shows no filter that it does not obey."""
+        others = self.filters.keys() - set(filters)
+        return replace(self, **{each.name: each.default for each in fields(self) if each.name in others})  # type: ignore[arg-type]
+
     def reference(self, period: Period) -> Period | None:
         """Return the period that another one is compared with; None: with nothing."""
         if self.compare == NOTHING:

@@ -100,7 +100,7 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
             begun = time.perf_counter()
             names = {name: str(value) for name, value in request.path_params.items()}
             file = names.pop("file", "")
-            allowed, address = access.allowed(request), Address.parse(parameters(request))
+            allowed, address = access.allowed(request), Address.parse(parameters(request)).obeyed(page.filters)
             asked = Asked(page.id, tuple(names.items()), kind, file, address, allowed, explorer.state)
             return _response(request, answers.of(asked), asked.state.digest, begun)
 
@@ -108,7 +108,8 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
 
     def streaming(page: Page) -> Handler:
         def handle(request: Request) -> Response:
-            return _stream(page, Reading(explorer, Address.parse(parameters(request)), access.allowed(request)), prefix)
+            address = Address.parse(parameters(request)).obeyed(page.filters)
+            return _stream(page, Reading(explorer, address, access.allowed(request)), prefix)
 
         return handle
 

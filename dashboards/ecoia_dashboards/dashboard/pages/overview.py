@@ -115,7 +115,10 @@ def _changes(
     """Return the changes of the energy and of the CO2e; None where nothing is compared."""
     if explained is not None:
         co2e = explained.total.relative if explained.total else Quantity(None, "1", reason=explained.reason)
-        return explained.energy, co2e
+        energy = explained.energy
+        if energy.value is None and explained.reason is not None:
+            energy = Quantity(None, energy.unit, reason=explained.reason)
+        return energy, co2e
     if selection is None or reading.before is None:
         return None, None
     change = reading.explorer.change(selection, reading.before.only(services=selection.services))
