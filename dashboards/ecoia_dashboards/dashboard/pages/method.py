@@ -95,4 +95,4 @@ def _lead(content: Method, report: QuarterlyReport, language: Language) -> str:
     )
 
 
-PAGE = Page("method", "/method", N_("Facteurs et méthode"), read, show)
+PAGE = Page("method", "/method", N_("Méthode"), read, show)
