@@ -1,6 +1,7 @@
 # Start here. Needs Python 3.11 to 3.13 with its venv module, and make.
 #
 #   make demo         measure three real models, deliver to MLflow, write the quarterly report
+#   make dashboard    open the demo's results in a browser, until Ctrl-C
 #   make test         run the tests in random order, and show the branches of the core that none of them reaches
 #   make mutate       break the arithmetic in small ways, and show those that no test notices (some hours; docs/testing.md)
 #   make lint         check style, types and layers
@@ -38,11 +39,15 @@ unexport PYTHONDONTWRITEBYTECODE
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test mutate soak fuzz laws lint wheel-test docs bench lock clean system
+.PHONY: demo dashboard test mutate soak fuzz laws lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
 	@$(BIN)/python examples/demo/run.py
+
+dashboard: $(VENV)/.stamp-report
+	@test -f demo-output/ecoia.toml || { echo "There is nothing to show yet: make demo" >&2; exit 1; }
+	@cd demo-output && $(CURDIR)/$(BIN)/ecoia dashboard --from journal
 
 # Most tests wait for programs that they start, so run several workers in parallel (make test WORKERS=2 on a slow machine); the
 # tests of one file stay on one worker. Tests that measure real time or CPU time run alone, and are not traced. The order is

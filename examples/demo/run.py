@@ -182,6 +182,7 @@ def main(output: Path) -> None:
         ("Report", str(page)),
         ("Its data", str(data)),
         ("Local records", f"cd {output} && {ECOIA} journal"),
+        ("Dashboard", f"cd {output} && {ECOIA} dashboard --from journal"),
         ("MLflow", f"{mlflow} ui --backend-store-uri {environment['MLFLOW_TRACKING_URI']}"),
         ("", "then open http://127.0.0.1:5000"),
     ):

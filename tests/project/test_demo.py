@@ -109,6 +109,7 @@ def test_the_table_shows_the_figures_of_the_report(demo: Demo) -> None:
         for figure in wanted:
             assert figure is None or any(number == pytest.approx(figure, rel=0.02, abs=0.006) for number in shown), (figure, line)
     assert "mlflow ui --backend-store-uri sqlite:///" in demo.printed
+    assert "ecoia dashboard --from journal" in demo.printed
 
 
 @pytest.mark.mlflow

@@ -49,7 +49,7 @@ def check(
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown.")] = None,
     home: Home = None,
 ) -> None:
-    """Fail a pipeline that uses more energy than its budget or baseline.
+    """Fail a pipeline that exceeds its energy budget or its baseline.
 
     Compares energy per functional unit, from this machine's journal, with a budget, and with a baseline beyond noise. A baseline
     NAME is kept in .ecoia/baselines/NAME.json. The exit code is 1 if a check fails.
