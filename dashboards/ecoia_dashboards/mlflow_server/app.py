@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ _AT_ONCE = 1000
 _CREDENTIALS = ("Authorization", "Cookie", "X-MLFLOW-WORKSPACE")
 _UVICORN = "uvicorn"
 _LOCK = "mlflow-accounts.lock"
+_SEVERAL = "cache/dashboard of ECOIA_HOME holds the ledgers of several stores; delete all but the one of this server"
 
 
 class ByExperiment(Access):
@@ -105,8 +107,8 @@ def add_dashboard(app: Flask) -> str:
         The path of the pages, with the server's ``--static-prefix``.
     """
     prefix = os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/") + PATH
-    folder = Path(settings.load().home) / "cache" / "dashboard" / "ledger"
-    bridge = Bridge(create_dashboard(Explorer(folder), ByExperiment(), prefix))
+    filled = Path(settings.load().home) / "cache" / "dashboard"
+    bridge_to = cache(lambda folder: Bridge(create_dashboard(Explorer(folder), ByExperiment(), prefix)))
     pages = Blueprint("ecoia", __name__, url_prefix=prefix)
 
     @pages.get("/")
@@ -115,7 +117,11 @@ def add_dashboard(app: Flask) -> str:
         found = readable(app)
         if isinstance(found, Response):
             return found
-        status, headers, parts = bridge.ask(_scope(prefix, path, found))
+        # Looked for at each request: the first filling needs a server that runs already.
+        ledgers = sorted(filled.glob("ledger-*"))
+        if len(ledgers) > 1:
+            return Response(f"{_SEVERAL}: {', '.join(each.name for each in ledgers)}\n", 500, mimetype="text/plain")
+        status, headers, parts = bridge_to(ledgers[0] if ledgers else filled / "ledger-").ask(_scope(prefix, path, found))
         return Response(parts, status, headers)
 
     app.register_blueprint(pages)

@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from ecoia.catalogue import load
+from ecoia.cli.common import Source
+from ecoia.cli.filling import folder_of
 from ecoia.exploring import Explorer, fill
 from ecoia.factors import default_factors
 from ecoia.impact.inputs import Inputs
@@ -33,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = fold([training(service="cv"), training(service="chat", at=20)])
     settings = make_settings(zone="FRA")
     inputs = Inputs.of(rows, load(None), default_factors(), settings)
-    fill(home / "cache" / "dashboard" / "ledger", inputs, settings, source="ledger")
+    fill(folder_of(make_settings(home=str(home)), Source.LEDGER), inputs, settings, source="ledger")
     return home
 
 
