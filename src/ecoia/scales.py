@@ -141,7 +141,7 @@ def list_scale(values: Iterable[float], unit: str, chosen: str = "") -> ColumnSc
         >>> list_scale([12511.0, 2.45], "kWh").unit, list_scale([446.0, 0.083], "kgCO2e")
         ('kWh', ColumnScale(unit='kgCO2e', size=1.0, most_decimals=1))
         >>> list_scale([12511.0], "kWh", "MWh").unit, list_scale([12511.0], "kgCO2e", "MWh").unit
-        ('MWh', 'kgCO2e')
+        ('MWh', 'tCO2e')
     """
     known = [abs(value) for value in values if value]
     ladder = LADDERS.get(unit, ((unit, 1.0),))

@@ -32,7 +32,7 @@ def sparkline(values: Sequence[float | None], *, said: str = "", top: float | No
 
     Example:
         >>> sparkline([12.0, None, 14.0])[:30]
-        Markup('<svg class="drawing mark spark"')
+        Markup('<svg class="drawing mark spark')
     """
     top = top or max((value for value in values if value is not None), default=0.0) or 1.0
     step = 100 / max(1, len(values) - 1)
