@@ -52,8 +52,8 @@ _FILL = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from support.filled import large_explorer
-large_explorer(Path(sys.argv[2]))
+from support.filled import fill_large
+fill_large(Path(sys.argv[2]))
 """
 
 
