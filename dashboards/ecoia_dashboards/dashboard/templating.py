@@ -6,28 +6,21 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Code, Link, Mark, quantity_of, writers
 from ecoia_dashboards.figures.chart import Changed
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.templating import environment_of
 
 
 @cache
 def environment(lang: str) -> Environment:
     """Return the environment of a language."""
     language = Language(lang)
-    found = Environment(
-        loader=PackageLoader("ecoia_dashboards"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    found.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    found = environment_of(language)
     found.globals.update(
         wording=wording, marks=marks, language=language, writers=writers, quantity_of=quantity_of, FIGURE=FIGURE, MARK=MARK
     )

@@ -11,13 +11,14 @@ import dataclasses
 import hashlib
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from ecoia.report import COVERED, NEARLY_CERTAIN, ON_TRACK, Measure, Quantity, QuarterlyReport
 from ecoia.sections import DECISION, EVIDENCE
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.templating import environment_of
 from ecoia_dashboards.wording import N_
 
 WIDE_PX, NARROW_PX, SMALL_PX = 720, 340, 400
@@ -78,15 +79,7 @@ def draw(
 @cache
 def _environment(lang: str) -> Environment:
     language = Language(lang)
-    environment = Environment(
-        loader=PackageLoader("ecoia_dashboards"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment = environment_of(language)
     environment.filters["css_string"] = _css_string
     environment.globals.update(wording=wording, WIDE=WIDE_PX, NARROW=NARROW_PX, SMALL=SMALL_PX, MOST_LINES=MOST_LINES)
     environment.globals.update(COVERED=COVERED, NEARLY_CERTAIN=NEARLY_CERTAIN, ON_TRACK=ON_TRACK)

@@ -9,10 +9,11 @@ from functools import cached_property
 from ecoia.exploring import Change, Selected, Selection
 from ecoia.impact.change import ExplainedChange, successors, total
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
-from ecoia.report import COVERED, ChangeLine, Quantity, QuarterChange
+from ecoia.report import ChangeLine, Quantity, QuarterChange
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.pieces.comparable import why_not_compared
 from ecoia_dashboards.dashboard.pieces.narrowing import check_names
 
 NO_SERVICE = ""
@@ -187,7 +188,7 @@ class _Reader:
         )
         line = self._lines.get(service)
         covered = tuple(_most([known.get(each) for each in ids]) for known in self._covered)
-        caution = self._caution(ids, covered)
+        caution = why_not_compared(ids, self._whole, covered)
         unknown = Quantity(None, "1", reason=caution)
         changes = self._changes(line, ids) if caution is None else (unknown, unknown)
         co2e = Moved(_co2e(before), _co2e(after), changes[1])
@@ -212,14 +213,6 @@ class _Reader:
         if len(known) <= 1:
             return parts[known[0]] if known else None
         return self._explorer.selected(selection.only(services=tuple(known)))
-
-    def _caution(self, ids: list[str], covered: Iterable[float | None]) -> str | None:
-        """Say why two records of a service are not alike."""
-        if set(ids) & set(self._whole.days_unequal):
-            return "days-unequal"
-        if set(ids) & set(self._whole.counted_otherwise):
-            return "counted-otherwise"
-        return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
 
     def _changes(self, line: ChangeLine | None, ids: list[str]) -> tuple[Quantity, Quantity]:
         """Return the relative changes of energy and CO2e of a service."""

@@ -9,7 +9,6 @@ from datetime import timedelta
 from ecoia.exploring import Change, HostedUse, RunLine, Selected, Selection
 from ecoia.periods import Quarter
 from ecoia.report import (
-    COVERED,
     ChangeLine,
     FactorUsed,
     FigureUsed,
@@ -22,6 +21,7 @@ from ecoia.report import (
 )
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
+from ecoia_dashboards.dashboard.pieces.comparable import why_not_compared
 from ecoia_dashboards.dashboard.pieces.days import Strip, strips
 
 FILTERS = ("phase", "site", "instance", "method")
@@ -252,13 +252,9 @@ def _caution(reading: Reading, service: str, change: Change | None) -> str | Non
     """Return why the change must not be read as one: the days, or the way of counting, are not those of the reference."""
     if change is None:
         return None
-    if service in change.days_unequal:
-        return "days-unequal"
-    if service in change.counted_otherwise:
-        return "counted-otherwise"
     quarters = [period.quarter for period in (reading.period, reading.reference) if period is not None]
     covered = [_covered(reading, service, str(quarter)) for quarter in quarters if quarter is not None]
-    return "little-covered" if any(each is not None and each < COVERED for each in covered) else None
+    return why_not_compared([service], change, covered)
 
 
 def _covered(reading: Reading, service: str, quarter: str) -> float | None:
