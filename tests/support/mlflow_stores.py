@@ -70,20 +70,25 @@ def mlflow_server(
     python: str | Path = sys.executable,
     **environment: str,
 ) -> Iterator[str]:
-    """Run a real tracking server on a port of the loopback interface, and yield its URI. ``python`` says of which MLflow."""
-    server = subprocess.Popen(
-        [
-            *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
-            *options,
-        ],
-        env=clean_environment()
-        | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Run a real tracking server on a port of the loopback interface, and yield its URI. ``python`` says of which MLflow.
+
+    What it prints is kept in ``server.log``, beside the artifacts.
+    """
+    artifacts.parent.mkdir(parents=True, exist_ok=True)
+    with (artifacts.parent / "server.log").open("ab") as log:
+        server = subprocess.Popen(
+            [
+                *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+                *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
+                *options,
+            ],
+            env=clean_environment()
+            | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+            | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     uri = f"http://127.0.0.1:{port}"
     prefix = next((option.removeprefix("--static-prefix=") for option in options if option.startswith("--static-prefix=")), "")
     try:

@@ -173,7 +173,8 @@ def test_an_account_that_loses_its_permission_loses_the_pages(server_with_accoun
     ledger = answer.json()["experiment"]["experiment_id"]
     address = f"{server_with_accounts}/ecoia/"
     ask(server_with_accounts, "3.0/mlflow/users/permissions/grant", resource_id=ledger, **of)
-    assert requests.get(address, auth=BOB, timeout=SECONDS).status_code == 200
+    answer = requests.get(address, auth=BOB, timeout=SECONDS)
+    assert answer.status_code == 200, answer.text
     del of["permission"]
     ask(server_with_accounts, "3.0/mlflow/users/permissions/revoke", resource_id=ledger, **of)
     assert requests.get(address, auth=BOB, timeout=SECONDS).status_code == 403
