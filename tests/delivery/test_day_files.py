@@ -110,7 +110,7 @@ WRONG = {
     "simulated": (None, 1, "x"),
     "outcome": ("x", 1, [[]]),
     **dict.fromkeys(("devices", "shared_devices"), (None, "x", [1], {})),
-    "record_ids": (None, [], [1], "x", ["\ud800"]),
+    "record_ids": (None, [], [1], "x", ["\ud800"], [f"{'0' * 32}:0:1"]),
     "quality": (None, {"f1": "x"}, {"f1": float("nan")}, {"f1": float("inf")}, {"f1": HUGE}, {"f1": True}),
     "lost": (None, {"x": -1}, {"x": HUGE}, [[]]),
     "tokens": (None, [1], [{}], [{"provider": "p", "model": [], "tokens_in": 1, "tokens_out": 1}]),
@@ -126,6 +126,15 @@ WRONG = {
         {"cpu": 1, "gpu": None, "ram": None, "disk": "x"},
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "sources", [None, [], {}, [[]], [["x", 0, 0, 1]], [["0" * 32, 0, 1, 0]], [["0" * 32, 0, 0, HUGE]], [["0" * 32, 0, 0.0, 1]]]
+)
+def test_sources_of_another_form_are_refused(sources: object) -> None:
+    (row,) = fold([named("a", cpu=5)])
+    with pytest.raises(RecordError, match="sources"):
+        check_row({**row, "sources": sources})
 
 
 @pytest.mark.parametrize("name", WRONG)
