@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.records.field_rules import read_loose_ids
-from ecoia.records.id_sets import Holders, RecordIds, ids_of
+from ecoia.records.id_sets import Holders, RecordIds, are_disjoint, ids_of
 from ecoia.records.record_ids import SEQ_LIMIT, STREAM_LIMIT, joined, read_sources, sequence_of, sequenced_id
 
 WRITERS = ("0" * 32, "0123456789abcdef0123456789abcdef", "f" * 32)
@@ -68,6 +68,11 @@ def test_equal_sets_give_equal_bytes_and_rows_give_them_back(texts: list[str]) -
 @given(st.lists(sets, max_size=6))
 def test_the_union_of_many_is_the_union_of_two_by_two(many: list[frozenset[str]]) -> None:
     assert RecordIds.union_of(map(RecordIds.of, many)) == RecordIds.of(frozenset().union(*many))
+
+
+@given(st.lists(sets, max_size=5))
+def test_sets_are_disjoint_where_no_two_of_them_meet(many: list[frozenset[str]]) -> None:
+    assert are_disjoint(map(RecordIds.of, many)) == (sum(map(len, many)) == len(frozenset().union(*many)))
 
 
 @given(sets, st.integers(0, 5))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 from ecoia.records.record_ids import SEQ_LIMIT, Range, joined, sequence_of, sequenced_id
@@ -117,6 +117,16 @@ class RecordIds:
         """Return the first ids, in the order of ``__iter__``."""
         return tuple(islice(self, most))
 
+    def texts(self) -> list[str]:
+        """Return the ids for people: each loose one, and each range as ``<writer>:<stream>:<first>-<last>``.
+
+        Example:
+            >>> RecordIds(["a"], [("0" * 32, 0, 7, 8), ("0" * 32, 1, 5, 5)]).texts()
+            ['a', '00000000000000000000000000000000:0:7-8', '00000000000000000000000000000000:1:5']
+        """
+        ranges = (sequenced_id(w, s, first) + (f"-{last}" if last > first else "") for w, s, first, last in self.ranges)
+        return [*sorted(self.loose), *ranges]
+
     def row_fields(self) -> tuple[list[str], list[list[Any]]]:
         """Return what a row with these ids has as ``record_ids`` and ``sources``; without any of these, it has no ``sources``."""
         return sorted(self.loose), [list(each) for each in self.ranges]
@@ -145,6 +155,24 @@ def ids_of(row: dict[str, Any]) -> RecordIds:
         ('a',)
     """
     return RecordIds(row["record_ids"], map(tuple, row.get("sources", ())))
+
+
+def are_disjoint(sets: Iterable[RecordIds]) -> bool:
+    """Return whether no id is in two of some sets.
+
+    Example:
+        >>> are_disjoint([RecordIds(["a"]), RecordIds(["b"]), RecordIds(["a"])])
+        False
+    """
+    loose: set[str] = set()
+    ranges: list[Range] = []
+    for each in sets:
+        if not loose.isdisjoint(each.loose):
+            return False
+        loose |= each.loose
+        ranges += each.ranges
+    ranges.sort()
+    return all(one[3] < other[2] or one[:2] != other[:2] for one, other in pairwise(ranges))
 
 
 class Holders(Generic[_Holder]):

@@ -452,6 +452,11 @@ def check_row(data: Any) -> Row:
     return data
 
 
+def row_schema(row: Row) -> int:
+    """Return the version of rows that a reader of this one must know."""
+    return SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
+
+
 def _row_of(record: Record) -> Row:
     row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
     row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
