@@ -372,7 +372,10 @@ class _Table:
         self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
         self.row_optional = tuple(name for name, _, in_row in rows if in_row.optional)
         self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
-        self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        plain = [name for name, key in keys if key is KEY.key and name in _ROW_ORDER]  # at once, as no row lacks them
+        self.plain_key: Callable[[Row], tuple[Any, ...]] = itemgetter("half_hour_utc_ns", *plain)
+        self.keys = [each for each in keys if each[0] not in plain]
         self.checks = [(name, check) for name, attribute, in_row in rows if (check := in_row.check or reads.get(attribute))]
         self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
         self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
@@ -478,7 +481,7 @@ def _row_key(row: Row) -> tuple[Any, ...]:
     alone = (*row["record_ids"], *map(tuple, get("sources", ()))) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
     # Claims of several processes on the whole of one thing are not added up either.
     claimant = (get("pid"), *get("shared_devices", ()))
-    return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
+    return (*_TABLE.plain_key(row), *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
 def _add(total: Row, row: Row) -> None:
