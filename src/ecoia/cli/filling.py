@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, existing_journal, load_settings, say
+from ecoia.cli.common import FAILED, Source, existing_journal, load_settings, progress, say
 from ecoia.cli.reading import no_collection, read_inputs, store_here
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.exploring.places import folder_of, source_name
@@ -36,6 +36,7 @@ from ecoia.settings import Settings
 
 if TYPE_CHECKING:
     from ecoia.delivery.mlflow_store import MlflowStore
+    from ecoia.exploring import Explorer
     from ecoia.exploring.state import State
 
 LOCK_FILE, LOG_FILE = "filling.lock", "filling.log"
@@ -101,6 +102,19 @@ def sole_filler(folder: Path, *, wait: bool) -> Iterator[None]:
         yield
     finally:
         file.close()
+
+
+def up_to_date(settings: Settings, source: Source) -> Explorer:
+    """Fill the folder of a source, unless another process does, which keeps it up to date; return what reads it."""
+    from ecoia.exploring import Explorer
+
+    folder = folder_of(settings, source)
+    try:
+        with sole_filler(folder, wait=False), progress(1) as begin:
+            fill_once(settings, source, lambda done, of, what: begin(f"{what} ({done + 1} of {of})"))
+    except BeingFilledError:
+        say(f"another process keeps '{folder}' up to date: what it left is read")
+    return Explorer(folder)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``ecoia.show``: the card of a service, or of the organisation, in a notebook. Drawn elsewhere, found by entry point ``card``."""
+"""``ecoia.show``: a service, or the organisation, as a card of a notebook. Drawn by what is found as entry point ``card``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ecoia import settings as configuration
-from ecoia.errors import EcoiaError, MissingExtraError, SettingError, UsageError
+from ecoia.errors import EcoiaError, MissingExtraError, UsageError
 from ecoia.exploring.drawers import load_drawer
 from ecoia.exploring.explorer import Explorer
 from ecoia.exploring.places import JOURNAL, LEDGER, SOURCES, folder_of

@@ -91,6 +91,11 @@ def themed_style() -> str:
     return "\n".join(line for line in kept if line)
 
 
+def light_colours() -> dict[str, str]:
+    """Return the light value of each variable of the style sheet, e.g. ``--ink``, for a medium that knows no variables."""
+    return dict(_sheet()[0])
+
+
 @cache
 def _sheet() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """Return the light values of the style sheet's variables, and its rules of drawings."""
