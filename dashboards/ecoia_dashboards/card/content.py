@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.pieces.key_figures import NOTHING, KeyFigure
 from ecoia_dashboards.dashboard.pieces.target_cards import TargetCard
 from ecoia_dashboards.dashboard.view import View
@@ -73,4 +74,4 @@ class Content:
 
 def over(view: View) -> str:
     """Say whose figures these are, and of when."""
-    return " · ".join(part for part in (view.state.organisation, view.period) if part)
+    return " · ".join(part for part in (clean(view.state.organisation), view.period) if part)

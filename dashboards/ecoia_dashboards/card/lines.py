@@ -17,36 +17,42 @@ def text_of(card: Content, language: Language) -> str:
 
 
 def _lines(card: Content, language: Language) -> Iterator[str]:
-    if card.over:
-        yield card.over
-    yield card.sentence
-    yield from textwrap.wrap(card.lead, _WIDTH)
+    yield from _wrapped(card.over)
+    yield from _wrapped(card.sentence)
+    yield from _wrapped(card.lead)
     for notice in card.notices:
-        yield from textwrap.wrap(f"! {notice}", _WIDTH, subsequent_indent="  ")
-    colon = language.t(" : ")
+        yield from _wrapped(f"! {notice}", later="  ")
+    colon, semicolon = language.t(" : "), language.t(" ; ")
     widest = max((len(key.name) for key in card.keys), default=0)
     for key in card.keys:
         said = f"{key.amount} ({key.interval})" if key.interval else key.amount
-        yield f"  {key.name:{widest}}  {' ; '.join(part for part in (said, key.change) if part)}"
-        yield from textwrap.wrap(key.note, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+        yield f"  {key.name:{widest}}  {semicolon.join(part for part in (said, key.change) if part)}"
+        yield from _wrapped(key.note, "    ", "    ")
     for term, said in card.facts:
-        yield from textwrap.wrap(f"{term}{colon}{said}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    yield from textwrap.wrap(card.course, _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    yield from textwrap.wrap(card.targets_title, _WIDTH)
+        yield from _wrapped(f"{term}{colon}{said}", "  ", "    ")
+    yield from _wrapped(card.course, "  ", "    ")
+    yield from _wrapped(card.targets_title)
     for target in card.targets:
-        said = " ; ".join(part for part in (target.found, target.interval, target.why, target.chance) if part)
+        said = semicolon.join(part for part in (target.found, target.interval, target.why, target.chance) if part)
         line = f"{target.name}{colon}{target.verdict}. {said}"
-        yield from textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        yield from _wrapped(line, "  ", "    ")
     if card.services:
         yield card.services_title
         widest = max(len(line.id) for line in card.services)
         for line in card.services:
             amount = f"{line.energy} ({line.interval})" if line.interval else line.energy
-            yield f"  {line.id:{widest}}  {' ; '.join(part for part in (amount, line.state) if part)}"
+            yield f"  {line.id:{widest}}  {semicolon.join(part for part in (amount, line.state) if part)}"
     for step in card.steps:
         yield step.words
         if step.line:
             yield f"    {step.line}"
-    yield from textwrap.wrap(card.stamp, _WIDTH)
+    yield from _wrapped(card.stamp)
     if card.link:
         yield card.link
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Break a text into lines; an id is never broken."""
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )

@@ -66,7 +66,7 @@ def up_to_date(view: View, asked: Asked) -> str:
     """Say what the figures are of, and how to compute them again."""
     language, state = view.language, view.state
     filled = language.moment(state.filled_utc or "", state.timezone)
-    said = language.t("calculé le %(moment)s, de nouveau par %(call)s", moment=filled, call=asked.call(refresh=True))
+    said = language.t("calculé le %(moment)s ; pour recalculer : %(call)s", moment=filled, call=asked.call(refresh=True))
     return f"{view.stamp} · {said}"
 
 
@@ -93,7 +93,7 @@ def nothing_there(state: State, asked: Asked, language: Language) -> Content:
         steps.append(Step(language.t("Envoyez les mesures à MLflow :"), "ecoia deliver"))
         steps.append(Step(language.t("Ou montrez ici celles de cette machine :"), asked.call(source=JOURNAL)))
     notices = tuple(language.of(HINTS, hint) for hint in state.hints)
-    return Content(language.t("Rien n’a encore été mesuré."), over=state.organisation, notices=notices, steps=tuple(steps))
+    return Content(language.t("Rien n’a encore été mesuré."), over=clean(state.organisation), notices=notices, steps=tuple(steps))
 
 
 def unknown_quarter(reading: Reading, asked: Asked, language: Language) -> Content:
@@ -103,7 +103,7 @@ def unknown_quarter(reading: Reading, asked: Asked, language: Language) -> Conte
     period = language.quarter(str(asked.quarter))
     return Content(
         language.t("Il n’y a pas de données pour cette période : %(period)s.", period=period),
-        over=reading.state.organisation,
+        over=clean(reading.state.organisation),
         lead=language.t("Trimestres avec des données : %(quarters)s.", quarters=known),
         notices=asked.notices(language),
         steps=(
@@ -126,7 +126,7 @@ def unknown_service(error: NotFoundError, reading: Reading, asked: Asked, langua
     known = language.t("Ce qui existe : %(names)s.", names=language.listed(error.known[:_MOST_KNOWN])) if error.known else ""
     return Content(
         language.t("Rien ne porte le nom « %(name)s » ici.", name=name),
-        over=reading.state.organisation,
+        over=clean(reading.state.organisation),
         lead=known,
         notices=asked.notices(language),
         steps=tuple(steps),

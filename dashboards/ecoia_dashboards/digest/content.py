@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ecoia_dashboards import svg
+from ecoia_dashboards.card.content import over
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import NOTHING
 from ecoia_dashboards.dashboard.page import Figure, Reading
 from ecoia_dashboards.dashboard.pages import overview as page
@@ -93,7 +95,7 @@ def digest_of(reading: Reading, url: str, language: Language) -> Digest:
     left = len(points) - len(points[:MOST_POINTS]) + content.whole.attention.left_out
     return Digest(
         subject=_subject(view),
-        over=" · ".join(part for part in (view.state.organisation, view.period) if part),
+        over=over(view),
         sentence=shown.sentence,
         lead=shown.lead,
         notices=tuple(view.notices),
@@ -115,8 +117,10 @@ def digest_of(reading: Reading, url: str, language: Language) -> Digest:
 
 
 def _subject(view: View) -> str:
+    """Write the subject, on one line whatever the organisation's name holds."""
     said = view.language.t("Énergie et CO₂e des services d’IA, %(period)s", period=view.period)
-    return f"{view.state.organisation} · {said}" if view.state.organisation else said
+    organisation = clean(view.state.organisation)
+    return " ".join((f"{organisation} · {said}" if organisation else said).split())
 
 
 def _silent(content: page.Overview) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ def text_of(digest: Digest, language: Language) -> str:
 
 
 def _lines(digest: Digest, language: Language) -> Iterator[str]:
-    colon = language.t(" : ")
+    colon, semicolon = language.t(" : "), language.t(" ; ")
     yield from _wrapped(digest.over)
     yield ""
     yield from _wrapped(digest.sentence)
@@ -41,7 +41,7 @@ def _lines(digest: Digest, language: Language) -> Iterator[str]:
     for target in digest.targets:
         name = f"{target.name} ({language.t('proposée')})" if target.proposed else target.name
         yield from _wrapped(f"- {name}{colon}{target.verdict}", "  ")
-        said = " ; ".join(part for part in (target.found, target.interval, target.why, target.chance) if part)
+        said = semicolon.join(part for part in (target.found, target.interval, target.why, target.chance) if part)
         yield from _wrapped(f"  {said}", "  ")
     yield from _link(digest.targets_link)
     yield from _titled(language.t("À regarder ce trimestre"))
@@ -52,7 +52,7 @@ def _lines(digest: Digest, language: Language) -> Iterator[str]:
     yield from _wrapped(digest.more_points if digest.points else language.t("Rien d’établi, aucun trou connu."))
     yield from _titled(language.t("Ce qui n’est pas connu"))
     for gap in digest.gaps:
-        said = " ; ".join(part for part in (gap.worth, gap.names) if part)
+        said = semicolon.join(part for part in (gap.worth, gap.names) if part)
         yield from _wrapped(f"- {gap.title}", "  ")
         yield from _wrapped(f"  {said}" if said else "", "  ")
     yield from _wrapped(digest.more_gaps if digest.gaps else language.t("Aucun trou connu dans les données."))
