@@ -84,7 +84,7 @@ def test_beside_a_dashboard_that_fills_what_it_left_is_read(journal: Journal, tm
     with sole_filler(folder_of(configuration.load(), Source.JOURNAL), wait=False):
         done = ecoia(*FROM, "--format", "text")
     assert done.exit_code == 0, done.output
-    assert "Q4 2026" in done.stdout
+    assert "Q4\N{NO-BREAK SPACE}2026" in done.stdout
     assert "another process keeps" in done.stderr
 
 

@@ -85,7 +85,7 @@ def nothing_there(state: State, asked: Asked, language: Language) -> Content:
     steps = [
         Step(
             language.t("Mesurez un programme, sans le changer :"),
-            "ecoia run --service mon-service -- python entrainement.py",
+            "ecoia run --service mon-service --phase training -- python entrainement.py",
         ),
         Step(language.t("Vérifiez ce que cette machine sait mesurer :"), "ecoia doctor"),
     ]
