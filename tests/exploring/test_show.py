@@ -50,7 +50,7 @@ def test_figures_are_computed_once_and_again_when_asked_for(
 
 def test_what_a_user_can_mend_is_on_the_card(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = ecoia.show("cv", source="journal", lang="en")
-    assert "Nothing has been measured yet." in said(nothing)
+    assert "Nothing was measured yet." in said(nothing)
     assert "ecoia doctor" in said(nothing)
     catalogue = tmp_path / "catalogue"
     catalogue.mkdir()

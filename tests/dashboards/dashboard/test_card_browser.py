@@ -87,9 +87,7 @@ def outputs(explorer: Explorer) -> list[str]:
 
 @pytest.mark.parametrize("width", [480, 1000])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_cards_fit_and_follow_the_theme_of_the_notebook(
-    browser: Browser, explorer: Explorer, theme: str, width: int
-) -> None:
+def test_cards_fit_and_follow_the_theme_of_the_notebook(browser: Browser, explorer: Explorer, theme: str, width: int) -> None:
     other = "dark" if theme == "light" else "light"  # what the browser prefers does not matter in a notebook with a theme
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=other, java_script_enabled=True)  # type: ignore[arg-type]
     page = context.new_page()

@@ -41,7 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def every_path() -> list[str]:
     """Every path that the dashboard answers, with names of ours where it has any."""
-    names = {"{service:path}": "cv", "{instance:path}": "host-1", "{run:path}": "run-1", "{file}": "trend.svg", "{path:path}": "x"}
+    names = {"{service:path}": "cv", "{instance:path}": "host-1", "{run:path}": "run-1"}
+    names |= {"{file}": "trend.svg", "{path:path}": "x"}
     found = []
     for route in create_app(Explorer(Path("nowhere"))).routes:
         path = getattr(route, "path", "")
