@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from ecoia.periods import Quarter
 from ecoia.settings import Settings
 
 LANGUAGES = ("fr", "en")
+_FEW = 4
+_explorer_of = lru_cache(_FEW)(Explorer)  # it notices by itself what is filled anew
 _LOOK_SECONDS = 0.3
 _LONGEST_LINE, _MOST_LINES = 100, 5
 
@@ -127,7 +130,7 @@ def _read(settings: Settings, source: str, *, refresh: bool) -> tuple[Explorer |
     try:
         settings.raise_problems()
         folder = folder_of(settings, source)
-        explorer = Explorer(folder)
+        explorer = _explorer_of(folder)
         wanted = refresh or not explorer.state.quarters
         trouble = _fill(settings, source, folder) if wanted else ""
     except (EcoiaError, OSError) as error:
