@@ -19,12 +19,13 @@ from ecoia.semconv import VERSION
 from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecoia.exploring.card import show as show
     from ecoia.instrument.background import Background, Sampling
     from ecoia.instrument.mlflow_run import EndedRun
     from ecoia.showing.run_summary import RunSummary
     from ecoia.showing.summing_up import last_run as last_run
 
-__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "track"]
+__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "show", "track"]
 
 __version__ = VERSION
 
@@ -37,12 +38,16 @@ def _sample(engine: Engine, background: Background) -> Sampling:
 
 
 def __getattr__(name: str) -> Any:
-    """Load ``last_run`` at its first use: it computes CO2e, which measuring does not need."""
-    if name != "last_run":
-        raise AttributeError(f"module 'ecoia' has no attribute {name!r}")
-    from ecoia.showing.summing_up import last_run
+    """Load what shows figures at its first use: measuring needs none of it."""
+    if name == "last_run":
+        from ecoia.showing.summing_up import last_run
 
-    return last_run
+        return last_run
+    if name == "show":
+        from ecoia.exploring.card import show
+
+        return show
+    raise AttributeError(f"module 'ecoia' has no attribute {name!r}")
 
 
 def _sum_up(span: Span) -> RunSummary | None:
@@ -51,12 +56,12 @@ def _sum_up(span: Span) -> RunSummary | None:
     return sum_up_span(span)
 
 
-def _show(ended: EndedRun) -> None:
+def _tell(ended: EndedRun) -> None:
     from ecoia.showing.end_of_run import show
 
     show(ended)
 
 
 Engine.sampling_factory = staticmethod(_sample)
-Engine.when_root_ended = staticmethod(_show)
+Engine.when_root_ended = staticmethod(_tell)
 Span.summing_up = staticmethod(_sum_up)

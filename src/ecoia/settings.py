@@ -162,6 +162,16 @@ def _address(value: Any) -> str:
     return value
 
 
+def _page_address(value: Any) -> str:
+    """Check an address that links are made of: what stands behind it is ours, and nobody's name or password is in it."""
+    address = _address(value)
+    if not address.isascii() or not address.isprintable() or set(address) & set(" \"'<>?#@\\`"):
+        raise ValueError("write the address that readers type, e.g. https://ecoia.example.org/, without user, '?' or '#'")
+    if not address.partition("://")[2].strip("/"):
+        raise ValueError("write an address with a host, e.g. https://ecoia.example.org/")
+    return address.rstrip("/")
+
+
 def _id(value: Any) -> str:
     if not is_slug(value):
         raise ValueError("use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. api-emploi-1")
@@ -248,6 +258,7 @@ SETTINGS = (
     Setting("home", _path, default_home, "folder of the journal"),
     Setting("catalogue", _path, _always(None), "folder of services.yaml and the other files that 'ecoia init' writes"),
     Setting("publications", _path, _always(None), "folder of the quarters that 'ecoia publish' froze"),
+    Setting("dashboard_url", _page_address, _always(None), "address of the dashboard, for the links of cards and mails"),
     Setting("timestamp_authority", _address, _always(None), "address that timestamps publications (RFC 3161); none: nobody does"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),

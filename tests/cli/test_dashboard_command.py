@@ -19,7 +19,7 @@ import pytest
 from ecoia import settings as configuration
 from ecoia.cli import dashboard, filling
 from ecoia.cli.common import Source
-from ecoia.exploring import Explorer, Selection
+from ecoia.exploring import Explorer, Selection, drawers
 from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
 from support.command_line import ecoia
@@ -77,7 +77,7 @@ class Servers:
 
 
 def use_server(monkeypatch: pytest.MonkeyPatch, *servers: Servers) -> None:
-    monkeypatch.setattr(dashboard, "entry_points", lambda group: servers if group == "ecoia.dashboards" else ())
+    monkeypatch.setattr(drawers, "entry_points", lambda group: servers if group == "ecoia.dashboards" else ())
 
 
 def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -113,15 +114,16 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
 
         return handle
 
-    for page in PAGES:
-        base = page.path.rstrip("/")
+    for page in sorted(PAGES, key=lambda page: "{" in page.path):  # a name may hold what the path of another page is
+        path = _with_whole_names(page.path)
+        base = path.rstrip("/")
         if page.stream is not None:
             route(f"{base}.csv", streaming(page))
-        route(page.api_path, answering(page, "json"), **described(page))
-        route(page.path, answering(page, "html"))
         route(f"{base}/figures/{{file}}", answering(page, "figure"))
         route(f"{base}/tables/{{file}}", answering(page, "table"))
         route(f"/embed{base}/figures/{{file}}", answering(page, "embed"))
+        route(_with_whole_names(page.api_path), answering(page, "json"), **described(page))
+        route(path, answering(page, "html"))
 
     def documentation(request: Request) -> Response:
         allowed, address = access.allowed(request), Address.parse(parameters(request))
@@ -136,6 +138,16 @@ def create_app(explorer: Explorer, access: Access | None = None, prefix: str = "
     route(f"{API}/openapi.json", openapi)
     app.state.answers = answers
     return app
+
+
+def _with_whole_names(path: str) -> str:
+    """Let the names in a path hold slashes: servers decode ``%2F`` before anybody can tell it from a slash of the path.
+
+    Example:
+        >>> _with_whole_names("/services/{service}")
+        '/services/{service:path}'
+    """
+    return re.sub(r"\{(\w+)\}", r"{\1:path}", path)
 
 
 class Answers:

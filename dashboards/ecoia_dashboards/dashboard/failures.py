@@ -145,10 +145,10 @@ class Failures:
 
     def _failed(self, error: Exception, path: str, allowed: frozenset[str] | None, reference: str) -> Failed:
         if isinstance(error, BadAddressError):
-            return Failed(str(error), error.name, error.value, error.allowed, _nearest(error.value, error.allowed))
+            return Failed(str(error), error.name, error.value, error.allowed, nearest(error.value, error.allowed))
         if isinstance(error, NotFoundError):
             known = _visible(error.what, error.known, allowed)
-            return Failed(str(error), error.what, error.name, known, _nearest(error.name, known))
+            return Failed(str(error), error.what, error.name, known, nearest(error.name, known))
         if isinstance(error, NoDataError):
             progress = self._explorer.state.progress
             said = "the first figures are being computed" if self._filling else "nothing was measured yet"
@@ -183,10 +183,11 @@ class _Links:
     def pages(self) -> list[Link]:
         """Pages whose path is written most like the one that was asked for."""
         paths = {href.partition("?")[0].removeprefix(self._frame.prefix): title for title, href, _ in self._frame.navigation}
-        return [Link(paths[path], self._frame.link(path)) for path in _nearest(self._path, paths)]
+        return [Link(paths[path], self._frame.link(path)) for path in nearest(self._path, paths)]
 
 
-def _nearest(value: str, known: Iterable[str]) -> tuple[str, ...]:
+def nearest(value: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return what is written most like a value, of what is known."""
     found = {each.casefold(): each for each in known}
     return tuple(found[each] for each in difflib.get_close_matches(value.casefold()[:100], found, _NEAREST, 0.5))
 

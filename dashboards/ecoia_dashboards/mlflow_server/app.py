@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -23,9 +23,11 @@ from fastapi import Request as AsgiRequest
 from flask import Blueprint, Flask, Response, request
 from mlflow.server import app as mlflow_flask_app
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
+from starlette.exceptions import HTTPException
 
 from ecoia import settings
 from ecoia.exploring import Explorer
+from ecoia.exploring.state import read_state
 from ecoia.keeping.file_system import LockableFile
 from ecoia.semconv import LEDGER_EXPERIMENT, VIEW_EXPERIMENT_PREFIX
 from ecoia_dashboards.dashboard.access import Access
@@ -39,15 +41,35 @@ _AT_ONCE = 1000
 _CREDENTIALS = ("Authorization", "Cookie", "X-MLFLOW-WORKSPACE")
 _UVICORN = "uvicorn"
 _LOCK = "mlflow-accounts.lock"
-_SEVERAL = "cache/dashboard of ECOIA_HOME holds the ledgers of several stores; delete all but the one of this server"
+_SEVERAL = "ecoia.ledgers"  # in the scope of a request: folders of ledgers, where there are several
+_CONFLICT = 409
+
+
+class SeveralLedgersError(HTTPException):
+    """The home holds what is filled from several stores, and nothing says which of them is this server's.
+
+    Args:
+        folders: The folders, for a reader of everything; none for others.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__(_CONFLICT, "cache/dashboard of ECOIA_HOME holds the ledgers of several stores; delete those of others")
+        self.ledgers = [(str(folder), read_state(folder).state.source_uri) for folder in folders]
 
 
 class ByExperiment(Access):
     """Lets callers see what MLflow lets them read; the blueprint has asked it already."""
 
     def allowed(self, request: AsgiRequest) -> frozenset[str] | None:
-        """Return the ids of the services that the caller may see; None: everything."""
-        return request.scope[_READER]  # type: ignore[no-any-return]
+        """Return the ids of the services that the caller may see; None: everything.
+
+        Raises:
+            SeveralLedgersError: nothing says which ledger is this server's.
+        """
+        reader: frozenset[str] | None = request.scope[_READER]
+        if several := request.scope[_SEVERAL]:
+            raise SeveralLedgersError(several if reader is None else ())
+        return reader
 
 
 def create_app(app: Flask = mlflow_flask_app) -> Flask | FastAPI:
@@ -119,9 +141,8 @@ def add_dashboard(app: Flask) -> str:
             return found
         # Looked for at each request: the first filling needs a server that runs already.
         ledgers = sorted(filled.glob("ledger-*"))
-        if len(ledgers) > 1:
-            return Response(f"{_SEVERAL}: {', '.join(each.name for each in ledgers)}\n", 500, mimetype="text/plain")
-        status, headers, parts = bridge_to(ledgers[0] if ledgers else filled / "ledger-").ask(_scope(prefix, path, found))
+        folder, several = (ledgers[0], ()) if len(ledgers) == 1 else (filled / "ledger-", tuple(ledgers))
+        status, headers, parts = bridge_to(folder).ask(_scope(prefix, path, found) | {_SEVERAL: several})
         return Response(parts, status, headers)
 
     app.register_blueprint(pages)

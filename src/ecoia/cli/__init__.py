@@ -20,6 +20,7 @@ from ecoia.cli import (
     dashboard,
     declare,
     deliver,
+    digest,
     doctor,
     evaluate,
     export,
@@ -85,6 +86,7 @@ app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)
 app.command("dashboard", rich_help_panel=REPORT)(dashboard.dashboard)
+app.command("digest", rich_help_panel=REPORT)(digest.digest)
 app.command("services", rich_help_panel=REPORT)(services.services)
 app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)

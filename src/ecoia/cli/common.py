@@ -75,13 +75,14 @@ def say(message: str) -> None:
     typer.echo(f"ecoia: {message}", err=True)
 
 
-def load_settings(home: str | None = None, *, needed: Collection[str] | None = None) -> Settings:
+def load_settings(home: str | None = None, *, needed: Collection[str] | None = None, **given: str | None) -> Settings:
     """Load the settings.
 
     Args:
         home: The option ``--home``; ``None``: the setting.
         needed: Names of the settings that the command depends on. An illegal value of another one is reported and ignored.
             ``None``: the command depends on all of them.
+        given: Other settings that an option of the command gives; ``None``: the setting.
 
     Raises:
         SettingError: a needed setting has an illegal value, or ``ecoia.toml`` cannot be read.
@@ -90,7 +91,7 @@ def load_settings(home: str | None = None, *, needed: Collection[str] | None = N
 
         load_settings(needed=("home",)).home  # '/var/lib/ecoia'
     """
-    loaded = configuration.load({"home": home})
+    loaded = configuration.load({"home": home, **given})
     for problem in loaded.problems:
         if needed is None or problem.name in needed:
             raise problem

@@ -5,26 +5,25 @@ from __future__ import annotations
 import socket
 import webbrowser
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from ecoia.cli.common import From, Home, Source, load_settings, progress, say
-from ecoia.errors import MissingExtraError, UsageError
+from ecoia.errors import UsageError
 
 if TYPE_CHECKING:
     from ecoia.exploring import Explorer
     from ecoia.settings import Settings
 
-GROUP, NAME = "ecoia.dashboards", "web"
+NAME = "web"
 PORT = 8642
 _WHO = "Who may read"
 
 
 class Serve(Protocol):
-    """Serves the dashboard until it is stopped; found by the entry point ``web`` of the group ``ecoia.dashboards``."""
+    """Serves the dashboard until it is stopped; found by the entry point ``web`` (``exploring.drawers``)."""
 
     def __call__(
         self, explorer: Explorer, *, host: str, port: int, settings: Settings, ready: Callable[[str], None], **options: Any
@@ -98,13 +97,16 @@ def dashboard(
         "open_to_all": open_to_all,
         "embed_in": embed_in or [],
     }
-    from ecoia.cli.filling import filling_beside, folder_of
+    from ecoia.cli.filling import filling_beside
+    from ecoia.exploring.places import folder_of
 
     settings = load_settings(home)
     if fill_only:
         _fill(settings, source)
         return
-    serve = _server()
+    from ecoia.exploring.drawers import load_drawer
+
+    serve: Serve = load_drawer(NAME, "The dashboard")
     folder = folder_of(settings, source)
     _check_free(host, port)
     from ecoia.exploring import Explorer
@@ -119,24 +121,14 @@ def dashboard(
 
 
 def _fill(settings: Settings, source: Source) -> None:
-    from ecoia.cli.filling import fill_once, folder_of, sole_filler
+    from ecoia.cli.filling import fill_once, sole_filler
+    from ecoia.exploring.places import folder_of
 
     folder = folder_of(settings, source)
     with sole_filler(folder, wait=False), progress(1) as begin:
         state = fill_once(settings, source, lambda done, of, what: begin(f"{what} ({done + 1} of {of})"))
     quarters = ", ".join(state.quarters) or "no quarter has data yet"
     typer.echo(f"{folder}: {quarters}")
-
-
-def _server() -> Serve:
-    found = next((each for each in entry_points(group=GROUP) if each.name == NAME), None)
-    if found is None:
-        raise MissingExtraError("The dashboard", "ecoia_dashboards")
-    try:
-        serve: Serve = found.load()
-    except ImportError as error:
-        raise MissingExtraError("The dashboard", error.name or "ecoia_dashboards") from error
-    return serve
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,5 +1,7 @@
 """Fill the folder that dashboards read: once, or again and again in a process of its own (``python -m ecoia.cli.filling``).
 
+``--once`` fills once and ends: so does a notebook, whose kernel must not end where a store does not answer.
+
 The process looks every ``_LEAST_REST_SECONDS`` whether anything changed, and fills again if so. It rests ten times as long as it
 worked, so it takes a tenth of one processor at most. Where the store cannot be read, it says so in the state, and what was filled
 last stays. It ends with the process that started it, whose end of the pipe is its standard input.
@@ -21,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, existing_journal, load_settings, say
-from ecoia.cli.reading import no_collection, read_inputs, source_name, store_here
+from ecoia.cli.common import FAILED, Source, existing_journal, load_settings, progress, say
+from ecoia.cli.reading import no_collection, read_inputs, store_here
 from ecoia.errors import EcoiaError, UsageError
+from ecoia.exploring.places import folder_of, source_name
 from ecoia.exploring.state import note
 from ecoia.keeping.file_system import LockableFile
 from ecoia.keeping.helper_start import explicit_environment
@@ -33,6 +36,7 @@ from ecoia.settings import Settings
 
 if TYPE_CHECKING:
     from ecoia.delivery.mlflow_store import MlflowStore
+    from ecoia.exploring import Explorer
     from ecoia.exploring.state import State
 
 LOCK_FILE, LOG_FILE = "filling.lock", "filling.log"
@@ -46,16 +50,6 @@ _ENDING_SECONDS = 10.0
 _NICENESS = 10
 _LOG_MAX_BYTES = 1 << 20
 _EMPTY_BESIDE_JOURNAL = "empty-ledger-beside-journal"
-
-
-def folder_of(settings: Settings, source: Source) -> Path:
-    """Return the folder that is filled from a source: one for each journal and each store.
-
-    Raises:
-        UsageError: several stores could be meant.
-    """
-    name = source_name(settings, source)
-    return Path(settings.home) / "cache" / "dashboard" / f"{source.value}-{sha256(name.encode()).hexdigest()[:12]}"
 
 
 def fill_once(
@@ -89,21 +83,38 @@ def fill_once(
         return fill(folder, inputs, settings, source=source.value, source_uri=name, hints=hints, begin=begin)
 
 
+class BeingFilledError(UsageError):
+    """Another process fills the folder at this moment, or again and again."""
+
+
 @contextmanager
 def sole_filler(folder: Path, *, wait: bool) -> Iterator[None]:
     """Hold the lock of a folder while the block runs, so that one process fills it at a time.
 
     Raises:
-        UsageError: another process fills it, and we do not wait.
+        BeingFilledError: another process fills it, and we do not wait.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = LockableFile(folder / LOCK_FILE, os.O_WRONLY | os.O_CREAT)
     try:
         if not file.lock(wait=wait):
-            raise UsageError(f"'{folder}' is being filled by another process: wait for it, or stop it")
+            raise BeingFilledError(f"'{folder}' is being filled by another process: wait for it, or stop it")
         yield
     finally:
         file.close()
+
+
+def up_to_date(settings: Settings, source: Source) -> Explorer:
+    """Fill the folder of a source, unless another process does, which keeps it up to date; return what reads it."""
+    from ecoia.exploring import Explorer
+
+    folder = folder_of(settings, source)
+    try:
+        with sole_filler(folder, wait=False), progress(1) as begin:
+            fill_once(settings, source, lambda done, of, what: begin(f"{what} ({done + 1} of {of})"))
+    except BeingFilledError:
+        say(f"another process keeps '{folder}' up to date: what it left is read")
+    return Explorer(folder)
 
 
 @contextmanager
@@ -232,12 +243,28 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="ecoia-parent", daemon=True).start()
 
 
+def _once(settings: Settings, source: Source) -> int:
+    """Fill, unless another process does, which keeps the folder up to date. Returns the exit code."""
+    try:
+        with sole_filler(folder_of(settings, source), wait=False):
+            return 0 if Filling(settings, source).look() else FAILED
+    except BeingFilledError:
+        return 0
+    except (EcoiaError, OSError) as error:
+        say(str(error))
+        return FAILED
+
+
 def main() -> None:
     """Fill again and again, until the process that started this one ends."""
     parser = argparse.ArgumentParser(description="Fill the folder that dashboards read.")
     parser.add_argument("--from", dest="source", type=Source, default=Source.LEDGER)
-    source = parser.parse_args().source
+    parser.add_argument("--once", action="store_true", help="fill once, unless another process does, then end")
+    given = parser.parse_args()
+    source = given.source
     _end_with_parent()
+    if given.once:
+        raise SystemExit(_once(load_settings(), source))
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     settings = load_settings()

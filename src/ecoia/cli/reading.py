@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
-from ecoia.errors import JournalError, UsageError
+from ecoia.errors import JournalError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
 from ecoia.run_line import energy_text
@@ -226,42 +226,15 @@ def store_here(settings: Settings) -> MlflowStore:
         MissingExtraError: MLflow is not installed.
     """
     from ecoia.delivery.mlflow_store import MlflowStore, keep_telemetry_off
+    from ecoia.exploring.places import tracking_uri
     from ecoia.keeping.destinations import public_uri
 
     keep_telemetry_off()
-    uri, why = _tracking_uri(settings)
+    uri, why = tracking_uri(settings)
     store = MlflowStore(uri)
     if why:
         say(f"reading MLflow at {public_uri(store.uri)} ({why})")
     return store
-
-
-def source_name(settings: Settings, source: Source) -> str:
-    """Return what names a source of rows: the folder of the journal, or the public address of the store. MLflow is not loaded.
-
-    Raises:
-        UsageError: several stores could be meant.
-    """
-    from ecoia.keeping.destinations import public_uri
-
-    if source is Source.JOURNAL:
-        return str(Path(settings.home).absolute())
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _tracking_uri(settings)[0]
-    return public_uri(uri) if uri else f"MLflow's default in {Path.cwd()}"
-
-
-def _tracking_uri(settings: Settings) -> tuple[str | None, str | None]:
-    """Return the store to read (``None``: MLflow's default), and the reason if MLFLOW_TRACKING_URI does not name it."""
-    from ecoia.keeping.destinations import is_readable, read_targets
-
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return None, None
-    known = sorted(filter(is_readable, set(read_targets(settings.home).values())))
-    if len(known) > 1:
-        raise UsageError(f"records of this machine go to several stores: set MLFLOW_TRACKING_URI to one of {', '.join(known)}")
-    if known:
-        return known[0], "where this machine's records go; set MLFLOW_TRACKING_URI to read another"
-    return None, "MLflow's default, as MLFLOW_TRACKING_URI is not set"
 
 
 def _tell_pending(settings: Settings) -> None:

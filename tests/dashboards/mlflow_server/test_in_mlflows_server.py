@@ -41,7 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def every_path() -> list[str]:
     """Every path that the dashboard answers, with names of ours where it has any."""
-    names = {"{service}": "cv", "{instance}": "host-1", "{run}": "run-1", "{file}": "trend.svg", "{path:path}": "x"}
+    names = {"{service:path}": "cv", "{instance:path}": "host-1", "{run:path}": "run-1"}
+    names |= {"{file}": "trend.svg", "{path:path}": "x"}
     found = []
     for route in create_app(Explorer(Path("nowhere"))).routes:
         path = getattr(route, "path", "")
@@ -97,6 +98,24 @@ def test_every_page_is_there_with_addresses_that_lead_on(open_server: str) -> No
 def test_mlflows_own_pages_are_as_before(open_server: str) -> None:
     assert requests.get(f"{open_server}/", timeout=SECONDS).status_code == 200
     assert requests.post(f"{open_server}/ecoia/", timeout=SECONDS).status_code == 405
+
+
+def test_ledgers_of_several_stores_answer_what_to_do(open_server: str, home: Path) -> None:
+    (own,) = (home / "cache" / "dashboard").glob("ledger-*")
+    other = own.with_name("ledger-0123456789ab")
+    other.mkdir()
+    try:
+        for path in ("/", "/services/cv?lang=en", "/figures/trajectory.svg"):
+            answer = requests.get(f"{open_server}/ecoia{path}", timeout=SECONDS)
+            assert answer.status_code == 409, (path, answer.text)
+            assert "rm -r" in answer.text
+            assert all(str(folder) in answer.text for folder in (own, other))
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        told = requests.get(f"{open_server}/ecoia/api/v1/overview", timeout=SECONDS)
+        assert (told.status_code, "several stores" in told.json()["error"]) == (409, True)
+    finally:
+        other.rmdir()
+    assert requests.get(f"{open_server}/ecoia/", timeout=SECONDS).status_code == 200
 
 
 @pytest.fixture(scope="module", params=[UVICORN, GUNICORN], ids=["uvicorn", "gunicorn"])

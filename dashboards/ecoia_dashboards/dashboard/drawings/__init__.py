@@ -13,13 +13,13 @@ from markupsafe import Markup
 from ecoia_dashboards.dashboard.drawings.attributes import check
 from ecoia_dashboards.dashboard.drawings.axes import grid, heading, labels_below, labels_beside
 from ecoia_dashboards.dashboard.drawings.elements import LINE_PX, clean, element, markup, text
-from ecoia_dashboards.dashboard.drawings.files import standalone
+from ecoia_dashboards.dashboard.drawings.files import light_colours, standalone, themed_style
 from ecoia_dashboards.dashboard.drawings.frames import frame_of
 from ecoia_dashboards.dashboard.drawings.legend import legend
 from ecoia_dashboards.dashboard.drawings.patterns import patterns
 from ecoia_dashboards.dashboard.drawings.traces import drawn_traces
 
-__all__ = ["draw", "patterns", "standalone"]
+__all__ = ["draw", "light_colours", "patterns", "standalone", "themed_style"]
 
 _TOP_PX = 7  # half a line of text stands above the uppermost tick
 

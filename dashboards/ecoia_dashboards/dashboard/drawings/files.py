@@ -83,9 +83,27 @@ def _style(drawing: str) -> str:
 
 
 @cache
+def themed_style() -> str:
+    """Return the colours and the rules of drawings as they stand in the style sheet, for a page that is not the dashboard's."""
+    sheet = _COMMENT.sub("", SHEET.read_text(encoding="utf-8"))
+    colours = sheet[sheet.index("{") + 1 : sheet.index("}")].replace("color-scheme: light dark;", "")
+    kept = (line.strip() for line in (colours + _drawing_rules()).splitlines())
+    return "\n".join(line for line in kept if line)
+
+
+def light_colours() -> dict[str, str]:
+    """Return the light value of each variable of the style sheet, e.g. ``--ink``, for a medium that knows no variables."""
+    return dict(_sheet()[0])
+
+
+@cache
 def _sheet() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """Return the light values of the style sheet's variables, and its rules of drawings."""
     sheet = SHEET.read_text(encoding="utf-8")
     values = {name: light or plain for name, light, plain in _TOKEN.findall(sheet[: sheet.index("}")])}
-    rules = _COMMENT.sub("", sheet[sheet.index(_BEGIN) : sheet.index(_END)])
-    return values, tuple((found[0], found[1]) for found in _RULE.findall(rules))
+    return values, tuple((found[0], found[1]) for found in _RULE.findall(_drawing_rules()))
+
+
+def _drawing_rules() -> str:
+    sheet = SHEET.read_text(encoding="utf-8")
+    return _COMMENT.sub("", sheet[sheet.index(_BEGIN) : sheet.index(_END)])

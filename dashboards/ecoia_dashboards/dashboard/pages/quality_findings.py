@@ -88,6 +88,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         N_("Des fils d’exécution ont travaillé hors de toute mesure : entourer leur code."),
         'with ecoia.track(service="...", phase="..."):',
     ),
+    "silent": (
+        N_("Services qui tournent, d’après le registre, et dont rien n’est relevé : %(count)s"),
+        N_("La liste des services dit, pour chacun, la ligne qui le mesurerait."),
+        "ecoia services",
+    ),
     "days": (
         N_("Services relevés sur moins de leurs jours qu’attendu : %(count)s"),
         N_("Sur leurs machines : la mesure tourne-t-elle, et les relevés partent-ils ?"),
