@@ -126,6 +126,25 @@ def column_scale(values: Iterable[float], unit: str) -> ColumnScale:
     return ColumnScale(unit, size, max(_COLUMN_DECIMALS, decimals_for(largest) + 1))
 
 
+def cascade_scale(terms: Iterable[float], totals: Iterable[float], unit: str) -> ColumnScale:
+    """Choose the unit of two totals and of the terms between them, so that the terms can be read.
+
+    It is the one that suits the greatest term, or a greater one where the totals would have more than five digits in it.
+
+    Args:
+        terms: What leads from one total to the other, of either sign.
+        totals: The totals.
+        unit: Unit of both.
+
+    Example:
+        >>> cascade_scale([63.3, -78.9], [1921.0, 1925.0], "kgCO2e").unit, cascade_scale([0.05], [1921.0], "kgCO2e").unit
+        ('kgCO2e', 'kgCO2e')
+    """
+    greatest = max(map(abs, totals), default=0.0)
+    size = scale_of([max([abs(term) for term in terms] + [greatest / 100])], unit)
+    return ColumnScale(*size, max(_COLUMN_DECIMALS, decimals_for(greatest / size.size) + 1))
+
+
 def list_scale(values: Iterable[float], unit: str, chosen: str = "") -> ColumnScale:
     """Choose the unit of a column that is read line by line, so that small values keep their figures.
 

@@ -220,13 +220,13 @@ class TestFigures:
         chart = change_of(report, 1_800_000_000_000, {"volume": 150_000_000_000, "factor": -50_000_000_000})
         axis = chart.figure.layout.xaxis
         start, end = axis.range
-        assert 0 < start < 1.8 < 1.95 < end
-        assert (1.95 - 1.8) / (end - start) > 0.15  # the greatest cause can be seen
-        assert re.search(r"axe coupé\s: départ à 1,", axis.title.text)
+        assert 0 < start < 1800 < 1950 < end  # kg, in which the causes can be read
+        assert (1950 - 1800) / (end - start) > 0.15  # the greatest cause can be seen
+        assert re.search(r"axe coupé\s: départ à 1\s\d00", axis.title.text)
         (breaks,) = (it for it in chart.figure.data if it.type == "scatter" and it.marker.symbol == "line-ne")
         assert list(breaks.y) == ["2026Q3", "2026Q4"]
         bars = [trace for trace in chart.figure.data if trace.type == "bar"]
-        assert (bars[0].base[0], bars[0].x[0]) == (0, 1.8)  # the data still begin at 0
+        assert (bars[0].base[0], bars[0].x[0]) == (0, 1800)  # the data still begin at 0
 
     def test_an_axis_that_shows_its_causes_from_0_is_not_cut(self, report: QuarterlyReport) -> None:
         chart = change_of(report, 1_000_000_000_000, {"volume": 900_000_000_000})

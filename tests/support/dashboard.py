@@ -1,12 +1,17 @@
-"""Ask the dashboard's application without a server."""
+"""Ask the dashboard's application without a server, or serve it to a browser."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
+
+import uvicorn
 
 from support.asgi import scope_of
 
@@ -68,3 +73,17 @@ def ask(
     start = next(message for message in sent if message["type"] == "http.response.start")
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
     return Answer(start["status"], {name.decode().lower(): value.decode() for name, value in start["headers"]}, body)
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve the application on a free port of this machine while the block runs, and yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

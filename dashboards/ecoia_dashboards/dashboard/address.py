@@ -119,6 +119,7 @@ class Address:
         instance: Instances; none: all of them.
         method: Statuses of methods, of ``STATUSES``; none: all of them.
         status: Statuses of services in the register; none: all of them.
+        outcome: How runs ended; none: however they did.
         unit: Unit of energies, of ``UNITS``.
         sort: Column that a table is sorted by; a minus before it turns the order.
         q: Text that is searched for.
@@ -143,6 +144,7 @@ class Address:
     instance: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
+    outcome: tuple[str, ...] = ()
     unit: str = "auto"
     sort: str = ""
     q: str = ""
@@ -220,13 +222,14 @@ class Address:
     @property
     def filters(self) -> dict[str, tuple[str, ...]]:
         """The filters in use by name, each with its values."""
-        found = {name: getattr(self, name) for name in ("service", "phase", "site", "instance", "method", "status")}
+        found = {name: getattr(self, name) for name in _FILTERS}
         found["region"] = (self.region,) if self.region else ()
         found["q"] = (self.q,) if self.q else ()
         return {name: values for name, values in found.items() if values}
 
 
-_SEVERAL = ("service", "phase", "site", "instance", "method", "status", "runs")
+_FILTERS = ("service", "phase", "site", "instance", "method", "status", "outcome")
+_SEVERAL = (*_FILTERS, "runs")
 _TEXTS = ("region", "sort", "q", "view", "after")
 _NAMES = {"seen": "as"}
 _LONGEST = 300

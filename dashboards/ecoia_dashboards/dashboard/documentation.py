@@ -38,6 +38,7 @@ _FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "pattern": f"^({'|'.join(STATUSES)})(,({'|'.join(STATUSES)}))*$"},
     ),
     "status": ("Statuses in the register, separated by commas.", _LIST),
+    "outcome": ("How runs ended: ok, failed, abandoned, unknown; separated by commas.", _LIST),
     "q": ("Text that is searched for.", _TEXT),
 }
 _ERRORS = {

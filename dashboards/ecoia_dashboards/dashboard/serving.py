@@ -20,7 +20,8 @@ from ecoia.errors import UsageError
 from ecoia.exploring import Explorer
 from ecoia.settings import Settings
 from ecoia_dashboards.dashboard.access import Access, HeaderOfProxy, Identity, host_name
-from ecoia_dashboards.dashboard.app import Answers, create_app
+from ecoia_dashboards.dashboard.answers import Answers
+from ecoia_dashboards.dashboard.app import create_app
 from ecoia_dashboards.dashboard.readers import read_readers
 
 SECRET_VARIABLE = "ECOIA_OIDC_CLIENT_SECRET"  # noqa: S105 - the name of it

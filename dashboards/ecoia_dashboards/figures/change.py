@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,11 +12,11 @@ import plotly.graph_objects as go
 from ecoia.impact.change import ExplainedChange
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
-from ecoia.scales import Scale, scale_of
+from ecoia.scales import ColumnScale, cascade_scale
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Changed, Chart, category_axis, errors, value_axis, wrapped
 from ecoia_dashboards.figures.roles import bar_style, point_style
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn, Scaling
 
 _LEAST_CUT = 0.4
 """The axis is cut only where more than this part of it would be left empty of causes."""
@@ -107,7 +108,7 @@ def causes(
 
 def _chart(found: _Cascade, language: Language) -> Chart:
     labels, cells = _labels(found, language), _cells(found)
-    column = language.column(cell.quantity if isinstance(cell, Changed) else cell for cell in cells.values())
+    column = column_of(found.whole, language)
     texts = {
         name: column.change(cell.quantity) if isinstance(cell, Changed) else column.amount(cell) for name, cell in cells.items()
     }
@@ -119,9 +120,25 @@ def _chart(found: _Cascade, language: Language) -> Chart:
     )
     headings = (language.t("Motif"), "CO₂e")
     rows = tuple((labels[name], cells[name]) for name in found.order)
-    return Chart(
-        "change", _title(found, labels, language), alt, _figure(found, labels, texts, language), headings, rows, language
-    )
+    figure, scaled = _figure(found, labels, texts, column), _scaling(found.whole)
+    return Chart("change", _title(found, labels, language), alt, figure, headings, rows, language, scaled)
+
+
+def column_of(whole: ExplainedChange, language: Language) -> QuantityColumn:
+    """Return what writes the CO2e of a change, totals and causes alike: in one unit, in which the causes can be read."""
+    micrograms = (whole.reference_micrograms, whole.quarter_micrograms, *whole.terms.values())
+    kilograms = (Quantity(each / MICROGRAMS_PER_KG, "kgCO2e") for each in micrograms)
+    return language.column(kilograms, scaled=_scaling(whole))
+
+
+def _scaling(whole: ExplainedChange) -> Scaling:
+    terms = [each / MICROGRAMS_PER_KG for each in whole.terms.values()]
+    totals = (whole.reference_micrograms / MICROGRAMS_PER_KG, whole.quarter_micrograms / MICROGRAMS_PER_KG)
+
+    def scaled(_values: Iterable[float], unit: str) -> ColumnScale:
+        return cascade_scale(terms, totals, unit)
+
+    return scaled
 
 
 def _title(found: _Cascade, labels: dict[str, str], language: Language) -> str:
@@ -144,9 +161,8 @@ def _judged(found: _Cascade) -> Quantity:
     return Quantity(found.whole.micrograms / MICROGRAMS_PER_KG, "kgCO2e")
 
 
-def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], language: Language) -> go.Figure:
-    spans, order = found.spans, found.order
-    scale = scale_of([found.greatest], "kgCO2e")
+def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], column: QuantityColumn) -> go.Figure:
+    spans, order, language, scale = found.spans, found.order, column.language, column.scale("kgCO2e")
     figure = go.Figure(layout={"barmode": "stack"})
     kinds = (
         ("whole", list(found.ends)),
@@ -182,7 +198,7 @@ def _figure(found: _Cascade, labels: dict[str, str], texts: dict[str, str], lang
     return figure
 
 
-def _draw_interval(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
+def _draw_interval(figure: go.Figure, found: _Cascade, scale: ColumnScale) -> None:
     if found.end.low is not None:
         figure.add_scatter(
             mode="markers",
@@ -194,7 +210,7 @@ def _draw_interval(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
         )
 
 
-def _draw_breaks(figure: go.Figure, found: _Cascade, scale: Scale) -> None:
+def _draw_breaks(figure: go.Figure, found: _Cascade, scale: ColumnScale) -> None:
     """Mark both totals as cut, near the beginning of the axis."""
     place = found.cut + 0.05 * (found.greatest - found.cut)
     figure.add_scatter(

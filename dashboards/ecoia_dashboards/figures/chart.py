@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from ecoia.report import Quantity
+from ecoia.scales import column_scale
 from ecoia_dashboards import wording
-from ecoia_dashboards.language import Language, QuantityColumn
+from ecoia_dashboards.language import Language, QuantityColumn, Scaling
 
 MOST_BARS = 8
 """How many services have a bar of their own."""
@@ -45,6 +46,7 @@ class Chart:
         headings: Headings of the data, the first of them of the lines' names.
         cells: The data, one line a bar or point: texts and figures.
         language: Language of the texts.
+        scaled: Chooses the unit of each column of ``cells``.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Chart:
     headings: tuple[str, ...]
     cells: tuple[tuple[Cell, ...], ...]
     language: Language
+    scaled: Scaling = column_scale
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,8 +69,9 @@ class Chart:
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """The data as text, each column of figures in the unit that suits its greatest."""
-        writers = [self.language.column(map(quantity_in, column)) for column in zip(*self.cells, strict=True)]
+        """The data as text, each column of figures in one unit."""
+        columns = zip(*self.cells, strict=True)
+        writers = [self.language.column(map(quantity_in, column), scaled=self.scaled) for column in columns]
         rows = []
         for line in self.cells:
             texts: list[str] = []

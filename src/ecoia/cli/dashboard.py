@@ -22,6 +22,41 @@ PORT = 8642
 _WHO = "Who may read"
 
 
+_Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+_Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")]
+_NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
+_FillOnly = Annotated[bool, typer.Option("--fill-only", help="Compute what the pages read, then end.")]
+_UserHeader = Annotated[
+    str, typer.Option("--user-header", metavar="NAME", help="Header in which a proxy names the user.", rich_help_panel=_WHO)
+]
+_TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option("--trusted-proxy", metavar="IP", help="Address or network of that proxy; repeat it.", rich_help_panel=_WHO),
+]
+_Issuer = Annotated[
+    str, typer.Option("--oidc-issuer", metavar="URL", help="OpenID Connect provider to sign in with.", rich_help_panel=_WHO)
+]
+_Client = Annotated[
+    str,
+    typer.Option(
+        "--oidc-client-id", help="Our id there; its secret: ECOIA_OIDC_CLIENT_SECRET in the environment.", rich_help_panel=_WHO
+    ),
+]
+_Claim = Annotated[str, typer.Option("--oidc-claim", help="Claim of the provider that names the user.", rich_help_panel=_WHO)]
+_PublicUrl = Annotated[str, typer.Option("--public-url", metavar="URL", help="Address that readers type.", rich_help_panel=_WHO)]
+_Readers = Annotated[
+    Path | None,
+    typer.Option("--readers", metavar="FILE", help="YAML file of the services that each user may see.", rich_help_panel=_WHO),
+]
+_OpenToAll = Annotated[
+    bool, typer.Option("--open-to-all", help="Let anybody who reaches a public --host see all.", rich_help_panel=_WHO)
+]
+_Embedders = Annotated[
+    list[str] | None,
+    typer.Option("--embed-in", metavar="ORIGIN", help="Site that may show figures in a frame; repeat it.", rich_help_panel=_WHO),
+]
+
+
 class Serve(Protocol):
     """Serves the dashboard until it is stopped; found by the entry point ``web`` (``exploring.drawers``)."""
 
@@ -33,47 +68,19 @@ class Serve(Protocol):
 
 def dashboard(
     source: From = Source.LEDGER,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = PORT,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
-    fill_only: Annotated[bool, typer.Option("--fill-only", help="Compute what the pages read, then end.")] = False,
-    user_header: Annotated[
-        str, typer.Option("--user-header", metavar="NAME", help="Header in which a proxy names the user.", rich_help_panel=_WHO)
-    ] = "",
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option("--trusted-proxy", metavar="IP", help="Address or network of that proxy; repeat it.", rich_help_panel=_WHO),
-    ] = None,
-    oidc_issuer: Annotated[
-        str, typer.Option("--oidc-issuer", metavar="URL", help="OpenID Connect provider to sign in with.", rich_help_panel=_WHO)
-    ] = "",
-    oidc_client_id: Annotated[
-        str,
-        typer.Option(
-            "--oidc-client-id",
-            help="Our id there; its secret: ECOIA_OIDC_CLIENT_SECRET in the environment.",
-            rich_help_panel=_WHO,
-        ),
-    ] = "",
-    oidc_claim: Annotated[
-        str, typer.Option("--oidc-claim", help="Claim of the provider that names the user.", rich_help_panel=_WHO)
-    ] = "email",
-    public_url: Annotated[
-        str, typer.Option("--public-url", metavar="URL", help="Address that readers type.", rich_help_panel=_WHO)
-    ] = "",
-    readers: Annotated[
-        Path | None,
-        typer.Option("--readers", metavar="FILE", help="YAML file of the services that each user may see.", rich_help_panel=_WHO),
-    ] = None,
-    open_to_all: Annotated[
-        bool, typer.Option("--open-to-all", help="Let anybody who reaches a public --host see all.", rich_help_panel=_WHO)
-    ] = False,
-    embed_in: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--embed-in", metavar="ORIGIN", help="Site that may show figures in a frame; repeat it.", rich_help_panel=_WHO
-        ),
-    ] = None,
+    host: _Host = "127.0.0.1",
+    port: _Port = PORT,
+    no_browser: _NoBrowser = False,
+    fill_only: _FillOnly = False,
+    user_header: _UserHeader = "",
+    trusted_proxies: _TrustedProxies = None,
+    oidc_issuer: _Issuer = "",
+    oidc_client_id: _Client = "",
+    oidc_claim: _Claim = "email",
+    public_url: _PublicUrl = "",
+    readers: _Readers = None,
+    open_to_all: _OpenToAll = False,
+    embed_in: _Embedders = None,
     home: Home = None,
 ) -> None:
     """Explore the report's figures in a browser.
@@ -86,9 +93,17 @@ def dashboard(
 
     [dim]$ ecoia dashboard --from journal[/dim]
     """
-    options = {
+    settings = load_settings(home)
+    if fill_only:
+        _fill(settings, source)
+        return
+    from ecoia.exploring.drawers import load_drawer
+
+    serve: Serve = load_drawer(NAME, "The dashboard")
+    _check_free(host, port)
+    who = {
         "user_header": user_header,
-        "trusted_proxies": trusted_proxy or [],
+        "trusted_proxies": trusted_proxies or [],
         "oidc_issuer": oidc_issuer,
         "oidc_client_id": oidc_client_id,
         "oidc_claim": oidc_claim,
@@ -98,26 +113,17 @@ def dashboard(
         "embed_in": embed_in or [],
     }
     from ecoia.cli.filling import filling_beside
-    from ecoia.exploring.places import folder_of
-
-    settings = load_settings(home)
-    if fill_only:
-        _fill(settings, source)
-        return
-    from ecoia.exploring.drawers import load_drawer
-
-    serve: Serve = load_drawer(NAME, "The dashboard")
-    folder = folder_of(settings, source)
-    _check_free(host, port)
     from ecoia.exploring import Explorer
+    from ecoia.exploring.places import folder_of
 
     def ready(address: str) -> None:
         say(f"the dashboard is at {address} (Ctrl-C ends it)")
         if not no_browser:
             webbrowser.open(address)
 
+    explorer = Explorer(folder_of(settings, source))
     with filling_beside(settings, source):
-        serve(Explorer(folder), host=host, port=port, settings=settings, ready=ready, **options)
+        serve(explorer, host=host, port=port, settings=settings, ready=ready, **who)
 
 
 def _fill(settings: Settings, source: Source) -> None:

@@ -6,7 +6,17 @@
 from typing import TYPE_CHECKING
 
 from ecoia.exploring.explorer import Explorer
-from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
+from ecoia.exploring.lines import (
+    Change,
+    FormulaTerm,
+    HostedUse,
+    HourCell,
+    RecordedDay,
+    RowLine,
+    RowsPage,
+    RunLine,
+    VersionUse,
+)
 from ecoia.exploring.publications import KeptPublication, KeptPublications
 from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
 from ecoia.exploring.state import State
@@ -30,6 +40,7 @@ __all__ = [
     "Selected",
     "Selection",
     "State",
+    "VersionUse",
     "fill",
 ]
 

@@ -14,7 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import UsageError
-from ecoia.exploring.lines import FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine
+from ecoia.exploring.lines import FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine, VersionUse
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.tables import from_limbs, sum_of
 from ecoia.impact.assessment import energy_cell
@@ -25,7 +25,8 @@ from ecoia.periods import utc_datetime
 from ecoia.records import Row
 from ecoia.report import Quantity
 from ecoia.report.quantities import quantity, scaled
-from ecoia.semconv import COMPONENTS, KIND_SPAN
+from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
+from ecoia.units import from_micro
 
 if TYPE_CHECKING:
     from ecoia.exploring.data import Data
@@ -223,6 +224,51 @@ def _run(run: tuple[str, str, str], known: _Found, work: Selected, outcome: str 
         outcome=outcome,
         quality=quality,
         simulated=known.simulated,
+    )
+
+
+@dataclass
+class _Used:
+    """A version, over the quarters that it has work in."""
+
+    first_day: int
+    last_day: int
+    microjoules: int = 0
+    units_micro: int | None = None
+
+
+def versions(data: Data, selection: Selection) -> list[VersionUse]:
+    """List the versions of models by service and phase, the latest first; work without a version stands last."""
+    found: dict[tuple[str, str, str], _Used] = {}
+    for file, narrowed in data.files_of(selection):
+        where = file.where(narrowed)
+        condition, parameters = where.of_rows()
+        sql = (
+            f"SELECT coalesce(version, ''), service, phase, min(day), max(day), {sum_of(f'({_sum_of_row(where)})')}, "  # noqa: S608
+            f"sum(units) FROM rows WHERE kind != ? AND {condition} GROUP BY 1, 2, 3"
+        )
+        for *place, first, last, low, high, units in file.query(sql, [KIND_OUTCOME, *parameters]):
+            used = found.setdefault((place[0], place[1], place[2]), _Used(first, last))
+            used.last_day = max(used.last_day, last)
+            used.microjoules += from_limbs(low, high)
+            used.units_micro = used.units_micro if units is None else (used.units_micro or 0) + units
+    works = data.parts(selection.only(region=None), "bearer") if found else {}
+    lines = [_version(*place, used, works[f"{place[1]}/{place[2]}"]) for place, used in found.items()]
+    return sorted(lines, key=lambda it: (not it.version, -it.last_day.toordinal(), it.version, it.service, it.phase))
+
+
+def _version(version: str, service: str, phase: str, used: _Used, work: Selected) -> VersionUse:
+    part = used.microjoules / work.microjoules if work.microjoules else 0.0
+    return VersionUse(
+        version=version,
+        service=service,
+        phase=phase,
+        first_day=date.fromordinal(used.first_day),
+        last_day=date.fromordinal(used.last_day),
+        microjoules=used.microjoules,
+        energy=scaled(work.energy, part, "kWh"),
+        co2e=scaled(work.co2e_operational, part, "kgCO2e"),
+        units=None if used.units_micro is None else float(from_micro(used.units_micro)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ecoia.exploring import behind
 from ecoia.exploring.comparing import compared, compared_by_service
 from ecoia.exploring.data import Data
-from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine
+from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine, VersionUse
 from ecoia.exploring.publications import KeptPublications, read_publications
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
@@ -126,6 +126,10 @@ class Explorer:
     def runs(self, selection: Selection) -> list[RunLine]:
         """List the runs that worked, the largest energy first."""
         return behind.runs(self.data, selection)
+
+    def versions(self, selection: Selection) -> list[VersionUse]:
+        """List the versions of models that worked, the latest first; work without a version is in it, too."""
+        return behind.versions(self.data, selection)
 
     def rows_of_run(self, run_id: str) -> list[Row]:
         """List the ledger rows of a run, in order of time; none where no run has the id."""

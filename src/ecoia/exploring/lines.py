@@ -103,6 +103,33 @@ class RunLine:
 
 
 @dataclass(frozen=True)
+class VersionUse:
+    """What a version of a model did in one phase of a service. The energy of all of them is that of the selection.
+
+    Attributes:
+        version: Version as recorded; "" where none was.
+        service: The service; "" where none bears it.
+        phase: The phase.
+        first_day: First civil day with a row of it.
+        last_day: Last one.
+        microjoules: Exact energy of components.
+        energy: The part of the energy of its service and phase, with its interval.
+        co2e: The same of the CO2e of use.
+        units: Functional units. None: none were counted.
+    """
+
+    version: str
+    service: str
+    phase: str
+    first_day: date
+    last_day: date
+    microjoules: int
+    energy: Quantity
+    co2e: Quantity
+    units: float | None
+
+
+@dataclass(frozen=True)
 class RowLine:
     """A ledger row.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = 2
+SCHEMA = 3
 """Changes whenever the tables do: older files are then filled anew."""
 
 _LOW_BITS = 40
@@ -49,7 +49,7 @@ CREATE TABLE run_ends (service TEXT, phase TEXT, run TEXT, outcome TEXT, quality
   WITHOUT ROWID;
 CREATE TABLE rows (
   id INTEGER PRIMARY KEY, half_hour INTEGER, day INTEGER, service TEXT, phase TEXT, site INTEGER, instance TEXT, kind TEXT,
-  simulated INTEGER, run TEXT, start INTEGER, end INTEGER, statuses INTEGER,
+  simulated INTEGER, run TEXT, version TEXT, units INTEGER, start INTEGER, end INTEGER, statuses INTEGER,
   cpu INTEGER, cpu_status INTEGER, gpu INTEGER, gpu_status INTEGER, ram INTEGER, ram_status INTEGER, content BLOB
 );
 CREATE INDEX rows_of_service ON rows (service, day);

@@ -164,8 +164,9 @@ class QuarterWriter:
         components = [value for name in COMPONENTS for value in (energy[name], STATUS_BITS.get(method[name]["status"], 0))]
         content = zlib.compress(text.encode("utf-8", "surrogatepass"), 3)
         times = row["start_utc_ns"], row["end_utc_ns"]
-        place = (service, phase, site, instance, row["kind"], row["simulated"], row["run_id"])
-        return number, half_hour, day, *place, *times, _statuses(row), *components, content
+        place = (service, phase, site, instance, row["kind"], row["simulated"])
+        work = (row["run_id"], row["model_version"], row["units_micro"] if row["kind"] == KIND_SPAN else None)
+        return number, half_hour, day, *place, *work, *times, _statuses(row), *components, content
 
 
 def write_answers(path: Path, answers: Mapping[str, Mapping[str, Selected]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,10 @@ def test_co2e_of_a_part_that_one_quarter_does_not_know_is_not_zero(app: Any) -> 
     assert found["co2e"]["before"] == found["co2e"]["after"]
     assert found["co2e"]["after"]["value"] is None
     assert found["co2e"]["after"]["reason"] == "part-not-compared"
+
+
+def test_sentence_causes_and_tables_write_co2e_in_one_unit(app: Any) -> None:
+    assert set(re.findall(r"(\w+)CO₂e", ask(app, "/compare").text)) == {"kg"}
 
 
 # --- what is established ---

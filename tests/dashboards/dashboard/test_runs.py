@@ -101,9 +101,9 @@ def test_a_run_that_another_equals_for_less_is_matched(app: Any) -> None:
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("status=failed", {"lost"}),
-        ("status=unknown&service=vadore", {"modelled"}),
-        ("status=failed,abandoned", {"lost", "over-quarters"}),
+        ("outcome=failed", {"lost"}),
+        ("outcome=unknown&service=vadore", {"modelled"}),
+        ("outcome=failed,abandoned", {"lost", "over-quarters"}),
         ("service=analyse-cv", {HOSTILE}),
         (f"q={A[:12]}", {A}),
         ("q=script", {HOSTILE}),
@@ -116,13 +116,24 @@ def test_filters_choose_runs_and_drive_the_totals(app: Any, query: str, wanted: 
     assert found["microjoules"] == sum(each["line"]["microjoules"] for each in found["shown"])
 
 
+def test_the_bar_offers_how_runs_end_and_figures_lead_to_rows_without_that_filter(app: Any) -> None:
+    page = html.unescape(ask(app, "/runs?outcome=failed&service=vadore").text)
+    assert re.search(r"<summary>Issue\s: en échec</summary>", page)
+    offered = re.findall(r'name="outcome" value="(\w+)"', page)
+    assert offered == ["ok", "failed", "abandoned", "unknown"]
+    assert "Statut" not in page
+    whence = re.search(r'<p class="whence"><a href="([^"]+)" aria-label="[^"]*Énergie des runs"', page)
+    assert whence is not None
+    assert whence[1] == "/formula?service=vadore"
+
+
 def test_a_filter_that_lets_nothing_through_says_so(app: Any) -> None:
     text = ask(app, "/runs?q=nothing-has-this-name").text
     assert "Aucun run ne correspond" in text
     assert "<table" not in text
 
 
-@pytest.mark.parametrize("query", ["status=nobody", "sort=nothing", "after=none"])
+@pytest.mark.parametrize("query", ["outcome=nobody", "sort=nothing", "after=none"])
 def test_what_cannot_be_chosen_is_refused_by_name(app: Any, query: str) -> None:
     answer = ask(app, f"/runs?{query}")
     assert answer.status == 400
@@ -189,7 +200,7 @@ def test_only_what_differs_is_left_on_request(app: Any) -> None:
         text = ask(app, f"/runs/compare?runs={A},{B}{query}").text
         return set(re.findall(r'<th scope="col"[^>]*>([^<]+)', text.split('id="table-runs"')[1].split("</table>")[0]))
 
-    assert headings("") - headings("&view=diff") == {"accuracy", "Durée", "Fin", "Service, phase", "Machines"}
+    assert headings("") - headings("&view=diff") == {"accuracy", "Durée", "Issue", "Service, phase", "Machines"}
 
 
 def test_components_of_the_runs_add_up_to_them(app: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ecoia.exploring import Explorer
 from ecoia.report import Frontier, Quantity, QuarterlyReport, RunUsed
 from ecoia_dashboards.dashboard.address import Address
+from ecoia_dashboards.dashboard.app import create_app
 from ecoia_dashboards.dashboard.figures.over_time import Step, over_time
 from ecoia_dashboards.dashboard.marks import MISSING, NOT_EXPECTED, RECORDED
 from ecoia_dashboards.dashboard.page import Figure, ForbiddenError, NotFoundError, Reading, Shown
@@ -22,6 +24,8 @@ from ecoia_dashboards.dashboard.templating import render
 from ecoia_dashboards.dashboard.view import View
 from ecoia_dashboards.language import NARROW_NBSP, NBSP, Language
 from support.dashboard import ask
+from support.filled import filled_explorer
+from support.records import kwh, record
 
 ASSISTANT, UNDER_RECORDED = "assistant-conseiller", "vadore"
 FRENCH = Language("fr")
@@ -320,3 +324,35 @@ def test_days_without_a_value_interrupt_the_course() -> None:
     assert [place for place, value in enumerate(line.y) if value is None] == [10]
     bands = [trace.x for trace in chart.figure.data if trace.meta == "band"]
     assert [(band[0], band[-1]) for band in bands] == [(0, 9), (0, 9), (11, 30), (11, 30)]
+
+
+def test_versions_of_the_model_add_up_to_the_service(tmp_path: Path) -> None:
+    served = [
+        record("2026-08-03T10:00", 30, cpu=kwh(2), units_micro=3_000_000, model_version="models:/m/1"),
+        record("2026-08-05T10:00", 30, cpu=kwh(1), units_micro=2_000_000, model_version="models:/m/2"),
+        record("2026-08-04T10:00", 30, cpu=kwh(3), units_micro=4_000_000, model_version="models:/m/1"),
+        record("2026-08-06T10:00", 30, phase="training", cpu=kwh(5)),
+        record("2026-08-06T12:00", 30, cpu=kwh(1), model_version=HOSTILE),
+        record("2026-08-06T10:00", 30, cpu=kwh(7), service="analyse-cv"),
+    ]
+    explorer = filled_explorer(tmp_path, served, "services:\n  - {id: vadore, name: VADORE, status: generalised}\n")
+    found = content(explorer, UNDER_RECORDED)
+    assert [(each.version, each.phase, each.microjoules, each.units) for each in found.versions] == [
+        (HOSTILE.replace("\u202e", "\ufffd"), "inference", kwh(1), None),
+        ("models:/m/2", "inference", kwh(1), 2.0),
+        ("models:/m/1", "inference", kwh(5), 7.0),
+        ("", "training", kwh(5), None),
+    ]
+    assert sum(each.microjoules for each in found.versions) == found.whole.microjoules
+    oldest = found.versions[2]
+    assert (oldest.first_day, oldest.last_day) == (date(2026, 8, 3), date(2026, 8, 4))
+    page = ask(create_app(explorer), f"/services/{UNDER_RECORDED}").text
+    assert "3 versions du modèle ont travaillé" in plain(page)
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+
+
+def test_a_service_without_versions_has_no_table_of_them(explorer: Explorer) -> None:
+    found = content(explorer)
+    assert found.versions == ()
+    assert "versions" not in shown(explorer, found).tables

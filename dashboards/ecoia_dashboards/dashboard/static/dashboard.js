@@ -11,6 +11,14 @@
     }
   });
 
+  // Escape closes a menu of choices, and gives the focus back to what opened it.
+  addEventListener("keydown", event => {
+    const menu = event.key === "Escape" && event.target.closest?.("details.choice[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
   // A link that says so is copied; where the browser refuses, it is followed as any link.
   const status = document.createElement("span");
   status.className = "unseen";

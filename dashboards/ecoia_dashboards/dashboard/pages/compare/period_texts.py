@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
@@ -12,9 +13,9 @@ from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.compare.periods import NO_SERVICE, Moved, Periods, ServiceMoved
 from ecoia_dashboards.dashboard.tables import FIGURE, MARK, Cell, Heading, Link, Mark, Table
 from ecoia_dashboards.dashboard.view import period_text
-from ecoia_dashboards.figures.change import causes
+from ecoia_dashboards.figures.change import causes, column_of
 from ecoia_dashboards.figures.chart import Changed
-from ecoia_dashboards.language import Language
+from ecoia_dashboards.language import Language, QuantityColumn
 from ecoia_dashboards.wording import N_
 
 _MOST_NAMED = 5
@@ -89,7 +90,12 @@ class _Texts:
     def _amount(self, quantity: Quantity) -> str:
         if quantity.value is None:
             return f"« {self.language.of(wording.REASONS, quantity.reason or 'no-data')} »"
-        return self.language.amount(quantity)
+        return (self._co2e if quantity.unit == "kgCO2e" else self.language).amount(quantity)
+
+    @cached_property
+    def _co2e(self) -> Language | QuantityColumn:
+        """What writes totals of CO2e and their causes: in the unit of the figure that explains them, where there is one."""
+        return self.language if self.content.explained is None else column_of(self.content.explained, self.language)
 
     def _largest_causes(self) -> str:
         terms = dict(self.content.explained.terms) if self.content.explained else {}
@@ -97,7 +103,7 @@ class _Texts:
         for sign, words in ((1, self.language.t("première cause de hausse")), (-1, self.language.t("première cause de baisse"))):
             name = max(terms, key=lambda each: sign * terms[each], default="")
             if name and sign * terms[name] > 0:
-                size = self.language.change(Quantity(terms[name] / 1e9, "kgCO2e"))
+                size = self._co2e.change(Quantity(terms[name] / 1e9, "kgCO2e"))
                 cause = self.language.of(wording.TERMS, name)
                 said.append(self.language.t("%(rank)s : %(cause)s, %(size)s", rank=words, cause=cause, size=size))
         text = self.language.t(" ; ").join(said)

@@ -154,7 +154,7 @@ def _columns(content: Comparison, reading: Reading, language: Language) -> list[
         ),
         *_per_quality(content, language),
         figure(language.t("Durée"), [language.seconds(run.seconds) for run in runs]),
-        text(language.t("Fin"), [outcome_text(run.outcome, language) for run in runs]),
+        text(language.t("Issue"), [outcome_text(run.outcome, language) for run in runs]),
         text(language.t("Service, phase"), [_work(run, reading, language) for run in runs]),
         text(language.t("Machines"), [language.listed(run.instances) for run in runs]),
         text(language.t("Début"), [language.moment(run.start_utc, zone) for run in runs]),

@@ -17,7 +17,7 @@ from ecoia_dashboards.dashboard.pieces.narrowing import check_names, folded
 
 RUNS_ON_A_PAGE = 50
 OUTCOMES = ("ok", "failed", "abandoned", "unknown")
-"""What ``status`` chooses from: how a run ended, or that nothing says how."""
+"""What ``outcome`` chooses from: how a run ended, or that nothing says how."""
 LOST = ("failed", "abandoned")
 UNMATCHED, MATCHED = "unmatched", "matched"
 """Whether no other run equals a run for less energy, by some figure of quality; or another one does, by each."""
@@ -86,9 +86,9 @@ def read(reading: Reading) -> Runs:
     """
     address = reading.address
     check_names(reading)
-    for each in address.status:
+    for each in address.outcome:
         if each not in OUTCOMES:
-            raise BadAddressError("status", each, OUTCOMES)
+            raise BadAddressError("outcome", each, OUTCOMES)
     every = clean(tuple(reading.explorer.runs(reading.selection)))
     chosen = [each for each in every if _passes(each, reading)]
     page, following = _page(_sorted(chosen, address.sort), address.after)
@@ -138,7 +138,7 @@ def standing(run: RunLine, frontiers: Sequence[Frontier]) -> str | None:
 def _passes(run: RunLine, reading: Reading) -> bool:
     address = reading.address
     said = folded(" ".join((run.run_id, reading.names.get(run.service, run.service), run.phase, *run.instances)))
-    return (not address.status or (run.outcome or "unknown") in address.status) and all(
+    return (not address.outcome or (run.outcome or "unknown") in address.outcome) and all(
         word in said for word in folded(address.q).split()
     )
 
@@ -169,7 +169,7 @@ def _of_selection(found: Frontier | Saving, reading: Reading) -> bool:
 
 def _outside(every: Sequence[RunLine], reading: Reading) -> int | None:
     """Return the energy of training outside every run."""
-    if reading.address.status or reading.address.q or reading.address.region:
+    if reading.address.outcome or reading.address.q or reading.address.region:
         return None
     training = reading.explorer.selected(reading.selection).training_microjoules
     return training - sum(each.microjoules for each in every if each.phase in TRAINING_PHASES)

@@ -19,10 +19,10 @@ from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.wording import N_
 
 MOST_FRONTS = 6
-_EVIDENCE: dict[str, Any] = {"status": (), "q": "", "sort": ""}
+_EVIDENCE: dict[str, Any] = {"outcome": (), "q": "", "sort": ""}
 """Formula and rows know neither how runs end nor what was searched for."""
 STANDINGS = {UNMATCHED: N_("non, inégalé"), MATCHED: N_("oui")}
-UNKNOWN_OUTCOME = N_("fin inconnue")
+UNKNOWN_OUTCOME = N_("issue inconnue")
 
 
 def show(content: Runs, reading: Reading, language: Language) -> Shown:
@@ -44,12 +44,20 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
         "outside": _outside(content, language),
     }
     choices = {
-        "status": [(each, outcome_text(None if each == "unknown" else each, language)) for each in OUTCOMES],
+        "outcome": [(each, outcome_text(None if each == "unknown" else each, language)) for each in OUTCOMES],
         "phase": [(each, language.of(wording.PHASES, each)) for each in content.phases],
         "instance": [(each, each) for each in content.instances],
     }
     tables = {"runs": _table(content, reading, language)}
-    return Shown(_sentence(content, reading, language), _lead(content, language), figures, tables, values, choices, _EVIDENCE)
+    return Shown(
+        _sentence(content, reading, language),
+        _lead(content, language),
+        figures,
+        tables,
+        values,
+        evidence=_EVIDENCE,
+        choices=choices,
+    )
 
 
 def outcome_text(outcome: str | None, language: Language) -> str:
@@ -158,7 +166,7 @@ def _table(content: Runs, reading: Reading, language: Language) -> Table:
         Heading(language.t("Run"), sort="run"),
         Heading(language.t("Choisir"), "tick"),
         Heading(language.t("Énergie"), FIGURE, sort="energy"),
-        Heading(language.t("Fin"), sort="outcome"),
+        Heading(language.t("Issue"), sort="outcome"),
         Heading(language.t("Service, phase"), sort="service", less_important=True),
         Heading(language.t("Qualité"), TEXT, less_important=True),
         Heading(language.t("Égalé pour moins"), TEXT, less_important=True),

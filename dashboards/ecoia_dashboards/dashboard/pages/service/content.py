@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ecoia.exploring import Change, HostedUse, RunLine, Selected, Selection
+from ecoia.exploring import Change, HostedUse, RunLine, Selected, Selection, VersionUse
 from ecoia.periods import Quarter
 from ecoia.report import (
     ChangeLine,
@@ -19,6 +19,7 @@ from ecoia.report import (
     ServiceFootprint,
     Unsupported,
 )
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import Period
 from ecoia_dashboards.dashboard.page import ForbiddenError, NotFoundError, Reading
 from ecoia_dashboards.dashboard.pieces.comparable import why_not_compared
@@ -72,6 +73,7 @@ class Service:
         compared_parts: Parts of the CO2e that ``explained`` is of.
         compared_simulated: Whether either quarter is simulated, in part or whole.
         strips: Days by instance.
+        versions: Versions of the model that worked, the latest first; empty where none was recorded.
         runs: Runs in the period.
         frontiers: Comparisons of runs by quality and energy.
         not_compared: Why runs are not compared.
@@ -96,6 +98,7 @@ class Service:
     compared_parts: tuple[str, ...]
     compared_simulated: bool
     strips: tuple[Strip, ...]
+    versions: tuple[VersionUse, ...]
     runs: tuple[RunLine, ...]
     frontiers: tuple[Frontier, ...]
     not_compared: Unsupported | None
@@ -137,10 +140,11 @@ def read(reading: Reading, service: str) -> Service:
         compared_parts=parts,
         compared_simulated=simulated,
         strips=strips(reading, selection, [service]),
-        runs=tuple(explorer.runs(selection)),
+        versions=_versions(explorer.versions(selection)),
+        runs=clean(tuple(explorer.runs(selection))),
         frontiers=tuple(each for each in report.frontiers if each.service == service) if plain else (),
         not_compared=next((each for each in report.unsupported if _tells_of_runs(each, service)), None) if plain else None,
-        hosted=tuple(explorer.hosted(selection)),
+        hosted=clean(tuple(explorer.hosted(selection))),
         factors=tuple(each for each in report.factors_of_quarter if each.zone in split["zone"]),
         figures=tuple(each for each in report.site_figures if each.site in split["site"] and _holds(each, reading.period)),
     )
@@ -173,6 +177,10 @@ def _entry(reading: Reading, service: str) -> ServiceEntry:
 def _without_figures(entry: ServiceEntry) -> ServiceEntry:
     energy, co2e = (Quantity(None, unit, reason="no-data") for unit in ("kWh", "kgCO2e"))
     return replace(entry, energy=energy, co2e=co2e, headline=Headline(), days_by_phase=())
+
+
+def _versions(found: Sequence[VersionUse]) -> tuple[VersionUse, ...]:
+    return clean(tuple(found)) if any(each.version for each in found) else ()
 
 
 def _rank(reading: Reading, service: str) -> Rank | None:

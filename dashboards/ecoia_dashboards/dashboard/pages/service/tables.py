@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 
-from ecoia.exploring import RunLine
+from ecoia.exploring import RunLine, VersionUse
 from ecoia.report import FigureUsed, Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
@@ -40,6 +40,7 @@ def tables(content: Service, reading: Reading, language: Language, scope: str) -
         phases_table(content.phases, content.whole, language, scope),
         _instances(content, reading, language, scope),
         methods_table(content.methods, content.whole, language, scope),
+        _versions(content, language, scope),
         _runs(content, reading, language, scope),
         _factors(content, language),
         _sites(content, reading, language),
@@ -98,6 +99,51 @@ def _days_title(content: Service, names: Sequence[str], language: Language) -> s
     if not missing:
         return language.t("%(instances)s, aucun jour ne manque", instances=count)
     return language.n("%(instances)s, %(count)s jour manque", "%(instances)s, %(count)s jours manquent", missing, instances=count)
+
+
+# --- versions of the model ---
+
+
+def _versions(content: Service, language: Language, scope: str) -> Table | None:
+    if not content.versions:
+        return None
+    most = max(each.microjoules for each in content.versions) or 1
+    headings = (
+        Heading(language.t("Version")),
+        Heading(language.t("Phase"), less_important=True),
+        Heading(language.t("Relevée"), less_important=True),
+        Heading(language.t("Unités"), FIGURE, less_important=True),
+        Heading(language.t("En barre"), MARK, less_important=True),
+        Heading(language.t("Énergie"), FIGURE),
+        Heading(language.t("CO₂e d’usage"), FIGURE),
+    )
+    return Table(
+        "versions",
+        _versions_title(content.versions, language),
+        headings,
+        tuple(_version(each, most, language) for each in content.versions),
+        language.t("Énergie de chaque version du modèle, par phase · %(scope)s", scope=scope),
+        foot=((language.t("Ensemble"), "", "", "", "", content.whole.energy, content.whole.co2e_operational),),
+    )
+
+
+def _version(it: VersionUse, most: int, language: Language) -> tuple[Cell, ...]:
+    days = [language.day(day.isoformat()) for day in (it.first_day, it.last_day)]
+    recorded = days[0] if days[0] == days[1] else language.t("du %(first)s au %(last)s", first=days[0], last=days[1])
+    return (
+        it.version or language.t("sans version"),
+        language.of(wording.KINDS | wording.PHASES, it.phase),
+        recorded,
+        None if it.units is None else language.plain(it.units),
+        Mark(marks.bar(it.microjoules / most, role="series"), ""),
+        it.energy,
+        it.co2e,
+    )
+
+
+def _versions_title(versions: Sequence[VersionUse], language: Language) -> str:
+    count = len({each.version for each in versions if each.version})
+    return language.n("%(count)s version du modèle a travaillé", "%(count)s versions du modèle ont travaillé", count)
 
 
 # --- runs ---
