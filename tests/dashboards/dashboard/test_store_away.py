@@ -12,8 +12,9 @@ import pytest
 
 from ecoia import settings as configuration
 from ecoia.cli.common import Source
-from ecoia.cli.filling import Filling, folder_of
+from ecoia.cli.filling import Filling
 from ecoia.exploring import Explorer
+from ecoia.exploring.places import folder_of
 from ecoia_dashboards.dashboard.app import create_app
 from support.command_line import ecoia, fill
 from support.dashboard import ask

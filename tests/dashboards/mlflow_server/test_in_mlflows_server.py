@@ -10,8 +10,8 @@ import requests
 
 from ecoia.catalogue import load
 from ecoia.cli.common import Source
-from ecoia.cli.filling import folder_of
 from ecoia.exploring import Explorer, fill
+from ecoia.exploring.places import folder_of
 from ecoia.factors import default_factors
 from ecoia.impact.inputs import Inputs
 from ecoia.records import fold
