@@ -30,7 +30,7 @@ def made(draw: st.DrawFn, record_id: str) -> Record:
         "scope": "host",
         "shared_devices": ("GPU-1",),
     }
-    return record(
+    found: Record = record(
         start,
         draw(few((0, 0.2, 10, 31, 75))),
         record_id=record_id,
@@ -49,6 +49,7 @@ def made(draw: st.DrawFn, record_id: str) -> Record:
         target=draw(few((None, "t"))),
         **{name: rare[name] for name in draw(st.sets(few(sorted(rare)), max_size=1) | st.just(set()))},
     )
+    return found
 
 
 @st.composite

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -96,13 +95,15 @@ def no_lines_read() -> Iterator[None]:
 def test_a_second_reading_gives_what_the_first_gave(tmp_path: Path, data: st.DataObject) -> None:
     """Lines are doubled, in one file or in two, corrected and contradicted; some of them are delivered, and a file goes on."""
     records = [
-        training(at=1790 + 10_000 * n, cpu=10**n, run_id=data.draw(st.sampled_from((None, "r"))), target=f"t{n % 2}") for n in range(5)
+        training(at=1790 + 10_000 * n, cpu=10**n, run_id=data.draw(st.sampled_from((None, "r"))), target=f"t{n % 2}")
+        for n in range(5)
     ]
-    records += [training(at=9, cpu=3, replaces=each.record_id) for each in data.draw(st.lists(st.sampled_from(records), max_size=1))]
-    records += [each.copy_with(spans=3) for each in data.draw(st.lists(st.sampled_from(records), max_size=1))]
-    lines = data.draw(st.permutations([*records, *data.draw(st.lists(st.sampled_from(records), max_size=2)), link("g", "r")]))
-    cut = data.draw(st.integers(0, len(lines)))
-    journal = packed(tmp_path / f"home-{next(numbers)}", [lines[:cut], lines[cut:]], data.draw(st.sampled_from((b"", b"bad\n", b"torn"))))
+    some = st.lists(st.sampled_from(records), max_size=1)
+    records += [training(at=9, cpu=3, replaces=each.record_id) for each in data.draw(some)]
+    records += [each.copy_with(spans=3) for each in data.draw(some)]
+    lines = data.draw(st.permutations([*records, *data.draw(some), *data.draw(some), link("g", "r")]))
+    cut, extra = data.draw(st.integers(0, len(lines))), data.draw(st.sampled_from((b"", b"bad\n", b"torn")))
+    journal = packed(tmp_path / f"home-{next(numbers)}", [lines[:cut], lines[cut:]], extra)
     first = read(journal)
     assert _known(first)[0] == fold(records)
     assert known(first) == known(by_lines(journal))
@@ -138,7 +139,8 @@ def test_runs_that_were_killed_are_found_without_reading_lines(home: Path, reque
         patch.setattr("ecoia.delivery.abandoned._process_alive", lambda *_: False)
         patch.setattr("ecoia.delivery.abandoned.adopt", lambda _: None)
         assert close_abandoned(journal) == 2
-    assert sorted(r.run_id or "" for r in journal.scan().records if r.outcome == "abandoned") == ["ecoia-session-0", "ecoia-session-2"]
+    ended = [each.run_id for each in journal.scan().records if each.outcome == "abandoned"]
+    assert ended == ["ecoia-session-0", "ecoia-session-2"]
     assert close_abandoned(journal) == 0
 
 
@@ -149,7 +151,7 @@ def test_windows_that_no_power_series_noticed_are_read(home: Path) -> None:
     noticed: list[Entry] = []
     for until, expected in ((0, 2), (10**6, 0)):
         noticed.clear()
-        Backlog(journal).catch_up(noticed.append, lambda name, until=until: until)
+        Backlog(journal).catch_up(noticed.append, {journal.files()[0]: until}.__getitem__)
         assert len(noticed) == expected
 
 
@@ -195,7 +197,7 @@ def test_sidecars_of_archived_files_are_removed(home: Path) -> None:
     read(journal)
     assert len(kept(journal)) == 2
     for name in journal.files():
-        os.unlink(journal.folder / f"{name}.gz")
+        (journal.folder / f"{name}.gz").unlink()
     Backlog(journal).catch_up(lambda entry: None, lambda name: 0)
     assert kept(journal) == []
 

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ecoia import semconv
-from ecoia.delivery.open_runs import process_of
 from ecoia.delivery.mlflow_runs import REFUSED, MlflowRuns, RunRefusedError
 from ecoia.delivery.mlflow_store import NOT_THERE, MlflowStore
+from ecoia.delivery.open_runs import process_of
 from ecoia.delivery.result import STEP, Tell, tell_nobody
 from ecoia.errors import EcoiaError
 from ecoia.keeping.destinations import public_uri, write_atomically

@@ -35,7 +35,7 @@ def identity_of(journal: Journal, name: str) -> list[Any] | None:
     """Return what tells a packed file from any other; None for one that is not packed, goes on in a plain one, or is gone."""
     path = journal.folder / name
     try:
-        facts = os.stat(f"{path}{PACKED}")
+        facts = Path(f"{path}{PACKED}").stat()
         return None if path.exists() else [name, facts.st_size, facts.st_ino, facts.st_mtime_ns]
     except OSError:
         return None
@@ -102,7 +102,7 @@ def _path(journal: Journal, name: str) -> Path:
 
 
 def _opened(journal: Journal, name: str) -> gzip.GzipFile:
-    return gzip.open(_path(journal, name))  # type: ignore[return-value] # opened for bytes
+    return gzip.open(_path(journal, name))
 
 
 def _known(journal: Journal, name: str, line: bytes) -> dict[str, Any]:

@@ -44,8 +44,8 @@ _line = re.compile(
     rb'"share_claimed":' + _SHARE + rb',("reserved_share":.*)\}',
     re.DOTALL,
 ).fullmatch
-"""A line's JSON as ecoia writes it: figures, and between them what a stream has in common. No text before the last figure holds an
-escape, so that none of it can be taken for a figure; what follows the last figure is free."""
+"""A line's JSON as ecoia writes it: figures, and between them what a stream has in common. No text before the last figure holds
+an escape, so that none of it can be taken for a figure; what follows the last figure is free."""
 
 
 class ReadLine(NamedTuple):
