@@ -11,6 +11,7 @@ from ecoia.keeping.journal import Entry, Refusal, Scan
 from ecoia.keeping.run_signs import is_work_of_user
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Row
+from ecoia.records.id_sets import RecordIds, ids_of
 from ecoia.records.row_sums import RowSums
 from ecoia.records.streams import Stream
 
@@ -168,9 +169,8 @@ class FoldedFile:
 
     def ids(self) -> set[str]:
         """Return the ids of its records."""
-        found = {record_id for rows in self.rows.values() for row in rows for record_id in row["record_ids"]}
-        found.update(self.uncounted)
-        return found
+        found = RecordIds.union_of(ids_of(row) for rows in self.rows.values() for row in rows)
+        return {*found, *self.uncounted}
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, list[Row]]]:
         """Return all of it in JSON types: what is known of the records, and the rows."""

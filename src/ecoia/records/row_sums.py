@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ecoia.instants import HALF_HOUR_NS
+from ecoia.records.id_sets import RecordIds, set_ids
 from ecoia.records.record import Record, Row, _add, _merge, _row_key, _row_of, split_by_half_hour
 from ecoia.records.streams import Figures, Stream
 from ecoia.semconv import KIND_LINK
@@ -109,6 +110,6 @@ class RowSums:
         rows = list(self._rows.values())
         for (stream, *_), total in self._sums.items():
             row = _row_of(stream.record(total.figures()))
-            row["record_ids"] = sorted(total.ids)
+            set_ids(row, RecordIds.of(total.ids))
             rows.append(row)
         return _merge(rows, copy=None)
