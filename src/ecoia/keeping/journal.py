@@ -29,7 +29,7 @@ from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
 from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ecoia.keeping.line_reader import LineReader
+    from ecoia.keeping.line_reader import Memory
     from ecoia.records import Record
     from ecoia.records.streams import Figures, Stream
 
@@ -149,7 +149,7 @@ class Journal:
         self.folder = self.home / "journal"
         self.max_bytes = max_bytes
         self.home_id = open_home(self.home)
-        self._reader: LineReader | None = None
+        self._memory: Memory | None = None
 
     def size_bytes(self) -> int:
         """Return the bytes that the journal's files take on the disk."""
@@ -205,10 +205,12 @@ class Journal:
                 if unread is None:
                     raise JournalError(why)
                 unread[day] = why
-        self._reader = reader = self._reader or _line_reader()
+        from ecoia.keeping.line_reader import Memory  # processes that write only do without it
+
+        self._memory = self._memory or Memory()
         for name in names:
             try:
-                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip, reader)
+                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip, self._memory)
             except FileNotFoundError:
                 continue  # archived meanwhile
             except OSError as error:  # another account's, or a failing disk
@@ -246,7 +248,7 @@ def stream_file(
     offset: int,
     scan: Scan,
     skip: Callable[[bytes], bool] | None = None,
-    reader: LineReader | None = None,
+    memory: Memory | None = None,
 ) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 
@@ -256,36 +258,34 @@ def stream_file(
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
         skip: As for ``Journal.stream``.
-        reader: Reads the lines. None: a new one.
+        memory: The streams that are known already.
 
     Raises:
         OSError: the file cannot be read.
     """
-    lines = Lines(path, offset)
-    read = (reader or _line_reader()).read
+    from ecoia.keeping.line_reader import LineReader
+    from ecoia.keeping.stream_lines import STREAM_START
+
+    lines, reader = Lines(path, offset), LineReader(memory)
 
     def refuse(reason: str, problem: str) -> None:
         scan.refuse(reason, problem, f"{name}{PACKED}" if lines.packed else name, lines.number())
 
     with contextlib.closing(lines):
+        reader.begin(path, offset)
         while True:
             try:
                 for line in lines:
                     if line[-1:] != b"\n":
                         scan.torn += 1
                         continue
-                    if skip is not None and skip(line):
+                    if skip is not None and not line.startswith(STREAM_START, 9) and skip(line):
                         continue
-                    found = read(line, refuse)
+                    found = reader.read(line, refuse)
                     if found is not None:
                         yield Entry(*found, name, lines.offset)
             except DamagedFileError as error:
                 refuse(CHECKSUM_MISMATCH, str(error))
             else:
+                reader.end(path, lines.offset)
                 return
-
-
-def _line_reader() -> LineReader:
-    from ecoia.keeping.line_reader import LineReader  # processes that write only do without it
-
-    return LineReader()
