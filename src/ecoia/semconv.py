@@ -26,6 +26,9 @@ SCHEMA_VERSION = 3
 
 A reader counts newer records and skips them; it never guesses what they hold."""
 
+STREAM_SCHEMA_VERSION = 4
+"""Version of the journal's lines of streams (``keeping.stream_lines``), which an ecoia that does not know them skips as newer."""
+
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 """Characters of an id: of a service, an instance, a set of factors."""
 

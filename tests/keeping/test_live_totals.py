@@ -24,6 +24,7 @@ from ecoia.errors import JournalError
 from ecoia.keeping import live_sums
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.keeping.line_reader import LineReader
 from ecoia.keeping.live_sums import Series
 from ecoia.keeping.live_totals import LiveTotals, Totals
 from ecoia.methods import NOT_MEASURED, Method
@@ -162,8 +163,8 @@ def test_there_are_no_totals_until_all_was_read_once(journal: Journal, home: Pat
 
 def test_a_look_reads_no_more_than_it_may_and_only_what_is_new(journal: Journal, home: Path, monkeypatch: Any) -> None:
     read: list[bytes] = []
-    original = live.read_line
-    monkeypatch.setattr(live, "read_line", lambda line, counts: read.append(line) or original(line, counts))
+    original = LineReader.read
+    monkeypatch.setattr(LineReader, "read", lambda self, line, refuse: read.append(line) or original(self, line, refuse))
     for _ in range(5):
         write(journal, [training(at=i) for i in range(100)])
     looker = LiveTotals(home)

@@ -28,7 +28,7 @@ def declare(
     records = read_activity(activity, settings)
     target = open_journal(settings)
     counts = Scan()
-    known = {entry.record.record_id for entry in target.stream(counts)}
+    known = {entry.figures.record_id for entry in target.stream(counts)}
     new = [record for record in records if record.record_id not in known]
     writer = target.writer()
     try:

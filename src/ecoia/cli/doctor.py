@@ -222,7 +222,7 @@ def _journal(settings: Settings) -> Iterator[Check]:
     for entry in found.stream(counts, unread=unread):
         total += 1
         pending += not is_delivered(entry, cursors)
-        unassigned += entry.record.service == SERVICE_UNASSIGNED and entry.record.kind == KIND_SPAN
+        unassigned += entry.stream.constants.service == SERVICE_UNASSIGNED and entry.stream.constants.kind == KIND_SPAN
     bad = ", ".join(
         f"{n} {what}" for n, what in ((counts.torn, "torn"), (counts.corrupt, "corrupt"), (counts.newer, "newer")) if n
     )

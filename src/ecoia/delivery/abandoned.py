@@ -5,24 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
 
 from ecoia import semconv
+from ecoia.delivery import sidecars
+from ecoia.delivery.open_runs import OpenRuns, RunKey, process_of
 from ecoia.errors import JournalError
 from ecoia.keeping.adoption import adopt
 from ecoia.keeping.journal import Journal, Scan, journal_sizes
 from ecoia.methods import NOT_MEASURED
 from ecoia.periods import utc_day
 from ecoia.records import Record
+from ecoia.records.streams import Figures, Stream
 
 _NAMESPACE = uuid.UUID("6f0f6a52-3c1e-5d0b-9a77-6b6f0a0d7c11")
-
-
-class _RunKey(NamedTuple):
-    process: str  # name of its journal file, the same in each day's folder
-    run_id: str
-    service: str
-    phase: str
 
 
 def any_alive(journal: Journal, names: Iterable[str]) -> bool:
@@ -69,7 +64,7 @@ def close_abandoned(journal: Journal) -> int:
     return len(outcomes)
 
 
-def _abandoned_outcome(record_id: str, key: _RunKey, last_span: Record) -> Record:
+def _abandoned_outcome(record_id: str, key: RunKey, last_span: Record) -> Record:
     """Build the outcome of a run. It stands at the end of the run's last span and has no energy."""
     return Record(
         record_id=record_id,
@@ -91,7 +86,7 @@ def _abandoned_outcome(record_id: str, key: _RunKey, last_span: Record) -> Recor
     )
 
 
-def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dict[_RunKey, Record]]:
+def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dict[RunKey, Record]]:
     """Read which runs have spans and no outcome from their own process.
 
     Args:
@@ -102,38 +97,47 @@ def _open_runs(journal: Journal, names: list[str] | None) -> tuple[set[str], dic
         The ids of the outcomes found, and the last span of each open run.
     """
     outcome_ids: set[str] = set()
-    closed: set[_RunKey] = set()
-    last: dict[_RunKey, Record] = {}
+    closed: set[RunKey] = set()
+    last: dict[RunKey, tuple[Stream, Figures]] = {}
     unread: dict[str, str] = {}
     unread_days: dict[str, str] = {}
     sizes = journal_sizes(journal, unread=unread_days)
-    for entry in journal.stream(Scan(), names=sizes if names is None else names, skip=_belongs_to_no_run, unread=unread):
-        record = entry.record
-        if record.run_id is None or record.service is None or record.phase is None or record.phase == "inference":
-            continue
-        key = _RunKey(process_of(entry.file), record.run_id, record.service, record.phase)
-        if record.kind == semconv.KIND_OUTCOME:
-            outcome_ids.add(record.record_id)
-            closed.add(key)
-        elif record.kind == semconv.KIND_SPAN and (key not in last or record.end_utc_ns >= last[key].end_utc_ns):
-            last[key] = record
+    for name in sizes if names is None else names:
+        runs = _runs_of(journal, name, unread)
+        outcome_ids |= runs.outcome_ids
+        closed |= runs.closed
+        for key, span in runs.last.items():
+            if key not in last or span[1].end_utc_ns >= last[key][1].end_utc_ns:
+                last[key] = span
     unknown = {process_of(name) for name in unread}  # such a file may hold the outcome, and so may such a day
     until = max(unread_days, default="")
     return outcome_ids, {
-        key: record
-        for key, record in last.items()
-        if key not in closed and key.process not in unknown and utc_day(record.end_utc_ns) > until
+        key: stream.record(figures)
+        for key, (stream, figures) in last.items()
+        if key not in closed and key.process not in unknown and utc_day(figures.end_utc_ns) > until
     }
+
+
+def _runs_of(journal: Journal, name: str, unread: dict[str, str]) -> OpenRuns:
+    """Return what one file says about runs."""
+    found = sidecars.load_runs(journal, name)
+    if found is not None:
+        return found
+    runs = OpenRuns(name)
+    keys: dict[Stream, RunKey | None] = {}
+    for entry in journal.stream(Scan(), names=[name], skip=_belongs_to_no_run, unread=unread):
+        stream = entry.stream
+        key = keys[stream] if stream in keys else runs.key_of(stream)
+        if stream.recurs:
+            keys[stream] = key
+        if key is not None:
+            runs.note(key, entry)
+    return runs
 
 
 def _belongs_to_no_run(line: bytes) -> bool:
     """Return whether a line, as ecoia writes it, is work outside of runs: most lines of a service are."""
     return b'"run_id":null' in line or b'"phase":"inference"' in line
-
-
-def process_of(name: str) -> str:
-    """Return the name of a journal file without its day: a process writes one file a day, always under the same name."""
-    return name.rpartition("/")[2]
 
 
 def _files_of(journal: Journal, process: str) -> list[str]:

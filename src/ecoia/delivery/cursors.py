@@ -29,7 +29,7 @@ def read_cursors(journal: Journal) -> dict[str, dict[str, int]]:
 
 def is_delivered(entry: Entry, cursors: Mapping[str, Mapping[str, int]]) -> bool:
     """Return whether an entry was delivered, by ``read_cursors``. Exact even if its neighbours go to other targets."""
-    return entry.end_offset <= cursors.get(entry.file, {}).get(entry.record.target or "", 0)
+    return entry.end_offset <= cursors.get(entry.file, {}).get(entry.stream.target, 0)
 
 
 def delivered_offsets(journal: Journal) -> dict[str, int]:

@@ -77,7 +77,7 @@ def deliver(
             except JournalError as error:  # as above
                 not_taken = not_taken or f"runs that were killed are not marked as abandoned: {error}"
         backlog, power = backlog or Backlog(journal, tell), PowerSeries(journal, tell)
-        backlog.catch_up(power.notice)
+        backlog.catch_up(power.notice, power.noticed)
         if by_hand:
             backlog.mark_all_changed()
         default = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or None

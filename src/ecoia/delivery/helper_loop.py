@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ecoia import settings as configuration
-from ecoia.delivery.abandoned import process_of
+from ecoia.delivery.open_runs import process_of
 from ecoia.delivery.result import DeliveryResult
 from ecoia.delivery.timed_delivery import Deliveries
 from ecoia.errors import EcoiaError

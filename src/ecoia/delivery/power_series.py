@@ -11,15 +11,16 @@ series of a run ends is asked of the store.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from ecoia import semconv
-from ecoia.delivery.abandoned import process_of
 from ecoia.delivery.mlflow_runs import REFUSED, MlflowRuns, RunRefusedError
 from ecoia.delivery.mlflow_store import NOT_THERE, MlflowStore
+from ecoia.delivery.open_runs import process_of
 from ecoia.delivery.result import STEP, Tell, tell_nobody
 from ecoia.errors import EcoiaError
 from ecoia.keeping.destinations import public_uri, write_atomically
@@ -211,18 +212,21 @@ class PowerSeries:
 
     def notice(self, entry: Entry) -> None:
         """Take a window of a user's run from the journal, once."""
-        record = entry.record
+        record, figures = entry.stream.constants, entry.figures
         if not is_work_of_user(record) or entry.end_offset <= self._read.get(entry.file, 0):
             return
         self._read[entry.file] = entry.end_offset
-        energy = [value for value in record.energy_microjoules.values() if value is not None]
-        if not energy or record.start_utc_ns >= record.end_utc_ns or record.end_utc_ns < self._oldest_ns:
+        energy = [value for value in (figures.cpu, figures.gpu, figures.ram) if value is not None]
+        start_ns, end_ns = figures.start_utc_ns, figures.end_utc_ns
+        if not energy or start_ns >= end_ns or end_ns < self._oldest_ns:
             return
-        window = Window(
-            record.start_utc_ns, record.end_utc_ns, sum(energy), record.energy_microjoules["gpu"], process_of(entry.file)
-        )
-        fresh = self._fresh.setdefault(record.target or "", {})
+        window = Window(start_ns, end_ns, sum(energy), figures.gpu, process_of(entry.file))
+        fresh = self._fresh.setdefault(entry.stream.target, {})
         fresh.setdefault(str(record.run_id), Series(window.start_ns)).add(window)
+
+    def noticed(self, name: str) -> int:
+        """Return the offset in bytes up to which a journal file's windows were noticed, or are too old for any series."""
+        return self._read.get(name, 0) if name >= utc_day(self._oldest_ns) else sys.maxsize
 
     def write(
         self,

@@ -128,7 +128,7 @@ class Sender:
         tally.problems += [*self._backlog.unread.values(), *_lines_not_read(self._backlog.line_counts)]
         return DeliveryResult(
             tally.delivered,
-            len(self._backlog.pending),
+            self._backlog.pending,
             tuple(tally.conflicts),
             tuple(tally.problems),
             tuple(tally.reached),

@@ -211,7 +211,7 @@ def _written_ids(journal: Journal, name: str, kept: _Kept) -> set[str]:
             _cut_torn_line(path)
         offset = kept.size_bytes if file == kept.file else 0
         if file >= kept.file:
-            ids.update(entry.record.record_id for entry in stream_file(path, file, offset, Scan()))
+            ids.update(entry.figures.record_id for entry in stream_file(path, file, offset, Scan()))
     return ids
 
 

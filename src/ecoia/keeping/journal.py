@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,12 +23,15 @@ from ecoia.errors import JournalError
 from ecoia.keeping.file_system import is_locked
 from ecoia.keeping.home_identity import open_home
 from ecoia.keeping.journal_files import DamagedFileError, Lines, text_sizes
-from ecoia.keeping.journal_lines import read_line
 from ecoia.keeping.journal_size import PACKED, used_bytes
 from ecoia.keeping.journal_writer import Writer
-from ecoia.records import Record
 from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
-from ecoia.typing_light import NamedTuple
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ecoia.keeping.line_reader import Memory
+    from ecoia.records import Record
+    from ecoia.records.streams import Figures, Stream
 
 REFUSALS_PER_REASON = 5
 """Refused lines whose place a scan keeps, for each reason. Further ones are counted only."""
@@ -39,16 +41,23 @@ class Entry(NamedTuple):
     """A record with its place.
 
     Attributes:
-        record: The record.
+        stream: What it has in common with others.
+        figures: What it does not.
+        checksum: Of its line's text: lines of one record with equal checksums have equal contents.
         file: The file's path below ``journal/``.
         end_offset: Offset in bytes after its line, in the file's text.
-        checksum: Of its line: lines of one record with equal checksums have equal contents.
     """
 
-    record: Record
+    stream: Stream
+    figures: Figures
+    checksum: int
     file: str
     end_offset: int
-    checksum: int = 0
+
+    @property
+    def record(self) -> Record:
+        """The record, made of its two parts. Ask these where one is enough: making it costs as much as reading it."""
+        return self.stream.record(self.figures)
 
 
 class Refusal(NamedTuple):
@@ -110,6 +119,14 @@ class Scan:
         if self.refused[reason] <= REFUSALS_PER_REASON:
             self.refusals.append(Refusal(reason, problem, file, line))
 
+    def add(self, other: Scan) -> None:
+        """Count the refused and torn lines of another reading, too."""
+        for refusal in other.refusals:
+            if sum(each.reason == refusal.reason for each in self.refusals) < REFUSALS_PER_REASON:
+                self.refusals.append(refusal)
+        self.refused.update(other.refused)
+        self.torn += other.torn
+
 
 class Journal:
     """A journal home.
@@ -132,6 +149,7 @@ class Journal:
         self.folder = self.home / "journal"
         self.max_bytes = max_bytes
         self.home_id = open_home(self.home)
+        self._memory: Memory | None = None
 
     def size_bytes(self) -> int:
         """Return the bytes that the journal's files take on the disk."""
@@ -187,9 +205,12 @@ class Journal:
                 if unread is None:
                     raise JournalError(why)
                 unread[day] = why
+        from ecoia.keeping.line_reader import Memory  # processes that write only do without it
+
+        self._memory = self._memory or Memory()
         for name in names:
             try:
-                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip)
+                yield from stream_file(self.folder / name, name, (start_offsets or {}).get(name, 0), counts, skip, self._memory)
             except FileNotFoundError:
                 continue  # archived meanwhile
             except OSError as error:  # another account's, or a failing disk
@@ -221,7 +242,14 @@ def journal_sizes(journal: Journal, *, last_days: int | None = None, unread: dic
     return text_sizes(journal.folder, last_days=last_days, unread=unread)
 
 
-def stream_file(path: Path, name: str, offset: int, scan: Scan, skip: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:
+def stream_file(
+    path: Path,
+    name: str,
+    offset: int,
+    scan: Scan,
+    skip: Callable[[bytes], bool] | None = None,
+    memory: Memory | None = None,
+) -> Iterator[Entry]:
     """Yield the records of one file from an offset on.
 
     Args:
@@ -230,28 +258,34 @@ def stream_file(path: Path, name: str, offset: int, scan: Scan, skip: Callable[[
         offset: Offset in bytes of the start of a line.
         scan: Receives the lines that give no record.
         skip: As for ``Journal.stream``.
+        memory: The streams that are known already.
 
     Raises:
         OSError: the file cannot be read.
     """
-    lines = Lines(path, offset)
+    from ecoia.keeping.line_reader import LineReader
+    from ecoia.keeping.stream_lines import STREAM_START
+
+    lines, reader = Lines(path, offset), LineReader(memory)
 
     def refuse(reason: str, problem: str) -> None:
         scan.refuse(reason, problem, f"{name}{PACKED}" if lines.packed else name, lines.number())
 
     with contextlib.closing(lines):
+        reader.begin(path, offset)
         while True:
             try:
                 for line in lines:
-                    if not line.endswith(b"\n"):
+                    if line[-1:] != b"\n":
                         scan.torn += 1
                         continue
-                    if skip is not None and skip(line):
+                    if skip is not None and not line.startswith(STREAM_START, 9) and skip(line):
                         continue
-                    record = read_line(line, refuse)
-                    if record is not None:
-                        yield Entry(record, name, lines.offset, zlib.crc32(line))
+                    found = reader.read(line, refuse)
+                    if found is not None:
+                        yield Entry(*found, name, lines.offset)
             except DamagedFileError as error:
                 refuse(CHECKSUM_MISMATCH, str(error))
             else:
+                reader.end(path, lines.offset)
                 return

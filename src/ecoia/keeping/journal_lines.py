@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ecoia import limits
 from ecoia.records import Record, RecordError
 from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
-from ecoia.typing_light import BinaryIO, Protocol
+from ecoia.typing_light import Any, BinaryIO, Protocol
 
 _LINE_START = rb"[0-9a-f]{8} (?=\{)"
 _STARTS_TRIED = 16  # each costs a checksum of the rest of the line
@@ -81,23 +81,37 @@ def read_line(line: bytes, refuse: Refuse) -> Record | None:
     Returns:
         The record, or None where the line gives none.
     """
+    text = line_text(line, refuse)
+    return None if text is None else read_record(text, refuse)
+
+
+def line_text(line: bytes, refuse: Refuse) -> str | None:
+    """Return the JSON of a whole line; None where it has none. As ``read_line``."""
     if not line.strip():
         return None
     if len(line) > limits.LINE_BYTES:
         refuse(LINE_TOO_LONG, f"more than {limits.LINE_BYTES:,} bytes")
         return None
-    from ecoia.records.json_lines import JsonError, read_json  # processes that write only do without it
-
-    text: str | None
     try:
-        text = decode_line(line)
+        return decode_line(line)
     except ValueError as error:
         refuse(NOT_JSON if isinstance(error, UnicodeDecodeError) else CHECKSUM_MISMATCH, str(error))
-        text = _record_at_end(line)
-    if text is None:
-        return None
+        return _record_at_end(line)
+
+
+def read_record(text: str, refuse: Refuse, complete: Callable[[Any], Any] | None = None) -> Record | None:
+    """Return the record that a line's JSON holds.
+
+    Args:
+        text: The JSON.
+        refuse: As for ``read_line``.
+        complete: Makes the JSON of a record of what the text gives, or raises ``RecordError``. None: it is that.
+    """
+    from ecoia.records.json_lines import JsonError, read_json  # processes that write only do without it
+
     try:
-        return Record.from_dict(read_json(text))
+        data = read_json(text)
+        return Record.from_dict(data if complete is None else complete(data))
     except RecordError as error:
         refuse(error.reason, str(error))
     except JsonError as error:

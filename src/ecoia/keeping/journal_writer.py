@@ -13,6 +13,7 @@ from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_size import used_bytes
 from ecoia.keeping.place import this_place
+from ecoia.keeping.stream_lines import StreamLines
 from ecoia.records import Record
 from ecoia.typing_light import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ class Writer:
         max_bytes: Size of the journal at which appending refuses.
         name: Name of the file, of a process that ended; None for a new one.
 
+    Each file has the lines of one ``StreamLines``, so only the process whose file it is writes streams into it.
+
     Attributes:
         home: The journal's home.
         folder: Its folder ``journal``.
@@ -58,6 +61,7 @@ class Writer:
         self.folder = f"{self.home}/journal"
         self.max_bytes = max_bytes
         self.name = name or f"{os.getpid()}-{os.urandom(3).hex()}-{this_place(home)}.jsonl"
+        self._streams = StreamLines() if name is None else None
         self._file: LockableFile | None = None
         self._day = ""
         self._batches = 0
@@ -81,19 +85,35 @@ class Writer:
             JournalError: the disk is full or read-only, or the journal is at its cap. Of a batch of several days, some may
                 be written; writing the batch again loses and doubles nothing, as records are known by id.
         """
-        days: dict[str, list[bytes]] = {}
+        days: dict[str, list[Record]] = {}
         for record in records:
-            days.setdefault(utc_day(record.start_utc_ns), []).append(encode_line(record.to_json()))
-        for day, lines in days.items():
-            self._write(day, b"".join(lines))
+            days.setdefault(utc_day(record.start_utc_ns), []).append(record)
+        for day, batch in days.items():
+            try:
+                self._write(day, batch)
+            except BaseException:
+                self._repeat_streams()  # they are perhaps not in the file
+                raise
 
-    def _write(self, day: str, data: bytes) -> None:
+    def _encoded(self, batch: Iterable[Record]) -> bytes:
+        if self._streams is None:
+            return b"".join([encode_line(record.to_json()) for record in batch])
+        return b"".join([self._streams.lines(record) for record in batch])
+
+    def _repeat_streams(self) -> None:
+        if self._streams is not None:
+            self._streams.repeat()
+
+    def _write(self, day: str, batch: list[Record]) -> None:
+        if self._file is None:
+            self._repeat_streams()
+        data = self._encoded(batch)
         try:
             if self._batches % _BATCHES_PER_SIZE_CHECK == 0 or self._used_bytes + len(data) > self.max_bytes:
                 self._used_bytes = used_bytes(self.folder)
             self._batches += 1
             full = self._used_bytes + len(data) > self.max_bytes
-            written = 0 if full else self._append(day, data)
+            written = 0 if full else self._append(day, data, batch)
         except OSError as error:
             raise JournalError(
                 f"journal '{self.home}' cannot be written ({error.strerror}): make it writable, free space, or set ECOIA_HOME"
@@ -108,10 +128,14 @@ class Writer:
                 f"journal '{self.home}': the disk took {written} of {len(data)} bytes: free space, or set ECOIA_HOME"
             )
 
-    def _append(self, day: str, data: bytes) -> int:
+    def _append(self, day: str, data: bytes, batch: list[Record]) -> int:
         file = self._file
-        if file is None or day != self._day or not file.in_place():
+        if file is None:
             file = self._open(day)
+        elif day != self._day or not file.in_place():
+            file = self._open(day)
+            self._repeat_streams()
+            data = self._encoded(batch)
         if self._torn:
             data = b"\n" + data  # end the line that a full disk cut
         written = os.write(file.number, data)

@@ -22,7 +22,7 @@ from pathlib import Path
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.keeping.journal_files import DamagedFileError, Lines, day_folders, day_sizes
-from ecoia.keeping.journal_lines import read_line
+from ecoia.keeping.line_reader import LineReader
 from ecoia.keeping.live_sums import LiveSums, Series, as_label
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records.refusals import CHECKSUM_MISMATCH
@@ -232,16 +232,18 @@ def _load(database: sqlite3.Connection) -> dict[Series, int]:
 
 def _read_file(database: sqlite3.Connection, path: Path, offset: int, max_bytes: int, sums: LiveSums) -> int:
     """Add the records of whole lines from an offset on, and return the offset that was reached."""
-    refused, limit = Scan(), offset + max_bytes
+    refused, limit, reader = Scan(), offset + max_bytes, LineReader()
     with contextlib.suppress(FileNotFoundError), contextlib.closing(Lines(path, offset)) as lines:  # archived meanwhile
+        reader.begin(path, offset)
         while offset < limit:
             try:
                 for line in lines:
                     if not line.endswith(b"\n"):
                         continue  # still being written, or cut; the next writer ends a cut line
                     offset = lines.offset
-                    record = read_line(line, refused.refuse)
-                    if record is not None:
+                    found = reader.read(line, refused.refuse)
+                    if found is not None:
+                        record = found.stream.record(found.figures)
                         identity = (utc_day(record.start_utc_ns), as_label(record.record_id))
                         is_new = database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", identity).rowcount
                         sums.take(record, written_before=not is_new)

@@ -196,7 +196,7 @@ class Notice:
             if (self.day == "-" or day >= self.day) and _is_readable(path, offset):
                 try:
                     for entry in stream_file(Path(path), day, offset, Scan()):
-                        written[entry.record.record_id] = entry.record.cpu_ns
+                        written[entry.figures.record_id] = entry.figures.cpu_ns
                 except OSError:
                     continue  # not this process's day, archived meanwhile, or not readable by this user
         return self.written_ns + sum(written.values())

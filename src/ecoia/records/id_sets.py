@@ -177,6 +177,21 @@ def are_disjoint(sets: Iterable[RecordIds]) -> bool:
     return all(one[3] < other[2] or one[:2] != other[:2] for one, other in pairwise(ranges))
 
 
+def set_ids(row: dict[str, Any], ids: RecordIds) -> None:
+    """Put the ids of the records that a row was summed from into it, at the end as ever.
+
+    Example:
+        >>> row = {"record_ids": ["a"]}
+        >>> set_ids(row, RecordIds.of(["b", "a"]))
+        >>> row
+        {'record_ids': ['a', 'b']}
+    """
+    row.pop("sources", None)
+    row["record_ids"], sources = ids.row_fields()
+    if sources:
+        row["sources"] = sources
+
+
 class Holders(Generic[_Holder]):
     """Which holder has which ids. No id has two holders: the caller asks ``holder_of`` before it adds more.
 

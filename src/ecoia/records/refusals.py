@@ -22,3 +22,4 @@ NO_SCHEMA = _refusal("no-schema", "the line holds no record: no JSON object with
 NEWER_SCHEMA = _refusal("newer-schema", "a newer ecoia wrote the record: upgrade ecoia to read it")
 FIELD_MISSING = _refusal("field-missing", "the record lacks a field that every record has")
 WRONG_VALUE = _refusal("wrong-value", "a field of the record has a value that it cannot have")
+STREAM_UNREAD = _refusal("stream-unread", "the line that says what the record has in common with others was not read")
