@@ -105,14 +105,15 @@ class Job:
     """The driver of an application."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "job.py", *arguments],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=Path("driver").open("wb"),
-            text=True,
-        )
+        with Path("driver").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "job.py", *arguments],
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     def told(self) -> dict[str, Any]:
         assert self.process.stdout is not None

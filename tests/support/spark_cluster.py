@@ -39,16 +39,19 @@ def spark_cluster(folder: Path, *, workers: int = 2) -> Iterator[str]:
 
     port = free_port()
     url = f"spark://127.0.0.1:{port}"
-    jars = f"{_find_spark_home()}/jars/*"
-    java = ["java", "-Xmx256m", *LIGHT_JAVA.split(), *_MODULES, "-cp", jars]
+    home = _find_spark_home()
+    java = ["java", "-Xmx256m", *LIGHT_JAVA.split(), *_MODULES, "-Dspark.master.rest.enabled=false", "-cp", f"{home}/jars/*"]
+    scala = next(Path(home, "jars").glob("spark-core_*.jar")).name.split("_")[1].split("-")[0]
+    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_HOME": home, "SPARK_SCALA_VERSION": scala}
     with ExitStack() as running:
-        running.enter_context(_daemon(folder / "master", [*java, f"{_DEPLOY}.master.Master", *_at(port)]))
+        running.enter_context(_daemon(folder / "master", [*java, f"{_DEPLOY}.master.Master", *_at(port)], environment))
         wait_until(lambda: _answers(port))
+        logs = []
         for number in range(workers):
             options = ["--cores", "1", "--memory", "700M", "--work-dir", str(folder / f"work-{number}")]
             worker = [*java, f"{_DEPLOY}.worker.Worker", *_at(0), *options, url]
-            log = running.enter_context(_daemon(folder / f"worker-{number}", worker))
-            wait_until(lambda log=log: "registered with master" in log.read_text(errors="replace"))
+            logs.append(running.enter_context(_daemon(folder / f"worker-{number}", worker, environment)))
+        wait_until(lambda: all("registered with master" in log.read_text(errors="replace") for log in logs))
         yield url
 
 
@@ -72,9 +75,8 @@ def write_defaults(folder: Path, master: str, settings: Mapping[str, str]) -> di
 
 
 @contextmanager
-def _daemon(log: Path, command: list[str]) -> Iterator[Path]:
+def _daemon(log: Path, command: list[str], environment: Mapping[str, str]) -> Iterator[Path]:
     with log.open("wb") as file:
-        environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
     try:
         yield log
