@@ -19,6 +19,7 @@ import pytest
 
 from ecoia.delivery.deliver import deliver
 from ecoia.keeping.journal import Journal
+from ecoia.processes import notices
 from ecoia.processes.notices import notice_of
 from ecoia.processes.proc import read_process
 from ecoia.records import Record
@@ -89,9 +90,12 @@ import os, sys
 if sys.orig_argv[1:3] == ["-m", "ecoia"]:
     import functools, pathlib
     import ecoia.meters
+    from ecoia.processes import notices
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=pathlib.Path(os.environ["MACHINE"]))
+    notices._folder_of = lambda uid, root="": root + os.environ["NOTICES"]
 """
-"""Shows the counters of a folder to each ``ecoia`` command of the executors: all of one host, as they are."""
+"""Shows the counters of a folder to each ``ecoia`` command of the executors, all of one host, and puts their notices into a folder:
+other tests may measure in this process, which is above all others."""
 
 
 class Watched(NamedTuple):
@@ -149,26 +153,27 @@ def microjoules(records: Iterable[Record]) -> int:
 
 
 @contextmanager
-def machine(folder: Path) -> Iterator[tuple[PowercapLoad, dict[str, str]]]:
+def machine(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[PowercapLoad, dict[str, str]]]:
     """Advance the counters of a machine, and yield them with the variables that show them to the executors."""
+    patch.setattr(notices, "_folder_of", lambda uid, root="": f"{folder}/notices")
     tree = PowercapTree(folder / "machine")
     package = tree.add("package-0")
     (folder / "site").mkdir()
     (folder / "site/sitecustomize.py").write_text(ON_COUNTERS, encoding="utf-8")
     with PowercapLoad({package: 50.0}, step_seconds=0.01) as load:
-        yield load, {"MACHINE": str(folder / "machine"), "PYTHONPATH": str(folder / "site")}
+        yield load, {"MACHINE": str(folder / "machine"), "NOTICES": f"{folder}/notices", "PYTHONPATH": str(folder / "site")}
 
 
 @pytest.mark.timeout(300)
 def test_a_job_that_is_killed_has_been_measured_on_its_executors_and_shown_on_its_run(
-    home: Path, tracking_uri: str, tmp_path: Path
+    home: Path, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_java()
     run = api(tracking_uri).create_run("0")
     Path("job.py").write_text(JOB, encoding="utf-8")
     Path("model.py").write_text(MODEL, encoding="utf-8")
     mlflow.pyfunc.save_model("model", python_model="model.py", pip_requirements=[], input_example=None)
-    with machine(tmp_path) as (load, counters), spark_cluster(tmp_path) as master:
+    with machine(tmp_path, monkeypatch) as (load, counters), spark_cluster(tmp_path) as master:
         named = {"ECOIA_SERVICE": "vadore", "ECOIA_PHASE": "evaluation", "ECOIA_GROUP": run.info.run_id}
         named |= {"ECOIA_HOME": str(home), "ECOIA_DELIVERY": "manual", "MLFLOW_TRACKING_URI": tracking_uri, **counters}
         settings = {f"spark.executorEnv.{name}": value for name, value in named.items()}
