@@ -3,12 +3,12 @@
     spark-submit --conf spark.python.daemon.module=ecoia_integrations.spark_daemon \
                  --conf spark.executorEnv.ECOIA_SERVICE=vadore score.py
 
-Before its first Python task, each executor starts this module in place of ``pyspark.daemon``. It starts ``ecoia watch`` beside the
-executor, for all of it: the Java process, the Python workers, and what they start. Then it is ``pyspark.daemon``. The watcher is
-not below the executor, so it outlives it, also when the executor is killed, and writes the last window.
+Before its first Python task, each executor starts this module in place of ``pyspark.daemon``. It starts ``ecoia watch`` beside
+the executor, for all of it: the Java process, the Python workers, and what they start. Then it is ``pyspark.daemon``. The watcher
+is not below the executor, so it outlives it, also when the executor is killed, and writes the last window.
 
-In the environment of the executors, ``ECOIA_SERVICE`` names the service, ``ECOIA_PHASE`` the phase (``inference`` without it), and
-``ECOIA_GROUP`` the MLflow run, if the phase belongs to one.
+In the environment of the executors, ``ECOIA_SERVICE`` names the service, ``ECOIA_PHASE`` the phase (``inference`` without it),
+and ``ECOIA_GROUP`` the MLflow run, if the phase belongs to one.
 """
 
 from __future__ import annotations

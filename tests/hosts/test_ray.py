@@ -37,7 +37,9 @@ def test_the_work_of_tasks_and_of_an_actor_is_shown_on_the_run_of_the_driver(hom
     deliver(Journal(home), configured(tracking_uri=tracking_uri))
     records = recorded(home)
     spans = [record for record in records if record.kind == KIND_SPAN]
-    assert {(record.service, record.phase, record.run_id) for record in spans} == {("vadore", "data-preparation", run.info.run_id)}
+    assert {(record.service, record.phase, record.run_id) for record in spans} == {
+        ("vadore", "data-preparation", run.info.run_id)
+    }
     assert len({record.pid for record in spans}) >= 2, "two workers for the tasks, and the actor's"
     assert sum(record.cpu_ns for record in spans) > 0.3e9
     energy = sum(each for record in spans for each in record.energy_microjoules.values() if each)

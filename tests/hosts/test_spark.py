@@ -1,4 +1,4 @@
-"""A job on a real cluster of Spark, without a line of ecoia in it: what its executors do is in the journal once, for its service."""
+"""A job on a real cluster of Spark, without a line of ecoia in it: what its executors do is in the journal, once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,8 +95,8 @@ if sys.orig_argv[1:3] == ["-m", "ecoia"]:
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=pathlib.Path(os.environ["MACHINE"]))
     notices._folder_of = lambda uid, root="": root + os.environ["NOTICES"]
 """
-"""Shows the counters of a folder to each ``ecoia`` command of the executors, all of one host, and puts their notices into a folder:
-other tests may measure in this process, which is above all others."""
+"""Shows the counters of a folder to each ``ecoia`` command of the executors, all of one host, and puts their notices into another:
+tests may measure in this process, which is above all others."""
 
 
 class Watched(NamedTuple):
@@ -153,18 +154,21 @@ def microjoules(records: Iterable[Record]) -> int:
 
 
 @contextmanager
-def machine(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[PowercapLoad, dict[str, str]]]:
-    """Advance the counters of a machine, and yield them with the variables that show them to the executors."""
+def machine(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[Callable[[], int], dict[str, str]]]:
+    """Advance the counters of a machine. Yields how much they counted, and the variables that show them to the executors."""
     patch.setattr(notices, "_folder_of", lambda uid, root="": f"{folder}/notices")
     tree = PowercapTree(folder / "machine")
     package = tree.add("package-0")
     (folder / "site").mkdir()
     (folder / "site/sitecustomize.py").write_text(ON_COUNTERS, encoding="utf-8")
     with PowercapLoad({package: 50.0}, step_seconds=0.01) as load:
-        yield load, {"MACHINE": str(folder / "machine"), "NOTICES": f"{folder}/notices", "PYTHONPATH": str(folder / "site")}
+        yield (
+            partial(load.used_uj, package),
+            {"MACHINE": str(folder / "machine"), "NOTICES": f"{folder}/notices", "PYTHONPATH": str(folder / "site")},
+        )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_a_job_that_is_killed_has_been_measured_on_its_executors_and_shown_on_its_run(
     home: Path, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +177,7 @@ def test_a_job_that_is_killed_has_been_measured_on_its_executors_and_shown_on_it
     Path("job.py").write_text(JOB, encoding="utf-8")
     Path("model.py").write_text(MODEL, encoding="utf-8")
     mlflow.pyfunc.save_model("model", python_model="model.py", pip_requirements=[], input_example=None)
-    with machine(tmp_path, monkeypatch) as (load, counters), spark_cluster(tmp_path) as master:
+    with machine(tmp_path, monkeypatch) as (counted_uj, counters), spark_cluster(tmp_path) as master:
         named = {"ECOIA_SERVICE": "vadore", "ECOIA_PHASE": "evaluation", "ECOIA_GROUP": run.info.run_id}
         named |= {"ECOIA_HOME": str(home), "ECOIA_DELIVERY": "manual", "MLFLOW_TRACKING_URI": tracking_uri, **counters}
         settings = {f"spark.executorEnv.{name}": value for name, value in named.items()}
@@ -192,7 +196,7 @@ def test_a_job_that_is_killed_has_been_measured_on_its_executors_and_shown_on_it
             job.process.communicate()
         for _, watcher in watched:
             watcher.wait(60)
-        used_uj = load.used_uj(*load._used_uj)
+        used_uj = counted_uj()
     assert told["scored"] == 400 * 399
     records = recorded(home)
     assert_measured(records, watched, started, told)
@@ -213,7 +217,9 @@ def assert_measured(records: list[Record], watched: list[Watched], started: list
         by_executor[record.pid] += record.cpu_ns
     python = {each["worker"]: each["seconds"] for each in told["end"]}
     for executor in java:
-        began, before, after, end = (next(each for each in at if each["java"] == executor) for at in (started, told["before"], told["after"], told["end"]))
+        began, before, after, end = (
+            next(each for each in at if each["java"] == executor) for at in (started, told["before"], told["after"], told["end"])
+        )
         assert after["java_seconds"] - before["java_seconds"] > 0.1
         least = end["java_seconds"] - before["java_seconds"] + python[end["worker"]] - began["seconds"]
         print(executor, by_executor[executor] / 1e9, least, began, before, after, end)

@@ -1,4 +1,4 @@
-"""Spark's Python daemon in an executor that this test plays: it is watched from there on, to its end. Spark itself: tests/hosts."""
+"""The Python daemon of an executor that this test plays: the executor is watched from there on. Spark itself: tests/hosts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [sys.executable, "-c", EXECUTOR]
 
 
-def test_an_executor_is_watched_from_its_daemon_on_and_outlived(home: Path, executor: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_is_watched_from_its_daemon_on_and_outlived(
+    home: Path, executor: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ECOIA_SERVICE", "vadore")
     done = subprocess.run([*executor, "measured"], capture_output=True, text=True, timeout=120, check=True)
     module, pid = done.stdout.split()

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -383,7 +384,9 @@ def test_a_window_ends_with_its_half_hour(
     }
 
 
-def readings_of(recording: Recorder, now: list[int], monkeypatch: pytest.MonkeyPatch, *, since: float, seconds: int) -> list[float]:
+def readings_of(
+    recording: Recorder, now: list[int], monkeypatch: pytest.MonkeyPatch, *, since: float, seconds: int
+) -> list[float]:
     """Step as the sampler does, from so many seconds after the start on, and return when readings were taken, from there."""
     found = []
     read = recording.read
@@ -396,7 +399,13 @@ def readings_of(recording: Recorder, now: list[int], monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("since", "least", "most"), [(0, 1, 1), (30, 1, 1), (120, 2, 3), (300, 5, 5), (86_400, 5, 5)])
 def test_readings_are_further_apart_the_longer_a_process_is_measured(
-    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: int, least: int, most: int
+    recorder: Callable[..., Recorder],
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    since: int,
+    least: int,
+    most: int,
 ) -> None:
     """The end of a window brings a reading, and no other one stands just before it."""
     now = [START]
@@ -405,7 +414,7 @@ def test_readings_are_further_apart_the_longer_a_process_is_measured(
     recording = recorder(MemorySubject(looks), [FixedMeter("cpu", 10)], home=str(tmp_path), flush_seconds=10)
     recording.step()
     at = readings_of(recording, now, monkeypatch, since=since, seconds=30)
-    gaps = [round(after - before) for before, after in zip(at, at[1:], strict=False)]
+    gaps = [round(after - before) for before, after in pairwise(at)]
     assert len(gaps) >= 30 / most - 2
     assert least <= min(gaps) <= max(gaps) <= most
 
@@ -426,7 +435,7 @@ def test_readings_stay_a_second_apart_where_a_later_one_would_find_less(
         assert recording.step() == recording.step() == 0.1
         return
     at = readings_of(recording, now, monkeypatch, since=0, seconds=20)
-    assert [round(after - before) for before, after in zip(at, at[1:], strict=False)][:19] == [1] * 19
+    assert [round(after - before) for before, after in pairwise(at)][:19] == [1] * 19
 
 
 def test_setting_the_clock_moves_a_window_without_stretching_it(
