@@ -35,7 +35,7 @@ _FIGURES, _AMOUNTS, _WHOLE = pa.map_(_TEXT, pa.float64()), pa.map_(_TEXT, _COUNT
 _TOKENS = pa.struct([("provider", _TEXT), ("model", _TEXT), ("tokens_in", _COUNT), ("tokens_out", _COUNT)])
 
 
-class _Column(NamedTuple):
+class Column(NamedTuple):
     """One column.
 
     Attributes:
@@ -54,6 +54,16 @@ class _Column(NamedTuple):
     choices: tuple[str, ...] = ()
 
     take: Callable[[Any], Any] | None = None
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it holds integers of 0 or more, below ``ROW_INTEGER_LIMIT``."""
+        return self.type == _COUNT
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it holds lists or maps."""
+        return bool(pa.types.is_nested(self.type))
 
     def of(self, row: Row) -> Any:
         """Return the value of a row."""
@@ -75,19 +85,19 @@ def _integers(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(name, str(figure)) for name, figure in figures.items() if type(figure) is int]
 
 
-def _one(type_: pa.DataType, name: str, *, nullable: bool = False, choices: tuple[str, ...] = ()) -> dict[str, _Column]:
-    return {name: _Column(type_, name, (), nullable, choices)}
+def _one(type_: pa.DataType, name: str, *, nullable: bool = False, choices: tuple[str, ...] = ()) -> dict[str, Column]:
+    return {name: Column(type_, name, (), nullable, choices)}
 
 
-def _maybe(type_: pa.DataType, name: str, *choices: str) -> dict[str, _Column]:
+def _maybe(type_: pa.DataType, name: str, *choices: str) -> dict[str, Column]:
     return _one(type_, name, nullable=True, choices=choices)
 
 
-_METHODS = {f"{each}_status": _Column(_FEW, "method", (each, "status"), choices=STATUSES) for each in COMPONENTS} | {
-    f"{each}_method": _Column(_FEW, "method", (each, "name")) for each in COMPONENTS
+_METHODS = {f"{each}_status": Column(_FEW, "method", (each, "status"), choices=STATUSES) for each in COMPONENTS} | {
+    f"{each}_method": Column(_FEW, "method", (each, "name")) for each in COMPONENTS
 }
-_ENERGIES = {f"{each}_microjoules": _Column(_COUNT, "energy_microjoules", (each,), nullable=True) for each in COMPONENTS}
-_OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
+_ENERGIES = {f"{each}_microjoules": Column(_COUNT, "energy_microjoules", (each,), nullable=True) for each in COMPONENTS}
+_OF_FIELD: Mapping[str, Mapping[str, Column]] = {
     "half_hour_utc_ns": _one(_COUNT, "half_hour_utc_ns"),
     "kind": _one(_FEW, "kind", choices=KINDS),
     "service": _maybe(_FEW, "service"),
@@ -108,10 +118,10 @@ _OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
     "cpu_ns": _one(_COUNT, "cpu_ns"),
     "tokens": _one(pa.list_(_TOKENS), "tokens"),
     "quality": {
-        "quality": _Column(_FIGURES, "quality", take=_floats),
-        "quality_whole": _Column(_WHOLE, "quality", take=_integers),
+        "quality": Column(_FIGURES, "quality", take=_floats),
+        "quality_whole": Column(_WHOLE, "quality", take=_integers),
     },
-    "lost": {"lost_causes": _Column(_AMOUNTS, "lost", take=_items)},
+    "lost": {"lost_causes": Column(_AMOUNTS, "lost", take=_items)},
     "devices": _one(_TEXTS, "devices"),
     "shared_devices": _one(_TEXTS, "shared_devices"),
     "pid": _maybe(_COUNT, "pid"),
@@ -120,10 +130,11 @@ _OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
     "end_utc_ns": _one(_COUNT, "end_utc_ns"),
     "record_ids": _one(_TEXTS, "record_ids"),
 }
-_COLUMNS = {name: column for field in ROW_FIELDS for name, column in _OF_FIELD[field].items()}
+ROW_COLUMNS = {name: column for field in ROW_FIELDS for name, column in _OF_FIELD[field].items()}
+"""The columns of a table of rows, in order."""
 
 ROW_SCHEMA = pa.schema(
-    [pa.field(name, column.type, nullable=column.nullable) for name, column in _COLUMNS.items()],
+    [pa.field(name, column.type, nullable=column.nullable) for name, column in ROW_COLUMNS.items()],
     metadata={SCHEMA_KEY: str(SCHEMA_VERSION).encode()},
 )
 """The schema of a table of rows. Texts of few values are dictionaries; Parquet keeps that, and other tools read plain texts."""
@@ -144,12 +155,12 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
     """
     try:
         table = pa.Table.from_arrays(
-            [pa.array([column.of(row) for row in rows], column.type) for column in _COLUMNS.values()], schema=ROW_SCHEMA
+            [pa.array([column.of(row) for row in rows], column.type) for column in ROW_COLUMNS.values()], schema=ROW_SCHEMA
         )
     except (pa.ArrowException, TypeError, KeyError, AttributeError, ValueError, OverflowError):
         _check_each(rows)
         raise
-    if any(table.column(name).null_count and not column.nullable for name, column in _COLUMNS.items()):
+    if any(table.column(name).null_count and not column.nullable for name, column in ROW_COLUMNS.items()):
         _check_each(rows)
     return table
 
@@ -262,7 +273,7 @@ def _check_numbered(number: int, row: Row) -> None:
 
 def _doubts(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Give, for each rule, which lines may break it."""
-    for name, column in _COLUMNS.items():
+    for name, column in ROW_COLUMNS.items():
         values = batch.column(name)
         if not column.nullable and values.null_count:
             yield pc.is_null(values)
