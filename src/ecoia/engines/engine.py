@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ecoia.engines.plan import Frame, Plan
 
+
 class Engine(Protocol):
     """Sums rows up where they lie.
 

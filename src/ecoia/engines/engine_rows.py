@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from ecoia.engines import plan
 from ecoia.engines.engine import Engine
-from ecoia.engines.moments import Moments, Places, Slots, moments_of, places_of, slots_of
-from ecoia.engines.plan import COUNTS, ENERGIES, SEPARATOR, Frame, whole, whole_product
+from ecoia.engines.moments import Moments, Places, moments_of, places_of, slots_of
+from ecoia.engines.plan import ENERGIES, SEPARATOR, Frame, whole, whole_product
 from ecoia.engines.suspects import Suspect, suspects
 from ecoia.errors import EcoiaError
 from ecoia.impact.conditions import ConditionsLookup
@@ -26,7 +26,7 @@ from ecoia.impact.doublecounting import refuse_doubles
 from ecoia.impact.ledger_sums import Bearer, HalfHourEnergy, LedgerSums, MomentEnergy, Strand, bearer_of, by_quarter
 from ecoia.impact.recorded import RecordedSums
 from ecoia.periods import Quarter
-from ecoia.records import Row, RecordError
+from ecoia.records import RecordError, Row
 from ecoia.records.columns import check_table, conform, rows_of
 from ecoia.semconv import COMPONENTS
 
@@ -92,7 +92,9 @@ class _Summing:
 
     def sums(self) -> RecordedSums:
         """Return the sums, and what was refused."""
-        brought = [row for table in self._engine.lines(self._special, self._before_ns) for row in rows_of(check_table(conform(table)))]
+        brought = [
+            row for table in self._engine.lines(self._special, self._before_ns) for row in rows_of(check_table(conform(table)))
+        ]
         kept, refusals = refuse_doubles(brought)
         sums = by_quarter(kept, self._timezone)
         lines = self._engine.run(plan.strands(self.plain, self._slots.frame), end_ns=self._before_ns)
@@ -162,7 +164,9 @@ class _Summing:
             found.last_utc_ns = max(found.last_utc_ns or 0, line["end_utc_ns"])
         for quarter, each in ofs.items():
             sums[quarter].strands += each
-            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, quarter.bounds_ns(self._timezone), each, plain_rows[quarter])
+            sums[quarter].condensed = CondensedQuarter(
+                self._engine, self.plain, quarter.bounds_ns(self._timezone), each, plain_rows[quarter]
+            )
 
     def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
         for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):

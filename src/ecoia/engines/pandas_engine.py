@@ -18,7 +18,12 @@ from ecoia.records.columns import ROW_SCHEMA
 
 _BATCH_ROWS = 1_000_000
 _PARTS = 8  # sums of batches that are held before they are summed up
-_TYPES = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype("pyarrow")}
+_TYPES = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.int32(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype("pyarrow"),
+}
 
 
 class PandasEngine:
@@ -63,7 +68,9 @@ class PandasEngine:
         half_hour = dataset.field("half_hour_utc_ns")
         inside = (half_hour >= start_ns) & (half_hour < end_ns)
         held: list[pa.RecordBatch] = []
-        for batch in source.scanner(names, inside, batch_size=self._batch_rows, fragment_readahead=1, batch_readahead=1).to_batches():
+        for batch in source.scanner(
+            names, inside, batch_size=self._batch_rows, fragment_readahead=1, batch_readahead=1
+        ).to_batches():
             held.append(batch)
             if sum(each.num_rows for each in held) >= self._batch_rows:
                 yield pa.Table.from_batches(held)

@@ -126,7 +126,9 @@ def totals(before_ns: int) -> Plan:
             _doubtful().cast(nw.Int64).alias("doubtful"), (nw.col("scope") == "host").cast(nw.Int64).alias("hosts")
         )
 
-    return Plan(prepare, ("all",), ("rows", "doubtful", "hosts", *_limb_names(ENERGIES)), greatest=("end_utc_ns",), columns=(*_PLAIN,))
+    return Plan(
+        prepare, ("all",), ("rows", "doubtful", "hosts", *_limb_names(ENERGIES)), greatest=("end_utc_ns",), columns=(*_PLAIN,)
+    )
 
 
 def _doubtful() -> nw.Expr:
@@ -165,12 +167,13 @@ def strands(plain: Callable[[Frame], Frame], slots: Frame) -> Plan:
 
     known = tuple(f"{name}_known" for name in ENERGIES)
     sums = ("rows", "units_micro_known", "accepted_micro_known", *_limb_names((*ENERGIES, *COUNTS)))
-    return Plan(prepare, (*STRAND, *known, "slot"), sums, greatest=("end_utc_ns",), columns=(*STRAND, *ENERGIES, *COUNTS, "end_utc_ns"))
+    return Plan(
+        prepare, (*STRAND, *known, "slot"), sums, greatest=("end_utc_ns",), columns=(*STRAND, *ENERGIES, *COUNTS, "end_utc_ns")
+    )
 
 
 def half_hours(before_ns: int) -> Plan:
     """List the half-hours with a row."""
-
 
     def prepare(frame: Frame) -> Frame:
         return frame.filter(nw.col(_ROW) < before_ns).with_columns(nw.lit(1, nw.Int64).alias("rows"))

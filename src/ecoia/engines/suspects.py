@@ -68,7 +68,9 @@ def _hosts(engine: Engine, before_ns: int, instances: Iterable[str]) -> set[Susp
     for instance in sorted(instances):
         on_host.setdefault(host_of(instance), []).append(instance)
     names = [(instance, host) for host, each in on_host.items() for instance in each]
-    hosts = engine.table({"instance": pa.array([n for n, _ in names], pa.string()), "host": pa.array([h for _, h in names], pa.string())})
+    hosts = engine.table(
+        {"instance": pa.array([n for n, _ in names], pa.string()), "host": pa.array([h for _, h in names], pa.string())}
+    )
 
     def prepare(frame: Frame) -> Frame:
         energy = nw.any_horizontal(*(nw.coalesce(nw.col(name), nw.lit(0)) > 0 for name in ENERGIES), ignore_nulls=False)

@@ -68,7 +68,6 @@ class Condensed(Protocol):
         """Give the known energy of a service's work in some phases."""
 
 
-
 @dataclass(slots=True)
 class Strand:
     """One bearer on one instance, measured in one way.
