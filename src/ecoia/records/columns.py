@@ -26,6 +26,8 @@ try:
 except ImportError as error:  # pragma: no cover - a base install
     raise MissingExtraError("Rows as columns", str(error.name)) from error
 
+_WRITER = "[0-9a-f]{32}"
+
 SCHEMA_KEY = b"ecoia.schema"
 """Name of the schema version in a table's metadata."""
 
@@ -33,6 +35,7 @@ _TEXT, _COUNT, _FLAG, _TEXTS = pa.string(), pa.int64(), pa.bool_(), pa.list_(pa.
 _FEW = pa.dictionary(pa.int32(), pa.string())
 _FIGURES, _AMOUNTS, _WHOLE = pa.map_(_TEXT, pa.float64()), pa.map_(_TEXT, _COUNT), pa.map_(_TEXT, _TEXT)
 _TOKENS = pa.struct([("provider", _TEXT), ("model", _TEXT), ("tokens_in", _COUNT), ("tokens_out", _COUNT)])
+_RANGE = pa.struct([("writer", _TEXT), ("stream", pa.int32()), ("first", _COUNT), ("last", _COUNT)])
 
 
 class Column(NamedTuple):
@@ -85,6 +88,11 @@ def _integers(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(name, str(figure)) for name, figure in figures.items() if type(figure) is int]
 
 
+def _ranges(sources: Iterable[Sequence[Any]] | None) -> list[dict[str, Any]] | None:
+    names = [each.name for each in _RANGE]
+    return None if sources is None else [dict(zip(names, each, strict=True)) for each in sources]
+
+
 def _one(type_: pa.DataType, name: str, *, nullable: bool = False, choices: tuple[str, ...] = ()) -> dict[str, Column]:
     return {name: Column(type_, name, (), nullable, choices)}
 
@@ -129,6 +137,7 @@ _OF_FIELD: Mapping[str, Mapping[str, Column]] = {
     "start_utc_ns": _one(_COUNT, "start_utc_ns"),
     "end_utc_ns": _one(_COUNT, "end_utc_ns"),
     "record_ids": _one(_TEXTS, "record_ids"),
+    "sources": {"sources": Column(pa.list_(_RANGE), "sources", nullable=True, take=_ranges)},
 }
 ROW_COLUMNS = {name: column for field in ROW_FIELDS for name, column in _OF_FIELD[field].items()}
 """The columns of a table of rows, in order."""
@@ -185,6 +194,9 @@ def _row_of(line: Mapping[str, Any]) -> Row:
                 for part in (field, *column.path[:-1]):
                     place = place.setdefault(part, {})
                 place[column.path[-1]] = line[name]
+            elif name == "sources":
+                if line[name] is not None:  # the field is not in rows without it
+                    row[field] = [each and [*each.values()] for each in line[name]]
             elif name == "quality_whole":
                 row[field] |= {each: int(text) for each, text in line[name] or ()}
             else:
@@ -288,7 +300,9 @@ def _doubts(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     yield pc.less(start, half_hour)
     yield pc.greater(start, end)
     yield pc.greater(pc.subtract(end, half_hour), HALF_HOUR_NS)
-    yield pc.equal(pc.list_value_length(batch.column("record_ids")), 0)
+    ids = batch.column("record_ids")
+    yield pc.and_(pc.equal(pc.list_value_length(ids), 0), pc.is_null(batch.column("sources")))
+    yield _holding(ids, pc.fill_null(pc.match_substring_regex(pc.list_flatten(ids), f"^{_WRITER}:"), False))
     of_run = pc.equal(batch.column("kind").cast(_TEXT), KIND_OUTCOME)
     yield pc.and_(of_run, pc.is_null(batch.column("outcome")))
 
@@ -307,6 +321,17 @@ def _wrong_tokens(lists: pa.Array) -> pa.Array:
     parts = [pc.struct_field(counts, each.name) for each in _TOKENS]
     wrong = [pc.is_null(part) for part in (counts, *parts)] + [_out_of_range(part) for part in parts[2:]]
     return _holding(lists, reduce(pc.or_, wrong))
+
+
+def _wrong_ranges(lists: pa.Array) -> pa.Array:
+    """Say which lists hold no range, a wrong one, or several: Python sees whether these are in order."""
+    ranges = pc.list_flatten(lists)
+    writer, stream, first, last = (pc.struct_field(ranges, each.name) for each in _RANGE)
+    wrong = [pc.is_null(part) for part in (ranges, writer, stream, first, last)]
+    wrong += [pc.invert(pc.match_substring_regex(writer, f"^{_WRITER}$")), pc.less(stream, 0)]
+    wrong += [_out_of_range(first), _out_of_range(last), pc.greater(first, last)]
+    found = _holding(lists, reduce(pc.or_, [pc.fill_null(each, False) for each in wrong]))
+    return pc.or_(found, pc.fill_null(pc.not_equal(pc.list_value_length(lists), 1), False))
 
 
 def _holding(lists: pa.Array, wrong: pa.Array) -> pa.Array:
@@ -329,6 +354,7 @@ _DOUBTS: Mapping[pa.DataType, Callable[[pa.Array], pa.Array]] = {
     _COUNT: _out_of_range,
     _TEXTS: _with_null,
     pa.list_(_TOKENS): _wrong_tokens,
+    pa.list_(_RANGE): _wrong_ranges,
     _FIGURES: _not_empty,
     _AMOUNTS: _not_empty,
     _WHOLE: _not_empty,
