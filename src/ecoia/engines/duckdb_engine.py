@@ -38,7 +38,11 @@ class DuckdbEngine:
 
     def __init__(self, source: RowSource, memory_limit: str = MEMORY_LIMIT) -> None:
         self._spill = tempfile.TemporaryDirectory(prefix="ecoia-duckdb-")
-        options = {"memory_limit": memory_limit, "temp_directory": self._spill.name, "preserve_insertion_order": False}
+        options: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "temp_directory": self._spill.name,
+            "preserve_insertion_order": False,
+        }
         self._connection = duckdb.connect(config=options)
         self._source, self._tables = source, 0
         if source.table is not None:

@@ -1,7 +1,7 @@
 """Rows in files, summed up by an engine into the same sums as rows in memory (``impact.ledger_sums``).
 
-Most rows are *plain*: the engine adds them up. Python adds those that have no plain sum (ends of runs, tokens, figures of quality,
-losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is checked
+Most rows are *plain*: the engine adds them up. Python adds those that have no plain sum (ends of runs, tokens, figures of
+quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is checked
 each time: rows and energy after each join are those of before.
 """
 
@@ -49,7 +49,7 @@ class EngineRows(Collection[Row]):
         self._engine = engine
 
     def __len__(self) -> int:
-        return self._whole(_ALL_NS)["rows"]
+        return int(self._whole(_ALL_NS)["rows"])
 
     def __iter__(self) -> Iterator[Row]:
         for table in self._engine.lines(lambda frame: frame):
@@ -60,7 +60,7 @@ class EngineRows(Collection[Row]):
 
     def last_utc_ns(self) -> int:
         """Return when the last record ended; the end of time without rows."""
-        return self._whole(_ALL_NS).get("end_utc_ns", _END_OF_TIME_NS)
+        return int(self._whole(_ALL_NS).get("end_utc_ns", _END_OF_TIME_NS))
 
     def sums(self, before_ns: int, timezone: ZoneInfo, boundaries_ns: Sequence[int]) -> RecordedSums:
         """Sum rows up by quarter; see ``impact.recorded.sums_of``."""

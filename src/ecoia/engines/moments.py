@@ -1,7 +1,7 @@
 """Answers of the rules as small tables, which an engine joins rows with: slots of time, places, moments.
 
-A *slot* is a civil day, or a part of it where equipment comes or goes. A *place* is a zone and a group of instances that are alike.
-A *moment* is what half-hours of a place have in common: which factor's use, site figures, contracts and calibrations hold.
+A *slot* is a civil day, or a part of it where equipment comes or goes. A *place* is a zone and a group of instances that are
+alike. A *moment* is what half-hours of a place have in common: which factor's use, site figures, contracts and calibrations hold.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def _derived(batch: pa.Table) -> pa.Table:
     plain = batch.drop_columns(nested)
     lengths = [_lengths(batch.column(name)) for name in ("tokens", "quality", "lost_causes", "shared_devices")]
     plain = plain.append_column("special", reduce(pc.or_, [pc.greater(each, 0) for each in lengths]))
-    if "record_ids" in nested:
-        plain = plain.append_column("record_ids", batch.column("record_ids"))
+    for name in {"record_ids", "sources"}.intersection(nested):  # which are told apart by their elements
+        plain = plain.append_column(name, batch.column(name))
     if "devices" not in nested:
         return plain
     ids = batch.column("devices")

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
-from pyarrow import dataset
+from pyarrow import dataset, parquet
 
-from ecoia.records.columns import ROW_SCHEMA
+from ecoia.records import RecordError
+from ecoia.records.columns import ROW_SCHEMA, conform
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class RowSource:
 
     paths: Sequence[Path] = ()
     table: pa.Table | None = None
+
+    def __post_init__(self) -> None:
+        """Check that each file has the columns of rows, and types that hold their values."""
+        for path in self.paths:
+            schema = parquet.read_schema(path)
+            try:
+                conform(schema.empty_table())
+            except RecordError as error:
+                raise type(error)(f"'{path}': {error}") from error
 
     @cached_property
     def files(self) -> dataset.Dataset:

@@ -1,6 +1,6 @@
 """Find the rows that may be counted twice, so that only these are brought to ``impact.doublecounting``, which decides.
 
-- a *copy* is suspected where one record id is in two rows of a half-hour;
+- a *copy* is suspected where two rows of a half-hour have a record id in common, or a stream of ids;
 - a *host* is, where a claim of the whole of it meets another claimant;
 - rows with shared devices are brought in any case (``special``).
 
@@ -9,7 +9,7 @@ A suspect is an instance in a half-hour, with all of its rows: more rows than ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import narwhals as nw
 import pyarrow as pa
@@ -36,29 +36,33 @@ def suspects(engine: Engine, before_ns: int, instances: Iterable[str], *, with_h
     return found | _hosts(engine, before_ns, instances) if with_hosts else found
 
 
-def _ids(frame: Frame) -> Frame:
-    return frame.select(_ROW, "instance", "record_ids").explode("record_ids")
-
-
 def _copies(engine: Engine, before_ns: int) -> set[Suspect]:
-    one = nw.lit(1, nw.Int64).alias("rows")
-    plan = Plan(
-        lambda frame: _ids(frame).with_columns(one),
-        (_ROW, "record_ids"),
-        ("rows",),
-        having=nw.col("rows") > 1,
-        columns=("instance", "record_ids"),
-    )
-    copied = engine.run(plan, end_ns=before_ns)
-    if not copied:
+    """Find loose ids that are in two rows of a half-hour, and streams of ids that are: their ranges may overlap."""
+    loose = _shared(engine, before_ns, "record_ids", {"id": nw.col("record_ids")}, {"id": pa.string()})
+    stream = {name: nw.col("sources").struct.field(name) for name in ("writer", "stream")}
+    return loose | _shared(engine, before_ns, "sources", stream, {"writer": pa.string(), "stream": pa.int64()})
+
+
+def _shared(
+    engine: Engine, before_ns: int, column: str, parts: Mapping[str, nw.Expr], types: Mapping[str, pa.DataType]
+) -> set[Suspect]:
+    """Find the instances and half-hours of rows that share a part of an element of a column of lists."""
+    key, columns = (_ROW, *parts), ("instance", column)
+
+    def prepare(frame: Frame) -> Frame:
+        filled = frame.select(_ROW, "instance", column).filter(~nw.col(column).is_null())
+        named = {name: part.cast(nw.Int64) if types[name] == pa.int64() else part for name, part in parts.items()}
+        return (
+            filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
+        )
+
+    shared = engine.run(Plan(prepare, key, ("rows",), having=nw.col("rows") > 1, columns=columns), end_ns=before_ns)
+    if not shared:
         return set()
-    times = pa.array([each[_ROW] for each in copied], pa.int64())
-    listed = engine.table({_ROW: times, "record_ids": pa.array([each["record_ids"] for each in copied], pa.string())})
+    all_types = {_ROW: pa.int64(), **types}
+    listed = engine.table({name: pa.array([each[name] for each in shared], type_) for name, type_ in all_types.items()})
     whose = Plan(
-        lambda frame: _ids(frame).join(listed, on=[_ROW, "record_ids"], how="inner").with_columns(one),
-        (_ROW, "instance"),
-        ("rows",),
-        columns=("instance", "record_ids"),
+        lambda frame: prepare(frame).join(listed, on=[*key], how="inner"), (_ROW, "instance"), ("rows",), columns=columns
     )
     return {(each["instance"], each[_ROW]) for each in engine.run(whose, end_ns=before_ns)}
 

@@ -61,7 +61,7 @@ class Column(NamedTuple):
     @property
     def is_count(self) -> bool:
         """Whether it holds integers of 0 or more, below ``ROW_INTEGER_LIMIT``."""
-        return self.type == _COUNT
+        return bool(self.type == _COUNT)
 
     @property
     def is_nested(self) -> bool:
@@ -217,13 +217,9 @@ def conform(table: pa.Table) -> pa.Table:
         NewerSchemaError: a newer ecoia wrote it.
         RecordError: a column is missing, or has a type that cannot hold its values; the message names it.
     """
-    version = (table.schema.metadata or {}).get(SCHEMA_KEY, b"1")
-    if not version.isdigit() or int(version) > SCHEMA_VERSION:
-        raise NewerSchemaError(f"rows of schema {version.decode()}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+    check_schema(table.schema)
     arrays = []
     for field in ROW_SCHEMA:
-        if field.name not in table.column_names:
-            raise RecordError(f"column '{field.name}' is missing", FIELD_MISSING)
         column = table.column(field.name)
         try:
             column.validate(full=True)
@@ -231,6 +227,21 @@ def conform(table: pa.Table) -> pa.Table:
         except pa.ArrowException as error:
             raise RecordError(f"column '{field.name}' of type {column.type} cannot be read as {field.type} ({error})") from error
     return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """Check that a file has every column of a row, and is not of a newer ecoia; ``conform`` looks at the columns themselves.
+
+    Raises:
+        NewerSchemaError: a newer ecoia wrote it.
+        RecordError: a column is missing; the message names it.
+    """
+    version = (schema.metadata or {}).get(SCHEMA_KEY, b"1")
+    if not version.isdigit() or int(version) > SCHEMA_VERSION:
+        raise NewerSchemaError(f"rows of schema {version.decode()}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+    for name in ROW_SCHEMA.names:
+        if name not in schema.names:
+            raise RecordError(f"column '{name}' is missing", FIELD_MISSING)
 
 
 def _as_type(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
