@@ -1,11 +1,13 @@
 """Records and ledger rows: the contract that measuring, delivery and reporting share.
 
 ``record`` declares the fields, ``field_rules`` how a field is read, cut and added up, ``record_ids`` what an id says, ``id_sets``
-sets of ids, ``refusals`` why a line is not read.
+sets of ids, ``refusals`` why a line is not read. ``columns`` gives the same rows as columns of an Arrow table; it is not loaded
+with the rest, as it needs pyarrow.
 """
 
 from ecoia.records.record import (
     MOST_WINDOW_NS,
+    ROW_FIELDS,
     NewerSchemaError,
     Record,
     RecordError,
@@ -23,6 +25,7 @@ from ecoia.records.record import (
 
 __all__ = [
     "MOST_WINDOW_NS",
+    "ROW_FIELDS",
     "NewerSchemaError",
     "Record",
     "RecordError",

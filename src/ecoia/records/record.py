@@ -384,6 +384,10 @@ class _Table:
 _TABLE = _Table(Record)
 
 
+ROW_FIELDS = ("half_hour_utc_ns", *_TABLE.row_names)
+"""Names of the fields of a row, in the order of day files."""
+
+
 def split_by_half_hour(record: Record) -> list[Record]:
     """Cut a record at half-hour boundaries, by each field's rule: energy, units and CPU time in proportion to time, exactly.
 
