@@ -34,8 +34,8 @@ def _lines(card: Content, language: Language) -> Iterator[str]:
     yield from _wrapped(card.targets_title)
     for target in card.targets:
         said = semicolon.join(part for part in (target.found, target.interval, target.why, target.chance) if part)
-        line = f"{target.name}{colon}{target.verdict}. {said}"
-        yield from _wrapped(line, "  ", "    ")
+        words = f"{target.name}{colon}{target.verdict}. {said}"
+        yield from _wrapped(words, "  ", "    ")
     if card.services:
         yield card.services_title
         widest = max(len(line.id) for line in card.services)

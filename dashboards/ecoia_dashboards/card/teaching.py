@@ -52,7 +52,7 @@ class Asked:
             >>> Asked("cv", None, "journal", "fr", "", "").call(refresh=True)
             "ecoia.show('cv', source='journal', refresh=True)"
         """
-        given = {"service": self.service, "quarter": None if self.quarter is None else str(self.quarter)}
+        given: dict[str, object] = {"service": self.service, "quarter": None if self.quarter is None else str(self.quarter)}
         given |= {"source": self.source, "lang": self.lang, "refresh": False} | changes
         words = [] if given["service"] is None else [repr(given["service"])]
         if given["quarter"] is not None:

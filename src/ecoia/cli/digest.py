@@ -68,10 +68,10 @@ def digest(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Write the e-mail that sums up a quarter and links to the dashboard.
+    """Write the e-mail that sums up a quarter.
 
-    A file that Outlook and Thunderbird open as a mail: text and HTML with the same figures. Nothing is sent, and it names nobody
-    who is not given by --mail-from and --mail-to.
+    A file that Outlook and Thunderbird open as a mail: text and HTML with the same figures, and links to the dashboard. Nothing
+    is sent, and it names nobody who is not given by --mail-from and --mail-to.
 
     [dim]$ ecoia digest --quarter 2026Q4 --dashboard-url https://ecoia.example.org --to digest.eml[/dim]
     """
