@@ -1,6 +1,6 @@
 """The dashboard under 50 readers: how long they wait for a page, how large it is, and what memory the server takes.
 
-A server on the large organisation of the tests is asked by 50 connections at once, each for one page after another without a
+A server on thirty services and eight quarters is asked by 50 connections at once, each for one page after another without a
 pause, which is far more than 50 people ask for. A page that was asked for before is kept; each new address is computed once.
 """
 
@@ -33,8 +33,11 @@ PATHS = (
     "/method",
     "/quality",
     "/formula",
+    "/records",
 )
 QUERIES = ("", "?lang=en", "?period=2026Q2", "?period=2026Q2&lang=en", "?theme=dark")
+DAYS = "?period=2026-07-06..2026-08-16&service=vadore,fraude&phase=inference"
+"""Days within a quarter and filters, of which nothing is computed beforehand."""
 _TESTS = Path(__file__).resolve().parent.parent / "tests"
 _SERVE = """
 import sys
@@ -52,8 +55,8 @@ _FILL = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from support.filled import fill_large
-fill_large(Path(sys.argv[2]))
+from support.filled import fill_grown
+fill_grown(Path(sys.argv[2]))
 """
 
 
@@ -64,6 +67,7 @@ def dashboard(effort: Effort) -> Iterator[Line]:
         with _server(folder) as (address, process):
             addresses = [path + query for path in PATHS for query in QUERIES]
             first = asyncio.run(_ask_each(address, addresses))
+            filtered = asyncio.run(_ask_each(address, [path + DAYS for path in PATHS]))
             again = asyncio.run(_ask_each(address, addresses))
             waits = asyncio.run(_under_load(address, addresses, effort.seconds))
             memory = process.memory_info().rss / 2**20
@@ -72,6 +76,7 @@ def dashboard(effort: Effort) -> Iterator[Line]:
     facts = {"readers": READERS, "requests_per_second": len(waits) / effort.seconds}
     facts |= {f"p{100 * share:.0f}_ms": wait for share, wait in at.items()}
     yield Line("dashboard: a page's first answer, median", "ms", Figure.of([1000 * wait for wait, _ in first]), 100)
+    yield Line("dashboard: the same of filtered days, median", "ms", Figure.of([1000 * wait for wait, _ in filtered]), 100)
     yield Line("dashboard: a page asked for before, median", "ms", Figure.of([1000 * wait for wait, _ in again]), 20)
     yield Line("dashboard: the largest page, gzip", "kB", _one(max(size for _, size in first) / 1000), 40)
     yield Line(f"dashboard: p95 of {READERS} readers who never pause", "ms", _one(at[0.95]), 500, facts=facts)

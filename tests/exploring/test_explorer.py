@@ -362,3 +362,22 @@ def test_services_compared_in_one_pass_are_as_each_alone(
             assert found[service].energy.reason == alone.energy.reason
             for name in ("energy", "co2e", "energy_absolute"):
                 same(getattr(found[service], name), getattr(alone, name), 1e-9)
+
+
+@pytest.mark.parametrize("by", DIMENSIONS)
+def test_energies_are_those_of_the_parts(explorer: Explorer, by: str) -> None:
+    days = Selection(date(2026, 6, 20), date(2026, 7, 9))
+    for selection in (
+        days,
+        days.only(statuses=("measured",), sites=("lyon",)),
+        whole("2026Q3"),
+        whole("2026Q3", services=("vadore",)),
+    ):
+        wanted = {name: part.microjoules for name, part in explorer.parts(selection, by).items()}
+        assert explorer.energies(selection, by) == wanted
+
+
+def test_energies_of_an_unknown_dimension_are_refused(explorer: Explorer) -> None:
+    for selection in (whole("2026Q3"), whole("2026Q3", services=("vadore",))):
+        with pytest.raises(UsageError, match="planet"):
+            explorer.energies(selection, "planet")

@@ -12,6 +12,7 @@ from ecoia.impact.inputs import Inputs
 from ecoia.records import Record, Row, fold
 from ecoia.settings import Settings
 from support.large_organisation import large_catalogue, large_factors, large_rows
+from support.large_organisation.grown import grown_catalogue, grown_rows
 from support.organisation import CHARTER, sample_catalogue, write_catalogue
 from support.settings import make_settings
 
@@ -25,6 +26,13 @@ def large_inputs(catalogue: Path) -> tuple[Inputs, Settings]:
 def fill_large(folder: Path) -> None:
     """Fill ``folder/filled`` from the large organisation. It takes some twenty seconds of CPU time, so a run does it once."""
     fill(folder / "filled", *large_inputs(folder / "catalogue"), source="ledger", source_uri="http://mlflow.example:5000")
+
+
+def fill_grown(folder: Path) -> None:
+    """Fill ``folder/filled`` from thirty services and eight quarters, as benchmarks do."""
+    settings = make_settings(timezone="Europe/Paris", zone="FRA", catalogue=str(folder / "catalogue"))
+    inputs = Inputs.of(list(grown_rows()), grown_catalogue(folder / "catalogue"), large_factors(), settings)
+    fill(folder / "filled", inputs, settings, source="ledger", source_uri="http://mlflow.example:5000")
 
 
 def fill_sample(folder: Path, rows: Sequence[Row], steps: list[str] | None = None, **values: object) -> State:

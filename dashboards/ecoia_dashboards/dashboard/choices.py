@@ -32,13 +32,13 @@ def choices(reading: Reading, language: Language) -> dict[str, list[tuple[str, s
     """
     report = reading.report
     days = Selection(reading.period.first_day, reading.period.until_day)
-    phases = reading.explorer.parts(days, "phase")
+    phases = reading.explorer.energies(days, "phase")
     found: Mapping[str, list[tuple[str, str]]] = {
         "service": sorted(((id_, name) for id_, name in reading.names.items() if reading.may_see(id_)), key=lambda each: each[1]),
         "phase": [(phase, language.t(words)) for phase, words in PHASES.items() if phase in phases],
         "site": [(site.id, site.name or site.id) for site in report.sites if site.id],
         "region": [(region, region) for region in sorted({each.region for each in report.regions if each.region})],
-        "instance": [(name, clean(name)) for name in reading.explorer.parts(days, "instance") if name],
+        "instance": [(name, clean(name)) for name in reading.explorer.energies(days, "instance") if name],
         "method": [(status, language.of(ORIGINS, status)) for status in STATUSES],
         "status": [(status, language.t(words)) for status, words in SERVICE_STATUSES.items()],
     }

@@ -139,8 +139,8 @@ def _not_comparable(data: Data, now: Selection, before: Selection) -> tuple[tupl
 
 def _ways(data: Data, selection: Selection) -> dict[str, str]:
     """Return what gave most of the energy of each service."""
-    parts = data.parts(selection, "service")
-    return {name: mostly_by(part.by_status_microjoules) for name, part in parts.items() if part.microjoules}
+    energies = {name: part.by_status_microjoules for name, part in data.gathered_by_service(selection).items()}
+    return {name: mostly_by(energy) for name, energy in energies.items() if any(energy.values())}
 
 
 def _shares_of_days(data: Data, selection: Selection) -> dict[str, float]:

@@ -46,6 +46,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
+        self.energies = lru_cache(_KEPT)(self._energies)
         self.hours = lru_cache(_FEW_KEPT)(lambda selection: behind.hours(self, selection))
         self.row_totals = lru_cache(_KEPT)(lambda selection, of: behind.row_totals(self, selection, of))
 
@@ -168,13 +169,29 @@ class Data:
         stated = self._stated(selection, selection.services[0]) if len(selection.services) == 1 else None
         return figures(self.gathered(selection), self.parameters, stated=stated)
 
+    def _energies(self, selection: Selection, by: str) -> Mapping[str, int]:
+        """Return the exact energy of each part: what ``parts`` would say of it, without the work that intervals take."""
+        if not self._answered(selection, _dimension(by)):
+            found = self._gather(selection, by)
+            return {name: sum(found[name].by_status_microjoules.values()) for name in sorted(found)}
+        return {name: part.microjoules for name, part in self.parts(selection, by).items()}
+
     def _parts(self, selection: Selection, by: str) -> Mapping[str, Selected]:
-        if by not in DIMENSIONS:
-            raise UsageError(f"cannot split by '{by}': choose one of {', '.join(DIMENSIONS)}")
-        if answered := self._answered(selection, by):
+        if answered := self._answered(selection, _dimension(by)):
             return answered
         found = self._gather(selection, by)
         return {
             name: figures(found[name], self.parameters, stated=self._stated(selection, name) if by == "service" else None)
             for name in sorted(found)
         }
+
+
+def _dimension(by: str) -> str:
+    """Return the name of a dimension.
+
+    Raises:
+        UsageError: there is no such dimension.
+    """
+    if by not in DIMENSIONS:
+        raise UsageError(f"cannot split by '{by}': choose one of {', '.join(DIMENSIONS)}")
+    return by

@@ -95,6 +95,10 @@ class Explorer:
         """
         return dict(self.data.parts(selection, by))
 
+    def energies(self, selection: Selection, by: str) -> dict[str, int]:
+        """Return the exact energy in microjoules of each of ``parts``, which costs less than all of their figures."""
+        return dict(self.data.energies(selection, by))
+
     def change(self, now: Selection, before: Selection) -> Change:
         """Compare two selections; errors that both share cancel."""
         return compared(self.data, now, before)

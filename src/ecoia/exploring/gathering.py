@@ -98,6 +98,14 @@ class Gathered:
         for index, number in enumerate(numbers):
             known[index] += number
 
+    @property
+    def by_status_microjoules(self) -> dict[str, int]:
+        """Exact energy by status of the method."""
+        found: dict[str, int] = {}
+        for key, sums in self.sums.items():
+            found[key.status] = found.get(key.status, 0) + sums.microjoules
+        return dict(sorted(found.items()))
+
     def token_uses(self) -> list[TokenUse]:
         """Return the uses of hosted models."""
 
@@ -150,15 +158,12 @@ def figures(gathered: Gathered, parameters: AssessmentParameters, *, stated: flo
     impact, split = impacts.assessment.impact(), impacts.split(bearers)
     missing = impact.reason if impact.energy_kwh is None else None
     energy = quantity(impact.energy_kwh, "kWh", impact.energy_interval, missing)
-    by_status: dict[str, int] = {}
-    for key, sums in gathered.sums.items():
-        by_status[key.status] = by_status.get(key.status, 0) + sums.microjoules
     counted = gathered.splits_work
     units, of_unit = _units(gathered, impacts, bearers)
     return Selected(
         microjoules=impact.energy_components_microjoules,
         by_component_microjoules=impact.by_component_microjoules,
-        by_status_microjoules=dict(sorted(by_status.items())),
+        by_status_microjoules=gathered.by_status_microjoules,
         idle_microjoules=impacts.energy_microjoules(each for each in bearers if each[1] == KIND_IDLE),
         training_microjoules=impacts.energy_microjoules(each for each in bearers if each[1] in TRAINING_PHASES),
         energy=energy,

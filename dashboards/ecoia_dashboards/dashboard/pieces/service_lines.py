@@ -155,7 +155,8 @@ def _changes(reading: Reading, selection: Selection, ids: Sequence[str]) -> dict
         explained = reading.explorer.explained(selection.quarter, before.quarter)
         known = {line.explained.service: line.energy for line in explained.services}
         return {id_: known[id_] for id_ in ids if id_ in known}
-    return {id_: reading.explorer.change(selection.only(services=(id_,)), before.only(services=(id_,))).energy for id_ in ids}
+    changes = reading.explorer.changes_by_service(selection, before)
+    return {id_: changes[id_].energy for id_ in ids}
 
 
 def _line(

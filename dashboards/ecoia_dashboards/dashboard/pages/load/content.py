@@ -177,13 +177,13 @@ def _shifts(reading: Reading, selection: Selection) -> Shifts:
 
 def _instances_by_zone(reading: Reading, selection: Selection) -> dict[str, tuple[str, ...]]:
     """Return the instances whose energy is all of one known zone, by zone; all instances where there is one zone only."""
-    zones = {zone for zone, part in reading.explorer.parts(selection, "zone").items() if part.microjoules}
+    zones = {zone for zone, energy in reading.explorer.energies(selection, "zone").items() if energy}
     if len(zones) == 1:
         return {zone: selection.instances for zone in zones if zone}
     found: dict[str, list[str]] = {}
-    for name in reading.explorer.parts(selection, "instance"):
-        own = reading.explorer.parts(replace(selection, instances=(name,)), "zone")
-        held = [zone for zone, part in own.items() if part.microjoules]
+    for name in reading.explorer.energies(selection, "instance"):
+        own = reading.explorer.energies(replace(selection, instances=(name,)), "zone")
+        held = [zone for zone, energy in own.items() if energy]
         if len(held) == 1 and held[0]:
             found.setdefault(held[0], []).append(name)
     return {zone: tuple(names) for zone, names in sorted(found.items())}
