@@ -23,6 +23,7 @@ import bench_calls
 import bench_dashboard
 import bench_exact
 import bench_interval
+import bench_journal
 import bench_ledger
 import bench_report
 import bench_sampler
@@ -47,6 +48,7 @@ BENCHMARKS = {
     "flat": bench_sampler.flat,
     "exact": bench_exact.exact,
     "interval": bench_interval.interval,
+    "journal": bench_journal.journal,
     "ledger": bench_ledger.ledger,
     "report": bench_report.report,
     "watch": bench_watch.watch,

@@ -429,6 +429,7 @@ BROKEN = {
     "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 3: upgrade ecoia"),
     "field-missing": (_without_field(), "record 'bad': field 'method' is missing"),
     "wrong-value": (_whole({"units": -1}), "record 'bad': units = -1 is not a number of 0 or more"),
+    "stream-unread": (encode_line('{"schema":4,"f":[9,0,0,10,1,null,2,3,4]}'), "stream 9 was not read before it"),
 }
 
 

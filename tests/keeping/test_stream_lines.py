@@ -56,12 +56,6 @@ def batches(draw: st.DrawFn) -> list[list[Record]]:
             "run_id": draw(few((None, "run-1"))),
             "devices": draw(few(((), ("GPU-1",)))),
         }
-        rare = {
-            "tokens": (Tokens("openai", "small", 5, 7),),
-            "quality": {"f1": 0.5},
-            "lost": {"clock-step": 2},
-            "replaces": "other",
-        }
         made.append(
             record(
                 NOON_NS + draw(few((0, day))) + draw(st.integers(-(10**9), 10**12)),

@@ -11,6 +11,7 @@ from ecoia.delivery import sidecars
 from ecoia.delivery.cursors import read_cursors
 from ecoia.delivery.folded_file import Days, FoldedFile, InstanceDay, Portion
 from ecoia.delivery.result import READING, Tell, tell_nobody
+from ecoia.delivery.seen_records import SeenRecords
 from ecoia.keeping.destinations import write_atomically
 from ecoia.keeping.helper_start import ALL_TARGETS, CURSORS
 from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
@@ -104,7 +105,7 @@ class Backlog:
         self._unread_files: dict[str, str] = {}
         self._unread_days: dict[str, str] = {}
         self._added: dict[DayKey, list[Row]] = {}  # not merged into ``rows`` yet
-        self._seen: dict[str, int | str] = {}  # id of each folded record -> checksum of its line, or the file of its sidecar
+        self._seen = SeenRecords()
 
     @property
     def pending(self) -> int:
@@ -196,20 +197,19 @@ class Backlog:
         if any(part.first_end <= cursor.get(part.target, 0) < part.last_end for part in folded.portions):
             return None  # delivered in part
         ids = folded.ids()
-        if not (self._replaced.isdisjoint(ids) and self._chosen.keys().isdisjoint(ids)):
+        if any(each in ids for each in (*self._replaced, *self._chosen)):
             return None
-        shared = self._seen.keys() & ids
+        shared, others = self._seen.shares(ids)
         if shared:
-            others = {known for each in shared if isinstance(known := self._seen[each], str)}
             self._line_by_line |= {name, *others}
             if others:
                 raise _Outdated
             return None
-        self._seen.update(dict.fromkeys(ids, name))
+        self._seen.note_file(ids, name)
         if not self._replaced.issuperset(folded.replaces):
             corrected = folded.replaces - self._replaced
             self._replaced |= corrected
-            if not self._seen.keys().isdisjoint(corrected):
+            if any(self._seen.get(each) is not None for each in corrected):
                 raise _Outdated
         return folded
 
@@ -231,11 +231,9 @@ class Backlog:
             days = folded.note(entry, start)
             start = entry.end_offset
             stream, record_id = entry.stream, entry.figures[0]
-            known = self._seen.get(record_id)
             if stream.replaces is not None or record_id in self._replaced or record_id in self._chosen:
                 outdated |= self._correct(folded, entry, days)
-            elif known is None:
-                self._seen[record_id] = entry.checksum
+            elif (known := self._seen.note(record_id, entry.checksum)) is None:
                 folded.count(entry)
             elif known != entry.checksum:
                 outdated = True
@@ -260,7 +258,7 @@ class Backlog:
         record_id = record.record_id
         if corrects is not None and corrects != record_id and corrects not in self._replaced:
             self._replaced.add(corrects)
-            outdated = corrects in self._seen
+            outdated = self._seen.get(corrects) is not None
         if record_id in self._replaced or record_id in self._chosen:
             folded.whole = False
             place = place_of(folded.name)
@@ -269,11 +267,10 @@ class Backlog:
         if chosen is not None:
             best = self._chosen[record_id] = preferred(chosen, record)
             outdated |= best is not chosen
-        known = self._seen.get(record_id)
         if record_id in self._replaced or (chosen is not None and chosen != record):
             return outdated
+        known = self._seen.note(record_id, entry.checksum)
         if known is None:
-            self._seen[record_id] = entry.checksum
             folded.count(entry)
         elif chosen is None and known != entry.checksum:
             self._contested.add(record_id)

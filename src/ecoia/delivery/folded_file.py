@@ -167,10 +167,10 @@ class FoldedFile:
         self._sums.clear()
         self._uses.clear()
 
-    def ids(self) -> set[str]:
+    def ids(self) -> RecordIds:
         """Return the ids of its records."""
-        found = RecordIds.union_of(ids_of(row) for rows in self.rows.values() for row in rows)
-        return {*found, *self.uncounted}
+        in_rows = (ids_of(row) for rows in self.rows.values() for row in rows)
+        return RecordIds.union_of((RecordIds.of(self.uncounted), *in_rows))
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, list[Row]]]:
         """Return all of it in JSON types: what is known of the records, and the rows."""

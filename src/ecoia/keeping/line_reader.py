@@ -1,9 +1,9 @@
 """Read lines of a journal quickly: what the lines of a stream have in common is read once, then recognised by its bytes.
 
 A line of figures (``stream_lines``) says by its number which stream it is of. Lines of records that say everything themselves
-are recognised: the first line of a stream is read as any line (``journal_lines.read_line``), with every check. A further line that
-has the same bytes around its figures, and whole numbers of the same form in their places, differs from it in these figures alone,
-so only they are read and checked. Every other line is read as any line again: nothing is taken that ``read_line`` would refuse.
+are recognised: the first line of a stream is read as any line (``journal_lines.read_line``), with every check. A further line
+that has the same bytes around its figures, and whole numbers of the same form in their places, differs from it in these figures
+alone, so only they are read and checked. Every other line is read as any line: nothing is taken that ``read_line`` would refuse.
 """
 
 from __future__ import annotations
