@@ -95,8 +95,8 @@ if sys.orig_argv[1:3] == ["-m", "ecoia"]:
     ecoia.meters.detect = functools.partial(ecoia.meters.detect, root=pathlib.Path(os.environ["MACHINE"]))
     notices._folder_of = lambda uid, root="": root + os.environ["NOTICES"]
 """
-"""Shows the counters of a folder to each ``ecoia`` command of the executors, all of one host. Puts their notices into another: tests
-may measure in this process, which is above all others."""
+"""Shows the counters of a folder to each ``ecoia`` command of the executors, all of one host. Puts their notices into another, as
+tests may measure in this process, which is above all others."""
 
 
 class Watched(NamedTuple):
