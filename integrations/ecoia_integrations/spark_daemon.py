@@ -17,6 +17,9 @@ import os
 import sys
 from collections.abc import Mapping
 
+import psutil
+
+_MODULE = "ecoia_integrations.spark_daemon"
 _DISABLED = ("1", "true", "yes", "on")
 
 
@@ -38,6 +41,24 @@ def watch_command(executor: int, environment: Mapping[str, str]) -> list[str] | 
         if environment.get(name):
             command += [option, environment[name]]
     return command
+
+
+def is_first(executor: int) -> bool:
+    """Return whether no other daemon of an executor began before this process. Spark starts one for each environment of workers.
+
+    Args:
+        executor: Id of its process.
+
+    Example:
+        >>> is_first(os.getppid())
+        True
+    """
+    try:
+        others = [each for each in psutil.Process(executor).children() if _MODULE in each.cmdline()]
+        began = psutil.Process().create_time(), os.getpid()
+        return all((each.create_time(), each.pid) >= began for each in others)
+    except psutil.Error:  # one of them has just ended; a second watcher would be refused
+        return True
 
 
 def start_beside(command: list[str]) -> None:
@@ -70,8 +91,9 @@ def start_beside(command: list[str]) -> None:
 def main() -> None:
     """Start the watcher, then be Spark's daemon."""
     try:
-        command = watch_command(os.getppid(), os.environ)
-        if command is not None:
+        executor = os.getppid()
+        command = watch_command(executor, os.environ)
+        if command is not None and is_first(executor):
             start_beside(command)
     except Exception as error:  # noqa: BLE001 - the job runs even if it is not measured
         print(f"ecoia: this executor is not measured: {error}", file=sys.stderr)
