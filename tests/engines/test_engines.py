@@ -9,7 +9,7 @@ from typing import Any
 import narwhals as nw
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -101,6 +101,7 @@ def few_rows(draw: st.DrawFn) -> list[Row]:
 
 
 @pytest.mark.parametrize("make", ENGINES)
+@settings(max_examples=8)
 @given(rows=few_rows())
 def test_any_rows_have_the_same_sums(make: Callable[[RowSource], Engine], rows: list[Row]) -> None:
     assert agreed(EngineRows(make(source_of(rows)))) == agreed(rows)

@@ -163,10 +163,10 @@ class _Summing:
             plain_rows[quarter] = plain_rows.get(quarter, 0) + line["rows"]
             found.last_utc_ns = max(found.last_utc_ns or 0, line["end_utc_ns"])
         for quarter, each in ofs.items():
+            start_ns, end_ns = quarter.bounds_ns(self._timezone)
+            bounds = start_ns, min(end_ns, self._before_ns)
             sums[quarter].strands += each
-            sums[quarter].condensed = CondensedQuarter(
-                self._engine, self.plain, quarter.bounds_ns(self._timezone), each, plain_rows[quarter]
-            )
+            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, bounds, each, plain_rows[quarter])
 
     def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
         for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):
