@@ -23,7 +23,10 @@ except ImportError as error:  # pragma: no cover - a base install
     raise MissingExtraError("A dataset", str(error.name)) from error
 
 _KNOWN = "a folder, or an address that begins with s3://, gs://, abfs://, hdfs:// or fsspec+<protocol>:// (needs 'fsspec')"
-_CREDENTIALS = r"^[^/?#]*:[^/?#]*@|[?&][^=&]*(?:key|secret|token|pass|pwd|credential|signature|sig)[^=&]*="
+_CONTAINER_FIRST = frozenset({"abfs", "abfss"})
+"""Schemes of addresses such as ``abfs://container@account/folder``. In others, what stands before ``@`` is a credential."""
+
+_REVEALING = r"[?&#;][^=&]*(?:key|secret|token|pass|pwd|credential|sig)[^=&]*="
 _DRAFT = re.compile(r"(?:^|/)\.[^/]*$")
 
 
@@ -50,7 +53,8 @@ class Place:
 
     def __init__(self, uri: str) -> None:
         scheme, is_address, rest = uri.partition("://")
-        if is_address and re.search(_CREDENTIALS, rest, re.IGNORECASE):
+        named = re.sub(r"^[\w.-]+@", "", rest) if scheme in _CONTAINER_FIRST else rest
+        if is_address and ("@" in named or re.search(_REVEALING, named, re.IGNORECASE)):
             raise UsageError(
                 f"the address '{scheme}://...' holds a credential, which commands and logs would show: leave it out, and set the "
                 "store's usual variables (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE...)"
