@@ -17,6 +17,7 @@ from pyarrow import parquet
 from ecoia.impact.inputs import row_line
 from ecoia.records import NewerSchemaError, RecordError, Row, Tokens, check_row, fold
 from ecoia.records.columns import ROW_SCHEMA, SCHEMA_KEY, check_table, conform, refused_lines, rows_of, table_of
+from ecoia.records.record_ids import sequenced_id
 from support.records import outcome, record
 
 ROWS = fold(
@@ -25,6 +26,7 @@ ROWS = fold(
         record("2026-11-23T10:05", cpu=1, gpu=5, service=None, phase=None, kind="idle", devices=("GPU-1",), scope="host"),
         record("2026-11-23T10:05", 5, cpu=5, units_micro=5, tokens=(Tokens("p", "m", 7, 3), Tokens("p", "n", 1, 2)), zone=""),
         outcome("2026-11-23T10:09", "run-1", "failed"),
+        *(record("2026-11-23T12:00", cpu=3, record_id=sequenced_id("0" * 31 + "a", 3, seq)) for seq in (1, 2, 3, 9)),
     ]
 )
 VALUES = st.sampled_from(

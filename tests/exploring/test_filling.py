@@ -67,18 +67,18 @@ def test_a_report_is_read_as_it_was_written(large: QuarterlyReport, tmp_path: Pa
 
 def test_fine_sums_fold_into_the_cells_of_an_assessment() -> None:
     parameters = AssessmentParameters(default_factors(), zone="FRA")
-    strands = LedgerSums.of(large_rows()).strands
-    fine, factors = fine_sums(strands, parameters, utc_day)
+    recorded = LedgerSums.of(large_rows())
+    fine, factors = fine_sums(recorded.strands, parameters, utc_day)
     assert len({each.slot for each in fine}) > 500
     folded: dict[object, ExactSums] = {}
     for key, sums in fine.items():
         found = folded.setdefault(key.cell, ExactSums())
         for each in dataclasses.fields(ExactSums):
             setattr(found, each.name, getattr(found, each.name) + getattr(sums, each.name))
-    cells = CellSums.of(strands, parameters)
+    cells = CellSums.of(recorded, parameters)
     assert folded == cells.sums
     assert factors.uses == cells.factors.uses
-    assert Assessment(cells, parameters).impact() == Assessment.of(strands, parameters).impact()
+    assert Assessment(cells, parameters).impact() == Assessment.of(recorded, parameters).impact()
 
 
 def test_large_integers_are_kept_exactly() -> None:

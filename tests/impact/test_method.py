@@ -338,7 +338,7 @@ def test_the_reference_year_is_matched_as_on_the_page(examples: dict[str, tuple[
     filler = half_hourly("FRA", "2025-01-01T00:00", [999.0] * 48)
     factors = FactorsOfYear(FactorSet([*filler, *series]), 2025)
     rows = fold([record(f"2026-07-14T{time}", 20, cpu=kwh(used), ram=None) for time, used in (("10:30", 2), ("11:00", 1))])
-    found = Assessment.of(LedgerSums.of(rows).strands, AssessmentParameters(factors, zone="FRA")).impact()
+    found = Assessment.of(LedgerSums.of(rows), AssessmentParameters(factors, zone="FRA")).impact()
     assert found.co2e_kg == pytest.approx(examples["constant factor of two moments"][1])
 
 

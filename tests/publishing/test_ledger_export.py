@@ -65,6 +65,8 @@ def read_back(folder: Path) -> list[Row]:
             for c in COMPONENTS:
                 del row[f"{c}_status"], row[f"{c}_method"], row[f"{c}_microjoules"]
             del row["lost_causes"], row["tokens_in"], row["tokens_out"]
+            if (sources := row.pop("sources")) is not None:
+                row["sources"] = [[*each.values()] for each in sources]
             found.append(row)
     return found
 

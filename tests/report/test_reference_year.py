@@ -78,7 +78,7 @@ _MOMENTS = st.lists(st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31, 23
 def assessed(factors: FactorSet, moments: list[datetime]) -> Assessment:
     starts = {moment.replace(minute=moment.minute // 30 * 30, second=0, microsecond=0, tzinfo=UTC) for moment in moments}
     rows = fold([record(utc_ns(start), 10, cpu=kwh(1 + n), ram=None) for n, start in enumerate(sorted(starts))])
-    return Assessment.of(LedgerSums.of(rows).strands, AssessmentParameters(factors, zone="FRA"))
+    return Assessment.of(LedgerSums.of(rows), AssessmentParameters(factors, zone="FRA"))
 
 
 @given(_MOMENTS, st.integers(1, 900))

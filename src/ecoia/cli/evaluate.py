@@ -42,7 +42,7 @@ def evaluate(
     folder = catalogue_folder(settings)
     inputs, asked = read(settings, quarter, source)
     found = build_dossier(
-        inputs.rows,
+        [*inputs.rows],
         service,
         asked,
         settings=settings,

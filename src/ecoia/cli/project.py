@@ -34,7 +34,7 @@ def project(
     settings = load_settings(home)
     inputs, found_quarter = read(settings, quarter, source)
     found = project_year(
-        inputs.rows,
+        [*inputs.rows],
         service,
         units_per_year,
         found_quarter,

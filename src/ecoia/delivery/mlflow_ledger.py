@@ -25,6 +25,7 @@ from ecoia.delivery.tags_and_metrics import (
     ledger_metrics,
     next_digest_tag,
     note_tags,
+    schema_tag,
     short_tag,
     superseded_tags,
 )
@@ -34,6 +35,7 @@ from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.keeping.destinations import public_text, public_uri
 from ecoia.periods import DAY_NS, utc_day, utc_ns
 from ecoia.records import Record, Row
+from ecoia.records.id_sets import NO_IDS, RecordIds
 from ecoia.semconv import is_slug
 from ecoia.units import kwh
 
@@ -112,7 +114,7 @@ class MlflowLedger:
         *,
         place: str = "",
         replaced: Collection[str] = (),
-        elsewhere: Collection[str] = (),
+        elsewhere: RecordIds = NO_IDS,
     ) -> dict[str, InstanceConflictError]:
         """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
@@ -187,7 +189,7 @@ class MlflowLedger:
         runs: Sequence[Any],
         records: Callable[[], Iterable[Record]],
         replaced: Collection[str],
-        elsewhere: Collection[str],
+        elsewhere: RecordIds,
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         if len(runs) == 1 and self._says(runs[0], tags, rows) and self._reads_back(runs[0]):
@@ -201,14 +203,14 @@ class MlflowLedger:
         if runs:
             run = runs[0]  # every later delivery finds the same one first
             present = held[0].digest if held[0] else None
-            announced = {**next_digest_tag(content), **(digest_tag(present) if present else {})}
+            announced = {**schema_tag(merged), **next_digest_tag(content), **(digest_tag(present) if present else {})}
             self._store.log(run.info.run_id, [], announced)
         else:
             whose = tags[semconv.TAG_INSTANCE], tags[semconv.TAG_DAY]
             run = self._store.client.create_run(
                 experiment,
                 start_time=_start_ms(tags[semconv.TAG_DAY]),
-                tags={**tags, **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
+                tags={**tags, **schema_tag(merged), **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
                 run_name=f"ledger of {whose[0]}, {whose[1]}",
             )
         self._write_day(run, {**tags, **short}, merged)
@@ -220,7 +222,7 @@ class MlflowLedger:
         said, metrics = run.data.tags, run.data.metrics
         return bool(
             said.get(semconv.TAG_DIGEST) == digest(rows)
-            and all(said.get(name) == value for name, value in tags.items())
+            and all(said.get(name) == value for name, value in {**tags, **schema_tag(rows)}.items())
             and all(math.isclose(metrics.get(name, math.nan), value) for name, value in ledger_metrics(rows).items())
         )
 

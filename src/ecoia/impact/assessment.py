@@ -23,7 +23,7 @@ from ecoia.factors import FactorUse
 from ecoia.impact.cell_sums import BearerAtSite, CellSums
 from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums
 from ecoia.impact.grid import AppliedFactor, FactorGap, grid_errors, grid_gsds
-from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
+from ecoia.impact.ledger_sums import Bearer, LedgerSums
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.sites import figures_used, site_ratios
@@ -156,7 +156,7 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
         >>> assess([], AssessmentParameters(default_factors(), zone="FRA")).reason
         'no-data'
     """
-    return Assessment.of(LedgerSums.of(rows).strands, parameters).impact()
+    return Assessment.of(LedgerSums.of(rows), parameters).impact()
 
 
 def energy_cell(key: CellKey, sums: ExactSums, parameters: AssessmentParameters, order: int = 0) -> EnergyCell:
@@ -196,9 +196,9 @@ class Assessment:
             self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
 
     @classmethod
-    def of(cls, strands: Iterable[Strand], parameters: AssessmentParameters) -> Assessment:
-        """Assess recorded energy, by bearer, instance and method."""
-        return cls(CellSums.of(strands, parameters), parameters)
+    def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> Assessment:
+        """Assess recorded energy."""
+        return cls(CellSums.of(recorded, parameters), parameters)
 
     @property
     def cells(self) -> list[EnergyCell]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ecoia.impact.conditions import Conditions, ConditionsLookup
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors, UsedFactors
-from ecoia.impact.ledger_sums import Bearer, Strand
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.methods import AT_WALL, error_class
@@ -54,24 +54,31 @@ class CellSums:
     factors: UsedFactors = field(default_factory=UsedFactors)
 
     @classmethod
-    def of(cls, strands: Iterable[Strand], parameters: AssessmentParameters) -> CellSums:
-        """Sum the energy of some strands by cell. A missing component is in no cell.
+    def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> CellSums:
+        """Sum recorded energy by cell. A missing component is in no cell.
 
         Example:
             >>> from ecoia.factors import default_factors
-            >>> CellSums.of([], AssessmentParameters(default_factors())).sums
+            >>> CellSums.of(LedgerSums(), AssessmentParameters(default_factors())).sums
             {}
         """
         adder = _Adder(parameters)
         found = cls(factors=adder.grid)
-        for strand in strands:
+        for strand in recorded.strands:
             found.seen.add((strand.bearer, adder.lookup.group_of(strand.instance).site))
+            if strand.condensed:
+                continue
             for _, key, energy, factors, contracts in adder.additions(strand, None):
-                cell = found.sums.get(key)
-                if cell is None:
-                    cell = found.sums[key] = ExactSums()
-                cell.add(energy, factors, contracts)
+                found._cell(key).add(energy, factors, contracts)
+        for key, microjoules, emitted, contracts in adder.condensed(recorded):
+            found._cell(key).add_sums(microjoules, emitted, contracts)
         return found
+
+    def _cell(self, key: CellKey) -> ExactSums:
+        cell = self.sums.get(key)
+        if cell is None:
+            cell = self.sums[key] = ExactSums()
+        return cell
 
 
 def fine_sums(
@@ -112,24 +119,20 @@ class _Adder:
         zone = self.lookup.zone_of(strand.zone, strand.instance)
         for conditions, when, factors, taken in self._groups(strand, zone, slot):
             contracts = self._market.terms(conditions.contracts) if conditions.contracts else None
-            for component, (status, name), energy, calibration in zip(
-                COMPONENTS, strand.methods, strand.microjoules, conditions.calibrations, strict=True
-            ):
-                if energy is None:
-                    continue
-                key = CellKey(
-                    strand.bearer[0] or "",
-                    strand.bearer[1],
-                    component,
-                    status,
-                    name,
-                    zone,
-                    conditions.factor_use,
-                    -1 if error_class(status, name) in _NOT_CALIBRATED else calibration,
-                    conditions.site_figures,
-                    conditions.contracts,
-                )
-                yield when, key, energy if taken is None else [energy[index] for index in taken], factors, contracts
+            keys = _keys(strand.bearer, zone, strand.methods, conditions)
+            for key, energy in zip(keys, strand.microjoules, strict=True):
+                if energy is not None:
+                    yield when, key, energy if taken is None else [energy[index] for index in taken], factors, contracts
+
+    def condensed(self, recorded: LedgerSums) -> Iterator[tuple[CellKey, int, int, tuple[int, int] | None]]:
+        """Give what energy adds to each cell that was summed up where it lies: energy, energy x factor, terms of contracts."""
+        for found in recorded.condensed.by_moment(self.lookup) if recorded.condensed else ():
+            met = found.conditions
+            contracts = self._market.terms(met.contracts) if met.contracts else None
+            keys = _keys(found.bearer, found.zone, found.methods, met)
+            for key, energy, emitted in zip(keys, found.microjoules, found.emitted, strict=True):
+                if energy is not None and emitted is not None:
+                    yield key, energy, emitted, contracts
 
     def _groups(
         self, strand: Strand, zone: str, slot: Slot | None
@@ -152,3 +155,20 @@ class _Adder:
                 yield met, when, factors, None
             else:
                 yield met, when, [factors[index] for index in taken], taken
+
+
+def _keys(bearer: Bearer, zone: str, methods: Iterable[tuple[str, str]], met: Conditions) -> Iterator[CellKey]:
+    """Give the key of the cell of each component."""
+    for component, (status, name), calibration in zip(COMPONENTS, methods, met.calibrations, strict=True):
+        yield CellKey(
+            bearer[0] or "",
+            bearer[1],
+            component,
+            status,
+            name,
+            zone,
+            met.factor_use,
+            -1 if error_class(status, name) in _NOT_CALIBRATED else calibration,
+            met.site_figures,
+            met.contracts,
+        )

@@ -60,6 +60,11 @@ def in_use_ns(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> 
     return start, max(start, min(end_ns, used_until))
 
 
+def life_ends(equipment: Iterable[Equipment], timezone: tzinfo) -> list[int]:
+    """Return the instants at which pieces come into use or go out of it, UTC nanoseconds."""
+    return [instant for item in equipment for instant in in_use_ns(item, 0, 1 << 62, timezone)]
+
+
 def amortised_micrograms(item: Equipment, start_ns: int, end_ns: int, timezone: tzinfo) -> int:
     """Return TE x (time reserved / expected life) x share of a piece over a period, in micrograms.
 

@@ -83,8 +83,10 @@ class ExactSums:
             contracts: Contracted picograms per kWh of the whole use, and the uncovered share in millionths
                 (``MarketFactors.terms``). None: no contract, so all of it has the factor of the grid.
         """
-        energy = sum(microjoules)
-        emitted = sum(map(mul, microjoules, micrograms_per_kwh))
+        self.add_sums(sum(microjoules), sum(map(mul, microjoules, micrograms_per_kwh)), contracts)
+
+    def add_sums(self, energy: int, emitted: int, contracts: tuple[int, int] | None) -> None:
+        """Add energy and energy x emission factor that are sums over half-hours already; ``contracts`` is as for ``add``."""
         contracted, uncovered_ppm = contracts or (0, PPM)
         self.microjoules += energy
         self.emitted += emitted

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -25,7 +25,7 @@ from ecoia import limits
 from ecoia.errors import PublicationError
 from ecoia.factors import FOLDER, Factor, FactorSet, files
 from ecoia.impact.ledger_gaps import LedgerGap
-from ecoia.impact.ledger_sums import last_utc_ns
+from ecoia.impact.recorded import last_recorded_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row, check_row
 from ecoia.records.json_lines import read_json, unpacked_lines
@@ -53,7 +53,7 @@ class Inputs:
     """Everything that figures are computed from.
 
     Attributes:
-        rows: Ledger rows, in any order.
+        rows: Ledger rows, in any order; or rows that an engine sums up (``recorded.Elsewhere``), read here only where asked for.
         catalogue: The organisation's files.
         factors: Emission factors in use.
         settings: Zone, PUE and time zone.
@@ -61,7 +61,7 @@ class Inputs:
         gaps: Ledger days that are not, or not wholly, among the rows.
     """
 
-    rows: Sequence[Row]
+    rows: Collection[Row]
     catalogue: Catalogue
     factors: FactorSet
     settings: Surroundings
@@ -71,14 +71,14 @@ class Inputs:
     @classmethod
     def of(
         cls,
-        rows: Sequence[Row],
+        rows: Collection[Row],
         catalogue: Catalogue,
         factors: FactorSet,
         settings: Surroundings,
         gaps: tuple[LedgerGap, ...] = (),
     ) -> Inputs:
         """Build inputs that are known until their last record."""
-        return cls(rows, catalogue, factors, settings, last_utc_ns(rows), gaps)
+        return cls(rows, catalogue, factors, settings, last_recorded_ns(rows), gaps)
 
 
 def write_inputs(inputs: Inputs, quarter: Quarter, folder: Path, catalogue_folder: Path | None) -> None:

@@ -7,14 +7,18 @@ does not. A million rows make a few hundred strands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from ecoia.periods import Quarter
 from ecoia.records import Row
+from ecoia.records.id_sets import ids_of
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+
+if TYPE_CHECKING:
+    from ecoia.impact.conditions import Conditions, ConditionsLookup
 
 Bearer = tuple[str | None, str]
 """A service and phase; a service and ``idle``; None and the record's kind, where no service bears it."""
@@ -24,6 +28,45 @@ Run = tuple[str, str, str]
 """A service, phase and run id."""
 
 _END_OF_TIME_NS = (1 << 63) - 1
+
+
+class HalfHourEnergy(NamedTuple):
+    """Known energy of all components of some work, on one instance in one half-hour. ``zone`` is as recorded."""
+
+    zone: str | None
+    instance: str
+    half_hour_utc_ns: int
+    microjoules: int
+
+
+class MomentEnergy(NamedTuple):
+    """Energy of one bearer, measured in one way, summed over half-hours that have the same conditions.
+
+    Attributes:
+        bearer: The bearer.
+        zone: Zone of the electricity; empty where it is not known.
+        methods: Status and name of the method, by component.
+        conditions: Conditions of the half-hours.
+        microjoules: Energy by component; None where none is known.
+        emitted: Energy x emission factor in microjoule-micrograms per kWh, by component; None where none is known.
+    """
+
+    bearer: Bearer
+    zone: str
+    methods: tuple[tuple[str, str], ...]
+    conditions: Conditions
+    microjoules: tuple[int | None, ...]
+    emitted: tuple[int | None, ...]
+
+
+class Condensed(Protocol):
+    """Rows of a quarter that were summed up where they lie, and never were in this process."""
+
+    def by_moment(self, lookup: ConditionsLookup) -> Iterable[MomentEnergy]:
+        """Give their energy by moment. Every half-hour with a row is looked up in ``lookup``."""
+
+    def by_half_hour(self, service: str, phases: Collection[str]) -> Iterable[HalfHourEnergy]:
+        """Give the known energy of a service's work in some phases."""
 
 
 @dataclass(slots=True)
@@ -44,6 +87,8 @@ class Strand:
         cpu_ns: CPU time.
         units_micro: Functional units in millionths; None where none were counted.
         accepted_micro: Accepted units in millionths; None where none were counted.
+        condensed: Whether its rows are in ``LedgerSums.condensed``: energy is then summed by civil day, or less (equipment comes
+            or goes), and stands at the first half-hour of each; cells take it from there.
     """
 
     kind: str
@@ -59,6 +104,7 @@ class Strand:
     cpu_ns: int = 0
     units_micro: int | None = None
     accepted_micro: int | None = None
+    condensed: bool = False
 
     @property
     def known_microjoules(self) -> tuple[int | None, ...]:
@@ -83,6 +129,7 @@ class LedgerSums:
         lost: Count of losses by cause.
         rows: How many rows were read.
         last_utc_ns: When the last record ended; None without rows.
+        condensed: Rows that were summed up where they lie. None: all were read.
 
     Example:
         >>> LedgerSums.of([]).rows
@@ -101,6 +148,7 @@ class LedgerSums:
     lost: dict[str, int] = field(default_factory=dict)
     rows: int = 0
     last_utc_ns: int | None = None
+    condensed: Condensed | None = None
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> LedgerSums:
@@ -114,6 +162,17 @@ class LedgerSums:
     def simulated(self) -> bool:
         """Whether any of it is simulated."""
         return any(strand.simulated for strand in self.strands)
+
+    def work_by_half_hour(self, service: str, phases: Collection[str]) -> Iterator[HalfHourEnergy]:
+        """Give the known energy of a service's work in some phases, by half-hour."""
+        for strand in self.strands:
+            if strand.condensed or strand.bearer[0] != service or strand.bearer[1] not in phases:
+                continue
+            known = zip(*(energy for energy in strand.microjoules if energy is not None), strict=True)
+            for half_hour, energy in zip(strand.half_hours_utc_ns, known, strict=False):
+                yield HalfHourEnergy(strand.zone, strand.instance, half_hour, sum(energy))
+        if self.condensed is not None:
+            yield from self.condensed.by_half_hour(service, phases)
 
 
 def by_quarter(rows: Iterable[Row], timezone: ZoneInfo) -> dict[Quarter, LedgerSums]:
@@ -254,7 +313,7 @@ class _RowAdder:
 
     def _add_outcome(self, row: Row) -> None:
         """Keep the latest outcome of a run."""
-        run = (*_work_of(row), row["run_id"] or row["record_ids"][0])
+        run = (*_work_of(row), row["run_id"] or ids_of(row).first(1)[0])
         when = _in_time(row)
         if run not in self._latest_outcome or when > self._latest_outcome[run]:
             self._latest_outcome[run] = when
@@ -276,6 +335,6 @@ class _RowAdder:
         return sums
 
 
-def _in_time(row: Row) -> tuple[int, list[str]]:
+def _in_time(row: Row) -> tuple[Any, ...]:
     """Order rows by their end, then by their ids, so that the order in which they are read never matters."""
-    return row["end_utc_ns"], row["record_ids"]
+    return row["end_utc_ns"], *ids_of(row).order

@@ -284,7 +284,7 @@ class PeriodImpact(BearerImpacts):
         for strand in sums.strands:
             self.strands.setdefault(strand.bearer, []).append(strand)
         super().__init__(
-            Assessment.of(sums.strands, parameters),
+            Assessment.of(sums, parameters),
             embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone),
             token_uses(sums.token_rows),
             self.without_equipment,
@@ -307,7 +307,7 @@ class PeriodImpact(BearerImpacts):
 
     def under(self, parameters: AssessmentParameters) -> Assessment:
         """Assess the same energy with other parameters."""
-        return Assessment.of(self.sums.strands, parameters)
+        return Assessment.of(self.sums, parameters)
 
 
 def _known_part(whole: EstimateOrReason, known: Sequence[Estimate]) -> KnownPart:

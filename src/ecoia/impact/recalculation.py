@@ -129,7 +129,7 @@ class RowsByQuarter:
 
     def __init__(self, inputs: Inputs, timezone: str) -> None:
         self.timezone = ZoneInfo(timezone)
-        self._by_quarter = by_quarter(refuse_doubles(inputs.rows)[0], self.timezone)
+        self._by_quarter = by_quarter(refuse_doubles([*inputs.rows])[0], self.timezone)
 
     def of(self, quarter: Quarter) -> LedgerSums:
         """Return the sums of a quarter; empty where no row is of that quarter."""

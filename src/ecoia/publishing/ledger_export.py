@@ -15,6 +15,7 @@ from ecoia.errors import MissingExtraError
 from ecoia.periods import Quarter
 from ecoia.publishing.row_table import table
 from ecoia.records import Row
+from ecoia.records.columns import ROW_COLUMNS
 
 try:
     import pyarrow as pa
@@ -22,21 +23,21 @@ try:
 except ImportError as error:  # pragma: no cover - a base install
     raise MissingExtraError("The export", str(error.name)) from error
 
-_TOKENS = pa.struct(
-    [("provider", pa.string()), ("model", pa.string()), ("tokens_in", pa.int64()), ("tokens_out", pa.int64())],
+_BEYOND = (
+    "scope",
+    "declared_source",
+    "pid",
+    "devices",
+    "shared_devices",
+    "tokens",
+    "lost_causes",
+    "quality",
+    "record_ids",
+    "sources",
 )
-NESTED = {
-    "scope": pa.string(),
-    "declared_source": pa.string(),
-    "pid": pa.int64(),
-    "devices": pa.list_(pa.string()),
-    "shared_devices": pa.list_(pa.string()),
-    "tokens": pa.list_(_TOKENS),
-    "lost_causes": pa.map_(pa.string(), pa.int64()),
-    "quality": pa.map_(pa.string(), pa.float64()),
-    "record_ids": pa.list_(pa.string()),
-}
-"""Columns beyond the table's: ``lost_causes`` is ``lost`` by cause, ``record_ids`` leads back to the journal's lines."""
+NESTED = {name: each.value_type if pa.types.is_dictionary(each := ROW_COLUMNS[name].type) else each for name in _BEYOND}
+"""Columns beyond the table's: ``lost_causes`` is ``lost`` by cause; ``record_ids`` and ``sources`` (``records.record_ids``) lead
+back to the journal's lines."""
 
 
 def partitions(rows: Sequence[Row], timezone: ZoneInfo) -> dict[str, bytes]:
@@ -75,5 +76,5 @@ def _file(rows: list[Row], timezone: ZoneInfo) -> bytes:
 
 
 def _cell(row: Row, name: str) -> object:
-    value = row.get("lost" if name == "lost_causes" else name)
-    return sorted(value.items()) if isinstance(value, dict) else value
+    value = ROW_COLUMNS[name].of(row)
+    return sorted(value) if pa.types.is_map(ROW_COLUMNS[name].type) else value

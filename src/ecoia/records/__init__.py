@@ -1,7 +1,8 @@
 """Records and ledger rows: the contract that measuring, delivery and reporting share.
 
-``record`` declares the fields, ``field_rules`` how a field is read, cut and added up, ``refusals`` why a line is not read.
-``columns`` gives the same rows as columns of an Arrow table; it is not loaded with the rest, as it needs pyarrow.
+``record`` declares the fields, ``field_rules`` how a field is read, cut and added up, ``record_ids`` what an id says, ``id_sets``
+sets of ids, ``refusals`` why a line is not read. ``columns`` gives the same rows as columns of an Arrow table; it is not loaded
+with the rest, as it needs pyarrow.
 """
 
 from ecoia.records.record import (
@@ -18,6 +19,7 @@ from ecoia.records.record import (
     in_force,
     merge_rows,
     preferred,
+    row_schema,
     split_by_half_hour,
 )
 
@@ -35,5 +37,6 @@ __all__ = [
     "in_force",
     "merge_rows",
     "preferred",
+    "row_schema",
     "split_by_half_hour",
 ]

@@ -26,6 +26,8 @@ try:
 except ImportError as error:  # pragma: no cover - a base install
     raise MissingExtraError("Rows as columns", str(error.name)) from error
 
+_WRITER = "[0-9a-f]{32}"
+
 SCHEMA_KEY = b"ecoia.schema"
 """Name of the schema version in a table's metadata."""
 
@@ -33,9 +35,10 @@ _TEXT, _COUNT, _FLAG, _TEXTS = pa.string(), pa.int64(), pa.bool_(), pa.list_(pa.
 _FEW = pa.dictionary(pa.int32(), pa.string())
 _FIGURES, _AMOUNTS, _WHOLE = pa.map_(_TEXT, pa.float64()), pa.map_(_TEXT, _COUNT), pa.map_(_TEXT, _TEXT)
 _TOKENS = pa.struct([("provider", _TEXT), ("model", _TEXT), ("tokens_in", _COUNT), ("tokens_out", _COUNT)])
+_RANGE = pa.struct([("writer", _TEXT), ("stream", pa.int32()), ("first", _COUNT), ("last", _COUNT)])
 
 
-class _Column(NamedTuple):
+class Column(NamedTuple):
     """One column.
 
     Attributes:
@@ -54,6 +57,16 @@ class _Column(NamedTuple):
     choices: tuple[str, ...] = ()
 
     take: Callable[[Any], Any] | None = None
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it holds integers of 0 or more, below ``ROW_INTEGER_LIMIT``."""
+        return bool(self.type == _COUNT)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it holds lists or maps."""
+        return bool(pa.types.is_nested(self.type))
 
     def of(self, row: Row) -> Any:
         """Return the value of a row."""
@@ -75,19 +88,24 @@ def _integers(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(name, str(figure)) for name, figure in figures.items() if type(figure) is int]
 
 
-def _one(type_: pa.DataType, name: str, *, nullable: bool = False, choices: tuple[str, ...] = ()) -> dict[str, _Column]:
-    return {name: _Column(type_, name, (), nullable, choices)}
+def _ranges(sources: Iterable[Sequence[Any]] | None) -> list[dict[str, Any]] | None:
+    names = [each.name for each in _RANGE]
+    return None if sources is None else [dict(zip(names, each, strict=True)) for each in sources]
 
 
-def _maybe(type_: pa.DataType, name: str, *choices: str) -> dict[str, _Column]:
+def _one(type_: pa.DataType, name: str, *, nullable: bool = False, choices: tuple[str, ...] = ()) -> dict[str, Column]:
+    return {name: Column(type_, name, (), nullable, choices)}
+
+
+def _maybe(type_: pa.DataType, name: str, *choices: str) -> dict[str, Column]:
     return _one(type_, name, nullable=True, choices=choices)
 
 
-_METHODS = {f"{each}_status": _Column(_FEW, "method", (each, "status"), choices=STATUSES) for each in COMPONENTS} | {
-    f"{each}_method": _Column(_FEW, "method", (each, "name")) for each in COMPONENTS
+_METHODS = {f"{each}_status": Column(_FEW, "method", (each, "status"), choices=STATUSES) for each in COMPONENTS} | {
+    f"{each}_method": Column(_FEW, "method", (each, "name")) for each in COMPONENTS
 }
-_ENERGIES = {f"{each}_microjoules": _Column(_COUNT, "energy_microjoules", (each,), nullable=True) for each in COMPONENTS}
-_OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
+_ENERGIES = {f"{each}_microjoules": Column(_COUNT, "energy_microjoules", (each,), nullable=True) for each in COMPONENTS}
+_OF_FIELD: Mapping[str, Mapping[str, Column]] = {
     "half_hour_utc_ns": _one(_COUNT, "half_hour_utc_ns"),
     "kind": _one(_FEW, "kind", choices=KINDS),
     "service": _maybe(_FEW, "service"),
@@ -108,10 +126,10 @@ _OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
     "cpu_ns": _one(_COUNT, "cpu_ns"),
     "tokens": _one(pa.list_(_TOKENS), "tokens"),
     "quality": {
-        "quality": _Column(_FIGURES, "quality", take=_floats),
-        "quality_whole": _Column(_WHOLE, "quality", take=_integers),
+        "quality": Column(_FIGURES, "quality", take=_floats),
+        "quality_whole": Column(_WHOLE, "quality", take=_integers),
     },
-    "lost": {"lost_causes": _Column(_AMOUNTS, "lost", take=_items)},
+    "lost": {"lost_causes": Column(_AMOUNTS, "lost", take=_items)},
     "devices": _one(_TEXTS, "devices"),
     "shared_devices": _one(_TEXTS, "shared_devices"),
     "pid": _maybe(_COUNT, "pid"),
@@ -119,11 +137,13 @@ _OF_FIELD: Mapping[str, Mapping[str, _Column]] = {
     "start_utc_ns": _one(_COUNT, "start_utc_ns"),
     "end_utc_ns": _one(_COUNT, "end_utc_ns"),
     "record_ids": _one(_TEXTS, "record_ids"),
+    "sources": {"sources": Column(pa.list_(_RANGE), "sources", nullable=True, take=_ranges)},
 }
-_COLUMNS = {name: column for field in ROW_FIELDS for name, column in _OF_FIELD[field].items()}
+ROW_COLUMNS = {name: column for field in ROW_FIELDS for name, column in _OF_FIELD[field].items()}
+"""The columns of a table of rows, in order."""
 
 ROW_SCHEMA = pa.schema(
-    [pa.field(name, column.type, nullable=column.nullable) for name, column in _COLUMNS.items()],
+    [pa.field(name, column.type, nullable=column.nullable) for name, column in ROW_COLUMNS.items()],
     metadata={SCHEMA_KEY: str(SCHEMA_VERSION).encode()},
 )
 """The schema of a table of rows. Texts of few values are dictionaries; Parquet keeps that, and other tools read plain texts."""
@@ -144,12 +164,12 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
     """
     try:
         table = pa.Table.from_arrays(
-            [pa.array([column.of(row) for row in rows], column.type) for column in _COLUMNS.values()], schema=ROW_SCHEMA
+            [pa.array([column.of(row) for row in rows], column.type) for column in ROW_COLUMNS.values()], schema=ROW_SCHEMA
         )
     except (pa.ArrowException, TypeError, KeyError, AttributeError, ValueError, OverflowError):
         _check_each(rows)
         raise
-    if any(table.column(name).null_count and not column.nullable for name, column in _COLUMNS.items()):
+    if any(table.column(name).null_count and not column.nullable for name, column in ROW_COLUMNS.items()):
         _check_each(rows)
     return table
 
@@ -174,6 +194,9 @@ def _row_of(line: Mapping[str, Any]) -> Row:
                 for part in (field, *column.path[:-1]):
                     place = place.setdefault(part, {})
                 place[column.path[-1]] = line[name]
+            elif name == "sources":
+                if line[name] is not None:  # the field is not in rows without it
+                    row[field] = [each and [*each.values()] for each in line[name]]
             elif name == "quality_whole":
                 row[field] |= {each: int(text) for each, text in line[name] or ()}
             else:
@@ -194,13 +217,9 @@ def conform(table: pa.Table) -> pa.Table:
         NewerSchemaError: a newer ecoia wrote it.
         RecordError: a column is missing, or has a type that cannot hold its values; the message names it.
     """
-    version = (table.schema.metadata or {}).get(SCHEMA_KEY, b"1")
-    if not version.isdigit() or int(version) > SCHEMA_VERSION:
-        raise NewerSchemaError(f"rows of schema {version.decode()}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+    check_schema(table.schema)
     arrays = []
     for field in ROW_SCHEMA:
-        if field.name not in table.column_names:
-            raise RecordError(f"column '{field.name}' is missing", FIELD_MISSING)
         column = table.column(field.name)
         try:
             column.validate(full=True)
@@ -208,6 +227,21 @@ def conform(table: pa.Table) -> pa.Table:
         except pa.ArrowException as error:
             raise RecordError(f"column '{field.name}' of type {column.type} cannot be read as {field.type} ({error})") from error
     return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """Check that a file has every column of a row, and is not of a newer ecoia; ``conform`` looks at the columns themselves.
+
+    Raises:
+        NewerSchemaError: a newer ecoia wrote it.
+        RecordError: a column is missing; the message names it.
+    """
+    version = (schema.metadata or {}).get(SCHEMA_KEY, b"1")
+    if not version.isdigit() or int(version) > SCHEMA_VERSION:
+        raise NewerSchemaError(f"rows of schema {version.decode()}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
+    for name in ROW_SCHEMA.names:
+        if name not in schema.names:
+            raise RecordError(f"column '{name}' is missing", FIELD_MISSING)
 
 
 def _as_type(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
@@ -262,7 +296,7 @@ def _check_numbered(number: int, row: Row) -> None:
 
 def _doubts(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Give, for each rule, which lines may break it."""
-    for name, column in _COLUMNS.items():
+    for name, column in ROW_COLUMNS.items():
         values = batch.column(name)
         if not column.nullable and values.null_count:
             yield pc.is_null(values)
@@ -277,7 +311,9 @@ def _doubts(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     yield pc.less(start, half_hour)
     yield pc.greater(start, end)
     yield pc.greater(pc.subtract(end, half_hour), HALF_HOUR_NS)
-    yield pc.equal(pc.list_value_length(batch.column("record_ids")), 0)
+    ids = batch.column("record_ids")
+    yield pc.and_(pc.equal(pc.list_value_length(ids), 0), pc.is_null(batch.column("sources")))
+    yield _holding(ids, pc.fill_null(pc.match_substring_regex(pc.list_flatten(ids), f"^{_WRITER}:"), False))
     of_run = pc.equal(batch.column("kind").cast(_TEXT), KIND_OUTCOME)
     yield pc.and_(of_run, pc.is_null(batch.column("outcome")))
 
@@ -296,6 +332,17 @@ def _wrong_tokens(lists: pa.Array) -> pa.Array:
     parts = [pc.struct_field(counts, each.name) for each in _TOKENS]
     wrong = [pc.is_null(part) for part in (counts, *parts)] + [_out_of_range(part) for part in parts[2:]]
     return _holding(lists, reduce(pc.or_, wrong))
+
+
+def _wrong_ranges(lists: pa.Array) -> pa.Array:
+    """Say which lists hold no range, a wrong one, or several: Python sees whether these are in order."""
+    ranges = pc.list_flatten(lists)
+    writer, stream, first, last = (pc.struct_field(ranges, each.name) for each in _RANGE)
+    wrong = [pc.is_null(part) for part in (ranges, writer, stream, first, last)]
+    wrong += [pc.invert(pc.match_substring_regex(writer, f"^{_WRITER}$")), pc.less(stream, 0)]
+    wrong += [_out_of_range(first), _out_of_range(last), pc.greater(first, last)]
+    found = _holding(lists, reduce(pc.or_, [pc.fill_null(each, False) for each in wrong]))
+    return pc.or_(found, pc.fill_null(pc.not_equal(pc.list_value_length(lists), 1), False))
 
 
 def _holding(lists: pa.Array, wrong: pa.Array) -> pa.Array:
@@ -318,6 +365,7 @@ _DOUBTS: Mapping[pa.DataType, Callable[[pa.Array], pa.Array]] = {
     _COUNT: _out_of_range,
     _TEXTS: _with_null,
     pa.list_(_TOKENS): _wrong_tokens,
+    pa.list_(_RANGE): _wrong_ranges,
     _FIGURES: _not_empty,
     _AMOUNTS: _not_empty,
     _WHOLE: _not_empty,

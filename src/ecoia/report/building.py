@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorSet
 from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall, shortfall_of
-from ecoia.impact.ledger_sums import last_utc_ns
 from ecoia.impact.recalculation import PARTS, Recalculation
+from ecoia.impact.recorded import last_recorded_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import annexes, committees, services, sites, sobriety
@@ -38,7 +38,7 @@ _ENERGY_KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD)
 
 
 def build_report(
-    rows: Sequence[Row],
+    rows: Collection[Row],
     quarter: Quarter,
     *,
     settings: Surroundings,
@@ -82,7 +82,7 @@ def build_report(
         >>> report.footprint.co2e  # doctest: +SKIP
         Quantity(value=12.3, unit='kgCO2e', low=8.1, high=18.6, reason=None)
     """
-    until_ns = last_utc_ns(rows) if known_until_ns is None else known_until_ns
+    until_ns = last_recorded_ns(rows) if known_until_ns is None else known_until_ns
     return report_of(
         Context(rows, quarter, settings, catalogue, factors, until_ns, over),
         published_micrograms=published_micrograms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache, cached_property
@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 
 from ecoia.factors import FactorSet, FactorsOfYear
 from ecoia.impact.assessment import Assessment, Impact
-from ecoia.impact.doublecounting import listed, refuse_doubles
+from ecoia.impact.doublecounting import listed
+from ecoia.impact.embodied import life_ends
 from ecoia.impact.hosted import ESTIMATED as HOSTED_ESTIMATED
-from ecoia.impact.ledger_sums import Bearer, LedgerSums, bearer_of, by_quarter
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, bearer_of
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact, Split
+from ecoia.impact.recorded import sums_of
 from ecoia.instances import host_of
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
@@ -48,7 +50,7 @@ class Context:
 
     def __init__(
         self,
-        rows: Sequence[Row],
+        rows: Collection[Row],
         quarter: Quarter,
         settings: Surroundings,
         catalogue: Catalogue,
@@ -72,9 +74,9 @@ class Context:
         self.last_ns = known_until_ns
         self._over = over
         self.partial = self.last_ns < self.end_ns
-        past, refusals = refuse_doubles([row for row in rows if row["half_hour_utc_ns"] < self.end_ns])
-        self.doubles = tuple(listed(one for one in refusals if one.half_hour_utc_ns >= self.start_ns))
-        self._activities = by_quarter(past, self.timezone)
+        recorded = sums_of(rows, self.end_ns, self.timezone, [self.last_ns, *life_ends(catalogue.equipment, self.timezone)])
+        self.doubles = tuple(listed(one for one in recorded.refusals if one.half_hour_utc_ns >= self.start_ns))
+        self._activities = recorded.by_quarter
         self._periods: dict[Quarter, PeriodImpact] = {}
         self._constant: dict[Quarter, Assessment] = {}
         self._recorded_days: dict[Quarter, RecordedDays] = {}

@@ -55,5 +55,5 @@ def _at_the_wall(co2e: Estimate) -> Estimate:
 
 
 def _under(context: Context, known: AssessmentParameters, kind: str, name: str | None) -> Sensitivity:
-    impact = Assessment.of(context.activity.strands, known).impact()
+    impact = Assessment.of(context.activity, known).impact()
     return Sensitivity(kind, _INDICATOR, name, shown(EstimateOrReason(impact.operational, impact.reason), "kgCO2e"))

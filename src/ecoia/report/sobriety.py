@@ -236,28 +236,34 @@ def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
     strands = [strand for strand in _making(context) if strand.bearer[0] == service]
     if any(status == DECLARED for strand in strands for status, _ in strand.methods):
         return None  # declared energy lies evenly over the days of a form: nobody knows its hours
-    known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, strands, hours)) is not None}
+    zones = {(strand.zone, strand.instance): _zone(context, strand.zone, strand.instance) for strand in strands}
+    if not {*zones.values()} <= {*context.known.factors.zones()}:
+        return None
+    used = [
+        (zones[each.zone, each.instance] or "", each.half_hour_utc_ns, each.microjoules)
+        for each in context.activity.work_by_half_hour(service, TRAINING_PHASES)
+    ]
+    known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, used, hours)) is not None}
     if not known.get(0) or len(known) < 2:
         return None
     best = min(known, key=lambda hours: (known[hours], hours))
     return best, 1 - known[best] / known[0]
 
 
-def _emitted(context: Context, strands: Sequence[Strand], hours: int) -> int | None:
+def _zone(context: Context, recorded: str | None, instance: str) -> str | None:
+    site = context.known.site_of(instance)
+    return recorded or (site.zone if site else None) or context.known.zone
+
+
+def _emitted(context: Context, used: Sequence[tuple[str, int, int]], hours: int) -> int | None:
     """Sum energy times factor (microjoule-micrograms) of work moved some hours later; None where a factor is not known."""
     factors, shift = context.known.factors, hours * 2 * HALF_HOUR_NS
     total = 0
-    for strand in strands:
-        site = context.known.site_of(strand.instance)
-        zone = strand.zone or (site.zone if site else None) or context.known.zone
-        if zone is None or zone not in factors.zones():
+    for zone, half_hour, microjoules in used:
+        found = factors.at(zone, half_hour + shift)
+        if found is None or not found[0].varies or found[0].filled:
             return None
-        energy = [sum(each) for each in zip(*(known for known in strand.microjoules if known is not None), strict=True)]
-        for half_hour, used in zip(strand.half_hours_utc_ns, energy, strict=False):
-            found = factors.at(zone, half_hour + shift)
-            if found is None or not found[0].varies or found[0].filled:
-                return None
-            total += used * found[1]
+        total += microjoules * found[1]
     return total
 
 

@@ -1,0 +1,306 @@
+"""Rows in files, summed up by an engine into the same sums as rows in memory (``impact.ledger_sums``).
+
+Most rows are *plain*: the engine adds them up. Python adds those that have no plain sum (ends of runs, tokens, figures of
+quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is checked
+each time: rows and energy after each join are those of before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import narwhals as nw
+import pyarrow as pa
+
+from ecoia.engines import plan
+from ecoia.engines.engine import Engine
+from ecoia.engines.moments import Moments, Places, moments_of, places_of, slots_of
+from ecoia.engines.plan import ENERGIES, SEPARATOR, Frame, whole, whole_product
+from ecoia.engines.suspects import Suspect, suspects
+from ecoia.errors import EcoiaError
+from ecoia.impact.conditions import ConditionsLookup
+from ecoia.impact.doublecounting import refuse_doubles
+from ecoia.impact.ledger_sums import Bearer, HalfHourEnergy, LedgerSums, MomentEnergy, Strand, bearer_of, by_quarter
+from ecoia.impact.recorded import RecordedSums
+from ecoia.periods import Quarter
+from ecoia.records import RecordError, Row
+from ecoia.records.columns import check_table, conform, rows_of
+from ecoia.semconv import COMPONENTS
+
+_END_OF_TIME_NS = (1 << 63) - 1
+_ALL_NS = 1 << 62
+
+
+class LostInSumsError(EcoiaError):
+    """An engine's sums do not hold every row once. No figure is made of them."""
+
+
+class EngineRows(Collection[Row]):
+    """Rows that an engine has. Iterating brings all of them into this process.
+
+    Args:
+        engine: The engine.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __len__(self) -> int:
+        return int(self._whole(_ALL_NS)["rows"])
+
+    def __iter__(self) -> Iterator[Row]:
+        for table in self._engine.lines(lambda frame: frame):
+            yield from rows_of(check_table(conform(table)))
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+    def last_utc_ns(self) -> int:
+        """Return when the last record ended; the end of time without rows."""
+        return int(self._whole(_ALL_NS).get("end_utc_ns", _END_OF_TIME_NS))
+
+    def sums(self, before_ns: int, timezone: ZoneInfo, boundaries_ns: Sequence[int]) -> RecordedSums:
+        """Sum rows up by quarter; see ``impact.recorded.sums_of``."""
+        return _Summing(self._engine, self._whole(before_ns), before_ns, timezone, boundaries_ns).sums()
+
+    def _whole(self, before_ns: int) -> dict[str, Any]:
+        """Count the rows, and check what their columns show.
+
+        Raises:
+            RecordError: a row is none; the message names the field and its value.
+        """
+        (found,) = self._engine.run(plan.totals(before_ns)) or [{"rows": 0, "hosts": 0, "doubtful": 0}]
+        if found["doubtful"]:
+            for table in self._engine.lines(plan.doubtful, before_ns):
+                check_table(conform(table))
+            raise RecordError(f"{found['doubtful']} rows are none, but none of them is refused by itself")
+        return found
+
+
+class _Summing:
+    """Sums up the rows before an instant."""
+
+    def __init__(
+        self, engine: Engine, total: Mapping[str, Any], before_ns: int, timezone: ZoneInfo, boundaries_ns: Sequence[int]
+    ) -> None:
+        self._engine, self._total, self._before_ns, self._timezone = engine, total, before_ns, timezone
+        half_hours = [each["half_hour_utc_ns"] for each in engine.run(plan.half_hours(before_ns))]
+        self._slots = slots_of(engine, half_hours, timezone, boundaries_ns)
+
+    def sums(self) -> RecordedSums:
+        """Return the sums, and what was refused."""
+        brought = [
+            row for table in self._engine.lines(self._special, self._before_ns) for row in rows_of(check_table(conform(table)))
+        ]
+        kept, refusals = refuse_doubles(brought)
+        sums = by_quarter(kept, self._timezone)
+        lines = self._engine.run(plan.strands(self.plain, self._slots.frame), end_ns=self._before_ns)
+        self._conserve(lines, brought)
+        self._add_strands(sums, lines)
+        self._add_runs(sums)
+        self._add_intervals(sums)
+        for found in sums.values():
+            found.works = {*found.intervals_utc_ns, *((service, phase) for service, phase, _ in found.outcomes)}
+        return RecordedSums({quarter: sums[quarter] for quarter in sorted(sums)}, refusals)
+
+    @cached_property
+    def _suspects(self) -> Frame | None:
+        instances = plan.instances(self._before_ns)
+        names = [each["instance"] for each in self._engine.run(instances)] if self._total["hosts"] else []
+        found = sorted(suspects(self._engine, self._before_ns, names, with_hosts=bool(self._total["hosts"])))
+        return self._suspects_frame(found) if found else None
+
+    def _suspects_frame(self, found: Sequence[Suspect]) -> Frame:
+        return self._engine.table(
+            {
+                "instance": pa.array([instance for instance, _ in found], pa.string()),
+                "half_hour_utc_ns": pa.array([half_hour for _, half_hour in found], pa.int64()),
+                "suspect": pa.array([True] * len(found)),
+            }
+        )
+
+    def _marked(self, frame: Frame) -> Frame:
+        """Add ``apart``: whether Python adds the row."""
+        if self._suspects is None:
+            return frame.with_columns(plan.is_special().alias("apart"))
+        joined = frame.join(self._suspects, on=["instance", "half_hour_utc_ns"], how="left")
+        return joined.with_columns((plan.is_special() | ~nw.col("suspect").is_null()).alias("apart"))
+
+    def plain(self, frame: Frame) -> Frame:
+        """Leave out the rows that Python adds."""
+        return self._marked(frame).filter(~nw.col("apart"))
+
+    def _special(self, frame: Frame) -> Frame:
+        return self._marked(frame).filter(nw.col("apart"))
+
+    def _conserve(self, lines: Iterable[Mapping[str, Any]], brought: Collection[Row]) -> None:
+        """Check that each row is among the engine's sums or among those brought, once."""
+        counted, energy = len(brought), sum(row["energy_microjoules"][c] or 0 for row in brought for c in COMPONENTS)
+        for line in lines:
+            counted += line["rows"]
+            energy += sum(whole(line, name) for name in ENERGIES)
+        whole_energy = sum(whole(self._total, name) for name in ENERGIES) if self._total["rows"] else 0
+        conserve("rows by strand", (counted, energy), (self._total["rows"], whole_energy))
+
+    def _add_strands(self, sums: dict[Quarter, LedgerSums], lines: Iterable[Mapping[str, Any]]) -> None:
+        strands: dict[tuple[Any, ...], Strand] = {}
+        ofs: dict[Quarter, list[Strand]] = {}
+        plain_rows: dict[Quarter, int] = {}
+        for line in lines:
+            quarter = self._slots.quarter_of[line["slot"]]
+            known = [bool(line[f"{name}_known"]) for name in ENERGIES]
+            key = (quarter, *(line[name] for name in plan.STRAND), *known)
+            strand = strands.get(key)
+            if strand is None:
+                strand = strands[key] = _strand(line, known)
+                ofs.setdefault(quarter, []).append(strand)
+            _add_line(strand, line)
+            found = sums.setdefault(quarter, LedgerSums())
+            found.rows += line["rows"]
+            plain_rows[quarter] = plain_rows.get(quarter, 0) + line["rows"]
+            found.last_utc_ns = max(found.last_utc_ns or 0, line["end_utc_ns"])
+        for quarter, each in ofs.items():
+            sums[quarter].strands += each
+            sums[quarter].condensed = CondensedQuarter(
+                self._engine, self.plain, quarter.bounds_ns(self._timezone), each, plain_rows[quarter]
+            )
+
+    def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
+        for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):
+            found = sums[self._slots.quarters[line["quarter"]]]
+            run = line["work_service"], line["work_phase"], line["run_id"]
+            energy = sum(whole(line, name) for name in ENERGIES)
+            found.run_microjoules[run] = found.run_microjoules.get(run, 0) + energy
+            found.run_last_utc_ns[run] = max(found.run_last_utc_ns.get(run, 0), line["end_utc_ns"])
+
+    def _add_intervals(self, sums: Mapping[Quarter, LedgerSums]) -> None:
+        """Add from when to when there was work. Where one row covers a whole stretch, the stretch stands for all of its rows."""
+        lines = self._engine.run(plan.stretches(self.plain), end_ns=self._before_ns)
+        broken = []
+        for line in lines:
+            if line["longest_ns"] == line["end_utc_ns"] - line["start_utc_ns"]:
+                self._add_interval(sums, line)
+            else:
+                broken.append(line)
+        if not broken:
+            return
+        types = {"work_service": pa.string(), "work_phase": pa.string(), "half_hour_utc_ns": pa.int64()}
+        listed = self._engine.table({name: pa.array([line[name] for line in broken], type_) for name, type_ in types.items()})
+        for line in self._engine.run(plan.broken_stretches(self.plain, listed), end_ns=self._before_ns):
+            self._add_interval(sums, line)
+
+    def _add_interval(self, sums: Mapping[Quarter, LedgerSums], line: Mapping[str, Any]) -> None:
+        found = sums[self._slots.quarter_of[line["half_hour_utc_ns"]]]
+        work = line["work_service"], line["work_phase"]
+        found.intervals_utc_ns.setdefault(work, []).append((line["start_utc_ns"], line["end_utc_ns"]))
+
+
+def conserve(what: str, found: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Check that sums hold every row and all energy once.
+
+    Raises:
+        LostInSumsError: they do not.
+    """
+    if found != expected:
+        raise LostInSumsError(f"{what}: {found[0]} rows with {found[1]} microjoules of {expected[0]} with {expected[1]}")
+
+
+def _bearer(line: Mapping[str, Any]) -> Bearer:
+    return bearer_of({name: line[name] for name in ("kind", "service", "phase")})
+
+
+def _methods(line: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((line[f"{component}_status"], line[f"{component}_method"]) for component in COMPONENTS)
+
+
+def _strand(line: Mapping[str, Any], known: Iterable[bool]) -> Strand:
+    return Strand(
+        kind=line["kind"],
+        bearer=_bearer(line),
+        instance=line["instance"],
+        zone=line["zone"],
+        simulated=line["simulated"],
+        devices=() if line["devices"] is None else tuple(line["devices"].split(SEPARATOR)),
+        methods=_methods(line),
+        microjoules=tuple([] if each else None for each in known),
+        condensed=True,
+    )
+
+
+def _add_line(strand: Strand, line: Mapping[str, Any]) -> None:
+    strand.half_hours_utc_ns.append(line["slot"])
+    for listed, name in zip(strand.microjoules, ENERGIES, strict=True):
+        if listed is not None:
+            listed.append(whole(line, name))
+    strand.spans += whole(line, "spans")
+    strand.cpu_ns += whole(line, "cpu_ns")
+    for name in ("units_micro", "accepted_micro"):
+        if line[f"{name}_known"]:
+            setattr(strand, name, (getattr(strand, name) or 0) + whole(line, name))
+
+
+class CondensedQuarter:
+    """The plain rows of a quarter (``impact.ledger_sums.Condensed``).
+
+    Args:
+        engine: The engine.
+        plain: Leaves out the rows that Python adds.
+        bounds_ns: First half-hour of the quarter, and first after it.
+        strands: Its strands.
+        rows: How many rows they hold.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        plain: Callable[[Frame], Frame],
+        bounds_ns: tuple[int, int],
+        strands: Sequence[Strand],
+        rows: int,
+    ) -> None:
+        self._engine, self._plain, self._bounds, self._strands, self._rows = engine, plain, bounds_ns, strands, rows
+        self._found: dict[Any, list[tuple[int, int]]] = {}
+
+    def by_moment(self, lookup: ConditionsLookup) -> Iterator[MomentEnergy]:
+        """Give energy by moment."""
+        places = places_of({(strand.instance, strand.zone or "") for strand in self._strands}, lookup)
+        instances = places.frame(self._engine)
+        moments = moments_of(self._engine, places, self._half_hours(places, instances), lookup)
+        lines = self._engine.run(plan.cells(self._plain, instances, moments.frame), *self._bounds)
+        energy = sum(sum(energies) for strand in self._strands for energies in strand.microjoules if energies is not None)
+        conserve(
+            "energy by moment",
+            (sum(line["rows"] for line in lines), sum(whole(line, name) for line in lines for name in ENERGIES)),
+            (self._rows, energy),
+        )
+        for line in lines:
+            yield _moment_energy(line, moments)
+
+    def _half_hours(self, places: Places, instances: Frame) -> list[tuple[int, int]]:
+        """Return the half-hours with a row, by place: the same under all factors, so found once."""
+        if places.key not in self._found:
+            lines = self._engine.run(plan.placed_half_hours(self._plain, instances), *self._bounds)
+            self._found[places.key] = [(line["place"], line["half_hour_utc_ns"]) for line in lines]
+        return self._found[places.key]
+
+    def by_half_hour(self, service: str, phases: Collection[str]) -> Iterator[HalfHourEnergy]:
+        """Give the known energy of a service's work in some phases."""
+        for line in self._engine.run(plan.work_by_half_hour(self._plain, service, phases), *self._bounds):
+            energy = sum(whole(line, name) for name in ENERGIES)
+            yield HalfHourEnergy(line["zone"], line["instance"], line["half_hour_utc_ns"], energy)
+
+
+def _moment_energy(line: Mapping[str, Any], moments: Moments) -> MomentEnergy:
+    zone, conditions = moments.met[line["moment"]]
+    known = [bool(line[f"{name}_known"]) for name in ENERGIES]
+    return MomentEnergy(
+        _bearer(line),
+        zone,
+        _methods(line),
+        conditions,
+        tuple(whole(line, name) if each else None for name, each in zip(ENERGIES, known, strict=True)),
+        tuple(whole_product(line, name) if each else None for name, each in zip(ENERGIES, known, strict=True)),
+    )
