@@ -19,12 +19,13 @@ from ecoia.semconv import VERSION
 from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecoia.analysing.frames import read as read
     from ecoia.instrument.background import Background, Sampling
     from ecoia.instrument.mlflow_run import EndedRun
     from ecoia.showing.run_summary import RunSummary
     from ecoia.showing.summing_up import last_run as last_run
 
-__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "track"]
+__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "read", "track"]
 
 __version__ = VERSION
 
@@ -37,12 +38,16 @@ def _sample(engine: Engine, background: Background) -> Sampling:
 
 
 def __getattr__(name: str) -> Any:
-    """Load ``last_run`` at its first use: it computes CO2e, which measuring does not need."""
-    if name != "last_run":
-        raise AttributeError(f"module 'ecoia' has no attribute {name!r}")
-    from ecoia.showing.summing_up import last_run
+    """Load what shows or reads figures at its first use: measuring needs none of it."""
+    if name == "last_run":
+        from ecoia.showing.summing_up import last_run
 
-    return last_run
+        return last_run
+    if name == "read":
+        from ecoia.analysing.frames import read
+
+        return read
+    raise AttributeError(f"module 'ecoia' has no attribute {name!r}")
 
 
 def _sum_up(span: Span) -> RunSummary | None:

@@ -84,7 +84,7 @@ def read_inputs(settings: Settings, source: Source, store: MlflowStore | None = 
 def read_rows(
     settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None
 ) -> tuple[list[Row], tuple[LedgerGap, ...]]:
-    """Read every row that is recorded, in the organisation's ledger or in this machine's journal.
+    """Read every row that is recorded, in the organisation's ledger, in this machine's journal or in a dataset.
 
     Args:
         settings: ``home`` and the settings of delivery are used.
@@ -93,9 +93,15 @@ def read_rows(
         give_up: Called when the store takes too long. None: report it, and end with ``FAILED``.
 
     Returns:
-        The rows, and what the ledger holds beside them that could not be read; this is reported.
+        The rows, and what the ledger holds beside them that could not be read; this is reported. A dataset has the gaps that the
+        ledger had when it was exported.
+
+    Raises:
+        DatasetError: a dataset is not there, or not what its manifest says.
     """
     with no_collection():
+        if source.uri:
+            return _dataset_rows(source.uri)
         if source is Source.JOURNAL:
             return _journal_rows(settings), ()
         return _ledger_rows(settings, store or store_here(settings), give_up or _give_up)
@@ -197,6 +203,37 @@ def _ledger_rows(settings: Settings, store: MlflowStore, give_up: GiveUp) -> tup
     return rows, ledger.gaps
 
 
+def _dataset_rows(uri: str) -> tuple[list[Row], tuple[LedgerGap, ...]]:
+    from ecoia.dataset import Dataset
+
+    dataset = Dataset(uri)
+    rows, gaps = dataset.rows(), dataset.manifest.gaps
+    _tell_gaps(gaps)
+    if gaps:
+        say(f"these days were missing when '{dataset.public}' was exported: 'ecoia export --to' brings it up to date")
+    return rows, gaps
+
+
+def mark_of(settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None) -> str:
+    """Return a text that changes whenever the rows of a source may. The rows are not read; arguments are as for ``read_rows``."""
+    if source.uri:
+        from ecoia.dataset import Dataset
+
+        return Dataset(source.uri).manifest.digest
+    if source is Source.JOURNAL:
+        from ecoia.keeping.journal import journal_sizes
+
+        found = existing_journal(settings)
+        return "" if found is None else repr(sorted(journal_sizes(found).items()))
+    from ecoia.delivery.mlflow_ledger import MlflowLedger
+    from ecoia.delivery.timed_reading import reading_in_time
+    from ecoia.keeping.destinations import public_uri
+
+    store = store or store_here(settings)
+    with reading_in_time(public_uri(store.uri), settings.delivery_seconds, give_up or _give_up):
+        return MlflowLedger(store).mark()
+
+
 def _give_up(why: str) -> None:
     """End the program: a thread that waits for a server cannot be ended alone. Nothing is written yet."""
     say(f"{why}; '--from journal' reads what this machine recorded")
@@ -237,13 +274,17 @@ def store_here(settings: Settings) -> MlflowStore:
 
 
 def source_name(settings: Settings, source: Source) -> str:
-    """Return what names a source of rows: the folder of the journal, or the public address of the store. MLflow is not loaded.
+    """Return what names a source of rows: the folder of the journal, the public address of the store, or the dataset's.
+
+    MLflow is not loaded.
 
     Raises:
         UsageError: several stores could be meant.
     """
     from ecoia.keeping.destinations import public_uri
 
+    if source.uri:
+        return source.uri if "://" in source.uri else str(Path(source.uri).absolute())
     if source is Source.JOURNAL:
         return str(Path(settings.home).absolute())
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _tracking_uri(settings)[0]

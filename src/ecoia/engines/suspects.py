@@ -52,9 +52,7 @@ def _shared(
     def prepare(frame: Frame) -> Frame:
         filled = frame.select(_ROW, "instance", column).filter(~nw.col(column).is_null())
         named = {name: part.cast(nw.Int64) if types[name] == pa.int64() else part for name, part in parts.items()}
-        return (
-            filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
-        )
+        return filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
 
     shared = engine.run(Plan(prepare, key, ("rows",), having=nw.col("rows") > 1, columns=columns), end_ns=before_ns)
     if not shared:
