@@ -124,6 +124,10 @@ class Place:
         with self._saying("removed", name), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
 
+    def local_path(self, name: str) -> Path | None:
+        """Return the path of a file on this machine; None where the place is an object store."""
+        return Path(self._path(name)) if self._is_here else None
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 

@@ -1,8 +1,8 @@
 """Rows in files, summed up by an engine into the same sums as rows in memory (``impact.ledger_sums``).
 
 Most rows are *plain*: the engine adds them up. Python adds those that have no plain sum (ends of runs, tokens, figures of
-quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is checked
-each time: rows and energy after each join are those of before.
+quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is
+checked each time: rows and energy after each join are those of before.
 """
 
 from __future__ import annotations
