@@ -134,8 +134,9 @@ def test_a_half_hour_listed_twice_has_one_moment(make: Callable[[RowSource], Eng
         engine, places, half_hours, lookup = given
         return moments.moments_of(engine, places, [*half_hours, *half_hours], lookup)
 
+    rows = awkward_rows()
     monkeypatch.setattr(engine_rows, "moments_of", doubled)
-    assert agreed(EngineRows(make(source_of(awkward_rows())))) == agreed(awkward_rows())
+    assert agreed(EngineRows(make(source_of(rows)))) == agreed(rows)
 
 
 @each_engine
