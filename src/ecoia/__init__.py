@@ -19,13 +19,14 @@ from ecoia.semconv import VERSION
 from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecoia.analysing.frames import read as read
     from ecoia.exploring.card import show as show
     from ecoia.instrument.background import Background, Sampling
     from ecoia.instrument.mlflow_run import EndedRun
     from ecoia.showing.run_summary import RunSummary
     from ecoia.showing.summing_up import last_run as last_run
 
-__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "show", "track"]
+__all__ = ["EcoiaError", "Span", "UsageError", "__version__", "autolog", "current", "flush", "last_run", "read", "show", "track"]
 
 __version__ = VERSION
 
@@ -38,11 +39,15 @@ def _sample(engine: Engine, background: Background) -> Sampling:
 
 
 def __getattr__(name: str) -> Any:
-    """Load what shows figures at its first use: measuring needs none of it."""
+    """Load what shows or reads figures at its first use: measuring needs none of it."""
     if name == "last_run":
         from ecoia.showing.summing_up import last_run
 
         return last_run
+    if name == "read":
+        from ecoia.analysing.frames import read
+
+        return read
     if name == "show":
         from ecoia.exploring.card import show
 

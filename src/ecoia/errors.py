@@ -83,6 +83,10 @@ class PublicationError(EcoiaError, ValueError):
     """A quarter cannot be published, or a published one cannot be read or differs from what was published."""
 
 
+class DatasetError(EcoiaError):
+    """A dataset (``ecoia export --to``) cannot be written or read, or differs from what its manifest says."""
+
+
 class MissingExtraError(EcoiaError, ImportError):
     """A command needs a package of an extra that is not installed.
 

@@ -69,6 +69,29 @@ def test_a_missing_day_is_on_the_first_page_in_both_languages_and_in_the_exit_co
     assert "Incomplete ledger: 1 day is missing from it, wholly or in part (90.0 kWh), and the totals are too low." in page
 
 
+def test_a_dataset_carries_the_missing_day_to_whoever_reads_it(gone: Path, tmp_path: Path) -> None:
+    """The same warnings, exit code and bytes as from the ledger; once the ledger is whole, so is the dataset."""
+    dataset = tmp_path / "dataset"
+    assert ecoia("export", "--to", dataset).exit_code == 3
+    assert ecoia("export", "--to", dataset).exit_code == 3, "it is read again, as the day may be back"
+    code, said, *_ = report(tmp_path / "ledger", "2026Q3")
+    taken = ecoia("report", "--from", f"parquet:{dataset}", "--quarter", "2026Q3", "--out", tmp_path / "parquet")
+    assert (taken.exit_code, code) == (3, 3)
+    assert [line for line in said.splitlines() if "ledger run" in line] == [
+        line for line in taken.stderr.splitlines() if "ledger run" in line
+    ]
+    assert "these days were missing when" in taken.stderr
+    for name in ("rapport-2026Q3.html", "rapport-2026Q3.json"):
+        assert (tmp_path / "parquet" / name).read_bytes() == (tmp_path / "ledger" / name).read_bytes()
+    refused = ecoia("publish", "--quarter", "2026Q3", "--from", f"parquet:{dataset}")
+    assert refused.exit_code == 1
+    assert "2026-08-12" in refused.stderr
+    assert ecoia("deliver").exit_code == 0
+    assert ecoia("export", "--to", dataset).exit_code == 0
+    assert "nothing was new" in ecoia("export", "--to", dataset).stderr
+    assert ecoia("report", "--from", f"parquet:{dataset}", "--quarter", "2026Q3", "--out", tmp_path).exit_code == 0
+
+
 def test_only_quarters_that_the_day_can_change_are_incomplete(gone: Path, tmp_path: Path) -> None:
     code, _, page, data = report(tmp_path, "2026Q2")
     assert code == 0

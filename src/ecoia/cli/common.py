@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
@@ -44,14 +44,61 @@ class Language(StrEnum):
     EN = "en"
 
 
-class Source(StrEnum):
-    """Where rows are read from."""
+class Source(str):
+    """Where rows are read from: ``ledger``, ``journal``, or ``parquet:`` and the address of a dataset."""
 
-    LEDGER = "ledger"
-    JOURNAL = "journal"
+    __slots__ = ()
+
+    LEDGER: ClassVar[Source]
+    JOURNAL: ClassVar[Source]
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """Read what a user wrote.
+
+        Raises:
+            UsageError: it is none of the three.
+
+        Example:
+            >>> Source.parse("parquet:s3://bucket/ecoia").uri
+            's3://bucket/ecoia'
+        """
+        known = {each.value: each for each in (cls.LEDGER, cls.JOURNAL)}
+        found = known.get(text) or cls(text)
+        if found.kind not in (*known, "parquet") or (found.kind == "parquet" and not found.uri):
+            raise UsageError(
+                f"'{text}' is no source of rows: choose ledger, journal, or parquet: and the folder or address of a dataset"
+            )
+        return found
+
+    @property
+    def value(self) -> str:
+        """The text itself."""
+        return str(self)
+
+    @property
+    def kind(self) -> str:
+        """``ledger``, ``journal`` or ``parquet``."""
+        return self.partition(":")[0]
+
+    @property
+    def uri(self) -> str:
+        """Where a dataset lies; empty for the others."""
+        return self.partition(":")[2]
 
 
-From = Annotated[Source, typer.Option("--from", help="Read the organisation's ledger, or this machine's journal.")]
+Source.LEDGER, Source.JOURNAL = Source("ledger"), Source("journal")
+
+From = Annotated[
+    Source,
+    typer.Option(
+        "--from",
+        metavar="SOURCE",
+        parser=Source.parse,
+        help="Read the organisation's ledger ('ledger'), this machine's journal ('journal'), or a dataset of 'ecoia export --to' "
+        "('parquet:' and its folder or address).",
+    ),
+]
 
 
 class Commands(TyperGroup):

@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, existing_journal, load_settings, progress, say
-from ecoia.cli.reading import no_collection, read_inputs, store_here
+from ecoia.cli.common import FAILED, Source, load_settings, progress, say
+from ecoia.cli.reading import mark_of, no_collection, read_inputs, store_here
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.exploring.places import folder_of, source_name
 from ecoia.exploring.state import note
 from ecoia.keeping.file_system import LockableFile
 from ecoia.keeping.helper_start import explicit_environment
-from ecoia.keeping.journal import journal_sizes
 from ecoia.periods import Quarter, utc_datetime
 from ecoia.settings import Settings
 
@@ -198,21 +197,13 @@ class Filling:
         return now, self._mark_of_source(), *(_mark_of_folder(Path(folder)) for folder in folders)
 
     def _mark_of_source(self) -> str:
-        if self._source is Source.JOURNAL:
-            found = existing_journal(self._settings)
-            return "" if found is None else repr(sorted(journal_sizes(found).items()))
-        from ecoia.delivery.mlflow_ledger import MlflowLedger
-        from ecoia.delivery.timed_reading import reading_in_time
-        from ecoia.keeping.destinations import public_uri
-
-        self._store = self._store or store_here(self._settings)
-
         def give_up(why: str) -> None:
             _note_away(self._folder, why)
             os._exit(FAILED)
 
-        with reading_in_time(public_uri(self._store.uri), self._settings.delivery_seconds, give_up):
-            return MlflowLedger(self._store).mark()
+        if self._source is Source.LEDGER:
+            self._store = self._store or store_here(self._settings)
+        return mark_of(self._settings, self._source, self._store, give_up)
 
 
 def _mark_of_folder(folder: Path) -> str:
@@ -258,7 +249,7 @@ def _once(settings: Settings, source: Source) -> int:
 def main() -> None:
     """Fill again and again, until the process that started this one ends."""
     parser = argparse.ArgumentParser(description="Fill the folder that dashboards read.")
-    parser.add_argument("--from", dest="source", type=Source, default=Source.LEDGER)
+    parser.add_argument("--from", dest="source", type=Source.parse, default=Source.LEDGER)
     parser.add_argument("--once", action="store_true", help="fill once, unless another process does, then end")
     given = parser.parse_args()
     source = given.source

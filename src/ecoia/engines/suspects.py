@@ -52,9 +52,7 @@ def _shared(
     def prepare(frame: Frame) -> Frame:
         filled = frame.select(_ROW, "instance", column).filter(~nw.col(column).is_null())
         named = {name: part.cast(nw.Int64) if types[name] == pa.int64() else part for name, part in parts.items()}
-        return (
-            filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
-        )
+        return filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
 
     shared = engine.run(Plan(prepare, key, ("rows",), having=nw.col("rows") > 1, columns=columns), end_ns=before_ns)
     if not shared:
@@ -88,7 +86,7 @@ def _hosts(engine: Engine, before_ns: int, instances: Iterable[str]) -> set[Susp
             nw.when(whole).then(claimant).alias("last"),
         )
 
-    met = (nw.col("whole") > 0) & ((nw.col("part") > 0) | (nw.col("first") != nw.col("last")))
+    met = (nw.col("whole") > 0) & ((nw.col("part") > 0) | (nw.coalesce("first", nw.lit("")) != nw.coalesce("last", nw.lit(""))))
     columns = ("instance", "scope", "pid", *ENERGIES)
     plan = Plan(prepare, ("host", _ROW), ("whole", "part"), ("first",), ("last",), met, columns)
     return {(instance, each[_ROW]) for each in engine.run(plan, end_ns=before_ns) for instance in on_host[each["host"]]}

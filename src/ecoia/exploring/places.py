@@ -20,21 +20,24 @@ def folder_of(settings: Settings, source: str) -> Path:
 
     Args:
         settings: ``home`` is used.
-        source: One of ``SOURCES``.
+        source: One of ``SOURCES``, or ``parquet:`` and where a dataset lies.
 
     Raises:
         UsageError: several stores could be meant.
     """
     name = source_name(settings, source)
-    return Path(settings.home) / "cache" / "dashboard" / f"{source}-{sha256(name.encode()).hexdigest()[:12]}"
+    kind = source.partition(":")[0]
+    return Path(settings.home) / "cache" / "dashboard" / f"{kind}-{sha256(name.encode()).hexdigest()[:12]}"
 
 
 def source_name(settings: Settings, source: str) -> str:
-    """Return what names a source of rows: the folder of the journal, or the public address of the store.
+    """Return what names a source of rows: the folder of the journal, the public address of the store, or where the dataset lies.
 
     Raises:
         UsageError: several stores could be meant.
     """
+    if dataset := source.partition(":")[2]:
+        return dataset if "://" in dataset else str(Path(dataset).absolute())
     if source == JOURNAL:
         return str(Path(settings.home).absolute())
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri(settings)[0]
