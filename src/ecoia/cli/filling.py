@@ -201,7 +201,7 @@ class Filling:
             os._exit(FAILED)
 
         with reading_in_time(public_uri(self._store.uri), self._settings.delivery_seconds, give_up):
-            return MlflowLedger(self._store).mark()
+            return MlflowLedger(self._store, by_sql=self._settings.ledger_sql).mark()
 
 
 def _mark_of_folder(folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -49,19 +49,30 @@ class LedgerDays:
     gaps: tuple[LedgerGap, ...]
 
 
-def read_days(store: MlflowStore, runs: Iterable[LedgerRun], cache: LedgerCache | None = None) -> LedgerDays:
+Progress = Callable[[int, int], None]
+"""Receives how many day files were read, and of how many."""
+
+
+def show_nothing(_done: int, _of: int) -> None:
+    """Show no progress."""
+
+
+def read_days(
+    store: MlflowStore, runs: Iterable[LedgerRun], cache: LedgerCache | None = None, progress: Progress = show_nothing
+) -> LedgerDays:
     """Read the days that the ledger's runs hold. Each content is compared with the digest that its run names.
 
     Args:
         store: The store that has the runs.
         runs: Every run of the time in question, deleted ones too.
-        cache: Where day files of stores that are far away are kept.
+        cache: Which day files passed their checks before; those of stores that are far away are kept there, too.
+        progress: Called while they are read.
 
     Raises:
         DeliveryError: the artifact store does not answer.
     """
     chosen, gaps = choose(runs)
-    read = _Reader(store, cache).read(chosen)
+    read = _Reader(store, cache, progress).read(chosen)
     days = []
     for run, found in read:
         if found.content is None:
@@ -130,8 +141,8 @@ class _AlteredError(DeliveryError):
     """A day file is not the one that was delivered."""
 
 
-def _checked(run: LedgerRun, data: bytes) -> DayFile:
-    content = decode_day(data)
+def _checked(run: LedgerRun, data: bytes, passed: Collection[str] = ()) -> DayFile:
+    content = decode_day(data, passed)
     if content.digest not in run.digests:
         raise _AlteredError("its SHA-256 is not the one of the tag 'ecoia.digest'")
     return content
@@ -140,13 +151,17 @@ def _checked(run: LedgerRun, data: bytes) -> DayFile:
 class _Reader:
     """Reads days of one store: from the cache, else from the artifact store, again where a writer may be at work."""
 
-    def __init__(self, store: MlflowStore, cache: LedgerCache | None) -> None:
+    def __init__(self, store: MlflowStore, cache: LedgerCache | None, progress: Progress) -> None:
         self._store = store
         self._cache = cache
+        self._progress = progress
+        self._passed = cache.passed() if cache else set()
+        self._done, self._of = 0, 0
         self._failures = 0  # in a row, of fetches that the artifact store did not answer
 
     def read(self, runs: Sequence[LedgerRun]) -> list[tuple[LedgerRun, _Read]]:
         """Read every run's day."""
+        self._of = len(runs)
         near = [run for run in runs if local_path(run.artifact_uri) is not None]
         far = [run for run in runs if local_path(run.artifact_uri) is None]
         found = {run.run_id: (run, self._look(run)) for run in near}  # threads gain nothing on files of this machine
@@ -161,6 +176,9 @@ class _Reader:
                 fresh = self._store.get_run(run.run_id)
                 now = run if fresh is None else LedgerRun.of(fresh)
                 found[run.run_id] = now, self._look(now)
+        if self._cache:
+            whole = {read.content.digest for _, read in found.values() if read.content and not read.content.refused}
+            self._cache.note_passed(whole - self._passed)
         return list(found.values())
 
     def _read_far(self, runs: Sequence[LedgerRun]) -> dict[str, tuple[LedgerRun, _Read]]:
@@ -168,7 +186,7 @@ class _Reader:
         found: dict[str, tuple[LedgerRun, _Read]] = {}
         for run in runs:
             for digest in run.digests & kept.keys():
-                read = _attempt(lambda run=run, data=kept[digest]: _checked(run, data))  # type: ignore[misc]
+                read = _attempt(lambda run=run, data=kept[digest]: _checked(run, data, self._passed))  # type: ignore[misc]
                 if read.content is not None:
                     found[run.run_id] = run, read
         fetched: dict[str, bytes] = {}
@@ -185,11 +203,13 @@ class _Reader:
 
         def fetch() -> DayFile:
             data = self._store.read_artifact(run.run_id, run.artifact_uri, semconv.LEDGER_ARTIFACT, limits.DAY.text_bytes)
-            content = _checked(run, data)
+            content = _checked(run, data, self._passed)
             if fetched is not None:
                 fetched[content.digest] = data
             return content
 
+        self._done += 1
+        self._progress(min(self._done, self._of), self._of)
         read = _attempt(fetch)
         if read.content is None and not run.digests:
             return _Read(None, "unfinished", may_change=True)

@@ -11,6 +11,21 @@ from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.units import microjoules_from_kwh
 
 
+TAGS = (
+    semconv.TAG_KIND,
+    semconv.TAG_SCHEMA,
+    semconv.TAG_INSTANCE,
+    semconv.TAG_DAY,
+    semconv.TAG_DIGEST,
+    semconv.TAG_NEXT_DIGEST,
+    semconv.TAG_SHORT,
+)
+"""Tags that are read of a ledger run."""
+
+METRICS = (semconv.LEDGER_ENERGY.name, semconv.RETIRED_ENERGY)
+"""Metrics that may say its energy; a day of ecoia 0.1.0 has the second."""
+
+
 class LedgerRun(NamedTuple):
     """A run of the ledger's experiment, without MLflow's objects, which take some kilobytes each.
 
@@ -41,17 +56,23 @@ class LedgerRun(NamedTuple):
     @classmethod
     def of(cls, run: Any) -> LedgerRun:
         """Read an MLflow run."""
-        tags = run.data.tags
+        return cls.made_of(run.info.run_id, run.info.artifact_uri, run.info.lifecycle_stage, run.data.tags, run.data.metrics)
+
+    @classmethod
+    def made_of(
+        cls, run_id: str, artifact_uri: str | None, stage: str, tags: Mapping[str, str], metrics: Mapping[str, float]
+    ) -> LedgerRun:
+        """Put together what is known of a run; of tags and metrics, those of ``TAGS`` and ``METRICS`` are looked at."""
         return cls(
-            run_id=run.info.run_id,
-            artifact_uri=run.info.artifact_uri or "",
-            deleted=run.info.lifecycle_stage != "active",
+            run_id=run_id,
+            artifact_uri=artifact_uri or "",
+            deleted=stage != "active",
             kind=tags.get(semconv.TAG_KIND, ""),
             schema=tags.get(semconv.TAG_SCHEMA, ""),
             instance=tags.get(semconv.TAG_INSTANCE, ""),
             day=tags.get(semconv.TAG_DAY, ""),
             digests=frozenset(filter(None, (tags.get(semconv.TAG_DIGEST), tags.get(semconv.TAG_NEXT_DIGEST)))),
-            microjoules=_energy(run.data.metrics),
+            microjoules=_energy(metrics),
             short_microjoules=int(short) if (short := tags.get(semconv.TAG_SHORT, "")).isdecimal() and len(short) < 20 else 0,
         )
 
@@ -71,7 +92,7 @@ class LedgerRun(NamedTuple):
 
 
 def _energy(metrics: Mapping[str, float]) -> int | None:
-    for name in (semconv.LEDGER_ENERGY.name, semconv.RETIRED_ENERGY):  # a day of ecoia 0.1.0 has the second
+    for name in METRICS:
         kwh = metrics.get(name, math.nan)
         if math.isfinite(kwh) and 0 <= kwh < 1e12:
             return microjoules_from_kwh(kwh)

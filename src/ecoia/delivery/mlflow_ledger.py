@@ -13,8 +13,9 @@ from typing import Any
 from ecoia import semconv
 from ecoia.delivery.day_file import DayFile, digest, encode_day, merge_day, union
 from ecoia.delivery.ledger_cache import LedgerCache
-from ecoia.delivery.ledger_reader import energy_of, read_day, read_days
+from ecoia.delivery.ledger_reader import Progress, energy_of, read_day, read_days, show_nothing
 from ecoia.delivery.ledger_run import LedgerRun
+from ecoia.delivery.ledger_sql import NoSqlError, list_by_sql
 from ecoia.delivery.mlflow_store import MlflowStore, at_step
 from ecoia.delivery.notes import LEDGER_NOTE, ledger_day_note
 from ecoia.delivery.tags_and_metrics import (
@@ -37,6 +38,8 @@ from ecoia.records import Record, Row
 from ecoia.semconv import is_slug
 from ecoia.units import kwh
 
+_END_OF_TIME_MS = 1 << 53
+
 
 class MlflowLedger:
     """The ledger in an MLflow store.
@@ -45,9 +48,12 @@ class MlflowLedger:
         store: The store.
         cache: Where day files that were fetched from far away are kept; ``None``: nowhere.
         verified: Which closed days were read back after their delivery; ``None``: what was delivered is not read back.
+        by_sql: Have SQL list the runs where the store is a database whose schema was tested (``ledger_sql``).
+        progress: Called while the ledger is read.
 
     Attributes:
         gaps: What the last reading could not put into its rows.
+        remark: Why the last reading listed the runs of a database through MLflow's API; empty where nothing is to be said.
         problems: What ``upsert_days`` found that somebody should read.
 
     Example::
@@ -55,11 +61,22 @@ class MlflowLedger:
         MlflowLedger(MlflowStore(None)).read_rows(0, time.time_ns())
     """
 
-    def __init__(self, store: MlflowStore, cache: LedgerCache | None = None, verified: VerifiedDays | None = None) -> None:
+    def __init__(
+        self,
+        store: MlflowStore,
+        cache: LedgerCache | None = None,
+        verified: VerifiedDays | None = None,
+        *,
+        by_sql: bool = True,
+        progress: Progress = show_nothing,
+    ) -> None:
         self._store = store
         self._cache = cache
         self._verified = verified
+        self._by_sql = by_sql
+        self._progress = progress
         self.gaps: tuple[LedgerGap, ...] = ()
+        self.remark = ""
         self.problems: list[str] = []
         self._described = False
 
@@ -77,13 +94,8 @@ class MlflowLedger:
         if end_utc_ns <= start_utc_ns or not self._store.is_there():
             return []
         with self._store.reaching():
-            experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
-            if experiment is None:
-                return []
-            # Not by kind: a day whose tag was altered is a day.
-            days = _starts_between(utc_day(start_utc_ns), utc_day(end_utc_ns - 1))
-            runs = map(LedgerRun.of, self._store.each(experiment, *days, deleted=True))
-            found = read_days(self._store, runs, self._cache)
+            runs = self._list(_start_ms(utc_day(start_utc_ns)), _start_ms(utc_day(end_utc_ns - 1)))
+            found = read_days(self._store, runs, self._cache, self._progress)
         self.gaps = found.gaps
         return [row for row in union(found.days) if start_utc_ns <= row["half_hour_utc_ns"] < end_utc_ns]
 
@@ -96,12 +108,24 @@ class MlflowLedger:
         if not self._store.is_there():
             return ""
         with self._store.reaching():
-            experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
-            if experiment is None:
-                return ""
-            runs = {run.run_id: run for run in map(LedgerRun.of, self._store.each(experiment, deleted=True))}
-        said = sorted((run.run_id, run.deleted, run.kind, sorted(run.digests), run.short_microjoules) for run in runs.values())
+            runs = self._list(0, _END_OF_TIME_MS)
+        said = sorted((run.run_id, run.deleted, run.kind, sorted(run.digests), run.short_microjoules) for run in runs)
         return hashlib.sha256(repr(said).encode()).hexdigest()
+
+    def _list(self, start_ms: int, end_ms: int) -> list[LedgerRun]:
+        """List the ledger's runs that start in ``[start_ms, end_ms]``, each once, deleted ones too; none without a ledger."""
+        # Not by kind: a day whose tag was altered is a day.
+        self.remark = ""
+        if self._by_sql:
+            try:
+                return list_by_sql(self._store.uri, semconv.LEDGER_EXPERIMENT, start_ms, end_ms)
+            except NoSqlError as error:
+                self.remark = str(error)
+        experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
+        if experiment is None:
+            return []
+        runs = map(LedgerRun.of, self._store.each(experiment, *_starts(start_ms, end_ms), deleted=True))
+        return list({run.run_id: run for run in runs}.values())
 
     def upsert_days(
         self,
@@ -172,7 +196,7 @@ class MlflowLedger:
         runs: dict[str, list[Any]] = {}
         conditions = (
             f"tags.`{semconv.TAG_KIND}` = '{semconv.RUN_KIND_LEDGER}'",
-            *_starts_between(first_day, last_day),
+            *_starts(_start_ms(first_day), _start_ms(last_day)),
             f"tags.`{semconv.TAG_INSTANCE}` = '{instance}'",
         )
         for run in self._store.search(experiment, *conditions):
@@ -342,7 +366,7 @@ def _start_ms(day: str) -> int:
     return utc_ns(datetime.fromisoformat(day).replace(tzinfo=UTC)) // 1_000_000
 
 
-def _starts_between(first_day: str, last_day: str) -> tuple[str, str]:
+def _starts(first_ms: int, last_ms: int) -> tuple[str, str]:
     """Return search conditions for the ledger runs of some days: a ledger run starts when its day does."""
     # By start time, as MLflow compares tags for equality only.
-    return f"attributes.start_time >= {_start_ms(first_day)}", f"attributes.start_time <= {_start_ms(last_day)}"
+    return f"attributes.start_time >= {first_ms}", f"attributes.start_time <= {last_ms}"

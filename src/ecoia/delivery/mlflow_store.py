@@ -1,13 +1,14 @@
 """One MLflow tracking store, through MLflow's public client API only.
 
 Every call has time-outs of its own: with MLflow's defaults an unreachable server blocks for four minutes. MLflow is imported
-when a store is made, so importing this module costs nothing.
+when it is asked something, so importing this module, or naming a store, costs nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import math
 import os
@@ -112,11 +113,9 @@ class MlflowStore:
     """
 
     def __init__(self, tracking_uri: str | None) -> None:
-        try:
-            import mlflow
-        except ImportError as error:
-            raise MissingExtraError("the ledger", "mlflow") from error
-        self.uri: str = tracking_uri or mlflow.get_tracking_uri()
+        if not _is_installed():
+            raise MissingExtraError("the ledger", "mlflow")
+        self.uri: str = tracking_uri or _usual_uri()
         self._opened: Any = None
         self._experiments: dict[str, str] = {}
 
@@ -386,6 +385,26 @@ class MlflowStore:
             if metrics or kept:
                 self.client.log_batch(run_id, metrics=metrics, tags=kept, synchronous=True)
             kept = []
+
+
+def _is_installed() -> bool:
+    """Return whether MLflow can be imported. It is not, as that takes seconds, and a ledger in a database is read without it."""
+    if "mlflow" in sys.modules:
+        return sys.modules["mlflow"] is not None
+    try:
+        return importlib.util.find_spec("mlflow") is not None
+    except ImportError:
+        return False
+
+
+def _usual_uri() -> str:
+    """Return where MLflow itself looks; without loading it, if the environment says so."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named and "mlflow" not in sys.modules:
+        return named
+    import mlflow
+
+    return str(mlflow.get_tracking_uri())
 
 
 def storable(text: str) -> str:
