@@ -2,8 +2,8 @@
 
 One SQLite file, keyed by the digest of a day file's text, so whichever store a text came from, it is the same text. It can be
 deleted at any time. It is never trusted with content: the reader compares the digest of what comes out, and fetches anew where it
-differs. Of the digests whose every row passed the checks it keeps the list, for as long as the rules of these checks are the same.
-A cache that cannot be used costs time, never a figure.
+differs. It also keeps the digests of which every row passed the checks, for as long as the rules of these checks are the same. A
+cache that cannot be used costs time, never a figure.
 """
 
 from __future__ import annotations

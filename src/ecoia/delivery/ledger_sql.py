@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ecoia import semconv
 from ecoia.delivery.ledger_run import METRICS, TAGS, LedgerRun
 from ecoia.keeping.destinations import sqlite_file
 
@@ -32,7 +33,7 @@ class NoSqlError(Exception):
     """A store is not read by SQL. The text says why, and is empty where that is as it should be."""
 
 
-def list_by_sql(uri: str, experiment: str, start_ms: int, end_ms: int) -> list[LedgerRun]:
+def list_by_sql(uri: str, experiment: str, start_ms: int, end_ms: int, instance: str | None = None) -> list[LedgerRun]:
     """List the runs of an experiment that start in ``[start_ms, end_ms]``, deleted ones too.
 
     Args:
@@ -40,6 +41,7 @@ def list_by_sql(uri: str, experiment: str, start_ms: int, end_ms: int) -> list[L
         experiment: Name of the experiment.
         start_ms: First start, in milliseconds.
         end_ms: Last start.
+        instance: Only runs of this instance. None: of every one.
 
     Raises:
         NoSqlError: the store is no database, or one whose schema was not tested, or it does not answer.
@@ -53,14 +55,14 @@ def list_by_sql(uri: str, experiment: str, start_ms: int, end_ms: int) -> list[L
         raise NoSqlError  # an experiment's name stands for one of several then
     try:
         with _connected(uri) as query:
-            return _list(query, experiment, start_ms, end_ms)
+            return _list(query, experiment, start_ms, end_ms, instance)
     except NoSqlError:
         raise
     except Exception as error:  # of SQLAlchemy or a driver
         raise NoSqlError from error  # MLflow says what is wrong with the database
 
 
-def _list(query: Query, experiment: str, start_ms: int, end_ms: int) -> list[LedgerRun]:
+def _list(query: Query, experiment: str, start_ms: int, end_ms: int, instance: str | None) -> list[LedgerRun]:
     versions = [str(version) for (version,) in query("SELECT version_num FROM alembic_version", {})]
     if len(versions) != 1 or versions[0] not in TESTED_SCHEMAS:
         raise NoSqlError(f"its schema {', '.join(versions) or 'without a version'} was not tested with this ecoia")
@@ -69,7 +71,10 @@ def _list(query: Query, experiment: str, start_ms: int, end_ms: int) -> list[Led
         return []
     if len(found) > 1 or found[0][1] != "active":
         raise NoSqlError  # MLflow decides which is meant, or says that it was deleted
-    return [_run(line) for line in query(_RUNS, {**_NAMES, "experiment": found[0][0], "first": start_ms, "last": end_ms})]
+    values = {**_NAMES, "experiment": found[0][0], "first": start_ms, "last": end_ms}
+    if instance is None:
+        return [_run(line) for line in query(_RUNS, values)]
+    return [_run(line) for line in query(_RUNS_OF_INSTANCE, {**values, "instance": instance})]
 
 
 def _run(line: Any) -> LedgerRun:
@@ -81,7 +86,7 @@ def _run(line: Any) -> LedgerRun:
         for name, value, is_nan in zip(METRICS, numbers[::2], numbers[1::2], strict=True)
         if value is not None and not is_nan
     }
-    return LedgerRun.made_of(run_id, artifact_uri, stage, tags, metrics)
+    return LedgerRun(run_id, artifact_uri or "", stage != "active", tags, metrics)
 
 
 def _runs_statement() -> str:
@@ -103,6 +108,7 @@ def _runs_statement() -> str:
 
 
 _RUNS = _runs_statement()
+_RUNS_OF_INSTANCE = f"{_RUNS} AND t{TAGS.index(semconv.TAG_INSTANCE)}.value = :instance"
 _NAMES = {f"tag{number}": name for number, name in enumerate(TAGS)} | {f"metric{n}": name for n, name in enumerate(METRICS)}
 
 

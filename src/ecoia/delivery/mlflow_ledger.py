@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from ecoia import semconv
 from ecoia.delivery.day_file import DayFile, digest, encode_day, merge_day, union
@@ -79,6 +77,8 @@ class MlflowLedger:
         self.remark = ""
         self.problems: list[str] = []
         self._described = False
+        self._ahead: dict[str, set[str]] = {}
+        self._known: dict[str, dict[str, list[LedgerRun]]] = {}
 
     def read_rows(self, start_utc_ns: int, end_utc_ns: int) -> list[Row]:
         """Read the rows whose half-hour starts in ``[start_utc_ns, end_utc_ns)``, of every instance.
@@ -162,26 +162,28 @@ class MlflowLedger:
         conflicts: dict[str, InstanceConflictError] = {}
         with self._store.reaching():
             experiment = self._make_experiment()
-            runs_by_day = self._runs_by_day(experiment, instance, min(days), max(days))
+            runs_by_day = self._runs_by_day(experiment, instance, days)
             for day, rows in sorted(days.items()):
-                runs = runs_by_day.get(day, [])
+                runs = runs_by_day.pop(day)
                 # If two homes made the day at once there are two runs. Both stay, and the home of the first run keeps the day.
-                owner = runs[0].data.tags.get(semconv.TAG_HOME) if runs else home_id
+                owner = runs[0].tags.get(semconv.TAG_HOME) if runs else home_id
                 if owner != home_id:
                     conflicts[day] = _conflict(instance, day, owner, home_id)
                     continue
                 whose = (home_id, place)
-                own = [
-                    run
-                    for run in runs
-                    if (run.data.tags.get(semconv.TAG_HOME), run.data.tags.get(semconv.TAG_PLACE, "")) == whose
-                ]
-                if any(LedgerRun.of(run).is_newer and run.data.tags.get(semconv.TAG_DIGEST) != digest(rows) for run in own):
+                own = [run for run in runs if (run.tags.get(semconv.TAG_HOME), run.tags.get(semconv.TAG_PLACE, "")) == whose]
+                if any(run.is_newer and run.digest != digest(rows) for run in own):
                     raise DeliveryError(f"ledger day {day} of '{instance}' was written by a newer ecoia: upgrade ecoia here")
                 self._upsert_day(
                     experiment, ledger_day_tags(instance, day, home_id, place), rows, own, records, replaced, elsewhere
                 )
         return conflicts
+
+    def look_ahead(self, days: Iterable[tuple[str, str]]) -> None:
+        """Say which instances and days will be updated, so that each instance's runs are listed once for all of them."""
+        self._ahead = {}
+        for instance, day in days:
+            self._ahead.setdefault(instance, set()).add(day)
 
     def _make_experiment(self) -> str:
         tags = ledger_experiment_tags()
@@ -191,24 +193,36 @@ class MlflowLedger:
             self._store.describe_experiment(experiment, tags, LEDGER_NOTE)
         return experiment
 
-    def _runs_by_day(self, experiment: str, instance: str, first_day: str, last_day: str) -> dict[str, list[Any]]:
-        """Return an instance's ledger runs by day, each day's in the order of their start time and id."""
-        runs: dict[str, list[Any]] = {}
+    def _runs_by_day(self, experiment: str, instance: str, days: Collection[str]) -> dict[str, list[LedgerRun]]:
+        """Return an instance's ledger runs by day, each day's in order; of some days at least. What is updated is taken out."""
+        known = self._known.setdefault(instance, {})
+        if not known.keys() >= set(days):
+            wanted = {*days, *self._ahead.pop(instance, ())}
+            found: dict[str, list[LedgerRun]] = {day: [] for day in wanted}
+            for run in self._list_standing(experiment, instance, _start_ms(min(wanted)), _start_ms(max(wanted))):
+                found.get(run.day, []).append(run)
+            known.update(found)
+        return known
+
+    def _list_standing(self, experiment: str, instance: str, start_ms: int, end_ms: int) -> list[LedgerRun]:
+        """List an instance's runs that hold rows, in the order of their ids."""
+        if self._by_sql:
+            with contextlib.suppress(NoSqlError):
+                runs = list_by_sql(self._store.uri, semconv.LEDGER_EXPERIMENT, start_ms, end_ms, instance)
+                return sorted(run for run in runs if run.kind == semconv.RUN_KIND_LEDGER and not run.deleted)
         conditions = (
             f"tags.`{semconv.TAG_KIND}` = '{semconv.RUN_KIND_LEDGER}'",
-            *_starts(_start_ms(first_day), _start_ms(last_day)),
+            *_starts(start_ms, end_ms),
             f"tags.`{semconv.TAG_INSTANCE}` = '{instance}'",
         )
-        for run in self._store.search(experiment, *conditions):
-            runs.setdefault(run.data.tags.get(semconv.TAG_DAY, ""), []).append(run)
-        return runs
+        return sorted(map(LedgerRun.of, self._store.search(experiment, *conditions)))
 
     def _upsert_day(
         self,
         experiment: str,
         tags: Mapping[str, str],
         rows: Sequence[Row],
-        runs: Sequence[Any],
+        runs: Sequence[LedgerRun],
         records: Callable[[], Iterable[Record]],
         replaced: Collection[str],
         elsewhere: Collection[str],
@@ -226,36 +240,35 @@ class MlflowLedger:
             run = runs[0]  # every later delivery finds the same one first
             present = held[0].digest if held[0] else None
             announced = {**next_digest_tag(content), **(digest_tag(present) if present else {})}
-            self._store.log(run.info.run_id, [], announced)
+            self._store.log(run.run_id, [], announced)
         else:
             whose = tags[semconv.TAG_INSTANCE], tags[semconv.TAG_DAY]
-            run = self._store.client.create_run(
+            made = self._store.client.create_run(
                 experiment,
                 start_time=_start_ms(tags[semconv.TAG_DAY]),
-                tags={**tags, **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
+                tags={**tags, **ledger_content_tags(merged), **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
                 run_name=f"ledger of {whose[0]}, {whose[1]}",
             )
+            run = LedgerRun.of(made)
         self._write_day(run, {**tags, **short}, merged)
         for duplicate in runs[1:]:
-            self._store.log(duplicate.info.run_id, [], superseded_tags())
+            self._store.log(duplicate.run_id, [], superseded_tags())
 
-    def _says(self, run: Any, tags: Mapping[str, str], rows: Sequence[Row]) -> bool:
+    def _says(self, run: LedgerRun, tags: Mapping[str, str], rows: Sequence[Row]) -> bool:
         """Return whether a run says that it holds these rows: by its digest, its tags and its metrics."""
-        said, metrics = run.data.tags, run.data.metrics
+        said, metrics = run.tags, run.metrics
         return bool(
-            said.get(semconv.TAG_DIGEST) == digest(rows)
+            run.digest == digest(rows)
             and all(said.get(name) == value for name, value in tags.items())
             and all(math.isclose(metrics.get(name, math.nan), value) for name, value in ledger_metrics(rows).items())
         )
 
-    def _reads_back(self, run: Any) -> bool:
+    def _reads_back(self, run: LedgerRun) -> bool:
         """Return whether a run's day file is the one that its digest names. A closed day is read once."""
-        run_id, tags = run.info.run_id, run.data.tags
-        expected, day = tags[semconv.TAG_DIGEST], tags[semconv.TAG_DAY]
-        if self._verified is None or self._verified.has(run_id, expected):
+        if self._verified is None or self._verified.has(run.run_id, run.digest):
             return True
         try:
-            whole = bool(read_day(self._store, LedgerRun.of(run)).digest == expected)
+            whole = bool(read_day(self._store, run).digest == run.digest)
         except (FileNotFoundError, DeliveryError):
             whole = False
         except Exception as error:  # noqa: BLE001 - MLflow's or a storage client's: who may write need not be allowed to read
@@ -263,20 +276,20 @@ class MlflowLedger:
             self.problems.append(f"what was delivered cannot be read back, and is taken as whole ({_reason(error)})")
             return True
         if whole:
-            self._verified.note(run_id, day, expected)
+            self._verified.note(run.run_id, run.day, run.digest)
         else:
-            self.problems.append(f"ledger day {day} of '{tags[semconv.TAG_INSTANCE]}' was altered or gone: written again")
+            self.problems.append(f"ledger day {run.day} of '{run.instance}' was altered or gone: written again")
         return whole
 
-    def _trusted(self, run: Any) -> DayFile | None:
+    def _trusted(self, run: LedgerRun) -> DayFile | None:
         """Return the day file of a run if it is one that was delivered."""
         try:
-            return read_day(self._store, LedgerRun.of(run))
+            return read_day(self._store, run)
         except (FileNotFoundError, DeliveryError):
             return None
 
     def _short(
-        self, tags: Mapping[str, str], runs: Sequence[Any], held: Sequence[DayFile | None], rows: Sequence[Row]
+        self, tags: Mapping[str, str], runs: Sequence[LedgerRun], held: Sequence[DayFile | None], rows: Sequence[Row]
     ) -> dict[str, str]:
         """Return the tag that says what of an altered day could not be restored; nothing where all of it could.
 
@@ -286,10 +299,10 @@ class MlflowLedger:
             held: Their day files, None for one that is gone or altered.
             rows: The rows that are written.
         """
-        if any(run.data.tags.get(semconv.TAG_DIGEST) == digest(rows) for run in runs):
+        if any(run.digest == digest(rows) for run in runs):
             return {}
         found, worth = energy_of(rows), 0
-        for run, content in zip(map(LedgerRun.of, runs), held, strict=True):
+        for run, content in zip(runs, held, strict=True):
             if content is None:
                 worth = max(worth, run.microjoules or 0)
             elif run.short_microjoules:
@@ -303,36 +316,33 @@ class MlflowLedger:
         )
         return short_tag(worth - found)
 
-    def _write_day(self, run: Any, tags: Mapping[str, str], rows: Sequence[Row]) -> None:
+    def _write_day(self, run: LedgerRun, tags: Mapping[str, str], rows: Sequence[Row]) -> None:
         """Write a ledger run whose next digest is announced already. Its digest comes last.
 
         Until the digest is there, the next delivery writes the day again. Whoever reads meanwhile, or after a kill, knows the old
         day file by the digest and the new one by the next digest.
         """
-        store, run_id = self._store, run.info.run_id
         self._upload(run, encode_day(rows))
-        cleared = short_tag(0) if semconv.TAG_SHORT in run.data.tags else {}
-        store.log(run_id, at_step(ledger_metrics(rows), 0), {**cleared, **tags, **ledger_content_tags(rows)})
-        end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
-        store.client.set_terminated(run_id, status="FINISHED", end_time=end_ms)
-        store.log(run_id, [], digest_tag(digest(rows)))
+        if not run.digest:  # with one, it was ended when the digest was written
+            end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
+            self._store.client.set_terminated(run.run_id, status="FINISHED", end_time=end_ms)
+        cleared = short_tag(0) if semconv.TAG_SHORT in run.tags else {}
+        described = {**cleared, **tags, **ledger_content_tags(rows), **digest_tag(digest(rows))}
+        self._store.log(run.run_id, at_step(ledger_metrics(rows), 0), described)  # metrics first, then tags in their order
 
-    def _upload(self, run: Any, data: bytes) -> None:
+    def _upload(self, run: LedgerRun, data: bytes) -> None:
         """Upload a day file.
 
         Raises:
             DeliveryError: the server has its clients write artifacts to their own disks, and this one cannot.
         """
-        uri = run.info.artifact_uri
-        with tempfile.TemporaryDirectory(prefix="ecoia-") as folder:
-            path = Path(folder) / semconv.LEDGER_ARTIFACT
-            path.write_bytes(data)
-            try:
-                self._store.client.log_artifact(run.info.run_id, str(path))
-            except OSError as error:
-                if not self._store.keeps_artifacts_here(uri):
-                    raise
-                raise DeliveryError(_own_disk(self._store.uri, uri, f"and this machine cannot ({error.strerror})")) from error
+        uri = run.artifact_uri
+        try:
+            self._store.write_artifact(run.run_id, uri, semconv.LEDGER_ARTIFACT, data)
+        except OSError as error:
+            if not self._store.keeps_artifacts_here(uri):
+                raise
+            raise DeliveryError(_own_disk(self._store.uri, uri, f"and this machine cannot ({error.strerror})")) from error
         if self._store.keeps_artifacts_here(uri):
             warning = _own_disk(self._store.uri, uri, "so reports made on another machine lack these days")
             if warning not in self.problems:
