@@ -21,6 +21,9 @@ SCHEMA_VERSION = 1
 LINK_SCHEMA_VERSION = 2
 """Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
 
+MONTH_SCHEMA_VERSION = 2
+"""Version of ledger runs that hold a month, and the newest that is read: an ecoia that does not know them calls them newer."""
+
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 """Characters of an id: of a service, an instance, a set of factors."""
 
@@ -106,6 +109,7 @@ ENDPOINT_OTHERS = "other-endpoints"
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"
+LEDGER_MONTH_ARTIFACT = "rows.jsonl.gz"
 
 
 class Metric:
@@ -265,6 +269,10 @@ TAG_METHOD = "ecoia.method"
 TAG_SCHEMA = "ecoia.schema"
 TAG_KIND = "ecoia.kind"
 TAG_DAY = "ecoia.day"
+TAG_MONTH = "ecoia.month"
+TAG_DAYS = "ecoia.days"
+TAG_SOURCES = "ecoia.sources"
+TAG_OVER = "ecoia.over"
 TAG_SERVICES = "ecoia.services"
 TAG_HOME = "ecoia.home"
 TAG_PLACE = "ecoia.place"

@@ -16,6 +16,7 @@ from ecoia.delivery.mlflow_store import MlflowStore, local_path
 from ecoia.errors import DeliveryError
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.keeping.destinations import public_text
+from ecoia.periods import utc_day
 from ecoia.records import Row
 
 MOST_REFUSED_TOLD = 20
@@ -73,13 +74,8 @@ def read_days(
     """
     chosen, gaps = choose(runs)
     read = _Reader(store, cache, progress).read(chosen)
-    days = []
-    for run, found in read:
-        if found.content is None:
-            gaps.append(run.gap(found.reason, found.why))
-            continue
-        days.append(found.content.rows)
-        gaps += _gaps_within(run, found.content)
+    days, more = _join(read)
+    gaps += more
     return LedgerDays(days, tuple(sorted(gaps, key=lambda gap: (gap.day, gap.instance, gap.run_id))))
 
 
@@ -90,22 +86,51 @@ def choose(runs: Iterable[LedgerRun]) -> tuple[list[LedgerRun], list[LedgerGap]]
         >>> choose([])
         ([], [])
     """
-    chosen, gaps = [], []
-    of_day: dict[tuple[str, str], list[LedgerRun]] = {}
-    for run in {run.run_id: run for run in runs if run.is_day}.values():
-        of_day.setdefault((run.instance, run.day), []).append(run)
-    for held in of_day.values():
-        standing = [run for run in held if not run.deleted and run.kind != semconv.RUN_KIND_SUPERSEDED]
-        chosen += [run for run in standing if not run.is_newer]
-        gaps += [run.gap("newer") for run in standing if run.is_newer]
-        if not standing:
-            gaps.append(max(held, key=lambda run: run.microjoules or 0).gap("deleted"))
+    known = list({run.run_id: run for run in runs if run.is_day}.values())
+    standing = [run for run in known if not run.deleted and run.kind != semconv.RUN_KIND_SUPERSEDED]
+    whole = [run for run in standing if not run.is_begun]
+    taken = {source for run in whole if not run.is_newer for source in run.sources}
+    chosen = [run for run in whole if not run.is_newer and not (run.month and run.run_id in taken)]
+    gaps = [run.gap(day, "newer") for run in whole if run.is_newer for day in run.days]
+    found = {(run.instance, day) for run in whole for day in run.days}
+    lacking: dict[tuple[str, str], list[LedgerRun]] = {}
+    for run in known:
+        for day in run.days if run.run_id not in taken else ():
+            if (run.instance, day) not in found:
+                lacking.setdefault((run.instance, day), []).append(run)
+    for (_, day), held in lacking.items():
+        begun = any(run in standing for run in held)
+        gaps.append(max(held, key=lambda run: run.worth(day) or 0).gap(day, "unfinished" if begun else "deleted"))
     return chosen, gaps
 
 
+def _join(read: Sequence[tuple[LedgerRun, _Read]]) -> tuple[list[list[Row]], list[LedgerGap]]:
+    """Join what was read. Returns the rows, and the gaps of what could not be read.
+
+    A month's rows stand for the runs that it took over, and a day that was written after the month was put together stands in
+    place of the month's rows of that day.
+    """
+    months = [run for run, found in read if run.month and found.content]
+    taken = {source for month in months for source in month.sources}
+    single = [run for run, found in read if found.content and not run.month and run.run_id not in taken]
+    over = {(run.over, run.day) for run in single if run.over}
+    rows, gaps = [], []
+    for run, found in read:
+        if run.run_id in taken:
+            continue
+        if found.content is None:
+            instead = {day.day for day in single if day.run_id in run.sources or day.over == run.run_id}
+            gaps += [run.gap(day, found.reason, found.why) for day in run.days if day not in instead]
+            continue
+        days_over = {day for month, day in over if month == run.run_id}
+        rows.append([row for row in found.content.rows if not days_over or utc_day(row["half_hour_utc_ns"]) not in days_over])
+        gaps += _gaps_within(run, found.content)
+    return rows, gaps
+
+
 def _gaps_within(run: LedgerRun, content: DayFile) -> list[LedgerGap]:
-    """List what is missing within a day that was read."""
-    gap = LedgerGap(run.day, run.instance, "", run.run_id)
+    """List what is missing within a day, or a month, that was read. Of a month the first day stands for all."""
+    gap = LedgerGap(run.day or min(run.days), run.instance, "", run.run_id)
     gaps = []
     if run.short_microjoules:
         gaps.append(replace(gap, reason="partly-restored", microjoules=run.short_microjoules))
@@ -134,7 +159,7 @@ def read_day(store: MlflowStore, run: LedgerRun) -> DayFile:
         DeliveryError: it is none, or not the one that was delivered.
         Exception: an error of MLflow or of a storage client.
     """
-    return _checked(run, store.read_artifact(run.run_id, run.artifact_uri, semconv.LEDGER_ARTIFACT, limits.DAY.text_bytes))
+    return _checked(run, store.read_artifact(run.run_id, run.artifact_uri, run.artifact, limits.DAY.text_bytes))
 
 
 class _AlteredError(DeliveryError):
@@ -202,7 +227,7 @@ class _Reader:
         """Fetch and check one day, once."""
 
         def fetch() -> DayFile:
-            data = self._store.read_artifact(run.run_id, run.artifact_uri, semconv.LEDGER_ARTIFACT, limits.DAY.text_bytes)
+            data = self._store.read_artifact(run.run_id, run.artifact_uri, run.artifact, limits.DAY.text_bytes)
             content = _checked(run, data, self._passed)
             if fetched is not None:
                 fetched[content.digest] = data

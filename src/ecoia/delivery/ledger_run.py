@@ -1,13 +1,16 @@
-"""What the ledger's MLflow runs say of themselves: one run an instance and UTC day."""
+"""What the ledger's MLflow runs say of themselves: one run an instance and UTC day, or one an instance and month."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ecoia import semconv
 from ecoia.impact.ledger_gaps import LedgerGap
+from ecoia.periods import utc_ns
 from ecoia.units import microjoules_from_kwh
 
 TAGS = (
@@ -15,6 +18,10 @@ TAGS = (
     semconv.TAG_SCHEMA,
     semconv.TAG_INSTANCE,
     semconv.TAG_DAY,
+    semconv.TAG_MONTH,
+    semconv.TAG_DAYS,
+    semconv.TAG_SOURCES,
+    semconv.TAG_OVER,
     semconv.TAG_HOME,
     semconv.TAG_PLACE,
     semconv.TAG_DIGEST,
@@ -31,6 +38,16 @@ METRICS = (
     semconv.RETIRED_ENERGY,
 )
 """Metrics that are read of a ledger run. A day of ecoia 0.1.0 has its energy in the last one."""
+
+
+def start_ms(day: str) -> int:
+    """Return the start of a UTC day in milliseconds, the unit of MLflow's times.
+
+    Example:
+        >>> start_ms("1970-01-02")
+        86400000
+    """
+    return utc_ns(datetime.fromisoformat(day).replace(tzinfo=UTC)) // 1_000_000
 
 
 class LedgerRun(NamedTuple):
@@ -78,6 +95,47 @@ class LedgerRun(NamedTuple):
         return self.tags.get(semconv.TAG_DAY, "")
 
     @property
+    def month(self) -> str:
+        """Tag ``ecoia.month``: the month that it holds, if it holds one."""
+        return self.tags.get(semconv.TAG_MONTH, "")
+
+    @property
+    def days(self) -> dict[str, str]:
+        """The days that it holds, and the digest of each; without one where the run holds a single day."""
+        return {day: sha for day, (sha, _) in self._days().items()} if self.month else {self.day: ""}
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The runs whose rows a month took over."""
+        return frozenset(filter(None, self.tags.get(semconv.TAG_SOURCES, "").split(",")))
+
+    @property
+    def over(self) -> str:
+        """The run of a month in whose place a day stands: a record came after the month was put together."""
+        return self.tags.get(semconv.TAG_OVER, "")
+
+    @property
+    def artifact(self) -> str:
+        """The artifact that holds its rows."""
+        return semconv.LEDGER_MONTH_ARTIFACT if self.month else semconv.LEDGER_ARTIFACT
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is a month that was not written to its end; its days still have runs of their own."""
+        return bool(self.month) and not self.digest
+
+    def worth(self, day: str) -> int | None:
+        """Return the energy of a day that it holds; None where it does not tell."""
+        return self._days().get(day, ("", None))[1] if self.month else self.microjoules
+
+    def _days(self) -> dict[str, tuple[str, int | None]]:
+        try:
+            told = json.loads(self.tags.get(semconv.TAG_DAYS, ""))
+            return {str(day): (str(sha), int(energy)) for day, (sha, energy) in told.items()}
+        except (ValueError, TypeError, AttributeError):  # the tag was altered: what the run holds is known by its digest
+            return {f"{self.month}-01": ("", self.microjoules)}
+
+    @property
     def digest(self) -> str:
         """Tag ``ecoia.digest``: SHA-256 of its day file as delivered."""
         return self.tags.get(semconv.TAG_DIGEST, "")
@@ -111,8 +169,9 @@ class LedgerRun(NamedTuple):
     def is_newer(self) -> bool:
         """Whether a newer ecoia wrote it. A tag that is no number was altered: the digest tells whether the content was."""
         schema = self.tags.get(semconv.TAG_SCHEMA, "")
-        return schema.isdecimal() and int(schema[:9]) > semconv.SCHEMA_VERSION
+        newest = semconv.MONTH_SCHEMA_VERSION if self.month else semconv.SCHEMA_VERSION
+        return schema.isdecimal() and int(schema[:9]) > newest
 
-    def gap(self, reason: str, why: str = "") -> LedgerGap:
-        """Return the gap that the whole day leaves."""
-        return LedgerGap(self.day, self.instance, reason, self.run_id, self.microjoules, why=(why,) if why else ())
+    def gap(self, day: str, reason: str, why: str = "") -> LedgerGap:
+        """Return the gap that one of its days leaves."""
+        return LedgerGap(day, self.instance, reason, self.run_id, self.worth(day), why=(why,) if why else ())

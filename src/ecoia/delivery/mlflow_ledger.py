@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from ecoia import semconv
 from ecoia.delivery.day_file import DayFile, digest, encode_day, merge_day, union
 from ecoia.delivery.ledger_cache import LedgerCache
+from ecoia.delivery.ledger_list import LedgerList
+from ecoia.delivery.ledger_month_files import MonthFiles, month_start
 from ecoia.delivery.ledger_reader import Progress, energy_of, read_day, read_days, show_nothing
-from ecoia.delivery.ledger_run import LedgerRun
-from ecoia.delivery.ledger_sql import NoSqlError, list_by_sql
+from ecoia.delivery.ledger_run import LedgerRun, start_ms
 from ecoia.delivery.mlflow_store import MlflowStore, at_step
 from ecoia.delivery.notes import LEDGER_NOTE, ledger_day_note
 from ecoia.delivery.tags_and_metrics import (
@@ -31,12 +30,10 @@ from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.errors import DeliveryError, InstanceConflictError
 from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.keeping.destinations import public_text, public_uri
-from ecoia.periods import DAY_NS, utc_day, utc_ns
+from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record, Row
 from ecoia.semconv import is_slug
 from ecoia.units import kwh
-
-_END_OF_TIME_MS = 1 << 53
 
 
 class MlflowLedger:
@@ -51,7 +48,6 @@ class MlflowLedger:
 
     Attributes:
         gaps: What the last reading could not put into its rows.
-        remark: Why the last reading listed the runs of a database through MLflow's API; empty where nothing is to be said.
         problems: What ``upsert_days`` found that somebody should read.
 
     Example::
@@ -71,14 +67,19 @@ class MlflowLedger:
         self._store = store
         self._cache = cache
         self._verified = verified
-        self._by_sql = by_sql
+        self._runs = LedgerList(store, by_sql=by_sql)
         self._progress = progress
         self.gaps: tuple[LedgerGap, ...] = ()
-        self.remark = ""
         self.problems: list[str] = []
+        self._months = MonthFiles(store, verified, self.problems)
         self._described = False
         self._ahead: dict[str, set[str]] = {}
         self._known: dict[str, dict[str, list[LedgerRun]]] = {}
+
+    @property
+    def remark(self) -> str:
+        """Why MLflow's API listed the runs of a database last; empty where nothing is to be said."""
+        return self._runs.remark
 
     def read_rows(self, start_utc_ns: int, end_utc_ns: int) -> list[Row]:
         """Read the rows whose half-hour starts in ``[start_utc_ns, end_utc_ns)``, of every instance.
@@ -94,7 +95,9 @@ class MlflowLedger:
         if end_utc_ns <= start_utc_ns or not self._store.is_there():
             return []
         with self._store.reaching():
-            runs = self._list(_start_ms(utc_day(start_utc_ns)), _start_ms(utc_day(end_utc_ns - 1)))
+            first_day = utc_day(start_utc_ns)
+            runs = self._runs.all(start_ms(month_start(first_day)), start_ms(utc_day(end_utc_ns - 1)))
+            runs = [run for run in runs if not run.day[:1].isdecimal() or run.day >= first_day]
             found = read_days(self._store, runs, self._cache, self._progress)
         self.gaps = found.gaps
         return [row for row in union(found.days) if start_utc_ns <= row["half_hour_utc_ns"] < end_utc_ns]
@@ -108,24 +111,9 @@ class MlflowLedger:
         if not self._store.is_there():
             return ""
         with self._store.reaching():
-            runs = self._list(0, _END_OF_TIME_MS)
+            runs = self._runs.all()
         said = sorted((run.run_id, run.deleted, run.kind, sorted(run.digests), run.short_microjoules) for run in runs)
         return hashlib.sha256(repr(said).encode()).hexdigest()
-
-    def _list(self, start_ms: int, end_ms: int) -> list[LedgerRun]:
-        """List the ledger's runs that start in ``[start_ms, end_ms]``, each once, deleted ones too; none without a ledger."""
-        # Not by kind: a day whose tag was altered is a day.
-        self.remark = ""
-        if self._by_sql:
-            try:
-                return list_by_sql(self._store.uri, semconv.LEDGER_EXPERIMENT, start_ms, end_ms)
-            except NoSqlError as error:
-                self.remark = str(error)
-        experiment = self._store.find_experiment(semconv.LEDGER_EXPERIMENT)
-        if experiment is None:
-            return []
-        runs = map(LedgerRun.of, self._store.each(experiment, *_starts(start_ms, end_ms), deleted=True))
-        return list({run.run_id: run for run in runs}.values())
 
     def upsert_days(
         self,
@@ -162,7 +150,7 @@ class MlflowLedger:
         conflicts: dict[str, InstanceConflictError] = {}
         with self._store.reaching():
             experiment = self._make_experiment()
-            runs_by_day = self._runs_by_day(experiment, instance, days)
+            runs_by_day = self._runs_by_day(instance, days)
             for day, rows in sorted(days.items()):
                 runs = runs_by_day.pop(day)
                 # If two homes made the day at once there are two runs. Both stay, and the home of the first run keeps the day.
@@ -193,29 +181,21 @@ class MlflowLedger:
             self._store.describe_experiment(experiment, tags, LEDGER_NOTE)
         return experiment
 
-    def _runs_by_day(self, experiment: str, instance: str, days: Collection[str]) -> dict[str, list[LedgerRun]]:
+    def _runs_by_day(self, instance: str, days: Collection[str]) -> dict[str, list[LedgerRun]]:
         """Return an instance's ledger runs by day, each day's in order; of some days at least. What is updated is taken out."""
         known = self._known.setdefault(instance, {})
         if not known.keys() >= set(days):
             wanted = {*days, *self._ahead.pop(instance, ())}
             found: dict[str, list[LedgerRun]] = {day: [] for day in wanted}
-            for run in self._list_standing(experiment, instance, _start_ms(min(wanted)), _start_ms(max(wanted))):
-                found.get(run.day, []).append(run)
+            first_ms, last_ms = start_ms(month_start(min(wanted))), start_ms(max(wanted))
+            runs = self._runs.of_instance(instance, first_ms, last_ms)
+            taken = {source for run in runs if not run.is_begun for source in run.sources}
+            for run in runs:
+                if not run.is_begun and run.run_id not in taken:
+                    for day in run.days:
+                        found.get(day, []).append(run)
             known.update(found)
         return known
-
-    def _list_standing(self, experiment: str, instance: str, start_ms: int, end_ms: int) -> list[LedgerRun]:
-        """List an instance's runs that hold rows, in the order of their ids."""
-        if self._by_sql:
-            with contextlib.suppress(NoSqlError):
-                runs = list_by_sql(self._store.uri, semconv.LEDGER_EXPERIMENT, start_ms, end_ms, instance)
-                return sorted(run for run in runs if run.kind == semconv.RUN_KIND_LEDGER and not run.deleted)
-        conditions = (
-            f"tags.`{semconv.TAG_KIND}` = '{semconv.RUN_KIND_LEDGER}'",
-            *_starts(start_ms, end_ms),
-            f"tags.`{semconv.TAG_INSTANCE}` = '{instance}'",
-        )
-        return sorted(map(LedgerRun.of, self._store.search(experiment, *conditions)))
 
     def _upsert_day(
         self,
@@ -228,31 +208,43 @@ class MlflowLedger:
         elsewhere: Collection[str],
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
+        day = tags[semconv.TAG_DAY]
+        month = next((run for run in runs if run.month), None)
+        runs = [run for run in runs if not run.month]
+        if month:
+            tags = {**tags, semconv.TAG_OVER: month.run_id}
+            if not runs and month.days[day] == digest(rows) and self._months.reads_back(month):
+                return
         if len(runs) == 1 and self._says(runs[0], tags, rows) and self._reads_back(runs[0]):
             return
-        held = [self._trusted(run) for run in runs]
-        merged = merge_day(union(each.rows for each in held if each), rows, records, replaced, elsewhere)
+        held = [(run, self._trusted(run)) for run in runs]
+        if month and not any(run.over == month.run_id for run in runs):
+            held.append((month, self._months.day_of(month, day)))
+        merged = merge_day(union(each.rows for _, each in held if each), rows, records, replaced, elsewhere)
         content = digest(merged)
-        if len(runs) == 1 and held[0] and held[0].digest == content and self._says(runs[0], tags, merged):
+        is_held = len(held) == 1 and all(each and each.digest == content for _, each in held)
+        if is_held and (not runs or self._says(runs[0], tags, merged)):
             return  # the ledger holds more than the journal
-        short = self._short(tags, runs, held, merged)
+        tags = {**tags, **self._short(tags, held, merged)}
         if runs:
             run = runs[0]  # every later delivery finds the same one first
-            present = held[0].digest if held[0] else None
-            announced = {**next_digest_tag(content), **(digest_tag(present) if present else {})}
-            self._store.log(run.run_id, [], announced)
+            present = held[0][1]
+            self._store.log(run.run_id, [], {**next_digest_tag(content), **(digest_tag(present.digest) if present else {})})
         else:
-            whose = tags[semconv.TAG_INSTANCE], tags[semconv.TAG_DAY]
-            made = self._store.client.create_run(
-                experiment,
-                start_time=_start_ms(tags[semconv.TAG_DAY]),
-                tags={**tags, **ledger_content_tags(merged), **next_digest_tag(content), **note_tags(ledger_day_note(*whose))},
-                run_name=f"ledger of {whose[0]}, {whose[1]}",
-            )
-            run = LedgerRun.of(made)
-        self._write_day(run, {**tags, **short}, merged)
+            run = self._create(experiment, {**tags, **ledger_content_tags(merged), **next_digest_tag(content)})
+        self._write_day(run, tags, merged)
         for duplicate in runs[1:]:
             self._store.log(duplicate.run_id, [], superseded_tags())
+
+    def _create(self, experiment: str, tags: Mapping[str, str]) -> LedgerRun:
+        whose = tags[semconv.TAG_INSTANCE], tags[semconv.TAG_DAY]
+        made = self._store.client.create_run(
+            experiment,
+            start_time=start_ms(tags[semconv.TAG_DAY]),
+            tags={**tags, **note_tags(ledger_day_note(*whose))},
+            run_name=f"ledger of {whose[0]}, {whose[1]}",
+        )
+        return LedgerRun.of(made)
 
     def _says(self, run: LedgerRun, tags: Mapping[str, str], rows: Sequence[Row]) -> bool:
         """Return whether a run says that it holds these rows: by its digest, its tags and its metrics."""
@@ -289,24 +281,24 @@ class MlflowLedger:
             return None
 
     def _short(
-        self, tags: Mapping[str, str], runs: Sequence[LedgerRun], held: Sequence[DayFile | None], rows: Sequence[Row]
+        self, tags: Mapping[str, str], held: Sequence[tuple[LedgerRun, DayFile | None]], rows: Sequence[Row]
     ) -> dict[str, str]:
         """Return the tag that says what of an altered day could not be restored; nothing where all of it could.
 
         Args:
             tags: Tags that identify the day.
-            runs: Its runs.
-            held: Their day files, None for one that is gone or altered.
+            held: Its runs and their content of it, None where that is gone or altered.
             rows: The rows that are written.
         """
-        if any(run.digest == digest(rows) for run in runs):
+        day, content = tags[semconv.TAG_DAY], digest(rows)
+        if any((run.days[day] if run.month else run.digest) == content for run, _ in held):
             return {}
         found, worth = energy_of(rows), 0
-        for run, content in zip(runs, held, strict=True):
-            if content is None:
-                worth = max(worth, run.microjoules or 0)
+        for run, each in held:
+            if each is None:
+                worth = max(worth, run.worth(day) or 0)
             elif run.short_microjoules:
-                worth = max(worth, energy_of(content.rows) + run.short_microjoules)
+                worth = max(worth, energy_of(each.rows) + run.short_microjoules)
         if worth - found <= worth // 10**9:  # metrics are floats
             return {}
         self.problems.append(
@@ -324,7 +316,7 @@ class MlflowLedger:
         """
         self._upload(run, encode_day(rows))
         if not run.digest:  # with one, it was ended when the digest was written
-            end_ms = _start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
+            end_ms = start_ms(tags[semconv.TAG_DAY]) + DAY_NS // 1_000_000
             self._store.client.set_terminated(run.run_id, status="FINISHED", end_time=end_ms)
         cleared = short_tag(0) if semconv.TAG_SHORT in run.tags else {}
         described = {**cleared, **tags, **ledger_content_tags(rows), **digest_tag(digest(rows))}
@@ -369,14 +361,3 @@ def _conflict(instance: str, day: str, owner: str | None, home_id: str) -> Insta
         "nothing was overwritten. Give one of the two another name for what it records from now on (setting "
         "'instance', ECOIA_INSTANCE); what is recorded stays in its journal, and '--from journal' reads it"
     )
-
-
-def _start_ms(day: str) -> int:
-    """Return the start of a UTC day in milliseconds, the unit of MLflow's times."""
-    return utc_ns(datetime.fromisoformat(day).replace(tzinfo=UTC)) // 1_000_000
-
-
-def _starts(first_ms: int, last_ms: int) -> tuple[str, str]:
-    """Return search conditions for the ledger runs of some days: a ledger run starts when its day does."""
-    # By start time, as MLflow compares tags for equality only.
-    return f"attributes.start_time >= {first_ms}", f"attributes.start_time <= {last_ms}"
