@@ -17,14 +17,28 @@ from hypothesis import strategies as st
 from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
-from ecoia.records import NewerSchemaError, Record, RecordError, Row, Tokens, fold, in_force, merge_rows, split_by_half_hour
+from ecoia.records import (
+    NewerSchemaError,
+    Record,
+    RecordError,
+    Row,
+    Tokens,
+    check_row,
+    fold,
+    in_force,
+    merge_rows,
+    split_by_half_hour,
+)
 from ecoia.records import record as records_module
 from ecoia.records.field_rules import KEY, SUM, cut_by_time, read_count, read_text, rule
 from ecoia.records.fields import field, values_by_name, with_fields
+from ecoia.records.id_sets import RecordIds, ids_of
+from ecoia.records.record_ids import sequenced_id
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 from support.records import link, record
 
+WRITER = "0123456789abcdef0123456789abcdef"
 NOON = 1_795_435_200_000_000_000  # 2026-11-23 12:00 UTC
 COUNT = st.integers(0, 10**15)
 MAYBE_COUNT = st.none() | COUNT
@@ -75,9 +89,10 @@ def records(draw: st.DrawFn, record_id: str = "r") -> Record:
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[Record]:
-    """Records with distinct ids, most of which share a row with others; some replace another."""
+    """Records with distinct ids of both forms, most of which share a row with others; some replace another."""
     kinds = [draw(records()) for _ in range(draw(st.integers(1, 2)))]
-    found = [_like(draw(few(kinds)), draw(records(f"r{i}"))) for i in range(draw(st.integers(0, 6)))]
+    ids = [draw(few((f"r{i}", sequenced_id(WRITER, 0, i), sequenced_id(WRITER, 1, i)))) for i in range(draw(st.integers(0, 6)))]
+    found = [_like(draw(few(kinds)), draw(records(record_id))) for record_id in ids]
     for i in range(1, len(found)):
         if draw(st.integers(0, 5)) == 0:
             found[i] = found[i].copy_with(replaces=found[i - 1].record_id)
@@ -144,10 +159,21 @@ def test_folding_conserves_energy_to_the_microjoule(found: list[Record]) -> None
 
 
 @given(journals())
+def test_a_row_names_the_records_in_it_and_no_other(found: list[Record]) -> None:
+    counted = {record.record_id for record in in_force(found)}
+    rows = fold(found)
+    assert {record_id for row in rows for record_id in ids_of(row)} == counted
+    for row in rows:
+        assert ("sources" in row) == bool(ids_of(row).ranges)
+        assert ids_of(row).row_fields() == (row["record_ids"], row.get("sources", []))
+        assert check_row(json.loads(json.dumps(row))) == row
+
+
+@given(journals())
 def test_missing_energy_never_becomes_zero_nor_zero_missing(found: list[Record]) -> None:
     by_id = {record.record_id: record for record in found}
     for row in fold(found):
-        for record_id in row["record_ids"]:
+        for record_id in ids_of(row):
             for component in COMPONENTS:
                 assert (row["energy_microjoules"][component] is None) == (by_id[record_id].energy_microjoules[component] is None)
 
@@ -207,7 +233,7 @@ def test_units_are_kept_in_millionths() -> None:
 
 def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
-        Record.from_dict({**_record().to_dict(), "schema": 3, "energy_microjoules": "unknown"})
+        Record.from_dict({**_record().to_dict(), "schema": 4, "energy_microjoules": "unknown"})
 
 
 def test_a_link_survives_the_journal_and_gives_no_row() -> None:
@@ -249,7 +275,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
     [
         (without("schema"), NO_SCHEMA, "schema number (schema = None)"),
         (with_value("schema", "1"), NO_SCHEMA, "schema number (schema = '1')"),
-        (with_value("schema", 3), NEWER_SCHEMA, "record of schema 3, this ecoia reads up to 2: upgrade ecoia"),
+        (with_value("schema", 4), NEWER_SCHEMA, "record of schema 4, this ecoia reads up to 3: upgrade ecoia"),
         (without("record_id"), FIELD_MISSING, "record None: field 'record_id' is missing"),
         (without("energy_microjoules"), FIELD_MISSING, "record 'r': field 'energy_microjoules' is missing"),
         (with_value("record_id", None), WRONG_VALUE, "record None: record_id = None is not a text"),
@@ -367,6 +393,30 @@ def test_a_row_of_the_ledger_stays_as_it_is_to_the_byte() -> None:
         '"lost":{"late":1},"devices":["GPU-1","GPU-2"],"shared_devices":["GPU-1"],"pid":1,"outcome":null,'
         '"start_utc_ns":1795435200000000000,"end_utc_ns":1795435201000000000,"record_ids":["r"]}'
     )
+
+
+def test_sequenced_ids_come_last_in_a_row_as_ranges() -> None:
+    a, b, d = (_record(record_id=sequenced_id(WRITER, 2, seq)) for seq in (7, 8, 10))
+    (row,) = fold([d, b, a])
+    assert list(row)[-2:] == ["record_ids", "sources"]
+    assert (row["record_ids"], row["sources"]) == ([], [[WRITER, 2, 7, 8], [WRITER, 2, 10, 10]])
+    (mixed,) = merge_rows([*fold([_record(record_id="z")]), row])
+    assert list(mixed) == list(row)
+    assert ids_of(mixed) == RecordIds.of(["z", a.record_id, b.record_id, d.record_id])
+
+
+def test_an_ecoia_that_knows_no_sequenced_ids_skips_them_as_newer() -> None:
+    """The newest schema that it knows is 2, of links."""
+    sequenced = sequenced_id(WRITER, 0, 1)
+    assert _record(record_id=sequenced).schema == 3
+    assert _record(replaces=sequenced).schema == 3
+    assert link("group", "run-1", record_id=sequenced).schema == 3
+
+
+def test_a_row_without_any_id_is_refused() -> None:
+    (row,) = fold([_record()])
+    with pytest.raises(RecordError, match=r"record_ids = \[\] is empty"):
+        check_row({**row, "record_ids": []})
 
 
 def test_every_field_of_a_line_is_documented(repository: Path) -> None:

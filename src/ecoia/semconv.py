@@ -15,13 +15,18 @@ VERSION = "0.1.0"
 CODECARBON_RELEASE = "3.3.2"
 """Release of codecarbon whose tables and models are ecoia's own: written into records and factor sets, held to it by tests."""
 
-SCHEMA_VERSION = 1
-"""Version of the record. A reader counts newer records and skips them; it never guesses what they hold."""
+FIRST_SCHEMA_VERSION = 1
+"""Version of a record with a loose id (``records.record_ids``), and of rows that are summed from such records only."""
 
 LINK_SCHEMA_VERSION = 2
-"""Version of records of kind ``link``, and the newest that is read: an ecoia that does not know them skips them as newer ones."""
+"""Version of records of kind ``link`` with a loose id: an ecoia that does not know them skips them as newer ones."""
 
-MONTH_SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Version of a record with a sequenced id, and of rows that have one: the newest that is read. Older ones are read for ever.
+
+A reader counts newer records and skips them; it never guesses what they hold."""
+
+MONTH_SCHEMA_VERSION = 4
 """Version of ledger runs that hold a month, and the newest that is read: an ecoia that does not know them calls them newer."""
 
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")

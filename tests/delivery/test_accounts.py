@@ -14,6 +14,7 @@ from werkzeug.security import generate_password_hash
 from ecoia.delivery.deliver import deliver
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
+from ecoia.records.id_sets import ids_of
 from support.deliveries import api, configured, ledger
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import training, write
@@ -122,6 +123,6 @@ def test_what_an_account_may_not_write_is_named_once_and_the_rest_is_delivered(
 
     account(*ADMIN)
     assert [bool(client.get_run(run_id).data.metrics) for run_id in runs] == [True, False, False]
-    assert {record_id for row in ledger(server) for record_id in row["record_ids"]} >= {each.record_id for each in records}
+    assert {record_id for row in ledger(server) for record_id in ids_of(row)} >= {each.record_id for each in records}
     said = [*unknown.problems, *result.problems, *refused.problems]
     assert planted(journal, *said) == planted(other) == []

@@ -5,15 +5,20 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecoia import limits
 from ecoia.delivery.day_file import decode_day, digest, encode_day, merge_day, union
 from ecoia.errors import DeliveryError
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import Record, RecordError, Row, check_row, fold
+from ecoia.records.id_sets import ids_of
+from ecoia.records.record_ids import sequenced_id
 from support.records import record
 
 # Two half-hours of one day, and the last one of the day before.
@@ -110,7 +115,7 @@ WRONG = {
     "simulated": (None, 1, "x"),
     "outcome": ("x", 1, [[]]),
     **dict.fromkeys(("devices", "shared_devices"), (None, "x", [1], {})),
-    "record_ids": (None, [], [1], "x", ["\ud800"]),
+    "record_ids": (None, [], [1], "x", ["\ud800"], [f"{'0' * 32}:0:1"]),
     "quality": (None, {"f1": "x"}, {"f1": float("nan")}, {"f1": float("inf")}, {"f1": HUGE}, {"f1": True}),
     "lost": (None, {"x": -1}, {"x": HUGE}, [[]]),
     "tokens": (None, [1], [{}], [{"provider": "p", "model": [], "tokens_in": 1, "tokens_out": 1}]),
@@ -126,6 +131,15 @@ WRONG = {
         {"cpu": 1, "gpu": None, "ram": None, "disk": "x"},
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "sources", [None, [], {}, [[]], [["x", 0, 0, 1]], [["0" * 32, 0, 1, 0]], [["0" * 32, 0, 0, HUGE]], [["0" * 32, 0, 0.0, 1]]]
+)
+def test_sources_of_another_form_are_refused(sources: object) -> None:
+    (row,) = fold([named("a", cpu=5)])
+    with pytest.raises(RecordError, match="sources"):
+        check_row({**row, "sources": sources})
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -238,3 +252,61 @@ def test_two_different_rows_of_one_record_give_the_same_union_in_any_order() -> 
     days = [fold([named("a", cpu=cpu)]) for cpu in (5, 7)]
     assert union(days) == union(days[::-1])
     assert len(union(days)) == 1
+
+
+# --- any order of what can happen ------------------------------------------------------------------------------------------
+
+WRITER = "0123456789abcdef0123456789abcdef"
+# Ids of both forms, of records that share a row and of others.
+some_records = st.lists(
+    st.builds(
+        lambda form, seq, minute, service: record(
+            f"2026-11-23T10:{minute:02d}",
+            10,
+            cpu=1 << seq,
+            record_id=sequenced_id(WRITER, form, seq) if form < 2 else f"loose-{seq}",
+            service=f"service-{service}",
+        ),
+        st.integers(0, 2),
+        st.integers(0, 12),
+        st.sampled_from((0, 15, 25, 45)),
+        st.integers(0, 1),
+    ),
+    unique_by=lambda each: each.record_id,
+    max_size=8,
+)
+
+
+@given(some_records, st.lists(st.tuples(st.sampled_from(("record", "deliver", "archive", "second run")), st.integers(0, 7))))
+def test_any_order_of_recording_delivering_and_archiving_gives_the_rows_of_the_set_of_records(
+    records: list[Record], steps: list[tuple[str, int]]
+) -> None:
+    """A delivery that is killed leaves the day file of before. Two first ones at once, of a whole journal, make two runs."""
+    journal: list[Record] = []
+    delivered: set[str] = set()
+    runs: list[list[Row]] = [[]]
+    waiting, whole = list(records), True
+    for step, number in [*steps, ("record", len(records)), ("deliver", 0)]:
+        if step == "record":
+            journal, waiting = journal + waiting[:number], waiting[number:]
+        elif step == "deliver":
+            runs = [merge_day(union(runs), fold(journal), partial(list, journal))]
+            delivered = {each.record_id for each in journal} | delivered
+        elif step == "archive":
+            journal = [each for each in journal if each.record_id not in delivered or each.record_id.endswith(str(number))]
+            whole = False
+        elif whole:
+            runs.append(fold(journal))
+    assert union(runs) == fold(records)
+
+
+@given(st.lists(some_records, max_size=4))
+def test_a_union_counts_each_record_once_and_leaves_out_only_what_a_fuller_row_counts(files: list[list[Record]]) -> None:
+    days = [fold(each) for each in files]
+    kept = union(days)
+    assert kept == union(days[::-1])
+    in_half_hour = [(row["half_hour_utc_ns"], each) for row in kept for each in ids_of(row)]
+    assert len(set(in_half_hour)) == len(in_half_hour)
+    for row in (row for day in days for row in day):
+        here = [ids_of(each) for each in kept if each["half_hour_utc_ns"] == row["half_hour_utc_ns"]]
+        assert any(not each.isdisjoint(ids_of(row)) for each in here)

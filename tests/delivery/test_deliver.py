@@ -32,6 +32,7 @@ from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.live_totals import LiveTotals
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import fold
+from ecoia.records.id_sets import ids_of
 from support.deliveries import api, configured, help_out, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import DAY, NOON_NS, ending, training, write
@@ -157,7 +158,7 @@ def test_two_homes_that_claim_one_instance_at_once_lose_nothing(
     (conflict,) = [line[2] for line in told if len(line) == 3]
     assert "'host-1'" in conflict
     assert all(home.home_id in conflict for home in homes)
-    arrived = {record_id for row in ledger(tracking_uri) for record_id in row["record_ids"]}
+    arrived = {record_id for row in ledger(tracking_uri) for record_id in ids_of(row)}
     for home, line in zip(homes, told, strict=True):
         kept = [entry.record.record_id for entry in home.scan().entries]
         cursors = read_cursors(home)

@@ -161,6 +161,17 @@ def test_two_runs_of_one_day_count_once_and_become_one(tracking_uri: str) -> Non
     assert MlflowLedger(store).read_rows(*ALL_TIME) == fold([one, two])
 
 
+def test_a_day_with_sequenced_ids_is_newer_to_an_ecoia_that_does_not_know_them(tracking_uri: str) -> None:
+    """And a day of loose ids stays as it was, until such a record joins it."""
+    store, old = MlflowStore(tracking_uri), training()
+    later = [training(record_id=f"{'0' * 32}:1:{seq}") for seq in (7, 8)]
+    for records, schema in (([old], "1"), ([old, *later], "3")):
+        upsert(store, records)
+        (run,) = ledger_runs(store)
+        assert run.data.tags["ecoia.schema"] == schema
+        assert MlflowLedger(store).read_rows(*ALL_TIME) == fold(records)
+
+
 def test_a_newer_day_is_counted_not_guessed(tracking_uri: str) -> None:
     store = MlflowStore(tracking_uri)
     upsert(store, [training()])

@@ -20,6 +20,7 @@ from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.keeping.place import place_of, this_place
 from ecoia.records import fold
+from ecoia.records.id_sets import ids_of
 from support.deliveries import api, configured, ledger, serving
 from support.mlflow_stores import MLFLOW_WARNINGS
 from support.records import DAY, write
@@ -80,7 +81,7 @@ def test_copies_of_one_home_that_deliver_at_once_lose_nothing(tracking_uri: str,
     if chance.random() < 0.5:
         deliver(homes[0], configured())
     rows = [row for row in ledger(tracking_uri) if row["instance"] == instance]
-    counted = [record_id for row in rows for record_id in row["record_ids"]]
+    counted = [record_id for row in rows for record_id in ids_of(row)]
     assert len(counted) == len(set(counted)) == sum(row["spans"] for row in rows), "each record once"
     assert sum(row["energy_microjoules"]["cpu"] for row in rows) == sum(energy_of[record_id] for record_id in counted)
     for home in homes:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from ecoia.delivery.day_file import union
 from ecoia.impact.doublecounting import COPY, DEVICE, HOST, Refusal, listed, refuse_doubles
 from ecoia.records import Record, Row, fold
+from ecoia.records.id_sets import RecordIds
+from ecoia.records.record_ids import sequenced_id
 from ecoia.semconv import COMPONENTS
 from support.records import DECLARED, MINUTE_NS, instant, kwh, record
 
@@ -48,7 +50,17 @@ def test_two_processes_that_claim_one_device_whole_count_once_and_the_greatest_s
     assert gpu_total(rows) == 100
     assert energy_of(rows, "cpu") == 12  # only what is claimed twice is left out
     assert refusal == Refusal(
-        DEVICE, ("GPU-a",), TEN, "host-1", ("analyse-cv",), (small.record_id,), 60, "host-1", ("vadore",), (great.record_id,), 100
+        DEVICE,
+        ("GPU-a",),
+        TEN,
+        "host-1",
+        ("analyse-cv",),
+        RecordIds([small.record_id]),
+        60,
+        "host-1",
+        ("vadore",),
+        RecordIds([great.record_id]),
+        100,
     )
     (left,) = [row for row in rows if row["service"] == "analyse-cv"]
     assert left["energy_microjoules"]["gpu"] is None  # missing, not zero
@@ -105,7 +117,7 @@ def test_a_whole_host_counts_once_an_instance() -> None:
     elsewhere = record(TEN, pid=3, instance="host-2", **host)
     rows, (refusal,) = refused(ours, theirs, elsewhere)
     assert energy_of(rows) == 200
-    assert (refusal.kind, refusal.what, refusal.record_ids) == (HOST, ("host-1",), (theirs.record_id,))
+    assert (refusal.kind, refusal.what, list(refusal.ids)) == (HOST, ("host-1",), [theirs.record_id])
 
 
 def test_the_homes_of_one_host_claim_one_host() -> None:
@@ -152,7 +164,22 @@ def test_a_copied_home_counts_once() -> None:
     assert energy_of(kept) == 12
     assert {one.kind for one in refusals} == {COPY}
     assert sum(one.microjoules for one in refusals) == 12
-    assert sorted(record_id for one in refusals for record_id in one.record_ids) == sorted(r.record_id for r in records)
+    assert sorted(record_id for one in refusals for record_id in one.ids) == sorted(r.record_id for r in records)
+
+
+def test_a_writer_under_two_names_counts_once_however_far_each_row_goes() -> None:
+    """A copied home went on for a while: both have the records until then, and the copy has one more."""
+    ours = [record(TEN, cpu=5, record_id=sequenced_id("a" * 32, 0, seq)) for seq in (3, 4)]
+    theirs = [one.copy_with(instance="copy") for one in ours]
+    later = record(TEN, cpu=7, instance="copy", record_id=sequenced_id("a" * 32, 0, 5))
+    apart = record(TEN, cpu=9, instance="copy", service="other", record_id=sequenced_id("a" * 32, 1, 3))
+    assert refuse_doubles([*fold(ours), *fold([later, apart])])[1] == [], "parts of a writer's records add up"
+    kept, (refusal,) = refuse_doubles([*fold(ours), *fold([*theirs, later, apart])])
+    assert energy_of(kept) == 5 + 5 + 7 + 9
+    assert (refusal.kind, refusal.instance, refusal.kept_instance) == (COPY, "host-1", "copy")
+    (line,) = listed([refusal])
+    assert (line.records, line.microjoules, line.kept_microjoules) == (2, 10, 17)
+    assert line.record_ids == tuple(one.record_id for one in ours)
 
 
 def test_one_declared_activity_entered_on_two_hosts_comes_out_of_the_ledger_twice_and_counts_once() -> None:

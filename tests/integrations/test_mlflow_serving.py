@@ -30,6 +30,7 @@ from ecoia.errors import UsageError
 from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.periods import utc_day
+from ecoia.records.id_sets import ids_of
 from ecoia_integrations.mlflow_models import measure, rows_of, version_of
 from support.environment import clean_environment
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
@@ -381,7 +382,7 @@ def _serve_kill_and_serve_again(home: Path, store: str, serve: Callable[[dict[st
     records = recorded(home)
     rows = MlflowLedger(MlflowStore(store)).read_rows(0, 1 << 62)
     assert sum(row["spans"] for row in rows) == sum(record.spans for record in records)
-    assert Counter(i for row in rows for i in row["record_ids"]).keys() == {record.record_id for record in records}
+    assert Counter(i for row in rows for i in ids_of(row)).keys() == {record.record_id for record in records}
     days = {utc_day(record.start_utc_ns) for record in records}
     assert sorted(run.data.tags["ecoia.day"] for run in runs()) == sorted(days)  # one run a day, so two around midnight
     totals: Counter[str] = Counter()

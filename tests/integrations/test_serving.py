@@ -27,6 +27,7 @@ from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.known_already import HELPER_LOCK
 from ecoia.periods import half_hour_start
 from ecoia.records import split_by_half_hour
+from ecoia.records.id_sets import ids_of
 from ecoia.testing import PowercapLoad, PowercapTree
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server, tracking_uri
 from support.programs import recorded, wait_until
@@ -313,7 +314,7 @@ def test_a_service_under_load_while_mlflow_is_away_loses_nothing_and_does_not_gr
     print(f"{time.monotonic() - began:6.1f} s  all is in MLflow", flush=True)
     # A window that a half-hour cuts has its id in the rows of both half-hours.
     parts = [(part.record_id, half_hour_start(part.start_utc_ns)) for record in records for part in split_by_half_hour(record)]
-    assert Counter((i, row["half_hour_utc_ns"]) for row in rows for i in row["record_ids"]) == Counter(parts)
+    assert Counter((i, row["half_hour_utc_ns"]) for row in rows for i in ids_of(row)) == Counter(parts)
     assert sum(row["spans"] for row in rows if row["endpoint"] == "/read") == asked
     assert served(home) == (asked, 4_000_000 * asked)
     assert not losses_of_ours(records)

@@ -216,7 +216,7 @@ def test_files_of_days_long_past_are_looked_at_now_and_then(journal: Journal, ho
 def test_lines_that_are_in_no_counter_are_counted_by_reason(journal: Journal, home: Path) -> None:
     first = training()
     write(journal, [first, first, training(replaces=first.record_id, cpu=3), training(simulated=True), ending()])
-    newer = json.loads(first.to_json()) | {"schema": 3, "record_id": "newer"}
+    newer = json.loads(first.to_json()) | {"schema": 4, "record_id": "newer"}
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.write_bytes(encode_line(json.dumps(newer)) + b"rubbish\n" + encode_line(training().to_json())[:40])
     totals = LiveTotals(home).look()
@@ -301,7 +301,7 @@ def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_no_reading(jou
 def test_a_damaged_database_is_rebuilt(journal: Journal, home: Path, damage: bytes) -> None:
     write(journal, [training()])
     before = LiveTotals(home).look()
-    (home / "live-1.sqlite").write_bytes(damage)
+    (home / "live-3.sqlite").write_bytes(damage)
     assert LiveTotals(home).look() == before
 
 
@@ -310,7 +310,7 @@ def test_while_another_process_reads_on_its_starting_totals_are_returned(journal
     looker = LiveTotals(home)
     before = looker.look()
     write(journal, [training(at=10)])
-    with sqlite3.connect(home / "live-1.sqlite", isolation_level=None) as other:
+    with sqlite3.connect(home / "live-3.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         assert looker.look().values == before.values
         other.execute("ROLLBACK")
@@ -329,9 +329,9 @@ while True:
 
 def _offsets(home: Path) -> int:
     """Return how many bytes of the journal were read."""
-    if not (home / "live-1.sqlite").exists():
+    if not (home / "live-3.sqlite").exists():
         return 0
-    with contextlib.closing(sqlite3.connect(home / "live-1.sqlite")) as database, contextlib.suppress(sqlite3.OperationalError):
+    with contextlib.closing(sqlite3.connect(home / "live-3.sqlite")) as database, contextlib.suppress(sqlite3.OperationalError):
         return int(database.execute("SELECT sum(offset) FROM files").fetchone()[0] or 0)
     return 0
 
@@ -391,7 +391,7 @@ def test_only_days_that_are_gone_are_forgotten(journal: Journal, home: Path) -> 
     LiveTotals(home).look()
     shutil.rmtree(home / "journal" / "2026-09-24")
     LiveTotals(home).look()
-    with sqlite3.connect(home / "live-1.sqlite") as database:
+    with sqlite3.connect(home / "live-3.sqlite") as database:
         days: Counter[str] = Counter(day for (day,) in database.execute("SELECT day FROM seen"))
     database.close()
     assert days == {utc_day(training(at=86_400).start_utc_ns): 1}

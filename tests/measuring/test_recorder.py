@@ -25,6 +25,7 @@ from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import fold
+from ecoia.records.id_sets import ids_of
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
 from ecoia.testing import FixedMeter, MemorySubject, StepMeter
@@ -401,6 +402,23 @@ def test_setting_the_clock_moves_a_window_without_stretching_it(
     assert total(recorded(tmp_path), "cpu") == 10
     steps = sum(record.lost.get("clock-step", 0) for record in recorded(tmp_path))
     assert steps == 2
+    assert len({record.record_id.partition(":")[0] for record in records}) == 3, "a copied machine would look the same"
+
+
+def test_the_rows_of_a_process_name_their_records_by_one_range_each(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path
+) -> None:
+    recording = recorder(MemorySubject([one_look()] * 5), [StepMeter("cpu", range(1, 6))], home=str(tmp_path))
+    for _ in range(5):
+        recording.read()
+        recording.keep_window()  # which builds the records, too
+        recording.close_window()
+    records = recorded(tmp_path)
+    assert {record.schema for record in records} == {3}
+    rows = [row for row in fold(records) if row["kind"] != KIND_OUTCOME]
+    assert KIND_SPAN in {row["kind"] for row in rows}
+    assert all(not row["record_ids"] and len(row["sources"]) == 1 for row in rows)
+    assert sum(ids_of(row).count for row in rows) >= len([record for record in records if record.kind != KIND_OUTCOME])
 
 
 def test_the_age_of_a_window_does_not_follow_the_wall_clock(

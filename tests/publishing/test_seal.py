@@ -12,11 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ecoia.errors import PublicationError
+from ecoia.impact.inputs import read_inputs
 from ecoia.periods import Quarter
 from ecoia.publishing.publication import publications, read_publication
 from ecoia.publishing.sealed_files import canonical
 from ecoia.publishing.signing import signed
 from ecoia.publishing.verification import check_heads, verify, verify_chain
+from ecoia.records.id_sets import RecordIds, ids_of
 from ecoia.report import QuarterlyReport
 from support.publications import DOCUMENT, as_schema_1, published, resealed
 
@@ -268,6 +270,18 @@ def test_publishing_without_a_document_leaves_no_empty_folder(unsigned: Path, mo
         verify_chain(unsigned)
 
 
+class TestSchema3:
+    """A publication whose rows name their records by ranges says that an older ecoia cannot read it."""
+
+    def test_it_is_of_schema_3_as_is_what_follows_it_and_nothing_before(self, tmp_path: Path) -> None:
+        root, sequenced = tmp_path / "pub", f"{'0' * 32}:1:7"
+        for quarter, record_id in ((Quarter(2026, 2), "r"), (Q3, sequenced), (Q4, "r")):
+            published(root, quarter, tmp_path / "cat", record_id=record_id)
+        assert [each.schema for each in verify_chain(root)] == [2, 3, 3]
+        (row,) = read_inputs(root / "2026Q3" / "inputs").rows
+        assert ids_of(row) == RecordIds.of([sequenced])
+
+
 class TestSchema1:
     """What was published before heads covered documents still verifies, by its own rules."""
 
@@ -325,6 +339,6 @@ class TestSchema1:
 
     def test_a_schema_that_no_version_writes_is_refused(self, unsigned: Path) -> None:
         path = unsigned / "2026Q4/seal.json"
-        path.write_bytes(canonical(json.loads(path.read_bytes()) | {"schema": 3}))
-        with pytest.raises(PublicationError, match="schema 3, this ecoia verifies 1 and 2"):
+        path.write_bytes(canonical(json.loads(path.read_bytes()) | {"schema": 4}))
+        with pytest.raises(PublicationError, match="schema 4, this ecoia verifies 1 and 2 and 3"):
             verify(unsigned / "2026Q4")

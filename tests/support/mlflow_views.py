@@ -25,6 +25,7 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.shown_runs import ShownRuns
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
+from ecoia.records.id_sets import ids_of
 from support.records import NOON_NS, SECOND_NS, ending, link, training, write
 
 WH = 3_600_000_000  # microjoules
@@ -105,7 +106,7 @@ def main(uri: str, home: str, answer: str) -> None:
         "shown": after,
         "listed": [(run.run_id, run.energy_wh, run.co2e_g) for run in runs],
         "components": sorted("/".join(key) for key in ShownRuns(store).components(runs[0])),
-        "ledger": sorted({record_id for row in MlflowLedger(store).read_rows(0, 1 << 62) for record_id in row["record_ids"]}),
+        "ledger": sorted({record_id for row in MlflowLedger(store).read_rows(0, 1 << 62) for record_id in ids_of(row)}),
         "journal": sorted(record.record_id for record in kept if record.kind != "link"),
     }
     Path(answer).write_text(json.dumps(told), encoding="utf-8")

@@ -34,11 +34,13 @@ def one_document(report: QuarterlyReport, folder: Path) -> None:
     (folder / DOCUMENT).write_text("\n".join(map(str, shown)), encoding="utf-8")
 
 
-def published(root: Path, quarter: Quarter, catalogue_folder: Path, **more: Any) -> Published:
-    """Publish a quarter in which one service used 4 kWh."""
+def published(root: Path, quarter: Quarter, catalogue_folder: Path, record_id: str = "r", **more: Any) -> Published:
+    """Publish a quarter in which one service used 4 kWh, in one record."""
     factors = FactorSet([factor("FRA", 2026, 40.0)], id="ours", version="1")
     month = 3 * quarter.number - 1
-    rows = fold([record(f"{quarter.year}-{month:02}-05T10:00", cpu=kwh(4), ram=None, service="a", zone="FRA")])
+    rows = fold(
+        [record(f"{quarter.year}-{month:02}-05T10:00", cpu=kwh(4), ram=None, service="a", zone="FRA", record_id=record_id)]
+    )
     inputs = Inputs.of(rows, write_catalogue(catalogue_folder), factors, make_settings(zone="FRA"))
     report = build_report(rows, quarter, over=True, settings=inputs.settings, catalogue=inputs.catalogue, factors=inputs.factors)
     more = {"on": date(2027, 1, 15), "drawing": DRAWING, **more}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ecoia.exploring import RowLine
 from ecoia.publishing.flat_rows import flat_row
+from ecoia.records.id_sets import ids_of
 from ecoia.semconv import TABLE_COLUMNS
 from ecoia_dashboards.csvs import BYTE_ORDER_MARK, cell_text
 from ecoia_dashboards.dashboard.page import Reading
@@ -49,7 +50,7 @@ def rows_csv(reading: Reading, language: Language, said: Sequence[str]) -> Itera
 
 
 def _cells(line: RowLine) -> list[Any]:
-    cells = flat_row(line.row) | {"record_ids": " ".join(line.row["record_ids"]), "selected_microjoules": line.microjoules}
+    cells = flat_row(line.row) | {"record_ids": " ".join(ids_of(line.row).texts()), "selected_microjoules": line.microjoules}
     return [cells[name] for name in _COLUMNS]
 
 

@@ -17,6 +17,7 @@ from ecoia.keeping.journal import Entry, Journal, Scan, journal_sizes
 from ecoia.keeping.place import place_of
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record, Row, each_once, fold, merge_rows, preferred
+from ecoia.records.id_sets import RecordIds, ids_of
 
 _BATCH_ENTRIES = 5000
 
@@ -238,15 +239,14 @@ class Backlog:
         entries = self.journal.stream(Scan(), names=names, unread=self._unread_files)
         return [e.record for e in entries if (e.record.target or "") in targets and e.record.instance == instance]
 
-    def ids_elsewhere(self, targets: set[str], instance: str, days: Collection[str], place: str) -> set[str]:
+    def ids_elsewhere(self, targets: set[str], instance: str, days: Collection[str], place: str) -> RecordIds:
         """Return the ids of an instance's records of some days that go to some targets and were recorded in other places."""
-        return {
-            record_id
+        return RecordIds.union_of(
+            ids_of(row)
             for key, rows in self.rows.items()
             if key.target in targets and key.instance == instance and key.day in days and key.place != place
             for row in rows
-            for record_id in row["record_ids"]
-        }
+        )
 
     def settle(self, targets: set[str], unsent: set[DayKey]) -> int:
         """Mark the pending entries of some targets as delivered, and write the cursors.

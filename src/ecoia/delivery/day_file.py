@@ -15,6 +15,7 @@ from ecoia import limits
 from ecoia.errors import DeliveryError
 from ecoia.periods import half_hour_start, utc_day
 from ecoia.records import Record, Row, check_row, each_once, fold, merge_rows, split_by_half_hour
+from ecoia.records.id_sets import NO_IDS, Holders, RecordIds, are_disjoint, ids_of
 from ecoia.records.json_lines import JsonError, read_json, unpacked_text
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -111,7 +112,7 @@ def merge_day(
     rows: Sequence[Row],
     records: Callable[[], Iterable[Record]],
     replaced: Collection[str] = (),
-    elsewhere: Collection[str] = (),
+    elsewhere: RecordIds = NO_IDS,
 ) -> list[Row]:
     """Merge a day file with what the journal holds, so that each record counts once and none is lost.
 
@@ -134,26 +135,27 @@ def merge_day(
     """
     if not existing:
         return list(rows)
-    local = {record_id for row in rows for record_id in row["record_ids"]}
-    missing = [row for row in existing if not local.issuperset(row["record_ids"])]
-    if not missing:
+    local = RecordIds.union_of(map(ids_of, rows))
+    if all(local.includes(ids_of(row)) for row in existing):
         return list(rows)
-    here = list(records())
-    local.update(record.record_id for record in here)  # also those that a correction replaced, which are in no row
-    local.update(replaced, elsewhere)
-    kept = [row for row in existing if not local.issuperset(row["record_ids"])]
+    here = each_once(records())
+    # Also those that a correction replaced, which are in no row.
+    local = local.union(RecordIds.of(here), RecordIds.of(replaced), elsewhere)
+    kept = [row for row in existing if not local.includes(ids_of(row))]
     if not kept:
         return list(rows)
-    counted: dict[int, set[str]] = {}
+    counted: dict[int, list[RecordIds]] = {}
     for row in kept:
-        counted.setdefault(row["half_hour_utc_ns"], set()).update(row["record_ids"])
-    corrected = {record.replaces for record in here if record.replaces}.union(replaced)
+        counted.setdefault(row["half_hour_utc_ns"], []).append(ids_of(row))
+    counted_at = {half_hour: RecordIds.union_of(sets) for half_hour, sets in counted.items()}
+    corrected = {record.replaces for record in here.values() if record.replaces}.union(replaced)
     days = {utc_day(row["half_hour_utc_ns"]) for row in existing}
     added: dict[int, list[Record]] = {}
-    for record in each_once(here).values():
+    for record_id, record in here.items():
         for part in split_by_half_hour(record):
             half_hour = half_hour_start(part.start_utc_ns)
-            if utc_day(half_hour) in days and record.record_id not in corrected | counted.get(half_hour, set()):
+            known = record_id in corrected or record_id in counted_at.get(half_hour, NO_IDS)
+            if utc_day(half_hour) in days and not known:
                 added.setdefault(half_hour, []).append(part)
     # Fold half-hour by half-hour: the parts of a record share its id, and folding them together would drop all but one.
     return merge_rows([*kept, *(row for half_hour in sorted(added) for row in fold(added[half_hour]))])
@@ -166,16 +168,22 @@ def union(days: Iterable[Sequence[Row]]) -> list[Row]:
     records. A record under two instances stays in both rows, as no retry makes that: ``ecoia.impact.doublecounting`` refuses one
     of them and reports it.
     """
-    rows = [row for day in days for row in day]
-    counts = [(row["instance"], row["half_hour_utc_ns"], record_id) for row in rows for record_id in row["record_ids"]]
-    if len(set(counts)) == len(counts):
-        return merge_rows(rows)
-    rows.sort(key=lambda row: (-len(row["record_ids"]), json.dumps(row, sort_keys=True)))
-    counted: dict[tuple[str, int], set[str]] = {}
+    places: dict[tuple[str, int], list[Row]] = {}
+    for day in days:
+        for row in day:
+            places.setdefault((row["instance"], row["half_hour_utc_ns"]), []).append(row)
+    return merge_rows(row for rows in places.values() for row in _each_record_once(rows))
+
+
+def _each_record_once(rows: list[Row]) -> list[Row]:
+    """Return the rows of an instance and half-hour without those of which a fuller one counts any record."""
+    if are_disjoint(map(ids_of, rows)):
+        return rows
+    counted: Holders[Row] = Holders()
     kept = []
-    for row in rows:
-        seen = counted.setdefault((row["instance"], row["half_hour_utc_ns"]), set())
-        if seen.isdisjoint(row["record_ids"]):
-            seen.update(row["record_ids"])
+    for row in sorted(rows, key=lambda row: (-ids_of(row).count, json.dumps(row, sort_keys=True))):
+        ids = ids_of(row)
+        if counted.holder_of(ids) is None:
+            counted.add(ids, row)
             kept.append(row)
-    return merge_rows(kept)
+    return kept

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from ecoia.records import field_rules, record
+from ecoia.records import field_rules, id_sets, json_lines, record, record_ids
 
 MOST_BYTES = 512 << 20
 """Bytes of day files kept: some 35,000 days of a worker. The day files that were not read for longest go first."""
@@ -140,7 +140,7 @@ class LedgerCache:
 def _rules() -> str:
     """Return a text that differs once the checks of a row do: the digest of their source. Empty where there is no source."""
     try:
-        sources = [Path(module.__file__ or "").read_bytes() for module in (field_rules, record)]
+        sources = [Path(module.__file__ or "").read_bytes() for module in (field_rules, id_sets, json_lines, record, record_ids)]
     except OSError:
         return ""
     return hashlib.sha256(b"\0".join(sources)).hexdigest()

@@ -157,8 +157,8 @@ def _tags(parts: Sequence[LedgerRun], rows: Sequence[Row]) -> dict[str, str]:
     days = {day: (digest(some), energy_of(some)) for day, some in by_day(list(rows)).items()}
     sources = sorted({run.run_id for run in parts}.union(*(run.sources for run in parts)))
     tags = {
-        **ledger_month_tags(first[semconv.TAG_INSTANCE], month, first[semconv.TAG_HOME], first.get(semconv.TAG_PLACE, "")),
         **ledger_content_tags(rows),
+        **ledger_month_tags(first[semconv.TAG_INSTANCE], month, first[semconv.TAG_HOME], first.get(semconv.TAG_PLACE, "")),
         **note_tags(ledger_month_note(first[semconv.TAG_INSTANCE], month)),
         semconv.TAG_DAYS: json.dumps(days, separators=(",", ":")),
         semconv.TAG_SOURCES: ",".join(sources),

@@ -23,6 +23,7 @@ from ecoia.delivery.tags_and_metrics import (
     ledger_metrics,
     next_digest_tag,
     note_tags,
+    schema_tag,
     short_tag,
     superseded_tags,
 )
@@ -32,6 +33,7 @@ from ecoia.impact.ledger_gaps import LedgerGap
 from ecoia.keeping.destinations import public_text, public_uri
 from ecoia.periods import DAY_NS, utc_day
 from ecoia.records import Record, Row
+from ecoia.records.id_sets import NO_IDS, RecordIds
 from ecoia.semconv import is_slug
 from ecoia.units import kwh
 
@@ -124,7 +126,7 @@ class MlflowLedger:
         *,
         place: str = "",
         replaced: Collection[str] = (),
-        elsewhere: Collection[str] = (),
+        elsewhere: RecordIds = NO_IDS,
     ) -> dict[str, InstanceConflictError]:
         """Update ledger days to match what a journal holds. Repeating it, also after a kill at any point, changes nothing.
 
@@ -205,7 +207,7 @@ class MlflowLedger:
         runs: Sequence[LedgerRun],
         records: Callable[[], Iterable[Record]],
         replaced: Collection[str],
-        elsewhere: Collection[str],
+        elsewhere: RecordIds,
     ) -> None:
         """Update one day to match what the journal holds, in the first of its runs; mark the others as superseded."""
         day = tags[semconv.TAG_DAY]
@@ -229,7 +231,8 @@ class MlflowLedger:
         if runs:
             run = runs[0]  # every later delivery finds the same one first
             present = held[0][1]
-            self._store.log(run.run_id, [], {**next_digest_tag(content), **(digest_tag(present.digest) if present else {})})
+            announced = {**schema_tag(merged), **next_digest_tag(content), **(digest_tag(present.digest) if present else {})}
+            self._store.log(run.run_id, [], announced)
         else:
             run = self._create(experiment, {**tags, **ledger_content_tags(merged), **next_digest_tag(content)})
         self._write_day(run, tags, merged)
@@ -251,7 +254,7 @@ class MlflowLedger:
         said, metrics = run.tags, run.metrics
         return bool(
             run.digest == digest(rows)
-            and all(said.get(name) == value for name, value in tags.items())
+            and all(said.get(name) == value for name, value in {**tags, **schema_tag(rows)}.items())
             and all(math.isclose(metrics.get(name, math.nan), value) for name, value in ledger_metrics(rows).items())
         )
 

@@ -9,14 +9,14 @@ The functions depend on their arguments only, so delivering twice writes the sam
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ecoia import semconv
 from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Interval
 from ecoia.periods import covered_seconds
-from ecoia.records import Row
+from ecoia.records import Row, row_schema
 from ecoia.run_line import range_text
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh, wh
 
@@ -30,7 +30,6 @@ _WORST_FIRST = (semconv.DECLARED, semconv.ESTIMATED, semconv.MEASURED)
 def ledger_day_tags(instance: str, day: str, home_id: str, place: str) -> dict[str, str]:
     """Return the tags that identify the ledger run of one instance, UTC day and place."""
     return {
-        semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
         semconv.TAG_KIND: semconv.RUN_KIND_LEDGER,
         semconv.TAG_INSTANCE: instance,
         semconv.TAG_DAY: day,
@@ -51,10 +50,20 @@ def ledger_month_tags(instance: str, month: str, home_id: str, place: str) -> di
     }
 
 
-def ledger_content_tags(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the tags that describe the rows of a ledger run: the services in it."""
+def ledger_content_tags(rows: Collection[Row]) -> dict[str, str]:
+    """Return the tags that describe the rows of a ledger run: what a reader must know, and the services in it."""
     services = sorted({row["service"] for row in rows if row["service"]})
-    return {semconv.TAG_SERVICES: ",".join(services)}
+    return {**schema_tag(rows), semconv.TAG_SERVICES: ",".join(services)}
+
+
+def schema_tag(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the tag that says which version of rows a reader must know.
+
+    Example:
+        >>> schema_tag([])
+        {'ecoia.schema': '1'}
+    """
+    return {semconv.TAG_SCHEMA: str(max(map(row_schema, rows), default=semconv.FIRST_SCHEMA_VERSION))}
 
 
 def digest_tag(digest: str) -> dict[str, str]:
@@ -222,7 +231,7 @@ def content_tags(rows: Sequence[Row], impact: Impact) -> dict[str, str]:
         semconv.TAG_SERVICE: _joined(row["service"] for row in rows),
         **instances_tag(row["instance"] for row in rows),
         semconv.TAG_METHOD: worst_method(rows),
-        semconv.TAG_SCHEMA: str(semconv.SCHEMA_VERSION),
+        **schema_tag(rows),
     }
     if any(row["simulated"] for row in rows):
         tags[semconv.TAG_SIMULATED] = "true"

@@ -29,6 +29,7 @@ from typing import Any
 from ecoia.instances import host_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
+from ecoia.records.id_sets import Holders, RecordIds, are_disjoint, ids_of
 from ecoia.semconv import CLAIMED_TWICE, COMPONENTS, DECLARED, MISSING
 
 COPY, HOST, DEVICE = "copy", "host", "device"
@@ -49,7 +50,7 @@ class Refusal:
         half_hour_utc_ns: The half-hour.
         instance: Instance of the claimant.
         services: Services (or kinds) that the refused energy was for.
-        record_ids: Records of the refused energy.
+        ids: Records of the refused energy.
         microjoules: The refused energy.
         kept_instance: Instance of the claim that was kept; the next fields describe the same claim.
     """
@@ -59,11 +60,11 @@ class Refusal:
     half_hour_utc_ns: int
     instance: str
     services: tuple[str, ...]
-    record_ids: tuple[str, ...]
+    ids: RecordIds
     microjoules: int
     kept_instance: str
     kept_services: tuple[str, ...]
-    kept_record_ids: tuple[str, ...]
+    kept_ids: RecordIds
     kept_microjoules: int
 
 
@@ -136,18 +137,18 @@ def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
     lines = []
     for key in sorted(groups):
         group = groups[key]
-        ids = sorted({record_id for one in group for record_id in one.record_ids})
+        ids = RecordIds.union_of(one.ids for one in group)
         half_hours = {one.half_hour_utc_ns for one in group}
         # A kept claim counts once, even if it displaced several.
-        kept = {(one.half_hour_utc_ns, one.kept_record_ids): one.kept_microjoules for one in group}
+        kept = {(one.half_hour_utc_ns, one.kept_ids): one.kept_microjoules for one in group}
         lines.append(
             ListedRefusal(
                 *key,
                 from_utc=_utc(min(half_hours)),
                 until_utc=_utc(max(half_hours) + HALF_HOUR_NS),
                 half_hours=len(half_hours),
-                records=len(ids),
-                record_ids=tuple(ids[:_IDS]),
+                records=ids.count,
+                record_ids=ids.first(_IDS),
                 microjoules=sum(one.microjoules for one in group),
                 kept_microjoules=sum(kept.values()),
             )
@@ -156,43 +157,41 @@ def listed(refusals: Iterable[Refusal]) -> list[ListedRefusal]:
 
 
 def _each_record_once(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
-    counted: defaultdict[int, set[str]] = defaultdict(set)
-    doubled = set()  # half-hours
-    for row in rows:
-        seen, ids = counted[row["half_hour_utc_ns"]], row["record_ids"]
-        if not seen.isdisjoint(ids):
-            doubled.add(row["half_hour_utc_ns"])
-        seen.update(ids)
-    if not doubled:
-        return list(rows), []
-    where: dict[tuple[int, str], Row] = {}
+    by_half_hour: defaultdict[int, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        by_half_hour[row["half_hour_utc_ns"]].append(index)
     left_out = set()
     refusals = []
-    inside = [index for index, row in enumerate(rows) if row["half_hour_utc_ns"] in doubled]
-    for index in sorted(inside, key=lambda index: (-len(rows[index]["record_ids"]), _instance_first(rows[index]))):
-        row = rows[index]
-        half_hour = row["half_hour_utc_ns"]
-        kept = next((where[half_hour, each] for each in row["record_ids"] if (half_hour, each) in where), None)
-        if kept is None:
-            where.update(dict.fromkeys(((half_hour, each) for each in row["record_ids"]), row))
+    for inside in by_half_hour.values():
+        if are_disjoint(ids_of(rows[index]) for index in inside):
             continue
-        left_out.add(index)
-        refusals.append(
-            Refusal(
-                COPY,
-                (),
-                half_hour,
-                row["instance"],
-                _services([row]),
-                tuple(row["record_ids"]),
-                _energy(row, COMPONENTS),
-                kept["instance"],
-                _services([kept]),
-                tuple(kept["record_ids"]),
-                _energy(kept, COMPONENTS),
-            )
-        )
+        counted: Holders[Row] = Holders()
+        for index in sorted(inside, key=lambda index: (-ids_of(rows[index]).count, _instance_first(rows[index]))):
+            row, ids = rows[index], ids_of(rows[index])
+            kept = counted.holder_of(ids)
+            if kept is None:
+                counted.add(ids, row)
+                continue
+            left_out.add(index)
+            refusals.append(_copy(row, kept))
     return [row for index, row in enumerate(rows) if index not in left_out], refusals
+
+
+def _copy(row: Row, kept: Row) -> Refusal:
+    """Return the refusal of a row of which another one counts a record."""
+    return Refusal(
+        COPY,
+        (),
+        row["half_hour_utc_ns"],
+        row["instance"],
+        _services([row]),
+        ids_of(row),
+        _energy(row, COMPONENTS),
+        kept["instance"],
+        _services([kept]),
+        ids_of(kept),
+        _energy(kept, COMPONENTS),
+    )
 
 
 def _greatest_claims(
@@ -211,7 +210,7 @@ def _greatest_claims(
     refusals = []
     for half_hour, claims in _claims(rows, claiming, components, things_of).items():
         taken: list[_Claim] = []
-        for claim in sorted(claims, key=lambda claim: (-claim.microjoules, _ids(rows, claim))):
+        for claim in sorted(claims, key=lambda claim: (-claim.microjoules, _ids(rows, claim).order)):
             stronger = next((each for each in taken if each.meets(claim)), None)
             if stronger is None:
                 taken.append(claim)
@@ -280,9 +279,9 @@ def _parts_of_hosts(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
         if not _energy(row, held):
             continue
         result[index] = _without(row, held)
-        ids = tuple(sorted({record_id for each in above for record_id in each["record_ids"]}))
+        ids = RecordIds.union_of(map(ids_of, above))
         kept = sum(_energy(each, held) for each in above)
-        whose = (row["instance"], _services([row]), tuple(row["record_ids"]), _energy(row, held))
+        whose = (row["instance"], _services([row]), ids_of(row), _energy(row, held))
         refusals.append(
             Refusal(HOST, place[:1], place[1], *whose, min(each["instance"] for each in above), _services(above), ids, kept)
         )
@@ -316,8 +315,8 @@ def _services(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(sorted({row["service"] or row["kind"] for row in rows}))
 
 
-def _ids(rows: Sequence[Row], claim: _Claim) -> tuple[str, ...]:
-    return tuple(sorted({record_id for index in claim.rows for record_id in rows[index]["record_ids"]}))
+def _ids(rows: Sequence[Row], claim: _Claim) -> RecordIds:
+    return RecordIds.union_of(ids_of(rows[index]) for index in claim.rows)
 
 
 def _instance_first(row: Row) -> tuple[str, str]:
@@ -325,7 +324,7 @@ def _instance_first(row: Row) -> tuple[str, str]:
 
 
 def _order(refusal: Refusal) -> tuple[Any, ...]:
-    return refusal.half_hour_utc_ns, refusal.kind, refusal.what, refusal.instance, refusal.record_ids
+    return refusal.half_hour_utc_ns, refusal.kind, refusal.what, refusal.instance, refusal.ids.order
 
 
 def _utc(instant_ns: int) -> str:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ecoia.impact.ledger_sums import Bearer, bearer_of
 from ecoia.records import Row
+from ecoia.records.id_sets import RecordIds, ids_of
 from ecoia.semconv import CLAIMED_TWICE
 
 SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "transformers")
@@ -102,7 +103,7 @@ class TokenUse:
         standing: One of ``STANDINGS``.
         reason: One of ``WHY_UNMEASURED`` where they are unmeasured.
         hypotheses: Hypotheses of their estimate, where they are estimated.
-        record_ids: The first ids, sorted, of the records that they are on.
+        record_ids: The first ids of the records that they are on (``RecordIds.first``).
         records: How many records they are on.
     """
 
@@ -138,16 +139,16 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
         []
     """
     sums: dict[TokenKey, list[int]] = {}
-    ids: dict[TokenKey, set[str]] = {}
+    ids: dict[TokenKey, list[RecordIds]] = {}
     for row in rows:
         for key, counts in token_counts(row):
             known = sums.setdefault(key, [0, 0, 0])
-            ids.setdefault(key, set()).update(row["record_ids"])
+            ids.setdefault(key, []).append(ids_of(row))
             for index, number in enumerate((*counts, 1)):
                 known[index] += number
+    found = {key: RecordIds.union_of(sets) for key, sets in ids.items()}
     return [
-        replace(token_use(key, *sums[key]), record_ids=tuple(sorted(ids[key])[:_IDS]), records=len(ids[key]))
-        for key in sorted(sums)
+        replace(token_use(key, *sums[key]), record_ids=found[key].first(_IDS), records=found[key].count) for key in sorted(sums)
     ]
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.periods import Quarter
 from ecoia.records import Row
+from ecoia.records.id_sets import ids_of
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 
 Bearer = tuple[str | None, str]
@@ -254,7 +255,7 @@ class _RowAdder:
 
     def _add_outcome(self, row: Row) -> None:
         """Keep the latest outcome of a run."""
-        run = (*_work_of(row), row["run_id"] or row["record_ids"][0])
+        run = (*_work_of(row), row["run_id"] or ids_of(row).first(1)[0])
         when = _in_time(row)
         if run not in self._latest_outcome or when > self._latest_outcome[run]:
             self._latest_outcome[run] = when
@@ -276,6 +277,6 @@ class _RowAdder:
         return sums
 
 
-def _in_time(row: Row) -> tuple[int, list[str]]:
+def _in_time(row: Row) -> tuple[Any, ...]:
     """Order rows by their end, then by their ids, so that the order in which they are read never matters."""
-    return row["end_utc_ns"], row["record_ids"]
+    return row["end_utc_ns"], *ids_of(row).order

@@ -229,6 +229,8 @@ class Recorder:
         """
         now_utc_ns, window = time.time_ns(), self.window
         end_utc_ns = window.end(now_utc_ns)
+        if losses.CLOCK_STEP in window.lost:
+            self._builder.ids.renew()
         self.joules_per_cpu_second = window.joules_per_cpu_second()
         records = self._builder.build(window, end_utc_ns, self._reservation())
         self.window = Window(now_utc_ns, time.perf_counter_ns(), self._flush_ns)

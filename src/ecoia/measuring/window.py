@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
 from ecoia.instants import HALF_HOUR_NS, half_hour_start
+from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
 from ecoia.semconv import COMPONENTS, KIND_IDLE
@@ -70,11 +70,11 @@ class Window:
         self.read_until_ns = start_wall_ns
         self._active_ns: dict[RecordKey, tuple[int, int]] = {}
 
-    def record_id(self, kind: str, key: RecordKey | Link | None) -> str:
-        """Return the id of the record of a kind and key."""
+    def record_id(self, kind: str, key: RecordKey | Link | None, new: NewIds) -> str:
+        """Return the id of the record of a kind and key, a new one when it is asked for first."""
         known = self._record_ids.get((kind, key))
         if known is None:
-            known = self._record_ids[kind, key] = _new_id()
+            known = self._record_ids[kind, key] = new.next(kind, key)
         return known
 
     def add_energy(self, kind: str, key: RecordKey | None, energy: Mapping[str, int | None]) -> None:
@@ -144,9 +144,3 @@ class Window:
         jumped = abs(jump_ns) > max(_CLOCK_STEP_NS, elapsed_ns // 1000)  # NTP steers clocks by up to 0.05 %
         start_utc_ns = max(now_utc_ns - elapsed_ns, 0) if jumped else self.start_utc_ns
         return start_utc_ns, max(now_utc_ns, start_utc_ns)
-
-
-def _new_id() -> str:
-    """Return a random UUID (version 4). The module ``uuid`` costs every measured process 2 ms."""
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ecoia import losses
 from ecoia import meters as metering
 from ecoia.keeping.home_identity import instance_of
+from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import RecordKey
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
@@ -35,6 +36,9 @@ class RecordBuilder:
         meters: At most one for each component.
         pid: The process that the records name.
         context: Facts about the machine (``meters.hardware.context``).
+
+    Attributes:
+        ids: Gives new records their ids.
     """
 
     def __init__(self, settings: Settings, meters: Sequence[Meter], *, pid: int, context: Mapping[str, object]) -> None:
@@ -45,6 +49,7 @@ class RecordBuilder:
         self._pid = pid
         self._context = dict(context)
         self._reported_failed: dict[RecordKey, bool] = {}
+        self.ids = NewIds()
 
     def build(self, window: Window, end_utc_ns: int, reservation: Reservation) -> list[Record]:
         """Build all records of a window.
@@ -135,7 +140,7 @@ class RecordBuilder:
         """Build a record of each link, which has no energy."""
         return [
             Record(
-                record_id=window.record_id(KIND_LINK, link),
+                record_id=window.record_id(KIND_LINK, link, self.ids),
                 kind=KIND_LINK,
                 service=None,
                 phase=None,
@@ -169,7 +174,7 @@ class RecordBuilder:
         else:
             service, phase = self._settings.service if kind == KIND_IDLE else None, None
         return Record(
-            record_id=window.record_id(kind, key),
+            record_id=window.record_id(kind, key, self.ids),
             kind=kind,
             service=service,
             phase=phase,

@@ -25,6 +25,7 @@ except ImportError as error:  # pragma: no cover - a base install
 _TOKENS = pa.struct(
     [("provider", pa.string()), ("model", pa.string()), ("tokens_in", pa.int64()), ("tokens_out", pa.int64())],
 )
+_RANGE = pa.struct([("writer", pa.string()), ("stream", pa.int32()), ("first", pa.int64()), ("last", pa.int64())])
 NESTED = {
     "scope": pa.string(),
     "declared_source": pa.string(),
@@ -35,8 +36,10 @@ NESTED = {
     "lost_causes": pa.map_(pa.string(), pa.int64()),
     "quality": pa.map_(pa.string(), pa.float64()),
     "record_ids": pa.list_(pa.string()),
+    "sources": pa.list_(_RANGE),
 }
-"""Columns beyond the table's: ``lost_causes`` is ``lost`` by cause, ``record_ids`` leads back to the journal's lines."""
+"""Columns beyond the table's: ``lost_causes`` is ``lost`` by cause; ``record_ids`` and ``sources`` (``records.record_ids``) lead
+back to the journal's lines."""
 
 
 def partitions(rows: Sequence[Row], timezone: ZoneInfo) -> dict[str, bytes]:
@@ -75,5 +78,7 @@ def _file(rows: list[Row], timezone: ZoneInfo) -> bytes:
 
 
 def _cell(row: Row, name: str) -> object:
+    if name == "sources":
+        return [dict(zip(("writer", "stream", "first", "last"), each, strict=True)) for each in row.get(name, ())]
     value = row.get("lost" if name == "lost_causes" else name)
     return sorted(value.items()) if isinstance(value, dict) else value

@@ -28,6 +28,7 @@ from ecoia.publishing.sealed_files import (
     REPORT_FILE,
     SCHEMA,
     SEAL_FILE,
+    SEQUENCED_SCHEMA,
     TIMESTAMP_FILE,
     canonical,
     files_below,
@@ -39,7 +40,9 @@ from ecoia.publishing.sealed_files import (
     sha256,
 )
 from ecoia.publishing.signing import signed
+from ecoia.records import row_schema
 from ecoia.report import QuarterlyReport, Seal
+from ecoia.semconv import FIRST_SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -286,7 +289,8 @@ def publish(
         before = (previous.name, previous.head) if previous else (None, None)
         seal = Seal(name, on.isoformat(), sha256(draft / REPORT_FILE), *before)
         _write_documents(draft / DOCUMENTS_FOLDER, replace(report, seal=seal), documents)
-        manifest = _manifest(draft, report, previous, on, drawing, restates=recalculation is not None)
+        schema = _schema(inputs, previous)
+        manifest = _manifest(draft, report, previous, on, drawing, schema, restates=recalculation is not None)
         _write_seal(draft, {**manifest, "timestamp_authority": authority.address if authority else None}, key)
         if authority is not None:
             (draft / TIMESTAMP_FILE).write_bytes(authority.stamp((draft / MANIFEST_FILE).read_bytes()))
@@ -356,13 +360,25 @@ def _write_figures(
     write_inputs(inputs, Quarter.parse(report.quarter), draft / INPUTS_FOLDER, catalogue_folder)
 
 
+def _schema(inputs: Inputs, previous: Published | None) -> int:
+    needed = SEQUENCED_SCHEMA if any(row_schema(row) > FIRST_SCHEMA_VERSION for row in inputs.rows) else SCHEMA
+    return max(needed, previous.schema) if previous else needed
+
+
 def _manifest(
-    draft: Path, report: QuarterlyReport, previous: Published | None, on: date, drawing: Drawing, *, restates: bool
+    draft: Path,
+    report: QuarterlyReport,
+    previous: Published | None,
+    on: date,
+    drawing: Drawing,
+    schema: int,
+    *,
+    restates: bool,
 ) -> dict[str, Any]:
     """Return the manifest of the files that a draft holds so far, its documents among them."""
     link = previous and {"name": previous.name, "head": previous.head, "seal": sha256(previous.folder / SEAL_FILE)}
     return {
-        "schema": SCHEMA,
+        "schema": schema,
         "quarter": report.quarter,
         "restates": restates,
         "published_on": on.isoformat(),
@@ -377,5 +393,5 @@ def _manifest(
 def _write_seal(draft: Path, manifest: dict[str, Any], key: Ed25519PrivateKey | None) -> None:
     """Write the manifest and its seal, signed if there is a key."""
     (draft / MANIFEST_FILE).write_bytes(canonical(manifest))
-    seal = {"schema": SCHEMA, "quarter": manifest["quarter"], "head": sha256(draft / MANIFEST_FILE)}
+    seal = {"schema": manifest["schema"], "quarter": manifest["quarter"], "head": sha256(draft / MANIFEST_FILE)}
     (draft / SEAL_FILE).write_bytes(canonical(signed(seal, key)))

@@ -1,6 +1,7 @@
 """Records and ledger rows: the contract that measuring, delivery and reporting share.
 
-``record`` declares the fields, ``field_rules`` how a field is read, cut and added up, ``refusals`` why a line is not read.
+``record`` declares the fields, ``field_rules`` how a field is read, cut and added up, ``record_ids`` what an id says, ``id_sets``
+sets of ids, ``refusals`` why a line is not read.
 """
 
 from ecoia.records.record import (
@@ -16,6 +17,7 @@ from ecoia.records.record import (
     in_force,
     merge_rows,
     preferred,
+    row_schema,
     split_by_half_hour,
 )
 
@@ -32,5 +34,6 @@ __all__ = [
     "in_force",
     "merge_rows",
     "preferred",
+    "row_schema",
     "split_by_half_hour",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ecoia.methods import Method
+from ecoia.records.record_ids import add_sources, loose_part, ranged_part, read_sources, sequence_of
 from ecoia.semconv import COMPONENTS, STATUSES
 from ecoia.typing_light import Any, NamedTuple
 from ecoia.units import from_micro, micro, split_integer
@@ -33,6 +34,7 @@ class InRow(NamedTuple):
         tidy: Put the value of a finished row in order. None: it is in order.
         name: Name in the row. None: the name in the record.
         check: Raise ``ValueError`` for a value that no row has. None: the value is checked as the rule reads it in the journal.
+        optional: Whether rows leave the field out where it is empty.
     """
 
     begin: Callable[[Any], Any] | None = None
@@ -41,6 +43,7 @@ class InRow(NamedTuple):
     tidy: Callable[[Any], Any] | None = None
     name: str | None = None
     check: Callable[[Any], Any] | None = None
+    optional: bool = False
 
 
 class Rule:
@@ -50,7 +53,7 @@ class Rule:
         read: Turn JSON into the field's value; raise ``ValueError`` for a wrong one. None: any value is taken as it is.
         write: Turn the value into JSON types. None: it is written as it is.
         cut: Split the value over the parts of a record, given each part's nanoseconds. None: every part has the whole value.
-        in_row: How the value stands in a row. None: rows do not have it.
+        in_row: How the value stands in a row: one field, or several with a name each. Empty: rows do not have it.
         json_name: Name in the journal. None: the name in the record.
         optional: Whether the journal leaves the field out where it is None, as it is in most records.
     """
@@ -63,14 +66,14 @@ class Rule:
         read: Callable[[Any], Any] | None = None,
         write: Callable[[Any], Any] | None = None,
         cut: Callable[[Any, Sequence[int]], Sequence[Any]] | None = None,
-        in_row: InRow | None = None,
+        in_row: InRow | list[InRow] | None = None,
         json_name: str | None = None,
         optional: bool = False,
     ) -> None:
         self.read = read
         self.write = write
         self.cut = cut
-        self.in_row = in_row
+        self.in_row = in_row if isinstance(in_row, list) else [in_row] if in_row else []
         self.json_name = json_name
         self.optional = optional
 
@@ -82,7 +85,7 @@ def rule(**ways: Any) -> dict[str, Rule]:
         ways: The attributes of ``Rule`` that differ from its defaults.
 
     Example:
-        >>> rule_of(rule(read=read_count, in_row=SUM)).in_row is SUM
+        >>> rule_of(rule(read=read_count, in_row=SUM)).in_row == [SUM]
         True
     """
     return {_RULE: Rule(**ways)}
@@ -225,10 +228,11 @@ def read_texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def read_ids(value: Any) -> tuple[str, ...]:
-    """Read the ids of a row's records: a list of one text or more."""
-    if not read_texts(value):
-        raise ValueError("is empty")
+def read_loose_ids(value: Any) -> tuple[str, ...]:
+    """Read the ``record_ids`` of a row: a list of loose ids, empty where ``sources`` has them all."""
+    for each in read_texts(value):
+        if ":" in each and sequence_of(each) is not None:
+            raise ValueError("holds a sequenced id, which belongs into sources")
     return tuple(value)
 
 
@@ -400,9 +404,11 @@ LATEST = InRow(add=max, check=read_count)
 """The latest instant."""
 
 
-def collect_in(name: str) -> InRow:
-    """Return a way to list each record's value, sorted, in the row's field ``name``."""
-    return InRow(begin=lambda value: [value], add=_unite, name=name, check=read_ids)
+LOOSE_IDS = InRow(begin=loose_part, add=_unite, name="record_ids", check=read_loose_ids)
+"""The loose ids, each once, sorted."""
+
+SOURCES = InRow(begin=ranged_part, add=add_sources, name="sources", check=read_sources, optional=True)
+"""The sequenced ids, as ranges."""
 
 
 def shown(value: Any, most_characters: int = 80) -> str:

@@ -1,10 +1,10 @@
 """Records and ledger rows: the contract that measuring, delivery and reporting share.
 
 A *record* is what a process claims over one window for one (kind, service, phase, instance, pid, run,
-endpoint, model version). It is immutable, and ``record_id`` identifies it. A *row* is the sum of records over
-one UTC half-hour, with their ids folded in: the grain of the ledger. Reports read rows only, folded from the
-journal or read from the ledger. Folding is a pure function of the set of records, so the order in which they are
-read, and reading one twice, change nothing.
+endpoint, model version). It is immutable, and ``record_id`` identifies it (``ecoia.records.record_ids``). A *row* is
+the sum of records over one UTC half-hour, with their ids folded in: the grain of the ledger. Reports read rows only,
+folded from the journal or read from the ledger. Folding is a pure function of the set of records, so the order in
+which they are read, and reading one twice, change nothing.
 
 ``Record`` is the one definition of a record's fields: each field carries the rule by which it is written, read,
 checked, cut at half-hours and added up. To add a field, declare it there and test it.
@@ -25,15 +25,16 @@ from ecoia.records.field_rules import (
     KEY,
     KEY_METHODS,
     LATEST,
+    LOOSE_IDS,
     SAME,
     SAME_MAPPING,
+    SOURCES,
     SUM,
     SUM_COUNTS,
     SUM_ENERGY,
     SUM_UNLESS_MISSING,
     UNION,
     InRow,
-    collect_in,
     cut_by_time,
     cut_energy,
     keep_in_last,
@@ -59,8 +60,18 @@ from ecoia.records.field_rules import (
     write_units,
 )
 from ecoia.records.fields import NO_DEFAULT, field, fields_of, values_by_name, with_fields
+from ecoia.records.record_ids import sequence_of
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
-from ecoia.semconv import KIND_LINK, KIND_OUTCOME, KINDS, LINK_SCHEMA_VERSION, OUTCOMES, SCHEMA_VERSION, SCOPES
+from ecoia.semconv import (
+    FIRST_SCHEMA_VERSION,
+    KIND_LINK,
+    KIND_OUTCOME,
+    KINDS,
+    LINK_SCHEMA_VERSION,
+    OUTCOMES,
+    SCHEMA_VERSION,
+    SCOPES,
+)
 from ecoia.typing_light import Any, NamedTuple, Self
 
 _encode = encoder(item_separator=",", key_separator=":")
@@ -168,7 +179,7 @@ class Record:
         [2500001, 2500000]
     """
 
-    record_id: str = field(metadata=rule(read=read_text, in_row=collect_in("record_ids")))
+    record_id: str = field(metadata=rule(read=read_text, in_row=[LOOSE_IDS, SOURCES]))
     kind: str = field(metadata=rule(read=read_one_of(*KINDS, KIND_LINK), in_row=KEY._replace(check=read_one_of(*KINDS))))
     service: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
     phase: str | None = field(metadata=rule(read=or_none(read_text), in_row=KEY))
@@ -220,7 +231,9 @@ class Record:
     @property
     def schema(self) -> int:
         """The version that a reader must know."""
-        return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else SCHEMA_VERSION
+        if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
+            return SCHEMA_VERSION
+        return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else FIRST_SCHEMA_VERSION
 
     def copy_with(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
@@ -256,8 +269,8 @@ class Record:
         schema = data.get("schema") if isinstance(data, (dict, Mapping)) else None
         if not isinstance(schema, int):
             raise RecordError(f"record without a schema number (schema = {shown(schema)})", NO_SCHEMA)
-        if schema > LINK_SCHEMA_VERSION:
-            raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {LINK_SCHEMA_VERSION}: upgrade ecoia")
+        if schema > SCHEMA_VERSION:
+            raise NewerSchemaError(f"record of schema {schema}, this ecoia reads up to {SCHEMA_VERSION}: upgrade ecoia")
         table = _TABLE
         try:
             given = table.values_in(data)
@@ -352,13 +365,17 @@ class _Table:
         self.readers = [(each.name, way.read) for each, way in declared if way.read]
         self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
         reads = {each.name: way.read for each, way in declared}
-        in_rows = {way.in_row.name or each.name: (each.name, way.in_row) for each, way in declared if way.in_row}
+        in_rows = {in_row.name or each.name: (each.name, in_row) for each, way in declared for in_row in way.in_row}
         order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
         rows = [(name, *in_rows[name]) for name in order if name in in_rows]
         self.row_names = tuple(name for name, _, _ in rows)
         self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
+        self.row_optional = tuple(name for name, _, in_row in rows if in_row.optional)
         self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
-        self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        plain = [name for name, key in keys if key is KEY.key and name in _ROW_ORDER]  # at once, as no row lacks them
+        self.plain_key: Callable[[Row], tuple[Any, ...]] = itemgetter("half_hour_utc_ns", *plain)
+        self.keys = [each for each in keys if each[0] not in plain]
         self.checks = [(name, check) for name, attribute, in_row in rows if (check := in_row.check or reads.get(attribute))]
         self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
         self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
@@ -391,8 +408,9 @@ def split_by_half_hour(record: Record) -> list[Record]:
 
 Row = dict[str, Any]
 """A ledger row: the fields of ``Record`` that have an ``in_row`` rule, in JSON types; ``half_hour_utc_ns``, the start of its
-half-hour; and ``record_ids`` (sorted) in place of ``record_id``. ``pid`` is there where a process claims a device or the host
-whole, else None."""
+half-hour; and in place of ``record_id``, ``record_ids`` (loose ids, sorted) and ``sources`` (ranges of sequenced ids, as
+``record_ids.joined`` gives them; absent where there are none), which ``id_sets.ids_of`` reads. ``pid`` is there where a process
+claims a device or the host whole, else None."""
 
 
 def check_row(data: Any) -> Row:
@@ -427,6 +445,8 @@ def check_row(data: Any) -> Row:
                 raise RecordError(f"field '{name}' is missing", FIELD_MISSING) from None
             wrong = error if isinstance(error, ValueError) else "has the wrong shape"
             raise RecordError(f"{name} = {shown(data[name])} {wrong}") from error
+    if not data["record_ids"] and "sources" not in data:
+        raise RecordError("record_ids = [] is empty")
     start, end = data["start_utc_ns"], data["end_utc_ns"]
     if not half_hour <= start <= end <= half_hour + HALF_HOUR_NS:
         raise RecordError(f"start_utc_ns {shown(start)} and end_utc_ns {shown(end)} are no interval of its half-hour")
@@ -435,11 +455,19 @@ def check_row(data: Any) -> Row:
     return data
 
 
+def row_schema(row: Row) -> int:
+    """Return the version of rows that a reader of this one must know."""
+    return SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
+
+
 def _row_of(record: Record) -> Row:
     row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
     row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
     for name, begin in _TABLE.begins:
         row[name] = begin(row[name])
+    for name in _TABLE.row_optional:
+        if not row[name]:
+            del row[name]
     # Rows keep processes apart only where another process may claim the same energy.
     if not record.shared_devices and record.scope != "host":
         row["pid"] = None
@@ -450,10 +478,10 @@ def _row_key(row: Row) -> tuple[Any, ...]:
     """Return the key of a row: rows with equal keys may be added up."""
     get = row.get
     # Outcomes and quality have no sum, so each record's row stays apart.
-    alone = tuple(row["record_ids"]) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
+    alone = (*row["record_ids"], *map(tuple, get("sources", ()))) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
     # Claims of several processes on the whole of one thing are not added up either.
     claimant = (get("pid"), *get("shared_devices", ()))
-    return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
+    return (*_TABLE.plain_key(row), *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
 def _add(total: Row, row: Row) -> None:

@@ -10,6 +10,7 @@ from ecoia.errors import UsageError
 from ecoia.exploring import RowLine
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
+from ecoia.records.id_sets import ids_of
 from ecoia.report import Quantity
 from ecoia.semconv import COMPONENTS, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 from ecoia.units import from_micro, kwh
@@ -147,7 +148,7 @@ def _line(line: RowLine, reading: Reading, language: Language) -> tuple[Cell, ..
         _components(row, language),
         Link(run[:_RUN_CHARACTERS], f"/records?{reading.address.to(q=run).query()}") if run else None,
         None if units is None else language.plain(from_micro(units)),
-        len(row["record_ids"]),
+        ids_of(row).count,
     )
 
 
