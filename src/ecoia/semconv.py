@@ -29,6 +29,9 @@ A reader counts newer records and skips them; it never guesses what they hold.""
 STREAM_SCHEMA_VERSION = 4
 """Version of the journal's lines of streams (``keeping.stream_lines``), which an ecoia that does not know them skips as newer."""
 
+MONTH_SCHEMA_VERSION = 4
+"""Version of ledger runs that hold a month, and the newest that is read: an ecoia that does not know them calls them newer."""
+
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 """Characters of an id: of a service, an instance, a set of factors."""
 
@@ -114,6 +117,7 @@ ENDPOINT_OTHERS = "other-endpoints"
 LEDGER_EXPERIMENT = "ecoia/ledger"
 VIEW_EXPERIMENT_PREFIX = "ecoia/"
 LEDGER_ARTIFACT = "records.jsonl.gz"
+LEDGER_MONTH_ARTIFACT = "rows.jsonl.gz"
 
 
 class Metric:
@@ -273,6 +277,10 @@ TAG_METHOD = "ecoia.method"
 TAG_SCHEMA = "ecoia.schema"
 TAG_KIND = "ecoia.kind"
 TAG_DAY = "ecoia.day"
+TAG_MONTH = "ecoia.month"
+TAG_DAYS = "ecoia.days"
+TAG_SOURCES = "ecoia.sources"
+TAG_OVER = "ecoia.over"
 TAG_SERVICES = "ecoia.services"
 TAG_HOME = "ecoia.home"
 TAG_PLACE = "ecoia.place"

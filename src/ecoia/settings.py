@@ -268,6 +268,7 @@ SETTINGS = (
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),
     Setting("delivery_seconds", _positive, _always(120.0), "longest time that one delivery gives an MLflow store"),
+    Setting("ledger_sql", _yes_or_no, _always(True), "true: a ledger in a database is listed by SQL; false: by MLflow's API"),
     Setting("instance", _id, host_name, "name of this journal among all; default: the host and, once it exists, the home"),
     Setting("service", _id, _always(None), "service charged with energy used while nothing runs, and by MLflow's models"),
     Setting("autolog", _yes_or_no, _always(False), "true: every MLflow run of a program is measured, without a change of it"),

@@ -42,6 +42,7 @@ class Clock(SimpleNamespace):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(helper_loop, "time", clock)
+    monkeypatch.setattr(helper_loop.random, "random", lambda: 1.0)
     return clock
 
 
@@ -111,6 +112,15 @@ def test_a_store_that_is_down_is_tried_at_growing_intervals_and_given_up_within_
     assert clock.now - 1000 + configured().delivery_seconds <= 301
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(" ")[2] for line in lines] == ["it is down", "it is down (7 times so far)"]
+
+
+def test_helpers_that_one_outage_stopped_come_back_one_after_another(
+    journal: Journal, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(journal, [training()])
+    monkeypatch.setattr(helper_loop.random, "random", lambda: 0.0)
+    begun = helped(journal, clock, lambda _: {"failed": True})
+    assert begun[:7] == [0, 1, 3, 7, 15, 31, 63], "half of the longest rest"
 
 
 def test_after_a_long_outage_the_last_records_are_tried_when_the_program_ends(

@@ -214,7 +214,8 @@ def limited_to(steps: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
         return counted
 
     with monkeypatch.context() as patch:
-        for name in ("create_run", "log_batch", "log_artifact", "set_terminated"):
+        patch.setattr(MlflowStore, "write_artifact", counting("write_artifact", MlflowStore.write_artifact))
+        for name in ("create_run", "log_batch", "set_terminated"):
             patch.setattr(mlflow.MlflowClient, name, counting(name, getattr(mlflow.MlflowClient, name)))
         yield cut
 
@@ -309,9 +310,7 @@ def test_a_server_whose_clients_keep_artifacts_on_their_own_disks_is_named_with_
     def no_folder(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    import mlflow
-
-    monkeypatch.setattr(mlflow.MlflowClient, "log_artifact", no_folder)
+    monkeypatch.setattr(MlflowStore, "write_artifact", no_folder)
     result = deliver(journal, configured())
     assert result.pending == 1
     (problem,) = result.problems

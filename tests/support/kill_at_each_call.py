@@ -25,7 +25,11 @@ from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.keeping.journal import Journal
 from ecoia.records import fold
 
-WRITES = ("create_experiment", "create_run", "log_artifact", "log_batch", "log_text", "set_tag", "set_terminated")
+WRITES = (
+    *((mlflow.MlflowClient, name) for name in ("create_experiment", "create_run", "log_batch", "log_text", "set_tag")),
+    (mlflow.MlflowClient, "set_terminated"),
+    (MlflowStore, "write_artifact"),
+)
 """The store changes only at these calls, so one kill at each covers every moment."""
 
 
@@ -43,8 +47,8 @@ def kill_at(number: int) -> None:
 
         return wrapper
 
-    for name in WRITES:
-        setattr(mlflow.MlflowClient, name, counted(getattr(mlflow.MlflowClient, name)))
+    for where, name in WRITES:
+        setattr(where, name, counted(getattr(where, name)))
 
 
 def in_fork(work: Callable[[], bool]) -> int:

@@ -10,8 +10,16 @@ from contextlib import contextmanager
 import mlflow
 import pytest
 
-CALLS = ("create_experiment", "create_run", "log_artifact", "log_batch", "log_text", "search_runs", "set_tag", "set_terminated")
-"""Calls of MLflow's client before which turns are drawn: all that write, and the one that finds ledger runs."""
+from ecoia.delivery import mlflow_ledger
+from ecoia.delivery.mlflow_store import MlflowStore
+
+CALLS = (
+    *((mlflow.MlflowClient, name) for name in ("create_experiment", "create_run", "log_batch", "log_text", "search_runs")),
+    *((mlflow.MlflowClient, name) for name in ("set_tag", "set_terminated")),
+    (MlflowStore, "write_artifact"),
+    (mlflow_ledger, "list_by_sql"),
+)
+"""Calls before which turns are drawn: all that write to a store, and those that find ledger runs."""
 
 
 class Killed(BaseException):
@@ -93,6 +101,6 @@ def taking_turns(turns: Turns) -> Iterator[None]:
         return wrapper
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in CALLS:
-            patch.setattr(mlflow.MlflowClient, name, drawn(getattr(mlflow.MlflowClient, name)))
+        for where, name in CALLS:
+            patch.setattr(where, name, drawn(getattr(where, name)))
         yield

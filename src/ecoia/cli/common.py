@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -28,6 +29,9 @@ FAILED, WRONG_USE, INCOMPLETE = 1, 2, 3
 _WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, FactorFileError, MissingExtraError)
 _JOURNAL_SETTINGS = ("home", "journal_max_mb", "ecoia.toml")
 _PIPED_WIDTH = 200
+_LATE_SECONDS, _NEXT_SECONDS = 2.0, 0.2
+_shown_bars: list[Callable[[str], None]] = []
+"""How to change the text of a bar that is shown just now."""
 
 Home = Annotated[
     str | None, typer.Option("--home", metavar="FOLDER", help="Folder of the journal to use.", show_default="the setting 'home'")
@@ -230,13 +234,51 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=total)
         begun = -1
+        _shown_bars.append(lambda text: bar.update(task, description=text))
 
         def begin(step: str) -> None:
             nonlocal begun
             begun += 1
             bar.update(task, description=step, completed=begun)
 
-        yield begin
+        try:
+            yield begin
+        finally:
+            _shown_bars.pop()
+
+
+@contextmanager
+def late_progress(work: str, parts: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far some work is once it takes longer than two seconds: on stderr, if that is a terminal.
+
+    Args:
+        work: What is done.
+        parts: What is counted.
+
+    Yields:
+        A function to call with how many parts are done, and of how many.
+    """
+    shown_at = time.monotonic() + _LATE_SECONDS
+    written = False
+
+    def show(done: int, of: int) -> None:
+        nonlocal shown_at, written
+        if time.monotonic() < shown_at or not sys.stderr.isatty():
+            return
+        shown_at = time.monotonic() + _NEXT_SECONDS
+        text = f"{work}: {done:,} of {of:,} {parts}"
+        if _shown_bars:
+            _shown_bars[-1](text)
+        else:
+            sys.stderr.write(f"\r{text}")
+            sys.stderr.flush()
+            written = True
+
+    try:
+        yield show
+    finally:
+        if written:
+            sys.stderr.write("\r\x1b[K")
 
 
 def print_table(

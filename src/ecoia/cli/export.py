@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import INCOMPLETE, From, Home, Source, load_settings, replace_file, say
-from ecoia.cli.reading import mark_of, read_rows, source_name, store_here
+from ecoia.cli.reading import mark_of, read_rows, store_here
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.settings import Settings
 
@@ -71,6 +71,7 @@ def _one_file_a_quarter(settings: Settings, source: Source, folder: Path) -> tup
 
 def _dataset(settings: Settings, source: Source, uri: str) -> tuple[LedgerGap, ...]:
     from ecoia import dataset
+    from ecoia.exploring.places import source_name
 
     place = dataset.Place(uri)
     store = store_here(settings) if source is Source.LEDGER else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -12,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ecoia.cli.common import FAILED, Source, counted_records, existing_journal, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import (
+    FAILED,
+    Source,
+    counted_records,
+    existing_journal,
+    late_progress,
+    open_journal,
+    say,
+    tell_lines_not_read,
+)
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
@@ -210,14 +220,23 @@ def _ledger_rows(settings: Settings, store: MlflowStore, give_up: GiveUp) -> tup
     from ecoia.delivery.timed_reading import reading_in_time
     from ecoia.keeping.destinations import public_uri
 
-    ledger = MlflowLedger(store, LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite"))
-    with reading_in_time(public_uri(store.uri), settings.delivery_seconds, give_up):
-        rows = ledger.read_rows(0, _ALL_TIME_NS)
+    cache = LedgerCache(Path(settings.home) / "cache" / "ledger.sqlite")
+    with late_progress("reading the ledger", "day files") as shown:
+        ledger = MlflowLedger(store, cache, by_sql=settings.ledger_sql, progress=shown)
+        with reading_in_time(public_uri(store.uri), settings.delivery_seconds, give_up):
+            rows = ledger.read_rows(0, _ALL_TIME_NS)
+    if ledger.remark:
+        _say_once(f"{public_uri(store.uri)} is read through MLflow's API, which takes longer than SQL: {ledger.remark}")
     if not rows and not ledger.gaps:
         say(f"no ledger at {public_uri(store.uri)} yet: 'ecoia deliver' sends what is recorded; '--from journal' reads it here")
     _tell_gaps(ledger.gaps)
     _tell_pending(settings)
     return rows, ledger.gaps
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    say(message)
 
 
 def _dataset_rows(uri: str) -> tuple[list[Row], tuple[LedgerGap, ...]]:
@@ -282,7 +301,7 @@ def mark_of(settings: Settings, source: Source, store: MlflowStore | None = None
 
     store = store or store_here(settings)
     with reading_in_time(public_uri(store.uri), settings.delivery_seconds, give_up or _give_up):
-        return MlflowLedger(store).mark()
+        return MlflowLedger(store, by_sql=settings.ledger_sql).mark()
 
 
 def _give_up(why: str) -> None:

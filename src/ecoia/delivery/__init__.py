@@ -20,9 +20,13 @@
 ``view_updates``        which runs show something new, and writing it there
 ``mlflow_store``        the connection to one MLflow store
 ``mlflow_ledger``       ledger runs in it: written, and written again where they were altered
+``ledger_months``       a home's closed months put together into one run each
+``ledger_month_files``  such a month read back, and looked into by day
+``ledger_list``         which ledger runs there are
+``ledger_sql``          the same by SQL, where the store is a database
 ``ledger_reader``       ledger runs in it: fetched, checked, and what is missing named
 ``ledger_run``          what a ledger run says of itself
-``ledger_cache``        day files fetched before, kept on this machine
+``ledger_cache``        day files fetched before, and digests of those that passed their checks, kept on this machine
 ``verified_days``       which delivered days were read back
 ``mlflow_runs``         runs in it that people open
 ======================  =====================================================================

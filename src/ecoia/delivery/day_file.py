@@ -67,8 +67,12 @@ def day_text(data: bytes) -> bytes:
         raise DeliveryError(f"not a readable day file: {error}") from error
 
 
-def decode_day(data: bytes) -> DayFile:
+def decode_day(data: bytes, passed: Collection[str] = ()) -> DayFile:
     """Read a day file. A line that gives no row is left out and named; the others count.
+
+    Args:
+        data: The file.
+        passed: Digests of texts of which every line gave a row before, by the rules of today: they are read, not checked again.
 
     Raises:
         DeliveryError: as ``day_text``, or it has more lines.
@@ -80,6 +84,10 @@ def decode_day(data: bytes) -> DayFile:
     text = day_text(data)
     if text.count(b"\n") > limits.DAY.lines:
         raise DeliveryError(f"not a readable day file: it has more than {limits.DAY.lines:,} lines")
+    name = text_digest(text)
+    lines = list(filter(None, text.split(b"\n")))
+    if name in passed:
+        return DayFile(name, json.loads(b"[" + b",".join(lines) + b"]"))
     rows, refused = [], []
     for number, line in enumerate(text.split(b"\n"), 1):
         if line:
@@ -87,7 +95,7 @@ def decode_day(data: bytes) -> DayFile:
                 rows.append(_read_row(line))
             except ValueError as error:
                 refused.append((number, str(error)))
-    return DayFile(text_digest(text), rows, tuple(refused))
+    return DayFile(name, rows, tuple(refused))
 
 
 def _read_row(line: bytes) -> Row:

@@ -1,13 +1,14 @@
 """One MLflow tracking store, through MLflow's public client API only.
 
 Every call has time-outs of its own: with MLflow's defaults an unreachable server blocks for four minutes. MLflow is imported
-when a store is made, so importing this module costs nothing.
+when it is asked something, so importing this module, or naming a store, costs nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import logging
 import math
 import os
@@ -112,11 +113,9 @@ class MlflowStore:
     """
 
     def __init__(self, tracking_uri: str | None) -> None:
-        try:
-            import mlflow
-        except ImportError as error:
-            raise MissingExtraError("the ledger", "mlflow") from error
-        self.uri: str = tracking_uri or mlflow.get_tracking_uri()
+        if not _is_installed():
+            raise MissingExtraError("the ledger", "mlflow")
+        self.uri: str = tracking_uri or _usual_uri()
         self._opened: Any = None
         self._experiments: dict[str, str] = {}
 
@@ -332,6 +331,43 @@ class MlflowStore:
         uri = f"{artifact_uri.rstrip('/')}/{name}"
         return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=self.uri))
 
+    def write_artifact(self, run_id: str, artifact_uri: str, name: str, data: bytes) -> None:
+        """Write an artifact of a run, in place of what is there. The run is not fetched for it.
+
+        Args:
+            run_id: The run.
+            artifact_uri: Where its artifacts are.
+            name: The artifact; may be in folders.
+            data: Its content.
+
+        Raises:
+            OSError: this machine may not write there.
+            Exception: an error of MLflow or of a storage client.
+        """
+        folder = local_path(artifact_uri)
+        if folder is not None:
+            _replace_file(folder / name, data)
+            return
+        with tempfile.TemporaryDirectory(prefix="ecoia-") as source:
+            path = Path(source) / Path(name).name
+            path.write_bytes(data)
+            below = str(Path(name).parent) if "/" in name else None
+            repository = self._repository(artifact_uri)
+            if repository is None:
+                self.client.log_artifact(run_id, str(path), below)
+            else:
+                repository.log_artifact(str(path), below)
+
+    def _repository(self, artifact_uri: str) -> Any:
+        """Return MLflow's access to the artifacts at a place; None where it has to find it by the run."""
+        import mlflow
+
+        if mlflow.__version__.startswith("2.") or artifact_uri.startswith("dbfs:"):
+            return None
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(artifact_uri, tracking_uri=self.uri)
+
     def get_run(self, run_id: str) -> Any:
         """Return a run; ``None`` if this store does not have it. A deleted run is returned, with its lifecycle stage."""
         from mlflow.exceptions import MlflowException
@@ -388,6 +424,26 @@ class MlflowStore:
             kept = []
 
 
+def _is_installed() -> bool:
+    """Return whether MLflow can be imported. It is not, as that takes seconds, and a ledger in a database is read without it."""
+    if "mlflow" in sys.modules:
+        return sys.modules["mlflow"] is not None
+    try:
+        return importlib.util.find_spec("mlflow") is not None
+    except ImportError:
+        return False
+
+
+def _usual_uri() -> str:
+    """Return where MLflow itself looks; without loading it, if the environment says so."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named and "mlflow" not in sys.modules:
+        return named
+    import mlflow
+
+    return str(mlflow.get_tracking_uri())
+
+
 def storable(text: str) -> str:
     """Return a text as MLflow can keep it in a tag: cut, without what a database refuses.
 
@@ -441,6 +497,17 @@ def _read_file(path: Path, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise OSError(f"'{path.name}' is larger than {most_bytes >> 20} MiB")
     return data
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    """Write a file as a whole: a reader, or a kill, finds the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _is_absent(error: BaseException | None) -> bool:

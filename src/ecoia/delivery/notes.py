@@ -11,7 +11,7 @@ from ecoia.run_line import RunFigures, energy_text, mass_text, number, run_line
 from ecoia.units import MICROJOULES_PER_WH
 
 LEDGER_NOTE = (
-    "ecoia: the account that `ecoia report` reads, a run an instance and UTC day.\n\n"
+    "ecoia: the account that `ecoia report` reads, a run an instance and UTC day, later one a month.\n\n"
     "The figures of a run of yours are on that run. The metrics here (`ecoia/ledger/...`) hold the same energy: "
     "never add the two. "
     "A run deleted here is missing in reports until `ecoia deliver` restores it."
@@ -28,6 +28,19 @@ def ledger_day_note(instance: str, day: str) -> str:
     return (
         f"ecoia: the account of {instance} on {day} (UTC), all services together. The same energy is on the runs of your "
         "experiments, so never add the two. Reports read the artifact `records.jsonl.gz`."
+    )
+
+
+def ledger_month_note(instance: str, month: str) -> str:
+    """Return the description of a ledger run that holds a month.
+
+    Example:
+        >>> ledger_month_note("host-1", "2026-09").partition(".")[0]
+        'ecoia: the account of host-1 in 2026-09 (UTC), all services together'
+    """
+    return (
+        f"ecoia: the account of {instance} in {month} (UTC), all services together. The same energy is on the runs of your "
+        "experiments, so never add the two. Reports read the artifact `rows.jsonl.gz`."
     )
 
 

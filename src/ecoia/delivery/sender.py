@@ -72,7 +72,7 @@ class Sender:
     Args:
         journal: The journal.
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
-            after which nothing new is begun with a store.
+            after which nothing new is begun with a store, ``ledger_sql`` for the ledger.
         backlog: The journal, folded.
         power: The power over time, which noticed what was read of the journal.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
@@ -99,6 +99,7 @@ class Sender:
         self._power = power
         self._tell = tell
         self._seconds = settings.delivery_seconds
+        self._by_sql = settings.ledger_sql
         self._views = ViewUpdates(journal.home, settings, tell)
         self._refused = RefusedDays(journal.home)
 
@@ -186,9 +187,10 @@ class Sender:
     def _send_days(self, store: MlflowStore, targets: set[str], tally: _Tally, begin_until: float) -> set[DayKey]:
         """Write the changed days of some targets to the ledger. Returns the days that the time did not suffice for."""
         backlog = self._backlog
-        ledger = MlflowLedger(store, verified=self._verified)
+        ledger = MlflowLedger(store, verified=self._verified, by_sql=self._by_sql)
         left = {key for key in backlog.changed if key.target in targets}
         left |= {key._replace(place="") for key in left} & backlog.rows.keys()  # an older ecoia may have put these records there
+        ledger.look_ahead((key.instance, key.day) for key in left)
         sent: set[DayKey] = set()
         refused: dict[InstanceDay, str] = {}
         for instance, place, days in _some_at_once(left):

@@ -38,6 +38,18 @@ def ledger_day_tags(instance: str, day: str, home_id: str, place: str) -> dict[s
     }
 
 
+def ledger_month_tags(instance: str, month: str, home_id: str, place: str) -> dict[str, str]:
+    """Return the tags that identify the ledger run of one instance, UTC month and place."""
+    return {
+        semconv.TAG_SCHEMA: str(semconv.MONTH_SCHEMA_VERSION),
+        semconv.TAG_KIND: semconv.RUN_KIND_LEDGER,
+        semconv.TAG_INSTANCE: instance,
+        semconv.TAG_MONTH: month,
+        semconv.TAG_HOME: home_id,
+        **({semconv.TAG_PLACE: place} if place else {}),
+    }
+
+
 def ledger_content_tags(rows: Collection[Row]) -> dict[str, str]:
     """Return the tags that describe the rows of a ledger run: what a reader must know, and the services in it."""
     services = sorted({row["service"] for row in rows if row["service"]})
