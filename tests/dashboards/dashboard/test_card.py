@@ -105,6 +105,7 @@ def test_the_course_of_the_quarters_is_drawn_and_said(explorer: Explorer) -> Non
         said = plain(Language("fr").quarter(quarter))
         assert said in plain(drawing["aria-label"])
         assert said in plain(found)
+        assert said in Element(found).text, "what a notebook that drops drawings still shows"
 
 
 def test_the_organisation_lists_every_service(explorer: Explorer) -> None:

@@ -27,7 +27,7 @@ from support.browser import ARGUMENTS
 from support.command_line import fill
 from support.records import kwh, record
 
-PICTURES = os.environ.get("ECOIA_PICTURES")
+PICTURES = os.environ.get("ECOIA_PICTURES") and Path(os.environ["ECOIA_PICTURES"]).absolute()  # tests work elsewhere
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
@@ -75,7 +75,7 @@ def test_a_notebook_shows_a_card_and_a_print_shows_text(home: Path, tmp_path: Pa
 def keep(picture: bytes, name: str) -> None:
     """Keep a picture for the documents, in few colours."""
     image = Image.open(BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    image.save(Path(str(PICTURES)) / f"{name}.png", optimize=True)
+    image.save(f"{PICTURES}/{name}.png", optimize=True)
 
 
 def outputs(explorer: Explorer) -> list[str]:
