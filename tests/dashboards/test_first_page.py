@@ -193,3 +193,17 @@ def test_the_committee_reads_the_pue_of_each_site_that_holds_in_the_quarter(larg
         for each in large.site_figures
     )
     assert "Montreuil 1,38 (mesuré) puis 1,33 (mesuré)" in plain(view(replace(large, site_figures=during)).pue_said)
+
+
+@pytest.mark.parametrize(
+    ("aim", "marked"),
+    [(0.7, True), (0.65, False)],  # 20 of 28 are measured; of the 30 of before, 67 %
+)
+def test_a_verdict_met_by_a_denominator_that_fell_is_marked(large: QuarterlyReport, aim: float, marked: bool) -> None:
+    (target,) = (each for each in large.targets if each.indicator == "coverage_services")
+    target = replace(target, value=aim, verdict="tenu", reason=None, observed=Quantity(20 / 28, "1"))
+    fell = DeclaredChange("service", "", "", "changed", "denominator", "30", "28", "denominator-lowered")
+    report = replace(large, targets=(target,), declared_changes=(fell,), declared_since="2026Q2")
+    assert ("dénominateur ramené de 30 à 28" in first(report)) is marked
+    assert ("moins de services sont comptés" in view(report).why(target)) is marked
+    assert view(replace(report, declared_changes=())).judged(target) == "tenu"
