@@ -106,6 +106,11 @@ class Quarter:
         """Return the first civil day of the quarter."""
         return date(self.year, 3 * self.number - 2, 1)
 
+    @property
+    def days(self) -> int:
+        """How many civil days it has: 90 to 92."""
+        return (self.shift(1).first_day() - self.first_day()).days
+
     def bounds_ns(self, timezone: ZoneInfo) -> tuple[int, int]:
         """Return the first instant of the quarter and the first instant of the next one, in UTC nanoseconds."""
         start, end = self.first_day(), self.shift(1).first_day()

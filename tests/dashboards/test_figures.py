@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport, TrendPoint
 from ecoia_dashboards import figures, svg
 from ecoia_dashboards.figures import charts
-from ecoia_dashboards.figures.chart import value_axis
+from ecoia_dashboards.figures.chart import OTHERS, value_axis
 from ecoia_dashboards.language import Language
 from support.reports import sample_report
 
@@ -215,6 +215,16 @@ class TestFigures:
         assert "services disparus" in chart.title
         drawing = svg.draw(chart.figure, 720)
         assert well_formed(drawing)
+
+    def test_the_bar_of_the_other_services_has_an_interval(self, large: QuarterlyReport) -> None:
+        chart = charts(large, FRENCH)["services"]
+        (bounds,) = (trace for trace in chart.figure.data if trace.type == "scatter" and trace.mode == "markers")
+        assert bounds.y[-1] == OTHERS
+        drawn = set(bounds.y)
+        left = [each.energy for each in large.register if each.id not in drawn and each.energy.value]
+        unit = sum(each.value or 0.0 for each in left) / bounds.x[-1]
+        assert bounds.error_x.array[-1] == pytest.approx(sum((each.high or 0) - (each.value or 0) for each in left) / unit)
+        assert bounds.error_x.arrayminus[-1] == pytest.approx(sum((each.value or 0) - (each.low or 0) for each in left) / unit)
 
     def test_the_axis_of_a_small_change_is_cut_and_says_so(self, report: QuarterlyReport) -> None:
         chart = change_of(report, 1_800_000_000_000, {"volume": 150_000_000_000, "factor": -50_000_000_000})

@@ -167,3 +167,43 @@ def test_a_restated_report_has_its_files_named_by_its_publication(
     written, failed = write_formats(replace(large, seal=replace(SEAL, name="2026Q3-r1")), ["json"], "fr", folder)
     assert [path.name for path in written] == ["rapport-2026Q3-r1.json"]
     assert failed == []
+
+
+def test_a_longer_quarter_is_said_where_it_is_compared(large: QuarterlyReport, words: str) -> None:
+    assert words.count("92 jours contre 91") == 1
+    found = view(large)
+    said = {change.reference: found.lengths(change) for change in large.changes}
+    assert said == {"2026Q2": "92 jours contre 91", "2025Q3": ""}
+    begun = view(replace(large, notices=(*large.notices, "partial-quarter")))
+    assert [begun.lengths(change) for change in large.changes] == ["", ""]
+
+
+def test_the_committee_reads_the_pue_of_each_site_that_holds_in_the_quarter(large: QuarterlyReport) -> None:
+    text = plain(html.unescape(render_edition(large, "fr", Edition.COMMITTEE)))
+    assert (
+        "PUE par site : Centre de Montreuil 1,33 (mesuré), Salle de Lyon 1,6 (déclaré par l’exploitant) et "
+        "Hébergeur de Francfort 1,2 (déclaré par l’exploitant)"
+    ) in text
+    during = tuple(
+        replace(each, from_day="2026-08-01")
+        if each.value == 1.33
+        else replace(each, until_day="2026-08-01")
+        if each.value == 1.38
+        else each
+        for each in large.site_figures
+    )
+    assert "Montreuil 1,38 (mesuré) puis 1,33 (mesuré)" in plain(view(replace(large, site_figures=during)).pue_said)
+
+
+@pytest.mark.parametrize(
+    ("aim", "marked"),
+    [(0.7, True), (0.65, False)],  # 20 of 28 are measured; of the 30 of before, 67 %
+)
+def test_a_verdict_met_by_a_denominator_that_fell_is_marked(large: QuarterlyReport, aim: float, marked: bool) -> None:
+    (target,) = (each for each in large.targets if each.indicator == "coverage_services")
+    target = replace(target, value=aim, verdict="tenu", reason=None, observed=Quantity(20 / 28, "1"))
+    fell = DeclaredChange("service", "", "", "changed", "denominator", "30", "28", "denominator-lowered")
+    report = replace(large, targets=(target,), declared_changes=(fell,), declared_since="2026Q2")
+    assert ("dénominateur ramené de 30 à 28" in first(report)) is marked
+    assert ("moins de services sont comptés" in view(report).why(target)) is marked
+    assert view(replace(report, declared_changes=())).judged(target) == "tenu"

@@ -28,6 +28,7 @@ from ecoia_dashboards.figures.chart import (
 from ecoia_dashboards.figures.roles import PHASE_STYLES, bar_style, point_style
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.naming import service_names
+from ecoia_dashboards.sums import added
 from ecoia_dashboards.wording import N_
 
 _NOT_METERED = {"models": N_("estimé"), "declared": N_("déclaré")}
@@ -101,7 +102,7 @@ def _figure(data: _Services, language: Language) -> go.Figure:
             name=shortened(language.of(wording.PHASES, phase)),
             **bar_style(phase),
         )
-    ends = {bar: _total(data, bar) if bar else Quantity(lengths[bar], "kWh") for bar in drawn}
+    ends = {bar: added([_total(data, service) for service in held], "kWh") for bar, held in parts.items()}
     bounded = [bar for bar in drawn if ends[bar].low is not None]
     if bounded:
         figure.add_scatter(

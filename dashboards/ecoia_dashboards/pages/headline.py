@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecoia.periods import Quarter
 from ecoia.report import Headline, Quantity, QuarterChange
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import QuantityColumn
@@ -114,6 +115,13 @@ class Headlines(Services):
             return ""
         return self.language.t("sans le bâtiment, dont le PUE a changé : %(change)s", change=self.evolution(change.energy_it))
 
+    def lengths(self, change: QuarterChange) -> str:
+        """Say that the quarters have not as many days, since a longer one takes more by itself; nothing where they have."""
+        now, before = Quarter.parse(self.report.quarter).days, Quarter.parse(change.reference).days
+        if now == before or "partial-quarter" in self.report.notices:
+            return ""
+        return self.language.t("%(now)s jours contre %(before)s", now=now, before=before)
+
     def distorted(self, change: QuarterChange) -> str:
         """Name the services whose recording, and not only their use, changed the whole; nothing where there are none."""
         days, ways = change.unequal_days, change.counted_otherwise
@@ -128,7 +136,7 @@ class Headlines(Services):
     def notes_on_the_change(self) -> str:
         """Write what the first change of the energy must not be read without; nothing where it stands by itself."""
         for change in self.report.changes[:1]:
-            notes = [note for note in (self.of_machines(change), self.distorted(change)) if note]
+            notes = [note for note in (self.of_machines(change), self.lengths(change), self.distorted(change)) if note]
             if notes:
                 return self.language.t(
                     "%(against)s : %(notes)s.", against=self.against(change), notes=self.language.t(" ; ").join(notes)
@@ -143,4 +151,4 @@ class Headlines(Services):
             said.append(
                 self.language.t("CO₂e (%(parts)s) : %(change)s", parts=parts, change=self.evolution(change.total.relative))
             )
-        return self.language.t(" ; ").join(filter(None, (*said, self.distorted(change))))
+        return self.language.t(" ; ").join(filter(None, (*said, self.lengths(change), self.distorted(change))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecoia.impact.ledger_gaps import LedgerShortfall, known_microjoules
+from ecoia.periods import Quarter
 from ecoia.report import FactorUsed, PhaseDays, Quantity
 from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
@@ -47,6 +48,19 @@ class Summary(Phrases):
         if self.report.totals.boundary == "part":
             return self.language.t("bâtiment compris pour une partie")
         return self.language.t("informatique seule, hors bâtiment")
+
+    @property
+    def pue_said(self) -> str:
+        """List the PUE of each site in the quarter, those that held one after the other, with how they are known; or nothing."""
+        quarter = Quarter.parse(self.report.quarter)
+        first, until = quarter.first_day().isoformat(), quarter.shift(1).first_day().isoformat()
+        found: dict[str, list[str]] = {}
+        for each in self.report.site_figures:
+            if each.kind == "pue" and (each.from_day or first) < until and (each.until_day or until) > first:
+                quality = self.language.of(wording.QUALITIES, each.quality)
+                found.setdefault(each.site, []).append(f"{self.language.plain(each.value)} ({quality})")
+        then = self.language.t(" puis ")
+        return self.language.listed(f"{self.site(site)} {then.join(values)}" for site, values in found.items())
 
     def beside_co2e(self, column: QuantityColumn) -> list[str]:
         """Say what stands beside the whole CO2e and in no total: use at the reference year's factors, and by contracts.

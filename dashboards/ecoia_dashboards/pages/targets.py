@@ -11,6 +11,7 @@ from ecoia_dashboards.pages.phrases import Phrases
 from ecoia_dashboards.wording.verdicts import MARKS, budget_words, judged_by_budget, probability, verdict_words
 
 _ORDER = ("non-tenu", "depassement-quasi-certain", "non-concluant", "en-bonne-voie", "tenu")
+_KEPT = ("tenu", "en-bonne-voie")
 MISSED = ("non-tenu", "depassement-quasi-certain")
 """Verdicts that ask the committee to act."""
 
@@ -102,6 +103,12 @@ class Targets(Phrases):
 
     def why(self, target: TargetVerdict) -> str:
         """Say why the verdict is what it is."""
+        if lowered := self._lowered_denominator(target):
+            return self.language.t(
+                "la valeur visée n’est atteinte que depuis que moins de services sont comptés : avec les %(count)s d’avant, elle "
+                "ne le serait pas",
+                count=lowered[0],
+            )
         if target.reason is None:
             return self.language.t("la valeur visée est atteinte")
         reason = self.say(wording.VERDICT_REASONS, target.reason)
@@ -115,8 +122,29 @@ class Targets(Phrases):
         return str(target.horizon) if target.horizon else self.language.t("sans échéance")
 
     def judged(self, target: TargetVerdict) -> str:
-        """Say the verdict on a target in a few words."""
-        return verdict_words(self.language, target)
+        """Say the verdict on a target in a few words; marked where it is owed to a denominator that fell."""
+        said = verdict_words(self.language, target)
+        if lowered := self._lowered_denominator(target):
+            was, became = lowered
+            return self.language.t(
+                "%(verdict)s, dénominateur ramené de %(was)s à %(became)s", verdict=said, was=was, became=became
+            )
+        return said
+
+    def _lowered_denominator(self, target: TargetVerdict) -> tuple[int, int] | None:
+        """Return the denominators of then and now, where a coverage is reached by the latter alone; else None."""
+        share, aim = target.observed.value, target.value
+        change = next((each for each in self.report.declared_changes if each.field == "denominator" and each.effect), None)
+        if (
+            change is None
+            or target.indicator != "coverage_services"
+            or target.verdict not in _KEPT
+            or share is None
+            or aim is None
+        ):
+            return None
+        was, became = int(change.before), int(change.after)
+        return (was, became) if round(share * became) < aim * was else None
 
     def mark(self, target: TargetVerdict) -> str:
         """Return the mark beside a verdict, so that colour alone says nothing."""

@@ -68,6 +68,11 @@ def test_sentence_causes_and_tables_write_co2e_in_one_unit(app: Any) -> None:
     assert set(re.findall(r"(\w+)CO₂e", ask(app, "/compare").text)) == {"kg"}
 
 
+def test_a_longer_period_is_said(app: Any) -> None:
+    assert "92 jours contre 91." in ask(app, "/compare").text.replace("\xa0", " ")
+    assert "jours contre" not in ask(app, "/compare?compare=year").text
+
+
 # --- what is established ---
 
 

@@ -12,11 +12,11 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.figures.model_bars import model_bars
 from ecoia_dashboards.dashboard.page import Figure, Page, Reading, Shown
-from ecoia_dashboards.dashboard.pages.sums import added
 from ecoia_dashboards.dashboard.pieces.narrowing import check_names
 from ecoia_dashboards.dashboard.tables import FIGURE, TEXT, Cell, Heading, Link, Table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.sums import added
 from ecoia_dashboards.wording import N_
 
 REMEDIES = {

@@ -76,7 +76,17 @@ class _Texts:
             N_("Le CO₂e passe de %(from)s à %(to)s : %(change)s."),
             N_("CO₂e : %(from)s, puis %(to)s. Écart : %(change)s."),
         )
-        return f"{said} {self._largest_causes()}".strip()
+        return " ".join(filter(None, (said, self._largest_causes(), self._lengths)))
+
+    @property
+    def _lengths(self) -> str:
+        """That one period has more days, and so more of everything; empty where both have as many."""
+        now, before = (
+            (each.until_day - each.first_day).days for each in map(Period.parse, (self.content.after, self.content.before))
+        )
+        if now == before:
+            return ""
+        return self.language.t("%(now)s jours contre %(before)s", now=now, before=before) + "."
 
     def _course(self, moved: Moved, known: str, unknown: str) -> str:
         values = {"before": self.before, "after": self.after, "from": self._amount(moved.before), "to": self._amount(moved.after)}

@@ -10,7 +10,7 @@ from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.runs import one_run
 from ecoia_dashboards.dashboard.pages.runs.one_run import OneRun
-from ecoia_dashboards.dashboard.pages.sums import added
+from ecoia_dashboards.sums import added
 
 MOST_COMPARED = 8
 _FEWEST = 2

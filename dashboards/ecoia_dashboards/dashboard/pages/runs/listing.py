@@ -12,8 +12,8 @@ from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between
-from ecoia_dashboards.dashboard.pages.sums import added
 from ecoia_dashboards.dashboard.pieces.narrowing import check_names, folded
+from ecoia_dashboards.sums import added
 
 RUNS_ON_A_PAGE = 50
 OUTCOMES = ("ok", "failed", "abandoned", "unknown")

@@ -16,7 +16,7 @@ from ecoia.semconv import KIND_SPAN
 from ecoia.units import from_micro, wh
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.page import NotFoundError, Reading
-from ecoia_dashboards.dashboard.pages.sums import added
+from ecoia_dashboards.sums import added
 
 _MOST_NAMED = 20
 """How many ids a page names that does not know the one in its address."""

@@ -15,9 +15,9 @@ from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
 from ecoia_dashboards.dashboard.pages.runs.comparison_texts import method_text
 from ecoia_dashboards.dashboard.pages.runs.listing_texts import outcome_text, quality_text
 from ecoia_dashboards.dashboard.pages.runs.one_run import OneRun, short
-from ecoia_dashboards.dashboard.pages.sums import added
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Table
 from ecoia_dashboards.language import Language
+from ecoia_dashboards.sums import added
 
 
 def show(content: OneRun, reading: Reading, language: Language) -> Shown:

@@ -1,4 +1,4 @@
-"""Add figures up for a page."""
+"""Add up figures whose errors are not known to differ."""
 
 from __future__ import annotations
 
