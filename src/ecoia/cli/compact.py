@@ -40,14 +40,6 @@ def compact(
     typer.echo(f"{_files(packed)} packed, {_files(removed)} removed: {number(before / 1e6)} MB, now {number(after / 1e6)} MB")
 
 
-_ALL_BYTES)
-    with delivery_lock(found.home):
-        removed = remove_outlived(found, settings.retention_days)
-    typer.echo(
-        f"{_files(packed)} packed, {_files(removed)} removed: {number(before / 1e6)} MB, now {number(found.size_bytes() / 1e6)} MB"
-    )
-
-
 _ALL_BYTES = 1 << 62
 
 
