@@ -31,9 +31,9 @@ context = {"python": "3.11.9", "platform": "Linux-6.1-x86_64", "cpu_model": "Int
 kinds = [("span", "chat", "inference", f"/{name}") for name in "abc"] + [(kind, None, None, None) for kind in
          ("unattributed", "idle", "overhead")]
 journal = Journal(home, max_bytes=1 << 40)
-writer, end, made = journal.writer(), 1_790_208_000 * second_ns, 0
+writer, end, made, batch = journal.writer(), 1_790_208_000 * second_ns, 0, []
 while made < count:
-    start, batch = end, []
+    start = end
     end = start + 10 * second_ns + chance.randrange(10**6)
     for number, (kind, service, phase, endpoint) in enumerate(kinds):
         loose = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -45,7 +45,10 @@ while made < count:
             units_micro=chance.randrange(300) * 10**6 if phase else None, cpu_ns=chance.randrange(10**10),
             devices=("cpu-package-0",), share_claimed=chance.random(), zone="FRA", target="0a1b2c3d", context=context))
         made += 1
-    writer.append(batch)
+    if len(batch) >= 600:  # fewer writes than a worker makes, the same lines
+        writer.append(batch)
+        batch = []
+writer.append(batch)
 writer.close()
 for path in journal.folder.glob("*/*"):
     os.utime(path, (0, 0))  # closed long ago

@@ -274,6 +274,7 @@ SETTINGS = (
     Setting("autolog", _yes_or_no, _always(False), "true: every MLflow run of a program is measured, without a change of it"),
     Setting("phase", _one_of(*RUN_PHASES), _always("training"), "phase of the MLflow runs that 'autolog' measures"),
     Setting("quiet", _yes_or_no, _always(False), "true: no line with the figures of an MLflow run where it ends"),
+    Setting("retention_days", _positive, _always(2192.0), "days that the journal keeps a day that was delivered: six years"),
     Setting("journal_max_mb", _positive, _always(1024.0), "size at which the journal refuses new records (announced from 80 %)"),
 )  # fmt: skip
 

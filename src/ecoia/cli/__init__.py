@@ -15,6 +15,7 @@ import typer
 from ecoia.cli import (
     baseline,
     check,
+    compact,
     compare,
     config,
     dashboard,
@@ -90,6 +91,7 @@ app.command("digest", rich_help_panel=REPORT)(digest.digest)
 app.command("services", rich_help_panel=REPORT)(services.services)
 app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
+app.command("compact", rich_help_panel=REPORT)(compact.compact)
 app.command("export", rich_help_panel=REPORT)(export.export)
 app.command("publish", rich_help_panel=REPORT)(publish.publish)
 app.command("verify", rich_help_panel=REPORT)(verify.verify)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FAILED, WRONG_USE, INCOMPLETE = 1, 2, 3
 """Exit codes beside 0: something could not be done; wrong usage or configuration; written, but days of the ledger are missing."""
 _WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, FactorFileError, MissingExtraError)
-_JOURNAL_SETTINGS = ("home", "journal_max_mb", "ecoia.toml")
+_JOURNAL_SETTINGS = ("home", "journal_max_mb", "retention_days", "ecoia.toml")
 _PIPED_WIDTH = 200
 _LATE_SECONDS, _NEXT_SECONDS = 2.0, 0.2
 _shown_bars: list[Callable[[str], None]] = []

@@ -14,6 +14,7 @@ from ecoia.delivery.abandoned import any_alive, close_abandoned
 from ecoia.delivery.backlog import Backlog
 from ecoia.delivery.power_series import PowerSeries
 from ecoia.delivery.result import READING, DeliveryResult, Tell, tell_nobody
+from ecoia.delivery.retention import remove_outlived
 from ecoia.delivery.routes import find_routes
 from ecoia.delivery.sender import Sender, delivery_lock
 from ecoia.delivery.verified_days import VerifiedDays
@@ -87,6 +88,7 @@ def deliver(
         verified = VerifiedDays(journal.home, again=verify) if by_hand else None
         sender = Sender(journal, settings, backlog, power, verified=verified, by_hand=by_hand, tell=tell)
         result = sender.send(routes, final=final, skip=skip)
+        remove_outlived(journal, settings.retention_days)
     if not not_taken:
         return result
     return replace(result, pending=result.pending + waiting(journal.home), problems=(*result.problems, not_taken))

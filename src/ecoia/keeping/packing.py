@@ -12,6 +12,7 @@ import gzip
 import os
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ecoia.keeping.file_system import NO_LOCK, LockableFile, sync
@@ -45,23 +46,37 @@ def pack_closed(folder: Path, *, now_utc_ns: int | None = None, max_bytes: int =
         >>> pack_closed(Path("no-such-folder"))
         0
     """
+    packed = read_bytes = 0
+    for plain in closed_files(folder, now_utc_ns=now_utc_ns):
+        with contextlib.suppress(OSError, DamagedFileError):
+            if read_bytes >= max_bytes:
+                break
+            read_bytes += plain.stat().st_size
+            packed += _pack(plain)
+    return packed
+
+
+def closed_files(folder: Path, *, now_utc_ns: int | None = None) -> Iterator[Path]:
+    """Yield the files that are to be packed, oldest day first, unless a process holds them. Drafts that a kill left are removed.
+
+    Args:
+        folder: The folder ``journal``.
+        now_utc_ns: Now; ``None``: by the clock.
+
+    Example:
+        >>> list(closed_files(Path("no-such-folder")))
+        []
+    """
     now_utc_ns = time.time_ns() if now_utc_ns is None else now_utc_ns
-    today, packed, read_bytes = utc_day(now_utc_ns), 0, 0
+    today = utc_day(now_utc_ns)
     for day in sorted(path for path in _listed(folder) if path.name < today):
         for plain in _listed(day):
             if _DRAFT in plain.name:
                 _sweep(plain, now_utc_ns)
-            if not plain.name.endswith(PLAIN):
-                continue
-            with contextlib.suppress(OSError, DamagedFileError):
-                facts = plain.stat()
-                if facts.st_mtime_ns > now_utc_ns - _QUIET_SECONDS * 1e9:
-                    continue
-                if read_bytes >= max_bytes:
-                    return packed
-                read_bytes += facts.st_size
-                packed += _pack(plain)
-    return packed
+            if plain.name.endswith(PLAIN):
+                with contextlib.suppress(OSError):
+                    if plain.stat().st_mtime_ns <= now_utc_ns - _QUIET_SECONDS * 1e9:
+                        yield plain
 
 
 def _listed(folder: Path) -> list[Path]:
