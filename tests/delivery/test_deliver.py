@@ -31,8 +31,9 @@ from ecoia.keeping.journal import Journal
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.live_totals import LiveTotals
 from ecoia.periods import DAY_NS, utc_day
-from ecoia.records import fold
+from ecoia.records import fold, merge_rows
 from ecoia.records.id_sets import ids_of
+from support.bursts import drain, instances
 from support.deliveries import api, configured, help_out, ledger, serving, view_runs
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import DAY, NOON_NS, ending, training, write
@@ -383,3 +384,7 @@ def test_a_server_on_postgresql_keeps_ledger_views_and_conflicts(journal: Journa
         assert days[DAY].data.metrics["ecoia/requests"] == 3
         assert days[DAY].data.metrics["ecoia/idle/energy_wh"] > 0
         assert [m.model_id for m in api(uri).get_run(days[DAY].info.run_id).inputs.model_inputs] == [logged.model_id]
+        those = instances(8)  # come back at once after a day's outage
+        assert drain(uri, those, within_seconds=0.5, at_once=8).failed == []
+        expected = merge_rows(row for each in those for rows in each.days.values() for row in rows)
+        assert [row for row in ledger(uri) if row["instance"].startswith("burst-")] == expected, "none lost, none twice"

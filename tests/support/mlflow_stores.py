@@ -122,6 +122,13 @@ def _postgresql_programs() -> Path | None:
 @pytest.fixture
 def postgresql() -> Iterator[str]:
     """The URI of an empty database of a real PostgreSQL server, of this test alone."""
+    with postgresql_server() as uri:
+        yield uri
+
+
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """Run a real PostgreSQL server, and yield the URI of its empty database."""
     programs = _postgresql_programs()
     if programs is None or importlib.util.find_spec("psycopg") is None:
         reason = "PostgreSQL or psycopg is not here: make system, and the packages of requirements-dev.lock"

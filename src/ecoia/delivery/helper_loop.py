@@ -269,9 +269,9 @@ class _Helper:
             if not result.final:
                 self._dead.clear()  # the delivery met a living process: look at all of them again
         if result.failed:
-            rest_seconds = _spread(min(2.0**self._failures, _LONGEST_RETRY_SECONDS))
+            rest_seconds = spread(min(2.0**self._failures, _LONGEST_RETRY_SECONDS))
         elif result.waiting:
-            rest_seconds = _spread(min(_WAITING_SECONDS * 2.0 ** (self._waits - 1), _LONGEST_WAITING_SECONDS))
+            rest_seconds = spread(min(_WAITING_SECONDS * 2.0 ** (self._waits - 1), _LONGEST_WAITING_SECONDS))
         else:
             rest_seconds = 0.0 if result.cut_short or (result.final and not alive) else self._flush_seconds
         self._last_cpu_seconds = self._deliveries.cpu_seconds() - cpu_seconds
@@ -321,8 +321,8 @@ class _Helper:
         return bool(self._live)
 
 
-def _spread(seconds: float) -> float:
-    """Return between half of a rest and all of it, drawn anew: helpers that one outage stopped do not come back at one instant."""
+def spread(seconds: float) -> float:
+    """Return between half of a rest and all of it, drawn anew: helpers that one outage stopped come back one after another."""
     return seconds * (1 + random.random()) / 2  # noqa: S311 - no secret
 
 
