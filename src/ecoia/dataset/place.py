@@ -115,6 +115,10 @@ class Place:
         files = {each.path[prefix:]: each.size for each in found if each.type == fs.FileType.File}
         return {name: size for name, size in files.items() if not _DRAFT.search(name)}
 
+    def here(self, name: str) -> Path | None:
+        """Return where a file lies on this machine; None where it lies elsewhere."""
+        return Path(self._path(name)) if self._is_here else None
+
     def remove(self, name: str) -> None:
         """Remove a file; none is fine.
 
