@@ -193,6 +193,18 @@ def test_files_of_another_schema_are_written_anew(tmp_path: Path) -> None:
     assert lines(Dataset(str(tmp_path)).rows()) == lines(ROWS)
 
 
+def test_engines_get_files_of_this_machine_that_were_checked(tmp_path: Path) -> None:
+    exported(tmp_path / "data")
+    exported(Place("fsspec+memory:///for-engines"))
+    near = Dataset(str(tmp_path / "data")).paths(tmp_path)
+    far = Dataset("fsspec+memory:///for-engines").paths(tmp_path)
+    assert [path.read_bytes() for path in near] == [path.read_bytes() for path in far]
+    assert {path.parent for path in far} == {tmp_path}
+    near[0].write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match="SHA-256"):
+        Dataset(str(tmp_path / "data")).paths(tmp_path)
+
+
 def test_a_store_that_fsspec_reaches_holds_a_dataset() -> None:
     address = "fsspec+memory:///of-this-test"
     exported(Place(address), ROWS, GAPS)

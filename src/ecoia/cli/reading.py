@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -267,8 +270,10 @@ def _engine_rows(settings: Settings, source: Source, engine: str) -> tuple[Colle
     from ecoia.dataset import Dataset
 
     dataset = Dataset(source.uri)
-    paths = dataset.paths()
-    files = RowSource(paths) if paths else RowSource(table=table_of(dataset.rows()))
+    copies = tempfile.mkdtemp(prefix="ecoia-dataset-")
+    atexit.register(shutil.rmtree, copies, ignore_errors=True)  # the figures are drawn from the files until the end
+    paths = dataset.paths(Path(copies))
+    files = RowSource(paths) if paths else RowSource(table=table_of([]))
     _tell_dataset_gaps(dataset)
     say(f"{dataset.manifest.rows:,} rows are summed up by {engine}")
     return EngineRows(choosing.engine(engine, files)), dataset.manifest.gaps

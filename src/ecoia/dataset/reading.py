@@ -71,10 +71,13 @@ class Dataset:
             if quarters is None or file.quarter in quarters:
                 yield self._checked(file, self._content(file))
 
-    def paths(self) -> list[Path] | None:
-        """Return its files where they lie on this machine, each with the digest of the manifest; None in an object store.
+    def paths(self, folder: Path) -> list[Path]:
+        """Return its files on this machine, each with the digest of the manifest, for engines that read files.
 
         Rows in them are not checked: ``engines`` does, while it sums them up.
+
+        Args:
+            folder: Where files from an object store are copied to; those of a folder stay where they are.
 
         Raises:
             DatasetError: a file is not the one that the manifest lists.
@@ -83,12 +86,14 @@ class Dataset:
         for file in self.manifest.files:
             path = self._place.local_path(file.path)
             if path is None:
-                return None
-            try:
-                with path.open("rb") as opened:
-                    self._check_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
-            except FileNotFoundError as error:
-                raise self._gone(file) from error
+                path = folder / file.path.replace("/", "-")
+                path.write_bytes(self._content(file))
+            else:
+                try:
+                    with path.open("rb") as opened:
+                        self._check_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
+                except FileNotFoundError as error:
+                    raise self._gone(file) from error
             found.append(path)
         return found
 
