@@ -1,4 +1,6 @@
-"""Tests with the real libraries that train, which only .venv-hosts has: ``tests/integrations/test_hosts.py`` starts them."""
+"""Tests with real libraries that only .venv-hosts has; ``test_training_frameworks.py`` and ``test_clusters.py`` of
+``tests/integrations`` start them.
+"""
 
 from __future__ import annotations
 

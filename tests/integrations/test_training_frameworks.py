@@ -15,7 +15,7 @@ def test_everything_with_the_real_libraries(repository: Path) -> None:
     if not python.exists():
         pytest.skip("make .venv-hosts/.stamp installs PyTorch and the frameworks of tests/hosts")
     done = subprocess.run(
-        [python, "-m", "pytest", "tests/hosts", "-q", "-W", "default", "--disable-warnings",
+        [python, "-m", "pytest", "tests/hosts/test_training_callbacks.py", "-q", "-W", "default", "--disable-warnings",
          "-p", "no:cacheprovider", "--no-cov"],
         cwd=repository, capture_output=True, text=True, timeout=600,
     )  # fmt: skip

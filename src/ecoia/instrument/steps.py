@@ -70,7 +70,7 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
             argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
             if state.top is span and span._under is None and not span.is_late:  # leave_step, written out
                 used_ns = thread_time_ns() - state.cpu_mark_ns
-                span._here = in_context.get()
+                span._here, span._top = in_context.get(), span
                 in_context.reset(token)
                 if used_ns > 0:
                     span._counters.cpu_ns += used_ns
