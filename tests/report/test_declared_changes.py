@@ -286,3 +286,37 @@ def test_every_field_that_can_be_told_has_words() -> None:
     for figure in ("pue", "wue", "water_factor"):
         assert {f"{figure}.{name}" for name in SiteFigure.model_fields} <= set(wording.DECLARED_FIELDS)
     assert {"denominator", "values", "unreadable", "version", "gsd", "threshold"} <= set(wording.DECLARED_FIELDS)
+
+
+PAST = {
+    "outcomes": "service,quarter,accepted,source\na,2026Q3,500,count\na,2026Q4,100,count\n",
+    "regions": "region,service,quarter,units,source\nnorth,a,2026Q3,70,count\nnorth,a,2026Q4,10,count\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "swap", "expected"),
+    [
+        ("outcomes", ("500", "900"), ("outcomes", "a", "changed", "accepted", "500", "900")),
+        ("outcomes", ("a,2026Q3,500,count\n", ""), ("outcomes", "a", "removed", "accepted", "500", "")),
+        ("outcomes", ("a,2026Q3", "a,2026Q2,50,late\na,2026Q3"), ("outcomes", "a", "added", "accepted", "", "50")),
+        ("outcomes", ("2026Q4,100", "2026Q4,101"), None),
+        ("regions", ("70", "7"), ("region", "a", "changed", "units", "70", "7")),
+        ("regions", ("2026Q4,10", "2026Q4,11"), None),
+    ],
+)
+def test_what_was_stated_of_a_past_quarter_is_listed_where_it_changed(
+    file: str, swap: tuple[str, str], expected: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    def declared(folder: Path, texts: dict[str, str]) -> Inputs:
+        folder.mkdir()
+        for name, text in texts.items():
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+        return inputs_of(folder, **FILES)
+
+    write_inputs(declared(tmp_path / "then", PAST), Q4, tmp_path / "frozen", tmp_path / "then")
+    frozen = read_inputs(tmp_path / "frozen", with_rows=False)
+    now = declared(tmp_path / "now", {**PAST, file: PAST[file].replace(*swap)})
+    found = declared_changes(frozen, now, Q4, ("2", "2"))
+    assert [told([each])[0][:-1] for each in found] == ([] if expected is None else [expected])
+    assert {each.from_day for each in found} <= {"2026-04-01", "2026-07-01"}

@@ -10,6 +10,7 @@ from ecoia_dashboards.pages.drawing import rounded
 from ecoia_dashboards.pages.services import Services
 from ecoia_dashboards.pages.targets import MISSED
 
+_NOT_THERE = ("no-equipment", "no-calls")
 _BUILDING_SHOWS = 0.01  # of the energy's change: from here on, what the building made of it is said
 
 
@@ -122,6 +123,20 @@ class Headlines(Services):
             return ""
         return self.language.t("%(now)s jours contre %(before)s", now=now, before=before)
 
+    def not_compared(self, change: QuarterChange) -> str:
+        """Name the parts of the CO2e that a change leaves out, as one of its quarters does not know them; or nothing."""
+        if change.total is None:
+            return ""
+        whole = self.report.headline
+        held = [*whole.parts, *(part for part, reason in whole.lacking.items() if reason not in _NOT_THERE)]
+        left = dict.fromkeys(part for part in held if part.removeprefix("co2e_") not in change.parts)
+        if not left:
+            return ""
+        return self.language.t(
+            "hors %(parts)s, que l’un des deux trimestres ne connaît pas en entier",
+            parts=self.language.listed(self.language.of(wording.CO2E_PARTS, part) for part in left),
+        )
+
     def distorted(self, change: QuarterChange) -> str:
         """Name the services whose recording, and not only their use, changed the whole; nothing where there are none."""
         days, ways = change.unequal_days, change.counted_otherwise
@@ -136,7 +151,7 @@ class Headlines(Services):
     def notes_on_the_change(self) -> str:
         """Write what the first change of the energy must not be read without; nothing where it stands by itself."""
         for change in self.report.changes[:1]:
-            notes = [note for note in (self.of_machines(change), self.lengths(change), self.distorted(change)) if note]
+            notes = [note for note in (self.of_machines(change), self.distorted(change)) if note]
             if notes:
                 return self.language.t(
                     "%(against)s : %(notes)s.", against=self.against(change), notes=self.language.t(" ; ").join(notes)
@@ -151,4 +166,5 @@ class Headlines(Services):
             said.append(
                 self.language.t("CO₂e (%(parts)s) : %(change)s", parts=parts, change=self.evolution(change.total.relative))
             )
+            said.append(self.not_compared(change))
         return self.language.t(" ; ").join(filter(None, (*said, self.lengths(change), self.distorted(change))))

@@ -13,6 +13,8 @@ DECLARED_KINDS = {
     "equipment": N_("équipement"),
     "calibration": N_("étalonnage"),
     "contract": N_("contrat d’électricité"),
+    "outcomes": N_("résultats acceptés d’un trimestre passé"),
+    "region": N_("unités par région d’un trimestre passé"),
 }
 
 DECLARED_CHANGES = {"added": N_("ajouté"), "removed": N_("retiré"), "changed": N_("changé")}
@@ -29,6 +31,7 @@ DECLARED_EFFECTS = {
 """What a change of the declarations does by itself (``report.DeclaredChange.effect``)."""
 
 DECLARED_FIELDS = {
+    "accepted": N_("résultats acceptés"),
     "baseline": N_("référence"),
     "baseline.boundary": N_("périmètre de la référence"),
     "baseline.quarters": N_("trimestres de référence"),
@@ -85,6 +88,7 @@ DECLARED_FIELDS = {
     "timezone": N_("fuseau horaire"),
     "title": N_("titre"),
     "trajectory": N_("trajectoire"),
+    "units": N_("unités"),
     "unnamed.approximate": N_("nombre approximatif"),
     "unnamed.count": N_("services sans nom"),
     "unnamed.status": N_("états des services sans nom"),

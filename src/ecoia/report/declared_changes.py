@@ -1,8 +1,8 @@
 """List what the organisation declares otherwise than in its last publication, so that nothing vanishes unseen.
 
-Targets, the register, chosen uncertainties, sites, equipment, calibrations, contracts and the emission factors in use are each
-reduced to things with fields, and compared thing by thing. A field that only describes, on which no figure and no verdict
-depends, is left out.
+Targets, the register, chosen uncertainties, sites, equipment, calibrations, contracts, the emission factors in use, and accepted
+outcomes and units by region of quarters that are past are each reduced to things with fields, and compared thing by thing. Fields
+that only describe, on which no figure and no verdict depends, are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ecoia.report.model import DeclaredChange
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service, ServicesFile, Site
 
-KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract")
+KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract", "outcomes", "region")
 """Kinds of things that are compared, in the order in which their changes are listed."""
 
 LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED = "loosened", "tightened", "unclear", "denominator-lowered"
@@ -46,7 +46,19 @@ _EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
 _RAISES_FIGURES = {"pue.value", "wall_factor", "co2e_kg", "gco2e_per_kwh"}
 """Fields that energy or CO2e is multiplied by."""
 _UNITS = {"co2e_kg": "kgCO2e", "reserved_share": "1", "gco2e_per_kwh": "gCO2e/kWh", "share": "1", "reduction": "1"}
-_HEADLINES = ("value", "reduction", "status", "gsd", "threshold", "co2e_kg", "gco2e_per_kwh", "wall_factor", "pue.value")
+_HEADLINES = (
+    "accepted",
+    "units",
+    "value",
+    "reduction",
+    "status",
+    "gsd",
+    "threshold",
+    "co2e_kg",
+    "gco2e_per_kwh",
+    "wall_factor",
+    "pue.value",
+)
 """Fields of which one tells a thing that was added or removed, first come first served."""
 
 
@@ -73,7 +85,7 @@ def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tup
     Args:
         before: The frozen inputs of the publication; its rows are not used.
         now: Inputs of today.
-        quarter: The last quarter whose emission factors are compared.
+        quarter: The quarter that is reported, the last whose factors are compared. Outcomes and regions are those before.
         methods: The version of the method then and now.
 
     Returns:
@@ -83,7 +95,7 @@ def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tup
 
         [each.effect for each in declared_changes(published.inputs(), inputs, Quarter(2026, 4), ("2", "2"))]  # ['loosened']
     """
-    then, today = _things(before, methods[0]), _things(now, methods[1])
+    then, today = _things(before, quarter, methods[0]), _things(now, quarter, methods[1])
     found = [change for key in sorted({*then, *today}) for change in _compared(then.get(key), today.get(key))]
     found = _with_named_services(found)
     found += _whole_register(before.catalogue.register, now.catalogue.register)
@@ -91,8 +103,24 @@ def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tup
     return tuple(sorted(found, key=lambda each: KINDS.index(each.kind)))
 
 
-def _things(inputs: Inputs, method: str) -> dict[tuple[int, str, str, str], _Thing]:
-    return {each.key: each for each in (*_promised(inputs, method), *_measured_with(inputs))}
+def _things(inputs: Inputs, quarter: Quarter, method: str) -> dict[tuple[int, str, str, str], _Thing]:
+    return {each.key: each for each in (*_promised(inputs, method), *_measured_with(inputs), *_counted(inputs, quarter))}
+
+
+def _counted(inputs: Inputs, quarter: Quarter) -> Iterator[_Thing]:
+    """Yield what the organisation stated of earlier quarters: accepted outcomes, and units by region."""
+    names = {service.id: service.name for service in inputs.catalogue.services}
+    for outcomes in inputs.catalogue.outcomes:
+        of = Quarter.parse(outcomes.quarter)
+        if of < quarter:
+            name, said = names.get(outcomes.service, outcomes.service), {"accepted": outcomes.accepted, "source": outcomes.source}
+            yield _Thing("outcomes", outcomes.service, name, said, from_day=_text(of.first_day()))
+    for region in inputs.catalogue.regions:
+        of = Quarter.parse(region.quarter)
+        if of < quarter:
+            name = f"{names.get(region.service, region.service)}, {region.region}"
+            said = {"units": region.units, "source": region.source}
+            yield _Thing("region", region.service, name, said, from_day=_text(of.first_day()), also=region.region)
 
 
 def _promised(inputs: Inputs, method: str) -> Iterator[_Thing]:
