@@ -163,7 +163,8 @@ def _fill(settings: Settings, source: str, folder: Path) -> str:
         lines = said.read().decode("utf-8", "replace").strip().splitlines()
     if process.returncode == 0:
         return ""
-    return " ".join(line.removeprefix("ecoia: ") for line in lines[-_MOST_LINES:]) or f"exit code {process.returncode}"
+    said_last = " ".join(line.removeprefix("ecoia: ") for line in lines[-_MOST_LINES:])
+    return said_last or read_state(folder).state.away or f"exit code {process.returncode}"
 
 
 def _tell_steps(process: subprocess.Popen[bytes], folder: Path) -> None:
