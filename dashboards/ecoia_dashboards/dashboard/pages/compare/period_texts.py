@@ -81,9 +81,10 @@ class _Texts:
     @property
     def _lengths(self) -> str:
         """That one period has more days, and so more of everything; empty where both have as many."""
-        now, before = (
-            (each.until_day - each.first_day).days for each in map(Period.parse, (self.content.after, self.content.before))
-        )
+        if self.content.before is None:
+            return ""
+        periods = (Period.parse(self.content.after), Period.parse(self.content.before))
+        now, before = ((each.until_day - each.first_day).days for each in periods)
         if now == before:
             return ""
         return self.language.t("%(now)s jours contre %(before)s", now=now, before=before) + "."
