@@ -1,4 +1,7 @@
-"""The page of a large organisation in a real browser: nothing overhangs at any width, and evidence waits until it is opened."""
+"""The page of a large organisation in a real browser: nothing overhangs at any width, and evidence waits until it is opened.
+
+``ECOIA_PICTURES=FOLDER`` keeps the picture that the README shows.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pikepdf
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from ecoia.report import QuarterlyReport
@@ -19,6 +24,8 @@ from support.browser import ARGUMENTS
 pytestmark = pytest.mark.browser
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "resultTypes": ["violations"]}
+PICTURES = os.environ.get("ECOIA_PICTURES")
+MOST_BYTES = 120_000
 WIDTHS = (375, 768, 1440, 1920)
 HEIGHT = "document.documentElement.scrollHeight"
 FOLDED_PART = 1 / 3
@@ -97,3 +104,17 @@ def test_the_page_prints_as_the_committee_edition_and_evidence_that_was_opened_i
     assert short <= 10
     page.evaluate("document.querySelector('#annexes').closest('section').querySelectorAll('details').forEach(e => e.open = true)")
     assert len(pikepdf.open(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) > short
+
+
+def test_the_first_screen_leads_with_the_finding_as_the_readme_shows_it(page: Page, address: str, repository: Path) -> None:
+    page.set_viewport_size({"width": 1100, "height": 1000})
+    page.emulate_media(color_scheme="light", media="screen")
+    page.goto(address)
+    finding = page.locator(".finding").bounding_box()
+    assert finding is not None
+    assert finding["y"] + finding["height"] < 500
+    if PICTURES:
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        picture = shot.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        picture.save(Path(PICTURES) / "report.png", optimize=True)
+    assert (repository / "docs" / "images" / "report.png").stat().st_size <= MOST_BYTES

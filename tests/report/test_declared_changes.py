@@ -320,3 +320,27 @@ def test_what_was_stated_of_a_past_quarter_is_listed_where_it_changed(
     found = declared_changes(frozen, now, Q4, ("2", "2"))
     assert [told([each])[0][:-1] for each in found] == ([] if expected is None else [expected])
     assert {each.from_day for each in found} <= {"2026-04-01", "2026-07-01"}
+
+
+SPLIT = "  - {id: a, name: A, status: generalised, functional_unit: reply}\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "effects"),
+    [
+        ("  - {id: a1, name: A1, status: generalised, functional_unit: reply}\n", {"a1": "without-past"}),
+        ("  - {id: a1, name: A1, status: generalised, functional_unit: reply, succeeds: [a]}\n", {"a1": ""}),
+        ("  - {id: a1, name: A1, status: generalised, functional_unit: letter}\n", {"a1": ""}),
+        ("  - {id: a1, name: A1, status: generalised}\n", {"a1": ""}),
+        (
+            "  - {id: a1, name: A1, status: poc, functional_unit: reply}\n"
+            "  - {id: a2, name: A2, status: poc, functional_unit: reply}\n",
+            {"a1": "without-past", "a2": "without-past"},
+        ),
+    ],
+)
+def test_a_service_split_without_saying_what_it_succeeds_is_listed(added: str, effects: dict[str, str], tmp_path: Path) -> None:
+    then = inputs_of(tmp_path / "then", services=f"services:\n{SPLIT}")
+    now = inputs_of(tmp_path / "now", services=f"services:\n{SPLIT}{added}")
+    found = declared_changes(then, now, Q4, ("2", "2"))
+    assert {each.id: each.effect for each in found if each.what == "added"} == effects

@@ -24,6 +24,7 @@ DECLARED_EFFECTS = {
     "tightened": N_("resserré"),
     "unclear": N_("porte sur autre chose qu’avant"),
     "denominator-lowered": N_("la couverture en monte sans mesure de plus"),
+    "without-past": N_("rend les unités d’un service d’avant, sans dire qu’il lui succède : les deux se comparent à part"),
     "figures-lowered": N_("des chiffres en baissent sans que rien ait moins consommé"),
     "intervals-widened": N_("les intervalles en sont plus larges : moins de choses s’établissent"),
     "intervals-narrowed": N_("les intervalles en sont plus étroits : plus de choses s’établissent"),

@@ -25,11 +25,22 @@ KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibrat
 
 LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED = "loosened", "tightened", "unclear", "denominator-lowered"
 FIGURES_LOWERED, INTERVALS_WIDENED, INTERVALS_NARROWED = "figures-lowered", "intervals-widened", "intervals-narrowed"
-EFFECTS = (LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED, FIGURES_LOWERED, INTERVALS_WIDENED, INTERVALS_NARROWED)
+WITHOUT_PAST = "without-past"
+EFFECTS = (
+    LOOSENED,
+    TIGHTENED,
+    UNCLEAR,
+    DENOMINATOR_LOWERED,
+    WITHOUT_PAST,
+    FIGURES_LOWERED,
+    INTERVALS_WIDENED,
+    INTERVALS_NARROWED,
+)
 """``loosened``: a target is easier to meet, or gone; or quarters are restated less readily. ``tightened``: the reverse.
 ``unclear``: a target is of something else, so which of the two cannot be said. ``denominator-lowered``: coverage rises by it.
 ``figures-lowered``: energy or CO2e falls by it, and nobody used less. ``intervals-widened``: less can be established;
-``intervals-narrowed``: more can."""
+``intervals-narrowed``: more can. ``without-past``: a new service gives the units of one that was there, and does not say that it
+succeeds it: what was split in two is compared as one that fell and one that appeared."""
 
 _DESCRIBES = {"audience", "purpose", "scope", "owner_role", "boamps"}  # of a service
 _RETIRED = "retired"
@@ -97,7 +108,7 @@ def declared_changes(before: Inputs, now: Inputs, quarter: Quarter, methods: tup
     """
     then, today = _things(before, quarter, methods[0]), _things(now, quarter, methods[1])
     found = [change for key in sorted({*then, *today}) for change in _compared(then.get(key), today.get(key))]
-    found = _with_named_services(found)
+    found = _with_splits(_with_named_services(found), before.catalogue.services, now.catalogue.services)
     found += _whole_register(before.catalogue.register, now.catalogue.register)
     found += _altered_values(before, now, quarter)
     return tuple(sorted(found, key=lambda each: KINDS.index(each.kind)))
@@ -271,6 +282,14 @@ def _with_named_services(changes: Sequence[DeclaredChange]) -> list[DeclaredChan
         replace(each, effect="") if each.field == "unnamed.count" and int(each.before) - int(each.after) <= named else each
         for each in changes
     ]
+
+
+def _with_splits(changes: Sequence[DeclaredChange], before: Sequence[Service], now: Sequence[Service]) -> list[DeclaredChange]:
+    """Mark the new services that give the units of one that was there, and do not say that they succeed one."""
+    units = {service.functional_unit for service in before} - {None}
+    new = {service.id for service in now if service.functional_unit in units and not service.succeeds}
+    split = [each.kind == "service" and each.what == "added" and each.id in new and each.after != _RETIRED for each in changes]
+    return [replace(each, effect=WITHOUT_PAST) if marked else each for each, marked in zip(changes, split, strict=True)]
 
 
 def _whole_register(before: ServicesFile, now: ServicesFile) -> list[DeclaredChange]:

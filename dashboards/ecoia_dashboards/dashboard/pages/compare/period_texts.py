@@ -81,7 +81,9 @@ class _Texts:
     @property
     def _lengths(self) -> str:
         """That one period has more days, and so more of everything; empty where both have as many."""
-        periods = map(Period.parse, (self.content.after, self.content.before or ""))
+        if self.content.before is None:
+            return ""
+        periods = (Period.parse(self.content.after), Period.parse(self.content.before))
         now, before = ((each.until_day - each.first_day).days for each in periods)
         if now == before:
             return ""
