@@ -366,7 +366,11 @@ class _Table:
         self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
         reads = {each.name: way.read for each, way in declared}
         in_rows = {in_row.name or each.name: (each.name, in_row) for each, way in declared for in_row in way.in_row}
-        order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
+        more = [name for name in in_rows if name not in _ROW_ORDER]
+        order = [
+            *_ROW_ORDER,
+            *sorted(more, key=lambda name: in_rows[name][1].optional),
+        ]  # what a row may lack is added at its end
         rows = [(name, *in_rows[name]) for name in order if name in in_rows]
         self.row_names = tuple(name for name, _, _ in rows)
         self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
