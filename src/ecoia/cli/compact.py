@@ -15,8 +15,8 @@ def compact(
 ) -> None:
     """Pack old days of the journal, and remove the oldest.
 
-    Deliveries do the same by themselves. Removed is only what is older than the setting 'retention_days' and delivered whole: the ledger holds it. No figure of a
-    report from the ledger changes.
+    Deliveries do the same by themselves. Removed is only what is older than the setting 'retention_days' and delivered whole: the
+    ledger holds it. No figure of a report from the ledger changes.
 
     [dim]$ ecoia compact --dry-run[/dim]
     """
