@@ -13,10 +13,10 @@ def compact(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     home: Home = None,
 ) -> None:
-    """Pack the closed days of the journal, and remove those that are kept for long enough. Deliveries do the same by themselves.
+    """Pack old days of the journal, and remove the oldest.
 
-    Removed is only what is older than the setting 'retention_days' and delivered whole: the ledger holds it. No figure of a
-    report from the ledger changes.
+    Deliveries do the same by themselves. Removed is only what is older than the setting 'retention_days' and delivered whole: the
+    ledger holds it. No figure of a report from the ledger changes.
 
     [dim]$ ecoia compact --dry-run[/dim]
     """
