@@ -179,7 +179,7 @@ def test_of_two_homes_that_made_a_day_at_once_the_first_goes_on(
     for home in (journal, other):
         # Neither saw the other's run when it looked.
         found, store.search = store.search, lambda *_: []  # type: ignore[method-assign]
-        MlflowLedger(store).upsert_days("host-1", home.home_id, {DAY: fold(records[home])}, list)
+        MlflowLedger(store, by_sql=False).upsert_days("host-1", home.home_id, {DAY: fold(records[home])}, list)
         store.search = found  # type: ignore[method-assign]
     both = ledger(tracking_uri)
     assert sum(row["spans"] for row in both) == 2
