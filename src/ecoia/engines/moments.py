@@ -26,8 +26,8 @@ class Slots:
     """Slots of time.
 
     Attributes:
-        frame: ``half_hour_utc_ns``, ``slot``, ``day`` and ``quarter``, for the engine. The number of a slot, or of a civil day, is
-            its first half-hour with a row.
+        frame: ``half_hour_utc_ns``, ``slot``, ``day`` and ``quarter``, for the engine. The number of a slot or a civil day is its
+            first half-hour with a row.
         quarters: The quarters, in the order of their numbers.
         quarter_of: The quarter of each half-hour.
     """
