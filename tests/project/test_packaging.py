@@ -159,7 +159,7 @@ def test_missing_system_packages_are_installed_by_root_and_named_to_others(machi
     program(machine, "apt-get", 'echo "$@" >> asked')
     done = make(machine, "system")
     packages = "chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus postgresql"
-    install = f"install --yes --no-install-recommends {packages}"
+    install = f"install --yes --no-install-recommends {packages} openjdk-17-jre-headless"
     asked = (machine / "asked").read_text(encoding="utf-8").splitlines() if (machine / "asked").exists() else []
     if user == 0:
         assert done.returncode == 0, done.stderr
