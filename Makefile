@@ -162,13 +162,13 @@ $(VENV2)/.stamp: requirements-mlflow2.lock pyproject.toml $(VENV)/.stamp-uv
 	@touch $@
 
 # System packages for the tests: a browser to open the report (its driver needs libatomic), Pango to lay out the PDF, a compiler for
-# the fake GPU library, Prometheus, and PostgreSQL for an MLflow server. As root also ip, which sets up networks that lead nowhere;
-# only root may do that.
-APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus postgresql
+# the fake GPU library, Prometheus, PostgreSQL for an MLflow server, and Java for Spark. As root also ip, which sets up networks that
+# lead nowhere; only root may do that.
+APT := apt-get install --yes --no-install-recommends chromium libatomic1 libpango-1.0-0 libpangoft2-1.0-0 gcc libc6-dev iproute2 prometheus postgresql openjdk-17-jre-headless
 LIBRARIES := import ctypes as c; [c.CDLL(name) for name in ("libatomic.so.1", "libpango-1.0.so.0", "libpangoft2-1.0.so.0")]
-NEEDED := Chromium, gcc, Prometheus, PostgreSQL, Pango (libpango, libpangoft2) and libatomic
+NEEDED := Chromium, gcc, Java, Prometheus, PostgreSQL, Pango (libpango, libpangoft2) and libatomic
 system: $(VENV)/.stamp-uv
-	@if command -v chromium >/dev/null && command -v gcc >/dev/null && command -v prometheus >/dev/null && \
+	@if command -v chromium >/dev/null && command -v gcc >/dev/null && command -v prometheus >/dev/null && command -v java >/dev/null && \
 	{ command -v initdb || ls -d /usr/lib/postgresql/*/bin; } >/dev/null 2>&1 && $(BIN)/python -c '$(LIBRARIES)' 2>/dev/null && \
 	{ command -v ip >/dev/null || [ "$$(id -u)" != 0 ]; }; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \

@@ -21,6 +21,7 @@ from typing import Any
 
 import bench_calls
 import bench_dashboard
+import bench_engines
 import bench_exact
 import bench_interval
 import bench_ledger
@@ -49,6 +50,7 @@ BENCHMARKS = {
     "interval": bench_interval.interval,
     "ledger": bench_ledger.ledger,
     "report": bench_report.report,
+    "engines": bench_engines.engines,
     "watch": bench_watch.watch,
     "serving": bench_serving.serving,
     "dashboard": bench_dashboard.dashboard,

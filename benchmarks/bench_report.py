@@ -67,8 +67,8 @@ figure = dict(value=1.3, quality="measured", source="s", date="2026-01-01")
 sites = [Site.model_validate({"id": f"site-{n}", "instances": [f"site-{n}-*"], "zone": "FRA", "pue": [figure]})
          for n in range(10)]
 known = AssessmentParameters(default_factors(), "FRA", None, PARIS, sites=sites)
-strands = LedgerSums.of(rows(4_000, [Quarter(2025, 4)], 100, 4, 10)).strands
-assessment = Assessment.of(strands, known)
+recorded = LedgerSums.of(rows(4_000, [Quarter(2025, 4)], 100, 4, 10))
+assessment = Assessment.of(recorded, known)
 
 def all_of_them():
     impacts = [assessment.impact(), *assessment.by_bearer.values()]
@@ -77,7 +77,7 @@ def all_of_them():
     for impact in impacts:
         assert impact.co2e_interval and impact.energy_interval
 
-result["cells"] = len(strands)
+result["cells"] = len(recorded.strands)
 result["seconds"] = [seconds(all_of_them) for _ in range(rounds)]
 """
 )

@@ -307,7 +307,7 @@ def _lines_under_wrk(sets: Sets, peers: Rounds) -> Iterator[Line]:
         "floor: throughput of the bare service, less the second time", "%", _bootstrap(_there_and_back_percent(sets)), note=_HOW
     )
     yield Line(
-        "service under wrk: process CPU a request, over bare", "µs", _bootstrap(_over_bare(sets, "ours", "cpu_us")), 20,
+        "service under wrk: process CPU a request, over bare", "µs", _bootstrap(_over_bare(sets, "ours", "cpu_us")), 10,
         Figure.of(list(chain(*_over_bare(of_peer, "peer", "cpu_us")))), peer_what, note=_HOW,
     )  # fmt: skip
 
@@ -322,7 +322,7 @@ def _lines_at_a_rate(variants: Mapping[str, Sets]) -> Iterator[Line]:
     for (name, sets), how in zip(variants.items(), ("", ", MLflow refusing", ", MLflow answering after 5 s"), strict=True):
         yield Line(
             f"service at a fixed rate{how}: process CPU a request, over bare", "µs",
-            _bootstrap(_over_bare(sets, name, "cpu_us")), 20, note=f"{at_rate}; {_HOW}",
+            _bootstrap(_over_bare(sets, name, "cpu_us")), 10, note=f"{at_rate}; {_HOW}",
         )  # fmt: skip
         yield Line(
             f"service at a fixed rate{how}: p99 over bare", "ms",

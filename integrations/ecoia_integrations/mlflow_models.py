@@ -11,6 +11,7 @@ request, an evaluation) belongs to that span, and no span is added.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import update_wrapper, wraps
@@ -158,6 +159,8 @@ def follow(module: ModuleType) -> None:
         module: ``mlflow.pyfunc`` or ``mlflow.pyfunc.scoring_server``, just imported.
     """
     entry, follow_it = _ENTRIES[module.__name__]
+    if _is_below_watched_executor():
+        return
     if is_disabled() or hasattr(getattr(module, entry), _FOLLOWED):
         return
     found = load_settings()
@@ -168,6 +171,12 @@ def follow(module: ModuleType) -> None:
         return
     follow_it(module, found.service)
     setattr(getattr(module, entry), _FOLLOWED, True)
+
+
+def _is_below_watched_executor() -> bool:
+    """Return whether this is a worker of an executor that ``spark_daemon`` has watched: all that it does is measured already."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == "ecoia_integrations.spark_daemon"
 
 
 def _follow_models(pyfunc: Any, service: str) -> None:

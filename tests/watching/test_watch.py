@@ -20,7 +20,7 @@ from ecoia.processes import notices
 from ecoia.processes.notices import notice_of
 from ecoia.processes.proc import control_group_cpu_ns, read_process
 from ecoia.records import Record
-from ecoia.semconv import KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
+from ecoia.semconv import KIND_LINK, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
 from ecoia.settings import load as load_settings
 from ecoia.testing.hardware import FakeGpu, FakeProcess, build_fake_nvml
 from ecoia.watching.group_tree import CGROUP_MOUNT, hierarchies, rules_hierarchy
@@ -38,7 +38,7 @@ APART = "import os; from ecoia.processes import notices; notices._folder_of = la
 WATCHER = (
     f"{APART}import json, sys; from ecoia import settings; from ecoia.watching.watch import watch\n"
     "print('watching', flush=True)\n"
-    "watch(service='vadore', phase='inference', settings=settings.load(), **json.loads(sys.argv[1]))"
+    "watch(**{'service': 'vadore', 'phase': 'inference', 'settings': settings.load(), **json.loads(sys.argv[1])})"
 )
 SERVICE = f"""
 import subprocess, sys
@@ -196,6 +196,17 @@ def test_watching_ends_with_the_target(home: Path, service: Process, watch: Call
         KIND_SPAN,
         KIND_OVERHEAD,
     }  # no outcome: only its parent knows how it ended
+
+
+def test_what_a_target_does_for_a_run_is_linked_to_it(home: Path, service: Process, watch: Callable[..., Process]) -> None:
+    watcher = watch(pid=service.pid, phase="training", run_id="4f0c1d2e")
+    assert service.ask("50") == "done"
+    service.end()
+    assert watcher.end() == 0
+    (link,) = [record for record in recorded(home) if record.kind == KIND_LINK]
+    assert link.beside == "4f0c1d2e"
+    assert {(record.phase, record.run_id) for record in spans(home)} == {("training", link.run_id)}
+    assert link.run_id not in ("4f0c1d2e", None), "nobody outside can say how the run ended"
 
 
 def test_watching_ends_after_the_time_given(home: Path, service: Process, watch: Callable[..., Process]) -> None:
@@ -357,6 +368,8 @@ def test_a_unit_is_found_below_any_slice_and_in_any_hierarchy(tmp_path: Path) ->
         ({"pid": 1, "seconds": 0}, "seconds = 0: give more than 0"),
         ({"pid": 1, "service": "No Id"}, "service = 'No Id': use lower-case"),
         ({"pid": 1, "phase": "use"}, "phase = 'use': choose one of"),
+        ({"pid": 1, "run_id": "4f0c1d2e"}, "run = '4f0c1d2e': inference belongs to the day of its service; choose one of"),
+        ({"pid": 1, "phase": "training", "run_id": "my run"}, "run = 'my run': give the id of an MLflow run"),
     ],
 )
 def test_targets_that_cannot_be_watched_are_refused_in_one_line(

@@ -110,7 +110,7 @@ def _rows(inputs: Inputs, quarters: frozenset[Quarter] | None) -> tuple[pandas.D
     from ecoia.publishing.row_table import table
 
     timezone = ZoneInfo(inputs.settings.timezone)
-    frame = table(_of_quarters(inputs.rows, quarters, timezone), timezone)
+    frame = table(_of_quarters([*inputs.rows], quarters, timezone), timezone)
     energies = frame[[f"{component}_microjoules" for component in COMPONENTS]]
     frame["energy_microjoules"] = energies.sum(axis=1, min_count=1).astype("Int64")
     frame["half_hour"] = pandas.to_datetime(frame["half_hour_utc_ns"].astype("int64"), utc=True).dt.tz_convert(timezone.key)

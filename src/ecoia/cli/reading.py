@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from ecoia.run_line import energy_text
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:
+    from ecoia.dataset import Dataset
     from ecoia.delivery.mlflow_store import MlflowStore
     from ecoia.impact.inputs import Inputs
     from ecoia.impact.ledger_gaps import LedgerGap
@@ -46,13 +47,14 @@ GiveUp = Callable[[str], None]
 """Ends the program, with the reason: a thread that waits for a server cannot be ended alone."""
 
 
-def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[Inputs, Quarter]:
+def read(settings: Settings, quarter_text: str | None, source: Source, engine: str | None = None) -> tuple[Inputs, Quarter]:
     """Read the inputs of a quarter's figures.
 
     Args:
         settings: ``timezone``, ``catalogue`` and the journal's settings are used.
         quarter_text: The quarter, such as ``2026Q4``; ``None``: the current one.
         source: Where the rows come from.
+        engine: The engine that sums rows up, one of ``engines.choosing.ENGINES``. None: rows are read, and Python sums them up.
 
     Returns:
         The inputs, and the quarter.
@@ -67,17 +69,27 @@ def read(settings: Settings, quarter_text: str | None, source: Source) -> tuple[
         inputs, quarter = read(load_settings(), "2026Q4", Source.JOURNAL)
     """
     quarter = Quarter.parse(quarter_text) if quarter_text else Quarter.of_instant(time.time_ns(), ZoneInfo(settings.timezone))
-    return read_inputs(settings, source), quarter
+    return read_inputs(settings, source, engine=engine), quarter
 
 
-def read_inputs(settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None) -> Inputs:
-    """Read the inputs of any quarter's figures; the arguments are those of ``read_rows``."""
+def read_inputs(
+    settings: Settings,
+    source: Source,
+    store: MlflowStore | None = None,
+    give_up: GiveUp | None = None,
+    engine: str | None = None,
+) -> Inputs:
+    """Read the inputs of any quarter's figures; the arguments are those of ``read_rows``, and ``engine`` is as for ``read``."""
     from ecoia import catalogue, factors
     from ecoia.impact.inputs import Inputs
 
     register = catalogue.load(settings.catalogue)  # before the rows, because it fails sooner
     in_use = factors.in_use(register.factors, settings.catalogue, ZoneInfo(settings.timezone))
-    rows, gaps = read_rows(settings, source, store, give_up)
+    rows: Collection[Row]
+    if engine is None:
+        rows, gaps = read_rows(settings, source, store, give_up)
+    else:
+        rows, gaps = _engine_rows(settings, source, engine)
     return Inputs.of(rows, register, in_use, settings, gaps)
 
 
@@ -135,7 +147,11 @@ def build(inputs: Inputs, quarter: Quarter, settings: Settings, incomplete_becau
 
 
 def read_and_build(
-    settings: Settings, quarter_text: str | None, source: Source, begin: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    quarter_text: str | None,
+    source: Source,
+    begin: Callable[[str], None] = lambda _: None,
+    engine: str | None = None,
 ) -> QuarterlyReport:
     """Read the inputs of a quarter and build its report.
 
@@ -144,9 +160,10 @@ def read_and_build(
         quarter_text: As for ``read``.
         source: As for ``read``.
         begin: Called with the name of each step as it begins.
+        engine: As for ``read``.
     """
     begin("reading")
-    inputs, quarter = read(settings, quarter_text, source)
+    inputs, quarter = read(settings, quarter_text, source, engine)
     begin("computing")
     return build(inputs, quarter, settings)
 
@@ -207,11 +224,45 @@ def _dataset_rows(uri: str) -> tuple[list[Row], tuple[LedgerGap, ...]]:
     from ecoia.dataset import Dataset
 
     dataset = Dataset(uri)
-    rows, gaps = dataset.rows(), dataset.manifest.gaps
-    _tell_gaps(gaps)
-    if gaps:
+    rows = dataset.rows()
+    _tell_dataset_gaps(dataset)
+    return rows, dataset.manifest.gaps
+
+
+def _tell_dataset_gaps(dataset: Dataset) -> None:
+    _tell_gaps(dataset.manifest.gaps)
+    if dataset.manifest.gaps:
         say(f"these days were missing when '{dataset.public}' was exported: 'ecoia export --to' brings it up to date")
-    return rows, gaps
+
+
+def _engine_rows(settings: Settings, source: Source, engine: str) -> tuple[Collection[Row], tuple[LedgerGap, ...]]:
+    """Leave rows where they lie, for an engine to sum up; rows of the ledger and the journal are read, and handed to it."""
+    from ecoia.engines import choosing
+    from ecoia.engines.engine_rows import EngineRows
+    from ecoia.engines.row_source import RowSource
+    from ecoia.records.columns import table_of
+
+    if not source.uri:
+        listed, gaps = read_rows(settings, source)
+        return EngineRows(choosing.engine(engine, RowSource(table=table_of(listed)))), gaps
+    from ecoia.dataset import Dataset
+
+    dataset = Dataset(source.uri)
+    paths = dataset.paths()
+    files = RowSource(paths) if paths else RowSource(table=table_of(dataset.rows()))
+    _tell_dataset_gaps(dataset)
+    say(f"{dataset.manifest.rows:,} rows are summed up by {engine}")
+    return EngineRows(choosing.engine(engine, files)), dataset.manifest.gaps
+
+
+def engine_for(source: Source, asked: str | None) -> str | None:
+    """Return the engine that sums up the rows of a source: the one asked for; of a dataset else by its size (None: Python)."""
+    if asked is not None or not source.uri:
+        return asked
+    from ecoia.dataset import Dataset
+    from ecoia.engines.choosing import choose
+
+    return choose(Dataset(source.uri).manifest.rows)
 
 
 def mark_of(settings: Settings, source: Source, store: MlflowStore | None = None, give_up: GiveUp | None = None) -> str:

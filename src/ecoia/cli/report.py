@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +23,20 @@ from ecoia.cli.common import (
 )
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
 from ecoia.cli.quantities import boundary_text, column_cells
-from ecoia.cli.reading import chain_of, read_and_build
+from ecoia.cli.reading import chain_of, engine_for, read_and_build
 from ecoia.run_line import energy_text
 
 if TYPE_CHECKING:
     from ecoia.report import QuarterlyReport
+
+
+class EngineName(StrEnum):
+    """What sums rows up."""
+
+    PANDAS = "pandas"
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
 
 _WIDEST = 100  # characters of a line of the table
 
@@ -39,6 +49,14 @@ def report(
         str, typer.Option("--format", metavar="NAMES", help="Formats to write, e.g. html,pdf,xlsx,csv,parquet,json,boamps,sci.")
     ] = DEFAULT_FORMATS,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The folder to write to.")] = Path(),
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            "--engine",
+            help="What sums rows up. All give the same report.",
+            show_default="of a dataset, by its size; else Python itself",
+        ),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Write the quarter's report: a page and its data.
@@ -51,7 +69,7 @@ def report(
     settings = load_settings(home)
     chosen = chosen_formats(formats)
     with progress(2 + len(chosen)) as begin:
-        built = read_and_build(settings, quarter, source, begin)
+        built = read_and_build(settings, quarter, source, begin, engine_for(source, engine and engine.value))
         paths, failed = write_formats(built, chosen, lang.value, out, started=begin)
     _print_results(built)
     for each in (each for each in chain_of(settings) if each.quarter == built.quarter):

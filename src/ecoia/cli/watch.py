@@ -31,6 +31,9 @@ def watch(
     pod_logs: Annotated[
         Path | None, typer.Option("--pod-logs", metavar="FOLDER", help="The kubelet's logs.", show_default="/var/log/pods")
     ] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="The MLflow run that it works for, which shows its energy.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="N", help="Stop after so many seconds.")] = None,
     home: Home = None,
 ) -> None:
@@ -46,7 +49,7 @@ def watch(
     """
     from ecoia.watching import watch as watcher
 
-    one_target = {"--service": service, "--phase": phase, "--pid": pid, "--cgroup": cgroup, "--unit": unit}
+    one_target = {"--service": service, "--phase": phase, "--pid": pid, "--cgroup": cgroup, "--unit": unit, "--run": run_id}
     if rules is not None:
         _refuse_beside_rules(one_target)
         settings = load_settings(home, needed=("home", "scope"))
@@ -59,7 +62,14 @@ def watch(
         raise UsageError("no service given: name it by --service, or map what runs here to services by --rules")
     settings = load_settings(home, needed=("home",))
     watcher.watch(
-        service=service, phase=phase or "inference", settings=settings, pid=pid, cgroup=cgroup, unit=unit, seconds=seconds
+        service=service,
+        phase=phase or "inference",
+        settings=settings,
+        pid=pid,
+        cgroup=cgroup,
+        unit=unit,
+        run_id=run_id,
+        seconds=seconds,
     )
 
 

@@ -115,10 +115,6 @@ class Place:
         files = {each.path[prefix:]: each.size for each in found if each.type == fs.FileType.File}
         return {name: size for name, size in files.items() if not _DRAFT.search(name)}
 
-    def here(self, name: str) -> Path | None:
-        """Return where a file lies on this machine; None where it lies elsewhere."""
-        return Path(self._path(name)) if self._is_here else None
-
     def remove(self, name: str) -> None:
         """Remove a file; none is fine.
 
@@ -127,6 +123,10 @@ class Place:
         """
         with self._saying("removed", name), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
+
+    def local_path(self, name: str) -> Path | None:
+        """Return the path of a file on this machine; None where the place is an object store."""
+        return Path(self._path(name)) if self._is_here else None
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -71,20 +71,24 @@ class Dataset:
             if quarters is None or file.quarter in quarters:
                 yield self._checked(file, self._content(file))
 
-    def paths(self, folder: Path) -> list[Path]:
-        """Return each file on this machine, checked as ``rows`` checks it, for engines that read files.
+    def paths(self) -> list[Path] | None:
+        """Return its files where they lie on this machine, each with the digest of the manifest; None in an object store.
 
-        Args:
-            folder: Where files from an object store are copied to; those of a folder stay where they are.
+        Rows in them are not checked: ``engines`` does, while it sums them up.
+
+        Raises:
+            DatasetError: a file is not the one that the manifest lists.
         """
         found = []
         for file in self.manifest.files:
-            content = self._content(file)
-            self._checked(file, content)
-            path = self._place.here(file.path)
+            path = self._place.local_path(file.path)
             if path is None:
-                path = folder / file.path.replace("/", "-")
-                path.write_bytes(content)
+                return None
+            try:
+                with path.open("rb") as opened:
+                    self._check_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
+            except FileNotFoundError as error:
+                raise self._gone(file) from error
             found.append(path)
         return found
 
@@ -92,13 +96,19 @@ class Dataset:
         try:
             content = self._place.read(file.path, FILE_BYTES)
         except FileNotFoundError as error:
-            raise DatasetError(f"{self._named(file)} is gone: 'ecoia export --to' writes it again") from error
-        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise self._gone(file) from error
+        self._check_digest(file, hashlib.sha256(content).hexdigest())
+        return content
+
+    def _gone(self, file: DatasetFile) -> DatasetError:
+        return DatasetError(f"{self._named(file)} is gone: 'ecoia export --to' writes it again")
+
+    def _check_digest(self, file: DatasetFile, found: str) -> None:
+        if found != file.sha256:
             raise DatasetError(
                 f"{self._named(file)} is not the one that was exported (its SHA-256 differs): remove it, then 'ecoia export "
                 "--to' writes it again"
             )
-        return content
 
     def _checked(self, file: DatasetFile, content: bytes) -> pa.Table:
         try:

@@ -8,22 +8,20 @@ from ecoia.engines.engine import Engine
 from ecoia.engines.row_source import RowSource
 
 ENGINES = ("pandas", "duckdb", "spark")
-PANDAS_ROWS = 3_000_000
-"""Most rows that pandas is taken for where DuckDB is installed (docs/scale.md has the figures)."""
+PYTHON_ROWS, PANDAS_ROWS = 200_000, 3_000_000
+"""Most rows that are read and summed up by Python itself, and by pandas where DuckDB is installed (figures: docs/scale.md)."""
 
 
-def choose(rows: int) -> tuple[str, str]:
-    """Return the name of an engine for so many rows, and why it is the one, as a phrase for people.
+def choose(rows: int) -> str | None:
+    """Return the name of an engine for so many rows. None: they are so few that no engine pays.
 
     Example:
-        >>> choose(1000)
-        ('pandas', '1,000 rows')
+        >>> choose(1_000), choose(1_000_000)
+        (None, 'pandas')
     """
-    if rows <= PANDAS_ROWS:
-        return "pandas", f"{rows:,} rows"
-    if find_spec("duckdb") is None:
-        return "pandas", f"{rows:,} rows; DuckDB would be faster: pip install 'ecoia[duckdb]'"
-    return "duckdb", f"{rows:,} rows"
+    if rows <= PYTHON_ROWS:
+        return None
+    return "pandas" if rows <= PANDAS_ROWS or find_spec("duckdb") is None else "duckdb"
 
 
 def engine(name: str, source: RowSource) -> Engine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -37,10 +39,11 @@ class DuckdbEngine:
     name = "duckdb"
 
     def __init__(self, source: RowSource, memory_limit: str = MEMORY_LIMIT) -> None:
-        self._spill = tempfile.TemporaryDirectory(prefix="ecoia-duckdb-")
+        spill = tempfile.mkdtemp(prefix="ecoia-duckdb-")
+        weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
         options: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
-            "temp_directory": self._spill.name,
+            "temp_directory": spill,
             "preserve_insertion_order": False,
         }
         self._connection = duckdb.connect(config=options)

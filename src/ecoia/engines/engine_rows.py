@@ -1,8 +1,8 @@
 """Rows in files, summed up by an engine into the same sums as rows in memory (``impact.ledger_sums``).
 
 Most rows are *plain*: the engine adds them up. Python adds those that have no plain sum (ends of runs, tokens, figures of
-quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is checked
-each time: rows and energy after each join are those of before.
+quality, losses) and those that may be counted twice, by the rules of ``impact``. That nothing is lost or doubled on the way is
+checked each time: rows and energy after each join are those of before.
 """
 
 from __future__ import annotations
@@ -163,10 +163,10 @@ class _Summing:
             plain_rows[quarter] = plain_rows.get(quarter, 0) + line["rows"]
             found.last_utc_ns = max(found.last_utc_ns or 0, line["end_utc_ns"])
         for quarter, each in ofs.items():
+            start_ns, end_ns = quarter.bounds_ns(self._timezone)
+            bounds = start_ns, min(end_ns, self._before_ns)
             sums[quarter].strands += each
-            sums[quarter].condensed = CondensedQuarter(
-                self._engine, self.plain, quarter.bounds_ns(self._timezone), each, plain_rows[quarter]
-            )
+            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, bounds, each, plain_rows[quarter])
 
     def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
         for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):

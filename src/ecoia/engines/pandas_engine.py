@@ -107,7 +107,8 @@ def _joined(plan: Plan, parts: list[pa.Table]) -> pa.Table:
 def _frame(table: pa.Table) -> Frame:
     texts = [pa.field(each.name, pa.string() if _is_text(each.type) else each.type) for each in table.schema]
     frame = table.cast(pa.schema(texts)).to_pandas(types_mapper=_pandas_type)
-    return nw.from_native(frame).lazy()
+    lazy: Frame = nw.from_native(frame).lazy()
+    return lazy
 
 
 def _is_text(type_: pa.DataType) -> bool:

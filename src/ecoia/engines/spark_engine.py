@@ -1,5 +1,5 @@
-"""Spark, with the configuration that it has: local, standalone, Kubernetes or YARN, as ``SPARK_HOME``, ``spark-defaults.conf`` and
-``SPARK_REMOTE`` (a Connect URL) say. The files must be where its executors can read them.
+"""Spark, with the configuration that it has: local, standalone, Kubernetes or YARN, as ``SPARK_HOME``, ``spark-defaults.conf``
+and ``SPARK_REMOTE`` (a Connect URL) say. The files must be where its executors can read them.
 """
 
 from __future__ import annotations

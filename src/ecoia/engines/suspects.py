@@ -86,7 +86,7 @@ def _hosts(engine: Engine, before_ns: int, instances: Iterable[str]) -> set[Susp
             nw.when(whole).then(claimant).alias("last"),
         )
 
-    met = (nw.col("whole") > 0) & ((nw.col("part") > 0) | (nw.col("first") != nw.col("last")))
+    met = (nw.col("whole") > 0) & ((nw.col("part") > 0) | (nw.coalesce("first", nw.lit("")) != nw.coalesce("last", nw.lit(""))))
     columns = ("instance", "scope", "pid", *ENERGIES)
     plan = Plan(prepare, ("host", _ROW), ("whole", "part"), ("first",), ("last",), met, columns)
     return {(instance, each[_ROW]) for each in engine.run(plan, end_ns=before_ns) for instance in on_host[each["host"]]}

@@ -93,6 +93,18 @@ def linked_ids() -> list[str]:
     return ids
 
 
+def helpers_of(run_id: str) -> str:
+    """Return the run id of the processes that work for an MLflow run of another process, and are measured from outside.
+
+    It is the same on every host. It is not the run's own id, because nobody outside can say how the run ended.
+
+    Example:
+        >>> helpers_of("4f0c1d2e")
+        'ecoia-group-cc03bd0b07c00fb3'
+    """
+    return _run_of(("helpers", run_id), "")
+
+
 def is_run_id(text: str) -> bool:
     """Return whether a text can be the id of a run, MLflow's or ours.
 

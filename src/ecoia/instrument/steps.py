@@ -49,12 +49,34 @@ def _steps_after(span: Span, inner: Any, item: Any) -> Generator[Any, Any, Any]:
             raise
         except BaseException as error:  # noqa: BLE001 - passed on to the code that was suspended
             method, argument = inner.throw, error
+        # step, written out: calling its parts costs as much as what they do.
+        state = span._state
         try:
-            item = step(span, method, argument)
+            is_alone = state.top is None and span._top is span and engine.local.state is state
+        except AttributeError:  # the first work of ecoia's on this thread
+            is_alone = False
+        if is_alone:
+            token = in_context.set(span._here)
+            span._under = None
+            state.cpu_mark_ns = thread_time_ns()
+            state.top = span
+        else:
+            state, token = _enter_step(span)
+        try:
+            item = method(argument)
         except StopIteration as stop:
             return stop.value
         finally:
             argument = None  # else the traceback's frame holds the exception: a cycle that lives until a collection
+            if state.top is span and span._under is None and not span.is_late:  # leave_step, written out
+                used_ns = thread_time_ns() - state.cpu_mark_ns
+                span._here = in_context.get()
+                in_context.reset(token)
+                if used_ns > 0:
+                    span._counters.cpu_ns += used_ns
+                state.top = None
+            else:
+                leave_step(span, state, token)
 
 
 drive = coroutine(steps)

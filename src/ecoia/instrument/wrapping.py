@@ -212,7 +212,15 @@ def _wrap_coroutine(function: Any, here: _Here, units: Units, elsewhere: Any) ->
                 leave_step(span, state, token)
                 raise
             else:
-                leave_step(span, state, token)
+                if state.top is span and under is None:  # idem
+                    used_ns = thread_time_ns() - state.cpu_mark_ns
+                    span._here, span._top = in_context.get(), span
+                    in_context.reset(token)
+                    if used_ns > 0:
+                        span._counters.cpu_ns += used_ns
+                    state.top = None
+                else:
+                    leave_step(span, state, token)
                 result = await drive_on(span, inner, item)
             finish(span, False)
         except BaseException:

@@ -11,11 +11,12 @@ from ecoia import losses
 from ecoia import meters as metering
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
+from ecoia.instrument.groups import helpers_of, is_run_id
 from ecoia.measuring.host_share import busy_time_at_start
 from ecoia.measuring.recorder import Recorder
-from ecoia.measuring.subject import Delta, Look, RecordKey, Subject
+from ecoia.measuring.subject import Delta, Link, Look, RecordKey, Subject
 from ecoia.measuring.this_process import drain_lost
-from ecoia.semconv import PHASES, is_slug
+from ecoia.semconv import PHASES, RUN_PHASES, is_slug
 
 if TYPE_CHECKING:
     from ecoia.instrument.start import StartReadings
@@ -45,6 +46,32 @@ def check_service(service: str, phase: str) -> None:
         raise UsageError(f"phase = {phase!r}: choose one of {', '.join(PHASES)}")
 
 
+def key_of_helpers(service: str, phase: str, run_id: str | None) -> tuple[RecordKey, tuple[Link, ...]]:
+    """Return the key of processes that work for a service, and the link to the MLflow run that they work for, if there is one.
+
+    Args:
+        service: Id of the service.
+        phase: One of ``semconv.PHASES``.
+        run_id: Id of the MLflow run; None for none.
+
+    Raises:
+        UsageError: One of them is illegal, or the phase belongs to no run.
+
+    Example:
+        >>> key_of_helpers("vadore", "training", "4f0c1d2e")[1]
+        (Link(run_id='ecoia-group-cc03bd0b07c00fb3', beside='4f0c1d2e', tracking_uri=None),)
+    """
+    check_service(service, phase)
+    if run_id is None:
+        return RecordKey(service, phase), ()
+    if not is_run_id(run_id):
+        raise UsageError(f"run = {run_id[:80]!r}: give the id of an MLflow run, as run.info.run_id")
+    if phase not in RUN_PHASES:
+        raise UsageError(f"run = {run_id!r}: inference belongs to the day of its service; choose one of {', '.join(RUN_PHASES)}")
+    link = Link(helpers_of(run_id), run_id, None)
+    return RecordKey(service, phase, link.run_id), (link,)
+
+
 class OutsideSubject:
     """A family of processes as a subject.
 
@@ -52,6 +79,7 @@ class OutsideSubject:
         processes: The family.
         key: Key of their records.
         start: The clocks at which measuring began.
+        links: Where the rows of the key are shown.
 
     Attributes:
         run_id: The session that stands for a run in their records.
@@ -60,9 +88,10 @@ class OutsideSubject:
         measured_itself: Whether one of them recorded its own work.
     """
 
-    def __init__(self, processes: Family, key: RecordKey, start: StartReadings) -> None:
+    def __init__(self, processes: Family, key: RecordKey, start: StartReadings, links: tuple[Link, ...] = ()) -> None:
         self._processes = processes
         self._key = key
+        self._links = links
         self._wall_ns = start.wall_ns
         self._own_cpu_ns = start.process_cpu_ns
         self.run_id = key.run_id
@@ -87,7 +116,9 @@ class OutsideSubject:
             coverage=1.0,
             deltas={self._key: delta},
             devices_recorded_inside=self._processes.has_measuring_member,
+            links=self._links,
         )
+        self._links = ()
         self._wall_ns, self._own_cpu_ns = wall_ns, own_ns
         self.measured_itself |= look.devices_recorded_inside
         return look
@@ -111,6 +142,7 @@ class OutsideMeasurement:
         notice: The notice of this process.
         settings: Settings.
         group: Control group of the processes; None for our own.
+        links: Where the rows of the key are shown.
 
     Example::
 
@@ -130,8 +162,9 @@ class OutsideMeasurement:
         notice: OwnNotice,
         settings: Settings,
         group: ControlGroup | None = None,
+        links: tuple[Link, ...] = (),
     ) -> None:
-        self._subject = OutsideSubject(processes, key, start)
+        self._subject = OutsideSubject(processes, key, start, links)
         self._recorder = make_recorder(
             self._subject, processes.pids, pid=pid, start=start, notice=notice, settings=settings, group=group
         )

@@ -19,7 +19,6 @@ from types import FrameType
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
 from ecoia.instrument.start import StartReadings
-from ecoia.measuring.subject import RecordKey
 from ecoia.meters import hardware
 from ecoia.processes.families import ControlGroup, Descendants, ProcessTree
 from ecoia.processes.notices import OwnNotice
@@ -27,7 +26,7 @@ from ecoia.settings import Settings
 from ecoia.watching.control_groups import ServiceGroups
 from ecoia.watching.group_rules import POD_LOGS
 from ecoia.watching.group_tree import CGROUP_MOUNT, path_in_hierarchy
-from ecoia.watching.outside import OutsideMeasurement, check_service, make_recorder
+from ecoia.watching.outside import OutsideMeasurement, key_of_helpers, make_recorder
 from ecoia.watching.watch_registry import Registration, line_of
 from ecoia.watching.watch_target import Unit, find_group, find_process, find_unit, why_measured_above
 
@@ -40,6 +39,7 @@ def watch(
     pid: int | None = None,
     cgroup: str | None = None,
     unit: str | None = None,
+    run_id: str | None = None,
     seconds: float | None = None,
     mount: Path = CGROUP_MOUNT,
 ) -> None:
@@ -52,6 +52,7 @@ def watch(
         pid: A process, measured with its descendants.
         cgroup: A control group: its folder, or its path below the mount.
         unit: Name of a systemd unit; measuring continues when it restarts.
+        run_id: Id of the MLflow run that the target works for, which shows its energy; not for inference.
         seconds: How long to measure; None for no limit.
         mount: Where control groups are mounted.
 
@@ -62,7 +63,7 @@ def watch(
 
         watch(service="vadore", phase="inference", settings=settings.load(), unit="inference-api", seconds=60)
     """
-    check_service(service, phase)
+    key, links = key_of_helpers(service, phase, run_id)
     _check_time(seconds)
     given = [name for name, value in (("--pid", pid), ("--cgroup", cgroup), ("--unit", unit)) if value is not None]
     if len(given) != 1:
@@ -74,7 +75,13 @@ def watch(
         refusal = registration.add(target)
         if refusal is not None:
             raise UsageError(refusal)
-        _measure(target, pid or os.getpid(), RecordKey(service, phase), start, settings, limits, seconds)
+        with _stop_signals() as stop:
+            notice = OwnNotice(start.process_cpu_ns + Descendants().total_ns)
+            measurement = OutsideMeasurement(
+                target, key, pid=pid or os.getpid(), start=start, notice=notice, settings=settings, group=limits, links=links
+            )
+            _repeat(measurement.step, stop, seconds, alive=target.alive)
+            measurement.close(ended=not target.alive())
     finally:
         registration.end()
 
@@ -155,22 +162,6 @@ def _check_time(seconds: float | None) -> None:
         raise UsageError(f"seconds = {seconds:g}: give more than 0, or leave it out to watch until the target ends")
     if engine.disabled:
         raise UsageError("ECOIA_DISABLED is set, so nothing would be measured: unset it")
-
-
-def _measure(
-    target: ProcessTree | ControlGroup,
-    pid: int,
-    key: RecordKey,
-    start: StartReadings,
-    settings: Settings,
-    limits: hardware.ControlGroup,
-    seconds: float | None,
-) -> None:
-    with _stop_signals() as stop:
-        notice = OwnNotice(start.process_cpu_ns + Descendants().total_ns)
-        measurement = OutsideMeasurement(target, key, pid=pid, start=start, notice=notice, settings=settings, group=limits)
-        _repeat(measurement.step, stop, seconds, alive=target.alive)
-        measurement.close(ended=not target.alive())
 
 
 def _measure_groups(groups: ServiceGroups, start: StartReadings, settings: Settings, seconds: float | None) -> None:
