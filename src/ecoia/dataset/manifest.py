@@ -38,6 +38,18 @@ FILE_NAME = re.compile(r"quarter=\d{4}Q[1-4]/month=\d{4}-\d\d/\d+of\d+-[0-9a-f]{
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+def columns_of(schema: pa.Schema) -> dict[str, str]:
+    """Return name and type of each column of a file."""
+    return {each.name: str(each.type) for each in schema}
+
+
+@cache
+def _columns_here() -> dict[str, str]:
+    empty = io.BytesIO()
+    parquet.write_table(table_of([]), empty)  # Parquet has its own names for what a list holds
+    return columns_of(parquet.read_schema(empty))
+
+
 @dataclass(frozen=True)
 class DatasetFile:
     """One file of a dataset.
@@ -181,15 +193,3 @@ class Manifest:
         source = Source(**data["source"])
         said = str(data["timezone"]), source, files, gaps, replaced, columns, int(data["schema"]), str(data["ecoia_version"])
         return cls(*said)
-
-
-@cache
-def _columns_here() -> dict[str, str]:
-    empty = io.BytesIO()
-    parquet.write_table(table_of([]), empty)  # Parquet has its own names for what a list holds
-    return columns_of(parquet.read_schema(empty))
-
-
-def columns_of(schema: pa.Schema) -> dict[str, str]:
-    """Return name and type of each column of a file."""
-    return {each.name: str(each.type) for each in schema}

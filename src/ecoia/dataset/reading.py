@@ -123,8 +123,8 @@ class Dataset:
             raise DatasetError(f"{self._named(file)} is no readable Parquet file ({error})") from error
         except RecordError as error:
             raise DatasetError(f"{self._named(file)}: {error}") from error
-        for _, error in refused_lines(table):
-            raise DatasetError(f"{self._named(file)}, {error}") from error
+        for _, refusal in refused_lines(table):
+            raise DatasetError(f"{self._named(file)}, {refusal}") from refusal
         return table
 
     def _check_columns(self, file: DatasetFile, schema: pa.Schema) -> None:
