@@ -67,7 +67,7 @@ def read(
 
     Example:
         >>> import ecoia
-        >>> ecoia.read(quarter="2026Q4", source="journal")[["service", "phase", "energy"]].empty
+        >>> ecoia.read(quarter="2020Q1", source="journal")[["service", "phase", "energy"]].empty  # nothing is recorded then
         True
     """
     if what not in (RESULTS, ROWS):

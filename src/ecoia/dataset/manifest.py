@@ -38,16 +38,16 @@ FILE_NAME = re.compile(r"quarter=\d{4}Q[1-4]/month=\d{4}-\d\d/\d+of\d+-[0-9a-f]{
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+def columns_of(schema: pa.Schema) -> dict[str, str]:
+    """Return name and type of each column of a file."""
+    return {each.name: str(each.type) for each in schema}
+
+
 @cache
 def _columns_here() -> dict[str, str]:
     empty = io.BytesIO()
     parquet.write_table(table_of([]), empty)  # Parquet has its own names for what a list holds
     return columns_of(parquet.read_schema(empty))
-
-
-def columns_of(schema: pa.Schema) -> dict[str, str]:
-    """Return name and type of each column of a file."""
-    return {each.name: str(each.type) for each in schema}
 
 
 @dataclass(frozen=True)
