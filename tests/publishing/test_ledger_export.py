@@ -40,6 +40,7 @@ RECORDS = (
     record("2026-11-23T10:00", cpu=2**53 + 1, ram=7, lost={"a": 2, "b": 1}, quality={"accuracy": 0.75}, endpoint="/cv/{id}"),
     record("2026-11-23T10:05", cpu=1, gpu=5, service=None, phase=None, kind="unattributed", devices=("GPU-1",), scope="host"),
     outcome("2026-11-23T10:09", "run-1", "failed"),
+    *(record("2026-11-23T10:30", service="ranges", record_id=f"{'0' * 32}:1:{seq}") for seq in (2**61, 2**61 + 1, 2**61 + 9)),
 )
 
 
