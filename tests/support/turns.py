@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import mlflow
 import pytest
 
-from ecoia.delivery import mlflow_ledger
+from ecoia.delivery import ledger_list
 from ecoia.delivery.mlflow_store import MlflowStore
 
 CALLS = (
     *((mlflow.MlflowClient, name) for name in ("create_experiment", "create_run", "log_batch", "log_text", "search_runs")),
     *((mlflow.MlflowClient, name) for name in ("set_tag", "set_terminated")),
     (MlflowStore, "write_artifact"),
-    (mlflow_ledger, "list_by_sql"),
+    (ledger_list, "list_by_sql"),
 )
 """Calls before which turns are drawn: all that write to a store, and those that find ledger runs."""
 
