@@ -9,7 +9,7 @@ from ecoia.engines.row_source import RowSource
 
 ENGINES = ("pandas", "duckdb", "spark")
 PYTHON_ROWS, PANDAS_ROWS = 200_000, 3_000_000
-"""Most rows that are read and summed up by Python itself, and by pandas where DuckDB is installed (figures: docs/scale.md)."""
+"""Most rows that are read and summed up by Python itself, and by pandas where DuckDB is installed."""
 
 
 def choose(rows: int) -> str | None:
