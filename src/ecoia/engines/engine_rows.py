@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ecoia.engines import plan
 from ecoia.engines.engine import Engine
-from ecoia.engines.moments import Moments, Places, moments_of, places_of, slots_of
+from ecoia.engines.moments import Moments, Places, Slots, moments_of, places_of, slots_of
 from ecoia.engines.plan import ENERGIES, SEPARATOR, Frame, whole, whole_product
 from ecoia.engines.suspects import Suspect, suspects
 from ecoia.errors import EcoiaError
@@ -166,7 +166,7 @@ class _Summing:
             start_ns, end_ns = quarter.bounds_ns(self._timezone)
             bounds = start_ns, min(end_ns, self._before_ns)
             sums[quarter].strands += each
-            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, bounds, each, plain_rows[quarter])
+            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, self._slots, bounds, each, plain_rows[quarter])
 
     def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
         for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):
@@ -248,6 +248,7 @@ class CondensedQuarter:
     Args:
         engine: The engine.
         plain: Leaves out the rows that Python adds.
+        slots: Slots of time.
         bounds_ns: First half-hour of the quarter, and first after it.
         strands: Its strands.
         rows: How many rows they hold.
@@ -257,11 +258,13 @@ class CondensedQuarter:
         self,
         engine: Engine,
         plain: Callable[[Frame], Frame],
+        slots: Slots,
         bounds_ns: tuple[int, int],
         strands: Sequence[Strand],
         rows: int,
     ) -> None:
-        self._engine, self._plain, self._bounds, self._strands, self._rows = engine, plain, bounds_ns, strands, rows
+        self._engine, self._plain, self._slots, self._bounds = engine, plain, slots, bounds_ns
+        self._strands, self._rows = strands, rows
         self._found: dict[Any, list[tuple[int, int]]] = {}
 
     def by_moment(self, lookup: ConditionsLookup) -> Iterator[MomentEnergy]:
@@ -285,6 +288,11 @@ class CondensedQuarter:
             lines = self._engine.run(plan.placed_half_hours(self._plain, instances), *self._bounds)
             self._found[places.key] = [(line["place"], line["half_hour_utc_ns"]) for line in lines]
         return self._found[places.key]
+
+    def recorded_days(self) -> Iterator[tuple[Bearer, str, int]]:
+        """Give each bearer, instance and day with energy that counts as recorded; the day by a half-hour in it."""
+        for line in self._engine.run(plan.recorded_days(self._plain, self._slots.frame), *self._bounds):
+            yield _bearer(line), line["instance"], line["day"]
 
     def by_half_hour(self, service: str, phases: Collection[str]) -> Iterator[HalfHourEnergy]:
         """Give the known energy of a service's work in some phases."""

@@ -1,7 +1,8 @@
 """Answers of the rules as small tables, which an engine joins rows with: slots of time, places, moments.
 
-A *slot* is a civil day, or a part of it where equipment comes or goes. A *place* is a zone and a group of instances that are
-alike. A *moment* is what half-hours of a place have in common: which factor's use, site figures, contracts and calibrations hold.
+A *slot* is a quarter, or a part of it where equipment comes or goes. A *place* is a zone and a group of instances that are
+alike.
+A *moment* is what half-hours of a place have in common: which factor's use, site figures, contracts and calibrations hold.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Slots:
     """Slots of time.
 
     Attributes:
-        frame: ``half_hour_utc_ns``, ``slot`` and ``quarter``, for the engine. A slot's number is its first half-hour.
+        frame: ``half_hour_utc_ns``, ``slot``, ``day`` and ``quarter``, for the engine. The number of a slot or a civil day is its
+            first half-hour with a row.
         quarters: The quarters, in the order of their numbers.
         quarter_of: The quarter of each half-hour.
     """
@@ -42,20 +44,21 @@ def slots_of(engine: Engine, half_hours: Iterable[int], timezone: ZoneInfo, boun
         engine: The engine that joins them.
         half_hours: The half-hours that have a row.
         timezone: The time zone of days and quarters.
-        boundaries_ns: Instants that a day is split at, sorted.
+        boundaries_ns: Instants that a quarter is split at, sorted.
     """
     ordered = sorted(half_hours)
-    first: dict[tuple[object, int], int] = {}
-    slots, quarter_of = [], {}
+    first: dict[object, int] = {}
+    slots, days, quarter_of = list[int](), list[int](), dict[int, Quarter]()
     for half_hour in ordered:
-        day = utc_datetime(half_hour).astimezone(timezone).date()
-        slots.append(first.setdefault((day, bisect_right(boundaries_ns, half_hour)), half_hour))
-        quarter_of[half_hour] = Quarter.of_instant(half_hour, timezone)
+        quarter = quarter_of[half_hour] = Quarter.of_instant(half_hour, timezone)
+        slots.append(first.setdefault((quarter, bisect_right(boundaries_ns, half_hour)), half_hour))
+        days.append(first.setdefault(utc_datetime(half_hour).astimezone(timezone).date(), half_hour))
     quarters = sorted({*quarter_of.values()})
     numbers = {quarter: number for number, quarter in enumerate(quarters)}
     columns = {
         "half_hour_utc_ns": ordered,
         "slot": slots,
+        "day": days,
         "quarter": [numbers[quarter_of[half_hour]] for half_hour in ordered],
     }
     return Slots(engine.table({name: pa.array(values, pa.int64()) for name, values in columns.items()}), quarters, quarter_of)

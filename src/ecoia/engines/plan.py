@@ -16,7 +16,7 @@ import narwhals as nw
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records.columns import ROW_COLUMNS
 from ecoia.records.field_rules import ROW_INTEGER_LIMIT
-from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.semconv import COMPONENTS, DECLARED, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
 
 LIMB = 1 << 31
 """Limit of a limb, and of an emission factor in micrograms per kWh (2,147 g per kWh)."""
@@ -170,6 +170,27 @@ def strands(plain: Callable[[Frame], Frame], slots: Frame) -> Plan:
     return Plan(
         prepare, (*STRAND, *known, "slot"), sums, greatest=("end_utc_ns",), columns=(*STRAND, *ENERGIES, *COUNTS, "end_utc_ns")
     )
+
+
+def recorded_days(plain: Callable[[Frame], Frame], slots: Frame) -> Plan:
+    """List the days on which work or reserved capacity has known energy that is neither declared nor simulated.
+
+    Args:
+        plain: Leaves out the rows that Python adds.
+        slots: The ``day`` of each ``half_hour_utc_ns``.
+    """
+
+    def prepare(frame: Frame) -> Frame:
+        known = [
+            ~nw.col(f"{component}_microjoules").is_null() & (nw.col(f"{component}_status") != DECLARED)
+            for component in COMPONENTS
+        ]
+        counted = (
+            nw.col("kind").is_in([KIND_SPAN, KIND_IDLE]) & ~nw.col("simulated") & nw.any_horizontal(*known, ignore_nulls=False)
+        )
+        return plain(frame).filter(counted).join(slots, on=_ROW, how="inner").with_columns(nw.lit(1, nw.Int64).alias("rows"))
+
+    return Plan(prepare, ("kind", "service", "phase", "instance", "day"), ("rows",), columns=(*STRAND, *ENERGIES))
 
 
 def half_hours(before_ns: int) -> Plan:

@@ -65,6 +65,12 @@ class Condensed(Protocol):
     def by_moment(self, lookup: ConditionsLookup) -> Iterable[MomentEnergy]:
         """Give their energy by moment. Every half-hour with a row is looked up in ``lookup``."""
 
+    def recorded_days(self) -> Iterable[tuple[Bearer, str, int]]:
+        """Give each bearer, instance and civil day with work or reserved capacity, the day by a half-hour in it.
+
+        Only where energy is known that is neither declared nor simulated.
+        """
+
     def by_half_hour(self, service: str, phases: Collection[str]) -> Iterable[HalfHourEnergy]:
         """Give the known energy of a service's work in some phases."""
 
@@ -87,8 +93,8 @@ class Strand:
         cpu_ns: CPU time.
         units_micro: Functional units in millionths; None where none were counted.
         accepted_micro: Accepted units in millionths; None where none were counted.
-        condensed: Whether its rows are in ``LedgerSums.condensed``: energy is then summed by civil day, or less (equipment comes
-            or goes), and stands at the first half-hour of each; cells take it from there.
+        condensed: Whether its rows are in ``LedgerSums.condensed``: energy is then summed by quarter, or less (equipment
+            comes or goes), and stands at the first half-hour of each; cells and days take it from there.
     """
 
     kind: str

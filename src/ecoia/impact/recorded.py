@@ -37,7 +37,7 @@ def sums_of(rows: Collection[Row], before_ns: int, timezone: ZoneInfo, boundarie
         rows: Rows in any order.
         before_ns: Rows of half-hours from this instant on are left out.
         timezone: The time zone of days and quarters.
-        boundaries_ns: Instants that the energy of a day is split at where an engine sums it up: equipment comes or goes.
+        boundaries_ns: Instants that the energy of a quarter is split at where an engine sums it up: equipment comes or goes.
 
     Example:
         >>> sums_of([], 1, ZoneInfo("UTC"), ()).by_quarter

@@ -191,12 +191,15 @@ class Context:
         activity = self.activity_of(quarter)
         for strand in activity.strands:
             service, phase = strand.bearer
-            if service is None or strand.kind not in (KIND_SPAN, KIND_IDLE) or strand.simulated:
+            if strand.condensed or service is None or strand.kind not in (KIND_SPAN, KIND_IDLE) or strand.simulated:
                 continue
             known = zip(strand.methods, strand.microjoules, strict=True)
             if any(energy is not None and status != DECLARED for (status, _), energy in known):
                 key = service, day_phase(phase), host_of(strand.instance)
                 half_hours.setdefault(key, set()).update(strand.half_hours_utc_ns)
+        for (service, phase), instance, half_hour in activity.condensed.recorded_days() if activity.condensed else ():
+            if service is not None:
+                half_hours.setdefault((service, day_phase(phase), host_of(instance)), set()).add(half_hour)
         hosted = {use.bearer for use in self.period_of(quarter).uses if use.standing == HOSTED_ESTIMATED}
         for row in activity.token_rows:
             bearer = bearer_of(row)
