@@ -58,6 +58,9 @@ NARROW = 320
 VIOLATIONS = """globalThis.violations = [];
 addEventListener('securitypolicyviolation', event => violations.push(event.violatedDirective + ' ' + event.blockedURI));"""
 SIDEWAYS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+WITHOUT_TABLE = """[...document.querySelectorAll('figure svg[role=img]')].map(each => each.closest('section'))
+    .filter(card => !card?.querySelector('table') || !card.querySelector('h2')?.textContent.trim())
+    .map(card => card?.outerHTML.slice(0, 120))"""
 FOCUSABLE = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex="0"]')]
     .filter(each => each.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true }) && !each.disabled).length"""
 FOCUSED = """() => {
@@ -163,11 +166,7 @@ def test_a_screen_reader_is_told_names_of_landmarks_charts_and_tables(page: Page
         ),
     }
     assert nameless == set()
-    charts = page.locator("figure svg[role=img]")
-    for place in range(charts.count()):
-        card = page.locator("section", has=charts.nth(place)).last
-        assert card.get_by_role("table").count() >= 1, "a chart without its table"
-        assert card.get_by_role("heading").first.inner_text().strip()
+    assert page.evaluate(WITHOUT_TABLE) == []
     tables = [name for role, name in found if role == "table"]
     assert all(tables), "a table without a name"
 
