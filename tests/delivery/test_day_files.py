@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ecoia import limits
@@ -277,6 +278,7 @@ some_records = st.lists(
 )
 
 
+@hypothesis_settings(max_examples=100, deadline=None)
 @given(some_records, st.lists(st.tuples(st.sampled_from(("record", "deliver", "archive", "second run")), st.integers(0, 7))))
 def test_any_order_of_recording_delivering_and_archiving_gives_the_rows_of_the_set_of_records(
     records: list[Record], steps: list[tuple[str, int]]

@@ -35,11 +35,11 @@ keeping keeping.file_system keeping.held_file keeping.home_identity keeping.jour
 keeping.journal_writer keeping.open_windows keeping.place keeping.run_signs
 measuring measuring.allocation measuring.attribution measuring.home_locks measuring.host_share measuring.idle_split
 measuring.meter_readings measuring.recent_energy measuring.recorder measuring.sampler measuring.span_sharing
-measuring.subject measuring.this_process measuring.window measuring.window_records measuring.write_and_retry
+measuring.new_ids measuring.subject measuring.this_process measuring.window measuring.window_records measuring.write_and_retry
 meters meters.gpu meters.hardware meters.load_model meters.meter meters.nvidia_driver meters.processor meters.ram_model
 meters.rapl meters.server_share meters.tdp
 processes processes.families processes.notices processes.proc
-records records.field_rules records.fields records.record records.refusals
+records records.field_rules records.fields records.record records.record_ids records.refusals
 """
 STANDARD_LOADS = """
 __future__ _weakrefset collections collections.abc contextvars functools keyword operator reprlib threading types

@@ -165,12 +165,14 @@ def are_disjoint(sets: Iterable[RecordIds]) -> bool:
         False
     """
     loose: set[str] = set()
+    number = 0
     ranges: list[Range] = []
     for each in sets:
-        if not loose.isdisjoint(each.loose):
-            return False
+        number += len(each.loose)
         loose |= each.loose
         ranges += each.ranges
+    if len(loose) < number:
+        return False
     ranges.sort()
     return all(one[3] < other[2] or one[:2] != other[:2] for one, other in pairwise(ranges))
 

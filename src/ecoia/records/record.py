@@ -366,13 +366,20 @@ class _Table:
         self.cuts = [(each.name, way.cut) for each, way in declared if way.cut]
         reads = {each.name: way.read for each, way in declared}
         in_rows = {in_row.name or each.name: (each.name, in_row) for each, way in declared for in_row in way.in_row}
-        order = [*_ROW_ORDER, *(name for name in in_rows if name not in _ROW_ORDER)]
+        more = [name for name in in_rows if name not in _ROW_ORDER]
+        order = [
+            *_ROW_ORDER,
+            *sorted(more, key=lambda name: in_rows[name][1].optional),
+        ]  # what a row may lack is added at its end
         rows = [(name, *in_rows[name]) for name in order if name in in_rows]
         self.row_names = tuple(name for name, _, _ in rows)
         self.row_values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*(attribute for _, attribute, _ in rows))
         self.row_optional = tuple(name for name, _, in_row in rows if in_row.optional)
         self.begins = [(name, in_row.begin) for name, _, in_row in rows if in_row.begin]
-        self.keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        keys = [(name, in_row.key) for name, _, in_row in rows if in_row.key]
+        plain = [name for name, key in keys if key is KEY.key and name in _ROW_ORDER]  # at once, as no row lacks them
+        self.plain_key: Callable[[Row], tuple[Any, ...]] = itemgetter("half_hour_utc_ns", *plain)
+        self.keys = [each for each in keys if each[0] not in plain]
         self.checks = [(name, check) for name, attribute, in_row in rows if (check := in_row.check or reads.get(attribute))]
         self.adds = [(name, in_row.add) for name, _, in_row in rows if in_row.add]
         self.tidies = [(name, in_row.tidy) for name, _, in_row in rows if in_row.tidy]
@@ -478,7 +485,7 @@ def _row_key(row: Row) -> tuple[Any, ...]:
     alone = (*row["record_ids"], *map(tuple, get("sources", ()))) if row["kind"] == KIND_OUTCOME or row["quality"] else ()
     # Claims of several processes on the whole of one thing are not added up either.
     claimant = (get("pid"), *get("shared_devices", ()))
-    return (row["half_hour_utc_ns"], *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
+    return (*_TABLE.plain_key(row), *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
 def _add(total: Row, row: Row) -> None:
