@@ -209,14 +209,14 @@ class LineReader:
             record_id.decode("ascii"),
             start_ns,
             end_ns,
-            _count_or_none(cpu),
-            _count_or_none(gpu),
-            _count_or_none(ram),
+            None if cpu == b"null" else int(cpu),
+            None if gpu == b"null" else int(gpu),
+            None if ram == b"null" else int(ram),
             int(spans),
-            _micro(units),
-            _micro(accepted),
+            None if units == b"null" else _micro(units),
+            None if accepted == b"null" else _micro(accepted),
             int(cpu_ns),
-            _number(share),
+            None if share == b"null" else _number(share),
         )
         return _make(ReadLine, (stream, _make(Figures, figures), checksum))
 
@@ -246,14 +246,14 @@ class LineReader:
             f"{numbered.ids}:{int(seq)}",
             start_ns,
             start_ns + lasts_ns,
-            _count_or_none(cpu),
-            _count_or_none(gpu),
-            _count_or_none(ram),
+            None if cpu == b"null" else int(cpu),
+            None if gpu == b"null" else int(gpu),
+            None if ram == b"null" else int(ram),
             int(spans),
-            _micro(units),
-            _micro(accepted),
+            None if units == b"null" else _micro(units),
+            None if accepted == b"null" else _micro(accepted),
             int(cpu_ns),
-            _number(share),
+            None if share == b"null" else _number(share),
         )
         return _make(ReadLine, (numbered.stream, _make(Figures, figures), checksum))
 
@@ -306,17 +306,12 @@ def _pass_over(reason: str, problem: str) -> None:
 _make = tuple.__new__  # what a named tuple does, at half its cost
 
 
-def _count_or_none(text: bytes) -> int | None:
-    return None if text == b"null" else int(text)
+def _micro(text: bytes) -> int:
+    return micro(_number(text))
 
 
-def _micro(text: bytes) -> int | None:
-    number = _number(text)
-    return None if number is None else micro(number)
-
-
-def _number(text: bytes) -> int | float | None:
-    return None if text == b"null" else int(text) if text.isdigit() else float(text)
+def _number(text: bytes) -> int | float:
+    return int(text) if text.isdigit() else float(text)
 
 
 def _read_whole(text: bytes, refuse: Refuse, checksum: int) -> ReadLine | None:

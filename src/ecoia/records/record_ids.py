@@ -10,6 +10,7 @@ An id has one text: a number with a sign or a leading zero makes it a loose id. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ecoia.typing_light import Any
 
@@ -45,12 +46,16 @@ def sequence_of(record_id: str) -> tuple[str, int, int] | None:
         >>> sequence_of("0123456789abcdef0123456789abcdef:3:017") is None
         True
     """
-    if record_id[_WRITER_DIGITS : _WRITER_DIGITS + 1] != ":":
-        return None  # most loose ids end here
-    writer, (stream, _, seq) = record_id[:_WRITER_DIGITS], record_id[_WRITER_DIGITS + 1 :].partition(":")
-    if not (_is_writer(writer) and _is_number(stream, STREAM_LIMIT) and _is_number(seq, SEQ_LIMIT)):
-        return None
-    return writer, int(stream), int(seq)
+    begin, _, seq = record_id.rpartition(":")
+    found = _stream_of(begin) if begin else None  # most loose ids have no colon
+    return None if found is None or not _is_number(seq, SEQ_LIMIT) else (*found, int(seq))
+
+
+@lru_cache(maxsize=1024)
+def _stream_of(begin: str) -> tuple[str, int] | None:
+    """Return writer and stream, of what stands before the last colon of an id. Few are asked for, of many records each."""
+    writer, _, stream = begin.partition(":")
+    return (writer, int(stream)) if _is_writer(writer) and _is_number(stream, STREAM_LIMIT) else None
 
 
 def _is_writer(text: str) -> bool:
