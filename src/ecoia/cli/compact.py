@@ -79,7 +79,7 @@ def _compact_ledgers(journal: Journal, settings: Settings) -> None:
 
 
 def _give_up(why: str) -> None:
-    """End the program: a thread that waits for a server cannot be ended alone. A month that was begun is finished the next time."""
+    """End the program: a thread that waits for a server cannot be ended alone. The next call finishes the month."""
     say(why)
     os._exit(FAILED)
 
