@@ -12,12 +12,12 @@ from support.spark_cluster import needs_java
 pytestmark = [pytest.mark.checkout, pytest.mark.long]
 
 
-@pytest.mark.parametrize("name", ["spark", "ray"])
+@pytest.mark.parametrize("name", ["spark", "spark_engine", "ray"])
 def test_a_job_on_a_cluster(repository: Path, name: str) -> None:
     python = repository / ".venv-hosts/bin/python"
     if not python.exists():
         pytest.skip("make .venv-hosts/.stamp installs Spark and Ray")
-    if name == "spark":
+    if name.startswith("spark"):
         needs_java()
     done = subprocess.run(
         [python, "-m", "pytest", f"tests/hosts/test_{name}.py", "-q", "-W", "default", "--disable-warnings",
