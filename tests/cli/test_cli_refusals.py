@@ -31,6 +31,7 @@ BROKEN = {
     "newer-schema": whole(schema=9),
     "field-missing": lacking_its_method(),
     "wrong-value": whole(spans=-3),
+    "stream-unread": encode_line('{"schema":4,"f":[9,0,0,10,1,null,2,3,4]}'),
 }
 
 

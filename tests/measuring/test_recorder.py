@@ -532,9 +532,9 @@ def test_records_that_do_not_fit_in_memory_are_counted(
 def test_the_size_cap_is_announced_and_kept(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     complaints: list[str] = []
     cap_mb = 0.02
-    recording = recorder(MemorySubject([one_look()] * 60), [], complaints=complaints, home=str(tmp_path), journal_max_mb=cap_mb)
+    recording = recorder(MemorySubject([one_look()] * 400), [], complaints=complaints, home=str(tmp_path), journal_max_mb=cap_mb)
     written = []
-    for _ in range(60):
+    for _ in range(400):
         recording.read()
         written.append(recording.close_window())
     assert written[0]

@@ -32,7 +32,7 @@ instrument instrument.background instrument.engine instrument.groups instrument.
 instrument.mlflow_run instrument.spans instrument.start instrument.steps instrument.switching instrument.tracking
 instrument.wrapping
 keeping keeping.file_system keeping.held_file keeping.home_identity keeping.journal_lines keeping.journal_size
-keeping.journal_writer keeping.open_windows keeping.place keeping.run_signs
+keeping.journal_writer keeping.open_windows keeping.place keeping.run_signs keeping.stream_lines
 measuring measuring.allocation measuring.attribution measuring.home_locks measuring.host_share measuring.idle_split
 measuring.meter_readings measuring.recent_energy measuring.recorder measuring.sampler measuring.span_sharing
 measuring.new_ids measuring.subject measuring.this_process measuring.window measuring.window_records measuring.write_and_retry

@@ -121,7 +121,8 @@ def _serve(address: str, run: int) -> None:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+                with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not here, as Spark
+                    importlib.import_module(module.name)
     for name in ALSO_LOADED:
         importlib.import_module(name)
     sys.modules["sqlalchemy.orm"].configure_mappers()

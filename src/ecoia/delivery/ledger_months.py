@@ -7,7 +7,6 @@ the month's rows of that day (``MlflowLedger``), and goes into the month when mo
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from ecoia.delivery.tags_and_metrics import (
     ledger_content_tags,
     ledger_metrics,
     ledger_month_tags,
+    month_content_tags,
     next_digest_tag,
     note_tags,
     superseded_tags,
@@ -160,8 +160,7 @@ def _tags(parts: Sequence[LedgerRun], rows: Sequence[Row]) -> dict[str, str]:
         **ledger_content_tags(rows),
         **ledger_month_tags(first[semconv.TAG_INSTANCE], month, first[semconv.TAG_HOME], first.get(semconv.TAG_PLACE, "")),
         **note_tags(ledger_month_note(first[semconv.TAG_INSTANCE], month)),
-        semconv.TAG_DAYS: json.dumps(days, separators=(",", ":")),
-        semconv.TAG_SOURCES: ",".join(sources),
+        **month_content_tags(days, sources),
     }
     if max(map(len, tags.values())) > _MOST_TAG_CHARACTERS or len(rows) > limits.DAY.lines:
         raise DeliveryError("it is too large for one run")

@@ -23,6 +23,7 @@ from ecoia.delivery.tags_and_metrics import (
     ledger_metrics,
     next_digest_tag,
     note_tags,
+    over_tag,
     schema_tag,
     short_tag,
     superseded_tags,
@@ -214,7 +215,7 @@ class MlflowLedger:
         month = next((run for run in runs if run.month), None)
         runs = [run for run in runs if not run.month]
         if month:
-            tags = {**tags, semconv.TAG_OVER: month.run_id}
+            tags = {**tags, **over_tag(month.run_id)}
             if not runs and month.days[day] == digest(rows) and self._months.reads_back(month):
                 return
         if len(runs) == 1 and self._says(runs[0], tags, rows) and self._reads_back(runs[0]):

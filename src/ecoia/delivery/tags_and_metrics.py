@@ -9,6 +9,7 @@ The functions depend on their arguments only, so delivering twice writes the sam
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ecoia import semconv
@@ -89,6 +90,21 @@ def next_digest_tag(digest: str) -> dict[str, str]:
 def superseded_tags() -> dict[str, str]:
     """Return the tags of a ledger run whose rows were merged into an earlier run of the same day."""
     return {semconv.TAG_KIND: semconv.RUN_KIND_SUPERSEDED}
+
+
+def month_content_tags(days: Mapping[str, tuple[str, int]], sources: Sequence[str]) -> dict[str, str]:
+    """Return the tags that say what a month's run holds.
+
+    Args:
+        days: Of each day, the SHA-256 of its rows' text and their energy in microjoules.
+        sources: Ids of the runs that it took over.
+    """
+    return {semconv.TAG_DAYS: json.dumps(days, separators=(",", ":")), semconv.TAG_SOURCES: ",".join(sources)}
+
+
+def over_tag(month_run_id: str) -> dict[str, str]:
+    """Return the tag of a day's run that stands in place of a month's rows of that day."""
+    return {semconv.TAG_OVER: month_run_id}
 
 
 # --- tags of experiments, and of notes
