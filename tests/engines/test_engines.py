@@ -152,7 +152,7 @@ def test_two_moments_of_a_half_hour_are_found_out(make: Callable[[RowSource], En
 
 def test_a_factor_beyond_the_limit_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "LIMB", 10)
-    with pytest.raises(UsageError, match="emission factor of zone [A-Z]{3} = "):
+    with pytest.raises(UsageError, match=r"emission factor of zone [A-Z]{3} = "):
         agreed(EngineRows(pandas(source_of(awkward_rows()))))
 
 
