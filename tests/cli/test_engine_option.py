@@ -40,3 +40,8 @@ def test_all_engines_write_the_same_report(home: Path, tmp_path: Path, monkeypat
     handed = ecoia(*wanted, tmp_path / "handed", "--from", "journal", "--engine", "duckdb")
     assert handed.exit_code == 0, handed.output
     assert (tmp_path / "handed" / "rapport-2026Q4.json").read_text(encoding="utf-8") == written["python"]
+    far = "fsspec+memory:///engines-read-copies-of-its-files"
+    assert ecoia("export", "--from", "journal", "--to", far).exit_code == 0
+    fetched = ecoia(*wanted, tmp_path / "fetched", "--from", f"parquet:{far}", "--engine", "duckdb")
+    assert fetched.exit_code == 0, fetched.output
+    assert (tmp_path / "fetched" / "rapport-2026Q4.json").read_text(encoding="utf-8") == written["python"]

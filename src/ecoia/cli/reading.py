@@ -35,6 +35,7 @@ from ecoia.settings import Settings
 if TYPE_CHECKING:
     from ecoia.dataset import Dataset
     from ecoia.delivery.mlflow_store import MlflowStore
+    from ecoia.engines.row_source import RowSource
     from ecoia.impact.inputs import Inputs
     from ecoia.impact.ledger_gaps import LedgerGap
     from ecoia.publishing.publication import Published
@@ -270,13 +271,24 @@ def _engine_rows(settings: Settings, source: Source, engine: str) -> tuple[Colle
     from ecoia.dataset import Dataset
 
     dataset = Dataset(source.uri)
-    copies = tempfile.mkdtemp(prefix="ecoia-dataset-")
-    atexit.register(shutil.rmtree, copies, ignore_errors=True)  # the figures are drawn from the files until the end
-    paths = dataset.paths(Path(copies))
-    files = RowSource(paths) if paths else RowSource(table=table_of([]))
+    held = _row_source(dataset, engine)
     _tell_dataset_gaps(dataset)
     say(f"{dataset.manifest.rows:,} rows are summed up by {engine}")
-    return EngineRows(choosing.engine(engine, files)), dataset.manifest.gaps
+    return EngineRows(choosing.engine(engine, held)), dataset.manifest.gaps
+
+
+def _row_source(dataset: Dataset, engine: str) -> RowSource:
+    """Return the rows of a dataset where an engine reaches them: Spark's executors see no copies that lie on this machine."""
+    import pyarrow as pa
+
+    from ecoia.engines.row_source import RowSource
+    from ecoia.records.columns import ROW_SCHEMA
+
+    if not dataset.manifest.files or (engine == "spark" and not dataset.is_here):
+        return RowSource(table=pa.concat_tables([ROW_SCHEMA.empty_table(), *dataset.tables()]))
+    copies = tempfile.mkdtemp(prefix="ecoia-dataset-")
+    atexit.register(shutil.rmtree, copies, ignore_errors=True)  # figures are drawn from the files until the end
+    return RowSource(dataset.paths(Path(copies)))
 
 
 def engine_for(source: Source, asked: str | None) -> str | None:

@@ -124,6 +124,11 @@ class Place:
         with self._saying("removed", name), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is a folder of this machine, and no object store."""
+        return self._is_here
+
     def local_path(self, name: str) -> Path | None:
         """Return the path of a file on this machine; None where the place is an object store."""
         return Path(self._path(name)) if self._is_here else None

@@ -54,6 +54,11 @@ class Dataset:
         """Its address, without what nobody should see."""
         return self._place.public
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its files lie in a folder, and not in an object store."""
+        return self._place.is_here
+
     def rows(self, quarters: Collection[str] | None = None) -> list[Row]:
         """Return its rows, each checked.
 
