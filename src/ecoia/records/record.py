@@ -468,7 +468,8 @@ def row_schema(row: Row) -> int:
     return SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
 
 
-def _row_of(record: Record) -> Row:
+def row_of(record: Record) -> Row:
+    """Return the row of a record that straddles no half-hour."""
     row: Row = {"half_hour_utc_ns": half_hour_start(record.start_utc_ns)}
     row |= zip(_TABLE.row_names, _TABLE.row_values_of(record), strict=True)
     for name, begin in _TABLE.begins:
@@ -482,7 +483,7 @@ def _row_of(record: Record) -> Row:
     return row
 
 
-def _row_key(row: Row) -> tuple[Any, ...]:
+def row_key(row: Row) -> tuple[Any, ...]:
     """Return the key of a row: rows with equal keys may be added up."""
     get = row.get
     # Outcomes and quality have no sum, so each record's row stays apart.
@@ -492,36 +493,31 @@ def _row_key(row: Row) -> tuple[Any, ...]:
     return (*_TABLE.plain_key(row), *[part(get(name)) for name, part in _TABLE.keys], alone, claimant)
 
 
-def _add(total: Row, row: Row) -> None:
+def add_row(total: Row, row: Row) -> None:
+    """Add a row to one of equal key."""
     for name, add in _TABLE.adds:
         if name in row:  # a field of a later version is not in rows written before it
             total[name] = add(total[name], row[name]) if name in total else row[name]
 
 
-def merge_rows(rows: Iterable[Row]) -> list[Row]:
+def merge_rows(rows: Iterable[Row], *, in_place: bool = False) -> list[Row]:
     """Add up rows of equal key.
 
     Args:
         rows: Rows in any order. None may hold a record that another one holds: the caller has left those out.
+        in_place: Whether the rows given may become the result, so that none is copied.
 
     Returns:
-        New rows, sorted by key.
+        The rows, sorted by key.
     """
-    return _merge(rows, dict)
-
-
-def _merge(rows: Iterable[Row], copy: Callable[[Row], Row] | None) -> list[Row]:
-    """Add up rows of equal key; without ``copy``, the rows given become the result.
-
-    A shallow copy is enough: adding and tidying put new values in place of old ones and never change one.
-    """
+    # A shallow copy is enough: adding and tidying put new values in place of old ones and never change one.
     merged: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        key = _row_key(row)
+        key = row_key(row)
         if key in merged:
-            _add(merged[key], row)
+            add_row(merged[key], row)
         else:
-            merged[key] = copy(row) if copy else row
+            merged[key] = row if in_place else dict(row)
     for row in merged.values():
         for name, tidy in _TABLE.tidies:
             if name in row:
@@ -567,4 +563,4 @@ def fold(records: Iterable[Record]) -> list[Row]:
         Rows sorted by key, the same whatever the order of the records.
     """
     counted = (record for record in in_force(records) if record.kind != KIND_LINK)
-    return _merge((_row_of(part) for record in counted for part in split_by_half_hour(record)), copy=None)
+    return merge_rows((row_of(part) for record in counted for part in split_by_half_hour(record)), in_place=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ecoia.instants import HALF_HOUR_NS
 from ecoia.records.id_sets import RecordIds, set_ids
-from ecoia.records.record import Record, Row, _add, _merge, _row_key, _row_of, split_by_half_hour
+from ecoia.records.record import Record, Row, add_row, merge_rows, row_key, row_of, split_by_half_hour
 from ecoia.records.streams import Figures, Stream
 from ecoia.semconv import KIND_LINK
 from ecoia.typing_light import Any
@@ -98,10 +98,10 @@ class RowSums:
                 self._add_row(part)
 
     def _add_row(self, part: Record) -> None:
-        row = _row_of(part)
-        key = _row_key(row)
+        row = row_of(part)
+        key = row_key(row)
         if key in self._rows:
-            _add(self._rows[key], row)
+            add_row(self._rows[key], row)
         else:
             self._rows[key] = row
 
@@ -109,7 +109,7 @@ class RowSums:
         """Return the rows, as ``fold`` gives them of all records that were added. Nothing can be added afterwards."""
         rows = list(self._rows.values())
         for (stream, *_), total in self._sums.items():
-            row = _row_of(stream.record(total.figures()))
+            row = row_of(stream.record(total.figures()))
             set_ids(row, RecordIds.of(total.ids))
             rows.append(row)
-        return _merge(rows, copy=None)
+        return merge_rows(rows, in_place=True)
