@@ -27,6 +27,7 @@ import traceback
 from functools import cache
 from pathlib import Path
 
+from ecoia.errors import MissingExtraError
 from support.environment import clean_environment
 
 LOADED = ("ecoia", "ecoia_dashboards")
@@ -121,7 +122,7 @@ def _serve(address: str, run: int) -> None:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not module.name.endswith("__main__"):
-                with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not here, as Spark
+                with contextlib.suppress(ModuleNotFoundError, MissingExtraError):  # of an extra that is not here, as Spark
                     importlib.import_module(module.name)
     for name in ALSO_LOADED:
         importlib.import_module(name)
