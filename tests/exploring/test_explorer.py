@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import fields
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given, settings
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from ecoia.errors import UsageError
 from ecoia.exploring import DIMENSIONS, Explorer, Selection
+from ecoia.impact.assessment import assess
+from ecoia.impact.parameters import AssessmentParameters
 from ecoia.periods import Quarter
 from ecoia.report import Quantity, QuarterlyReport, ServiceEntry
 from ecoia.report.quantities import per_unit
-from support.large_organisation import QUARTER
+from support.large_organisation import QUARTER, large_factors
 
 QUARTERS = tuple(str(QUARTER.shift(step)) for step in range(-5, 1))
 FIRST = date(2025, 4, 1)
@@ -286,6 +289,30 @@ def test_runs_are_those_of_the_report(explorer: Explorer) -> None:
         sum(each.microjoules for each in found.values())
         == explorer.selected(whole("2026Q3", phases=("training", "fine-tuning"), services=("assistant-conseiller",))).microjoules
     )
+
+
+@pytest.mark.parametrize("quarter", QUARTERS)
+def test_a_run_emits_what_its_own_half_hours_did(explorer: Explorer, quarter: str) -> None:
+    """What is shown, the formula of the run, and its rows assessed anew say the same."""
+    catalogue = explorer.catalogue()
+    known = AssessmentParameters(
+        large_factors(), "FRA", None, ZoneInfo("Europe/Paris"), catalogue.calibrations, catalogue.sites, catalogue.contracts
+    )
+    lines = explorer.runs(whole(quarter))
+    assert lines
+    for line in lines:
+        of_run = whole(quarter, services=(line.service,), phases=(line.phase,), runs=(line.run_id,))
+        selected, terms = explorer.selected(of_run), explorer.formula(of_run)
+        anew = assess((row for row in explorer.rows_of_run(line.run_id) if row["kind"] == "span"), known)
+        same(line.co2e, selected.co2e_operational)
+        same(line.energy, selected.energy)
+        assert selected.microjoules == line.microjoules == sum(each.microjoules for each in terms)
+        assert line.co2e.value == pytest.approx(math.fsum(each.kg or 0.0 for each in terms), rel=1e-12)
+        assert line.co2e.value == pytest.approx(anew.co2e_kg, rel=1e-12)
+        assert explorer.rows(of_run).microjoules == line.microjoules
+        assert (selected.spans, selected.co2e_api.reason, selected.co2e_embodied.reason) == (None, "not-split", "not-split")
+    with pytest.raises(UsageError, match="hours of runs"):
+        explorer.hours(of_run)
 
 
 def test_calls_are_those_of_the_report(explorer: Explorer) -> None:

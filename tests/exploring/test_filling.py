@@ -68,7 +68,7 @@ def test_a_report_is_read_as_it_was_written(large: QuarterlyReport, tmp_path: Pa
 def test_fine_sums_fold_into_the_cells_of_an_assessment() -> None:
     parameters = AssessmentParameters(default_factors(), zone="FRA")
     recorded = LedgerSums.of(large_rows())
-    fine, factors = fine_sums(recorded.strands, parameters, utc_day)
+    (fine,), factors = fine_sums([recorded.strands], parameters, utc_day)
     assert len({each.slot for each in fine}) > 500
     folded: dict[object, ExactSums] = {}
     for key, sums in fine.items():

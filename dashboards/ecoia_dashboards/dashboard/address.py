@@ -119,6 +119,7 @@ class Address:
         instance: Instances; none: all of them.
         method: Statuses of methods, of ``STATUSES``; none: all of them.
         status: Statuses of services in the register; none: all of them.
+        run: Ids of runs, whose work alone is followed; none: all work.
         outcome: How runs ended; none: however they did.
         unit: Unit of energies, of ``UNITS``.
         sort: Column that a table is sorted by; a minus before it turns the order.
@@ -144,6 +145,7 @@ class Address:
     instance: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
     outcome: tuple[str, ...] = ()
     unit: str = "auto"
     sort: str = ""
@@ -217,6 +219,7 @@ class Address:
             region=self.region or None,
             instances=self.instance,
             statuses=self.method,
+            runs=self.run,
         )
 
     @property
@@ -228,7 +231,7 @@ class Address:
         return {name: values for name, values in found.items() if values}
 
 
-_FILTERS = ("service", "phase", "site", "instance", "method", "status", "outcome")
+_FILTERS = ("service", "phase", "site", "instance", "method", "status", "run", "outcome")
 _SEVERAL = (*_FILTERS, "runs")
 _TEXTS = ("region", "sort", "q", "view", "after")
 _NAMES = {"seen": "as"}

@@ -32,6 +32,7 @@ _FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "phase": ("Phases, separated by commas.", _LIST),
     "site": ("Ids of sites, separated by commas.", _LIST),
     "region": ("Id of a region: its share of each service.", _TEXT),
+    "run": ("Runs, separated by commas: their own work alone; for formula and records.", _LIST),
     "instance": ("Instances, separated by commas.", _LIST),
     "method": (
         f"How energy is known: {', '.join(STATUSES)}, separated by commas.",

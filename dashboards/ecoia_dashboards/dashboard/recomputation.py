@@ -57,6 +57,8 @@ def _conditions(selection: Selection, reading: Reading) -> Iterable[str]:
         yield _is_in(_PHASE, selection.phases)
     if selection.instances:
         yield _is_in("instance", selection.instances)
+    if selection.runs:
+        yield _is_in("run_id", selection.runs)
     if selection.sites:  # the files know instances, and the catalogue knows where they are
         yield _is_in("instance", reading.explorer.parts(selection.only(region=None), "instance"))
     if reading.address.q:

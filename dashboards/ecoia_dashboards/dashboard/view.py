@@ -27,6 +27,7 @@ FILTER_NAMES = {
     "instance": N_("instance"),
     "method": N_("origine"),
     "status": N_("statut"),
+    "run": N_("run"),
     "outcome": N_("issue"),
     "q": N_("recherche"),
 }

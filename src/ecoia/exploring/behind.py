@@ -14,7 +14,18 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import UsageError
-from ecoia.exploring.lines import FormulaTerm, HostedUse, HourCell, RecordedDay, RowLine, RowsPage, RunLine, VersionUse
+from ecoia.exploring.gathering import Gathered, figures
+from ecoia.exploring.lines import (
+    FormulaTerm,
+    HostedUse,
+    HourCell,
+    MakingPart,
+    RecordedDay,
+    RowLine,
+    RowsPage,
+    RunLine,
+    VersionUse,
+)
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.tables import from_limbs, sum_of
 from ecoia.impact.assessment import energy_cell
@@ -52,7 +63,13 @@ def recorded_days(data: Data, selection: Selection) -> list[RecordedDay]:
 
 
 def hours(data: Data, selection: Selection) -> list[HourCell]:
-    """List the hours with energy, or with a known emission factor, in order."""
+    """List the hours with energy, or with a known emission factor, in order.
+
+    Raises:
+        UsageError: runs are selected, which are kept by day.
+    """
+    if selection.runs:
+        raise UsageError("the hours of runs are not kept: select their days, service and machine in place of the runs")
     energy: dict[tuple[int, int], int] = {}
     emitted: dict[tuple[int, int], float | None] = {}
     by_zone: dict[str, int] = {}
@@ -107,9 +124,35 @@ def hosted(data: Data, selection: Selection) -> list[HostedUse]:
             co2e = quantity(estimate.value, "kgCO2e", estimate.interval, None)
         counts = (use.tokens_in, use.tokens_out, use.rows)
         found.append(
-            HostedUse(use.provider, use.model, use.bearer[0] or "", use.bearer[1], *counts, co2e, use.standing, use.reason)
+            HostedUse(
+                use.provider,
+                use.model,
+                use.bearer[0] or "",
+                use.bearer[1],
+                *counts,
+                co2e,
+                use.standing,
+                use.reason,
+                None if use.hypotheses is None else use.hypotheses.central_kg,
+            )
         )
     return found
+
+
+def making(data: Data, selection: Selection) -> list[MakingPart]:
+    """List what the selection bears of each piece of equipment, largest first; nothing where it is not known of such a part."""
+    gathered = data.gathered(selection)
+    if not gathered.splits_making:
+        return []
+    wholes: dict[str, int] = {}
+    for file, _ in data.files_of(selection):
+        for equipment, micrograms in file.query("SELECT equipment, sum(micrograms) FROM shares GROUP BY 1"):
+            wholes[equipment] = wholes.get(equipment, 0) + micrograms
+    borne: dict[str, int] = {}
+    for share in gathered.shares:
+        borne[share.equipment] = borne.get(share.equipment, 0) + share.micrograms
+    parts = [MakingPart(equipment, wholes[equipment], micrograms) for equipment, micrograms in borne.items() if micrograms]
+    return sorted(parts, key=lambda each: (-each.micrograms, each.equipment))
 
 
 def formula(data: Data, selection: Selection) -> list[FormulaTerm]:
@@ -175,7 +218,12 @@ class _Found:
 def runs(data: Data, selection: Selection) -> list[RunLine]:
     """List the runs that worked, the largest energy first."""
     found: dict[tuple[str, str, str], _Found] = {}
+    took: dict[tuple[str, str, str], Gathered] = {}
     for file, narrowed in data.files_of(selection):
+        for number, run, *limbs in file.energy("run_days", file.where(narrowed), ("run",)):
+            key = file.keys[number]
+            work = took.setdefault((key.service, key.phase, run), Gathered())
+            work.add_energy(key, file.factor_uses, from_limbs(*limbs[:2]), from_limbs(*limbs[2:]))
         for service, phase, run, instances, start, end, simulated, low, high in _runs_in(file, narrowed):
             known = found.setdefault((service, phase, run), _Found(set(), start, end, 0, False))
             known.instances |= set(json.loads(instances))
@@ -183,8 +231,11 @@ def runs(data: Data, selection: Selection) -> list[RunLine]:
             known.microjoules += from_limbs(low, high)
             known.simulated |= bool(simulated)
     ends = _ends(data)
-    works = data.parts(selection.only(region=None), "bearer") if found else {}
-    lines = [_run(run, known, works[f"{run[0]}/{run[1]}"], *ends.get(run, (None, {}))) for run, known in found.items()]
+    parameters = data.parameters
+    lines = [
+        _run(run, known, figures(took.get(run) or Gathered(), parameters), *ends.get(run, (None, {})))
+        for run, known in found.items()
+    ]
     return sorted(lines, key=lambda each: (-each.microjoules, each.service, each.phase, each.run_id))
 
 
@@ -210,7 +261,6 @@ def _ends(data: Data) -> dict[tuple[str, str, str], tuple[str | None, dict[str, 
 
 def _run(run: tuple[str, str, str], known: _Found, work: Selected, outcome: str | None, quality: Mapping[str, float]) -> RunLine:
     service, phase, run_id = run
-    part = known.microjoules / work.microjoules if work.microjoules else 0.0
     return RunLine(
         run_id=run_id,
         service=service,
@@ -219,8 +269,8 @@ def _run(run: tuple[str, str, str], known: _Found, work: Selected, outcome: str 
         start_utc=_utc(known.start_ns),
         end_utc=_utc(known.end_ns),
         microjoules=known.microjoules,
-        energy=scaled(work.energy, part, "kWh"),
-        co2e=scaled(work.co2e_operational, part, "kgCO2e"),
+        energy=work.energy,
+        co2e=work.co2e_operational,
         outcome=outcome,
         quality=quality,
         simulated=known.simulated,

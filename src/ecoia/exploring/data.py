@@ -48,6 +48,7 @@ class Data:
         self.parts = lru_cache(_KEPT)(self._parts)
         self.energies = lru_cache(_KEPT)(self._energies)
         self.hours = lru_cache(_FEW_KEPT)(lambda selection: behind.hours(self, selection))
+        self.runs = lru_cache(_FEW_KEPT)(lambda selection: behind.runs(self, selection))
         self.row_totals = lru_cache(_KEPT)(lambda selection, of: behind.row_totals(self, selection, of))
 
     def after(self, filled: Filled) -> Data:

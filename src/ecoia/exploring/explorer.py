@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from ecoia.exploring import behind
 from ecoia.exploring.comparing import compared, compared_by_service
 from ecoia.exploring.data import Data
-from ecoia.exploring.lines import Change, FormulaTerm, HostedUse, HourCell, RecordedDay, RowsPage, RunLine, VersionUse
+from ecoia.exploring.lines import (
+    Change,
+    FormulaTerm,
+    HostedUse,
+    HourCell,
+    MakingPart,
+    RecordedDay,
+    RowsPage,
+    RunLine,
+    VersionUse,
+)
 from ecoia.exploring.publications import KeptPublications, read_publications
 from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.state import STATE_FILE, Filled, State, read_state
@@ -127,9 +137,13 @@ class Explorer:
         """List the uses of hosted models, sorted by service, phase, provider and model."""
         return behind.hosted(self.data, selection)
 
+    def making(self, selection: Selection) -> list[MakingPart]:
+        """List what the selection bears of the making of each piece of equipment, largest first."""
+        return behind.making(self.data, selection)
+
     def runs(self, selection: Selection) -> list[RunLine]:
         """List the runs that worked, the largest energy first."""
-        return behind.runs(self.data, selection)
+        return list(self.data.runs(selection))
 
     def versions(self, selection: Selection) -> list[VersionUse]:
         """List the versions of models that worked, the latest first; work without a version is in it, too."""

@@ -55,6 +55,7 @@ class HostedUse:
         co2e: Estimate in kg.
         standing: One of ``impact.hosted.STANDINGS``.
         why: One of ``impact.hosted.WHY_UNMEASURED`` where there is no estimate.
+        kg_per_million: CO2e of a million output tokens, in kg. None: there is no estimate.
     """
 
     provider: str
@@ -67,6 +68,22 @@ class HostedUse:
     co2e: Quantity
     standing: str
     why: str | None
+    kg_per_million: float | None = None
+
+
+@dataclass(frozen=True)
+class MakingPart:
+    """What a selection bears of the making of one piece of equipment. The parts of a selection add up to its figure.
+
+    Attributes:
+        equipment: Id of the piece.
+        whole_micrograms: CO2e of its making that falls in the selection's days, whoever bears it.
+        micrograms: The part that the selection bears, in proportion to its energy on the piece.
+    """
+
+    equipment: str
+    whole_micrograms: int
+    micrograms: int
 
 
 @dataclass(frozen=True)
@@ -81,8 +98,8 @@ class RunLine:
         start_utc: Start of its first record.
         end_utc: End of its last record.
         microjoules: Exact energy of components.
-        energy: The part of the energy of its service and phase, with its interval.
-        co2e: The same of the CO2e of use.
+        energy: Its energy with the building, where its PUE is known.
+        co2e: Its CO2e of use, at the factors of its own half-hours.
         outcome: How it ended: ``ok``, ``failed`` or ``abandoned``. None: not known, or not yet.
         quality: Latest figures of quality.
         simulated: Whether any of it is simulated.

@@ -67,13 +67,19 @@ class Where:
         )
 
     def when_and_where(self, *, with_days: bool) -> tuple[list[str], list[Any]]:
-        """Return the conditions of day and instance."""
+        """Return the conditions of day, instance and run."""
         conditions, parameters = ["TRUE"], list[Any]()
         if with_days and not self.whole:
             conditions.append("day >= ? AND day < ?")
             parameters += self.days
         _is_in("instance", self._selection.instances, conditions, parameters)
+        _is_in("run", self._selection.runs, conditions, parameters)
         return conditions, parameters
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether runs are chosen, whose energy is apart by day alone."""
+        return bool(self._selection.runs)
 
     def of_rows(self) -> tuple[str, list[Any]]:
         """Return the condition on rows, counts and tokens."""
@@ -170,7 +176,7 @@ class QuarterFile:
         """Return the energy of cells that a selection lets through.
 
         Args:
-            table: ``wholes``, ``days`` or ``hours``.
+            table: ``wholes``, ``days``, ``hours`` or ``run_days``. Where runs are chosen, it is ``run_days``.
             where: The condition of the selection.
             columns: Columns of the table that the sums are apart by.
             also: Further sums to return, as SQL.
@@ -180,6 +186,7 @@ class QuarterFile:
             Lines of the number of a cell key, the columns, ``also``, and the limbs of the energy and of the emissions.
         """
         chosen = [number for number, key in self.keys.items() if where.lets_through(key)]
+        table = "run_days" if where.of_runs else table
         conditions, parameters = where.when_and_where(with_days=table != "wholes")
         if len(chosen) < len(self.keys):
             conditions.append(f"key IN ({','.join(map(str, chosen))})")
@@ -200,16 +207,17 @@ class QuarterFile:
             shares: By service, the share of it that is taken, as of a region. None: all of everything.
         """
         where = self.where(selection)
-        rest = selection.sites or selection.instances or selection.statuses
+        rest = selection.sites or selection.instances or selection.statuses or selection.runs
+        work = not selection.runs and (by is None or by in _BY_ROW)
         making = where.whole and not rest and by in (None, "service", "phase", "bearer")
         self._gather_energy(where, by, into, shares)
-        if by is None or by in _BY_ROW:
+        if work:
             self._gather_work(where, by, into, shares)
         if making:
             self._gather_making(selection, by, into, shares)
         for each in into.values():
             each.splits_making &= making
-            each.splits_work &= by is None or by in _BY_ROW
+            each.splits_work &= work
             each.equipment |= bool(self._meta["equipment"])
             each.asked.update(self.asked)
 

@@ -13,7 +13,7 @@ from ecoia.report import Headline, Quantity
 DIMENSIONS = ("service", "phase", "bearer", "instance", "site", "day", "status", "component", "method", "zone")
 """What a selection can be split by."""
 
-_FILTERS = ("services", "phases", "sites", "instances", "statuses")
+_FILTERS = ("services", "phases", "sites", "instances", "statuses", "runs")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Selection:
         region: A region, whose part of each service is its part of the units; of whole quarters only.
         instances: Names of instances.
         statuses: Of ``measured``, ``estimated`` and ``declared``.
+        runs: Ids of runs; only what they worked. Work is not counted by run, so of runs there are energy and emissions alone.
 
     Example:
         >>> Selection.of_quarter(Quarter(2026, 3), services=("chat",)).until_day
@@ -43,6 +44,7 @@ class Selection:
     region: str | None = None
     instances: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
     @classmethod
     def of_quarter(cls, quarter: Quarter, **filters: Any) -> Selection:

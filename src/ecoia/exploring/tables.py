@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = 3
+SCHEMA = 4
 """Changes whenever the tables do: older files are then filled anew."""
 
 _LOW_BITS = 40
@@ -30,6 +30,11 @@ CREATE TABLE wholes (
   key INTEGER, instance TEXT, kind TEXT, simulated INTEGER,
   low INTEGER, high INTEGER, emitted_low INTEGER, emitted_high INTEGER,
   PRIMARY KEY (key, instance, kind, simulated)
+) WITHOUT ROWID;
+CREATE TABLE run_days (
+  run TEXT, key INTEGER, instance TEXT, simulated INTEGER, day INTEGER,
+  low INTEGER, high INTEGER, emitted_low INTEGER, emitted_high INTEGER,
+  PRIMARY KEY (run, key, instance, simulated, day)
 ) WITHOUT ROWID;
 CREATE TABLE counts (
   service TEXT, phase TEXT, site INTEGER, instance TEXT, day INTEGER, kind TEXT, simulated INTEGER, statuses INTEGER,

@@ -15,12 +15,12 @@ from typing import Any
 from ecoia.exploring.kept_text import packed
 from ecoia.exploring.selection import Selected
 from ecoia.exploring.tables import STATUS_BITS, TABLES, limbs
-from ecoia.impact.cell_sums import fine_sums
+from ecoia.impact.cell_sums import FineKey, fine_sums
 from ecoia.impact.doublecounting import refuse_doubles
-from ecoia.impact.energy_cells import CellKey
+from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors
 from ecoia.impact.hosted import hypotheses, token_counts
-from ecoia.impact.ledger_sums import bearer_of
+from ecoia.impact.ledger_sums import LedgerSums, bearer_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
 from ecoia.report import QuarterChange, QuarterlyReport
@@ -75,8 +75,9 @@ class QuarterWriter:
         return local.toordinal(), local.hour
 
     def _write_energy(self, connection: sqlite3.Connection) -> None:
-        strands, known = self._context.activity.strands, self._context.known
-        sums, factors = fine_sums(strands, known, self._time)
+        runs = self._by_run()
+        groups = (self._context.activity.strands, *(LedgerSums.of(rows).strands for rows in runs.values()))
+        (sums, *of_runs), factors = fine_sums(groups, self._context.known, self._time)
         uses = ((index, json.dumps(astuple(use)), *bounds) for index, (use, bounds) in enumerate(factors.uses))
         _insert(connection, "factor_uses", uses)
         ids = {key: number for number, key in enumerate(sorted({fine.cell for fine in sums}))}
@@ -94,6 +95,28 @@ class QuarterWriter:
         _insert(connection, "hours", sorted(hours))
         for table, coarse in (("days", days), ("wholes", wholes)):
             _insert(connection, table, ((*key, *limbs(coarse[key][0]), *limbs(coarse[key][1])) for key in sorted(coarse)))
+
+        self._write_run_energy(connection, ids, dict(zip(runs, of_runs, strict=True)))
+
+    def _by_run(self) -> dict[str, list[Row]]:
+        """Return the rows of the work of each run."""
+        found: dict[str, list[Row]] = {}
+        for row in self._rows:
+            if row["run_id"] is not None and row["kind"] == KIND_SPAN:
+                found.setdefault(row["run_id"], []).append(row)
+        return dict(sorted(found.items()))
+
+    def _write_run_energy(
+        self, connection: sqlite3.Connection, ids: Mapping[CellKey, int], runs: Mapping[str, Mapping[FineKey, ExactSums]]
+    ) -> None:
+        """Write the energy of each run with the emissions of its own half-hours, by day."""
+        days: dict[tuple[Any, ...], list[int]] = {}
+        for run, sums in runs.items():
+            for fine, found in sums.items():
+                both = days.setdefault((run, ids[fine.cell], fine.instance, fine.simulated, fine.slot[0]), [0, 0])  # type: ignore[index]
+                both[0] += found.microjoules
+                both[1] += found.emitted
+        _insert(connection, "run_days", ((*key, *limbs(days[key][0]), *limbs(days[key][1])) for key in sorted(days)))
 
     def _place(self, row: Row) -> tuple[str, str, int, str, int]:
         """Return service, phase, site, instance and day of a row; the end of a run is of the run's service and phase."""

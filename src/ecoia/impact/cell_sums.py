@@ -82,25 +82,28 @@ class CellSums:
 
 
 def fine_sums(
-    strands: Iterable[Strand], parameters: AssessmentParameters, slot: Slot
-) -> tuple[dict[FineKey, ExactSums], UsedFactors]:
-    """Sum the energy of some strands by cell, kind, instance, whether simulated, and slot of time.
+    groups: Iterable[Iterable[Strand]], parameters: AssessmentParameters, slot: Slot
+) -> tuple[list[dict[FineKey, ExactSums]], UsedFactors]:
+    """Sum the energy of groups of strands, each apart, by cell, kind, instance, whether simulated, and slot of time.
 
     Args:
-        strands: Recorded energy.
+        groups: Recorded energy.
         parameters: Parameters of the assessment.
         slot: Gives the slot of a half-hour.
 
     Returns:
-        The sums, and the uses of factors that their keys count in.
+        The sums of each group, and the uses of factors that the keys of all of them count in.
     """
     adder = _Adder(parameters)
-    found: dict[FineKey, ExactSums] = {}
-    for strand in strands:
-        for when, key, energy, factors, contracts in adder.additions(strand, slot):
-            fine = FineKey(when, strand.kind, strand.instance, strand.simulated, key)
-            found.setdefault(fine, ExactSums()).add(energy, factors, contracts)
-    return found, adder.grid
+    every = []
+    for strands in groups:
+        found: dict[FineKey, ExactSums] = {}
+        for strand in strands:
+            for when, key, energy, factors, contracts in adder.additions(strand, slot):
+                fine = FineKey(when, strand.kind, strand.instance, strand.simulated, key)
+                found.setdefault(fine, ExactSums()).add(energy, factors, contracts)
+        every.append(found)
+    return every, adder.grid
 
 
 _Addition = tuple[Hashable, CellKey, list[int], list[int], tuple[int, int] | None]

@@ -124,6 +124,28 @@ def test_a_selection_without_energy_says_so(app: Any) -> None:
     assert "<table" not in answer.text
 
 
+def test_making_is_said_machine_by_machine(app: Any, explorer: Explorer) -> None:
+    found = read(explorer, f"period={QUARTER}&service=assistant-conseiller")
+    assert {each.equipment for each in found.making} == {"gpu-01", "gpu-03", "gpu-04"}
+    assert sum(each.micrograms for each in found.making) / 1e9 == pytest.approx(found.co2e_embodied.value, rel=1e-12)
+    declared = {each.id: each.quarter_micrograms for each in explorer.report(QUARTER).equipment}
+    assert all(each.whole_micrograms <= declared[each.equipment] for each in found.making)
+    assert "la part de chaque machine" in text_of(ask(app, f"/formula?period={QUARTER}&service=assistant-conseiller").text)
+    whole = read(explorer, f"period={QUARTER}")
+    assert sum(each.micrograms for each in whole.making) == sum(each.whole_micrograms for each in whole.making)
+    assert read(explorer, f"period={QUARTER}&instance=gpu-01").making == ()
+
+
+def test_a_service_of_hosted_models_alone_has_its_formula(app: Any, explorer: Explorer) -> None:
+    found = read(explorer, f"period={QUARTER}&service=synthese-entretien")
+    assert not found.terms
+    assert sum(each.tokens_out / 1e6 * (each.kg_per_million or 0) for each in found.hosted) == pytest.approx(found.co2e_api.value)
+    text = text_of(ask(app, f"/formula?period={QUARTER}&service=synthese-entretien").text)
+    assert "13 800 000" in text
+    assert "× CO₂e par million de jetons" in text
+    assert "Rien ne correspond" not in text
+
+
 def test_the_state_goes_along_to_the_rows(app: Any) -> None:
     page = html.unescape(ask(app, f"/formula?period={QUARTER}&service=vadore&phase=inference").text)
     assert f'href="/records?period={QUARTER}&service=vadore&phase=inference"' in page
@@ -133,7 +155,7 @@ def test_the_state_goes_along_to_the_rows(app: Any) -> None:
 def test_both_languages_say_all_of_it(explorer: Explorer, lang: str) -> None:
     reading = Reading(explorer, Address.parse({"period": QUARTER, "lang": lang}))
     shown = formula.show(formula.read(reading), reading, Language(lang))
-    assert list(shown.tables) == ["steps", "terms", "errors"]
+    assert list(shown.tables) == ["steps", "terms", "making", "hosted", "errors"]
     assert ("relevés" in shown.sentence) == (lang == "fr")
 
 

@@ -107,6 +107,15 @@ def test_what_to_look_at_has_a_point_of_each_kind_before_a_second_of_any(explore
     assert {run.outcome for run in lost.runs} == {"failed", "abandoned"}
 
 
+def test_a_rise_of_the_co2e_alone_is_a_point(app: Any, explorer: Explorer) -> None:
+    content, _ = content_of(explorer, period=QUARTER)
+    assert content.whole is not None
+    alone = [point for point in content.whole.attention.points if point.kind == "co2e"]
+    assert [point.service for point in alone] == ["chat-candidat"]
+    assert alone[0].size.direction == "unclear"
+    assert "Dialogue candidat (modèle externe) : CO₂e en hausse de 24,2" in text_of(ask(app, "/").text)
+
+
 def test_nothing_to_compare_with_leaves_changes_out(explorer: Explorer) -> None:
     content, reading = content_of(explorer, period=QUARTER, compare="none")
     assert content.energy_change is None

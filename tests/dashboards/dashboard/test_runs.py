@@ -244,10 +244,10 @@ def test_a_run_over_two_quarters_is_whole(app: Any) -> None:
     assert found["lines"][0]["energy"]["value"] == pytest.approx(sum(each["energy"]["value"] for each in listed))
 
 
-def test_a_run_is_followed_to_its_days_work_and_machine(app: Any) -> None:
+def test_a_run_is_followed_to_its_own_work(app: Any) -> None:
     link = re.search(r'href="(/formula[^"]*)"', ask(app, f"/runs/{B}").text)
     assert link is not None
-    assert html.unescape(link[1]) == "/formula?period=2026-08-02..2026-08-02&service=vadore&phase=training&instance=host-1"
+    assert html.unescape(link[1]) == f"/formula?period=2026-08-02..2026-08-02&service=vadore&phase=training&run={B}"
 
 
 def test_a_gap_in_the_records_interrupts_the_power(app: Any) -> None:

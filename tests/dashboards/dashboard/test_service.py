@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -356,3 +358,11 @@ def test_a_service_without_versions_has_no_table_of_them(explorer: Explorer) -> 
     found = content(explorer)
     assert found.versions == ()
     assert "versions" not in shown(explorer, found).tables
+
+
+def test_a_change_with_and_without_hosted_models_is_said_in_one_sentence(app: Any) -> None:
+    page = re.sub(r"\s+", " ", html.unescape(ask(app, "/services/chat-candidat?period=2026Q3").text))
+    assert re.search(
+        r"CO₂e avec les modèles externes : hausse de 24,2 % \(.{5,40}\) ; sans, comme dans ce graphique : évolution", page
+    )
+    assert "sans, comme dans ce graphique" not in ask(app, "/services/vadore?period=2026Q3").text

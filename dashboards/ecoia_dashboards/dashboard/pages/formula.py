@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecoia.exploring import FormulaTerm, Selected
+from ecoia.exploring import FormulaTerm, HostedUse, MakingPart, Selected
+from ecoia.impact.hosted import ESTIMATED
 from ecoia.report import Headline, Quantity
 from ecoia_dashboards import wording
+from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pages.formula_errors import ErrorInUse, errors_in_use, errors_table
+from ecoia_dashboards.dashboard.pages.formula_parts import hosted_table, making_table
 from ecoia_dashboards.dashboard.pages.formula_tables import steps_table, terms_table
 from ecoia_dashboards.dashboard.view import period_text
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.wording import N_
 
-FILTERS = ("service", "phase", "site", "region", "instance", "method")
+FILTERS = ("service", "phase", "site", "region", "instance", "method", "run")
 _CLOSE = 1e-12
 """Sums of the same numbers in another order differ by less, relatively: the last digit of a float."""
 
@@ -56,6 +59,8 @@ class Formula:
     co2e_api: Quantity
     headline: Headline
     terms: tuple[FormulaTerm, ...]
+    making: tuple[MakingPart, ...]
+    hosted: tuple[HostedUse, ...]
     sums: Sums
     agree: bool
     errors: tuple[ErrorInUse, ...]
@@ -77,11 +82,18 @@ def read(reading: Reading) -> Formula:
         selected.co2e_api,
         selected.headline,
         terms,
+        tuple(reading.explorer.making(reading.selection)),
+        tuple(clean(each) for each in _hosted(selected, reading) if each.standing == ESTIMATED),
         sums,
         _agree(sums, selected),
         errors_in_use(terms, reading),
         reading.explorer.rows(reading.selection, None, 1).count,
     )
+
+
+def _hosted(selected: Selected, reading: Reading) -> list[HostedUse]:
+    """List the uses of hosted models behind the figure; none where tokens do not split like the selection."""
+    return [] if selected.co2e_api.value is None else reading.explorer.hosted(reading.selection)
 
 
 def _agree(sums: Sums, selected: Selected) -> bool:
@@ -97,10 +109,19 @@ def _agree(sums: Sums, selected: Selected) -> bool:
 def show(content: Formula, reading: Reading, language: Language) -> Shown:
     """Say where the figure comes from."""
     period = period_text(reading.period, language)
+    parts = [making_table(content, reading, language)] if content.making else []
+    if content.hosted:
+        parts.append(hosted_table(content, reading, language))
     if not content.terms:
         sentence = language.t("Aucune énergie n’est connue de cette sélection, %(period)s.", period=period)
-        return Shown(sentence, values={"content": content, "period": period})
-    tables = (steps_table(content, language), terms_table(content, reading, language), errors_table(content.errors, language))
+        if content.hosted:
+            sentence = language.t(
+                "Aucune énergie n’est relevée : %(amount)s viennent de modèles externes, jetons produits × facteur.",
+                amount=language.amount(content.co2e_api),
+            )
+        return Shown(sentence, tables={each.id: each for each in parts}, values={"content": content, "period": period})
+    energy = (steps_table(content, language), terms_table(content, reading, language))
+    tables = (*energy, *parts, errors_table(content.errors, language))
     return Shown(
         _sentence(content, language),
         _lead(content, language),

@@ -71,9 +71,14 @@ def _carbon_steps(content: Formula, energy: float, language: Language) -> Iterat
         factor = Quantity(1000 * used.value / energy, _PER_KWH)
         said = language.t("× %(factor)s, facteur moyen du réseau", factor=language.amount(factor, 5))
     yield language.t("CO₂e d’usage"), said, *_known(used, language)
+    making = language.t("+ part des machines qui tombe dans la période")
+    if content.making:
+        making = language.n(
+            "+ part d’%(count)s machine, ci-dessous", "+ parts de %(count)s machines, ci-dessous", len(content.making)
+        )
     yield (
         language.t("Fabrication"),
-        language.t("+ part des machines qui tombe dans la période"),
+        making,
         *_known(content.co2e_embodied, language),
     )
     yield (
@@ -126,7 +131,7 @@ def terms_table(content: Formula, reading: Reading, language: Language) -> Table
         ),
     )
     title = (
-        language.t("Les termes s’additionnent exactement au chiffre de la page")
+        language.t("Énergie et CO₂e d’usage : les termes s’additionnent exactement au chiffre de la page")
         if content.agree
         else language.t("Les termes ne s’additionnent pas au chiffre de la page : ne pas s’y fier")
     )

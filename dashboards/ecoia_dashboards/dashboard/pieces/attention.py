@@ -26,11 +26,12 @@ class Cause:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that ended without a result; its energy is None where it is not known here."""
+    """A run that ended without a result; its energy and CO2e are None where they are not known here."""
 
     id: str
     outcome: str | None
     energy: Quantity | None
+    co2e: Quantity | None
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ class Point:
     """Something to look at.
 
     Attributes:
-        kind: ``change`` (an established one), ``lost-runs``, ``idle``, ``dominated-runs``, ``other-hours`` (savings), ``partly``
-            and ``silent`` (holes), ``late`` (an action).
+        kind: ``change`` (an established one of the energy), ``lost-runs``, ``idle``, ``dominated-runs``, ``other-hours``
+            (savings), ``partly`` and ``silent`` (holes), ``late`` (an action), ``co2e`` (it rose, established, and the energy did
+            not).
         service: The service; empty: an action of none.
         size: How large it is: a relative change, an energy, a share of days; of an action it is not known.
-        co2e: Its CO2e, of a saving.
+        co2e: Its CO2e, of a saving; of ``co2e``, its relative change, where ``size`` is that of the energy.
         per_unit: The change of the energy of one use, of a change.
         causes: What made a change, greatest first.
         runs: Runs of a saving.
@@ -81,6 +83,7 @@ def attention(reading: Reading, change: QuarterChange | None) -> Attention:
         list(_holes(reading)),
         [each for each in savings if each.kind != "lost-runs"],
         [Point("late", action.service or "", action=action.id) for action in reading.report.actions if action.late],
+        [] if change is None else list(_co2e_alone(reading)),
     )
     found = [point for point in chain.from_iterable(zip_longest(*kinds)) if point is not None]
     return Attention(tuple(islice(found, MOST)), max(0, len(found) - MOST))
@@ -103,6 +106,20 @@ def _changes(reading: Reading, change: QuarterChange | None) -> Iterator[Point]:
     for service, size in grown(change):
         causes = tuple(islice(_causes(reading, service, rise=size.direction == "rise"), _MOST_CAUSES))
         yield Point("change", service, size, per_unit=per_unit.get(service), causes=causes)
+
+
+def _co2e_alone(reading: Reading) -> Iterator[Point]:
+    """Yield services whose CO2e rose beyond noise although their energy did not: hosted models, making, the grid."""
+    if reading.before is None:
+        return
+    found = reading.explorer.changes_by_service(reading.selection, reading.before)
+    risen = {
+        service: each
+        for service, each in found.items()
+        if service and each.co2e.direction == "rise" and each.energy.direction != "rise" and not each.days_unequal
+    }
+    for service in sorted(risen, key=lambda each: -(risen[each].co2e_absolute.value or 0.0)):
+        yield Point("co2e", service, risen[service].energy, co2e=risen[service].co2e)
 
 
 def _causes(reading: Reading, service: str, *, rise: bool) -> Iterable[Cause]:
@@ -130,9 +147,11 @@ def _savings(reading: Reading) -> Iterator[Point]:
     points = []
     for (kind, service), savings in together.items():
         runs = tuple(_run(reading, id_, service) for saving in savings for id_ in saving.runs)
-        points.append(
-            Point(kind, service, _sum([each.energy for each in savings]), co2e=_sum([each.co2e for each in savings]), runs=runs)
-        )
+        parts: list[Saving] | list[Run] = list(savings)
+        if kind == "lost-runs" and all(run.energy is not None for run in runs):
+            parts = list(runs)  # all that they took, as the pages of these runs say it
+        energy, co2e = (_sum([found for each in parts if (found := getattr(each, name))]) for name in ("energy", "co2e"))
+        points.append(Point(kind, service, energy, co2e=co2e, runs=runs))
     return iter(sorted(points, key=lambda point: -(point.size.value or 0.0)))
 
 
@@ -147,7 +166,7 @@ def _run(reading: Reading, id_: str, service: str) -> Run:
     """Find a run among those of its service, with what it took."""
     known = reading.explorer.runs(reading.selection.only(services=(service,)))
     run = next((each for each in known if each.run_id == id_), None)
-    return Run(id_, run.outcome if run else None, run.energy if run else None)
+    return Run(id_, run.outcome, run.energy, run.co2e) if run else Run(id_, None, None, None)
 
 
 def _holes(reading: Reading) -> Iterator[Point]:

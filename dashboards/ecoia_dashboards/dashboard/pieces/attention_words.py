@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.pieces.attention import Cause, Point, Run
 from ecoia_dashboards.dashboard.pieces.words import Words
@@ -51,6 +52,8 @@ def point_line(point: Point, words: Words) -> PointLine:
     """Say a point in words."""
     if point.kind == "change":
         return _change(point, words)
+    if point.kind == "co2e" and point.co2e is not None:
+        return _co2e_alone(point, point.co2e, words)
     if point.kind == "late":
         return _late(point, words)
     if point.kind in ("partly", "silent"):
@@ -84,6 +87,19 @@ def _change(point: Point, words: Words) -> PointLine:
     title = language.t(
         "%(service)s : énergie en %(change)s", service=words.service(point.service), change=language.direction(size)
     )
+    return PointLine(title, f"/services/{point.service}", "", _sentence(said, words))
+
+
+def _co2e_alone(point: Point, co2e: Quantity, words: Words) -> PointLine:
+    language = words.language
+    title = language.t("%(service)s : CO₂e en %(change)s", service=words.service(point.service), change=language.direction(co2e))
+    said = [
+        language.t(
+            "écart établi, intervalle %(interval)s", interval=language.change_interval(co2e) or language.t("sans intervalle")
+        )
+    ]
+    if point.size.value is not None:
+        said.append(language.t("énergie : %(change)s", change=language.direction(point.size)))
     return PointLine(title, f"/services/{point.service}", "", _sentence(said, words))
 
 

@@ -36,7 +36,7 @@ def show(content: OneRun, reading: Reading, language: Language) -> Shown:
 
 
 def _evidence(content: OneRun, reading: Reading) -> dict[str, Any]:
-    """Choose what the run's rows are among: its days, work and machines."""
+    """Choose the run's own work, on its days."""
     zone = ZoneInfo(reading.state.timezone)
     first, last = (datetime.fromisoformat(each).astimezone(zone).date() for each in (content.start_utc, content.end_utc))
     services, phases = (tuple(sorted(names)) for names in zip(*content.work, strict=True))
@@ -44,7 +44,7 @@ def _evidence(content: OneRun, reading: Reading) -> dict[str, Any]:
         "period": Period(first, last + timedelta(days=1)),
         "service": tuple(dict.fromkeys(services)),
         "phase": tuple(dict.fromkeys(phases)),
-        "instance": content.instances,
+        "run": (content.run_id,),
     }
 
 

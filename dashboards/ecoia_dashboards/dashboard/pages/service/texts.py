@@ -347,7 +347,25 @@ def _causes(content: Service, reading: Reading, language: Language) -> dict[str,
     )
     if chart.figure.layout.xaxis.range and chart.figure.layout.xaxis.range[0]:
         subtitle = language.t("%(subtitle)s · axe coupé", subtitle=subtitle)
-    return {"change": Figure(chart, subtitle)}
+    return {"change": Figure(chart, subtitle, _with_the_rest(content, line.relative, language))}
+
+
+def _with_the_rest(content: Service, without: Quantity, language: Language) -> str:
+    """Say the change with the parts that the causes leave out beside the one without; empty where they leave out none."""
+    known = () if content.change is None else content.change.parts
+    left_out = [f"co2e_{part}" for part in known if part not in content.compared_parts]
+    if content.change is None or not left_out or content.caution is not None or content.change.co2e.value is None:
+        return ""
+    changes = (content.change.co2e, without)
+    whole, rest = (
+        language.direction(each) + (f" ({said})" if (said := language.change_interval(each)) else "") for each in changes
+    )
+    return language.t(
+        "CO₂e avec les %(parts)s : %(whole)s ; sans, comme dans ce graphique : %(rest)s.",
+        parts=parts_words(left_out, language),
+        whole=whole,
+        rest=rest,
+    )
 
 
 # --- what has no figure, and why ---
