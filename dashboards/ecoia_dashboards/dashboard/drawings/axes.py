@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from ecoia_dashboards.dashboard.drawings.elements import LINE_PX, element, percent, text
+from ecoia_dashboards.dashboard.drawings.elements import LINE_PX, element, percent, text, text_width
 from ecoia_dashboards.dashboard.drawings.frames import Frame
 
 _TITLE_CHARACTERS = 40
 """Characters of a line of an axis' title, as wide as the narrowest drawing."""
+
+_NARROWEST_PX = 260
+"""Width of a plot on the narrowest screen."""
 
 
 def grid(frame: Frame) -> str:
@@ -38,12 +42,27 @@ def labels_below(frame: Frame) -> tuple[str, float]:
 
 
 def _ticks(frame: Frame) -> Iterator[str]:
-    for value, label in zip(frame.x.get("tickvals", ()), frame.x.get("ticktext", ()), strict=True):
+    ticks = list(zip(frame.x.get("tickvals", ()), frame.x.get("ticktext", ()), strict=True))
+    for value, label in ticks if frame.columns else ticks[:: _every(frame, ticks)]:
         across = frame.across(value)
-        anchor = "" if across < 3 and not frame.columns else "end" if across > 97 and not frame.columns else "middle"
         for place, line in enumerate(label.split("<br>")):
             if line:
+                anchor = "middle" if frame.columns else _anchor(across, text_width(line))
                 yield text(line, percent(across), frame.height + 13 + LINE_PX * place, "tick", text_anchor=anchor)
+
+
+def _every(frame: Frame, ticks: Sequence[tuple[Any, str]]) -> int:
+    """Return 2 where only every second label has room on the narrowest screen; the first may begin at its tick."""
+    if len(ticks) < 2:
+        return 1
+    apart = frame.across(ticks[1][0]) - frame.across(ticks[0][0])
+    return 1 if apart / 100 * _NARROWEST_PX >= 1.5 * max(text_width(label) for _, label in ticks) else 2
+
+
+def _anchor(across: float, width: float) -> str:
+    """Return where a label has its tick, so that it stays within the plot on the narrowest screen."""
+    half = 100 * width / 2 / _NARROWEST_PX
+    return "" if across < max(half, 3) else "end" if across > 100 - max(half, 3) else "middle"
 
 
 def labels_beside(frame: Frame) -> str:
