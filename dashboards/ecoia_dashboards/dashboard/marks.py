@@ -166,8 +166,9 @@ def heat_map(
     write: Callable[[float], str],
     missing: str,
     said: str,
+    from_least: bool = False,
 ) -> Markup:
-    """Draw values by row and column, in five steps from zero to the greatest, with a legend; a table beside it has the values.
+    """Draw values by row and column, in five steps up to the greatest, with a legend; a table beside it has the values.
 
     Args:
         rows: Labels of the rows.
@@ -176,8 +177,11 @@ def heat_map(
         write: Writes a value with its unit, for the legend and for each cell's own text.
         missing: The word for a value that is missing.
         said: What the map shows, for readers who do not see it.
+        from_least: Whether the steps start from the least value, of what has no meaningful zero; else from zero.
     """
-    greatest = max((value for row in cells for value in row if value is not None), default=0.0)
+    every_value = [value for row in cells for value in row if value is not None]
+    greatest = max(every_value, default=0.0)
+    least = min(every_value, default=0.0) if from_least else 0.0
     left = min(96, 8 * -(-(max(map(text_width, rows)) + 8) // 8))
     beside = "".join(text(row, "-6", 20 + _CELL_PX * place + 15, "tick", text_anchor="end") for place, row in enumerate(rows))
     width, every = 100 / len(columns), _labelled(columns)
@@ -188,14 +192,14 @@ def heat_map(
     )
     for down, (row, line) in enumerate(zip(rows, cells, strict=True)):
         for across, (column, value) in enumerate(zip(columns, line, strict=True)):
-            class_ = "hatched missing" if value is None else f"cell heat-{_heat_step(value, greatest)}"
+            class_ = "hatched missing" if value is None else f"cell heat-{_heat_step(value - least, greatest - least)}"
             pattern = fill("missing") if value is None else None
             words = f"{row}, {column} : {missing if value is None else write(value)}"
             place = {"x": percent(width * across), "y": 20 + _CELL_PX * down, "width": percent(width), "height": _CELL_PX}
             plot += element("rect", element("title", escaped(words)), class_=class_, fill=pattern, **place)
     height = 20 + _CELL_PX * len(rows)
     lacking = any(value is None for row in cells for value in row)
-    entries, below = _heat_legend(greatest, write, missing if lacking else "", height + 10)
+    entries, below = _heat_legend(least, greatest, write, missing if lacking else "", height + 10)
     return _mark(f"heat left-{left} right-8", height + 10 + below, beside + plot + entries, said)
 
 
@@ -209,14 +213,14 @@ def _heat_step(value: float, greatest: float) -> int:
     return min(_HEAT_STEPS, 1 + int(_HEAT_STEPS * value / greatest)) if greatest > 0 else 1
 
 
-def _heat_legend(greatest: float, write: Callable[[float], str], missing: str, top: int) -> tuple[str, int]:
+def _heat_legend(least: float, greatest: float, write: Callable[[float], str], missing: str, top: int) -> tuple[str, int]:
     """Draw the swatches of the steps side by side with the values between them, and that of what is missing below."""
     part = 18
     drawn = "".join(
         element("rect", class_=f"cell heat-{step + 1}", x=percent(part * step), y=top, width=percent(part), height=10)
         for step in range(_HEAT_STEPS)
     )
-    ends = ((0, "0", ""), (part * _HEAT_STEPS, write(greatest), "end"))
+    ends = ((0, write(least) if least else "0", ""), (part * _HEAT_STEPS, write(greatest), "end"))
     drawn += "".join(text(words, percent(place), top + 25, "tick", text_anchor=anchor) for place, words, anchor in ends)
     if not missing:
         return drawn, 32

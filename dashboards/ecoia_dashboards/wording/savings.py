@@ -5,7 +5,7 @@ from __future__ import annotations
 from ecoia_dashboards.wording.marking import N_
 
 SAVINGS = {
-    "lost-runs": N_("entraînements en échec ou abandonnés, dont l’énergie n’a rien produit"),
+    "lost-runs": N_("entraînements en échec ou abandonnés"),
     "idle": N_("veille réservée (capacité inoccupée)"),
     "dominated-runs": N_("entraînements qu’un autre égale en qualité pour moins d’énergie"),
     "other-hours": N_("le même travail à d’autres heures, où l’électricité émet moins"),

@@ -104,3 +104,15 @@ def test_an_empty_catalogue_is_told_which_file_to_write(explorer: Explorer) -> N
         assert file in page
     assert ask(app, "/").status == 200
     assert "aucune cible n’est adoptée" in html.unescape(ask(app, "/").text)
+
+
+def test_a_verdict_stands_beside_the_interval_that_it_rests_on(explorer: Explorer) -> None:
+    """A ratio's interval, where common errors cancel; else why a limit inside the interval is passed almost surely."""
+    cards = target_cards(Words(explorer.report("2026Q3"), Language("fr")))
+    budget = next(card for card in cards if "trajectoire" in card.name)
+    assert "114" in budget.interval
+    assert "s’y annulent" in budget.interval
+    assert "136" not in budget.interval
+    level = next(card for card in cards if card.name == "Énergie")
+    assert "aucune erreur ne s’annule ici" in level.chance
+    assert all("aucune erreur" not in card.chance for card in cards if card is not level)

@@ -126,7 +126,7 @@ def test_a_selection_without_energy_says_so(app: Any) -> None:
 
 def test_making_is_said_machine_by_machine(app: Any, explorer: Explorer) -> None:
     found = read(explorer, f"period={QUARTER}&service=assistant-conseiller")
-    assert {each.equipment for each in found.making} == {"gpu-01", "gpu-03", "gpu-04"}
+    assert {each.equipment for each in found.making} == {"eq-gpu-01", "eq-gpu-03", "eq-gpu-04"}
     assert sum(each.micrograms for each in found.making) / 1e9 == pytest.approx(found.co2e_embodied.value, rel=1e-12)
     declared = {each.id: each.quarter_micrograms for each in explorer.report(QUARTER).equipment}
     assert all(each.whole_micrograms <= declared[each.equipment] for each in found.making)

@@ -104,3 +104,10 @@ def test_no_call_is_said(app: Any) -> None:
     assert all("Aucun appel à un modèle externe" in text for text in (filtered, before))
     assert "span.tokens(" in before
     assert "span.tokens(" not in filtered  # there are calls, which the filter leaves out
+
+
+def test_an_estimate_is_said_by_unit_of_its_service(app: Any) -> None:
+    csv = ask(app, "/llm/tables/uses.csv?period=2026Q3").text
+    assert "CO₂e par unité rendue" in csv
+    text = ask(app, "/llm?period=2026Q3").text
+    assert "l’intervalle ne couvre pas cet écart" in text

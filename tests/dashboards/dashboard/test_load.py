@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecoia.exploring import Explorer
-from ecoia.report import QuarterlyReport
+from ecoia.report import Quantity, QuarterlyReport
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.page import Reading, Shown
 from ecoia_dashboards.dashboard.pages.load import PAGE
@@ -86,6 +86,23 @@ def test_a_factor_that_does_not_vary_says_so(explorer: Explorer, app: Any) -> No
     assert found.shifts.shifts == ()
     assert "ne varie pas dans la journée" in plain(ask(app, f"/load?service={IN_GERMANY}").text)
     assert shown(explorer, found, service=IN_GERMANY).figures == {}
+
+
+def test_the_sentence_says_the_cleanest_hour_and_what_each_phase_that_can_wait_would_spare(explorer: Explorer) -> None:
+    found = content(explorer)
+    assert set(found.movable) == {"training", "fine-tuning"}  # inference cannot wait
+    for phase, shifts in found.movable.items():
+        assert shifts == content(explorer, phase=phase).shifts
+    said = plain(shown(explorer, found).sentence)
+    assert said.startswith("Électricité la plus propre au T3 2026 : de 7 h à 8 h (36,3 gCO₂e/kWh)")
+    assert said.endswith("n’aurait pas évité 1 % de son CO₂e")
+    moved = {
+        "training": Shifts((Shift(-2, 80 * 10**9), Shift(0, 100 * 10**9)), 4, ()),
+        "fine-tuning": Shifts((Shift(0, 90 * 10**9), Shift(3, 80 * 10**9)), 4, ()),
+    }
+    said = plain(shown(explorer, replace(found, movable=moved)).sentence)
+    assert "aurait évité 30,0 kgCO₂e, 16 % de son CO₂e : entraînement (2 h plus tôt) et ajustement (3 h plus tard)" in said
+    assert "rien de ce travail ne peut attendre" in plain(shown(explorer, content(explorer, service=IN_FRANCE)).sentence)
 
 
 def test_declared_energy_has_no_hours(explorer: Explorer, app: Any) -> None:

@@ -105,6 +105,12 @@ def test_a_heat_map_has_a_cell_and_a_text_for_each_value() -> None:
     cells = [each.attrib["class"] for each in read(found).iter("rect") if list(each)]
     assert cells == ["cell heat-1", "cell heat-5", "hatched missing", "cell heat-3"]
     assert "sans relevé" in [each.text for each in read(found).iter("text")]
+    spread = marks.heat_map(
+        ["lundi"], ["0 h", "1 h"], [[36.0, 62.0]], write=str, missing="sans relevé", said="x", from_least=True
+    )
+    assert re.findall(r'class="(cell heat-[^"]*)"', spread)[:2] == ["cell heat-1", "cell heat-5"]
+    assert ">36.0<" in spread
+    assert ">62.0<" in spread
     none = marks.heat_map(["lundi"], ["0 h"], [[0.0]], write=str, missing="sans relevé", said="x")
     assert "sans relevé" not in none
 

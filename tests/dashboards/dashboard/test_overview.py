@@ -116,6 +116,17 @@ def test_a_rise_of_the_co2e_alone_is_a_point(app: Any, explorer: Explorer) -> No
     assert "Dialogue candidat (modèle externe) : CO₂e en hausse de 24,2" in text_of(ask(app, "/").text)
 
 
+def test_the_counts_of_services_are_one_sum(app: Any, explorer: Explorer) -> None:
+    coverage, register = explorer.report(QUARTER).coverage, explorer.report(QUARTER).register
+    besides = sum(not each.in_scope for each in register)
+    content, _ = content_of(explorer, period=QUARTER)
+    assert coverage.named == len(register) - besides
+    assert len(content.services.lines) == coverage.named + besides
+    text = text_of(ask(app, f"/?period={QUARTER}").text)
+    assert f"{coverage.named} services du registre et {coverage.unnamed} que l’organisation compte sans les nommer" in text
+    assert f"le tableau liste aussi {besides} " in text
+
+
 def test_nothing_to_compare_with_leaves_changes_out(explorer: Explorer) -> None:
     content, reading = content_of(explorer, period=QUARTER, compare="none")
     assert content.energy_change is None

@@ -123,7 +123,7 @@ def test_nothing_known_to_be_missing_is_said_as_such(explorer: Explorer) -> None
 
     content, page = shown(ChangedReports(explorer, every_day))
     assert content.findings == ()
-    assert "aucun manque n’est connu" in page.sentence
+    assert "aucun manque n’est connu dans les relevés" in page.sentence
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])
@@ -161,3 +161,15 @@ def test_a_span_of_days_shows_its_own_days(app: Any) -> None:
     assert len(data["days"]) == 10
     assert data["quarter"] == QUARTER
     assert all(place["expected"] is None for place in data["places"])
+
+
+def test_services_of_which_nothing_is_recorded_are_counted_and_lead_to_the_register(app: Any, explorer: Explorer) -> None:
+    reading = Reading(explorer, Address.parse({"period": "2026Q3"}))
+    silent = quality.read(reading).silent
+    assert "Transcription des entretiens" in silent
+    assert "Synthèse d'entretien (modèle externe)" not in silent  # its tokens are recorded
+    page = ask(app, "/quality?period=2026Q3").text
+    assert f"{len(silent)}\xa0services dont rien n’est relevé" in page.replace("\u202f", "\xa0").replace(
+        " services", "\xa0services"
+    )
+    assert 'href="/services' in page.split('id="title-silent"')[1].split("</section>")[0]

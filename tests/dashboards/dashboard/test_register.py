@@ -131,3 +131,10 @@ def test_states_tell_few_days_from_declared_and_from_nothing(app: Any) -> None:
     wanted = {"vadore": "partly", "traduction": "declared", "transcription": "silent", "aide-redaction": "retired"}
     assert {id_: states[id_] for id_ in wanted} == wanted
     assert states["assistant-conseiller"] == "measured"
+
+
+def test_services_to_measure_stand_first(app: Any) -> None:
+    body = ask(app, "/services?period=2026Q3").text.split('id="table-register"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    to_measure = ["<code" in row for row in body.split("</tr>")[:-1]]
+    assert to_measure == sorted(to_measure, reverse=True)
+    assert any(to_measure)

@@ -85,8 +85,8 @@ def test_the_dearest_stands_first_and_lost_runs_are_counted(app: Any) -> None:
     assert found["lost"] == 2  # the one that failed, and the one that went silent
     share = sum(each["line"]["microjoules"] for each in found["shown"] if each["line"]["outcome"] in ("failed", "abandoned"))
     assert found["lost_energy"]["value"] / found["energy"]["value"] == pytest.approx(share / found["microjoules"])
-    assert "2 n’ont rien produit" in ask(app, "/runs").text
-    assert "1 n’a rien produit" in ask(app, "/runs?q=lost").text
+    assert "2 sont en échec ou abandonnés" in ask(app, "/runs").text
+    assert "1 est en échec ou abandonné" in ask(app, "/runs?q=lost").text
     assert "aucun n’est en échec" in ask(app, f"/runs?q={A}").text
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ecoia.exploring import HostedUse
 from ecoia.impact.hosted import ESTIMATED, UNMEASURED, Hypotheses
+from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
@@ -37,12 +38,14 @@ class Hosted:
         co2e: CO2e of what is estimated; None of it is left out, nothing that has no estimate is in it.
         reason: Why the whole is not known, a code of reasons; None where it is.
         uses: Tokens by service, phase and model.
+        units: Functional units of each service in the period, where they are counted; calls themselves are not.
         hypotheses: What the estimates of the quarter rest on.
     """
 
     co2e: Quantity
     reason: str | None
     uses: tuple[HostedUse, ...]
+    units: Mapping[str, float]
     hypotheses: tuple[Hypotheses, ...]
 
     def of(self, standing: str) -> list[HostedUse]:
@@ -58,7 +61,14 @@ def read(reading: Reading) -> Hosted:
     used = {(each.provider, each.model) for each in uses if each.standing == ESTIMATED}
     hypotheses = tuple(each for each in reading.report.model_hypotheses if (each.provider, each.model) in used)
     known = whole.headline.breakdown.get("co2e_api", whole.co2e_api)
-    return Hosted(known, whole.headline.lacking.get("co2e_api"), uses, hypotheses)
+    return Hosted(known, whole.headline.lacking.get("co2e_api"), uses, _units(uses, reading), hypotheses)
+
+
+def _units(uses: Sequence[HostedUse], reading: Reading) -> dict[str, float]:
+    """Return the units of each service, where no phase is left out of them."""
+    services = sorted({each.service for each in uses if each.service})
+    found = {service: reading.explorer.selected(reading.selection.only(services=(service,))).units for service in services}
+    return {service: units for service, units in found.items() if units}
 
 
 def show(content: Hosted, reading: Reading, language: Language) -> Shown:
@@ -117,7 +127,7 @@ def _lead(content: Hosted, language: Language) -> str:
     said = [
         language.t(
             "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits. Les "
-            "analyses publiées par les fournisseurs s’en écartent de 7 à 26 fois."
+            "analyses publiées par les fournisseurs s’en écartent de 7 à 26 fois : l’intervalle ne couvre pas cet écart."
         )
     ]
     unmeasured = content.of(UNMEASURED)
@@ -155,12 +165,13 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
             each.tokens_out,
             each.rows,
             each.co2e if each.standing == ESTIMATED else None,
+            _per_unit(each, content),
             _standing(each, language),
         )
         for each in uses
     )
     whole = [sum(getattr(each, name) for each in uses) for name in ("tokens_in", "tokens_out", "rows")]
-    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, ""),)
+    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, None, ""),)
     headings = (
         Heading(language.t("Service")),
         Heading(language.t("Modèle")),
@@ -169,10 +180,20 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
         Heading(language.t("Jetons produits"), FIGURE),
         Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("CO₂e estimé"), FIGURE),
+        Heading(language.t("CO₂e par unité rendue"), FIGURE, less_important=True),
         Heading(language.t("Ce qu’il en est fait"), TEXT, less_important=True),
     )
     subtitle = language.t("Jetons par service, phase et modèle ; une ligne de relevé couvre une demi-heure au plus")
     return Table("uses", _uses_title(content, reading, language), headings, lines, subtitle, foot)
+
+
+def _per_unit(it: HostedUse, content: Hosted) -> Quantity | None:
+    """Divide an estimate by the units of its service (exchanges, summaries), which calls serve; their own number is not kept."""
+    units = content.units.get(it.service)
+    if it.standing != ESTIMATED or not units or it.phase in TRAINING_PHASES:
+        return None
+    value, low, high = (None if each is None else 1000 * each / units for each in (it.co2e.value, it.co2e.low, it.co2e.high))
+    return Quantity(value, "gCO2e", low, high, it.co2e.reason)
 
 
 def _uses_title(content: Hosted, reading: Reading, language: Language) -> str:

@@ -13,7 +13,16 @@ from ecoia_dashboards.dashboard.page import Page, Reading, Shown
 from ecoia_dashboards.dashboard.pieces import decided
 from ecoia_dashboards.dashboard.pieces.attention import Attention, attention
 from ecoia_dashboards.dashboard.pieces.narrowing import listed_entries, narrowed
-from ecoia_dashboards.dashboard.pieces.overview_words import figures, key_lines, lead, parts_said, points, sentence, sure
+from ecoia_dashboards.dashboard.pieces.overview_words import (
+    figures,
+    key_lines,
+    lead,
+    parts_said,
+    points,
+    scope_said,
+    sentence,
+    sure,
+)
 from ecoia_dashboards.dashboard.pieces.service_lines import CoursePoint, ServiceList, course, service_list
 from ecoia_dashboards.dashboard.pieces.service_table import service_table
 from ecoia_dashboards.dashboard.pieces.target_cards import budget_card, target_cards, targets_title
@@ -173,6 +182,7 @@ def _of_whole(whole: Whole, words: Words, reading: Reading) -> dict[str, Any]:
     report, language = reading.report, words.language
     return {
         "services_in_scope": language.whole(whole.coverage.named + whole.coverage.unnamed),
+        "scope_said": scope_said(whole.coverage, reading, language),
         "more": language.n(
             "%(count)s autre point, dans les pages des services.",
             "%(count)s autres points, dans les pages des services.",

@@ -38,10 +38,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Quality:
-    """The data of the page; ``days`` are those of the period up to the last record, ``places`` of the same days."""
+    """The data of the page; ``days`` are those of the period up to the last record, ``places`` of the same days.
+
+    ``silent`` are the services that run, by the register, and of which nothing is recorded.
+    """
 
     quarter: str
     findings: tuple[Finding, ...]
+    silent: tuple[str, ...]
     lost: Mapping[str, int]
     doubles: tuple[ListedRefusal, ...]
     gaps: tuple[LedgerGap, ...]
@@ -66,6 +70,7 @@ def read(reading: Reading) -> Quality:
     return Quality(
         report.quarter,
         findings(reading),
+        tuple(each.name for each in report.register if each.in_scope and each.id not in origins),
         report.lost,
         report.doubles,
         report.ledger_gaps,
@@ -124,14 +129,20 @@ def show(content: Quality, reading: Reading, language: Language) -> Shown:
 
 
 def _sentence(content: Quality, language: Language, quarter: str) -> str:
-    if not content.findings:
-        return language.t("%(quarter)s : aucun manque n’est connu.", quarter=quarter)
-    return language.n(
-        "%(quarter)s : %(count)s manque connu, avec de quoi y remédier.",
-        "%(quarter)s : %(count)s manques connus, avec de quoi y remédier.",
+    said = language.n(
+        "%(quarter)s : %(count)s manque connu dans les relevés",
+        "%(quarter)s : %(count)s manques connus dans les relevés",
         len(content.findings),
         quarter=quarter,
     )
+    if not content.findings:
+        said = language.t("%(quarter)s : aucun manque n’est connu dans les relevés", quarter=quarter)
+    if not content.silent:
+        return f"{said}."
+    silent = language.n(
+        "%(count)s service dont rien n’est relevé", "%(count)s services dont rien n’est relevé", len(content.silent)
+    )
+    return language.t("%(said)s, et %(silent)s.", said=said, silent=silent)
 
 
 def _lead(content: Quality, language: Language) -> str:

@@ -195,7 +195,7 @@ def register_table(content: Register, reading: Reading, language: Language) -> T
         Heading(language.t("Énergie"), FIGURE, sort="energy", less_important=True),
         Heading(language.t("Mesure"), sort="state"),
     )
-    cells = tuple(_cells(line, language) for line in sorted(lines, key=lambda line: folded(line.name)))
+    cells = tuple(_cells(line, language) for line in sorted(lines, key=lambda line: (line.remedy is None, folded(line.name))))
     note = language.t("Les jours relevés sont ceux du %(quarter)s.", quarter=language.quarter(content.quarter))
     foot = tuple((name, "", "", "", energy, "") for name, energy, _ in rest_and_total(content.services, language))
     return Table("register", title, headings, cells, subtitle_of(reading, language), foot, note)

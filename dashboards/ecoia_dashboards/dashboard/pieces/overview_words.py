@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from ecoia.report import Quantity, TargetVerdict
+from ecoia.report import Coverage, Quantity, TargetVerdict
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.address import Period
@@ -212,6 +212,29 @@ def key_lines(content: Overview, language: Language) -> KeyLines:
             for origin in shares
         ],
     )
+
+
+def scope_said(coverage: Coverage, reading: Reading, language: Language) -> str:
+    """Say what the services in scope are, and which of the table's lines are not among them."""
+    said = language.n("%(count)s service du registre", "%(count)s services du registre", coverage.named)
+    if coverage.unnamed:
+        said = language.n(
+            "%(named)s et %(count)s que l’organisation compte sans le nommer",
+            "%(named)s et %(count)s que l’organisation compte sans les nommer",
+            coverage.unnamed,
+            named=said,
+        )
+    register = reading.report.register
+    retired = sum(each.registered and not each.in_scope for each in register)
+    stray = sum(not each.registered for each in register)
+    besides = []
+    if retired:
+        besides.append(language.n("%(count)s retiré", "%(count)s retirés", retired))
+    if stray:
+        besides.append(language.n("%(count)s relevé sans être au registre", "%(count)s relevés sans être au registre", stray))
+    if not besides:
+        return f"{said}."
+    return language.t("%(said)s ; le tableau liste aussi %(besides)s.", said=said, besides=language.listed(besides))
 
 
 def parts_said(content: Overview, words: Words) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ecoia.report import Quantity, TargetVerdict
+from ecoia.report import NEARLY_CERTAIN, TargetVerdict
 from ecoia_dashboards.dashboard import marks
 from ecoia_dashboards.dashboard.pieces.words import Words
 from ecoia_dashboards.pages.targets import MISSED
@@ -170,17 +170,17 @@ def _card(words: Words, target: TargetVerdict) -> TargetCard:
         found=_found(words, target),
         interval=_interval(words, target),
         why=words.why(target),
-        chance=probability_words(language, target) or "",
+        chance=_chance(words, target),
         due=words.due(target),
         decided=", ".join(part for part in (body, day) if part),
     )
 
 
 def _bullet(target: TargetVerdict) -> Markup:
-    """Draw a level against its target; of a trajectory, what the year used against its budget. The text beside says the same."""
+    """Draw a level against its target; of a trajectory, the share of its budget that the year used. The text beside says it."""
     level, aim = target.observed, target.value
     if target.budget is not None:
-        level, aim = target.budget.spent, target.budget.budget.value
+        level, aim = target.budget.consumed, 1.0
     if level.value is None or aim is None:
         return Markup()
     return marks.bullet(level.value, level.low, level.high, aim, at_least=target.op == ">=", verdict=kind_of(target))
@@ -201,10 +201,33 @@ def _found(words: Words, target: TargetVerdict) -> str:
 
 
 def _interval(words: Words, target: TargetVerdict) -> str:
-    budget = target.budget
-    found = _spent(words, budget.spent) if budget is not None else words.observed_interval(target)
-    return words.language.t("intervalle à 95 %% : %(interval)s", interval=found) if found else ""
+    """Say the interval that the verdict rests on: of a trajectory that of the ratio, since its reference is measured alike."""
+    language = words.language
+    if target.budget is not None:
+        found = language.interval(target.budget.consumed)
+        return (
+            language.t(
+                "intervalle à 95 %% du rapport au budget : %(interval)s ; le budget vient des mêmes mesures que la consommation, "
+                "et leurs erreurs communes s’y annulent",
+                interval=found,
+            )
+            if found
+            else ""
+        )
+    found = words.observed_interval(target)
+    return language.t("intervalle à 95 %% : %(interval)s", interval=found) if found else ""
 
 
-def _spent(words: Words, spent: Quantity) -> str | None:
-    return words.language.column([spent]).interval(spent)
+def _chance(words: Words, target: TargetVerdict) -> str:
+    """Say how likely a target is missed, and how it can be nearly certain of a limit inside the interval."""
+    said, missed, level = probability_words(words.language, target) or "", target.miss_probability, target.observed
+    inside = level.low is not None and level.high is not None and target.value is not None
+    if not (said and inside and target.budget is None and missed is not None and missed >= NEARLY_CERTAIN):
+        return said
+    if not (level.low or 0.0) < (target.value or 0.0) < (level.high or 0.0):
+        return said
+    why = words.language.t(
+        "aucune erreur ne s’annule ici : la borne basse suppose que l’alimentation et la ventilation, non mesurées, ne prennent "
+        "rien, la probabilité compte toutes leurs parts possibles"
+    )
+    return f"{said} ({why})"

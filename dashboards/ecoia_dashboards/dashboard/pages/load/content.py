@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecoia.exploring import HourCell, Selected, Selection
+from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
 from ecoia_dashboards.dashboard.page import Reading
 
@@ -84,7 +85,8 @@ class Load:
         cells: The hours with energy or a known factor, in order.
         used_g_per_kwh: Emission factor, the mean over the energy. None: not known of all of it.
         mean_g_per_kwh: Its plain mean over the hours of the period.
-        shifts: What other hours would have emitted.
+        shifts: What all of it would have emitted at other hours.
+        movable: The same of each phase that can wait, moved on its own: of making a model. Inference answers when it is asked.
     """
 
     whole: Selected
@@ -95,6 +97,7 @@ class Load:
     used_g_per_kwh: float | None
     mean_g_per_kwh: float | None
     shifts: Shifts
+    movable: Mapping[str, Shifts] = field(default_factory=dict)
 
 
 def read(reading: Reading) -> Load:
@@ -118,7 +121,18 @@ def read(reading: Reading) -> Load:
         used_g_per_kwh=_mean_over_energy(known) if energy and covered == energy else None,
         mean_g_per_kwh=math.fsum(factors) / len(factors) if factors else None,
         shifts=Shifts((), 0, ()) if timed is None or not energy else _shifts(reading, timed),
+        movable={} if timed is None or not energy else _movable(reading, timed),
     )
+
+
+def _movable(reading: Reading, timed: Selection) -> dict[str, Shifts]:
+    """Move each phase that can wait on its own, those with the most energy first."""
+    energies = reading.explorer.energies(timed, "phase")
+    phases = [
+        phase for phase in sorted(energies, key=lambda each: -energies[each]) if phase in TRAINING_PHASES and energies[phase]
+    ]
+    found = {phase: _shifts(reading, replace(timed, phases=(phase,))) for phase in phases}
+    return {phase: shifts for phase, shifts in found.items() if shifts.shifts}
 
 
 def _timed(selection: Selection) -> Selection | None:

@@ -72,6 +72,59 @@ def _sentence(content: Load, reading: Reading, language: Language) -> str:
     period = period_in(reading.period, language)
     if not content.timed_microjoules:
         return language.t("Aucune énergie dont l’heure soit connue %(period)s", period=period)
+    return _cleanest(content, period, language) or _busiest(content, period, language)
+
+
+def _cleanest(content: Load, period: str, language: Language) -> str:
+    """Say at what hour electricity is cleanest, and what moving the work that can wait would have spared; empty: not known."""
+    groups: dict[int, list[float]] = {}
+    for cell in content.cells:
+        if cell.grid_g_per_kwh is not None:
+            groups.setdefault(cell.hour, []).append(cell.grid_g_per_kwh)
+    means = {hour: sum(values) / len(values) for hour, values in groups.items()}
+    least, most = (pick(means, key=lambda hour: means[hour], default=0) for pick in (min, max))
+    if not means or means[least] == means[most]:
+        return ""
+    said = language.t(
+        "Électricité la plus propre %(period)s : %(clean)s (%(low)s), la moins propre %(dirty)s (%(high)s)",
+        period=period,
+        clean=_hour(least, language),
+        low=language.amount(_grid(means[least])),
+        dirty=_hour(most, language),
+        high=language.amount(_grid(means[most])),
+    )
+    return f"{said}{language.t(' ; ')}{_movable(content, language)}"
+
+
+def _movable(content: Load, language: Language) -> str:
+    """Say what each phase that can wait would have spared at its own best hours."""
+    if not content.movable:
+        return language.t("rien de ce travail ne peut attendre")
+    best = {phase: shifts.best for phase, shifts in content.movable.items()}
+    moved = {phase: shift for phase, shift in best.items() if shift is not None}
+    now = sum(each.now for each in content.movable.values())
+    spared = sum(content.movable[phase].now - shift.micrograms for phase, shift in moved.items())
+    if not moved or spared < _LEAST_SHARE * now:
+        return language.t("décaler ce qui peut attendre n’aurait pas évité 1 %% de son CO₂e")
+    phases = language.listed(
+        language.t("%(phase)s (%(hours)s)", phase=language.of(wording.PHASES, phase), hours=_later(shift.hours, language))
+        for phase, shift in moved.items()
+    )
+    return language.t(
+        "décaler ce qui peut attendre aurait évité %(kg)s, %(share)s de son CO₂e : %(phases)s",
+        kg=language.amount(_kg(spared)),
+        share=language.share(spared / now),
+        phases=phases,
+    )
+
+
+def _later(hours: int, language: Language) -> str:
+    if hours > 0:
+        return language.n("%(count)s h plus tard", "%(count)s h plus tard", hours)
+    return language.n("%(count)s h plus tôt", "%(count)s h plus tôt", -hours)
+
+
+def _busiest(content: Load, period: str, language: Language) -> str:
     by_hour = _by_hour(content)
     greatest = max(by_hour.values())
     busiest = [hour for hour, energy in by_hour.items() if energy == greatest]
@@ -111,6 +164,13 @@ def _lead(content: Load, language: Language) -> str:
             )
     if content.shifts.shifts:
         said.append(f"{_best(content, language)}.")
+    if content.movable:
+        said.append(
+            language.t(
+                "Peut attendre ce qui fait un modèle : préparation des données, entraînement, ajustement, évaluation ; "
+                "l’inférence répond quand on la demande."
+            )
+        )
     return " ".join(said)
 
 
@@ -169,7 +229,13 @@ def _maps(content: Load, language: Language, scope: str) -> list[tuple[str, str,
         if low == high:
             title = language.t("Réseau : %(high)s à toute heure", high=high)
         drawing = _map(
-            content, rows, lambda cell: cell.grid_g_per_kwh, lambda value: language.amount(_grid(value)), title, language
+            content,
+            rows,
+            lambda cell: cell.grid_g_per_kwh,
+            lambda value: language.amount(_grid(value)),
+            title,
+            language,
+            from_least=True,
         )
         subtitle = language.t("Facteur d’émission de l’électricité, moyenne, %(axis)s · %(scope)s", axis=axis, scope=scope)
         found.append(("map-grid", title, subtitle, drawing))
@@ -183,6 +249,8 @@ def _map(
     write: Callable[[float], str],
     said: str,
     language: Language,
+    *,
+    from_least: bool = False,
 ) -> Markup:
     known = {(cell.row, cell.hour): of(cell) for cell in content.cells}
     return marks.heat_map(
@@ -192,6 +260,7 @@ def _map(
         write=write,
         missing=language.t("rien de relevé"),
         said=said,
+        from_least=from_least,
     )
 
 

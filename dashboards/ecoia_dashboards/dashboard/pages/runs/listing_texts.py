@@ -88,8 +88,8 @@ def _sentence(content: Runs, reading: Reading, language: Language) -> str:
             nothing = language.t("aucun échec ni abandon n’est enregistré")
         return language.t("%(found)s ; %(nothing)s.", found=found, nothing=nothing)
     lost = language.n(
-        "%(count)s n’a rien produit (%(share)s de l’énergie)",
-        "%(count)s n’ont rien produit (%(share)s de l’énergie)",
+        "%(count)s est en échec ou abandonné (%(share)s de l’énergie)",
+        "%(count)s sont en échec ou abandonnés (%(share)s de l’énergie)",
         content.lost,
         share=language.share(_lost_share(content).value or 0.0),
     )
