@@ -1,4 +1,4 @@
-"""Find what lies behind the figures of a selection: days, hours, uses of hosted models, runs, rows, terms of the formula.
+"""Find what lies behind the figures of a selection: days, hours, runs, rows, terms of the formula.
 
 Where a region is selected, days, runs and rows are those of its services, whole: none of them belongs to a region.
 """
@@ -17,9 +17,7 @@ from ecoia.errors import UsageError
 from ecoia.exploring.gathering import Gathered, figures
 from ecoia.exploring.lines import (
     FormulaTerm,
-    HostedUse,
     HourCell,
-    MakingPart,
     RecordedDay,
     RowLine,
     RowsPage,
@@ -31,11 +29,9 @@ from ecoia.exploring.tables import from_limbs, sum_of
 from ecoia.impact.assessment import energy_cell
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums
-from ecoia.impact.period_impact import hosted_co2e
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
-from ecoia.report import Quantity
-from ecoia.report.quantities import quantity, scaled
+from ecoia.report.quantities import scaled
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from ecoia.units import from_micro
 
@@ -112,47 +108,6 @@ def _cell(key: CellKey, microjoules: int, emitted: int, data: Data) -> EnergyCel
     sums = ExactSums()
     sums.microjoules, sums.emitted = microjoules, emitted
     return energy_cell(key, sums, data.parameters)
-
-
-def hosted(data: Data, selection: Selection) -> list[HostedUse]:
-    """List the uses of hosted models, sorted by service, phase, provider and model."""
-    found = []
-    for use in data.gathered(selection).token_uses():
-        estimate = None if use.hypotheses is None else hosted_co2e([use], data.parameters.gsd)
-        co2e = Quantity(None, "kgCO2e", reason="no-calls" if use.reason is None else "calls-unmeasured")
-        if estimate is not None:
-            co2e = quantity(estimate.value, "kgCO2e", estimate.interval, None)
-        counts = (use.tokens_in, use.tokens_out, use.rows)
-        found.append(
-            HostedUse(
-                use.provider,
-                use.model,
-                use.bearer[0] or "",
-                use.bearer[1],
-                *counts,
-                co2e,
-                use.standing,
-                use.reason,
-                None if use.hypotheses is None else use.hypotheses.central_kg,
-            )
-        )
-    return found
-
-
-def making(data: Data, selection: Selection) -> list[MakingPart]:
-    """List what the selection bears of each piece of equipment, largest first; nothing where it is not known of such a part."""
-    gathered = data.gathered(selection)
-    if not gathered.splits_making:
-        return []
-    wholes: dict[str, int] = {}
-    for file, _ in data.files_of(selection):
-        for equipment, micrograms in file.query("SELECT equipment, sum(micrograms) FROM shares GROUP BY 1"):
-            wholes[equipment] = wholes.get(equipment, 0) + micrograms
-    borne: dict[str, int] = {}
-    for share in gathered.shares:
-        borne[share.equipment] = borne.get(share.equipment, 0) + share.micrograms
-    parts = [MakingPart(equipment, wholes[equipment], micrograms) for equipment, micrograms in borne.items() if micrograms]
-    return sorted(parts, key=lambda each: (-each.micrograms, each.equipment))
 
 
 def formula(data: Data, selection: Selection) -> list[FormulaTerm]:

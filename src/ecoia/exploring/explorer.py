@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecoia.exploring import behind
+from ecoia.exploring import behind, beside_energy
 from ecoia.exploring.comparing import compared, compared_by_service
 from ecoia.exploring.data import Data
 from ecoia.exploring.lines import (
@@ -135,11 +135,11 @@ class Explorer:
 
     def hosted(self, selection: Selection) -> list[HostedUse]:
         """List the uses of hosted models, sorted by service, phase, provider and model."""
-        return behind.hosted(self.data, selection)
+        return beside_energy.hosted(self.data, selection)
 
     def making(self, selection: Selection) -> list[MakingPart]:
         """List what the selection bears of the making of each piece of equipment, largest first."""
-        return behind.making(self.data, selection)
+        return beside_energy.making(self.data, selection)
 
     def runs(self, selection: Selection) -> list[RunLine]:
         """List the runs that worked, the largest energy first."""

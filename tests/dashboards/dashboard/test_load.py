@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecoia.exploring import Explorer
-from ecoia.report import Quantity, QuarterlyReport
+from ecoia.report import QuarterlyReport
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.page import Reading, Shown
 from ecoia_dashboards.dashboard.pages.load import PAGE

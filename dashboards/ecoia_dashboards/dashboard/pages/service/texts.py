@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from babel.dates import format_date
@@ -14,6 +14,7 @@ from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
 from ecoia_dashboards.dashboard.links import to_page
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
+from ecoia_dashboards.dashboard.pages.service.causes import causes_figure, changed, parts_words
 from ecoia_dashboards.dashboard.pages.service.content import FILTERS, Moment, Service, is_filtered, whole_quarter
 from ecoia_dashboards.dashboard.pages.service.tables import tables
 from ecoia_dashboards.dashboard.pieces.parts import capital
@@ -21,7 +22,6 @@ from ecoia_dashboards.dashboard.pieces.remedies import remedy_of
 from ecoia_dashboards.dashboard.pieces.service_table import place_of
 from ecoia_dashboards.dashboard.tables import Table
 from ecoia_dashboards.dashboard.view import period_in, period_text
-from ecoia_dashboards.figures.change import causes
 from ecoia_dashboards.figures.fronts import front
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables.base import BOUNDARIES
@@ -55,7 +55,7 @@ def show(content: Service, reading: Reading, language: Language) -> Shown:
         "place": language.t("%(place)s :", place=capital(place_of(remedy, language))) if remedy else "",
         "also": _also(content, reading, language),
         "filtered": is_filtered(reading),
-        "no_causes": _no_causes(content, reading, language),
+        "no_causes": _nocauses_figure(content, reading, language),
         "no_fronts": _no_fronts(content, language),
     }
     return Shown(
@@ -174,11 +174,6 @@ def _change(content: Service, reading: Reading, language: Language) -> str:
     return language.t("%(direction)s (référence : %(reference)s).", direction=direction, reference=reference)
 
 
-def changed(change: Quantity, content: Service) -> Quantity:
-    """Return a change, or why it must not be read as one."""
-    return change if content.caution is None else Quantity(None, change.unit, reason=content.caution)
-
-
 # --- key figures ---
 
 
@@ -214,11 +209,6 @@ def _co2e(content: Service, language: Language) -> tuple[str, Quantity, Quantity
     return name, found.co2e, changed(change.co2e, content) if change is not None and same else None, note
 
 
-def parts_words(parts: Sequence[str], language: Language) -> str:
-    """Name the parts that a CO2e is the sum of."""
-    return language.listed(language.of(wording.CO2E_PARTS, part) for part in parts)
-
-
 def _origin(content: Service, language: Language) -> dict[str, float]:
     """Return the share of the energy by origin, in the order of certainty."""
     whole = content.whole
@@ -246,7 +236,7 @@ def _figures(content: Service, reading: Reading, language: Language, scope: str)
         if chart is not None:
             note = _under_note(content, reading, language) if id_ == "course" else ""
             found[id_] = Figure(chart, language.t("%(subtitle)s · %(scope)s", subtitle=subtitle, scope=span), note)
-    found |= _causes(content, reading, language)
+    found |= causes_figure(content, reading, language)
     for place, each in enumerate(content.frontiers):
         chart = front(f"front-{place}", each, reading.names, language)
         if chart is not None:
@@ -320,54 +310,6 @@ def _under_note(content: Service, reading: Reading, language: Language) -> str:
     return language.t("Avant, ce service était relevé sous un autre nom : %(names)s.", names=names)
 
 
-def _causes(content: Service, reading: Reading, language: Language) -> dict[str, Figure]:
-    line = content.explained
-    if line is None or reading.reference is None:
-        return {}
-    ends = (str(reading.reference), str(reading.period))
-    chart = causes(ends, line.explained, line.relative, language, simulated=content.compared_simulated)
-    if chart is None:
-        return {}
-    compared = [f"co2e_{part}" for part in content.compared_parts]
-    held = [
-        part for part in compared if part in content.whole.headline.parts or part.removeprefix("co2e_") in line.explained.terms
-    ]
-    perimeter = parts_words(held, language)
-    if content.caution is not None:
-        why = language.of(wording.REASONS, content.caution)
-        title = language.t(
-            "CO₂e du %(before)s au %(now)s : %(why)s", before=language.quarter(ends[0]), now=language.quarter(ends[1]), why=why
-        )
-        chart = replace(chart, title=title)
-    subtitle = language.t(
-        "CO₂e : %(parts)s, de %(before)s à %(now)s",
-        parts=perimeter,
-        before=language.quarter(ends[0]),
-        now=language.quarter(ends[1]),
-    )
-    if chart.figure.layout.xaxis.range and chart.figure.layout.xaxis.range[0]:
-        subtitle = language.t("%(subtitle)s · axe coupé", subtitle=subtitle)
-    return {"change": Figure(chart, subtitle, _with_the_rest(content, line.relative, language))}
-
-
-def _with_the_rest(content: Service, without: Quantity, language: Language) -> str:
-    """Say the change with the parts that the causes leave out beside the one without; empty where they leave out none."""
-    known = () if content.change is None else content.change.parts
-    left_out = [f"co2e_{part}" for part in known if part not in content.compared_parts]
-    if content.change is None or not left_out or content.caution is not None or content.change.co2e.value is None:
-        return ""
-    changes = (content.change.co2e, without)
-    whole, rest = (
-        language.direction(each) + (f" ({said})" if (said := language.change_interval(each)) else "") for each in changes
-    )
-    return language.t(
-        "CO₂e avec les %(parts)s : %(whole)s ; sans, comme dans ce graphique : %(rest)s.",
-        parts=parts_words(left_out, language),
-        whole=whole,
-        rest=rest,
-    )
-
-
 # --- what has no figure, and why ---
 
 
@@ -383,7 +325,7 @@ def why_nothing(content: Service, reading: Reading, language: Language) -> str:
     return language.t("Rien de ce service n’est relevé dans cette période. Ce n’est pas zéro : on ne sait pas.")
 
 
-def _no_causes(content: Service, reading: Reading, language: Language) -> str:
+def _nocauses_figure(content: Service, reading: Reading, language: Language) -> str:
     """Say why the change is not explained by cause; empty where it is, or where nothing is compared."""
     if content.explained is not None or reading.reference is None or not content.whole.microjoules:
         return ""
