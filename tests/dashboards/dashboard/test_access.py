@@ -54,7 +54,7 @@ def path_of(route: Route | Mount, file: str = "none") -> str:
 
 def page_of(path: str) -> Any:
     """Return the page that a route belongs to; None: it belongs to none."""
-    bare = path.removeprefix("/embed").removeprefix("/api/v1")
+    bare = path.replace(":path}", "}").removeprefix("/embed").removeprefix("/api/v1")
     bare = re.sub("(/(figures|tables)/{file}|[.]csv)$", "", bare) or "/"
     return next((page for page in PAGES if bare in (page.path, f"/{page.id}")), None)
 

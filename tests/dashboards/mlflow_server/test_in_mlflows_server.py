@@ -162,9 +162,11 @@ def ask(server: str, what: str, **fields: str) -> None:
 
 def test_no_path_answers_an_anonymous_caller(server_with_accounts: str) -> None:
     for path in (*every_path(), "/mlflow/server-info", "/health", "/nothing"):
-        for wrong in (None, (ADA[0], "wrong-password-1")):
-            answer = requests.get(f"{server_with_accounts}/ecoia{path}", auth=wrong, timeout=SECONDS)
-            assert answer.status_code == 401, (path, wrong, answer.status_code)
+        answer = requests.get(f"{server_with_accounts}/ecoia{path}", timeout=SECONDS)
+        assert answer.status_code == 401, (path, answer.status_code)
+    for path in ("/", "/services/cv", "/api/v1/overview"):  # a server takes its time over each password
+        answer = requests.get(f"{server_with_accounts}/ecoia{path}", auth=(ADA[0], "wrong-password-1"), timeout=SECONDS)
+        assert answer.status_code == 401, (path, answer.status_code)
 
 
 def test_accounts_see_the_services_whose_experiment_they_may_read(server_with_accounts: str) -> None:
