@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,8 +24,6 @@ import ecoia
 import ecoia.showing.end_of_run  # loaded at the end of a process's first root run, which takes milliseconds
 from ecoia.instrument import engine as engine_module
 from ecoia.instrument import following, mlflow_hooks, mlflow_run
-from ecoia.instrument.background import Bell
-from ecoia.instrument.mlflow_run import Run
 from ecoia.instrument.start import StartReadings
 from ecoia.instrument.tracking import follow_runs
 from ecoia.measuring.this_process import ThisProcess
@@ -791,18 +788,3 @@ def test_the_variable_of_mlflow_names_the_run_of_a_process(engine: QuietEngine, 
         del os.environ["MLFLOW_RUN_ID"]
     train(5)
     assert_burned(engine, given=5, session=5)
-
-
-def test_the_end_of_a_root_run_wakes_the_sampler_once_until_it_has_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be about to wait for seconds. The end of a run below is left to its time."""
-    background = SimpleNamespace(run_ended=False, root_ended=False, bell=Bell())
-    monkeypatch.setattr(engine_module.engine, "background", background)
-    run = Run("0af7651916cd43dd8448eb211c80319c", None)
-    woken = []
-    for root in (False, True, True):
-        engine_module.note_run_end(run, root, 0, 1)
-        woken.append(background.bell.wait(0))
-    assert woken == [False, True, False]
-    background.root_ended = False
-    engine_module.note_run_end(run, True, 0, 1)
-    assert background.bell.wait(0)
