@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -383,60 +382,6 @@ def test_a_window_ends_with_its_half_hour(
         boundary - HALF_HOUR_NS: 30,
         boundary: 30,
     }
-
-
-def readings_of(
-    recording: Recorder, now: list[int], monkeypatch: pytest.MonkeyPatch, *, since: float, seconds: int
-) -> list[float]:
-    """Step as the sampler does, from so many seconds after the start on, and return when readings were taken, from there."""
-    found = []
-    read = recording.read
-    monkeypatch.setattr(recording, "read", lambda: (found.append(now[0]), read()))
-    began = now[0] = now[0] + round(since * SECOND_NS)
-    while now[0] < began + seconds * SECOND_NS:
-        now[0] += round(recording.step() * SECOND_NS)
-    return [round((each - began) / SECOND_NS, 2) for each in found]
-
-
-@pytest.mark.parametrize(("since", "least", "most"), [(0, 1, 1), (30, 1, 1), (120, 2, 3), (300, 5, 5), (86_400, 5, 5)])
-def test_readings_are_further_apart_the_longer_a_process_is_measured(
-    recorder: Callable[..., Recorder],
-    host: Host,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    since: int,
-    least: int,
-    most: int,
-) -> None:
-    """The end of a window brings a reading, and no other one stands just before it."""
-    now = [START]
-    monkeypatch.setattr(time, "perf_counter_ns", lambda: now[0])
-    looks = [one_look()._replace(can_wait=True)] * 40
-    recording = recorder(MemorySubject(looks), [FixedMeter("cpu", 10)], home=str(tmp_path), flush_seconds=10)
-    recording.step()
-    at = readings_of(recording, now, monkeypatch, since=since, seconds=30)
-    gaps = [round(after - before) for before, after in pairwise(at)]
-    assert len(gaps) >= 30 / most - 2
-    assert least <= min(gaps) <= max(gaps) <= most
-
-
-@pytest.mark.parametrize("why", ["a process below may end", "a driver forgets", "a power is momentary"])
-def test_readings_stay_a_second_apart_where_a_later_one_would_find_less(
-    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    now = [START]
-    monkeypatch.setattr(time, "perf_counter_ns", lambda: now[0])
-    meter = FixedMeter("gpu", 10, devices=["GPU-1"] if why == "a driver forgets" else [])
-    meter.reading_seconds = 0.1 if why == "a power is momentary" else 1.0
-    looks = [one_look()._replace(can_wait=why != "a process below may end")] * 40
-    recording = recorder(MemorySubject(looks), [meter], home=str(tmp_path), flush_seconds=10)
-    recording.step()
-    now[0] += 600 * SECOND_NS
-    if why == "a power is momentary":
-        assert recording.step() == recording.step() == 0.1
-        return
-    at = readings_of(recording, now, monkeypatch, since=0, seconds=20)
-    assert [round(after - before) for before, after in pairwise(at)][:19] == [1] * 19
 
 
 def test_setting_the_clock_moves_a_window_without_stretching_it(

@@ -317,7 +317,7 @@ def joules_per_cpu_second() -> float | None:
 
 
 def note_run_end(run: Run, root: bool, start_utc_ns: int, end_utc_ns: int) -> None:
-    """Have the records of an MLflow run that ended written and delivered soon. Costs the thread that ended it next to nothing.
+    """Have the records of an MLflow run that ended written and delivered soon. Costs the thread that ended it two assignments.
 
     The window of a root run is closed within a second, so several that end in turn close one. That of a child is left to its
     time, as a window for each of a thousand trials would be many records.
@@ -335,9 +335,8 @@ def note_run_end(run: Run, root: bool, start_utc_ns: int, end_utc_ns: int) -> No
     background = engine.background
     if background is not None:
         background.run_ended = True
-        if root and not background.root_ended:
+        if root:
             background.root_ended = True
-            background.bell.ring()
 
 
 def own_journal_file() -> tuple[Path, str] | None:

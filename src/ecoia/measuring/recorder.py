@@ -30,15 +30,7 @@ if TYPE_CHECKING:
 READING_SECONDS = 1.0
 """Often enough for counters, which wrap after minutes. Meters of momentary power are sampled more often."""
 
-LONGEST_READING_SECONDS = 5.0
-"""Longest time between two readings of a subject that loses nothing by it (``Look.can_wait``)."""
-
 _READING_NS = round(READING_SECONDS * 1e9)
-_LONGEST_READING_NS = round(LONGEST_READING_SECONDS * 1e9)
-
-_READING_PART = 60
-"""Readings are this part of the time apart that was measured so far, within the bounds above: a process that is killed loses
-little of what it did, and one that runs for long wakes rarely, as each waking finds the caches cold."""
 
 _KEEPING_PART = 100
 """Keeping the open window takes at most one part in so many of a CPU."""
@@ -92,11 +84,7 @@ class Recorder:
         self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
         self._writer = writer or RecordWriter(settings, complain, notice)
         self._flush_ns = round(settings.flush_seconds * 1e9)
-        momentary = [meter.reading_seconds for meter in meters if meter.reading_seconds < READING_SECONDS]
-        self._sampling_ns = round(min([LONGEST_READING_SECONDS, *momentary]) * 1e9)
-        self._began_ns = self._wall_ns
-        self._has_devices = any(meter.devices for meter in meters)  # drivers forget who used them
-        self._interval_ns = _READING_NS
+        self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)
         self._next_reading_ns = 0
         self._next_keeping_ns = 0
         self._has_adopted = False
@@ -109,11 +97,6 @@ class Recorder:
         for problem in settings.problems:
             self.window.lost[f"{losses.INVALID_SETTING}:{problem.name}"] += 1
             complain(str(problem))
-
-    @property
-    def is_old(self) -> bool:
-        """Whether the open window is older than the time between two readings, at first."""
-        return time.perf_counter_ns() - self.window.start_wall_ns >= _READING_NS
 
     @property
     def journal_file(self) -> tuple[str, str] | None:
@@ -141,34 +124,21 @@ class Recorder:
             else:
                 self.keep_window()
                 self._adopt_once()
-            self._plan_reading(now_ns)
+            if now_ns >= self._next_reading_ns:  # one interval after the last reading was due, or from now if that is past
+                self._next_reading_ns += _READING_NS
+                if self._next_reading_ns <= now_ns:
+                    self._next_reading_ns = now_ns + _READING_NS
         else:
             self._allocator.sample()
         to_half_hour_ns = window.half_hour_ends_ns - time.time_ns()
         to_next_ns = min(self._next_reading_ns, window.due_ns) - time.perf_counter_ns()
         return max(min(to_next_ns, self._sampling_ns, to_half_hour_ns) / 1e9, 0.001)
 
-    def _plan_reading(self, now_ns: int) -> None:
-        """Plan the next reading one interval after the last one was due, or from now if that is past.
-
-        The end of a window brings a reading, too: it stands for one that was due soon before or after.
-        """
-        near_ns = self._interval_ns // 2
-        if now_ns >= self._next_reading_ns - near_ns:
-            self._next_reading_ns += self._interval_ns
-            if self._next_reading_ns <= now_ns:
-                self._next_reading_ns = now_ns + self._interval_ns
-        if 0 < self.window.due_ns - self._next_reading_ns < near_ns:
-            self._next_reading_ns = self.window.due_ns
-
     def read(self) -> None:
         """Take one reading: allocate the energy since the last one, and split it."""
         wall_ns = time.perf_counter_ns()
         look = self._subject.look(wall_ns)
         elapsed_ns, self._wall_ns = wall_ns - self._wall_ns, wall_ns
-        self._interval_ns = _READING_NS
-        if look.can_wait and not self._has_devices:
-            self._interval_ns = min(max((wall_ns - self._began_ns) // _READING_PART, _READING_NS), _LONGEST_READING_NS)
         if look.reserved is not None:
             self._allocator.reserve(min(sum(look.reserved.values()), 1.0))  # quotas may promise more than there is
         allocation = self._allocator.allocate(

@@ -12,7 +12,7 @@ from ecoia import settings as configuration
 from ecoia.instrument.groups import group_problem
 from ecoia.measuring.host_share import busy_time_at_start, busy_time_now
 from ecoia.measuring.recent_energy import RecentEnergy
-from ecoia.measuring.recorder import READING_SECONDS, Recorder
+from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.this_process import SpanSource, ThisProcess
 from ecoia.measuring.window import Window
 from ecoia.measuring.window_records import RecordBuilder, Reservation
@@ -158,9 +158,8 @@ class Sampler:
         self._subject.begin_thread()
         while not (handle.stopping or handle.parked):
             self._program.follow()
-            wanted, window = handle.close_requested, recorder.window
+            wanted, root_ended, window = handle.close_requested, handle.root_ended, recorder.window
             closing = wanted > handle.close_done
-            root_ended = handle.root_ended and recorder.is_old
             if root_ended:  # cleared before the reading: what ends after it is for the next window
                 handle.root_ended = False
             run_ended = handle.run_ended
@@ -175,7 +174,7 @@ class Sampler:
                 handle.run_ended = True  # the window goes on
             elif run_ended:
                 self._writer.tell_run_ended()
-            handle.bell.wait(min(wait_seconds, READING_SECONDS) if handle.root_ended else wait_seconds)
+            handle.bell.wait(wait_seconds)
         if handle.stopping:
             wanted = handle.close_requested
             handle.written = recorder.close()

@@ -124,8 +124,6 @@ class Look(NamedTuple):
             to split it by CPU time.
         reserved: Share of the host that is reserved for each key; None to use one share for all, as configured.
         links: Links that this look found, each once.
-        can_wait: Whether the next look may come later than usual: it will find what happened until then. Of a process that
-            ends meanwhile it would find less.
     """
 
     process_cpu_ns: int
@@ -137,7 +135,6 @@ class Look(NamedTuple):
     owner_of: Callable[[int], RecordKey | None] | None = None
     reserved: Mapping[RecordKey, float] | None = None
     links: Sequence[Link] = ()
-    can_wait: bool = False
 
 
 class Subject(Protocol):

@@ -99,7 +99,6 @@ class ThisProcess:
             coverage=1 - uncovered,
             deltas=deltas,
             links=self._new_links(deltas),
-            can_wait=self._descendants is None or not self._descendants.members(),
         )
         self._process_cpu_ns, self._own_cpu_ns, self._wall_ns = process_ns, own_ns, wall_ns
         return look
