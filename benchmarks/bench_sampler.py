@@ -7,7 +7,6 @@ from functools import partial
 
 from harness import (
     CODECARBON_IMPORT,
-    LONG_MEASURED,
     ON_ROOT,
     RESIDENT,
     SAMPLE_EVERY,
@@ -78,23 +77,6 @@ with ecoia.track(service="bench", phase="inference"):
     before_us = beside_us()
     ecoia.flush()
     result["write_us"] = beside_us() - before_us
-"""
-)
-
-_OURS_FOR_LONG = (
-    _BUSY
-    + LONG_MEASURED
-    + ON_ROOT
-    + """
-import ecoia
-be_measured_for_long()
-measure_on(root)
-with ecoia.track(service="bench", phase="inference"):
-    ecoia.flush(60)
-    work(settling)
-    before_us, start = beside_us(), perf_counter()
-    work(seconds)
-    result["share_percent"] = (beside_us() - before_us) / (perf_counter() - start) / 1e4
 """
 )
 
@@ -227,7 +209,6 @@ def busy(effort: Effort) -> Iterator[Line]:
             "counters": partial(run_on_counters, _OURS, **ten_hertz),
             "counters_default": partial(run_on_counters, _OURS, **default),
             "models": partial(run, _OURS, root=None, **default),
-            "long": partial(run_on_counters, _OURS_FOR_LONG, **_long(effort)),
             "floor": partial(run, _FLOOR, **ten_hertz),
             "peer": partial(run, _PEER, **ten_hertz),
             "peer_default": partial(run, _PEER, **default),
@@ -248,11 +229,6 @@ def busy(effort: Effort) -> Iterator[Line]:
     ):
         yield Line(what, "% of a core", _share_with_writes(runs[name]), 0.25, beside, beside_what, note=note,
                    facts=_facts(runs[name]))  # fmt: skip
-    yield Line(
-        "own CPU, the same after five minutes", "% of a core", figure(runs["long"], "share_percent"),
-        peer_default.median / 5 if peer_default else None, peer_default, peer_default_what,
-        note="over twenty seconds, writes included; the target is a fifth of the peer's figure",
-    )  # fmt: skip
     yield Line("floor: a thread that wakes at 10 Hz and does nothing", "% of a core", figure(runs["floor"], "share_percent"))
     yield Line(
         "threads of its own", "", figure(runs["models"], "threads"), 1, figure(runs["peer"], "threads"), peer_what,
@@ -263,11 +239,6 @@ def busy(effort: Effort) -> Iterator[Line]:
         "tracker, start, stop",
         facts={"children_alive_while_measuring": max(each.result["children"] for name in ours for each in runs[name])},
     )  # fmt: skip
-
-
-def _long(effort: Effort) -> Mapping[str, int]:
-    """Return how long to wait for readings to be far apart, and how long to watch: two windows, each with two readings."""
-    return {"settling": 7, "seconds": 20} if effort.rounds > 1 else {"settling": 0, "seconds": 1}
 
 
 def _share_with_writes(runs: list[Finished]) -> Figure | None:

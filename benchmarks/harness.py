@@ -268,14 +268,6 @@ def sample_every(seconds):
 """
 """Source of ``sample_every(seconds)``, the one place that knows how to read counters more often than once a second."""
 
-LONG_MEASURED = """
-def be_measured_for_long():
-    from ecoia.measuring import recorder
-    assert hasattr(recorder, "_READING_PART"), "how far readings are apart is told elsewhere now"
-    recorder._READING_PART = 1
-"""
-"""Source of ``be_measured_for_long()``: after five seconds, readings are as far apart as else after five minutes."""
-
 ON_ROOT = """
 def measure_on(root):
     import functools, pathlib
