@@ -140,25 +140,30 @@ def test_an_export_that_ends_at_any_write_leaves_what_was(tmp_path: Path, fails_
 
 
 EXPORTER = """\
-import sys
-from support.datasets import ROWS, exported
+import json, sys
+from support.datasets import exported
 from pathlib import Path
+rows = json.loads(Path(sys.argv[2]).read_text())
 for turn in range(20):
-    exported(Path(sys.argv[1]), ROWS[: int(sys.argv[2])])
+    exported(Path(sys.argv[1]), rows)
 """
 
 
 def test_of_two_exporters_at_once_one_wins_and_readers_see_whole_exports(tmp_path: Path) -> None:
     """They write different rows again and again, and a reader reads meanwhile."""
-    exported(tmp_path, ROWS[:1])
+    exported(tmp_path / "data", ROWS[:1])
     allowed = [lines(ROWS[:count]) for count in (1, 3, len(ROWS))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    programs = [subprocess.Popen([sys.executable, "-c", EXPORTER, tmp_path, str(count)], env=environment) for count in (3, 9)]
+    programs = []
+    for count in (3, len(ROWS)):
+        rows = tmp_path / f"{count}.json"
+        rows.write_text(json.dumps(ROWS[:count]), encoding="utf-8")  # the ids of rows differ from one process to another
+        programs.append(subprocess.Popen([sys.executable, "-c", EXPORTER, tmp_path / "data", rows], env=environment))
     read, over = [], threading.Event()
 
     def keep_reading() -> None:
         while not over.is_set():
-            read.append(lines(Dataset(str(tmp_path)).rows()))
+            read.append(lines(Dataset(str(tmp_path / "data")).rows()))
 
     reader = threading.Thread(target=keep_reading)
     reader.start()
@@ -167,7 +172,7 @@ def test_of_two_exporters_at_once_one_wins_and_readers_see_whole_exports(tmp_pat
     reader.join()
     assert len(read) > 1
     assert all(each in allowed for each in read)
-    assert lines(Dataset(str(tmp_path)).rows()) in allowed[1:]
+    assert lines(Dataset(str(tmp_path / "data")).rows()) in allowed[1:]
 
 
 def test_a_source_that_did_not_change_need_not_be_read(tmp_path: Path) -> None:
