@@ -241,7 +241,7 @@ def test_a_test_suite_has_nothing_to_complain_of(home: Path, tmp_path: Path) -> 
     (tmp_path / "test_suite.py").write_text(SUITE, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)],
+        [sys.executable, "-X", "dev", "-m", "pytest", "-q", "-W", "error", "-pno:cacheprovider", "-pno:randomly", str(tmp_path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stderr, done.returncode) == ("", 0), done.stdout
