@@ -55,18 +55,28 @@ def half_hours(start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
         start_ns = boundary
 
 
-def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
-    """Return the seconds that intervals cover together, each instant counted once.
+def covered_ns(intervals: Iterable[tuple[int, int]]) -> int:
+    """Return the nanoseconds that intervals cover together, each instant counted once.
 
     Args:
         intervals: (start, end) of each, in nanoseconds of 0 or more, in any order.
 
     Example:
-        >>> covered_seconds([(0, 2 * 10**9), (10**9, 3 * 10**9)])
-        3.0
+        >>> covered_ns([(0, 2), (1, 3)])
+        3
     """
     covered, until = 0, 0
     for start, end in sorted(intervals):
         covered += max(end - max(start, until), 0)
         until = max(until, end)
-    return covered / NANOSECONDS_PER_SECOND
+    return covered
+
+
+def covered_seconds(intervals: Iterable[tuple[int, int]]) -> float:
+    """Return the seconds that intervals cover together; see ``covered_ns``.
+
+    Example:
+        >>> covered_seconds([(0, 2 * 10**9), (10**9, 3 * 10**9)])
+        3.0
+    """
+    return covered_ns(intervals) / NANOSECONDS_PER_SECOND

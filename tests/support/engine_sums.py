@@ -15,7 +15,6 @@ from ecoia.impact.ledger_sums import LedgerSums
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.recorded import sums_of
 from ecoia.methods import Method
-from ecoia.periods import covered_seconds
 from ecoia.records import Row, Tokens, fold
 from ecoia.records.record_ids import sequenced_id
 from support.records import outcome, record
@@ -71,7 +70,7 @@ def _of(sums: LedgerSums, start_ns: int, end_ns: int) -> dict[str, Any]:
     return {
         **{name: getattr(sums, name) for name in plain},
         "strands": _strands(sums),
-        "seconds": {work: covered_seconds(intervals) for work, intervals in sums.intervals_utc_ns.items()},
+        "seconds": {work: sums.seconds_of(work) for work in sorted(sums.works)},
         "tokens": token_uses(sums.token_rows),
         "making": embodied_shares(sums.strands, EQUIPMENT, start_ns, end_ns, PARIS),
         "undescribed": without_equipment(sums.strands, EQUIPMENT, start_ns, end_ns, PARIS),

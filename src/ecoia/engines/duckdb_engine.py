@@ -54,7 +54,7 @@ class DuckdbEngine:
     def run(self, plan: Plan, start_ns: int = 0, end_ns: int = 1 << 62) -> list[dict[str, Any]]:
         """See ``Engine.run``."""
         rows = self._rows(start_ns, end_ns)
-        found: list[dict[str, Any]] = plan.kept(plan.summed(plan.prepare(rows))).collect("pyarrow").to_arrow().to_pylist()
+        found: list[dict[str, Any]] = plan.finished(plan.summed(plan.prepare(rows))).collect("pyarrow").to_arrow().to_pylist()
         return found
 
     def table(self, columns: Mapping[str, pa.Array]) -> Frame:

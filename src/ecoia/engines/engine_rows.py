@@ -28,7 +28,7 @@ from ecoia.impact.recorded import RecordedSums
 from ecoia.periods import Quarter
 from ecoia.records import RecordError, Row
 from ecoia.records.columns import check_table, conform, rows_of
-from ecoia.semconv import COMPONENTS
+from ecoia.semconv import COMPONENTS, KIND_SPAN
 
 _END_OF_TIME_NS = (1 << 63) - 1
 _ALL_NS = 1 << 62
@@ -101,9 +101,13 @@ class _Summing:
         self._conserve(lines, brought)
         self._add_strands(sums, lines)
         self._add_runs(sums)
-        self._add_intervals(sums)
+        self._add_covered(sums, kept)
         for found in sums.values():
-            found.works = {*found.intervals_utc_ns, *((service, phase) for service, phase, _ in found.outcomes)}
+            found.works = {
+                *found.covered_ns,
+                *found.intervals_utc_ns,
+                *((service, phase) for service, phase, _ in found.outcomes),
+            }
         return RecordedSums({quarter: sums[quarter] for quarter in sorted(sums)}, refusals)
 
     @cached_property
@@ -176,26 +180,37 @@ class _Summing:
             found.run_microjoules[run] = found.run_microjoules.get(run, 0) + energy
             found.run_last_utc_ns[run] = max(found.run_last_utc_ns.get(run, 0), line["end_utc_ns"])
 
-    def _add_intervals(self, sums: Mapping[Quarter, LedgerSums]) -> None:
-        """Add from when to when there was work. Where one row covers a whole stretch, the stretch stands for all of its rows."""
-        lines = self._engine.run(plan.stretches(self.plain), end_ns=self._before_ns)
-        broken = []
-        for line in lines:
-            if line["longest_ns"] == line["end_utc_ns"] - line["start_utc_ns"]:
-                self._add_interval(sums, line)
-            else:
-                broken.append(line)
-        if not broken:
-            return
-        types = {"work_service": pa.string(), "work_phase": pa.string(), "half_hour_utc_ns": pa.int64()}
-        listed = self._engine.table({name: pa.array([line[name] for line in broken], type_) for name, type_ in types.items()})
-        for line in self._engine.run(plan.broken_stretches(self.plain, listed), end_ns=self._before_ns):
-            self._add_interval(sums, line)
+    def _add_covered(self, sums: Mapping[Quarter, LedgerSums], kept: Iterable[Row]) -> None:
+        """Add how long there was work. Where one row covers all of a half-hour's work, its length is added where it lies."""
+        beside = self._stretches_frame({(*_bearer(row), row["half_hour_utc_ns"]) for row in kept if row["kind"] == KIND_SPAN})
+        broken = 0
+        for line in self._engine.run(plan.covered(self.plain, self._slots.frame, beside), end_ns=self._before_ns):
+            covered_ns = sums[self._slots.quarters[line["quarter"]]].covered_ns
+            work = line["work_service"], line["work_phase"]
+            covered_ns[work] = covered_ns.get(work, 0) + line["covered_ns"]
+            broken += line["broken"]
+        if broken:
+            self._add_broken(sums, beside)
 
-    def _add_interval(self, sums: Mapping[Quarter, LedgerSums], line: Mapping[str, Any]) -> None:
-        found = sums[self._slots.quarter_of[line["half_hour_utc_ns"]]]
-        work = line["work_service"], line["work_phase"]
-        found.intervals_utc_ns.setdefault(work, []).append((line["start_utc_ns"], line["end_utc_ns"]))
+    def _add_broken(self, sums: Mapping[Quarter, LedgerSums], beside: Frame | None) -> None:
+        """Add from when to when there was work, row by row, in the half-hours that no single row covers."""
+        lines = self._engine.run(plan.broken_stretches(self.plain, beside), end_ns=self._before_ns)
+        listed = self._stretches_frame((each["work_service"], each["work_phase"], each["half_hour_utc_ns"]) for each in lines)
+        if listed is None:
+            raise LostInSumsError("half-hours that no single row covers were counted, and then not found")
+        for line in self._engine.run(plan.rows_of_stretches(self.plain, listed), end_ns=self._before_ns):
+            found = sums[self._slots.quarter_of[line["half_hour_utc_ns"]]]
+            work = line["work_service"], line["work_phase"]
+            found.intervals_utc_ns.setdefault(work, []).append((line["start_utc_ns"], line["end_utc_ns"]))
+
+    def _stretches_frame(self, stretches: Iterable[tuple[Any, ...]]) -> Frame | None:
+        """Return work and half-hours as a small table, with ``beside``; None without any."""
+        columns = [*zip(*stretches, strict=True)]
+        if not columns:
+            return None
+        types = {"work_service": pa.string(), "work_phase": pa.string(), "half_hour_utc_ns": pa.int64()}
+        arrays = {name: pa.array(each, type_) for each, (name, type_) in zip(columns, types.items(), strict=True)}
+        return self._engine.table(arrays | {"beside": pa.array([True] * len(columns[0]))})
 
 
 def conserve(what: str, found: tuple[int, int], expected: tuple[int, int]) -> None:

@@ -48,7 +48,7 @@ class PandasEngine:
                 parts = [_joined(plan, parts)]
         if not parts:
             return []
-        found: list[dict[str, Any]] = plan.kept(_frame(_joined(plan, parts))).collect("pyarrow").to_arrow().to_pylist()
+        found: list[dict[str, Any]] = plan.finished(_frame(_joined(plan, parts))).collect("pyarrow").to_arrow().to_pylist()
         return found
 
     def table(self, columns: Mapping[str, pa.Array]) -> Frame:

@@ -50,7 +50,7 @@ class Plan:
         sums: Columns of integers that add up, without overflow for 2^31 rows.
         least: Columns whose least value is kept.
         greatest: Columns whose greatest value is kept.
-        having: Which groups are kept. None: all.
+        finish: What is made of the groups at the end: a filter, or coarser groups. None: they are the answer.
         columns: The columns of rows that it reads, for an engine that must know them beforehand.
     """
 
@@ -59,7 +59,7 @@ class Plan:
     sums: tuple[str, ...] = ()
     least: tuple[str, ...] = ()
     greatest: tuple[str, ...] = ()
-    having: nw.Expr | None = None
+    finish: Callable[[Frame], Frame] | None = None
     columns: tuple[str, ...] = ()
 
     def summed(self, frame: Frame) -> Frame:
@@ -68,9 +68,9 @@ class Plan:
         groups = frame.group_by(*self.keys).agg(*(getattr(nw.col(name), how)() for how, names in of.items() for name in names))
         return groups.with_columns(nw.col(name).cast(nw.Int64) for name in self.sums)
 
-    def kept(self, groups: Frame) -> Frame:
-        """Leave out the groups that are not wanted."""
-        return groups if self.having is None else groups.filter(self.having)
+    def finished(self, groups: Frame) -> Frame:
+        """Return what is made of the groups."""
+        return groups if self.finish is None else self.finish(groups)
 
 
 def limbs(name: str) -> Iterator[nw.Expr]:
@@ -267,18 +267,52 @@ def _of_work(frame: Frame) -> Frame:
 _STRETCH = ("work_service", "work_phase", _ROW)
 
 
-def stretches(plain: Callable[[Frame], Frame]) -> Plan:
+def covered(plain: Callable[[Frame], Frame], slots: Frame, beside: Frame | None) -> Plan:
+    """Sum up, by work and quarter, the time of the half-hours that one row of each covers, and count the others as ``broken``.
+
+    Args:
+        plain: Leaves out the rows that Python adds.
+        slots: The ``quarter`` of each half-hour.
+        beside: Work and half-hours (``_STRETCH``) of rows that Python adds: these half-hours count as broken. None: none.
+    """
+
+    def finish(stretches: Frame) -> Frame:
+        met = _with_broken(stretches, beside).join(slots, on=_ROW, how="inner")
+        sums = met.group_by("work_service", "work_phase", "quarter").agg(nw.col("covered_ns").sum(), nw.col("broken").sum())
+        return sums.with_columns(nw.col(name).cast(nw.Int64) for name in ("covered_ns", "broken"))
+
+    return _stretches(plain, finish)
+
+
+def broken_stretches(plain: Callable[[Frame], Frame], beside: Frame | None) -> Plan:
+    """List the work and half-hours that ``covered`` counts as broken."""
+    return _stretches(plain, lambda stretches: _with_broken(stretches, beside).filter(nw.col("broken") > 0).select(*_STRETCH))
+
+
+def _stretches(plain: Callable[[Frame], Frame], finish: Callable[[Frame], Frame]) -> Plan:
     """Find, by work and half-hour, from when to when there is a row, and how long the longest row is."""
 
     def prepare(frame: Frame) -> Frame:
         work = _of_work(plain(frame).filter(nw.col("kind") == KIND_SPAN))
         return work.with_columns((nw.col("end_utc_ns") - nw.col("start_utc_ns")).alias("longest_ns"))
 
-    return Plan(prepare, _STRETCH, least=("start_utc_ns",), greatest=("end_utc_ns", "longest_ns"), columns=_WORK)
+    return Plan(prepare, _STRETCH, (), ("start_utc_ns",), ("end_utc_ns", "longest_ns"), finish, _WORK)
 
 
-def broken_stretches(plain: Callable[[Frame], Frame], broken: Frame) -> Plan:
-    """List the distinct rows of stretches that no single row covers. ``broken`` has their work and half-hour."""
+def _with_broken(stretches: Frame, beside: Frame | None) -> Frame:
+    """Add ``broken``, 1 where no single row covers a stretch or Python adds a row to it, and else ``covered_ns``, its length."""
+    whole = nw.col("longest_ns") == nw.col("end_utc_ns") - nw.col("start_utc_ns")
+    if beside is not None:
+        stretches = stretches.join(beside, on=list(_STRETCH), how="left")
+        whole = whole & nw.col("beside").is_null()
+    return stretches.with_columns(
+        nw.when(whole).then(nw.col("longest_ns")).otherwise(nw.lit(0, nw.Int64)).alias("covered_ns"),
+        nw.when(whole).then(nw.lit(0, nw.Int64)).otherwise(nw.lit(1, nw.Int64)).alias("broken"),
+    )
+
+
+def rows_of_stretches(plain: Callable[[Frame], Frame], broken: Frame) -> Plan:
+    """List the distinct rows of stretches. ``broken`` has their work and half-hour."""
 
     def prepare(frame: Frame) -> Frame:
         work = _of_work(plain(frame).filter(nw.col("kind") == KIND_SPAN)).join(broken, on=list(_STRETCH), how="inner")

@@ -46,7 +46,7 @@ class SparkEngine:
     def run(self, plan: Plan, start_ns: int = 0, end_ns: int = 1 << 62) -> list[dict[str, Any]]:
         """See ``Engine.run``."""
         rows = nw.from_native(self._rows(start_ns, end_ns).drop("devices").withColumnRenamed("device_text", "devices"))
-        found: list[dict[str, Any]] = _table(plan.kept(plan.summed(plan.prepare(rows)))).to_pylist()
+        found: list[dict[str, Any]] = _table(plan.finished(plan.summed(plan.prepare(rows)))).to_pylist()
         return found
 
     def table(self, columns: Mapping[str, pa.Array]) -> Frame:

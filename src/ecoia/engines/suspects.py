@@ -54,7 +54,9 @@ def _shared(
         named = {name: part.cast(nw.Int64) if types[name] == pa.int64() else part for name, part in parts.items()}
         return filled.explode(column).with_columns(nw.lit(1, nw.Int64).alias("rows"), **named).filter(~nw.col(key[1]).is_null())
 
-    shared = engine.run(Plan(prepare, key, ("rows",), having=nw.col("rows") > 1, columns=columns), end_ns=before_ns)
+    shared = engine.run(
+        Plan(prepare, key, ("rows",), finish=lambda ids: ids.filter(nw.col("rows") > 1), columns=columns), end_ns=before_ns
+    )
     if not shared:
         return set()
     all_types = {_ROW: pa.int64(), **types}
@@ -88,5 +90,5 @@ def _hosts(engine: Engine, before_ns: int, instances: Iterable[str]) -> set[Susp
 
     met = (nw.col("whole") > 0) & ((nw.col("part") > 0) | (nw.coalesce("first", nw.lit("")) != nw.coalesce("last", nw.lit(""))))
     columns = ("instance", "scope", "pid", *ENERGIES)
-    plan = Plan(prepare, ("host", _ROW), ("whole", "part"), ("first",), ("last",), met, columns)
+    plan = Plan(prepare, ("host", _ROW), ("whole", "part"), ("first",), ("last",), lambda hosts: hosts.filter(met), columns)
     return {(instance, each[_ROW]) for each in engine.run(plan, end_ns=before_ns) for instance in on_host[each["host"]]}

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+from ecoia.instants import covered_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.records.id_sets import ids_of
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.units import NANOSECONDS_PER_SECOND
 
 if TYPE_CHECKING:
     from ecoia.impact.conditions import Conditions, ConditionsLookup
@@ -130,6 +132,7 @@ class LedgerSums:
         run_last_utc_ns: When the work of each run ended.
         run_quality: Latest quality figures of each run.
         intervals_utc_ns: Starts and ends of the records of each work.
+        covered_ns: Time that each work ran outside these intervals, in rows that were summed up where they lie.
         quality: Latest quality figures of each work.
         token_rows: Rows with tokens.
         lost: Count of losses by cause.
@@ -149,6 +152,7 @@ class LedgerSums:
     run_last_utc_ns: dict[Run, int] = field(default_factory=dict)
     run_quality: dict[Run, dict[str, float]] = field(default_factory=dict)
     intervals_utc_ns: dict[Work, list[tuple[int, int]]] = field(default_factory=dict)
+    covered_ns: dict[Work, int] = field(default_factory=dict)
     quality: dict[Work, dict[str, float]] = field(default_factory=dict)
     token_rows: list[Row] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
@@ -168,6 +172,16 @@ class LedgerSums:
     def simulated(self) -> bool:
         """Whether any of it is simulated."""
         return any(strand.simulated for strand in self.strands)
+
+    def seconds_of(self, work: Work) -> float:
+        """Return how long some work ran, in seconds; time of several records at once counts once.
+
+        Example:
+            >>> work = ("chat", "inference")
+            >>> LedgerSums(intervals_utc_ns={work: [(0, 2 * 10**9), (10**9, 3 * 10**9)]}).seconds_of(work)
+            3.0
+        """
+        return (covered_ns(self.intervals_utc_ns.get(work, ())) + self.covered_ns.get(work, 0)) / NANOSECONDS_PER_SECOND
 
     def work_by_half_hour(self, service: str, phases: Collection[str]) -> Iterator[HalfHourEnergy]:
         """Give the known energy of a service's work in some phases, by half-hour."""

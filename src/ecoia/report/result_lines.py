@@ -7,7 +7,7 @@ from typing import Any
 
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.period_impact import PeriodImpact, intensity
-from ecoia.periods import Quarter, covered_seconds
+from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import Measure, Quantity
 from ecoia.report.quantities import energy_by_status, measure, per_unit, shown
@@ -97,7 +97,7 @@ def _line(context: Context, period: PeriodImpact, bearer: Bearer) -> dict[str, A
         "missing": ",".join(_missing(found)),
         "spans": sum(strand.spans for strand in works),
         "cpu_seconds": sum(strand.cpu_ns for strand in strands) / NANOSECONDS_PER_SECOND,
-        "duration_seconds": covered_seconds(_intervals(period, bearer)),
+        "duration_seconds": 0.0 if bearer[0] is None else period.sums.seconds_of((bearer[0], bearer[1])),
         "instances": len({strand.instance for strand in strands}),
         "units": units,
         "accepted": accepted,
@@ -121,7 +121,3 @@ def _missing(found: Measure) -> list[str]:
     """List the components of which some energy is not known."""
     lacking = {each.component for each in found.methods if each.status == MISSING and each.name not in NOT_LACKING}
     return [component for component in COMPONENTS if component in lacking]
-
-
-def _intervals(period: PeriodImpact, bearer: Bearer) -> Iterable[tuple[int, int]]:
-    return period.sums.intervals_utc_ns.get((bearer[0], bearer[1]), ()) if bearer[0] is not None else ()

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Work
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.indicators import Held, held_by
-from ecoia.periods import covered_seconds
 from ecoia.report.context import Context
 from ecoia.report.instance_days import covered_share, days_by_phase
 from ecoia.report.model import (
@@ -51,7 +50,7 @@ def _phase(context: Context, service: str, phase: str) -> PhaseResult:
         measure=found,
         spans=sum(strand.spans for strand in strands),
         cpu_seconds=sum(strand.cpu_ns for strand in strands) / NANOSECONDS_PER_SECOND,
-        duration_seconds=covered_seconds(activity.intervals_utc_ns.get(work, ())),
+        duration_seconds=activity.seconds_of(work),
         units=units,
         accepted=context.count([bearer], "accepted_micro"),
         energy_per_unit=per_unit(found.energy, units),
