@@ -194,6 +194,7 @@ def chain_of(settings: Settings) -> list[Published]:
 def _journal_rows(settings: Settings) -> list[Row]:
     from ecoia.delivery.abandoned import close_abandoned
     from ecoia.delivery.backlog import Backlog
+    from ecoia.delivery.doubtful_days import DoubtfulDays
     from ecoia.keeping.adoption import adopt
     from ecoia.keeping.packing import pack_closed
     from ecoia.records import merge_rows
@@ -215,7 +216,11 @@ def _journal_rows(settings: Settings) -> list[Row]:
     if backlog.unread:
         raise JournalError(next(iter(backlog.unread.values())))  # a report without these records would be silently wrong
     tell_lines_not_read(backlog.line_counts)
-    return merge_rows(row for rows in backlog.rows.values() for row in rows)
+    doubtful = [*DoubtfulDays(found.home, settings.retention_days).among(backlog.rows.keys(), backlog.pending_days)]
+    for message in dict.fromkeys(each.message for each in doubtful):
+        say(message)
+    held = {each.key for each in doubtful}
+    return merge_rows(row for key, rows in backlog.rows.items() if key not in held for row in rows)
 
 
 def _ledger_rows(settings: Settings, store: MlflowStore, give_up: GiveUp) -> tuple[list[Row], tuple[LedgerGap, ...]]:

@@ -7,7 +7,8 @@
 ``one_delivery``        that process
 ``http_watch``          what the servers do that MLflow asks, for messages; an answer that does not end is ended
 ``helper_loop``         the helper's loop: have delivered until nothing is left and no process lives
-``refused_days``        ledger days that another journal home owns
+``refused_days``        ledger days that are not sent: another journal home owns them, or they are doubtful
+``doubtful_days``       days that a wrong clock must have dated
 ``sender``              one sending: ledger days first, then the runs whose figures changed
 ``backlog``             what the journal holds and what of it is not delivered yet
 ``cursors``             how far each journal file was delivered

@@ -113,6 +113,11 @@ class Backlog:
         return sum(count for _, count in self._pending.values())
 
     @property
+    def pending_days(self) -> set[DayKey]:
+        """The days that an entry falls on that is not delivered yet."""
+        return {day for each in self._pending for day in each.keys()}  # noqa: SIM118 - ``Pending`` is no mapping
+
+    @property
     def unread(self) -> dict[str, str]:
         """By name of the file or day, why it cannot be read."""
         return self._unread_days | self._unread_files
@@ -338,7 +343,7 @@ class Backlog:
 
         Args:
             targets: The target ids that were sent.
-            unsent: Days that the ledger refused, or that the time was too short for; their entries stay pending.
+            unsent: Days that were refused, or that the time was too short for; their entries stay pending.
 
         Returns:
             How many entries are delivered now that were pending before.

@@ -1,4 +1,6 @@
-"""Ledger days that MLflow refused, because another journal home owns them: ``delivery/refused.json``.
+"""Ledger days that are not in MLflow although they were to be sent: ``delivery/refused.json``.
+
+Another journal home owns them, or they are doubtful (``doubtful_days``).
 
 A refused day stays in the file until a delivery brings it to the ledger, so that everybody who looks at the journal can say it.
 """
@@ -17,16 +19,20 @@ from ecoia.records import Record
 
 _FILE = "refused.json"
 
+OF_ANOTHER_HOME, DOUBTFUL = "of-another-home", "doubtful"
+"""Why a day is refused."""
+
 
 @dataclass(frozen=True)
 class RefusedDay:
-    """A ledger day that was refused: the fields of its ``DayKey``, and the message."""
+    """A ledger day that was refused: the fields of its ``DayKey``, the message, and why, one of the reasons above."""
 
     target: str
     instance: str
     day: str
     place: str
     message: str
+    why: str = OF_ANOTHER_HOME
 
     @property
     def key(self) -> DayKey:
@@ -34,7 +40,7 @@ class RefusedDay:
         return DayKey(self.target, self.instance, self.day, self.place)
 
 
-_NAMES = tuple(RefusedDay.__dataclass_fields__)
+_NAMES = tuple(name for name in RefusedDay.__dataclass_fields__ if name != "why")  # which was not there from the start
 
 
 class RefusedDays:
@@ -52,7 +58,9 @@ class RefusedDays:
         self._path = home / "delivery" / _FILE
         try:
             listed = json.loads(self._path.read_text(encoding="utf-8"))
-            self.listed = tuple(RefusedDay(**{name: str(day[name]) for name in _NAMES}) for day in listed)
+            self.listed = tuple(
+                RefusedDay(*(str(day[name]) for name in _NAMES), str(day.get("why", OF_ANOTHER_HOME))) for day in listed
+            )
         except (OSError, ValueError, KeyError, TypeError):
             self.listed = ()  # the next delivery asks the ledger about each of their records again
 

@@ -25,7 +25,7 @@ class DeliveryResult:
     Attributes:
         delivered: How many records are in the ledger since this call.
         pending: How many records are still in the journal only.
-        conflicts: Messages on refused ledger days, which another journal home owns.
+        conflicts: Messages on refused ledger days: another journal home owns them, or their date is doubtful.
         problems: Every other message that somebody should read.
         targets: URIs of the stores that were reached, without credentials.
         failed: Whether another try may succeed: a store did not answer, or a run could not be written.

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecoia.delivery.backlog import Backlog, DayKey, InstanceDay
+from ecoia.delivery.doubtful_days import DoubtfulDays
 from ecoia.delivery.linked_runs import LinkedRuns
 from ecoia.delivery.mlflow_ledger import MlflowLedger
 from ecoia.delivery.mlflow_store import MlflowStore
 from ecoia.delivery.power_series import PowerSeries
-from ecoia.delivery.refused_days import RefusedDay, RefusedDays
+from ecoia.delivery.refused_days import DOUBTFUL, RefusedDay, RefusedDays
 from ecoia.delivery.result import FAILED, SENT, STEP, STORE, DeliveryResult, Tell, tell_nobody
 from ecoia.delivery.retired_names import NamesOfStores
 from ecoia.delivery.routes import Routes
@@ -72,7 +73,7 @@ class Sender:
     Args:
         journal: The journal.
         settings: ``zone``, ``pue``, ``timezone`` and ``catalogue`` are used for the views, ``delivery_seconds`` for the time
-            after which nothing new is begun with a store, ``ledger_sql`` for the ledger.
+            after which nothing new is begun with a store, ``ledger_sql`` for the ledger, ``retention_days`` for doubtful days.
         backlog: The journal, folded.
         power: The power over time, which noticed what was read of the journal.
         verified: Which days were read back after their delivery; ``None``: what was delivered is not read back.
@@ -102,6 +103,8 @@ class Sender:
         self._by_sql = settings.ledger_sql
         self._views = ViewUpdates(journal.home, settings, tell)
         self._refused = RefusedDays(journal.home)
+        self._doubtful = DoubtfulDays(journal.home, settings.retention_days)
+        self._held: set[DayKey] = set()
 
     def send(self, routes: Routes, *, final: bool, skip: Collection[str] = ()) -> DeliveryResult:
         """Send every changed day to its store, then the views that changed.
@@ -115,6 +118,7 @@ class Sender:
         """
         self._refused.replace(self._refused.days() - self._backlog.rows.keys(), ())  # archived since: nothing of them is left
         tally = _Tally(problems=[f"{reason} (target {target or 'none'})" for target, reason in routes.nowhere.items()])
+        self._hold_doubtful(tally)
         for uri, targets in routes.stores.items():
             if (uri is None or public_uri(uri) not in skip) and self._has_work(uri, targets, final=final):
                 store = MlflowStore(uri)
@@ -141,6 +145,14 @@ class Sender:
             final=final,
             sizes=self._backlog.read_sizes,
         )
+
+    def _hold_doubtful(self, tally: _Tally) -> None:
+        """Leave doubtful days in the journal, and tell each."""
+        held = [*self._doubtful.among(self._backlog.rows.keys(), self._backlog.pending_days)]
+        self._refused.replace({each.key for each in self._refused.listed if each.why == DOUBTFUL}, held)
+        self._held = {each.key for each in held}
+        self._backlog.changed -= self._held
+        tally.conflicts += dict.fromkeys(each.message for each in held)
 
     def _has_work(self, uri: str | None, targets: set[str], *, final: bool) -> bool:
         changed = any(key.target in targets for key in self._backlog.changed) or not targets.isdisjoint(self._backlog.new_links)
@@ -189,7 +201,8 @@ class Sender:
         backlog = self._backlog
         ledger = MlflowLedger(store, verified=self._verified, by_sql=self._by_sql)
         left = {key for key in backlog.changed if key.target in targets}
-        left |= {key._replace(place="") for key in left} & backlog.rows.keys()  # an older ecoia may have put these records there
+        # An older ecoia may have put these records there.
+        left |= ({key._replace(place="") for key in left} & backlog.rows.keys()) - self._held
         ledger.look_ahead((key.instance, key.day) for key in left)
         sent: set[DayKey] = set()
         refused: dict[InstanceDay, str] = {}
