@@ -59,7 +59,8 @@ class RefusedDays:
         try:
             listed = json.loads(self._path.read_text(encoding="utf-8"))
             self.listed = tuple(
-                RefusedDay(*(str(day[name]) for name in _NAMES), str(day.get("why", OF_ANOTHER_HOME))) for day in listed
+                RefusedDay(**{name: str(day[name]) for name in _NAMES}, why=str(day.get("why", OF_ANOTHER_HOME)))
+                for day in listed
             )
         except (OSError, ValueError, KeyError, TypeError):
             self.listed = ()  # the next delivery asks the ledger about each of their records again

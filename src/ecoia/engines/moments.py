@@ -129,9 +129,9 @@ def moments_of(engine: Engine, places: Places, half_hours: Iterable[tuple[int, i
     """
     numbers: dict[tuple[int, Conditions], int] = {}
     at, times, moments, factors = list[int](), list[int](), list[int](), list[int]()
+    by_place = [lookup.half_hours(zone, example) for zone, example in zip(places.zones, places.examples, strict=True)]
     for place, half_hour in sorted({*half_hours}):  # each once: two moments of one half-hour would double its energy
-        zone = places.zones[place]
-        by_half_hour = lookup.half_hours(zone, places.examples[place])
+        zone, by_half_hour = places.zones[place], by_place[place]
         conditions = by_half_hour[half_hour]
         micrograms = by_half_hour.micrograms_per_kwh[half_hour]
         if not 0 <= micrograms < LIMB:

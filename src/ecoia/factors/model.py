@@ -188,6 +188,7 @@ class FactorSet:
             zone: all(factor.is_yearly for factor in series) for zones in self._series.values() for zone, series in zones.items()
         }
         self._means: dict[tuple[str, int, int], float | None] = {}
+        self._yearly_uses: dict[tuple[str, int, int], tuple[FactorUse, int]] = {}
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -267,21 +268,31 @@ class FactorSet:
             FactorError: The set does not cover the zone, or has yearly factors of later years only.
         """
         self.check(zone)
-        series = self._series[self._pair()][zone]
-        place = bisect_right(self._starts[self._pair()][zone], half_hour_utc_ns) - 1
+        pair = self._pair()
+        series = self._series[pair][zone]
+        place = bisect_right(self._starts[pair][zone], half_hour_utc_ns) - 1
         before = series[place] if place >= 0 else None
         if before is not None and half_hour_utc_ns < before.end_utc_ns:
-            year = before.year if before.is_yearly else self._day(half_hour_utc_ns).year
-            return self._use(before, year, 0, ""), micrograms(before.value_g_per_kwh)
+            if before.is_yearly:
+                return self._of_year(before, 0)
+            return self._use(before, self._day(half_hour_utc_ns).year, 0, ""), micrograms(before.value_g_per_kwh)
         if self._yearly[zone]:
+            year = self._day(half_hour_utc_ns).year
             if before is None:
                 raise FactorError(
-                    f"no emission factor covers zone '{zone}' in {self._day(half_hour_utc_ns).year}: the earliest known is of "
-                    f"{series[0].year}; energy is kept, CO2e of that time is not computed"
+                    f"no emission factor covers zone '{zone}' in {year}: the earliest known is of {series[0].year}; "
+                    "energy is kept, CO2e of that time is not computed"
                 )
-            age = max(self._day(half_hour_utc_ns).year - before.year, 1)
-            return self._use(before, before.year, age, ""), micrograms(before.value_g_per_kwh)
+            return self._of_year(before, max(year - self._of_year(before, 0)[0].year, 1))
         return self._filled(zone, series, before, half_hour_utc_ns)
+
+    def _of_year(self, factor: Factor, age: int) -> tuple[FactorUse, int]:
+        """Return the use of a yearly factor, found once: it answers for 17,520 half-hours."""
+        key = (factor.zone, factor.start_utc_ns, age)
+        found = self._yearly_uses.get(key)
+        if found is None:
+            found = self._yearly_uses[key] = self._use(factor, factor.year, age, ""), micrograms(factor.value_g_per_kwh)
+        return found
 
     def mean(self, zone: str, start_utc_ns: int, end_utc_ns: int) -> float | None:
         """Return the mean over time of a zone's factors between two instants, in gCO2e per kWh; None where none is known."""
