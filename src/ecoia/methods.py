@@ -63,6 +63,10 @@ SERVER_SHARE_RAM = {row: _method(ESTIMATED, f"server-share-ram:{row}", each) for
 LOAD_MODEL = _method(ESTIMATED, "load-model:tdp", "model")
 LOAD_MODEL_GENERIC = _method(ESTIMATED, "load-model:generic-tdp", "generic-model")
 RAM_MODEL = _method(ESTIMATED, "ram-model", "model")
+CODECARBON_MACHINE = _method(ESTIMATED, "codecarbon:machine", "generic-model")
+CODECARBON_PROCESS = _method(ESTIMATED, "codecarbon:process", "generic-model")
+"""Energy of an imported history of codecarbon: of the whole machine, and of a process. Its files do not say how it was found."""
+CODECARBON_UNDIVIDED = _method(ESTIMATED, "codecarbon:undivided", "generic-model")
 SIMULATED = _method(ESTIMATED, "simulated", "model")
 KWH = _method(DECLARED, "kwh", "declared")
 KWH_UNDIVIDED = _method(DECLARED, "kwh:undivided", "declared")

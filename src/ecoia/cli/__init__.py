@@ -1,4 +1,5 @@
-"""The command line, ``ecoia ...``: one module a command, of the same name (``ecoia.cli.doctor`` is ``ecoia doctor``).
+"""The command line, ``ecoia ...``: one module a command, of the same name (``ecoia.cli.doctor`` is ``ecoia doctor``;
+``import`` is a word of Python, so it is ``import_history``).
 
 A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
 (errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report),
@@ -26,6 +27,7 @@ from ecoia.cli import (
     evaluate,
     export,
     factors,
+    import_history,
     init,
     journal,
     metrics,
@@ -84,6 +86,7 @@ app.command("journal", rich_help_panel=MEASURE)(journal.journal)
 app.command("runs", rich_help_panel=MEASURE)(runs.runs)
 app.command("compare", rich_help_panel=MEASURE)(compare.compare)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
+app.command("import", rich_help_panel=MEASURE)(import_history.import_history)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)
 app.command("dashboard", rich_help_panel=REPORT)(dashboard.dashboard)
