@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,11 @@ def test_every_fault_is_named_with_its_place_and_remedy(tmp_path: Path) -> None:
     told = faults(tmp_path, text).splitlines()
     assert "nothing was taken" in told[0]
     expected = [
+        ("activity.csv, columns 'start' and 'end'", "'01/10/2026' can be day/month or month/day", "write 2026-10-31"),
         ("activity.csv:2", "service", "'Vadore'", "lower-case"),
         ("activity.csv:3", "phase", "'dreaming'", "training"),
-        ("activity.csv:4", "start", "'01/10/2026'", "2026-10-01"),
         ("activity.csv:5", "end", "'2026-10-01'", "after the start"),
-        ("activity.csv:6", "energy_kwh", "'nan'", "from 0"),
+        ("activity.csv:6", "energy_kwh", "'nan'", "write a number"),
         ("activity.csv:7", "source", "''", "where the figures come from"),
         ("activity.csv:7", "energy_kwh", "'-1'", "from 0"),
         ("activity.csv:8", "energy_kwh", "''", "vcpu_hours"),
@@ -133,8 +133,8 @@ def test_every_fault_is_named_with_its_place_and_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ["column 'service' is missing"]),
-        ("service,phase,start,end,energy,source\n", ["column 'energy' is not known", "energy_kwh"]),
+        ("", ["header lacks 'service', 'phase', 'start', 'end', 'source': known are"]),
+        ("service,phase,start,end,energy,source\n", ["header has 'energy', not known: known are", "energy_kwh"]),
         ("service,service,phase,start,end,source\n", ["'service' is there twice"]),
         (HEADER, ["no activity"]),
         (HEADER + "vadore,training,2016-10-01,2026-10-31,1,x\n", ["activity.csv:2", "end", "ten years at most"]),
@@ -157,8 +157,56 @@ def test_files_that_are_refused(tmp_path: Path, text: str, words: list[str]) -> 
         assert word in told
 
 
-def test_other_encodings_and_missing_files_name_the_remedy(tmp_path: Path) -> None:
-    assert "UTF-8" in faults(tmp_path, HEADER + "vadore,training,2026-10-01,2026-10-31,1,relevé\n", "latin-1")
+FRENCH = "service;phase;start;end;energy_kwh;source\nvadore;inference;"
+RELEVE = "Relevé n° 12\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (f"{FRENCH}01/10/2026;31/12/2026;1 234,5;{RELEVE}", "cp1252"),
+        (f"{FRENCH}01/10/2026;31/12/2026;1 234,5;{RELEVE}", "utf-8-sig"),
+        (f"{FRENCH}01.10.2026;31.12.2026;1\u202f234,5;{RELEVE}", "utf-8"),
+        (f"sep=;\n{FRENCH}2026-10-01;2026-12-31;1.234,5;{RELEVE}", "utf-8"),
+        (f"Service;Phase;Start;End;Energy kWh;Source;;\nvadore;inference;2026-10-01;2026-12-31;1234,5;{RELEVE}", "utf-8"),
+        (f"{FRENCH.strip()}2026-10-01;2026-12-31;1234,5;Relevé n° 12;;\n;;;;;;;\n", "utf-8"),
+        (f"{FRENCH}2026-10-01;2026-12-31;1234,5;{RELEVE}".replace(";", "\t"), "utf-16"),
+        (f"{HEADER}vadore,inference,2026-10-01 00:00:00,2026-12-31 00:00:00,1234.5,{RELEVE}", "utf-8"),
+        (f"{HEADER}vadore,inference,10/1/2026,12/31/2026,1234.5,{RELEVE}", "utf-8"),
+    ],
+    ids=["cp1252", "mark", "narrow space", "sep=", "case", "trailing", "tabs in utf-16", "pandas", "american"],
+)
+def test_what_offices_save_is_the_same_activity(tmp_path: Path, text: str, encoding: str) -> None:
+    (plain,) = declared(tmp_path, f"{HEADER}vadore,inference,2026-10-01,2026-12-31,1234.5,{RELEVE}")
+    assert declared(tmp_path, text, encoding) == [plain]
+
+
+def test_a_workbook_is_read_by_its_cells(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    (plain,) = declared(tmp_path, f"{HEADER}vadore,inference,2026-10-01,2026-12-31,1234.5,{RELEVE}")
+    book = Workbook()
+    book.active.append(["Service", "Phase", "Start", "End", "Energy_kWh", "Source"])
+    book.active.append(["vadore", "inference", date(2026, 10, 1), date(2026, 12, 31), 1234.5, "Relevé n° 12"])
+    book.active.append([None] * 6)
+    book.save(tmp_path / "activity.xlsx")
+    assert read_activity(tmp_path / "activity.xlsx", CONFIGURED) == [plain]
+    book.active["XFD1048576"] = 1
+    book.save(tmp_path / "far.xlsx")
+    assert read_activity(tmp_path / "far.xlsx", CONFIGURED) == [plain]
+
+
+def test_dates_that_read_in_two_ways_are_refused_in_one_line(tmp_path: Path) -> None:
+    told = faults(tmp_path, HEADER + "vadore,training,01/10/2026,05/10/2026,1,x\n" * 3)
+    assert told.splitlines()[1:] == [
+        "activity.csv, columns 'start' and 'end': '01/10/2026' can be day/month or month/day, and no other date tells: "
+        "write 2026-10-31"
+    ]
+    mixed = faults(tmp_path, HEADER + "vadore,training,13/10/2026,10/14/2026,1,x\n")
+    assert "neither all day/month nor all month/day" in mixed
+
+
+def test_missing_files_name_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="check the path"):
         read_activity(tmp_path / "none.csv", CONFIGURED)
 

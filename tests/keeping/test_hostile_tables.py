@@ -61,7 +61,7 @@ def refused(kind: str, data: bytes, folder: Path) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "number",
-    ["inf", "-inf", "nan", "1e400", "-1", "0x10", "9" * 5000, '"1,234"', '"1,234.5"', '"12,5"', "1 234", "\u0661e99"],
+    ["inf", "-inf", "nan", "1e400", "-1", "0x10", "9" * 5000, '"1,234"', '"1,234.5"', '"12,5"', "1 23", "\u0661e99"],
 )
 def test_what_is_no_number_is_refused_at_its_line(kind: str, number: str, tmp_path: Path) -> None:
     _, head, line, at = KINDS[kind]
@@ -99,7 +99,8 @@ def test_a_header_of_a_million_columns_is_refused(kind: str, tmp_path: Path) -> 
 def test_another_encoding_is_refused(kind: str, tmp_path: Path) -> None:
     _, head, line, _ = KINDS[kind]
     text = (head + line.format(12)).encode()
-    for data in (text.decode().encode("utf-16"), text + b"\xff\n", text + "é".encode("cp1252"), b"\x00" * 100):
+    others = [text.decode().encode("utf-16"), text + b"\xff\n", text + "é".encode("cp1252")]
+    for data in (b"\x00" * 100, *(others if kind != "declared" else ())):  # what offices save is read where it is declared
         refused(kind, data, tmp_path)
 
 

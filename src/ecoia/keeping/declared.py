@@ -1,12 +1,13 @@
 """Declared activity: what cannot be instrumented, entered from a CSV file as records with status ``declared``.
 
 Each row is a service's activity over a period, in kilowatt-hours or in vCPU- and GPU-hours with the power of the
-equipment. Columns (``,`` or ``;`` between them, UTF-8):
+equipment. The file is read as offices save it (``office_tables``). Columns:
 
 ====================================  =========================================================================
 ``service``, ``phase``                as in ``ecoia.track``
 ``start``, ``end``                    dates or ISO 8601 times; without an offset, in the setting ``timezone``. An
-                                      ``end`` that is a date is that day's end: ``2026-10-01,2026-12-31`` is a quarter
+                                      ``end`` that is a date is that day's end: ``2026-10-01,2026-12-31`` is a quarter.
+                                      ``31/12/2026`` too, where a date of the file tells day and month apart
 ``cpu_kwh``, ``gpu_kwh``, ``ram_kwh``  energy by component; an empty cell is missing, 0 is zero
 ``energy_kwh``                        energy that cannot be split: kept under ``cpu``, method ``kwh:undivided``
 ``vcpu_hours``, ``watts_per_vcpu``    processor time and power, method ``power-model``
@@ -25,15 +26,16 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ecoia import limits
 from ecoia.errors import UsageError
-from ecoia.keeping.csv_lines import CsvError, csv_lines, first
+from ecoia.keeping.csv_lines import first
 from ecoia.keeping.home_identity import instance_of
+from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
+from ecoia.keeping.office_tables import OfficeTable, number_of, read_table, unknown_columns
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -46,18 +48,27 @@ _NEEDED = ("service", "phase", "start", "end", "source")
 _BY_COMPONENT = tuple(f"{component}_kwh" for component in COMPONENTS)
 _HOURS = {"cpu": ("vcpu_hours", "watts_per_vcpu"), "gpu": ("gpu_hours", "watts_per_gpu")}
 COLUMNS = (*_NEEDED[:4], *_BY_COMPONENT, "energy_kwh", *_HOURS["cpu"], *_HOURS["gpu"], "units", "source")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}( 00:00:00)?")  # as spreadsheets and pandas write a date
 _MAX_KWH = Decimal(10) ** 6  # more in one row is surely a wrong unit; also keeps microjoules within 64 bits
 _MAX_UNITS = Decimal(10) ** 12
 
 
 @dataclass
 class _Line:
-    """One line of the file: its place, its cells by column, whether numbers have decimal commas, and what is wrong with it."""
+    """One line of the file, and what is wrong with it.
+
+    Attributes:
+        where: Its place.
+        cells: Its cells by column.
+        decimal_comma: Whether numbers have decimal commas.
+        order: Whether day or month comes first in slashed dates; None where there are none, or where it cannot be told.
+        problems: What is wrong.
+    """
 
     where: str
     cells: Mapping[str, str]
     decimal_comma: bool = False
+    order: str | None = None
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, column: str, remedy: str) -> None:
@@ -72,12 +83,11 @@ class _Line:
         if "," in text and not self.decimal_comma:  # in such a file "1,234" may be 1234
             self.wrong(column, "columns are separated by ',', so write the number without one: 1234 or 1.234")
             return None
-        try:
-            number = Decimal(text.replace(",", "."))
-        except InvalidOperation:
+        number = number_of(text, decimal_comma=self.decimal_comma)
+        if number is None:
             self.wrong(column, "write a number, e.g. 12.5")
             return None
-        if not number.is_finite() or not 0 <= number <= greatest:
+        if not 0 <= number <= greatest:
             self.wrong(column, f"write a number from 0 to {greatest:,f}".replace(",", " "))
             return None
         return number
@@ -104,69 +114,34 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
         >>> [record.energy_microjoules["cpu"] for record in read_activity(file, settings.load())]
         [360000000000000]
     """
-    lines, problems = _read_lines(Path(path).name, _read_text(path))
+    table = read_table(path)
+    unread = table.problems if not table.columns else []
+    problems = unread or unknown_columns(table, COLUMNS, _NEEDED) or table.problems
+    lines = [] if problems else _lines(table, problems)
     records: dict[str, Record] = {}
-    if not problems:
-        for line in lines:
-            record = _record(line, settings)
-            if record is not None and record.record_id in records:
-                line.problems.append(
-                    f"{line.where}: says the same as an earlier line: remove one, or tell them apart by 'source'"
-                )
-            elif record is not None:
-                records[record.record_id] = record
-            problems += line.problems
-        if not lines:
-            problems.append(f"{Path(path).name}: no activity in it: write one line a service, phase and period below the header")
+    for line in lines:
+        record = _record(line, settings)
+        if record is not None and record.record_id in records:
+            line.problems.append(f"{line.where}: says the same as an earlier line: remove one, or tell them apart by 'source'")
+        elif record is not None:
+            records[record.record_id] = record
+        problems += line.problems
+    if not table.lines and not problems:
+        problems.append(f"{table.name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
         raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
     instance = instance_of(settings)  # makes the home, so only now that nothing is refused
     return [record.copy_with(instance=instance) for record in records.values()]
 
 
-def _read_text(path: str | Path) -> str:
+def _lines(table: OfficeTable, problems: list[str]) -> list[_Line]:
+    """Return the lines of activity. Dates whose day and month cannot be told apart are a problem."""
+    order = None
     try:
-        return limits.read_bytes(path, limits.CSV_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"activity file '{path}' cannot be read ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"activity file '{path}' is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
-        ) from error
-
-
-def _read_lines(name: str, text: str) -> tuple[list[_Line], list[str]]:
-    """Return the lines of activity, and what is wrong with the header or with the file as CSV."""
-    header_line = text.partition("\n")[0]
-    delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
-    lines: list[_Line] = []
-    problems: list[str] = []
-    try:
-        read = csv_lines(text, delimiter)
-        header = [column.strip() for column in next(read, (1, []))[1]]
-        problems += _header_problems(name, header)
-        for number, cells in read:
-            if not any(cell.strip() for cell in cells):
-                continue
-            where = f"{name}:{number}"
-            if len(cells) == len(header):
-                by_column = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-                lines.append(_Line(where, by_column, decimal_comma=delimiter == ";"))
-            else:
-                problems.append(
-                    f"{where}: {len(cells)} cells where the header has {len(header)}: quote cells that hold '{delimiter}'"
-                )
-    except CsvError as error:
-        problems.append(f"{name}:{error.line}: {error}")
-    return lines, problems
-
-
-def _header_problems(name: str, header: list[str]) -> list[str]:
-    problems = [f"{name}:1, column '{column}' is missing: add it" for column in _NEEDED if column not in header]
-    unknown = [column for column in header if column not in COLUMNS]
-    problems += [f"{name}:1, column '{column}' is not known: known are {', '.join(COLUMNS)}" for column in unknown]
-    twice = sorted({column for column in header if header.count(column) > 1})
-    return problems + [f"{name}:1, column '{column}' is there twice: keep one" for column in twice]
+        order = order_of(line.cells[column] for line in table.lines for column in ("start", "end"))
+    except AmbiguousDatesError as error:
+        problems.append(f"{table.name}, columns 'start' and 'end': {error}")
+    return [_Line(line.where, line.cells, table.decimal_comma, order) for line in table.lines]
 
 
 def _record(line: _Line, settings: Settings) -> Record | None:
@@ -219,9 +194,14 @@ def _record(line: _Line, settings: Settings) -> Record | None:
 def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int | None:
     """Return a cell's instant in nanoseconds, or None for a wrong one; with ``ends``, a date stands for the end of its day."""
     text = line.cells[column]
+    if is_slashed(text) and line.order is None:
+        return None  # told once for the whole file
     try:
+        if line.order is not None and is_slashed(text):
+            moment = read_slashed(text, line.order)
+            text = moment.date().isoformat() if moment.time() == time.min and ":" not in text else moment.isoformat()
         if _DATE.fullmatch(text):
-            day = date.fromisoformat(text) + timedelta(days=ends)
+            day = date.fromisoformat(text[:10]) + timedelta(days=ends)
             instant = utc_ns(datetime(day.year, day.month, day.day, tzinfo=timezone))
         else:
             moment = datetime.fromisoformat(text)
