@@ -86,7 +86,11 @@ def test_open_data_comes_in_any_order(read: Read) -> None:
 def test_the_hour_that_spring_skips_may_be_there_empty(read: Read) -> None:
     rows = [("2026-03-29", f"{h:02}:{m:02}", "" if h == 2 else "10") for h in range(5) for m in (0, 30)]
     assert read(xls(rows), "eco2mix", encoding="cp1252").factors.gaps("FRA") == []
-    rows[4] = ("2026-03-29", "02:00", "10")
+    rows[4], rows[5] = ("2026-03-29", "02:00", "10"), ("2026-03-29", "02:30", "10")  # RTE writes the next hour's values there
+    filled = read(xls(rows), "eco2mix", encoding="cp1252")
+    assert filled.left_out["hour that spring skips"] == 2
+    assert (len(filled.factors.factors), filled.factors.gaps("FRA")) == (8, [])
+    rows[4] = ("2026-03-29", "02:00", "12")
     assert "file.csv:6, field 'Date', value '2026-03-29 02:00': this hour is skipped" in refused(
         read, xls(rows), "eco2mix", encoding="cp1252"
     )

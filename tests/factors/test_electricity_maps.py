@@ -36,6 +36,24 @@ def test_hours_of_electricity_maps_have_two_scopes_of_consumption(read: Read, he
     assert value_at(found.choose("lifecycle"), "FRA", "2026-01-01T01:00") is None, "an empty cell is missing"
 
 
+def test_times_that_a_spreadsheet_rewrote_are_read_by_their_order(read: Read) -> None:
+    hours = [
+        ("31/01/2026 23:00", "FR", "20", "33"),
+        ("01/02/2026 00:00", "FR", "21", "34"),
+        ("01/02/2026 01:00", "FR", "22", "35"),
+    ]
+    found = read(maps(*hours), "electricitymaps", **MAPS).factors.choose("direct")
+    assert [value_at(found, "FRA", moment) for moment in ("2026-01-31T23:00", "2026-02-01T00:00")] == [20, 21]
+    by_order_alone = [("09/01/2026 00:00", "FR", "20", "33"), ("10/01/2026 00:00", "FR", "21", "34")]
+    told = refused(read, maps(*by_order_alone), "electricitymaps", **MAPS)
+    assert "'09/01/2026 00:00' can be day/month or month/day, and no other date tells" in told
+    months = [*by_order_alone, ("02/02/2026 00:00", "FR", "22", "35")]  # as month/day, October would come before February
+    found = read(maps(*months), "electricitymaps", resolution="daily", **MAPS).factors.choose("direct")
+    assert value_at(found, "FRA", "2026-01-10T12:00") == 21
+    backwards = [("31/01/2026 00:00", "FR", "20", "33"), ("30/01/2026 00:00", "FR", "21", "34")]
+    assert len(refused(read, maps(*backwards), "electricitymaps", **MAPS).splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("moments", "until"),
     [

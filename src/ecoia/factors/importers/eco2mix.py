@@ -53,7 +53,9 @@ def read(file: PublisherFile) -> Iterator[FactorValue]:
     layout = _Layout.of(file.text)
     zone = file.given.get("zone") or "FRA"
     half_hours: dict[int, list[tuple[TableLine, float]]] = {}
-    for at, line in _instants(file, layout):
+    clock, written_at = _Clock(), dict[int, str]()
+    for at, line in _instants(file, layout, clock):
+        written_at[at] = line.cells.get(layout.rate, "")
         written = line.cells.get(layout.rate, "")
         if written.upper() in MISSING:
             file.left_out["no value"] += 1
@@ -61,15 +63,27 @@ def read(file: PublisherFile) -> Iterator[FactorValue]:
         value = number(written, line.line, layout.rate, file.faults)
         if value is not None and check_value(value, line.line, layout.rate, written, DIRECT, file.faults):
             half_hours.setdefault(half_hour_start(at), []).append((line, value))
+    for after, line in clock.skipped:
+        _leave_out(file, line, layout, written_at.get(after))
     for start in sorted(half_hours):
         values = half_hours[start]
         mean = sum(value for _, value in values) / len(values)
         yield FactorValue(values[0][0].line, zone, start, start + HALF_HOUR_NS, mean, DIRECT, PRODUCTION, "RTE, eCO2mix")
 
 
-def _instants(file: PublisherFile, layout: _Layout) -> Iterator[tuple[int, TableLine]]:
+def _leave_out(file: PublisherFile, line: TableLine, layout: _Layout, an_hour_later: str | None) -> None:
+    """Leave out a line of the hour that spring skips, if its value is the next hour's: RTE copies it. Others refuse the file."""
+    written = line.cells.get(layout.rate, "")
+    if written == an_hour_later:
+        file.left_out["hour that spring skips"] += 1
+        return
+    local = f"{line.cells['Date']} {line.cells[layout.hours]}"
+    file.faults.add(line.line, "Date", local, "this hour is skipped in spring in France: leave its value empty")
+
+
+def _instants(file: PublisherFile, layout: _Layout, clock: _Clock) -> Iterator[tuple[int, TableLine]]:
     """Yield the lines about France, each with its instant in UTC nanoseconds. An instant occurs once."""
-    faults, clock = file.faults, _Clock()
+    faults = file.faults
     seen: dict[int, int] = {}
     for line in table(file.text, layout.delimiter, layout.needed, faults, ragged=True):
         cells = line.cells
@@ -96,9 +110,13 @@ class _Clock:
     """Turns French local times, in the order of a file, into instants.
 
     The hour that comes twice in autumn is read in order: the second time, it is an hour later.
+
+    Attributes:
+        skipped: Lines with a value in the hour that spring skips, each with the instant of the same minute an hour later.
     """
 
     def __init__(self) -> None:
+        self.skipped: list[tuple[int, TableLine]] = []
         self._met: dict[datetime, int] = {}
         self._latest: tuple[int, int] | None = None
 
@@ -110,8 +128,8 @@ class _Clock:
             faults.add(line.line, "Date", written, "write a day and a time, 2026-01-01 and 00:30, or 01/01/2026 and 00:30")
             return None
         if local.astimezone(UTC).astimezone(_PARIS).replace(fold=0) != local.replace(fold=0):
-            if not missing:  # files with 48 half-hours every day leave these empty
-                faults.add(line.line, "Date", written, "this hour is skipped in spring in France: leave its value empty")
+            if not missing:  # files with 48 half-hours every day leave these empty, or fill them
+                self.skipped.append((utc_ns(local), line))
             return None
         twice = local.utcoffset() != local.replace(fold=1).utcoffset()
         met = self._met.get(local)

@@ -13,6 +13,7 @@ from ecoia.factors.importers.registry import MISSING, Publisher, PublisherFile
 from ecoia.factors.model import CONSUMPTION, DIRECT, LIFECYCLE
 from ecoia.factors.tables import TableLine, check_value, number, table
 from ecoia.factors.zones import is_known, of_electricity_maps
+from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
 from ecoia.periods import HALF_HOUR_NS, utc_ns
 
 _TIME = "Datetime (UTC)"
@@ -52,17 +53,43 @@ def read(file: PublisherFile) -> Iterator[FactorValue]:
 
 def _moments(file: PublisherFile, zone_column: str, columns: Iterable[str]) -> Iterator[_Moment]:
     """Yield the lines with a zone and a time."""
-    for line in table(file.text, ",", (_TIME, zone_column, *columns), file.faults):
+    lines = list(table(file.text, ",", (_TIME, zone_column, *columns), file.faults))
+    order = _order(lines, zone_column, file)
+    for line in lines:
         zone = file.given.get("zone") or of_electricity_maps(line.cells[zone_column])
         if zone is None or not is_known(zone):
             remedy = "no country has this code: give the zone of the file with --zone"
             file.faults.add(line.line, zone_column, line.cells[zone_column], remedy)
             continue
+        written = line.cells[_TIME]
+        if is_slashed(written) and order is None:
+            continue  # told once for the whole file
         try:
-            time = datetime.fromisoformat(line.cells[_TIME])
+            time = read_slashed(written, order) if order and is_slashed(written) else datetime.fromisoformat(written)
             yield _Moment(line, zone, time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
         except ValueError:
             file.faults.add(line.line, _TIME, line.cells[_TIME], "write a UTC time, 2026-01-01 00:00:00")
+
+
+def _order(lines: Sequence[TableLine], zone_column: str, file: PublisherFile) -> str | None:
+    """Return whether day or month comes first, where a spreadsheet rewrote the times. Each zone is in the order of time."""
+    by_zone: dict[str, list[TableLine]] = {}
+    for line in lines:
+        by_zone.setdefault(line.cells[zone_column], []).append(line)
+    found: set[str | None] = set()
+    for of_zone in by_zone.values():
+        try:
+            found.add(order_of((line.cells[_TIME] for line in of_zone), in_time=True))
+        except AmbiguousDatesError as error:
+            file.faults.add(of_zone[0].line, _TIME, of_zone[0].cells[_TIME], str(error))
+            return None
+    found.discard(None)
+    if len(found) > 1:
+        file.faults.add(
+            lines[0].line, _TIME, lines[0].cells[_TIME], "some zones have day/month and some month/day: write 2026-10-31"
+        )
+        return None
+    return next(iter(found), None)
 
 
 def _values(moment: _Moment, resolution: str, columns: Mapping[str, str], file: PublisherFile) -> Iterator[FactorValue]:
