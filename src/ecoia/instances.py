@@ -72,6 +72,16 @@ def host_of(instance: str) -> str:
     return host if host and _is_mark(mark) else instance
 
 
+def instance_of_site(site: str) -> str:
+    """Return the instance that stands for a site as a whole: activity that was declared for it.
+
+    Example:
+        >>> instance_of_site("lyon")
+        'site.lyon'
+    """
+    return f"site.{site}"
+
+
 def fits(instance: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the patterns (``*``, ``?``) names an instance, or the host that it is on.
 

@@ -29,6 +29,9 @@ class Method(NamedTuple):
 NOT_MEASURED = Method(MISSING, "none")
 """The method of a component that nothing measures."""
 
+WITHDRAWN = Method(MISSING, "withdrawn")
+"""The method of declared energy that was withdrawn: there is none of it."""
+
 UNKNOWN_ERROR_CLASS = "generic-model"
 """Class of error of a method that this version does not know: the widest of any method of ours."""
 

@@ -65,6 +65,7 @@ METHODS = {
     "mig": N_("partie d’une carte graphique, sans compteur propre"),
     "claimed-twice": N_("compté chez un autre processus, qui revendique le même appareil"),
     "simulated": N_("simulé"),
+    "withdrawn": N_("déclaration retirée"),
     "none": N_("aucun moyen de mesure"),
 }
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Day, Model, Patterns, Slug, Text, Zone
-from ecoia.instances import fits
+from ecoia.instances import fits, instance_of_site
 
 SITES_FILE = "sites.yaml"
 
@@ -61,8 +61,8 @@ class Site(Model):
     water_factor: tuple[WaterFigure, ...] = ()
 
     def holds(self, instance: str) -> bool:
-        """Return whether an instance is in it."""
-        return fits(instance, self.instances)
+        """Return whether an instance is in it. Activity that was declared for the site as a whole is."""
+        return instance == instance_of_site(self.id) or fits(instance, self.instances)
 
     def figure_indexes(self, day: Day, index: int) -> tuple[int, int, int, int]:
         """Return the indexes of the figures that hold on a day.

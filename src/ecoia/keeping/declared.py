@@ -13,6 +13,8 @@ equipment. The file is read as offices save it (``office_tables``). Columns:
 ``vcpu_hours``, ``watts_per_vcpu``    processor time and power, method ``power-model``
 ``gpu_hours``, ``watts_per_gpu``      the same for GPUs
 ``units``                             functional units delivered (optional)
+``instance``, ``site``                where it ran (optional): an instance, or a site of ``sites.yaml``; else this machine's
+``zone``                              zone of the electricity (optional); else the site's, or the setting ``zone``
 ``source``                            where the figures come from (required)
 ====================================  =========================================================================
 
@@ -32,6 +34,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
+from ecoia.instances import instance_of_site
 from ecoia.keeping.csv_lines import first
 from ecoia.keeping.home_identity import instance_of
 from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
@@ -40,14 +43,15 @@ from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
 from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES, is_slug
-from ecoia.settings import Settings
+from ecoia.settings import Settings, is_zone
 from ecoia.units import MICROJOULES_PER_KWH
 
 _NAMESPACE = uuid.UUID("0b1f4a0e-8a55-5e0f-8f43-3f3a2c1d9e6b")
 _NEEDED = ("service", "phase", "start", "end", "source")
 _BY_COMPONENT = tuple(f"{component}_kwh" for component in COMPONENTS)
 _HOURS = {"cpu": ("vcpu_hours", "watts_per_vcpu"), "gpu": ("gpu_hours", "watts_per_gpu")}
-COLUMNS = (*_NEEDED[:4], *_BY_COMPONENT, "energy_kwh", *_HOURS["cpu"], *_HOURS["gpu"], "units", "source")
+_PLACE = ("instance", "site", "zone")
+COLUMNS = (*_NEEDED[:4], *_BY_COMPONENT, "energy_kwh", *_HOURS["cpu"], *_HOURS["gpu"], "units", *_PLACE, "source")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}( 00:00:00)?")  # as spreadsheets and pandas write a date
 _MAX_KWH = Decimal(10) ** 6  # more in one row is surely a wrong unit; also keeps microjoules within 64 bits
 _MAX_UNITS = Decimal(10) ** 12
@@ -130,8 +134,8 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
         problems.append(f"{table.name}: no activity in it: write one line a service, phase and period below the header")
     if problems:
         raise UsageError("\n".join(["activity file refused, nothing was taken from it:", *first(problems)]))
-    instance = instance_of(settings)  # makes the home, so only now that nothing is refused
-    return [record.copy_with(instance=instance) for record in records.values()]
+    here = instance_of(settings)  # makes the home, so only now that nothing is refused
+    return [record if record.instance else record.copy_with(instance=here) for record in records.values()]
 
 
 def _lines(table: OfficeTable, problems: list[str]) -> list[_Line]:
@@ -161,9 +165,11 @@ def _record(line: _Line, settings: Settings) -> Record | None:
         line.wrong("end", "write ten years at most in one line: check the years")
     energy, method = _energy(line)
     units = line.number("units", _MAX_UNITS)
+    _check_place(line)
     if line.problems or start is None or end is None:
         return None
     units_micro = None if units is None else int((units * 1_000_000).to_integral_value())
+    place = [cell for column in _PLACE if (cell := line.cells.get(column))]
     content = (
         service,
         phase,
@@ -173,22 +179,35 @@ def _record(line: _Line, settings: Settings) -> Record | None:
         [energy[c] for c in COMPONENTS],
         [method[c].name for c in COMPONENTS],
         units_micro,
+        *place,
     )
     return Record(
         record_id=str(uuid.uuid5(_NAMESPACE, json.dumps(content, ensure_ascii=False))),
         kind=KIND_SPAN,
         service=service,
         phase=phase,
-        instance=settings.instance,
+        instance=instance_of_site(line.cells["site"]) if line.cells.get("site") else line.cells.get("instance", ""),
         pid=0,
         start_utc_ns=start,
         end_utc_ns=end,
         energy_microjoules=energy,
         method=method,
         units_micro=units_micro,
-        zone=settings.zone,
+        zone=line.cells.get("zone", "").upper() or (None if place else settings.zone),
         declared_source=source,
     )
+
+
+def _check_place(line: _Line) -> None:
+    """Note what is wrong with the columns that say where the activity ran."""
+    cells = line.cells
+    if cells.get("instance") and cells.get("site"):
+        line.wrong("site", "give the site or the instance, not both")
+    for column, example in (("instance", "gpu-01"), ("site", "lyon")):
+        if cells.get(column) and not is_slug(cells[column]):
+            line.wrong(column, f"use lower-case letters, digits, '.', '_' and '-' (63 at most), e.g. {example}")
+    if cells.get("zone") and not is_zone(cells["zone"].upper()):
+        line.wrong("zone", "write a country as ISO 3166 alpha-3, e.g. FRA")
 
 
 def _instant(line: _Line, column: str, timezone: ZoneInfo, *, ends: bool) -> int | None:
